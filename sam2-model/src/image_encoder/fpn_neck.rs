@@ -1,0 +1,68 @@
+//! The feature pyramid on top of the trunk (`FpnNeck` in `modeling/backbones/image_encoder.py`).
+
+use burn::module::Module;
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+/// One lateral 1 x 1 convolution. A linear map over channels-last tokens is the same product, and the trunk's
+/// output already lies that way.
+#[derive(Module, Debug)]
+struct Lateral {
+    conv: Linear,
+}
+
+/// Lateral convolutions, lowest resolution first, as in the checkpoint.
+#[derive(Module, Debug)]
+pub struct FpnNeck {
+    convs: Vec<Lateral>,
+}
+
+impl FpnNeck {
+    /// From stage widths, high resolution first, to `hidden_dim` channels.
+    pub fn init(stage_channels: [usize; 4], hidden_dim: usize, device: &Device) -> Self {
+        let convs = stage_channels
+            .into_iter()
+            .rev()
+            .map(|width| Lateral { conv: LinearConfig::new(width, hidden_dim).init(device) })
+            .collect();
+        Self { convs }
+    }
+
+    /// Stage outputs, channels last, to the three maps SAM 2 uses, channels last: strides 4, 8 and 16.
+    ///
+    /// Only the stride-16 map receives top-down features (from stride 32, nearest neighbour); the stride-32 map
+    /// itself is dropped (`scalp: 1`).
+    pub fn forward(&self, stages: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
+        let [stride_4, stride_8, stride_16, stride_32] = stages;
+        let lateral = |index: usize, x: Tensor<4>| self.convs[index].conv.forward(x);
+        let coarse = lateral(0, stride_32);
+        [
+            lateral(3, stride_4),
+            lateral(2, stride_8),
+            lateral(1, stride_16) + upsample_nearest_2x(coarse),
+        ]
+    }
+}
+
+/// `[batch, height, width, channels]` to twice the height and width by repetition.
+fn upsample_nearest_2x(x_bhwc: Tensor<4>) -> Tensor<4> {
+    let [batch, height, width, channels] = x_bhwc.dims();
+    x_bhwc
+        .reshape([batch * height, 1, width, 1, channels])
+        .expand([batch * height, 2, width, 2, channels])
+        .reshape([batch, 2 * height, 2 * width, channels])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_doubles_rows_and_columns() {
+        let device = Device::flex();
+        let x = Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0], &device).reshape([1, 2, 2, 1]);
+        let y: Vec<f32> = upsample_nearest_2x(x).into_data().to_vec().unwrap();
+        let expected = [1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.];
+        assert_eq!(y, expected);
+    }
+}

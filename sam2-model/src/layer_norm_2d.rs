@@ -1,0 +1,35 @@
+//! Layer normalisation over the channels of a feature map (`LayerNorm2d` in `modeling/sam2_utils.py`).
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+/// Added to the variance.
+const EPSILON: f64 = 1e-6;
+
+/// Normalises each pixel of `[batch, channels, height, width]` over its channels.
+#[derive(Module, Debug)]
+pub struct LayerNorm2d {
+    weight: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl LayerNorm2d {
+    /// For maps of `channels` channels.
+    pub fn init(channels: usize, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::ones([channels], device)),
+            bias: Param::from_tensor(Tensor::zeros([channels], device)),
+        }
+    }
+
+    /// Same shape in and out.
+    pub fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
+        let channels = x_bchw.dims()[1];
+        let mean = x_bchw.clone().mean_dim(1);
+        let centered = x_bchw - mean;
+        let variance = centered.clone().square().mean_dim(1);
+        let normed = centered / (variance + EPSILON).sqrt();
+        let per_channel = |p: &Param<Tensor<1>>| p.val().reshape([1, channels, 1, 1]);
+        normed * per_channel(&self.weight) + per_channel(&self.bias)
+    }
+}

@@ -1,0 +1,42 @@
+//! Segment Anything 2 (Ravi et al. 2024, <https://arxiv.org/abs/2408.00714>) on [burn](https://burn.dev).
+//!
+//! One code for all published checkpoints, 2.0 and 2.1, from tiny to large. It is a port of the official PyTorch
+//! package `sam2` 1.1.0 (Apache-2.0) and is compared with it tensor by tensor. Tensors in, tensors out: this crate
+//! knows no video and no files but weights. Layouts stand in names and docs: `_bchw` is
+//! `[batch, channels, height, width]`, tokens are `[batch, tokens, channels]`.
+//!
+//! The way of a frame:
+//! [`Sam2::encode_image`] -> [`Sam2::condition_on_memory`] (or [`Sam2::condition_without_memory`]) -> [`Sam2::decode`] ->
+//! [`Sam2::predict_mask`] -> [`Sam2::encode_memory`], whose result later frames look at.
+
+pub mod config;
+pub mod device;
+pub mod error;
+pub mod image_encoder;
+pub mod layer_norm_2d;
+pub mod mask_decoder;
+pub mod memory_attention;
+pub mod memory_encoder;
+pub mod mlp;
+pub mod network;
+pub mod object_pointer;
+pub mod position_encoding;
+pub mod preprocess;
+pub mod prompt_encoder;
+pub mod resize;
+pub mod rotary;
+mod sam2;
+pub mod two_way_transformer;
+pub mod weights;
+
+pub use burn::tensor::{Device, Tensor};
+pub use config::{ModelVersion, Sam2Config, Variant};
+pub use device::{DeviceChoice, DeviceError};
+pub use error::LoadError;
+pub use memory_attention::MemoryTokens;
+pub use object_pointer::PointerMemory;
+pub use prompt_encoder::{ModelPoint, PointLabel};
+pub use sam2::{
+    ConditionedFeatures, FrameFeatures, MaskPrediction, MemoryFeatures, MemorySelection,
+    NO_OBJECT_LOGIT, Sam2,
+};

@@ -1,0 +1,127 @@
+//! Where things are: the three fixed position encodings of SAM 2 and the learned random one of SAM.
+//!
+//! Source: `modeling/position_encoding.py` and `get_1d_sine_pe` in `modeling/sam2_utils.py`. The two sine
+//! conventions differ on purpose: the image one interleaves sin and cos, the temporal one concatenates them.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
+
+/// Base of the geometric series of wavelengths.
+const TEMPERATURE: f32 = 10_000.0;
+
+/// 2-D sine encoding of a feature map (`PositionEmbeddingSine`, `normalize=True`): `[1, channels, height, width]`.
+///
+/// The first half of the channels encodes y, the second x; indices start at 1 and are scaled to 2 pi.
+pub fn sine_2d(channels: usize, height: usize, width: usize, device: &Device) -> Tensor<4> {
+    const EPSILON: f32 = 1e-6;
+    let half = channels / 2;
+    let wavelengths = wavelengths(half);
+    let axis = |length: usize| -> Vec<f32> {
+        let mut table = Vec::with_capacity(length * half);
+        for index in 1..=length {
+            let position =
+                index as f32 / (length as f32 + EPSILON) * (2.0 * std::f64::consts::PI) as f32;
+            for (channel, wavelength) in wavelengths.iter().enumerate() {
+                let angle = position / wavelength;
+                table.push(if channel % 2 == 0 { angle.sin() } else { angle.cos() });
+            }
+        }
+        table
+    };
+    let (y, x) = (axis(height), axis(width));
+    let mut data = vec![0.0_f32; channels * height * width];
+    for channel in 0..half {
+        for row in 0..height {
+            for column in 0..width {
+                let at = row * width + column;
+                data[channel * height * width + at] = y[row * half + channel];
+                data[(half + channel) * height * width + at] = x[column * half + channel];
+            }
+        }
+    }
+    Tensor::from_data(TensorData::new(data, [1, channels, height, width]), device)
+}
+
+/// 1-D sine encoding of signed distances in time (`get_1d_sine_pe`): `[positions, channels]`, first all
+/// sines, then all cosines.
+pub fn sine_1d(positions: &[f32], channels: usize, device: &Device) -> Tensor<2> {
+    let half = channels / 2;
+    let wavelengths = wavelengths(half);
+    let mut data = Vec::with_capacity(positions.len() * channels);
+    for position in positions {
+        data.extend(wavelengths.iter().map(|wavelength| (position / wavelength).sin()));
+        data.extend(wavelengths.iter().map(|wavelength| (position / wavelength).cos()));
+    }
+    Tensor::from_data(TensorData::new(data, [positions.len(), channels]), device)
+}
+
+/// `10000^(2 * (i / 2) / count)`: each wavelength serves a sine and a cosine.
+fn wavelengths(count: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| TEMPERATURE.powf((2 * (i / 2)) as f32 / count as f32))
+        .collect()
+}
+
+/// Random Fourier features shared by prompts and the dense grid (`PositionEmbeddingRandom`).
+#[derive(Module, Debug)]
+pub struct RandomPositionEncoding {
+    /// `[2, channels / 2]`: a fixed random projection of (x, y), stored in the checkpoint.
+    pub positional_encoding_gaussian_matrix: Param<Tensor<2>>,
+}
+
+impl RandomPositionEncoding {
+    /// An encoding of `channels` channels, to be loaded.
+    pub fn init(channels: usize, device: &Device) -> Self {
+        let matrix = Tensor::random([2, channels / 2], Distribution::Normal(0.0, 1.0), device);
+        Self { positional_encoding_gaussian_matrix: Param::from_tensor(matrix) }
+    }
+
+    /// Coordinates `[batch, points, 2]` as (x, y) in 0..1 to `[batch, points, channels]`.
+    pub fn encode(&self, coordinates: Tensor<3>) -> Tensor<3> {
+        let [batch, points, _] = coordinates.dims();
+        let centered = (coordinates * 2.0 - 1.0).reshape([batch * points, 2]);
+        let projected = centered.matmul(self.positional_encoding_gaussian_matrix.val());
+        let angles = projected * (2.0 * std::f64::consts::PI);
+        let channels = 2 * angles.dims()[1];
+        Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])
+    }
+
+    /// The encoding of every cell centre of a square grid: `[1, channels, side, side]`.
+    pub fn encode_grid(&self, side: usize) -> Tensor<4> {
+        let device = self.positional_encoding_gaussian_matrix.val().device();
+        let center = |index: usize| (index as f32 + 0.5) / side as f32;
+        let mut data = Vec::with_capacity(2 * side * side);
+        for y in 0..side {
+            for x in 0..side {
+                data.extend([center(x), center(y)]);
+            }
+        }
+        let grid = Tensor::<3>::from_data(TensorData::new(data, [1, side * side, 2]), &device);
+        let encoded = self.encode(grid);
+        let channels = encoded.dims()[2];
+        encoded.swap_dims(1, 2).reshape([1, channels, side, side])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sine_1d_of_zero_is_zeros_then_ones() {
+        let values: Vec<f32> = sine_1d(&[0.0], 8, &Device::flex()).into_data().to_vec().unwrap();
+        assert_eq!(values, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn sine_2d_encodes_y_in_the_first_half_and_x_in_the_second() {
+        let map = sine_2d(4, 2, 3, &Device::flex());
+        let values: Vec<f32> = map.into_data().to_vec().unwrap();
+        let y_channel = &values[..6];
+        let x_channel = &values[12..18];
+        assert_eq!(y_channel[0], y_channel[2]);
+        assert_ne!(y_channel[0], y_channel[3]);
+        assert_eq!(x_channel[0], x_channel[3]);
+        assert_ne!(x_channel[0], x_channel[1]);
+    }
+}

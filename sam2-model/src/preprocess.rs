@@ -1,0 +1,45 @@
+//! Pixels to network input (`utils/misc.py`): `/255`, then the ImageNet mean and standard deviation.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Mean of red, green, blue in 0..1.
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+/// Standard deviation of red, green, blue in 0..1.
+const STANDARD_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// RGB8 pixels `[side, side, 3]` to a normalised `[1, 3, side, side]`.
+///
+/// There are only 256 values per channel, so each is computed once, rounded exactly as the official code
+/// rounds it (a division in f64, then f32).
+///
+/// # Panics
+/// If `rgb` is not `side * side * 3` bytes long.
+pub fn normalise(rgb: &[u8], side: usize, device: &Device) -> Tensor<4> {
+    assert_eq!(rgb.len(), side * side * 3, "an image of {side} x {side} RGB pixels");
+    let table: [[f32; 256]; 3] = std::array::from_fn(|channel| {
+        std::array::from_fn(|value| {
+            ((value as f64 / 255.0) as f32 - MEAN[channel]) / STANDARD_DEVIATION[channel]
+        })
+    });
+    let mut data = Vec::with_capacity(rgb.len());
+    for (channel, values) in table.iter().enumerate() {
+        data.extend(rgb.iter().skip(channel).step_by(3).map(|&value| values[value as usize]));
+    }
+    Tensor::from_data(TensorData::new(data, [1, 3, side, side]), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_are_separate_and_normalised() {
+        let rgb = [255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0];
+        let image: Vec<f32> = normalise(&rgb, 2, &Device::flex()).into_data().to_vec().unwrap();
+        let expect = |value: f32, channel: usize| (value - MEAN[channel]) / STANDARD_DEVIATION[channel];
+        assert_eq!(image[0], expect(1.0, 0));
+        assert_eq!(image[1], expect(0.0, 0));
+        assert_eq!(image[5], expect(1.0, 1));
+        assert_eq!(image[10], expect(1.0, 2));
+    }
+}

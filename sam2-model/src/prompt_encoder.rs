@@ -1,0 +1,159 @@
+//! Points, boxes and masks as tokens (SAM, Kirillov et al. 2023; `modeling/sam/prompt_encoder.py`).
+
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+
+use crate::config::Sam2Config;
+use crate::layer_norm_2d::LayerNorm2d;
+use crate::position_encoding::RandomPositionEncoding;
+
+/// Channels inside the mask prompt's down-scaling.
+const MASK_CHANNELS: usize = 16;
+
+/// What a point says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PointLabel {
+    /// Not part of the object (label 0).
+    Negative,
+    /// Part of the object (label 1).
+    Positive,
+    /// Top-left corner of a box (label 2).
+    BoxTopLeft,
+    /// Bottom-right corner of a box (label 3).
+    BoxBottomRight,
+}
+
+impl PointLabel {
+    /// Row of the learned embedding.
+    fn index(self) -> usize {
+        match self {
+            Self::Negative => 0,
+            Self::Positive => 1,
+            Self::BoxTopLeft => 2,
+            Self::BoxBottomRight => 3,
+        }
+    }
+}
+
+/// A point in the model's own pixels (0..image_size, x to the right, y down).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModelPoint {
+    /// Column.
+    pub x: f32,
+    /// Row.
+    pub y: f32,
+    /// Meaning.
+    pub label: PointLabel,
+}
+
+/// Prompts as the mask decoder reads them.
+#[derive(Clone, Debug)]
+pub struct PromptEmbeddings {
+    /// `[1, points + 1, hidden_dim]`: the points and one padding token.
+    pub sparse: Tensor<3>,
+    /// `[batch or 1, hidden_dim, side, side]` or `[1, hidden_dim, 1, 1]` when there is no mask: added to the image.
+    pub dense: Tensor<4>,
+}
+
+/// A learned vector stored as an embedding table of one row.
+#[derive(Module, Debug)]
+pub(crate) struct Token {
+    weight: Param<Tensor<2>>,
+}
+
+impl Token {
+    /// `rows` vectors of `dim`.
+    pub(crate) fn init(rows: usize, dim: usize, device: &Device) -> Self {
+        Self { weight: Param::from_tensor(Tensor::zeros([rows, dim], device)) }
+    }
+
+    /// `[rows, dim]`.
+    pub(crate) fn val(&self) -> Tensor<2> {
+        self.weight.val()
+    }
+}
+
+/// Down-scales a mask prompt by 4 into the feature map.
+#[derive(Module, Debug)]
+struct MaskDownscaling {
+    conv1: Conv2d,
+    norm1: LayerNorm2d,
+    conv2: Conv2d,
+    norm2: LayerNorm2d,
+    conv3: Conv2d,
+}
+
+/// The prompt encoder.
+#[derive(Module, Debug)]
+pub struct PromptEncoder {
+    pe_layer: RandomPositionEncoding,
+    point_embeddings: Vec<Token>,
+    not_a_point_embed: Token,
+    mask_downscaling: MaskDownscaling,
+    no_mask_embed: Token,
+    image_size: usize,
+}
+
+impl PromptEncoder {
+    /// Builds the encoder, to be loaded.
+    pub fn init(config: &Sam2Config, device: &Device) -> Self {
+        let dim = config.hidden_dim;
+        let halving = |input, output| {
+            Conv2dConfig::new([input, output], [2, 2]).with_stride([2, 2]).init(device)
+        };
+        Self {
+            pe_layer: RandomPositionEncoding::init(dim, device),
+            point_embeddings: (0..4).map(|_| Token::init(1, dim, device)).collect(),
+            not_a_point_embed: Token::init(1, dim, device),
+            mask_downscaling: MaskDownscaling {
+                conv1: halving(1, MASK_CHANNELS / 4),
+                norm1: LayerNorm2d::init(MASK_CHANNELS / 4, device),
+                conv2: halving(MASK_CHANNELS / 4, MASK_CHANNELS),
+                norm2: LayerNorm2d::init(MASK_CHANNELS, device),
+                conv3: Conv2dConfig::new([MASK_CHANNELS, dim], [1, 1]).init(device),
+            },
+            no_mask_embed: Token::init(1, dim, device),
+            image_size: config.image_size,
+        }
+    }
+
+    /// The encoding of the feature map's own grid, `[1, hidden_dim, side, side]`; it never changes.
+    pub fn dense_position_encoding(&self, side: usize) -> Tensor<4> {
+        self.pe_layer.encode_grid(side)
+    }
+
+    /// Embeds `points` (may be empty) and an optional mask prompt: low-resolution logits `[batch, 1, 4 side, 4 side]`.
+    pub fn forward(&self, points: &[ModelPoint], mask: Option<Tensor<4>>) -> PromptEmbeddings {
+        PromptEmbeddings { sparse: self.embed_points(points), dense: self.embed_mask(mask) }
+    }
+
+    fn embed_points(&self, points: &[ModelPoint]) -> Tensor<3> {
+        let padding = self.not_a_point_embed.val().unsqueeze::<3>();
+        if points.is_empty() {
+            // The official code pads an absent prompt with one such point and then pads that.
+            return Tensor::cat(vec![padding.clone(), padding], 1);
+        }
+        let device = padding.device();
+        let size = self.image_size as f32;
+        // +0.5: to the centre of the pixel.
+        let coordinates = points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();
+        let coordinates =
+            Tensor::<3>::from_data(TensorData::new(coordinates, [1, points.len(), 2]), &device);
+        let labels = points.iter().map(|p| self.point_embeddings[p.label.index()].val()).collect();
+        let labels = Tensor::<2>::cat(labels, 0).unsqueeze::<3>();
+        Tensor::cat(vec![self.pe_layer.encode(coordinates) + labels, padding], 1)
+    }
+
+    fn embed_mask(&self, mask: Option<Tensor<4>>) -> Tensor<4> {
+        let Some(mask) = mask else {
+            let embedding = self.no_mask_embed.val();
+            let dim = embedding.dims()[1];
+            return embedding.reshape([1, dim, 1, 1]);
+        };
+        let layers = &self.mask_downscaling;
+        let x = activation::gelu(layers.norm1.forward(layers.conv1.forward(mask)));
+        let x = activation::gelu(layers.norm2.forward(layers.conv2.forward(x)));
+        layers.conv3.forward(x)
+    }
+}

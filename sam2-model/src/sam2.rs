@@ -1,0 +1,377 @@
+//! The model as its users see it: frames in, masks and memories out.
+//!
+//! Tensors only. Which frames a session remembers, what the user clicked and how masks reach the video's size is the
+//! engine's business. Functions here follow `modeling/sam2_base.py`, and their docs name its methods.
+
+use std::path::Path;
+
+use burn::module::Module;
+use burn::tensor::{Device, FloatDType, Tensor, activation};
+use safetensors::tensor::SafeTensors;
+
+use crate::config::Sam2Config;
+use crate::error::LoadError;
+use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
+use crate::memory_attention::MemoryTokens;
+use crate::network::Sam2Network;
+use crate::object_pointer::{PointerMemory, pointer_tokens};
+use crate::position_encoding::sine_2d;
+use crate::preprocess;
+use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
+use crate::resize::{Interpolation, Resize};
+use crate::rotary::RotaryTable;
+use crate::weights;
+
+/// Logit of every pixel of an absent object (`NO_OBJ_SCORE`).
+pub const NO_OBJECT_LOGIT: f32 = -1024.0;
+/// Scale and offset between a mask in 0..1 and logits, in both directions in which SAM 2 uses them.
+const MASK_SCALE: f64 = 20.0;
+const MASK_BIAS: f64 = -10.0;
+
+/// What the image encoder knows of one frame.
+#[derive(Clone, Debug)]
+pub struct FrameFeatures {
+    /// Stride 16, channels last: `[1, side * side, hidden_dim]`.
+    pub tokens: Tensor<3>,
+    /// Stride 4, projected for the mask decoder: `[1, hidden_dim / 8, 4 side, 4 side]`.
+    pub stride_4_bchw: Tensor<4>,
+    /// Stride 8, projected for the mask decoder: `[1, hidden_dim / 4, 2 side, 2 side]`.
+    pub stride_8_bchw: Tensor<4>,
+}
+
+/// A frame's features after looking at the memories: `[batch, side * side, hidden_dim]`.
+#[derive(Clone, Debug)]
+pub struct ConditionedFeatures(pub Tensor<3>);
+
+/// A memory of one frame: `[batch, side * side, memory_dim]`, rounded to bfloat16 as the official code stores it.
+#[derive(Clone, Debug)]
+pub struct MemoryFeatures(pub Tensor<3>);
+
+/// The memories a frame looks at, in the official order.
+#[derive(Clone, Debug, Default)]
+pub struct MemorySelection {
+    /// Temporal position and memory: 0 for a conditioning frame, then 1 (oldest) to `num_maskmem - 1` (newest).
+    pub spatial: Vec<(usize, MemoryFeatures)>,
+    /// Pointers: conditioning frames first, then by growing distance.
+    pub pointers: Vec<PointerMemory>,
+    /// `min(frames in the recording, 16) - 1`: the unit of pointer distances.
+    pub pointer_time_scale: usize,
+}
+
+/// The decoder's answer for a batch of objects.
+#[derive(Clone, Debug)]
+pub struct MaskPrediction {
+    /// `[batch, 1, S / 4, S / 4]`; all [`NO_OBJECT_LOGIT`] where the object is absent.
+    pub low_res_logits: Tensor<4>,
+    /// `[batch, 1]`: predicted IoU of that mask, 0..1.
+    pub iou: Tensor<2>,
+    /// `[batch, 1]`: above 0 = the object is in the frame.
+    pub object_score_logits: Tensor<2>,
+    /// `[batch, hidden_dim]`.
+    pub object_pointer: Tensor<2>,
+}
+
+/// SAM 2 with its weights, on a device. Cheap to clone: tensors are shared.
+#[derive(Clone, Debug)]
+pub struct Sam2 {
+    network: Sam2Network,
+    config: Sam2Config,
+    tables: Tables,
+    device: Device,
+}
+
+/// What depends on the configuration and the weights, but on no frame.
+#[derive(Clone, Debug)]
+struct Tables {
+    /// `[1, S / 4, S / 4, embed_dim]`.
+    trunk_positions: Tensor<4>,
+    /// `[1, side * side, hidden_dim]`.
+    frame_positions: Tensor<3>,
+    /// By temporal position: place on the map plus age, `[1, side * side, memory_dim]`.
+    memory_positions: Vec<Tensor<3>>,
+    /// `[1, side * side, hidden_dim]`.
+    dense_positions: Tensor<3>,
+    rotary: RotaryTable,
+    low_res_to_model: Resize,
+    model_to_low_res: Resize,
+}
+
+impl Tables {
+    fn new(network: &Sam2Network, config: &Sam2Config, device: &Device) -> Self {
+        let side = config.feature_size();
+        let tokens = |map: Tensor<4>| {
+            let [_, channels, height, width] = map.dims();
+            map.reshape([1, channels, height * width]).swap_dims(1, 2)
+        };
+        let place = tokens(sine_2d(config.memory_dim, side, side, device));
+        let memory_positions = (0..config.num_maskmem)
+            .map(|time| {
+                // Conditioning frames (time 0) use the last row, the newest memory the first.
+                let row = config.num_maskmem - time - 1;
+                let age = network.maskmem_tpos_enc.val().slice_dim(0, row..row + 1);
+                place.clone() + age.reshape([1, 1, config.memory_dim])
+            })
+            .collect();
+        let (model, low) = (config.image_size, config.low_res_mask_size());
+        let resize = |kind, from: usize, to: usize| Resize::new(kind, [from; 2], [to; 2], device);
+        Self {
+            trunk_positions: network
+                .image_encoder
+                .trunk()
+                .position_embedding(config.low_res_mask_size()),
+            frame_positions: tokens(sine_2d(config.hidden_dim, side, side, device)),
+            memory_positions,
+            dense_positions: tokens(network.sam_prompt_encoder.dense_position_encoding(side)),
+            rotary: RotaryTable::new(config.hidden_dim, side, device),
+            low_res_to_model: resize(Interpolation::Bilinear, low, model),
+            model_to_low_res: resize(Interpolation::BilinearAntialias, model, low),
+        }
+    }
+}
+
+impl Sam2 {
+    /// Loads a safetensors file and recognises the variant from its tensors.
+    ///
+    /// # Errors
+    /// [`LoadError`] for an unreadable, damaged or unknown file.
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Self, LoadError> {
+        Self::load_with(path, None, device)
+    }
+
+    /// Like [`Self::load`], with an explicit configuration for weights that are not recognised.
+    ///
+    /// # Errors
+    /// [`LoadError`] for an unreadable or damaged file, or one that does not fit `config`.
+    pub fn load_with(
+        path: impl AsRef<Path>,
+        config: Option<Sam2Config>,
+        device: &Device,
+    ) -> Result<Self, LoadError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path)
+            .map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes, &path.display().to_string(), config, device)
+    }
+
+    /// Loads the bytes of a safetensors file; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// [`LoadError`] for damaged bytes or weights that do not fit.
+    pub fn from_bytes(
+        bytes: &[u8],
+        origin: &str,
+        config: Option<Sam2Config>,
+        device: &Device,
+    ) -> Result<Self, LoadError> {
+        let tensors = SafeTensors::deserialize(bytes)
+            .map_err(|source| LoadError::NotSafetensors { origin: origin.to_owned(), source })?;
+        let shapes = weights::shapes(&tensors);
+        let config = match config {
+            Some(config) => config,
+            None => weights::recognise(&shapes, origin)?,
+        };
+        weights::check(&shapes, &config, origin)?;
+        let network = Sam2Network::init(&config, device);
+        let network = weights::apply(network, &tensors, origin, device)?;
+        let tables = Tables::new(&network, &config, device);
+        Ok(Self { network, config, tables, device: device.clone() })
+    }
+
+    /// The configuration in use.
+    pub fn config(&self) -> &Sam2Config {
+        &self.config
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The layers, for comparing them one by one with another implementation.
+    pub fn network(&self) -> &Sam2Network {
+        &self.network
+    }
+
+    /// Number of parameters, learned or fixed.
+    pub fn parameter_count(&self) -> usize {
+        self.network.num_params()
+    }
+
+    /// Runs the image encoder on an RGB8 image `[S, S, 3]` of the model's size (`forward_image`).
+    ///
+    /// # Panics
+    /// If `rgb` is not `S * S * 3` bytes long.
+    pub fn encode_image(&self, rgb: &[u8]) -> FrameFeatures {
+        self.encode_tensor(preprocess::normalise(rgb, self.config.image_size, &self.device))
+    }
+
+    /// Runs the image encoder on a normalised `[1, 3, S, S]`.
+    pub fn encode_tensor(&self, image_bchw: Tensor<4>) -> FrameFeatures {
+        let positions = self.tables.trunk_positions.clone();
+        let [stride_4, stride_8, stride_16] =
+            self.network.image_encoder.forward(image_bchw, positions);
+        let [stride_4_bchw, stride_8_bchw] =
+            self.network.sam_mask_decoder.project_high_res(stride_4, stride_8);
+        let [batch, height, width, channels] = stride_16.dims();
+        FrameFeatures {
+            tokens: stride_16.reshape([batch, height * width, channels]),
+            stride_4_bchw,
+            stride_8_bchw,
+        }
+    }
+
+    /// Features of a frame that has no memories yet (`directly_add_no_mem_embed`).
+    pub fn condition_without_memory(&self, features: &FrameFeatures) -> ConditionedFeatures {
+        ConditionedFeatures(features.tokens.clone() + self.network.no_mem_embed.val())
+    }
+
+    /// Lays the selected memories out as tokens with their positions (the first half of
+    /// `_prepare_memory_conditioned_features`). `None` when nothing is selected.
+    pub fn memory_tokens(&self, selection: &MemorySelection) -> Option<MemoryTokens> {
+        let mut tokens = Vec::with_capacity(selection.spatial.len() + 1);
+        let mut positions = Vec::with_capacity(selection.spatial.len() + 1);
+        for (time, memory) in &selection.spatial {
+            tokens.push(memory.0.clone());
+            positions.push(self.tables.memory_positions[*time].clone());
+        }
+        let mut pointer_count = 0;
+        if !selection.pointers.is_empty() {
+            let (pointers, times) = pointer_tokens(
+                &selection.pointers,
+                self.network.obj_ptr_tpos_proj.as_ref(),
+                self.config.memory_dim,
+                selection.pointer_time_scale,
+                &self.device,
+            );
+            pointer_count = pointers.dims()[1];
+            tokens.push(pointers);
+            positions.push(times);
+        }
+        (!tokens.is_empty()).then(|| MemoryTokens {
+            tokens: Tensor::cat(tokens, 1),
+            positions: Tensor::cat(positions, 1),
+            pointer_tokens: pointer_count,
+        })
+    }
+
+    /// Features of a frame after attending to memories (the second half of `_prepare_memory_conditioned_features`).
+    pub fn condition_on_memory(
+        &self,
+        features: &FrameFeatures,
+        memory: &MemoryTokens,
+    ) -> ConditionedFeatures {
+        ConditionedFeatures(self.network.memory_attention.forward(
+            features.tokens.clone(),
+            self.tables.frame_positions.clone(),
+            memory,
+            &self.tables.rotary,
+        ))
+    }
+
+    /// Embeds clicks and box corners, and optionally low-resolution mask logits `[batch, 1, S / 4, S / 4]`.
+    pub fn embed_prompts(&self, points: &[ModelPoint], mask: Option<Tensor<4>>) -> PromptEmbeddings {
+        self.network.sam_prompt_encoder.forward(points, mask)
+    }
+
+    /// Every output of the mask decoder's heads.
+    pub fn decode(
+        &self,
+        features: &FrameFeatures,
+        conditioned: &ConditionedFeatures,
+        prompts: &PromptEmbeddings,
+    ) -> DecoderOutputs {
+        let image = DecoderImage {
+            tokens: conditioned.0.clone(),
+            stride_4_bchw: features.stride_4_bchw.clone(),
+            stride_8_bchw: features.stride_8_bchw.clone(),
+        };
+        let positions = self.tables.dense_positions.clone();
+        self.network.sam_mask_decoder.forward(&image, positions, prompts)
+    }
+
+    /// The mask, its scores and the object pointer (`_forward_sam_heads`).
+    ///
+    /// `candidates`: choose among three candidate masks, as SAM 2 does for one click or none; otherwise take the single
+    /// mask.
+    pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
+        let ChosenMask { mask_logits, iou, token } =
+            if candidates { outputs.best_candidate() } else { outputs.single_mask() };
+        let score = outputs.object_score_logits.clone();
+        let [batch, _, height, width] = mask_logits.dims();
+        let absent = score.clone().lower_equal_scalar(0.0);
+        let absent_plane = absent.reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
+        let pointer = self.network.obj_ptr_proj.forward(token);
+        MaskPrediction {
+            low_res_logits: mask_logits.mask_fill(absent_plane, NO_OBJECT_LOGIT),
+            iou,
+            object_pointer: self.mark_absent(pointer, present(score.clone())),
+            object_score_logits: score,
+        }
+    }
+
+    /// Takes the user's masks `[batch, 1, S, S]` of zeros and ones as the answer (`_use_mask_as_output`). Only the pointer
+    /// comes from the decoder.
+    pub fn use_mask_as_output(
+        &self,
+        features: &FrameFeatures,
+        masks_bchw: Tensor<4>,
+    ) -> MaskPrediction {
+        let [batch, _, height, width] = masks_bchw.dims();
+        let [_, tokens, channels] = features.tokens.dims();
+        let prompt = self.network.mask_downsample.forward(masks_bchw.clone());
+        let frame = features.tokens.clone().expand([batch, tokens, channels]);
+        let outputs = self.decode(
+            features,
+            &ConditionedFeatures(frame),
+            &self.embed_prompts(&[], Some(prompt)),
+        );
+        let pointer = self.predict_mask(&outputs, false).object_pointer;
+        let logits = masks_bchw.clone() * MASK_SCALE + MASK_BIAS;
+        let is_present =
+            present(masks_bchw.reshape([batch, height * width]).max_dim(1));
+        MaskPrediction {
+            low_res_logits: self.tables.model_to_low_res.forward(logits),
+            iou: Tensor::ones([batch, 1], &self.device),
+            // The no-object mix is applied a second time, now by the mask itself.
+            object_pointer: self.mark_absent(pointer, is_present.clone()),
+            object_score_logits: is_present * MASK_SCALE + MASK_BIAS,
+        }
+    }
+
+    /// Makes memories of a frame and its masks (`_encode_new_memory`).
+    ///
+    /// `low_res_logits` `[batch, 1, S / 4, S / 4]` and `object_score_logits` `[batch, 1]` as predicted. `prompted`: the user touched
+    /// this frame, so the mask enters as what they saw, binary.
+    pub fn encode_memory(
+        &self,
+        features: &FrameFeatures,
+        low_res_logits: Tensor<4>,
+        object_score_logits: Tensor<2>,
+        prompted: bool,
+    ) -> MemoryFeatures {
+        let logits = self.tables.low_res_to_model.forward(low_res_logits);
+        let masks = if prompted {
+            logits.greater_scalar(0.0).float()
+        } else {
+            activation::sigmoid(logits)
+        };
+        let masks = masks * MASK_SCALE + MASK_BIAS;
+        let mut memory = self.network.memory_encoder.forward(features.tokens.clone(), masks);
+        if let Some(embedding) = &self.network.no_obj_embed_spatial {
+            let absent = (present(object_score_logits) * -1.0 + 1.0).unsqueeze_dim::<3>(2);
+            memory = memory + absent * embedding.val().unsqueeze::<3>();
+        }
+        MemoryFeatures(memory.cast(FloatDType::BF16).cast(FloatDType::F32))
+    }
+
+    /// `present * pointer + (1 - present) * no_obj_ptr`, with `present` `[batch, 1]` zero or one.
+    fn mark_absent(&self, pointer: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
+        let absent = present.clone() * -1.0 + 1.0;
+        pointer * present + absent * self.network.no_obj_ptr.val()
+    }
+}
+
+/// 1 where the logit is above 0, else 0.
+fn present(logits: Tensor<2>) -> Tensor<2> {
+    logits.greater_scalar(0.0).float()
+}

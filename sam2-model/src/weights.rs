@@ -1,0 +1,321 @@
+//! Reading official weights: names, shapes and number formats.
+//!
+//! A weights file is a safetensors file with the official state-dict keys and PyTorch's layouts (linear weights
+//! `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs can read it too; the table that
+//! leads from our fields to the official keys is [`official_name`].
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use crate::config::{ModelVersion, Sam2Config, Variant};
+use crate::error::LoadError;
+use crate::network::Sam2Network;
+
+/// Problems listed before "and N more".
+const MAX_PROBLEMS: usize = 5;
+
+/// Names and PyTorch shapes of a set of weights.
+pub type TensorShapes = BTreeMap<String, Vec<usize>>;
+
+/// Finds out which model a set of weights is for, from tensor names and shapes alone.
+///
+/// # Errors
+/// [`LoadError::UnknownVariant`] when the trunk is none of the known ones.
+pub fn recognise(shapes: &TensorShapes, origin: &str) -> Result<Sam2Config, LoadError> {
+    let unknown = |reason: String| LoadError::UnknownVariant { origin: origin.to_owned(), reason };
+    let patch = shapes
+        .get("image_encoder.trunk.patch_embed.proj.weight")
+        .ok_or_else(|| unknown("there is no image_encoder.trunk.patch_embed.proj.weight".into()))?;
+    let embed_dim = patch.first().copied().unwrap_or(0);
+    let depth = (0..)
+        .take_while(|i| shapes.contains_key(&format!("image_encoder.trunk.blocks.{i}.norm1.weight")))
+        .count();
+    let version = if shapes.contains_key("no_obj_embed_spatial") {
+        ModelVersion::V2_1
+    } else {
+        ModelVersion::V2_0
+    };
+    Variant::ALL
+        .into_iter()
+        .map(|variant| Sam2Config::new(variant, version))
+        .find(|config| config.trunk.embed_dim == embed_dim && config.trunk.depth() == depth)
+        .ok_or_else(|| unknown(format!("trunk of width {embed_dim} with {depth} blocks")))
+}
+
+/// One parameter as the checkpoint must hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedTensor {
+    /// Official state-dict key.
+    pub name: String,
+    /// PyTorch's shape.
+    pub shape: Vec<usize>,
+}
+
+/// Every tensor of the official state dict for `config`, in the network's order.
+pub fn expected_tensors(config: &Sam2Config, device: &Device) -> Vec<ExpectedTensor> {
+    let mut lister = Lister::default();
+    Sam2Network::init(config, device).visit(&mut lister);
+    lister.expected
+}
+
+/// Checks that a set of weights is exactly that of `config`: nothing missing, nothing unknown, every shape right.
+///
+/// # Errors
+/// [`LoadError::Mismatch`] naming the tensors.
+pub fn check(shapes: &TensorShapes, config: &Sam2Config, origin: &str) -> Result<(), LoadError> {
+    // Shapes only: parameters stay uninitialised, so any device will do.
+    let expected = expected_tensors(config, &Device::flex());
+    let mut problems = Vec::new();
+    for tensor in &expected {
+        match shapes.get(&tensor.name) {
+            None => problems.push(format!("missing tensor {}", tensor.name)),
+            Some(found) if !is_same_layer(&tensor.shape, found) => problems.push(format!(
+                "{} has shape {found:?}, expected {:?}",
+                tensor.name, tensor.shape
+            )),
+            Some(_) => {}
+        }
+    }
+    for name in shapes.keys() {
+        if !expected.iter().any(|tensor| tensor.name == *name) {
+            problems.push(format!("unknown tensor {name}"));
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if problems.len() > MAX_PROBLEMS {
+        let more = problems.len() - MAX_PROBLEMS;
+        problems.truncate(MAX_PROBLEMS);
+        problems.push(format!("and {more} more"));
+    }
+    Err(LoadError::Mismatch { origin: origin.to_owned(), config: config.to_string(), problems })
+}
+
+/// Equal, or a 1 x 1 convolution that the network holds as a linear map.
+fn is_same_layer(expected: &[usize], found: &[usize]) -> bool {
+    expected == found || (expected.len() == 2 && found == [expected[0], expected[1], 1, 1])
+}
+
+/// Names and shapes of a safetensors file.
+pub fn shapes(tensors: &SafeTensors<'_>) -> TensorShapes {
+    tensors.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect()
+}
+
+/// Replaces every parameter of a freshly built network by the weights, which [`check`] has accepted.
+///
+/// # Errors
+/// [`LoadError::NumberFormat`] when a tensor is stored as something else than f32, f16 or bf16.
+pub(crate) fn apply(
+    network: Sam2Network,
+    tensors: &SafeTensors<'_>,
+    origin: &str,
+    device: &Device,
+) -> Result<Sam2Network, LoadError> {
+    for (name, view) in tensors.iter() {
+        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+            return Err(LoadError::NumberFormat {
+                origin: origin.to_owned(),
+                tensor: name.to_owned(),
+                format: format!("{:?}", view.dtype()),
+            });
+        }
+    }
+    let mut loader = Loader { path: Path::default(), tensors, device, failed: None };
+    let network = network.map(&mut loader);
+    match loader.failed {
+        None => Ok(network),
+        Some(source) => Err(LoadError::NotSafetensors { origin: origin.to_owned(), source }),
+    }
+}
+
+/// Where a traversal of the network stands.
+#[derive(Default)]
+struct Path {
+    fields: Vec<String>,
+    containers: Vec<String>,
+}
+
+impl Path {
+    fn enter(&mut self, name: &str, container: &str) {
+        self.fields.push(name.to_owned());
+        self.containers.push(container.to_owned());
+    }
+
+    fn exit(&mut self) {
+        self.fields.pop();
+        self.containers.pop();
+    }
+
+    /// Container that declares the current field.
+    fn module(&self) -> &str {
+        self.containers.iter().rev().find(|c| c.starts_with("Struct:")).map_or("", String::as_str)
+    }
+
+    /// Linear weights lie transposed in PyTorch.
+    fn is_linear_weight(&self) -> bool {
+        self.module() == "Struct:Linear" && self.fields.last().is_some_and(|f| f == "weight")
+    }
+
+    fn official_name(&self) -> String {
+        official_name(&self.fields.join("."), self.module())
+    }
+}
+
+/// The official state-dict key of a field of ours. `module` is the burn type that declares it.
+fn official_name(path: &str, module: &str) -> String {
+    let mut name = path.to_owned();
+    if module == "Struct:LayerNorm" {
+        name = name.replace(".gamma", ".weight").replace(".beta", ".bias");
+    }
+    // Where the official code uses numbered layers of an nn.Sequential.
+    const SEQUENTIALS: [(&str, &str); 8] = [
+        ("mask_downscaling.conv1", "mask_downscaling.0"),
+        ("mask_downscaling.norm1", "mask_downscaling.1"),
+        ("mask_downscaling.conv2", "mask_downscaling.3"),
+        ("mask_downscaling.norm2", "mask_downscaling.4"),
+        ("mask_downscaling.conv3", "mask_downscaling.6"),
+        ("output_upscaling.conv1", "output_upscaling.0"),
+        ("output_upscaling.norm", "output_upscaling.1"),
+        ("output_upscaling.conv2", "output_upscaling.3"),
+    ];
+    for (ours, theirs) in SEQUENTIALS {
+        name = name.replace(ours, theirs);
+    }
+    for step in 0..4 {
+        let steps = format!("mask_downsampler.steps.{step}");
+        name = name
+            .replace(&format!("{steps}.conv"), &format!("mask_downsampler.encoder.{}", 3 * step))
+            .replace(&format!("{steps}.norm"), &format!("mask_downsampler.encoder.{}", 3 * step + 1));
+    }
+    name.replace("mask_downsampler.out", "mask_downsampler.encoder.12")
+}
+
+/// Collects what the network needs.
+#[derive(Default)]
+struct Lister {
+    path: Path,
+    expected: Vec<ExpectedTensor>,
+}
+
+impl ModuleVisitor for Lister {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let mut shape = param.lazy_shape().to_vec();
+        if self.path.is_linear_weight() {
+            shape.reverse();
+        }
+        self.expected.push(ExpectedTensor { name: self.path.official_name(), shape });
+    }
+}
+
+/// Fills the network; shapes have been checked before.
+struct Loader<'a> {
+    path: Path,
+    tensors: &'a SafeTensors<'a>,
+    device: &'a Device,
+    failed: Option<safetensors::SafeTensorError>,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.official_name();
+        let view = match self.tensors.tensor(&name) {
+            Ok(view) => view,
+            Err(error) => {
+                self.failed = Some(error);
+                return param;
+            }
+        };
+        let shape = param.lazy_shape();
+        let mut values = to_f32(&view);
+        if self.path.is_linear_weight() {
+            values = transpose(&values, shape[1], shape[0]);
+        }
+        let tensor = Tensor::from_data(TensorData::new(values, shape), self.device);
+        Param::initialized(param.id, tensor)
+    }
+}
+
+/// The values of a tensor in f32; formats were checked before.
+fn to_f32(view: &TensorView<'_>) -> Vec<f32> {
+    let bytes = view.data();
+    match view.dtype() {
+        Dtype::F16 => bytes
+            .chunks_exact(2)
+            .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+        Dtype::BF16 => bytes
+            .chunks_exact(2)
+            .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect(),
+        _ => bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`.
+fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        out.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_official_state_dict() {
+        let names: Vec<String> = expected_tensors(
+            &Sam2Config::new(Variant::Tiny, ModelVersion::V2_1),
+            &Device::flex(),
+        )
+        .into_iter()
+        .map(|t| t.name)
+        .collect();
+        for name in [
+            "maskmem_tpos_enc",
+            "no_obj_embed_spatial",
+            "image_encoder.trunk.blocks.1.proj.weight",
+            "image_encoder.neck.convs.3.conv.bias",
+            "memory_encoder.mask_downsampler.encoder.10.weight",
+            "memory_encoder.mask_downsampler.encoder.12.bias",
+            "memory_encoder.fuser.layers.1.gamma",
+            "sam_prompt_encoder.mask_downscaling.6.weight",
+            "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+            "sam_mask_decoder.output_upscaling.1.weight",
+            "sam_mask_decoder.transformer.layers.1.norm4.bias",
+            "obj_ptr_tpos_proj.weight",
+        ] {
+            assert!(names.iter().any(|n| n == name), "{name} is not among {names:#?}");
+        }
+    }
+
+    #[test]
+    fn transposes() {
+        assert_eq!(transpose(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
+    }
+}

@@ -1,0 +1,144 @@
+//! The conversion itself: read, check against the network, store.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, TensorView};
+use sam2_model::{Sam2Config, weights};
+
+use crate::checkpoint::{Checkpoint, CheckpointTensor};
+use crate::error::ConvertError;
+
+/// Number format of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StoredPrecision {
+    /// As in the input.
+    #[default]
+    Keep,
+    /// 4 bytes a value.
+    F32,
+    /// 2 bytes a value, 11 significant bits.
+    F16,
+    /// 2 bytes a value, 8 significant bits.
+    Bf16,
+}
+
+/// What was converted.
+#[derive(Clone, Debug)]
+pub struct ConvertReport {
+    /// The model the weights are for.
+    pub config: Sam2Config,
+    /// Number of tensors.
+    pub tensors: usize,
+    /// Number of values in them.
+    pub parameters: usize,
+    /// Size of the output in bytes.
+    pub bytes: u64,
+}
+
+/// Converts an official `.pt` file (or a safetensors file of the same names) to safetensors.
+///
+/// The configuration is recognised from the tensors unless given. The output appears under its name only when it is
+/// complete.
+///
+/// # Errors
+/// [`ConvertError`]; a missing, unknown or mis-shaped tensor is named.
+pub fn convert(
+    input: &Path,
+    output: &Path,
+    precision: StoredPrecision,
+    config: Option<Sam2Config>,
+    overwrite: bool,
+) -> Result<ConvertReport, ConvertError> {
+    if output.exists() && !overwrite {
+        return Err(ConvertError::OutputExists(output.to_owned()));
+    }
+    let origin = input.display().to_string();
+    let mut checkpoint = Checkpoint::read(input)?;
+    let shapes = checkpoint.shapes();
+    let config = match config {
+        Some(config) => config,
+        None => weights::recognise(&shapes, &origin)?,
+    };
+    weights::check(&shapes, &config, &origin)?;
+    for tensor in checkpoint.tensors.values_mut() {
+        store_as(tensor, precision);
+    }
+    let parameters = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
+    let bytes = write(&checkpoint, &config, output)?;
+    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes })
+}
+
+fn write(checkpoint: &Checkpoint, config: &Sam2Config, output: &Path) -> Result<u64, ConvertError> {
+    let failed = |source| ConvertError::Write { path: output.to_owned(), source };
+    let metadata = HashMap::from([
+        ("format".to_owned(), "pt".to_owned()),
+        ("model".to_owned(), config.to_string()),
+    ]);
+    let mut views = Vec::with_capacity(checkpoint.tensors.len());
+    for (name, tensor) in &checkpoint.tensors {
+        let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.data)
+            .map_err(|error| failed(std::io::Error::other(format!("{name}: {error}"))))?;
+        views.push((name, view));
+    }
+    let bytes = safetensors::serialize(views, Some(metadata))
+        .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
+    let folder = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut file = temporary_file(folder).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(output).map_err(|error| failed(error.error))?;
+    Ok(bytes.len() as u64)
+}
+
+/// A temporary file that, once renamed, has the permissions of any newly created file.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.prefix(".sam2-").tempfile_in(folder)
+}
+
+/// Re-encodes a tensor's values; a value too large for f16 becomes infinite, as in PyTorch's `.half()`.
+fn store_as(tensor: &mut CheckpointTensor, precision: StoredPrecision) {
+    let target = match precision {
+        StoredPrecision::Keep => return,
+        StoredPrecision::F32 => Dtype::F32,
+        StoredPrecision::F16 => Dtype::F16,
+        StoredPrecision::Bf16 => Dtype::BF16,
+    };
+    if tensor.dtype == target {
+        return;
+    }
+    let values = values(tensor);
+    tensor.data = match target {
+        Dtype::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+        Dtype::BF16 => values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    };
+    tensor.dtype = target;
+}
+
+fn values(tensor: &CheckpointTensor) -> Vec<f32> {
+    let bytes = &tensor.data;
+    match tensor.dtype {
+        Dtype::F16 => {
+            bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
+        Dtype::BF16 => {
+            bytes.chunks_exact(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
+        _ => bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect(),
+    }
+}

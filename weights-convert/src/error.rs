@@ -1,0 +1,50 @@
+//! What can go wrong in a conversion.
+
+use std::path::PathBuf;
+
+use sam2_model::LoadError;
+
+/// A conversion failed. Nothing is left under the output's name.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The input cannot be read.
+    #[error("cannot read '{path}': {source}")]
+    Read {
+        /// The input.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Neither a PyTorch archive nor safetensors, or damaged.
+    #[error("'{path}' is no usable checkpoint ({message}); download it again")]
+    NotACheckpoint {
+        /// The input.
+        path: PathBuf,
+        /// What the parser said.
+        message: String,
+    },
+    /// A tensor that is no float.
+    #[error("tensor {tensor} in '{path}' is stored as {format}; only f32, f16 and bf16 are expected")]
+    NumberFormat {
+        /// The input.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// How it is stored.
+        format: String,
+    },
+    /// The tensors are not those of a SAM 2 model.
+    #[error(transparent)]
+    Model(#[from] LoadError),
+    /// The output exists.
+    #[error("'{0}' exists: choose another name or allow overwriting (--overwrite)")]
+    OutputExists(PathBuf),
+    /// The output cannot be written.
+    #[error("cannot write '{path}': {source}")]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
