@@ -1,1 +1,21 @@
+//! Segmentation masks to the files that other programs read.
+//!
+//! A [`Mask`] is one object in one frame, run-length encoded. A [`MaskSink`] takes the masks of a recording frame by
+//! frame and in order, holds no more than it must, and leaves a complete file under its name or none at all. This crate
+//! knows nothing of models or videos, so it is useful alone.
 
+mod bigtiff;
+mod contact_sheet;
+mod error;
+mod mask;
+mod output_file;
+mod overlay;
+mod sink;
+
+pub use bigtiff::{BigTiffSink, PixelValues};
+pub use contact_sheet::ContactSheetSink;
+pub use error::WriteError;
+pub use mask::{Mask, MaskSizeError};
+pub use output_file::OutputFile;
+pub use overlay::{OBJECT_COLOURS, blend};
+pub use sink::{LabelledMask, MaskFrame, MaskSink};

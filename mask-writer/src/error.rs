@@ -1,0 +1,59 @@
+//! What can go wrong when masks are written.
+
+use std::path::PathBuf;
+
+/// Writing failed. What was complete before stays; nothing half-written stands under a final name.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The output exists.
+    #[error("'{0}' exists: choose another name, or allow overwriting (--overwrite)")]
+    Exists(PathBuf),
+    /// The output cannot be created or written.
+    #[error("cannot write '{path}': {source}; check that the folder exists, is writable and has room")]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The encoder of the format failed.
+    #[error("cannot encode '{path}': {message}")]
+    Encode {
+        /// The output.
+        path: PathBuf,
+        /// What the encoder said.
+        message: String,
+    },
+    /// A frame came out of order: a sink would have lost or shifted frames.
+    #[error("frame {found} was written to '{path}' where frame {expected} was due; this is a bug, please report it")]
+    OutOfOrder {
+        /// The output.
+        path: PathBuf,
+        /// The next frame.
+        expected: usize,
+        /// The frame that came.
+        found: usize,
+    },
+    /// Fewer frames than announced.
+    #[error("'{path}' got {found} of {expected} frames and was not kept")]
+    Incomplete {
+        /// The output.
+        path: PathBuf,
+        /// Frames announced.
+        expected: usize,
+        /// Frames written.
+        found: usize,
+    },
+    /// A mask whose size is not the recording's.
+    #[error("a mask in frame {frame} for '{path}' is {found}, the recording {expected}")]
+    Size {
+        /// The output.
+        path: PathBuf,
+        /// The frame.
+        frame: usize,
+        /// The recording's width x height.
+        expected: String,
+        /// The mask's width x height.
+        found: String,
+    },
+}

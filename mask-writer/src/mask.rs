@@ -1,0 +1,200 @@
+//! A binary mask as runs.
+
+/// One object's mask in one frame, run-length encoded in reading order.
+///
+/// Runs alternate background, foreground, background, ..., starting with background (possibly of length 0), and add
+/// up to `width * height`. A typical mask of a megapixel frame takes a few kilobytes, so the masks of a whole batch can
+/// wait in memory for their turn to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mask {
+    width: u32,
+    height: u32,
+    runs: Vec<u32>,
+}
+
+/// Data that does not fill a mask of the given size.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a mask of {width} x {height} needs {expected} pixels, got {found}")]
+pub struct MaskSizeError {
+    /// Columns asked for.
+    pub width: u32,
+    /// Rows asked for.
+    pub height: u32,
+    /// `width * height`.
+    pub expected: u64,
+    /// Pixels given.
+    pub found: u64,
+}
+
+impl Mask {
+    /// A mask without foreground.
+    pub fn empty(width: u32, height: u32) -> Self {
+        // A u32 run covers up to 4 gigapixels; larger frames are split below like any other.
+        Self::encode(width, height, std::iter::repeat_n(false, width as usize * height as usize))
+    }
+
+    /// Encodes pixels in reading order, `true` = foreground.
+    ///
+    /// # Errors
+    /// If there are not exactly `width * height` of them.
+    pub fn from_pixels(
+        width: u32,
+        height: u32,
+        pixels: impl ExactSizeIterator<Item = bool>,
+    ) -> Result<Self, MaskSizeError> {
+        check(width, height, pixels.len() as u64)?;
+        Ok(Self::encode(width, height, pixels))
+    }
+
+    /// Encodes logits in reading order: foreground where above 0.
+    ///
+    /// # Errors
+    /// If there are not exactly `width * height` of them.
+    pub fn from_logits(width: u32, height: u32, logits: &[f32]) -> Result<Self, MaskSizeError> {
+        Self::from_pixels(width, height, logits.iter().map(|&logit| logit > 0.0))
+    }
+
+    /// Takes runs as they are stored.
+    ///
+    /// # Errors
+    /// If they do not add up to `width * height`.
+    pub fn from_runs(width: u32, height: u32, runs: Vec<u32>) -> Result<Self, MaskSizeError> {
+        check(width, height, runs.iter().map(|&run| u64::from(run)).sum())?;
+        Ok(Self { width, height, runs })
+    }
+
+    fn encode(width: u32, height: u32, pixels: impl Iterator<Item = bool>) -> Self {
+        let mut runs = Vec::new();
+        let (mut current, mut length) = (false, 0_u32);
+        for pixel in pixels {
+            if pixel != current {
+                runs.push(length);
+                (current, length) = (pixel, 0);
+            } else if length == u32::MAX {
+                runs.extend([length, 0]);
+                length = 0;
+            }
+            length += 1;
+        }
+        runs.push(length);
+        Self { width, height, runs }
+    }
+
+    /// Columns.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Alternating background and foreground lengths, background first.
+    pub fn runs(&self) -> &[u32] {
+        &self.runs
+    }
+
+    /// Foreground runs as ranges of positions in reading order.
+    pub fn foreground(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+        let mut position = 0;
+        self.runs.chunks(2).filter_map(move |pair| {
+            let start = position + pair[0] as usize;
+            let length = pair.get(1).copied().unwrap_or(0) as usize;
+            position = start + length;
+            (length > 0).then_some(start..position)
+        })
+    }
+
+    /// Foreground pixels.
+    pub fn area(&self) -> u64 {
+        self.runs.iter().skip(1).step_by(2).map(|&run| u64::from(run)).sum()
+    }
+
+    /// Writes `value` into `pixels` (reading order, `width * height`) wherever the mask is.
+    pub fn paint(&self, pixels: &mut [u8], value: u8) {
+        for run in self.foreground() {
+            if let Some(part) = pixels.get_mut(run) {
+                part.fill(value);
+            }
+        }
+    }
+
+    /// The mask as one byte a pixel: 0 or `value`.
+    pub fn to_bytes(&self, value: u8) -> Vec<u8> {
+        let mut pixels = vec![0; self.width as usize * self.height as usize];
+        self.paint(&mut pixels, value);
+        pixels
+    }
+
+    /// Intersection over union with another mask of the same size; 1 when both are empty (the J measure).
+    pub fn iou(&self, other: &Self) -> f64 {
+        let (mut a, mut b) = (self.foreground().peekable(), other.foreground().peekable());
+        let mut intersection = 0_u64;
+        while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+            let overlap = x.end.min(y.end).saturating_sub(x.start.max(y.start));
+            intersection += overlap as u64;
+            if x.end <= y.end {
+                a.next();
+            } else {
+                b.next();
+            }
+        }
+        let union = self.area() + other.area() - intersection;
+        if union == 0 { 1.0 } else { intersection as f64 / union as f64 }
+    }
+}
+
+fn check(width: u32, height: u32, found: u64) -> Result<(), MaskSizeError> {
+    let expected = u64::from(width) * u64::from(height);
+    if expected == found {
+        Ok(())
+    } else {
+        Err(MaskSizeError { width, height, expected, found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pixels() -> impl Strategy<Value = (u32, u32, Vec<bool>)> {
+        (1_u32..9, 1_u32..9).prop_flat_map(|(width, height)| {
+            let count = (width * height) as usize;
+            (Just(width), Just(height), prop::collection::vec(any::<bool>(), count))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pixels_survive_encoding((width, height, pixels) in pixels()) {
+            let mask = Mask::from_pixels(width, height, pixels.iter().copied()).unwrap();
+            let bytes: Vec<bool> = mask.to_bytes(7).into_iter().map(|b| b == 7).collect();
+            prop_assert_eq!(&bytes, &pixels);
+            prop_assert_eq!(mask.area(), pixels.iter().filter(|&&p| p).count() as u64);
+            let again = Mask::from_runs(width, height, mask.runs().to_vec()).unwrap();
+            prop_assert_eq!(again, mask);
+        }
+
+        #[test]
+        fn iou_counts_pixels(
+            (width, height, a) in pixels(),
+            seed in prop::collection::vec(any::<bool>(), 64),
+        ) {
+            let b: Vec<bool> = a.iter().zip(seed.iter().cycle()).map(|(x, y)| x ^ y).collect();
+            let mask = |p: &[bool]| Mask::from_pixels(width, height, p.iter().copied()).unwrap();
+            let both = a.iter().zip(&b).filter(|(x, y)| **x && **y).count() as f64;
+            let either = a.iter().zip(&b).filter(|(x, y)| **x || **y).count() as f64;
+            let expected = if either == 0.0 { 1.0 } else { both / either };
+            prop_assert_eq!(mask(&a).iou(&mask(&b)), expected);
+        }
+    }
+
+    #[test]
+    fn wrong_sizes_are_refused() {
+        assert!(Mask::from_pixels(2, 2, [true; 3].into_iter()).is_err());
+        assert!(Mask::from_runs(2, 2, vec![1, 4]).is_err());
+        assert_eq!(Mask::empty(3, 2).runs(), [6]);
+    }
+}

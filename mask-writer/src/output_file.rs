@@ -1,0 +1,125 @@
+//! Files that appear complete or not at all.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::error::WriteError;
+
+/// A file that is written beside its final name and renamed when complete; dropped before that, it vanishes.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    overwrite: bool,
+    temporary: NamedTempFile,
+}
+
+impl OutputFile {
+    /// Creates the temporary file in the folder of `path`.
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`] if `path` is there and `overwrite` is false; [`WriteError::Io`] if the folder is not
+    /// writable. Checked now rather than after hours of work.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, WriteError> {
+        if path.is_dir() {
+            return Err(WriteError::Io {
+                path: path.to_owned(),
+                source: std::io::Error::from(std::io::ErrorKind::IsADirectory),
+            });
+        }
+        if path.exists() && !overwrite {
+            return Err(WriteError::Exists(path.to_owned()));
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // Temporary files are private by default; the result should be like any other new file.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let temporary = builder
+            .prefix(&format!(".{name}."))
+            .suffix(".part")
+            .tempfile_in(folder)
+            .map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), overwrite, temporary })
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file.
+    pub fn file(&self) -> &File {
+        self.temporary.as_file()
+    }
+
+    /// Another handle to the open file.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`] when the system has no more handles.
+    pub fn try_clone(&self) -> Result<File, WriteError> {
+        self.file().try_clone().map_err(|source| self.io_error(source))
+    }
+
+    /// Flushes to disk and renames.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], or [`WriteError::Exists`] if somebody else created the file meanwhile.
+    pub fn finish(self) -> Result<(), WriteError> {
+        let Self { path, overwrite, temporary } = self;
+        let io = |source| WriteError::Io { path: path.clone(), source };
+        temporary.as_file().sync_all().map_err(io)?;
+        let renamed = if overwrite {
+            temporary.persist(&path)
+        } else {
+            temporary.persist_noclobber(&path)
+        };
+        match renamed {
+            Ok(_) => Ok(()),
+            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(WriteError::Exists(path))
+            }
+            Err(error) => Err(io(error.error)),
+        }
+    }
+
+    /// This file's [`WriteError::Io`].
+    pub fn io_error(&self, source: std::io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn appears_only_when_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        let output = OutputFile::create(&path, false).unwrap();
+        output.file().write_all(b"abc").unwrap();
+        assert!(!path.exists());
+        output.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert!(matches!(OutputFile::create(&path, false), Err(WriteError::Exists(_))));
+        drop(OutputFile::create(&path, true).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("out.bin");
+        assert!(matches!(OutputFile::create(&path, false), Err(WriteError::Io { .. })));
+    }
+}
