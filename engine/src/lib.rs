@@ -1,1 +1,45 @@
+//! Segment Anything 2 on long recordings.
+//!
+//! - [`VideoSession`]: prompts for any number of objects on any frame, then [`VideoSession::propagate`] in either
+//!   direction as an iterator of masks. It does what the official `SAM2VideoPredictor` does, in memory that does not
+//!   grow with the recording.
+//! - [`segment`]: the batch job of the command line, from keypoints or clicks to files.
+//!
+//! ```no_run
+//! use sam2_engine::{Device, Direction, LazyFrames, LazyOptions, ObjectId, Point, Sam2, VideoSession};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = Device::default();
+//! let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &device)?;
+//! let frames = LazyFrames::open("mouse.mp4", LazyOptions::default())?;
+//! let mut session = VideoSession::new(&model, frames)?;
+//! session.add_points(0, ObjectId(1), &[Point::positive(210.0, 350.0)])?;
+//! for result in session.propagate(Direction::Forward) {
+//!     let frame = result?;
+//!     println!("frame {}: {} pixels", frame.frame_index, frame.objects[0].mask.area());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+mod error;
+pub mod job;
+pub mod keypoints;
+mod memory_bank;
+mod prompt;
+mod session;
+
+pub use error::EngineError;
+pub use job::{
+    BatchPlan, CancelFlag, JobObserver, JobPlan, JobPrompt, JobReport, JobStage, segment,
+};
+pub use memory_bank::{MemoryBank, MemoryRetention, Outcome};
+pub use prompt::{BoxPrompt, ObjectId, Point};
+pub use sam2_frame_provider::{
+    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame,
+};
+pub use sam2_mask_writer::{Mask, MaskSink};
+pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
+pub use session::{
+    Direction, FrameMasks, ObjectMask, Propagation, SessionOptions, VideoSession, fill_holes,
+};

@@ -149,6 +149,9 @@ mod tests {
         sink.write(&MaskFrame { index: 1, objects: &[], image: None }).unwrap();
         sink.finish().unwrap();
         assert_eq!(&std::fs::read(&path).unwrap()[..8], b"II\x2b\0\x08\0\0\0");
+        let areas: Vec<u64> =
+            crate::MaskStackReader::open(&path).unwrap().map(|mask| mask.unwrap().area()).collect();
+        assert_eq!(areas, [3, 0]);
         pages(&path)
     }
 

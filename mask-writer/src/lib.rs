@@ -11,6 +11,7 @@ mod mask;
 mod output_file;
 mod overlay;
 mod sink;
+mod stack_reader;
 
 pub use bigtiff::{BigTiffSink, PixelValues};
 pub use contact_sheet::ContactSheetSink;
@@ -19,3 +20,4 @@ pub use mask::{Mask, MaskSizeError};
 pub use output_file::OutputFile;
 pub use overlay::{OBJECT_COLOURS, blend};
 pub use sink::{LabelledMask, MaskFrame, MaskSink};
+pub use stack_reader::{MaskStackReader, ReadError};

@@ -1,0 +1,158 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use sam2_engine::DeviceChoice;
+
+use crate::prompt_args::{BoxArg, PointArg};
+
+/// Segment Anything 2 for long recordings, without Python.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line, \
+                  3 done but some batches had no usable prompt, 130/143 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more (-v: decisions, -vv: everything).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only warnings and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Segment a recording: masks of every frame as a BigTIFF stack.
+    #[command(after_help = "Examples:\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
+        sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
+        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
+    Segment(Box<SegmentArgs>),
+    /// Convert an official checkpoint (.pt) to safetensors.
+    Convert(ConvertArgs),
+    /// Compare a mask stack with a true one: mean J (intersection over union) over all frames.
+    Score(ScoreArgs),
+}
+
+/// `sam2 segment`.
+#[derive(Debug, Args)]
+pub struct SegmentArgs {
+    /// A video file, or a folder of JPEG or PNG frames.
+    pub recording: PathBuf,
+    /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Replace outputs that exist.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Write object numbers (1-255) instead of 0/255.
+    #[arg(long)]
+    pub ids: bool,
+    /// Also write an overview picture (PNG) with the masks drawn in.
+    #[arg(long, value_name = "FILE")]
+    pub contact_sheet: Option<PathBuf>,
+
+    /// DeepLabCut track (CSV): each batch is prompted with the body parts of its best frame.
+    #[arg(long, value_name = "TRACK.csv", help_heading = "Prompts", conflicts_with_all = ["point", "bounds"])]
+    pub keypoints: Option<PathBuf>,
+    /// Body parts to use, separated by commas or spaces (default: all).
+    #[arg(long, value_name = "NAMES", num_args = 1.., help_heading = "Prompts", requires = "keypoints")]
+    pub bodyparts: Vec<String>,
+    /// The animal to follow in a multi-animal track.
+    #[arg(long, value_name = "NAME", help_heading = "Prompts", requires = "keypoints")]
+    pub individual: Option<String>,
+    /// Frames per batch with --keypoints; 0 = the whole recording at once.
+    #[arg(long, value_name = "N", default_value_t = 400, help_heading = "Prompts")]
+    pub batch_size: usize,
+    /// Body parts below this likelihood are not used.
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = likelihood, help_heading = "Prompts")]
+    pub min_likelihood: f32,
+    /// Multiply the track's coordinates: it was made on a video smaller by this factor.
+    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = factor, help_heading = "Prompts")]
+    pub downsample_factor: f32,
+    /// Go on although the track has more or fewer rows than the recording has frames.
+    #[arg(long, help_heading = "Prompts", requires = "keypoints")]
+    pub allow_row_mismatch: bool,
+    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
+    #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", help_heading = "Prompts", allow_hyphen_values = true)]
+    pub point: Vec<PointArg>,
+    /// A box: frame, top-left and bottom-right corner, object (default 1).
+    #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]", help_heading = "Prompts")]
+    pub bounds: Vec<BoxArg>,
+
+    /// Weights (safetensors). Default: the built-in demonstration model.
+    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    pub model: Option<PathBuf>,
+    /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
+    #[arg(long, value_name = "NAME|FILE", help_heading = "Model", requires = "model")]
+    pub config: Option<String>,
+    /// Where to run: auto, cpu, cuda or cuda:N.
+    #[arg(long, default_value_t = DeviceChoice::Auto, help_heading = "Model")]
+    pub device: DeviceChoice,
+    /// Fill holes of up to this many pixels at a quarter of the model's resolution; 0 = off.
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Model")]
+    pub fill_holes: u32,
+
+    /// Frames kept in memory.
+    #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Frames")]
+    pub cache_frames: usize,
+    /// Frames read ahead, in the direction of travel.
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Frames")]
+    pub prefetch: usize,
+}
+
+/// `sam2 convert`.
+#[derive(Debug, Args)]
+pub struct ConvertArgs {
+    /// An official checkpoint (.pt) or a safetensors file with the same names.
+    pub input: PathBuf,
+    /// The safetensors file to write.
+    pub output: PathBuf,
+    /// Number format of the weights: keep, f32, f16 or bf16.
+    #[arg(long, value_name = "FORMAT", default_value = "keep")]
+    pub dtype: String,
+    /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub config: Option<String>,
+    /// Replace an output that exists.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// `sam2 score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Masks to judge: a TIFF or BigTIFF stack.
+    pub masks: PathBuf,
+    /// True masks, the same number of pages of the same size.
+    pub truth: PathBuf,
+}
+
+fn likelihood(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must lie between 0 and 1".into()) }
+}
+
+fn factor(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

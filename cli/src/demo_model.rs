@@ -1,0 +1,8 @@
+//! The model that ships inside the binary.
+
+/// Weights of the micro model, f16 safetensors. Trained on synthetic clips: good to try the program, not for real work.
+pub const WEIGHTS: &[u8] = include_bytes!("../../assets/micro/sam2.1_hiera_micro.safetensors");
+
+/// What the user is told when it is used.
+pub const NOTICE: &str = "using the built-in demonstration model (micro, trained on synthetic clips only); for real recordings \
+     convert an official checkpoint (`sam2 convert sam2.1_hiera_large.pt large.safetensors`) and give it with --model";

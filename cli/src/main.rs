@@ -1,0 +1,40 @@
+//! `sam2`: Segment Anything 2 for long recordings.
+
+mod args;
+mod convert;
+mod demo_model;
+mod exit;
+mod progress;
+mod prompt_args;
+mod score;
+mod segment;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use exit::ExitStatus;
+
+fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    progress::init_logging(cli.verbose, cli.quiet);
+    let result = match cli.command {
+        Command::Segment(args) => segment::run(&args, cli.quiet),
+        Command::Convert(args) => convert::run(&args),
+        Command::Score(args) => score::run(&args),
+    };
+    match result {
+        Ok(status) => status.into(),
+        Err(error) => {
+            // Causes that only repeat what the message says already are left out.
+            let mut message = error.to_string();
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                if !message.contains(&cause) {
+                    message.push_str(": ");
+                    message.push_str(&cause);
+                }
+            }
+            eprintln!("error: {message}");
+            ExitStatus::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Telling the user how far it is.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use sam2_engine::{JobObserver, JobStage};
+
+/// Log lines go to stderr this often at most when it is no terminal.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Sets up log lines on stderr: warnings always, more with `-v`.
+pub fn init_logging(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => tracing::Level::WARN,
+        (_, 0) => tracing::Level::INFO,
+        (_, 1) => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .without_time()
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// A bar on a terminal, plain lines otherwise, nothing when quiet.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    started: Instant,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// For a job of `total` frames.
+    pub fn new(total: usize, quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(total as u64);
+            let style = "{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let now = Instant::now();
+        Self { bar, quiet, started: now, last_line: now }
+    }
+
+    /// Removes the bar, so that a message can be printed.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, done: usize, total: usize) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let rate = done as f64 / seconds.max(1e-9);
+        let left = (total - done) as f64 / rate.max(1e-9);
+        tracing::info!("{done} of {total} frames, {rate:.2} a second, {left:.0} s left");
+    }
+}
+
+impl JobObserver for Progress {
+    fn on_stage(&mut self, stage: &JobStage) {
+        match stage {
+            JobStage::Batch { index, count, frames, prompt_frames } => {
+                let text = format!(
+                    "batch {} of {count}: frames {} to {}",
+                    index + 1,
+                    frames.start,
+                    frames.end.saturating_sub(1)
+                );
+                let prompted: Vec<String> = prompt_frames.iter().map(ToString::to_string).collect();
+                match &self.bar {
+                    Some(bar) => bar.set_message(format!("batch {}/{count}", index + 1)),
+                    None if prompted.is_empty() => tracing::warn!("{text}: no usable prompt, left empty"),
+                    None => tracing::info!("{text}, prompted on {}", prompted.join(", ")),
+                }
+            }
+            JobStage::Frame { done, total } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_position(*done as u64);
+                } else if !self.quiet && self.last_line.elapsed() >= LOG_INTERVAL {
+                    self.last_line = Instant::now();
+                    self.line(*done, *total);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What can go wrong while segmenting.
+
+use std::path::PathBuf;
+
+use sam2_frame_provider::{FrameError, FrameSize};
+use sam2_mask_writer::WriteError;
+
+use crate::keypoints::KeypointError;
+use crate::prompt::ObjectId;
+
+/// Segmenting failed. Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A frame could not be read.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// An output could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The keypoint file is unusable.
+    #[error(transparent)]
+    Keypoints(#[from] KeypointError),
+    /// Propagation without any prompt.
+    #[error("there is nothing to track: add points, a box or a mask for at least one object first")]
+    NoPrompts,
+    /// An object that was never prompted, or only on frames that had already been tracked.
+    #[error("object {0} has no prompt of its own: add points, a box or a mask for it")]
+    ObjectWithoutPrompt(ObjectId),
+    /// A prompt without any point.
+    #[error("the prompt for object {object} on frame {frame} is empty: give at least one point or a box")]
+    EmptyPrompt {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: usize,
+    },
+    /// A frame that does not exist.
+    #[error("frame {frame} does not exist: the {count} frames are numbered from 0")]
+    FrameOutOfRange {
+        /// What was asked for.
+        frame: usize,
+        /// Frames in the recording.
+        count: usize,
+    },
+    /// A coordinate outside the picture, or none at all (NaN).
+    #[error("{what} ({x}, {y}) on frame {frame} is outside the {size} picture: check the coordinates, or scale them (--downsample-factor)")]
+    PointOutside {
+        /// Which point.
+        what: String,
+        /// Column.
+        x: f32,
+        /// Row.
+        y: f32,
+        /// The frame.
+        frame: usize,
+        /// The recording's size.
+        size: FrameSize,
+    },
+    /// A box whose edges are in the wrong order or outside.
+    #[error("the box {x0},{y0},{x1},{y1} on frame {frame} is empty: give x0,y0 (top left) and x1,y1 (bottom right)")]
+    EmptyBox {
+        /// Left.
+        x0: f32,
+        /// Top.
+        y0: f32,
+        /// Right.
+        x1: f32,
+        /// Bottom.
+        y1: f32,
+        /// The frame.
+        frame: usize,
+    },
+    /// A mask prompt of another size than the recording's frames.
+    #[error("the mask for object {object} on frame {frame} is {found}, the recording {expected}: resize the mask")]
+    MaskPromptSize {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: usize,
+        /// The recording's size.
+        expected: FrameSize,
+        /// The mask's size.
+        found: FrameSize,
+    },
+    /// The memories that propagation from this frame would read were let go.
+    #[error("cannot propagate from frame {start}: the memories around it were released to bound memory; start from a prompted frame, or open the session with MemoryRetention::All")]
+    MemoriesReleased {
+        /// Where propagation should have started.
+        start: usize,
+    },
+    /// A correction on a tracked frame whose earlier logits were let go.
+    #[error("cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; open the session with MemoryRetention::All")]
+    ResultReleased {
+        /// The frame.
+        frame: usize,
+        /// The object.
+        object: ObjectId,
+    },
+    /// The device failed, for example for lack of memory.
+    #[error("the device failed: {0}; try a smaller model or another --device")]
+    Device(String),
+    /// The recording turned out to have another number of frames while it was read.
+    #[error("'{recording}' turned out to have {now} frames instead of {before}: run again")]
+    FrameCountChanged {
+        /// The recording.
+        recording: String,
+        /// Frames when it was opened.
+        before: usize,
+        /// Frames now.
+        now: usize,
+    },
+    /// Temporary storage for masks failed.
+    #[error("cannot store masks temporarily in '{folder}': {source}; free space there or set TMPDIR")]
+    Spool {
+        /// Where.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Stopped by the user.
+    #[error("stopped after {done} of {total} frames")]
+    Cancelled {
+        /// Frames tracked.
+        done: usize,
+        /// Frames in the job.
+        total: usize,
+    },
+}

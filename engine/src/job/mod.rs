@@ -1,0 +1,13 @@
+//! The batch job: a recording and its prompts in, masks of every frame out.
+//!
+//! A recording is cut into batches, each with its own prompt; within a batch masks are propagated forward to its end, then in
+//! reverse to its start, and written in frame order. Every frame of the recording comes out exactly once, also where no
+//! prompt was to be had (without masks then, and reported).
+
+mod plan;
+mod run;
+mod spool;
+mod sub_range;
+
+pub use plan::{BatchPlan, JobPlan, JobPrompt};
+pub use run::{CancelFlag, JobObserver, JobReport, JobStage, segment};

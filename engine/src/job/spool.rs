@@ -1,0 +1,104 @@
+//! Masks that wait for their turn.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use sam2_mask_writer::{LabelledMask, Mask};
+use tempfile::SpooledTempFile;
+
+/// Up to this much stays in memory; more goes to a temporary file.
+const MEMORY_LIMIT: usize = 64 << 20;
+
+/// Stores the masks of frames in any order and gives them back in any order.
+///
+/// A forward pass from the middle of a batch yields frames whose predecessors come only with the reverse pass. Memory stays
+/// bounded however long the batch is: 8 bytes a frame besides [`MEMORY_LIMIT`].
+pub(super) struct MaskSpool {
+    file: SpooledTempFile,
+    offsets: Vec<Option<u64>>,
+    end: u64,
+}
+
+impl MaskSpool {
+    pub(super) fn new(frames: usize) -> Self {
+        Self {
+            file: SpooledTempFile::new(MEMORY_LIMIT),
+            offsets: vec![None; frames],
+            end: 0,
+        }
+    }
+
+    /// Stores the masks of `frame`; a frame stored before keeps its first masks.
+    pub(super) fn put(&mut self, frame: usize, objects: &[LabelledMask]) -> io::Result<()> {
+        if self.contains(frame) {
+            return Ok(());
+        }
+        let mut record = Vec::new();
+        let mut word = |value: u32| record.extend(value.to_le_bytes());
+        word(objects.len() as u32);
+        for LabelledMask { object, mask } in objects {
+            word(*object);
+            word(mask.width());
+            word(mask.height());
+            word(mask.runs().len() as u32);
+            mask.runs().iter().for_each(|&run| word(run));
+        }
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.write_all(&record)?;
+        if let Some(offset) = self.offsets.get_mut(frame) {
+            *offset = Some(self.end);
+        }
+        self.end += record.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn contains(&self, frame: usize) -> bool {
+        self.offsets.get(frame).is_some_and(Option::is_some)
+    }
+
+    /// The masks of `frame`, or `None` if there are none stored.
+    pub(super) fn get(&mut self, frame: usize) -> io::Result<Option<Vec<LabelledMask>>> {
+        let Some(offset) = self.offsets.get(frame).copied().flatten() else { return Ok(None) };
+        self.file.seek(SeekFrom::Start(offset))?;
+        let mut objects = Vec::new();
+        for _ in 0..self.word()? {
+            let (object, width, height) = (self.word()?, self.word()?, self.word()?);
+            let mut bytes = vec![0; 4 * self.word()? as usize];
+            self.file.read_exact(&mut bytes)?;
+            let runs = bytes
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect();
+            let mask = Mask::from_runs(width, height, runs)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            objects.push(LabelledMask { object, mask });
+        }
+        Ok(Some(objects))
+    }
+
+    fn word(&mut self) -> io::Result<u32> {
+        let mut bytes = [0; 4];
+        self.file.read_exact(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_what_was_put_in_any_order() {
+        let mask = |n: u32| LabelledMask {
+            object: n,
+            mask: Mask::from_runs(3, 2, vec![n, 6 - n]).unwrap(),
+        };
+        let mut spool = MaskSpool::new(4);
+        spool.put(2, &[mask(2), mask(3)]).unwrap();
+        spool.put(0, &[]).unwrap();
+        spool.put(2, &[mask(5)]).unwrap();
+        assert_eq!(spool.get(0).unwrap(), Some(vec![]));
+        assert_eq!(spool.get(2).unwrap(), Some(vec![mask(2), mask(3)]));
+        assert_eq!(spool.get(1).unwrap(), None);
+        assert_eq!(spool.get(9).unwrap(), None);
+    }
+}

@@ -1,0 +1,29 @@
+//! Which way through the recording.
+
+/// Direction of propagation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Towards the end.
+    Forward,
+    /// Towards the start.
+    Reverse,
+}
+
+impl Direction {
+    /// The frame `steps` before `frame` in the order of travel, if it exists on that side.
+    pub(crate) fn back(self, frame: usize, steps: usize) -> Option<usize> {
+        match self {
+            Self::Forward => frame.checked_sub(steps),
+            Self::Reverse => frame.checked_add(steps),
+        }
+    }
+
+    /// How far `earlier` lies behind `frame` in the order of travel; negative if it lies ahead.
+    pub(crate) fn distance(self, earlier: usize, frame: usize) -> i64 {
+        let forward = frame as i64 - earlier as i64;
+        match self {
+            Self::Forward => forward,
+            Self::Reverse => -forward,
+        }
+    }
+}

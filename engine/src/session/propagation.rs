@@ -1,0 +1,64 @@
+//! Propagation as an iterator.
+
+use sam2_frame_provider::FrameSource;
+
+use super::direction::Direction;
+use super::video_session::{FrameMasks, VideoSession};
+use crate::error::EngineError;
+
+/// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
+///
+/// Dropping it early is fine: the session stands where the iterator stopped.
+pub struct Propagation<'s, 'm, S> {
+    session: &'s mut VideoSession<'m, S>,
+    direction: Direction,
+    /// Frames still to come, next first.
+    next: Option<usize>,
+    last: usize,
+    failed: Option<EngineError>,
+}
+
+impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
+    pub(super) fn new(
+        session: &'s mut VideoSession<'m, S>,
+        start: usize,
+        direction: Direction,
+        limit: Option<usize>,
+    ) -> Self {
+        let limit = limit.unwrap_or(session.frame_count());
+        let last = match direction {
+            Direction::Forward => start.saturating_add(limit).min(session.frame_count() - 1),
+            Direction::Reverse => start.saturating_sub(limit),
+        };
+        // The official predictor does nothing in reverse from frame 0, not even that frame.
+        let next = (direction == Direction::Forward || start > 0).then_some(start);
+        Self { session, direction, next, last, failed: None }
+    }
+
+    pub(super) fn failed(session: &'s mut VideoSession<'m, S>, error: EngineError) -> Self {
+        Self { session, direction: Direction::Forward, next: None, last: 0, failed: Some(error) }
+    }
+}
+
+impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
+    type Item = Result<FrameMasks, EngineError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(error) = self.failed.take() {
+            return Some(Err(error));
+        }
+        let frame = self.next?;
+        let masks = self.session.track_frame(frame, self.direction);
+        self.next = match self.direction {
+            _ if masks.is_err() || frame == self.last => None,
+            Direction::Forward => frame.checked_add(1),
+            Direction::Reverse => frame.checked_sub(1),
+        };
+        Some(masks)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.next.map_or(0, |next| next.abs_diff(self.last) + 1);
+        (0, Some(left + usize::from(self.failed.is_some())))
+    }
+}

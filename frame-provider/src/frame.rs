@@ -1,0 +1,136 @@
+//! One frame: RGB8 pixels and their size.
+
+use std::fmt;
+
+use crate::error::FrameError;
+
+/// Width and height of a frame in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameSize {
+    /// Pixels per row.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+}
+
+impl FrameSize {
+    /// Bytes of one RGB8 frame of this size: `width * height * 3`.
+    pub fn rgb_bytes(self) -> usize {
+        self.width as usize * self.height as usize * 3
+    }
+}
+
+impl fmt::Display for FrameSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// A frame in RGB, 8 bits per channel, row-major: `[height, width, 3]` without padding.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RgbFrame {
+    size: FrameSize,
+    data: Vec<u8>,
+}
+
+impl RgbFrame {
+    /// Makes a frame of `width` x `height` pixels from `data`, `[height, width, 3]`.
+    ///
+    /// # Errors
+    /// [`FrameError::Empty`] if a side is 0, [`FrameError::WrongLength`] if `data` is not `width * height * 3` long.
+    pub fn new(width: u32, height: u32, data: Vec<u8>) -> Result<Self, FrameError> {
+        let size = FrameSize { width, height };
+        if width == 0 || height == 0 {
+            return Err(FrameError::Empty {
+                what: format!("a {size} frame"),
+            });
+        }
+        // In u64 first: `rgb_bytes` of an absurd size must not wrap on a 32-bit machine.
+        let needed = u64::from(width)
+            .saturating_mul(u64::from(height))
+            .saturating_mul(3);
+        if needed != data.len() as u64 {
+            return Err(FrameError::WrongLength {
+                size,
+                length: data.len(),
+            });
+        }
+        Ok(Self { size, data })
+    }
+
+    /// A frame whose length is right by construction.
+    pub(crate) fn from_parts(size: FrameSize, data: Vec<u8>) -> Self {
+        debug_assert_eq!(size.rgb_bytes(), data.len());
+        Self { size, data }
+    }
+
+    /// Pixels per row.
+    pub fn width(&self) -> u32 {
+        self.size.width
+    }
+
+    /// Number of rows.
+    pub fn height(&self) -> u32 {
+        self.size.height
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    /// The pixels, `[height, width, 3]`, `0..=255`.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Gives the pixels away without a copy, `[height, width, 3]`.
+    pub fn into_data(self) -> Vec<u8> {
+        self.data
+    }
+
+    /// The `[red, green, blue]` of the pixel in column `x` and row `y`, or `None` outside the frame.
+    pub fn pixel(&self, x: u32, y: u32) -> Option<[u8; 3]> {
+        if x >= self.size.width || y >= self.size.height {
+            return None;
+        }
+        let at = (y as usize * self.size.width as usize + x as usize) * 3;
+        self.data.get(at..at + 3)?.try_into().ok()
+    }
+}
+
+// Pixels are left out: a failing assertion should not print megabytes.
+impl fmt::Debug for RgbFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RgbFrame")
+            .field("size", &format_args!("{}", self.size))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_the_length() {
+        assert!(RgbFrame::new(2, 3, vec![0; 18]).is_ok());
+        let error = RgbFrame::new(2, 3, vec![0; 17]).unwrap_err();
+        assert_eq!(error.to_string(), "a 2x3 RGB frame needs 18 bytes, not 17");
+        assert!(matches!(
+            RgbFrame::new(0, 3, vec![]),
+            Err(FrameError::Empty { .. })
+        ));
+        assert!(RgbFrame::new(u32::MAX, u32::MAX, vec![0; 3]).is_err());
+    }
+
+    #[test]
+    fn addresses_pixels_by_column_and_row() {
+        let frame = RgbFrame::new(2, 2, (0..12).collect()).unwrap();
+        assert_eq!(frame.pixel(1, 0), Some([3, 4, 5]));
+        assert_eq!(frame.pixel(0, 1), Some([6, 7, 8]));
+        assert_eq!(frame.pixel(2, 0), None);
+        assert_eq!(frame.size().to_string(), "2x2");
+        assert_eq!(format!("{frame:?}"), "RgbFrame { size: 2x2, .. }");
+    }
+}

@@ -1,0 +1,157 @@
+//! A bounded cache in front of any source, filled ahead of the reader by a background thread.
+
+mod shared;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod travel;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::source::{DecodeStats, FrameSource, Timing};
+use shared::Shared;
+pub use stats::LazyStats;
+
+/// How much [`LazyFrames`] holds and how far it reads ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LazyOptions {
+    /// The most frames to keep. At least one is kept whatever is set here. Default 50.
+    pub cache_frames: usize,
+    /// How many frames to decode ahead, in the direction of travel; 0 switches prefetching off. It is cut to what fits
+    /// in the cache beside the present frame. Default 5.
+    pub prefetch: usize,
+    /// The most bytes of pixels to keep, for clips of unknown size; the tighter of the two limits counts. Default none.
+    pub cache_bytes: Option<u64>,
+}
+
+impl Default for LazyOptions {
+    fn default() -> Self {
+        Self {
+            cache_frames: 50,
+            prefetch: 5,
+            cache_bytes: None,
+        }
+    }
+}
+
+/// Any source, with a least-recently-used cache and a background prefetcher.
+///
+/// One thread does all decoding, in the order that suits a video decoder: first what a caller waits for, then the next
+/// frames in the direction of travel, forward or reverse, by ones or with a stride. After a jump it decodes nothing
+/// ahead until a direction shows again.
+///
+/// - A request for a cached frame never waits for a decode.
+/// - No frame is decoded twice at the same time; callers that want the same frame share one decode.
+/// - A frame that fails to decode is an error for whoever asks for that frame, and only for them. The next request for it
+///   tries again.
+/// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being decoded.
+///
+/// Dropping it stops the thread and waits for the decode in progress, if any. That takes long only in the rare case that
+/// a [`VideoFrames`](crate::VideoFrames) is just then decoding a whole damaged file to number its frames.
+pub struct LazyFrames {
+    shared: Arc<Shared>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl LazyFrames {
+    /// Opens a video file or a folder of images, as [`open`](crate::open) does.
+    ///
+    /// # Errors
+    /// Those of [`open`](crate::open).
+    pub fn open(path: impl AsRef<Path>, options: LazyOptions) -> Result<Self, FrameError> {
+        Ok(Self::new(crate::open(path)?, options))
+    }
+
+    /// Wraps `source`.
+    pub fn new(source: impl FrameSource + 'static, options: LazyOptions) -> Self {
+        let shared = Arc::new(Shared::new(Box::new(source), options));
+        let for_worker = Arc::clone(&shared);
+        let worker = std::thread::Builder::new()
+            .name("frame-prefetch".into())
+            .spawn(move || for_worker.work());
+        let worker = worker
+            .inspect_err(|error| {
+                // Still correct, only slower: callers then decode for themselves.
+                tracing::warn!(%error, "no prefetch thread could be started; frames are decoded on demand");
+            })
+            .ok();
+        Self { shared, worker }
+    }
+
+    /// What the cache did so far.
+    pub fn stats(&self) -> LazyStats {
+        self.shared.stats()
+    }
+
+    /// Frees every cached frame and stops prefetching until the next request. Requests in progress are still answered.
+    pub fn clear(&self) {
+        self.shared.clear();
+    }
+
+    #[cfg(test)]
+    fn shared_is_idle(&self) -> bool {
+        self.shared.is_idle()
+    }
+
+    /// The most frames that are kept: the tighter of [`LazyOptions::cache_frames`] and [`LazyOptions::cache_bytes`].
+    pub fn capacity(&self) -> usize {
+        self.shared.capacity()
+    }
+}
+
+impl FrameSource for LazyFrames {
+    fn frame_count(&self) -> usize {
+        self.shared.source().frame_count()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.shared.source().size()
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        if self.worker.is_some() {
+            self.shared.request(index)
+        } else {
+            self.shared.request_without_worker(index)
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        self.shared.source().timing()
+    }
+
+    fn describe(&self) -> String {
+        self.shared.source().describe()
+    }
+
+    fn decode_stats(&self) -> DecodeStats {
+        self.shared.source().decode_stats()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.shared.source().warnings()
+    }
+}
+
+impl std::fmt::Debug for LazyFrames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LazyFrames")
+            .field("source", &self.describe())
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for LazyFrames {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(worker) = self.worker.take() {
+            // A panic of the source has been turned into an error already; there is nothing more to report here.
+            let _ = worker.join();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the cache did.
+
+use std::time::Duration;
+
+/// Counters of a [`LazyFrames`](super::LazyFrames) since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct LazyStats {
+    /// Requests whose frame was in the cache: answered without waiting.
+    pub hits: u64,
+    /// Requests whose frame was not: they waited for a decode. Also counts those that were being prefetched (`late`) and
+    /// those that ended in an error.
+    pub misses: u64,
+    /// Misses for a frame that the prefetcher was decoding just then: the consumer is faster than the decoder.
+    pub late: u64,
+    /// Frames decoded before anyone asked.
+    pub prefetched: u64,
+    /// Prefetched frames that were dropped without having been asked for.
+    pub wasted: u64,
+    /// Requests that ended in an error.
+    pub errors: u64,
+    /// Frames dropped to make room.
+    pub evicted: u64,
+    /// Time that requests spent waiting for a decode, summed over threads.
+    pub wait_total: Duration,
+    /// The longest of those waits.
+    pub wait_max: Duration,
+    /// Frames in the cache now.
+    pub frames_held: usize,
+    /// Bytes of pixels in the cache now. Frames that callers still hold are not counted.
+    pub bytes_held: u64,
+    /// The most that `bytes_held` ever was.
+    pub peak_bytes: u64,
+}
+
+impl LazyStats {
+    /// Share of requests answered from the cache, `0.0..=1.0`; 0 before the first request.
+    pub fn hit_rate(&self) -> f64 {
+        match self.hits + self.misses {
+            0 => 0.0,
+            requests => self.hits as f64 / requests as f64,
+        }
+    }
+
+    pub(super) fn record_wait(&mut self, waited: Duration) {
+        self.wait_total += waited;
+        self.wait_max = self.wait_max.max(waited);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_waits() {
+        let mut stats = LazyStats::default();
+        assert_eq!(stats.hit_rate(), 0.0);
+        stats.hits = 3;
+        stats.misses = 1;
+        assert_eq!(stats.hit_rate(), 0.75);
+        stats.record_wait(Duration::from_millis(5));
+        stats.record_wait(Duration::from_millis(2));
+        assert_eq!(
+            (stats.wait_total, stats.wait_max),
+            (Duration::from_millis(7), Duration::from_millis(5))
+        );
+    }
+}

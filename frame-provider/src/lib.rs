@@ -1,0 +1,56 @@
+//! Exact, lazy, memory-bounded access to the frames of a recording.
+//!
+//! Everything that a segmentation engine needs to know about its input is behind one trait, [`FrameSource`]: how many
+//! frames there are, how large they are, and frame `i` as RGB8. The sources:
+//!
+//! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
+//! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
+//! - [`MemoryFrames`]: frames that are already in memory;
+//! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher.
+//!
+//! [`open`] chooses between video and folder by looking at what the path is. [`resize::pillow_bicubic`] scales a frame
+//! with the very same result as Pillow, which is what the published SAM 2 weights were evaluated with.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use sam2_frame_provider::{FrameSource, LazyFrames, LazyOptions};
+//!
+//! # fn main() -> Result<(), sam2_frame_provider::FrameError> {
+//! let frames = LazyFrames::open("mouse.mp4", LazyOptions::default())?;
+//! println!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
+//! for index in (0..frames.frame_count()).rev() {
+//!     let frame = frames.frame(index)?;
+//!     assert_eq!(frame.data().len(), frame.size().rgb_bytes());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Logging
+//!
+//! Warnings go to [`tracing`] and are kept in [`FrameSource::warnings`]. FFmpeg's own messages go to `tracing` too, never
+//! to standard error. The levels: `warn` for what changes the numbers a user sees (a truncated file, a rebuilt index),
+//! `info` for slow steps, `debug` for decisions.
+
+#![deny(missing_docs)]
+#![deny(unsafe_code)]
+
+mod error;
+mod frame;
+mod image_folder;
+mod lazy;
+mod memory;
+mod open;
+pub mod resize;
+mod source;
+mod video;
+
+pub use error::{Cause, FrameError};
+pub use frame::{FrameSize, RgbFrame};
+pub use image_folder::ImageFolder;
+pub use lazy::{LazyFrames, LazyOptions, LazyStats};
+pub use memory::MemoryFrames;
+pub use open::open;
+pub use source::{DecodeStats, FrameSource, Timing};
+pub use video::{IndexMode, VideoFrames, VideoOptions};

@@ -1,0 +1,121 @@
+//! Frames that are already in memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::source::{FrameSource, Timing};
+
+/// A clip held in memory: for tests, for cameras, and for frames made by other programs.
+#[derive(Debug, Clone)]
+pub struct MemoryFrames {
+    frames: Vec<Arc<RgbFrame>>,
+    size: FrameSize,
+    timing: Timing,
+}
+
+impl MemoryFrames {
+    /// A clip of `frames`, in that order.
+    ///
+    /// # Errors
+    /// [`FrameError::Empty`] without frames, [`FrameError::SizeChanged`] if they are not all of one size.
+    pub fn new(frames: Vec<RgbFrame>) -> Result<Self, FrameError> {
+        let size = frames
+            .first()
+            .map(RgbFrame::size)
+            .ok_or_else(|| FrameError::Empty {
+                what: "the clip in memory".into(),
+            })?;
+        if let Some(index) = frames.iter().position(|frame| frame.size() != size) {
+            return Err(FrameError::SizeChanged {
+                path: name(),
+                index,
+                expected: size,
+                found: frames[index].size(),
+            });
+        }
+        Ok(Self {
+            frames: frames.into_iter().map(Arc::new).collect(),
+            size,
+            timing: Timing::default(),
+        })
+    }
+
+    /// The same clip with a frame rate.
+    #[must_use]
+    pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
+        self.timing = Timing::from_rate(frames_per_second);
+        self
+    }
+}
+
+fn name() -> PathBuf {
+    PathBuf::from("frames in memory")
+}
+
+impl FrameSource for MemoryFrames {
+    fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let count = self.frames.len();
+        self.frames
+            .get(index)
+            .cloned()
+            .ok_or_else(|| FrameError::IndexOutOfRange {
+                index,
+                count,
+                path: name(),
+            })
+    }
+
+    fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    fn describe(&self) -> String {
+        name().display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serves_frames_and_refuses_odd_ones() {
+        let frame = |width| RgbFrame::new(width, 1, vec![7; width as usize * 3]).unwrap();
+        let clip = MemoryFrames::new(vec![frame(2), frame(2)])
+            .unwrap()
+            .with_frames_per_second(25.0);
+        assert_eq!(
+            (clip.frame_count(), clip.size()),
+            (
+                2,
+                FrameSize {
+                    width: 2,
+                    height: 1
+                }
+            )
+        );
+        assert_eq!(clip.timing().frames_per_second, Some(25.0));
+        assert_eq!(
+            clip.frame(2).unwrap_err().to_string(),
+            "frames in memory: frame 2 does not exist; the 2 frames are numbered from 0"
+        );
+        assert!(matches!(
+            MemoryFrames::new(vec![frame(2), frame(3)]),
+            Err(FrameError::SizeChanged { index: 1, .. })
+        ));
+        assert!(matches!(
+            MemoryFrames::new(vec![]),
+            Err(FrameError::Empty { .. })
+        ));
+    }
+}

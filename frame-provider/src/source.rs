@@ -1,0 +1,123 @@
+//! The trait that every source of frames implements.
+
+use std::sync::Arc;
+
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+
+/// A clip of equally large RGB frames, numbered from 0, that can be read in any order.
+///
+/// Reading frame `i` gives the same bytes whatever was read before it. Sources are shared between threads; a call may
+/// wait for another thread's decode, so wrap slow sources in [`LazyFrames`](crate::LazyFrames).
+pub trait FrameSource: Send + Sync {
+    /// The true number of frames: what a decode from start to end yields, not what a header claims.
+    ///
+    /// It never blocks on a decode. It can shrink or grow once, with a warning, if a [`VideoFrames`](crate::VideoFrames)
+    /// finds out while reading that the file is damaged.
+    fn frame_count(&self) -> usize;
+
+    /// The size of every frame, after rotation.
+    fn size(&self) -> FrameSize;
+
+    /// Frame `index`, counted from 0.
+    ///
+    /// # Errors
+    /// [`FrameError::IndexOutOfRange`] past the end, [`FrameError::Decode`] for a damaged frame,
+    /// [`FrameError::SizeChanged`] for one of another size, [`FrameError::Io`] if the file cannot be read any more.
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError>;
+
+    /// What is known about the frames' times.
+    fn timing(&self) -> Timing;
+
+    /// A short name for messages, such as the file name.
+    fn describe(&self) -> String;
+
+    /// How much decoding has been done so far. Zero for sources that do not decode.
+    fn decode_stats(&self) -> DecodeStats {
+        DecodeStats::default()
+    }
+
+    /// What the user should know about this source: one sentence each, in the order found out. More can be added while
+    /// frames are read.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// What is known about the times of a clip's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Timing {
+    /// Mean frames per second, finite and above 0; `None` if unknown, as for a folder of images. With a variable frame
+    /// rate, frame `i` is not shown at `i / frames_per_second`.
+    pub frames_per_second: Option<f64>,
+}
+
+impl Timing {
+    /// Timing with that mean rate; a rate that is not finite and above 0 counts as unknown.
+    pub fn from_rate(frames_per_second: f64) -> Self {
+        let sound = frames_per_second.is_finite() && frames_per_second > 0.0;
+        Self {
+            frames_per_second: sound.then_some(frames_per_second),
+        }
+    }
+}
+
+/// How much decoding a source has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DecodeStats {
+    /// Frames that a decoder put out, wanted or not. In sequential reading it equals the frames read.
+    pub frames_decoded: u64,
+    /// How often decoding started anew at a key frame (a seek).
+    pub restarts: u64,
+}
+
+macro_rules! forward_frame_source {
+    () => {
+        fn frame_count(&self) -> usize {
+            (**self).frame_count()
+        }
+        fn size(&self) -> FrameSize {
+            (**self).size()
+        }
+        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+            (**self).frame(index)
+        }
+        fn timing(&self) -> Timing {
+            (**self).timing()
+        }
+        fn describe(&self) -> String {
+            (**self).describe()
+        }
+        fn decode_stats(&self) -> DecodeStats {
+            (**self).decode_stats()
+        }
+        fn warnings(&self) -> Vec<String> {
+            (**self).warnings()
+        }
+    };
+}
+
+impl<T: FrameSource + ?Sized> FrameSource for Box<T> {
+    forward_frame_source!();
+}
+
+impl<T: FrameSource + ?Sized> FrameSource for Arc<T> {
+    forward_frame_source!();
+}
+
+impl<T: FrameSource + ?Sized> FrameSource for &T {
+    forward_frame_source!();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_rates_count_as_unknown() {
+        assert_eq!(Timing::from_rate(29.97).frames_per_second, Some(29.97));
+        for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Timing::from_rate(rate), Timing::default());
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Opening a file and reading the packets of its video stream.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use video_rs::ffmpeg as ff;
+
+use ff::codec::threading;
+use ff::format::context::Input;
+use ff::format::stream::Disposition;
+
+use super::ffi;
+use super::orientation::Orientation;
+use crate::error::FrameError;
+use crate::source::Timing;
+
+/// Reading goes on after this many errors in a row at the most; a demuxer can report the same one forever.
+const MAX_ERRORS_IN_A_ROW: usize = 1000;
+
+/// From this many pixels on, two decoder threads pay off.
+const PIXELS_FOR_THREADS: u64 = 1280 * 720;
+
+/// Demuxers that take text or arbitrary bytes for a picture.
+const NOT_VIDEO: [&str; 5] = ["tty", "bin", "xbin", "adf", "idf"];
+
+/// An open file at some position, with its video stream chosen.
+pub(super) struct Demuxer {
+    input: Input,
+    stream: usize,
+    path: PathBuf,
+    /// Errors met while reading, other than the end of the file.
+    pub(super) read_errors: usize,
+}
+
+impl Demuxer {
+    /// Opens the file and finds the best video stream.
+    pub(super) fn open(path: &Path) -> Result<Self, FrameError> {
+        initialise()?;
+        let input =
+            ff::format::input(&check_file(path)?).map_err(|error| not_a_video(path, error))?;
+        if NOT_VIDEO.contains(&input.format().name()) {
+            let reason = "it holds text or plain data".to_owned();
+            return Err(FrameError::NotAVideo {
+                path: path.to_owned(),
+                reason,
+                source: None,
+            });
+        }
+        let stream = input
+            .streams()
+            .best(ff::media::Type::Video)
+            // The cover picture of a sound recording is a video stream to FFmpeg.
+            .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
+            .ok_or_else(|| FrameError::NoVideoStream {
+                path: path.to_owned(),
+            })?
+            .index();
+        Ok(Self {
+            input,
+            stream,
+            path: path.to_owned(),
+            read_errors: 0,
+        })
+    }
+
+    /// The next packet of the video stream, or `None` at the end. Damage in between is counted and skipped.
+    pub(super) fn next_packet(&mut self) -> Option<ff::Packet> {
+        let mut in_a_row = 0;
+        loop {
+            let mut packet = ff::Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) if packet.stream() == self.stream => return Some(packet),
+                Ok(()) => in_a_row = 0,
+                Err(ff::Error::Eof) => return None,
+                Err(error) => {
+                    self.read_errors += 1;
+                    in_a_row += 1;
+                    let passing = matches!(error, ff::Error::InvalidData)
+                        || matches!(error, ff::Error::Other { errno } if errno == ff::util::error::EAGAIN);
+                    if !passing || in_a_row > MAX_ERRORS_IN_A_ROW {
+                        tracing::debug!(path = %self.path.display(), %error, "reading stops here");
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves to the last key frame at or before `timestamp`; false if the format cannot.
+    pub(super) fn seek(&mut self, timestamp: i64) -> bool {
+        ffi::seek_backward(&mut self.input, self.stream, timestamp).is_ok()
+    }
+
+    /// Opens the stream's decoder. `threads` 0 chooses by the size of the picture; `delay` is how many frames are known to
+    /// be needed for reordering, 0 if that is still to be learned.
+    pub(super) fn open_decoder(
+        &self,
+        threads: usize,
+        delay: u32,
+    ) -> Result<ff::decoder::Video, FrameError> {
+        let open = || {
+            let stream = self
+                .input
+                .stream(self.stream)
+                .ok_or(ff::Error::StreamNotFound)?;
+            let mut context = ff::codec::Context::from_parameters(stream.parameters())?;
+            let count = if threads == 0 {
+                self.default_threads()
+            } else {
+                threads
+            };
+            context.set_threading(threading::Config {
+                kind: threading::Type::Frame,
+                count,
+                safe: true,
+            });
+            ffi::start_from_gray(&mut context);
+            ffi::expect_reordering_delay(&mut context, delay);
+            let mut decoder = context.decoder();
+            decoder.set_packet_time_base(stream.time_base());
+            decoder.video()
+        };
+        open().map_err(|error| FrameError::Unsupported {
+            path: self.path.clone(),
+            what: format!("its video cannot be decoded by this FFmpeg ({error}); re-encode it, for example as H.264"),
+        })
+    }
+
+    fn default_threads(&self) -> usize {
+        let stream = self.input.stream(self.stream);
+        let pixels = stream.map_or(0, |stream| ffi::picture_pixels(&stream.parameters()));
+        if pixels >= PIXELS_FOR_THREADS { 2 } else { 1 }
+    }
+
+    /// What the container says about the stream.
+    pub(super) fn facts(&self) -> Facts {
+        let Some(stream) = self.input.stream(self.stream) else {
+            return Facts::default();
+        };
+        let rate = [stream.avg_frame_rate(), stream.rate()]
+            .into_iter()
+            .map(|rate| Timing::from_rate(f64::from(rate)))
+            .find(|timing| timing.frames_per_second.is_some());
+        let time_base = f64::from(stream.time_base());
+        let orientation = stream
+            .side_data()
+            .find(|data| data.kind() == ff::codec::packet::side_data::Type::DisplayMatrix)
+            .map(|data| Orientation::from_display_matrix(data.data()));
+        let seconds = |duration: i64, unit: f64| (duration > 0).then_some(duration as f64 * unit);
+        Facts {
+            format: self.input.format().name().to_owned(),
+            claimed_frames: usize::try_from(stream.frames())
+                .ok()
+                .filter(|&frames| frames > 0),
+            stream_seconds: seconds(stream.duration(), time_base),
+            file_seconds: seconds(
+                self.input.duration(),
+                1.0 / f64::from(ff::ffi::AV_TIME_BASE),
+            ),
+            streams: self.input.nb_streams() as usize,
+            time_base,
+            timing: rate.unwrap_or_default(),
+            orientation: orientation.unwrap_or_default(),
+        }
+    }
+}
+
+/// Sets FFmpeg up, once: among other things, its messages go to `tracing` from then on.
+fn initialise() -> Result<(), FrameError> {
+    static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
+    let outcome = OUTCOME.get_or_init(|| video_rs::init().map_err(|error| error.to_string()));
+    outcome.clone().map_err(|error| FrameError::Other {
+        message: format!("FFmpeg cannot be initialised: {error}"),
+        source: None,
+    })
+}
+
+/// What the container says about the video stream, true or not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Facts {
+    /// Names of the format, separated by commas.
+    pub(super) format: String,
+    pub(super) claimed_frames: Option<usize>,
+    pub(super) stream_seconds: Option<f64>,
+    pub(super) file_seconds: Option<f64>,
+    pub(super) streams: usize,
+    /// Seconds per unit of the packets' time stamps.
+    pub(super) time_base: f64,
+    pub(super) timing: Timing,
+    pub(super) orientation: Orientation,
+}
+
+/// Makes sure that `path` is a plain file and returns the name that makes FFmpeg open exactly it.
+fn check_file(path: &Path) -> Result<String, FrameError> {
+    let metadata = fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
+    let not_a_video = |reason: &str| FrameError::NotAVideo {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+        source: None,
+    };
+    if metadata.is_dir() {
+        return Err(FrameError::IsDirectory {
+            path: path.to_owned(),
+        });
+    }
+    if !metadata.is_file() {
+        // A pipe can be read only once, so its frames cannot be numbered before they are needed.
+        return Err(not_a_video("it is a pipe or a device, not a file"));
+    }
+    if metadata.len() == 0 {
+        return Err(not_a_video("it is empty"));
+    }
+    // FFmpeg hides the cause of a refused open behind the same error as damage.
+    fs::File::open(path).map_err(|error| FrameError::from_io(path, error))?;
+    let name = path.to_str().ok_or_else(|| FrameError::Unsupported {
+        path: path.to_owned(),
+        what: "its name is not UTF-8, which FFmpeg's bindings need; rename the file".into(),
+    })?;
+    // The prefix keeps FFmpeg from taking `rat:1.mp4` or `concat:...` for an address.
+    Ok(format!("file:{name}"))
+}
+
+fn not_a_video(path: &Path, error: ff::Error) -> FrameError {
+    let reason = match error {
+        ff::Error::InvalidData => "damaged, incomplete, or of another kind".to_owned(),
+        other => other.to_string(),
+    };
+    FrameError::NotAVideo {
+        path: path.to_owned(),
+        reason,
+        source: Some(Arc::new(error)),
+    }
+}

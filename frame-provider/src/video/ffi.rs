@@ -1,0 +1,247 @@
+//! The few things that the safe FFmpeg bindings do not offer. But for one call in the
+//! scaler, all `unsafe` of this crate is here.
+
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use video_rs::ffmpeg as ff;
+
+use ff::Error;
+use ff::ffi;
+use ff::format::Pixel;
+use ff::frame::Video as VideoFrame;
+use ff::packet::Ref;
+
+/// Whether the demuxer marked the packet as decoded but not shown (outside of the edit list).
+pub(super) fn is_discarded(packet: &ff::Packet) -> bool {
+    // SAFETY: `as_ptr` points to the live AVPacket inside `packet`, and `flags` is a plain integer.
+    let flags = unsafe { (*packet.as_ptr()).flags };
+    flags & ffi::AV_PKT_FLAG_DISCARD != 0
+}
+
+/// Pixels of one picture of the stream, as the container says.
+pub(super) fn picture_pixels(parameters: &ff::codec::Parameters) -> u64 {
+    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds; the fields are plain integers.
+    let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
+    u64::from(width.unsigned_abs()) * u64::from(height.unsigned_abs())
+}
+
+/// How many frames the decoder holds back to put them in the order shown; it grows when a stream needs more.
+pub(super) fn reordering_delay(decoder: &ff::decoder::Video) -> u32 {
+    // SAFETY: `as_ptr` points to the live AVCodecContext that `decoder` owns; the field is a plain integer, written by
+    // the calls that receive frames, which need `&mut`.
+    let delay = unsafe { (*decoder.as_ptr()).has_b_frames };
+    delay.max(0).unsigned_abs()
+}
+
+/// Tells a decoder that is not open yet to hold back at least `delay` frames.
+pub(super) fn expect_reordering_delay(context: &mut ff::codec::Context, delay: u32) {
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a plain integer.
+    unsafe {
+        let field = &mut (*context.as_mut_ptr()).has_b_frames;
+        *field = (*field).max(i32::try_from(delay).unwrap_or(i32::MAX));
+    }
+}
+
+/// Makes the decoder start each picture from gray.
+///
+/// FFmpeg recycles picture buffers as they are. Where a damaged packet leaves a part of the picture undecoded, that part
+/// would show whatever the buffer held, so the pixels would depend on what was read before.
+pub(super) fn start_from_gray(context: &mut ff::codec::Context) {
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns, which is not open yet; setting the
+    // callback is what the field is for, and the function has the type that FFmpeg asks for.
+    unsafe { (*context.as_mut_ptr()).get_buffer2 = Some(get_gray_buffer) };
+}
+
+/// FFmpeg's own `get_buffer2`, and then a fill. Keeps no state, so several decoder threads may call it at once.
+unsafe extern "C" fn get_gray_buffer(
+    context: *mut ffi::AVCodecContext,
+    frame: *mut ffi::AVFrame,
+    flags: i32,
+) -> i32 {
+    const GRAY: u8 = 128;
+    // SAFETY: FFmpeg calls this with a valid context and frame. On success the default function has set `buf` to null
+    // or to buffers of `size` bytes, and nobody else refers to them yet.
+    unsafe {
+        let code = ffi::avcodec_default_get_buffer2(context, frame, flags);
+        if code >= 0 {
+            for buffer in (*frame).buf.iter().filter(|buffer| !buffer.is_null()) {
+                ptr::write_bytes((**buffer).data, GRAY, (**buffer).size);
+            }
+        }
+        code
+    }
+}
+
+/// Moves the demuxer to the last key frame at or before `timestamp`, in units of the stream's time base.
+pub(super) fn seek_backward(
+    input: &mut ff::format::context::Input,
+    stream: usize,
+    timestamp: i64,
+) -> Result<(), Error> {
+    let stream = i32::try_from(stream).map_err(|_| Error::StreamNotFound)?;
+    // SAFETY: `as_mut_ptr` is the open format context that `input` owns and that we borrow exclusively; FFmpeg checks
+    // the stream number.
+    match unsafe {
+        ffi::av_seek_frame(
+            input.as_mut_ptr(),
+            stream,
+            timestamp,
+            ffi::AVSEEK_FLAG_BACKWARD,
+        )
+    } {
+        code if code < 0 => Err(Error::from(code)),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of memory that the frame keeps alive.
+pub(super) fn frame_bytes(frame: &VideoFrame) -> u64 {
+    // SAFETY: `as_ptr` points to the live AVFrame inside `frame`; each non-null `buf` entry is a reference to a buffer
+    // that lives at least as long as the frame.
+    unsafe {
+        (*frame.as_ptr())
+            .buf
+            .iter()
+            .filter(|buffer| !buffer.is_null())
+            .map(|buffer| (**buffer).size as u64)
+            .sum()
+    }
+}
+
+/// The colour description of a frame, as FFmpeg's plain numbers.
+///
+/// Files can hold values that the bindings' enums lack, so these are never turned into an enum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Colour {
+    matrix: i32,
+    range: i32,
+}
+
+impl Colour {
+    pub(super) fn of(frame: &VideoFrame) -> Self {
+        // SAFETY: `as_ptr` points to the live AVFrame inside `frame`. The fields are C enums, which have the size and
+        // alignment of `i32`; they are read as such through raw pointers, so no invalid enum value is ever made.
+        unsafe {
+            let frame = frame.as_ptr();
+            Self {
+                matrix: ptr::addr_of!((*frame).colorspace).cast::<i32>().read(),
+                range: ptr::addr_of!((*frame).color_range).cast::<i32>().read(),
+            }
+        }
+    }
+}
+
+/// What a [`Scaler`] is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ScalerInput {
+    pub(super) format: Pixel,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) colour: Colour,
+}
+
+impl ScalerInput {
+    pub(super) fn of(frame: &VideoFrame) -> Self {
+        Self {
+            format: frame.format(),
+            width: frame.width(),
+            height: frame.height(),
+            colour: Colour::of(frame),
+        }
+    }
+}
+
+/// A swscale context that converts to RGB24 at the same size.
+///
+/// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the pixels are too. Accurate
+/// rounding and full chroma interpolation are left out on purpose: OpenCV and the `ffmpeg` program do without, and
+/// with them results differ by up to 162 levels.
+pub(super) struct Scaler {
+    context: ff::software::scaling::Context,
+    input: ScalerInput,
+}
+
+// SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the same time. Every use
+// of the context goes through `&mut self`, the type is not `Sync`, and its only owner keeps it behind a `Mutex`.
+unsafe impl Send for Scaler {}
+
+impl Scaler {
+    pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
+        let ScalerInput {
+            format,
+            width,
+            height,
+            colour,
+        } = input;
+        let flags = ff::software::scaling::Flags::BICUBIC;
+        let mut context = ff::software::scaling::Context::get(
+            format,
+            width,
+            height,
+            Pixel::RGB24,
+            width,
+            height,
+            flags,
+        )?;
+        set_colour(&mut context, colour);
+        Ok(Self { context, input })
+    }
+
+    pub(super) fn input(&self) -> ScalerInput {
+        self.input
+    }
+
+    /// Converts `frame`, which must be as described by [`Scaler::input`], into `output`.
+    pub(super) fn run(&mut self, frame: &VideoFrame, output: &mut VideoFrame) -> Result<(), Error> {
+        self.context.run(frame, output)
+    }
+}
+
+/// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
+fn set_colour(context: &mut ff::software::scaling::Context, colour: Colour) {
+    // Values outside of the standard's table, and RGB's 0, count as unspecified.
+    let matrix = if (1..=10).contains(&colour.matrix) && colour.matrix != 8 {
+        colour.matrix
+    } else {
+        2
+    };
+    let full_range = match colour.range {
+        range if range == ffi::AVColorRange::AVCOL_RANGE_JPEG as i32 => Some(1),
+        range if range == ffi::AVColorRange::AVCOL_RANGE_MPEG as i32 => Some(0),
+        _ => None,
+    };
+    let (mut inverse, mut forward) = (ptr::null_mut(), ptr::null_mut());
+    let (mut source_range, mut target_range, mut brightness, mut contrast, mut saturation) =
+        (0, 0, 0, 0, 0);
+    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its seven results through
+    // valid pointers; `forward` then points into the context and is only passed back to it. `sws_getCoefficients`
+    // returns a pointer to static tables. A negative result means that the conversion takes no such details (RGB
+    // sources), and the context is unchanged.
+    unsafe {
+        let found = ffi::sws_getColorspaceDetails(
+            context.as_mut_ptr(),
+            &mut inverse,
+            &mut source_range,
+            &mut forward,
+            &mut target_range,
+            &mut brightness,
+            &mut contrast,
+            &mut saturation,
+        );
+        if found < 0 {
+            return;
+        }
+        ffi::sws_setColorspaceDetails(
+            context.as_mut_ptr(),
+            ffi::sws_getCoefficients(matrix),
+            full_range.unwrap_or(source_range),
+            forward,
+            target_range,
+            brightness,
+            contrast,
+            saturation,
+        );
+    }
+}

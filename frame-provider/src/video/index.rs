@@ -1,0 +1,446 @@
+//! Which packet holds which frame, and from where it can be decoded.
+//!
+//! A packet is named by its *ordinal*, its place in the file among the packets of the video stream. The reader gives
+//! every packet its ordinal as time stamp before it is decoded, so that each decoded frame names the packet it came from,
+//! whatever the container's own time stamps are worth.
+
+use std::collections::BTreeSet;
+
+use video_rs::ffmpeg as ff;
+
+use super::ffi;
+
+/// The place of a packet in the file among the packets of its stream.
+pub(super) type Ordinal = u32;
+
+const NOT_SHOWN: u32 = u32::MAX;
+
+/// What demuxing tells about a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PacketInfo {
+    pub(super) pts: Option<i64>,
+    pub(super) dts: Option<i64>,
+    pub(super) position: i64,
+    pub(super) size: usize,
+    pub(super) key: bool,
+    pub(super) discard: bool,
+    pub(super) corrupt: bool,
+}
+
+impl PacketInfo {
+    pub(super) fn of(packet: &ff::Packet) -> Self {
+        Self {
+            pts: packet.pts(),
+            dts: packet.dts(),
+            position: packet.position() as i64,
+            size: packet.size(),
+            key: packet.is_key(),
+            discard: ffi::is_discarded(packet),
+            corrupt: packet.is_corrupt(),
+        }
+    }
+
+    /// Whether both describe the same packet of the file.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        (self.pts, self.dts, self.position, self.size)
+            == (other.pts, other.dts, other.position, other.size)
+    }
+
+    /// Whether both can be the same packet, read after a seek: demuxers then leave out or guess some time stamps.
+    pub(super) fn may_be(&self, other: &Self) -> bool {
+        self.size == other.size && (self.dts == other.dts || self.pts == other.pts)
+    }
+}
+
+/// A run of frames, in the order shown, that can be decoded from one key frame on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// The packet to begin decoding with.
+    pub(super) key: Ordinal,
+    /// The first frame of the run; the run ends where the next one begins.
+    pub(super) first: usize,
+}
+
+/// The order in which frames are shown, and where decoding can start.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Index {
+    /// In the order of the file.
+    pub(super) packets: Vec<PacketInfo>,
+    /// The packet of each frame, in the order shown.
+    shown: Vec<Ordinal>,
+    /// The frame of each packet, or [`NOT_SHOWN`].
+    frame_of: Vec<u32>,
+    /// In the order shown; the first begins with frame 0.
+    segments: Vec<Segment>,
+    /// Key frames from which decoding was found not to give the frames of a sequential decode.
+    refused: BTreeSet<Ordinal>,
+    /// Made by decoding the whole file, not from time stamps.
+    decoded: bool,
+    /// Decoded frames do not name their packets, or several name the same: only counting from the start tells them apart.
+    counted: bool,
+}
+
+impl Index {
+    /// From demuxing alone: frames are shown in the order of their time stamps.
+    pub(super) fn from_time_stamps(packets: Vec<PacketInfo>) -> Self {
+        let is_shown = |packet: &PacketInfo| !packet.discard && packet.size > 0;
+        let mut shown: Vec<Ordinal> = (0..)
+            .zip(&packets)
+            .filter(|(_, packet)| is_shown(packet))
+            .map(|(ordinal, _)| ordinal)
+            .collect();
+        shown.sort_by_key(|&ordinal| packets[ordinal as usize].pts);
+        let mut index = Self {
+            packets,
+            shown,
+            ..Self::default()
+        };
+        index.update();
+        index
+    }
+
+    /// From a sequential decode: `shown` is the packet that each frame named, in the order of output, and `not_intra` the
+    /// key packets whose picture needs others.
+    pub(super) fn from_decode(
+        packets: Vec<PacketInfo>,
+        shown: Vec<Option<Ordinal>>,
+        not_intra: BTreeSet<Ordinal>,
+    ) -> Self {
+        let named: BTreeSet<Ordinal> = shown.iter().flatten().copied().collect();
+        let counted = named.len() != shown.len();
+        let shown = shown.into_iter().map(Option::unwrap_or_default).collect();
+        let mut index = Self {
+            packets,
+            shown,
+            refused: not_intra,
+            decoded: true,
+            counted,
+            ..Self::default()
+        };
+        index.update();
+        index
+    }
+
+    /// Number of frames.
+    pub(super) fn frame_count(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// Whether the index comes from a decode of the whole file.
+    pub(super) fn is_decoded(&self) -> bool {
+        self.decoded
+    }
+
+    /// Whether frames can only be told apart by counting from the start.
+    pub(super) fn is_counted(&self) -> bool {
+        self.counted
+    }
+
+    /// The frame that the packet holds, if it is shown.
+    pub(super) fn frame_of(&self, ordinal: Ordinal) -> Option<usize> {
+        self.frame_of
+            .get(ordinal as usize)
+            .filter(|&&frame| frame != NOT_SHOWN)
+            .map(|&frame| frame as usize)
+    }
+
+    /// The number in [`Index::segments`] of the one that holds `frame`.
+    fn segment_number(&self, frame: usize) -> usize {
+        self.segments
+            .partition_point(|segment| segment.first <= frame)
+            .saturating_sub(1)
+    }
+
+    /// The segment that holds `frame`.
+    pub(super) fn segment_of(&self, frame: usize) -> Segment {
+        self.segments
+            .get(self.segment_number(frame))
+            .copied()
+            .unwrap_or(Segment { key: 0, first: 0 })
+    }
+
+    /// The first of at most `frames` frames that end with `last`, such that decoding from there wastes least: within one
+    /// segment, or a few whole ones if they are short.
+    pub(super) fn window_start(&self, last: usize, frames: usize, frames_across: usize) -> usize {
+        let lowest = (last + 1).saturating_sub(frames);
+        let mut number = self.segment_number(last);
+        let mut start = self.segment_of(last).first.max(lowest);
+        while number > 0 {
+            number -= 1;
+            let first = self.segments[number].first;
+            if first < lowest || last - first >= frames_across {
+                break;
+            }
+            start = first;
+        }
+        start
+    }
+
+    /// Never starts decoding at `key` again. False if it was refused before.
+    pub(super) fn refuse(&mut self, key: Ordinal) -> bool {
+        let is_new = self.refused.insert(key);
+        self.update();
+        is_new
+    }
+
+    /// Leaves the beginning of the file as the only place where decoding starts.
+    pub(super) fn refuse_all(&mut self) {
+        self.refused.extend(
+            (1..)
+                .zip(self.packets.iter().skip(1))
+                .filter(|(_, p)| p.key)
+                .map(|(ordinal, _)| ordinal),
+        );
+        self.update();
+    }
+
+    /// Key frames before `ordinal`, nearest first.
+    pub(super) fn keys_before(&self, ordinal: Ordinal) -> impl Iterator<Item = &PacketInfo> {
+        self.packets[..(ordinal as usize).min(self.packets.len())]
+            .iter()
+            .rev()
+            .filter(|packet| packet.key)
+    }
+
+    /// Whether both number the frames alike.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        self.shown == other.shown && !self.counted && !other.counted
+    }
+
+    /// Derives `frame_of` and `segments` from the rest.
+    fn update(&mut self) {
+        self.frame_of = vec![NOT_SHOWN; self.packets.len()];
+        for (frame, &ordinal) in (0..).zip(&self.shown) {
+            if let Some(entry) = self.frame_of.get_mut(ordinal as usize) {
+                *entry = frame;
+            }
+        }
+        self.segments = if self.counted {
+            vec![Segment { key: 0, first: 0 }]
+        } else {
+            self.find_segments()
+        };
+    }
+
+    fn find_segments(&self) -> Vec<Segment> {
+        let mut starts: Vec<Segment> = (0..)
+            .zip(&self.packets)
+            .filter(|(ordinal, packet)| packet.key && !self.refused.contains(ordinal))
+            .filter_map(|(key, packet)| {
+                Some(Segment {
+                    key,
+                    first: self.first_served_by(key, packet)?,
+                })
+            })
+            .collect();
+        starts.push(Segment { key: 0, first: 0 });
+        // Of several that begin with the same frame, the last key is the nearest; the stable sort keeps them in order,
+        // but for the entry of the start, which is only for files that do not begin with a key.
+        starts.sort_by_key(|segment| (segment.first, segment.key));
+        starts.reverse();
+        starts.dedup_by_key(|segment| segment.first);
+        // From the last to the first: drop a start that has a frame to serve that is coded before the key itself. The
+        // frames go to the segment before it.
+        let mut end = self.shown.len();
+        let mut earliest = Ordinal::MAX;
+        let mut segments = Vec::with_capacity(starts.len());
+        for start in starts {
+            earliest = self.shown[start.first.min(end)..end]
+                .iter()
+                .copied()
+                .fold(earliest, Ordinal::min);
+            end = start.first.min(end);
+            if start.first == 0 || earliest >= start.key {
+                let key = if earliest >= start.key { start.key } else { 0 };
+                segments.push(Segment {
+                    key,
+                    first: start.first,
+                });
+                earliest = Ordinal::MAX;
+            }
+        }
+        segments.reverse();
+        segments
+    }
+
+    /// The first frame that decoding from this key serves: itself or, if an edit list hides it, the first one after it.
+    fn first_served_by(&self, key: Ordinal, packet: &PacketInfo) -> Option<usize> {
+        if let Some(frame) = self.frame_of(key) {
+            return Some(frame);
+        }
+        // After a full decode time stamps count for nothing.
+        let pts = packet.pts.filter(|_| !self.decoded)?;
+        let frame = self
+            .shown
+            .partition_point(|&ordinal| self.packets[ordinal as usize].pts <= Some(pts));
+        (frame < self.shown.len()).then_some(frame)
+    }
+}
+
+/// Why an index made from time stamps cannot be relied on, in words for the user; `None` if it can.
+pub(super) fn doubt(packets: &[PacketInfo], read_errors: usize) -> Option<String> {
+    let count = |condition: fn(&PacketInfo) -> bool| {
+        packets.iter().filter(|packet| condition(packet)).count()
+    };
+    let mut times: Vec<i64> = packets
+        .iter()
+        .filter(|packet| !packet.discard)
+        .filter_map(|packet| packet.pts)
+        .collect();
+    times.sort_unstable();
+    let doubled = times.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    let found = [
+        (
+            count(|packet| packet.pts.is_none()),
+            "packets without a time stamp",
+        ),
+        (doubled, "doubled time stamps"),
+        (count(|packet| packet.corrupt), "packets marked as damaged"),
+        (count(|packet| packet.size == 0), "empty packets"),
+        (read_errors, "read errors"),
+        (
+            usize::from(packets.first().is_some_and(|packet| !packet.key)),
+            "start without a key frame",
+        ),
+    ];
+    let doubts: Vec<String> = found
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{number} {what}"))
+        .collect();
+    (!doubts.is_empty()).then(|| doubts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet per (pts, key), in the order of the file.
+    fn packets(list: &[(i64, bool)]) -> Vec<PacketInfo> {
+        let packet = |(number, &(pts, key)): (i64, &(i64, bool))| PacketInfo {
+            pts: Some(pts),
+            dts: Some(number),
+            position: number * 10,
+            size: 10,
+            key,
+            discard: false,
+            corrupt: false,
+        };
+        (0..).zip(list).map(packet).collect()
+    }
+
+    fn segments(index: &Index) -> Vec<(Ordinal, usize)> {
+        index
+            .segments
+            .iter()
+            .map(|segment| (segment.key, segment.first))
+            .collect()
+    }
+
+    #[test]
+    fn frames_are_sorted_by_time() {
+        let index =
+            Index::from_time_stamps(packets(&[(0, true), (3, false), (1, false), (2, false)]));
+        assert_eq!(index.shown, [0, 2, 3, 1]);
+        assert_eq!(index.frame_of(1), Some(3));
+        assert_eq!(segments(&index), [(0, 0)]);
+        assert!(doubt(&index.packets, 0).is_none());
+    }
+
+    #[test]
+    fn leading_frames_of_an_open_group_belong_to_the_key_before() {
+        // I0 P3 B1 B2 | I6 b4 b5 P7: b4 and b5 are coded after I6 but shown before it.
+        let list = [
+            (0, true),
+            (3, false),
+            (1, false),
+            (2, false),
+            (6, true),
+            (4, false),
+            (5, false),
+            (7, false),
+        ];
+        let mut index = Index::from_time_stamps(packets(&list));
+        assert_eq!(segments(&index), [(0, 0), (4, 6)]);
+        assert_eq!(index.segment_of(5), Segment { key: 0, first: 0 });
+        assert_eq!(index.segment_of(6), Segment { key: 4, first: 6 });
+        assert!(index.refuse(4));
+        assert_eq!(segments(&index), [(0, 0)]);
+        assert!(!index.refuse(4));
+    }
+
+    #[test]
+    fn a_key_with_frames_coded_before_it_is_no_start() {
+        // The frame shown last is coded before the second key.
+        let index =
+            Index::from_time_stamps(packets(&[(0, true), (9, false), (5, true), (6, false)]));
+        assert_eq!(segments(&index), [(0, 0)]);
+    }
+
+    #[test]
+    fn hidden_keys_serve_the_frames_after_them() {
+        let mut list = packets(&[(0, true), (1, false), (2, false), (3, true), (4, false)]);
+        list[0].discard = true;
+        list[1].discard = true;
+        list[3].discard = true;
+        let index = Index::from_time_stamps(list);
+        assert_eq!(
+            (index.frame_count(), segments(&index)),
+            (2, vec![(0, 0), (3, 1)])
+        );
+    }
+
+    #[test]
+    fn decoded_indexes_count_if_frames_have_no_names() {
+        let list = packets(&[(0, true), (1, true), (2, true)]);
+        let named = Index::from_decode(list.clone(), vec![Some(0), Some(2)], BTreeSet::from([1]));
+        assert_eq!(
+            (named.frame_count(), named.is_counted(), segments(&named)),
+            (2, false, vec![(0, 0), (2, 1)])
+        );
+        for shown in [vec![Some(0), None], vec![Some(0), Some(0)]] {
+            let counted = Index::from_decode(list.clone(), shown, BTreeSet::new());
+            assert_eq!(
+                (
+                    counted.frame_count(),
+                    counted.is_counted(),
+                    segments(&counted)
+                ),
+                (2, true, vec![(0, 0)])
+            );
+        }
+        let empty = Index::from_time_stamps(Vec::new());
+        assert_eq!(
+            (empty.frame_count(), empty.segment_of(0)),
+            (0, Segment { key: 0, first: 0 })
+        );
+    }
+
+    #[test]
+    fn windows_stay_in_a_segment_or_cover_whole_short_ones() {
+        let list: Vec<(i64, bool)> = (0..100).map(|n| (n, n % 10 == 0)).collect();
+        let index = Index::from_time_stamps(packets(&list));
+        assert_eq!(index.window_start(57, 5, 32), 53);
+        assert_eq!(index.window_start(57, 8, 32), 50);
+        assert_eq!(index.window_start(57, 20, 32), 40);
+        assert_eq!(index.window_start(57, 99, 32), 30);
+        assert_eq!(index.window_start(57, 99, 1), 50);
+        assert_eq!(index.window_start(3, 99, 32), 0);
+    }
+
+    #[test]
+    fn doubts_are_named() {
+        let mut list = packets(&[(0, false), (1, true), (1, true)]);
+        list[1].corrupt = true;
+        list.push(PacketInfo {
+            pts: None,
+            size: 0,
+            ..list[0]
+        });
+        assert_eq!(
+            doubt(&list, 2).unwrap(),
+            "1 packets without a time stamp, 1 doubled time stamps, 1 packets marked as damaged, 1 empty packets, \
+             2 read errors, 1 start without a key frame"
+        );
+    }
+}

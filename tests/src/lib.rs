@@ -1,0 +1,15 @@
+//! What the tests share: fixtures made by the official code, comparisons that look at every element, and clips.
+
+#![allow(clippy::unwrap_used)] // Test code: a failure here is a failed test.
+
+pub mod clips;
+pub mod compare;
+pub mod fixture;
+pub mod seeded;
+
+use std::path::PathBuf;
+
+/// A file of the repository.
+pub fn repository_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
