@@ -67,7 +67,7 @@ mod tests {
         let (tokens, positions) =
             pointer_tokens(&[pointer(0.0), pointer(100.0)], None, 2, 15, &device);
         assert_eq!(tokens.dims(), [2, 4, 2]);
-        let values: Vec<f32> = tokens.into_data().to_vec().unwrap();
+        let values: Vec<f32> = tokens.into_data().try_to_vec().unwrap();
         assert_eq!(&values[..8], [0., 1., 2., 3., 100., 101., 102., 103.]);
         assert_eq!(&values[8..], [4., 5., 6., 7., 104., 105., 106., 107.]);
         assert_eq!(positions.dims(), [1, 4, 2]);

@@ -109,14 +109,14 @@ mod tests {
 
     #[test]
     fn sine_1d_of_zero_is_zeros_then_ones() {
-        let values: Vec<f32> = sine_1d(&[0.0], 8, &Device::flex()).into_data().to_vec().unwrap();
+        let values: Vec<f32> = sine_1d(&[0.0], 8, &Device::flex()).into_data().try_to_vec().unwrap();
         assert_eq!(values, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
     fn sine_2d_encodes_y_in_the_first_half_and_x_in_the_second() {
         let map = sine_2d(4, 2, 3, &Device::flex());
-        let values: Vec<f32> = map.into_data().to_vec().unwrap();
+        let values: Vec<f32> = map.into_data().try_to_vec().unwrap();
         let y_channel = &values[..6];
         let x_channel = &values[12..18];
         assert_eq!(y_channel[0], y_channel[2]);

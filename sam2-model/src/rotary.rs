@@ -68,11 +68,11 @@ mod tests {
         let x = Tensor::<3>::random([2, 18, 8], burn::tensor::Distribution::Default, &device);
         let y = table.rotate(x.clone());
         let first = |t: &Tensor<3>| -> Vec<f32> {
-            t.clone().slice([0..1, 0..1]).into_data().to_vec().unwrap()
+            t.clone().slice([0..1, 0..1]).into_data().try_to_vec().unwrap()
         };
         assert_eq!(first(&x), first(&y));
         let norms = |t: Tensor<3>| -> Vec<f32> {
-            t.square().sum_dim(2).into_data().to_vec().unwrap()
+            t.square().sum_dim(2).into_data().try_to_vec().unwrap()
         };
         for (a, b) in norms(x).into_iter().zip(norms(y)) {
             approx::assert_relative_eq!(a, b, max_relative = 1e-5);
@@ -86,7 +86,7 @@ mod tests {
         let mut data = vec![0.0_f32; 16];
         data[4] = 1.0; // token 1 is (x, y) = (1, 0); its first pair has frequency 1
         let x = Tensor::<3>::from_data(TensorData::new(data, [1, 4, 4]), &device);
-        let y: Vec<f32> = table.rotate(x).into_data().to_vec().unwrap();
+        let y: Vec<f32> = table.rotate(x).into_data().try_to_vec().unwrap();
         assert_eq!(&y[4..8], [1.0_f32.cos(), 1.0_f32.sin(), 0.0, 0.0]);
     }
 }

@@ -64,7 +64,7 @@ mod tests {
     fn windows_are_in_reading_order_and_padding_is_zero() {
         let device = Device::flex();
         let x = Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device).reshape([1, 2, 3, 1]);
-        let windows: Vec<f32> = partition(x, 2).into_data().to_vec().unwrap();
+        let windows: Vec<f32> = partition(x, 2).into_data().try_to_vec().unwrap();
         assert_eq!(windows, [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
     }
 }
