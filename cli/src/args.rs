@@ -82,10 +82,20 @@ pub struct SegmentArgs {
     #[arg(long, help_heading = "Prompts", requires = "keypoints")]
     pub allow_row_mismatch: bool,
     /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
-    #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", help_heading = "Prompts", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "F:X,Y[:OBJ][:+|-]",
+        help_heading = "Prompts",
+        allow_hyphen_values = true
+    )]
     pub point: Vec<PointArg>,
     /// A box: frame, top-left and bottom-right corner, object (default 1).
-    #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]", help_heading = "Prompts")]
+    #[arg(
+        long = "box",
+        id = "bounds",
+        value_name = "F:X0,Y0,X1,Y1[:OBJ]",
+        help_heading = "Prompts"
+    )]
     pub bounds: Vec<BoxArg>,
 
     /// Weights (safetensors). Default: the built-in demonstration model.

@@ -77,7 +77,9 @@ impl JobObserver for Progress {
                 let prompted: Vec<String> = prompt_frames.iter().map(ToString::to_string).collect();
                 match &self.bar {
                     Some(bar) => bar.set_message(format!("batch {}/{count}", index + 1)),
-                    None if prompted.is_empty() => tracing::warn!("{text}: no usable prompt, left empty"),
+                    None if prompted.is_empty() => {
+                        tracing::warn!("{text}: no usable prompt, left empty")
+                    }
                     None => tracing::info!("{text}, prompted on {}", prompted.join(", ")),
                 }
             }

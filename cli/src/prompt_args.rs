@@ -37,7 +37,8 @@ impl FromStr for PointArg {
                 _ => return Err(usage.into()),
             }
         }
-        let point = if positive == Some(false) { Point::negative(x, y) } else { Point::positive(x, y) };
+        let point =
+            if positive == Some(false) { Point::negative(x, y) } else { Point::positive(x, y) };
         Ok(Self { frame, object: object.unwrap_or(ObjectId(1)), point })
     }
 }
@@ -103,7 +104,10 @@ pub fn gather(points: &[PointArg], boxes: &[BoxArg]) -> Result<Vec<JobPrompt>, S
     for (index, found) in bounds {
         let prompt = &mut prompts[index];
         if prompt.bounds.replace(found).is_some() {
-            return Err(format!("object {} has two boxes on frame {}", prompt.object, prompt.frame));
+            return Err(format!(
+                "object {} has two boxes on frame {}",
+                prompt.object, prompt.frame
+            ));
         }
     }
     Ok(prompts)
@@ -122,7 +126,18 @@ mod tests {
         assert_eq!(parse("12:40.5,88:2:-").unwrap().point, Point::negative(40.5, 88.0));
         assert_eq!(parse("12:40.5,88:+").unwrap().object, ObjectId(1));
         assert_eq!(parse("12:40.5,88:7").unwrap().object, ObjectId(7));
-        for wrong in ["", "0", "0:1", "0:1,2,3", "a:1,2", "0:x,2", "0:1,2:0", "0:1,2:+:3", "0:NaN,1", "-1:2,3"] {
+        for wrong in [
+            "",
+            "0",
+            "0:1",
+            "0:1,2,3",
+            "a:1,2",
+            "0:x,2",
+            "0:1,2:0",
+            "0:1,2:+:3",
+            "0:NaN,1",
+            "-1:2,3",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -27,12 +27,8 @@ pub fn run(args: &ScoreArgs) -> Result<ExitStatus> {
     }
     let scores: Vec<f64> = masks.iter().zip(&truth).map(|(a, b)| a.iou(b)).collect();
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
-    let (worst, lowest) = scores
-        .iter()
-        .copied()
-        .enumerate()
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .unwrap_or((0, 0.0));
+    let (worst, lowest) =
+        scores.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
     println!("mean J {mean:.4} over {} frames; lowest {lowest:.4} in frame {worst}", scores.len());
     Ok(ExitStatus::Done)
 }

@@ -191,9 +191,8 @@ mod tests {
 
     #[test]
     fn names_split_at_commas_and_spaces() {
-        let split = |given: &[&str]| {
-            split_names(&given.iter().map(|s| s.to_string()).collect::<Vec<_>>())
-        };
+        let split =
+            |given: &[&str]| split_names(&given.iter().map(|s| s.to_string()).collect::<Vec<_>>());
         let expected = ["snout", "tailbase"];
         assert_eq!(split(&["snout,tailbase"]), expected);
         assert_eq!(split(&["snout tailbase"]), expected);

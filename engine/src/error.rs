@@ -27,7 +27,9 @@ pub enum EngineError {
     #[error("object {0} has no prompt of its own: add points, a box or a mask for it")]
     ObjectWithoutPrompt(ObjectId),
     /// A prompt without any point.
-    #[error("the prompt for object {object} on frame {frame} is empty: give at least one point or a box")]
+    #[error(
+        "the prompt for object {object} on frame {frame} is empty: give at least one point or a box"
+    )]
     EmptyPrompt {
         /// The object.
         object: ObjectId,
@@ -43,7 +45,9 @@ pub enum EngineError {
         count: usize,
     },
     /// A coordinate outside the picture, or none at all (NaN).
-    #[error("{what} ({x}, {y}) on frame {frame} is outside the {size} picture: check the coordinates, or scale them (--downsample-factor)")]
+    #[error(
+        "{what} ({x}, {y}) on frame {frame} is outside the {size} picture: check the coordinates, or scale them (--downsample-factor)"
+    )]
     PointOutside {
         /// Which point.
         what: String,
@@ -57,7 +61,9 @@ pub enum EngineError {
         size: FrameSize,
     },
     /// A box whose edges are in the wrong order or outside.
-    #[error("the box {x0},{y0},{x1},{y1} on frame {frame} is empty: give x0,y0 (top left) and x1,y1 (bottom right)")]
+    #[error(
+        "the box {x0},{y0},{x1},{y1} on frame {frame} is empty: give x0,y0 (top left) and x1,y1 (bottom right)"
+    )]
     EmptyBox {
         /// Left.
         x0: f32,
@@ -71,7 +77,9 @@ pub enum EngineError {
         frame: usize,
     },
     /// A mask prompt of another size than the recording's frames.
-    #[error("the mask for object {object} on frame {frame} is {found}, the recording {expected}: resize the mask")]
+    #[error(
+        "the mask for object {object} on frame {frame} is {found}, the recording {expected}: resize the mask"
+    )]
     MaskPromptSize {
         /// The object.
         object: ObjectId,
@@ -83,13 +91,17 @@ pub enum EngineError {
         found: FrameSize,
     },
     /// The memories that propagation from this frame would read were let go.
-    #[error("cannot propagate from frame {start}: the memories around it were released to bound memory; start from a prompted frame, or open the session with MemoryRetention::All")]
+    #[error(
+        "cannot propagate from frame {start}: the memories around it were released to bound memory; start from a prompted frame, or open the session with MemoryRetention::All"
+    )]
     MemoriesReleased {
         /// Where propagation should have started.
         start: usize,
     },
     /// A correction on a tracked frame whose earlier logits were let go.
-    #[error("cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; open the session with MemoryRetention::All")]
+    #[error(
+        "cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; open the session with MemoryRetention::All"
+    )]
     ResultReleased {
         /// The frame.
         frame: usize,
@@ -110,7 +122,9 @@ pub enum EngineError {
         now: usize,
     },
     /// Temporary storage for masks failed.
-    #[error("cannot store masks temporarily in '{folder}': {source}; free space there or set TMPDIR")]
+    #[error(
+        "cannot store masks temporarily in '{folder}': {source}; free space there or set TMPDIR"
+    )]
     Spool {
         /// Where.
         folder: PathBuf,

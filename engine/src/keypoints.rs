@@ -45,7 +45,9 @@ pub enum KeypointError {
         available: Vec<String>,
     },
     /// More or fewer rows than the recording has frames.
-    #[error("'{path}' has {rows} rows but the recording has {frames} frames: is it the track of another recording? To use the rows there are, add --allow-row-mismatch")]
+    #[error(
+        "'{path}' has {rows} rows but the recording has {frames} frames: is it the track of another recording? To use the rows there are, add --allow-row-mismatch"
+    )]
     RowCount {
         /// The file.
         path: PathBuf,
@@ -208,8 +210,7 @@ impl KeypointTrack {
                 continue;
             }
             let sum: f32 = points.iter().map(|(_, k)| k.likelihood).sum();
-            let candidate =
-                PromptFrame { frame, likelihood: sum / points.len() as f32, points };
+            let candidate = PromptFrame { frame, likelihood: sum / points.len() as f32, points };
             let better = best.as_ref().is_none_or(|best| {
                 (candidate.points.len(), candidate.likelihood)
                     > (best.points.len(), best.likelihood)
@@ -266,10 +267,12 @@ impl Header {
         path: &Path,
         selection: &KeypointSelection,
     ) -> Result<Vec<Column>, KeypointError> {
-        let format = |what: &str| KeypointError::Format { path: path.to_owned(), what: what.into() };
+        let format =
+            |what: &str| KeypointError::Format { path: path.to_owned(), what: what.into() };
         let bodyparts =
             self.bodyparts.as_ref().ok_or_else(|| format("there is no 'bodyparts' header row"))?;
-        let coords = self.coords.as_ref().ok_or_else(|| format("there is no 'coords' header row"))?;
+        let coords =
+            self.coords.as_ref().ok_or_else(|| format("there is no 'coords' header row"))?;
         let individual = self.individual(path, selection)?;
         let ours = |column: usize| match (&self.individuals, &individual) {
             (Some(individuals), Some(wanted)) => individuals.get(column) == Some(wanted),
@@ -288,8 +291,7 @@ impl Header {
                 available.push(bodyparts[column].clone());
             }
         }
-        let wanted =
-            if selection.bodyparts.is_empty() { &available } else { &selection.bodyparts };
+        let wanted = if selection.bodyparts.is_empty() { &available } else { &selection.bodyparts };
         if wanted.is_empty() {
             return Err(format("its 'bodyparts' header row names none"));
         }
@@ -425,17 +427,15 @@ coords,x,y,likelihood,x,y,likelihood
             parse(text, &selection(&[])),
             Err(KeypointError::WhichIndividual { available, .. }) if available == ["a", "b"]
         ));
-        let chosen =
-            KeypointSelection { individual: Some("b".into()), ..selection(&["s"]) };
+        let chosen = KeypointSelection { individual: Some("b".into()), ..selection(&["s"]) };
         let best = parse(text, &chosen).unwrap().best_frame(0..1, 0.0).unwrap();
         assert_eq!(best.points[0].1.x, 3.0);
     }
 
     #[test]
     fn errors_name_the_cause() {
-        let message = |text: &str, parts: &[&str]| {
-            parse(text, &selection(parts)).unwrap_err().to_string()
-        };
+        let message =
+            |text: &str, parts: &[&str]| parse(text, &selection(parts)).unwrap_err().to_string();
         assert!(message("", &[]).contains("header"));
         assert!(message("a,b,c\n", &[]).contains("line 1"));
         assert!(message(TRACK, &["nose"]).contains("it has snout, tail"));

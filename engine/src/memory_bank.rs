@@ -131,7 +131,12 @@ impl MemoryBank {
     /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
     ///
     /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there.
-    pub(crate) fn prune(&mut self, anchors: &BTreeSet<usize>, position: usize, config: &Sam2Config) {
+    pub(crate) fn prune(
+        &mut self,
+        anchors: &BTreeSet<usize>,
+        position: usize,
+        config: &Sam2Config,
+    ) {
         let near = |frame: usize, reach: usize| {
             frame.abs_diff(position) <= reach
                 || anchors

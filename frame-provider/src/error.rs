@@ -163,13 +163,8 @@ impl FrameError {
     /// Sorts an error of the operating system into [`FrameError::NotFound`] or [`FrameError::Io`].
     pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::NotFound => Self::NotFound {
-                path: path.to_owned(),
-            },
-            _ => Self::Io {
-                path: path.to_owned(),
-                source: Arc::new(source),
-            },
+            io::ErrorKind::NotFound => Self::NotFound { path: path.to_owned() },
+            _ => Self::Io { path: path.to_owned(), source: Arc::new(source) },
         }
     }
 
@@ -179,10 +174,6 @@ impl FrameError {
         index: usize,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self::Decode {
-            path: path.to_owned(),
-            index,
-            source: Arc::from(source.into()),
-        }
+        Self::Decode { path: path.to_owned(), index, source: Arc::from(source.into()) }
     }
 }

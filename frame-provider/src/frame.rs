@@ -41,19 +41,12 @@ impl RgbFrame {
     pub fn new(width: u32, height: u32, data: Vec<u8>) -> Result<Self, FrameError> {
         let size = FrameSize { width, height };
         if width == 0 || height == 0 {
-            return Err(FrameError::Empty {
-                what: format!("a {size} frame"),
-            });
+            return Err(FrameError::Empty { what: format!("a {size} frame") });
         }
         // In u64 first: `rgb_bytes` of an absurd size must not wrap on a 32-bit machine.
-        let needed = u64::from(width)
-            .saturating_mul(u64::from(height))
-            .saturating_mul(3);
+        let needed = u64::from(width).saturating_mul(u64::from(height)).saturating_mul(3);
         if needed != data.len() as u64 {
-            return Err(FrameError::WrongLength {
-                size,
-                length: data.len(),
-            });
+            return Err(FrameError::WrongLength { size, length: data.len() });
         }
         Ok(Self { size, data })
     }
@@ -117,10 +110,7 @@ mod tests {
         assert!(RgbFrame::new(2, 3, vec![0; 18]).is_ok());
         let error = RgbFrame::new(2, 3, vec![0; 17]).unwrap_err();
         assert_eq!(error.to_string(), "a 2x3 RGB frame needs 18 bytes, not 17");
-        assert!(matches!(
-            RgbFrame::new(0, 3, vec![]),
-            Err(FrameError::Empty { .. })
-        ));
+        assert!(matches!(RgbFrame::new(0, 3, vec![]), Err(FrameError::Empty { .. })));
         assert!(RgbFrame::new(u32::MAX, u32::MAX, vec![0; 3]).is_err());
     }
 

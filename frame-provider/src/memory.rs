@@ -24,9 +24,7 @@ impl MemoryFrames {
         let size = frames
             .first()
             .map(RgbFrame::size)
-            .ok_or_else(|| FrameError::Empty {
-                what: "the clip in memory".into(),
-            })?;
+            .ok_or_else(|| FrameError::Empty { what: "the clip in memory".into() })?;
         if let Some(index) = frames.iter().position(|frame| frame.size() != size) {
             return Err(FrameError::SizeChanged {
                 path: name(),
@@ -65,14 +63,11 @@ impl FrameSource for MemoryFrames {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let count = self.frames.len();
-        self.frames
-            .get(index)
-            .cloned()
-            .ok_or_else(|| FrameError::IndexOutOfRange {
-                index,
-                count,
-                path: name(),
-            })
+        self.frames.get(index).cloned().ok_or_else(|| FrameError::IndexOutOfRange {
+            index,
+            count,
+            path: name(),
+        })
     }
 
     fn timing(&self) -> Timing {
@@ -91,19 +86,9 @@ mod tests {
     #[test]
     fn serves_frames_and_refuses_odd_ones() {
         let frame = |width| RgbFrame::new(width, 1, vec![7; width as usize * 3]).unwrap();
-        let clip = MemoryFrames::new(vec![frame(2), frame(2)])
-            .unwrap()
-            .with_frames_per_second(25.0);
-        assert_eq!(
-            (clip.frame_count(), clip.size()),
-            (
-                2,
-                FrameSize {
-                    width: 2,
-                    height: 1
-                }
-            )
-        );
+        let clip =
+            MemoryFrames::new(vec![frame(2), frame(2)]).unwrap().with_frames_per_second(25.0);
+        assert_eq!((clip.frame_count(), clip.size()), (2, FrameSize { width: 2, height: 1 }));
         assert_eq!(clip.timing().frames_per_second, Some(25.0));
         assert_eq!(
             clip.frame(2).unwrap_err().to_string(),
@@ -113,9 +98,6 @@ mod tests {
             MemoryFrames::new(vec![frame(2), frame(3)]),
             Err(FrameError::SizeChanged { index: 1, .. })
         ));
-        assert!(matches!(
-            MemoryFrames::new(vec![]),
-            Err(FrameError::Empty { .. })
-        ));
+        assert!(matches!(MemoryFrames::new(vec![]), Err(FrameError::Empty { .. })));
     }
 }

@@ -56,9 +56,7 @@ impl Timing {
     /// Timing with that mean rate; a rate that is not finite and above 0 counts as unknown.
     pub fn from_rate(frames_per_second: f64) -> Self {
         let sound = frames_per_second.is_finite() && frames_per_second > 0.0;
-        Self {
-            frames_per_second: sound.then_some(frames_per_second),
-        }
+        Self { frames_per_second: sound.then_some(frames_per_second) }
     }
 }
 

@@ -14,10 +14,7 @@ const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -b_strategy 
 fn refused(path: &Path) -> FrameError {
     let error = VideoFrames::open(path).unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains(&path.display().to_string()),
-        "the message names the file: {text}"
-    );
+    assert!(text.contains(&path.display().to_string()), "the message names the file: {text}");
     assert!(!text.contains('\n'), "the message is one line: {text}");
     error
 }
@@ -25,18 +22,9 @@ fn refused(path: &Path) -> FrameError {
 #[test]
 fn what_is_no_video_is_refused() {
     let workshop = Workshop::new();
-    assert!(matches!(
-        refused(&workshop.path("missing.mp4")),
-        FrameError::NotFound { .. }
-    ));
-    assert!(matches!(
-        refused(&workshop.path(".")),
-        FrameError::IsDirectory { .. }
-    ));
-    assert!(matches!(
-        refused(&workshop.write("zero.mp4", b"")),
-        FrameError::NotAVideo { .. }
-    ));
+    assert!(matches!(refused(&workshop.path("missing.mp4")), FrameError::NotFound { .. }));
+    assert!(matches!(refused(&workshop.path(".")), FrameError::IsDirectory { .. }));
+    assert!(matches!(refused(&workshop.write("zero.mp4", b"")), FrameError::NotAVideo { .. }));
     assert!(matches!(
         refused(&workshop.write("hello.mp4", b"hello world\n")),
         FrameError::NotAVideo { .. }
@@ -46,28 +34,16 @@ fn what_is_no_video_is_refused() {
         FrameError::NotAVideo { .. }
     ));
     let csv = b"frame,x,y\n".repeat(1000);
-    assert!(matches!(
-        refused(&workshop.write("track.csv", &csv)),
-        FrameError::NotAVideo { .. }
-    ));
-    let noise: Vec<u8> = random(256, 200_000)
-        .into_iter()
-        .map(|value| value as u8)
-        .collect();
+    assert!(matches!(refused(&workshop.write("track.csv", &csv)), FrameError::NotAVideo { .. }));
+    let noise: Vec<u8> = random(256, 200_000).into_iter().map(|value| value as u8).collect();
     let error = refused(&workshop.write("random.mp4", &noise));
     assert!(matches!(error, FrameError::NotAVideo { .. }));
     assert!(error.source().is_some(), "what FFmpeg said is the cause");
     workshop.ffmpeg("-f lavfi -i sine=frequency=440:duration=1 -c:a aac sound.m4a");
-    assert!(matches!(
-        refused(&workshop.path("sound.m4a")),
-        FrameError::NoVideoStream { .. }
-    ));
+    assert!(matches!(refused(&workshop.path("sound.m4a")), FrameError::NoVideoStream { .. }));
     workshop.ffmpeg("-f lavfi -i testsrc=size=64x64 -frames:v 1 cover.png");
     workshop.ffmpeg("-i sound.m4a -i cover.png -map 0 -map 1 -c:a copy -c:v png -disposition:v attached_pic cover.m4a");
-    assert!(matches!(
-        refused(&workshop.path("cover.m4a")),
-        FrameError::NoVideoStream { .. }
-    ));
+    assert!(matches!(refused(&workshop.path("cover.m4a")), FrameError::NoVideoStream { .. }));
 }
 
 #[test]
@@ -76,40 +52,18 @@ fn pipes_and_odd_names_are_refused_or_read() {
     use std::os::unix::ffi::OsStrExt;
     let workshop = Workshop::new();
     let fifo = workshop.path("fifo.mp4");
-    assert!(
-        std::process::Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     assert!(matches!(refused(&fifo), FrameError::NotAVideo { .. }));
     let film = workshop.film("64x48", 30, 0.5, "-c:v mjpeg", "film.avi");
     // FFmpeg would take these for a protocol or for a pattern.
-    for name in [
-        "rat:1.avi",
-        "http:x.avi",
-        "50%d.avi",
-        "with blank.avi",
-        "ünï.avi",
-        "-i.avi",
-    ] {
+    for name in ["rat:1.avi", "http:x.avi", "50%d.avi", "with blank.avi", "ünï.avi", "-i.avi"] {
         std::fs::copy(&film, workshop.path(name)).unwrap();
-        assert_eq!(
-            VideoFrames::open(workshop.path(name))
-                .unwrap()
-                .frame_count(),
-            15,
-            "{name}"
-        );
+        assert_eq!(VideoFrames::open(workshop.path(name)).unwrap().frame_count(), 15, "{name}");
     }
     let bytes = std::ffi::OsStr::from_bytes(b"\xff\xfe.avi");
     let path = film.parent().unwrap().join(bytes);
     std::fs::copy(&film, &path).unwrap();
-    assert!(matches!(
-        VideoFrames::open(&path),
-        Err(FrameError::Unsupported { .. })
-    ));
+    assert!(matches!(VideoFrames::open(&path), Err(FrameError::Unsupported { .. })));
 }
 
 #[test]
@@ -119,10 +73,7 @@ fn frames_past_the_end_are_refused() {
     let source = open(&film).unwrap();
     for index in [15, 16, usize::MAX] {
         let error = source.frame(index).unwrap_err();
-        assert!(
-            matches!(error, FrameError::IndexOutOfRange { count: 15, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, FrameError::IndexOutOfRange { count: 15, .. }), "{error}");
     }
     assert_eq!(source.describe(), "film.avi");
     assert!(source.frame(14).is_ok());
@@ -140,11 +91,7 @@ fn truncated_files_are_read_as_far_as_they_go_with_a_warning() {
         let path = workshop.truncate(name, 0.6, &format!("cut_{name}"));
         let (source, _) =
             assert_sound_frames_exact(&path, &workshop.path(name), VideoOptions::default());
-        assert!(
-            source.frame_count() > 20,
-            "{name}: {}",
-            source.frame_count()
-        );
+        assert!(source.frame_count() > 20, "{name}: {}", source.frame_count());
         let warnings = source.warnings().join("; ");
         assert!(warnings.contains("truncated"), "{name}: {warnings}");
     }
@@ -164,41 +111,20 @@ fn assert_sound_frames_exact(
     options: VideoOptions,
 ) -> (VideoFrames, Vec<bool>) {
     let whole = VideoFrames::open_with(path, options).unwrap();
-    println!(
-        "{path:?}: {} frames, {:?}",
-        whole.frame_count(),
-        whole.warnings()
-    );
-    let expected: Vec<u64> = (0..whole.frame_count())
-        .map(|frame| hash(&whole, frame))
-        .collect();
-    assert_eq!(
-        oracle(path, whole.size().rgb_bytes()).len(),
-        expected.len(),
-        "{path:?}"
-    );
-    let sound: HashSet<u64> = oracle(undamaged, whole.size().rgb_bytes())
-        .into_iter()
-        .collect();
+    println!("{path:?}: {} frames, {:?}", whole.frame_count(), whole.warnings());
+    let expected: Vec<u64> = (0..whole.frame_count()).map(|frame| hash(&whole, frame)).collect();
+    assert_eq!(oracle(path, whole.size().rgb_bytes()).len(), expected.len(), "{path:?}");
+    let sound: HashSet<u64> = oracle(undamaged, whole.size().rgb_bytes()).into_iter().collect();
     let is_sound: Vec<bool> = expected.iter().map(|hash| sound.contains(hash)).collect();
     let sound_frames = is_sound.iter().filter(|sound| **sound).count();
     let (mut compared, mut guesses) = (0, 0);
     for (way, other) in ways() {
         for (order, frames) in orders(expected.len()) {
-            let film = VideoFrames::open_with(
-                path,
-                VideoOptions {
-                    index: options.index,
-                    ..other
-                },
-            )
-            .unwrap();
+            let film = VideoFrames::open_with(path, VideoOptions { index: options.index, ..other })
+                .unwrap();
             for frame in frames {
                 let is_equal = hash(&film, frame) == expected[frame];
-                assert!(
-                    is_equal || !is_sound[frame],
-                    "{path:?}: frame {frame}, {order}, {way}"
-                );
+                assert!(is_equal || !is_sound[frame], "{path:?}: frame {frame}, {order}, {way}");
                 compared += 1;
                 guesses += usize::from(!is_equal);
             }
@@ -230,13 +156,7 @@ fn damage_inside_packets_is_found_while_reading() {
     let workshop = Workshop::new();
     workshop.film("320x180", 30, 4.0, "-c:v mjpeg -q:v 3", "mjpeg.mov");
     workshop.film("320x180", 30, 4.0, &format!("{X264} -g 30"), "film.mp4");
-    workshop.film(
-        "320x180",
-        30,
-        4.0,
-        "-c:v ffv1 -level 3 -g 1 -slices 4",
-        "ffv1.mov",
-    );
+    workshop.film("320x180", 30, 4.0, "-c:v ffv1 -level 3 -g 1 -slices 4", "ffv1.mov");
     let mut renumbered = 0;
     let damages = [
         ("mjpeg.mov", 0.5, 60_000),
@@ -247,10 +167,7 @@ fn damage_inside_packets_is_found_while_reading() {
     for (source, at, length) in damages {
         let path = damage(&workshop, source, at, length);
         // Decoded to be numbered: right in every order.
-        let decoded = VideoOptions {
-            index: IndexMode::Decode,
-            ..VideoOptions::default()
-        };
+        let decoded = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
         let (whole, is_sound) = assert_sound_frames_exact(&path, &workshop.path(source), decoded);
         // Numbered quickly: the same when read forward, with the true count in the end.
         let film = VideoFrames::open(&path).unwrap();
@@ -258,10 +175,7 @@ fn damage_inside_packets_is_found_while_reading() {
         let mut frame = 0;
         while frame < film.frame_count() {
             let is_equal = hash(&film, frame) == hash(&whole, frame);
-            assert!(
-                is_equal || !is_sound[frame],
-                "{source} {at}: frame {frame}, quick index"
-            );
+            assert!(is_equal || !is_sound[frame], "{source} {at}: frame {frame}, quick index");
             frame += 1;
         }
         assert_eq!(frame, whole.frame_count(), "{source}");
@@ -272,10 +186,7 @@ fn damage_inside_packets_is_found_while_reading() {
         assert!(!film.warnings().is_empty(), "{source} {at}");
         renumbered += usize::from(promised != frame);
     }
-    assert!(
-        renumbered > 0,
-        "at least one of the files must put the renumbering to the test"
-    );
+    assert!(renumbered > 0, "at least one of the files must put the renumbering to the test");
 }
 
 #[test]
@@ -288,16 +199,10 @@ fn a_change_of_size_in_mid_stream_is_an_error_for_those_frames() {
         std::fs::read(workshop.path("b.h264")).unwrap(),
     ];
     let source = VideoFrames::open(workshop.write("joined.h264", &joined.concat())).unwrap();
-    assert_eq!(
-        (source.frame_count(), source.size().to_string()),
-        (60, "64x48".into())
-    );
+    assert_eq!((source.frame_count(), source.size().to_string()), (60, "64x48".into()));
     assert!(source.frame(29).is_ok());
     let error = source.frame(30).unwrap_err();
-    assert!(
-        matches!(error, FrameError::SizeChanged { index: 30, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, FrameError::SizeChanged { index: 30, .. }), "{error}");
     assert!(source.frame(29).is_ok());
 }
 
@@ -305,14 +210,9 @@ fn a_change_of_size_in_mid_stream_is_an_error_for_those_frames() {
 fn a_file_that_vanishes_or_changes_is_an_error() {
     let workshop = Workshop::new();
     let path = workshop.film("320x180", 30, 4.0, &format!("{X264} -g 30"), "film.mkv");
-    let source = VideoFrames::open_with(
-        &path,
-        VideoOptions {
-            packet_bytes: 0,
-            ..Default::default()
-        },
-    )
-    .unwrap();
+    let source =
+        VideoFrames::open_with(&path, VideoOptions { packet_bytes: 0, ..Default::default() })
+            .unwrap();
     source.frame(100).unwrap();
     workshop.truncate("film.mkv", 0.3, "film.mkv");
     for frame in [10, 119, 60, 0] {

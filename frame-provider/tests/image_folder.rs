@@ -29,25 +29,16 @@ fn frames_come_in_natural_order_and_other_files_are_ignored() {
     std::fs::write(folder.path().join("notes.txt"), "no frame").unwrap();
     std::fs::create_dir(folder.path().join("frame3.png")).unwrap();
     let clip = ImageFolder::open(folder.path()).unwrap();
-    let names: Vec<_> = clip
-        .files()
-        .iter()
-        .map(|file| file.file_name().unwrap().to_str().unwrap())
-        .collect();
+    let names: Vec<_> =
+        clip.files().iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["frame1.jpeg", "frame2.png", "frame10.PNG"]);
-    assert_eq!(
-        (clip.frame_count(), clip.size().to_string()),
-        (3, "67x45".into())
-    );
+    assert_eq!((clip.frame_count(), clip.size().to_string()), (3, "67x45".into()));
     assert_eq!(
         clip.frame(1).unwrap().data(),
         open(image("gray.png")).unwrap().frame(0).unwrap().data()
     );
     assert_eq!(clip.timing().frames_per_second, None);
-    assert_eq!(
-        clip.with_frames_per_second(25.0).timing().frames_per_second,
-        Some(25.0)
-    );
+    assert_eq!(clip.with_frames_per_second(25.0).timing().frames_per_second, Some(25.0));
 }
 
 #[test]
@@ -70,9 +61,7 @@ fn a_folder_without_images_names_the_accepted_endings() {
     let error = open(folder.path()).err().unwrap();
     assert!(matches!(error, FrameError::NoImages { .. }));
     assert!(
-        error
-            .to_string()
-            .ends_with("accepted endings are .jpg, .jpeg, .png, .bmp, .tif, .tiff"),
+        error.to_string().ends_with("accepted endings are .jpg, .jpeg, .png, .bmp, .tif, .tiff"),
         "{error}"
     );
 }
@@ -88,14 +77,9 @@ fn the_file_of_another_size_is_named() {
     small.extend([1, 2, 3, 0]);
     std::fs::write(folder.path().join("2.bmp"), small).unwrap();
     let error = ImageFolder::open(folder.path()).unwrap_err();
+    assert!(matches!(error, FrameError::SizeChanged { index: 2, .. }), "{error}");
     assert!(
-        matches!(error, FrameError::SizeChanged { index: 2, .. }),
-        "{error}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("2.bmp: frame 2 is 1x1 but the first frame is 67x45"),
+        error.to_string().contains("2.bmp: frame 2 is 1x1 but the first frame is 67x45"),
         "{error}"
     );
 }
@@ -115,27 +99,14 @@ fn damaged_and_missing_images_are_errors() {
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() * 6 / 10]).unwrap();
         let error = clip.frame(index).unwrap_err();
-        assert!(
-            matches!(error, FrameError::Decode { .. }),
-            "{name}: {error}"
-        );
+        assert!(matches!(error, FrameError::Decode { .. }), "{name}: {error}");
         assert!(error.to_string().contains(name), "{error}");
     }
     std::fs::remove_file(folder.path().join("2.png")).unwrap();
     assert!(matches!(clip.frame(2), Err(FrameError::NotFound { .. })));
-    assert!(matches!(
-        clip.frame(4),
-        Err(FrameError::IndexOutOfRange {
-            index: 4,
-            count: 4,
-            ..
-        })
-    ));
+    assert!(matches!(clip.frame(4), Err(FrameError::IndexOutOfRange { index: 4, count: 4, .. })));
     std::fs::write(folder.path().join("0.jpg"), b"\xff\xd8 not really").unwrap();
-    assert!(matches!(
-        ImageFolder::open(folder.path()),
-        Err(FrameError::Decode { .. })
-    ));
+    assert!(matches!(ImageFolder::open(folder.path()), Err(FrameError::Decode { .. })));
     std::fs::write(folder.path().join("0.jpg"), b"").unwrap();
     assert!(ImageFolder::open(folder.path()).is_err());
 }
@@ -145,28 +116,18 @@ fn names_that_differ_only_by_the_ending_are_reported() {
     let folder = folder(&[("420.jpg", "0.jpg"), ("rgb.png", "0.png")]);
     let clip = open(folder.path()).unwrap();
     assert_eq!(clip.frame_count(), 2);
-    assert!(
-        clip.warnings()[0].contains("1 of the 2 images"),
-        "{:?}",
-        clip.warnings()
-    );
+    assert!(clip.warnings()[0].contains("1 of the 2 images"), "{:?}", clip.warnings());
 }
 
 #[test]
 fn files_and_folders_are_told_apart() {
     let folder = folder(&[("420.jpg", "0.jpg")]);
     let file = folder.path().join("0.jpg");
-    assert!(matches!(
-        ImageFolder::open(&file),
-        Err(FrameError::NotADirectory { .. })
-    ));
+    assert!(matches!(ImageFolder::open(&file), Err(FrameError::NotADirectory { .. })));
     assert!(matches!(
         ImageFolder::open(folder.path().join("no")),
         Err(FrameError::NotFound { .. })
     ));
-    assert!(matches!(
-        ImageFolder::from_files(vec![]),
-        Err(FrameError::Empty { .. })
-    ));
+    assert!(matches!(ImageFolder::from_files(vec![]), Err(FrameError::Empty { .. })));
     assert_eq!(open(&file).unwrap().frame_count(), 1);
 }

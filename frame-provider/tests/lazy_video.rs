@@ -15,10 +15,7 @@ fn both_directions_with_a_working_consumer() {
     let workshop = Workshop::new();
     let path = workshop.film("320x180", 30, 5.0, &format!("{X264} -g 50"), "film.mp4");
     let expected = oracle(&path, 320 * 180 * 3);
-    let options = LazyOptions {
-        cache_frames: 10,
-        ..LazyOptions::default()
-    };
+    let options = LazyOptions { cache_frames: 10, ..LazyOptions::default() };
     let lazy = LazyFrames::open(&path, options).unwrap();
     let middle = expected.len() / 2;
     for index in (middle..expected.len()).chain((0..middle).rev()) {
@@ -26,11 +23,7 @@ fn both_directions_with_a_working_consumer() {
         std::thread::sleep(Duration::from_millis(4)); // The model at work.
     }
     let stats = lazy.stats();
-    println!(
-        "{stats:?}, hit rate {:.3}, {:?}",
-        stats.hit_rate(),
-        lazy.decode_stats()
-    );
+    println!("{stats:?}, hit rate {:.3}, {:?}", stats.hit_rate(), lazy.decode_stats());
     assert!(stats.hit_rate() > 0.8, "{stats:?}");
     assert!(stats.peak_bytes <= 10 * 320 * 180 * 3);
     assert!(lazy.decode_stats().frames_decoded < 3 * expected.len() as u64);

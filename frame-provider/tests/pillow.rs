@@ -24,10 +24,7 @@ fn noise(width: u32, height: u32, seed: u32) -> RgbFrame {
 }
 
 fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
-    table
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split('\t').collect())
+    table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())
 }
 
 #[test]
@@ -59,12 +56,7 @@ fn image_files_are_those_of_pillow() {
         let clip = ImageFolder::from_files(vec![images().join(row[0])]).unwrap();
         assert_eq!(clip.size().to_string(), "67x45", "{}", row[0]);
         let frame = clip.frame(0).unwrap();
-        assert_eq!(
-            format!("{:016x}", xxh3_64(frame.data())),
-            row[1],
-            "{}",
-            row[0]
-        );
+        assert_eq!(format!("{:016x}", xxh3_64(frame.data())), row[1], "{}", row[0]);
         compared += 1;
     }
     assert_eq!(compared, 17);
@@ -72,10 +64,7 @@ fn image_files_are_those_of_pillow() {
 
 #[test]
 fn cmyk_and_stacks_are_refused_by_name() {
-    for (name, word) in [
-        ("cmyk.jpg.refused", "CMYK"),
-        ("stack.tif.refused", "several pages"),
-    ] {
+    for (name, word) in [("cmyk.jpg.refused", "CMYK"), ("stack.tif.refused", "several pages")] {
         let error = ImageFolder::from_files(vec![images().join(name)]).unwrap_err();
         assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
         let text = error.to_string();

@@ -78,13 +78,7 @@ fn mpeg4_avi_with_b_frames() {
 fn variable_frame_rate() {
     let workshop = Workshop::new();
     let select = "-vf select='not(eq(mod(n,7),3))*not(between(n,50,70))' -vsync vfr";
-    let path = workshop.film(
-        "320x180",
-        30,
-        4.0,
-        &format!("{select} {X264} -g 30"),
-        "vfr.mp4",
-    );
+    let path = workshop.film("320x180", 30, 4.0, &format!("{select} {X264} -g 30"), "vfr.mp4");
     assert_exact(&path);
 }
 
@@ -103,11 +97,7 @@ fn raw_stream_without_time_stamps() {
     workshop.ffmpeg("-i h264.mkv -c copy -bsf:v h264_mp4toannexb -f h264 raw.h264");
     let source = assert_exact(&workshop.path("raw.h264"));
     assert_eq!(source.frame_count(), 120);
-    assert!(
-        source.warnings()[0].contains("decoded once"),
-        "{:?}",
-        source.warnings()
-    );
+    assert!(source.warnings()[0].contains("decoded once"), "{:?}", source.warnings());
     assert_eq!(source.claimed_frame_count(), None);
 }
 
@@ -146,13 +136,7 @@ fn edit_list_with_open_groups() {
 #[test]
 fn mpeg2_transport_stream() {
     let workshop = Workshop::new();
-    let path = workshop.film(
-        "320x180",
-        25,
-        4.0,
-        "-c:v mpeg2video -b:v 3M -g 15 -bf 2",
-        "mpeg2.ts",
-    );
+    let path = workshop.film("320x180", 25, 4.0, "-c:v mpeg2video -b:v 3M -g 15 -bf 2", "mpeg2.ts");
     assert_exact(&path);
 }
 
@@ -186,16 +170,9 @@ fn sound_beside_the_video() {
 fn rotation() {
     let workshop = Workshop::new();
     workshop.film("320x180", 30, 1.0, &format!("{X264} -g 10"), "upright.mp4");
-    for (degrees, size) in [
-        (0, "320x180"),
-        (90, "180x320"),
-        (180, "320x180"),
-        (270, "180x320"),
-    ] {
+    for (degrees, size) in [(0, "320x180"), (90, "180x320"), (180, "320x180"), (270, "180x320")] {
         let name = format!("turned{degrees}.mp4");
-        workshop.ffmpeg(&format!(
-            "-i upright.mp4 -c copy -metadata:s:v rotate={degrees} {name}"
-        ));
+        workshop.ffmpeg(&format!("-i upright.mp4 -c copy -metadata:s:v rotate={degrees} {name}"));
         let source = assert_exact(&workshop.path(&name));
         assert_eq!(source.size().to_string(), size);
     }

@@ -106,10 +106,7 @@ impl MaskSink for BigTiffSink {
 fn encode(output: &OutputFile, error: tiff::TiffError) -> WriteError {
     match error {
         tiff::TiffError::IoError(source) => output.io_error(source),
-        other => WriteError::Encode {
-            path: output.path().to_owned(),
-            message: other.to_string(),
-        },
+        other => WriteError::Encode { path: output.path().to_owned(), message: other.to_string() },
     }
 }
 
@@ -165,7 +162,8 @@ mod tests {
     fn lost_and_shifted_frames_are_errors_and_leave_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("masks.btf");
-        let create = || Box::new(BigTiffSink::create(&path, (3, 2), 2, PixelValues::Binary, false).unwrap());
+        let create =
+            || Box::new(BigTiffSink::create(&path, (3, 2), 2, PixelValues::Binary, false).unwrap());
         let empty = |index| MaskFrame { index, objects: &[], image: None };
         let mut sink = create();
         assert!(matches!(sink.write(&empty(1)), Err(WriteError::OutOfOrder { .. })));

@@ -182,7 +182,8 @@ fn draw_number(tile: &mut [u8], width: usize, number: usize) {
     for y in 0..box_height {
         for x in 0..box_width {
             let (column, row) = (x / DOT, y / DOT);
-            let digit = text.as_bytes().get(column.wrapping_sub(1) / 4).map(|b| usize::from(b - b'0'));
+            let digit =
+                text.as_bytes().get(column.wrapping_sub(1) / 4).map(|b| usize::from(b - b'0'));
             let lit = match (column % 4, row, digit) {
                 (dot @ 1..=3, 1..=5, Some(digit)) => DIGITS[digit][row - 1] >> (3 - dot) & 1 == 1,
                 _ => false,
@@ -222,7 +223,8 @@ mod tests {
         assert!(shown.contains(&0) && shown.contains(&37) && shown.contains(&99), "{shown:?}");
         assert!(shown.len() <= COLUMNS * ROWS);
         sink.finish().unwrap();
-        let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap()));
+        let decoder =
+            png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap()));
         let reader = decoder.read_info().unwrap();
         assert_eq!(reader.info().width as usize, GAP + COLUMNS * (64 + GAP));
     }

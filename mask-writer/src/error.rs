@@ -9,7 +9,9 @@ pub enum WriteError {
     #[error("'{0}' exists: choose another name, or allow overwriting (--overwrite)")]
     Exists(PathBuf),
     /// The output cannot be created or written.
-    #[error("cannot write '{path}': {source}; check that the folder exists, is writable and has room")]
+    #[error(
+        "cannot write '{path}': {source}; check that the folder exists, is writable and has room"
+    )]
     Io {
         /// The output.
         path: PathBuf,
@@ -25,7 +27,9 @@ pub enum WriteError {
         message: String,
     },
     /// A frame came out of order: a sink would have lost or shifted frames.
-    #[error("frame {found} was written to '{path}' where frame {expected} was due; this is a bug, please report it")]
+    #[error(
+        "frame {found} was written to '{path}' where frame {expected} was due; this is a bug, please report it"
+    )]
     OutOfOrder {
         /// The output.
         path: PathBuf,

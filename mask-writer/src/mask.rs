@@ -147,11 +147,7 @@ impl Mask {
 
 fn check(width: u32, height: u32, found: u64) -> Result<(), MaskSizeError> {
     let expected = u64::from(width) * u64::from(height);
-    if expected == found {
-        Ok(())
-    } else {
-        Err(MaskSizeError { width, height, expected, found })
-    }
+    if expected == found { Ok(()) } else { Err(MaskSizeError { width, height, expected, found }) }
 }
 
 #[cfg(test)]

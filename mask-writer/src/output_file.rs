@@ -77,11 +77,8 @@ impl OutputFile {
         let Self { path, overwrite, temporary } = self;
         let io = |source| WriteError::Io { path: path.clone(), source };
         temporary.as_file().sync_all().map_err(io)?;
-        let renamed = if overwrite {
-            temporary.persist(&path)
-        } else {
-            temporary.persist_noclobber(&path)
-        };
+        let renamed =
+            if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
         match renamed {
             Ok(_) => Ok(()),
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {

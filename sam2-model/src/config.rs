@@ -48,13 +48,7 @@ pub enum Variant {
 
 impl Variant {
     /// Every variant, smallest first.
-    pub const ALL: [Self; 5] = [
-        Self::Micro,
-        Self::Tiny,
-        Self::Small,
-        Self::BasePlus,
-        Self::Large,
-    ];
+    pub const ALL: [Self; 5] = [Self::Micro, Self::Tiny, Self::Small, Self::BasePlus, Self::Large];
 
     /// The name used on the command line: `micro`, `tiny`, `small`, `base-plus`, `large`.
     pub fn name(self) -> &'static str {
@@ -76,7 +70,9 @@ impl fmt::Display for Variant {
 
 /// A configuration name that is not one of the known ones.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown configuration '{0}': use {{micro,tiny,small,base-plus,large}} with an optional '-2.0' or '-2.1', or a JSON file")]
+#[error(
+    "unknown configuration '{0}': use {{micro,tiny,small,base-plus,large}} with an optional '-2.0' or '-2.1', or a JSON file"
+)]
 pub struct UnknownConfig(pub String);
 
 /// The Hiera trunk (Ryali et al. 2023; `modeling/backbones/hieradet.py`).
@@ -256,10 +252,7 @@ mod tests {
                 assert_eq!(config.version, version);
             }
         }
-        assert_eq!(
-            "base-plus".parse::<Sam2Config>().unwrap().version,
-            ModelVersion::V2_1
-        );
+        assert_eq!("base-plus".parse::<Sam2Config>().unwrap().version, ModelVersion::V2_1);
         assert!("huge".parse::<Sam2Config>().is_err());
     }
 

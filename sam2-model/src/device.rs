@@ -24,10 +24,14 @@ pub enum DeviceError {
     #[error("'{0}' is no device: use auto, cpu, cuda or cuda:N")]
     Unknown(String),
     /// Compiled without the feature.
-    #[error("this build has no CUDA: use --device cpu, or build with `cargo build --release --features cuda`")]
+    #[error(
+        "this build has no CUDA: use --device cpu, or build with `cargo build --release --features cuda`"
+    )]
     CudaNotBuilt,
     /// No driver or no such GPU.
-    #[error("CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu")]
+    #[error(
+        "CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu"
+    )]
     NoCudaDevice {
         /// What was asked for.
         index: usize,
@@ -47,10 +51,9 @@ impl FromStr for DeviceChoice {
                 "cuda" => Ok(Self::Cuda(0)),
                 _ => Err(DeviceError::Unknown(name.to_owned())),
             },
-            Some(("cuda", index)) => index
-                .parse()
-                .map(Self::Cuda)
-                .map_err(|_| DeviceError::Unknown(name.to_owned())),
+            Some(("cuda", index)) => {
+                index.parse().map(Self::Cuda).map_err(|_| DeviceError::Unknown(name.to_owned()))
+            }
             Some(_) => Err(DeviceError::Unknown(name.to_owned())),
         }
     }

@@ -14,7 +14,9 @@ pub enum LoadError {
         source: std::io::Error,
     },
     /// Not a safetensors file, or a damaged one.
-    #[error("'{origin}' is not a usable safetensors file ({source}); convert an official checkpoint with `sam2 convert IN.pt OUT.safetensors`, or copy the file again")]
+    #[error(
+        "'{origin}' is not a usable safetensors file ({source}); convert an official checkpoint with `sam2 convert IN.pt OUT.safetensors`, or copy the file again"
+    )]
     NotSafetensors {
         /// File name or what the bytes are.
         origin: String,
@@ -22,7 +24,9 @@ pub enum LoadError {
         source: safetensors::SafeTensorError,
     },
     /// The tensors are those of no known variant.
-    #[error("the weights in '{origin}' are of no known SAM 2 variant ({reason}); give the configuration explicitly")]
+    #[error(
+        "the weights in '{origin}' are of no known SAM 2 variant ({reason}); give the configuration explicitly"
+    )]
     UnknownVariant {
         /// File name or what the bytes are.
         origin: String,

@@ -151,7 +151,8 @@ impl MaskDecoder {
         let [_, channels, height, width] = upscaled.dims();
         let filters = (0..MASK_TOKENS)
             .map(|i| {
-                self.output_hypernetworks_mlps[i].forward(mask_tokens.clone().slice_dim(1, i..i + 1))
+                self.output_hypernetworks_mlps[i]
+                    .forward(mask_tokens.clone().slice_dim(1, i..i + 1))
             })
             .collect();
         let mask_logits = Tensor::<3>::cat(filters, 1)
@@ -197,7 +198,8 @@ impl DecoderOutputs {
         let single = select_plane(&self.mask_logits, &first);
         let best = self.best_candidate();
         let stable = stability(&single).greater_equal_scalar(STABILITY_THRESHOLD);
-        let stable_plane = stable.clone().reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
+        let stable_plane =
+            stable.clone().reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
         ChosenMask {
             mask_logits: best.mask_logits.mask_where(stable_plane, single),
             iou: best.iou.mask_where(stable, self.ious.clone().slice_dim(1, 0..1)),

@@ -117,11 +117,8 @@ impl MemoryEncoder {
     pub fn forward(&self, frame: Tensor<3>, masks_bchw: Tensor<4>) -> Tensor<3> {
         let masks = self.mask_downsampler.forward(masks_bchw);
         let [batch, channels, height, width] = masks.dims();
-        let frame = self
-            .pix_feat_proj
-            .forward(frame)
-            .swap_dims(1, 2)
-            .reshape([1, channels, height, width]);
+        let frame =
+            self.pix_feat_proj.forward(frame).swap_dims(1, 2).reshape([1, channels, height, width]);
         let mut x = masks + frame;
         for layer in &self.fuser.layers {
             x = layer.forward(x);

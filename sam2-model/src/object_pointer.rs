@@ -28,8 +28,7 @@ pub(crate) fn pointer_tokens(
     device: &Device,
 ) -> (Tensor<3>, Tensor<3>) {
     let count = pointers.len();
-    let stacked =
-        Tensor::<2>::stack::<3>(pointers.iter().map(|p| p.pointer.clone()).collect(), 1);
+    let stacked = Tensor::<2>::stack::<3>(pointers.iter().map(|p| p.pointer.clone()).collect(), 1);
     let [batch, _, hidden_dim] = stacked.dims();
     let split = hidden_dim / memory_dim;
     let tokens = stacked.reshape([batch, count * split, memory_dim]);

@@ -57,9 +57,7 @@ pub fn sine_1d(positions: &[f32], channels: usize, device: &Device) -> Tensor<2>
 
 /// `10000^(2 * (i / 2) / count)`: each wavelength serves a sine and a cosine.
 fn wavelengths(count: usize) -> Vec<f32> {
-    (0..count)
-        .map(|i| TEMPERATURE.powf((2 * (i / 2)) as f32 / count as f32))
-        .collect()
+    (0..count).map(|i| TEMPERATURE.powf((2 * (i / 2)) as f32 / count as f32)).collect()
 }
 
 /// Random Fourier features shared by prompts and the dense grid (`PositionEmbeddingRandom`).
@@ -109,7 +107,8 @@ mod tests {
 
     #[test]
     fn sine_1d_of_zero_is_zeros_then_ones() {
-        let values: Vec<f32> = sine_1d(&[0.0], 8, &Device::flex()).into_data().try_to_vec().unwrap();
+        let values: Vec<f32> =
+            sine_1d(&[0.0], 8, &Device::flex()).into_data().try_to_vec().unwrap();
         assert_eq!(values, [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
     }
 

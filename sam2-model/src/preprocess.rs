@@ -36,7 +36,8 @@ mod tests {
     fn planes_are_separate_and_normalised() {
         let rgb = [255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0];
         let image: Vec<f32> = normalise(&rgb, 2, &Device::flex()).into_data().try_to_vec().unwrap();
-        let expect = |value: f32, channel: usize| (value - MEAN[channel]) / STANDARD_DEVIATION[channel];
+        let expect =
+            |value: f32, channel: usize| (value - MEAN[channel]) / STANDARD_DEVIATION[channel];
         assert_eq!(image[0], expect(1.0, 0));
         assert_eq!(image[1], expect(0.0, 0));
         assert_eq!(image[5], expect(1.0, 1));

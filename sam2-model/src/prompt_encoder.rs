@@ -137,7 +137,8 @@ impl PromptEncoder {
         let device = padding.device();
         let size = self.image_size as f32;
         // +0.5: to the centre of the pixel.
-        let coordinates = points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();
+        let coordinates =
+            points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();
         let coordinates =
             Tensor::<3>::from_data(TensorData::new(coordinates, [1, points.len(), 2]), &device);
         let labels = points.iter().map(|p| self.point_embeddings[p.label.index()].val()).collect();

@@ -36,11 +36,7 @@ impl Resize {
                 Tensor::<2>::from_data(TensorData::new(data, [to[axis], from[axis]]), device)
             })
         };
-        Self {
-            rows: matrix(0),
-            columns_t: matrix(1).map(Tensor::transpose),
-            to,
-        }
+        Self { rows: matrix(0), columns_t: matrix(1).map(Tensor::transpose), to }
     }
 
     /// `[batch, channels, height, width]` at the `from` size to the same at the `to` size.

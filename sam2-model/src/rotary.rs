@@ -21,9 +21,8 @@ impl RotaryTable {
     /// The table for a `side` x `side` map in row-major order and vectors of `channels` (a multiple of 4).
     pub fn new(channels: usize, side: usize, device: &Device) -> Self {
         let pairs = channels / 2;
-        let frequencies: Vec<f32> = (0..channels / 4)
-            .map(|i| 1.0 / THETA.powf((4 * i) as f32 / channels as f32))
-            .collect();
+        let frequencies: Vec<f32> =
+            (0..channels / 4).map(|i| 1.0 / THETA.powf((4 * i) as f32 / channels as f32)).collect();
         let angles: Vec<f32> = (0..side * side)
             .flat_map(|token| {
                 let (x, y) = ((token % side) as f32, (token / side) as f32);
@@ -71,9 +70,8 @@ mod tests {
             t.clone().slice([0..1, 0..1]).into_data().try_to_vec().unwrap()
         };
         assert_eq!(first(&x), first(&y));
-        let norms = |t: Tensor<3>| -> Vec<f32> {
-            t.square().sum_dim(2).into_data().try_to_vec().unwrap()
-        };
+        let norms =
+            |t: Tensor<3>| -> Vec<f32> { t.square().sum_dim(2).into_data().try_to_vec().unwrap() };
         for (a, b) in norms(x).into_iter().zip(norms(y)) {
             approx::assert_relative_eq!(a, b, max_relative = 1e-5);
         }

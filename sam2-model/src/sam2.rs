@@ -269,7 +269,11 @@ impl Sam2 {
     }
 
     /// Embeds clicks and box corners, and optionally low-resolution mask logits `[batch, 1, S / 4, S / 4]`.
-    pub fn embed_prompts(&self, points: &[ModelPoint], mask: Option<Tensor<4>>) -> PromptEmbeddings {
+    pub fn embed_prompts(
+        &self,
+        points: &[ModelPoint],
+        mask: Option<Tensor<4>>,
+    ) -> PromptEmbeddings {
         self.network.sam_prompt_encoder.forward(points, mask)
     }
 
@@ -327,8 +331,7 @@ impl Sam2 {
         );
         let pointer = self.predict_mask(&outputs, false).object_pointer;
         let logits = masks_bchw.clone() * MASK_SCALE + MASK_BIAS;
-        let is_present =
-            present(masks_bchw.reshape([batch, height * width]).max_dim(1));
+        let is_present = present(masks_bchw.reshape([batch, height * width]).max_dim(1));
         MaskPrediction {
             low_res_logits: self.tables.model_to_low_res.forward(logits),
             iou: Tensor::ones([batch, 1], &self.device),
@@ -350,11 +353,8 @@ impl Sam2 {
         prompted: bool,
     ) -> MemoryFeatures {
         let logits = self.tables.low_res_to_model.forward(low_res_logits);
-        let masks = if prompted {
-            logits.greater_scalar(0.0).float()
-        } else {
-            activation::sigmoid(logits)
-        };
+        let masks =
+            if prompted { logits.greater_scalar(0.0).float() } else { activation::sigmoid(logits) };
         let masks = masks * MASK_SCALE + MASK_BIAS;
         let mut memory = self.network.memory_encoder.forward(features.tokens.clone(), masks);
         if let Some(embedding) = &self.network.no_obj_embed_spatial {

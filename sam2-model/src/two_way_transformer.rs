@@ -106,8 +106,7 @@ impl TwoWayBlock {
 
         let queries = tokens.clone() + token_positions.clone();
         let keys = image.clone() + image_positions.clone();
-        let attended =
-            self.cross_attn_token_to_image.forward(queries, keys.clone(), image.clone());
+        let attended = self.cross_attn_token_to_image.forward(queries, keys.clone(), image.clone());
         let tokens = self.norm2.forward(tokens + attended);
 
         let tokens = self.norm3.forward(tokens.clone() + self.mlp.forward(tokens));

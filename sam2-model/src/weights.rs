@@ -31,7 +31,9 @@ pub fn recognise(shapes: &TensorShapes, origin: &str) -> Result<Sam2Config, Load
         .ok_or_else(|| unknown("there is no image_encoder.trunk.patch_embed.proj.weight".into()))?;
     let embed_dim = patch.first().copied().unwrap_or(0);
     let depth = (0..)
-        .take_while(|i| shapes.contains_key(&format!("image_encoder.trunk.blocks.{i}.norm1.weight")))
+        .take_while(|i| {
+            shapes.contains_key(&format!("image_encoder.trunk.blocks.{i}.norm1.weight"))
+        })
         .count();
     let version = if shapes.contains_key("no_obj_embed_spatial") {
         ModelVersion::V2_1
@@ -72,10 +74,8 @@ pub fn check(shapes: &TensorShapes, config: &Sam2Config, origin: &str) -> Result
     for tensor in &expected {
         match shapes.get(&tensor.name) {
             None => problems.push(format!("missing tensor {}", tensor.name)),
-            Some(found) if !is_same_layer(&tensor.shape, found) => problems.push(format!(
-                "{} has shape {found:?}, expected {:?}",
-                tensor.name, tensor.shape
-            )),
+            Some(found) if !is_same_layer(&tensor.shape, found) => problems
+                .push(format!("{} has shape {found:?}, expected {:?}", tensor.name, tensor.shape)),
             Some(_) => {}
         }
     }
@@ -189,7 +189,10 @@ fn official_name(path: &str, module: &str) -> String {
         let steps = format!("mask_downsampler.steps.{step}");
         name = name
             .replace(&format!("{steps}.conv"), &format!("mask_downsampler.encoder.{}", 3 * step))
-            .replace(&format!("{steps}.norm"), &format!("mask_downsampler.encoder.{}", 3 * step + 1));
+            .replace(
+                &format!("{steps}.norm"),
+                &format!("mask_downsampler.encoder.{}", 3 * step + 1),
+            );
     }
     name.replace("mask_downsampler.out", "mask_downsampler.encoder.12")
 }
@@ -259,18 +262,14 @@ impl ModuleMapper for Loader<'_> {
 fn to_f32(view: &TensorView<'_>) -> Vec<f32> {
     let bytes = view.data();
     match view.dtype() {
-        Dtype::F16 => bytes
-            .chunks_exact(2)
-            .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
-            .collect(),
+        Dtype::F16 => {
+            bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+        }
         Dtype::BF16 => bytes
             .chunks_exact(2)
             .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
             .collect(),
-        _ => bytes
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect(),
+        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
     }
 }
 
@@ -289,13 +288,11 @@ mod tests {
 
     #[test]
     fn names_follow_the_official_state_dict() {
-        let names: Vec<String> = expected_tensors(
-            &Sam2Config::new(Variant::Tiny, ModelVersion::V2_1),
-            &Device::flex(),
-        )
-        .into_iter()
-        .map(|t| t.name)
-        .collect();
+        let names: Vec<String> =
+            expected_tensors(&Sam2Config::new(Variant::Tiny, ModelVersion::V2_1), &Device::flex())
+                .into_iter()
+                .map(|t| t.name)
+                .collect();
         for name in [
             "maskmem_tpos_enc",
             "no_obj_embed_spatial",

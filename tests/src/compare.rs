@@ -49,7 +49,14 @@ impl Report {
         let abs_sum: f64 = all.iter().map(|&v| f64::from(v).abs()).sum();
         // Elements between the samples show in the sums.
         let off = (sum - theirs.sum).abs().max((abs_sum - theirs.abs_sum).abs());
-        self.push(&format!("{name} (sums)"), off / theirs.abs_sum.max(1e-30), 1.0, all.len(), limit, false);
+        self.push(
+            &format!("{name} (sums)"),
+            off / theirs.abs_sum.max(1e-30),
+            1.0,
+            all.len(),
+            limit,
+            false,
+        );
     }
 
     fn add(&mut self, name: &str, ours: &[f32], theirs: &[f32], limit: f64, relative: bool) {
@@ -65,14 +72,24 @@ impl Report {
         self.push(name, max, scale, ours.len(), limit, relative);
     }
 
-    fn push(&mut self, name: &str, max: f64, scale: f64, elements: usize, limit: f64, relative: bool) {
+    fn push(
+        &mut self,
+        name: &str,
+        max: f64,
+        scale: f64,
+        elements: usize,
+        limit: f64,
+        relative: bool,
+    ) {
         match self.rows.iter_mut().find(|row| row.name == name) {
             Some(row) => {
                 row.max = row.max.max(max);
                 row.scale = row.scale.max(scale);
                 row.elements += elements;
             }
-            None => self.rows.push(Row { name: name.into(), max, scale, elements, limit, relative }),
+            None => {
+                self.rows.push(Row { name: name.into(), max, scale, elements, limit, relative })
+            }
         }
     }
 
@@ -87,11 +104,17 @@ impl Report {
     /// If an output missed its limit.
     pub fn finish(self) {
         let mut missed = Vec::new();
-        println!("{:<44} {:>10} {:>10} {:>9} {:>9}", "output", "max |diff|", "max |ref|", "elements", "limit");
+        println!(
+            "{:<44} {:>10} {:>10} {:>9} {:>9}",
+            "output", "max |diff|", "max |ref|", "elements", "limit"
+        );
         for row in &self.rows {
             let value = if row.relative { row.max / row.scale.max(1e-30) } else { row.max };
             let limit = format!("{:.0e}{}", row.limit, if row.relative { " rel" } else { "" });
-            println!("{:<44} {:>10.2e} {:>10.2e} {:>9} {:>9}", row.name, row.max, row.scale, row.elements, limit);
+            println!(
+                "{:<44} {:>10.2e} {:>10.2e} {:>9} {:>9}",
+                row.name, row.max, row.scale, row.elements, limit
+            );
             if value.is_nan() || value > row.limit {
                 missed.push(format!("{}: {value:.3e} > {:.0e}", row.name, row.limit));
             }

@@ -26,7 +26,8 @@ pub fn seeded_model(config: Sam2Config) -> Sam2 {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = expected_tensors(&config, &device)
         .into_iter()
         .map(|t| {
-            let bytes = seeded_tensor(&t.name, &t.shape).iter().flat_map(|v| v.to_le_bytes()).collect();
+            let bytes =
+                seeded_tensor(&t.name, &t.shape).iter().flat_map(|v| v.to_le_bytes()).collect();
             (t.name, t.shape, bytes)
         })
         .collect();

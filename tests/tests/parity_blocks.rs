@@ -91,7 +91,13 @@ fn image_encoder() {
     let model = clips::micro_model();
     let mut report = Report::default();
     let image = preprocess::normalise(&fixture.bytes("input.u8"), 256, model.device());
-    report.sampled("input.normalised", image.clone(), &fixture.sampled("input.normalised"), 0.0, false);
+    report.sampled(
+        "input.normalised",
+        image.clone(),
+        &fixture.sampled("input.normalised"),
+        0.0,
+        false,
+    );
 
     let encoder = &model.network().image_encoder;
     let positions = encoder.trunk().position_embedding(64);
@@ -110,9 +116,26 @@ fn image_encoder() {
         }
     }
     let [fpn0, fpn1, fpn2] = encoder.neck().forward(stages);
-    report.sampled("neck.fpn0", channels_first(fpn0), &fixture.sampled("neck.fpn0"), RELATIVE, true);
-    report.sampled("neck.fpn1", channels_first(fpn1), &fixture.sampled("neck.fpn1"), RELATIVE, true);
-    report.relative("neck.fpn2", &to_values(channels_first(fpn2)), &fixture.values("neck.fpn2"), RELATIVE);
+    report.sampled(
+        "neck.fpn0",
+        channels_first(fpn0),
+        &fixture.sampled("neck.fpn0"),
+        RELATIVE,
+        true,
+    );
+    report.sampled(
+        "neck.fpn1",
+        channels_first(fpn1),
+        &fixture.sampled("neck.fpn1"),
+        RELATIVE,
+        true,
+    );
+    report.relative(
+        "neck.fpn2",
+        &to_values(channels_first(fpn2)),
+        &fixture.values("neck.fpn2"),
+        RELATIVE,
+    );
 
     let features = model.encode_tensor(image);
     let ours = to_values(features.stride_4_bchw);
@@ -134,16 +157,27 @@ fn prompt_encoder() {
         let name = format!("prompt_encoder.{case}.sparse");
         report.relative(&name, &to_values(prompts.sparse), &fixture.values(&name), RELATIVE);
         let dense = to_values(prompts.dense.expand([1, 64, 16, 16]));
-        report.relative("no_mask.dense", &dense, &fixture.values("prompt_encoder.no_mask.dense"), RELATIVE);
+        report.relative(
+            "no_mask.dense",
+            &dense,
+            &fixture.values("prompt_encoder.no_mask.dense"),
+            RELATIVE,
+        );
     }
     let logits = to_tensor(&fixture.values("prompt_encoder.mask.logits"), [1, 1, 64, 64]);
     let prompts = model.embed_prompts(&points(&fixture, "mask"), Some(logits));
-    for (name, ours) in [("sparse", to_values(prompts.sparse)), ("dense", to_values(prompts.dense))] {
+    for (name, ours) in [("sparse", to_values(prompts.sparse)), ("dense", to_values(prompts.dense))]
+    {
         let name = format!("prompt_encoder.mask.{name}");
         report.relative(&name, &ours, &fixture.values(&name), RELATIVE);
     }
     let dense = model.network().sam_prompt_encoder.dense_position_encoding(16);
-    report.relative("dense_pe", &to_values(dense), &fixture.values("prompt_encoder.dense_pe"), RELATIVE);
+    report.relative(
+        "dense_pe",
+        &to_values(dense),
+        &fixture.values("prompt_encoder.dense_pe"),
+        RELATIVE,
+    );
     report.finish();
 }
 
@@ -159,15 +193,28 @@ fn mask_decoder() {
         let outputs = model.decode(&features, &conditioned, &prompts);
         let name = |output: &str| format!("decoder.{case}.{output}");
         let official = |output: &str| fixture.values(&name(output));
-        report.absolute(&name("masks"), &to_values(outputs.mask_logits.clone()), &official("masks"), LOGITS);
-        report.relative(&name("ious"), &to_values(outputs.ious.clone()), &official("ious"), RELATIVE);
+        report.absolute(
+            &name("masks"),
+            &to_values(outputs.mask_logits.clone()),
+            &official("masks"),
+            LOGITS,
+        );
+        report.relative(
+            &name("ious"),
+            &to_values(outputs.ious.clone()),
+            &official("ious"),
+            RELATIVE,
+        );
         let tokens = to_values(outputs.mask_tokens.clone());
         report.relative(&name("mask_tokens"), &tokens, &official("mask_tokens"), RELATIVE);
         let score = to_values(outputs.object_score_logits.clone());
         report.relative(&name("object_score"), &score, &official("object_score"), RELATIVE);
         if !candidates {
             let stability = to_values(outputs.single_mask_stability())[0];
-            report.note(format!("{case}: stability {stability}, official {}", fixture.meta(&name("stability"))));
+            report.note(format!(
+                "{case}: stability {stability}, official {}",
+                fixture.meta(&name("stability"))
+            ));
         }
         let prediction = model.predict_mask(&outputs, candidates);
         let logits = to_values(prediction.low_res_logits);
@@ -184,21 +231,43 @@ fn mask_prompts() {
     let model = clips::micro_model();
     let features = official_features(&fixture);
     let mut report = Report::default();
-    for (case, width, height) in [("model_size", 256, 256), ("video_size", 384, 288), ("empty", 256, 256)] {
+    for (case, width, height) in
+        [("model_size", 256, 256), ("video_size", 384, 288), ("empty", 256, 256)]
+    {
         let name = |output: &str| format!("mask_prompt.{case}.{output}");
         let given = fixture.packed_mask(&name("input_packed"), 0, width, height);
         let model_mask = model_size_mask(&model, &given);
         let official = fixture.packed_mask(&name("model_packed"), 0, 256, 256);
-        report.absolute(&name("model mask"), &to_values(model_mask.clone()), &as_floats(&official), 0.0);
+        report.absolute(
+            &name("model mask"),
+            &to_values(model_mask.clone()),
+            &as_floats(&official),
+            0.0,
+        );
         let downsampled = model.network().mask_downsample.forward(model_mask.clone());
-        report.relative(&name("downsampled"), &to_values(downsampled), &fixture.values(&name("downsampled")), RELATIVE);
+        report.relative(
+            &name("downsampled"),
+            &to_values(downsampled),
+            &fixture.values(&name("downsampled")),
+            RELATIVE,
+        );
         let prediction = model.use_mask_as_output(&features, model_mask);
         let logits = to_values(prediction.low_res_logits);
-        report.absolute(&name("low_res_logits"), &logits, &fixture.values(&name("low_res_logits")), LOGITS);
+        report.absolute(
+            &name("low_res_logits"),
+            &logits,
+            &fixture.values(&name("low_res_logits")),
+            LOGITS,
+        );
         let pointer = to_values(prediction.object_pointer);
         report.relative(&name("obj_ptr"), &pointer, &fixture.values(&name("obj_ptr")), RELATIVE);
         let score = to_values(prediction.object_score_logits);
-        report.relative(&name("object_score"), &score, &fixture.values(&name("object_score")), RELATIVE);
+        report.relative(
+            &name("object_score"),
+            &score,
+            &fixture.values(&name("object_score")),
+            RELATIVE,
+        );
     }
     report.finish();
 }
@@ -245,11 +314,7 @@ fn memory_encoder() {
         let memory = model.encode_memory(&features, logits.clone(), score, prompted);
         let name = format!("memory_encoder.{case}.features");
         // Ours is rounded to bfloat16, the fixture holds the value before: half a unit in the last of 8 bits.
-        let official: Vec<f32> = fixture
-            .values(&name)
-            .into_iter()
-            .map(|v| half_bf16(v))
-            .collect();
+        let official: Vec<f32> = fixture.values(&name).into_iter().map(|v| half_bf16(v)).collect();
         let ours = to_values(as_map(memory.0));
         let same = ours.iter().zip(&official).filter(|(a, b)| a == b).count();
         report.note(format!("{case}: {same} of {} values round to the same bfloat16", ours.len()));
@@ -276,12 +341,19 @@ fn memory_attention() {
         positions: batch_first("memory_attention.memory_pos"),
         pointer_tokens: fixture.number("memory_attention.num_obj_ptr_tokens") as usize,
     };
-    let features =
-        FrameFeatures { tokens: batch_first("memory_attention.curr"), ..official_features(&fixture) };
+    let features = FrameFeatures {
+        tokens: batch_first("memory_attention.curr"),
+        ..official_features(&fixture)
+    };
     let conditioned = model.condition_on_memory(&features, &memory);
     let mut report = Report::default();
     let ours = to_values(conditioned.0.swap_dims(0, 1));
-    report.relative("memory_attention.output", &ours, &fixture.values("memory_attention.output"), RELATIVE);
+    report.relative(
+        "memory_attention.output",
+        &ours,
+        &fixture.values("memory_attention.output"),
+        RELATIVE,
+    );
     report.finish();
     assert_eq!(MemoryBank::default().tracked_len(), 0);
 }

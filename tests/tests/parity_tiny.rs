@@ -37,20 +37,35 @@ fn tiny(name: &str, version: ModelVersion) {
     let mut report = Report::default();
 
     let frame = synthetic_frame(0);
-    let samples: Vec<f32> =
-        frame.data().iter().step_by(fixture.number("frame.rgb.stride") as usize).map(|&b| f32::from(b)).collect();
+    let samples: Vec<f32> = frame
+        .data()
+        .iter()
+        .step_by(fixture.number("frame.rgb.stride") as usize)
+        .map(|&b| f32::from(b))
+        .collect();
     report.absolute("frame.rgb", &samples, &fixture.values("frame.rgb.sampled"), 0.0);
     let input = resize::pillow_bicubic(&frame, 1024, 1024);
-    let samples: Vec<f32> =
-        input.data().iter().step_by(fixture.number("input.u8.stride") as usize).map(|&b| f32::from(b)).collect();
+    let samples: Vec<f32> = input
+        .data()
+        .iter()
+        .step_by(fixture.number("input.u8.stride") as usize)
+        .map(|&b| f32::from(b))
+        .collect();
     report.absolute("input.u8", &samples, &fixture.values("input.u8.sampled"), 0.0);
 
     let image = preprocess::normalise(input.data(), 1024, model.device());
     let encoder = &model.network().image_encoder;
     let positions = encoder.trunk().position_embedding(256);
-    report.sampled("trunk.pos_embed", positions.clone(), &fixture.sampled("trunk.pos_embed"), RELATIVE, true);
+    report.sampled(
+        "trunk.pos_embed",
+        positions.clone(),
+        &fixture.sampled("trunk.pos_embed"),
+        RELATIVE,
+        true,
+    );
     let channels_first = |x: Tensor<4>| x.permute([0, 3, 1, 2]);
-    for (index, stage) in encoder.trunk().forward(image.clone(), positions).into_iter().enumerate() {
+    for (index, stage) in encoder.trunk().forward(image.clone(), positions).into_iter().enumerate()
+    {
         let name = format!("trunk.stage{index}");
         report.sampled(&name, channels_first(stage), &fixture.sampled(&name), RELATIVE, true);
     }
@@ -101,14 +116,30 @@ fn tiny(name: &str, version: ModelVersion) {
         let masks = fixture.sampled(&name("decoder_masks"));
         report.sampled(&name("decoder_masks"), outputs.mask_logits.clone(), &masks, LOGITS, false);
         let ious = to_values(outputs.ious.clone());
-        report.relative(&name("decoder_ious"), &ious, &fixture.values(&name("decoder_ious")), RELATIVE);
+        report.relative(
+            &name("decoder_ious"),
+            &ious,
+            &fixture.values(&name("decoder_ious")),
+            RELATIVE,
+        );
         let prediction = model.predict_mask(&outputs, true);
         let logits = fixture.sampled(&name("low_res_logits"));
-        report.sampled(&name("low_res_logits"), prediction.low_res_logits.clone(), &logits, LOGITS, false);
+        report.sampled(
+            &name("low_res_logits"),
+            prediction.low_res_logits.clone(),
+            &logits,
+            LOGITS,
+            false,
+        );
         let iou = to_values(prediction.iou.clone());
         report.relative(&name("iou"), &iou, &fixture.values(&name("iou")), RELATIVE);
         let score = to_values(prediction.object_score_logits.clone());
-        report.relative(&name("object_score"), &score, &fixture.values(&name("object_score")), RELATIVE);
+        report.relative(
+            &name("object_score"),
+            &score,
+            &fixture.values(&name("object_score")),
+            RELATIVE,
+        );
         let pointer = to_values(prediction.object_pointer.clone());
         report.relative(&name("obj_ptr"), &pointer, &fixture.values(&name("obj_ptr")), RELATIVE);
         let memory = model.encode_memory(

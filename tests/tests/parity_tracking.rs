@@ -58,7 +58,9 @@ fn sixty_frames_teacher_forced_in_both_directions() {
     let mut report = Report::default();
     let mut compared = 0;
     for (pass, direction) in [("forward", Direction::Forward), ("reverse", Direction::Reverse)] {
-        for (position, frame) in fixture.indices(&format!("{pass}.frame_index")).into_iter().enumerate() {
+        for (position, frame) in
+            fixture.indices(&format!("{pass}.frame_index")).into_iter().enumerate()
+        {
             let official = outcome(&fixture, pass, position);
             if frame == prompt_frame {
                 bank.insert_conditioning(frame, official);
@@ -95,7 +97,12 @@ fn compare(
     let logits = to_values(prediction.low_res_logits.clone());
     report.absolute(&name("low_res_logits"), &logits, &official("low_res_logits", 4096), LOGITS);
     report.relative(&name("decoder_ious"), ious, &official("decoder_ious", 4), RELATIVE);
-    report.relative(&name("iou"), &to_values(prediction.iou.clone()), &official("iou", 1), RELATIVE);
+    report.relative(
+        &name("iou"),
+        &to_values(prediction.iou.clone()),
+        &official("iou", 1),
+        RELATIVE,
+    );
     let score = to_values(prediction.object_score_logits.clone());
     report.relative(&name("object_score"), &score, &official("object_score", 1), RELATIVE);
     let pointer = to_values(prediction.object_pointer.clone());
@@ -146,13 +153,23 @@ fn compare_run(
             let official = fixture.packed_mask(&format!("{pass}.masks_packed"), at, width, height);
             worst = worst.min(object.mask.iou(&official));
             let score = row(fixture, &format!("{pass}.object_score"), at, 1);
-            report.relative(&format!("{pass} free: object_score"), &[object.object_score], &score, 1e-3);
+            report.relative(
+                &format!("{pass} free: object_score"),
+                &[object.object_score],
+                &score,
+                1e-3,
+            );
             let iou = row(fixture, &format!("{pass}.iou"), at, 1);
             report.absolute(&format!("{pass} free: iou"), &[object.predicted_iou], &iou, 1e-3);
             compared += 1;
         }
     }
-    report.absolute(&format!("{pass} free: 1 - mask IoU, worst"), &[(1.0 - worst) as f32], &[0.0], 1.0 - MASK_IOU);
+    report.absolute(
+        &format!("{pass} free: 1 - mask IoU, worst"),
+        &[(1.0 - worst) as f32],
+        &[0.0],
+        1.0 - MASK_IOU,
+    );
     compared
 }
 
@@ -186,7 +203,8 @@ fn sixty_frames_free_running_in_both_directions() {
         let expected = fixture.indices(&format!("{pass}.frame_index")).len();
         assert_eq!(compare_run(&mut report, &fixture, pass, 1, run.into_iter()), expected);
     }
-    report.note(format!("largest logit difference after 60 free-running frames: {worst_logit:.2e}"));
+    report
+        .note(format!("largest logit difference after 60 free-running frames: {worst_logit:.2e}"));
     report.finish();
 }
 
@@ -261,12 +279,22 @@ fn an_absent_object_is_marked_in_logits_pointer_and_memory() {
             let bank = session.memory_bank(ObjectId(1)).unwrap();
             let outcome = bank.tracked(masks.frame_index).unwrap();
             let pointer = to_values(outcome.prediction.object_pointer.clone());
-            report.relative("absent: obj_ptr", &pointer, &row(&fixture, "forward.obj_ptr", position, 64), RELATIVE);
+            report.relative(
+                "absent: obj_ptr",
+                &pointer,
+                &row(&fixture, "forward.obj_ptr", position, 64),
+                RELATIVE,
+            );
             let memory: Tensor<3> = outcome.memory.clone().unwrap().0.swap_dims(1, 2);
             let official = row(&fixture, "forward.maskmem_features", position, 32 * 256);
             let ours = to_values(memory);
             let differing = ours.iter().zip(&official).filter(|(a, b)| a != b).count();
-            report.absolute("absent: share of memory values that differ", &[differing as f32 / ours.len() as f32], &[0.0], 5e-3);
+            report.absolute(
+                "absent: share of memory values that differ",
+                &[differing as f32 / ours.len() as f32],
+                &[0.0],
+                5e-3,
+            );
         }
     }
     assert_eq!(run.len(), count);

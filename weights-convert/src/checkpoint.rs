@@ -67,10 +67,8 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
             other => return Err(number_format(path, name, format!("{other:?}"))),
         };
         let data = tensor.read().map_err(|error| broken(format!("{name}: {error}")))?;
-        tensors.insert(
-            name.clone(),
-            CheckpointTensor { dtype, shape: tensor.shape().to_vec(), data },
-        );
+        tensors
+            .insert(name.clone(), CheckpointTensor { dtype, shape: tensor.shape().to_vec(), data });
     }
     Ok(tensors)
 }

@@ -24,7 +24,9 @@ pub enum ConvertError {
         message: String,
     },
     /// A tensor that is no float.
-    #[error("tensor {tensor} in '{path}' is stored as {format}; only f32, f16 and bf16 are expected")]
+    #[error(
+        "tensor {tensor} in '{path}' is stored as {format}; only f32, f16 and bf16 are expected"
+    )]
     NumberFormat {
         /// The input.
         path: PathBuf,

@@ -103,7 +103,17 @@ pub fn segment<S: FrameSource + ?Sized>(
 ) -> Result<JobReport, EngineError> {
     plan.check(frames.frame_count(), frames.size())?;
     let total = plan.frame_count();
-    let mut run = Run { model, frames, options, sinks, observer, cancel, total, done: 0, report: JobReport::default() };
+    let mut run = Run {
+        model,
+        frames,
+        options,
+        sinks,
+        observer,
+        cancel,
+        total,
+        done: 0,
+        report: JobReport::default(),
+    };
     run.check_frame_count()?;
     for (index, batch) in plan.batches.iter().enumerate() {
         run.observer.on_stage(&JobStage::Batch {

@@ -20,11 +20,7 @@ pub(super) struct MaskSpool {
 
 impl MaskSpool {
     pub(super) fn new(frames: usize) -> Self {
-        Self {
-            file: SpooledTempFile::new(MEMORY_LIMIT),
-            offsets: vec![None; frames],
-            end: 0,
-        }
+        Self { file: SpooledTempFile::new(MEMORY_LIMIT), offsets: vec![None; frames], end: 0 }
     }
 
     /// Stores the masks of `frame`; a frame stored before keeps its first masks.

@@ -250,7 +250,8 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         let (height, width) = (self.size.height as usize, self.size.width as usize);
         let pixels: Vec<f32> = mask.to_bytes(1).into_iter().map(f32::from).collect();
         let device = self.model.device();
-        let mask_bchw = Tensor::<1>::from_floats(&pixels[..], device).reshape([1, 1, height, width]);
+        let mask_bchw =
+            Tensor::<1>::from_floats(&pixels[..], device).reshape([1, 1, height, width]);
         let model_mask = if (height, width) == (side, side) {
             mask_bchw
         } else {
@@ -288,7 +289,11 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     }
 
     /// Encodes the memories of new prompts and finds the first frame (`propagate_in_video_preflight`).
-    fn prepare(&mut self, start: Option<usize>, direction: Direction) -> Result<usize, EngineError> {
+    fn prepare(
+        &mut self,
+        start: Option<usize>,
+        direction: Direction,
+    ) -> Result<usize, EngineError> {
         if self.objects.is_empty() {
             return Err(EngineError::NoPrompts);
         }

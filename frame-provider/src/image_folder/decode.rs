@@ -20,10 +20,7 @@ pub(super) fn read_size(path: &Path, index: usize) -> Result<FrameSize, FrameErr
     let io_error = |error| FrameError::from_io(path, error);
     let mut head = Vec::new();
     let mut file = File::open(path).map_err(io_error)?;
-    file.by_ref()
-        .take(HEADER_BYTES)
-        .read_to_end(&mut head)
-        .map_err(io_error)?;
+    file.by_ref().take(HEADER_BYTES).read_to_end(&mut head).map_err(io_error)?;
     if is_jpeg(&head) {
         if let Ok(header) = turbojpeg::read_header(&head) {
             return jpeg_size(path, header);
@@ -59,25 +56,17 @@ fn is_jpeg(bytes: &[u8]) -> bool {
 }
 
 fn is_tiff(bytes: &[u8]) -> bool {
-    [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"]
-        .iter()
-        .any(|magic| bytes.starts_with(*magic))
+    [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic))
 }
 
 fn jpeg_size(path: &Path, header: DecompressHeader) -> Result<FrameSize, FrameError> {
     // libjpeg-turbo has no conversion from these, and what Pillow does depends on who wrote the file.
     if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
         let what = "is a CMYK JPEG, which is not supported; convert it to RGB".into();
-        return Err(FrameError::Unsupported {
-            path: path.to_owned(),
-            what,
-        });
+        return Err(FrameError::Unsupported { path: path.to_owned(), what });
     }
     // JPEG sides are 16-bit numbers.
-    Ok(FrameSize {
-        width: header.width as u32,
-        height: header.height as u32,
-    })
+    Ok(FrameSize { width: header.width as u32, height: header.height as u32 })
 }
 
 fn decode_jpeg(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, FrameError> {
@@ -105,9 +94,7 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, Fra
         .into_decoder()
         .map_err(decode_error)?;
     // The default limit of 512 MiB refuses nothing that is a video frame, and stops files that lie about their size.
-    decoder
-        .set_limits(image::Limits::default())
-        .map_err(decode_error)?;
+    decoder.set_limits(image::Limits::default()).map_err(decode_error)?;
     let image = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
     let (width, height) = (image.width(), image.height());
     // `DynamicImage::to_rgb8` would round 16-bit samples; the upper byte is what other tools take.
@@ -119,37 +106,27 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, Fra
         DynamicImage::ImageLumaA8(pixels) => {
             pixels.pixels().flat_map(|pixel| [pixel.0[0]; 3]).collect()
         }
-        DynamicImage::ImageRgba8(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| first_three(pixel.0))
-            .collect(),
-        DynamicImage::ImageLuma16(pixels) => pixels
-            .as_raw()
-            .iter()
-            .flat_map(|&gray| [upper(gray); 3])
-            .collect(),
-        DynamicImage::ImageLumaA16(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| [upper(pixel.0[0]); 3])
-            .collect(),
-        DynamicImage::ImageRgb16(pixels) => pixels
-            .as_raw()
-            .iter()
-            .map(|&sample| upper(sample))
-            .collect(),
-        DynamicImage::ImageRgba16(pixels) => pixels
-            .pixels()
-            .flat_map(|pixel| first_three(pixel.0).map(upper))
-            .collect(),
+        DynamicImage::ImageRgba8(pixels) => {
+            pixels.pixels().flat_map(|pixel| first_three(pixel.0)).collect()
+        }
+        DynamicImage::ImageLuma16(pixels) => {
+            pixels.as_raw().iter().flat_map(|&gray| [upper(gray); 3]).collect()
+        }
+        DynamicImage::ImageLumaA16(pixels) => {
+            pixels.pixels().flat_map(|pixel| [upper(pixel.0[0]); 3]).collect()
+        }
+        DynamicImage::ImageRgb16(pixels) => {
+            pixels.as_raw().iter().map(|&sample| upper(sample)).collect()
+        }
+        DynamicImage::ImageRgba16(pixels) => {
+            pixels.pixels().flat_map(|pixel| first_three(pixel.0).map(upper)).collect()
+        }
         other => {
             let what = format!(
                 "has {:?} pixels, which are not supported; save it with 8 or 16 bits",
                 other.color()
             );
-            return Err(FrameError::Unsupported {
-                path: path.to_owned(),
-                what,
-            });
+            return Err(FrameError::Unsupported { path: path.to_owned(), what });
         }
     };
     RgbFrame::new(width, height, data)
@@ -171,10 +148,7 @@ fn refuse_stack(path: &Path, reader: impl Read + io::Seek) -> Result<(), FrameEr
             let what =
                 "is a TIFF with several pages; save one page per file, or convert it to a video"
                     .into();
-            Err(FrameError::Unsupported {
-                path: path.to_owned(),
-                what,
-            })
+            Err(FrameError::Unsupported { path: path.to_owned(), what })
         }
         Err(error) => Err(FrameError::decode(path, 0, error)),
     }
@@ -195,11 +169,8 @@ fn has_second_page(mut reader: impl Read + io::Seek) -> io::Result<bool> {
         }
         Ok(u64::from_le_bytes(buffer))
     };
-    let (offset_at, offset_bytes, count_bytes, entry_bytes) = if big_tiff {
-        (8, 8, 8, 20)
-    } else {
-        (4, 4, 2, 12)
-    };
+    let (offset_at, offset_bytes, count_bytes, entry_bytes) =
+        if big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
     let first = number(offset_at, offset_bytes)?;
     let entries = number(first, count_bytes)?;
     let next_at = entries

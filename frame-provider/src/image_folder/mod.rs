@@ -46,17 +46,13 @@ impl ImageFolder {
         let metadata =
             std::fs::metadata(folder).map_err(|error| FrameError::from_io(folder, error))?;
         if !metadata.is_dir() {
-            return Err(FrameError::NotADirectory {
-                path: folder.to_owned(),
-            });
+            return Err(FrameError::NotADirectory { path: folder.to_owned() });
         }
         let mut files = Vec::new();
         for entry in
             std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?
         {
-            let file = entry
-                .map_err(|error| FrameError::from_io(folder, error))?
-                .path();
+            let file = entry.map_err(|error| FrameError::from_io(folder, error))?.path();
             // `is_file` follows links: a folder of links to frames is a common way to choose a subset.
             if has_image_ending(&file) && !is_hidden(&file) && file.is_file() {
                 files.push(file);
@@ -79,9 +75,7 @@ impl ImageFolder {
             [only] => only.clone(),
             [first, ..] => first.parent().unwrap_or(first).to_owned(),
             [] => {
-                return Err(FrameError::Empty {
-                    what: "the list of image files".into(),
-                });
+                return Err(FrameError::Empty { what: "the list of image files".into() });
             }
         };
         Self::checked(name, files, Vec::new())
@@ -94,10 +88,7 @@ impl ImageFolder {
     ) -> Result<Self, FrameError> {
         let Some(first) = files.first() else {
             let accepted = ENDINGS.map(|ending| format!(".{ending}")).join(", ");
-            return Err(FrameError::NoImages {
-                path: name,
-                accepted,
-            });
+            return Err(FrameError::NoImages { path: name, accepted });
         };
         let size = decode::read_size(first, 0)?;
         for (index, file) in files.iter().enumerate().skip(1) {
@@ -170,17 +161,13 @@ impl FrameSource for ImageFolder {
     }
 
     fn describe(&self) -> String {
-        self.name.file_name().map_or_else(
-            || self.name.display().to_string(),
-            |name| name.to_string_lossy().into(),
-        )
+        self.name
+            .file_name()
+            .map_or_else(|| self.name.display().to_string(), |name| name.to_string_lossy().into())
     }
 
     fn decode_stats(&self) -> DecodeStats {
-        DecodeStats {
-            frames_decoded: self.decoded.load(Ordering::Relaxed),
-            restarts: 0,
-        }
+        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -194,16 +181,11 @@ pub(crate) fn has_image_ending(path: &Path) -> bool {
 }
 
 fn ending(path: &Path) -> Option<String> {
-    path.extension()
-        .and_then(OsStr::to_str)
-        .map(str::to_ascii_lowercase)
+    path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase)
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Hidden files with image endings are not frames: macOS leaves `._name.jpg` beside each file it copies.

@@ -30,11 +30,7 @@ pub struct LazyOptions {
 
 impl Default for LazyOptions {
     fn default() -> Self {
-        Self {
-            cache_frames: 50,
-            prefetch: 5,
-            cache_bytes: None,
-        }
+        Self { cache_frames: 50, prefetch: 5, cache_bytes: None }
     }
 }
 

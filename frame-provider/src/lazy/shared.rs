@@ -104,10 +104,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> LazyStats {
         let state = self.lock();
-        LazyStats {
-            frames_held: state.cache.len(),
-            ..state.stats
-        }
+        LazyStats { frames_held: state.cache.len(), ..state.stats }
     }
 
     pub(super) fn clear(&self) {
@@ -151,10 +148,7 @@ impl Shared {
                 state.stats.record_wait(started.elapsed());
                 return outcome;
             }
-            state = self
-                .answered
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.answered.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -171,13 +165,7 @@ impl Shared {
         let mut state = self.lock();
         state.stats.record_wait(started.elapsed());
         match &outcome {
-            Ok(frame) => state.keep(
-                index,
-                Entry {
-                    frame: Arc::clone(frame),
-                    unused: false,
-                },
-            ),
+            Ok(frame) => state.keep(index, Entry { frame: Arc::clone(frame), unused: false }),
             Err(_) => state.stats.errors += 1,
         }
         outcome
@@ -188,10 +176,7 @@ impl Shared {
         let mut state = self.lock();
         while !state.stopping {
             let Some(index) = self.next_job(&mut state) else {
-                state = self
-                    .work
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
+                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             state.in_flight = Some(index);
@@ -210,10 +195,8 @@ impl Shared {
         if let Some(index) = state.queue.pop_front() {
             return Some(index);
         }
-        let upcoming: Vec<usize> = state
-            .travel
-            .upcoming(self.prefetch, self.source.frame_count())
-            .collect();
+        let upcoming: Vec<usize> =
+            state.travel.upcoming(self.prefetch, self.source.frame_count()).collect();
         state.failures.retain(|index, _| upcoming.contains(index));
         // Those already there are about to be used: they must not be what makes room for the others, so they are promoted.
         upcoming
@@ -229,10 +212,7 @@ impl Shared {
                 self.source.describe(),
                 text_of(&*panic)
             );
-            Err(FrameError::Other {
-                message,
-                source: None,
-            })
+            Err(FrameError::Other { message, source: None })
         })
     }
 
@@ -241,11 +221,7 @@ impl Shared {
         if index < count {
             return Ok(());
         }
-        Err(FrameError::IndexOutOfRange {
-            index,
-            count,
-            path: self.source.describe().into(),
-        })
+        Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
     }
 
     /// The state is consistent whenever the lock is free, so a panic elsewhere does not spoil it.
@@ -296,13 +272,7 @@ impl State {
         self.stats.prefetched += u64::from(!demanded && outcome.is_ok());
         match &outcome {
             Ok(frame) if generation == self.generation => {
-                self.keep(
-                    index,
-                    Entry {
-                        frame: Arc::clone(frame),
-                        unused: !demanded,
-                    },
-                );
+                self.keep(index, Entry { frame: Arc::clone(frame), unused: !demanded });
             }
             Ok(_) => self.stats.wasted += u64::from(!demanded),
             Err(error) if !demanded && generation == self.generation => {
@@ -319,9 +289,8 @@ impl State {
     fn drop_frames(&mut self) -> Vec<Entry> {
         self.generation += 1;
         self.failures.clear();
-        let dropped: Vec<Entry> = std::iter::from_fn(|| self.cache.pop_lru())
-            .map(|(_, entry)| entry)
-            .collect();
+        let dropped: Vec<Entry> =
+            std::iter::from_fn(|| self.cache.pop_lru()).map(|(_, entry)| entry).collect();
         self.stats.wasted += dropped.iter().filter(|entry| entry.unused).count() as u64;
         self.stats.bytes_held = 0;
         dropped
@@ -350,6 +319,5 @@ impl State {
 
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -23,10 +23,7 @@ struct Probe {
 
 impl Probe {
     fn new(count: usize) -> Arc<Self> {
-        Arc::new(Self {
-            count: count.into(),
-            ..Self::default()
-        })
+        Arc::new(Self { count: count.into(), ..Self::default() })
     }
 
     fn decoded(&self) -> Vec<usize> {
@@ -61,10 +58,7 @@ impl FrameSource for Probe {
     }
 
     fn size(&self) -> FrameSize {
-        FrameSize {
-            width: 2,
-            height: 1,
-        }
+        FrameSize { width: 2, height: 1 }
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -82,10 +76,7 @@ impl FrameSource for Probe {
         if self.failing.lock().unwrap().contains(&index) {
             return Err(FrameError::decode("probe".as_ref(), index, "told to fail"));
         }
-        Ok(Arc::new(RgbFrame::from_parts(
-            self.size(),
-            (index as u64).to_le_bytes()[..6].to_vec(),
-        )))
+        Ok(Arc::new(RgbFrame::from_parts(self.size(), (index as u64).to_le_bytes()[..6].to_vec())))
     }
 
     fn timing(&self) -> Timing {
@@ -102,11 +93,7 @@ impl FrameSource for Probe {
 }
 
 fn options(cache_frames: usize, prefetch: usize) -> LazyOptions {
-    LazyOptions {
-        cache_frames,
-        prefetch,
-        cache_bytes: None,
-    }
+    LazyOptions { cache_frames, prefetch, cache_bytes: None }
 }
 
 fn number(frame: &RgbFrame) -> usize {
@@ -125,14 +112,7 @@ fn forwards_what_the_source_says() {
         (Timing::from_rate(30.0), vec!["a warning".to_owned()])
     );
     assert_eq!(lazy.decode_stats(), DecodeStats::default());
-    assert!(matches!(
-        lazy.frame(7),
-        Err(FrameError::IndexOutOfRange {
-            index: 7,
-            count: 7,
-            ..
-        })
-    ));
+    assert!(matches!(lazy.frame(7), Err(FrameError::IndexOutOfRange { index: 7, count: 7, .. })));
     assert_eq!(lazy.stats(), LazyStats::default());
 }
 
@@ -147,10 +127,7 @@ fn counts_hits_misses_and_bytes() {
     assert_eq!(probe.decoded(), [0, 1, 2, 3, 1, 0]);
     let stats = lazy.stats();
     assert_eq!((stats.hits, stats.misses, stats.evicted), (1, 6, 3));
-    assert_eq!(
-        (stats.frames_held, stats.bytes_held, stats.peak_bytes),
-        (3, 18, 18)
-    );
+    assert_eq!((stats.frames_held, stats.bytes_held, stats.peak_bytes), (3, 18, 18));
     assert!(stats.hit_rate() > 0.14 && stats.hit_rate() < 0.15);
     assert!(stats.wait_max <= stats.wait_total);
 }
@@ -173,11 +150,7 @@ fn prefetches_in_the_direction_of_travel() {
     assert_eq!(probe.settle(10)[9..], [10]);
     lazy.frame(20).unwrap();
     lazy.frame(30).unwrap();
-    assert_eq!(
-        probe.settle(14)[10..],
-        [20, 30, 40, 60],
-        "50 is still there"
-    );
+    assert_eq!(probe.settle(14)[10..], [20, 30, 40, 60], "50 is still there");
     let stats = lazy.stats();
     assert_eq!((stats.hits, stats.prefetched, stats.wasted), (3, 10, 0));
 }
@@ -194,24 +167,14 @@ fn prefetching_ends_at_the_ends_and_within_the_cache() {
     let probe = Probe::new(100);
     let lazy = LazyFrames::new(Arc::clone(&probe), options(3, 10));
     lazy.frame(0).unwrap();
-    assert_eq!(
-        probe.settle(3),
-        [0, 1, 2],
-        "no more than fits beside the present frame"
-    );
+    assert_eq!(probe.settle(3), [0, 1, 2], "no more than fits beside the present frame");
     assert_eq!(lazy.stats().frames_held, 3);
 }
 
 #[test]
 fn limits_by_bytes() {
     let limited = |bytes| {
-        LazyFrames::new(
-            Probe::new(9),
-            LazyOptions {
-                cache_bytes: Some(bytes),
-                ..options(50, 5)
-            },
-        )
+        LazyFrames::new(Probe::new(9), LazyOptions { cache_bytes: Some(bytes), ..options(50, 5) })
     };
     assert_eq!(limited(6 * 4 + 5).capacity(), 4);
     assert_eq!(limited(0).capacity(), 1);
@@ -229,21 +192,14 @@ fn a_hit_does_not_wait_for_a_decode() {
     let lazy = LazyFrames::new(Arc::clone(&probe), options(10, 2));
     probe.hold(2);
     lazy.frame(0).unwrap();
-    assert_eq!(
-        probe.settle(3),
-        [0, 1, 2],
-        "the worker now waits in frame 2"
-    );
+    assert_eq!(probe.settle(3), [0, 1, 2], "the worker now waits in frame 2");
     assert_eq!(number(&lazy.frame(0).unwrap()), 0);
     assert_eq!(number(&lazy.frame(1).unwrap()), 1);
     assert_eq!(lazy.stats().hits, 2);
     probe.release(2);
     // Asked for while in flight or just after: decoded once either way.
     assert_eq!(number(&lazy.frame(2).unwrap()), 2);
-    assert_eq!(
-        probe.settle(5).iter().filter(|&&index| index == 2).count(),
-        1
-    );
+    assert_eq!(probe.settle(5).iter().filter(|&&index| index == 2).count(), 1);
 }
 
 #[test]
@@ -252,18 +208,13 @@ fn callers_of_one_frame_share_its_decode() {
     let lazy = LazyFrames::new(Arc::clone(&probe), options(10, 0));
     probe.hold(5);
     std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| number(&lazy.frame(5).unwrap())))
-            .collect();
+        let callers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| number(&lazy.frame(5).unwrap()))).collect();
         while lazy.stats().misses < 4 {
             std::thread::yield_now();
         }
         probe.release(5);
-        assert!(
-            callers
-                .into_iter()
-                .all(|caller| caller.join().unwrap() == 5)
-        );
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap() == 5));
     });
     assert_eq!(probe.decoded(), [5]);
     assert!(lazy.shared_is_idle());
@@ -300,31 +251,14 @@ fn errors_go_to_whoever_asks_for_that_frame_and_are_not_kept() {
     let lazy = LazyFrames::new(Arc::clone(&probe), options(10, 3));
     lazy.frame(0).unwrap();
     assert_eq!(probe.settle(4), [0, 1, 2, 3]);
-    assert!(
-        lazy.frame(1).is_ok(),
-        "the failed prefetch of another frame is not reported here"
-    );
-    assert_eq!(
-        probe.settle(5),
-        [0, 1, 2, 3, 4],
-        "a failed prefetch is not repeated on its own"
-    );
-    assert!(matches!(
-        lazy.frame(2),
-        Err(FrameError::Decode { index: 2, .. })
-    ));
+    assert!(lazy.frame(1).is_ok(), "the failed prefetch of another frame is not reported here");
+    assert_eq!(probe.settle(5), [0, 1, 2, 3, 4], "a failed prefetch is not repeated on its own");
+    assert!(matches!(lazy.frame(2), Err(FrameError::Decode { index: 2, .. })));
     probe.failing.lock().unwrap().clear();
-    assert_eq!(
-        number(&lazy.frame(2).unwrap()),
-        2,
-        "the next request tries again"
-    );
+    assert_eq!(number(&lazy.frame(2).unwrap()), 2, "the next request tries again");
     probe.failing.lock().unwrap().insert(30);
     for _ in 0..2 {
-        assert!(matches!(
-            lazy.frame(30),
-            Err(FrameError::Decode { index: 30, .. })
-        ));
+        assert!(matches!(lazy.frame(30), Err(FrameError::Decode { index: 30, .. })));
     }
     assert_eq!(lazy.stats().errors, 3);
 }
@@ -335,10 +269,7 @@ fn a_panic_of_the_source_is_an_error_of_that_frame() {
     let lazy = LazyFrames::new(Arc::clone(&probe), options(10, 0));
     probe.panicking.store(true, Ordering::SeqCst);
     let error = lazy.frame(3).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "probe: frame 3: the source panicked: told to panic"
-    );
+    assert_eq!(error.to_string(), "probe: frame 3: the source panicked: told to panic");
     probe.panicking.store(false, Ordering::SeqCst);
     assert_eq!(number(&lazy.frame(3).unwrap()), 3);
 }
@@ -352,21 +283,10 @@ fn clear_frees_everything_and_stops_prefetching() {
     probe.settle(3);
     lazy.clear();
     probe.release(2);
-    assert_eq!(
-        probe.settle(3),
-        [0, 1, 2],
-        "nothing is decoded ahead after a clear"
-    );
+    assert_eq!(probe.settle(3), [0, 1, 2], "nothing is decoded ahead after a clear");
     let stats = lazy.stats();
-    assert_eq!(
-        (stats.frames_held, stats.bytes_held, stats.wasted),
-        (0, 0, 2)
-    );
-    assert_eq!(
-        Arc::strong_count(&kept),
-        1,
-        "only the caller still holds the frame"
-    );
+    assert_eq!((stats.frames_held, stats.bytes_held, stats.wasted), (0, 0, 2));
+    assert_eq!(Arc::strong_count(&kept), 1, "only the caller still holds the frame");
     assert_eq!(number(&lazy.frame(0).unwrap()), 0);
 }
 
@@ -390,11 +310,7 @@ fn dropping_while_busy_stops_and_joins_the_thread() {
         let lazy = LazyFrames::new(Arc::clone(&probe), options(200, 100));
         lazy.frame(0).unwrap();
         drop(lazy);
-        assert_eq!(
-            Arc::strong_count(&probe),
-            1,
-            "the thread has let go of the source"
-        );
+        assert_eq!(Arc::strong_count(&probe), 1, "the thread has let go of the source");
     }
 }
 
@@ -402,10 +318,7 @@ fn dropping_while_busy_stops_and_joins_the_thread() {
 fn works_without_a_worker() {
     let probe = Probe::new(10);
     let shared = Arc::new(Shared::new(Box::new(Arc::clone(&probe)), options(2, 5)));
-    let lazy = LazyFrames {
-        shared,
-        worker: None,
-    };
+    let lazy = LazyFrames { shared, worker: None };
     for index in [0, 0, 1, 2, 0] {
         assert_eq!(number(&lazy.frame(index).unwrap()), index);
     }
@@ -435,10 +348,7 @@ fn many_threads_get_the_right_frames() {
                         Ok(frame) => assert_eq!(number(&frame), index),
                         Err(error) => assert!(matches!(
                             error,
-                            FrameError::Decode {
-                                index: 13 | 77 | 200,
-                                ..
-                            }
+                            FrameError::Decode { index: 13 | 77 | 200, .. }
                         )),
                     }
                     if thread == 5 && round % 100 == 0 {
@@ -448,10 +358,7 @@ fn many_threads_get_the_right_frames() {
             });
         }
     });
-    assert!(
-        !probe.overlapped.load(Ordering::SeqCst),
-        "only the worker decodes"
-    );
+    assert!(!probe.overlapped.load(Ordering::SeqCst), "only the worker decodes");
     let stats = lazy.stats();
     assert_eq!(stats.hits + stats.misses, 8 * 1500);
     assert!(stats.frames_held <= 12 && stats.peak_bytes <= 72);

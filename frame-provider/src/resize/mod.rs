@@ -27,18 +27,10 @@ const SUPPORT: f64 = 2.0;
 ///
 /// Works in both directions and with any factor. A side of 0 counts as 1.
 pub fn pillow_bicubic(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
-    let size = FrameSize {
-        width: width.max(1),
-        height: height.max(1),
-    };
+    let size = FrameSize { width: width.max(1), height: height.max(1) };
     // Like Pillow, skip the pass of an axis that keeps its size. It would be the identity anyway.
-    let wide = (size.width != frame.width()).then(|| {
-        scale_rows(
-            frame.data(),
-            frame.size(),
-            &Kernels::new(frame.width(), size.width),
-        )
-    });
+    let wide = (size.width != frame.width())
+        .then(|| scale_rows(frame.data(), frame.size(), &Kernels::new(frame.width(), size.width)));
     let rows = wide.as_deref().unwrap_or(frame.data());
     if size.height == frame.height() {
         return RgbFrame::from_parts(size, wide.unwrap_or_else(|| frame.data().to_vec()));
@@ -83,19 +75,11 @@ impl Kernels {
             for (fixed, weight) in fixed.iter_mut().zip(&kernel) {
                 let weight = if sum == 0.0 { *weight } else { *weight / sum };
                 let scaled = weight * f64::from(1 << PRECISION_BITS);
-                *fixed = if weight < 0.0 {
-                    (scaled - 0.5) as i32
-                } else {
-                    (scaled + 0.5) as i32
-                };
+                *fixed = if weight < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 };
             }
             bounds.push((first, kernel.len()));
         }
-        Self {
-            stride,
-            bounds,
-            weights,
-        }
+        Self { stride, bounds, weights }
     }
 
     /// Number of output positions.
@@ -106,10 +90,7 @@ impl Kernels {
     /// For each output position: the first source position and the weights.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let kernels = self.weights.chunks_exact(self.stride);
-        self.bounds
-            .iter()
-            .zip(kernels)
-            .map(|(&(first, length), kernel)| (first, &kernel[..length]))
+        self.bounds.iter().zip(kernels).map(|(&(first, length), kernel)| (first, &kernel[..length]))
     }
 }
 

@@ -57,9 +57,7 @@ fn rows(source: &[u8], size: FrameSize, kernels: &Kernels) -> Vec<u8> {
     let mut target = vec![0; size.height as usize * target_row];
     // One vector of rows per sample: `[source width * 3][LANES]`, so that the inner loop runs over rows.
     let mut lanes = vec![[0u8; LANES]; source_row];
-    for (rows, out) in source
-        .chunks(source_row * LANES)
-        .zip(target.chunks_mut(target_row * LANES))
+    for (rows, out) in source.chunks(source_row * LANES).zip(target.chunks_mut(target_row * LANES))
     {
         for (lane, row) in rows.chunks_exact(source_row).enumerate() {
             for (samples, &sample) in lanes.iter_mut().zip(row) {
@@ -112,9 +110,7 @@ fn columns(source: &[u8], row_bytes: usize, kernels: &Kernels) -> Vec<u8> {
             start += BLOCK;
         }
         for (byte, column) in blocks.into_remainder().iter_mut().zip(start..) {
-            let samples = source
-                .chunks_exact(row_bytes)
-                .map(|row| i32::from(row[column]));
+            let samples = source.chunks_exact(row_bytes).map(|row| i32::from(row[column]));
             *byte = to_byte(
                 kernel
                     .iter()
@@ -132,23 +128,13 @@ mod tests {
 
     #[test]
     fn both_copies_give_the_same_bytes() {
-        let size = FrameSize {
-            width: 53,
-            height: 37,
-        };
-        let source: Vec<u8> = (0..size.rgb_bytes())
-            .map(|at| (at * at * 31 % 251) as u8)
-            .collect();
+        let size = FrameSize { width: 53, height: 37 };
+        let source: Vec<u8> = (0..size.rgb_bytes()).map(|at| (at * at * 31 % 251) as u8).collect();
         for target in [1, 20, 64, 117] {
-            let (wide, tall) = (
-                Kernels::new(size.width, target),
-                Kernels::new(size.height, target),
-            );
+            let (wide, tall) =
+                (Kernels::new(size.width, target), Kernels::new(size.height, target));
             assert_eq!(scale_rows(&source, size, &wide), rows(&source, size, &wide));
-            assert_eq!(
-                scale_columns(&source, 53 * 3, &tall),
-                columns(&source, 53 * 3, &tall)
-            );
+            assert_eq!(scale_columns(&source, 53 * 3, &tall), columns(&source, 53 * 3, &tall));
         }
     }
 }

@@ -38,11 +38,7 @@ pub(super) fn scan(demuxer: &mut Demuxer, keep_bytes: u64) -> Scan {
             kept.push(packet);
         }
     }
-    Scan {
-        packets,
-        kept,
-        read_errors: demuxer.read_errors,
-    }
+    Scan { packets, kept, read_errors: demuxer.read_errors }
 }
 
 /// Decodes the whole file from start to end and notes which packet each frame comes from.

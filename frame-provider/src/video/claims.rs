@@ -35,28 +35,19 @@ fn lost_frames(facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
     let is_cut = packets.iter().any(|packet| packet.discard);
     let gap = claimed.saturating_sub(packets.len());
     let is_lost = !is_cut && gap > 1 && gap as f64 > claimed as f64 * TOLERATED_FRAMES;
-    is_lost.then(|| {
-        format!(
-            "its header promises {claimed} frames, but {} are there",
-            packets.len()
-        )
-    })
+    is_lost
+        .then(|| format!("its header promises {claimed} frames, but {} are there", packets.len()))
 }
 
 fn lost_time(facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
     if facts.claimed_frames.is_some()
-        || !DURATION_IN_HEADER
-            .iter()
-            .any(|name| facts.format.split(',').any(|n| n == *name))
+        || !DURATION_IN_HEADER.iter().any(|name| facts.format.split(',').any(|n| n == *name))
     {
         return None;
     }
     let times = packets.iter().filter_map(|packet| packet.pts);
     let (first, last) = (times.clone().min()?, times.max()?);
-    let frame = facts
-        .timing
-        .frames_per_second
-        .map_or(0.0, |rate| 1.0 / rate);
+    let frame = facts.timing.frames_per_second.map_or(0.0, |rate| 1.0 / rate);
     // A header may count from zero or from the first frame. Only what is missing either way is missing.
     let read = (last - first.min(0)) as f64 * facts.time_base + frame;
     let (promised, tolerated) = match (facts.stream_seconds, facts.file_seconds) {

@@ -18,11 +18,7 @@ pub(super) struct Converter {
 
 impl Converter {
     pub(super) fn new(orientation: Orientation) -> Self {
-        Self {
-            scaler: None,
-            padded: ff::frame::Video::empty(),
-            orientation,
-        }
+        Self { scaler: None, padded: ff::frame::Video::empty(), orientation }
     }
 
     /// The frame in RGB, turned upright.
@@ -40,16 +36,8 @@ impl Converter {
             }
         };
         scaler.run(frame, &mut self.padded)?;
-        let size = FrameSize {
-            width: input.width,
-            height: input.height,
-        };
-        let data = self
-            .orientation
-            .copy(self.padded.data(0), self.padded.stride(0), size);
-        Ok(Arc::new(RgbFrame::from_parts(
-            self.orientation.size(size),
-            data,
-        )))
+        let size = FrameSize { width: input.width, height: input.height };
+        let data = self.orientation.copy(self.padded.data(0), self.padded.stride(0), size);
+        Ok(Arc::new(RgbFrame::from_parts(self.orientation.size(size), data)))
     }
 }

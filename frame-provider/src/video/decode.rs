@@ -47,12 +47,7 @@ const PACKETS_WORTH_A_RESTART: Ordinal = 4;
 
 impl Decoder {
     pub(super) fn new(decoder: ff::decoder::Video, feed: Feed, threads: usize) -> Self {
-        Self {
-            decoder,
-            feed,
-            threads,
-            progress: None,
-        }
+        Self { decoder, feed, threads, progress: None }
     }
 
     /// Whether decoding on, without a restart, leads to frame `number` and is the shorter way.
@@ -115,11 +110,7 @@ impl Decoder {
                     if let Some(number) = number {
                         progress.next_frame = progress.next_frame.max(number + 1);
                     }
-                    return Ok(Some(Decoded {
-                        number,
-                        picture,
-                        false_key,
-                    }));
+                    return Ok(Some(Decoded { number, picture, false_key }));
                 }
                 Received::End => self.progress = None,
                 Received::Hunger if !progress.draining => {

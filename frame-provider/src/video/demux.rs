@@ -41,27 +41,16 @@ impl Demuxer {
             ff::format::input(&check_file(path)?).map_err(|error| not_a_video(path, error))?;
         if NOT_VIDEO.contains(&input.format().name()) {
             let reason = "it holds text or plain data".to_owned();
-            return Err(FrameError::NotAVideo {
-                path: path.to_owned(),
-                reason,
-                source: None,
-            });
+            return Err(FrameError::NotAVideo { path: path.to_owned(), reason, source: None });
         }
         let stream = input
             .streams()
             .best(ff::media::Type::Video)
             // The cover picture of a sound recording is a video stream to FFmpeg.
             .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
-            .ok_or_else(|| FrameError::NoVideoStream {
-                path: path.to_owned(),
-            })?
+            .ok_or_else(|| FrameError::NoVideoStream { path: path.to_owned() })?
             .index();
-        Ok(Self {
-            input,
-            stream,
-            path: path.to_owned(),
-            read_errors: 0,
-        })
+        Ok(Self { input, stream, path: path.to_owned(), read_errors: 0 })
     }
 
     /// The next packet of the video stream, or `None` at the end. Damage in between is counted and skipped.
@@ -100,16 +89,9 @@ impl Demuxer {
         delay: u32,
     ) -> Result<ff::decoder::Video, FrameError> {
         let open = || {
-            let stream = self
-                .input
-                .stream(self.stream)
-                .ok_or(ff::Error::StreamNotFound)?;
+            let stream = self.input.stream(self.stream).ok_or(ff::Error::StreamNotFound)?;
             let mut context = ff::codec::Context::from_parameters(stream.parameters())?;
-            let count = if threads == 0 {
-                self.default_threads()
-            } else {
-                threads
-            };
+            let count = if threads == 0 { self.default_threads() } else { threads };
             context.set_threading(threading::Config {
                 kind: threading::Type::Frame,
                 count,
@@ -150,14 +132,9 @@ impl Demuxer {
         let seconds = |duration: i64, unit: f64| (duration > 0).then_some(duration as f64 * unit);
         Facts {
             format: self.input.format().name().to_owned(),
-            claimed_frames: usize::try_from(stream.frames())
-                .ok()
-                .filter(|&frames| frames > 0),
+            claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
             stream_seconds: seconds(stream.duration(), time_base),
-            file_seconds: seconds(
-                self.input.duration(),
-                1.0 / f64::from(ff::ffi::AV_TIME_BASE),
-            ),
+            file_seconds: seconds(self.input.duration(), 1.0 / f64::from(ff::ffi::AV_TIME_BASE)),
             streams: self.input.nb_streams() as usize,
             time_base,
             timing: rate.unwrap_or_default(),
@@ -200,9 +177,7 @@ fn check_file(path: &Path) -> Result<String, FrameError> {
         source: None,
     };
     if metadata.is_dir() {
-        return Err(FrameError::IsDirectory {
-            path: path.to_owned(),
-        });
+        return Err(FrameError::IsDirectory { path: path.to_owned() });
     }
     if !metadata.is_file() {
         // A pipe can be read only once, so its frames cannot be numbered before they are needed.
@@ -226,9 +201,5 @@ fn not_a_video(path: &Path, error: ff::Error) -> FrameError {
         ff::Error::InvalidData => "damaged, incomplete, or of another kind".to_owned(),
         other => other.to_string(),
     };
-    FrameError::NotAVideo {
-        path: path.to_owned(),
-        reason,
-        source: Some(Arc::new(error)),
-    }
+    FrameError::NotAVideo { path: path.to_owned(), reason, source: Some(Arc::new(error)) }
 }

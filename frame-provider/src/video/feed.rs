@@ -42,13 +42,7 @@ pub(super) struct WrongPacket;
 impl FileFeed {
     /// `demuxer` has just been opened.
     pub(super) fn new(demuxer: Demuxer) -> Self {
-        Self {
-            demuxer,
-            next: Some(0),
-            pending: None,
-            current: ff::Packet::empty(),
-            seeking: true,
-        }
+        Self { demuxer, next: Some(0), pending: None, current: ff::Packet::empty(), seeking: true }
     }
 
     /// Makes `key` the next packet.
@@ -74,10 +68,7 @@ impl FileFeed {
         let Some(wanted) = index.packets.get(key as usize) else {
             return false;
         };
-        let earlier = index
-            .keys_before(key)
-            .take(EARLIER_KEYS)
-            .filter_map(|packet| packet.dts);
+        let earlier = index.keys_before(key).take(EARLIER_KEYS).filter_map(|packet| packet.dts);
         let mut tried = None;
         for time in wanted.dts.into_iter().chain(wanted.pts).chain(earlier) {
             if tried.replace(time) == Some(time) {
@@ -100,11 +91,7 @@ impl FileFeed {
                 self.pending = Some(packet);
                 return true;
             }
-            if found
-                .dts
-                .zip(wanted.dts)
-                .is_some_and(|(found, wanted)| found > wanted)
-            {
+            if found.dts.zip(wanted.dts).is_some_and(|(found, wanted)| found > wanted) {
                 return false;
             }
         }

@@ -84,12 +84,7 @@ pub(super) fn seek_backward(
     // SAFETY: `as_mut_ptr` is the open format context that `input` owns and that we borrow exclusively; FFmpeg checks
     // the stream number.
     match unsafe {
-        ffi::av_seek_frame(
-            input.as_mut_ptr(),
-            stream,
-            timestamp,
-            ffi::AVSEEK_FLAG_BACKWARD,
-        )
+        ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD)
     } {
         code if code < 0 => Err(Error::from(code)),
         _ => Ok(()),
@@ -169,12 +164,7 @@ unsafe impl Send for Scaler {}
 
 impl Scaler {
     pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
-        let ScalerInput {
-            format,
-            width,
-            height,
-            colour,
-        } = input;
+        let ScalerInput { format, width, height, colour } = input;
         let flags = ff::software::scaling::Flags::BICUBIC;
         let mut context = ff::software::scaling::Context::get(
             format,
@@ -202,11 +192,8 @@ impl Scaler {
 /// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
 fn set_colour(context: &mut ff::software::scaling::Context, colour: Colour) {
     // Values outside of the standard's table, and RGB's 0, count as unspecified.
-    let matrix = if (1..=10).contains(&colour.matrix) && colour.matrix != 8 {
-        colour.matrix
-    } else {
-        2
-    };
+    let matrix =
+        if (1..=10).contains(&colour.matrix) && colour.matrix != 8 { colour.matrix } else { 2 };
     let full_range = match colour.range {
         range if range == ffi::AVColorRange::AVCOL_RANGE_JPEG as i32 => Some(1),
         range if range == ffi::AVColorRange::AVCOL_RANGE_MPEG as i32 => Some(0),

@@ -90,11 +90,7 @@ impl Index {
             .map(|(ordinal, _)| ordinal)
             .collect();
         shown.sort_by_key(|&ordinal| packets[ordinal as usize].pts);
-        let mut index = Self {
-            packets,
-            shown,
-            ..Self::default()
-        };
+        let mut index = Self { packets, shown, ..Self::default() };
         index.update();
         index
     }
@@ -109,14 +105,8 @@ impl Index {
         let named: BTreeSet<Ordinal> = shown.iter().flatten().copied().collect();
         let counted = named.len() != shown.len();
         let shown = shown.into_iter().map(Option::unwrap_or_default).collect();
-        let mut index = Self {
-            packets,
-            shown,
-            refused: not_intra,
-            decoded: true,
-            counted,
-            ..Self::default()
-        };
+        let mut index =
+            Self { packets, shown, refused: not_intra, decoded: true, counted, ..Self::default() };
         index.update();
         index
     }
@@ -146,9 +136,7 @@ impl Index {
 
     /// The number in [`Index::segments`] of the one that holds `frame`.
     fn segment_number(&self, frame: usize) -> usize {
-        self.segments
-            .partition_point(|segment| segment.first <= frame)
-            .saturating_sub(1)
+        self.segments.partition_point(|segment| segment.first <= frame).saturating_sub(1)
     }
 
     /// The segment that holds `frame`.
@@ -215,11 +203,8 @@ impl Index {
                 *entry = frame;
             }
         }
-        self.segments = if self.counted {
-            vec![Segment { key: 0, first: 0 }]
-        } else {
-            self.find_segments()
-        };
+        self.segments =
+            if self.counted { vec![Segment { key: 0, first: 0 }] } else { self.find_segments() };
     }
 
     fn find_segments(&self) -> Vec<Segment> {
@@ -227,10 +212,7 @@ impl Index {
             .zip(&self.packets)
             .filter(|(ordinal, packet)| packet.key && !self.refused.contains(ordinal))
             .filter_map(|(key, packet)| {
-                Some(Segment {
-                    key,
-                    first: self.first_served_by(key, packet)?,
-                })
+                Some(Segment { key, first: self.first_served_by(key, packet)? })
             })
             .collect();
         starts.push(Segment { key: 0, first: 0 });
@@ -245,17 +227,12 @@ impl Index {
         let mut earliest = Ordinal::MAX;
         let mut segments = Vec::with_capacity(starts.len());
         for start in starts {
-            earliest = self.shown[start.first.min(end)..end]
-                .iter()
-                .copied()
-                .fold(earliest, Ordinal::min);
+            earliest =
+                self.shown[start.first.min(end)..end].iter().copied().fold(earliest, Ordinal::min);
             end = start.first.min(end);
             if start.first == 0 || earliest >= start.key {
                 let key = if earliest >= start.key { start.key } else { 0 };
-                segments.push(Segment {
-                    key,
-                    first: start.first,
-                });
+                segments.push(Segment { key, first: start.first });
                 earliest = Ordinal::MAX;
             }
         }
@@ -270,9 +247,8 @@ impl Index {
         }
         // After a full decode time stamps count for nothing.
         let pts = packet.pts.filter(|_| !self.decoded)?;
-        let frame = self
-            .shown
-            .partition_point(|&ordinal| self.packets[ordinal as usize].pts <= Some(pts));
+        let frame =
+            self.shown.partition_point(|&ordinal| self.packets[ordinal as usize].pts <= Some(pts));
         (frame < self.shown.len()).then_some(frame)
     }
 }
@@ -282,18 +258,12 @@ pub(super) fn doubt(packets: &[PacketInfo], read_errors: usize) -> Option<String
     let count = |condition: fn(&PacketInfo) -> bool| {
         packets.iter().filter(|packet| condition(packet)).count()
     };
-    let mut times: Vec<i64> = packets
-        .iter()
-        .filter(|packet| !packet.discard)
-        .filter_map(|packet| packet.pts)
-        .collect();
+    let mut times: Vec<i64> =
+        packets.iter().filter(|packet| !packet.discard).filter_map(|packet| packet.pts).collect();
     times.sort_unstable();
     let doubled = times.windows(2).filter(|pair| pair[0] == pair[1]).count();
     let found = [
-        (
-            count(|packet| packet.pts.is_none()),
-            "packets without a time stamp",
-        ),
+        (count(|packet| packet.pts.is_none()), "packets without a time stamp"),
         (doubled, "doubled time stamps"),
         (count(|packet| packet.corrupt), "packets marked as damaged"),
         (count(|packet| packet.size == 0), "empty packets"),
@@ -330,11 +300,7 @@ mod tests {
     }
 
     fn segments(index: &Index) -> Vec<(Ordinal, usize)> {
-        index
-            .segments
-            .iter()
-            .map(|segment| (segment.key, segment.first))
-            .collect()
+        index.segments.iter().map(|segment| (segment.key, segment.first)).collect()
     }
 
     #[test]
@@ -384,10 +350,7 @@ mod tests {
         list[1].discard = true;
         list[3].discard = true;
         let index = Index::from_time_stamps(list);
-        assert_eq!(
-            (index.frame_count(), segments(&index)),
-            (2, vec![(0, 0), (3, 1)])
-        );
+        assert_eq!((index.frame_count(), segments(&index)), (2, vec![(0, 0), (3, 1)]));
     }
 
     #[test]
@@ -401,19 +364,12 @@ mod tests {
         for shown in [vec![Some(0), None], vec![Some(0), Some(0)]] {
             let counted = Index::from_decode(list.clone(), shown, BTreeSet::new());
             assert_eq!(
-                (
-                    counted.frame_count(),
-                    counted.is_counted(),
-                    segments(&counted)
-                ),
+                (counted.frame_count(), counted.is_counted(), segments(&counted)),
                 (2, true, vec![(0, 0)])
             );
         }
         let empty = Index::from_time_stamps(Vec::new());
-        assert_eq!(
-            (empty.frame_count(), empty.segment_of(0)),
-            (0, Segment { key: 0, first: 0 })
-        );
+        assert_eq!((empty.frame_count(), empty.segment_of(0)), (0, Segment { key: 0, first: 0 }));
     }
 
     #[test]
@@ -432,11 +388,7 @@ mod tests {
     fn doubts_are_named() {
         let mut list = packets(&[(0, false), (1, true), (1, true)]);
         list[1].corrupt = true;
-        list.push(PacketInfo {
-            pts: None,
-            size: 0,
-            ..list[0]
-        });
+        list.push(PacketInfo { pts: None, size: 0, ..list[0] });
         assert_eq!(
             doubt(&list, 2).unwrap(),
             "1 packets without a time stamp, 1 doubled time stamps, 1 packets marked as damaged, 1 empty packets, \

@@ -125,11 +125,7 @@ impl VideoFrames {
         let mut demuxer = Demuxer::open(&path)?;
         let facts = demuxer.facts();
         let decoder = demuxer.open_decoder(options.threads, 0)?;
-        let Scan {
-            packets,
-            kept,
-            read_errors,
-        } = build::scan(&mut demuxer, options.packet_bytes);
+        let Scan { packets, kept, read_errors } = build::scan(&mut demuxer, options.packet_bytes);
         if packets.is_empty() {
             return Err(FrameError::NoFrames { path });
         }
@@ -146,9 +142,7 @@ impl VideoFrames {
                     ));
                 }
                 let index = build::decode_all(&path, options.threads)?;
-                notes
-                    .frames_decoded
-                    .fetch_add(index.frame_count() as u64, Ordering::Relaxed);
+                notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
                 index
             }
         };
@@ -161,14 +155,8 @@ impl VideoFrames {
         };
         let decoder = Decoder::new(decoder, feed, options.threads);
         let converter = Converter::new(facts.orientation);
-        let mut reader = Reader::new(
-            path.clone(),
-            index,
-            decoder,
-            converter,
-            options,
-            Arc::clone(&notes),
-        );
+        let mut reader =
+            Reader::new(path.clone(), index, decoder, converter, options, Arc::clone(&notes));
         // The first frame tells the true size: a header can lie about that too.
         let size = match reader.frame(0) {
             Ok(frame) => frame.size(),
@@ -208,11 +196,7 @@ impl FrameSource for VideoFrames {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         // A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
-        let frame = self
-            .reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .frame(index)?;
+        let frame = self.reader.lock().unwrap_or_else(PoisonError::into_inner).frame(index)?;
         if frame.size() != self.size {
             let (expected, found) = (self.size, frame.size());
             return Err(FrameError::SizeChanged {
@@ -230,10 +214,9 @@ impl FrameSource for VideoFrames {
     }
 
     fn describe(&self) -> String {
-        self.path.file_name().map_or_else(
-            || self.path.display().to_string(),
-            |name| name.to_string_lossy().into(),
-        )
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into())
     }
 
     fn decode_stats(&self) -> DecodeStats {

@@ -18,17 +18,11 @@ impl Notes {
     /// Logs the warning and keeps it.
     pub(super) fn warn(&self, warning: String) {
         tracing::warn!("{warning}");
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(warning);
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn decode_stats(&self) -> DecodeStats {

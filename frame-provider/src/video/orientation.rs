@@ -23,30 +23,19 @@ impl Orientation {
         }
         let [a, b, _, c, d, ..] = matrix;
         match (a, b, c, d) {
-            (a, 0, 0, d) if a != 0 && d != 0 => Self {
-                transpose: false,
-                flip_horizontal: a < 0,
-                flip_vertical: d < 0,
-            },
-            (0, b, c, 0) if b != 0 && c != 0 => Self {
-                transpose: true,
-                flip_horizontal: c < 0,
-                flip_vertical: b < 0,
-            },
+            (a, 0, 0, d) if a != 0 && d != 0 => {
+                Self { transpose: false, flip_horizontal: a < 0, flip_vertical: d < 0 }
+            }
+            (0, b, c, 0) if b != 0 && c != 0 => {
+                Self { transpose: true, flip_horizontal: c < 0, flip_vertical: b < 0 }
+            }
             _ => Self::default(),
         }
     }
 
     /// The size of a picture of `size` once it is turned.
     pub(super) fn size(self, size: FrameSize) -> FrameSize {
-        if self.transpose {
-            FrameSize {
-                width: size.height,
-                height: size.width,
-            }
-        } else {
-            size
-        }
+        if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
     }
 
     /// Copies RGB rows of `source_stride` bytes into a tight buffer, `[height, width, 3]`, of the turned picture.
@@ -63,17 +52,9 @@ impl Orientation {
         let shown = self.size(size);
         let (shown_width, shown_height) = (shown.width as usize, shown.height as usize);
         for y in 0..shown_height {
-            let y = if self.flip_vertical {
-                shown_height - 1 - y
-            } else {
-                y
-            };
+            let y = if self.flip_vertical { shown_height - 1 - y } else { y };
             for x in 0..shown_width {
-                let x = if self.flip_horizontal {
-                    shown_width - 1 - x
-                } else {
-                    x
-                };
+                let x = if self.flip_horizontal { shown_width - 1 - x } else { x };
                 let (column, row) = if self.transpose { (y, x) } else { (x, y) };
                 let at = row * source_stride + column * 3;
                 target.extend_from_slice(&source[at..at + 3]);
@@ -101,55 +82,28 @@ mod tests {
             .iter()
             .flat_map(|row| row.iter().flat_map(|&v| [v; 3]).chain([99, 99]))
             .collect();
-        let size = FrameSize {
-            width: 3,
-            height: 2,
-        };
+        let size = FrameSize { width: 3, height: 2 };
         let pixels = orientation.copy(&source, 11, size);
-        assert!(
-            pixels
-                .chunks(3)
-                .all(|pixel| pixel[0] == pixel[1] && pixel[0] == pixel[2])
-        );
-        (
-            orientation.size(size),
-            pixels.iter().step_by(3).copied().collect(),
-        )
+        assert!(pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[0] == pixel[2]));
+        (orientation.size(size), pixels.iter().step_by(3).copied().collect())
     }
 
     #[test]
     fn turns_and_mirrors() {
-        let (upright, turned_size) = (
-            FrameSize {
-                width: 3,
-                height: 2,
-            },
-            FrameSize {
-                width: 2,
-                height: 3,
-            },
-        );
+        let (upright, turned_size) =
+            (FrameSize { width: 3, height: 2 }, FrameSize { width: 2, height: 3 });
         assert_eq!(turned(ONE, 0, 0, ONE), (upright, vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(turned(-ONE, 0, 0, -ONE), (upright, vec![6, 5, 4, 3, 2, 1]));
         assert_eq!(turned(-ONE, 0, 0, ONE), (upright, vec![3, 2, 1, 6, 5, 4]));
         // A quarter turn clockwise, as phones write it: left column up becomes the top row.
-        assert_eq!(
-            turned(0, ONE, -ONE, 0),
-            (turned_size, vec![4, 1, 5, 2, 6, 3])
-        );
-        assert_eq!(
-            turned(0, -ONE, ONE, 0),
-            (turned_size, vec![3, 6, 2, 5, 1, 4])
-        );
+        assert_eq!(turned(0, ONE, -ONE, 0), (turned_size, vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(turned(0, -ONE, ONE, 0), (turned_size, vec![3, 6, 2, 5, 1, 4]));
     }
 
     #[test]
     fn other_matrices_count_as_upright() {
         assert_eq!(turned(ONE, ONE, -ONE, ONE).1, [1, 2, 3, 4, 5, 6]);
         assert_eq!(turned(0, 0, 0, 0).1, [1, 2, 3, 4, 5, 6]);
-        assert_eq!(
-            Orientation::from_display_matrix(&[1, 2]),
-            Orientation::default()
-        );
+        assert_eq!(Orientation::from_display_matrix(&[1, 2]), Orientation::default());
     }
 }

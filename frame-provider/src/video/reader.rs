@@ -75,9 +75,7 @@ impl Reader {
         options: VideoOptions,
         notes: Arc<Notes>,
     ) -> Self {
-        notes
-            .frame_count
-            .store(index.frame_count(), Ordering::Relaxed);
+        notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
         Self {
             path,
             index,
@@ -128,18 +126,11 @@ impl Reader {
         if index < count {
             return Ok(());
         }
-        Err(FrameError::IndexOutOfRange {
-            index,
-            count,
-            path: self.path.clone(),
-        })
+        Err(FrameError::IndexOutOfRange { index, count, path: self.path.clone() })
     }
 
     fn convert(&mut self, number: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let picture = self
-            .window
-            .get(number)
-            .ok_or_else(|| self.failure(number))?;
+        let picture = self.window.get(number).ok_or_else(|| self.failure(number))?;
         if !self.told_of_damage && (picture.has_decode_errors() || picture.is_corrupt()) {
             self.told_of_damage = true;
             self.notes.warn(format!(
@@ -198,14 +189,8 @@ impl Reader {
         if !self.decoder.leads_to(number, segment) {
             // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes going back from here
             // cheap, and costs nothing but the memory set aside for that.
-            let across = if self.reverse_steps > 0 {
-                FRAMES_ACROSS_SEGMENTS
-            } else {
-                1
-            };
-            keep_from = self
-                .index
-                .window_start(number, self.window_frames(), across);
+            let across = if self.reverse_steps > 0 { FRAMES_ACROSS_SEGMENTS } else { 1 };
+            keep_from = self.index.window_start(number, self.window_frames(), across);
             self.restart(keep_from)?;
         }
         self.window.clear();
@@ -226,18 +211,14 @@ impl Reader {
     fn restart(&mut self, number: usize) -> Result<(), Miss> {
         self.notes.restarts.fetch_add(1, Ordering::Relaxed);
         let segment = self.index.segment_of(number);
-        self.decoder
-            .restart(segment, &self.index, &self.path)
-            .map_err(Miss::Fatal)
+        self.decoder.restart(segment, &self.index, &self.path).map_err(Miss::Fatal)
     }
 
     /// The next frame of the clip that comes out of the decoder.
     fn step(&mut self) -> Result<Option<(usize, VideoFrame)>, Miss> {
         loop {
-            let Some(decoded) = self
-                .decoder
-                .next_frame(&self.index)
-                .map_err(|_| Miss::WrongPacket)?
+            let Some(decoded) =
+                self.decoder.next_frame(&self.index).map_err(|_| Miss::WrongPacket)?
             else {
                 return Ok(None);
             };
@@ -254,18 +235,14 @@ impl Reader {
 
     /// How many frames a window may hold.
     fn window_frames(&self) -> usize {
-        usize::try_from(self.window_bytes / self.frame_bytes)
-            .unwrap_or(usize::MAX)
-            .max(1)
+        usize::try_from(self.window_bytes / self.frame_bytes).unwrap_or(usize::MAX).max(1)
     }
 
     /// Numbers the frames by decoding the whole file, because the quick index was found wrong.
     fn rebuild(&mut self) -> Result<(), FrameError> {
         tracing::info!(path = %self.path.display(), "decoding the whole file to number its frames");
         let index = build::decode_all(&self.path, self.threads)?;
-        self.notes
-            .frames_decoded
-            .fetch_add(index.frame_count() as u64, Ordering::Relaxed);
+        self.notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
         if !index.agrees_with(&self.index) {
             self.notes.warn(format!(
                 "{}: the file is damaged: it has {} frames that can be decoded, not {}; frame numbers after the damage \
@@ -277,9 +254,7 @@ impl Reader {
         }
         self.index = index;
         self.window.clear();
-        self.notes
-            .frame_count
-            .store(self.index.frame_count(), Ordering::Relaxed);
+        self.notes.frame_count.store(self.index.frame_count(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -306,9 +281,7 @@ impl Reader {
             let Some(last) = first.checked_sub(1) else {
                 return;
             };
-            let start = self
-                .index
-                .window_start(last, self.window_frames(), FRAMES_ACROSS_SEGMENTS);
+            let start = self.index.window_start(last, self.window_frames(), FRAMES_ACROSS_SEGMENTS);
             if self.restart(start).is_err() {
                 return;
             }

@@ -47,12 +47,7 @@ pub(super) struct Ahead {
 impl Ahead {
     /// For the frames in `range`; `to_decode` is how many must be decoded for that, as far as is known.
     pub(super) fn new(range: RangeInclusive<usize>, to_decode: usize) -> Self {
-        Self {
-            range,
-            window: Window::default(),
-            to_decode,
-            complete: false,
-        }
+        Self { range, window: Window::default(), to_decode, complete: false }
     }
 
     pub(super) fn range(&self) -> RangeInclusive<usize> {

@@ -16,9 +16,7 @@ pub struct Workshop {
 
 impl Workshop {
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -84,21 +82,12 @@ pub fn oracle(path: &Path, frame_bytes: usize) -> Vec<u64> {
         .stdin(Stdio::null())
         .output()
         .expect("the tests need the ffmpeg program");
-    assert_eq!(
-        output.stdout.len() % frame_bytes,
-        0,
-        "the oracle's frames have another size"
-    );
+    assert_eq!(output.stdout.len() % frame_bytes, 0, "the oracle's frames have another size");
     output.stdout.chunks(frame_bytes).map(xxh3_64).collect()
 }
 
 pub fn hash(source: &impl FrameSource, index: usize) -> u64 {
-    xxh3_64(
-        source
-            .frame(index)
-            .unwrap_or_else(|error| panic!("frame {index}: {error}"))
-            .data(),
-    )
+    xxh3_64(source.frame(index).unwrap_or_else(|error| panic!("frame {index}: {error}")).data())
 }
 
 /// Orders of access, by name, for `count` frames.
@@ -107,21 +96,12 @@ pub fn orders(count: usize) -> Vec<(&'static str, Vec<usize>)> {
     vec![
         ("forward", (0..count).collect()),
         ("reverse", (0..count).rev().collect()),
-        (
-            "middle, then reverse",
-            (middle..count).chain((0..middle).rev()).collect(),
-        ),
+        ("middle, then reverse", (middle..count).chain((0..middle).rev()).collect()),
         (
             "back and forth",
-            (middle..count)
-                .chain((count / 3..middle).rev())
-                .chain(count / 3..count)
-                .collect(),
+            (middle..count).chain((count / 3..middle).rev()).chain(count / 3..count).collect(),
         ),
-        (
-            "every third, in reverse",
-            (0..count).rev().step_by(3).collect(),
-        ),
+        ("every third, in reverse", (0..count).rev().step_by(3).collect()),
         ("random", random(count, 40)),
     ]
 }
@@ -145,20 +125,9 @@ pub fn ways() -> Vec<(&'static str, VideoOptions)> {
         ("packets in memory", options),
         (
             "seeking, small windows",
-            VideoOptions {
-                packet_bytes: 0,
-                reverse_bytes: 2 << 20,
-                ..options
-            },
+            VideoOptions { packet_bytes: 0, reverse_bytes: 2 << 20, ..options },
         ),
-        (
-            "seeking, two threads",
-            VideoOptions {
-                packet_bytes: 0,
-                threads: 2,
-                ..options
-            },
-        ),
+        ("seeking, two threads", VideoOptions { packet_bytes: 0, threads: 2, ..options }),
     ]
 }
 
@@ -177,11 +146,7 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
     for (way, options) in ways() {
         for (order, frames) in orders(expected.len()) {
             let source = VideoFrames::open_with(path, options).unwrap();
-            assert_eq!(
-                source.frame_count(),
-                expected.len(),
-                "{name}: number of frames, {way}"
-            );
+            assert_eq!(source.frame_count(), expected.len(), "{name}: number of frames, {way}");
             for &frame in &frames {
                 assert_eq!(
                     hash(&source, frame),
@@ -199,8 +164,5 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
             );
         }
     }
-    println!(
-        "TOTAL {name}: {} frames in the file, {compared} compared",
-        expected.len()
-    );
+    println!("TOTAL {name}: {} frames in the file, {compared} compared", expected.len());
 }

@@ -33,11 +33,8 @@ mod tests {
         let device = Device::flex();
         for [height, width] in [[4, 6], [5, 7], [2, 2]] {
             let x = Tensor::<4>::random([2, height, width, 3], Distribution::Default, &device);
-            let expected = max_pool2d(
-                x.clone().permute([0, 3, 1, 2]),
-                MaxPoolOptions::new([2, 2]),
-            )
-            .permute([0, 2, 3, 1]);
+            let expected = max_pool2d(x.clone().permute([0, 3, 1, 2]), MaxPoolOptions::new([2, 2]))
+                .permute([0, 2, 3, 1]);
             assert_eq!(max_pool_2x2(x).into_data(), expected.into_data());
         }
     }

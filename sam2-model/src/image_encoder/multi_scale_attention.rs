@@ -39,9 +39,8 @@ impl MultiScaleAttention {
         let tokens = height * width;
         let qkv = self.qkv.forward(x_bhwc);
         let channels = qkv.dims()[3] / 3;
-        let part = |index: usize| {
-            qkv.clone().slice_dim(3, index * channels..(index + 1) * channels)
-        };
+        let part =
+            |index: usize| qkv.clone().slice_dim(3, index * channels..(index + 1) * channels);
         let heads = |x: Tensor<4>, tokens: usize| {
             x.reshape([batch, tokens, self.num_heads, channels / self.num_heads]).swap_dims(1, 2)
         };

@@ -18,9 +18,12 @@ pub fn partition(x_bhwc: Tensor<4>, side: usize) -> Tensor<4> {
         x_bhwc.pad([(0, bottom), (0, right), (0, 0)], PadMode::Constant(0.0))
     };
     let (rows, columns) = (padded_height / side, padded_width / side);
-    x.reshape([batch, rows, side, columns, side, channels])
-        .swap_dims(2, 3)
-        .reshape([batch * rows * columns, side, side, channels])
+    x.reshape([batch, rows, side, columns, side, channels]).swap_dims(2, 3).reshape([
+        batch * rows * columns,
+        side,
+        side,
+        channels,
+    ])
 }
 
 /// The reverse of [`partition`] for a map that is `[height, width]` without the padding.
@@ -63,7 +66,8 @@ mod tests {
     #[test]
     fn windows_are_in_reading_order_and_padding_is_zero() {
         let device = Device::flex();
-        let x = Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device).reshape([1, 2, 3, 1]);
+        let x =
+            Tensor::<1>::from_data([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device).reshape([1, 2, 3, 1]);
         let windows: Vec<f32> = partition(x, 2).into_data().try_to_vec().unwrap();
         assert_eq!(windows, [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
     }

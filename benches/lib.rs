@@ -1,0 +1,28 @@
+//! What the benchmarks share: the micro model and its clip.
+
+use std::path::PathBuf;
+
+use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
+
+/// A file of the repository.
+fn repository_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+}
+
+/// The micro model on the CPU.
+///
+/// # Panics
+/// If the repository is incomplete.
+pub fn micro_model() -> Sam2 {
+    let path = repository_file("assets/micro/sam2.1_hiera_micro.safetensors");
+    Sam2::load(&path, &Device::flex()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The bundled recording of a mouse, 60 frames of 384 x 288.
+///
+/// # Panics
+/// If the repository is incomplete.
+pub fn mouse_frames() -> LazyFrames {
+    let path = repository_file("assets/clips/mouse-arena.mp4");
+    LazyFrames::open(path, LazyOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
