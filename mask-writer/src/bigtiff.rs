@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use tiff::encoder::{TiffEncoder, TiffKindBig, colortype};
+use tiff::TiffError;
+use tiff::encoder::{TiffEncoder, TiffKindBig};
+use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
 use crate::error::WriteError;
 use crate::output_file::OutputFile;
@@ -54,6 +56,26 @@ impl BigTiffSink {
     }
 }
 
+impl BigTiffSink {
+    /// Appends the page as one strip with the baseline tags and no others.
+    ///
+    /// The encoder's own image writer adds a predictor, about which OpenCV prints a warning for every page.
+    fn write_page(&mut self) -> Result<(), TiffError> {
+        let mut page = self.encoder.image_directory()?;
+        let offset = page.write_data(&self.page[..])?;
+        page.write_tag(Tag::ImageWidth, self.width)?;
+        page.write_tag(Tag::ImageLength, self.height)?;
+        page.write_tag(Tag::BitsPerSample, 8_u16)?;
+        page.write_tag(Tag::Compression, CompressionMethod::None)?;
+        page.write_tag(Tag::PhotometricInterpretation, PhotometricInterpretation::BlackIsZero)?;
+        page.write_tag(Tag::StripOffsets, offset)?;
+        page.write_tag(Tag::SamplesPerPixel, 1_u16)?;
+        page.write_tag(Tag::RowsPerStrip, self.height)?;
+        page.write_tag(Tag::StripByteCounts, self.page.len() as u64)?;
+        page.finish()
+    }
+}
+
 impl MaskSink for BigTiffSink {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         if frame.index != self.written || self.written >= self.frames {
@@ -83,9 +105,7 @@ impl MaskSink for BigTiffSink {
             };
             mask.paint(&mut self.page, value);
         }
-        self.encoder
-            .write_image::<colortype::Gray8>(self.width, self.height, &self.page)
-            .map_err(|error| encode(&self.output, error))?;
+        self.write_page().map_err(|error| encode(&self.output, error))?;
         self.written += 1;
         Ok(())
     }
@@ -103,9 +123,9 @@ impl MaskSink for BigTiffSink {
     }
 }
 
-fn encode(output: &OutputFile, error: tiff::TiffError) -> WriteError {
+fn encode(output: &OutputFile, error: TiffError) -> WriteError {
     match error {
-        tiff::TiffError::IoError(source) => output.io_error(source),
+        TiffError::IoError(source) => output.io_error(source),
         other => WriteError::Encode { path: output.path().to_owned(), message: other.to_string() },
     }
 }

@@ -207,7 +207,7 @@ impl DecoderOutputs {
         }
     }
 
-    /// Stability score of the single mask, `[batch, 1]`, 0..1. Near [`STABILITY_THRESHOLD`] two implementations may
+    /// Stability score of the single mask, `[batch, 1]`, 0..1. Near 0.98, the threshold of the fallback, two implementations may
     /// choose differently.
     pub fn single_mask_stability(&self) -> Tensor<2> {
         stability(&self.mask_logits.clone().slice_dim(1, 0..1))

@@ -88,9 +88,9 @@ fn axis_weights(kind: Interpolation, input: usize, output: usize) -> Vec<f32> {
                 let tap =
                     |position: usize| (position as f32 - center + 0.5).abs() * (1.0 / support);
                 let mut total = 0.0_f32;
-                for position in first..end {
-                    row[position] = (1.0 - tap(position)).max(0.0);
-                    total += row[position];
+                for (position, weight) in row.iter_mut().enumerate().take(end).skip(first) {
+                    *weight = (1.0 - tap(position)).max(0.0);
+                    total += *weight;
                 }
                 if total != 0.0 {
                     row[first..end].iter_mut().for_each(|w| *w /= total);

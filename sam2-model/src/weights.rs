@@ -2,7 +2,7 @@
 //!
 //! A weights file is a safetensors file with the official state-dict keys and PyTorch's layouts (linear weights
 //! `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs can read it too; the table that
-//! leads from our fields to the official keys is [`official_name`].
+//! leads from our fields to the official keys is the function `official_name`.
 
 use std::collections::BTreeMap;
 

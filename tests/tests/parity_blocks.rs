@@ -5,7 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use sam2_engine::{Mask, MemoryBank, RgbFrame};
+use sam2_engine::{Mask, RgbFrame};
 use sam2_frame_provider::{FrameSource, resize};
 use sam2_model::{
     ConditionedFeatures, FrameFeatures, MemoryTokens, ModelPoint, PointLabel, Sam2, Tensor,
@@ -314,7 +314,7 @@ fn memory_encoder() {
         let memory = model.encode_memory(&features, logits.clone(), score, prompted);
         let name = format!("memory_encoder.{case}.features");
         // Ours is rounded to bfloat16, the fixture holds the value before: half a unit in the last of 8 bits.
-        let official: Vec<f32> = fixture.values(&name).into_iter().map(|v| half_bf16(v)).collect();
+        let official: Vec<f32> = fixture.values(&name).into_iter().map(half_bf16).collect();
         let ours = to_values(as_map(memory.0));
         let same = ours.iter().zip(&official).filter(|(a, b)| a == b).count();
         report.note(format!("{case}: {same} of {} values round to the same bfloat16", ours.len()));
@@ -355,5 +355,4 @@ fn memory_attention() {
         RELATIVE,
     );
     report.finish();
-    assert_eq!(MemoryBank::default().tracked_len(), 0);
 }

@@ -1,0 +1,152 @@
+//! Keypoint files that cannot be used.
+
+use crate::support::{Workshop, track};
+
+/// Nine frames and their track; `refuses` takes a changed track.
+struct Tracked {
+    workshop: Workshop,
+    text: String,
+}
+
+impl Tracked {
+    fn new() -> Self {
+        let workshop = Workshop::new();
+        workshop.mouse(3, "mouse.mkv").mouse_track(0, 3, "good.csv");
+        let text = String::from_utf8(workshop.read("good.csv")).unwrap();
+        Self { workshop, text }
+    }
+
+    /// The message about `track.csv` with these contents names the file and holds these parts.
+    fn refuses(&self, contents: impl AsRef<[u8]>, told: &[&str]) {
+        self.workshop.write("track.csv", contents);
+        let told = [&["track.csv"], told].concat();
+        self.workshop.refuses("mouse.mkv", &["--keypoints", "track.csv"], &told);
+    }
+}
+
+#[test]
+fn a_track_that_is_not_there() {
+    let workshop = Workshop::new();
+    workshop.mouse(1, "mouse.mkv");
+    workshop.refuses("mouse.mkv", &["--keypoints", "missing.csv"], &["missing.csv"]);
+}
+
+#[test]
+fn a_track_that_is_a_folder() {
+    let workshop = Workshop::new();
+    workshop.mouse(1, "mouse.mkv").folder("tracks");
+    workshop.refuses("mouse.mkv", &["--keypoints", "tracks"], &["tracks"]);
+}
+
+#[test]
+fn an_empty_track() {
+    Tracked::new().refuses("", &["empty"]);
+}
+
+#[test]
+fn a_track_of_blank_lines() {
+    Tracked::new().refuses("\n\n\n", &[]);
+}
+
+#[test]
+fn a_track_with_a_header_and_no_rows() {
+    Tracked::new().refuses(track(&["body"], &[]), &["no rows"]);
+}
+
+#[test]
+fn a_track_without_its_header() {
+    let tracked = Tracked::new();
+    let rows: Vec<&str> = tracked.text.lines().skip(3).collect();
+    tracked.refuses(rows.join("\n"), &["line 1", "header"]);
+}
+
+#[test]
+fn a_table_of_another_kind() {
+    Tracked::new().refuses("frame,area\n0,12\n1,13\n2,14\n", &["line 1", "header"]);
+}
+
+#[test]
+fn a_track_with_a_word_for_a_number() {
+    let tracked = Tracked::new();
+    let lines: Vec<String> = tracked.text.lines().map(str::to_owned).collect();
+    let text = format!("{}\n1,oops,2,1,1,1,1,1,1,1\n{}\n", lines[..4].join("\n"), lines[5]);
+    tracked.refuses(text, &["line 5", "oops", "snout"]);
+}
+
+#[test]
+fn a_track_with_bytes_that_are_no_text_for_a_number() {
+    let tracked = Tracked::new();
+    let mut bytes = tracked.text.clone().into_bytes();
+    let at = bytes.iter().rposition(|&byte| byte == b'.').unwrap();
+    bytes[at] = 0xff;
+    tracked.refuses(bytes, &["line 6"]);
+}
+
+#[test]
+fn a_track_with_a_frame_twice() {
+    let tracked = Tracked::new();
+    let text = tracked.text.replace("\n2,", "\n1,");
+    tracked.refuses(text, &["line 6", "frame 1", "twice"]);
+}
+
+#[test]
+fn a_track_separated_by_semicolons() {
+    let tracked = Tracked::new();
+    tracked.refuses(tracked.text.replace(',', ";"), &["line 1"]);
+}
+
+#[test]
+fn a_track_in_utf_16() {
+    let tracked = Tracked::new();
+    let text = format!("\u{feff}{}", tracked.text);
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    tracked.refuses(bytes, &["line 1"]);
+}
+
+#[test]
+fn a_track_of_random_bytes() {
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(5000)
+    .collect();
+    Tracked::new().refuses(noise, &[]);
+}
+
+#[test]
+fn a_video_given_as_track() {
+    let tracked = Tracked::new();
+    tracked.refuses(tracked.workshop.read("mouse.mkv"), &[]);
+}
+
+#[test]
+fn a_header_cell_with_a_line_break() {
+    Tracked::new().refuses("\"two\nlines\",1,2\n", &["line 1"]);
+}
+
+#[test]
+fn an_unknown_body_part_lists_those_there_are() {
+    let tracked = Tracked::new();
+    let arguments = ["--keypoints", "good.csv", "--bodyparts", "snout,nose"];
+    let told = ["good.csv", "'nose'", "snout, body, tailbase"];
+    tracked.workshop.refuses("mouse.mkv", &arguments, &told);
+}
+
+#[test]
+fn points_outside_the_frame_name_the_track() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "mouse.mkv");
+    workshop.write("track.csv", track(&["body"], &["1,1,0.1", "250,40,0.9", "1,1,0.1"]));
+    let told = ["body", "250", "frame 1", "192x144", "track.csv", "--downsample-factor"];
+    workshop.refuses("mouse.mkv", &["--keypoints", "track.csv"], &told);
+}
+
+#[test]
+fn a_downsample_factor_that_leads_out_of_the_frame() {
+    let tracked = Tracked::new();
+    let arguments = ["--keypoints", "good.csv", "--downsample-factor", "20"];
+    let told = ["192x144", "good.csv", "--downsample-factor"];
+    tracked.workshop.refuses("mouse.mkv", &arguments, &told);
+}

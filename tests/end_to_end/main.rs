@@ -1,0 +1,14 @@
+//! The real binary, run as a user runs it: what it writes, what it says, how it ends and what it leaves behind.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod bad_input;
+mod bad_prompts;
+mod bad_tracks;
+mod batches;
+mod convert;
+mod counts;
+mod interrupted;
+mod messages;
+mod segment;
+mod support;

@@ -1,0 +1,89 @@
+//! What is said when all goes well, and what help says.
+
+use crate::support::{ON_THE_MOUSE, Workshop};
+
+fn mouse() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv").mouse_track(0, 6, "track.csv");
+    workshop
+}
+
+#[test]
+fn log_lines_are_plain_and_few_when_stderr_is_no_terminal() {
+    let workshop = mouse();
+    let arguments = ["--keypoints", "track.csv", "--batch-size", "4"];
+    let outcome = workshop.segment("mouse.mkv", &arguments);
+    let text = &outcome.stderr;
+    assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:?}");
+    for line in text.lines() {
+        let level = line.split_whitespace().next().unwrap_or_default();
+        assert!(["INFO", "WARN"].contains(&level), "{line}");
+    }
+    assert!(text.contains("mouse.mkv: 6 frames of 192x144"), "{text}");
+    assert!(text.contains("batch 1 of 2: frames 0 to 3, prompted on"), "{text}");
+    assert!(text.contains("masks.btf: 6 pages"), "{text}");
+    assert!(text.lines().count() < 12, "{text}");
+    assert_eq!(outcome.stdout, "");
+}
+
+#[test]
+fn quiet_leaves_only_warnings() {
+    let workshop = mouse();
+    let outcome = workshop.segment("mouse.mkv", &["--point", ON_THE_MOUSE, "--quiet"]);
+    assert!(outcome.stderr.lines().all(|line| line.contains("WARN")), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_demonstration_model_is_announced_and_another_one_is_not() {
+    let workshop = mouse();
+    let demo = workshop.segment_to("a.btf", "mouse.mkv", &["--point", ON_THE_MOUSE]);
+    demo.warns(&["demonstration model", "sam2 convert", "--model"]);
+    let weights = crate::support::asset_text("micro/sam2.1_hiera_micro.safetensors");
+    let own = ["--point", ON_THE_MOUSE, "--model", &weights];
+    let own = workshop.segment_to("b.btf", "mouse.mkv", &own);
+    assert!(!own.stderr.contains("demonstration"), "{}", own.stderr);
+    assert!(workshop.read("a.btf") == workshop.read("b.btf"), "they are the same weights");
+}
+
+#[test]
+fn help_documents_exit_codes_and_flags() {
+    let workshop = Workshop::new();
+    let help = workshop.sam2(&["--help"]).succeeded().stdout;
+    let codes = help.split_once("Exit codes:").unwrap().1;
+    for code in ["0", "1", "2", "3", "130", "143"] {
+        assert!(codes.contains(code), "{code} in {codes}");
+    }
+    let segment = workshop.sam2(&["segment", "--help"]).succeeded().stdout;
+    let flags = [
+        "--keypoints",
+        "--bodyparts",
+        "--batch-size",
+        "--min-likelihood",
+        "--downsample-factor",
+        "--allow-row-mismatch",
+        "--point",
+        "--box",
+        "--ids",
+        "--contact-sheet",
+        "--overwrite",
+        "--model",
+        "--device",
+    ];
+    for flag in flags {
+        assert!(segment.contains(flag), "{flag} in {segment}");
+    }
+    let version = workshop.sam2(&["--version"]).succeeded().stdout;
+    assert!(version.starts_with("sam2 "), "{version}");
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    let workshop = Workshop::new();
+    let wrong: [&[&str]; 4] =
+        [&["segment"], &["segment", "a.mp4"], &["frobnicate"], &["segment", "--nonsense"]];
+    for arguments in wrong {
+        let outcome = workshop.sam2(arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}");
+        outcome.error();
+    }
+}

@@ -1,0 +1,446 @@
+//! A folder of one's own, the binary in it, and a look at what it leaves behind.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tiff::decoder::{Decoder, DecodingResult};
+
+/// A point on the mouse in the first frame of [`Workshop::mouse`].
+pub const ON_THE_MOUSE: &str = "0:122,40";
+
+/// What counts as telling the user what to do.
+const REMEDIES: [&str; 22] = [
+    "; it has ",
+    "add ",
+    "allow ",
+    "bring ",
+    "check ",
+    "choose ",
+    "convert ",
+    "convert` ",
+    "copy ",
+    "download ",
+    "expected ",
+    "export ",
+    "free ",
+    "give ",
+    "numbered from 0",
+    "re-encode",
+    "resize ",
+    "run ",
+    "save ",
+    "scale ",
+    "try ",
+    "use ",
+];
+
+/// A file of the repository.
+pub fn asset(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name).canonicalize().unwrap()
+}
+
+/// The same as text, for command lines.
+pub fn asset_text(name: &str) -> String {
+    asset(name).to_str().unwrap().to_owned()
+}
+
+/// A temporary folder in which the programs run, so that command lines and messages hold bare file names.
+pub struct Workshop {
+    folder: TempDir,
+}
+
+/// How a run ended.
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Workshop {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Temporary files of the binary land here, where they are seen.
+        std::fs::create_dir(folder.path().join("tmp")).unwrap();
+        Self { folder }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self.path(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    pub fn folder(&self, name: &str) -> PathBuf {
+        std::fs::create_dir_all(self.path(name)).unwrap();
+        self.path(name)
+    }
+
+    /// Makes `name` from the first `share` of the bytes of `source`.
+    pub fn truncate(&self, source: impl AsRef<Path>, share: f64, name: &str) {
+        let bytes = std::fs::read(self.folder.path().join(source)).unwrap();
+        self.write(name, &bytes[..(bytes.len() as f64 * share) as usize]);
+    }
+
+    /// Every file and folder with its contents; folders have none.
+    pub fn snapshot(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let contents = (!path.is_dir()).then(|| std::fs::read(&path).unwrap());
+                if contents.is_none() {
+                    folders.push(path.clone());
+                }
+                found.insert(path.strip_prefix(self.folder.path()).unwrap().to_owned(), contents);
+            }
+        }
+        found
+    }
+
+    /// Names of every file and folder.
+    pub fn names(&self) -> Vec<String> {
+        self.snapshot().into_keys().map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+
+    /// Runs `ffmpeg` here with these arguments, split at blanks.
+    pub fn ffmpeg(&self, arguments: &str) -> &Self {
+        let status = Command::new("ffmpeg")
+            .args(["-y", "-hide_banner", "-loglevel", "error", "-threads", "1"])
+            .args(arguments.split_whitespace())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .status()
+            .expect("the tests need the ffmpeg program");
+        assert!(status.success(), "ffmpeg {arguments}");
+        self
+    }
+
+    /// The first frames of a bundled clip, made to `name` with these further arguments.
+    pub fn cut(&self, clip: &str, frames: usize, arguments: &str, name: &str) -> &Self {
+        let clip = asset_text(&format!("clips/{clip}.mp4"));
+        self.ffmpeg(&format!("-i {clip} -frames:v {frames} {arguments} {name}"))
+    }
+
+    /// The first frames of `mouse-arena` at half size (192x144), lossless.
+    pub fn mouse(&self, frames: usize, name: &str) -> &Self {
+        self.cut("mouse-arena", frames, "-vf scale=192:144 -c:v ffv1 -g 1", name)
+    }
+
+    /// Rows of the track of `mouse-arena` from `first` on, scaled for [`Workshop::mouse`], numbered from 0.
+    pub fn mouse_track(&self, first: usize, rows: usize, name: &str) -> &Self {
+        self.write(name, scaled_track(first, rows, 0.5));
+        self
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sam2"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("TMPDIR", self.path("tmp"))
+            .env_remove("RUST_BACKTRACE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub fn sam2(&self, arguments: &[&str]) -> Outcome {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Starts `sam2 segment RECORDING -o masks.btf ...` and expects it to end with 0.
+    pub fn segment(&self, recording: &str, arguments: &[&str]) -> Outcome {
+        self.segment_to("masks.btf", recording, arguments)
+    }
+
+    /// The same with the output's name.
+    pub fn segment_to(&self, output: &str, recording: &str, arguments: &[&str]) -> Outcome {
+        self.sam2(&[&["segment", recording, "-o", output], arguments].concat()).succeeded()
+    }
+
+    /// The stack that [`Workshop::segment`] writes.
+    pub fn masks(&self) -> Stack {
+        self.stack("masks.btf")
+    }
+
+    pub fn stack(&self, name: &str) -> Stack {
+        Stack::read(&self.path(name))
+    }
+
+    /// Expects `sam2` to refuse: this exit code, one error line that holds every part of `told` and a remedy, no panic,
+    /// and nothing in the folder added, changed or gone.
+    pub fn refused(&self, code: i32, arguments: &[&str], told: &[&str]) -> Outcome {
+        let outcome = self.fails_cleanly(code, arguments, told);
+        let message = outcome.error();
+        assert!(
+            REMEDIES.iter().any(|remedy| message.contains(remedy)),
+            "the message says what to do: {message}"
+        );
+        outcome
+    }
+
+    /// [`Workshop::refused`] for `sam2 segment RECORDING -o masks.btf ...` with exit code 1.
+    pub fn refuses(&self, recording: &str, arguments: &[&str], told: &[&str]) -> Outcome {
+        let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
+        self.refused(1, &all, told)
+    }
+
+    /// [`Workshop::refused`] without a look for a remedy.
+    fn fails_cleanly(&self, code: i32, arguments: &[&str], told: &[&str]) -> Outcome {
+        let before = self.snapshot();
+        let outcome = self.sam2(arguments);
+        outcome.did_not_panic();
+        assert_eq!(outcome.code, Some(code), "exit code; {}", outcome.stderr);
+        let message = outcome.error();
+        for part in told {
+            assert!(message.contains(part), "'{part}' is missing in: {message}");
+        }
+        if code != 2 {
+            let last = outcome.stderr.lines().last().unwrap_or_default();
+            assert_eq!(last, message, "the message is one line, the last one:\n{}", outcome.stderr);
+        }
+        let printable = message.chars().all(|c| !c.is_control() && c != '\u{fffd}');
+        assert!(printable, "the message is plain text: {message:?}");
+        assert!(message.len() < 500, "the message is short: {message}");
+        let after = self.snapshot();
+        let differing: Vec<&PathBuf> = before
+            .keys()
+            .chain(after.keys())
+            .filter(|name| before.get(*name) != after.get(*name))
+            .collect();
+        assert!(differing.is_empty(), "files added, changed or gone: {differing:?}");
+        outcome
+    }
+
+    /// Starts a long run of the whole `mouse-arena` and waits until it writes: signals are caught then.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let recording = asset_text("clips/mouse-arena.mp4");
+        let all = [&["segment", &recording, "-o", "masks.btf"], arguments].concat();
+        let child = self.command(&all).spawn().unwrap();
+        let mut running = Running { child: Some(child) };
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !self.names().iter().any(|name| name.ends_with(".part")) {
+            assert!(running.is_alive(), "it ended before it wrote anything");
+            assert!(std::time::Instant::now() < deadline, "it does not begin to write");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        running
+    }
+}
+
+/// A process that does not outlive its test.
+pub struct Running {
+    child: Option<Child>,
+}
+
+impl Running {
+    fn is_alive(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Sends a signal by name (`INT`) and waits for the end.
+    pub fn stop(mut self, signal: &str) -> Outcome {
+        let child = self.child.take().unwrap();
+        let kill = format!("kill -{signal} {}", child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        child.wait_with_output().unwrap().into()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl From<std::process::Output> for Outcome {
+    fn from(output: std::process::Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Outcome {
+    pub fn succeeded(self) -> Self {
+        self.ended(0)
+    }
+
+    /// Expects an exit code other than that of an error.
+    pub fn ended(self, code: i32) -> Self {
+        self.did_not_panic();
+        assert_eq!(self.code, Some(code), "exit code; {}", self.stderr);
+        assert!(!self.stderr.lines().any(|line| line.starts_with("error:")), "{}", self.stderr);
+        self
+    }
+
+    /// The error line; there must be exactly one.
+    pub fn error(&self) -> &str {
+        let errors: Vec<&str> =
+            self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        assert_eq!(errors.len(), 1, "one line starts with 'error:' in:\n{}", self.stderr);
+        errors[0]
+    }
+
+    pub fn did_not_panic(&self) {
+        for text in ["panicked", "RUST_BACKTRACE"] {
+            assert!(!self.stderr.contains(text), "{}", self.stderr);
+        }
+    }
+
+    /// Expects a warning that holds all of `parts`.
+    pub fn warns(&self, parts: &[&str]) -> &Self {
+        let mut warnings = self.stderr.lines().filter(|line| line.contains("WARN"));
+        let found = warnings.any(|line| parts.iter().all(|part| line.contains(part)));
+        assert!(found, "no warning holds {parts:?}:\n{}", self.stderr);
+        self
+    }
+
+    /// The prompted frames, batch by batch.
+    pub fn prompted(&self) -> Vec<usize> {
+        self.stderr
+            .lines()
+            .filter_map(|line| line.split_once("prompted on "))
+            .map(|(_, frame)| frame.trim().parse().unwrap())
+            .collect()
+    }
+}
+
+/// A stack of masks as it lies in the file.
+pub struct Stack {
+    pub width: u32,
+    pub height: u32,
+    pub pages: Vec<Vec<u8>>,
+}
+
+impl Stack {
+    /// Reads a BigTIFF stack of 8-bit pages of one size.
+    pub fn read(path: &Path) -> Self {
+        let start = std::fs::read(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert_eq!(&start[..8], b"II\x2b\0\x08\0\0\0", "{path:?} is no BigTIFF");
+        let mut decoder = Decoder::new(BufReader::new(File::open(path).unwrap())).unwrap();
+        let (width, height) = decoder.dimensions().unwrap();
+        let mut pages = Vec::new();
+        loop {
+            assert_eq!(decoder.dimensions().unwrap(), (width, height), "pages of one size");
+            match decoder.read_image().unwrap() {
+                DecodingResult::U8(page) => pages.push(page),
+                other => panic!("not 8-bit: {other:?}"),
+            }
+            if !decoder.more_images() {
+                break;
+            }
+            decoder.next_image().unwrap();
+        }
+        let pixels = width as usize * height as usize;
+        assert!(pages.iter().all(|page| page.len() == pixels), "one sample a pixel");
+        Self { width, height, pages }
+    }
+
+    pub fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Foreground pixels of each page.
+    pub fn areas(&self) -> Vec<usize> {
+        self.pages.iter().map(|page| page.iter().filter(|&&pixel| pixel != 0).count()).collect()
+    }
+
+    /// The values that occur, sorted.
+    pub fn values(&self) -> Vec<u8> {
+        let mut seen = [false; 256];
+        self.pages.iter().flatten().for_each(|&pixel| seen[usize::from(pixel)] = true);
+        (0..=255).filter(|&value| seen[usize::from(value)]).collect()
+    }
+}
+
+/// Rows of the track of `mouse-arena` from `first` on, coordinates multiplied by `scale`, numbered from 0.
+pub fn scaled_track(first: usize, rows: usize, scale: f64) -> String {
+    let text = std::fs::read_to_string(asset("clips/mouse-arenaDLC_synthetic_micro.csv")).unwrap();
+    let mut lines = text.lines();
+    let mut track: String = lines.by_ref().take(3).map(|line| format!("{line}\n")).collect();
+    for (number, line) in lines.skip(first).take(rows).enumerate() {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        cells[0] = number.to_string();
+        for (column, cell) in cells.iter_mut().enumerate().skip(1) {
+            if column % 3 != 0 {
+                *cell = (cell.parse::<f64>().unwrap() * scale).to_string();
+            }
+        }
+        track.push_str(&cells.join(","));
+        track.push('\n');
+    }
+    track
+}
+
+/// A DeepLabCut track of these body parts; each row as `x,y,likelihood,x,y,likelihood,...`.
+pub fn track(bodyparts: &[&str], rows: &[&str]) -> String {
+    let header = |name: &str, cells: String| format!("{name}{cells}\n");
+    let triples = |part: &dyn Fn(&str) -> String| bodyparts.iter().map(|name| part(name)).collect();
+    let mut text = header("scorer", triples(&|_| ",net,net,net".into()));
+    text.push_str(&header("bodyparts", triples(&|name| format!(",{name},{name},{name}"))));
+    text.push_str(&header("coords", triples(&|_| ",x,y,likelihood".into())));
+    for (number, row) in rows.iter().enumerate() {
+        text.push_str(&format!("{number},{row}\n"));
+    }
+    text
+}
+
+/// Frames that the `ffmpeg` program decodes from start to end.
+pub fn decodable_frames(video: &Path) -> usize {
+    let output = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "quiet", "-threads", "1", "-i"])
+        .arg(video)
+        .args(["-map", "0:v:0", "-vsync", "passthrough", "-f", "framehash", "-"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("the tests need the ffmpeg program");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).count()
+}
+
+/// Frames that the container claims; `None` if it claims nothing.
+pub fn claimed_frames(video: &Path) -> Option<usize> {
+    probe(video, "stream=nb_frames").first().and_then(|line| line.trim().parse().ok())
+}
+
+/// Position and size of each packet of a video file.
+pub fn packets(video: &Path) -> Vec<(usize, usize)> {
+    probe(video, "packet=size,pos")
+        .iter()
+        .map(|line| {
+            let (size, position) = line.trim_end_matches(',').split_once(',').unwrap();
+            (position.parse().unwrap(), size.parse().unwrap())
+        })
+        .collect()
+}
+
+fn probe(video: &Path, entries: &str) -> Vec<String> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "quiet", "-select_streams", "v:0", "-of", "csv=p=0", "-show_entries", entries])
+        .arg(video)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the tests need the ffprobe program");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
