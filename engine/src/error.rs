@@ -26,6 +26,9 @@ pub enum EngineError {
     /// An object that was never prompted, or only on frames that had already been tracked.
     #[error("object {0} has no prompt of its own: add points, a box or a mask for it")]
     ObjectWithoutPrompt(ObjectId),
+    /// An object that the session does not know.
+    #[error("there is no object {0}: prompt it first")]
+    UnknownObject(ObjectId),
     /// A prompt without any point.
     #[error(
         "the prompt for object {object} on frame {frame} is empty: give at least one point or a box"

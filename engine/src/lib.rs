@@ -33,7 +33,7 @@ pub use error::EngineError;
 pub use job::{
     BatchPlan, CancelFlag, JobObserver, JobPlan, JobPrompt, JobReport, JobStage, segment,
 };
-pub use memory_bank::{MemoryBank, MemoryRetention, Outcome};
+pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use sam2_frame_provider::{
     FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame,

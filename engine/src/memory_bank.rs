@@ -88,27 +88,35 @@ impl MemoryBank {
         frame: usize,
         direction: Direction,
         frame_count: usize,
-        config: &Sam2Config,
+        reach: &MemoryReach,
     ) -> MemorySelection {
+        let chosen = self.closest_conditioning(frame, reach.max_conditioning_frames);
+        // A conditioning frame that was not chosen still serves as the ordinary frame that it would have been.
+        let ordinary = |earlier: usize| {
+            self.tracked.get(&earlier).or_else(|| {
+                let unchosen = chosen.iter().all(|(f, _)| *f != earlier);
+                self.conditioning(earlier).filter(|_| unchosen)
+            })
+        };
         let mut spatial = Vec::new();
-        for (_, outcome) in &self.conditioning {
+        for (_, outcome) in &chosen {
             if let Some(memory) = &outcome.memory {
                 spatial.push((0, memory.clone()));
             }
         }
-        for time in 1..config.num_maskmem {
-            let memory = direction
-                .back(frame, config.num_maskmem - time)
-                .and_then(|earlier| self.tracked.get(&earlier))
+        for time in 1..reach.num_maskmem {
+            let memory = reach
+                .memory_frame(frame, direction, time)
+                .and_then(ordinary)
                 .and_then(|outcome| outcome.memory.clone());
             if let Some(memory) = memory {
                 spatial.push((time, memory));
             }
         }
 
-        let pointer_limit = frame_count.min(config.max_object_pointers);
+        let pointer_limit = frame_count.min(reach.max_object_pointers);
         let mut pointers = Vec::new();
-        for (conditioning, outcome) in &self.conditioning {
+        for (conditioning, outcome) in &chosen {
             // Negative: still to come in this direction. Their pointers are left out, their memories above are not.
             let distance = direction.distance(*conditioning, frame);
             if distance >= 0 {
@@ -120,7 +128,7 @@ impl MemoryBank {
             let Some(earlier) = direction.back(frame, distance).filter(|&f| f < frame_count) else {
                 break;
             };
-            if let Some(outcome) = self.tracked.get(&earlier) {
+            if let Some(outcome) = ordinary(earlier) {
                 let pointer = outcome.prediction.object_pointer.clone();
                 pointers.push(PointerMemory { distance: distance as i64, pointer });
             }
@@ -128,14 +136,57 @@ impl MemoryBank {
         MemorySelection { spatial, pointers, pointer_time_scale: pointer_limit.saturating_sub(1) }
     }
 
+    /// Up to `limit` conditioning frames: the closest before, the closest at or after, then the closest of the rest
+    /// (`select_closest_cond_frames`).
+    fn closest_conditioning(&self, frame: usize, limit: Option<usize>) -> Vec<&(usize, Outcome)> {
+        let all: Vec<&(usize, Outcome)> = self.conditioning.iter().collect();
+        let Some(limit) = limit.filter(|&limit| all.len() > limit) else { return all };
+        let before = all.iter().copied().filter(|(f, _)| *f < frame).max_by_key(|(f, _)| *f);
+        let after = all.iter().copied().filter(|(f, _)| *f >= frame).min_by_key(|(f, _)| *f);
+        let mut chosen: Vec<&(usize, Outcome)> = before.into_iter().chain(after).collect();
+        let mut rest: Vec<&(usize, Outcome)> =
+            all.into_iter().filter(|(f, _)| chosen.iter().all(|(c, _)| c != f)).collect();
+        rest.sort_by_key(|(f, _)| f.abs_diff(frame));
+        rest.truncate(limit.saturating_sub(chosen.len()));
+        chosen.extend(rest);
+        chosen
+    }
+
+    /// Forgets ordinary frames from `first` to `last`.
+    pub(crate) fn forget_tracked(&mut self, first: usize, last: usize) {
+        self.tracked.retain(|&frame, _| !(first..=last).contains(&frame));
+    }
+
+    /// Makes a conditioning frame an ordinary one, if it is one.
+    pub(crate) fn downgrade(&mut self, frame: usize) {
+        if let Some(position) = self.conditioning.iter().position(|(f, _)| *f == frame) {
+            let (_, outcome) = self.conditioning.remove(position);
+            self.tracked.insert(frame, outcome);
+        }
+    }
+
+    /// Changes what is remembered of a frame, conditioning or not; false if nothing is.
+    pub(crate) fn replace(&mut self, frame: usize, outcome: Outcome) -> bool {
+        let conditioning = self.conditioning.iter_mut().find(|(f, _)| *f == frame);
+        match conditioning.map(|(_, old)| old).or_else(|| self.tracked.get_mut(&frame)) {
+            Some(old) => {
+                *old = outcome;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
     ///
     /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there.
+    /// `on_release` is told which frames are gone.
     pub(crate) fn prune(
         &mut self,
         anchors: &BTreeSet<usize>,
         position: usize,
-        config: &Sam2Config,
+        reach: &MemoryReach,
+        mut on_release: impl FnMut(usize),
     ) {
         let near = |frame: usize, reach: usize| {
             frame.abs_diff(position) <= reach
@@ -144,12 +195,70 @@ impl MemoryBank {
                     .next()
                     .is_some()
         };
-        self.tracked.retain(|&frame, _| near(frame, config.max_object_pointers - 1));
+        let (memories, pointers) = (reach.memories(), reach.max_object_pointers - 1);
+        self.tracked.retain(|&frame, _| {
+            let keep = near(frame, memories.max(pointers));
+            if !keep {
+                on_release(frame);
+            }
+            keep
+        });
         for (&frame, outcome) in &mut self.tracked {
-            if outcome.memory.is_some() && !near(frame, config.num_maskmem - 1) {
+            if outcome.memory.is_some() && !near(frame, memories) {
                 outcome.memory = None;
             }
         }
+    }
+}
+
+/// Which frames a frame looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryReach {
+    /// Memories, the conditioning frames counted as one.
+    pub num_maskmem: usize,
+    /// Pointers of ordinary frames, plus one.
+    pub max_object_pointers: usize,
+    /// Distance between memories, besides the newest.
+    pub stride: usize,
+    /// See [`crate::SessionOptions::max_conditioning_frames`].
+    pub max_conditioning_frames: Option<usize>,
+}
+
+impl MemoryReach {
+    /// The model's own numbers with a session's options.
+    pub fn new(config: &Sam2Config, stride: usize, max_conditioning_frames: Option<usize>) -> Self {
+        Self {
+            num_maskmem: config.num_maskmem,
+            max_object_pointers: config.max_object_pointers.max(1),
+            stride: stride.max(1),
+            max_conditioning_frames: max_conditioning_frames.map(|limit| limit.max(2)),
+        }
+    }
+
+    /// The frame whose memory takes temporal position `time` (1 = oldest): the one just before, else the nearest multiple of the stride
+    /// that is at least two back, and multiples further on.
+    pub(crate) fn memory_frame(
+        &self,
+        frame: usize,
+        direction: Direction,
+        time: usize,
+    ) -> Option<usize> {
+        let steps = self.num_maskmem - time;
+        if steps == 1 {
+            return direction.back(frame, 1);
+        }
+        let (frame, stride) = (frame as i64, self.stride as i64);
+        let further = (steps as i64 - 2) * stride;
+        let earlier = match direction {
+            Direction::Forward => (frame - 2).div_euclid(stride) * stride - further,
+            Direction::Reverse => -(-(frame + 2)).div_euclid(stride) * stride + further,
+        };
+        usize::try_from(earlier).ok()
+    }
+
+    /// How far back the oldest memory can lie.
+    pub(crate) fn memories(&self) -> usize {
+        1 + self.num_maskmem.saturating_sub(2) * self.stride
     }
 }
 
@@ -171,8 +280,8 @@ mod tests {
         }
     }
 
-    fn config() -> Sam2Config {
-        Sam2Config::new(Variant::Micro, ModelVersion::V2_1)
+    fn config() -> MemoryReach {
+        MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, None)
     }
 
     fn times(selection: &MemorySelection) -> Vec<usize> {
@@ -224,6 +333,35 @@ mod tests {
     }
 
     #[test]
+    fn a_stride_takes_the_frame_before_and_multiples() {
+        let reach = MemoryReach { stride: 3, ..config() };
+        let frames = |frame, direction| -> Vec<Option<usize>> {
+            (1..7).rev().map(|time| reach.memory_frame(frame, direction, time)).collect()
+        };
+        assert_eq!(frames(20, Direction::Forward), [19, 18, 15, 12, 9, 6].map(Some));
+        assert_eq!(frames(20, Direction::Reverse), [21, 24, 27, 30, 33, 36].map(Some));
+        assert_eq!(frames(4, Direction::Forward), [Some(3), Some(0), None, None, None, None]);
+        let farthest = (20..60).map(|f| f - reach.memory_frame(f, Direction::Forward, 1).unwrap());
+        assert_eq!(farthest.max(), Some(reach.memories()));
+    }
+
+    #[test]
+    fn a_cap_takes_the_closest_conditioning_frames_and_uses_the_others_as_ordinary_ones() {
+        let mut bank = MemoryBank::default();
+        for frame in [0, 40, 18, 30] {
+            bank.insert_conditioning(frame, outcome(frame as f32));
+        }
+        let reach = MemoryReach { max_conditioning_frames: Some(2), ..config() };
+        let selection = bank.select(20, Direction::Forward, 100, &reach);
+        // 18 before and 30 after; neither is an ordinary memory, and 0 and 40 are out of reach.
+        assert_eq!(times(&selection), [0, 0]);
+        let selection = bank.select(31, Direction::Forward, 100, &reach);
+        assert_eq!(times(&selection), [0, 0]);
+        // 30 and 40 are chosen; 18 lies 13 back and gives a pointer as an ordinary frame.
+        assert_eq!(distances(&selection), [1, 13]);
+    }
+
+    #[test]
     fn pruning_changes_no_selection_that_can_still_be_made() {
         let config = config();
         let mut kept = MemoryBank::default();
@@ -234,7 +372,7 @@ mod tests {
             for bank in [&mut kept, &mut pruned] {
                 bank.insert_tracked(frame, outcome(frame as f32));
             }
-            pruned.prune(&anchors, frame, &config);
+            pruned.prune(&anchors, frame, &config, |_| {});
             let same = |at: usize, direction| {
                 let (a, b) = (
                     kept.select(at, direction, 200, &config),

@@ -92,7 +92,6 @@ pub struct PromptEncoder {
     not_a_point_embed: Token,
     mask_downscaling: MaskDownscaling,
     no_mask_embed: Token,
-    image_size: usize,
 }
 
 impl PromptEncoder {
@@ -114,7 +113,6 @@ impl PromptEncoder {
                 conv3: Conv2dConfig::new([MASK_CHANNELS, dim], [1, 1]).init(device),
             },
             no_mask_embed: Token::init(1, dim, device),
-            image_size: config.image_size,
         }
     }
 
@@ -123,19 +121,27 @@ impl PromptEncoder {
         self.pe_layer.encode_grid(side)
     }
 
-    /// Embeds `points` (may be empty) and an optional mask prompt: low-resolution logits `[batch, 1, 4 side, 4 side]`.
-    pub fn forward(&self, points: &[ModelPoint], mask: Option<Tensor<4>>) -> PromptEmbeddings {
-        PromptEmbeddings { sparse: self.embed_points(points), dense: self.embed_mask(mask) }
+    /// Embeds `points` (may be empty) of an image of `image_size` pixels a side, and an optional mask prompt: low-resolution
+    /// logits `[batch, 1, 4 side, 4 side]`.
+    pub fn forward(
+        &self,
+        points: &[ModelPoint],
+        image_size: usize,
+        mask: Option<Tensor<4>>,
+    ) -> PromptEmbeddings {
+        PromptEmbeddings {
+            sparse: self.embed_points(points, image_size as f32),
+            dense: self.embed_mask(mask),
+        }
     }
 
-    fn embed_points(&self, points: &[ModelPoint]) -> Tensor<3> {
+    fn embed_points(&self, points: &[ModelPoint], size: f32) -> Tensor<3> {
         let padding = self.not_a_point_embed.val().unsqueeze::<3>();
         if points.is_empty() {
             // The official code pads an absent prompt with one such point and then pads that.
             return Tensor::cat(vec![padding.clone(), padding], 1);
         }
         let device = padding.device();
-        let size = self.image_size as f32;
         // +0.5: to the centre of the pixel.
         let coordinates =
             points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();

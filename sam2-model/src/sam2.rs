@@ -177,6 +177,20 @@ impl Sam2 {
         Ok(Self { network, config, tables, device: device.clone() })
     }
 
+    /// The same weights for another input size; nothing is loaded again.
+    ///
+    /// The network was trained at its own size: other sizes trade quality for speed or detail. `None` unless `size` is a
+    /// multiple of 32 that leaves whole windows (a multiple of `4 * window`, so of 32 for all published variants).
+    pub fn with_image_size(&self, size: usize) -> Option<Self> {
+        let step = (4 * self.config.trunk.window_spec[0]).max(32);
+        if size == 0 || size % step != 0 {
+            return None;
+        }
+        let config = Sam2Config { image_size: size, ..self.config.clone() };
+        let tables = Tables::new(&self.network, &config, &self.device);
+        Some(Self { config, tables, network: self.network.clone(), device: self.device.clone() })
+    }
+
     /// The configuration in use.
     pub fn config(&self) -> &Sam2Config {
         &self.config
@@ -274,7 +288,7 @@ impl Sam2 {
         points: &[ModelPoint],
         mask: Option<Tensor<4>>,
     ) -> PromptEmbeddings {
-        self.network.sam_prompt_encoder.forward(points, mask)
+        self.network.sam_prompt_encoder.forward(points, self.config.image_size, mask)
     }
 
     /// Every output of the mask decoder's heads.

@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use sam2_engine::{Direction, MemoryBank, Outcome};
+use sam2_engine::{Direction, MemoryBank, MemoryReach, Outcome};
 use sam2_frame_provider::resize;
 use sam2_model::{
     ConditionedFeatures, ModelPoint, ModelVersion, PointLabel, Sam2Config, Tensor, Variant,
@@ -81,6 +81,7 @@ fn tiny(name: &str, version: ModelVersion) {
 
     // Three frames, each with the features and memories computed here.
     let click = fixture.values("prompt.points");
+    let reach = MemoryReach::new(model.config(), 1, None);
     let mut bank = MemoryBank::default();
     for t in 0..3 {
         let features = if t == 0 {
@@ -97,7 +98,7 @@ fn tiny(name: &str, version: ModelVersion) {
             };
             (model.condition_without_memory(&features), model.embed_prompts(&[point], None))
         } else {
-            let selection = bank.select(t as usize, Direction::Forward, 3, model.config());
+            let selection = bank.select(t as usize, Direction::Forward, 3, &reach);
             let tokens = model.memory_tokens(&selection).unwrap();
             let official = fixture.number(&format!("frame{t}.num_obj_ptr_tokens"));
             assert_eq!(tokens.pointer_tokens as f64, official);

@@ -3,8 +3,8 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use sam2_engine::{
-    BoxPrompt, Direction, FrameMasks, FrameSource, MemoryBank, ObjectId, Outcome, Point, Sam2,
-    SessionOptions, VideoSession,
+    BoxPrompt, Direction, FrameMasks, FrameSource, MemoryBank, MemoryReach, ObjectId, Outcome,
+    Point, Sam2, SessionOptions, VideoSession,
 };
 use sam2_model::{Device, MaskPrediction, MemoryFeatures, Tensor};
 use sam2_tests::clips;
@@ -54,6 +54,7 @@ fn sixty_frames_teacher_forced_in_both_directions() {
     let frames = clips::frames("mouse-arena");
     let frame_count = frames.frame_count();
     let prompt_frame = fixture.number("prompt.frame_index") as usize;
+    let reach = MemoryReach::new(model.config(), 1, None);
     let mut bank = MemoryBank::default();
     let mut report = Report::default();
     let mut compared = 0;
@@ -69,7 +70,7 @@ fn sixty_frames_teacher_forced_in_both_directions() {
             let rgb = frames.frame(frame).unwrap();
             let resized = sam2_frame_provider::resize::pillow_bicubic(&rgb, 256, 256);
             let features = model.encode_image(resized.data());
-            let selection = bank.select(frame, direction, frame_count, model.config());
+            let selection = bank.select(frame, direction, frame_count, &reach);
             let tokens = model.memory_tokens(&selection).unwrap();
             let conditioned = model.condition_on_memory(&features, &tokens);
             let outputs = model.decode(&features, &conditioned, &model.embed_prompts(&[], None));

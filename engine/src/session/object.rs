@@ -1,11 +1,11 @@
 //! One object of a session.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sam2_model::ModelPoint;
 
 use super::direction::Direction;
-use crate::memory_bank::{MemoryBank, Outcome};
+use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::prompt::ObjectId;
 
 /// Prompts, results and history of one object.
@@ -19,8 +19,16 @@ pub(super) struct ObjectState {
     pub(super) pending_conditioning: Vec<(usize, Outcome)>,
     /// The same for corrections that do not become conditioning frames.
     pub(super) pending_corrections: Vec<(usize, Outcome)>,
-    /// Whether and which way each frame was tracked last.
-    history: Vec<Option<Direction>>,
+    history: Vec<FrameHistory>,
+}
+
+/// What happened to one frame.
+#[derive(Clone, Copy, Debug, Default)]
+struct FrameHistory {
+    /// Which way it was tracked last.
+    tracked: Option<Direction>,
+    /// Its result was let go to bound memory.
+    released: bool,
 }
 
 impl ObjectState {
@@ -31,19 +39,45 @@ impl ObjectState {
             points: BTreeMap::new(),
             pending_conditioning: Vec::new(),
             pending_corrections: Vec::new(),
-            history: vec![None; frame_count],
+            history: vec![FrameHistory::default(); frame_count],
         }
     }
 
     /// Which way the frame was tracked last; `None` if it never was.
     pub(super) fn tracked(&self, frame: usize) -> Option<Direction> {
-        self.history.get(frame).copied().flatten()
+        self.history.get(frame).and_then(|entry| entry.tracked)
     }
 
     pub(super) fn mark_tracked(&mut self, frame: usize, direction: Direction) {
         if let Some(entry) = self.history.get_mut(frame) {
-            *entry = Some(direction);
+            *entry = FrameHistory { tracked: Some(direction), released: false };
         }
+    }
+
+    pub(super) fn unmark_tracked(&mut self, frame: usize) {
+        if let Some(entry) = self.history.get_mut(frame) {
+            entry.tracked = None;
+        }
+    }
+
+    /// Whether the frame was tracked and its result let go since.
+    pub(super) fn was_released(&self, frame: usize) -> bool {
+        self.history.get(frame).is_some_and(|entry| entry.released)
+    }
+
+    /// Lets go of what no later pass can read: see [`MemoryBank::prune`].
+    pub(super) fn prune(
+        &mut self,
+        anchors: &BTreeSet<usize>,
+        position: usize,
+        reach: &MemoryReach,
+    ) {
+        let history = &mut self.history;
+        self.bank.prune(anchors, position, reach, |frame| {
+            if let Some(entry) = history.get_mut(frame) {
+                entry.released = true;
+            }
+        });
     }
 
     /// The latest result on a frame that a new click there starts from.

@@ -16,7 +16,7 @@ use super::object::ObjectState;
 use super::options::SessionOptions;
 use super::propagation::Propagation;
 use crate::error::EngineError;
-use crate::memory_bank::{MemoryBank, MemoryRetention, Outcome};
+use crate::memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Earlier logits fed back with new clicks are clamped to this range.
@@ -73,6 +73,7 @@ pub struct VideoSession<'m, S> {
     pub(super) objects: Vec<ObjectState>,
     /// Frames from which a later pass may start: see [`MemoryBank::prune`].
     anchors: BTreeSet<usize>,
+    reach: MemoryReach,
     features: Option<(usize, FrameFeatures)>,
     to_video: Resize,
 }
@@ -102,7 +103,13 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         let low = model.config().low_res_mask_size();
         let video = [size.height as usize, size.width as usize];
         let to_video = Resize::new(Interpolation::Bilinear, [low, low], video, model.device());
+        let reach = MemoryReach::new(
+            model.config(),
+            options.memory_temporal_stride,
+            options.max_conditioning_frames,
+        );
         Ok(Self {
+            reach,
             model,
             frames,
             options,
@@ -209,7 +216,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         let tracked = state.tracked(frame);
         let conditions = tracked.is_none() || self.options.corrections_condition;
         let earlier = state.latest(frame, conditions).map(Outcome::low_res_logits);
-        if tracked.is_some() && earlier.is_none() {
+        if earlier.is_none() && state.was_released(frame) {
             return Err(EngineError::ResultReleased { frame, object });
         }
         let fed_back =
@@ -267,6 +274,67 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.keep_prompt_result(index, frame, prediction, conditions)
     }
 
+    /// Takes back an object's prompts on a frame (`clear_all_prompts_in_frame`). A conditioning frame becomes an ordinary one.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownObject`], [`EngineError::FrameOutOfRange`].
+    pub fn clear_prompts(&mut self, frame: usize, object: ObjectId) -> Result<(), EngineError> {
+        self.check_frame(frame)?;
+        let state = self.known_object(object)?;
+        state.points.remove(&frame);
+        state.pending_conditioning.retain(|(f, _)| *f != frame);
+        state.pending_corrections.retain(|(f, _)| *f != frame);
+        if state.bank.conditioning(frame).is_some() {
+            state.bank.downgrade(frame);
+            state.unmark_tracked(frame);
+        }
+        Ok(())
+    }
+
+    /// Forgets an object (`remove_object`); the others go on untouched.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownObject`].
+    pub fn remove_object(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        self.known_object(object)?;
+        self.objects.retain(|state| state.id != object);
+        Ok(())
+    }
+
+    /// Forgets all objects and prompts (`reset_state`).
+    pub fn reset(&mut self) {
+        self.objects.clear();
+        self.anchors.clear();
+    }
+
+    /// Replaces what the session remembers of an object on a frame, as if the model had predicted it: for comparing with another
+    /// implementation step by step, or to put a result from elsewhere into the memory. Right after a prompt this changes the prompt's result.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownObject`]; [`EngineError::ResultReleased`] if nothing is remembered of that frame.
+    pub fn set_outcome(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        outcome: Outcome,
+    ) -> Result<(), EngineError> {
+        let state = self.known_object(object)?;
+        let pending = state.pending_conditioning.iter_mut().chain(&mut state.pending_corrections);
+        if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
+            *old = outcome;
+        } else if !state.bank.replace(frame, outcome) {
+            return Err(EngineError::ResultReleased { frame, object });
+        }
+        Ok(())
+    }
+
+    fn known_object(&mut self, object: ObjectId) -> Result<&mut ObjectState, EngineError> {
+        self.objects
+            .iter_mut()
+            .find(|state| state.id == object)
+            .ok_or(EngineError::UnknownObject(object))
+    }
+
     /// Tracks every object from the earliest conditioning frame to the end (or the start) of the recording.
     ///
     /// Errors, also those of an unusable session, come as an item of the iterator, which then ends.
@@ -302,11 +370,13 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
             for (frame, outcome) in corrections {
                 let outcome = self.with_memory(frame, outcome)?;
                 self.objects[index].bank.insert_tracked(frame, outcome);
+                self.clear_around(index, frame);
             }
             let conditioning = std::mem::take(&mut self.objects[index].pending_conditioning);
             for (frame, outcome) in conditioning {
                 let outcome = self.with_memory(frame, outcome)?;
                 self.objects[index].bank.insert_conditioning(frame, outcome);
+                self.clear_around(index, frame);
             }
             if self.objects[index].bank.conditioning_frames().next().is_none() {
                 return Err(EngineError::ObjectWithoutPrompt(self.objects[index].id));
@@ -327,18 +397,20 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
 
     /// Refuses a start whose past was tracked but let go.
     fn check_memories_kept(&self, start: usize, direction: Direction) -> Result<(), EngineError> {
-        let config = self.model.config();
+        let reach = &self.reach;
+        let memories =
+            (1..reach.num_maskmem).filter_map(|time| reach.memory_frame(start, direction, time));
+        let pointers =
+            (1..reach.max_object_pointers).filter_map(|steps| direction.back(start, steps));
+        let read: Vec<(usize, bool)> = memories
+            .map(|frame| (frame, true))
+            .chain(pointers.map(|frame| (frame, false)))
+            .collect();
         for object in &self.objects {
-            for steps in 1..config.max_object_pointers {
-                let Some(frame) = direction.back(start, steps).filter(|&f| f < self.frame_count)
-                else {
-                    break;
-                };
+            for &(frame, memory) in &read {
                 let lost = match object.bank.tracked(frame) {
-                    Some(outcome) => steps < config.num_maskmem && outcome.memory.is_none(),
-                    None => {
-                        object.tracked(frame).is_some() && object.bank.conditioning(frame).is_none()
-                    }
+                    Some(outcome) => memory && outcome.memory.is_none(),
+                    None => object.was_released(frame),
                 };
                 if lost {
                     return Err(EngineError::MemoriesReleased { start });
@@ -363,6 +435,11 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
                 self.track_group(frame, &features, &members, &selection)?;
             }
         }
+        for index in 0..self.objects.len() {
+            if self.objects[index].bank.conditioning(frame).is_some() {
+                self.clear_around(index, frame);
+            }
+        }
         let mut outcomes = Vec::with_capacity(self.objects.len());
         for state in &mut self.objects {
             state.mark_tracked(frame, direction);
@@ -374,9 +451,8 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         }
         let masks = self.to_masks(frame, outcomes)?;
         if self.options.retention == MemoryRetention::Bounded {
-            let config = self.model.config();
             for state in &mut self.objects {
-                state.bank.prune(&self.anchors, frame, config);
+                state.prune(&self.anchors, frame, &self.reach);
             }
         }
         Ok(masks)
@@ -438,7 +514,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     }
 
     fn select(&self, index: usize, frame: usize, direction: Direction) -> MemorySelection {
-        self.objects[index].bank.select(frame, direction, self.frame_count, self.model.config())
+        self.objects[index].bank.select(frame, direction, self.frame_count, &self.reach)
     }
 
     fn condition(
@@ -467,6 +543,15 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.objects[index].set_pending(frame, outcome, conditions);
         // Exactly one object went in.
         shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object: id, frame })
+    }
+
+    /// Forgets what the frames around a prompt left, if the session is to.
+    fn clear_around(&mut self, index: usize, frame: usize) {
+        if self.options.clear_memories_around_prompts {
+            let reach = self.reach.stride * self.reach.num_maskmem;
+            let (first, last) = (frame.saturating_sub(reach), frame.saturating_add(reach));
+            self.objects[index].bank.forget_tracked(first, last);
+        }
     }
 
     fn with_memory(&mut self, frame: usize, outcome: Outcome) -> Result<Outcome, EngineError> {
@@ -499,9 +584,17 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         frame_index: usize,
         predictions: Vec<(ObjectId, MaskPrediction, bool)>,
     ) -> Result<FrameMasks, EngineError> {
+        let mut logits = predictions
+            .iter()
+            .map(|(_, prediction, _)| {
+                read(self.to_video.forward(prediction.low_res_logits.clone()))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.options.non_overlap_masks {
+            suppress_overlaps(&mut logits);
+        }
         let mut objects = Vec::with_capacity(predictions.len());
-        for (object, prediction, prompted) in predictions {
-            let logits = read(self.to_video.forward(prediction.low_res_logits.clone()))?;
+        for ((object, prediction, prompted), logits) in predictions.into_iter().zip(logits) {
             let mask = Mask::from_logits(self.size.width, self.size.height, &logits)
                 .map_err(|error| EngineError::Device(error.to_string()))?;
             objects.push(ObjectMask {
@@ -618,6 +711,26 @@ fn slice_prediction(prediction: &MaskPrediction, position: usize) -> MaskPredict
         iou: prediction.iou.clone().slice_dim(0, one.clone()),
         object_score_logits: prediction.object_score_logits.clone().slice_dim(0, one.clone()),
         object_pointer: prediction.object_pointer.clone().slice_dim(0, one),
+    }
+}
+
+/// Leaves each pixel to the object with the highest logit there, the first of equals
+/// (`_apply_non_overlapping_constraints`).
+fn suppress_overlaps(objects: &mut [Vec<f32>]) {
+    const SUPPRESSED: f32 = -10.0;
+    let pixels = objects.first().map_or(0, Vec::len);
+    for pixel in 0..pixels {
+        let mut best = 0;
+        for index in 1..objects.len() {
+            if objects[index][pixel] > objects[best][pixel] {
+                best = index;
+            }
+        }
+        for (index, logits) in objects.iter_mut().enumerate() {
+            if index != best {
+                logits[pixel] = logits[pixel].min(SUPPRESSED);
+            }
+        }
     }
 }
 
