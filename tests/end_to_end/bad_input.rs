@@ -166,6 +166,14 @@ fn an_output_in_a_read_only_folder() {
 }
 
 #[test]
+fn a_disk_that_is_full() {
+    let workshop = mouse();
+    let arguments = ["segment", "mouse.mkv", "--point", ON_THE_MOUSE, "-o", "masks.btf"];
+    // There is room for the first page, which has 27 kB, and not for the second.
+    workshop.fails(1, &["masks.btf", "room"], || workshop.sam2_with_room(40, &arguments));
+}
+
+#[test]
 fn a_contact_sheet_in_a_folder_that_is_not_there_leaves_no_stack() {
     let arguments = [&POINT[..], &["--contact-sheet", "no/sheet.png"]].concat();
     mouse().refuses("mouse.mkv", &arguments, &["no/sheet.png"]);
@@ -181,17 +189,21 @@ fn one_name_for_two_outputs() {
 }
 
 #[test]
-fn an_input_is_never_overwritten() {
+fn a_contact_sheet_never_replaces_an_input() {
     let workshop = mouse();
     workshop.mouse_track(0, 3, "track.csv");
     for input in ["mouse.mkv", "track.csv"] {
         let keypoints = ["--keypoints", "track.csv", "--overwrite", "--contact-sheet", input];
         workshop.refuses("mouse.mkv", &keypoints, &[input]);
     }
-    workshop.ffmpeg("-i mouse.mkv -frames:v 1 one.tif");
-    let onto_itself =
-        ["segment", "one.tif", "--point", ON_THE_MOUSE, "-o", "one.tif", "--overwrite"];
-    workshop.refused(1, &onto_itself, &["one.tif"]);
+}
+
+#[test]
+fn masks_never_replace_the_recording() {
+    let workshop = mouse();
+    workshop.ffmpeg("-i mouse.mkv -frames:v 1 -pix_fmt rgb24 one.tif");
+    let onto_itself = ["segment", "one.tif", "-o", "./one.tif", "--overwrite"];
+    workshop.refused(1, &[&onto_itself[..], &POINT].concat(), &["one.tif"]);
 }
 
 /// Refuses `weights` with these contents.
@@ -252,6 +264,18 @@ fn weights_without_one_tensor() {
         tensors.remove(name).unwrap();
     });
     refuses_weights(weights, &["missing tensor", name]);
+}
+
+#[test]
+fn weights_that_are_no_numbers() {
+    let bytes = std::fs::read(asset(MICRO)).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let not_a_number = 0x7e00_u16.to_le_bytes();
+    let mut weights = bytes;
+    for value in weights[header..].chunks_exact_mut(2) {
+        value.copy_from_slice(&not_a_number);
+    }
+    refuses_weights(weights, &[]);
 }
 
 #[test]

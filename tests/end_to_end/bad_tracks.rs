@@ -2,7 +2,7 @@
 
 use crate::support::{Workshop, track};
 
-/// Nine frames and their track; `refuses` takes a changed track.
+/// Three frames and their track; `refuses` takes a changed track.
 struct Tracked {
     workshop: Workshop,
     text: String,
@@ -40,7 +40,7 @@ fn a_track_that_is_a_folder() {
 
 #[test]
 fn an_empty_track() {
-    Tracked::new().refuses("", &["empty"]);
+    Tracked::new().refuses("", &["header"]);
 }
 
 #[test]

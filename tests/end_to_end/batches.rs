@@ -2,7 +2,7 @@
 
 use crate::support::{Workshop, asset_text, scaled_track, track};
 
-/// Three rows of one body part; `LOW` and `HIGH` are likelihoods.
+/// A row of a track of one body part.
 const LOW: &str = "122,40,0.5";
 const HIGH: &str = "122,40,0.9";
 
@@ -81,14 +81,18 @@ fn the_frame_of_the_highest_likelihood_is_prompted_and_the_earliest_of_ties() {
 fn equal_means_of_several_parts_are_a_tie() {
     let workshop = Workshop::new();
     workshop.mouse(3, "mouse.mkv");
-    // 0.1 + 0.7 and 0.7 + 0.1, and the sums of three, are equal only up to the order of the parts.
-    let rows = [
-        "122,40,0.1,120,44,0.7,118,46,0.3",
-        "122,40,0.3,120,44,0.1,118,46,0.7",
-        "122,40,0.7,120,44,0.3,118,46,0.1",
-    ];
-    let csv = track(&["a", "b", "c"], &rows);
-    assert_eq!(prompted(&workshop, &csv, &[]), [0]);
+    let rows = ["122,40,0.3,120,44,0.4", "122,40,0.7,120,44,0.1", "122,40,0.1,120,44,0.7"];
+    let csv = track(&["body", "snout"], &rows);
+    assert_eq!(prompted(&workshop, &csv, &[]), [1]);
+}
+
+#[test]
+fn a_frame_that_lacks_a_requested_part_gives_way_to_one_that_has_all() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "mouse.mkv");
+    let rows = ["122,40,0.99,NaN,44,0.99", "122,40,0.6,120,44,0.6", "122,40,0.99,,,"];
+    let csv = track(&["body", "snout"], &rows);
+    assert_eq!(prompted(&workshop, &csv, &[]), [1]);
 }
 
 #[test]

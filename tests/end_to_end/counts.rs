@@ -1,7 +1,5 @@
 //! Pages = frames that can be decoded, whatever the container claims.
 
-use std::path::Path;
-
 use crate::support::{Workshop, claimed_frames, decodable_frames, packets, scaled_track};
 
 /// A point on the mouse at 160x120.
@@ -156,12 +154,4 @@ fn a_damaged_recording_with_a_track_of_the_claimed_length_is_refused_with_both_c
     let arguments = ["--keypoints", "track.csv", "--batch-size", "4"];
     let told = ["track.csv", "12 rows", "11 frames", "--allow-row-mismatch"];
     workshop.refuses("damaged.mov", &arguments, &told);
-}
-
-#[test]
-fn the_fixtures_count_as_ffmpeg_does() {
-    for (clip, frames) in [("mouse-arena", 60), ("worm", 60), ("two-crossing", 48)] {
-        let path = crate::support::asset(&format!("clips/{clip}.mp4"));
-        assert_eq!(decodable_frames(Path::new(&path)), frames);
-    }
 }

@@ -1,20 +1,20 @@
-//! Signals: nothing half-finished is ever left under the output's name.
+//! Signals and races: nothing half-finished is ever left under the output's name.
 
-use crate::support::{Workshop, asset, decodable_frames};
+use crate::support::{Workshop, asset_text};
 
 const PROMPT_IN_THE_MIDDLE: [&str; 4] = ["--point", "20:240,80", "--contact-sheet", "sheet.png"];
 const PROMPT_AT_THE_START: [&str; 4] = ["--point", "0:245,80", "--contact-sheet", "sheet.png"];
 
+/// A recording that takes seconds: there is time for a signal.
+fn long_recording() -> String {
+    asset_text("clips/mouse-arena.mp4")
+}
+
 /// Stops a run by a signal and expects this exit code, one error line, and a folder as it was.
 fn stops(signal: &str, code: i32, arguments: &[&str]) {
     let workshop = Workshop::new();
-    let before = workshop.names();
-    let outcome = workshop.start(arguments).stop(signal);
-    outcome.did_not_panic();
-    assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
-    let message = outcome.error();
-    assert!(message.contains("stopped") && message.contains("of 60 frames"), "{message}");
-    assert_eq!(workshop.names(), before, "nothing is left");
+    let run = || workshop.start(&long_recording(), arguments).stop(signal);
+    workshop.fails(code, &["stopped", "of 60 frames"], run);
 }
 
 #[test]
@@ -34,17 +34,15 @@ fn an_interrupt_leaves_an_older_output_alone() {
     let workshop = Workshop::new();
     workshop.write("masks.btf", "masks of another day");
     workshop.write("sheet.png", "a sheet of another day");
-    let before = workshop.snapshot();
     let arguments = [&PROMPT_AT_THE_START[..], &["--overwrite"]].concat();
-    let outcome = workshop.start(&arguments).stop("INT");
-    assert_eq!(outcome.code, Some(130), "{}", outcome.stderr);
-    assert!(workshop.snapshot() == before, "{:?}", workshop.names());
+    let run = || workshop.start(&long_recording(), &arguments).stop("INT");
+    workshop.fails(130, &["stopped"], run);
 }
 
 #[test]
 fn a_kill_leaves_nothing_under_the_final_names_and_the_next_run_goes_well() {
     let workshop = Workshop::new();
-    let outcome = workshop.start(&PROMPT_AT_THE_START).stop("KILL");
+    let outcome = workshop.start(&long_recording(), &PROMPT_AT_THE_START).stop("KILL");
     assert_eq!(outcome.code, None, "killed by a signal");
     // What is left is hidden and says what it is.
     let left: Vec<String> = workshop.names().into_iter().filter(|name| name != "tmp").collect();
@@ -54,5 +52,17 @@ fn a_kill_leaves_nothing_under_the_final_names_and_the_next_run_goes_well() {
     workshop.mouse(3, "mouse.mkv");
     workshop.segment("mouse.mkv", &["--point", "0:122,40", "--contact-sheet", "sheet.png"]);
     assert_eq!(workshop.masks().pages.len(), 3);
-    assert_eq!(decodable_frames(&asset("clips/mouse-arena.mp4")), 60);
+}
+
+#[test]
+fn an_output_that_somebody_else_makes_meanwhile_is_not_replaced() {
+    let workshop = Workshop::new();
+    workshop.mouse(25, "mouse.mkv");
+    let running = workshop.start("mouse.mkv", &["--point", "0:122,40"]);
+    workshop.write("masks.btf", "masks of somebody else");
+    let outcome = running.wait();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(outcome.error().contains("masks.btf"), "{}", outcome.error());
+    assert_eq!(workshop.names(), ["masks.btf", "mouse.mkv", "tmp"]);
+    assert_eq!(workshop.read("masks.btf"), b"masks of somebody else");
 }

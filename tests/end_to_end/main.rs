@@ -10,5 +10,6 @@ mod convert;
 mod counts;
 mod interrupted;
 mod messages;
+mod remedies;
 mod segment;
 mod support;

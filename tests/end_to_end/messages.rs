@@ -72,7 +72,11 @@ fn help_documents_exit_codes_and_flags() {
     for flag in flags {
         assert!(segment.contains(flag), "{flag} in {segment}");
     }
-    let version = workshop.sam2(&["--version"]).succeeded().stdout;
+}
+
+#[test]
+fn the_version_goes_by_the_name_that_is_typed() {
+    let version = Workshop::new().sam2(&["--version"]).succeeded().stdout;
     assert!(version.starts_with("sam2 "), "{version}");
 }
 

@@ -46,6 +46,14 @@ class Fixture:
         """Strings as they are, floats with all their digits, everything else as JSON."""
         self._metadata[key] = value if isinstance(value, str) else json.dumps(value)
 
+    def noted(self, key: str) -> object:
+        """What `note` was given (strings only if they are not JSON), or None."""
+        text = self._metadata.get(key)
+        try:
+            return None if text is None else json.loads(text)
+        except json.JSONDecodeError:
+            return text
+
     def add(self, name: str, value: torch.Tensor | np.ndarray, full: bool = False) -> None:
         """Stores `value`; sampled if it is large, unless `full` says that a test feeds it to the model."""
         tensor = torch.as_tensor(value).detach().clone().contiguous()

@@ -136,7 +136,7 @@ def _add_mask_prompts(fixture: Fixture, predictor: Any, recorder: Recorder, fram
     for case, mask in masks.items():
         session = Session(predictor, recorder, frames)
         predictor.add_new_mask(session.state, FRAME, 1, mask)
-        output = recorder.outputs[0, FRAME]
+        output = recorder.last
         resized = session.state["mask_inputs_per_obj"][0][FRAME]
         name = f"mask_prompt.{case}"
         fixture.add(f"{name}.input_packed", pack_mask(mask))

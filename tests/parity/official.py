@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,28 +14,39 @@ from hydra import initialize_config_dir, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 from sam2 import sam2_video_predictor
-from sam2.build_sam import build_sam2_video_predictor
+from sam2.build_sam import build_sam2, build_sam2_video_predictor
+from sam2.modeling.sam2_base import SAM2Base
 from sam2.sam2_video_predictor import SAM2VideoPredictor
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 
 
-def build_micro(assets: Path) -> SAM2VideoPredictor:
+def build_micro(assets: Path, overrides: Sequence[str] = ()) -> SAM2VideoPredictor:
+    """`overrides` are hydra overrides of the YAML file."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str((assets / "micro").resolve()), version_base="1.2"):
         return build_sam2_video_predictor(
             "sam2.1_hiera_micro.yaml",
             str(assets / "micro" / "sam2.1_hiera_micro.pt"),
             device="cpu",
+            hydra_overrides_extra=list(overrides),
         )
 
 
-def build_without_weights(config: str) -> SAM2VideoPredictor:
+def build_micro_image_model(assets: Path) -> SAM2Base:
+    """For `SAM2ImagePredictor`."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str((assets / "micro").resolve()), version_base="1.2"):
+        checkpoint = assets / "micro" / "sam2.1_hiera_micro.pt"
+        return build_sam2("sam2.1_hiera_micro.yaml", str(checkpoint), device="cpu")
+
+
+def build_without_weights(config: str, overrides: Sequence[str] = ()) -> SAM2VideoPredictor:
     """`config` is one of the YAML files inside the sam2 package."""
     GlobalHydra.instance().clear()
     with initialize_config_module("sam2", version_base="1.2"):
-        return build_sam2_video_predictor(config, device="cpu")
+        return build_sam2_video_predictor(config, device="cpu", hydra_overrides_extra=list(overrides))
 
 
 def resize_like_jpeg_folder(frame: np.ndarray, size: int) -> np.ndarray:
@@ -65,7 +76,19 @@ def _injected(images: torch.Tensor, height: int, width: int) -> Iterator[None]:
         sam2_video_predictor.load_video_frames = original
 
 
-def _tap(owner: Any, method: str, listener: Callable[[dict[str, Any], Any], None]) -> None:
+def promote_memory(predictor: SAM2VideoPredictor) -> None:
+    """Lets a frame be tracked in f32 that sees no object pointer: one that comes before every prompt. The
+    memory is then bf16 only, and the package stops with "mat1 and mat2 must have the same dtype". Where
+    there are pointers, which are f32, `torch.cat` has promoted all of it to f32; so do we."""
+    original = predictor.memory_attention.forward
+
+    def promoted(*args: Any, memory: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        return original(*args, memory=memory.float(), **kwargs)
+
+    predictor.memory_attention.forward = promoted
+
+
+def tap(owner: Any, method: str, listener: Callable[[dict[str, Any], Any], None]) -> None:
     """Calls `listener(keyword arguments, result)` after every call of `owner.method`."""
     original = getattr(owner, method)
 
@@ -79,7 +102,8 @@ def _tap(owner: Any, method: str, listener: Callable[[dict[str, Any], Any], None
 
 @dataclass
 class FrameOutput:
-    """One frame inference of one object. `low_res_logits` is taken before any post-processing."""
+    """One frame inference of one object. `low_res_logits` is taken before any post-processing. A mask
+    prompt has no choice of masks (IoU 1, single mask, nothing chosen); its `decoder_*` made the pointer."""
 
     low_res_logits: torch.Tensor  # [S/4, S/4]
     obj_ptr: torch.Tensor  # [C]
@@ -89,29 +113,44 @@ class FrameOutput:
     decoder_tokens: torch.Tensor  # [4, C]
     iou: float  # of the mask that was chosen
     multimask: bool
-    stability: float  # of mask 0 on the single-mask path; -1 where multimask was used
-    chosen: int  # index of the chosen mask among the four
+    stability: float  # of mask 0 on the single-mask path; -1 elsewhere
+    chosen: int  # index of the chosen mask among the four; -1 for a mask prompt
+    is_mask_prompt: bool
     memory_attention: dict[str, Any] | None  # its keyword arguments and "output"; None without memory
 
 
 class Recorder:
-    """Taps a predictor. Keeps the last inference of every (object index, frame)."""
+    """Taps a predictor. `last` is the last inference; `of` finds the one that made an output which the
+    predictor stored."""
 
     def __init__(self, predictor: SAM2VideoPredictor) -> None:
-        self.outputs: dict[tuple[int, int], FrameOutput] = {}
-        self._state: dict[str, Any] = {}
+        self.last: FrameOutput | None = None
+        # By the identity of the stored output, which is kept here too: an identity is not used again.
+        self._by_stored: dict[int, tuple[dict[str, Any], FrameOutput]] = {}
         self._decoder = predictor.sam_mask_decoder
         self._predicted: tuple[torch.Tensor, ...] = ()
         self._heads: tuple[bool, torch.Tensor] = (False, torch.empty(0))
         self._attention: dict[str, Any] | None = None
-        _tap(predictor.sam_mask_decoder, "predict_masks", self._on_predict_masks)
-        _tap(predictor, "_forward_sam_heads", self._on_sam_heads)
-        _tap(predictor.memory_attention, "forward", self._on_memory_attention)
-        _tap(predictor, "track_step", self._on_track_step)
+        tap(predictor.sam_mask_decoder, "predict_masks", self._on_predict_masks)
+        tap(predictor, "_forward_sam_heads", self._on_sam_heads)
+        tap(predictor.memory_attention, "forward", self._on_memory_attention)
+        tap(predictor, "track_step", self._on_track_step)
+        tap(predictor, "_run_single_frame_inference", self._on_stored)
 
-    def watch(self, state: dict[str, Any]) -> None:
-        self._state = state
-        self.outputs = {}
+    def clear(self) -> None:
+        self.last = None
+        self._by_stored = {}
+
+    def of(self, stored: dict[str, Any]) -> FrameOutput:
+        return self._by_stored[id(stored)][1]
+
+    def stored(self) -> list[dict[str, Any]]:
+        """All outputs that the predictor was given to store since `clear`, in order."""
+        return [stored for stored, _ in self._by_stored.values()]
+
+    def inferences(self) -> list[FrameOutput]:
+        """Those that made the outputs of `stored`, in the same order."""
+        return [output for _, output in self._by_stored.values()]
 
     def _on_predict_masks(self, _: dict[str, Any], result: tuple[torch.Tensor, ...]) -> None:
         self._predicted = tuple(tensor.clone() for tensor in result)
@@ -125,27 +164,34 @@ class Recorder:
         self._attention = {**inputs, "output": result.clone()}
 
     def _on_track_step(self, arguments: dict[str, Any], result: dict[str, Any]) -> None:
-        per_object = self._state["output_dict_per_obj"]
-        (obj_idx,) = (k for k, v in per_object.items() if v is arguments["output_dict"])
         masks, ious, tokens, _ = self._predicted
         multimask, head_ious = self._heads
-        best = 1 + int(ious[0, 1:].argmax())
-        stability = -1.0 if multimask else float(self._decoder._get_stability_scores(masks[:, :1])[0, 0])
-        stable = stability >= self._decoder.dynamic_multimask_stability_thresh
-        self.outputs[obj_idx, arguments["frame_idx"]] = FrameOutput(
+        is_mask_prompt = arguments["mask_inputs"] is not None
+        iou, stability, chosen = 1.0, -1.0, -1
+        if not is_mask_prompt:
+            iou, chosen = float(head_ious.max()), 1 + int(ious[0, 1:].argmax())
+            if not multimask:
+                stability = float(self._decoder._get_stability_scores(masks[:, :1])[0, 0])
+                if stability >= self._decoder.dynamic_multimask_stability_thresh:
+                    chosen = 0
+        self.last = FrameOutput(
             low_res_logits=result["pred_masks"][0, 0].clone(),
             obj_ptr=result["obj_ptr"][0].clone(),
             object_score=float(result["object_score_logits"][0, 0]),
             decoder_masks=masks[0],
             decoder_ious=ious[0],
             decoder_tokens=tokens[0],
-            iou=float(head_ious.max()),
+            iou=iou,
             multimask=multimask,
             stability=stability,
-            chosen=0 if stable else best,
+            chosen=chosen,
+            is_mask_prompt=is_mask_prompt,
             memory_attention=self._attention,
         )
         self._attention = None
+
+    def _on_stored(self, _: dict[str, Any], result: tuple[dict[str, Any], torch.Tensor]) -> None:
+        self._by_stored[id(result[0])] = (result[0], self.last)
 
 
 @dataclass(frozen=True)
@@ -153,9 +199,16 @@ class TrackedFrame:
     """What `propagate_in_video` yielded for one frame; lists are by object index."""
 
     frame_idx: int
+    object_ids: list[int]
     outputs: list[FrameOutput]
-    memory: list[torch.Tensor]  # as the predictor keeps it: bf16 [mem_dim, S/16, S/16]
+    stored: list[dict[str, Any]]  # what the predictor keeps
+    conditioning: list[bool]  # whether it keeps it as a conditioning frame
     masks: np.ndarray  # bool [objects, height, width]
+
+    @property
+    def memory(self) -> list[torch.Tensor]:
+        """As the predictor keeps it: bf16 [mem_dim, S/16, S/16]."""
+        return [stored["maskmem_features"][0] for stored in self.stored]
 
 
 class Session:
@@ -167,38 +220,44 @@ class Session:
         height, width = frames[0].shape[:2]
         with _injected(preprocess(frames, predictor.image_size), height, width):
             self.state = predictor.init_state(video_path="in memory")
-        recorder.watch(self.state)
+        recorder.clear()
 
     def click(self, frame_idx: int, obj_id: int, points: np.ndarray) -> FrameOutput:
         """Positive clicks at pixels of the video."""
         labels = np.ones(len(points), dtype=np.int32)
         self.predictor.add_new_points_or_box(self.state, frame_idx, obj_id, points=points, labels=labels)
-        return self.recorder.outputs[self.state["obj_id_to_idx"][obj_id], frame_idx]
+        return self.recorder.last
 
     def box(self, frame_idx: int, obj_id: int, box: tuple[int, int, int, int]) -> FrameOutput:
         self.predictor.add_new_points_or_box(self.state, frame_idx, obj_id, box=box)
-        return self.recorder.outputs[self.state["obj_id_to_idx"][obj_id], frame_idx]
+        return self.recorder.last
 
     def propagate(self, frames: int | None = None, reverse: bool = False) -> list[TrackedFrame]:
         """`frames` counts the prompt frame, which the official argument does not."""
-        limit = None if frames is None else frames - 1
+        return self.track(max_frames=None if frames is None else frames - 1, reverse=reverse)
+
+    def track(
+        self, start: int | None = None, max_frames: int | None = None, reverse: bool = False
+    ) -> list[TrackedFrame]:
+        """The arguments of `propagate_in_video`."""
         tracked = []
         for frame_idx, obj_ids, logits in self.predictor.propagate_in_video(
-            self.state, max_frame_num_to_track=limit, reverse=reverse
+            self.state, start_frame_idx=start, max_frame_num_to_track=max_frames, reverse=reverse
         ):
-            objects = range(len(obj_ids))
-            stored = [self._stored_output(obj_idx, frame_idx) for obj_idx in objects]
+            per_object = [self.state["output_dict_per_obj"][obj_idx] for obj_idx in range(len(obj_ids))]
+            conditioning = [frame_idx in outputs["cond_frame_outputs"] for outputs in per_object]
+            stored = [
+                outputs["cond_frame_outputs" if is_cond else "non_cond_frame_outputs"][frame_idx]
+                for outputs, is_cond in zip(per_object, conditioning)
+            ]
             tracked.append(
                 TrackedFrame(
-                    frame_idx,
-                    [self.recorder.outputs[obj_idx, frame_idx] for obj_idx in objects],
-                    [output["maskmem_features"][0] for output in stored],
-                    (logits[:, 0] > 0).numpy(),
+                    frame_idx=frame_idx,
+                    object_ids=list(obj_ids),
+                    outputs=[self.recorder.of(output) for output in stored],
+                    stored=stored,
+                    conditioning=conditioning,
+                    masks=(logits[:, 0] > 0).numpy(),
                 )
             )
         return tracked
-
-    def _stored_output(self, obj_idx: int, frame_idx: int) -> dict[str, Any]:
-        outputs = self.state["output_dict_per_obj"][obj_idx]
-        conditioning = outputs["cond_frame_outputs"].get(frame_idx)
-        return conditioning or outputs["non_cond_frame_outputs"][frame_idx]

@@ -1,21 +1,113 @@
 //! Comparing tensors element by element, with a table of what was found.
 
+use std::fmt::Write as _;
+
 use sam2_model::Tensor;
 
 use crate::fixture::{Sampled, to_values};
 
+/// Bins of the difference histogram per factor of ten, for percentiles.
+const BINS_PER_DECADE: usize = 50;
+/// Decades covered: differences from 1e-12 to 1e4.
+const DECADES: usize = 16;
+
 /// Difference statistics of one output, gathered over any number of comparisons.
 #[derive(Clone, Debug)]
-struct Row {
-    name: String,
-    max: f64,
-    scale: f64,
-    elements: usize,
+pub struct Row {
+    /// The output.
+    pub name: String,
+    /// Largest difference.
+    pub max: f64,
+    /// Largest magnitude of the reference.
+    pub scale: f64,
+    /// Values compared.
+    pub elements: usize,
     limit: f64,
     relative: bool,
+    sum: f64,
+    histogram: Vec<usize>,
+    dot: f64,
+    ours_squared: f64,
+    theirs_squared: f64,
 }
 
-/// Gathers comparisons and fails once, with the whole table, if any missed its limit.
+impl Row {
+    fn new(name: &str, limit: f64, relative: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            max: 0.0,
+            scale: 0.0,
+            elements: 0,
+            limit,
+            relative,
+            sum: 0.0,
+            histogram: vec![0; BINS_PER_DECADE * DECADES],
+            dot: 0.0,
+            ours_squared: 0.0,
+            theirs_squared: 0.0,
+        }
+    }
+
+    fn add(&mut self, ours: f32, theirs: f32) {
+        let (a, b) = (f64::from(ours), f64::from(theirs));
+        let difference = (a - b).abs();
+        // NaN must not slip through a comparison.
+        self.max = if difference.is_nan() { f64::INFINITY } else { self.max.max(difference) };
+        self.scale = self.scale.max(b.abs());
+        self.elements += 1;
+        self.sum += difference;
+        let bin = (difference.max(1e-12).log10() + 12.0) * BINS_PER_DECADE as f64;
+        self.histogram[(bin as usize).min(BINS_PER_DECADE * DECADES - 1)] += 1;
+        self.dot += a * b;
+        self.ours_squared += a * a;
+        self.theirs_squared += b * b;
+    }
+
+    /// Mean difference.
+    pub fn mean(&self) -> f64 {
+        self.sum / self.elements.max(1) as f64
+    }
+
+    /// The difference that 99 % of the values stay below, to within 5 %.
+    pub fn p99(&self) -> f64 {
+        let wanted = (self.elements as f64 * 0.99).ceil() as usize;
+        let mut seen = 0;
+        for (bin, count) in self.histogram.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return if bin == 0 {
+                    0.0
+                } else {
+                    10.0_f64.powf((bin + 1) as f64 / BINS_PER_DECADE as f64 - 12.0).min(self.max)
+                };
+            }
+        }
+        self.max
+    }
+
+    /// Cosine similarity; 1 when both are zero.
+    pub fn cosine(&self) -> f64 {
+        let norms = (self.ours_squared * self.theirs_squared).sqrt();
+        if norms == 0.0 { 1.0 } else { self.dot / norms }
+    }
+
+    /// The figure that the limit is for: the largest difference, or that over the reference's range.
+    pub fn figure(&self) -> f64 {
+        if self.relative { self.max / self.scale.max(1e-30) } else { self.max }
+    }
+
+    /// Whether the limit is kept.
+    pub fn passes(&self) -> bool {
+        self.figure() <= self.limit
+    }
+
+    /// The limit in words.
+    pub fn limit(&self) -> String {
+        format!("{:.0e}{}", self.limit, if self.relative { " rel" } else { "" })
+    }
+}
+
+/// Gathers comparisons; [`Report::finish`] fails once, with the whole table, if any missed its limit.
 #[derive(Debug, Default)]
 pub struct Report {
     rows: Vec<Row>,
@@ -33,7 +125,7 @@ impl Report {
         self.add(name, ours, theirs, limit, true);
     }
 
-    /// Compares a tensor with a sampled one: the samples, and the mean of all elements.
+    /// Compares a tensor with a sampled one: the samples, and the sums over all elements.
     pub fn sampled<const D: usize>(
         &mut self,
         name: &str,
@@ -49,47 +141,20 @@ impl Report {
         let abs_sum: f64 = all.iter().map(|&v| f64::from(v).abs()).sum();
         // Elements between the samples show in the sums.
         let off = (sum - theirs.sum).abs().max((abs_sum - theirs.abs_sum).abs());
-        self.push(
-            &format!("{name} (sums)"),
-            off / theirs.abs_sum.max(1e-30),
-            1.0,
-            all.len(),
-            limit,
-            false,
-        );
+        let off = (off / theirs.abs_sum.max(1e-30)) as f32;
+        self.add(&format!("{name} (sums)"), &[off], &[0.0], limit, false);
     }
 
     fn add(&mut self, name: &str, ours: &[f32], theirs: &[f32], limit: f64, relative: bool) {
         assert_eq!(ours.len(), theirs.len(), "{name}: sizes differ");
-        let mut max = 0.0_f64;
-        let mut scale = 0.0_f64;
+        let position = self.rows.iter().position(|row| row.name == name);
+        let position = position.unwrap_or_else(|| {
+            self.rows.push(Row::new(name, limit, relative));
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[position];
         for (&a, &b) in ours.iter().zip(theirs) {
-            let difference = (f64::from(a) - f64::from(b)).abs();
-            // NaN must not slip through a comparison.
-            max = if difference.is_nan() { f64::INFINITY } else { max.max(difference) };
-            scale = scale.max(f64::from(b).abs());
-        }
-        self.push(name, max, scale, ours.len(), limit, relative);
-    }
-
-    fn push(
-        &mut self,
-        name: &str,
-        max: f64,
-        scale: f64,
-        elements: usize,
-        limit: f64,
-        relative: bool,
-    ) {
-        match self.rows.iter_mut().find(|row| row.name == name) {
-            Some(row) => {
-                row.max = row.max.max(max);
-                row.scale = row.scale.max(scale);
-                row.elements += elements;
-            }
-            None => {
-                self.rows.push(Row { name: name.into(), max, scale, elements, limit, relative })
-            }
+            row.add(a, b);
         }
     }
 
@@ -98,30 +163,46 @@ impl Report {
         self.notes.push(text);
     }
 
-    /// Prints the table.
-    ///
-    /// # Panics
-    /// If an output missed its limit.
-    pub fn finish(self) {
-        let mut missed = Vec::new();
-        println!(
-            "{:<44} {:>10} {:>10} {:>9} {:>9}",
+    /// What was compared.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Remarks.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The table as text.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "{:<44} {:>10} {:>10} {:>9} {:>9}\n",
             "output", "max |diff|", "max |ref|", "elements", "limit"
         );
         for row in &self.rows {
-            let value = if row.relative { row.max / row.scale.max(1e-30) } else { row.max };
-            let limit = format!("{:.0e}{}", row.limit, if row.relative { " rel" } else { "" });
-            println!(
-                "{:<44} {:>10.2e} {:>10.2e} {:>9} {:>9}",
-                row.name, row.max, row.scale, row.elements, limit
-            );
-            if value.is_nan() || value > row.limit {
-                missed.push(format!("{}: {value:.3e} > {:.0e}", row.name, row.limit));
-            }
+            let Row { name, max, scale, elements, .. } = row;
+            let limit = row.limit();
+            let _ =
+                writeln!(text, "{name:<44} {max:>10.2e} {scale:>10.2e} {elements:>9} {limit:>9}");
         }
         for note in &self.notes {
-            println!("{note}");
+            let _ = writeln!(text, "{note}");
         }
+        text
+    }
+
+    /// Prints the table.
+    ///
+    /// # Panics
+    /// If an output missed its limit, or nothing was compared.
+    pub fn finish(self) {
+        println!("{}", self.table());
+        let missed: Vec<String> = self
+            .rows
+            .iter()
+            .filter(|row| !row.passes())
+            .map(|row| format!("{}: {:.3e} > {}", row.name, row.figure(), row.limit()))
+            .collect();
         assert!(missed.is_empty(), "missed: {}", missed.join("; "));
         assert!(!self.rows.is_empty(), "nothing was compared");
     }

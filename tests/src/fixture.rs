@@ -1,6 +1,7 @@
 //! Reading the fixtures of `tests/parity/make_fixtures.py`.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 use sam2_mask_writer::Mask;
@@ -29,8 +30,12 @@ pub struct Sampled {
 impl Fixture {
     /// Opens `tests/parity/fixtures/NAME.safetensors`.
     pub fn open(name: &str) -> Self {
-        let path = repository_file(&format!("tests/parity/fixtures/{name}.safetensors"));
-        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        Self::read(&repository_file(&format!("tests/parity/fixtures/{name}.safetensors")))
+    }
+
+    /// Opens any file of that format.
+    pub fn read(path: &Path) -> Self {
+        let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let metadata = header.metadata().clone().unwrap_or_default();
         Self { bytes, metadata }
@@ -73,6 +78,24 @@ impl Fixture {
                 data.chunks(8).map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f32).collect()
             }
             Dtype::U8 => data.into_iter().map(f32::from).collect(),
+            other => panic!("{name} is {other:?}"),
+        }
+    }
+
+    /// `length` values from `row * length` on, as f32.
+    pub fn row(&self, name: &str, row: usize, length: usize) -> Vec<f32> {
+        let file = SafeTensors::deserialize(&self.bytes).unwrap();
+        let view = file.tensor(name).unwrap_or_else(|_| panic!("no tensor {name}"));
+        let size = view.dtype().bitsize() / 8;
+        let data = &view.data()[row * length * size..(row + 1) * length * size];
+        match view.dtype() {
+            Dtype::F32 => {
+                data.chunks(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+            }
+            Dtype::BF16 => data
+                .chunks(2)
+                .map(|b| half::bf16::from_le_bytes(b.try_into().unwrap()).to_f32())
+                .collect(),
             other => panic!("{name} is {other:?}"),
         }
     }

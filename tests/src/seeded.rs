@@ -99,3 +99,8 @@ pub fn synthetic_frame(t: i64) -> RgbFrame {
     }
     RgbFrame::new(640, 480, data).unwrap()
 }
+
+/// Frame `t` of the clip in which the object leaves and returns.
+pub fn leave_and_return_frame(_t: i64) -> RgbFrame {
+    todo!("defined by tests/parity/synthetic_frames.py")
+}

@@ -5,6 +5,8 @@ use sam2_frame_provider::FrameSource;
 use super::direction::Direction;
 use super::video_session::{FrameMasks, VideoSession};
 use crate::error::EngineError;
+use crate::memory_bank::{MemoryBank, Outcome};
+use crate::prompt::ObjectId;
 
 /// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
 ///
@@ -33,6 +35,24 @@ impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
         // The official predictor does nothing in reverse from frame 0, not even that frame.
         let next = (direction == Direction::Forward || start > 0).then_some(start);
         Self { session, direction, next, last, failed: None }
+    }
+
+    /// What is remembered of an object at this point.
+    pub fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
+        self.session.memory_bank(object)
+    }
+
+    /// Replaces what was just remembered: see [`VideoSession::set_outcome`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_outcome(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        outcome: Outcome,
+    ) -> Result<(), EngineError> {
+        self.session.set_outcome(frame, object, outcome)
     }
 
     pub(super) fn failed(session: &'s mut VideoSession<'m, S>, error: EngineError) -> Self {

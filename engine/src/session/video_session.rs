@@ -147,6 +147,13 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.objects.iter().find(|o| o.id == object).map(|o| &o.bank)
     }
 
+    /// The result of a prompt that no propagation has taken up yet.
+    pub fn pending_outcome(&self, frame: usize, object: ObjectId) -> Option<&Outcome> {
+        let state = self.objects.iter().find(|o| o.id == object)?;
+        let pending = state.pending_conditioning.iter().chain(&state.pending_corrections);
+        pending.into_iter().find(|(f, _)| *f == frame).map(|(_, outcome)| outcome)
+    }
+
     /// Prompts an object with clicks, replacing its earlier prompts on that frame, and returns the mask they give.
     ///
     /// On a frame that has not been tracked this makes a conditioning frame; on a tracked frame it corrects the result.

@@ -1,0 +1,392 @@
+//! The Rust side of `make parity`: plays every scenario that `tests/parity/run_official.py` has played, teacher-forced and freely, and
+//! writes `tests/parity/RESULTS.md`. Ends with 1 if a bar is missed.
+//!
+//! `parity OUT [NAME ...]`
+
+#![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use sam2_engine::{
+    BoxPrompt, Device, Direction, FrameMasks, FrameSource, ObjectId, ObjectMask, Outcome, Point,
+    Sam2, Sam2Config, VideoSession,
+};
+use sam2_frame_provider::{MemoryFrames, RgbFrame};
+use sam2_model::{MaskPrediction, MemoryFeatures, PointLabel};
+use sam2_tests::clips;
+use sam2_tests::compare::Report;
+use sam2_tests::fixture::{Fixture, to_tensor, to_values};
+use sam2_tests::repository_file;
+use sam2_tests::scenario::{Clip, ModelChoice, Op, Scenario, ellipse_mask};
+use sam2_tests::seeded;
+
+/// Bar for logits, absolute, teacher-forced.
+const LOGITS: f64 = 1e-3;
+/// Bar for everything else, relative to its range, teacher-forced.
+const RELATIVE: f64 = 1e-4;
+/// Bar for masks, free-running.
+const MASK_IOU: f64 = 0.999;
+
+/// Whether our own results are replaced by the official ones as they come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    Teacher,
+    Free,
+}
+
+fn main() -> std::process::ExitCode {
+    let mut args = std::env::args().skip(1);
+    let Some(out) = args.next().map(PathBuf::from) else {
+        eprintln!("usage: parity OUT [NAME ...]");
+        return std::process::ExitCode::from(2);
+    };
+    let only: Vec<String> = args.collect();
+    let mut names: Vec<String> = std::fs::read_dir(repository_file("tests/parity/scenarios"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
+        .filter(|name| name != "image")
+        .filter(|name| only.is_empty() || only.contains(name))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no scenario found");
+
+    let mut document = String::new();
+    let mut failed = Vec::new();
+    for name in &names {
+        let path = repository_file(&format!("tests/parity/scenarios/{name}.json"));
+        let scenario = Scenario::read(&path);
+        let started = Instant::now();
+        let report = compare(&scenario, &out);
+        let missed = report.rows().iter().filter(|row| !row.passes()).count();
+        let seconds = started.elapsed().as_secs_f64();
+        println!("{name}: {} in {seconds:.0} s", if missed == 0 { "ok" } else { "MISSED" });
+        if missed > 0 {
+            println!("{}", report.table());
+            failed.push(name.clone());
+        }
+        section(&mut document, &scenario, &report);
+    }
+    if only.is_empty() {
+        write_results(&document, &names, &failed);
+    }
+    println!("{} passed, {} failed", names.len() - failed.len(), failed.len());
+    if failed.is_empty() { std::process::ExitCode::SUCCESS } else { 1.into() }
+}
+
+/// One scenario's table.
+fn section(document: &mut String, scenario: &Scenario, report: &Report) {
+    let _ = writeln!(document, "\n### {}\n\n{}\n", scenario.name, scenario.about);
+    document.push_str("| output | values | max | mean | p99 | cosine | bar | |\n|---|---|---|---|---|---|---|---|\n");
+    for row in report.rows() {
+        let mark = if row.passes() { "ok" } else { "**missed**" };
+        let _ = writeln!(
+            document,
+            "| {} | {} | {:.1e} | {:.1e} | {:.1e} | {:.9} | {} | {mark} |",
+            row.name,
+            row.elements,
+            row.max,
+            row.mean(),
+            row.p99(),
+            row.cosine(),
+            row.limit()
+        );
+    }
+    for note in report.notes() {
+        let _ = writeln!(document, "\n{note}");
+    }
+}
+
+fn write_results(document: &str, names: &[String], failed: &[String]) {
+    let text = format!(
+        "# Parity with the official predictor\n\n\
+         Written by `make parity`: `sam2` 1.1.0 on PyTorch against this engine, both in f32 on a CPU, same weights, same frames.\n\
+         *Teacher-forced*: after each frame our results are replaced by the official ones, so that a figure is the error of one frame.\n\
+         *Free*: each side goes its own way. max, mean and p99 are of |difference|; `rel` bars are relative to the output's range.\n\n\
+         {} of {} scenarios keep every bar.\n{document}",
+        names.len() - failed.len(),
+        names.len()
+    );
+    std::fs::write(repository_file("tests/parity/RESULTS.md"), text).unwrap();
+}
+
+fn compare(scenario: &Scenario, out: &Path) -> Report {
+    let official = Fixture::read(&out.join(format!("{}.safetensors", scenario.name)));
+    let model = build_model(scenario, out);
+    let mut report = Report::default();
+    for mode in [Mode::Teacher, Mode::Free] {
+        Player::new(scenario, &official, &model, mode, &mut report).play();
+    }
+    report
+}
+
+/// The model of a scenario. Seeded ones come from the official checkpoint by way of our converter, where it was kept.
+fn build_model(scenario: &Scenario, out: &Path) -> Sam2 {
+    let model = match &scenario.model {
+        ModelChoice::Micro => clips::micro_model(),
+        ModelChoice::Seeded { variant, version } => {
+            let config = Sam2Config::new(*variant, *version);
+            let checkpoint = out.join(format!("checkpoints/{}.pt", scenario.name));
+            if checkpoint.exists() {
+                converted(&checkpoint, &config)
+            } else {
+                seeded::seeded_model(config)
+            }
+        }
+    };
+    match scenario.options.image_size {
+        Some(size) => model.with_image_size(size).unwrap(),
+        None => model,
+    }
+}
+
+fn converted(checkpoint: &Path, config: &Sam2Config) -> Sam2 {
+    use sam2_weights_convert::{StoredPrecision, convert};
+    let output = checkpoint.with_extension("safetensors");
+    let report = convert(checkpoint, &output, StoredPrecision::Keep, None, true).unwrap();
+    assert_eq!(&report.config, config, "recognised as another model");
+    let model = Sam2::load(&output, &Device::flex()).unwrap();
+    std::fs::remove_file(output).unwrap();
+    model
+}
+
+fn frames(clip: &Clip) -> MemoryFrames {
+    let range = clip.start..clip.start + clip.count;
+    let frames: Vec<RgbFrame> = match clip.source.as_str() {
+        "synthetic" => range.map(|t| seeded::synthetic_frame(t as i64)).collect(),
+        "leave-and-return" => range.map(|t| seeded::leave_and_return_frame(t as i64)).collect(),
+        name => {
+            let source = clips::frames(name);
+            range.map(|index| (*source.frame(index).unwrap()).clone()).collect()
+        }
+    };
+    MemoryFrames::new(frames).unwrap()
+}
+
+/// Plays a scenario and compares as it goes.
+struct Player<'a> {
+    scenario: &'a Scenario,
+    mode: Mode,
+    session: VideoSession<'a, MemoryFrames>,
+    check: Check<'a>,
+}
+
+/// The official side, and what came of comparing with it.
+struct Check<'a> {
+    official: &'a Fixture,
+    report: &'a mut Report,
+    hidden_dim: usize,
+    memory_dim: usize,
+    low: usize,
+}
+
+impl<'a> Player<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        official: &'a Fixture,
+        model: &'a Sam2,
+        mode: Mode,
+        report: &'a mut Report,
+    ) -> Self {
+        let frames = frames(&scenario.clip);
+        let session =
+            VideoSession::with_options(model, frames, scenario.options.session()).unwrap();
+        let config = model.config();
+        let check = Check {
+            official,
+            report,
+            hidden_dim: config.hidden_dim,
+            memory_dim: config.memory_dim,
+            low: config.low_res_mask_size(),
+        };
+        Self { scenario, mode, session, check }
+    }
+
+    fn play(&mut self) {
+        for (index, op) in self.scenario.ops.iter().enumerate() {
+            match op {
+                Op::Points { frame, object, points, bounds, clear_old_points } => {
+                    let points: Vec<Point> = points.iter().map(point).collect();
+                    let bounds = bounds.map(|[x0, y0, x1, y1]| BoxPrompt { x0, y0, x1, y1 });
+                    let object = ObjectId(*object);
+                    let mask = self
+                        .session
+                        .add_points_or_box(*frame, object, &points, bounds, *clear_old_points)
+                        .unwrap();
+                    self.prompted(index, *frame, &mask);
+                }
+                Op::Mask { frame, object, ellipse } => {
+                    let size = self.session.size();
+                    let mask = ellipse_mask(*ellipse, size.width, size.height);
+                    let mask = self.session.add_mask(*frame, ObjectId(*object), &mask).unwrap();
+                    self.prompted(index, *frame, &mask);
+                }
+                Op::Propagate { reverse, start, max_frames } => {
+                    let direction = if *reverse { Direction::Reverse } else { Direction::Forward };
+                    self.propagate(index, direction, *start, *max_frames);
+                }
+                Op::ClearPrompts { frame, object } => {
+                    self.session.clear_prompts(*frame, ObjectId(*object)).unwrap();
+                }
+                Op::RemoveObject { object } => {
+                    self.session.remove_object(ObjectId(*object)).unwrap();
+                }
+                Op::Reset => self.session.reset(),
+            }
+        }
+    }
+
+    fn prompted(&mut self, op: usize, frame: usize, mask: &ObjectMask) {
+        if self.mode == Mode::Teacher {
+            let ours = self.session.pending_outcome(frame, mask.object).unwrap().clone();
+            let official = self.check.prompt(op, mask, &ours);
+            self.session.set_outcome(frame, mask.object, official).unwrap();
+        }
+    }
+
+    fn propagate(
+        &mut self,
+        op: usize,
+        direction: Direction,
+        start: Option<usize>,
+        limit: Option<usize>,
+    ) {
+        let Self { session, check, mode, .. } = self;
+        let order = check.official.indices(&format!("op{op}.frame_index"));
+        let ids: Vec<ObjectId> = check
+            .official
+            .indices(&format!("op{op}.object_ids"))
+            .into_iter()
+            .map(|id| ObjectId(id as u32))
+            .collect();
+        let mut seen = Vec::new();
+        let mut worst = 1.0_f64;
+        let mut run = session.propagate_from(start, direction, limit);
+        while let Some(frame) = run.next() {
+            let frame = frame.unwrap();
+            let position = seen.len();
+            seen.push(frame.frame_index);
+            assert!(position < order.len(), "op {op}: more frames than the official run");
+            worst = worst.min(check.masks(op, position, &frame, &ids));
+            if *mode == Mode::Teacher {
+                for index in 0..frame.objects.len() {
+                    let object = frame.objects[index].object;
+                    let bank = run.memory_bank(object).unwrap();
+                    let conditioning = bank.conditioning(frame.frame_index);
+                    let ours =
+                        conditioning.or_else(|| bank.tracked(frame.frame_index)).unwrap().clone();
+                    let row = position * ids.len() + index;
+                    let official = check.frame(op, row, &frame.objects[index], &ours);
+                    run.set_outcome(frame.frame_index, object, official).unwrap();
+                }
+            }
+        }
+        assert_eq!(seen, order, "op {op}: other frames than the official run");
+        let name = match mode {
+            Mode::Teacher => "teacher: 1 - mask IoU, worst frame",
+            Mode::Free => "free: 1 - mask IoU, worst frame",
+        };
+        check.report.absolute(name, &[(1.0 - worst) as f32], &[0.0], 1.0 - MASK_IOU);
+    }
+}
+
+impl Check<'_> {
+    /// Compares a prompt's result and returns the official one.
+    fn prompt(&mut self, op: usize, mask: &ObjectMask, ours: &Outcome) -> Outcome {
+        let official = |name: &str| self.official.values(&format!("op{op}.{name}"));
+        let (low, hidden) = (self.low, self.hidden_dim);
+        let (logits, score) = (official("low_res_logits"), official("object_score"));
+        let (iou, pointer) = (official("iou"), official("obj_ptr"));
+        let report = &mut *self.report;
+        report.absolute("prompt: logits", &to_values(mask.low_res_logits.clone()), &logits, LOGITS);
+        report.relative("prompt: object score", &[mask.object_score], &score, RELATIVE);
+        report.relative("prompt: IoU", &[mask.predicted_iou], &iou, RELATIVE);
+        let our_pointer = to_values(ours.prediction.object_pointer.clone());
+        report.relative("prompt: pointer", &our_pointer, &pointer, RELATIVE);
+        let prediction = MaskPrediction {
+            low_res_logits: to_tensor(&logits, [1, 1, low, low]),
+            iou: to_tensor(&iou, [1, 1]),
+            object_score_logits: to_tensor(&score, [1, 1]),
+            object_pointer: to_tensor(&pointer, [1, hidden]),
+        };
+        Outcome { prediction, memory: None }
+    }
+
+    /// Compares masks at video size and returns the lowest IoU.
+    fn masks(&self, op: usize, position: usize, frame: &FrameMasks, ids: &[ObjectId]) -> f64 {
+        let given: Vec<ObjectId> = frame.objects.iter().map(|o| o.object).collect();
+        assert_eq!(given, ids);
+        let name = format!("op{op}.masks_packed");
+        let iou = |(index, object): (usize, &ObjectMask)| {
+            let (width, height) = (object.mask.width(), object.mask.height());
+            let row = position * ids.len() + index;
+            object.mask.iou(&self.official.packed_mask(&name, row, width, height))
+        };
+        frame.objects.iter().enumerate().map(iou).fold(1.0, f64::min)
+    }
+
+    /// Compares every output of one object in one frame and returns the official outcome.
+    fn frame(&mut self, op: usize, row: usize, object: &ObjectMask, ours: &Outcome) -> Outcome {
+        let (low, hidden) = (self.low, self.hidden_dim);
+        let places = (low / 4) * (low / 4);
+        let official =
+            |name: &str, length: usize| self.official.row(&format!("op{op}.{name}"), row, length);
+        let logits = official("low_res_logits", low * low);
+        let (score, iou) = (official("object_score", 1), official("iou", 1));
+        let pointer = official("obj_ptr", hidden);
+        let memory = official("memory", self.memory_dim * places);
+        let memory = to_tensor(&memory, [1, self.memory_dim, places]).swap_dims(1, 2);
+        let report = &mut *self.report;
+        report.absolute("logits", &to_values(object.low_res_logits.clone()), &logits, LOGITS);
+        report.relative("IoU", &[object.predicted_iou], &iou, RELATIVE);
+        report.relative("object score", &[object.object_score], &score, RELATIVE);
+        let our_pointer = to_values(ours.prediction.object_pointer.clone());
+        report.relative("pointer", &our_pointer, &pointer, RELATIVE);
+        if let Some(our_memory) = &ours.memory {
+            let (ours, theirs) = (to_values(our_memory.0.clone()), to_values(memory.clone()));
+            compare_memory(report, &ours, &theirs, object.prompted);
+        }
+        let prediction = MaskPrediction {
+            low_res_logits: to_tensor(&logits, [1, 1, low, low]),
+            iou: to_tensor(&iou, [1, 1]),
+            object_score_logits: to_tensor(&score, [1, 1]),
+            object_pointer: to_tensor(&pointer, [1, hidden]),
+        };
+        Outcome { prediction, memory: Some(MemoryFeatures(memory)) }
+    }
+}
+
+/// Memories are stored in bfloat16: they agree exactly or, on the edge between two numbers, differ by one step. On prompted frames the
+/// mask enters binary, so one logit near zero may change a few values more; the share of those is what is limited there.
+fn compare_memory(report: &mut Report, ours: &[f32], theirs: &[f32], prompted: bool) {
+    let step = |b: f32| b.abs() / 128.0 + 1e-4;
+    let off: Vec<bool> = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs() > step(*b)).collect();
+    let share = off.iter().filter(|&&off| off).count() as f32 / ours.len() as f32;
+    let limit = if prompted { 1e-3 } else { 0.0 };
+    let name = if prompted {
+        "memory (prompted): share beyond one bf16 step"
+    } else {
+        "memory: share beyond one bf16 step"
+    };
+    report.absolute(name, &[share], &[0.0], limit);
+    let mean = |values: &[f32]| {
+        values.iter().map(|v| f64::from(*v).abs()).sum::<f64>() / values.len() as f64
+    };
+    let difference: f64 =
+        ours.iter().zip(theirs).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>()
+            / ours.len() as f64;
+    report.absolute(
+        "memory: mean difference / mean magnitude",
+        &[(difference / mean(theirs).max(1e-30)) as f32],
+        &[0.0],
+        RELATIVE,
+    );
+}
+
+fn point([x, y, label]: &[f32; 3]) -> Point {
+    let label = if *label > 0.5 { PointLabel::Positive } else { PointLabel::Negative };
+    Point { x: *x, y: *y, label }
+}
