@@ -10,6 +10,7 @@ use crate::prompt_args::{BoxArg, PointArg};
 /// Segment Anything 2 for long recordings, without Python.
 #[derive(Debug, Parser)]
 #[command(
+    name = "sam2",
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line, \
@@ -60,26 +61,27 @@ pub struct SegmentArgs {
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
 
-    /// DeepLabCut track (CSV): each batch is prompted with the body parts of its best frame.
+    /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among
+    /// those the one with their highest mean likelihood, among those the earliest.
     #[arg(long, value_name = "TRACK.csv", help_heading = "Prompts", conflicts_with_all = ["point", "bounds"])]
     pub keypoints: Option<PathBuf>,
-    /// Body parts to use, separated by commas or spaces (default: all).
-    #[arg(long, value_name = "NAMES", num_args = 1.., help_heading = "Prompts", requires = "keypoints")]
+    /// Body parts to use, separated by commas or spaces [default: all].
+    #[arg(long, value_name = "NAMES", num_args = 1.., help_heading = "Prompts")]
     pub bodyparts: Vec<String>,
     /// The animal to follow in a multi-animal track.
-    #[arg(long, value_name = "NAME", help_heading = "Prompts", requires = "keypoints")]
+    #[arg(long, value_name = "NAME", help_heading = "Prompts")]
     pub individual: Option<String>,
-    /// Frames per batch with --keypoints; 0 = the whole recording at once.
-    #[arg(long, value_name = "N", default_value_t = 400, help_heading = "Prompts")]
-    pub batch_size: usize,
-    /// Body parts below this likelihood are not used.
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = likelihood, help_heading = "Prompts")]
-    pub min_likelihood: f32,
-    /// Multiply the track's coordinates: it was made on a video smaller by this factor.
-    #[arg(long, value_name = "F", default_value_t = 1.0, value_parser = factor, help_heading = "Prompts")]
-    pub downsample_factor: f32,
+    /// Frames per batch; 0 = the whole recording at once [default: 400].
+    #[arg(long, value_name = "N", help_heading = "Prompts")]
+    pub batch_size: Option<usize>,
+    /// Body parts below this likelihood are not used [default: 0].
+    #[arg(long, value_name = "P", value_parser = likelihood, help_heading = "Prompts")]
+    pub min_likelihood: Option<f32>,
+    /// Multiply the track's coordinates: it was made on a video smaller by this factor [default: 1].
+    #[arg(long, value_name = "F", value_parser = factor, help_heading = "Prompts")]
+    pub downsample_factor: Option<f32>,
     /// Go on although the track has more or fewer rows than the recording has frames.
-    #[arg(long, help_heading = "Prompts", requires = "keypoints")]
+    #[arg(long, help_heading = "Prompts")]
     pub allow_row_mismatch: bool,
     /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
     #[arg(
@@ -119,6 +121,41 @@ pub struct SegmentArgs {
     pub prefetch: usize,
 }
 
+impl SegmentArgs {
+    /// What clap cannot check: flags that mean nothing without a track. (Its `requires` is dropped where the required flag
+    /// conflicts with a given one.)
+    pub fn check(&self) -> Result<(), String> {
+        if self.keypoints.is_some() {
+            return Ok(());
+        }
+        let given = [
+            ("--bodyparts", !self.bodyparts.is_empty()),
+            ("--individual", self.individual.is_some()),
+            ("--batch-size", self.batch_size.is_some()),
+            ("--min-likelihood", self.min_likelihood.is_some()),
+            ("--downsample-factor", self.downsample_factor.is_some()),
+            ("--allow-row-mismatch", self.allow_row_mismatch),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK.csv")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Number format of converted weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DtypeArg {
+    /// As in the input.
+    Keep,
+    /// 4 bytes a value.
+    F32,
+    /// 2 bytes a value, finer.
+    F16,
+    /// 2 bytes a value, wider.
+    Bf16,
+}
+
 /// `sam2 convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
@@ -126,9 +163,9 @@ pub struct ConvertArgs {
     pub input: PathBuf,
     /// The safetensors file to write.
     pub output: PathBuf,
-    /// Number format of the weights: keep, f32, f16 or bf16.
+    /// Number format of the weights.
     #[arg(long, value_name = "FORMAT", default_value = "keep")]
-    pub dtype: String,
+    pub dtype: DtypeArg,
     /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
     #[arg(long, value_name = "NAME|FILE")]
     pub config: Option<String>,

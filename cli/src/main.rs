@@ -4,18 +4,25 @@ mod args;
 mod convert;
 mod demo_model;
 mod exit;
+mod outputs;
 mod progress;
 mod prompt_args;
 mod score;
 mod segment;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use exit::ExitStatus;
 
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    if let Command::Segment(args) = &cli.command
+        && let Err(message) = args.check()
+    {
+        Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
+    }
     progress::init_logging(cli.verbose, cli.quiet);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),

@@ -105,7 +105,7 @@ pub fn gather(points: &[PointArg], boxes: &[BoxArg]) -> Result<Vec<JobPrompt>, S
         let prompt = &mut prompts[index];
         if prompt.bounds.replace(found).is_some() {
             return Err(format!(
-                "object {} has two boxes on frame {}",
+                "object {} has two boxes on frame {}: give one, or number the objects",
                 prompt.object, prompt.frame
             ));
         }

@@ -1,26 +1,26 @@
 //! `sam2 segment`.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, FrameSource, JobPlan, JobReport, LazyFrames, LazyOptions, MaskSink,
-    Sam2, SessionOptions, segment,
+    CancelFlag, EngineError, FrameSource, JobPlan, JobReport, LazyFrames, LazyOptions, Sam2,
+    SessionOptions, segment,
 };
-use sam2_mask_writer::{BigTiffSink, ContactSheetSink, PixelValues};
+use sam2_frame_provider::{IndexMode, VideoFrames, VideoOptions};
 
 use crate::args::SegmentArgs;
 use crate::convert::parse_config;
 use crate::demo_model;
 use crate::exit::ExitStatus;
+use crate::outputs;
 use crate::progress::Progress;
 use crate::prompt_args::gather;
 
-/// Endings that mean a BigTIFF stack.
-const STACK_ENDINGS: [&str; 3] = ["btf", "tif", "tiff"];
+/// Frames per batch, as in the lab's own scripts.
+const DEFAULT_BATCH_SIZE: usize = 400;
 
 /// The signal that asked to stop; 0 = none.
 static SIGNAL: std::sync::LazyLock<Arc<AtomicUsize>> = std::sync::LazyLock::new(Arc::default);
@@ -32,75 +32,95 @@ pub fn received_signal() -> Option<u8> {
 
 /// Segments a recording.
 pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
-    check_ending(&args.output)?;
-    let options = LazyOptions {
-        cache_frames: args.cache_frames,
-        prefetch: args.prefetch,
-        ..LazyOptions::default()
-    };
-    let frames = LazyFrames::open(&args.recording, options)?;
-    for warning in frames.warnings() {
-        tracing::debug!("{warning}");
-    }
-    tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
-    // Everything that can be wrong with the prompts shows before the model is loaded.
-    let plan = plan(args, &frames)?;
-    plan.check(frames.frame_count(), frames.size())?;
+    // Everything that can be wrong with names and prompts shows before the model is loaded.
+    outputs::check(args)?;
+    let (frames, plan) = open_and_plan(args)?;
     let model = load_model(args)?;
     let cancel = cancel_on_signals()?;
 
     let session = SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() };
     let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
-        let sinks = create_sinks(args, &frames, plan)?;
+        let sinks = outputs::create(args, &frames, plan)?;
         let mut progress = Progress::new(plan.frame_count(), quiet);
         let report = segment(&model, &frames, plan, session, sinks, &mut progress, &cancel);
         progress.finish();
         report
     };
     let report = match attempt(&plan) {
-        Err(error @ EngineError::FrameCountChanged { .. }) => {
+        Err(EngineError::FrameCountChanged { recording, before, now }) => {
             // The source has counted anew by now; batches and pages must follow.
-            tracing::warn!("{error}; starting over with the true number of frames");
-            attempt(&self::plan(args, &frames)?)
+            tracing::warn!("{recording} has {now} frames, not {before}: starting over");
+            attempt(&plan_for(args, &frames)?)
         }
         other => other,
     }?;
     Ok(summarise(args, &report))
 }
 
-fn check_ending(output: &Path) -> Result<()> {
-    let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    if !STACK_ENDINGS.contains(&ending.as_str()) {
-        bail!(
-            "cannot tell the format of '{}': use an ending of .btf, .tif or .tiff",
-            output.display()
-        );
-    }
-    Ok(())
+/// Opens the recording and settles what is to be done.
+fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
+    let options = LazyOptions {
+        cache_frames: args.cache_frames,
+        prefetch: args.prefetch,
+        ..LazyOptions::default()
+    };
+    let frames = LazyFrames::open(&args.recording, options)?;
+    let planned = match plan_for(args, &frames) {
+        Err(error) if args.keypoints.is_some() && args.recording.is_file() => {
+            // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
+            let decoding = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
+            match VideoFrames::open_with(&args.recording, decoding) {
+                Ok(counted) if counted.frame_count() != frames.frame_count() => {
+                    let frames = LazyFrames::new(counted, options);
+                    let plan = plan_for(args, &frames)?;
+                    Ok((frames, plan))
+                }
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+        Ok(plan) => Ok((frames, plan)),
+    };
+    let (frames, plan) = planned?;
+    tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
+    Ok((frames, plan))
 }
 
-fn plan(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
+/// The plan for the frames there are, every prompt checked.
+fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
     let count = frames.frame_count();
     let Some(path) = &args.keypoints else {
         let prompts = gather(&args.point, &args.bounds).map_err(anyhow::Error::msg)?;
         if prompts.is_empty() {
             bail!("nothing to segment: give --keypoints TRACK.csv, --point or --box");
         }
-        return Ok(JobPlan::whole(count, prompts));
+        let plan = JobPlan::whole(count, prompts);
+        plan.check(count, frames.size()).with_context(|| args.recording.display().to_string())?;
+        return Ok(plan);
     };
     let selection = KeypointSelection {
         bodyparts: split_names(&args.bodyparts),
         individual: args.individual.clone(),
-        scale: args.downsample_factor,
+        scale: args.downsample_factor.unwrap_or(1.0),
     };
     let track = KeypointTrack::read_dlc(path, &selection)?;
     if let Err(error) = track.check_rows(count) {
         if !args.allow_row_mismatch {
             return Err(error.into());
         }
-        tracing::warn!("{error}: going on with the rows there are");
+        tracing::warn!(
+            "{} has {} rows for {count} frames: using the rows there are",
+            path.display(),
+            track.len()
+        );
     }
-    Ok(JobPlan::from_keypoints(&track, count, args.batch_size, args.min_likelihood))
+    let batch_size = args.batch_size.unwrap_or(DEFAULT_BATCH_SIZE);
+    let min_likelihood = args.min_likelihood.unwrap_or(0.0);
+    let plan = JobPlan::from_keypoints(&track, count, batch_size, min_likelihood);
+    plan.check(count, frames.size()).with_context(|| {
+        format!("{} (is it of a smaller video? then give --downsample-factor)", path.display())
+    })?;
+    Ok(plan)
 }
 
 /// `snout,tailbase`, `"snout tailbase"` and `snout tailbase` all mean the same.
@@ -129,29 +149,11 @@ fn load_model(args: &SegmentArgs) -> Result<Sam2> {
     Ok(model)
 }
 
-fn create_sinks(
-    args: &SegmentArgs,
-    frames: &dyn FrameSource,
-    plan: &JobPlan,
-) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
-    let size = (frames.size().width, frames.size().height);
-    let count = plan.frame_count();
-    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    let stack = BigTiffSink::create(&args.output, size, count, values, args.overwrite)?;
-    let mut sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(stack)];
-    if let Some(path) = &args.contact_sheet {
-        let highlights = plan.prompt_frames();
-        let sheet = ContactSheetSink::create(path, size, count, &highlights, args.overwrite)?;
-        sinks.push(Box::new(sheet));
-    }
-    Ok(sinks)
-}
-
 /// The first Ctrl-C or SIGTERM stops after the current frame, a second one at once.
 fn cancel_on_signals() -> Result<CancelFlag> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let cancel = CancelFlag::new();
-    let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let armed = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         let failed = || "cannot react to signals";
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&armed))

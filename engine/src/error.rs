@@ -49,7 +49,7 @@ pub enum EngineError {
     },
     /// A coordinate outside the picture, or none at all (NaN).
     #[error(
-        "{what} ({x}, {y}) on frame {frame} is outside the {size} picture: check the coordinates, or scale them (--downsample-factor)"
+        "{what} ({x}, {y}) on frame {frame} is outside the {size} picture: check the coordinates"
     )]
     PointOutside {
         /// Which point.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum KeypointError {
     /// It cannot be read.
-    #[error("cannot read the track '{path}': {source}")]
+    #[error("cannot read the track '{path}': {source}; give a DeepLabCut CSV file")]
     Io {
         /// The file.
         path: PathBuf,
@@ -19,7 +19,9 @@ pub enum KeypointError {
         source: std::io::Error,
     },
     /// It is not a DeepLabCut track.
-    #[error("'{path}' is no DeepLabCut track: {what}")]
+    #[error(
+        "'{path}' is no DeepLabCut track: {what}; export it as CSV from DeepLabCut, separated by commas"
+    )]
     Format {
         /// The file.
         path: PathBuf,
@@ -253,9 +255,9 @@ impl Header {
                 return Ok(true);
             }
             other => {
-                let found = other.unwrap_or_default();
+                let found = quote(other.unwrap_or_default());
                 return Err(format!(
-                    "line {line} starts with '{found}' where a header row (scorer, individuals, bodyparts, coords) should be"
+                    "line {line} starts with {found} where a header row (scorer, individuals, bodyparts, coords) should be"
                 ));
             }
         }
@@ -343,9 +345,9 @@ impl Column {
             if text.is_empty() {
                 return Ok(None);
             }
-            text.parse::<f32>()
-                .map(|value| value.is_finite().then_some(value))
-                .map_err(|_| format!("'{text}' in the column of {} is no number", self.bodypart))
+            text.parse::<f32>().map(|value| value.is_finite().then_some(value)).map_err(|_| {
+                format!("{} in the column of {} is no number", quote(text), self.bodypart)
+            })
         };
         let likelihood = match self.likelihood {
             Some(column) => number(column)?,
@@ -358,6 +360,17 @@ impl Column {
             _ => None,
         })
     }
+}
+
+/// A cell as it can stand in a one-line message: escaped and short.
+fn quote(cell: &str) -> String {
+    const LONGEST: usize = 24;
+    let mut text: String =
+        cell.chars().take(LONGEST).flat_map(char::escape_debug).filter(|c| *c != '\0').collect();
+    if cell.chars().nth(LONGEST).is_some() {
+        text.push_str("...");
+    }
+    format!("'{text}'")
 }
 
 /// The row's own frame number, or its position where the first cell is none (labelled data has image paths there).

@@ -8,7 +8,7 @@ use tiff::encoder::{TiffEncoder, TiffKindBig};
 use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
 use crate::error::WriteError;
-use crate::output_file::OutputFile;
+use crate::output_file::{CompleteOutput, OutputFile};
 use crate::sink::{MaskFrame, MaskSink};
 
 /// What the pixels of a page say.
@@ -110,7 +110,7 @@ impl MaskSink for BigTiffSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), WriteError> {
+    fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {
         if self.written != self.frames {
             return Err(WriteError::Incomplete {
                 path: self.output.path().to_owned(),
@@ -119,7 +119,7 @@ impl MaskSink for BigTiffSink {
             });
         }
         drop(self.encoder);
-        self.output.finish()
+        self.output.complete()
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
         let objects = [object(1, [1, 1, 0, 0, 0, 0]), object(2, [0, 1, 1, 0, 0, 0])];
         sink.write(&MaskFrame { index: 0, objects: &objects, image: None }).unwrap();
         sink.write(&MaskFrame { index: 1, objects: &[], image: None }).unwrap();
-        sink.finish().unwrap();
+        sink.finish().unwrap().publish().unwrap();
         assert_eq!(&std::fs::read(&path).unwrap()[..8], b"II\x2b\0\x08\0\0\0");
         let areas: Vec<u64> =
             crate::MaskStackReader::open(&path).unwrap().map(|mask| mask.unwrap().area()).collect();

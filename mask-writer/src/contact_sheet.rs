@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::error::WriteError;
-use crate::output_file::OutputFile;
+use crate::output_file::{CompleteOutput, OutputFile};
 use crate::overlay::blend;
 use crate::sink::{MaskFrame, MaskSink};
 
@@ -112,7 +112,7 @@ impl MaskSink for ContactSheetSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), WriteError> {
+    fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {
         let rows = self.tiles.len().div_ceil(COLUMNS).max(1);
         let columns = self.tiles.len().clamp(1, COLUMNS);
         let sheet_width = GAP + columns * (self.tile_width + GAP);
@@ -127,7 +127,7 @@ impl MaskSink for ContactSheetSink {
             }
         }
         self.write_png(&sheet, sheet_width, sheet_height)?;
-        self.output.finish()
+        self.output.complete()
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
         }
         assert!(shown.contains(&0) && shown.contains(&37) && shown.contains(&99), "{shown:?}");
         assert!(shown.len() <= COLUMNS * ROWS);
-        sink.finish().unwrap();
+        sink.finish().unwrap().publish().unwrap();
         let decoder =
             png::Decoder::new(std::io::BufReader::new(std::fs::File::open(&path).unwrap()));
         let reader = decoder.read_info().unwrap();
@@ -236,7 +236,7 @@ mod tests {
         let mut sink = Box::new(ContactSheetSink::create(&path, (3, 3), 1, &[], false).unwrap());
         let image = [0_u8; 27];
         sink.write(&MaskFrame { index: 0, objects: &[], image: Some(&image) }).unwrap();
-        sink.finish().unwrap();
+        sink.finish().unwrap().publish().unwrap();
         assert!(path.exists());
     }
 }

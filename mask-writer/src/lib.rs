@@ -17,7 +17,7 @@ pub use bigtiff::{BigTiffSink, PixelValues};
 pub use contact_sheet::ContactSheetSink;
 pub use error::WriteError;
 pub use mask::{Mask, MaskSizeError};
-pub use output_file::OutputFile;
+pub use output_file::{CompleteOutput, OutputFile};
 pub use overlay::{OBJECT_COLOURS, blend};
 pub use sink::{LabelledMask, MaskFrame, MaskSink};
 pub use stack_reader::{MaskStackReader, ReadError};

@@ -47,7 +47,11 @@ impl OutputFile {
             .prefix(&format!(".{name}."))
             .suffix(".part")
             .tempfile_in(folder)
-            .map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
+            // Without the name of the temporary file, which says nothing to the user.
+            .map_err(|error| WriteError::Io {
+                path: path.to_owned(),
+                source: error.kind().into(),
+            })?;
         Ok(Self { path: path.to_owned(), overwrite, temporary })
     }
 
@@ -69,14 +73,36 @@ impl OutputFile {
         self.file().try_clone().map_err(|source| self.io_error(source))
     }
 
-    /// Flushes to disk and renames.
+    /// Makes sure that everything is on the disk. Only the name is missing then.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], for example when the disk is full.
+    pub fn complete(self) -> Result<CompleteOutput, WriteError> {
+        self.file().sync_all().map_err(|source| self.io_error(source))?;
+        Ok(CompleteOutput(self))
+    }
+
+    /// This file's [`WriteError::Io`].
+    pub fn io_error(&self, source: std::io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// An output that has everything but its name.
+///
+/// Of several outputs of one job, all are brought this far before the first is published, so that a failure of one leaves none.
+#[derive(Debug)]
+#[must_use = "without publishing it, the output vanishes"]
+pub struct CompleteOutput(OutputFile);
+
+impl CompleteOutput {
+    /// Gives the file its final name.
     ///
     /// # Errors
     /// [`WriteError::Io`], or [`WriteError::Exists`] if somebody else created the file meanwhile.
-    pub fn finish(self) -> Result<(), WriteError> {
-        let Self { path, overwrite, temporary } = self;
+    pub fn publish(self) -> Result<(), WriteError> {
+        let OutputFile { path, overwrite, temporary } = self.0;
         let io = |source| WriteError::Io { path: path.clone(), source };
-        temporary.as_file().sync_all().map_err(io)?;
         let renamed =
             if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
         match renamed {
@@ -86,11 +112,6 @@ impl OutputFile {
             }
             Err(error) => Err(io(error.error)),
         }
-    }
-
-    /// This file's [`WriteError::Io`].
-    pub fn io_error(&self, source: std::io::Error) -> WriteError {
-        WriteError::Io { path: self.path.clone(), source }
     }
 }
 
@@ -106,7 +127,7 @@ mod tests {
         let output = OutputFile::create(&path, false).unwrap();
         output.file().write_all(b"abc").unwrap();
         assert!(!path.exists());
-        output.finish().unwrap();
+        output.complete().unwrap().publish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert!(matches!(OutputFile::create(&path, false), Err(WriteError::Exists(_))));
         drop(OutputFile::create(&path, true).unwrap());

@@ -2,6 +2,7 @@
 
 use crate::error::WriteError;
 use crate::mask::Mask;
+use crate::output_file::CompleteOutput;
 
 /// A mask and the number of its object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +32,11 @@ pub trait MaskSink: Send {
     /// [`WriteError`]; the sink must not be used afterwards.
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError>;
 
-    /// Completes the output and gives it its final name.
+    /// Completes the output; [`CompleteOutput::publish`] then gives it its final name.
     ///
     /// # Errors
     /// [`WriteError::Incomplete`] when frames are missing, and anything the system says.
-    fn finish(self: Box<Self>) -> Result<(), WriteError>;
+    fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError>;
 
     /// Whether [`MaskFrame::image`] is needed for this frame.
     fn wants_image(&self, index: usize) -> bool {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read weights '{path}': {source}")]
+    #[error("cannot read weights '{path}': {source}; check the name and the permissions")]
     Io {
         /// The weights file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum LoadError {
         reason: String,
     },
     /// Tensor names or shapes do not match the configuration.
-    #[error("'{origin}' does not fit {config}: {}", .problems.join("; "))]
+    #[error("'{origin}' does not fit {config}: {}; give the configuration it was made for, or convert the checkpoint again", .problems.join("; "))]
     Mismatch {
         /// File name or what the bytes are.
         origin: String,
@@ -42,6 +42,16 @@ pub enum LoadError {
         config: String,
         /// Missing, unknown and mis-shaped tensors by their official names.
         problems: Vec<String>,
+    },
+    /// Values that are no numbers.
+    #[error(
+        "tensor {tensor} in '{origin}' holds infinite or undefined values; convert or copy the checkpoint again, in f32 or bf16 if it was f16"
+    )]
+    NotFinite {
+        /// File name or what the bytes are.
+        origin: String,
+        /// Official name of the tensor.
+        tensor: String,
     },
     /// A tensor that is no float.
     #[error("tensor {tensor} in '{origin}' is stored as {format}; f32, f16 and bf16 can be read")]

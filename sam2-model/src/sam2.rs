@@ -183,7 +183,7 @@ impl Sam2 {
     /// multiple of 32 that leaves whole windows (a multiple of `4 * window`, so of 32 for all published variants).
     pub fn with_image_size(&self, size: usize) -> Option<Self> {
         let step = (4 * self.config.trunk.window_spec[0]).max(32);
-        if size == 0 || size % step != 0 {
+        if size == 0 || !size.is_multiple_of(step) {
             return None;
         }
         let config = Sam2Config { image_size: size, ..self.config.clone() };

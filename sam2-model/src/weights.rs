@@ -126,9 +126,11 @@ pub(crate) fn apply(
     }
     let mut loader = Loader { path: Path::default(), tensors, device, failed: None };
     let network = network.map(&mut loader);
+    let origin = origin.to_owned();
     match loader.failed {
         None => Ok(network),
-        Some(source) => Err(LoadError::NotSafetensors { origin: origin.to_owned(), source }),
+        Some(Failure::Missing(source)) => Err(LoadError::NotSafetensors { origin, source }),
+        Some(Failure::NotFinite(tensor)) => Err(LoadError::NotFinite { origin, tensor }),
     }
 }
 
@@ -227,7 +229,14 @@ struct Loader<'a> {
     path: Path,
     tensors: &'a SafeTensors<'a>,
     device: &'a Device,
-    failed: Option<safetensors::SafeTensorError>,
+    failed: Option<Failure>,
+}
+
+/// What stopped the loader.
+enum Failure {
+    Missing(safetensors::SafeTensorError),
+    /// Official name of the tensor.
+    NotFinite(String),
 }
 
 impl ModuleMapper for Loader<'_> {
@@ -244,12 +253,16 @@ impl ModuleMapper for Loader<'_> {
         let view = match self.tensors.tensor(&name) {
             Ok(view) => view,
             Err(error) => {
-                self.failed = Some(error);
+                self.failed = Some(Failure::Missing(error));
                 return param;
             }
         };
         let shape = param.lazy_shape();
         let mut values = to_f32(&view);
+        if values.iter().any(|value| !value.is_finite()) {
+            self.failed = Some(Failure::NotFinite(name));
+            return param;
+        }
         if self.path.is_linear_weight() {
             values = transpose(&values, shape[1], shape[0]);
         }

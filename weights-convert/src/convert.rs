@@ -63,20 +63,20 @@ pub fn convert(
         None => weights::recognise(&shapes, &origin)?,
     };
     weights::check(&shapes, &config, &origin)?;
-    for tensor in checkpoint.tensors.values_mut() {
-        store_as(tensor, precision);
+    for (name, tensor) in &mut checkpoint.tensors {
+        if !store_as(tensor, precision) {
+            return Err(ConvertError::TooLarge { path: input.to_owned(), tensor: name.clone() });
+        }
     }
     let parameters = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let bytes = write(&checkpoint, &config, output)?;
+    let bytes = write(&checkpoint, output)?;
     Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes })
 }
 
-fn write(checkpoint: &Checkpoint, config: &Sam2Config, output: &Path) -> Result<u64, ConvertError> {
+fn write(checkpoint: &Checkpoint, output: &Path) -> Result<u64, ConvertError> {
     let failed = |source| ConvertError::Write { path: output.to_owned(), source };
-    let metadata = HashMap::from([
-        ("format".to_owned(), "pt".to_owned()),
-        ("model".to_owned(), config.to_string()),
-    ]);
+    // One entry only: several would be written in random order, and conversions should be reproducible.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     let mut views = Vec::with_capacity(checkpoint.tensors.len());
     for (name, tensor) in &checkpoint.tensors {
         let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.data)
@@ -89,7 +89,8 @@ fn write(checkpoint: &Checkpoint, config: &Sam2Config, output: &Path) -> Result<
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut file = temporary_file(folder).map_err(failed)?;
+    // Without the name of the temporary file, which says nothing to the user.
+    let mut file = temporary_file(folder).map_err(|error| failed(error.kind().into()))?;
     file.write_all(&bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(output).map_err(|error| failed(error.error))?;
@@ -107,24 +108,29 @@ fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     builder.prefix(".sam2-").tempfile_in(folder)
 }
 
-/// Re-encodes a tensor's values; a value too large for f16 becomes infinite, as in PyTorch's `.half()`.
-fn store_as(tensor: &mut CheckpointTensor, precision: StoredPrecision) {
+/// Re-encodes a tensor's values; false if one is too large for the format.
+fn store_as(tensor: &mut CheckpointTensor, precision: StoredPrecision) -> bool {
     let target = match precision {
-        StoredPrecision::Keep => return,
+        StoredPrecision::Keep => return true,
         StoredPrecision::F32 => Dtype::F32,
         StoredPrecision::F16 => Dtype::F16,
         StoredPrecision::Bf16 => Dtype::BF16,
     };
     if tensor.dtype == target {
-        return;
+        return true;
     }
     let values = values(tensor);
+    let fits = |value: f32| target != Dtype::F16 || f16::from_f32(value).is_finite();
+    if !values.iter().copied().filter(|value| value.is_finite()).all(fits) {
+        return false;
+    }
     tensor.data = match target {
         Dtype::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
         Dtype::BF16 => values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
         _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
     };
     tensor.dtype = target;
+    true
 }
 
 fn values(tensor: &CheckpointTensor) -> Vec<f32> {

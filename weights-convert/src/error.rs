@@ -8,7 +8,9 @@ use sam2_model::LoadError;
 #[derive(Debug, thiserror::Error)]
 pub enum ConvertError {
     /// The input cannot be read.
-    #[error("cannot read '{path}': {source}")]
+    #[error(
+        "cannot read '{path}': {source}; give an official checkpoint (.pt) or a safetensors file"
+    )]
     Read {
         /// The input.
         path: PathBuf,
@@ -35,6 +37,14 @@ pub enum ConvertError {
         /// How it is stored.
         format: String,
     },
+    /// A value beyond the range of the format asked for.
+    #[error("tensor {tensor} in '{path}' has values too large for f16: use bf16 or f32")]
+    TooLarge {
+        /// The input.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+    },
     /// The tensors are not those of a SAM 2 model.
     #[error(transparent)]
     Model(#[from] LoadError),
@@ -42,7 +52,9 @@ pub enum ConvertError {
     #[error("'{0}' exists: choose another name or allow overwriting (--overwrite)")]
     OutputExists(PathBuf),
     /// The output cannot be written.
-    #[error("cannot write '{path}': {source}")]
+    #[error(
+        "cannot write '{path}': {source}; check that the folder exists, is writable and has room"
+    )]
     Write {
         /// The output.
         path: PathBuf,

@@ -122,12 +122,16 @@ pub fn segment<S: FrameSource + ?Sized>(
             frames: batch.frames.clone(),
             prompt_frames: batch.prompts.iter().map(|p| p.frame).collect(),
         });
-        run.batch(batch)?;
+        // A damaged recording shows as a frame that cannot be read, or as another number of frames; the latter explains the former.
+        let done = run.batch(batch);
         run.check_frame_count()?;
+        done?;
     }
     let Run { sinks, report, .. } = run;
-    for sink in sinks {
-        sink.finish()?;
+    // All are complete before the first gets its name.
+    let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
+    for output in outputs {
+        output.publish()?;
     }
     Ok(report)
 }
