@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sam2_engine::{JobObserver, JobStage};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 /// Log lines go to stderr this often at most when it is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -17,13 +20,15 @@ pub fn init_logging(verbose: u8, quiet: bool) {
         (_, 1) => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    // FFmpeg's own remarks (target "video") name no file and mean little; what matters comes as our own warnings and errors.
+    let ffmpeg = if verbose > 0 { LevelFilter::from(level) } else { LevelFilter::OFF };
+    let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .without_time()
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(std::io::stderr)
-        .init();
+        .with_filter(Targets::new().with_default(level).with_target("video", ffmpeg));
+    tracing_subscriber::registry().with(lines).init();
 }
 
 /// A bar on a terminal, plain lines otherwise, nothing when quiet.

@@ -83,24 +83,42 @@ fn base_and_scale(key: &str, shape: &[usize]) -> (f64, f64) {
     }
 }
 
-/// Frame `t` (0, 1 or 2) of the synthetic clip, 640 x 480.
+/// Frame `t` (0 to 63) of the clip `synthetic`, 640 x 480: an ellipse that moves over a texture.
 pub fn synthetic_frame(t: i64) -> RgbFrame {
-    let mut data = Vec::with_capacity(640 * 480 * 3);
-    for y in 0..480_i64 {
-        for x in 0..640_i64 {
-            let (dx, dy) = (x - (260 + 20 * t), y - (220 + 8 * t));
-            let inside = 4 * dx * dx + 9 * dy * dy <= 57600;
-            for c in 0..3_i64 {
-                let texture = (x * (c + 3) + y * (7 - c) + 13 * t + ((x * y) >> (5 + c))) & 255;
-                let pixel = if inside { 255 - 16 * c - (texture >> 3) } else { texture };
-                data.push(pixel as u8);
-            }
-        }
-    }
-    RgbFrame::new(640, 480, data).unwrap()
+    let (cx, cy) =
+        (500 - ((140 + 20 * t) % 760 - 380).abs(), 392 - ((140 + 8 * t) % 624 - 312).abs());
+    draw(640, 480, |x, y, c| {
+        let texture = texture(x, y, c, t);
+        let (dx, dy) = (x - cx, y - cy);
+        if 4 * dx * dx + 9 * dy * dy <= 57600 { 255 - 16 * c - (texture >> 3) } else { texture }
+    })
 }
 
-/// Frame `t` of the clip in which the object leaves and returns.
-pub fn leave_and_return_frame(_t: i64) -> RgbFrame {
-    todo!("defined by tests/parity/synthetic_frames.py")
+/// Frame `t` (0 to 52) of the clip `leave-and-return`, 320 x 240: an ellipse that is out of the picture from 21 to 31.
+pub fn leave_and_return_frame(t: i64) -> RgbFrame {
+    let (cx, cy) = (416 - 12 * (t - 26).abs(), 108 + ((3 * t) % 48 - 24).abs());
+    draw(320, 240, |x, y, c| {
+        let texture = texture(x, y, c, 0);
+        let (dx, dy) = (x - cx, y - cy);
+        if 9 * dx * dx + 16 * dy * dy <= 11664 {
+            240 - 12 * c - (texture >> 5)
+        } else {
+            60 - 10 * c + ((x + 2 * y) >> 3) + (texture >> 6)
+        }
+    })
+}
+
+fn texture(x: i64, y: i64, c: i64, t: i64) -> i64 {
+    (x * (c + 3) + y * (7 - c) + 13 * t + ((x * y) >> (5 + c))) & 255
+}
+
+/// An RGB frame from a formula of x, y and channel.
+fn draw(width: u32, height: u32, pixel: impl Fn(i64, i64, i64) -> i64) -> RgbFrame {
+    let mut data = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..i64::from(height) {
+        for x in 0..i64::from(width) {
+            data.extend((0..3).map(|c| pixel(x, y, c) as u8));
+        }
+    }
+    RgbFrame::new(width, height, data).unwrap()
 }
