@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sam2_engine::{Mask, SessionOptions};
+use sam2_engine::{Mask, MemoryRetention, SessionOptions};
 use sam2_model::{ModelVersion, Variant};
 use serde::Deserialize;
 
@@ -66,6 +66,8 @@ impl Options {
             non_overlap_masks: self.non_overlap_masks,
             memory_temporal_stride: self.memory_temporal_stride.unwrap_or(1),
             max_conditioning_frames: self.max_conditioning_frames,
+            // Some scenarios start where a bounded session would refuse; that bounded ones show the same is tested apart.
+            retention: MemoryRetention::All,
             ..SessionOptions::default()
         }
     }
