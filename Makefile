@@ -8,7 +8,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test lint doc bench fixtures clean-demo
+.PHONY: help setup build demo test lint doc bench python fixtures parity clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -17,7 +17,8 @@ help:
 	@echo "make lint      formatting and clippy"
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
-	@echo "make fixtures  make the parity fixtures anew with the official Python package"
+	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
+	@echo "make fixtures  make the fixtures of the quick parity tests anew"
 
 setup:
 	@scripts/setup.sh
@@ -49,11 +50,21 @@ doc: setup
 bench: setup
 	$(CARGO) bench --workspace --locked
 
-fixtures:
-	@test -d .venv || python3 -m venv .venv
-	.venv/bin/pip install -q -r tests/parity/requirements.txt
-	SAM2_BUILD_CUDA=0 .venv/bin/pip install -q --no-build-isolation --no-deps sam2==1.1.0
-	.venv/bin/python tests/parity/make_fixtures.py
+# PyTorch and the official package, pinned, in an ignored folder; skipped when they are there.
+VENV ?= .venv
+python:
+	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
+	@$(VENV)/bin/python -c "import sam2, torch" 2>/dev/null || { \
+	    $(VENV)/bin/pip install -q -r tests/parity/requirements.txt && \
+	    SAM2_BUILD_CUDA=0 $(VENV)/bin/pip install -q --no-build-isolation --no-deps sam2==1.1.0; }
+
+fixtures: python
+	$(VENV)/bin/python tests/parity/make_fixtures.py
+
+parity: setup python
+	$(VENV)/bin/python tests/parity/run_official.py --out tests/parity/.out
+	$(CARGO) build $(BUILD) --bin parity
+	$(TARGET)/release/parity tests/parity/.out
 
 clean-demo:
 	rm -rf $(DEMO)

@@ -23,6 +23,7 @@
 //! ```
 
 mod error;
+mod image_predictor;
 pub mod job;
 pub mod keypoints;
 mod memory_bank;
@@ -30,6 +31,7 @@ mod prompt;
 mod session;
 
 pub use error::EngineError;
+pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
 pub use job::{
     BatchPlan, CancelFlag, JobObserver, JobPlan, JobPrompt, JobReport, JobStage, segment,
 };

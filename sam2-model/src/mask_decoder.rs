@@ -129,7 +129,9 @@ impl MaskDecoder {
             vec![self.obj_score_token.val(), self.iou_token.val(), self.mask_tokens.val()],
             0,
         );
-        let tokens = Tensor::cat(vec![learned.unsqueeze::<3>(), prompts.sparse.clone()], 1);
+        let mut tokens = vec![learned.unsqueeze::<3>()];
+        tokens.extend(prompts.sparse.clone());
+        let tokens = Tensor::cat(tokens, 1);
         let token_count = tokens.dims()[1];
         let tokens = tokens.expand([batch, token_count, dim]);
 

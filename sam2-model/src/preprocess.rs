@@ -28,6 +28,27 @@ pub fn normalise(rgb: &[u8], side: usize, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(data, [1, 3, side, side]), device)
 }
 
+/// RGB8 pixels `[height, width, 3]` to `[1, 3, height, width]` in 0..1.
+///
+/// # Panics
+/// If `rgb` is not `height * width * 3` bytes long.
+pub fn to_unit_range(rgb: &[u8], height: usize, width: usize, device: &Device) -> Tensor<4> {
+    assert_eq!(rgb.len(), height * width * 3, "an image of {width} x {height} RGB pixels");
+    let mut data = Vec::with_capacity(rgb.len());
+    for channel in 0..3 {
+        data.extend(rgb.iter().skip(channel).step_by(3).map(|&value| f32::from(value) / 255.0));
+    }
+    Tensor::from_data(TensorData::new(data, [1, 3, height, width]), device)
+}
+
+/// Subtracts the mean and divides by the standard deviation: `[1, 3, height, width]` in 0..1 to network input.
+pub fn normalise_tensor(image_bchw: Tensor<4>) -> Tensor<4> {
+    let device = image_bchw.device();
+    let per_channel =
+        |values: [f32; 3]| Tensor::<1>::from_floats(values, &device).reshape([1, 3, 1, 1]);
+    (image_bchw - per_channel(MEAN)) / per_channel(STANDARD_DEVIATION)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

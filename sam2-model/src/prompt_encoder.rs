@@ -50,8 +50,8 @@ pub struct ModelPoint {
 /// Prompts as the mask decoder reads them.
 #[derive(Clone, Debug)]
 pub struct PromptEmbeddings {
-    /// `[1, points + 1, hidden_dim]`: the points and one padding token.
-    pub sparse: Tensor<3>,
+    /// `[1, points + 1, hidden_dim]`: the points and one padding token. `None` for a mask alone, in images.
+    pub sparse: Option<Tensor<3>>,
     /// `[batch or 1, hidden_dim, side, side]` or `[1, hidden_dim, 1, 1]` when there is no mask: added to the image.
     pub dense: Tensor<4>,
 }
@@ -130,9 +130,14 @@ impl PromptEncoder {
         mask: Option<Tensor<4>>,
     ) -> PromptEmbeddings {
         PromptEmbeddings {
-            sparse: self.embed_points(points, image_size as f32),
+            sparse: Some(self.embed_points(points, image_size as f32)),
             dense: self.embed_mask(mask),
         }
+    }
+
+    /// Embeds a mask prompt without any point, as the image predictor does: low-resolution logits `[batch, 1, 4 side, 4 side]`.
+    pub fn forward_mask(&self, mask: Tensor<4>) -> PromptEmbeddings {
+        PromptEmbeddings { sparse: None, dense: self.embed_mask(Some(mask)) }
     }
 
     fn embed_points(&self, points: &[ModelPoint], size: f32) -> Tensor<3> {

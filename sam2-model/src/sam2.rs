@@ -291,6 +291,11 @@ impl Sam2 {
         self.network.sam_prompt_encoder.forward(points, self.config.image_size, mask)
     }
 
+    /// Embeds low-resolution mask logits `[batch, 1, S / 4, S / 4]` alone, without the padding point of video prompts.
+    pub fn embed_mask_only(&self, mask: Tensor<4>) -> PromptEmbeddings {
+        self.network.sam_prompt_encoder.forward_mask(mask)
+    }
+
     /// Every output of the mask decoder's heads.
     pub fn decode(
         &self,

@@ -82,7 +82,10 @@ def run(scenario: Scenario, arguments: argparse.Namespace) -> Fixture:
 def build(scenario: Scenario, arguments: argparse.Namespace) -> Any:
     overrides = scenario.options.overrides()
     if scenario.model.weights == "micro":
-        return build_micro(arguments.assets, overrides)
+        predictor = build_micro(arguments.assets, overrides)
+        with torch.inference_mode():
+            predictor.sam_mask_decoder.pred_obj_score_head.layers[2].bias += scenario.model.object_score_shift
+        return predictor
     predictor = build_without_weights(scenario.model.config, overrides)
     # Through a file as Meta's are, for the converter's tests; the package refuses missing and unknown keys.
     checkpoint = arguments.out / "checkpoints" / scenario.model.checkpoint

@@ -43,10 +43,11 @@ class Model:
     weights: str  # "micro" or "seeded"
     variant: str | None = None  # of seeded weights
     version: str | None = None  # of seeded weights
+    object_score_shift: float = 0.0  # of the micro model; see README.md
 
     def __post_init__(self) -> None:
         if self.weights == "seeded":
-            if self.variant not in VARIANTS or self.version not in VERSIONS:
+            if self.variant not in VARIANTS or self.version not in VERSIONS or self.object_score_shift:
                 raise ValueError(f"no such model: {self}")
         elif self.weights != "micro" or self.variant or self.version:
             raise ValueError(f"no such model: {self}")

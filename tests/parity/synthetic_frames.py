@@ -23,9 +23,9 @@ back in x at 120 and 500, in y at 80 and 392: in frames 0..12 it is (260 + 20 t,
     cy      = 108 + |(3 * t) mod 48 - 24|
     dx, dy  = x - cx, y - cy
     pixel   = 240 - 12 * c - (texture >> 5)   where 9 * dx * dx + 16 * dy * dy <= 11664   (the ellipse)
-            = 32 + (texture >> 2)             elsewhere
+            = 60 - 10 * c + ((x + 2 * y) >> 3) + (texture >> 6)   elsewhere
 
-A bright ellipse of half axes 36 and 27 on a dim texture that stands still. No pixel of it is in the
+A bright ellipse of half axes 36 and 27 on a gradient with a faint texture, both of which stand still. No pixel of it is in the
 picture in frames 21..31; in frames 15..20 and 32..37 the border cuts it.
 
 `odd-size`: one image of 333 x 217, the formulae of `synthetic` at t = 0 with another ellipse.
@@ -62,7 +62,8 @@ def leave_and_return_frame(t: int) -> np.ndarray:
     texture = _texture(x, y, c, 0)
     dx, dy = x - (416 - 12 * abs(t - 26)), y - (108 + abs((3 * t) % 48 - 24))
     inside = 9 * dx * dx + 16 * dy * dy <= 11664
-    return np.where(inside, 240 - 12 * c - (texture >> 5), 32 + (texture >> 2)).astype(np.uint8)
+    background = 60 - 10 * c + ((x + 2 * y) >> 3) + (texture >> 6)
+    return np.where(inside, 240 - 12 * c - (texture >> 5), background).astype(np.uint8)
 
 
 def odd_size_image() -> np.ndarray:

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
 use sam2_mask_writer::{Mask, MaskStackReader};
 
@@ -15,6 +16,30 @@ pub fn micro_weights() -> PathBuf {
 /// The micro model on the CPU.
 pub fn micro_model() -> Sam2 {
     Sam2::load(micro_weights(), &Device::flex()).unwrap()
+}
+
+/// The micro model with every object score moved by `shift`: it never reports an absent object by itself.
+pub fn micro_model_shifted(shift: f32) -> Sam2 {
+    const KEY: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
+    let bytes = std::fs::read(micro_weights()).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let bias = file.tensor(KEY).unwrap();
+    let value = half::f16::from_le_bytes(bias.data().try_into().unwrap()).to_f32() + shift;
+    let moved = value.to_le_bytes();
+    let views: Vec<(String, TensorView<'_>)> = file
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            if name == KEY {
+                let view = TensorView::new(Dtype::F32, view.shape().to_vec(), &moved).unwrap();
+                (name, view)
+            } else {
+                (name, view)
+            }
+        })
+        .collect();
+    let bytes = safetensors::serialize(views, None).unwrap();
+    Sam2::from_bytes(&bytes, "shifted micro weights", None, &Device::flex()).unwrap()
 }
 
 /// Path of a bundled clip: `mouse-arena`, `worm`, `two-crossing`.

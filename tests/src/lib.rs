@@ -5,6 +5,7 @@
 pub mod clips;
 pub mod compare;
 pub mod fixture;
+pub mod parity_images;
 pub mod scenario;
 pub mod seeded;
 

@@ -29,7 +29,11 @@ pub struct Scenario {
 #[serde(tag = "weights", rename_all = "kebab-case")]
 pub enum ModelChoice {
     /// The bundled checkpoint.
-    Micro,
+    Micro {
+        /// Added to every object score.
+        #[serde(default)]
+        object_score_shift: f32,
+    },
     /// Seeded weights of an official architecture.
     Seeded {
         /// Its size.

@@ -108,6 +108,15 @@ pub fn leave_and_return_frame(t: i64) -> RgbFrame {
     })
 }
 
+/// One image of an odd size, 333 x 217.
+pub fn odd_size_image() -> RgbFrame {
+    draw(333, 217, |x, y, c| {
+        let texture = texture(x, y, c, 0);
+        let (dx, dy) = (x - 150, y - 100);
+        if 4 * dx * dx + 9 * dy * dy <= 14400 { 255 - 16 * c - (texture >> 3) } else { texture }
+    })
+}
+
 fn texture(x: i64, y: i64, c: i64, t: i64) -> i64 {
     (x * (c + 3) + y * (7 - c) + 13 * t + ((x * y) >> (5 + c))) & 255
 }

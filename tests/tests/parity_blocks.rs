@@ -155,7 +155,12 @@ fn prompt_encoder() {
     for case in ["one_point", "three_points", "negative_point", "box_and_point", "padding_only"] {
         let prompts = model.embed_prompts(&points(&fixture, case), None);
         let name = format!("prompt_encoder.{case}.sparse");
-        report.relative(&name, &to_values(prompts.sparse), &fixture.values(&name), RELATIVE);
+        report.relative(
+            &name,
+            &to_values(prompts.sparse.unwrap()),
+            &fixture.values(&name),
+            RELATIVE,
+        );
         let dense = to_values(prompts.dense.expand([1, 64, 16, 16]));
         report.relative(
             "no_mask.dense",
@@ -166,7 +171,8 @@ fn prompt_encoder() {
     }
     let logits = to_tensor(&fixture.values("prompt_encoder.mask.logits"), [1, 1, 64, 64]);
     let prompts = model.embed_prompts(&points(&fixture, "mask"), Some(logits));
-    for (name, ours) in [("sparse", to_values(prompts.sparse)), ("dense", to_values(prompts.dense))]
+    for (name, ours) in
+        [("sparse", to_values(prompts.sparse.unwrap())), ("dense", to_values(prompts.dense))]
     {
         let name = format!("prompt_encoder.mask.{name}");
         report.relative(&name, &ours, &fixture.values(&name), RELATIVE);

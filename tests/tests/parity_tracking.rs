@@ -6,7 +6,7 @@ use sam2_engine::{
     BoxPrompt, Direction, FrameMasks, FrameSource, MemoryBank, MemoryReach, ObjectId, Outcome,
     Point, Sam2, SessionOptions, VideoSession,
 };
-use sam2_model::{Device, MaskPrediction, MemoryFeatures, Tensor};
+use sam2_model::{MaskPrediction, MemoryFeatures, Tensor};
 use sam2_tests::clips;
 use sam2_tests::compare::Report;
 use sam2_tests::fixture::{Fixture, to_tensor, to_values};
@@ -259,9 +259,7 @@ fn near_ties_of_the_stability_fallback_are_reported() {
 #[test]
 fn an_absent_object_is_marked_in_logits_pointer_and_memory() {
     let fixture = Fixture::open("micro_absent");
-    let device = Device::flex();
-    let bytes = shifted_object_score(&fixture);
-    let model = Sam2::from_bytes(&bytes, "shifted", None, &device).unwrap();
+    let model = clips::micro_model_shifted(fixture.number("object_score_bias_shift") as f32);
     let mut session =
         VideoSession::with_options(&model, clips::frames("mouse-arena"), options()).unwrap();
     let frame = fixture.number("prompt.frame_index") as usize;
@@ -300,29 +298,4 @@ fn an_absent_object_is_marked_in_logits_pointer_and_memory() {
     }
     assert_eq!(run.len(), count);
     report.finish();
-}
-
-/// The micro weights with the object score's last bias moved as the fixture says.
-fn shifted_object_score(fixture: &Fixture) -> Vec<u8> {
-    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-    let key = fixture.meta("object_score_bias_key").to_owned();
-    let shift = fixture.number("object_score_bias_shift") as f32;
-    let bytes = std::fs::read(clips::micro_weights()).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let bias = file.tensor(&key).unwrap();
-    let value = half::f16::from_le_bytes(bias.data().try_into().unwrap()).to_f32() + shift;
-    let moved = value.to_le_bytes();
-    let views: Vec<(String, TensorView<'_>)> = file
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| {
-            if name == key {
-                let view = TensorView::new(Dtype::F32, view.shape().to_vec(), &moved).unwrap();
-                (name, view)
-            } else {
-                (name, view)
-            }
-        })
-        .collect();
-    safetensors::serialize(views, None).unwrap()
 }

@@ -14,13 +14,13 @@ use sam2_engine::{
     Sam2, Sam2Config, VideoSession,
 };
 use sam2_frame_provider::{MemoryFrames, RgbFrame};
-use sam2_model::{MaskPrediction, MemoryFeatures, PointLabel};
+use sam2_model::{MaskPrediction, MemoryFeatures, ModelVersion, PointLabel, Variant};
 use sam2_tests::clips;
 use sam2_tests::compare::Report;
 use sam2_tests::fixture::{Fixture, to_tensor, to_values};
-use sam2_tests::repository_file;
 use sam2_tests::scenario::{Clip, ModelChoice, Op, Scenario, ellipse_mask};
 use sam2_tests::seeded;
+use sam2_tests::{parity_images, repository_file};
 
 /// Bar for logits, absolute, teacher-forced.
 const LOGITS: f64 = 1e-3;
@@ -52,23 +52,28 @@ fn main() -> std::process::ExitCode {
         .filter(|name| only.is_empty() || only.contains(name))
         .collect();
     names.sort();
-    assert!(!names.is_empty(), "no scenario found");
+    assert!(!names.is_empty() || only == ["image"], "no scenario found");
 
     let mut document = String::new();
     let mut failed = Vec::new();
-    for name in &names {
+    if only.is_empty() || only.iter().any(|name| name == "image") {
+        let report = parity_images::compare(&clips::micro_model(), &out);
+        conclude(
+            "image",
+            "the image predictor: points, boxes, masks, candidates, batches, logits in and out",
+            &report,
+            &mut document,
+            &mut failed,
+        );
+        names.push("image".to_owned());
+    }
+    for name in names.iter().filter(|name| *name != "image") {
         let path = repository_file(&format!("tests/parity/scenarios/{name}.json"));
         let scenario = Scenario::read(&path);
         let started = Instant::now();
         let report = compare(&scenario, &out);
-        let missed = report.rows().iter().filter(|row| !row.passes()).count();
-        let seconds = started.elapsed().as_secs_f64();
-        println!("{name}: {} in {seconds:.0} s", if missed == 0 { "ok" } else { "MISSED" });
-        if missed > 0 {
-            println!("{}", report.table());
-            failed.push(name.clone());
-        }
-        section(&mut document, &scenario, &report);
+        print!("{:>4.0} s  ", started.elapsed().as_secs_f64());
+        conclude(name, &scenario.about, &report, &mut document, &mut failed);
     }
     if only.is_empty() {
         write_results(&document, &names, &failed);
@@ -77,9 +82,21 @@ fn main() -> std::process::ExitCode {
     if failed.is_empty() { std::process::ExitCode::SUCCESS } else { 1.into() }
 }
 
-/// One scenario's table.
-fn section(document: &mut String, scenario: &Scenario, report: &Report) {
-    let _ = writeln!(document, "\n### {}\n\n{}\n", scenario.name, scenario.about);
+/// Says how one scenario went, here and in the document.
+fn conclude(
+    name: &str,
+    about: &str,
+    report: &Report,
+    document: &mut String,
+    failed: &mut Vec<String>,
+) {
+    let missed = report.rows().iter().filter(|row| !row.passes()).count();
+    println!("{name}: {}", if missed == 0 { "ok" } else { "MISSED" });
+    if missed > 0 {
+        println!("{}", report.table());
+        failed.push(name.to_owned());
+    }
+    let _ = writeln!(document, "\n### {name}\n\n{about}\n");
     document.push_str("| output | values | max | mean | p99 | cosine | bar | |\n|---|---|---|---|---|---|---|---|\n");
     for row in report.rows() {
         let mark = if row.passes() { "ok" } else { "**missed**" };
@@ -126,10 +143,13 @@ fn compare(scenario: &Scenario, out: &Path) -> Report {
 /// The model of a scenario. Seeded ones come from the official checkpoint by way of our converter, where it was kept.
 fn build_model(scenario: &Scenario, out: &Path) -> Sam2 {
     let model = match &scenario.model {
-        ModelChoice::Micro => clips::micro_model(),
+        ModelChoice::Micro { object_score_shift: 0.0 } => clips::micro_model(),
+        ModelChoice::Micro { object_score_shift } => {
+            clips::micro_model_shifted(*object_score_shift)
+        }
         ModelChoice::Seeded { variant, version } => {
             let config = Sam2Config::new(*variant, *version);
-            let checkpoint = out.join(format!("checkpoints/{}.pt", scenario.name));
+            let checkpoint = out.join("checkpoints").join(official_file_name(*variant, *version));
             if checkpoint.exists() {
                 converted(&checkpoint, &config)
             } else {
@@ -141,6 +161,15 @@ fn build_model(scenario: &Scenario, out: &Path) -> Sam2 {
         Some(size) => model.with_image_size(size).unwrap(),
         None => model,
     }
+}
+
+/// The name that Meta gives a checkpoint.
+fn official_file_name(variant: Variant, version: ModelVersion) -> String {
+    let prefix = match version {
+        ModelVersion::V2_0 => "sam2",
+        ModelVersion::V2_1 => "sam2.1",
+    };
+    format!("{prefix}_hiera_{}.pt", variant.name().replace('-', "_"))
 }
 
 fn converted(checkpoint: &Path, config: &Sam2Config) -> Sam2 {

@@ -1,0 +1,167 @@
+//! Single images: encode once, prompt often (`SAM2ImagePredictor`).
+
+use sam2_frame_provider::{FrameSize, RgbFrame};
+use sam2_mask_writer::Mask;
+use sam2_model::resize::{Interpolation, Resize};
+use sam2_model::{ConditionedFeatures, FrameFeatures, ModelPoint, Sam2, Tensor, preprocess};
+
+use crate::error::EngineError;
+use crate::prompt::{BoxPrompt, Point};
+
+/// Low-resolution logits are given out within this range, as the official predictor does.
+const LOW_RES_LIMIT: f32 = 32.0;
+
+/// Prompts images, one at a time or many times the same.
+///
+/// The image is resized as the official image predictor does it: bilinear with antialiasing on float pixels, which differs slightly from the
+/// bicubic resize of video frames.
+#[derive(Clone, Debug)]
+pub struct ImagePredictor<'m> {
+    model: &'m Sam2,
+}
+
+/// An image that has been through the encoder. Cheap to clone; prompts cost a fraction of the encoding.
+#[derive(Clone, Debug)]
+pub struct EncodedImage {
+    features: FrameFeatures,
+    conditioned: ConditionedFeatures,
+    size: FrameSize,
+    to_image: Resize,
+}
+
+impl EncodedImage {
+    /// Size of the image and of the masks.
+    pub fn size(&self) -> FrameSize {
+        self.size
+    }
+}
+
+/// What the user says about one object in an image.
+#[derive(Clone, Debug, Default)]
+pub struct ImagePrompt {
+    /// Clicks, in the image's pixels.
+    pub points: Vec<Point>,
+    /// A box, in the image's pixels.
+    pub bounds: Option<BoxPrompt>,
+    /// Low-resolution logits of an earlier answer, `[1, 1, S / 4, S / 4]`.
+    pub mask_logits: Option<Tensor<4>>,
+    /// Give three candidates for an ambiguous prompt instead of one mask.
+    pub candidates: bool,
+}
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub struct ImageMask {
+    /// At the image's size.
+    pub mask: Mask,
+    /// The model's own estimate of its IoU with the truth, 0..1.
+    pub predicted_iou: f32,
+    /// Logits at the image's size, `[1, 1, height, width]`; the mask is where they are above 0.
+    pub logits: Tensor<4>,
+    /// `[1, 1, S / 4, S / 4]`, within -32..32: may be given back as [`ImagePrompt::mask_logits`].
+    pub low_res_logits: Tensor<4>,
+}
+
+impl<'m> ImagePredictor<'m> {
+    /// A predictor that uses `model`.
+    pub fn new(model: &'m Sam2) -> Self {
+        Self { model }
+    }
+
+    /// What the network sees of an image: resized and normalised, `[1, 3, S, S]` (`SAM2Transforms`).
+    pub fn input(&self, image: &RgbFrame) -> Tensor<4> {
+        let device = self.model.device();
+        let (height, width) = (image.height() as usize, image.width() as usize);
+        let side = self.model.config().image_size;
+        let pixels = preprocess::to_unit_range(image.data(), height, width, device);
+        let resize =
+            Resize::new(Interpolation::BilinearAntialias, [height, width], [side, side], device);
+        preprocess::normalise_tensor(resize.forward(pixels))
+    }
+
+    /// Runs the image encoder (`set_image`).
+    pub fn encode(&self, image: &RgbFrame) -> EncodedImage {
+        let device = self.model.device();
+        let size = image.size();
+        let (height, width) = (size.height as usize, size.width as usize);
+        let low = self.model.config().low_res_mask_size();
+        let features = self.model.encode_tensor(self.input(image));
+        let conditioned = self.model.condition_without_memory(&features);
+        let to_image = Resize::new(Interpolation::Bilinear, [low, low], [height, width], device);
+        EncodedImage { features, conditioned, size, to_image }
+    }
+
+    /// Answers one prompt (`predict`): three masks with `candidates`, else one.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPrompts`] for an empty prompt, [`EngineError::PointOutside`] and [`EngineError::EmptyBox`] for coordinates that cannot be
+    /// meant, [`EngineError::Device`] if the device fails.
+    pub fn predict(
+        &self,
+        image: &EncodedImage,
+        prompt: &ImagePrompt,
+    ) -> Result<Vec<ImageMask>, EngineError> {
+        let points = self.model_points(image.size, prompt)?;
+        let prompts = match (&prompt.mask_logits, points.is_empty()) {
+            (None, true) => return Err(EngineError::NoPrompts),
+            // A mask alone goes in without any point token, not even the padding.
+            (Some(mask), true) => self.model.embed_mask_only(mask.clone()),
+            (mask, false) => self.model.embed_prompts(&points, mask.clone()),
+        };
+        let outputs = self.model.decode(&image.features, &image.conditioned, &prompts);
+        let (logits, ious) = if prompt.candidates {
+            (outputs.mask_logits.slice_dim(1, 1..4), outputs.ious.slice_dim(1, 1..4))
+        } else {
+            let single = outputs.single_mask();
+            (single.mask_logits, single.iou)
+        };
+        let at_size = image.to_image.forward(logits.clone());
+        let low_res = logits.clamp(-LOW_RES_LIMIT, LOW_RES_LIMIT);
+        let ious = read(ious)?;
+        let mut masks = Vec::with_capacity(ious.len());
+        for (index, predicted_iou) in ious.into_iter().enumerate() {
+            let one = |planes: &Tensor<4>| planes.clone().slice_dim(1, index..index + 1);
+            let logits = one(&at_size);
+            let mask =
+                Mask::from_logits(image.size.width, image.size.height, &read(logits.clone())?)
+                    .map_err(|error| EngineError::Device(error.to_string()))?;
+            masks.push(ImageMask { mask, predicted_iou, logits, low_res_logits: one(&low_res) });
+        }
+        Ok(masks)
+    }
+
+    fn model_points(
+        &self,
+        size: FrameSize,
+        prompt: &ImagePrompt,
+    ) -> Result<Vec<ModelPoint>, EngineError> {
+        let mut all = Vec::with_capacity(prompt.points.len() + 2);
+        if let Some(bounds) = prompt.bounds {
+            let BoxPrompt { x0, y0, x1, y1 } = bounds;
+            if !(x0 < x1 && y0 < y1) {
+                return Err(EngineError::EmptyBox { x0, y0, x1, y1, frame: 0 });
+            }
+            all.extend(bounds.corners().map(|corner| ("the box corner".to_owned(), corner)));
+        }
+        let numbered = prompt.points.iter().enumerate();
+        all.extend(numbered.map(|(index, &point)| (format!("point {}", index + 1), point)));
+        let side = self.model.config().image_size as f32;
+        all.into_iter()
+            .map(|(what, Point { x, y, label })| {
+                let inside = |value: f32, length: u32| (0.0..=length as f32).contains(&value);
+                if !inside(x, size.width) || !inside(y, size.height) {
+                    return Err(EngineError::PointOutside { what, x, y, frame: 0, size });
+                }
+                Ok(ModelPoint {
+                    x: x / size.width as f32 * side,
+                    y: y / size.height as f32 * side,
+                    label,
+                })
+            })
+            .collect()
+    }
+}
+
+fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+    tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
+}
