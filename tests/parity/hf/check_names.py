@@ -1,5 +1,8 @@
 """Proves `names.json`: weights seeded by official names go through the inverse of the table into HF
-`Sam2VideoModel`s, which must then compute what the official package computes. See README.md."""
+`Sam2VideoModel`s, which must then compute what the official package computes.
+
+Needs ../requirements.txt and `pip install transformers==5.23.0`; no download. About five minutes on one CPU
+core; --mutate and --sizes add as much again."""
 
 from __future__ import annotations
 
@@ -135,17 +138,16 @@ class Pair:
         self.images = preprocess(self.frames, self.size)
         self.recorder = Recorder(official)
         self._bias = self.official.sam_mask_decoder.pred_obj_score_head.layers[2].bias
-        self._expected: dict[str, torch.Tensor] = {}
-        self.differences: dict[str, float] = {}
+        self.differences: dict[str, tuple[float, float]] = {}  # and the tolerance
 
     def compare(self, name: str, official: Any, hf: Any, tolerance: float = TOLERANCE) -> None:
         official, hf = torch.as_tensor(official).float(), torch.as_tensor(hf).float()
         assert official.numel() == hf.numel(), (name, official.shape, hf.shape)
         difference = (official.flatten() - hf.flatten()).abs().max() / official.abs().max()
-        self.differences[name] = float(difference) / tolerance
+        self.differences[name] = (float(difference), tolerance)
 
     def failures(self) -> list[str]:
-        return [name for name, difference in self.differences.items() if not difference <= 1]
+        return [name for name, (difference, limit) in self.differences.items() if not difference <= limit]
 
     def run_official(self) -> None:
         """Everything the checks need of the official side, once."""
@@ -181,13 +183,13 @@ class Pair:
             self.sessions[absent] = session.propagate()
             self._bias.copy_(value)
 
-    def check_hf(self) -> list[str]:
+    def check_hf(self, stop_at_failure: bool = False) -> list[str]:
         self.differences = {}
-        self._check_image_encoder()
-        self._check_heads()
-        self._check_mask_prompt()
-        self._check_session(False)
-        self._check_session(True)
+        present, absent = (lambda: self._check_session(False)), (lambda: self._check_session(True))
+        for check in (self._check_image_encoder, self._check_heads, self._check_mask_prompt, present, absent):
+            check()
+            if stop_at_failure and self.failures():
+                break
         return self.failures()
 
     def _check_image_encoder(self) -> None:
@@ -262,7 +264,7 @@ class Pair:
         for key, tensor in self.hf.state_dict().items():
             kept = tensor.clone()
             tensor += 0.3 * (kept.abs().max() + 0.1) * torch.randn(kept.shape, generator=generator)
-            if not self.check_hf():
+            if not self.check_hf(stop_at_failure=True):
                 unnoticed.append(key)
             tensor.copy_(kept)
         assert not self.check_hf()
@@ -300,13 +302,13 @@ def main() -> None:
         print(f"{name}: {len(shapes)} HF keys, {len(pair.official.state_dict())} official keys")
         pair.run_official()
         failures = pair.check_hf()
-        for check, difference in pair.differences.items():
-            print(f"  {difference:9.2e} of the tolerance  {check}")
+        for check, (difference, limit) in pair.differences.items():
+            print(f"  {difference:8.1e} (at most {limit:.1e})  {check}")
         assert not failures, failures
         if name == "micro_2_1":
             check_saved_names(pair.hf)
             if arguments.mutate:
-                print("  by name and shape only:", *pair.mutate(), sep="\n    ")
+                print("  by name and shape only:", *pair.mutate(), sep="\n    ", flush=True)
     if arguments.sizes:
         for size in OTHER_SIZES:
             official = build_without_weights(f"configs/{size.split('_')[0]}/{size}.yaml")
