@@ -54,7 +54,7 @@ bench: setup
 VENV ?= .venv
 python:
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -c "import sam2, torch" 2>/dev/null || { \
+	@$(VENV)/bin/python -c "import sam2, torch, transformers" 2>/dev/null || { \
 	    $(VENV)/bin/pip install -q -r tests/parity/requirements.txt && \
 	    SAM2_BUILD_CUDA=0 $(VENV)/bin/pip install -q --no-build-isolation --no-deps sam2==1.1.0; }
 

@@ -37,8 +37,19 @@ pub enum Command {
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
         sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
     Segment(Box<SegmentArgs>),
-    /// Convert an official checkpoint (.pt) to safetensors.
+    /// Fetch an official checkpoint, verify it and convert it, once.
+    #[command(
+        disable_version_flag = true,
+        after_help = "Examples:\n  \
+        sam2 download large                 (then: sam2 segment ... --model large)\n  \
+        sam2 download tiny --version 2.0\n  \
+        sam2 download --url https://lab.example/mouse.pt --sha256 HEX"
+    )]
+    Download(DownloadArgs),
+    /// Convert a checkpoint (Meta's .pt, or Hugging Face's safetensors) to safetensors.
     Convert(ConvertArgs),
+    /// Say what a weights file is: model, format, size, hash, and whether it is a known release.
+    Inspect(InspectArgs),
     /// Compare a mask stack with a true one: mean J (intersection over union) over all frames.
     Score(ScoreArgs),
 }
@@ -100,8 +111,9 @@ pub struct SegmentArgs {
     )]
     pub bounds: Vec<BoxArg>,
 
-    /// Weights (safetensors). Default: the built-in demonstration model.
-    #[arg(long, value_name = "FILE", help_heading = "Model")]
+    /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
+    /// demonstration model.
+    #[arg(long, value_name = "FILE|NAME", help_heading = "Model")]
     pub model: Option<PathBuf>,
     /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
     #[arg(long, value_name = "NAME|FILE", help_heading = "Model", requires = "model")]
@@ -159,7 +171,7 @@ pub enum DtypeArg {
 /// `sam2 convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// An official checkpoint (.pt) or a safetensors file with the same names.
+    /// An official checkpoint (.pt), or a safetensors file with the official or Hugging Face's names.
     pub input: PathBuf,
     /// The safetensors file to write.
     pub output: PathBuf,
@@ -172,6 +184,66 @@ pub struct ConvertArgs {
     /// Replace an output that exists.
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// `sam2 inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A checkpoint (.pt) or safetensors file.
+    pub file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The sizes that can be downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DownloadModel {
+    /// 39 M parameters, 156 MB.
+    Tiny,
+    /// 46 M parameters, 184 MB.
+    Small,
+    /// 81 M parameters, 324 MB.
+    BasePlus,
+    /// 224 M parameters, 898 MB.
+    Large,
+}
+
+/// The generations that can be downloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum VersionArg {
+    /// July 2024.
+    #[value(name = "2.0")]
+    V2_0,
+    /// September 2024.
+    #[value(name = "2.1")]
+    V2_1,
+}
+
+/// `sam2 download`.
+#[derive(Debug, Args)]
+pub struct DownloadArgs {
+    /// Which model.
+    #[arg(required_unless_present = "url")]
+    pub model: Option<DownloadModel>,
+    /// Generation of the model.
+    #[arg(long = "version", id = "generation", value_name = "V", default_value = "2.1")]
+    pub version: VersionArg,
+    /// Fetch this checkpoint instead, such as one your lab has trained.
+    #[arg(long, value_name = "URL", conflicts_with = "model", requires = "sha256")]
+    pub url: Option<String>,
+    /// SHA-256 of the file at --url.
+    #[arg(long, value_name = "HEX", conflicts_with = "model", requires = "url")]
+    pub sha256: Option<String>,
+    /// A mirror of Meta's server, with the same folders.
+    #[arg(long, value_name = "URL", env = "SAM2_BASE_URL", default_value = sam2_weights_convert::OFFICIAL_BASE_URL)]
+    pub base_url: String,
+    /// How often a broken connection is taken up again without anything arriving.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub retries: u32,
+    /// Where to keep it [default: $XDG_CACHE_HOME/sam2 or ~/.cache/sam2].
+    #[arg(long, value_name = "FOLDER", env = "SAM2_CACHE")]
+    pub cache: Option<PathBuf>,
 }
 
 /// `sam2 score`.

@@ -3,7 +3,10 @@
 mod args;
 mod convert;
 mod demo_model;
+mod download;
 mod exit;
+mod inspect;
+mod model;
 mod outputs;
 mod progress;
 mod prompt_args;
@@ -27,6 +30,8 @@ fn main() -> std::process::ExitCode {
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
         Command::Convert(args) => convert::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Download(args) => download::run(&args, cli.quiet),
         Command::Score(args) => score::run(&args),
     };
     match result {

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, FrameSource, JobPlan, JobReport, LazyFrames, LazyOptions, Sam2,
+    CancelFlag, EngineError, FrameSource, JobPlan, JobReport, LazyFrames, LazyOptions,
     SessionOptions, segment,
 };
 use sam2_frame_provider::{IndexMode, VideoFrames, VideoOptions};
 
 use crate::args::SegmentArgs;
-use crate::convert::parse_config;
-use crate::demo_model;
 use crate::exit::ExitStatus;
+use crate::model;
 use crate::outputs;
 use crate::progress::Progress;
 use crate::prompt_args::gather;
@@ -35,7 +34,7 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // Everything that can be wrong with names and prompts shows before the model is loaded.
     outputs::check(args)?;
     let (frames, plan) = open_and_plan(args)?;
-    let model = load_model(args)?;
+    let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
     let cancel = cancel_on_signals()?;
 
     let session = SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() };
@@ -131,22 +130,6 @@ fn split_names(given: &[String]) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-fn load_model(args: &SegmentArgs) -> Result<Sam2> {
-    let (device, name) = args.device.open()?;
-    let model = match &args.model {
-        Some(path) => {
-            let config = args.config.as_deref().map(parse_config).transpose()?;
-            Sam2::load_with(path, config, &device)?
-        }
-        None => {
-            tracing::warn!("{}", demo_model::NOTICE);
-            Sam2::from_bytes(demo_model::WEIGHTS, "the built-in model", None, &device)?
-        }
-    };
-    tracing::info!("{} on {name}", model.config());
-    Ok(model)
 }
 
 /// The first Ctrl-C or SIGTERM stops after the current frame, a second one at once.

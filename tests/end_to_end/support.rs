@@ -140,6 +140,10 @@ impl Workshop {
             .current_dir(self.folder.path())
             .env("TMPDIR", self.path("tmp"))
             .env_remove("RUST_BACKTRACE")
+            .env_remove("SAM2_CACHE")
+            .env_remove("SAM2_BASE_URL")
+            // Nothing that the user of this machine has downloaded.
+            .env("XDG_CACHE_HOME", self.path("tmp"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -156,6 +160,13 @@ impl Workshop {
 
     pub fn sam2_with_one_thread(&self, arguments: &[&str]) -> Outcome {
         self.command(arguments).env("RAYON_NUM_THREADS", "1").output().unwrap().into()
+    }
+
+    /// Without the cache folder that [`Workshop::sam2`] sets.
+    pub fn sam2_with(&self, variables: &[(&str, &String)], arguments: &[&str]) -> Outcome {
+        let mut command = self.command(arguments);
+        command.env_remove("XDG_CACHE_HOME").envs(variables.iter().copied());
+        command.output().unwrap().into()
     }
 
     pub fn sam2(&self, arguments: &[&str]) -> Outcome {
@@ -289,6 +300,14 @@ impl Outcome {
         self.did_not_panic();
         assert_eq!(self.code, Some(code), "exit code; {}", self.stderr);
         assert!(!self.stderr.lines().any(|line| line.starts_with("error:")), "{}", self.stderr);
+        self
+    }
+
+    /// Expects an error with this exit code.
+    pub fn failed(self, code: i32) -> Self {
+        self.did_not_panic();
+        assert_eq!(self.code, Some(code), "exit code; {}", self.stderr);
+        self.error();
         self
     }
 

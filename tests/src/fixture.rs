@@ -46,6 +46,11 @@ impl Fixture {
         self.metadata.get(key).unwrap_or_else(|| panic!("no metadata {key}"))
     }
 
+    /// A metadata entry that need not be there.
+    pub fn find_meta(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
+    }
+
     /// A numeric metadata entry.
     pub fn number(&self, key: &str) -> f64 {
         self.meta(key).parse().unwrap()

@@ -1,21 +1,28 @@
 //! A checkpoint in memory, whatever it was stored as.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use pytorch_reader::{DType, PytorchReader};
-use safetensors::tensor::{Dtype, SafeTensors};
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sam2_model::weights::TensorShapes;
+use sha2::{Digest, Sha256};
 
 use crate::error::ConvertError;
+use crate::hugging_face::{self, Conflict};
 
 /// Key under which the official files keep the state dict.
 const STATE_DICT_KEY: &str = "model";
 /// First bytes of a zip archive.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+/// Where a converted file notes the SHA-256 of what it was made from.
+const SOURCE_KEY: &str = "source_sha256";
 
 /// One tensor: number format, shape, little-endian bytes in row-major order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointTensor {
     /// f32, f16 or bf16.
     pub dtype: Dtype,
@@ -25,31 +32,128 @@ pub struct CheckpointTensor {
     pub data: Vec<u8>,
 }
 
+/// How a checkpoint names its tensors and wraps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointLayout {
+    /// What Meta publishes: an archive of `torch.save` with the state dict under `model`.
+    PyTorch,
+    /// A safetensors file with the official state-dict keys, as `sam2 convert` writes it.
+    Safetensors,
+    /// `model.safetensors` of Hugging Face's `Sam2VideoModel`.
+    HuggingFace,
+}
+
+impl std::fmt::Display for CheckpointLayout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::PyTorch => "PyTorch archive, official names",
+            Self::Safetensors => "safetensors, official names",
+            Self::HuggingFace => "safetensors, Hugging Face's names",
+        })
+    }
+}
+
 /// Tensors by their official names.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
     /// Sorted by name.
     pub tensors: BTreeMap<String, CheckpointTensor>,
+    /// What the file was.
+    pub layout: CheckpointLayout,
+    /// SHA-256, in hexadecimal, of the file that the weights came from: as noted by an earlier conversion, else of the file read.
+    pub source_sha256: String,
 }
 
 impl Checkpoint {
-    /// Reads a `.pt` archive or a safetensors file, told apart by their first bytes.
+    /// Reads a `.pt` archive or a safetensors file, told apart by their first bytes. Hugging Face's names become the official
+    /// ones.
     ///
     /// # Errors
     /// [`ConvertError`] for an unreadable or damaged file or a tensor that is no float.
     pub fn read(path: &Path) -> Result<Self, ConvertError> {
-        let mut start = [0; 4];
-        std::fs::File::open(path)
-            .and_then(|mut file| std::io::Read::read(&mut file, &mut start))
-            .map_err(|source| ConvertError::Read { path: path.to_owned(), source })?;
-        let tensors = if start == ZIP_MAGIC { read_pytorch(path) } else { read_safetensors(path) }?;
-        Ok(Self { tensors })
+        let unreadable = |source| ConvertError::Read { path: path.to_owned(), source };
+        let mut start = Vec::with_capacity(ZIP_MAGIC.len());
+        File::open(path)
+            .and_then(|file| file.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start))
+            .map_err(unreadable)?;
+        if start == ZIP_MAGIC {
+            let tensors = read_pytorch(path)?;
+            let source_sha256 = sha256_of(path).map_err(unreadable)?;
+            return Ok(Self { tensors, layout: CheckpointLayout::PyTorch, source_sha256 });
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let (tensors, noted) = read_safetensors(path, &bytes)?;
+        let source_sha256 = noted.unwrap_or_else(|| hexadecimal(&Sha256::digest(&bytes)));
+        drop(bytes);
+        if !hugging_face::is_layout_of(tensors.keys()) {
+            return Ok(Self { tensors, layout: CheckpointLayout::Safetensors, source_sha256 });
+        }
+        let tensors = hugging_face::to_official(tensors).map_err(|conflict| {
+            let message = match conflict {
+                Conflict::Differ(name) => format!("it holds two different values for {name}"),
+                Conflict::PointEmbeddings(shape) => {
+                    format!("prompt_encoder.point_embed.weight has shape {shape:?}, not [4, C]")
+                }
+            };
+            ConvertError::NotACheckpoint { path: path.to_owned(), message }
+        })?;
+        Ok(Self { tensors, layout: CheckpointLayout::HuggingFace, source_sha256 })
     }
 
     /// Names and shapes.
     pub fn shapes(&self) -> TensorShapes {
         self.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect()
     }
+
+    /// The bytes of a safetensors file with these tensors, ready for [`sam2_model::Sam2::from_bytes`].
+    ///
+    /// # Errors
+    /// If a tensor's bytes do not fit its shape.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>, SafeTensorError> {
+        // One entry only: several would be written in random order, and conversions should be reproducible.
+        let metadata = HashMap::from([(SOURCE_KEY.to_owned(), self.source_sha256.clone())]);
+        let mut views = Vec::with_capacity(self.tensors.len());
+        for (name, t) in &self.tensors {
+            views.push((name, TensorView::new(t.dtype, t.shape.clone(), &t.data)?));
+        }
+        safetensors::serialize(views, Some(metadata))
+    }
+}
+
+/// Reads a file in pieces and returns its SHA-256 in hexadecimal.
+pub(crate) fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hexadecimal(&hash.finalize())),
+            length => hash.update(&piece[..length]),
+        }
+    }
+}
+
+/// The hash that a conversion has noted in a safetensors file that is as long as its header says.
+pub(crate) fn noted_source(file: &File) -> Option<String> {
+    /// More than any header of these models.
+    const MAX_HEADER: u64 = 16 << 20;
+    let length = file.metadata().ok()?.len();
+    let mut file = file;
+    let mut start = [0; 8];
+    file.read_exact(&mut start).ok()?;
+    let header = u64::from_le_bytes(start);
+    if header > MAX_HEADER {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(header).read_to_end(&mut bytes).ok()?;
+    let metadata: Metadata = serde_json::from_slice(&bytes).ok()?;
+    let whole = 8 + header + metadata.data_len() as u64;
+    (whole == length).then(|| metadata.metadata().as_ref()?.get(SOURCE_KEY).cloned())?
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 type Tensors = BTreeMap<String, CheckpointTensor>;
@@ -73,13 +177,15 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
     Ok(tensors)
 }
 
-fn read_safetensors(path: &Path) -> Result<Tensors, ConvertError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| ConvertError::Read { path: path.to_owned(), source })?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| ConvertError::NotACheckpoint {
+/// The tensors, and the hash that a conversion has noted.
+fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<(Tensors, Option<String>), ConvertError> {
+    let broken = |error| ConvertError::NotACheckpoint {
         path: path.to_owned(),
         message: format!("neither a PyTorch archive nor safetensors: {error}"),
-    })?;
+    };
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let noted = header.metadata().as_ref().and_then(|entries| entries.get(SOURCE_KEY).cloned());
     let mut tensors = Tensors::new();
     for (name, view) in file.iter() {
         let dtype = view.dtype();
@@ -91,7 +197,7 @@ fn read_safetensors(path: &Path) -> Result<Tensors, ConvertError> {
             CheckpointTensor { dtype, shape: view.shape().to_vec(), data: view.data().to_vec() },
         );
     }
-    Ok(tensors)
+    Ok((tensors, noted))
 }
 
 fn number_format(path: &Path, tensor: &str, format: String) -> ConvertError {

@@ -1,11 +1,10 @@
 //! The conversion itself: read, check against the network, store.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use sam2_model::{Sam2Config, weights};
 
 use crate::checkpoint::{Checkpoint, CheckpointTensor};
@@ -38,7 +37,8 @@ pub struct ConvertReport {
     pub bytes: u64,
 }
 
-/// Converts an official `.pt` file (or a safetensors file of the same names) to safetensors.
+/// Converts an official `.pt` file, or a safetensors file of the official or Hugging Face's names, to safetensors with the
+/// official names.
 ///
 /// The configuration is recognised from the tensors unless given. The output appears under its name only when it is
 /// complete.
@@ -75,15 +75,8 @@ pub fn convert(
 
 fn write(checkpoint: &Checkpoint, output: &Path) -> Result<u64, ConvertError> {
     let failed = |source| ConvertError::Write { path: output.to_owned(), source };
-    // One entry only: several would be written in random order, and conversions should be reproducible.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let mut views = Vec::with_capacity(checkpoint.tensors.len());
-    for (name, tensor) in &checkpoint.tensors {
-        let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.data)
-            .map_err(|error| failed(std::io::Error::other(format!("{name}: {error}"))))?;
-        views.push((name, view));
-    }
-    let bytes = safetensors::serialize(views, Some(metadata))
+    let bytes = checkpoint
+        .to_safetensors()
         .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

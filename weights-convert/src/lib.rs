@@ -7,8 +7,15 @@
 
 mod checkpoint;
 mod convert;
+mod download;
 mod error;
+mod hugging_face;
+mod inspect;
+mod releases;
 
-pub use checkpoint::{Checkpoint, CheckpointTensor};
+pub use checkpoint::{Checkpoint, CheckpointLayout, CheckpointTensor};
 pub use convert::{ConvertReport, StoredPrecision, convert};
+pub use download::{DownloadError, DownloadOptions, DownloadProgress, Downloaded, download};
 pub use error::ConvertError;
+pub use inspect::{Inspection, inspect};
+pub use releases::{OFFICIAL_BASE_URL, Release};

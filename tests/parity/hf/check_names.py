@@ -1,8 +1,8 @@
 """Proves `names.json`: weights seeded by official names go through the inverse of the table into HF
 `Sam2VideoModel`s, which must then compute what the official package computes.
 
-Needs ../requirements.txt and `pip install transformers==5.23.0`; no download. About five minutes on one CPU
-core; --mutate and --sizes add as much again."""
+Needs what `make python` installs; no download. About five minutes on one CPU core for all models, one for the
+micro model, which `make parity` runs; --mutate and --sizes add as much again."""
 
 from __future__ import annotations
 
@@ -279,12 +279,21 @@ def check_saved_names(hf: Sam2VideoModel) -> None:
             assert set(file.keys()) == set(hf.state_dict()), set(file.keys()) ^ set(hf.state_dict())
 
 
+def save(pair: Pair, folder: Path) -> None:
+    """`model.safetensors` as on the hub, `official.pt` as Meta's: the same weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pair.hf.save_pretrained(folder)
+    torch.save({"model": pair.official.state_dict()}, folder / "official.pt")
+
+
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description="Prove names.json.")
     parser.add_argument("--write", action="store_true", help="write hf_headers.json instead of comparing with it")
     parser.add_argument("--mutate", action="store_true", help="also change every tensor of the micro model (minutes)")
     parser.add_argument("--sizes", action="store_true", help="also names and shapes of small, base+ and large")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these, such as micro_2_1")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="save each model as both packages do, for the converter")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     _kv_in_dim_from_config()
@@ -295,8 +304,11 @@ def main() -> None:
         "tiny_2_1": lambda: build_without_weights("configs/sam2.1/sam2.1_hiera_t.yaml"),
     }
     headers = {}
-    for name, build in models.items():
-        pair = Pair(build())
+    wanted = arguments.models or list(models)
+    for name in wanted:
+        pair = Pair(models[name]())
+        if arguments.save:
+            save(pair, arguments.save / name)
         shapes = {key: list(tensor.shape) for key, tensor in pair.hf.state_dict().items()}
         headers[name] = dict(sorted(shapes.items()))
         print(f"{name}: {len(shapes)} HF keys, {len(pair.official.state_dict())} official keys")
@@ -317,11 +329,13 @@ def main() -> None:
             check_table(official.state_dict(), hf.state_dict())
             print(f"{size}: {len(hf.state_dict())} HF keys, {len(official.state_dict())} official keys")
     if arguments.write:
+        assert wanted == list(models), "all models are needed"
         lines = [json.dumps(name) + ": {\n" + ",\n".join(
             f"  {json.dumps(key)}: {json.dumps(shape)}" for key, shape in keys.items()
         ) + "\n}" for name, keys in headers.items()]
         HEADERS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    assert json.loads(HEADERS.read_text()) == headers
+    expected = json.loads(HEADERS.read_text())
+    assert {name: expected[name] for name in wanted} == headers
 
 
 if __name__ == "__main__":

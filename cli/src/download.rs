@@ -1,0 +1,118 @@
+//! `sam2 download`.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
+use sam2_model::{ModelVersion, Variant};
+use sam2_weights_convert::{DownloadOptions, DownloadProgress, Release, download};
+
+use crate::args::{DownloadArgs, DownloadModel, VersionArg};
+use crate::exit::ExitStatus;
+use crate::model::cache_folder;
+
+/// A line this often where there is no terminal for a bar.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Fetches a checkpoint and prints where it lies.
+pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
+    let release = wanted(args)?;
+    let mut options = DownloadOptions::new(cache_folder(args.cache.as_deref())?);
+    options.base_url.clone_from(&args.base_url);
+    options.retries = args.retries;
+    let mut display = Display::new(quiet);
+    let downloaded = download(&release, &options, &mut |progress| display.show(progress));
+    display.finish();
+    let downloaded = downloaded?;
+    if !downloaded.fetched {
+        tracing::info!("it was downloaded before");
+    }
+    // On its own on stdout, for scripts.
+    println!("{}", downloaded.path.display());
+    Ok(ExitStatus::Done)
+}
+
+fn wanted(args: &DownloadArgs) -> Result<Release> {
+    if let (Some(url), Some(sha256)) = (&args.url, &args.sha256) {
+        return Release::at_url(url, sha256).ok_or_else(|| {
+            anyhow!("--url must be an http(s) address that ends with a file name, --sha256 64 hexadecimal digits")
+        });
+    }
+    let variant = match args.model {
+        Some(DownloadModel::Tiny) => Variant::Tiny,
+        Some(DownloadModel::Small) => Variant::Small,
+        Some(DownloadModel::BasePlus) => Variant::BasePlus,
+        Some(DownloadModel::Large) => Variant::Large,
+        None => return Err(anyhow!("name a model, such as large, or give --url")),
+    };
+    let version = match args.version {
+        VersionArg::V2_0 => ModelVersion::V2_0,
+        VersionArg::V2_1 => ModelVersion::V2_1,
+    };
+    Release::official(variant, version)
+        .ok_or_else(|| anyhow!("{variant} {version} is not published"))
+}
+
+/// A bar on a terminal, lines otherwise, warnings only when quiet.
+struct Display {
+    bar: Option<ProgressBar>,
+    last_line: Option<Instant>,
+}
+
+impl Display {
+    fn new(quiet: bool) -> Self {
+        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::no_length();
+            let style = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, last_line: None }
+    }
+
+    fn show(&mut self, progress: DownloadProgress) {
+        match progress {
+            DownloadProgress::Receiving { received, total } => self.received(received, total),
+            DownloadProgress::Waiting => {
+                tracing::info!("another process is downloading it: waiting for that");
+            }
+            DownloadProgress::Retrying { reason, pause } => {
+                tracing::warn!("{reason}; trying again in {} s", pause.as_secs_f32());
+            }
+            DownloadProgress::Verifying => tracing::info!("verifying"),
+            DownloadProgress::Converting => tracing::info!("converting to safetensors"),
+        }
+    }
+
+    fn received(&mut self, received: u64, total: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            if let Some(total) = total {
+                bar.set_length(total);
+            }
+            if self.last_line.is_none() {
+                // What an earlier attempt has brought says nothing about the speed of this one.
+                bar.reset_eta();
+                self.last_line = Some(Instant::now());
+            }
+            bar.set_position(received);
+        } else if self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY) {
+            self.last_line = Some(Instant::now());
+            let megabytes = |bytes: u64| bytes as f64 / 1e6;
+            match total {
+                Some(total) => {
+                    tracing::info!("{:.1} of {:.1} MB", megabytes(received), megabytes(total));
+                }
+                None => tracing::info!("{:.1} MB", megabytes(received)),
+            }
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! `sam2 inspect`.
+
+use anyhow::Result;
+use sam2_weights_convert::{Inspection, inspect};
+
+use crate::args::InspectArgs;
+use crate::exit::ExitStatus;
+
+/// Says what a weights file is. Fails if it is of no SAM 2 model, after saying what can be said.
+pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
+    let inspection = inspect(&args.file)?;
+    if args.json {
+        println!("{:#}", json(&inspection));
+    } else {
+        print_table(&args.file.display().to_string(), &inspection);
+    }
+    inspection.config?;
+    Ok(ExitStatus::Done)
+}
+
+fn print_table(file: &str, inspection: &Inspection) {
+    let line = |name: &str, value: String| println!("{name:<12}{value}");
+    line("file", file.to_owned());
+    match &inspection.config {
+        Ok(config) => {
+            let variant = config.variant().map_or("custom", |variant| variant.name());
+            line("variant", variant.to_owned());
+            line("version", config.version.to_string());
+            line("image size", format!("{0} x {0}", config.image_size));
+        }
+        Err(_) => line("variant", "none that is known".to_owned()),
+    }
+    line("layout", inspection.layout.to_string());
+    line("dtype", dtypes(inspection));
+    line("tensors", inspection.tensors.to_string());
+    let millions = inspection.parameters as f64 / 1e6;
+    line("parameters", format!("{} ({millions:.1} M)", inspection.parameters));
+    line("bytes", inspection.bytes.to_string());
+    line("sha256", inspection.sha256.clone());
+    if inspection.source_sha256 != inspection.sha256 {
+        line("made from", inspection.source_sha256.clone());
+    }
+    line(
+        "release",
+        match &inspection.release {
+            Some(release) if inspection.source_sha256 == inspection.sha256 => {
+                format!("{}, as published", release.file)
+            }
+            Some(release) => format!("converted from {}", release.file),
+            None => "none that is known".to_owned(),
+        },
+    );
+}
+
+/// `f32`, or `f16 (390), f32 (5)`.
+fn dtypes(inspection: &Inspection) -> String {
+    let mut formats = inspection.dtypes.iter();
+    match (formats.next(), formats.next()) {
+        (Some((only, _)), None) => only.clone(),
+        _ => {
+            let each: Vec<String> = inspection
+                .dtypes
+                .iter()
+                .map(|(format, tensors)| format!("{format} ({tensors})"))
+                .collect();
+            each.join(", ")
+        }
+    }
+}
+
+fn json(inspection: &Inspection) -> serde_json::Value {
+    let config = inspection.config.as_ref().ok();
+    serde_json::json!({
+        "variant": config.and_then(|c| c.variant()).map(|variant| variant.name()),
+        "version": config.map(|config| config.version.to_string()),
+        "image_size": config.map(|config| config.image_size),
+        "layout": inspection.layout.to_string(),
+        "dtypes": inspection.dtypes,
+        "tensors": inspection.tensors,
+        "parameters": inspection.parameters,
+        "bytes": inspection.bytes,
+        "sha256": inspection.sha256,
+        "source_sha256": inspection.source_sha256,
+        "release": inspection.release.as_ref().map(|release| release.file.as_ref()),
+        "problem": inspection.config.as_ref().err().map(ToString::to_string),
+    })
+}

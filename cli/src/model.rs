@@ -1,0 +1,84 @@
+//! Which weights `--model` means.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use sam2_engine::{DeviceChoice, Sam2};
+use sam2_model::{LoadError, Sam2Config, Variant};
+use sam2_weights_convert::{Checkpoint, Release};
+
+use crate::convert::parse_config;
+use crate::demo_model;
+
+/// Loads a weights file, a downloaded model by its name, or the built-in one.
+pub fn load(model: Option<&Path>, config: Option<&str>, device: DeviceChoice) -> Result<Sam2> {
+    let config = config.map(parse_config).transpose()?;
+    let (device, name) = device.open()?;
+    let model = match model.map(find).transpose()? {
+        None => {
+            tracing::warn!("{}", demo_model::NOTICE);
+            Sam2::from_bytes(demo_model::WEIGHTS, "the built-in model", None, &device)?
+        }
+        Some(path) => match Sam2::load_with(&path, config.clone(), &device) {
+            Ok(model) => model,
+            Err(error) => {
+                let Some(bytes) = converted(&path, &error) else { return Err(error.into()) };
+                Sam2::from_bytes(&bytes?, &path.display().to_string(), config, &device)?
+            }
+        },
+    };
+    tracing::info!("{} on {name}", model.config());
+    Ok(model)
+}
+
+/// A file of that name, else the downloaded model of that name.
+fn find(model: &Path) -> Result<PathBuf> {
+    let official = model.to_str().and_then(|name| name.parse::<Sam2Config>().ok());
+    let (false, Some(config)) = (model.exists(), official) else {
+        return Ok(model.to_owned());
+    };
+    let variant = config.variant().filter(|variant| *variant != Variant::Micro);
+    let release = variant.and_then(|variant| Release::official(variant, config.version));
+    let (Some(variant), Some(release)) = (variant, release) else {
+        bail!("the micro model is the built-in one: leave --model out");
+    };
+    let path = cache_folder(None)?.join(release.converted_file());
+    if !path.exists() {
+        bail!(
+            "{variant} {0} is not here yet ('{1}'): fetch it with `sam2 download {variant} --version {0}`, or give a file",
+            config.version,
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// The weights under official names, where that is all that a file of another layout lacks.
+fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
+    if !matches!(error, LoadError::NotSafetensors { .. } | LoadError::UnknownVariant { .. }) {
+        return None;
+    }
+    // Where this fails too, the first error says more.
+    let checkpoint = Checkpoint::read(path).ok()?;
+    tracing::info!(
+        "{}: {}; `sam2 convert` makes a file that loads faster",
+        path.display(),
+        checkpoint.layout
+    );
+    Some(checkpoint.to_safetensors().map_err(anyhow::Error::from))
+}
+
+/// Where downloads are kept: the folder given, `SAM2_CACHE`, or `sam2` in the user's cache folder (XDG).
+pub fn cache_folder(given: Option<&Path>) -> Result<PathBuf> {
+    use etcetera::BaseStrategy;
+    if let Some(folder) = given {
+        return Ok(folder.to_owned());
+    }
+    if let Some(folder) = std::env::var_os("SAM2_CACHE").filter(|folder| !folder.is_empty()) {
+        return Ok(folder.into());
+    }
+    let strategy = etcetera::choose_base_strategy().map_err(|_| {
+        anyhow!("there is no home folder to keep downloads in: name one with SAM2_CACHE")
+    })?;
+    Ok(strategy.cache_dir().join("sam2"))
+}

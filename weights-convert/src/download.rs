@@ -1,0 +1,449 @@
+//! Fetching a checkpoint, once.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ureq::http::StatusCode;
+use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+
+use crate::checkpoint::sha256_of;
+use crate::convert::{StoredPrecision, convert};
+use crate::error::ConvertError;
+use crate::releases::{OFFICIAL_BASE_URL, Release};
+
+/// Bytes per read; small enough for a smooth progress bar.
+const PIECE: usize = 64 * 1024;
+/// Bytes between two flushes to disk.
+const FLUSH_EVERY: u64 = 16 * 1024 * 1024;
+
+/// How to download.
+#[derive(Clone, Debug)]
+pub struct DownloadOptions {
+    /// Where the releases' folders are: [`OFFICIAL_BASE_URL`] or a mirror.
+    pub base_url: String,
+    /// Folder for the converted weights and for what has arrived so far. It is created.
+    pub cache: PathBuf,
+    /// How often a broken connection is taken up again before giving up. Default 5.
+    pub retries: u32,
+    /// Pause before the first of these; doubled before each further one. Default 1 s.
+    pub first_pause: Duration,
+    /// How long to wait for a connection, for an answer and for each further piece of it. Default 60 s.
+    pub patience: Duration,
+}
+
+impl DownloadOptions {
+    /// From Meta's server into `cache`.
+    pub fn new(cache: impl Into<PathBuf>) -> Self {
+        Self {
+            base_url: OFFICIAL_BASE_URL.to_owned(),
+            cache: cache.into(),
+            retries: 5,
+            first_pause: Duration::from_secs(1),
+            patience: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What a download is doing; given to the observer of [`download`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownloadProgress {
+    /// Another process is downloading the same file into the same folder.
+    Waiting,
+    /// Bytes that have arrived, and in all if the server said.
+    Receiving {
+        /// Bytes on disk, those of an earlier attempt included.
+        received: u64,
+        /// Size of the whole file.
+        total: Option<u64>,
+    },
+    /// The connection broke; it is tried again after `pause`.
+    Retrying {
+        /// What was wrong.
+        reason: String,
+        /// How long until then.
+        pause: Duration,
+    },
+    /// The hash is computed.
+    Verifying,
+    /// The checkpoint is turned into safetensors.
+    Converting,
+}
+
+/// A download that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downloaded {
+    /// The converted weights.
+    pub path: PathBuf,
+    /// False if they were in the cache already.
+    pub fetched: bool,
+}
+
+/// A download failed. What has arrived is kept unless it is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The cache folder cannot be written.
+    #[error(
+        "cannot write '{path}': {source}; free some room or name another folder with --cache or SAM2_CACHE"
+    )]
+    Cache {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The server answered with an error.
+    #[error(
+        "{url}: the server answered {status}; check the address, or give a mirror with --base-url"
+    )]
+    Status {
+        /// What was asked for.
+        url: String,
+        /// HTTP status code.
+        status: u16,
+    },
+    /// No connection, or it broke and kept breaking.
+    #[error(
+        "{url}: {reason}; {received} bytes have arrived and are kept: run the same command again to go on"
+    )]
+    Connection {
+        /// What was asked for.
+        url: String,
+        /// What was wrong last.
+        reason: String,
+        /// Bytes on disk.
+        received: u64,
+    },
+    /// The server has another file under this name.
+    #[error("{url} has {found} bytes, expected {expected}; it is another file: check the mirror")]
+    Size {
+        /// What was asked for.
+        url: String,
+        /// What the server says.
+        found: u64,
+        /// What the release has.
+        expected: u64,
+    },
+    /// Everything arrived, but it is not the release.
+    #[error(
+        "{url}: SHA-256 is {found}, expected {expected}; the file is damaged or another one and was removed: try again, or another mirror"
+    )]
+    Hash {
+        /// What was asked for.
+        url: String,
+        /// SHA-256 of what arrived.
+        found: String,
+        /// SHA-256 of the release.
+        expected: String,
+    },
+    /// What arrived is the release, but could not be converted.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+}
+
+/// Fetches a release into the cache and converts it to safetensors, unless that was done before.
+///
+/// An interrupted download goes on where it stopped, now or in another process. Two processes that want the same release do
+/// not disturb each other: the second waits for the first and uses its result.
+///
+/// # Errors
+/// [`DownloadError`]. Nothing unverified ever stands under the final name.
+pub fn download(
+    release: &Release,
+    options: &DownloadOptions,
+    observer: &mut dyn FnMut(DownloadProgress),
+) -> Result<Downloaded, DownloadError> {
+    let path = options.cache.join(release.converted_file());
+    if is_conversion_of(&path, release) {
+        return Ok(Downloaded { path, fetched: false });
+    }
+    std::fs::create_dir_all(&options.cache)
+        .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
+    let part_path = options.cache.join(format!("{}.part", release.file));
+    let mut part = Part::open(&part_path, observer)?;
+    // Another process may have finished while this one waited.
+    if is_conversion_of(&path, release) {
+        part.discard()?;
+        return Ok(Downloaded { path, fetched: false });
+    }
+    let url = release.url(&options.base_url);
+    let agent = agent(options.patience);
+    fetch(&agent, &url, release, options, &mut part, observer)?;
+
+    observer(DownloadProgress::Verifying);
+    let found = sha256_of(&part_path).map_err(|source| part.failed(source))?;
+    if found != release.sha256 {
+        part.discard()?;
+        return Err(DownloadError::Hash { url, found, expected: release.sha256.to_string() });
+    }
+    observer(DownloadProgress::Converting);
+    // A hash that was verified needs no second look: what cannot be converted now never can.
+    convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
+    part.discard()?;
+    Ok(Downloaded { path, fetched: true })
+}
+
+/// Whether the file is whole and was converted from this release.
+fn is_conversion_of(path: &Path, release: &Release) -> bool {
+    File::open(path).is_ok_and(|file| {
+        // Only the header: its own length and the file's tell whether anything is missing.
+        crate::checkpoint::noted_source(&file).is_some_and(|noted| noted == release.sha256)
+    })
+}
+
+fn agent(patience: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .user_agent(concat!("sam2-rs/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(Some(patience))
+        .timeout_connect(Some(patience))
+        .timeout_recv_response(Some(patience))
+        .timeout_per_read(Some(patience))
+        .build()
+        .new_agent()
+}
+
+/// Brings the part file to its full length, over as many connections as that takes.
+fn fetch(
+    agent: &ureq::Agent,
+    url: &str,
+    release: &Release,
+    options: &DownloadOptions,
+    part: &mut Part,
+    observer: &mut dyn FnMut(DownloadProgress),
+) -> Result<(), DownloadError> {
+    let mut left = options.retries;
+    let mut pause = options.first_pause;
+    loop {
+        if release.bytes.is_some_and(|bytes| bytes == part.length) {
+            return Ok(());
+        }
+        let before = part.length;
+        let reason = match receive(agent, url, release, part, observer)? {
+            Received::All => return Ok(()),
+            Received::Some { reason } => reason,
+        };
+        if part.length > before {
+            // It goes on, if slowly: only standing still counts.
+            (left, pause) = (options.retries, options.first_pause);
+        }
+        if left == 0 {
+            return Err(DownloadError::Connection {
+                url: url.to_owned(),
+                reason,
+                received: part.length,
+            });
+        }
+        left -= 1;
+        observer(DownloadProgress::Retrying { reason, pause });
+        std::thread::sleep(pause);
+        pause *= 2;
+    }
+}
+
+/// How one connection ended.
+enum Received {
+    All,
+    /// Worth another try.
+    Some {
+        reason: String,
+    },
+}
+
+fn receive(
+    agent: &ureq::Agent,
+    url: &str,
+    release: &Release,
+    part: &mut Part,
+    observer: &mut dyn FnMut(DownloadProgress),
+) -> Result<Received, DownloadError> {
+    // Compressed on the way, lengths would not be those of the file.
+    let mut request = agent.get(url).header(ACCEPT_ENCODING, "identity");
+    if part.length > 0 {
+        request = request.header(RANGE, format!("bytes={}-", part.length));
+    }
+    let mut response = match request.call() {
+        Ok(response) => response,
+        Err(error) => return Ok(Received::Some { reason: error.to_string() }),
+    };
+    let status = response.status();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let length = || header(CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
+    let total = match status {
+        StatusCode::OK => {
+            let total = length();
+            // All of it, whether that was asked for or not.
+            part.restart()?;
+            total
+        }
+        StatusCode::PARTIAL_CONTENT => {
+            let range = header(CONTENT_RANGE).and_then(parse_content_range);
+            match range {
+                Some((start, total)) if start == part.length => total,
+                _ => {
+                    part.restart()?;
+                    return Ok(Received::Some { reason: "the server sent another part".into() });
+                }
+            }
+        }
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            // What is here is as long as the file, or longer: the hash tells which.
+            let total =
+                header(CONTENT_RANGE).and_then(|text| text.rsplit('/').next()?.parse().ok());
+            if total == Some(part.length) {
+                return Ok(Received::All);
+            }
+            part.restart()?;
+            return Ok(Received::Some { reason: "what had arrived was of another file".into() });
+        }
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            return Ok(Received::Some { reason: format!("the server answered {status}") });
+        }
+        status => {
+            return Err(DownloadError::Status { url: url.to_owned(), status: status.as_u16() });
+        }
+    };
+    if let (Some(found), Some(expected)) = (total, release.bytes)
+        && found != expected
+    {
+        part.discard_quietly();
+        return Err(DownloadError::Size { url: url.to_owned(), found, expected });
+    }
+    let total = total.or(release.bytes);
+    let mut body = response.body_mut().as_reader();
+    let mut piece = vec![0; PIECE];
+    loop {
+        observer(DownloadProgress::Receiving { received: part.length, total });
+        let length = match body.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) => return Ok(Received::Some { reason: error.to_string() }),
+        };
+        part.append(&piece[..length])?;
+        if let Some(expected) = total
+            && part.length > expected
+        {
+            let found = part.length;
+            part.discard_quietly();
+            return Err(DownloadError::Size { url: url.to_owned(), found, expected });
+        }
+    }
+    part.flush()?;
+    Ok(match total {
+        Some(total) if part.length < total => Received::Some {
+            reason: format!("the connection ended after {} of {total} bytes", part.length),
+        },
+        _ => Received::All,
+    })
+}
+
+/// First byte and size of the whole from `bytes 100-199/200`.
+fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+/// What has arrived so far: a file that is locked while it is written.
+struct Part {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    unflushed: u64,
+}
+
+impl Part {
+    fn open(
+        path: &Path,
+        observer: &mut dyn FnMut(DownloadProgress),
+    ) -> Result<Self, DownloadError> {
+        let failed = |source| DownloadError::Cache { path: path.to_owned(), source };
+        loop {
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
+                .map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    observer(DownloadProgress::Waiting);
+                    file.lock().map_err(failed)?;
+                }
+                // Some network file systems know no locks; then two downloads at once fail the hash instead.
+                Err(std::fs::TryLockError::Error(_)) => {}
+            }
+            // Who held the lock before may have finished and removed the file; a lock on a removed file guards nothing.
+            if is_same_file(&file, path) {
+                let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+                return Ok(Self { path: path.to_owned(), file, length, unflushed: 0 });
+            }
+        }
+    }
+
+    fn failed(&self, source: std::io::Error) -> DownloadError {
+        DownloadError::Cache { path: self.path.clone(), source }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DownloadError> {
+        self.file.write_all(bytes).map_err(|source| self.failed(source))?;
+        self.length += bytes.len() as u64;
+        self.unflushed += bytes.len() as u64;
+        if self.unflushed >= FLUSH_EVERY { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), DownloadError> {
+        self.unflushed = 0;
+        self.file.sync_data().map_err(|source| self.failed(source))
+    }
+
+    fn restart(&mut self) -> Result<(), DownloadError> {
+        self.length = 0;
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
+            .map(drop)
+            .map_err(|source| self.failed(source))
+    }
+
+    fn discard(&mut self) -> Result<(), DownloadError> {
+        std::fs::remove_file(&self.path).map_err(|source| self.failed(source))
+    }
+
+    /// Where another error is being reported already.
+    fn discard_quietly(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(unix)]
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn is_same_file(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        assert_eq!(parse_content_range("bytes 100-199/200"), Some((100, Some(200))));
+        assert_eq!(parse_content_range("bytes 0-0/*"), Some((0, None)));
+        for text in ["", "bytes", "bytes */200", "bytes x-1/2", "items 1-2/3"] {
+            assert_eq!(parse_content_range(text), None, "{text}");
+        }
+    }
+}
