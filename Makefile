@@ -62,7 +62,8 @@ fixtures: python
 	$(VENV)/bin/python tests/parity/make_fixtures.py
 
 parity: setup python
-	$(VENV)/bin/python tests/parity/run_official.py --out tests/parity/.out
+	$(VENV)/bin/python tests/parity/run_official.py --out tests/parity/.out --keep-checkpoints
+	$(VENV)/bin/python tests/parity/hf/check_names.py --models micro_2_1 --save tests/parity/.out/hugging-face
 	$(CARGO) build $(BUILD) --bin parity
 	$(TARGET)/release/parity tests/parity/.out
 
