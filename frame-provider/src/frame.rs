@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::FrameError;
 
 /// Width and height of a frame in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 pub struct FrameSize {
     /// Pixels per row.
     pub width: u32,

@@ -6,10 +6,14 @@
 //! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
 //! - [`MemoryFrames`]: frames that are already in memory;
-//! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher.
+//! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher;
+//! - [`TolerantFrames`]: wraps any of them and replaces frames that cannot be decoded, if that is wanted;
+//! - [`BatchFrames`]: a part of any of them, read on demand, preloaded, or extracted to JPEG files.
 //!
 //! [`open`] chooses between video and folder by looking at what the path is. [`resize::pillow_bicubic`] scales a frame
 //! with the very same result as Pillow, which is what the published SAM 2 weights were evaluated with.
+//!
+//! [`probe`] tells what is known about a recording, and on request decodes all of it to find damage.
 //!
 //! # Example
 //!
@@ -36,21 +40,29 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod batch;
 mod error;
 mod frame;
 mod image_folder;
 mod lazy;
 mod memory;
 mod open;
+mod probe;
 pub mod resize;
 mod source;
+mod sync;
+mod tolerant;
+mod travel;
 mod video;
 
+pub use batch::{BatchFrames, FramesMode};
 pub use error::{Cause, FrameError};
 pub use frame::{FrameSize, RgbFrame};
 pub use image_folder::ImageFolder;
 pub use lazy::{LazyFrames, LazyOptions, LazyStats};
 pub use memory::MemoryFrames;
 pub use open::open;
-pub use source::{DecodeStats, FrameSource, Timing};
-pub use video::{IndexMode, VideoFrames, VideoOptions};
+pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe_source};
+pub use source::{DecodeStats, FrameSource, SourceMemory, Timing};
+pub use tolerant::{BadFrames, TolerantFrames};
+pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::probe::VideoDetails;
 
 /// A clip of equally large RGB frames, numbered from 0, that can be read in any order.
 ///
@@ -42,6 +43,35 @@ pub trait FrameSource: Send + Sync {
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
+
+    /// The numbers of the frames found damaged so far, ascending: those that could not be decoded, and those of whose
+    /// picture a part is the decoder's guess. Frames that nobody has read yet are not in it.
+    fn damaged_frames(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    /// Memory that the source itself holds to make later reads cheap, such as decoded frames for reading in reverse.
+    fn memory(&self) -> SourceMemory {
+        SourceMemory::default()
+    }
+
+    /// Frees what [`memory`](FrameSource::memory) counts, as far as no read in progress needs it. It does not wait for a
+    /// decode. Frames read later are the same, at the cost of decoding more.
+    fn release_memory(&self) {}
+
+    /// What is known about the recording as a video; `None` for every other kind of source.
+    fn video_details(&self) -> Option<VideoDetails> {
+        None
+    }
+}
+
+/// Bytes that a source holds besides the frames it has handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SourceMemory {
+    /// Bytes held now.
+    pub bytes_held: u64,
+    /// The most that was ever held at once.
+    pub peak_bytes: u64,
 }
 
 /// What is known about the times of a clip's frames.
@@ -91,6 +121,18 @@ macro_rules! forward_frame_source {
         }
         fn warnings(&self) -> Vec<String> {
             (**self).warnings()
+        }
+        fn damaged_frames(&self) -> Vec<usize> {
+            (**self).damaged_frames()
+        }
+        fn memory(&self) -> SourceMemory {
+            (**self).memory()
+        }
+        fn release_memory(&self) {
+            (**self).release_memory()
+        }
+        fn video_details(&self) -> Option<VideoDetails> {
+            (**self).video_details()
         }
     };
 }

@@ -110,7 +110,7 @@ fn assert_sound_frames_exact(
     undamaged: &Path,
     options: VideoOptions,
 ) -> (VideoFrames, Vec<bool>) {
-    let whole = VideoFrames::open_with(path, options).unwrap();
+    let whole = VideoFrames::open_with(path, options.clone()).unwrap();
     println!("{path:?}: {} frames, {:?}", whole.frame_count(), whole.warnings());
     let expected: Vec<u64> = (0..whole.frame_count()).map(|frame| hash(&whole, frame)).collect();
     assert_eq!(oracle(path, whole.size().rgb_bytes()).len(), expected.len(), "{path:?}");
@@ -120,8 +120,11 @@ fn assert_sound_frames_exact(
     let (mut compared, mut guesses) = (0, 0);
     for (way, other) in ways() {
         for (order, frames) in orders(expected.len()) {
-            let film = VideoFrames::open_with(path, VideoOptions { index: options.index, ..other })
-                .unwrap();
+            let film = VideoFrames::open_with(
+                path,
+                VideoOptions { index: options.index, ..other.clone() },
+            )
+            .unwrap();
             for frame in frames {
                 let is_equal = hash(&film, frame) == expected[frame];
                 assert!(is_equal || !is_sound[frame], "{path:?}: frame {frame}, {order}, {way}");

@@ -1,10 +1,14 @@
 //! A bounded cache in front of any source, filled ahead of the reader by a background thread.
 
+#[cfg(test)]
+mod handover_tests;
 mod shared;
 mod stats;
+mod sync {
+    pub(super) use crate::sync::*;
+}
 #[cfg(test)]
 mod tests;
-mod travel;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +16,9 @@ use std::thread::JoinHandle;
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::probe::VideoDetails;
+use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+use crate::tolerant::{BadFrames, TolerantFrames};
 use shared::Shared;
 pub use stats::LazyStats;
 
@@ -26,11 +32,13 @@ pub struct LazyOptions {
     pub prefetch: usize,
     /// The most bytes of pixels to keep, for clips of unknown size; the tighter of the two limits counts. Default none.
     pub cache_bytes: Option<u64>,
+    /// What to do with frames that cannot be decoded. Default [`BadFrames::Error`].
+    pub on_bad_frame: BadFrames,
 }
 
 impl Default for LazyOptions {
     fn default() -> Self {
-        Self { cache_frames: 50, prefetch: 5, cache_bytes: None }
+        Self { cache_frames: 50, prefetch: 5, cache_bytes: None, on_bad_frame: BadFrames::Error }
     }
 }
 
@@ -44,7 +52,13 @@ impl Default for LazyOptions {
 /// - No frame is decoded twice at the same time; callers that want the same frame share one decode.
 /// - A frame that fails to decode is an error for whoever asks for that frame, and only for them. The next request for it
 ///   tries again.
-/// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being decoded.
+/// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being decoded, plus what the
+///   source holds by its own options ([`FrameSource::memory`]).
+///
+/// **Several readers**, say two sessions at once, one forward and one in reverse, are told apart by what their requests
+/// continue, not by who asks; so it does not matter whether they have threads of their own. Up to four are followed, each
+/// with [`LazyOptions::prefetch`] frames ahead as far as the cache has room. One that has not moved for 48 requests of
+/// others is forgotten.
 ///
 /// Dropping it stops the thread and waits for the decode in progress, if any. That takes long only in the rare case that
 /// a [`VideoFrames`](crate::VideoFrames) is just then decoding a whole damaged file to number its frames.
@@ -64,6 +78,7 @@ impl LazyFrames {
 
     /// Wraps `source`.
     pub fn new(source: impl FrameSource + 'static, options: LazyOptions) -> Self {
+        let source = TolerantFrames::new(source, options.on_bad_frame);
         let shared = Arc::new(Shared::new(Box::new(source), options));
         let for_worker = Arc::clone(&shared);
         let worker = std::thread::Builder::new()
@@ -83,7 +98,8 @@ impl LazyFrames {
         self.shared.stats()
     }
 
-    /// Frees every cached frame and stops prefetching until the next request. Requests in progress are still answered.
+    /// Frees every cached frame and what the source holds, and stops prefetching until the next request. Requests in
+    /// progress are still answered. It does not wait for a decode.
     pub fn clear(&self) {
         self.shared.clear();
     }
@@ -130,6 +146,27 @@ impl FrameSource for LazyFrames {
 
     fn warnings(&self) -> Vec<String> {
         self.shared.source().warnings()
+    }
+
+    fn damaged_frames(&self) -> Vec<usize> {
+        self.shared.source().damaged_frames()
+    }
+
+    /// The cache and what the source holds.
+    fn memory(&self) -> SourceMemory {
+        let stats = self.stats();
+        SourceMemory {
+            bytes_held: stats.bytes_held + stats.source_bytes_held,
+            peak_bytes: stats.peak_total_bytes(),
+        }
+    }
+
+    fn release_memory(&self) {
+        self.clear();
+    }
+
+    fn video_details(&self) -> Option<VideoDetails> {
+        self.shared.source().video_details()
     }
 }
 

@@ -7,16 +7,17 @@ use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use lru::LruCache;
 
-use super::travel::Travel;
-use super::{LazyOptions, LazyStats};
+use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
+use crate::lazy::{LazyOptions, LazyStats};
 use crate::source::FrameSource;
+use crate::travel::Travel;
 
 type Outcome = Result<Arc<RgbFrame>, FrameError>;
 
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     source: Box<dyn FrameSource>,
     capacity: NonZeroUsize,
     prefetch: usize,
+    /// What the source had decoded before.
+    decoded_before: u64,
     state: Mutex<State>,
     /// Told when there may be something to decode, or when the worker is to end.
     work: Condvar,
@@ -84,6 +87,7 @@ impl Shared {
             stats: LazyStats::default(),
         };
         Self {
+            decoded_before: source.decode_stats().frames_decoded,
             source,
             capacity,
             // More would push the present frame, or the nearest ones, out again.
@@ -103,8 +107,17 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> LazyStats {
+        let decoded = self.source.decode_stats().frames_decoded;
+        let memory = self.source.memory();
         let state = self.lock();
-        LazyStats { frames_held: state.cache.len(), ..state.stats }
+        LazyStats {
+            frames_held: state.cache.len(),
+            frames_decoded: decoded.saturating_sub(self.decoded_before),
+            readers: state.travel.readers(),
+            source_bytes_held: memory.bytes_held,
+            source_peak_bytes: memory.peak_bytes,
+            ..state.stats
+        }
     }
 
     pub(super) fn clear(&self) {
@@ -113,6 +126,7 @@ impl Shared {
         let dropped = state.drop_frames();
         drop(state); // Freeing gigabytes takes a while; do it without the lock.
         drop(dropped);
+        self.source.release_memory();
     }
 
     /// Whether no caller waits, or has left anything behind.
@@ -195,8 +209,11 @@ impl Shared {
         if let Some(index) = state.queue.pop_front() {
             return Some(index);
         }
-        let upcoming: Vec<usize> =
-            state.travel.upcoming(self.prefetch, self.source.frame_count()).collect();
+        // All readers' frames must fit in the cache beside those that the readers look at, else they push each other out
+        // again. The nearest come first, so that each gets its share.
+        let count = self.source.frame_count();
+        let fit = self.capacity.get() - state.travel.readers().min(self.capacity.get());
+        let upcoming: Vec<usize> = state.travel.upcoming(self.prefetch, count).take(fit).collect();
         state.failures.retain(|index, _| upcoming.contains(index));
         // Those already there are about to be used: they must not be what makes room for the others, so they are promoted.
         upcoming

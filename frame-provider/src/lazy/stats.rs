@@ -31,6 +31,14 @@ pub struct LazyStats {
     pub bytes_held: u64,
     /// The most that `bytes_held` ever was.
     pub peak_bytes: u64,
+    /// Frames that the source's decoders put out, wanted or not; 0 for sources that do not decode.
+    pub frames_decoded: u64,
+    /// Readers that are followed just now: see [`LazyFrames`](super::LazyFrames).
+    pub readers: usize,
+    /// Bytes that the source itself holds now, such as decoded frames in YUV for reading in reverse.
+    pub source_bytes_held: u64,
+    /// The most that `source_bytes_held` ever was.
+    pub source_peak_bytes: u64,
 }
 
 impl LazyStats {
@@ -42,7 +50,21 @@ impl LazyStats {
         }
     }
 
-    pub(super) fn record_wait(&mut self, waited: Duration) {
+    /// Frames decoded per request answered with a frame; 0 before the first. 1 is the least for a clip read once; seeking
+    /// and reading in reverse cost more, the cache less.
+    pub fn decoded_per_served(&self) -> f64 {
+        match (self.hits + self.misses).saturating_sub(self.errors) {
+            0 => 0.0,
+            served => self.frames_decoded as f64 / served as f64,
+        }
+    }
+
+    /// A bound in bytes for what the cache and its source ever held at once.
+    pub fn peak_total_bytes(&self) -> u64 {
+        self.peak_bytes + self.source_peak_bytes
+    }
+
+    pub(crate) fn record_wait(&mut self, waited: Duration) {
         self.wait_total += waited;
         self.wait_max = self.wait_max.max(waited);
     }
@@ -59,6 +81,11 @@ mod tests {
         stats.hits = 3;
         stats.misses = 1;
         assert_eq!(stats.hit_rate(), 0.75);
+        assert_eq!(LazyStats::default().decoded_per_served(), 0.0);
+        (stats.frames_decoded, stats.errors) = (6, 1);
+        assert_eq!(stats.decoded_per_served(), 2.0);
+        (stats.peak_bytes, stats.source_peak_bytes) = (3, 4);
+        assert_eq!(stats.peak_total_bytes(), 7);
         stats.record_wait(Duration::from_millis(5));
         stats.record_wait(Duration::from_millis(2));
         assert_eq!(

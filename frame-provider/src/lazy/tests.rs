@@ -93,7 +93,7 @@ impl FrameSource for Probe {
 }
 
 fn options(cache_frames: usize, prefetch: usize) -> LazyOptions {
-    LazyOptions { cache_frames, prefetch, cache_bytes: None }
+    LazyOptions { cache_frames, prefetch, ..LazyOptions::default() }
 }
 
 fn number(frame: &RgbFrame) -> usize {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::completeness;
 use super::demux::Facts;
 use super::index::PacketInfo;
 
@@ -22,7 +23,8 @@ const TRANSPORT_PACKET: u64 = 188;
 pub(super) fn truncation(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
     let lost = lost_frames(facts, packets)
         .or_else(|| lost_time(facts, packets))
-        .or_else(|| cut_packet(path, facts))?;
+        .or_else(|| cut_packet(path, facts))
+        .or_else(|| completeness::missing_end(path, &facts.format))?;
     Some(format!(
         "{}: the file seems to be truncated: {lost}; only what can be read is used",
         path.display()

@@ -50,6 +50,19 @@ impl Decoder {
         Self { decoder, feed, threads, progress: None }
     }
 
+    /// A second decoder of the same file, at a position of its own.
+    pub(super) fn another(&self, path: &Path) -> Result<Self, FrameError> {
+        let feed = self.feed.another(path)?;
+        let delay = ffi::reordering_delay(&self.decoder);
+        let decoder = feed.demuxer().open_decoder(self.threads, delay)?;
+        Ok(Self::new(decoder, feed, self.threads))
+    }
+
+    /// The number of the next frame that can come out without a restart.
+    pub(super) fn next_frame_number(&self) -> Option<usize> {
+        self.progress.map(|progress| progress.next_frame)
+    }
+
     /// Whether decoding on, without a restart, leads to frame `number` and is the shorter way.
     pub(super) fn leads_to(&self, number: usize, segment: Segment) -> bool {
         self.progress.is_some_and(|progress| {

@@ -131,6 +131,7 @@ impl Demuxer {
             .map(|data| Orientation::from_display_matrix(data.data()));
         let seconds = |duration: i64, unit: f64| (duration > 0).then_some(duration as f64 * unit);
         Facts {
+            codec: stream.parameters().id().name().to_owned(),
             format: self.input.format().name().to_owned(),
             claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
             stream_seconds: seconds(stream.duration(), time_base),
@@ -156,6 +157,8 @@ fn initialise() -> Result<(), FrameError> {
 /// What the container says about the video stream, true or not.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
+    /// FFmpeg's name of the codec.
+    pub(super) codec: String,
     /// Names of the format, separated by commas.
     pub(super) format: String,
     pub(super) claimed_frames: Option<usize>,

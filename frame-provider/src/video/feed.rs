@@ -1,6 +1,7 @@
 //! Packets for the decoder, from memory or from the file, by ordinal.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
@@ -15,7 +16,7 @@ const EARLIER_KEYS: usize = 2;
 pub(super) enum Feed {
     /// All of them, each with its ordinal as time stamps; the file stays open for the stream's parameters.
     Memory {
-        packets: Vec<ff::Packet>,
+        packets: Arc<[ff::Packet]>,
         demuxer: Demuxer,
     },
     File(Box<FileFeed>),
@@ -132,6 +133,18 @@ impl FileFeed {
 }
 
 impl Feed {
+    /// Another feed of the same packets, at a position of its own. Opens the file again.
+    pub(super) fn another(&self, path: &Path) -> Result<Self, FrameError> {
+        let demuxer = Demuxer::open(path)?;
+        Ok(match self {
+            Self::Memory { packets, .. } => Self::Memory { packets: Arc::clone(packets), demuxer },
+            Self::File(file) => {
+                let seeking = file.seeking;
+                Self::File(Box::new(FileFeed { seeking, ..FileFeed::new(demuxer) }))
+            }
+        })
+    }
+
     /// The open file.
     pub(super) fn demuxer(&self) -> &Demuxer {
         match self {

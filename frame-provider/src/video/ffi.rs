@@ -110,8 +110,8 @@ pub(super) fn frame_bytes(frame: &VideoFrame) -> u64 {
 /// Files can hold values that the bindings' enums lack, so these are never turned into an enum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Colour {
-    matrix: i32,
-    range: i32,
+    pub(super) matrix: i32,
+    pub(super) range: i32,
 }
 
 impl Colour {
@@ -126,6 +126,36 @@ impl Colour {
             }
         }
     }
+}
+
+impl Colour {
+    /// FFmpeg's names of the matrix and of the range.
+    pub(super) fn names(self) -> (&'static str, &'static str) {
+        let matrix = match self.matrix {
+            0 => "rgb",
+            1 => "bt709",
+            4 => "fcc",
+            5 => "bt470bg",
+            6 => "smpte170m",
+            7 => "smpte240m",
+            8 => "ycgco",
+            9 => "bt2020nc",
+            10 => "bt2020c",
+            _ => "unknown",
+        };
+        let range = match self.range {
+            1 => "tv",
+            2 => "pc",
+            _ => "unknown",
+        };
+        (matrix, range)
+    }
+}
+
+/// The version of FFmpeg's demuxers, as one number.
+pub(super) fn demuxer_version() -> u32 {
+    // SAFETY: the function takes nothing, and returns a constant of the library.
+    unsafe { ffi::avformat_version() }
 }
 
 /// What a [`Scaler`] is made for.

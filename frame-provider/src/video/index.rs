@@ -4,6 +4,7 @@
 //! every packet its ordinal as time stamp before it is decoded, so that each decoded frame names the packet it came from,
 //! whatever the container's own time stamps are worth.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use video_rs::ffmpeg as ff;
@@ -61,6 +62,16 @@ pub(super) struct Segment {
     pub(super) first: usize,
 }
 
+/// What an [`Index`] is made from.
+#[derive(Debug, Clone)]
+pub(super) struct IndexParts<'a> {
+    pub(super) packets: Cow<'a, [PacketInfo]>,
+    pub(super) shown: Cow<'a, [Ordinal]>,
+    pub(super) refused: Cow<'a, BTreeSet<Ordinal>>,
+    pub(super) decoded: bool,
+    pub(super) counted: bool,
+}
+
 /// The order in which frames are shown, and where decoding can start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
@@ -109,6 +120,58 @@ impl Index {
             Self { packets, shown, refused: not_intra, decoded: true, counted, ..Self::default() };
         index.update();
         index
+    }
+
+    /// What a file can keep of it; [`Index::from_parts`] undoes it.
+    pub(super) fn parts(&self) -> IndexParts<'_> {
+        IndexParts {
+            packets: Cow::Borrowed(&self.packets),
+            shown: Cow::Borrowed(&self.shown),
+            refused: Cow::Borrowed(&self.refused),
+            decoded: self.decoded,
+            counted: self.counted,
+        }
+    }
+
+    /// From what was kept; `None` if it cannot have come from an index.
+    pub(super) fn from_parts(parts: IndexParts<'_>) -> Option<Self> {
+        let packets = parts.packets.into_owned();
+        let shown = parts.shown.into_owned();
+        let exists = |ordinal: &Ordinal| (*ordinal as usize) < packets.len();
+        let mut index = Self {
+            shown,
+            refused: parts.refused.into_owned(),
+            decoded: parts.decoded,
+            counted: parts.counted,
+            ..Self::default()
+        };
+        let mut once = vec![false; packets.len()];
+        let is_sound = !index.shown.is_empty()
+            && u32::try_from(packets.len()).is_ok()
+            && index.refused.iter().all(exists)
+            && index.shown.iter().all(|ordinal| {
+                exists(ordinal)
+                    && (!std::mem::replace(&mut once[*ordinal as usize], true) || index.counted)
+            });
+        index.packets = packets;
+        is_sound.then(|| {
+            index.update();
+            index
+        })
+    }
+
+    /// The lengths of the runs of frames that can each be decoded from one key frame on, in the order shown.
+    pub(super) fn segment_lengths(&self) -> impl Iterator<Item = usize> + '_ {
+        let ends = self.segments.iter().skip(1).map(|segment| segment.first);
+        self.segments
+            .iter()
+            .zip(ends.chain([self.shown.len()]))
+            .map(|(start, end)| end - start.first)
+    }
+
+    /// The time stamps of the frames in the order shown; `None` if one has none.
+    pub(super) fn times(&self) -> Option<Vec<i64>> {
+        self.shown.iter().map(|&ordinal| self.packets.get(ordinal as usize)?.pts).collect()
     }
 
     /// Number of frames.

@@ -2,37 +2,50 @@
 //!
 //! How it works, from the bottom up: `demux` reads packets; `index` says which packet holds which frame and from which
 //! key frame it can be decoded; `feed` supplies packets from memory or by seeking; `decode` turns them into numbered
-//! frames; `window` keeps decoded frames for reading in reverse; `reader` puts these together and finds a way out when
-//! the file is not what its time stamps say; `convert` makes RGB of a decoded frame.
+//! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
+//! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame.
+//! `index_cache` keeps the index for the next time, `claims` and `completeness` find out whether the file was cut off.
 
 mod build;
 mod claims;
+mod completeness;
 mod convert;
 mod decode;
 mod demux;
 mod feed;
 mod ffi;
 mod index;
+mod index_cache;
+mod lane;
+#[cfg(test)]
+mod lane_tests;
 mod notes;
 mod orientation;
 mod reader;
+mod sync {
+    pub(super) use crate::sync::*;
+}
 mod window;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::probe::{GroupLengths, IndexKind, VideoDetails};
+use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
 use build::Scan;
 use convert::Converter;
 use decode::Decoder;
-use demux::Demuxer;
+use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
+use ffi::ScalerInput;
 use index::Index;
+use index_cache::IndexCache;
+pub use index_cache::IndexCacheMode;
 use notes::Notes;
-use reader::Reader;
+use reader::{Reader, ReaderOptions};
 
 /// How the frames of a video are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,18 +61,21 @@ pub enum IndexMode {
 }
 
 /// Settings of [`VideoFrames`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoOptions {
     /// Decoder threads; 0 chooses: two from 1280x720 on, else one. Default 0.
     pub threads: usize,
     /// How frames are numbered. Default [`IndexMode::Auto`].
     pub index: IndexMode,
     /// Memory in bytes for decoded frames, so that reading in reverse need not decode a whole group of pictures per
-    /// frame. Default 128 MiB.
+    /// frame. With room for a whole group, each frame is decoded once; with room for 0.7 of one, 1.3 times. Default
+    /// 256 MiB, which is 0.8 of a group of 250 frames of 900x896.
     pub reverse_bytes: u64,
     /// Files whose compressed video is at most this many bytes are kept in memory, which saves all seeking; 0 never.
     /// Default 32 MiB.
     pub packet_bytes: u64,
+    /// Where to keep the index for the next time. Default [`IndexCacheMode::Off`].
+    pub index_cache: IndexCacheMode,
 }
 
 impl Default for VideoOptions {
@@ -67,8 +83,9 @@ impl Default for VideoOptions {
         Self {
             threads: 0,
             index: IndexMode::Auto,
-            reverse_bytes: 128 << 20,
+            reverse_bytes: 256 << 20,
             packet_bytes: 32 << 20,
+            index_cache: IndexCacheMode::Off,
         }
     }
 }
@@ -84,7 +101,8 @@ impl Default for VideoOptions {
 ///
 /// **Cost:** opening reads the file once without decoding. Reading forward decodes each frame once. A jump decodes from
 /// the nearest key frame on. Reading in reverse keeps decoded frames within [`VideoOptions::reverse_bytes`], so that the
-/// average cost stays at one to a few decodes per frame.
+/// average cost stays at one to a few decodes per frame; a thread of its own, started by the second step back, decodes
+/// the frames to come. Two sessions that read forward at different places, and one in reverse, do not disturb each other.
 ///
 /// **Damaged files** yield the frames that can be decoded. Damage inside a packet does not show when the file is opened;
 /// once it shows, the file is decoded from start to end, the frames after the damage are renumbered and a warning is
@@ -98,8 +116,11 @@ impl Default for VideoOptions {
 pub struct VideoFrames {
     path: PathBuf,
     size: FrameSize,
-    timing: Timing,
-    claimed: Option<usize>,
+    facts: Facts,
+    /// What the first frame was before it became RGB.
+    picture: ScalerInput,
+    /// Whether the index was kept from an earlier time.
+    is_cached: bool,
     notes: Arc<Notes>,
     reader: Mutex<Reader>,
 }
@@ -122,67 +143,110 @@ impl VideoFrames {
     pub fn open_with(path: impl AsRef<Path>, options: VideoOptions) -> Result<Self, FrameError> {
         let path = path.as_ref().to_owned();
         let notes = Arc::new(Notes::default());
-        let mut demuxer = Demuxer::open(&path)?;
+        let demuxer = Demuxer::open(&path)?;
         let facts = demuxer.facts();
         let decoder = demuxer.open_decoder(options.threads, 0)?;
-        let Scan { packets, kept, read_errors } = build::scan(&mut demuxer, options.packet_bytes);
-        if packets.is_empty() {
-            return Err(FrameError::NoFrames { path });
-        }
-        if let Some(warning) = claims::truncation(&path, &facts, &packets) {
-            notes.warn(warning);
-        }
-        let index = match (options.index, index::doubt(&packets, read_errors)) {
-            (IndexMode::Auto, None) => Index::from_time_stamps(packets),
-            (_, doubt) => {
-                if let Some(doubt) = doubt {
-                    notes.warn(format!(
-                        "{}: the file is decoded once to number its frames, since its time stamps are in doubt ({doubt})",
-                        path.display()
-                    ));
-                }
-                let index = build::decode_all(&path, options.threads)?;
-                notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
-                index
+        let cache = IndexCache::of(&path, &options.index_cache);
+        let kept = cache.as_ref().and_then(IndexCache::load);
+        let kept = kept.filter(|(index, _)| options.index == IndexMode::Auto || index.is_decoded());
+        let is_cached = kept.is_some();
+        let (index, feed) = match kept {
+            Some((index, warnings)) => {
+                warnings.into_iter().for_each(|warning| notes.warn(warning));
+                (index, Feed::File(Box::new(FileFeed::new(demuxer))))
             }
+            None => make_index(&path, demuxer, &facts, &options, &notes)?,
         };
         if index.frame_count() == 0 {
             return Err(FrameError::NoFrames { path });
         }
-        let feed = match kept {
-            Some(packets) => Feed::Memory { packets, demuxer },
-            None => Feed::File(Box::new(FileFeed::new(Demuxer::open(&path)?))),
-        };
+        if let Some(cache) = cache.as_ref().filter(|_| !is_cached) {
+            cache.store(&index, &notes.warnings());
+        }
         let decoder = Decoder::new(decoder, feed, options.threads);
         let converter = Converter::new(facts.orientation);
-        let mut reader =
-            Reader::new(path.clone(), index, decoder, converter, options, Arc::clone(&notes));
+        let reader_options =
+            ReaderOptions { threads: options.threads, budget: options.reverse_bytes, cache };
+        let mut reader = Reader::new(
+            path.clone(),
+            index,
+            decoder,
+            converter,
+            reader_options,
+            Arc::clone(&notes),
+        );
         // The first frame tells the true size: a header can lie about that too.
-        let size = match reader.frame(0) {
-            Ok(frame) => frame.size(),
+        let first = reader
+            .picture(0)
+            .and_then(|picture| Ok((reader.frame(0)?.size(), ScalerInput::of(&picture.frame))));
+        let (size, picture) = match first {
+            Ok(first) => first,
             Err(FrameError::IndexOutOfRange { .. }) => return Err(FrameError::NoFrames { path }),
             Err(error) => return Err(error),
         };
-        Ok(Self {
-            path,
-            size,
-            timing: facts.timing,
-            claimed: facts.claimed_frames,
-            notes,
-            reader: Mutex::new(reader),
-        })
+        Ok(Self { path, size, facts, picture, is_cached, notes, reader: Mutex::new(reader) })
     }
 
     /// The number of frames that the container claims, true or not; `None` if it says nothing. For the true number see
     /// [`FrameSource::frame_count`].
     pub fn claimed_frame_count(&self) -> Option<usize> {
-        self.claimed
+        self.facts.claimed_frames
     }
 
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
+    fn lock(&self) -> MutexGuard<'_, Reader> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The index of a file by reading all of it, and the feed that goes with it.
+fn make_index(
+    path: &Path,
+    mut demuxer: Demuxer,
+    facts: &Facts,
+    options: &VideoOptions,
+    notes: &Notes,
+) -> Result<(Index, Feed), FrameError> {
+    let Scan { packets, kept, read_errors } = build::scan(&mut demuxer, options.packet_bytes);
+    if packets.is_empty() {
+        return Err(FrameError::NoFrames { path: path.to_owned() });
+    }
+    if let Some(warning) = claims::truncation(path, facts, &packets) {
+        notes.warn(warning);
+    }
+    let index = match (options.index, index::doubt(&packets, read_errors)) {
+        (IndexMode::Auto, None) => Index::from_time_stamps(packets),
+        (_, doubt) => {
+            if let Some(doubt) = doubt {
+                notes.warn(format!(
+                    "{}: the file is decoded once to number its frames, since its time stamps are in doubt ({doubt})",
+                    path.display()
+                ));
+            }
+            let index = build::decode_all(path, options.threads)?;
+            notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
+            index
+        }
+    };
+    let feed = match kept {
+        Some(packets) => Feed::Memory { packets: packets.into(), demuxer },
+        None => Feed::File(Box::new(FileFeed::new(Demuxer::open(path)?))),
+    };
+    Ok((index, feed))
+}
+
+/// Whether the frames' times, in units of `time_base` seconds, are more unequal than rounding makes them.
+fn is_variable(times: &[i64], time_base: f64) -> Option<bool> {
+    /// Time stamps in milliseconds, as in Matroska, make steps that differ by one.
+    const ROUNDING_SECONDS: f64 = 0.002;
+    let steps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let (shortest, longest) = (steps.clone().min()?, steps.max()?);
+    Some(longest.saturating_sub(shortest) as f64 * time_base > ROUNDING_SECONDS)
 }
 
 impl FrameSource for VideoFrames {
@@ -195,8 +259,7 @@ impl FrameSource for VideoFrames {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        // A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
-        let frame = self.reader.lock().unwrap_or_else(PoisonError::into_inner).frame(index)?;
+        let frame = self.lock().frame(index)?;
         if frame.size() != self.size {
             let (expected, found) = (self.size, frame.size());
             return Err(FrameError::SizeChanged {
@@ -210,7 +273,7 @@ impl FrameSource for VideoFrames {
     }
 
     fn timing(&self) -> Timing {
-        self.timing
+        self.facts.timing
     }
 
     fn describe(&self) -> String {
@@ -225,6 +288,70 @@ impl FrameSource for VideoFrames {
 
     fn warnings(&self) -> Vec<String> {
         self.notes.warnings()
+    }
+
+    fn damaged_frames(&self) -> Vec<usize> {
+        self.notes.damaged_frames()
+    }
+
+    fn memory(&self) -> SourceMemory {
+        self.notes.memory()
+    }
+
+    fn release_memory(&self) {
+        match self.reader.try_lock() {
+            Ok(mut reader) => reader.release(),
+            Err(TryLockError::Poisoned(reader)) => reader.into_inner().release(),
+            Err(TryLockError::WouldBlock) => {
+                self.notes.release_wanted.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn video_details(&self) -> Option<VideoDetails> {
+        let reader = self.lock();
+        let index = reader.index();
+        let (groups, longest) = (index.segment_lengths().count(), index.segment_lengths().max());
+        let times = index.times().filter(|times| times.len() > 1);
+        let rate = self.facts.timing.frames_per_second;
+        let count = index.frame_count() as f64;
+        let span = times.as_ref().and_then(|times| {
+            let ticks = times.iter().max()?.checked_sub(*times.iter().min()?)? as f64;
+            // The last frame is shown for as long as the others are on average.
+            Some(ticks * self.facts.time_base * count / (count - 1.0))
+        });
+        let (matrix, range) = self.picture.colour.names();
+        let (rotation_degrees, mirrored) = self.facts.orientation.degrees();
+        Some(VideoDetails {
+            container: self.facts.format.clone(),
+            codec: self.facts.codec.clone(),
+            pixel_format: self
+                .picture
+                .format
+                .descriptor()
+                .map_or("unknown", |descriptor| descriptor.name())
+                .to_owned(),
+            stored_size: FrameSize { width: self.picture.width, height: self.picture.height },
+            rotation_degrees,
+            mirrored,
+            colour_matrix: matrix.to_owned(),
+            colour_range: range.to_owned(),
+            claimed_frames: self.facts.claimed_frames,
+            duration_seconds: span.or(rate.map(|rate| count / rate)),
+            variable_frame_rate: times.and_then(|times| is_variable(&times, self.facts.time_base)),
+            groups: GroupLengths {
+                number: groups,
+                shortest: index.segment_lengths().min().unwrap_or(0),
+                mean: count / groups.max(1) as f64,
+                longest: longest.unwrap_or(0),
+            },
+            index: match (index.is_counted(), index.is_decoded()) {
+                (true, _) => IndexKind::Counted,
+                (false, true) => IndexKind::Decoded,
+                (false, false) => IndexKind::TimeStamps,
+            },
+            index_from_cache: self.is_cached,
+        })
     }
 }
 

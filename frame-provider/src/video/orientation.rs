@@ -33,6 +33,20 @@ impl Orientation {
         }
     }
 
+    /// Clockwise quarter turns in degrees, and whether left and right change places after that.
+    pub(super) fn degrees(self) -> (u16, bool) {
+        match (self.transpose, self.flip_horizontal, self.flip_vertical) {
+            (false, false, false) => (0, false),
+            (true, true, false) => (90, false),
+            (false, true, true) => (180, false),
+            (true, false, true) => (270, false),
+            (false, true, false) => (0, true),
+            (true, false, false) => (90, true),
+            (false, false, true) => (180, true),
+            (true, true, true) => (270, true),
+        }
+    }
+
     /// The size of a picture of `size` once it is turned.
     pub(super) fn size(self, size: FrameSize) -> FrameSize {
         if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
@@ -98,6 +112,22 @@ mod tests {
         // A quarter turn clockwise, as phones write it: left column up becomes the top row.
         assert_eq!(turned(0, ONE, -ONE, 0), (turned_size, vec![4, 1, 5, 2, 6, 3]));
         assert_eq!(turned(0, -ONE, ONE, 0), (turned_size, vec![3, 6, 2, 5, 1, 4]));
+    }
+
+    #[test]
+    fn turns_have_names() {
+        let name = |a, b, c, d| {
+            let values = [a, b, 0, c, d, 0, 0, 0, 1 << 30];
+            let bytes: Vec<u8> =
+                values.iter().flat_map(|value: &i32| value.to_ne_bytes()).collect();
+            Orientation::from_display_matrix(&bytes).degrees()
+        };
+        assert_eq!(name(ONE, 0, 0, ONE), (0, false));
+        assert_eq!(name(0, ONE, -ONE, 0), (90, false));
+        assert_eq!(name(-ONE, 0, 0, -ONE), (180, false));
+        assert_eq!(name(0, -ONE, ONE, 0), (270, false));
+        assert_eq!(name(-ONE, 0, 0, ONE), (0, true));
+        assert_eq!(name(ONE, 0, 0, -ONE), (180, true));
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! Frame-exact access in any order, on top of the decoder.
+//! Frame-exact access in any order, on top of the decoders.
+//!
+//! Two decoders serve reading forward and jumps, so that two sessions at different places do not take each other's
+//! decoder away. A third one, with a thread of its own, makes the windows for reading in reverse (`lane`). All of them
+//! put out numbered frames, so it does not matter for the result which one serves a request.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,31 +10,33 @@ use std::sync::atomic::Ordering;
 
 use video_rs::ffmpeg as ff;
 
-use ff::frame::Video as VideoFrame;
-
-use super::VideoOptions;
 use super::build;
 use super::convert::Converter;
 use super::decode::Decoder;
-use super::ffi;
 use super::index::Index;
+use super::index_cache::IndexCache;
+use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
-use super::window::{Ahead, Window};
+use super::window::{Picture, Window};
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
+use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
 /// groups, few enough that a single step back stays cheap.
 const FRAMES_ACROSS_SEGMENTS: usize = 32;
 
 /// Steps back by at most this many frames count as reading in reverse; longer ones are jumps.
-const LONGEST_REVERSE_STEP: usize = 8;
+const LONGEST_REVERSE_STEP: isize = 8;
 
-/// From this many steps back in a row on, reading is expected to go on in reverse.
-const REVERSE_STEPS_TO_BELIEVE: usize = 2;
+/// Decoders for reading forward.
+const FORWARD_DECODERS: usize = 2;
 
 /// How often a missing frame is looked for from an earlier key before the whole file is decoded.
 const EARLIER_KEYS: usize = 2;
+
+/// After so many requests that were not for the lane, its memory is given back.
+const LANE_PATIENCE: usize = 200;
 
 /// Why decoding did not arrive at the wanted frame.
 enum Miss {
@@ -44,26 +50,99 @@ enum Miss {
     Fatal(FrameError),
 }
 
-pub(super) struct Reader {
+/// What decoding needs besides a decoder.
+#[derive(Clone)]
+struct Ground {
     path: PathBuf,
-    index: Index,
-    decoder: Decoder,
-    converter: Converter,
-    threads: usize,
+    index: Arc<Index>,
     notes: Arc<Notes>,
-    /// Decoded frames up to the last one served.
-    window: Window,
-    /// The window before that one, if it is being made.
-    ahead: Option<Ahead>,
-    /// Memory for each of the two.
-    window_bytes: u64,
+}
+
+impl Ground {
+    fn restart(&self, decoder: &mut Decoder, number: usize) -> Result<(), Miss> {
+        self.notes.restarts.fetch_add(1, Ordering::Relaxed);
+        let segment = self.index.segment_of(number);
+        decoder.restart(segment, &self.index, &self.path).map_err(Miss::Fatal)
+    }
+
+    /// The next frame of the clip that comes out of the decoder.
+    fn step(&self, decoder: &mut Decoder) -> Result<Option<(usize, Picture)>, Miss> {
+        loop {
+            let decoded = decoder.next_frame(&self.index).map_err(|_| Miss::WrongPacket)?;
+            let Some(decoded) = decoded else {
+                return Ok(None);
+            };
+            self.notes.frames_decoded.fetch_add(1, Ordering::Relaxed);
+            if let Some(key) = decoded.false_key {
+                return Err(Miss::FalseKey(key));
+            }
+            if let Some(number) = decoded.number {
+                return Ok(Some((number, Picture::new(decoded.picture, &self.notes))));
+            }
+        }
+    }
+}
+
+/// Makes the windows of the lane.
+struct WindowMaker {
+    ground: Ground,
+    decoder: Decoder,
     /// Memory of one decoded frame.
     frame_bytes: u64,
-    last_request: Option<usize>,
-    /// Steps back in a row.
-    reverse_steps: usize,
-    /// Whether the user has been told of a frame with concealed damage.
-    told_of_damage: bool,
+}
+
+impl Produce for WindowMaker {
+    type Frame = Picture;
+
+    fn begin(&mut self, last: usize, room: u64) -> Result<usize, Lost> {
+        let frames = lane::window_frames(room, self.frame_bytes);
+        let first = self.ground.index.window_start(last, frames, FRAMES_ACROSS_SEGMENTS);
+        self.ground.restart(&mut self.decoder, first).map_err(|_| Lost)?;
+        Ok(first)
+    }
+
+    fn next(&mut self) -> Result<(usize, Picture), Lost> {
+        match self.ground.step(&mut self.decoder) {
+            Ok(Some((number, picture))) => {
+                self.frame_bytes = self.frame_bytes.max(picture.bytes());
+                Ok((number, picture))
+            }
+            _ => Err(Lost),
+        }
+    }
+
+    fn bytes(frame: &Picture) -> u64 {
+        frame.bytes()
+    }
+}
+
+pub(super) struct Reader {
+    ground: Ground,
+    /// The one used last comes first.
+    decoders: Vec<Decoder>,
+    converter: Converter,
+    threads: usize,
+    /// Decoded frames up to the last one served by a decoder of this reader.
+    window: Window,
+    /// For reading in reverse, once someone does.
+    lane: Option<Lane<WindowMaker>>,
+    /// Requests since the lane was used.
+    lane_unused: usize,
+    /// Memory for decoded frames.
+    budget: u64,
+    /// Memory of one decoded frame.
+    frame_bytes: u64,
+    travel: Travel,
+    /// Where the index is kept for the next time, if it is.
+    cache: Option<IndexCache>,
+}
+
+/// Settings of a [`Reader`].
+pub(super) struct ReaderOptions {
+    pub(super) threads: usize,
+    /// Memory for decoded frames, in bytes.
+    pub(super) budget: u64,
+    pub(super) cache: Option<IndexCache>,
 }
 
 impl Reader {
@@ -72,130 +151,222 @@ impl Reader {
         index: Index,
         decoder: Decoder,
         converter: Converter,
-        options: VideoOptions,
+        options: ReaderOptions,
         notes: Arc<Notes>,
     ) -> Self {
+        let ReaderOptions { threads, budget, cache } = options;
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
         Self {
-            path,
-            index,
-            decoder,
+            ground: Ground { path, index: Arc::new(index), notes },
+            decoders: vec![decoder],
             converter,
-            threads: options.threads,
-            notes,
+            threads,
             window: Window::default(),
-            ahead: None,
-            window_bytes: options.reverse_bytes / 2,
+            lane: None,
+            lane_unused: 0,
+            budget,
             frame_bytes: 1,
-            last_request: None,
-            reverse_steps: 0,
-            told_of_damage: false,
+            travel: Travel::default(),
+            cache,
         }
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.ground.index
     }
 
     /// Frame `number` in RGB.
     pub(super) fn frame(&mut self, number: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        self.check(number)?;
-        self.note_direction(number);
-        if !self.window.contains(number) {
-            self.take_window_ahead(number);
-        }
-        if !self.window.contains(number) {
-            self.fill(number)?;
-        }
-        let frame = self.convert(number);
-        if self.reverse_steps >= REVERSE_STEPS_TO_BELIEVE {
-            self.work_ahead(number);
-        }
-        frame
+        let picture = self.picture(number)?;
+        self.converter
+            .convert(&picture.frame)
+            .map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
-    fn note_direction(&mut self, number: usize) {
-        let Some(last) = self.last_request.replace(number) else {
-            return;
+    /// Frame `number` as the decoder gave it.
+    pub(super) fn picture(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
+        if self.ground.notes.release_wanted.swap(false, Ordering::Relaxed) {
+            self.release();
+        }
+        self.check(number)?;
+        let stride = self.travel.note(number);
+        let in_reverse = stride.is_some_and(|stride| (-LONGEST_REVERSE_STEP..0).contains(&stride));
+        let from_lane = if in_reverse { self.picture_from_lane(number) } else { None };
+        let picture = match from_lane {
+            Some(picture) => picture,
+            None => {
+                self.rest_lane();
+                self.picture_from_window(number)?
+            }
         };
-        if number > last || last - number > LONGEST_REVERSE_STEP {
-            self.reverse_steps = 0;
-        } else if number < last {
-            self.reverse_steps += 1;
+        if (picture.frame.is_corrupt() || picture.frame.has_decode_errors())
+            && self.ground.notes.damaged(number)
+        {
+            self.ground.notes.warn(format!(
+                "{}: frame {number} is damaged, and perhaps others: parts of the picture are the decoder's guess",
+                self.ground.path.display()
+            ));
+        }
+        Ok(picture)
+    }
+
+    /// Frees all decoded frames.
+    pub(super) fn release(&mut self) {
+        self.window.clear();
+        if let Some(lane) = &self.lane {
+            lane.rest();
         }
     }
 
     fn check(&self, index: usize) -> Result<(), FrameError> {
-        let count = self.index.frame_count();
+        let count = self.ground.index.frame_count();
         if index < count {
             return Ok(());
         }
-        Err(FrameError::IndexOutOfRange { index, count, path: self.path.clone() })
+        Err(FrameError::IndexOutOfRange { index, count, path: self.ground.path.clone() })
     }
 
-    fn convert(&mut self, number: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let picture = self.window.get(number).ok_or_else(|| self.failure(number))?;
-        if !self.told_of_damage && (picture.has_decode_errors() || picture.is_corrupt()) {
-            self.told_of_damage = true;
-            self.notes.warn(format!(
-                "{}: frame {number} is damaged, and perhaps others: parts of the picture are the decoder's guess",
-                self.path.display()
-            ));
+    /// Frame `number` from the windows made in the background; `None` if it must be decoded here.
+    fn picture_from_lane(&mut self, number: usize) -> Option<Arc<Picture>> {
+        self.lane_unused = 0;
+        if self.lane.is_none() {
+            // Without a decoder or a thread more, reading in reverse is only slower.
+            let decoder = self.decoders.first()?.another(&self.ground.path).ok()?;
+            let maker =
+                WindowMaker { ground: self.ground.clone(), decoder, frame_bytes: self.frame_bytes };
+            self.lane = Some(Lane::start(maker, self.budget).ok()?);
         }
-        self.converter
-            .convert(picture)
-            .map_err(|error| FrameError::decode(&self.path, number, error))
+        let lane = self.lane.as_ref()?;
+        if let Some(picture) = lane.take(number) {
+            return Some(picture);
+        }
+        if !lane.is_lost() {
+            // What was decoded on the way to the place where the reader turned round need not be decoded again.
+            lane.jump(number, self.window.take_run(number));
+            if let Some(picture) = lane.take(number) {
+                return Some(picture);
+            }
+        }
+        // Here, the cause is found and, if possible, removed; then a new lane can begin.
+        self.lane = None;
+        None
+    }
+
+    /// Gives the lane's memory back when nobody reads in reverse any more.
+    fn rest_lane(&mut self) {
+        self.lane_unused += 1;
+        if self.lane_unused == LANE_PATIENCE
+            && let Some(lane) = &self.lane
+        {
+            lane.rest();
+        }
+    }
+
+    fn picture_from_window(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
+        if let Some(picture) = self.window.get(number) {
+            return Ok(picture);
+        }
+        self.fill(number)?;
+        self.window.get(number).ok_or_else(|| self.failure(number))
     }
 
     /// Makes sure that the window holds frame `number`, by whatever it takes.
     fn fill(&mut self, number: usize) -> Result<(), FrameError> {
-        self.ahead = None;
         let mut missing = 0;
         loop {
             self.check(number)?;
             match self.decode_to(number) {
                 Ok(()) => return Ok(()),
                 Err(Miss::Fatal(error)) => return Err(error),
-                Err(Miss::FalseKey(key)) if self.index.refuse(key) => {
+                Err(Miss::FalseKey(key)) if self.change_index(|index| index.refuse(key)) => {
                     tracing::debug!(key, "decoding cannot begin at this key frame");
                 }
-                Err(Miss::WrongPacket) if self.decoder.stop_seeking() => {
-                    tracing::debug!(path = %self.path.display(), "seeking in this file leads astray");
+                Err(Miss::WrongPacket) if self.stop_seeking() => {
+                    tracing::debug!(path = %self.ground.path.display(), "seeking in this file leads astray");
                 }
                 Err(_) => {
                     missing += 1;
-                    let key = self.index.segment_of(number).key;
+                    let key = self.ground.index.segment_of(number).key;
                     let looked_enough = key == 0 || missing > EARLIER_KEYS;
-                    if looked_enough && !self.index.is_decoded() {
+                    if looked_enough && !self.ground.index.is_decoded() {
                         self.rebuild()?;
                         missing = 0;
                     } else if key == 0 {
                         return Err(self.failure(number));
                     } else if looked_enough {
-                        self.index.refuse_all();
+                        self.change_index(Index::refuse_all);
                     } else {
-                        self.index.refuse(key);
+                        self.change_index(|index| index.refuse(key));
                     }
                 }
             }
-            self.decoder.forget();
+            self.decoders.iter_mut().for_each(Decoder::forget);
         }
     }
 
+    /// Changes what is known about the file. The lane knows only what was known when it began, so it ends.
+    fn change_index<T>(&mut self, change: impl FnOnce(&mut Index) -> T) -> T {
+        self.lane = None;
+        change(Arc::make_mut(&mut self.ground.index))
+    }
+
+    fn stop_seeking(&mut self) -> bool {
+        self.lane = None;
+        // All of them, so not `any`, which would stop at the first.
+        let stopped =
+            self.decoders.iter_mut().filter_map(|decoder| decoder.stop_seeking().then_some(()));
+        stopped.count() > 0
+    }
+
     fn failure(&self, number: usize) -> FrameError {
-        FrameError::decode(&self.path, number, ff::Error::InvalidData)
+        self.ground.notes.damaged(number);
+        FrameError::decode(&self.ground.path, number, ff::Error::InvalidData)
+    }
+
+    /// Puts the decoder in front that is to decode to `number`: the nearest one on the way there, else the one that was
+    /// unused for longest. Returns whether it is on the way.
+    fn choose_decoder(&mut self, number: usize) -> bool {
+        let segment = self.ground.index.segment_of(number);
+        let nearest = (0..self.decoders.len())
+            .filter(|&place| self.decoders[place].leads_to(number, segment))
+            .max_by_key(|&place| self.decoders[place].next_frame_number());
+        let chosen = nearest.unwrap_or_else(|| {
+            let is_idle = |decoder: &Decoder| decoder.next_frame_number().is_none();
+            if self.decoders.len() < FORWARD_DECODERS
+                && !self.decoders.iter().any(is_idle)
+                && let Some(another) =
+                    self.decoders.first().and_then(|first| first.another(&self.ground.path).ok())
+            {
+                self.decoders.push(another);
+            }
+            self.decoders.iter().position(is_idle).unwrap_or(self.decoders.len() - 1)
+        });
+        self.decoders[..=chosen].rotate_right(1);
+        nearest.is_some()
     }
 
     /// Decodes until frame `number` is in the window.
     fn decode_to(&mut self, number: usize) -> Result<(), Miss> {
-        let segment = self.index.segment_of(number);
+        let is_on_the_way = self.choose_decoder(number);
+        let Some(decoder) = self.decoders.first_mut() else {
+            return Err(Miss::Missing);
+        };
         let mut keep_from = number;
-        if !self.decoder.leads_to(number, segment) {
+        if !is_on_the_way {
             // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes going back from here
             // cheap, and costs nothing but the memory set aside for that.
-            let across = if self.reverse_steps > 0 { FRAMES_ACROSS_SEGMENTS } else { 1 };
-            keep_from = self.index.window_start(number, self.window_frames(), across);
-            self.restart(keep_from)?;
+            let frames = lane::window_frames(self.budget, self.frame_bytes);
+            keep_from = self.ground.index.window_start(number, frames, 1);
+            if self.lane.as_ref().is_some_and(|lane| !lane.is_resting()) {
+                // There is one budget for both, and who reads in reverse gets it.
+                keep_from = number;
+            }
+            self.ground.restart(decoder, keep_from)?;
         }
         self.window.clear();
         loop {
-            let (found, picture) = self.step()?.ok_or(Miss::Missing)?;
+            let (found, picture) = self.ground.step(decoder)?.ok_or(Miss::Missing)?;
+            self.frame_bytes = self.frame_bytes.max(picture.bytes());
             if (keep_from..=number).contains(&found) {
                 self.window.insert(found, picture);
             }
@@ -208,107 +379,29 @@ impl Reader {
         }
     }
 
-    fn restart(&mut self, number: usize) -> Result<(), Miss> {
-        self.notes.restarts.fetch_add(1, Ordering::Relaxed);
-        let segment = self.index.segment_of(number);
-        self.decoder.restart(segment, &self.index, &self.path).map_err(Miss::Fatal)
-    }
-
-    /// The next frame of the clip that comes out of the decoder.
-    fn step(&mut self) -> Result<Option<(usize, VideoFrame)>, Miss> {
-        loop {
-            let Some(decoded) =
-                self.decoder.next_frame(&self.index).map_err(|_| Miss::WrongPacket)?
-            else {
-                return Ok(None);
-            };
-            self.notes.frames_decoded.fetch_add(1, Ordering::Relaxed);
-            if let Some(key) = decoded.false_key {
-                return Err(Miss::FalseKey(key));
-            }
-            self.frame_bytes = ffi::frame_bytes(&decoded.picture).max(1);
-            if let Some(number) = decoded.number {
-                return Ok(Some((number, decoded.picture)));
-            }
-        }
-    }
-
-    /// How many frames a window may hold.
-    fn window_frames(&self) -> usize {
-        usize::try_from(self.window_bytes / self.frame_bytes).unwrap_or(usize::MAX).max(1)
-    }
-
     /// Numbers the frames by decoding the whole file, because the quick index was found wrong.
     fn rebuild(&mut self) -> Result<(), FrameError> {
-        tracing::info!(path = %self.path.display(), "decoding the whole file to number its frames");
-        let index = build::decode_all(&self.path, self.threads)?;
-        self.notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
-        if !index.agrees_with(&self.index) {
-            self.notes.warn(format!(
+        let path = &self.ground.path;
+        tracing::info!(path = %path.display(), "decoding the whole file to number its frames");
+        let index = build::decode_all(path, self.threads)?;
+        let notes = &self.ground.notes;
+        notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
+        if !index.agrees_with(&self.ground.index) {
+            notes.forget_damaged();
+            notes.warn(format!(
                 "{}: the file is damaged: it has {} frames that can be decoded, not {}; frame numbers after the damage \
                  have changed",
-                self.path.display(),
+                path.display(),
                 index.frame_count(),
-                self.index.frame_count(),
+                self.ground.index.frame_count(),
             ));
         }
-        self.index = index;
+        notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
         self.window.clear();
-        self.notes.frame_count.store(self.index.frame_count(), Ordering::Relaxed);
+        if let Some(cache) = &self.cache {
+            cache.store(&index, &notes.warnings());
+        }
+        self.change_index(|old| *old = index);
         Ok(())
-    }
-
-    /// Changes over to the window that was made ahead, if frame `number` is in it.
-    fn take_window_ahead(&mut self, number: usize) {
-        let Some(mut ahead) = self.ahead.take_if(|ahead| ahead.range().contains(&number)) else {
-            return;
-        };
-        while !ahead.is_complete() {
-            if !self.extend(&mut ahead) {
-                return; // `fill` will find out what is wrong.
-            }
-        }
-        self.window = ahead.into_window();
-    }
-
-    /// In reverse, decodes a part of the window before the present one, so that the work is spread evenly over the
-    /// frames served instead of piling up at the edge of each window.
-    fn work_ahead(&mut self, number: usize) {
-        let Some(first) = self.window.first() else {
-            return;
-        };
-        if self.ahead.is_none() {
-            let Some(last) = first.checked_sub(1) else {
-                return;
-            };
-            let start = self.index.window_start(last, self.window_frames(), FRAMES_ACROSS_SEGMENTS);
-            if self.restart(start).is_err() {
-                return;
-            }
-            let to_decode = last + 1 - self.index.segment_of(start).first;
-            self.ahead = Some(Ahead::new(start..=last, to_decode));
-        }
-        let Some(mut ahead) = self.ahead.take() else {
-            return;
-        };
-        // What is left to decode, over what is left to serve from the present window.
-        let steps = ahead.to_decode().div_ceil(number.saturating_sub(first) + 1);
-        for _ in 0..steps {
-            if !ahead.is_complete() && !self.extend(&mut ahead) {
-                return;
-            }
-        }
-        self.ahead = Some(ahead);
-    }
-
-    /// One step towards the window ahead; false if it cannot be made.
-    fn extend(&mut self, ahead: &mut Ahead) -> bool {
-        match self.step() {
-            Ok(Some((number, picture))) => ahead.offer(number, picture),
-            _ => {
-                self.decoder.forget();
-                false
-            }
-        }
     }
 }

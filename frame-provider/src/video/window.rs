@@ -1,81 +1,67 @@
-//! Decoded frames kept for reading in reverse.
+//! Decoded frames that are kept for a while.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
-use ff::frame::Video as VideoFrame;
+use super::ffi;
+use super::notes::Notes;
 
-/// Decoded, not yet converted frames by number. In YUV they need half the memory of RGB or less.
+/// A decoded, not yet converted frame whose memory is counted for as long as it lives. In YUV it needs half the memory of
+/// RGB or less.
+pub(super) struct Picture {
+    pub(super) frame: ff::frame::Video,
+    bytes: u64,
+    notes: Arc<Notes>,
+}
+
+impl Picture {
+    pub(super) fn new(frame: ff::frame::Video, notes: &Arc<Notes>) -> Self {
+        let bytes = ffi::frame_bytes(&frame).max(1);
+        notes.hold(bytes);
+        Self { frame, bytes, notes: Arc::clone(notes) }
+    }
+
+    /// Bytes of memory that the picture keeps alive.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl Drop for Picture {
+    fn drop(&mut self) {
+        self.notes.free(self.bytes);
+    }
+}
+
+/// Pictures by frame number, around the frame that was served last.
 #[derive(Default)]
 pub(super) struct Window {
-    frames: BTreeMap<usize, VideoFrame>,
+    pictures: BTreeMap<usize, Arc<Picture>>,
 }
 
 impl Window {
-    pub(super) fn contains(&self, number: usize) -> bool {
-        self.frames.contains_key(&number)
+    pub(super) fn get(&self, number: usize) -> Option<Arc<Picture>> {
+        self.pictures.get(&number).cloned()
     }
 
-    pub(super) fn get(&self, number: usize) -> Option<&VideoFrame> {
-        self.frames.get(&number)
-    }
-
-    /// The lowest number held.
-    pub(super) fn first(&self) -> Option<usize> {
-        self.frames.keys().next().copied()
-    }
-
-    pub(super) fn insert(&mut self, number: usize, frame: VideoFrame) {
-        self.frames.insert(number, frame);
+    pub(super) fn insert(&mut self, number: usize, picture: Picture) {
+        self.pictures.insert(number, Arc::new(picture));
     }
 
     pub(super) fn clear(&mut self) {
-        self.frames.clear();
-    }
-}
-
-/// A window in the making, in steps of one decoded frame.
-pub(super) struct Ahead {
-    range: RangeInclusive<usize>,
-    window: Window,
-    to_decode: usize,
-    complete: bool,
-}
-
-impl Ahead {
-    /// For the frames in `range`; `to_decode` is how many must be decoded for that, as far as is known.
-    pub(super) fn new(range: RangeInclusive<usize>, to_decode: usize) -> Self {
-        Self { range, window: Window::default(), to_decode, complete: false }
+        self.pictures.clear();
     }
 
-    pub(super) fn range(&self) -> RangeInclusive<usize> {
-        self.range.clone()
-    }
-
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    pub(super) fn to_decode(&self) -> usize {
-        self.to_decode
-    }
-
-    /// Takes the next decoded frame; false if it shows that a frame of the range is missing.
-    pub(super) fn offer(&mut self, number: usize, frame: VideoFrame) -> bool {
-        self.to_decode = self.to_decode.saturating_sub(1);
-        if number > *self.range.end() {
-            return false;
+    /// Gives away the run of frames that ends with `last`.
+    pub(super) fn take_run(&mut self, last: usize) -> BTreeMap<usize, Arc<Picture>> {
+        let mut pictures = std::mem::take(&mut self.pictures);
+        pictures.split_off(&(last + 1));
+        let mut first = last + 1;
+        while first.checked_sub(1).is_some_and(|before| pictures.contains_key(&before)) {
+            first -= 1;
         }
-        if self.range.contains(&number) {
-            self.window.insert(number, frame);
-        }
-        self.complete = number == *self.range.end();
-        true
-    }
-
-    pub(super) fn into_window(self) -> Window {
-        self.window
+        pictures.split_off(&first)
     }
 }

@@ -122,10 +122,10 @@ pub fn random(count: usize, length: usize) -> Vec<usize> {
 pub fn ways() -> Vec<(&'static str, VideoOptions)> {
     let options = VideoOptions::default();
     vec![
-        ("packets in memory", options),
+        ("packets in memory", options.clone()),
         (
             "seeking, small windows",
-            VideoOptions { packet_bytes: 0, reverse_bytes: 2 << 20, ..options },
+            VideoOptions { packet_bytes: 0, reverse_bytes: 2 << 20, ..options.clone() },
         ),
         ("seeking, two threads", VideoOptions { packet_bytes: 0, threads: 2, ..options }),
     ]
@@ -145,7 +145,7 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
     let mut compared = 0;
     for (way, options) in ways() {
         for (order, frames) in orders(expected.len()) {
-            let source = VideoFrames::open_with(path, options).unwrap();
+            let source = VideoFrames::open_with(path, options.clone()).unwrap();
             assert_eq!(source.frame_count(), expected.len(), "{name}: number of frames, {way}");
             for &frame in &frames {
                 assert_eq!(

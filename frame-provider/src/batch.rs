@@ -1,0 +1,264 @@
+//! A batch of a recording: on demand, preloaded, or by way of JPEG files.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::image_folder::ImageFolder;
+use crate::probe::VideoDetails;
+use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+
+/// JPEG quality of extracted frames, that of OpenCV's `imwrite` and as good as `ffmpeg -q:v 2`.
+const JPEG_QUALITY: i32 = 95;
+
+/// How the frames of a batch reach whoever processes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum FramesMode {
+    /// Read when asked for. Memory: what the source caches.
+    #[default]
+    Lazy,
+    /// All decoded before the first is asked for. Memory: the whole batch, `width * height * 3` bytes a frame.
+    Memory,
+    /// All extracted to a temporary folder as JPEG files of quality 95 before the first is asked for, as scripts for the
+    /// official predictor do. Lossy: the masks differ a little from those of the other modes.
+    Jpeg,
+}
+
+impl FramesMode {
+    /// All values, in the order of their documentation.
+    pub const ALL: [Self; 3] = [Self::Lazy, Self::Memory, Self::Jpeg];
+}
+
+impl fmt::Display for FramesMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Lazy => "lazy",
+            Self::Memory => "memory",
+            Self::Jpeg => "jpeg",
+        })
+    }
+}
+
+impl FromStr for FramesMode {
+    type Err = FrameError;
+
+    fn from_str(text: &str) -> Result<Self, FrameError> {
+        Self::ALL.into_iter().find(|value| value.to_string() == text).ok_or_else(|| {
+            FrameError::Other {
+                message: format!("`{text}` is no way to read frames; use lazy, memory or jpeg"),
+                source: None,
+            }
+        })
+    }
+}
+
+/// Frames `range` of a source as a clip of its own, numbered from 0.
+///
+/// [`FramesMode::Lazy`] and [`FramesMode::Memory`] give the very frames of the source. In errors and in
+/// [`FrameSource::damaged_frames`], frames have the source's numbers when they come from the source.
+pub struct BatchFrames<S> {
+    source: S,
+    range: Range<usize>,
+    held: Held,
+}
+
+enum Held {
+    Lazy,
+    Memory(Vec<Arc<RgbFrame>>),
+    Jpeg { frames: ImageFolder, folder: TempDir },
+}
+
+impl<S: FrameSource> BatchFrames<S> {
+    /// Prepares frames `range` of `source`, counted from 0; a reference or an `Arc` of a source is a source too.
+    ///
+    /// # Errors
+    /// [`FrameError::Empty`] for an empty range, [`FrameError::IndexOutOfRange`] for one that reaches past the end. With
+    /// [`FramesMode::Memory`] and [`FramesMode::Jpeg`] also the first error of a frame; what was extracted until then is
+    /// removed. With [`FramesMode::Jpeg`] also [`FrameError::Io`] if the folder cannot be written.
+    pub fn open(source: S, range: Range<usize>, mode: FramesMode) -> Result<Self, FrameError> {
+        Self::open_in(source, range, mode, &std::env::temp_dir())
+    }
+
+    /// The same with the folder in which [`FramesMode::Jpeg`] makes its own, instead of the system's for such things.
+    ///
+    /// # Errors
+    /// Those of [`BatchFrames::open`].
+    pub fn open_in(
+        source: S,
+        range: Range<usize>,
+        mode: FramesMode,
+        temporary: &Path,
+    ) -> Result<Self, FrameError> {
+        let count = source.frame_count();
+        if range.is_empty() {
+            return Err(FrameError::Empty { what: format!("the batch {range:?}") });
+        }
+        if range.end > count {
+            let path = source.describe().into();
+            return Err(FrameError::IndexOutOfRange { index: range.end - 1, count, path });
+        }
+        let held = match mode {
+            FramesMode::Lazy => Held::Lazy,
+            FramesMode::Memory => Held::Memory(
+                range.clone().map(|index| source.frame(index)).collect::<Result<_, _>>()?,
+            ),
+            FramesMode::Jpeg => extract(&source, range.clone(), temporary)?,
+        };
+        if mode != FramesMode::Lazy {
+            // What the source kept to read ahead is of no use any more.
+            source.release_memory();
+        }
+        Ok(Self { source, range, held })
+    }
+
+    /// The frames of the source that this batch consists of.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// How the frames are read.
+    pub fn mode(&self) -> FramesMode {
+        match self.held {
+            Held::Lazy => FramesMode::Lazy,
+            Held::Memory(_) => FramesMode::Memory,
+            Held::Jpeg { .. } => FramesMode::Jpeg,
+        }
+    }
+
+    /// The folder of the extracted files, which exists for as long as this value.
+    pub fn folder(&self) -> Option<&Path> {
+        match &self.held {
+            Held::Jpeg { folder, .. } => Some(folder.path()),
+            Held::Lazy | Held::Memory(_) => None,
+        }
+    }
+
+    /// Frees the frames and removes the extracted files, as dropping does, but says if that fails.
+    ///
+    /// # Errors
+    /// [`FrameError::Io`] if the temporary folder cannot be removed.
+    pub fn close(self) -> Result<(), FrameError> {
+        match self.held {
+            Held::Jpeg { folder, .. } => {
+                let path = folder.path().to_owned();
+                folder.close().map_err(|error| FrameError::from_io(&path, error))
+            }
+            Held::Lazy | Held::Memory(_) => Ok(()),
+        }
+    }
+}
+
+/// Writes the frames to a new folder in `temporary`. The folder is removed when its value is dropped: here after an
+/// error, or a panic of the source, else with the batch.
+fn extract(
+    source: &impl FrameSource,
+    range: Range<usize>,
+    temporary: &Path,
+) -> Result<Held, FrameError> {
+    let folder = tempfile::Builder::new()
+        .prefix("frames-")
+        .tempdir_in(temporary)
+        .map_err(|error| FrameError::from_io(temporary, error))?;
+    let mut files = Vec::with_capacity(range.len());
+    for (number, index) in range.enumerate() {
+        let frame = source.frame(index)?;
+        let path = folder.path().join(format!("{number:05}.jpg"));
+        let image = turbojpeg::Image {
+            pixels: frame.data(),
+            width: frame.width() as usize,
+            pitch: frame.width() as usize * 3,
+            height: frame.height() as usize,
+            format: turbojpeg::PixelFormat::RGB,
+        };
+        let jpeg = turbojpeg::compress(image, JPEG_QUALITY, turbojpeg::Subsamp::Sub2x2).map_err(
+            |error| FrameError::Unsupported {
+                path: source.describe().into(),
+                what: format!(
+                    "frame {index} cannot become a JPEG ({error}); use another mode than jpeg"
+                ),
+            },
+        )?;
+        std::fs::write(&path, &*jpeg).map_err(|error| FrameError::from_io(&path, error))?;
+        files.push(path);
+    }
+    Ok(Held::Jpeg { frames: ImageFolder::from_files(files)?, folder })
+}
+
+impl<S: FrameSource> FrameSource for BatchFrames<S> {
+    fn frame_count(&self) -> usize {
+        self.range.len()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.source.size()
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let count = self.range.len();
+        if index >= count {
+            let path = self.describe().into();
+            return Err(FrameError::IndexOutOfRange { index, count, path });
+        }
+        match &self.held {
+            Held::Lazy => self.source.frame(self.range.start + index),
+            Held::Memory(frames) => Ok(Arc::clone(&frames[index])),
+            Held::Jpeg { frames, .. } => frames.frame(index),
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        self.source.timing()
+    }
+
+    fn describe(&self) -> String {
+        self.source.describe()
+    }
+
+    fn decode_stats(&self) -> DecodeStats {
+        self.source.decode_stats()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.source.warnings()
+    }
+
+    fn damaged_frames(&self) -> Vec<usize> {
+        self.source.damaged_frames()
+    }
+
+    fn memory(&self) -> SourceMemory {
+        let held = match &self.held {
+            Held::Memory(frames) => frames.iter().map(|frame| frame.data().len() as u64).sum(),
+            Held::Lazy | Held::Jpeg { .. } => 0,
+        };
+        let source = self.source.memory();
+        SourceMemory {
+            bytes_held: source.bytes_held + held,
+            peak_bytes: source.peak_bytes.max(source.bytes_held + held),
+        }
+    }
+
+    fn release_memory(&self) {
+        self.source.release_memory();
+    }
+
+    fn video_details(&self) -> Option<VideoDetails> {
+        self.source.video_details()
+    }
+}
+
+impl<S: FrameSource> fmt::Debug for BatchFrames<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchFrames")
+            .field("source", &self.describe())
+            .field("range", &self.range)
+            .field("mode", &self.mode())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! What happens to frames that cannot be decoded.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::probe::VideoDetails;
+use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+
+/// What to do with a frame that cannot be decoded, or has another size than the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum BadFrames {
+    /// Reading it is an error.
+    #[default]
+    Error,
+    /// It shows the nearest sound frame before it; without one, the nearest after it.
+    Repeat,
+    /// It is black.
+    Blank,
+}
+
+impl BadFrames {
+    /// All values, in the order of their documentation.
+    pub const ALL: [Self; 3] = [Self::Error, Self::Repeat, Self::Blank];
+}
+
+impl fmt::Display for BadFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Error => "error",
+            Self::Repeat => "repeat",
+            Self::Blank => "blank",
+        })
+    }
+}
+
+impl FromStr for BadFrames {
+    type Err = FrameError;
+
+    fn from_str(text: &str) -> Result<Self, FrameError> {
+        Self::ALL.into_iter().find(|value| value.to_string() == text).ok_or_else(|| {
+            FrameError::Other {
+                message: format!(
+                    "`{text}` is no way to treat bad frames; use error, repeat or blank"
+                ),
+                source: None,
+            }
+        })
+    }
+}
+
+/// Any source, with its bad frames replaced as [`BadFrames`] says.
+///
+/// Whatever is done with them, they are reported: each in [`FrameSource::damaged_frames`], and the first one, which tells
+/// the cause, in [`FrameSource::warnings`]. What replaces a frame does not depend on the order of reading.
+///
+/// Bad frames are those that end in [`FrameError::Decode`] or [`FrameError::SizeChanged`]. Other errors, such as a disk
+/// that cannot be read any more, stay errors.
+pub struct TolerantFrames<S> {
+    source: S,
+    policy: BadFrames,
+    bad: Mutex<Bad>,
+}
+
+#[derive(Default)]
+struct Bad {
+    numbers: BTreeSet<usize>,
+    warnings: Vec<String>,
+    /// The count with which the numbers above were found.
+    frame_count: usize,
+}
+
+impl<S: FrameSource> TolerantFrames<S> {
+    /// Wraps `source`.
+    pub fn new(source: S, policy: BadFrames) -> Self {
+        Self { source, policy, bad: Mutex::default() }
+    }
+
+    /// The source inside.
+    pub fn inner(&self) -> &S {
+        &self.source
+    }
+
+    fn note(&self, index: usize, error: &FrameError) {
+        let mut bad = self.lock();
+        let count = self.source.frame_count();
+        if std::mem::replace(&mut bad.frame_count, count) != count {
+            // The source has numbered its frames anew.
+            bad.numbers.clear();
+        }
+        if bad.numbers.insert(index) && self.policy != BadFrames::Error {
+            let what = match self.policy {
+                BadFrames::Blank => "is shown black",
+                _ => "shows the frame before it",
+            };
+            tracing::warn!("frame {index} {what}: {error}");
+            if bad.warnings.is_empty() {
+                bad.warnings.push(format!("{error}; it {what}, as all bad frames do"));
+            }
+        }
+    }
+
+    /// The nearest sound frame before `index`, else after it.
+    fn nearest(&self, index: usize) -> Option<Arc<RgbFrame>> {
+        let count = self.source.frame_count();
+        (0..index.min(count)).rev().chain(index.saturating_add(1)..count).find_map(
+            |near| match self.source.frame(near) {
+                Ok(frame) => Some(frame),
+                Err(error) => {
+                    if is_bad_frame(&error) {
+                        self.note(near, &error);
+                    }
+                    None
+                }
+            },
+        )
+    }
+
+    fn blank(&self) -> Arc<RgbFrame> {
+        let size = self.source.size();
+        Arc::new(RgbFrame::from_parts(size, vec![0; size.rgb_bytes()]))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Bad> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_bad_frame(error: &FrameError) -> bool {
+    matches!(error, FrameError::Decode { .. } | FrameError::SizeChanged { .. })
+}
+
+impl<S: FrameSource> FrameSource for TolerantFrames<S> {
+    fn frame_count(&self) -> usize {
+        self.source.frame_count()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.source.size()
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let error = match self.source.frame(index) {
+            Err(error) if is_bad_frame(&error) => error,
+            outcome => return outcome,
+        };
+        self.note(index, &error);
+        match self.policy {
+            BadFrames::Error => Err(error),
+            BadFrames::Repeat => self.nearest(index).ok_or(error),
+            BadFrames::Blank => Ok(self.blank()),
+        }
+    }
+
+    fn timing(&self) -> Timing {
+        self.source.timing()
+    }
+
+    fn describe(&self) -> String {
+        self.source.describe()
+    }
+
+    fn decode_stats(&self) -> DecodeStats {
+        self.source.decode_stats()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.source.warnings();
+        warnings.extend(self.lock().warnings.iter().cloned());
+        warnings
+    }
+
+    fn damaged_frames(&self) -> Vec<usize> {
+        let mut numbers = self.lock().numbers.clone();
+        numbers.extend(self.source.damaged_frames());
+        numbers.into_iter().collect()
+    }
+
+    fn memory(&self) -> SourceMemory {
+        self.source.memory()
+    }
+
+    fn release_memory(&self) {
+        self.source.release_memory();
+    }
+
+    fn video_details(&self) -> Option<VideoDetails> {
+        self.source.video_details()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Frames of one pixel; those listed are bad.
+    struct Holey(Vec<usize>);
+
+    impl FrameSource for Holey {
+        fn frame_count(&self) -> usize {
+            6
+        }
+        fn size(&self) -> FrameSize {
+            FrameSize { width: 1, height: 1 }
+        }
+        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+            if index >= 6 {
+                let path = self.describe().into();
+                return Err(FrameError::IndexOutOfRange { index, count: 6, path });
+            }
+            if self.0.contains(&index) {
+                return Err(FrameError::decode("holey".as_ref(), index, "torn"));
+            }
+            Ok(Arc::new(RgbFrame::from_parts(self.size(), vec![index as u8 + 1; 3])))
+        }
+        fn timing(&self) -> Timing {
+            Timing::default()
+        }
+        fn describe(&self) -> String {
+            "holey".into()
+        }
+    }
+
+    fn read(source: &impl FrameSource, indices: impl Iterator<Item = usize>) -> Vec<Option<u8>> {
+        indices.map(|index| source.frame(index).ok().map(|frame| frame.data()[0])).collect()
+    }
+
+    #[test]
+    fn bad_frames_are_refused_repeated_or_black() {
+        let expected: [(BadFrames, [Option<u8>; 6]); 3] = [
+            (BadFrames::Error, [None, Some(2), None, None, Some(5), Some(6)]),
+            (BadFrames::Repeat, [2, 2, 2, 2, 5, 6].map(Some)),
+            (BadFrames::Blank, [0, 2, 0, 0, 5, 6].map(Some)),
+        ];
+        for (policy, expected) in expected {
+            let forward = TolerantFrames::new(Holey(vec![0, 2, 3]), policy);
+            assert_eq!(read(&forward, 0..6), expected, "{policy}");
+            let reverse = TolerantFrames::new(Holey(vec![0, 2, 3]), policy);
+            let mut found = read(&reverse, (0..6).rev());
+            found.reverse();
+            assert_eq!(found, expected, "{policy}, in reverse");
+            for source in [forward, reverse] {
+                assert_eq!(source.damaged_frames(), [0, 2, 3], "{policy}");
+                let warnings = source.warnings();
+                assert_eq!(warnings.len(), usize::from(policy != BadFrames::Error));
+                assert!(warnings.iter().all(|warning| warning.contains("cannot be decoded")));
+                assert!(matches!(source.frame(6), Err(FrameError::IndexOutOfRange { .. })));
+            }
+        }
+        let hopeless = TolerantFrames::new(Holey((0..6).collect()), BadFrames::Repeat);
+        assert!(matches!(hopeless.frame(3), Err(FrameError::Decode { index: 3, .. })));
+        assert_eq!(hopeless.damaged_frames().len(), 6);
+    }
+
+    #[test]
+    fn policies_have_names() {
+        for policy in BadFrames::ALL {
+            assert_eq!(policy.to_string().parse::<BadFrames>().unwrap(), policy);
+        }
+        let error = "skip".parse::<BadFrames>().unwrap_err().to_string();
+        assert_eq!(error, "`skip` is no way to treat bad frames; use error, repeat or blank");
+    }
+}

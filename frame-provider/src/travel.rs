@@ -1,0 +1,206 @@
+//! Guessing which frames come next from those that were asked for, by several readers at once.
+//!
+//! Requests come without a name: two sessions, or one session that alternates between two places, look like one sequence
+//! of jumps. So requests are sorted by what they continue, not by who asks. A request that lies one step from a recent
+//! one, or repeats a stride twice, begins a *stream*; from then on, each request for the stream's next frame moves it on.
+//! Streams that nobody moves on end, and a request that continues nothing starts nothing: after a jump, nothing is
+//! guessed until a direction shows again.
+
+use std::collections::VecDeque;
+
+/// The largest stride that counts as travel. Beyond it, guessing costs more decoding than it can save.
+const MAX_STRIDE: isize = 64;
+
+/// How many requests are remembered to find a direction in. It is also how many readers can take turns and still be told
+/// apart.
+const HISTORY: usize = 6;
+
+/// More readers than this are not followed: each one costs memory for the frames ahead of it.
+const MAX_STREAMS: usize = 4;
+
+/// A stream ends when so many other requests came since it last moved on.
+const PATIENCE: u64 = 48;
+
+/// A reader on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stream {
+    /// The frame asked for last.
+    last: usize,
+    /// From one frame to the next; never 0.
+    stride: isize,
+    /// The number of the request that moved it on last.
+    moved_at: u64,
+}
+
+impl Stream {
+    /// The frame `steps` further on, if it lies below `count`.
+    fn ahead(&self, steps: usize, count: usize) -> Option<usize> {
+        let distance = self.stride.checked_mul(isize::try_from(steps).ok()?)?;
+        self.last.checked_add_signed(distance).filter(|&index| index < count)
+    }
+}
+
+/// The directions of travel, learned from the order of requests.
+#[derive(Debug, Default)]
+pub(crate) struct Travel {
+    /// Latest first, without immediate repetitions.
+    recent: VecDeque<usize>,
+    /// The one that moved on last comes first.
+    streams: Vec<Stream>,
+    requests: u64,
+}
+
+impl Travel {
+    /// Notes a request for frame `index`. Returns the stride of the stream that it belongs to, if any.
+    pub(crate) fn note(&mut self, index: usize) -> Option<isize> {
+        if self.recent.front() == Some(&index) {
+            // The same frame again, say for the overlay, says nothing about the direction.
+            return self.streams.first().filter(|s| s.last == index).map(|s| s.stride);
+        }
+        self.requests += 1;
+        let known =
+            self.streams.iter().position(|stream| stream.ahead(1, usize::MAX) == Some(index));
+        let stride = match known {
+            Some(number) => Some(self.streams.remove(number).stride),
+            None => self.guess(index),
+        };
+        self.recent.push_front(index);
+        self.recent.truncate(HISTORY);
+        let now = self.requests;
+        if let Some(stride) = stride {
+            // A reader that turns round was the one that stood beside this frame: it is not in two places.
+            let origin = index.checked_add_signed(-stride);
+            self.streams.retain(|stream| known.is_some() || Some(stream.last) != origin);
+            self.streams.insert(0, Stream { last: index, stride, moved_at: now });
+            self.streams.truncate(MAX_STREAMS);
+        }
+        self.streams.retain(|stream| now - stream.moved_at <= PATIENCE);
+        stride
+    }
+
+    /// The stride by which a reader may have come to `index`.
+    ///
+    /// Steps by one are believed at once, since that is what propagation does. Longer strides are believed when they come
+    /// twice in a row.
+    fn guess(&self, index: usize) -> Option<isize> {
+        if self.recent.is_empty() {
+            // Nothing is known yet; most clips are read forward from wherever reading starts.
+            return Some(1);
+        }
+        let was_recent = |frame: Option<usize>| frame.is_some_and(|f| self.recent.contains(&f));
+        let steps = self.recent.iter().map(|&from| index as isize - from as isize);
+        let single = steps.clone().find(|step| step.abs() == 1);
+        single.or_else(|| {
+            steps.into_iter().filter(|step| (2..=MAX_STRIDE).contains(&step.abs())).find(|&step| {
+                let from = index.checked_add_signed(-step);
+                let before = from.and_then(|from| from.checked_add_signed(-step));
+                // A reader by ones that leaves out a frame is not one with a stride.
+                let between = from.and_then(|from| from.checked_add_signed(-step.signum()));
+                was_recent(before) && !was_recent(between)
+            })
+        })
+    }
+
+    /// The next frames on the way, at most `ahead` for each reader, all below `count`; nearest first, and of equally near
+    /// ones that of the reader who moved on last.
+    pub(crate) fn upcoming(&self, ahead: usize, count: usize) -> impl Iterator<Item = usize> + '_ {
+        (1..=ahead)
+            .flat_map(move |steps| self.streams.iter().filter_map(move |s| s.ahead(steps, count)))
+    }
+
+    /// How many readers are followed.
+    pub(crate) fn readers(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Forgets everything, and guesses nothing until the next request.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn travel(requests: &[usize]) -> Travel {
+        let mut travel = Travel::default();
+        for &index in requests {
+            travel.note(index);
+        }
+        travel
+    }
+
+    fn after(requests: &[usize]) -> Vec<usize> {
+        travel(requests).upcoming(3, 100).collect()
+    }
+
+    #[test]
+    fn follows_forward_reverse_and_strides() {
+        assert_eq!(after(&[]), []);
+        assert_eq!(after(&[5]), [6, 7, 8]);
+        assert_eq!(after(&[5, 6]), [7, 8, 9]);
+        assert_eq!(after(&[5, 6, 6]), [7, 8, 9]);
+        assert_eq!(after(&[5, 4]), [3, 2, 1]);
+        assert_eq!(after(&[10, 11, 10]), [9, 8, 7]);
+        assert_eq!(travel(&[10, 20]).note(30), Some(10));
+        assert_eq!(travel(&[30, 20]).note(10), Some(-10));
+        assert_eq!(travel(&[8, 9, 10]).note(12), None, "a gap is no stride");
+    }
+
+    #[test]
+    fn a_first_guess_that_proves_wrong_is_forgotten() {
+        // The reader that was believed to go on from 10 left by 20.
+        let mut travel = travel(&[10, 20, 30]);
+        assert_eq!(travel.upcoming(1, 100).collect::<Vec<_>>(), [40, 11]);
+        for index in [40, 50, 60, 70].into_iter().chain(71..120) {
+            travel.note(index);
+        }
+        assert_eq!(travel.readers(), 1);
+    }
+
+    #[test]
+    fn stops_at_the_ends() {
+        assert_eq!(after(&[98]), [99]);
+        assert_eq!(after(&[2, 1]), [0]);
+    }
+
+    #[test]
+    fn random_access_is_no_travel() {
+        let mut travel = travel(&[0]);
+        let mut followed = 0;
+        for round in 0..200_usize {
+            followed += usize::from(travel.note((round * 617 + 13) % 1000).is_some());
+        }
+        assert_eq!((followed, travel.readers()), (0, 0));
+    }
+
+    #[test]
+    fn readers_that_take_turns_are_told_apart() {
+        let mut travel = Travel::default();
+        for step in 0..20 {
+            let strides =
+                [travel.note(100 + step), travel.note(90 - step), travel.note(500 + 3 * step)];
+            if step > 1 {
+                assert_eq!(strides, [Some(1), Some(-1), Some(3)], "step {step}");
+            }
+        }
+        assert_eq!(travel.readers(), 3);
+        let upcoming: Vec<_> = travel.upcoming(2, 1000).collect();
+        assert_eq!(upcoming, [560, 70, 120, 563, 69, 121]);
+    }
+
+    #[test]
+    fn a_slow_reader_is_not_forgotten_beside_a_fast_one() {
+        let mut travel = Travel::default();
+        travel.note(900);
+        let mut place = 0;
+        for step in 1..10 {
+            for _ in 0..20 {
+                place += 1;
+                travel.note(place);
+            }
+            assert_eq!(travel.note(900 + step), Some(1));
+        }
+    }
+}
