@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::DeviceChoice;
+use sam2_frame_provider::{BadFrames, FramesMode, Intensity};
 
 use crate::prompt_args::{BoxArg, PointArg};
 
@@ -14,7 +15,8 @@ use crate::prompt_args::{BoxArg, PointArg};
     version,
     propagate_version = true,
     after_help = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line, \
-                  3 done but some batches had no usable prompt, 130/143 interrupted."
+                  3 done, but some batches had no usable prompt or \
+                  probe --verify found damaged frames, 130/143 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -50,6 +52,8 @@ pub enum Command {
     Convert(ConvertArgs),
     /// Say what a weights file is: model, format, size, hash, and whether it is a known release.
     Inspect(InspectArgs),
+    /// Say what a recording is: true frame count, size, rate, codec, and what is wrong with it.
+    Probe(ProbeArgs),
     /// Compare a mask stack with a true one: mean J (intersection over union) over all frames.
     Score(ScoreArgs),
 }
@@ -57,7 +61,7 @@ pub enum Command {
 /// `sam2 segment`.
 #[derive(Debug, Args)]
 pub struct SegmentArgs {
-    /// A video file, or a folder of JPEG or PNG frames.
+    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
     pub recording: PathBuf,
     /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
     #[arg(short, long, value_name = "FILE")]
@@ -125,12 +129,34 @@ pub struct SegmentArgs {
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Model")]
     pub fill_holes: u32,
 
+    /// How frames are read.
+    #[command(flatten)]
+    pub frames: FrameArgs,
+}
+
+/// How the frames of a recording are read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Frames")]
+pub struct FrameArgs {
+    /// How the frames of a batch are held: lazy (read when needed), memory (preloaded), jpeg (extracted to temporary files of quality
+    /// 95, as scripts for the official predictor do; lossy).
+    #[arg(long, value_name = "MODE", default_value_t = FramesMode::Lazy)]
+    pub frames_mode: FramesMode,
     /// Frames kept in memory.
-    #[arg(long, value_name = "N", default_value_t = 50, help_heading = "Frames")]
+    #[arg(long, value_name = "N", default_value_t = 50)]
     pub cache_frames: usize,
     /// Frames read ahead, in the direction of travel.
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Frames")]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     pub prefetch: usize,
+    /// A frame that cannot be decoded is an error, shows its neighbour (repeat) or is black (blank). It is reported in any case.
+    #[arg(long, value_name = "WHAT", default_value_t = BadFrames::Error)]
+    pub on_bad_frame: BadFrames,
+    /// How samples become 8-bit: auto, full, minmax, percentile:LO,HI or LO,HI. The range is taken once for the recording.
+    #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto)]
+    pub intensity: Intensity,
+    /// Keep the index of a video in the cache folder, so that opening it again takes no time.
+    #[arg(long)]
+    pub index_cache: bool,
 }
 
 impl SegmentArgs {
@@ -184,6 +210,22 @@ pub struct ConvertArgs {
     /// Replace an output that exists.
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// `sam2 probe`.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
+    pub recording: PathBuf,
+    /// Decode every frame, to find damage that does not show from outside.
+    #[arg(long)]
+    pub verify: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Keep the index of a video in the cache folder, so that opening it again takes no time.
+    #[arg(long)]
+    pub index_cache: bool,
 }
 
 /// `sam2 inspect`.

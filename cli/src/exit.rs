@@ -11,8 +11,8 @@ pub enum ExitStatus {
     Done,
     /// Nothing was written; the message says why.
     Failed,
-    /// The output is complete, but some batches had no usable prompt and are empty.
-    Unprompted,
+    /// The output is complete, but some batches had no usable prompt and are empty; or frames are damaged.
+    Flawed,
     /// Stopped by Ctrl-C or SIGTERM; carries the signal's number.
     Interrupted(u8),
 }
@@ -34,7 +34,7 @@ impl From<ExitStatus> for ExitCode {
         match status {
             ExitStatus::Done => Self::SUCCESS,
             ExitStatus::Failed => Self::from(1),
-            ExitStatus::Unprompted => Self::from(3),
+            ExitStatus::Flawed => Self::from(3),
             ExitStatus::Interrupted(signal) => Self::from(128 + signal),
         }
     }

@@ -8,8 +8,10 @@ mod exit;
 mod inspect;
 mod model;
 mod outputs;
+mod probe;
 mod progress;
 mod prompt_args;
+mod recording;
 mod score;
 mod segment;
 
@@ -32,6 +34,7 @@ fn main() -> std::process::ExitCode {
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Download(args) => download::run(&args, cli.quiet),
+        Command::Probe(args) => probe::run(&args),
         Command::Score(args) => score::run(&args),
     };
     match result {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, FrameSource, JobPlan, JobReport, LazyFrames, LazyOptions,
+    CancelFlag, EngineError, FrameSource, JobOptions, JobPlan, JobReport, LazyFrames,
     SessionOptions, segment,
 };
-use sam2_frame_provider::{IndexMode, VideoFrames, VideoOptions};
+use sam2_frame_provider::IndexMode;
 
 use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
@@ -17,6 +17,7 @@ use crate::model;
 use crate::outputs;
 use crate::progress::Progress;
 use crate::prompt_args::gather;
+use crate::recording;
 
 /// Frames per batch, as in the lab's own scripts.
 const DEFAULT_BATCH_SIZE: usize = 400;
@@ -37,11 +38,14 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
     let cancel = cancel_on_signals()?;
 
-    let session = SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() };
+    let options = JobOptions {
+        session: SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() },
+        frames_mode: args.frames.frames_mode,
+    };
     let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
         let sinks = outputs::create(args, &frames, plan)?;
         let mut progress = Progress::new(plan.frame_count(), quiet);
-        let report = segment(&model, &frames, plan, session, sinks, &mut progress, &cancel);
+        let report = segment(&model, &frames, plan, options, sinks, &mut progress, &cancel);
         progress.finish();
         report
     };
@@ -53,26 +57,20 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         }
         other => other,
     }?;
+    report_bad_frames(&frames);
     Ok(summarise(args, &report))
 }
 
 /// Opens the recording and settles what is to be done.
 fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
-    let options = LazyOptions {
-        cache_frames: args.cache_frames,
-        prefetch: args.prefetch,
-        ..LazyOptions::default()
-    };
-    let frames = LazyFrames::open(&args.recording, options)?;
+    let frames = recording::open(&args.recording, &args.frames, IndexMode::Auto)?;
     let planned = match plan_for(args, &frames) {
         Err(error) if args.keypoints.is_some() && args.recording.is_file() => {
             // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
-            let decoding = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
-            match VideoFrames::open_with(&args.recording, decoding) {
+            match recording::open(&args.recording, &args.frames, IndexMode::Decode) {
                 Ok(counted) if counted.frame_count() != frames.frame_count() => {
-                    let frames = LazyFrames::new(counted, options);
-                    let plan = plan_for(args, &frames)?;
-                    Ok((frames, plan))
+                    let plan = plan_for(args, &counted)?;
+                    Ok((counted, plan))
                 }
                 _ => Err(error),
             }
@@ -149,6 +147,21 @@ fn cancel_on_signals() -> Result<CancelFlag> {
     Ok(cancel)
 }
 
+/// Names the frames that were replaced; each was warned of when it was met.
+fn report_bad_frames(frames: &LazyFrames) {
+    /// Numbers that are listed one by one.
+    const MANY: usize = 20;
+    let bad = frames.damaged_frames();
+    if bad.is_empty() {
+        return;
+    }
+    let mut list: Vec<String> = bad.iter().take(MANY).map(ToString::to_string).collect();
+    if bad.len() > MANY {
+        list.push(format!("and {} more", bad.len() - MANY));
+    }
+    tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
+}
+
 fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
     let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
     tracing::info!(
@@ -167,7 +180,7 @@ fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
             range.end - 1
         );
     }
-    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Unprompted }
+    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
 }
 
 #[cfg(test)]

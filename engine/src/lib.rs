@@ -33,12 +33,13 @@ mod session;
 pub use error::EngineError;
 pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
 pub use job::{
-    BatchPlan, CancelFlag, JobObserver, JobPlan, JobPrompt, JobReport, JobStage, segment,
+    BatchPlan, CancelFlag, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport, JobStage,
+    segment,
 };
 pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use sam2_frame_provider::{
-    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame,
+    FrameError, FrameSize, FrameSource, FramesMode, LazyFrames, LazyOptions, RgbFrame,
 };
 pub use sam2_mask_writer::{Mask, MaskSink};
 pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};

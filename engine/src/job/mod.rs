@@ -7,7 +7,6 @@
 mod plan;
 mod run;
 mod spool;
-mod sub_range;
 
 pub use plan::{BatchPlan, JobPlan, JobPrompt};
-pub use run::{CancelFlag, JobObserver, JobReport, JobStage, segment};
+pub use run::{CancelFlag, JobObserver, JobOptions, JobReport, JobStage, segment};

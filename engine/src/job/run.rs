@@ -4,13 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sam2_frame_provider::FrameSource;
+use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
 use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
 use sam2_model::Sam2;
 
 use super::plan::{BatchPlan, JobPlan};
 use super::spool::MaskSpool;
-use super::sub_range::SubRange;
 use crate::error::EngineError;
 use crate::session::{Direction, SessionOptions, VideoSession};
 
@@ -38,6 +37,15 @@ impl CancelFlag {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// How a job is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JobOptions {
+    /// Of each batch's session.
+    pub session: SessionOptions,
+    /// How the frames of a batch reach it. All modes but [`FramesMode::Jpeg`], which is lossy, give the same masks.
+    pub frames_mode: FramesMode,
 }
 
 /// What a job is doing.
@@ -96,7 +104,7 @@ pub fn segment<S: FrameSource + ?Sized>(
     model: &Sam2,
     frames: &S,
     plan: &JobPlan,
-    options: SessionOptions,
+    options: JobOptions,
     sinks: Vec<Box<dyn MaskSink>>,
     observer: &mut dyn JobObserver,
     cancel: &CancelFlag,
@@ -126,6 +134,8 @@ pub fn segment<S: FrameSource + ?Sized>(
         let done = run.batch(batch);
         run.check_frame_count()?;
         done?;
+        // The next batch reads other frames.
+        frames.release_memory();
     }
     let Run { sinks, report, .. } = run;
     // All are complete before the first gets its name.
@@ -139,7 +149,7 @@ pub fn segment<S: FrameSource + ?Sized>(
 struct Run<'a, S: ?Sized> {
     model: &'a Sam2,
     frames: &'a S,
-    options: SessionOptions,
+    options: JobOptions,
     sinks: Vec<Box<dyn MaskSink>>,
     observer: &'a mut dyn JobObserver,
     cancel: &'a CancelFlag,
@@ -158,8 +168,10 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
             self.report.unprompted.push(batch.frames.clone());
             return Ok(());
         }
-        let source = SubRange { source: self.frames, range: batch.frames.clone() };
-        let mut session = VideoSession::with_options(self.model, source, self.options)?;
+        // A recording of its own for the model: the scale of pointer distances depends on the number of frames.
+        let source =
+            BatchFrames::open(self.frames, batch.frames.clone(), self.options.frames_mode)?;
+        let mut session = VideoSession::with_options(self.model, source, self.options.session)?;
         let offset = batch.frames.start;
         for prompt in &batch.prompts {
             let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();

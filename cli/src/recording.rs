@@ -1,0 +1,36 @@
+//! Opening what is to be segmented.
+
+use std::path::Path;
+
+use anyhow::Result;
+use sam2_engine::{LazyFrames, LazyOptions};
+use sam2_frame_provider::{IndexCacheMode, IndexMode, OpenOptions, VideoOptions, open_with};
+
+use crate::args::FrameArgs;
+use crate::model::cache_folder;
+
+/// Opens any recording with the cache and the settings of the command line.
+pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrames> {
+    let video = VideoOptions {
+        index,
+        index_cache: index_cache(args.index_cache)?,
+        ..VideoOptions::default()
+    };
+    let options = OpenOptions::default().intensity(args.intensity).video(video);
+    let lazy = LazyOptions {
+        cache_frames: args.cache_frames,
+        prefetch: args.prefetch,
+        on_bad_frame: args.on_bad_frame,
+        ..LazyOptions::default()
+    };
+    Ok(LazyFrames::new(open_with(path, &options)?, lazy))
+}
+
+/// Where indices are kept, if they are.
+pub fn index_cache(wanted: bool) -> Result<IndexCacheMode> {
+    Ok(if wanted {
+        IndexCacheMode::Folder(cache_folder(None)?.join("frame-index"))
+    } else {
+        IndexCacheMode::Off
+    })
+}
