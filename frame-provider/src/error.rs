@@ -60,6 +60,18 @@ pub enum FrameError {
         source: Option<Cause>,
     },
 
+    /// A TIFF, or the index of a recording, that is empty, damaged from its start, or something else.
+    #[error("{}: not a readable image ({reason}); check that the file is complete, or save it again", path.display())]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+        /// What was found, in a few words.
+        reason: String,
+        /// What the decoder said, if it was asked.
+        #[source]
+        source: Option<Cause>,
+    },
+
     /// The file is sound but holds only audio, subtitles or data.
     #[error("{}: has no video stream; it may be a sound recording", path.display())]
     NoVideoStream {

@@ -4,14 +4,18 @@
 //! frames there are, how large they are, and frame `i` as RGB8. The sources:
 //!
 //! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
+//! - [`TiffStack`]: a TIFF or BigTIFF file with a page per frame;
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
+//! - [`NdTiff`] and [`MmStack`]: recordings of Micro-Manager;
 //! - [`MemoryFrames`]: frames that are already in memory;
 //! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher;
+//! - [`MappedFrames`]: wraps any of them with another range of intensities;
 //! - [`TolerantFrames`]: wraps any of them and replaces frames that cannot be decoded, if that is wanted;
 //! - [`BatchFrames`]: a part of any of them, read on demand, preloaded, or extracted to JPEG files.
 //!
-//! [`open`] chooses between video and folder by looking at what the path is. [`resize::pillow_bicubic`] scales a frame
-//! with the very same result as Pillow, which is what the published SAM 2 weights were evaluated with.
+//! [`open`] chooses by looking at what is at a path, [`open_with`] with options. [`Intensity`] says how 16-bit samples
+//! become 8-bit ones. [`resize::pillow_bicubic`] scales a frame with the very same result as Pillow, which is what the
+//! published SAM 2 weights were evaluated with.
 //!
 //! [`probe`] tells what is known about a recording, and on request decodes all of it to find damage.
 //!
@@ -40,29 +44,40 @@
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
 
+mod axes;
 mod batch;
 mod error;
 mod frame;
 mod image_folder;
+mod intensity;
 mod lazy;
+mod mapped;
 mod memory;
+mod micro_manager;
 mod open;
+mod picture;
 mod probe;
 pub mod resize;
 mod source;
 mod sync;
+mod tiff;
 mod tolerant;
 mod travel;
 mod video;
 
+pub use axes::{Axes, Coordinate, ParseAxesError};
 pub use batch::{BatchFrames, FramesMode};
 pub use error::{Cause, FrameError};
 pub use frame::{FrameSize, RgbFrame};
 pub use image_folder::ImageFolder;
+pub use intensity::{Intensity, ParseIntensityError};
 pub use lazy::{LazyFrames, LazyOptions, LazyStats};
+pub use mapped::MappedFrames;
 pub use memory::MemoryFrames;
-pub use open::open;
+pub use micro_manager::{MmStack, NdTiff};
+pub use open::{OpenOptions, open, open_with};
 pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe_source};
 pub use source::{DecodeStats, FrameSource, SourceMemory, Timing};
+pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};

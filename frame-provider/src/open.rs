@@ -1,27 +1,150 @@
 //! Opening a path by what it is.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
+use crate::axes::Axes;
 use crate::error::FrameError;
 use crate::image_folder::{ImageFolder, has_image_ending};
+use crate::intensity::Intensity;
+use crate::mapped::MappedFrames;
+use crate::micro_manager::{MmStack, NdTiff, is_mmstack_name, mmstack_files, ndtiff_folder};
 use crate::source::FrameSource;
-use crate::video::VideoFrames;
+use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
+use crate::video::{VideoFrames, VideoOptions};
 
-/// Opens a video file, a folder of images, or a single image as a clip of one frame, by what is at `path`.
+/// Settings of [`open_with`]. What does not concern the kind of source that is found is not used, but for
+/// [`OpenOptions::axes`], which are refused where there is nothing to choose from.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// How samples become 8-bit ones. Default [`Intensity::Auto`].
+    pub intensity: Intensity,
+    /// Which images of a recording with several axes are its frames. Default: see [`Axes`].
+    pub axes: Axes,
+    /// Settings for video files.
+    pub video: VideoOptions,
+}
+
+impl OpenOptions {
+    /// The same options with this intensity.
+    #[must_use]
+    pub fn intensity(mut self, intensity: Intensity) -> Self {
+        self.intensity = intensity;
+        self
+    }
+
+    /// The same options with these axes.
+    #[must_use]
+    pub fn axes(mut self, axes: Axes) -> Self {
+        self.axes = axes;
+        self
+    }
+
+    /// The same options with these settings for video files.
+    #[must_use]
+    pub fn video(mut self, video: VideoOptions) -> Self {
+        self.video = video;
+        self
+    }
+}
+
+/// Opens a video file, a TIFF stack, a folder of images, a recording of Micro-Manager, or a single image as a clip of one
+/// frame, by what is at `path`.
 ///
 /// The result reads on demand; wrap it in [`LazyFrames`](crate::LazyFrames) for caching and prefetching.
 ///
 /// # Errors
-/// Those of [`VideoFrames::open`] and [`ImageFolder::open`].
+/// Those of [`open_with`].
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> {
+    open_with(path, &OpenOptions::default())
+}
+
+/// Opens what is at `path`, with options:
+///
+/// | at the path | read as |
+/// |---|---|
+/// | a folder with `NDTiff.index` | [`NdTiff`] |
+/// | a folder with `*_MMStack*.tif` | [`MmStack`] |
+/// | another folder | [`ImageFolder`] |
+/// | a file `*_MMStack*.tif` | [`MmStack::open_file`] |
+/// | a file that ends with `.tif`, `.tiff` or `.btf`, or starts as a TIFF does | [`TiffStack`] |
+/// | a file with the ending of another image | [`ImageFolder`] with one frame |
+/// | any other file | [`VideoFrames`] |
+///
+/// # Errors
+/// Those of the source that is found; [`FrameError::Unsupported`] for axes where there is nothing to choose from.
+pub fn open_with(
+    path: impl AsRef<Path>,
+    options: &OpenOptions,
+) -> Result<Box<dyn FrameSource>, FrameError> {
     let path = path.as_ref();
+    let intensity = options.intensity;
     let metadata = std::fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
     if metadata.is_dir() {
-        Ok(Box::new(ImageFolder::open(path)?))
-    } else if has_image_ending(path) {
-        // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
-        Ok(Box::new(ImageFolder::from_files(vec![path.to_owned()])?))
-    } else {
-        Ok(Box::new(VideoFrames::open(path)?))
+        if let Some(folder) = ndtiff_folder(path) {
+            let source = NdTiff::open_with(folder, &options.axes)?;
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
+        if !mmstack_files(path)?.is_empty() {
+            let source = MmStack::open_with(path, &options.axes)?;
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
+        refuse_axes(path, options)?;
+        return Ok(Box::new(ImageFolder::open(path)?.with_intensity(intensity)));
     }
+    if metadata.is_file() && is_mmstack_name(path) {
+        let source = MmStack::open_file(path, &options.axes)?;
+        return Ok(Box::new(source.with_intensity(intensity)));
+    }
+    if has_tiff_ending(path) && !holds_another_image(path) || starts_as_tiff(path) {
+        let source = TiffStack::open_with(path, &options.axes)?;
+        return Ok(Box::new(source.with_intensity(intensity)));
+    }
+    refuse_axes(path, options)?;
+    if has_image_ending(path) {
+        // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
+        let source = ImageFolder::from_files(vec![path.to_owned()])?;
+        return Ok(Box::new(source.with_intensity(intensity)));
+    }
+    let video = VideoFrames::open_with(path, options.video.clone())?;
+    Ok(match intensity {
+        // FFmpeg has brought deeper samples to 8 bits already.
+        Intensity::Auto | Intensity::Full => Box::new(video),
+        _ => Box::new(MappedFrames::new(video, intensity)),
+    })
+}
+
+fn refuse_axes(path: &Path, options: &OpenOptions) -> Result<(), FrameError> {
+    if options.axes.is_default() {
+        return Ok(());
+    }
+    let what = "has no axes to choose from; leave the axes option out".into();
+    Err(FrameError::Unsupported { path: path.to_owned(), what })
+}
+
+/// The first bytes of a regular file; empty if it cannot be read, which the source will say better.
+fn head(path: &Path) -> Vec<u8> {
+    let mut head = Vec::new();
+    if path.is_file()
+        && let Ok(file) = File::open(path)
+    {
+        // What was read before an error is of use as well.
+        let _ = file.take(8).read_to_end(&mut head);
+    }
+    head
+}
+
+fn starts_as_tiff(path: &Path) -> bool {
+    is_tiff(&head(path))
+}
+
+/// Whether a file is a JPEG, PNG or BMP whatever its ending says.
+fn holds_another_image(path: &Path) -> bool {
+    let head = head(path);
+    has_image_ending(path)
+        && (head.starts_with(&[0xff, 0xd8])
+            || head.starts_with(b"\x89PNG")
+            || head.starts_with(b"BM"))
 }

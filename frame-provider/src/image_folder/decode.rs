@@ -1,16 +1,18 @@
-//! One image file to RGB8.
+//! One image file to its samples.
 //!
 //! The format is told by the first bytes, not by the ending: files named `.jpg` that hold a PNG are common.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::FrameSize;
+use crate::picture::{Picture, Samples};
+use crate::tiff;
 
 /// Enough for the header of almost every JPEG; one with a larger preview inside is read in full.
 const HEADER_BYTES: u64 = 64 * 1024;
@@ -30,8 +32,8 @@ pub(super) fn read_size(path: &Path, index: usize) -> Result<FrameSize, FrameErr
             .map_err(|error| FrameError::decode(path, index, error))?;
         return jpeg_size(path, header);
     }
-    if is_tiff(&head) {
-        refuse_stack(path, BufReader::new(File::open(path).map_err(io_error)?))?;
+    if tiff::is_tiff(&head) {
+        return only_page_size(path);
     }
     let (width, height) = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
@@ -41,11 +43,24 @@ pub(super) fn read_size(path: &Path, index: usize) -> Result<FrameSize, FrameErr
     Ok(FrameSize { width, height })
 }
 
+/// A TIFF with several pages would silently become one frame, so it is refused.
+fn only_page_size(path: &Path) -> Result<FrameSize, FrameError> {
+    match tiff::only_page_size(path)? {
+        (size, false) => Ok(size),
+        (_, true) => {
+            let what = "is a TIFF with several pages; open it by itself, or save one page per file";
+            Err(FrameError::Unsupported { path: path.to_owned(), what: what.into() })
+        }
+    }
+}
+
 /// Reads and decodes the whole image.
-pub(super) fn read_frame(path: &Path, index: usize) -> Result<RgbFrame, FrameError> {
+pub(super) fn read_picture(path: &Path, index: usize) -> Result<Picture, FrameError> {
     let bytes = std::fs::read(path).map_err(|error| FrameError::from_io(path, error))?;
     if is_jpeg(&bytes) {
         decode_jpeg(path, index, &bytes)
+    } else if tiff::is_tiff(&bytes) {
+        tiff::first_page(bytes, path, index)
     } else {
         decode_other(path, index, &bytes)
     }
@@ -53,10 +68,6 @@ pub(super) fn read_frame(path: &Path, index: usize) -> Result<RgbFrame, FrameErr
 
 fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8])
-}
-
-fn is_tiff(bytes: &[u8]) -> bool {
-    [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| bytes.starts_with(*magic))
 }
 
 fn jpeg_size(path: &Path, header: DecompressHeader) -> Result<FrameSize, FrameError> {
@@ -69,7 +80,7 @@ fn jpeg_size(path: &Path, header: DecompressHeader) -> Result<FrameSize, FrameEr
     Ok(FrameSize { width: header.width as u32, height: header.height as u32 })
 }
 
-fn decode_jpeg(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, FrameError> {
+fn decode_jpeg(path: &Path, index: usize, bytes: &[u8]) -> Result<Picture, FrameError> {
     let jpeg_error = |error: turbojpeg::Error| FrameError::decode(path, index, error);
     let mut decompressor = Decompressor::new().map_err(jpeg_error)?;
     let size = jpeg_size(path, decompressor.read_header(bytes).map_err(jpeg_error)?)?;
@@ -83,10 +94,10 @@ fn decode_jpeg(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, Fram
         format: PixelFormat::RGB,
     };
     decompressor.decompress(bytes, target).map_err(jpeg_error)?;
-    RgbFrame::new(size.width, size.height, pixels)
+    Ok(Picture { size, channels: 3, samples: Samples::Eight(pixels) })
 }
 
-fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, FrameError> {
+fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<Picture, FrameError> {
     let decode_error = |error| FrameError::decode(path, index, error);
     let mut decoder = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
@@ -96,30 +107,19 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, Fra
     // The default limit of 512 MiB refuses nothing that is a video frame, and stops files that lie about their size.
     decoder.set_limits(image::Limits::default()).map_err(decode_error)?;
     let image = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
-    let (width, height) = (image.width(), image.height());
-    // `DynamicImage::to_rgb8` would round 16-bit samples; the upper byte is what other tools take.
-    let data = match image {
-        DynamicImage::ImageRgb8(pixels) => pixels.into_raw(),
-        DynamicImage::ImageLuma8(pixels) => {
-            pixels.as_raw().iter().flat_map(|&gray| [gray; 3]).collect()
-        }
-        DynamicImage::ImageLumaA8(pixels) => {
-            pixels.pixels().flat_map(|pixel| [pixel.0[0]; 3]).collect()
-        }
-        DynamicImage::ImageRgba8(pixels) => {
-            pixels.pixels().flat_map(|pixel| first_three(pixel.0)).collect()
-        }
-        DynamicImage::ImageLuma16(pixels) => {
-            pixels.as_raw().iter().flat_map(|&gray| [upper(gray); 3]).collect()
-        }
+    let size = FrameSize { width: image.width(), height: image.height() };
+    let (channels, samples) = match image {
+        DynamicImage::ImageRgb8(pixels) => (3, Samples::Eight(pixels.into_raw())),
+        DynamicImage::ImageLuma8(pixels) => (1, Samples::Eight(pixels.into_raw())),
+        DynamicImage::ImageLumaA8(pixels) => (1, Samples::Eight(without_alpha::<2, 1, _>(&pixels))),
+        DynamicImage::ImageRgba8(pixels) => (3, Samples::Eight(without_alpha::<4, 3, _>(&pixels))),
+        DynamicImage::ImageLuma16(pixels) => (1, Samples::Sixteen(pixels.into_raw())),
         DynamicImage::ImageLumaA16(pixels) => {
-            pixels.pixels().flat_map(|pixel| [upper(pixel.0[0]); 3]).collect()
+            (1, Samples::Sixteen(without_alpha::<2, 1, _>(&pixels)))
         }
-        DynamicImage::ImageRgb16(pixels) => {
-            pixels.as_raw().iter().map(|&sample| upper(sample)).collect()
-        }
+        DynamicImage::ImageRgb16(pixels) => (3, Samples::Sixteen(pixels.into_raw())),
         DynamicImage::ImageRgba16(pixels) => {
-            pixels.pixels().flat_map(|pixel| first_three(pixel.0).map(upper)).collect()
+            (3, Samples::Sixteen(without_alpha::<4, 3, _>(&pixels)))
         }
         other => {
             let what = format!(
@@ -129,54 +129,10 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<RgbFrame, Fra
             return Err(FrameError::Unsupported { path: path.to_owned(), what });
         }
     };
-    RgbFrame::new(width, height, data)
+    Ok(Picture { size, channels, samples })
 }
 
-fn upper(sample: u16) -> u8 {
-    (sample >> 8) as u8
-}
-
-fn first_three<T: Copy>([red, green, blue, _]: [T; 4]) -> [T; 3] {
-    [red, green, blue]
-}
-
-/// A TIFF with several pages would silently become one frame, so it is refused.
-fn refuse_stack(path: &Path, reader: impl Read + io::Seek) -> Result<(), FrameError> {
-    match has_second_page(reader) {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            let what =
-                "is a TIFF with several pages; save one page per file, or convert it to a video"
-                    .into();
-            Err(FrameError::Unsupported { path: path.to_owned(), what })
-        }
-        Err(error) => Err(FrameError::decode(path, 0, error)),
-    }
-}
-
-/// Whether the first directory of a TIFF or BigTIFF is followed by another one.
-fn has_second_page(mut reader: impl Read + io::Seek) -> io::Result<bool> {
-    let mut head = [0; 8];
-    reader.read_exact(&mut head)?;
-    let little = head[0] == b'I';
-    let big_tiff = head[if little { 2 } else { 3 }] == 43;
-    let mut number = |position: u64, bytes: usize| -> io::Result<u64> {
-        let mut buffer = [0; 8];
-        reader.seek(io::SeekFrom::Start(position))?;
-        reader.read_exact(&mut buffer[..bytes])?;
-        if !little {
-            buffer[..bytes].reverse();
-        }
-        Ok(u64::from_le_bytes(buffer))
-    };
-    let (offset_at, offset_bytes, count_bytes, entry_bytes) =
-        if big_tiff { (8, 8, 8, 20) } else { (4, 4, 2, 12) };
-    let first = number(offset_at, offset_bytes)?;
-    let entries = number(first, count_bytes)?;
-    let next_at = entries
-        .checked_mul(entry_bytes)
-        .and_then(|size| size.checked_add(first))
-        .and_then(|end| end.checked_add(count_bytes as u64))
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    Ok(number(next_at, offset_bytes)? != 0)
+/// `[height, width, STORED]` to `[height, width, KEPT]`.
+fn without_alpha<const STORED: usize, const KEPT: usize, T: Copy>(samples: &[T]) -> Vec<T> {
+    samples.chunks_exact(STORED).flat_map(|pixel| pixel[..KEPT].iter().copied()).collect()
 }

@@ -7,11 +7,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::intensity::{Intensity, Levels};
+use crate::picture::Picture;
 use crate::source::{DecodeStats, FrameSource, Timing};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Accepted endings, in lower case; the comparison ignores case.
 const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
@@ -22,13 +24,15 @@ const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
 /// - **Ignored:** files with other endings, hidden files, and folders inside the folder.
 /// - **Size:** all images have one size; this is checked when the folder is opened, by reading each file's header.
 /// - **JPEG** pixels are those of libjpeg-turbo, bit for bit, which is also what Pillow gives.
-/// - **Other depths and colours:** 16-bit samples keep their upper 8 bits, gray and palette become RGB, alpha is dropped.
+/// - **Other depths and colours:** 16 bits become 8 by the [`Intensity`], gray and palette become RGB, alpha is dropped.
+/// - **TIFF** files are read as by [`TiffStack`](crate::TiffStack), and have one page each.
 /// - **EXIF orientation is ignored**, as the official SAM 2 code does: pixels come in the order they are stored.
 #[derive(Debug)]
 pub struct ImageFolder {
     name: PathBuf,
     files: Vec<PathBuf>,
     size: FrameSize,
+    levels: Levels,
     timing: Timing,
     warnings: Vec<String>,
     decoded: AtomicU64,
@@ -58,7 +62,7 @@ impl ImageFolder {
                 files.push(file);
             }
         }
-        files.sort_by(|a, b| natural_order::compare(&name_of(a), &name_of(b)));
+        files.sort_by(|a, b| compare_names(a, b));
         let warnings = naming_warnings(folder, &files);
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -106,6 +110,7 @@ impl ImageFolder {
             name,
             files,
             size,
+            levels: Levels::new(Intensity::default()),
             timing: Timing::default(),
             warnings,
             decoded: AtomicU64::new(0),
@@ -119,9 +124,39 @@ impl ImageFolder {
         self
     }
 
+    /// The same clip with another way from 16 bits to 8.
+    #[must_use]
+    pub fn with_intensity(mut self, intensity: Intensity) -> Self {
+        self.levels = Levels::new(intensity);
+        self
+    }
+
     /// The image files, in the order of the frames.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
+    }
+
+    /// Image `index` as stored.
+    fn picture(&self, index: usize) -> Result<Picture, FrameError> {
+        let Some(file) = self.files.get(index) else {
+            return Err(FrameError::IndexOutOfRange {
+                index,
+                count: self.files.len(),
+                path: self.name.clone(),
+            });
+        };
+        let picture = decode::read_picture(file, index)?;
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        // The file may have been replaced since the folder was opened.
+        if picture.size != self.size {
+            return Err(FrameError::SizeChanged {
+                path: file.clone(),
+                index,
+                expected: self.size,
+                found: picture.size,
+            });
+        }
+        Ok(picture)
     }
 }
 
@@ -135,24 +170,8 @@ impl FrameSource for ImageFolder {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let Some(file) = self.files.get(index) else {
-            return Err(FrameError::IndexOutOfRange {
-                index,
-                count: self.files.len(),
-                path: self.name.clone(),
-            });
-        };
-        let frame = decode::read_frame(file, index)?;
-        self.decoded.fetch_add(1, Ordering::Relaxed);
-        // The file may have been replaced since the folder was opened.
-        if frame.size() != self.size {
-            return Err(FrameError::SizeChanged {
-                path: file.clone(),
-                index,
-                expected: self.size,
-                found: frame.size(),
-            });
-        }
+        let picture = self.picture(index)?;
+        let frame = self.levels.render(picture, self.files.len(), |index| self.picture(index))?;
         Ok(Arc::new(frame))
     }
 
@@ -171,8 +190,14 @@ impl FrameSource for ImageFolder {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.clone()
+        let measuring = self.levels.warnings();
+        self.warnings.iter().cloned().chain(measuring).collect()
     }
+}
+
+/// Compares the names of two files in natural order.
+pub(crate) fn compare_names(a: &Path, b: &Path) -> std::cmp::Ordering {
+    natural_order::compare(&name_of(a), &name_of(b))
 }
 
 /// Whether the file's ending is that of an accepted image format.

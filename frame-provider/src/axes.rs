@@ -1,0 +1,400 @@
+//! Recordings with more than one axis: which images are the frames.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use crate::error::FrameError;
+
+/// A place on an axis: a number, or a name as some programs give to channels.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Coordinate {
+    /// Counted from 0.
+    Number(i64),
+    /// As stored, such as `GFP`.
+    Name(String),
+}
+
+impl fmt::Display for Coordinate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<i64> for Coordinate {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<&str> for Coordinate {
+    fn from(name: &str) -> Self {
+        name.parse().map_or_else(|_| Self::Name(name.to_owned()), Self::Number)
+    }
+}
+
+/// Which images of a recording with several axes (time, channel, z, position) are its frames.
+///
+/// The default: frames run along `time`, or if that has one value only along `z`, or else along the axis with the most
+/// values; on every other axis the first value counts (the smallest number, or the name that is stored first). What is
+/// left out is told in a warning. Axis names are those of the file; ImageJ's and Micro-Manager's *frames* are called
+/// `time`, their *slices* `z`.
+///
+/// As text: pairs of an axis and a value, and the axis of the frames as `along`.
+///
+/// ```
+/// use sam2_frame_provider::Axes;
+/// let text: Axes = "along=z,channel=GFP,position=2".parse()?;
+/// assert_eq!(text, Axes::default().along("z").at("channel", "GFP").at("position", 2));
+/// # Ok::<(), sam2_frame_provider::ParseAxesError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Axes {
+    along: Option<String>,
+    at: BTreeMap<String, Coordinate>,
+}
+
+impl Axes {
+    /// Frames run along this axis.
+    #[must_use]
+    pub fn along(mut self, axis: impl Into<String>) -> Self {
+        self.along = Some(axis.into());
+        self
+    }
+
+    /// Frames have this place on this axis. A name that is a number counts as the number.
+    #[must_use]
+    pub fn at(mut self, axis: impl Into<String>, place: impl Into<Coordinate>) -> Self {
+        self.at.insert(axis.into(), place.into());
+        self
+    }
+
+    /// Whether nothing was asked for.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Text that is no [`Axes`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} chooses no axes; write pairs such as channel=GFP,z=3,position=0 and the axis of the frames as along=time"
+)]
+pub struct ParseAxesError {
+    text: String,
+}
+
+impl FromStr for Axes {
+    type Err = ParseAxesError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut axes = Self::default();
+        for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').map(|(axis, value)| (axis.trim(), value.trim())) {
+                Some((axis, value)) if axis.is_empty() || value.is_empty() => {
+                    return Err(ParseAxesError { text: text.to_owned() });
+                }
+                Some(("along", value)) => axes.along = Some(value.to_owned()),
+                Some((axis, value)) => {
+                    axes.at.insert(axis.to_owned(), value.into());
+                }
+                None => return Err(ParseAxesError { text: text.to_owned() }),
+            }
+        }
+        Ok(axes)
+    }
+}
+
+impl fmt::Display for Axes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let along = self.along.iter().map(|axis| format!("along={axis}"));
+        let at = self.at.iter().map(|(axis, place)| format!("{axis}={place}"));
+        f.write_str(&along.chain(at).collect::<Vec<_>>().join(","))
+    }
+}
+
+/// Where each image of a recording is on each axis.
+///
+/// Places are kept as small numbers, so that a hundred thousand images cost a few megabytes.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    axes: Vec<Axis>,
+    /// For each image the number of its value on each axis; axes that came up later count as number 0.
+    images: Vec<Vec<u32>>,
+}
+
+#[derive(Debug)]
+struct Axis {
+    name: String,
+    /// In the order in which they came up. An image that lacks the axis has `Number(0)`.
+    values: Vec<Coordinate>,
+    numbers: HashMap<Coordinate, u32>,
+}
+
+impl Axis {
+    fn number(&mut self, value: Coordinate) -> u32 {
+        let next = self.values.len() as u32;
+        let values = &mut self.values;
+        *self.numbers.entry(value).or_insert_with_key(|value| {
+            values.push(value.clone());
+            next
+        })
+    }
+
+    fn value(&self, number: u32) -> &Coordinate {
+        &self.values[number as usize]
+    }
+
+    /// The smallest number, or without numbers the first name.
+    fn first(&self) -> u32 {
+        let numbers = (0..).zip(&self.values);
+        numbers
+            .filter(|(_, value)| matches!(value, Coordinate::Number(_)))
+            .min_by(|a, b| a.1.cmp(b.1))
+            .map_or(0, |(number, _)| number)
+    }
+
+    /// All values for a message, at most a few.
+    fn list(&self) -> String {
+        const SHOWN: usize = 8;
+        let mut sorted: Vec<&Coordinate> = self.values.iter().collect();
+        sorted.sort();
+        let shown: Vec<String> = sorted.iter().take(SHOWN).map(ToString::to_string).collect();
+        let more = if sorted.len() > SHOWN { ", ..." } else { "" };
+        format!("{}{more}", shown.join(", "))
+    }
+}
+
+/// The frames of a recording, and what the user should know about the choice.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// Numbers of the images, in the order of the frames.
+    pub(crate) images: Vec<usize>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Table {
+    /// Adds an image by its places.
+    pub(crate) fn push(&mut self, places: impl IntoIterator<Item = (String, Coordinate)>) {
+        let mut row = vec![u32::MAX; self.axes.len()];
+        for (name, place) in places {
+            let at = self.axes.iter().position(|axis| axis.name == name).unwrap_or_else(|| {
+                self.axes.push(Axis { name, values: Vec::new(), numbers: HashMap::new() });
+                // Images before this one lack the axis, which counts as 0.
+                if !self.images.is_empty() {
+                    let last = self.axes.len() - 1;
+                    self.axes[last].number(Coordinate::Number(0));
+                }
+                self.axes.len() - 1
+            });
+            row.resize(row.len().max(at + 1), u32::MAX);
+            row[at] = self.axes[at].number(place);
+        }
+        for (at, number) in row.iter_mut().enumerate().filter(|(_, number)| **number == u32::MAX) {
+            *number = self.axes[at].number(Coordinate::Number(0));
+        }
+        self.images.push(row);
+    }
+
+    /// A full grid, stored with the last axis changing fastest.
+    pub(crate) fn grid(sizes: &[(&str, usize)]) -> Self {
+        let mut table = Self::default();
+        let count = sizes.iter().map(|(_, size)| size).product();
+        for image in 0..count {
+            let mut rest: usize = image;
+            let mut places: Vec<_> = sizes
+                .iter()
+                .rev()
+                .map(|&(name, size)| {
+                    let place = rest % size;
+                    rest /= size;
+                    (name.to_owned(), Coordinate::Number(place as i64))
+                })
+                .collect();
+            places.reverse();
+            table.push(places);
+        }
+        table
+    }
+
+    fn place(&self, image: usize, axis: usize) -> u32 {
+        self.images[image].get(axis).copied().unwrap_or(0)
+    }
+
+    /// Chooses the frames.
+    pub(crate) fn choose(&self, path: &Path, wanted: &Axes) -> Result<Choice, FrameError> {
+        let refuse = |what: String| FrameError::Unsupported { path: path.to_owned(), what };
+        let known = || {
+            let axes = self.axes.iter().map(|axis| format!("{} ({})", axis.name, axis.list()));
+            axes.collect::<Vec<_>>().join(", ")
+        };
+        for name in wanted.along.iter().chain(wanted.at.keys()) {
+            if !self.axes.iter().any(|axis| axis.name == *name) {
+                return Err(refuse(format!("has no axis {name}; it has {}", known())));
+            }
+        }
+        let along = self.frame_axis(wanted);
+        let mut choice = Choice::default();
+        let mut fixed = Vec::new();
+        for (at, axis) in self.axes.iter().enumerate().filter(|(at, _)| Some(*at) != along) {
+            let number = match wanted.at.get(&axis.name) {
+                Some(place) => *axis.numbers.get(place).ok_or_else(|| {
+                    refuse(format!("has no {} {place}; choose one of {}", axis.name, axis.list()))
+                })?,
+                None => axis.first(),
+            };
+            if axis.values.len() > 1 && !wanted.at.contains_key(&axis.name) {
+                choice.warnings.push(format!(
+                    "{}: only {} {} is read, of {} ({}); choose with the axes option, as {}={}",
+                    path.display(),
+                    axis.name,
+                    axis.value(number),
+                    axis.values.len(),
+                    axis.list(),
+                    axis.name,
+                    axis.value(number),
+                ));
+            }
+            fixed.push((at, number));
+        }
+        // An image that was written twice counts once, as it was written last.
+        let mut frames: BTreeMap<&Coordinate, usize> = BTreeMap::new();
+        for image in 0..self.images.len() {
+            if fixed.iter().all(|&(axis, number)| self.place(image, axis) == number) {
+                let frame = along.map_or(&Coordinate::Number(0), |axis| {
+                    self.axes[axis].value(self.place(image, axis))
+                });
+                frames.insert(frame, image);
+            }
+        }
+        if frames.is_empty() {
+            let what = "holds no image with the chosen axes; it has";
+            return Err(refuse(format!("{what} {}", known())));
+        }
+        if let Some(along) = along {
+            choice.warnings.extend(self.frame_axis_warnings(path, along, wanted, &frames));
+        }
+        choice.images = frames.into_values().collect();
+        Ok(choice)
+    }
+
+    /// The axis that frames run along; `None` without any axis.
+    fn frame_axis(&self, wanted: &Axes) -> Option<usize> {
+        let named = |name: &str| self.axes.iter().position(|axis| axis.name == name);
+        if let Some(name) = &wanted.along {
+            return named(name);
+        }
+        let is_free = |at: &usize| {
+            self.axes[*at].values.len() > 1 && !wanted.at.contains_key(&self.axes[*at].name)
+        };
+        let longest = (0..self.axes.len())
+            .filter(is_free)
+            // The first of several that are equally long.
+            .max_by_key(|&at| (self.axes[at].values.len(), std::cmp::Reverse(at)));
+        named("time").filter(is_free).or_else(|| named("z").filter(is_free)).or(longest)
+    }
+
+    fn frame_axis_warnings(
+        &self,
+        path: &Path,
+        along: usize,
+        wanted: &Axes,
+        frames: &BTreeMap<&Coordinate, usize>,
+    ) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let name = &self.axes[along].name;
+        if wanted.along.is_none() && name != "time" {
+            warnings.push(format!(
+                "{}: the frames run along {name}, since there is one time point only",
+                path.display()
+            ));
+        }
+        let ends = (frames.keys().next(), frames.keys().next_back());
+        if let (Some(Coordinate::Number(first)), Some(Coordinate::Number(last))) = ends {
+            let missing = last.abs_diff(*first).saturating_add(1) - frames.len() as u64;
+            if *first != 0 || missing > 0 {
+                warnings.push(format!(
+                    "{}: {name} runs from {first} to {last} with {missing} missing, so frame numbers are not {name} \
+                     numbers",
+                    path.display()
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(table: &Table, axes: &str) -> Result<Choice, FrameError> {
+        table.choose(Path::new("clip"), &axes.parse().unwrap())
+    }
+
+    #[test]
+    fn time_comes_first_and_what_is_left_out_is_told() {
+        let table = Table::grid(&[("time", 3), ("z", 2), ("channel", 2)]);
+        let choice = choose(&table, "").unwrap();
+        assert_eq!(choice.images, [0, 4, 8]);
+        assert_eq!(choice.warnings.len(), 2);
+        assert_eq!(
+            choice.warnings[0],
+            "clip: only z 0 is read, of 2 (0, 1); choose with the axes option, as z=0"
+        );
+        let choice = choose(&table, "channel=1,z=1").unwrap();
+        assert_eq!((choice.images.as_slice(), choice.warnings.len()), ([3, 7, 11].as_slice(), 0));
+        let choice = choose(&table, "along=z,time=2,channel=0").unwrap();
+        assert_eq!((choice.images.as_slice(), choice.warnings.len()), ([8, 10].as_slice(), 0));
+    }
+
+    #[test]
+    fn without_time_the_frames_run_along_what_there_is() {
+        let choice = choose(&Table::grid(&[("time", 1), ("z", 4)]), "").unwrap();
+        assert_eq!(choice.images, [0, 1, 2, 3]);
+        assert!(choice.warnings[0].contains("along z"), "{:?}", choice.warnings);
+        assert_eq!(choose(&Table::grid(&[("row", 2), ("column", 3)]), "").unwrap().images.len(), 3);
+        assert_eq!(choose(&Table::grid(&[("time", 1)]), "").unwrap().images, [0]);
+        assert_eq!(choose(&Table::grid(&[]), "").unwrap().images, [0]);
+        assert_eq!(
+            choose(&Table::grid(&[("time", 2), ("z", 3)]), "time=1").unwrap().images,
+            [3, 4, 5]
+        );
+    }
+
+    #[test]
+    fn names_gaps_doubles_and_missing_axes() {
+        let mut table = Table::default();
+        let place = |time: i64, channel: &str| {
+            [("time".to_owned(), Coordinate::from(time)), ("channel".to_owned(), channel.into())]
+        };
+        for (time, channel) in [(5, "b"), (5, "a"), (2, "b"), (2, "b"), (3, "a")] {
+            table.push(place(time, channel));
+        }
+        let choice = choose(&table, "").unwrap();
+        assert_eq!(choice.images, [3, 0], "the first name, in the order of time, the later double");
+        assert!(choice.warnings[1].contains("from 2 to 5 with 2 missing"), "{:?}", choice.warnings);
+        assert_eq!(choose(&table, "channel=a").unwrap().images, [4, 1]);
+        table.push([("position".to_owned(), Coordinate::from(1))]);
+        let error = choose(&table, "position=1,channel=a").unwrap_err();
+        assert!(error.to_string().contains("no image with the chosen axes"), "{error}");
+        let error = choose(&table, "channel=c").unwrap_err();
+        assert!(error.to_string().contains("has no channel c; choose one of 0, a, b"), "{error}");
+        let error = choose(&table, "tile=1").unwrap_err();
+        assert!(error.to_string().contains("has no axis tile; it has time"), "{error}");
+    }
+
+    #[test]
+    fn text_round_trips() {
+        for text in ["", "along=z", "along=time,channel=GFP,z=3"] {
+            assert_eq!(text.parse::<Axes>().unwrap().to_string(), text);
+        }
+        for text in ["z", "=3", "z="] {
+            assert!(text.parse::<Axes>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! How 16-bit samples become 8-bit ones.
+
+mod levels;
+
+use std::fmt;
+use std::str::FromStr;
+
+pub(crate) use levels::Levels;
+
+/// Which stored values become black and white.
+///
+/// # Arithmetic
+/// A sample `v` of a recording with the range `low..=high` becomes
+///
+/// ```text
+/// high = max(high, low + 1)                                 # a recording of one gray level
+/// v    = min(max(v, low), high)
+/// out  = ((v - low) * 510 + (high - low)) // (2 * (high - low))
+/// ```
+///
+/// in integers: `255 * (v - low) / (high - low)`, rounded half up. In NumPy with `int64`:
+/// `((numpy.clip(v, low, high) - low) * 510 + (high - low)) // (2 * (high - low))`. [`Intensity::Full`] is `v >> 8` for
+/// 16-bit samples, which is what Pillow, libpng and OpenCV do.
+///
+/// # Where the range comes from
+/// [`Intensity::MinMax`] and [`Intensity::Percentile`] measure the range **once for a recording**, when its first frame is
+/// read, on at most 32 frames that are spread evenly from the first to the last: frames `i * (count - 1) / (n - 1)` for
+/// `i` in `0..n`, `n = min(count, 32)`. All their pixels and channels count, in one histogram. The cost is the decoding
+/// of these frames and 512 KiB of memory. Frames that cannot be decoded are left out, with a warning. The choice
+/// depends on the recording only, never on what was read before; a part cut out of a recording has a range of its own, so
+/// give [`Intensity::Range`] where parts must agree.
+///
+/// The percentile `p` is the smallest value such that at least `p` percent of all samples are at or below it:
+/// `numpy.percentile(samples, p, method="inverted_cdf")`.
+///
+/// # As text
+/// `auto`, `full`, `minmax`, `percentile:LO,HI`, `LO,HI`, `per-frame:minmax`, `per-frame:percentile:LO,HI`.
+///
+/// ```
+/// use sam2_frame_provider::Intensity;
+/// let intensity: Intensity = "percentile:0.1,99.9".parse()?;
+/// assert_eq!(intensity, Intensity::Percentile { low: 0.1, high: 99.9 });
+/// assert_eq!("0,4095".parse::<Intensity>()?, Intensity::Range { low: 0, high: 4095 });
+/// # Ok::<(), sam2_frame_provider::ParseIntensityError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
+pub enum Intensity {
+    /// 8-bit samples as they are; 16-bit samples as by `percentile:0.1,99.9`.
+    ///
+    /// Microscopes and cameras put 10 to 14 bits into 16, so `full` would show them nearly black, and every viewer
+    /// (ImageJ, napari) stretches the range that is in use. The percentiles keep a few hot or dead pixels, which most
+    /// scientific cameras have, from taking the range for themselves as they do with `minmax`.
+    #[default]
+    Auto,
+    /// The whole range of the type: 8-bit samples as they are, 16-bit samples by their upper byte.
+    Full,
+    /// From the smallest to the largest sample of the recording.
+    MinMax,
+    /// Between two percentiles of the recording's samples, `0 <= low < high <= 100`.
+    Percentile {
+        /// Becomes black, in percent.
+        low: f64,
+        /// Becomes white, in percent.
+        high: f64,
+    },
+    /// Between two stored values, `low < high`, the same for every recording.
+    Range {
+        /// Becomes black, as stored.
+        low: u16,
+        /// Becomes white, as stored.
+        high: u16,
+    },
+    /// [`Intensity::MinMax`] of each frame by itself: brightness flickers from frame to frame.
+    PerFrameMinMax,
+    /// [`Intensity::Percentile`] of each frame by itself: brightness flickers from frame to frame.
+    PerFramePercentile {
+        /// Becomes black, in percent.
+        low: f64,
+        /// Becomes white, in percent.
+        high: f64,
+    },
+}
+
+/// Text that is no [`Intensity`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no intensity range; use auto, full, minmax, percentile:LO,HI with 0 <= LO < HI <= 100, LO,HI with \
+     0 <= LO < HI <= 65535, per-frame:minmax or per-frame:percentile:LO,HI"
+)]
+pub struct ParseIntensityError {
+    text: String,
+}
+
+impl FromStr for Intensity {
+    type Err = ParseIntensityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text.trim()).ok_or_else(|| ParseIntensityError { text: text.to_owned() })
+    }
+}
+
+fn parse(text: &str) -> Option<Intensity> {
+    match text {
+        "auto" => return Some(Intensity::Auto),
+        "full" => return Some(Intensity::Full),
+        "minmax" => return Some(Intensity::MinMax),
+        "per-frame:minmax" => return Some(Intensity::PerFrameMinMax),
+        _ => {}
+    }
+    if let Some(pair) = text.strip_prefix("percentile:") {
+        let (low, high) = percentiles(pair)?;
+        return Some(Intensity::Percentile { low, high });
+    }
+    if let Some(pair) = text.strip_prefix("per-frame:percentile:") {
+        let (low, high) = percentiles(pair)?;
+        return Some(Intensity::PerFramePercentile { low, high });
+    }
+    let (low, high) = text.split_once(',')?;
+    let (low, high): (u16, u16) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+    (low < high).then_some(Intensity::Range { low, high })
+}
+
+fn percentiles(pair: &str) -> Option<(f64, f64)> {
+    let (low, high) = pair.split_once(',')?;
+    let (low, high): (f64, f64) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+    (0.0 <= low && low < high && high <= 100.0).then_some((low, high))
+}
+
+impl fmt::Display for Intensity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Full => f.write_str("full"),
+            Self::MinMax => f.write_str("minmax"),
+            Self::Percentile { low, high } => write!(f, "percentile:{low},{high}"),
+            Self::Range { low, high } => write!(f, "{low},{high}"),
+            Self::PerFrameMinMax => f.write_str("per-frame:minmax"),
+            Self::PerFramePercentile { low, high } => {
+                write!(f, "per-frame:percentile:{low},{high}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_round_trips_and_nonsense_is_refused_with_the_remedy() {
+        for text in [
+            "auto",
+            "full",
+            "minmax",
+            "percentile:0.35,99.65",
+            "percentile:0,100",
+            "0,4095",
+            "per-frame:minmax",
+            "per-frame:percentile:1,99",
+        ] {
+            assert_eq!(text.parse::<Intensity>().unwrap().to_string(), text);
+        }
+        for text in [
+            "",
+            "maxmin",
+            "5",
+            "5,5",
+            "9,3",
+            "-1,5",
+            "0,65536",
+            "1,2,3",
+            "percentile:",
+            "percentile:50,50",
+            "percentile:-1,50",
+            "percentile:1,101",
+            "percentile:nan,5",
+            "per-frame:0,5",
+        ] {
+            let error = text.parse::<Intensity>().unwrap_err().to_string();
+            assert!(error.contains("use auto, full, minmax"), "{error}");
+        }
+        assert_eq!(Intensity::default(), Intensity::Auto);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused(text in "\\PC{0,30}") {
+            if let Ok(intensity) = text.parse::<Intensity>() {
+                prop_assert_eq!(intensity.to_string().parse::<Intensity>().unwrap(), intensity);
+            }
+        }
+    }
+}

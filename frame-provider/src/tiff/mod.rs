@@ -1,0 +1,376 @@
+//! TIFF stacks, page by page.
+//!
+//! How it works, from the bottom up: `bytes` reads by offset and never past the end; `directory` follows the chain of
+//! directories (IFDs); `page` checks what one directory says against the file; `codec` decompresses one strip or tile
+//! with the libraries for it; `decode` puts these together; `description` knows what ImageJ, tifffile and OME write about
+//! a whole stack.
+//!
+//! Opening reads the chain of directories and no pixels: eight bytes are kept per page, so page `i` of a hundred
+//! thousand is found at once. Nothing is allocated before it is known that the file is long enough to fill it.
+
+mod bytes;
+mod codec;
+mod decode;
+mod description;
+mod directory;
+mod error;
+mod page;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::axes::Axes;
+use crate::error::FrameError;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::intensity::{Intensity, Levels};
+use crate::picture::Picture;
+use crate::source::{DecodeStats, FrameSource, Timing};
+pub(crate) use bytes::Bytes;
+use description::{Claims, DESCRIPTION_BYTES};
+use directory::tag;
+pub(crate) use directory::{Chain, Order, Tiff, is_tiff};
+pub(crate) use error::TiffError;
+use page::Page;
+
+/// Endings of files that are opened as stacks, in lower case.
+const ENDINGS: [&str; 3] = ["tif", "tiff", "btf"];
+
+/// A TIFF or BigTIFF file (`.tif`, `.tiff`, `.btf`), one page per frame.
+///
+/// - **Layouts:** both byte orders; strips and tiles; interleaved and planar channels.
+/// - **Samples:** gray and RGB with 8 or 16 bits, with alpha, which is dropped; gray of 1, 2 or 4 bits; palettes; black or
+///   white as zero. 16 bits become 8 by the [`Intensity`].
+/// - **Compressions:** none, LZW, deflate, PackBits, zstd, JPEG (bit for bit as libjpeg-turbo), with or without the
+///   horizontal predictor.
+/// - **Descriptions:** stacks of ImageJ and tifffile whose frames follow each other behind a single directory, also
+///   beyond 4 GiB; hyperstacks of ImageJ and OME, of which [`Axes`] chooses the frames.
+/// - **Not frames:** thumbnails, levels of a pyramid, and masks.
+///
+/// **Cost:** opening reads the directories, about 200 bytes per page, and no pixels. Reading a frame reads and decodes
+/// that page alone.
+///
+/// **Damaged files:** a chain of directories that breaks off, goes in circles or leaves the file yields the pages before
+/// the damage, with a warning. Damaged pixels are an error of that frame only. A page of another size than the first is
+/// [`FrameError::SizeChanged`] for that frame.
+///
+/// Not handled: floating-point, signed and 32-bit samples, CMYK, uncompressed YCbCr, volumes within one page, OME series
+/// in several files other than Micro-Manager's.
+#[derive(Debug)]
+pub struct TiffStack {
+    path: PathBuf,
+    tiff: Tiff,
+    pages: Pages,
+    size: FrameSize,
+    levels: Levels,
+    timing: Timing,
+    warnings: Vec<String>,
+    decoded: AtomicU64,
+}
+
+/// Where the pages are.
+#[derive(Debug)]
+enum Pages {
+    /// The directory of each frame.
+    Directories(Vec<u64>),
+    /// One directory; each page's pixels lie `distance` bytes after those of the page before.
+    Contiguous {
+        directory: u64,
+        distance: u64,
+        count: usize,
+        /// The pages that were chosen; all of them if absent.
+        chosen: Option<Vec<usize>>,
+    },
+}
+
+impl TiffStack {
+    /// Opens a stack with the default axes.
+    ///
+    /// # Errors
+    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`], [`FrameError::NotAnImage`] for what is
+    /// no TIFF or is damaged from its start, [`FrameError::NoFrames`] without any page, or [`FrameError::Unsupported`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
+        Self::open_with(path, &Axes::default())
+    }
+
+    /// Opens a stack. `axes` matter for hyperstacks only.
+    ///
+    /// # Errors
+    /// Those of [`TiffStack::open`]; [`FrameError::Unsupported`] for axes that the file lacks.
+    pub fn open_with(path: impl AsRef<Path>, axes: &Axes) -> Result<Self, FrameError> {
+        let path = path.as_ref();
+        Self::new(path.to_owned(), Bytes::open(path)?, axes)
+    }
+
+    /// A stack that is already in memory; `name` is used in messages.
+    ///
+    /// # Errors
+    /// Those of [`TiffStack::open_with`].
+    pub fn from_bytes(
+        name: impl Into<PathBuf>,
+        data: Vec<u8>,
+        axes: &Axes,
+    ) -> Result<Self, FrameError> {
+        Self::new(name.into(), Bytes::in_memory(data), axes)
+    }
+
+    fn new(path: PathBuf, bytes: Bytes, axes: &Axes) -> Result<Self, FrameError> {
+        let opening = |error: TiffError| error.while_opening(&path);
+        let tiff = Tiff::new(bytes).map_err(opening)?;
+        let chain = Chain::read(&tiff, usize::MAX).map_err(opening)?;
+        let Some(&first) = chain.pages.first() else {
+            return Err(FrameError::NoFrames { path });
+        };
+        let directory = tiff.directory(first).map_err(opening)?;
+        let page = Page::read(&directory, &tiff.bytes).map_err(opening)?;
+        let claims = Claims::parse(&directory.text(tag::DESCRIPTION, DESCRIPTION_BYTES));
+        let mut warnings = chain_warnings(&path, &chain);
+        let pages = find_pages(&path, &tiff, chain, &page, claims.as_ref(), axes, &mut warnings)?;
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self {
+            size: page.size,
+            path,
+            tiff,
+            pages,
+            levels: Levels::new(Intensity::default()),
+            timing: Timing::default(),
+            warnings,
+            decoded: AtomicU64::new(0),
+        })
+    }
+
+    /// The same stack with another way from 16 bits to 8.
+    #[must_use]
+    pub fn with_intensity(mut self, intensity: Intensity) -> Self {
+        self.levels = Levels::new(intensity);
+        self
+    }
+
+    /// The same stack with a frame rate; what TIFF files say about it is not read.
+    #[must_use]
+    pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
+        self.timing = Timing::from_rate(frames_per_second);
+        self
+    }
+
+    /// The file, or the name of what is in memory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Page `index` as stored.
+    fn picture(&self, index: usize) -> Result<Picture, FrameError> {
+        let out_of_range = || FrameError::IndexOutOfRange {
+            index,
+            count: self.pages.count(),
+            path: self.path.clone(),
+        };
+        let in_frame = |error: TiffError| error.in_frame(&self.path, index);
+        let page = match &self.pages {
+            Pages::Directories(directories) => {
+                let &offset = directories.get(index).ok_or_else(out_of_range)?;
+                let directory = self.tiff.directory(offset).map_err(in_frame)?;
+                Page::read(&directory, &self.tiff.bytes)
+            }
+            Pages::Contiguous { directory, distance, count, chosen } => {
+                let at = match chosen {
+                    Some(pages) => pages.get(index).copied(),
+                    None => Some(index).filter(|index| index < count),
+                };
+                let at = at.ok_or_else(out_of_range)?;
+                let directory = self.tiff.directory(*directory).map_err(in_frame)?;
+                Page::read(&directory, &self.tiff.bytes)
+                    .and_then(|page| page.moved(distance * at as u64, &self.tiff.bytes))
+            }
+        };
+        let page = page.map_err(in_frame)?;
+        if page.size != self.size {
+            return Err(FrameError::SizeChanged {
+                path: self.path.clone(),
+                index,
+                expected: self.size,
+                found: page.size,
+            });
+        }
+        let picture = decode::decode(&self.tiff, &page).map_err(in_frame)?;
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        Ok(picture)
+    }
+}
+
+impl Pages {
+    fn count(&self) -> usize {
+        match self {
+            Self::Directories(pages) => pages.len(),
+            Self::Contiguous { count, chosen, .. } => chosen.as_ref().map_or(*count, Vec::len),
+        }
+    }
+}
+
+/// What the user should know about the chain of directories.
+fn chain_warnings(path: &Path, chain: &Chain) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(reason) = &chain.broken {
+        warnings.push(format!(
+            "{}: damaged after page {} ({reason}); the {} pages before are read",
+            path.display(),
+            chain.pages.len() - 1,
+            chain.pages.len()
+        ));
+    }
+    if let Some(odd) = chain.odd_size {
+        warnings.push(format!(
+            "{}: page {odd} is of another size than the first; such frames cannot be read",
+            path.display()
+        ));
+    }
+    warnings
+}
+
+/// Which pages are the frames, and where.
+fn find_pages(
+    path: &Path,
+    tiff: &Tiff,
+    chain: Chain,
+    page: &Page,
+    claims: Option<&Claims>,
+    axes: &Axes,
+    warnings: &mut Vec<String>,
+) -> Result<Pages, FrameError> {
+    let claimed = claims.map_or(1, |claims| {
+        if claims.counts_samples() {
+            let samples = page.size.width as u64 * page.size.height as u64 * page.samples as u64;
+            claims.pages / samples.max(1)
+        } else {
+            claims.pages
+        }
+    });
+    let mut count = chain.pages.len();
+    // More pages than directories: they follow the first without gaps, as ImageJ writes beyond 4 GiB.
+    let can_follow = count == 1 && claimed > 1 && claims.is_some_and(Claims::can_lack_directories);
+    let contiguous = can_follow.then(|| page.contiguous_start()).flatten();
+    if let Some(start) = contiguous {
+        let present = (tiff.bytes.length() - start) / page.stored_bytes().max(1);
+        count = usize::try_from(claimed.min(present)).unwrap_or(usize::MAX).max(1);
+    }
+    if claimed > count as u64 {
+        let program = claims.map_or("its description", |claims| claims.program);
+        warnings.push(format!(
+            "{}: truncated: {program} claims {claimed} pages, {count} are there",
+            path.display()
+        ));
+    }
+    let chosen = match claims.and_then(|claims| claims.table(count)) {
+        Some(table) => Some(table.choose(path, axes)?),
+        None if axes.is_default() => None,
+        None => {
+            let what =
+                "has no axes to choose from: its pages are one series; leave the axes option out";
+            return Err(FrameError::Unsupported { path: path.to_owned(), what: what.into() });
+        }
+    };
+    let (images, more_warnings) = match chosen {
+        Some(choice) => (Some(choice.images), choice.warnings),
+        None => (None, Vec::new()),
+    };
+    warnings.extend(more_warnings);
+    Ok(if contiguous.is_some() {
+        Pages::Contiguous {
+            directory: chain.pages[0],
+            distance: page.stored_bytes(),
+            count,
+            chosen: images,
+        }
+    } else {
+        match images {
+            Some(images) => {
+                Pages::Directories(images.into_iter().map(|image| chain.pages[image]).collect())
+            }
+            None => Pages::Directories(chain.pages),
+        }
+    })
+}
+
+impl FrameSource for TiffStack {
+    fn frame_count(&self) -> usize {
+        self.pages.count()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let picture = self.picture(index)?;
+        let frame = self.levels.render(picture, self.pages.count(), |index| self.picture(index))?;
+        Ok(Arc::new(frame))
+    }
+
+    fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    fn describe(&self) -> String {
+        self.path
+            .file_name()
+            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into())
+    }
+
+    fn decode_stats(&self) -> DecodeStats {
+        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let measuring = self.levels.warnings();
+        let measuring =
+            measuring.into_iter().map(|warning| format!("{}: {warning}", self.path.display()));
+        self.warnings.iter().cloned().chain(measuring).collect()
+    }
+}
+
+/// Whether the file's ending is that of a stack.
+pub(crate) fn has_tiff_ending(path: &Path) -> bool {
+    path.extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+}
+
+/// The size of the only page of a file, and whether there are more.
+pub(crate) fn only_page_size(path: &Path) -> Result<(FrameSize, bool), FrameError> {
+    let opening = |error: TiffError| error.while_opening(path);
+    let tiff = Tiff::new(Bytes::open(path)?).map_err(opening)?;
+    let chain = Chain::read(&tiff, 2).map_err(opening)?;
+    let &first =
+        chain.pages.first().ok_or_else(|| FrameError::NoFrames { path: path.to_owned() })?;
+    let page = tiff
+        .directory(first)
+        .and_then(|directory| Page::read(&directory, &tiff.bytes))
+        .map_err(opening)?;
+    Ok((page.size, chain.pages.len() > 1))
+}
+
+/// The page whose directory is at `offset`, as frame `index` of `path`.
+pub(crate) fn page_at(
+    tiff: &Tiff,
+    offset: u64,
+    path: &Path,
+    index: usize,
+) -> Result<Picture, FrameError> {
+    tiff.directory(offset)
+        .and_then(|directory| Page::read(&directory, &tiff.bytes))
+        .and_then(|page| decode::decode(tiff, &page))
+        .map_err(|error| error.in_frame(path, index))
+}
+
+/// The first page of a whole file in memory, as frame `index` of `path`.
+pub(crate) fn first_page(data: Vec<u8>, path: &Path, index: usize) -> Result<Picture, FrameError> {
+    let in_frame = |error: TiffError| error.in_frame(path, index);
+    let tiff = Tiff::new(Bytes::in_memory(data)).map_err(in_frame)?;
+    let chain = Chain::read(&tiff, 1).map_err(in_frame)?;
+    let &first = chain.pages.first().ok_or_else(|| {
+        TiffError::malformed("it holds thumbnails or masks only").in_frame(path, index)
+    })?;
+    page_at(&tiff, first, path, index)
+}
