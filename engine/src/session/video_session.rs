@@ -375,8 +375,11 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         for index in 0..self.objects.len() {
             let corrections = std::mem::take(&mut self.objects[index].pending_corrections);
             for (frame, outcome) in corrections {
-                let outcome = self.with_memory(frame, outcome)?;
-                self.objects[index].bank.insert_tracked(frame, outcome);
+                // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
+                if self.objects[index].bank.conditioning(frame).is_none() {
+                    let outcome = self.with_memory(frame, outcome)?;
+                    self.objects[index].bank.insert_tracked(frame, outcome);
+                }
                 self.clear_around(index, frame);
             }
             let conditioning = std::mem::take(&mut self.objects[index].pending_conditioning);
