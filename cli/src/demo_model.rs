@@ -5,4 +5,4 @@ pub const WEIGHTS: &[u8] = include_bytes!("../../assets/micro/sam2.1_hiera_micro
 
 /// What the user is told when it is used.
 pub const NOTICE: &str = "using the built-in demonstration model (micro, trained on synthetic clips only); for real recordings \
-     convert an official checkpoint (`sam2 convert sam2.1_hiera_large.pt large.safetensors`) and give it with --model";
+     fetch an official checkpoint (`sam2 download large`) and name it (`--model large`)";

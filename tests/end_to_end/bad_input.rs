@@ -90,13 +90,6 @@ fn a_damaged_image_in_the_middle_leaves_an_older_output_alone() {
 }
 
 #[test]
-fn a_stack_of_masks_as_recording() {
-    let workshop = mouse();
-    workshop.segment_to("other.tif", "mouse.mkv", &POINT);
-    refuses_recording(&workshop, "other.tif", &["several pages"]);
-}
-
-#[test]
 fn outputs_of_unknown_endings() {
     for name in ["masks.png", "masks.mp4", "masks", "masks.btf.gz", ".btf"] {
         let arguments = ["segment", "mouse.mkv", "--point", ON_THE_MOUSE, "-o", name];

@@ -12,6 +12,7 @@ mod download;
 mod inspect;
 mod interrupted;
 mod messages;
+mod recordings;
 mod remedies;
 mod segment;
 mod server;

@@ -37,7 +37,7 @@ fn quiet_leaves_only_warnings() {
 fn the_demonstration_model_is_announced_and_another_one_is_not() {
     let workshop = mouse();
     let demo = workshop.segment_to("a.btf", "mouse.mkv", &["--point", ON_THE_MOUSE]);
-    demo.warns(&["demonstration model", "sam2 convert", "--model"]);
+    demo.warns(&["demonstration model", "sam2 download", "--model"]);
     let weights = crate::support::asset_text("micro/sam2.1_hiera_micro.safetensors");
     let own = ["--point", ON_THE_MOUSE, "--model", &weights];
     let own = workshop.segment_to("b.btf", "mouse.mkv", &own);

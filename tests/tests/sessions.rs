@@ -4,7 +4,7 @@
 
 use sam2_engine::{
     BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, Mask, MemoryRetention, ObjectId,
-    Point, SessionOptions, VideoSession,
+    ObjectMask, Point, SessionOptions, VideoSession,
 };
 use sam2_frame_provider::{MemoryFrames, RgbFrame};
 use sam2_tests::clips;
@@ -162,6 +162,29 @@ fn prompts_and_objects_come_and_go() {
     assert!(matches!(bare, Some(Err(EngineError::ObjectWithoutPrompt(ObjectId(2))))));
     session.reset();
     assert!(session.object_ids().is_empty());
+}
+
+#[test]
+fn a_correction_of_a_conditioning_frame_shows_but_is_not_remembered() {
+    // As the official predictor has it, unless `corrections_condition` is set.
+    let model = clips::micro_model();
+    let run = |corrects: bool, corrections_condition: bool| {
+        let options = SessionOptions { corrections_condition, ..SessionOptions::default() };
+        let mut session =
+            VideoSession::with_options(&model, clip("mouse-arena", 16), options).unwrap();
+        let click = Point::positive(222.5, 100.0);
+        let first = session.add_points(5, ObjectId(1), &[click]).unwrap();
+        observe(session.propagate_from(None, Direction::Forward, Some(6)));
+        if corrects {
+            let clicks = [Point::negative(250.0, 60.0), click];
+            let corrected = session.add_points(5, ObjectId(1), &clicks).unwrap();
+            let logits = |mask: &ObjectMask| to_values(mask.low_res_logits.clone());
+            assert_ne!(logits(&first), logits(&corrected));
+        }
+        observe(session.propagate(Direction::Forward))
+    };
+    assert!(run(true, false) == run(false, false));
+    assert!(run(true, true) != run(false, true));
 }
 
 #[test]
