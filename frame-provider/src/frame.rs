@@ -1,6 +1,8 @@
 //! One frame: RGB8 pixels and their size.
 
 use std::fmt;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::FrameError;
 
@@ -27,11 +29,60 @@ impl fmt::Display for FrameSize {
 }
 
 /// A frame in RGB, 8 bits per channel, row-major: `[height, width, 3]` without padding.
-#[derive(Clone, PartialEq, Eq)]
 pub struct RgbFrame {
     size: FrameSize,
     data: Vec<u8>,
+    /// Where the memory goes back to.
+    pool: Weak<BufferPool>,
 }
+
+/// Memory of frames that are gone, for those to come: to get megabytes from the system for each frame, and to give them
+/// back, costs as much as converting it.
+#[derive(Debug, Default)]
+pub(crate) struct BufferPool {
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+/// A cache drops about one frame for each that comes.
+const MOST_BUFFERS: usize = 2;
+
+impl BufferPool {
+    /// A buffer of any length with room for at least `bytes`.
+    pub(crate) fn take(&self, bytes: usize) -> Vec<u8> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = buffers.pop().filter(|buffer| buffer.capacity() >= bytes);
+        found.unwrap_or_else(|| Vec::with_capacity(bytes))
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < MOST_BUFFERS {
+            buffers.push(buffer);
+        }
+    }
+}
+
+impl Drop for RgbFrame {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.give(mem::take(&mut self.data));
+        }
+    }
+}
+
+impl Clone for RgbFrame {
+    fn clone(&self) -> Self {
+        Self { size: self.size, data: self.data.clone(), pool: Weak::new() }
+    }
+}
+
+impl PartialEq for RgbFrame {
+    fn eq(&self, other: &Self) -> bool {
+        self.size == other.size && self.data == other.data
+    }
+}
+
+impl Eq for RgbFrame {}
 
 impl RgbFrame {
     /// Makes a frame of `width` x `height` pixels from `data`, `[height, width, 3]`.
@@ -48,13 +99,19 @@ impl RgbFrame {
         if needed != data.len() as u64 {
             return Err(FrameError::WrongLength { size, length: data.len() });
         }
-        Ok(Self { size, data })
+        Ok(Self { size, data, pool: Weak::new() })
     }
 
     /// A frame whose length is right by construction.
     pub(crate) fn from_parts(size: FrameSize, data: Vec<u8>) -> Self {
         debug_assert_eq!(size.rgb_bytes(), data.len());
-        Self { size, data }
+        Self { size, data, pool: Weak::new() }
+    }
+
+    /// The same, with memory that came from a pool and goes back there.
+    pub(crate) fn from_pool(size: FrameSize, data: Vec<u8>, pool: &Arc<BufferPool>) -> Self {
+        debug_assert_eq!(size.rgb_bytes(), data.len());
+        Self { size, data, pool: Arc::downgrade(pool) }
     }
 
     /// Pixels per row.
@@ -78,8 +135,9 @@ impl RgbFrame {
     }
 
     /// Gives the pixels away without a copy, `[height, width, 3]`.
-    pub fn into_data(self) -> Vec<u8> {
-        self.data
+    pub fn into_data(mut self) -> Vec<u8> {
+        self.pool = Weak::new();
+        mem::take(&mut self.data)
     }
 
     /// The `[red, green, blue]` of the pixel in column `x` and row `y`, or `None` outside the frame.
@@ -112,6 +170,29 @@ mod tests {
         assert_eq!(error.to_string(), "a 2x3 RGB frame needs 18 bytes, not 17");
         assert!(matches!(RgbFrame::new(0, 3, vec![]), Err(FrameError::Empty { .. })));
         assert!(RgbFrame::new(u32::MAX, u32::MAX, vec![0; 3]).is_err());
+    }
+
+    #[test]
+    fn memory_of_gone_frames_is_used_again() {
+        let pool = Arc::new(BufferPool::default());
+        let size = FrameSize { width: 2, height: 1 };
+        let make = || {
+            let mut data = pool.take(size.rgb_bytes());
+            data.resize(6, 7);
+            RgbFrame::from_pool(size, data, &pool)
+        };
+        let first = make();
+        let place = first.data().as_ptr();
+        drop(first);
+        let second = make();
+        assert_eq!(second.data().as_ptr(), place);
+        assert_eq!(second.clone(), second);
+        assert_eq!(second.into_data(), [7; 6]);
+        drop((0..10).map(|_| make()).collect::<Vec<_>>());
+        assert_eq!(pool.buffers.lock().unwrap().len(), MOST_BUFFERS);
+        let last = make();
+        drop(pool);
+        assert_eq!(last.data(), [7; 6]);
     }
 
     #[test]

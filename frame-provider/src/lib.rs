@@ -43,6 +43,8 @@
 
 #![deny(missing_docs)]
 #![deny(unsafe_code)]
+// The tests compile the hand-over between threads a second time, with a model checker's locks.
+#![cfg_attr(test, allow(clippy::duplicate_mod))]
 
 mod axes;
 mod batch;

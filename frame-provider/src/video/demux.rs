@@ -18,8 +18,11 @@ use crate::source::Timing;
 /// Reading goes on after this many errors in a row at the most; a demuxer can report the same one forever.
 const MAX_ERRORS_IN_A_ROW: usize = 1000;
 
-/// From this many pixels on, two decoder threads pay off.
-const PIXELS_FOR_THREADS: u64 = 1280 * 720;
+/// From this many pixels on, several decoder threads pay off.
+const PIXELS_FOR_THREADS: u64 = 640 * 480;
+
+/// More threads hold more frames and make every seek dearer, and one decoder is not to take a whole machine.
+const MOST_THREADS: usize = 4;
 
 /// Demuxers that take text or arbitrary bytes for a picture.
 const NOT_VIDEO: [&str; 5] = ["tty", "bin", "xbin", "adf", "idf"];
@@ -112,7 +115,12 @@ impl Demuxer {
     fn default_threads(&self) -> usize {
         let stream = self.input.stream(self.stream);
         let pixels = stream.map_or(0, |stream| ffi::picture_pixels(&stream.parameters()));
-        if pixels >= PIXELS_FOR_THREADS { 2 } else { 1 }
+        if pixels < PIXELS_FOR_THREADS {
+            return 1;
+        }
+        // One more than there are cores, as FFmpeg does: now and then one of them waits for another.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (cores + 1).min(MOST_THREADS)
     }
 
     /// What the container says about the stream.

@@ -1,5 +1,5 @@
-//! The few things that the safe FFmpeg bindings do not offer. But for one call in the
-//! scaler, all `unsafe` of this crate is here.
+//! The few things that the safe FFmpeg bindings do not offer. All `unsafe` of this crate that has to do with FFmpeg is
+//! here.
 
 #![allow(unsafe_code)]
 
@@ -213,9 +213,41 @@ impl Scaler {
         self.input
     }
 
-    /// Converts `frame`, which must be as described by [`Scaler::input`], into `output`.
-    pub(super) fn run(&mut self, frame: &VideoFrame, output: &mut VideoFrame) -> Result<(), Error> {
-        self.context.run(frame, output)
+    /// Bytes from one row of the output to the next. swscale writes whole vectors, so rows need room at their end.
+    pub(super) fn stride(&self) -> usize {
+        const LARGEST_VECTOR: usize = 64;
+        (self.input.width as usize).next_multiple_of(LARGEST_VECTOR) * 3
+    }
+
+    /// Converts `frame`, which must be as described by [`Scaler::input`], into `output`: replaces what it holds by rows of
+    /// RGB, [`Scaler::stride`] bytes apart. What lies between them is 0 or left from before.
+    pub(super) fn run(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
+        if ScalerInput::of(frame) != self.input {
+            return Err(Error::InputChanged);
+        }
+        let bytes = self.stride() * self.input.height as usize;
+        let rows = i32::try_from(self.input.height).map_err(|_| Error::InvalidData)?;
+        let stride = i32::try_from(self.stride()).map_err(|_| Error::InvalidData)?;
+        // Buffers that come back from use are long enough but for the padding, so this costs next to nothing.
+        output.resize(bytes, 0);
+        let planes = [output.as_mut_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()];
+        let strides = [stride, 0, 0, 0];
+        // SAFETY: the context was made for frames of just this format and size, checked above, and `frame` holds valid
+        // planes with their strides. RGB24 has one plane; `output` holds `rows` rows of `stride` bytes, which are whole
+        // vectors, so nothing is written beyond.
+        let written = unsafe {
+            let source = frame.as_ptr();
+            ffi::sws_scale(
+                self.context.as_mut_ptr(),
+                (*source).data.as_ptr().cast(),
+                (*source).linesize.as_ptr(),
+                0,
+                rows,
+                planes.as_ptr(),
+                strides.as_ptr(),
+            )
+        };
+        if written == rows { Ok(()) } else { Err(Error::InvalidData) }
     }
 }
 

@@ -63,7 +63,8 @@ pub enum IndexMode {
 /// Settings of [`VideoFrames`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoOptions {
-    /// Decoder threads; 0 chooses: two from 1280x720 on, else one. Default 0.
+    /// Threads of each decoder; 0 chooses: one for pictures smaller than 640x480, else one more than there are cores, at
+    /// most four. Default 0.
     pub threads: usize,
     /// How frames are numbered. Default [`IndexMode::Auto`].
     pub index: IndexMode,

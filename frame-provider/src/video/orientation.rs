@@ -52,16 +52,22 @@ impl Orientation {
         if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
     }
 
-    /// Copies RGB rows of `source_stride` bytes into a tight buffer, `[height, width, 3]`, of the turned picture.
+    /// Appends RGB rows of `source_stride` bytes to `target` without gaps, `[height, width, 3]`, as the turned picture.
     /// `source` must hold `size.height` rows.
-    pub(super) fn copy(self, source: &[u8], source_stride: usize, size: FrameSize) -> Vec<u8> {
+    pub(super) fn copy(
+        self,
+        source: &[u8],
+        source_stride: usize,
+        size: FrameSize,
+        target: &mut Vec<u8>,
+    ) {
         let (width, height) = (size.width as usize, size.height as usize);
-        let mut target = Vec::with_capacity(size.rgb_bytes());
+        target.reserve(size.rgb_bytes());
         if self == Self::default() {
             for row in source.chunks(source_stride).take(height) {
                 target.extend_from_slice(&row[..width * 3]);
             }
-            return target;
+            return;
         }
         let shown = self.size(size);
         let (shown_width, shown_height) = (shown.width as usize, shown.height as usize);
@@ -74,7 +80,6 @@ impl Orientation {
                 target.extend_from_slice(&source[at..at + 3]);
             }
         }
-        target
     }
 }
 
@@ -97,7 +102,8 @@ mod tests {
             .flat_map(|row| row.iter().flat_map(|&v| [v; 3]).chain([99, 99]))
             .collect();
         let size = FrameSize { width: 3, height: 2 };
-        let pixels = orientation.copy(&source, 11, size);
+        let mut pixels = Vec::new();
+        orientation.copy(&source, 11, size, &mut pixels);
         assert!(pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[0] == pixel[2]));
         (orientation.size(size), pixels.iter().step_by(3).copied().collect())
     }

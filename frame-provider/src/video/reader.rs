@@ -32,6 +32,10 @@ const LONGEST_REVERSE_STEP: isize = 8;
 /// Decoders for reading forward.
 const FORWARD_DECODERS: usize = 2;
 
+/// A reader that turns round does so within so many frames of the place where it began: a prefetcher has read ahead the
+/// wrong way until then. So long, the frames before that place are kept.
+const FRAMES_TO_TURN: usize = 16;
+
 /// How often a missing frame is looked for from an earlier key before the whole file is decoded.
 const EARLIER_KEYS: usize = 2;
 
@@ -124,6 +128,8 @@ pub(super) struct Reader {
     threads: usize,
     /// Decoded frames up to the last one served by a decoder of this reader.
     window: Window,
+    /// Up to this frame, the window grows instead of moving.
+    turn_until: usize,
     /// For reading in reverse, once someone does.
     lane: Option<Lane<WindowMaker>>,
     /// Requests since the lane was used.
@@ -162,6 +168,7 @@ impl Reader {
             converter,
             threads,
             window: Window::default(),
+            turn_until: 0,
             lane: None,
             lane_unused: 0,
             budget,
@@ -362,8 +369,11 @@ impl Reader {
                 keep_from = number;
             }
             self.ground.restart(decoder, keep_from)?;
+            self.turn_until = number + FRAMES_TO_TURN;
+            self.window.clear();
+        } else if number > self.turn_until || !self.window.reaches(number) {
+            self.window.clear();
         }
-        self.window.clear();
         loop {
             let (found, picture) = self.ground.step(decoder)?.ok_or(Miss::Missing)?;
             self.frame_bytes = self.frame_bytes.max(picture.bytes());

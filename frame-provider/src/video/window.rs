@@ -54,6 +54,11 @@ impl Window {
         self.pictures.clear();
     }
 
+    /// Whether it holds the frame before `number`.
+    pub(super) fn reaches(&self, number: usize) -> bool {
+        number.checked_sub(1).is_some_and(|before| self.pictures.contains_key(&before))
+    }
+
     /// Gives away the run of frames that ends with `last`.
     pub(super) fn take_run(&mut self, last: usize) -> BTreeMap<usize, Arc<Picture>> {
         let mut pictures = std::mem::take(&mut self.pictures);

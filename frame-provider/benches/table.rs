@@ -1,0 +1,370 @@
+//! The table of `benches/RESULTS.md`: measures what criterion cannot, and asserts the bars that are set for it.
+//!
+//! `cargo bench -p sam2-frame-provider --bench table` measures everything (some minutes, and about 1 GB of films made with
+//! `ffmpeg` in the target folder); names after `--` choose: forward, reverse, waits, open, modes, bounded. `PYTHON` names
+//! a Python with OpenCV; without one, that comparison is left out. Run it on a machine that does nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sam2_frame_provider::{
+    BatchFrames, FrameSource, FramesMode, IndexCacheMode, LazyFrames, LazyOptions, VideoFrames,
+    VideoOptions,
+};
+
+/// Pairs of runs in a comparison; the median ratio counts, so one disturbed run does no harm.
+const ROUNDS: usize = 7;
+
+/// What a model takes for a frame.
+const WORK: Duration = Duration::from_millis(50);
+
+fn main() {
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if let [command, rest @ ..] = arguments.as_slice()
+        && command == "child"
+    {
+        return child(rest);
+    }
+    let sections: [(&str, fn()); 6] = [
+        ("forward", forward),
+        ("reverse", reverse),
+        ("waits", waits),
+        ("open", opening),
+        ("modes", modes),
+        ("bounded", bounded),
+    ];
+    for (name, section) in sections {
+        if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
+            println!("\n## {name}\n");
+            section();
+        }
+    }
+}
+
+/// A film made once, with these arguments of `ffmpeg`.
+fn film(name: &str, arguments: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("films");
+    let path = folder.join(name);
+    if !path.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        let unfinished = folder.join(format!("making-{name}"));
+        let status = Command::new("ffmpeg")
+            .args(["-y", "-hide_banner", "-loglevel", "error"])
+            .args(arguments.split_whitespace())
+            .arg(&unfinished)
+            .stdin(Stdio::null())
+            .status()
+            .expect("the benches need the ffmpeg program");
+        assert!(status.success(), "ffmpeg {arguments}");
+        std::fs::rename(unfinished, &path).unwrap();
+    }
+    path
+}
+
+/// A recording like the first users': 900x896, groups of 250 frames, some noise.
+fn recording() -> PathBuf {
+    film(
+        "recording.mp4",
+        "-f lavfi -i testsrc2=size=900x896:rate=25:duration=40 -vf noise=alls=6:allf=t -c:v libx264 \
+         -preset veryfast -g 250 -keyint_min 250 -sc_threshold 0 -pix_fmt yuv420p",
+    )
+}
+
+fn time(run: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    run();
+    started.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Forward throughput, side by side with the `ffmpeg` program and with OpenCV.
+fn forward() {
+    println!(
+        "Ratios are of speed, medians of {ROUNDS} alternating runs: above 1, ours is faster, or needs less processor time."
+    );
+    println!();
+    println!(
+        "| film | frames | ours, frames/s | ffmpeg | ratio | ratio of CPU | OpenCV | ratio | ratio of CPU |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let films = [
+        recording(),
+        film(
+            "hd.mp4",
+            "-f lavfi -i testsrc2=size=1920x1080:rate=30:duration=30 -vf noise=alls=6:allf=t -c:v libx264 \
+             -preset veryfast -pix_fmt yuv420p",
+        ),
+        film(
+            "small.mp4",
+            "-f lavfi -i testsrc2=size=320x240:rate=25:duration=120 -c:v libx264 -preset veryfast \
+             -pix_fmt yuv420p",
+        ),
+        film(
+            "mjpeg.avi",
+            "-f lavfi -i testsrc2=size=900x896:rate=25:duration=40 -c:v mjpeg -q:v 3",
+        ),
+    ];
+    for path in films {
+        let frames = VideoFrames::open(&path).unwrap().frame_count() as f64;
+        let mut runs: [Vec<Run>; 3] = Default::default();
+        for _ in 0..ROUNDS {
+            runs[0].push(Run::of(|| Some(time(|| ours_forward(&path)))).unwrap());
+            runs[1].push(Run::of(|| Some(time(|| ffmpeg_forward(&path)))).unwrap());
+            runs[2].extend(Run::of(|| opencv_forward(&path)));
+        }
+        let mut row = format!("| {} | {frames}", path.file_name().unwrap().to_string_lossy());
+        for (number, others) in runs.iter().enumerate() {
+            if others.is_empty() {
+                row += " | - | - | -";
+                continue;
+            }
+            let rate = frames / median(others.iter().map(|run| run.wall).collect());
+            row += &format!(" | {rate:.0}");
+            if number > 0 {
+                let pairs = || runs[0].iter().zip(others);
+                let wall = median(pairs().map(|(ours, other)| other.wall / ours.wall).collect());
+                let cpu = median(pairs().map(|(ours, other)| other.cpu / ours.cpu).collect());
+                row += &format!(" | {wall:.2} | {cpu:.2}");
+            }
+        }
+        println!("{row} |");
+    }
+}
+
+/// Seconds of one run.
+struct Run {
+    wall: f64,
+    /// Of this process and of the programs it waited for.
+    cpu: f64,
+}
+
+impl Run {
+    /// `run` gives the time on the clock.
+    fn of(run: impl FnOnce() -> Option<f64>) -> Option<Self> {
+        let before = cpu_seconds();
+        let wall = run()?;
+        Some(Self { wall, cpu: cpu_seconds() - before })
+    }
+}
+
+/// Processor time of this process and its children so far; the kernel counts in hundredths.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Opening included, as with the others.
+fn ours_forward(path: &Path) {
+    let frames = LazyFrames::open(path, LazyOptions::default()).unwrap();
+    for index in 0..frames.frame_count() {
+        std::hint::black_box(frames.frame(index).unwrap());
+    }
+}
+
+fn ffmpeg_forward(path: &Path) {
+    let status = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:v:0", "-pix_fmt", "rgb24", "-vsync", "passthrough", "-f", "null", "-"])
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// Seconds without the start of Python; `None` without OpenCV.
+fn opencv_forward(path: &Path) -> Option<f64> {
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = "import sys, time, cv2\nt = time.perf_counter()\nc = cv2.VideoCapture(sys.argv[1])\n\
+                  while c.read()[0]: pass\nprint(time.perf_counter() - t)";
+    let output = Command::new(python).args(["-c", script]).arg(path).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// Frames decoded for each served in reverse.
+fn reverse() {
+    println!("| film | order | served | decoded/served | frames/s | YUV peak, MB |");
+    println!("|---|---|---|---|---|---|");
+    let path = recording();
+    let count = VideoFrames::open(&path).unwrap().frame_count();
+    let orders: [(&str, Vec<usize>); 3] = [
+        ("forward", (0..count).collect()),
+        ("reverse", (0..count).rev().collect()),
+        (
+            "from the middle forward, then in reverse",
+            (count / 2..count).chain((0..count / 2).rev()).collect(),
+        ),
+    ];
+    for (name, order) in orders {
+        let frames = LazyFrames::open(&path, LazyOptions::default()).unwrap();
+        let seconds = time(|| {
+            for &index in &order {
+                std::hint::black_box(frames.frame(index).unwrap());
+            }
+        });
+        let stats = frames.stats();
+        println!(
+            "| 900x896, groups of 250 | {name} | {} | {:.3} | {:.0} | {:.0} |",
+            order.len(),
+            stats.decoded_per_served(),
+            order.len() as f64 / seconds,
+            stats.source_peak_bytes as f64 / 1e6,
+        );
+        assert!(stats.decoded_per_served() <= 1.3, "{stats:?}");
+        assert!(stats.source_peak_bytes <= VideoOptions::default().reverse_bytes + (16 << 20));
+    }
+}
+
+/// How long a consumer that takes 50 ms for a frame waits.
+fn waits() {
+    println!(
+        "| order | served | misses | first wait, ms | longest wait after it, ms | waited after it, of the time |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let path = recording();
+    let count = VideoFrames::open(&path).unwrap().frame_count();
+    let orders: [(&str, Vec<usize>); 2] =
+        [("forward", (0..count).collect()), ("reverse", (0..count).rev().collect())];
+    for (name, order) in orders {
+        let frames = LazyFrames::open(&path, LazyOptions::default()).unwrap();
+        // The first frame of all is a seek, which in a group of 250 frames means decoding up to 250.
+        let first = time(|| drop(frames.frame(order[0]).unwrap()));
+        let (mut waited, mut longest) = (0.0, 0.0_f64);
+        let seconds = time(|| {
+            for &index in &order[1..] {
+                std::thread::sleep(WORK);
+                let wait = time(|| drop(frames.frame(index).unwrap()));
+                waited += wait;
+                longest = longest.max(wait);
+            }
+        });
+        let stats = frames.stats();
+        let share = waited / seconds;
+        println!(
+            "| {name} | {} | {} | {:.0} | {:.1} | {:.3} % |",
+            order.len(),
+            stats.misses,
+            first * 1e3,
+            longest * 1e3,
+            share * 100.0,
+        );
+        assert!(share <= 0.01, "{name}: {stats:?}");
+    }
+}
+
+/// What opening an hour of video costs, with and without a kept index.
+fn opening() {
+    let path = film(
+        "hour.mp4",
+        "-f lavfi -i testsrc2=size=320x240:rate=25:duration=3600 -c:v libx264 -preset ultrafast -g 250 -pix_fmt yuv420p",
+    );
+    let cache = tempfile::tempdir().unwrap();
+    let cached = VideoOptions {
+        index_cache: IndexCacheMode::Folder(cache.path().to_owned()),
+        ..VideoOptions::default()
+    };
+    drop(VideoFrames::open_with(&path, cached.clone()).unwrap());
+    let bytes: u64 =
+        cache.path().read_dir().unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    let open = |options: &VideoOptions| {
+        let run = || time(|| drop(VideoFrames::open_with(&path, options.clone()).unwrap()));
+        median((0..ROUNDS).map(|_| run()).collect())
+    };
+    let (plain, kept) = (open(&VideoOptions::default()), open(&cached));
+    let decode = time(|| ours_forward(&path));
+    println!("| an hour of 320x240, 90,000 frames | seconds | of a decode |");
+    println!("|---|---|---|");
+    println!("| decoding all of it to RGB | {decode:.2} | |");
+    println!("| opening | {plain:.3} | {:.2} % |", plain / decode * 100.0);
+    println!(
+        "| opening with a kept index of {bytes} bytes | {kept:.3} | {:.2} % |",
+        kept / decode * 100.0
+    );
+    assert!(plain <= 0.03 * decode);
+}
+
+/// Peak memory and time of the three ways to read a batch.
+fn modes() {
+    println!("| 400 frames of 900x896 | seconds | peak RSS, MB |");
+    println!("|---|---|---|");
+    for mode in FramesMode::ALL {
+        let answer = ask_child(&["mode", &mode.to_string()]);
+        println!("| {mode} | {} |", answer.replace(' ', " | "));
+    }
+}
+
+/// Memory over a long film, in each direction.
+fn bounded() {
+    println!(
+        "| 10,000 frames of 320x240 | statistics' peak, MB | peak RSS, MB | RSS beyond the start, MB |"
+    );
+    println!("|---|---|---|---|");
+    for direction in ["forward", "reverse"] {
+        let answer = ask_child(&["bounded", direction]);
+        println!("| {direction} | {} |", answer.replace(' ', " | "));
+    }
+}
+
+/// Runs this program anew, so that its memory is that of one measurement.
+fn ask_child(arguments: &[&str]) -> String {
+    recording();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .arg("child")
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn child(arguments: &[String]) {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["mode", mode] => {
+            let source = Arc::new(LazyFrames::open(recording(), LazyOptions::default()).unwrap());
+            let seconds = time(|| {
+                let batch = BatchFrames::open(source, 200..600, mode.parse().unwrap()).unwrap();
+                // As the lab does: from the middle forward, then in reverse.
+                for index in (200..400).chain((0..200).rev()) {
+                    std::hint::black_box(batch.frame(index).unwrap());
+                }
+            });
+            println!("{seconds:.2} {:.0}", megabytes("VmHWM:"));
+        }
+        ["bounded", direction] => {
+            let path = film(
+                "ten-thousand.mp4",
+                "-f lavfi -i testsrc2=size=320x240:rate=25:duration=400 -c:v libx264 -preset veryfast -g 250 \
+                 -pix_fmt yuv420p",
+            );
+            let options = VideoOptions { reverse_bytes: 32 << 20, ..VideoOptions::default() };
+            let video = VideoFrames::open_with(path, options).unwrap();
+            let frames = LazyFrames::new(video, LazyOptions::default());
+            let before = megabytes("VmRSS:");
+            let count = frames.frame_count();
+            assert_eq!(count, 10_000);
+            for step in 0..count {
+                let index = if *direction == "forward" { step } else { count - 1 - step };
+                std::hint::black_box(frames.frame(index).unwrap());
+            }
+            let peak = frames.stats().peak_total_bytes() as f64 / 1e6;
+            println!("{peak:.1} {:.0} {:.0}", megabytes("VmHWM:"), megabytes("VmHWM:") - before);
+        }
+        _ => panic!("{arguments:?}"),
+    }
+}
+
+/// A line of the kernel's account of this process.
+fn megabytes(name: &str) -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(0.0) * 1024.0 / 1e6
+}
