@@ -1,27 +1,13 @@
 //! Bit-identical with Pillow: scaling, and decoding of still images. `data/make_golden.py` makes what is compared with.
 
+mod common;
+
 use std::path::Path;
 
+use common::noise;
 use sam2_frame_provider::resize::pillow_bicubic;
-use sam2_frame_provider::{FrameError, FrameSource, ImageFolder, Intensity, RgbFrame};
+use sam2_frame_provider::{FrameError, FrameSource, ImageFolder, Intensity};
 use xxhash_rust::xxh3::xxh3_64;
-
-/// The same bytes as `noise` in `make_golden.py`.
-fn noise(width: u32, height: u32, seed: u32) -> RgbFrame {
-    let byte = |at: u32| {
-        let mut value = at.wrapping_mul(2_654_435_761).wrapping_add(seed);
-        value ^= value >> 15;
-        value = value.wrapping_mul(2_246_822_519);
-        value ^= value >> 13;
-        let value = value as u8;
-        match (seed % 2, value) {
-            (0, _) => value,
-            (_, 0..128) => 0,
-            _ => 255,
-        }
-    };
-    RgbFrame::new(width, height, (0..width * height * 3).map(byte).collect()).unwrap()
-}
 
 fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
     table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect())

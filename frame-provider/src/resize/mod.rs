@@ -1,108 +1,125 @@
-//! Scaling that reproduces Pillow bit for bit.
+//! Scaling with the very results of the programs that SAM 2 is used with.
 //!
-//! SAM 2 was trained and evaluated on frames that Pillow's `Image.resize` scaled, so a scaler that is off by a few
-//! levels moves every logit. Pillow's bicubic filter is: a = -0.5; antialiased (when shrinking, the kernel is stretched
-//! by the factor); separable, rows first and then columns, **rounded to 8 bits in between**; with coefficients rounded
-//! to fixed point. All four matter for equality.
+//! A scaler that is off by a few levels moves every logit, so each [`ResizeMode`] names a program and gives its pixels,
+//! bit for bit. SAM 2 was trained and evaluated on frames that Pillow's `Image.resize` scaled, which is why
+//! [`pillow_bicubic`] is the default.
 //!
-//! The results are those of Pillow up to version 12. Pillow 13 scales columns first where that is cheaper, which changes
-//! some bytes of, for example, 720x1280 scaled to 1024x1024; SAM 2 was published in the days of the former.
+//! Pillow's results are those of Pillow up to version 12. Pillow 13 scales columns first where that is cheaper, which
+//! changes some bytes of, for example, 720x1280 scaled to 1024x1024; SAM 2 was published in the days of the former.
 
+mod cv2;
 mod passes;
+mod pillow;
+mod swscale;
+mod torch;
 
-use crate::frame::{FrameSize, RgbFrame};
-use passes::{scale_columns, scale_rows};
+use std::fmt;
+use std::str::FromStr;
 
-/// Fractional bits of a coefficient: 8 bits of pixel and 2 of headroom leave 22 of 32.
-const PRECISION_BITS: u32 = 32 - 8 - 2;
+pub use cv2::cv2_linear;
+pub use pillow::pillow_bicubic;
+pub use swscale::decord;
+pub use torch::{torch_bilinear_antialias, torch_bilinear_antialias_float};
 
-/// Half a unit, so that the shift at the end rounds.
-const HALF: i32 = 1 << (PRECISION_BITS - 1);
+use crate::error::FrameError;
+use crate::frame::RgbFrame;
 
-/// The kernel reaches two source pixels to each side before it is stretched.
-const SUPPORT: f64 = 2.0;
-
-/// Scales `frame` to `width` x `height` with the result of Pillow's `Image.resize((width, height))`, bit for bit (for
-/// Pillow 13, see the [module](self)).
-///
-/// Works in both directions and with any factor. A side of 0 counts as 1.
-pub fn pillow_bicubic(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
-    let size = FrameSize { width: width.max(1), height: height.max(1) };
-    // Like Pillow, skip the pass of an axis that keeps its size. It would be the identity anyway.
-    let wide = (size.width != frame.width())
-        .then(|| scale_rows(frame.data(), frame.size(), &Kernels::new(frame.width(), size.width)));
-    let rows = wide.as_deref().unwrap_or(frame.data());
-    if size.height == frame.height() {
-        return RgbFrame::from_parts(size, wide.unwrap_or_else(|| frame.data().to_vec()));
-    }
-    let row_bytes = size.width as usize * 3;
-    RgbFrame::from_parts(
-        size,
-        scale_columns(rows, row_bytes, &Kernels::new(frame.height(), size.height)),
-    )
+/// Whose scaling to reproduce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum ResizeMode {
+    /// `pillow-bicubic`: Pillow's `Image.resize`, which the official code does for folders of JPEG files.
+    #[default]
+    PillowBicubic,
+    /// `torch-bilinear-antialias`: torchvision's `Resize`, which the official image predictor does.
+    TorchBilinearAntialias,
+    /// `decord`: swscale's bilinear scaling, which the official code gets from decord for MP4 files.
+    Decord,
+    /// `cv2-linear`: `cv2.resize` with its default, `INTER_LINEAR`.
+    Cv2Linear,
 }
 
-/// For each output position, the source positions that contribute and their weights.
-struct Kernels {
-    /// Weights per output position; shorter kernels are padded.
-    stride: usize,
-    /// `[first source position, number of weights]` of each output position.
-    bounds: Vec<(usize, usize)>,
-    /// Fixed-point weights, `[output position, stride]`.
-    weights: Vec<i32>,
-}
+impl ResizeMode {
+    /// All modes.
+    pub const ALL: [Self; 4] =
+        [Self::PillowBicubic, Self::TorchBilinearAntialias, Self::Decord, Self::Cv2Linear];
 
-impl Kernels {
-    /// The arithmetic, its order and its types are those of Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`.
-    fn new(source: u32, target: u32) -> Self {
-        let scale = f64::from(source) / f64::from(target);
-        let stretch = scale.max(1.0);
-        let support = SUPPORT * stretch;
-        let stride = support.ceil() as usize * 2 + 1;
-        let mut bounds = Vec::with_capacity(target as usize);
-        let mut weights = vec![0; target as usize * stride];
-        let mut kernel = Vec::with_capacity(stride);
-        for (position, fixed) in weights.chunks_exact_mut(stride).enumerate() {
-            let centre = (position as f64 + 0.5) * scale;
-            // Casts truncate towards zero and saturate at it, like C's cast followed by the test for < 0.
-            let first = (centre - support + 0.5) as usize;
-            let end = ((centre + support + 0.5) as usize).min(source as usize);
-            kernel.clear();
-            kernel.extend(
-                (first..end).map(|at| bicubic((at as f64 - centre + 0.5) * (1.0 / stretch))),
-            );
-            let sum: f64 = kernel.iter().sum();
-            for (fixed, weight) in fixed.iter_mut().zip(&kernel) {
-                let weight = if sum == 0.0 { *weight } else { *weight / sum };
-                let scaled = weight * f64::from(1 << PRECISION_BITS);
-                *fixed = if weight < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 };
-            }
-            bounds.push((first, kernel.len()));
+    /// The name on the command line.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PillowBicubic => "pillow-bicubic",
+            Self::TorchBilinearAntialias => "torch-bilinear-antialias",
+            Self::Decord => "decord",
+            Self::Cv2Linear => "cv2-linear",
         }
-        Self { stride, bounds, weights }
-    }
-
-    /// Number of output positions.
-    fn len(&self) -> usize {
-        self.bounds.len()
-    }
-
-    /// For each output position: the first source position and the weights.
-    fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        let kernels = self.weights.chunks_exact(self.stride);
-        self.bounds.iter().zip(kernels).map(|(&(first, length), kernel)| (first, &kernel[..length]))
     }
 }
 
-/// Keys' cubic with a = -0.5, in Pillow's order of operations.
-fn bicubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    let x = x.abs();
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
+impl fmt::Display for ResizeMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text that is no [`ResizeMode`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no way to resize; use pillow-bicubic, torch-bilinear-antialias, decord or cv2-linear"
+)]
+pub struct ParseResizeModeError {
+    text: String,
+}
+
+impl FromStr for ResizeMode {
+    type Err = ParseResizeModeError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mode = Self::ALL.into_iter().find(|mode| mode.name() == text.trim());
+        mode.ok_or_else(|| ParseResizeModeError { text: text.to_owned() })
+    }
+}
+
+/// Scales `frame` to `width` x `height`. A side of 0 counts as 1.
+///
+/// # Errors
+/// Only [`ResizeMode::Decord`] can fail: see [`decord`].
+pub fn resize(
+    frame: &RgbFrame,
+    width: u32,
+    height: u32,
+    mode: ResizeMode,
+) -> Result<RgbFrame, FrameError> {
+    match mode {
+        ResizeMode::PillowBicubic => Ok(pillow_bicubic(frame, width, height)),
+        ResizeMode::TorchBilinearAntialias => Ok(torch_bilinear_antialias(frame, width, height)),
+        ResizeMode::Decord => decord(frame, width, height),
+        ResizeMode::Cv2Linear => Ok(cv2_linear(frame, width, height)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_round_trips_and_nonsense_is_refused_with_the_remedy() {
+        for mode in ResizeMode::ALL {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        let error = "bicubic".parse::<ResizeMode>().unwrap_err().to_string();
+        assert!(error.contains("use pillow-bicubic, torch"), "{error}");
+    }
+
+    #[test]
+    fn every_mode_takes_every_size() {
+        let frame = RgbFrame::new(3, 2, (0..18).map(|at| at * 14).collect()).unwrap();
+        for mode in ResizeMode::ALL {
+            for (width, height) in [(1, 1), (0, 0), (3, 2), (1, 9), (50, 1), (64, 64)] {
+                let scaled = resize(&frame, width, height, mode).unwrap();
+                let size = (scaled.width(), scaled.height());
+                assert_eq!(size, (width.max(1), height.max(1)), "{mode}");
+            }
+            assert_eq!(resize(&frame, 3, 2, mode).unwrap(), frame, "{mode}");
+        }
     }
 }

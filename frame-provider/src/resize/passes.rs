@@ -1,12 +1,12 @@
 //! The two passes of the scaler, compiled for the processor at hand.
 //!
 //! The code is plain Rust that vectorises well. The baseline of x86-64 lacks a 32-bit vector multiplication, so a second
-//! copy is compiled for AVX2. The only `unsafe` outside of the FFmpeg module is the call of that copy. Sums of integers
+//! copy is compiled for AVX2. The only `unsafe` here is the call of that copy. Sums of integers
 //! are the same in any order, so both give the same bytes.
 
 #![allow(unsafe_code)]
 
-use super::{HALF, Kernels, PRECISION_BITS};
+use super::pillow::{HALF, Kernels, PRECISION_BITS};
 use crate::frame::FrameSize;
 
 /// Rows that the horizontal pass handles together, one per lane, so that it vectorises.

@@ -79,8 +79,9 @@ impl Bytes {
         }
     }
 
-    /// Up to `length` bytes from `offset` on, fewer at the end of the file.
+    /// Up to `length` bytes from `offset` on, fewer or none at the end of the file.
     pub(crate) fn read_up_to(&self, offset: u64, length: u64) -> Result<Vec<u8>, TiffError> {
-        self.read(offset, length.min(self.length.saturating_sub(offset)))
+        let offset = offset.min(self.length);
+        self.read(offset, length.min(self.length - offset))
     }
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use sam2_frame_provider::{FrameSource, VideoFrames, VideoOptions};
+use sam2_frame_provider::{FrameSource, RgbFrame, VideoFrames, VideoOptions};
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -165,4 +165,21 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
         }
     }
     println!("TOTAL {name}: {} frames in the file, {compared} compared", expected.len());
+}
+
+/// The same bytes as `noise` in `data/make_golden.py` and `data/make_resize.py`.
+pub fn noise(width: u32, height: u32, seed: u32) -> RgbFrame {
+    let byte = |at: u32| {
+        let mut value = at.wrapping_mul(2_654_435_761).wrapping_add(seed);
+        value ^= value >> 15;
+        value = value.wrapping_mul(2_246_822_519);
+        value ^= value >> 13;
+        let value = value as u8;
+        match (seed % 2, value) {
+            (0, _) => value,
+            (_, 0..128) => 0,
+            _ => 255,
+        }
+    };
+    RgbFrame::new(width, height, (0..width * height * 3).map(byte).collect()).unwrap()
 }
