@@ -32,11 +32,12 @@ pub fn received_signal() -> Option<u8> {
 
 /// Segments a recording.
 pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
+    // First of all, so that a signal at any time ends the same way.
+    let cancel = cancel_on_signals()?;
     // Everything that can be wrong with names and prompts shows before the model is loaded.
     outputs::check(args)?;
     let (frames, plan) = open_and_plan(args)?;
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
-    let cancel = cancel_on_signals()?;
 
     let options = JobOptions {
         session: SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() },
