@@ -57,6 +57,29 @@ exact! {
     vp9_hidden_frames: "320x180", 3.0,
         "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 1M -g 30 -auto-alt-ref 1 -lag-in-frames 16", "vp9.webm";
     av1: "320x180", 2.0, "-c:v libsvtav1 -preset 12 -g 30", "av1.mp4";
+    h264_rgb: "320x180", 2.0, "-c:v libx264rgb -preset ultrafast -threads 1 -g 30 -pix_fmt bgr24", "rgb.mp4";
+    h264_422: "320x180", 2.0, "-c:v libx264 -preset ultrafast -threads 1 -g 30 -pix_fmt yuv422p", "422.mp4";
+    h264_420_10_bit: "320x180", 2.0,
+        "-c:v libx264 -preset ultrafast -threads 1 -g 30 -pix_fmt yuv420p10le", "420p10.mkv";
+    hevc_422_12_bit: "320x180", 2.0,
+        "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=30:pools=1 -pix_fmt yuv422p12le", "12bit.mkv";
+    prores_422_10_bit: "320x180", 1.0, "-c:v prores_ks -pix_fmt yuv422p10le", "prores.mov";
+    ffv1_rgb_16_bit: "161x97", 1.0, "-c:v ffv1 -pix_fmt gbrp16le", "rgb16.mkv";
+    ffv1_420_16_bit: "161x97", 1.0, "-c:v ffv1 -pix_fmt yuv420p16le", "420p16.mkv";
+    ffv1_422_odd: "161x97", 1.0, "-c:v ffv1 -pix_fmt yuv422p", "422.avi";
+    ffv1_alpha: "161x97", 1.0, "-c:v ffv1 -pix_fmt yuva420p", "alpha.mkv";
+    raw_uyvy_avi: "162x120", 1.0, "-c:v rawvideo -pix_fmt uyvy422", "uyvy.avi";
+    raw_gray16_nut: "162x120", 1.0, "-c:v rawvideo -pix_fmt gray16le", "gray16.nut";
+    raw_rgb48_nut: "162x120", 1.0, "-c:v rawvideo -pix_fmt rgb48le", "rgb48.nut";
+    huffyuv_avi: "320x180", 1.0, "-c:v huffyuv -pix_fmt yuv422p", "huffyuv.avi";
+    utvideo_avi: "320x180", 1.0, "-c:v utvideo -pix_fmt gbrp", "utvideo.avi";
+    mjpeg_444_odd: "161x97", 1.0, "-c:v mjpeg -q:v 3 -pix_fmt yuvj444p", "444.avi";
+    vp8: "320x180", 2.0, "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 1M -g 30 -auto-alt-ref 1 -lag-in-frames 16", "vp8.webm";
+    flash: "320x180", 2.0, "-c:v flv -g 30", "film.flv";
+    windows_media: "320x180", 2.0, "-c:v wmv2 -g 30", "film.asf";
+    widths_of_no_vector: "62x34", 1.0, format!("{X264} -g 10"), "62.mp4";
+    one_pixel_more_than_a_vector: "65x33", 1.0, "-c:v ffv1 -pix_fmt yuv420p", "65.mkv";
+    h264_900_by_896: "900x896", 0.5, format!("{X264} -g 5"), "900.mp4";
     h264_hd: "1280x720", 1.0, format!("{X264} -g 25"), "hd.mp4";
 }
 
@@ -79,6 +102,23 @@ fn variable_frame_rate() {
     let workshop = Workshop::new();
     let select = "-vf select='not(eq(mod(n,7),3))*not(between(n,50,70))' -vsync vfr";
     let path = workshop.film("320x180", 30, 4.0, &format!("{select} {X264} -g 30"), "vfr.mp4");
+    assert_exact(&path);
+}
+
+#[test]
+fn variable_frame_rate_in_matroska() {
+    let workshop = Workshop::new();
+    let select = "-vf select='not(eq(mod(n,5),3))*not(between(n,20,40))' -vsync vfr";
+    let path = workshop.film("320x180", 30, 3.0, &format!("{select} {X264} -g 30"), "vfr.mkv");
+    assert_exact(&path);
+}
+
+#[test]
+fn interlaced_fields_in_pairs() {
+    let workshop = Workshop::new();
+    let arguments = "-vf tinterlace=interleave_top -c:v libx264 -preset ultrafast -threads 1 -flags +ilme+ildct \
+                     -pix_fmt yuv420p";
+    let path = workshop.film("320x180", 50, 2.0, arguments, "fields.mp4");
     assert_exact(&path);
 }
 
