@@ -12,7 +12,7 @@ use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
 use crate::source::{DecodeStats, FrameSource, Timing};
-use crate::tiff::{Bytes, Chain, Tiff, TiffError, page_at};
+use crate::tiff::{Bytes, Chain, Tiff, TiffError, page_at, page_size};
 
 /// Marks the place of the index map in the header.
 const MAP_IN_HEADER: u64 = 54_773_648;
@@ -134,7 +134,8 @@ impl MmStack {
         }
         let frames: Vec<_> = choice.images.into_iter().map(|image| places[image]).collect();
         let (file, directory) = frames[0];
-        let size = page_at(&files[file].1, directory, &files[file].0, 0)?.size;
+        let size = page_size(&files[file].1, directory)
+            .map_err(|error| error.while_opening(&files[file].0))?;
         Ok(Self {
             name,
             files,

@@ -18,8 +18,17 @@ pub fn torch_bilinear_antialias(frame: &RgbFrame, width: u32, height: u32) -> Rg
     let size = FrameSize { width: width.max(1), height: height.max(1) };
     let samples = frame.data().iter().map(|&sample| f32::from(sample)).collect();
     let scaled = scale(samples, frame.size(), size);
-    let data = scaled.into_iter().map(|sample| sample.round_ties_even() as u8).collect();
+    let data = scaled.into_iter().map(to_byte).collect();
     RgbFrame::from_parts(size, data)
+}
+
+/// Rounds half to even, for `0.0..=255.0`.
+///
+/// Floats have 23 bits after the first, so those from 2^23 on are whole numbers: adding it rounds as the processor does,
+/// and leaves the number in the lowest bits. `round_ties_even` is a call of the C library on plain x86-64, which took most
+/// of the time.
+fn to_byte(sample: f32) -> u8 {
+    (sample + (1 << 23) as f32).to_bits() as u8
 }
 
 /// Scales `frame` to `width` x `height` as the official image predictor does, before it normalises: `Resize((height,
@@ -49,17 +58,19 @@ fn scale(samples: Vec<f32>, source: FrameSize, target: FrameSize) -> Vec<f32> {
 }
 
 fn scale_rows(samples: &[f32], source: FrameSize, kernels: &Kernels) -> Vec<f32> {
-    let mut scaled = Vec::with_capacity(source.height as usize * kernels.len() * 3);
-    for row in samples.chunks_exact(source.width as usize * 3) {
-        for (first, weights) in kernels {
-            let mut sums = [0.0; 3];
-            for (pixel, weight) in row[first * 3..].as_chunks::<3>().0.iter().zip(weights) {
-                // The first product is added to 0, which changes nothing.
-                for (sum, sample) in sums.iter_mut().zip(pixel) {
-                    *sum += sample * weight;
-                }
+    let (source_row, target_row) = (source.width as usize * 3, kernels.len() * 3);
+    let mut scaled = vec![0.0; source.height as usize * target_row];
+    for (row, line) in samples.chunks_exact(source_row).zip(scaled.chunks_exact_mut(target_row)) {
+        let row = row.as_chunks::<3>().0;
+        for ((first, weights), sums) in kernels.iter().zip(line.as_chunks_mut::<3>().0) {
+            // The first product is added to 0, which changes nothing.
+            let [mut red, mut green, mut blue] = [0.0f32; 3];
+            for (pixel, weight) in row[*first..].iter().zip(weights) {
+                red += pixel[0] * weight;
+                green += pixel[1] * weight;
+                blue += pixel[2] * weight;
             }
-            scaled.extend(sums);
+            *sums = [red, green, blue];
         }
     }
     scaled
@@ -100,4 +111,17 @@ fn kernels(source: u32, target: u32) -> Kernels {
             (first, weights)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_byte;
+
+    #[test]
+    fn halves_are_rounded_to_even() {
+        for at in 0..=255 * 64 {
+            let sample = at as f32 / 64.0;
+            assert_eq!(to_byte(sample), sample.round_ties_even() as u8, "{sample}");
+        }
+    }
 }

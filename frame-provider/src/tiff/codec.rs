@@ -48,7 +48,7 @@ fn pack_bits(data: &[u8], limit: usize) -> Vec<u8> {
             }
             count => {
                 let [byte, after @ ..] = after else { break };
-                bytes.extend(std::iter::repeat_n(*byte, 1 - isize::from(count) as usize));
+                bytes.extend(std::iter::repeat_n(*byte, usize::from(count.unsigned_abs()) + 1));
                 after
             }
         };

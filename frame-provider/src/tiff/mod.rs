@@ -344,11 +344,12 @@ pub(crate) fn only_page_size(path: &Path) -> Result<(FrameSize, bool), FrameErro
     let chain = Chain::read(&tiff, 2).map_err(opening)?;
     let &first =
         chain.pages.first().ok_or_else(|| FrameError::NoFrames { path: path.to_owned() })?;
-    let page = tiff
-        .directory(first)
-        .and_then(|directory| Page::read(&directory, &tiff.bytes))
-        .map_err(opening)?;
-    Ok((page.size, chain.pages.len() > 1))
+    Ok((page_size(&tiff, first).map_err(opening)?, chain.pages.len() > 1))
+}
+
+/// The size of the page whose directory is at `offset`, without reading its pixels.
+pub(crate) fn page_size(tiff: &Tiff, offset: u64) -> Result<FrameSize, TiffError> {
+    Ok(Page::read(&tiff.directory(offset)?, &tiff.bytes)?.size)
 }
 
 /// The page whose directory is at `offset`, as frame `index` of `path`.
