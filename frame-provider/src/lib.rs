@@ -68,3 +68,10 @@ pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe
 pub use source::{DecodeStats, FrameSource, SourceMemory, Timing};
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};
+
+/// For fuzzing only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::video::check_index;
+}
