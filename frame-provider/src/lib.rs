@@ -83,3 +83,10 @@ pub use source::{DecodeStats, FrameSource, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};
+
+/// For fuzzing only.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::video::check_index;
+}

@@ -53,13 +53,13 @@ pub(crate) struct Travel {
 impl Travel {
     /// Notes a request for frame `index`. Returns the stride of the stream that it belongs to, if any.
     pub(crate) fn note(&mut self, index: usize) -> Option<isize> {
-        if self.recent.front() == Some(&index) {
+        let known =
+            self.streams.iter().position(|stream| stream.ahead(1, usize::MAX) == Some(index));
+        if known.is_none() && self.recent.front() == Some(&index) {
             // The same frame again, say for the overlay, says nothing about the direction.
             return self.streams.first().filter(|s| s.last == index).map(|s| s.stride);
         }
         self.requests += 1;
-        let known =
-            self.streams.iter().position(|stream| stream.ahead(1, usize::MAX) == Some(index));
         let stride = match known {
             Some(number) => Some(self.streams.remove(number).stride),
             None => self.guess(index),
@@ -188,6 +188,18 @@ mod tests {
         assert_eq!(travel.readers(), 3);
         let upcoming: Vec<_> = travel.upcoming(2, 1000).collect();
         assert_eq!(upcoming, [560, 70, 120, 563, 69, 121]);
+    }
+
+    #[test]
+    fn readers_that_meet_go_on() {
+        let mut travel = Travel::default();
+        for step in 0..20 {
+            let mut strides = [travel.note(step), travel.note(20 - step)];
+            // Where they meet, nobody can tell which is which, and it does not matter.
+            strides.sort_unstable();
+            assert!(step < 2 || strides == [Some(-1), Some(1)], "step {step}: {strides:?}");
+        }
+        assert_eq!(travel.readers(), 2);
     }
 
     #[test]

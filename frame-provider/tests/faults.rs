@@ -102,6 +102,76 @@ fn truncated_files_are_read_as_far_as_they_go_with_a_warning() {
     );
 }
 
+#[test]
+fn a_single_missing_byte_is_noticed() {
+    let workshop = Workshop::new();
+    workshop.film("64x48", 30, 2.0, &format!("{X264} -g 10"), "film.mkv");
+    workshop.film("64x48", 30, 2.0, "-c:v libvpx -deadline realtime -cpu-used 8", "film.webm");
+    workshop.ffmpeg("-i film.mkv -c copy -movflags +faststart film.mp4");
+    workshop.ffmpeg("-i film.mkv -c copy -movflags frag_keyframe+empty_moov fragmented.mp4");
+    workshop.film("64x48", 30, 2.0, "-c:v mjpeg", "film.avi");
+    for name in ["film.mkv", "film.webm", "film.mp4", "fragmented.mp4", "film.avi"] {
+        let whole = std::fs::read(workshop.path(name)).unwrap();
+        let source = VideoFrames::open(workshop.path(name)).unwrap();
+        assert_eq!((source.frame_count(), source.warnings()), (60, vec![]), "{name}");
+        // The last bytes of an AVI are its index; writers disagree on whether a few of them count.
+        let cut = if name == "film.avi" { 20 } else { 1 };
+        let path = workshop.write(&format!("cut_{name}"), &whole[..whole.len() - cut]);
+        let source = VideoFrames::open(&path).unwrap();
+        let warnings = source.warnings().join("; ");
+        assert!(warnings.contains("truncated"), "{name}: {warnings}");
+        assert!(source.frame_count() >= 57, "{name}: {}", source.frame_count());
+    }
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_open_keeps_its_frames() {
+    let workshop = Workshop::new();
+    workshop.film("64x48", 30, 3.0, &format!("{X264} -g 10"), "film.ts");
+    let bytes = std::fs::read(workshop.path("film.ts")).unwrap();
+    let half = bytes.len() / 2 / 188 * 188;
+    let path = workshop.write("growing.ts", &bytes[..half]);
+    for packet_bytes in [0, 1 << 30] {
+        workshop.write("growing.ts", &bytes[..half]);
+        let options = VideoOptions { packet_bytes, ..VideoOptions::default() };
+        let source = VideoFrames::open_with(&path, options).unwrap();
+        let count = source.frame_count();
+        let before: Vec<u64> = (0..count).map(|frame| hash(&source, frame)).collect();
+        workshop.write("growing.ts", &bytes);
+        for frame in (0..count - 5).rev() {
+            assert_eq!(hash(&source, frame), before[frame], "frame {frame}");
+        }
+        // The last ones may have been cut off before; an error or a frame, but no hang.
+        (count - 5..count).for_each(|frame| drop(source.frame(frame)));
+    }
+}
+
+/// Who may read everything finds nothing forbidden, so the test runs itself again as nobody.
+#[test]
+#[cfg(unix)]
+fn a_forbidden_file_is_an_error_that_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mp4");
+    std::fs::write(&path, b"some bytes").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    if std::fs::File::open(&path).is_err() {
+        let error = refused(&path);
+        assert!(matches!(error, FrameError::Io { .. }), "{error}");
+        assert!(error.to_string().contains("permissions"));
+        return;
+    }
+    let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "a_forbidden_file_is_an_error_that_says_so"]).uid(NOBODY);
+    match program.status() {
+        Ok(status) => assert!(status.success()),
+        // The test program itself may lie where nobody else may go.
+        Err(error) => println!("not tested, since the test cannot run as nobody: {error}"),
+    }
+}
+
 /// Compares every sound frame, in every order and way of opening, with a decode from start to end, and the number of
 /// frames with that of the `ffmpeg` program. A frame is sound if the film has it before it was damaged: what a decoder
 /// guesses for damaged parts is not defined.

@@ -344,9 +344,84 @@ pub(super) fn doubt(packets: &[PacketInfo], read_errors: usize) -> Option<String
     (!doubts.is_empty()).then(|| doubts.join(", "))
 }
 
+/// Makes an index of packets read from arbitrary bytes and asserts what must hold for each; for tests and fuzzing.
+#[cfg(any(test, fuzzing))]
+pub fn check_index(bytes: &[u8]) {
+    let time = |byte: u8| (byte != 255).then_some(i64::from(byte));
+    let packets: Vec<PacketInfo> = (0..)
+        .zip(bytes.chunks_exact(3))
+        .map(|(number, chunk): (i64, &[u8])| PacketInfo {
+            pts: time(chunk[0]),
+            dts: time(chunk[1]),
+            position: number * 100,
+            size: usize::from(chunk[2] >> 3),
+            key: chunk[2] & 1 != 0,
+            discard: chunk[2] & 2 != 0,
+            corrupt: chunk[2] & 4 != 0,
+        })
+        .collect();
+    let _ = doubt(&packets, bytes.len());
+    let shown = packets.iter().filter(|packet| !packet.discard && packet.size > 0).count();
+    let from_times = Index::from_time_stamps(packets.clone());
+    assert_eq!(from_times.frame_count(), shown, "each packet that is shown is one frame");
+    check(from_times);
+    // As a decoder might put them out: some missing, some doubled, some without a name.
+    let names = (0..).zip(bytes.chunks_exact(3)).filter(|(_, chunk)| chunk[0] % 7 != 0).map(
+        |(ordinal, chunk): (Ordinal, &[u8])| match chunk[0] {
+            250.. => None,
+            240.. => Some(0),
+            _ => Some(ordinal),
+        },
+    );
+    let not_intra =
+        (0..).zip(&packets).filter(|(_, p)| p.key && p.corrupt).map(|(ordinal, _)| ordinal);
+    check(Index::from_decode(packets.clone(), names.collect(), not_intra.collect()));
+}
+
+#[cfg(any(test, fuzzing))]
+fn check(mut index: Index) {
+    loop {
+        let count = index.frame_count();
+        assert_eq!(index.segment_lengths().sum::<usize>(), count);
+        for frame in 0..count {
+            let segment = index.segment_of(frame);
+            assert!(segment.first <= frame);
+            let ordinal = index.shown[frame];
+            assert!(index.counted || segment.key <= ordinal, "a frame is coded after its key");
+            assert!(index.counted || index.frame_of(ordinal) == Some(frame));
+            let start = index.window_start(frame, 5, 3);
+            assert!(start <= frame && frame - start < 5);
+        }
+        let again = Index::from_parts(IndexParts {
+            packets: Cow::Owned(index.packets.clone()),
+            shown: Cow::Owned(index.shown.clone()),
+            refused: Cow::Owned(index.refused.clone()),
+            decoded: index.decoded,
+            counted: index.counted,
+        });
+        assert!(count == 0 || again.is_some_and(|again| again.segments == index.segments));
+        // The same must hold as keys turn out to be none, until there is none left.
+        let key = index.segments.iter().map(|segment| segment.key).find(|key| *key != 0);
+        let Some(key) = key else {
+            break;
+        };
+        assert!(index.refuse(key));
+    }
+    index.refuse_all();
+    assert!(index.segments.iter().all(|segment| segment.key == 0));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_packets_make_an_index(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            check_index(&bytes);
+        }
+    }
 
     /// A packet per (pts, key), in the order of the file.
     fn packets(list: &[(i64, bool)]) -> Vec<PacketInfo> {

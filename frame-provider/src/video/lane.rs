@@ -67,6 +67,12 @@ impl<P: Produce> Lane<P> {
         self.shared.take(number)
     }
 
+    /// Frame `number` if it is there already. Unlike with `take`, the asker need not be the one who reads in reverse, so
+    /// nothing counts as passed.
+    pub(super) fn get(&self, number: usize) -> Option<Arc<P::Frame>> {
+        self.shared.lock().frames.get(&number).cloned()
+    }
+
     /// Goes on with frame `number` and those before it. `known` are frames up to that one, without a gap.
     pub(super) fn jump(&self, number: usize, known: Frames<P>) {
         self.shared.jump(number, known);
@@ -78,6 +84,7 @@ impl<P: Produce> Lane<P> {
     }
 
     /// Whether it holds and makes nothing.
+    #[cfg(test)]
     pub(super) fn is_resting(&self) -> bool {
         let state = self.shared.lock();
         state.frames.is_empty() && state.window.is_none() && state.next_last.is_none()

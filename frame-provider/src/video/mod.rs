@@ -42,6 +42,8 @@ use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
 use ffi::ScalerInput;
 use index::Index;
+#[cfg(fuzzing)]
+pub use index::check_index;
 use index_cache::IndexCache;
 pub use index_cache::IndexCacheMode;
 use notes::Notes;

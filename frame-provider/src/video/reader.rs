@@ -4,6 +4,7 @@
 //! decoder away. A third one, with a thread of its own, makes the windows for reading in reverse (`lane`). All of them
 //! put out numbered frames, so it does not matter for the result which one serves a request.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -120,16 +121,27 @@ impl Produce for WindowMaker {
     }
 }
 
-pub(super) struct Reader {
-    ground: Ground,
-    /// The one used last comes first.
-    decoders: Vec<Decoder>,
-    converter: Converter,
-    threads: usize,
-    /// Decoded frames up to the last one served by a decoder of this reader.
+/// A decoder for reading forward, and what it has decoded.
+struct Cursor {
+    decoder: Decoder,
+    /// Decoded frames up to the last one served.
     window: Window,
     /// Up to this frame, the window grows instead of moving.
     turn_until: usize,
+}
+
+impl Cursor {
+    fn new(decoder: Decoder) -> Self {
+        Self { decoder, window: Window::default(), turn_until: 0 }
+    }
+}
+
+pub(super) struct Reader {
+    ground: Ground,
+    /// The one used last comes first.
+    cursors: Vec<Cursor>,
+    converter: Converter,
+    threads: usize,
     /// For reading in reverse, once someone does.
     lane: Option<Lane<WindowMaker>>,
     /// Requests since the lane was used.
@@ -164,11 +176,9 @@ impl Reader {
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
         Self {
             ground: Ground { path, index: Arc::new(index), notes },
-            decoders: vec![decoder],
+            cursors: vec![Cursor::new(decoder)],
             converter,
             threads,
-            window: Window::default(),
-            turn_until: 0,
             lane: None,
             lane_unused: 0,
             budget,
@@ -219,10 +229,14 @@ impl Reader {
 
     /// Frees all decoded frames.
     pub(super) fn release(&mut self) {
-        self.window.clear();
+        self.clear_windows();
         if let Some(lane) = &self.lane {
             lane.rest();
         }
+    }
+
+    fn clear_windows(&mut self) {
+        self.cursors.iter_mut().for_each(|cursor| cursor.window.clear());
     }
 
     fn check(&self, index: usize) -> Result<(), FrameError> {
@@ -238,7 +252,7 @@ impl Reader {
         self.lane_unused = 0;
         if self.lane.is_none() {
             // Without a decoder or a thread more, reading in reverse is only slower.
-            let decoder = self.decoders.first()?.another(&self.ground.path).ok()?;
+            let decoder = self.cursors.first()?.decoder.another(&self.ground.path).ok()?;
             let maker =
                 WindowMaker { ground: self.ground.clone(), decoder, frame_bytes: self.frame_bytes };
             self.lane = Some(Lane::start(maker, self.budget).ok()?);
@@ -247,9 +261,20 @@ impl Reader {
         if let Some(picture) = lane.take(number) {
             return Some(picture);
         }
+        let comes_next = |cursor: &Cursor| cursor.decoder.next_frame_number() == Some(number);
+        if self.cursors.iter().any(comes_next) {
+            // Where a reader forward meets one in reverse, they can be taken for each other for a moment.
+            return None;
+        }
         if !lane.is_lost() {
             // What was decoded on the way to the place where the reader turned round need not be decoded again.
-            lane.jump(number, self.window.take_run(number));
+            let mut windows = self.cursors.iter_mut().map(|cursor| &mut cursor.window);
+            let known = windows
+                .find(|window| window.get(number).is_some())
+                .map_or_else(BTreeMap::new, |window| window.take_run(number));
+            // There is one budget for both, and who reads in reverse gets it.
+            self.cursors.iter_mut().for_each(|cursor| cursor.window.clear());
+            lane.jump(number, known);
             if let Some(picture) = lane.take(number) {
                 return Some(picture);
             }
@@ -270,14 +295,20 @@ impl Reader {
     }
 
     fn picture_from_window(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
-        if let Some(picture) = self.window.get(number) {
+        let known =
+            |cursors: &[Cursor]| cursors.iter().find_map(|cursor| cursor.window.get(number));
+        if let Some(picture) = known(&self.cursors) {
+            return Ok(picture);
+        }
+        // A reader in reverse that found some frames in a cache comes back further down.
+        if let Some(picture) = self.lane.as_ref().and_then(|lane| lane.get(number)) {
             return Ok(picture);
         }
         self.fill(number)?;
-        self.window.get(number).ok_or_else(|| self.failure(number))
+        known(&self.cursors).ok_or_else(|| self.failure(number))
     }
 
-    /// Makes sure that the window holds frame `number`, by whatever it takes.
+    /// Makes sure that a window holds frame `number`, by whatever it takes.
     fn fill(&mut self, number: usize) -> Result<(), FrameError> {
         let mut missing = 0;
         loop {
@@ -307,7 +338,7 @@ impl Reader {
                     }
                 }
             }
-            self.decoders.iter_mut().for_each(Decoder::forget);
+            self.cursors.iter_mut().for_each(|cursor| cursor.decoder.forget());
         }
     }
 
@@ -320,8 +351,10 @@ impl Reader {
     fn stop_seeking(&mut self) -> bool {
         self.lane = None;
         // All of them, so not `any`, which would stop at the first.
-        let stopped =
-            self.decoders.iter_mut().filter_map(|decoder| decoder.stop_seeking().then_some(()));
+        let stopped = self
+            .cursors
+            .iter_mut()
+            .filter_map(|cursor| cursor.decoder.stop_seeking().then_some(()));
         stopped.count() > 0
     }
 
@@ -330,55 +363,52 @@ impl Reader {
         FrameError::decode(&self.ground.path, number, ff::Error::InvalidData)
     }
 
-    /// Puts the decoder in front that is to decode to `number`: the nearest one on the way there, else the one that was
+    /// Puts the cursor in front that is to decode to `number`: the nearest one on the way there, else the one that was
     /// unused for longest. Returns whether it is on the way.
-    fn choose_decoder(&mut self, number: usize) -> bool {
+    fn choose_cursor(&mut self, number: usize) -> bool {
         let segment = self.ground.index.segment_of(number);
-        let nearest = (0..self.decoders.len())
-            .filter(|&place| self.decoders[place].leads_to(number, segment))
-            .max_by_key(|&place| self.decoders[place].next_frame_number());
+        let nearest = (0..self.cursors.len())
+            .filter(|&place| self.cursors[place].decoder.leads_to(number, segment))
+            .max_by_key(|&place| self.cursors[place].decoder.next_frame_number());
         let chosen = nearest.unwrap_or_else(|| {
-            let is_idle = |decoder: &Decoder| decoder.next_frame_number().is_none();
-            if self.decoders.len() < FORWARD_DECODERS
-                && !self.decoders.iter().any(is_idle)
-                && let Some(another) =
-                    self.decoders.first().and_then(|first| first.another(&self.ground.path).ok())
+            let is_idle = |cursor: &Cursor| cursor.decoder.next_frame_number().is_none();
+            if self.cursors.len() < FORWARD_DECODERS
+                && !self.cursors.iter().any(is_idle)
+                && let Some(Ok(another)) =
+                    self.cursors.first().map(|first| first.decoder.another(&self.ground.path))
             {
-                self.decoders.push(another);
+                self.cursors.push(Cursor::new(another));
             }
-            self.decoders.iter().position(is_idle).unwrap_or(self.decoders.len() - 1)
+            self.cursors.iter().position(is_idle).unwrap_or(self.cursors.len() - 1)
         });
-        self.decoders[..=chosen].rotate_right(1);
+        self.cursors[..=chosen].rotate_right(1);
         nearest.is_some()
     }
 
     /// Decodes until frame `number` is in the window.
     fn decode_to(&mut self, number: usize) -> Result<(), Miss> {
-        let is_on_the_way = self.choose_decoder(number);
-        let Some(decoder) = self.decoders.first_mut() else {
+        let is_on_the_way = self.choose_cursor(number);
+        let Some(Cursor { decoder, window, turn_until }) = self.cursors.first_mut() else {
             return Err(Miss::Missing);
         };
         let mut keep_from = number;
         if !is_on_the_way {
+            window.clear();
             // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes going back from here
             // cheap, and costs nothing but the memory set aside for that.
-            let frames = lane::window_frames(self.budget, self.frame_bytes);
+            let left = self.budget.saturating_sub(self.ground.notes.memory().bytes_held);
+            let frames = lane::window_frames(left, self.frame_bytes);
             keep_from = self.ground.index.window_start(number, frames, 1);
-            if self.lane.as_ref().is_some_and(|lane| !lane.is_resting()) {
-                // There is one budget for both, and who reads in reverse gets it.
-                keep_from = number;
-            }
             self.ground.restart(decoder, keep_from)?;
-            self.turn_until = number + FRAMES_TO_TURN;
-            self.window.clear();
-        } else if number > self.turn_until || !self.window.reaches(number) {
-            self.window.clear();
+            *turn_until = number + FRAMES_TO_TURN;
+        } else if number > *turn_until || !window.reaches(number) {
+            window.clear();
         }
         loop {
             let (found, picture) = self.ground.step(decoder)?.ok_or(Miss::Missing)?;
             self.frame_bytes = self.frame_bytes.max(picture.bytes());
             if (keep_from..=number).contains(&found) {
-                self.window.insert(found, picture);
+                window.insert(found, picture);
             }
             if found == number {
                 return Ok(());
@@ -407,11 +437,11 @@ impl Reader {
             ));
         }
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
-        self.window.clear();
         if let Some(cache) = &self.cache {
             cache.store(&index, &notes.warnings());
         }
         self.change_index(|old| *old = index);
+        self.clear_windows();
         Ok(())
     }
 }

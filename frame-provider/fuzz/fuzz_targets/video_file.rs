@@ -1,0 +1,17 @@
+//! Any file can be opened, or refused, and read. Start it with a corpus of small films, or it learns little.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sam2_frame_provider::{FrameSource, VideoFrames};
+use std::io::Write;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    if let Ok(video) = VideoFrames::open(file.path()) {
+        let count = video.frame_count();
+        for index in (0..count.min(4)).chain((count.saturating_sub(8)..count).rev()) {
+            let _ = video.frame(index);
+        }
+    }
+});
