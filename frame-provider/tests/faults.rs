@@ -156,7 +156,7 @@ fn a_forbidden_file_is_an_error_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("film.mp4");
     std::fs::write(&path, b"some bytes").unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_err() {
         let error = refused(&path);
         assert!(matches!(error, FrameError::Io { .. }), "{error}");
