@@ -237,24 +237,28 @@ fn waits() {
         let frames = LazyFrames::open(&path, LazyOptions::default()).unwrap();
         // The first frame of all is a seek, which in a group of 250 frames means decoding up to 250.
         let first = time(|| drop(frames.frame(order[0]).unwrap()));
-        let (mut waited, mut longest) = (0.0, 0.0_f64);
+        let before = frames.stats().wait_total;
+        let (mut in_calls, mut longest) = (0.0, 0.0_f64);
         let seconds = time(|| {
             for &index in &order[1..] {
                 std::thread::sleep(WORK);
-                let wait = time(|| drop(frames.frame(index).unwrap()));
-                waited += wait;
-                longest = longest.max(wait);
+                let waits = frames.stats().wait_total;
+                in_calls += time(|| drop(frames.frame(index).unwrap()));
+                longest = longest.max((frames.stats().wait_total - waits).as_secs_f64());
             }
         });
         let stats = frames.stats();
-        let share = waited / seconds;
+        // What counts is waiting for a decode. A call for a frame that is there can also take long on a busy machine,
+        // if the system just then gives the processor to another program.
+        let share = (stats.wait_total - before).as_secs_f64() / seconds;
         println!(
-            "| {name} | {} | {} | {:.0} | {:.1} | {:.3} % |",
+            "| {name} | {} | {} | {:.0} | {:.1} | {:.3} % | {:.3} % |",
             order.len(),
             stats.misses,
             first * 1e3,
             longest * 1e3,
             share * 100.0,
+            in_calls / seconds * 100.0,
         );
         assert!(share <= 0.01, "{name}: {stats:?}");
     }

@@ -105,6 +105,34 @@ pub(super) fn frame_bytes(frame: &VideoFrame) -> u64 {
     }
 }
 
+/// Whether memory made for one frame fits the other.
+pub(super) fn have_same_layout(one: &VideoFrame, other: &VideoFrame) -> bool {
+    (one.format(), one.width(), one.height()) == (other.format(), other.width(), other.height())
+}
+
+/// Copies the pixels, and what converting them and judging their soundness needs. Unlike a clone it leaves out side data,
+/// which would pile up in a frame that is copied to again and again. False if there is no memory behind a frame, or they
+/// are not alike.
+pub(super) fn copy_picture(source: &VideoFrame, target: &mut VideoFrame) -> bool {
+    if frame_bytes(target) == 0 || !have_same_layout(source, target) {
+        return false;
+    }
+    // SAFETY: both point to live AVFrames of the same format and size, checked above; `target` is borrowed exclusively, was
+    // made by `VideoFrame::new`, and so is writable. The fields are plain numbers; the colour fields are copied as they
+    // are through raw pointers, so no enum value is ever made of them.
+    unsafe {
+        let (from, to) = (source.as_ptr(), target.as_mut_ptr());
+        if ffi::av_frame_copy(to, from) < 0 {
+            return false;
+        }
+        ptr::copy(ptr::addr_of!((*from).colorspace), ptr::addr_of_mut!((*to).colorspace), 1);
+        ptr::copy(ptr::addr_of!((*from).color_range), ptr::addr_of_mut!((*to).color_range), 1);
+        (*to).flags = (*from).flags;
+        (*to).decode_error_flags = (*from).decode_error_flags;
+    }
+    true
+}
+
 /// The colour description of a frame, as FFmpeg's plain numbers.
 ///
 /// Files can hold values that the bindings' enums lack, so these are never turned into an enum.

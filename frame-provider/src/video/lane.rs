@@ -22,7 +22,7 @@ const BEHIND: usize = 2;
 const MARGIN: usize = 6;
 
 /// A reader that goes further at once does not read in reverse, but jumps: what lies between would be made for nothing.
-const REACH: usize = 32;
+const REACH: usize = 64;
 
 /// Makes windows of frames.
 pub(super) trait Produce: Send + 'static {
@@ -34,6 +34,11 @@ pub(super) trait Produce: Send + 'static {
 
     /// The next frame in the order shown and its number; it can lie before the window.
     fn next(&mut self) -> Result<(usize, Self::Frame), Lost>;
+
+    /// Makes a frame fit for being kept for a while. Called once for each that becomes part of a window.
+    fn keep(&mut self, frame: Self::Frame) -> Self::Frame {
+        frame
+    }
 
     /// Bytes of memory that the frame needs.
     fn bytes(frame: &Self::Frame) -> u64;
@@ -71,6 +76,12 @@ impl<P: Produce> Lane<P> {
     /// nothing counts as passed.
     pub(super) fn get(&self, number: usize) -> Option<Arc<P::Frame>> {
         self.shared.lock().frames.get(&number).cloned()
+    }
+
+    /// Frame `number`, waiting for it, if it is on the way and not far below the one taken last.
+    pub(super) fn take_near(&self, number: usize) -> Option<Arc<P::Frame>> {
+        let reader = self.shared.lock().reader;
+        if number <= reader && reader - number <= REACH { self.take(number) } else { None }
     }
 
     /// Goes on with frame `number` and those before it. `known` are frames up to that one, without a gap.
@@ -239,7 +250,12 @@ impl<P: Produce> Shared<P> {
     ) -> MutexGuard<'a, State<P>> {
         loop {
             drop(state);
-            let next = producer.next();
+            let next = match producer.next() {
+                Ok((number, frame)) if range.contains(&number) => {
+                    Ok((number, producer.keep(frame)))
+                }
+                other => other,
+            };
             state = self.lock();
             if let Ok((number, frame)) = &next
                 && range.contains(number)

@@ -18,7 +18,7 @@ use super::index::Index;
 use super::index_cache::IndexCache;
 use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
-use super::window::{Picture, Window};
+use super::window::{Picture, PicturePool, Window};
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
 use crate::travel::Travel;
@@ -61,6 +61,7 @@ struct Ground {
     path: PathBuf,
     index: Arc<Index>,
     notes: Arc<Notes>,
+    pool: Arc<PicturePool>,
 }
 
 impl Ground {
@@ -108,12 +109,15 @@ impl Produce for WindowMaker {
 
     fn next(&mut self) -> Result<(usize, Picture), Lost> {
         match self.ground.step(&mut self.decoder) {
-            Ok(Some((number, picture))) => {
-                self.frame_bytes = self.frame_bytes.max(picture.bytes());
-                Ok((number, picture))
-            }
+            Ok(Some(decoded)) => Ok(decoded),
             _ => Err(Lost),
         }
+    }
+
+    fn keep(&mut self, picture: Picture) -> Picture {
+        let picture = self.ground.pool.keep(picture);
+        self.frame_bytes = self.frame_bytes.max(picture.bytes());
+        picture
     }
 
     fn bytes(frame: &Picture) -> u64 {
@@ -175,7 +179,12 @@ impl Reader {
         let ReaderOptions { threads, budget, cache } = options;
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
         Self {
-            ground: Ground { path, index: Arc::new(index), notes },
+            ground: Ground {
+                path,
+                index: Arc::new(index),
+                pool: Arc::new(PicturePool::new(Arc::clone(&notes))),
+                notes,
+            },
             cursors: vec![Cursor::new(decoder)],
             converter,
             threads,
@@ -206,6 +215,7 @@ impl Reader {
             self.release();
         }
         self.check(number)?;
+        self.ground.pool.open();
         let stride = self.travel.note(number);
         let in_reverse = stride.is_some_and(|stride| (-LONGEST_REVERSE_STEP..0).contains(&stride));
         let from_lane = if in_reverse { self.picture_from_lane(number) } else { None };
@@ -213,7 +223,7 @@ impl Reader {
             Some(picture) => picture,
             None => {
                 self.rest_lane();
-                self.picture_from_window(number)?
+                self.picture_from_window(number, stride)?
             }
         };
         if (picture.frame.is_corrupt() || picture.frame.has_decode_errors())
@@ -233,6 +243,7 @@ impl Reader {
         if let Some(lane) = &self.lane {
             lane.rest();
         }
+        self.ground.pool.close();
     }
 
     fn clear_windows(&mut self) {
@@ -291,17 +302,28 @@ impl Reader {
             && let Some(lane) = &self.lane
         {
             lane.rest();
+            self.ground.pool.close();
         }
     }
 
-    fn picture_from_window(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
+    /// Frame `number` from what is there, else decoded here. `stride` is that of the reader, if it is known.
+    fn picture_from_window(
+        &mut self,
+        number: usize,
+        stride: Option<isize>,
+    ) -> Result<Arc<Picture>, FrameError> {
         let known =
             |cursors: &[Cursor]| cursors.iter().find_map(|cursor| cursor.window.get(number));
         if let Some(picture) = known(&self.cursors) {
             return Ok(picture);
         }
         // A reader in reverse that found some frames in a cache comes back further down.
-        if let Some(picture) = self.lane.as_ref().and_then(|lane| lane.get(number)) {
+        let from_lane = self
+            .lane
+            .as_ref()
+            .filter(|_| stride.is_none())
+            .and_then(|lane| lane.get(number).or_else(|| lane.take_near(number)));
+        if let Some(picture) = from_lane {
             return Ok(picture);
         }
         self.fill(number)?;
@@ -396,7 +418,9 @@ impl Reader {
             window.clear();
             // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes going back from here
             // cheap, and costs nothing but the memory set aside for that.
-            let left = self.budget.saturating_sub(self.ground.notes.memory().bytes_held);
+            let held = self.ground.notes.memory().bytes_held;
+            let used = held.saturating_sub(self.ground.pool.free_bytes());
+            let left = self.budget.saturating_sub(used);
             let frames = lane::window_frames(left, self.frame_bytes);
             keep_from = self.ground.index.window_start(number, frames, 1);
             self.ground.restart(decoder, keep_from)?;
@@ -407,8 +431,10 @@ impl Reader {
         loop {
             let (found, picture) = self.ground.step(decoder)?.ok_or(Miss::Missing)?;
             self.frame_bytes = self.frame_bytes.max(picture.bytes());
-            if (keep_from..=number).contains(&found) {
+            if found == number {
                 window.insert(found, picture);
+            } else if (keep_from..number).contains(&found) {
+                window.insert(found, self.ground.pool.keep(picture));
             }
             if found == number {
                 return Ok(());

@@ -1,7 +1,8 @@
 //! Decoded frames that are kept for a while.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use video_rs::ffmpeg as ff;
 
@@ -14,13 +15,16 @@ pub(super) struct Picture {
     pub(super) frame: ff::frame::Video,
     bytes: u64,
     notes: Arc<Notes>,
+    /// Where the memory goes back to, if it is not the decoder's.
+    pool: Option<Arc<PicturePool>>,
 }
 
 impl Picture {
+    /// A frame in the memory of its decoder.
     pub(super) fn new(frame: ff::frame::Video, notes: &Arc<Notes>) -> Self {
         let bytes = ffi::frame_bytes(&frame).max(1);
         notes.hold(bytes);
-        Self { frame, bytes, notes: Arc::clone(notes) }
+        Self { frame, bytes, notes: Arc::clone(notes), pool: None }
     }
 
     /// Bytes of memory that the picture keeps alive.
@@ -31,7 +35,89 @@ impl Picture {
 
 impl Drop for Picture {
     fn drop(&mut self) {
-        self.notes.free(self.bytes);
+        match &self.pool {
+            Some(pool) => pool.give(mem::replace(&mut self.frame, ff::frame::Video::empty())),
+            None => self.notes.free(self.bytes),
+        }
+    }
+}
+
+/// Memory for pictures that are kept by the hundred.
+///
+/// It cannot be the decoder's: a decoder does not give back the memory of a picture before it is closed, and there are
+/// several. Nor can each picture get its own from the system: what one thread asks for and another gives back, megabyte by
+/// megabyte, ends up in pieces that the process keeps. So the memory of pictures that are gone is used for those to come,
+/// and there is never more of it than was in use at once.
+pub(super) struct PicturePool {
+    state: Mutex<PoolState>,
+    notes: Arc<Notes>,
+}
+
+#[derive(Default)]
+struct PoolState {
+    free: Vec<ff::frame::Video>,
+    /// Whether someone is reading. If not, what comes back is not needed again.
+    in_use: bool,
+}
+
+impl PicturePool {
+    pub(super) fn new(notes: Arc<Notes>) -> Self {
+        Self { state: Mutex::default(), notes }
+    }
+
+    /// The same picture in memory of the pool, without the margins that decoders need.
+    pub(super) fn keep(self: &Arc<Self>, picture: Picture) -> Picture {
+        let frame = &picture.frame;
+        let recycled = self.lock().free.pop();
+        let mut copy = recycled
+            .filter(|free| {
+                let fits = ffi::have_same_layout(free, frame);
+                if !fits {
+                    self.notes.free(ffi::frame_bytes(free));
+                }
+                fits
+            })
+            .unwrap_or_else(|| {
+                let new = ff::frame::Video::new(frame.format(), frame.width(), frame.height());
+                self.notes.hold(ffi::frame_bytes(&new));
+                new
+            });
+        if !ffi::copy_picture(frame, &mut copy) {
+            // Without memory for the copy, the original still serves.
+            self.notes.free(ffi::frame_bytes(&copy));
+            return picture;
+        }
+        let bytes = ffi::frame_bytes(&copy);
+        Picture { frame: copy, bytes, notes: Arc::clone(&self.notes), pool: Some(Arc::clone(self)) }
+    }
+
+    /// Bytes that are not in use.
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.lock().free.iter().map(ffi::frame_bytes).sum()
+    }
+
+    /// Says that there will be more pictures.
+    pub(super) fn open(&self) {
+        self.lock().in_use = true;
+    }
+
+    /// Gives back to the system what is not in use, now and when it comes back, until the pool is opened again.
+    pub(super) fn close(&self) {
+        let PoolState { free, .. } = mem::take(&mut *self.lock());
+        self.notes.free(free.iter().map(ffi::frame_bytes).sum());
+    }
+
+    fn give(&self, frame: ff::frame::Video) {
+        let mut state = self.lock();
+        if state.in_use {
+            state.free.push(frame);
+        } else {
+            self.notes.free(ffi::frame_bytes(&frame));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,7 +147,7 @@ impl Window {
 
     /// Gives away the run of frames that ends with `last`.
     pub(super) fn take_run(&mut self, last: usize) -> BTreeMap<usize, Arc<Picture>> {
-        let mut pictures = std::mem::take(&mut self.pictures);
+        let mut pictures = mem::take(&mut self.pictures);
         pictures.split_off(&(last + 1));
         let mut first = last + 1;
         while first.checked_sub(1).is_some_and(|before| pictures.contains_key(&before)) {
