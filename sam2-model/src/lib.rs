@@ -13,6 +13,7 @@ pub mod config;
 pub mod device;
 pub mod error;
 pub mod image_encoder;
+pub mod kernels;
 pub mod layer_norm_2d;
 pub mod mask_decoder;
 pub mod memory_attention;

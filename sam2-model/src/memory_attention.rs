@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::module::attention;
 use burn::tensor::{Device, Tensor, activation};
 
 use crate::config::Sam2Config;
+use crate::kernels::attention;
 use crate::rotary::RotaryTable;
 
 /// Weight of the position encoding that is added to the frame once, before the first layer.
@@ -55,7 +55,6 @@ impl RotaryAttention {
     ) -> Tensor<3> {
         let queries = rotary.rotate(self.q_proj.forward(queries));
         let keys = self.k_proj.forward(keys);
-        let values = self.v_proj.forward(values);
         let count = keys.dims()[1];
         let rotated = count - unrotated;
         let keys = if unrotated == 0 {
@@ -64,16 +63,19 @@ impl RotaryAttention {
             let pointers = keys.clone().slice_dim(1, rotated..count);
             Tensor::cat(vec![rotary.rotate(keys.slice_dim(1, 0..rotated)), pointers], 1)
         };
-        let one_head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
-        let attended = attention(
-            one_head(queries),
-            one_head(keys),
-            one_head(values),
-            None,
-            None,
-            Default::default(),
-        );
-        self.out_proj.forward(attended.squeeze_dim(1))
+        let attend = |values: Tensor<3>| {
+            let one_head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
+            attention(one_head(queries), one_head(keys), one_head(values))
+        };
+        // Weights sum to one, so a linear map of the values may come after the attention as well as before. Memories are a quarter as wide as
+        // what they are mapped to (64 and 256): mapping afterwards makes the second product of the attention a quarter as long.
+        let [_, _, narrow] = values.dims();
+        let attended = if narrow < self.v_proj.weight.dims()[1] {
+            self.v_proj.forward(attend(values))
+        } else {
+            attend(self.v_proj.forward(values))
+        };
+        self.out_proj.forward(attended)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::module::attention;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::attention;
 use crate::mlp::{Activation, Mlp};
 
 /// Blocks in the transformer.
@@ -48,13 +48,8 @@ impl TokenAttention {
             heads(self.q_proj.forward(queries)),
             heads(self.k_proj.forward(keys)),
             heads(self.v_proj.forward(values)),
-            None,
-            None,
-            Default::default(),
         );
-        let [batch, _, tokens, per_head] = attended.dims();
-        let merged = attended.swap_dims(1, 2).reshape([batch, tokens, NUM_HEADS * per_head]);
-        self.out_proj.forward(merged)
+        self.out_proj.forward(attended)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::module::attention;
 use burn::tensor::{Device, Tensor};
 
 use super::max_pool::max_pool_2x2;
+use crate::kernels::attention;
 
 /// Multi-head self-attention within each map of a batch of windows (or of one whole map).
 #[derive(Module, Debug)]
@@ -54,11 +54,8 @@ impl MultiScaleAttention {
             heads(queries, query_height * query_width),
             heads(part(1), tokens),
             heads(part(2), tokens),
-            None,
-            None,
-            Default::default(),
         );
-        let merged = attended.swap_dims(1, 2).reshape([batch, query_height, query_width, channels]);
+        let merged = attended.reshape([batch, query_height, query_width, channels]);
         self.proj.forward(merged)
     }
 }

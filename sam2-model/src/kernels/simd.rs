@@ -1,0 +1,459 @@
+//! Vectors of `f32` of whatever width the processor has.
+//!
+//! A kernel is written once, generic over [`Simd`], and compiled once per tier inside a function that enables the tier's
+//! instructions. Which tier runs is decided once per process, by what the processor has or by `SAM2_CPU_TIER`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::OnceLock;
+
+/// Sets of vector instructions that kernels are compiled for, best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum CpuTier {
+    /// Plain Rust, on every processor.
+    Generic,
+    /// ARM's 128-bit vectors with fused multiply-add.
+    Neon,
+    /// x86's 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// x86's 512-bit vectors.
+    Avx512,
+}
+
+impl CpuTier {
+    /// Every tier, whether this processor has it or not.
+    pub const ALL: [Self; 4] = [Self::Generic, Self::Neon, Self::Avx2, Self::Avx512];
+
+    /// The name in `SAM2_CPU_TIER`: `generic`, `neon`, `avx2`, `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generic => "generic",
+            Self::Neon => "neon",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor and operating system have it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Generic => true,
+            Self::Neon => cfg!(target_arch = "aarch64"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && Self::Avx2.is_available()
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// The tier in use: `SAM2_CPU_TIER` if it names an available one, else the best there is. Decided at the first call.
+    pub fn current() -> Self {
+        static CURRENT: OnceLock<CpuTier> = OnceLock::new();
+        *CURRENT.get_or_init(|| {
+            let best = Self::ALL.into_iter().rev().find(|tier| tier.is_available());
+            let best = best.unwrap_or(Self::Generic);
+            let Ok(wanted) = std::env::var("SAM2_CPU_TIER") else { return best };
+            match wanted.parse::<Self>() {
+                Ok(tier) if tier.is_available() => tier,
+                Ok(tier) => {
+                    tracing::warn!("SAM2_CPU_TIER: this processor has no {tier}; {best} is used");
+                    best
+                }
+                Err(error) => {
+                    tracing::warn!("SAM2_CPU_TIER: {error}; {best} is used");
+                    best
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Display for CpuTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Text that names no [`CpuTier`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no processor tier: use generic, neon, avx2 or avx512")]
+pub struct UnknownTier(String);
+
+impl FromStr for CpuTier {
+    type Err = UnknownTier;
+
+    fn from_str(name: &str) -> Result<Self, UnknownTier> {
+        let tier = Self::ALL.into_iter().find(|tier| tier.name() == name);
+        tier.ok_or_else(|| UnknownTier(name.to_owned()))
+    }
+}
+
+/// Adding this to a small number leaves its nearest integer in the low bits: 1.5 * 2^23.
+const ROUND: f32 = 12_582_912.0;
+/// Below this, `exp2` gives the smallest normal number instead of a subnormal one.
+const EXP2_MIN: f32 = -126.0;
+/// Taylor coefficients of 2^x, highest first. On -0.5..=0.5 the sum is within 1.2e-8 of it, less than half a step of `f32`.
+const EXP2_TERMS: [f32; 7] = [
+    1.525_273_4e-5,
+    1.540_353e-4,
+    1.333_355_8e-3,
+    9.618_129e-3,
+    5.550_410_9e-2,
+    2.402_265_1e-1,
+    std::f32::consts::LN_2,
+];
+
+/// A vector of `f32`.
+///
+/// # Safety
+/// Every method may use the tier's instructions: call them only where [`CpuTier::is_available`] has said yes, inside a function that
+/// enables them, or they are slow calls instead of instructions. Pointers must be valid for [`Simd::LANES`] values; they need no
+/// alignment.
+pub(crate) unsafe trait Simd: Copy + 'static {
+    /// The vector.
+    type F32: Copy;
+    /// Values in a vector.
+    const LANES: usize;
+
+    unsafe fn load(from: *const f32) -> Self::F32;
+    unsafe fn store(to: *mut f32, v: Self::F32);
+    unsafe fn splat(value: f32) -> Self::F32;
+    unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn sub(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn div(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`.
+    unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    unsafe fn max(a: Self::F32, b: Self::F32) -> Self::F32;
+    unsafe fn min(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `p * 2^n`, where `n` is the integer in the low bits of `rounded` (an integer plus 1.5 * 2^23).
+    unsafe fn scale_by_exponent(p: Self::F32, rounded: Self::F32) -> Self::F32;
+    unsafe fn reduce_add(v: Self::F32) -> f32;
+    unsafe fn reduce_max(v: Self::F32) -> f32;
+
+    /// 2^x, within one unit in the last place; x below -126 counts as -126, x must not be above 127.
+    #[inline(always)]
+    unsafe fn exp2(x: Self::F32) -> Self::F32 {
+        // SAFETY: the caller's promise is that of the methods called.
+        unsafe {
+            let x = Self::max(x, Self::splat(EXP2_MIN));
+            let rounded = Self::add(x, Self::splat(ROUND));
+            let f = Self::sub(x, Self::sub(rounded, Self::splat(ROUND)));
+            let mut p = Self::splat(EXP2_TERMS[0]);
+            for term in &EXP2_TERMS[1..] {
+                p = Self::mul_add(p, f, Self::splat(*term));
+            }
+            Self::scale_by_exponent(Self::mul_add(p, f, Self::splat(1.0)), rounded)
+        }
+    }
+}
+
+/// Eight numbers one by one; the compiler makes of it what the target's base instructions allow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Generic;
+
+#[inline(always)]
+fn each(f: impl Fn(usize) -> f32) -> [f32; 8] {
+    std::array::from_fn(f)
+}
+
+// SAFETY: plain Rust; only the pointers need the caller's promise.
+unsafe impl Simd for Generic {
+    type F32 = [f32; 8];
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> [f32; 8] {
+        // SAFETY: the caller promises eight readable values.
+        unsafe { from.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: [f32; 8]) {
+        // SAFETY: the caller promises eight writable values.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> [f32; 8] {
+        [value; 8]
+    }
+    #[inline(always)]
+    unsafe fn add(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn div(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| a[i] / b[i])
+    }
+    // Not `f32::mul_add`: without the instruction that is a slow library call.
+    #[inline(always)]
+    unsafe fn mul_add(a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+        each(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    unsafe fn max(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn min(a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        each(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    unsafe fn scale_by_exponent(p: [f32; 8], rounded: [f32; 8]) -> [f32; 8] {
+        each(|i| f32::from_bits(p[i].to_bits().wrapping_add(rounded[i].to_bits() << 23)))
+    }
+    #[inline(always)]
+    unsafe fn reduce_add(v: [f32; 8]) -> f32 {
+        ((v[0] + v[4]) + (v[1] + v[5])) + ((v[2] + v[6]) + (v[3] + v[7]))
+    }
+    #[inline(always)]
+    unsafe fn reduce_max(v: [f32; 8]) -> f32 {
+        v.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Simd;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Avx2;
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Avx512;
+
+    // SAFETY: the instructions are there by the promise of the trait, and so are the values behind the pointers.
+    #[rustfmt::skip]
+    unsafe impl Simd for Avx2 {
+        type F32 = __m256;
+        const LANES: usize = 8;
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m256 { unsafe { _mm256_loadu_ps(from) } }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, v: __m256) { unsafe { _mm256_storeu_ps(to, v) } }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m256 { unsafe { _mm256_set1_ps(value) } }
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_add_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn sub(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_sub_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn mul(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_mul_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn div(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_div_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 { unsafe { _mm256_fmadd_ps(a, b, c) } }
+        #[inline(always)]
+        unsafe fn max(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_max_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn min(a: __m256, b: __m256) -> __m256 { unsafe { _mm256_min_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn scale_by_exponent(p: __m256, rounded: __m256) -> __m256 {
+            unsafe {
+                let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(rounded));
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p), exponent))
+            }
+        }
+        #[inline(always)]
+        unsafe fn reduce_add(v: __m256) -> f32 {
+            unsafe {
+                let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn reduce_max(v: __m256) -> f32 {
+            unsafe {
+                let four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                let two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
+            }
+        }
+    }
+
+    // SAFETY: as above.
+    #[rustfmt::skip]
+    unsafe impl Simd for Avx512 {
+        type F32 = __m512;
+        const LANES: usize = 16;
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> __m512 { unsafe { _mm512_loadu_ps(from) } }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, v: __m512) { unsafe { _mm512_storeu_ps(to, v) } }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> __m512 { unsafe { _mm512_set1_ps(value) } }
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_add_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_sub_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn mul(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_mul_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn div(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_div_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn mul_add(a: __m512, b: __m512, c: __m512) -> __m512 { unsafe { _mm512_fmadd_ps(a, b, c) } }
+        #[inline(always)]
+        unsafe fn max(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_max_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn min(a: __m512, b: __m512) -> __m512 { unsafe { _mm512_min_ps(a, b) } }
+        #[inline(always)]
+        unsafe fn scale_by_exponent(p: __m512, rounded: __m512) -> __m512 {
+            unsafe {
+                let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded));
+                _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent))
+            }
+        }
+        #[inline(always)]
+        unsafe fn reduce_add(v: __m512) -> f32 { unsafe { _mm512_reduce_add_ps(v) } }
+        #[inline(always)]
+        unsafe fn reduce_max(v: __m512) -> f32 { unsafe { _mm512_reduce_max_ps(v) } }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use arm::Neon;
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::*;
+
+    use super::Simd;
+
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Neon;
+
+    // SAFETY: every aarch64 processor has these; the values behind the pointers are the caller's promise.
+    #[rustfmt::skip]
+    unsafe impl Simd for Neon {
+        type F32 = float32x4_t;
+        const LANES: usize = 4;
+        #[inline(always)]
+        unsafe fn load(from: *const f32) -> float32x4_t { unsafe { vld1q_f32(from) } }
+        #[inline(always)]
+        unsafe fn store(to: *mut f32, v: float32x4_t) { unsafe { vst1q_f32(to, v) } }
+        #[inline(always)]
+        unsafe fn splat(value: f32) -> float32x4_t { unsafe { vdupq_n_f32(value) } }
+        #[inline(always)]
+        unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vaddq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vsubq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmulq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vdivq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn mul_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t { unsafe { vfmaq_f32(c, a, b) } }
+        #[inline(always)]
+        unsafe fn max(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vmaxq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t { unsafe { vminq_f32(a, b) } }
+        #[inline(always)]
+        unsafe fn scale_by_exponent(p: float32x4_t, rounded: float32x4_t) -> float32x4_t {
+            unsafe {
+                let exponent = vshlq_n_s32::<23>(vreinterpretq_s32_f32(rounded));
+                vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), exponent))
+            }
+        }
+        #[inline(always)]
+        unsafe fn reduce_add(v: float32x4_t) -> f32 { unsafe { vaddvq_f32(v) } }
+        #[inline(always)]
+        unsafe fn reduce_max(v: float32x4_t) -> f32 { unsafe { vmaxvq_f32(v) } }
+    }
+}
+
+/// Compiles `$body::<Tier, ROWS>(args)` once per tier, each inside a function with the tier's instructions, and defines `$name(tier, args)`
+/// which calls the one that is asked for. `ROWS` is the height of a register tile two vectors wide.
+macro_rules! per_tier {
+    ($(#[$doc:meta])* fn $name:ident = $body:ident($($arg:ident: $type:ty),* $(,)?)) => {
+        $(#[$doc])*
+        #[inline]
+        fn $name(tier: $crate::kernels::simd::CpuTier, $($arg: $type),*) {
+            use $crate::kernels::simd;
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+            unsafe fn avx512($($arg: $type),*) {
+                // SAFETY: this function has the tier's instructions.
+                unsafe { $body::<simd::Avx512, 12>($($arg),*) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            unsafe fn avx2($($arg: $type),*) {
+                // SAFETY: this function has the tier's instructions.
+                unsafe { $body::<simd::Avx2, 6>($($arg),*) }
+            }
+            // SAFETY: a function is only called if the processor has its instructions.
+            match tier {
+                #[cfg(target_arch = "x86_64")]
+                simd::CpuTier::Avx512 if tier.is_available() => unsafe { avx512($($arg),*) },
+                #[cfg(target_arch = "x86_64")]
+                simd::CpuTier::Avx2 if tier.is_available() => unsafe { avx2($($arg),*) },
+                #[cfg(target_arch = "aarch64")]
+                simd::CpuTier::Neon => unsafe { $body::<simd::Neon, 12>($($arg),*) },
+                _ => unsafe { $body::<simd::Generic, 4>($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use per_tier;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `exp2` of each value, through vectors.
+    unsafe fn exp2_all<S: Simd, const ROWS: usize>(values: &[f32], out: &mut [f32]) {
+        for (from, to) in values.chunks_exact(S::LANES).zip(out.chunks_exact_mut(S::LANES)) {
+            // SAFETY: both chunks are a vector long.
+            unsafe { S::store(to.as_mut_ptr(), S::exp2(S::load(from.as_ptr()))) };
+        }
+    }
+    per_tier!(fn exp2_tier = exp2_all(values: &[f32], out: &mut [f32]));
+
+    #[test]
+    fn exp2_is_within_two_units_on_every_tier() {
+        let values: Vec<f32> =
+            (0..64_000).map(|i| -126.0 + i as f32 * (253.0 / 64_000.0)).collect();
+        for tier in CpuTier::ALL.into_iter().filter(|tier| tier.is_available()) {
+            let mut out = vec![0.0; values.len()];
+            exp2_tier(tier, &values, &mut out);
+            for (x, y) in values.iter().zip(&out) {
+                let expected = f64::from(*x).exp2();
+                let off = (f64::from(*y) - expected).abs() / expected;
+                assert!(off < 2.4e-7, "{tier}: 2^{x} = {y:e}, not {expected:e}");
+            }
+            // Far below: nothing, not NaN.
+            let (low, mut out) = (vec![f32::NEG_INFINITY; 16], vec![1.0; 16]);
+            exp2_tier(tier, &low, &mut out);
+            assert!(out.iter().all(|y| (0.0..1e-37).contains(y)), "{tier}: {out:?}");
+        }
+    }
+
+    #[test]
+    fn names_parse() {
+        for tier in CpuTier::ALL {
+            assert_eq!(tier.name().parse(), Ok(tier));
+        }
+        let error = "sse9".parse::<CpuTier>().unwrap_err().to_string();
+        assert!(error.contains("use generic, neon"), "{error}");
+        assert!(CpuTier::current().is_available());
+    }
+}
