@@ -3,8 +3,10 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels;
+
 /// Added to the variance.
-const EPSILON: f64 = 1e-6;
+const EPSILON: f32 = 1e-6;
 
 /// Normalises each pixel of `[batch, channels, height, width]` over its channels.
 #[derive(Module, Debug)]
@@ -24,12 +26,6 @@ impl LayerNorm2d {
 
     /// Same shape in and out.
     pub fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
-        let channels = x_bchw.dims()[1];
-        let mean = x_bchw.clone().mean_dim(1);
-        let centered = x_bchw - mean;
-        let variance = centered.clone().square().mean_dim(1);
-        let normed = centered / (variance + EPSILON).sqrt();
-        let per_channel = |p: &Param<Tensor<1>>| p.val().reshape([1, channels, 1, 1]);
-        normed * per_channel(&self.weight) + per_channel(&self.bias)
+        kernels::layer_norm_2d(x_bchw, self.weight.val(), self.bias.val(), EPSILON)
     }
 }

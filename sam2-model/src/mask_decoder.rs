@@ -7,6 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 
 use crate::config::Sam2Config;
+use crate::kernels;
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::mlp::{Activation, Mlp};
 use crate::prompt_encoder::{PromptEmbeddings, Token};
@@ -174,8 +175,8 @@ impl MaskDecoder {
         let layers = &self.output_upscaling;
         let x = image_tokens.swap_dims(1, 2).reshape([batch, dim, side, side]);
         let x = layers.conv1.forward(x) + image.stride_8_bchw.clone();
-        let x = activation::gelu(layers.norm.forward(x));
-        activation::gelu(layers.conv2.forward(x) + image.stride_4_bchw.clone())
+        let x = kernels::gelu(layers.norm.forward(x));
+        kernels::gelu(layers.conv2.forward(x) + image.stride_4_bchw.clone())
     }
 }
 

@@ -3,9 +3,10 @@
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
+use crate::kernels;
 use crate::layer_norm_2d::LayerNorm2d;
 
 /// Halvings from the image to the feature map (stride 16).
@@ -46,7 +47,7 @@ impl MaskDownSampler {
     /// `[batch, 1, S, S]` to `[batch, hidden_dim, S / 16, S / 16]`.
     fn forward(&self, mut mask_bchw: Tensor<4>) -> Tensor<4> {
         for step in &self.steps {
-            mask_bchw = activation::gelu(step.norm.forward(step.conv.forward(mask_bchw)));
+            mask_bchw = kernels::gelu(step.norm.forward(step.conv.forward(mask_bchw)));
         }
         self.out.forward(mask_bchw)
     }
@@ -79,7 +80,7 @@ impl FuserBlock {
     fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         let channels = x_bchw.dims()[1];
         let x = self.norm.forward(self.dwconv.forward(x_bchw.clone())).permute([0, 2, 3, 1]);
-        let x = self.pwconv2.forward(activation::gelu(self.pwconv1.forward(x)));
+        let x = self.pwconv2.forward(kernels::gelu(self.pwconv1.forward(x)));
         let scaled = x * self.gamma.val().reshape([1, 1, 1, channels]);
         x_bchw + scaled.permute([0, 3, 1, 2])
     }

@@ -4,6 +4,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
 
+use crate::kernels;
+
 /// Non-linearity between the layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -39,7 +41,7 @@ impl Mlp {
             if index < last {
                 x = match self.activation {
                     Activation::Relu => activation::relu(x),
-                    Activation::Gelu => activation::gelu(x),
+                    Activation::Gelu => kernels::gelu(x),
                 };
             }
         }

@@ -2,9 +2,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Sam2Config;
+use crate::kernels;
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::position_encoding::RandomPositionEncoding;
 
@@ -164,8 +165,8 @@ impl PromptEncoder {
             return embedding.reshape([1, dim, 1, 1]);
         };
         let layers = &self.mask_downscaling;
-        let x = activation::gelu(layers.norm1.forward(layers.conv1.forward(mask)));
-        let x = activation::gelu(layers.norm2.forward(layers.conv2.forward(x)));
+        let x = kernels::gelu(layers.norm1.forward(layers.conv1.forward(mask)));
+        let x = kernels::gelu(layers.norm2.forward(layers.conv2.forward(x)));
         layers.conv3.forward(x)
     }
 }

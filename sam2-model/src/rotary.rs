@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kernels;
+
 /// Wavelength base of the rotation.
 const THETA: f32 = 10_000.0;
 
@@ -45,14 +47,7 @@ impl RotaryTable {
     /// Rotates `[batch, repeats * tokens, channels]`: the table is used once per repeat, because each memory
     /// frame has the same layout.
     pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
-        let [batch, length, channels] = x.dims();
-        let tokens = self.tokens();
-        let pairs = x.reshape([batch * length / tokens, tokens, channels / 2, 2]);
-        let [even, odd]: [Tensor<3>; 2] =
-            [0..1, 1..2].map(|part| pairs.clone().slice_dim(3, part).squeeze_dim(3));
-        let real = even.clone() * self.cos.clone() - odd.clone() * self.sin.clone();
-        let imaginary = even * self.sin.clone() + odd * self.cos.clone();
-        Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, length, channels])
+        kernels::rotate(x, self.cos.clone(), self.sin.clone())
     }
 }
 

@@ -4,11 +4,12 @@
 //! same function takes burn's path. The tests compare the two. `unsafe` lives in this room only, each block with its argument.
 
 mod attention;
+mod pointwise;
 pub(crate) mod simd;
 
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
-use burn::tensor::{Bytes, DType, Shape, Tensor};
+use burn::tensor::{Bytes, DType, Shape, Tensor, activation};
 
 pub use simd::{CpuTier, UnknownTier};
 
@@ -38,6 +39,119 @@ pub fn attention_on_any_device(
         burn::tensor::module::attention(queries, keys, values, None, None, Default::default());
     let [batch, heads, n, width] = attended.dims();
     attended.swap_dims(1, 2).reshape([batch, n, heads * width])
+}
+
+/// The exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place where nobody else holds the tensor.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    match into_flex(x) {
+        Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, pointwise::gelu)),
+        Err(x) => activation::gelu(x),
+    }
+}
+
+/// Normalises each pixel of `[batch, channels, height, width]` over its channels, then scales and shifts by `weight` and `bias`
+/// `[channels]` (`LayerNorm2d`). Works in place where nobody else holds the tensor.
+pub fn layer_norm_2d(
+    x_bchw: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f32,
+) -> Tensor<4> {
+    let (Ok(weight_flex), Ok(bias_flex)) = (into_flex(weight.clone()), into_flex(bias.clone()))
+    else {
+        return layer_norm_2d_on_any_device(x_bchw, weight, bias, epsilon);
+    };
+    let [_, channels, height, width] = x_bchw.dims();
+    match into_flex(x_bchw) {
+        Ok(x) => {
+            let (weight, bias) = (weight_flex.storage::<f32>(), bias_flex.storage::<f32>());
+            Tensor::from_primitive::<Flex>(in_place(x, |tier, maps| {
+                pointwise::layer_norm_2d(
+                    tier,
+                    maps,
+                    channels,
+                    height * width,
+                    weight,
+                    bias,
+                    epsilon,
+                );
+            }))
+        }
+        Err(x) => layer_norm_2d_on_any_device(x, weight, bias, epsilon),
+    }
+}
+
+/// The same through burn, on any device.
+pub fn layer_norm_2d_on_any_device(
+    x_bchw: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f32,
+) -> Tensor<4> {
+    let channels = x_bchw.dims()[1];
+    let mean = x_bchw.clone().mean_dim(1);
+    let centered = x_bchw - mean;
+    let variance = centered.clone().square().mean_dim(1);
+    let normed = centered / (variance + epsilon).sqrt();
+    normed * weight.reshape([1, channels, 1, 1]) + bias.reshape([1, channels, 1, 1])
+}
+
+/// Turns each pair of adjacent channels of `[batch, repeats * tokens, channels]` by the angle whose cosine and sine are in `[1, tokens,
+/// channels / 2]`; the table is used once per repeat.
+pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<3> {
+    let channels = x.dims()[2];
+    let (Ok(cos_flex), Ok(sin_flex)) = (into_flex(cos.clone()), into_flex(sin.clone())) else {
+        return rotate_on_any_device(x, cos, sin);
+    };
+    match into_flex(x) {
+        Ok(x) => {
+            let (cos, sin) = (cos_flex.storage::<f32>(), sin_flex.storage::<f32>());
+            Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
+                pointwise::rotate(tier, values, channels, cos, sin);
+            }))
+        }
+        Err(x) => rotate_on_any_device(x, cos, sin),
+    }
+}
+
+/// The same through burn, on any device.
+pub fn rotate_on_any_device(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<3> {
+    let [batch, length, channels] = x.dims();
+    let tokens = cos.dims()[1];
+    let pairs = x.reshape([batch * length / tokens, tokens, channels / 2, 2]);
+    let [even, odd]: [Tensor<3>; 2] =
+        [0..1, 1..2].map(|part| pairs.clone().slice_dim(3, part).squeeze_dim(3));
+    let real = even.clone() * cos.clone() - odd.clone() * sin.clone();
+    let imaginary = even * sin + odd * cos;
+    Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, length, channels])
+}
+
+/// Changes a tensor's numbers, in their place if nobody else holds them. The tensor is one of [`into_flex`]: row-major without gaps.
+fn in_place(mut x: FlexTensor, change: impl FnOnce(CpuTier, &mut [f32])) -> FlexTensor {
+    let count = x.layout().num_elements();
+    let tier = CpuTier::current();
+    if let Some(values) = x.try_storage_mut::<f32>() {
+        change(tier, &mut values[..count]);
+        return x;
+    }
+    let mut values = x.storage::<f32>()[..count].to_vec();
+    change(tier, &mut values);
+    let layout = Layout::contiguous(x.layout().shape().clone());
+    FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
+}
+
+/// The tensor's own memory, row-major from its start, if it lies on the CPU backend as `f32`; else the tensor back.
+fn into_flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+    if flex(&tensor).is_none() {
+        return Err(tensor);
+    }
+    match tensor.clone().try_into_primitive::<Flex>() {
+        Ok(flex) => {
+            drop(tensor);
+            Ok(flex.to_contiguous())
+        }
+        Err(_) => Err(tensor),
+    }
 }
 
 /// The tensor's own memory if it lies on the CPU backend as `f32`.
