@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use sam2_model::Tensor;
+use serde::{Deserialize, Serialize};
 
 use crate::fixture::{Sampled, to_values};
 
@@ -12,7 +13,7 @@ const BINS_PER_DECADE: usize = 50;
 const DECADES: usize = 16;
 
 /// Difference statistics of one output, gathered over any number of comparisons.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     /// The output.
     pub name: String,
@@ -51,8 +52,8 @@ impl Row {
     fn add(&mut self, ours: f32, theirs: f32) {
         let (a, b) = (f64::from(ours), f64::from(theirs));
         let difference = (a - b).abs();
-        // NaN must not slip through a comparison.
-        self.max = if difference.is_nan() { f64::INFINITY } else { self.max.max(difference) };
+        // NaN must not slip through a comparison. (JSON knows no infinity.)
+        self.max = if difference.is_nan() { f64::MAX } else { self.max.max(difference) };
         self.scale = self.scale.max(b.abs());
         self.elements += 1;
         self.sum += difference;
@@ -108,7 +109,7 @@ impl Row {
 }
 
 /// Gathers comparisons; [`Report::finish`] fails once, with the whole table, if any missed its limit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     rows: Vec<Row>,
     notes: Vec<String>,

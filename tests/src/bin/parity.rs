@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -33,6 +34,8 @@ const MASK_IOU: f64 = 0.999;
 
 /// Scenarios that are played at the same time.
 const WORKERS: usize = 2;
+/// First argument of a process that plays one scenario and prints its report as JSON.
+const ONE: &str = "--one";
 
 /// Whether our own results are replaced by the official ones as they come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +45,13 @@ enum Mode {
 }
 
 fn main() -> std::process::ExitCode {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if_eq(ONE).is_some() {
+        let (out, name) = (args.next().unwrap(), args.next().unwrap());
+        let report = compare(&scenario(&name), Path::new(&out));
+        println!("{}", serde_json::to_string(&report).unwrap());
+        return std::process::ExitCode::SUCCESS;
+    }
     let Some(out) = args.next().map(PathBuf::from) else {
         eprintln!("usage: parity OUT [NAME ...]");
         return std::process::ExitCode::from(2);
@@ -93,20 +102,29 @@ fn main() -> std::process::ExitCode {
     if missed == 0 { std::process::ExitCode::SUCCESS } else { 1.into() }
 }
 
-/// Plays the scenarios on two threads: most of what one does keeps one core busy.
+/// Plays the scenarios in processes of their own, two at a time with one thread each: most of what a scenario does keeps one core busy,
+/// and within one process threads would wait for each other.
 fn play_all(names: &[String], out: &Path) -> Vec<Played> {
     let next = AtomicUsize::new(0);
     let played = Mutex::new(Vec::new());
+    let program = std::env::current_exe().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let path = repository_file(&format!("tests/parity/scenarios/{name}.json"));
-                    let scenario = Scenario::read(&path);
                     let started = Instant::now();
-                    let report = compare(&scenario, out);
+                    let output = Command::new(&program)
+                        .arg(ONE)
+                        .arg(out)
+                        .arg(name)
+                        .env("RAYON_NUM_THREADS", "1")
+                        .stderr(Stdio::inherit())
+                        .output()
+                        .unwrap();
+                    assert!(output.status.success(), "{name}: {}", output.status);
+                    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
                     let played_one =
-                        Played { name: name.clone(), about: scenario.about.clone(), report };
+                        Played { name: name.clone(), about: scenario(name).about, report };
                     print!("{:>4.0} s  ", started.elapsed().as_secs_f64());
                     played_one.say();
                     played.lock().unwrap().push(played_one);
@@ -115,6 +133,10 @@ fn play_all(names: &[String], out: &Path) -> Vec<Played> {
         }
     });
     played.into_inner().unwrap()
+}
+
+fn scenario(name: &str) -> Scenario {
+    Scenario::read(&repository_file(&format!("tests/parity/scenarios/{name}.json")))
 }
 
 /// What came of one scenario.
