@@ -1,14 +1,21 @@
 //! Tracking objects through a recording.
 
 mod direction;
+mod features;
 mod fill_holes;
+mod grouping;
 mod object;
 mod options;
+mod post_process;
+mod prompts;
 mod propagation;
+mod results;
+mod tracker;
 mod video_session;
 
 pub use direction::Direction;
 pub use fill_holes::fill_holes;
 pub use options::SessionOptions;
 pub use propagation::Propagation;
-pub use video_session::{FrameMasks, ObjectMask, VideoSession};
+pub use results::{FrameMasks, ObjectMask};
+pub use video_session::VideoSession;

@@ -3,7 +3,8 @@
 use sam2_frame_provider::FrameSource;
 
 use super::direction::Direction;
-use super::video_session::{FrameMasks, VideoSession};
+use super::results::FrameMasks;
+use super::video_session::VideoSession;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
 use crate::prompt::ObjectId;
@@ -68,7 +69,7 @@ impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
             return Some(Err(error));
         }
         let frame = self.next?;
-        let masks = self.session.track_frame(frame, self.direction);
+        let masks = self.session.tracker.track_frame(frame, self.direction);
         self.next = match self.direction {
             _ if masks.is_err() || frame == self.last => None,
             Direction::Forward => frame.checked_add(1),

@@ -1,0 +1,64 @@
+//! From a session's frames to what the network sees of them.
+
+use std::sync::Arc;
+
+use sam2_frame_provider::{FrameSource, RgbFrame, resize};
+use sam2_model::FrameFeatures;
+
+use super::tracker::Tracker;
+use crate::error::EngineError;
+
+/// Where the frames of a session come from.
+pub(super) trait Frames {
+    /// Frame `frame` as the network takes it.
+    fn input(
+        &self,
+        frame: usize,
+        preparation: InputPreparation,
+    ) -> Result<Arc<RgbFrame>, EngineError>;
+}
+
+/// How a frame becomes the network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct InputPreparation {
+    /// Side of the input, in pixels.
+    pub(super) side: u32,
+}
+
+impl InputPreparation {
+    /// The frame in the network's size, RGB8 `[side, side, 3]`.
+    pub(super) fn apply(self, frame: &RgbFrame) -> RgbFrame {
+        resize::pillow_bicubic(frame, self.side, self.side)
+    }
+}
+
+impl<S: FrameSource> Frames for S {
+    fn input(
+        &self,
+        frame: usize,
+        preparation: InputPreparation,
+    ) -> Result<Arc<RgbFrame>, EngineError> {
+        let image = self.frame(frame)?;
+        Ok(Arc::new(preparation.apply(&image)))
+    }
+}
+
+impl<F: Frames> Tracker<'_, F> {
+    /// The frame's features, encoded at most once in a row.
+    pub(super) fn features(&mut self, frame: usize) -> Result<FrameFeatures, EngineError> {
+        if let Some((cached, features)) = &self.features
+            && *cached == frame
+        {
+            return Ok(features.clone());
+        }
+        let input = self.frames.input(frame, self.preparation())?;
+        let features = self.model.encode_image(input.data());
+        self.features = Some((frame, features.clone()));
+        Ok(features)
+    }
+
+    /// How this session prepares its frames.
+    pub(super) fn preparation(&self) -> InputPreparation {
+        InputPreparation { side: self.model.config().image_size as u32 }
+    }
+}
