@@ -29,6 +29,21 @@ pub enum EngineError {
     /// An object that the session does not know.
     #[error("there is no object {0}: prompt it first")]
     UnknownObject(ObjectId),
+    /// A prompt for a stream that has not begun.
+    #[error("the stream has no frame yet: push one, then prompt it")]
+    NoFrameYet,
+    /// A frame of another size than the first of the stream.
+    #[error(
+        "frame {frame} of the stream is {found}, the first was {expected}: open a new session for it"
+    )]
+    StreamFrameSize {
+        /// Its number.
+        frame: usize,
+        /// Size of the first frame.
+        expected: FrameSize,
+        /// Its size.
+        found: FrameSize,
+    },
     /// A prompt without any point.
     #[error(
         "the prompt for object {object} on frame {frame} is empty: give at least one point or a box"
@@ -101,9 +116,9 @@ pub enum EngineError {
         /// Where propagation should have started.
         start: usize,
     },
-    /// A correction on a tracked frame whose earlier logits were let go.
+    /// A correction on a tracked frame whose earlier result, or the memories it was tracked with, were let go.
     #[error(
-        "cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; open the session with MemoryRetention::All"
+        "cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; raise SessionOptions::correctable_frames, or open the session with MemoryRetention::All"
     )]
     ResultReleased {
         /// The frame.

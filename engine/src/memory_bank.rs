@@ -177,6 +177,19 @@ impl MemoryBank {
         }
     }
 
+    /// Lets go of the conditioning frames that no frame from `newest` onwards, forward, can read: with a cap, all but
+    /// the newest and those near enough to serve as ordinary ones.
+    ///
+    /// One more than the cap stays, because the order of tokens is another one while the cap is not exceeded.
+    pub(crate) fn prune_conditioning(&mut self, newest: usize, reach: &MemoryReach) {
+        let Some(limit) = reach.max_conditioning_frames else { return };
+        let mut frames: Vec<usize> = self.conditioning_frames().collect();
+        frames.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(&oldest) = frames.get(limit) else { return };
+        let near = reach.memories().max(reach.max_object_pointers - 1);
+        self.conditioning.retain(|(frame, _)| *frame >= oldest || frame.abs_diff(newest) <= near);
+    }
+
     /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
     ///
     /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there.
@@ -195,7 +208,8 @@ impl MemoryBank {
                     .next()
                     .is_some()
         };
-        let (memories, pointers) = (reach.memories(), reach.max_object_pointers - 1);
+        let memories = reach.memories() + reach.correctable_frames;
+        let pointers = reach.max_object_pointers - 1 + reach.correctable_frames;
         self.tracked.retain(|&frame, _| {
             let keep = near(frame, memories.max(pointers));
             if !keep {
@@ -222,6 +236,8 @@ pub struct MemoryReach {
     pub stride: usize,
     /// See [`crate::SessionOptions::max_conditioning_frames`].
     pub max_conditioning_frames: Option<usize>,
+    /// See [`crate::SessionOptions::correctable_frames`]; 0 unless set.
+    pub correctable_frames: usize,
 }
 
 impl MemoryReach {
@@ -232,6 +248,7 @@ impl MemoryReach {
             max_object_pointers: config.max_object_pointers.max(1),
             stride: stride.max(1),
             max_conditioning_frames: max_conditioning_frames.map(|limit| limit.max(2)),
+            correctable_frames: 0,
         }
     }
 

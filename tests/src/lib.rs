@@ -4,6 +4,7 @@
 
 pub mod clips;
 pub mod compare;
+pub mod exact;
 pub mod fixture;
 pub mod parity_images;
 pub mod parity_weights;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sam2_frame_provider::{FrameSource, RgbFrame, resize};
-use sam2_model::FrameFeatures;
+use sam2_model::{FrameFeatures, Sam2};
 
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -26,6 +26,10 @@ pub(super) struct InputPreparation {
 }
 
 impl InputPreparation {
+    pub(super) fn new(model: &Sam2) -> Self {
+        Self { side: model.config().image_size as u32 }
+    }
+
     /// The frame in the network's size, RGB8 `[side, side, 3]`.
     pub(super) fn apply(self, frame: &RgbFrame) -> RgbFrame {
         resize::pillow_bicubic(frame, self.side, self.side)
@@ -51,14 +55,9 @@ impl<F: Frames> Tracker<'_, F> {
         {
             return Ok(features.clone());
         }
-        let input = self.frames.input(frame, self.preparation())?;
+        let input = self.frames.input(frame, InputPreparation::new(self.model))?;
         let features = self.model.encode_image(input.data());
         self.features = Some((frame, features.clone()));
         Ok(features)
-    }
-
-    /// How this session prepares its frames.
-    pub(super) fn preparation(&self) -> InputPreparation {
-        InputPreparation { side: self.model.config().image_size as u32 }
     }
 }

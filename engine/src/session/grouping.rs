@@ -21,7 +21,7 @@ impl<F: Frames> Tracker<'_, F> {
         type Layout = (Vec<usize>, Vec<i64>);
         let mut groups: Vec<(Layout, Vec<usize>, Vec<MemorySelection>)> = Vec::new();
         for &index in objects {
-            let selection = self.select(index, frame, direction);
+            let selection = self.select(&self.objects[index], frame, direction);
             let layout: Layout = (
                 selection.spatial.iter().map(|(time, _)| *time).collect(),
                 selection.pointers.iter().map(|p| p.distance).collect(),
@@ -61,7 +61,7 @@ impl<F: Frames> Tracker<'_, F> {
             let one = self.post_process.fill_holes(slice_prediction(&prediction, position))?;
             let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
             let outcome = Outcome { prediction: one, memory: Some(memory) };
-            self.objects[index].bank.insert_tracked(frame, outcome);
+            self.objects[index].insert_tracked(frame, outcome);
         }
         Ok(())
     }

@@ -22,6 +22,11 @@ pub struct SessionOptions {
     /// Look at no more than this many conditioning frames, the closest in time (`max_cond_frames_in_attn`); at least 2. `None` = all,
     /// the official default, whose cost grows with the number of prompted frames.
     pub max_conditioning_frames: Option<usize>,
+    /// A tracked frame can be corrected exactly as long as everything that it was tracked with is kept: with
+    /// [`MemoryRetention::Bounded`], up to this many frames behind the newest one. Each costs one more memory and one more
+    /// result an object: about 1.3 MB at 1024 x 1024, on each side of every prompted frame. Earlier corrections are refused
+    /// with [`crate::EngineError::ResultReleased`].
+    pub correctable_frames: usize,
     /// How much of the past is kept.
     pub retention: MemoryRetention,
 }
@@ -35,6 +40,7 @@ impl Default for SessionOptions {
             clear_memories_around_prompts: false,
             memory_temporal_stride: 1,
             max_conditioning_frames: None,
+            correctable_frames: 4,
             retention: MemoryRetention::Bounded,
         }
     }

@@ -42,35 +42,39 @@ impl<F: Frames> Tracker<'_, F> {
             all.push(point);
         }
         let features = self.features(frame)?;
-        let index = self.object_index(object);
-        let mut model_points = match self.objects[index].points.get(&frame) {
+        let known = self.objects.iter().find(|state| state.id == object);
+        let mut model_points = match known.and_then(|state| state.points.get(&frame)) {
             Some(earlier) if !replace && bounds.is_none() => earlier.clone(),
             _ => Vec::new(),
         };
         model_points.extend(all.into_iter().map(|p| self.to_model(p)));
 
-        let state = &self.objects[index];
-        let tracked = state.tracked(frame);
+        let tracked = known.and_then(|state| state.tracked(frame));
         let conditions = tracked.is_none() || self.options.corrections_condition;
-        let earlier = state.latest(frame, conditions).map(Outcome::low_res_logits);
-        if earlier.is_none() && state.was_released(frame) {
+        let earlier = known.and_then(|state| state.latest(frame, conditions));
+        let lost = known.is_some_and(|state| {
+            let past = tracked.is_some_and(|way| state.has_lost(frame, way, &self.reach));
+            past || (earlier.is_none() && state.was_released(frame))
+        });
+        if lost {
             return Err(EngineError::ResultReleased { frame, object });
         }
-        let fed_back =
-            earlier.map(|logits| logits.clamp(-FED_BACK_LOGIT_LIMIT, FED_BACK_LOGIT_LIMIT));
-        let conditioned = match tracked {
-            None => self.model.condition_without_memory(&features),
-            Some(direction) => {
-                let selection = self.select(index, frame, direction);
-                self.condition(&features, &selection)
+        let fed_back = earlier.map(|outcome| {
+            outcome.low_res_logits().clamp(-FED_BACK_LOGIT_LIMIT, FED_BACK_LOGIT_LIMIT)
+        });
+        let conditioned = match (known, tracked) {
+            (Some(state), Some(direction)) => {
+                self.condition(&features, &self.select(state, frame, direction))
             }
+            _ => self.model.condition_without_memory(&features),
         };
         let prompts = self.model.embed_prompts(&model_points, fed_back);
         let outputs = self.model.decode(&features, &conditioned, &prompts);
         let candidates = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
         let prediction = self.model.predict_mask(&outputs, candidates);
-        self.objects[index].points.insert(frame, model_points);
-        self.keep_prompt_result(index, frame, prediction, conditions)
+        let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
+        self.object_mut(object).points.insert(frame, model_points);
+        Ok(shown)
     }
 
     pub(super) fn add_mask(
@@ -85,7 +89,6 @@ impl<F: Frames> Tracker<'_, F> {
             return Err(EngineError::MaskPromptSize { object, frame, expected: self.size, found });
         }
         let features = self.features(frame)?;
-        let index = self.object_index(object);
         let side = self.model.config().image_size;
         let (height, width) = (self.size.height as usize, self.size.width as usize);
         let pixels: Vec<f32> = mask.to_bytes(1).into_iter().map(f32::from).collect();
@@ -101,10 +104,12 @@ impl<F: Frames> Tracker<'_, F> {
                 .float()
         };
         let prediction = self.model.use_mask_as_output(&features, model_mask);
-        let state = &mut self.objects[index];
-        state.points.remove(&frame);
-        let conditions = state.tracked(frame).is_none() || self.options.corrections_condition;
-        self.keep_prompt_result(index, frame, prediction, conditions)
+        let known = self.objects.iter().find(|state| state.id == object);
+        let tracked = known.and_then(|state| state.tracked(frame));
+        let conditions = tracked.is_none() || self.options.corrections_condition;
+        let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
+        self.object_mut(object).points.remove(&frame);
+        Ok(shown)
     }
 
     pub(super) fn clear_prompts(
@@ -117,10 +122,7 @@ impl<F: Frames> Tracker<'_, F> {
         state.points.remove(&frame);
         state.pending_conditioning.retain(|(f, _)| *f != frame);
         state.pending_corrections.retain(|(f, _)| *f != frame);
-        if state.bank.conditioning(frame).is_some() {
-            state.bank.downgrade(frame);
-            state.unmark_tracked(frame);
-        }
+        state.downgrade(frame);
         Ok(())
     }
 
@@ -161,29 +163,30 @@ impl<F: Frames> Tracker<'_, F> {
     /// Keeps a prompt's result for the next propagation and shows it.
     fn keep_prompt_result(
         &mut self,
-        index: usize,
         frame: usize,
+        object: ObjectId,
         prediction: MaskPrediction,
         conditions: bool,
     ) -> Result<ObjectMask, EngineError> {
         let prediction = self.post_process.fill_holes(prediction)?;
-        let id = self.objects[index].id;
         let shown =
-            self.post_process.to_masks(frame, vec![(id, prediction.clone(), conditions)])?;
+            self.post_process.to_masks(frame, vec![(object, prediction.clone(), conditions)])?;
         let outcome = Outcome { prediction, memory: None };
-        self.objects[index].set_pending(frame, outcome, conditions);
+        self.object_mut(object).set_pending(frame, outcome, conditions);
         // Exactly one object went in.
-        shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object: id, frame })
+        shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object, frame })
     }
 
-    fn object_index(&mut self, object: ObjectId) -> usize {
-        match self.objects.iter().position(|o| o.id == object) {
+    /// The object, which is new if nobody has prompted it before.
+    fn object_mut(&mut self, object: ObjectId) -> &mut ObjectState {
+        let index = match self.objects.iter().position(|state| state.id == object) {
             Some(index) => index,
             None => {
-                self.objects.push(ObjectState::new(object, self.frame_count));
+                self.objects.push(ObjectState::new(object));
                 self.objects.len() - 1
             }
-        }
+        };
+        &mut self.objects[index]
     }
 
     /// Recording's pixels to model's pixels, by way of 0..1 as the official code rounds it.

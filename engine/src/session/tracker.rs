@@ -22,6 +22,7 @@ pub(super) struct Tracker<'m, F> {
     pub(super) model: &'m Sam2,
     pub(super) frames: F,
     pub(super) options: SessionOptions,
+    /// Frames that there are or will be: up to 15 of them are the unit of pointer distances.
     pub(super) frame_count: usize,
     pub(super) size: FrameSize,
     pub(super) objects: Vec<ObjectState>,
@@ -40,11 +41,14 @@ impl<'m, F: Frames> Tracker<'m, F> {
         frame_count: usize,
         size: FrameSize,
     ) -> Self {
-        let reach = MemoryReach::new(
-            model.config(),
-            options.memory_temporal_stride,
-            options.max_conditioning_frames,
-        );
+        let reach = MemoryReach {
+            correctable_frames: options.correctable_frames,
+            ..MemoryReach::new(
+                model.config(),
+                options.memory_temporal_stride,
+                options.max_conditioning_frames,
+            )
+        };
         Self {
             model,
             frames,
@@ -73,7 +77,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         pending.into_iter().find(|(f, _)| *f == frame).map(|(_, outcome)| outcome)
     }
 
-    /// Encodes the memories of new prompts and finds the first frame (`propagate_in_video_preflight`).
+    /// Encodes the memories of new prompts and finds the first frame (`propagate_in_video_preflight`). An error changes
+    /// nothing.
     pub(super) fn prepare(
         &mut self,
         start: Option<usize>,
@@ -82,62 +87,43 @@ impl<'m, F: Frames> Tracker<'m, F> {
         if self.objects.is_empty() {
             return Err(EngineError::NoPrompts);
         }
-        for index in 0..self.objects.len() {
-            let corrections = std::mem::take(&mut self.objects[index].pending_corrections);
-            for (frame, outcome) in corrections {
-                // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
-                if self.objects[index].bank.conditioning(frame).is_none() {
-                    let outcome = self.with_memory(frame, outcome)?;
-                    self.objects[index].bank.insert_tracked(frame, outcome);
-                }
-                self.clear_around(index, frame);
-            }
-            let conditioning = std::mem::take(&mut self.objects[index].pending_conditioning);
-            for (frame, outcome) in conditioning {
-                let outcome = self.with_memory(frame, outcome)?;
-                self.objects[index].bank.insert_conditioning(frame, outcome);
-                self.clear_around(index, frame);
-            }
-            if self.objects[index].bank.conditioning_frames().next().is_none() {
-                return Err(EngineError::ObjectWithoutPrompt(self.objects[index].id));
-            }
-        }
+        start.map_or(Ok(()), |start| self.check_frame(start))?;
+        let objects = self.with_prompts_taken_up()?;
         let prompted: BTreeSet<usize> =
-            self.objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect();
+            objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect();
         let start = match start {
             Some(start) => start,
             None => prompted.first().copied().ok_or(EngineError::NoPrompts)?,
         };
-        self.check_frame(start)?;
-        self.check_memories_kept(start, direction)?;
+        if objects.iter().any(|object| object.has_lost(start, direction, &self.reach)) {
+            return Err(EngineError::MemoriesReleased { start });
+        }
+        self.objects = objects;
         self.anchors = prompted;
         self.anchors.insert(start);
         Ok(start)
     }
 
-    /// Refuses a start whose past was tracked but let go.
-    fn check_memories_kept(&self, start: usize, direction: Direction) -> Result<(), EngineError> {
-        let reach = &self.reach;
-        let memories =
-            (1..reach.num_maskmem).filter_map(|time| reach.memory_frame(start, direction, time));
-        let pointers =
-            (1..reach.max_object_pointers).filter_map(|steps| direction.back(start, steps));
-        let read: Vec<(usize, bool)> = memories
-            .map(|frame| (frame, true))
-            .chain(pointers.map(|frame| (frame, false)))
-            .collect();
-        for object in &self.objects {
-            for &(frame, memory) in &read {
-                let lost = match object.bank.tracked(frame) {
-                    Some(outcome) => memory && outcome.memory.is_none(),
-                    None => object.was_released(frame),
-                };
-                if lost {
-                    return Err(EngineError::MemoriesReleased { start });
+    /// The objects with the results of new prompts in their banks. Every object needs a prompt of its own.
+    pub(super) fn with_prompts_taken_up(&mut self) -> Result<Vec<ObjectState>, EngineError> {
+        if let Some(bare) = self.objects.iter().find(|object| !object.is_conditioned()) {
+            return Err(EngineError::ObjectWithoutPrompt(bare.id));
+        }
+        let mut objects = self.objects.clone();
+        for object in &mut objects {
+            for (frame, outcome) in std::mem::take(&mut object.pending_corrections) {
+                // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
+                if object.bank.conditioning(frame).is_none() {
+                    object.insert_tracked(frame, self.with_memory(frame, outcome)?);
                 }
+                self.clear_around(object, frame);
+            }
+            for (frame, outcome) in std::mem::take(&mut object.pending_conditioning) {
+                object.insert_conditioning(frame, self.with_memory(frame, outcome)?);
+                self.clear_around(object, frame);
             }
         }
-        Ok(())
+        Ok(objects)
     }
 
     /// Tracks all objects on one frame.
@@ -155,10 +141,12 @@ impl<'m, F: Frames> Tracker<'m, F> {
                 self.track_group(frame, &features, &members, &selection)?;
             }
         }
-        for index in 0..self.objects.len() {
-            if self.objects[index].bank.conditioning(frame).is_some() {
-                self.clear_around(index, frame);
-            }
+        if let Some((first, last)) = self.cleared_around(frame) {
+            let conditioned = |state: &&mut ObjectState| state.bank.conditioning(frame).is_some();
+            self.objects
+                .iter_mut()
+                .filter(conditioned)
+                .for_each(|state| state.forget_tracked(first, last));
         }
         let mut outcomes = Vec::with_capacity(self.objects.len());
         for state in &mut self.objects {
@@ -180,11 +168,11 @@ impl<'m, F: Frames> Tracker<'m, F> {
 
     pub(super) fn select(
         &self,
-        index: usize,
+        object: &ObjectState,
         frame: usize,
         direction: Direction,
     ) -> MemorySelection {
-        self.objects[index].bank.select(frame, direction, self.frame_count, &self.reach)
+        object.bank.select(frame, direction, self.frame_count, &self.reach)
     }
 
     pub(super) fn condition(
@@ -199,12 +187,18 @@ impl<'m, F: Frames> Tracker<'m, F> {
     }
 
     /// Forgets what the frames around a prompt left, if the session is to.
-    fn clear_around(&mut self, index: usize, frame: usize) {
-        if self.options.clear_memories_around_prompts {
-            let reach = self.reach.stride * self.reach.num_maskmem;
-            let (first, last) = (frame.saturating_sub(reach), frame.saturating_add(reach));
-            self.objects[index].bank.forget_tracked(first, last);
+    fn clear_around(&self, object: &mut ObjectState, frame: usize) {
+        if let Some((first, last)) = self.cleared_around(frame) {
+            object.forget_tracked(first, last);
         }
+    }
+
+    /// The first and the last frame that a prompt on `frame` makes the session forget, if it is to.
+    fn cleared_around(&self, frame: usize) -> Option<(usize, usize)> {
+        let reach = self.reach.stride.saturating_mul(self.reach.num_maskmem);
+        self.options
+            .clear_memories_around_prompts
+            .then(|| (frame.saturating_sub(reach), frame.saturating_add(reach)))
     }
 
     fn with_memory(&mut self, frame: usize, outcome: Outcome) -> Result<Outcome, EngineError> {

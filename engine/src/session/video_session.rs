@@ -40,7 +40,6 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         options: SessionOptions,
     ) -> Result<Self, EngineError> {
         let (frame_count, size) = (frames.frame_count(), frames.size());
-        let (frame_count, size) = (frames.frame_count(), frames.size());
         if frame_count == 0 {
             return Err(EngineError::FrameOutOfRange { frame: 0, count: 0 });
         }
