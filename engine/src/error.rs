@@ -7,6 +7,7 @@ use sam2_mask_writer::WriteError;
 
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
+use crate::session::SessionFileError;
 
 /// Segmenting failed. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum EngineError {
     /// The keypoint file is unusable.
     #[error(transparent)]
     Keypoints(#[from] KeypointError),
+    /// A saved session is unusable.
+    #[error(transparent)]
+    SessionFile(#[from] SessionFileError),
     /// Propagation without any prompt.
     #[error("there is nothing to track: add points, a box or a mask for at least one object first")]
     NoPrompts,

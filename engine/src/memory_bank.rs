@@ -9,10 +9,13 @@ use sam2_model::{
     MaskPrediction, MemoryFeatures, MemorySelection, PointerMemory, Sam2Config, Tensor,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::session::Direction;
 
 /// How much of the past a session keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MemoryRetention {
     /// What propagation onwards from where it is, or from any prompted frame in either direction, can read. Does not grow
     /// with the recording. Anything else is refused with an error, never answered from an incomplete past.
@@ -50,6 +53,24 @@ impl MemoryBank {
     /// Conditioning frames in the order they were added.
     pub fn conditioning_frames(&self) -> impl Iterator<Item = usize> + '_ {
         self.conditioning.iter().map(|(frame, _)| *frame)
+    }
+
+    /// Conditioning frames with their outcomes, in the order they were added.
+    pub(crate) fn conditioning_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.conditioning.iter().map(|(frame, outcome)| (*frame, outcome))
+    }
+
+    /// Ordinary frames that are kept, with their outcomes.
+    pub(crate) fn tracked_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.tracked.iter().map(|(frame, outcome)| (*frame, outcome))
+    }
+
+    /// A bank as it was; frames must be distinct.
+    pub(crate) fn from_outcomes(
+        conditioning: Vec<(usize, Outcome)>,
+        tracked: Vec<(usize, Outcome)>,
+    ) -> Self {
+        Self { conditioning, tracked: tracked.into_iter().collect() }
     }
 
     /// The outcome of a conditioning frame.
@@ -208,8 +229,8 @@ impl MemoryBank {
                     .next()
                     .is_some()
         };
-        let memories = reach.memories() + reach.correctable_frames;
-        let pointers = reach.max_object_pointers - 1 + reach.correctable_frames;
+        let memories = reach.memories().saturating_add(reach.correctable_frames);
+        let pointers = (reach.max_object_pointers - 1).saturating_add(reach.correctable_frames);
         self.tracked.retain(|&frame, _| {
             let keep = near(frame, memories.max(pointers));
             if !keep {
@@ -264,7 +285,9 @@ impl MemoryReach {
         if steps == 1 {
             return direction.back(frame, 1);
         }
-        let (frame, stride) = (frame as i64, self.stride as i64);
+        // A stride beyond every recording reads the frame before and the first one at most.
+        let frame = i64::try_from(frame).ok()?;
+        let stride = i64::try_from(self.stride).unwrap_or(i64::MAX).min(i64::MAX >> 16);
         let further = (steps as i64 - 2) * stride;
         let earlier = match direction {
             Direction::Forward => (frame - 2).div_euclid(stride) * stride - further,
@@ -275,7 +298,7 @@ impl MemoryReach {
 
     /// How far back the oldest memory can lie.
     pub(crate) fn memories(&self) -> usize {
-        1 + self.num_maskmem.saturating_sub(2) * self.stride
+        self.num_maskmem.saturating_sub(2).saturating_mul(self.stride).saturating_add(1)
     }
 }
 

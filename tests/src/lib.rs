@@ -8,6 +8,7 @@ pub mod exact;
 pub mod fixture;
 pub mod parity_images;
 pub mod parity_weights;
+pub mod saved;
 pub mod scenario;
 pub mod seeded;
 

@@ -59,6 +59,24 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         self.runs.insert(first, (last, value));
     }
 
+    /// Adds a run behind all others; an error says why it cannot be one.
+    pub(super) fn push_run(
+        &mut self,
+        first: usize,
+        last: usize,
+        value: T,
+    ) -> Result<(), &'static str> {
+        let end = self.runs.last_key_value().map(|(_, &(end, old))| (end, old));
+        if first > last || end.is_some_and(|(end, _)| end >= first) {
+            return Err("the history is out of order");
+        }
+        if end.is_some_and(|(end, old)| end + 1 == first && old == value) {
+            return Err("the history is in pieces");
+        }
+        self.runs.insert(first, (last, value));
+        Ok(())
+    }
+
     /// Takes the values of all frames before `first` away.
     pub(super) fn forget_before(&mut self, first: usize) {
         let kept = self.runs.split_off(&first);
@@ -95,6 +113,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
     }
 
     /// Number of runs: what the memory in use is proportional to.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.runs.len()
     }

@@ -1,9 +1,12 @@
 //! How a session behaves.
 
+use serde::{Deserialize, Serialize};
+
 use crate::memory_bank::MemoryRetention;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
     /// Holes in a mask of up to this many low-resolution pixels (a quarter of the model's side) are filled; 0 = off.
     /// Official: 8 on a GPU. Without its CUDA extension PyTorch skips the step silently.

@@ -97,7 +97,7 @@ fn suppress_overlaps(objects: &mut [Vec<f32>]) {
     }
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
     tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
 }
 

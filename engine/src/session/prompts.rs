@@ -135,6 +135,7 @@ impl<F: Frames> Tracker<'_, F> {
     pub(super) fn reset(&mut self) {
         self.objects.clear();
         self.anchors.clear();
+        self.position = None;
     }
 
     pub(super) fn set_outcome(

@@ -130,7 +130,11 @@ impl<'m> StreamSession<'m> {
         }
     }
 
-    fn tracker_on(&self, newest: NewestFrame, size: FrameSize) -> Tracker<'m, NewestFrame> {
+    pub(super) fn tracker_on(
+        &self,
+        newest: NewestFrame,
+        size: FrameSize,
+    ) -> Tracker<'m, NewestFrame> {
         // Only the newest frame can be corrected, and no pass starts anywhere else, so that no anchor is needed.
         let options = SessionOptions { correctable_frames: 0, ..self.options.session };
         let count = self.options.total_frames.unwrap_or(usize::MAX);

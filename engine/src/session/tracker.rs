@@ -29,6 +29,8 @@ pub(super) struct Tracker<'m, F> {
     /// Frames from which a later pass may start: see [`MemoryBank::prune`].
     pub(super) anchors: BTreeSet<usize>,
     pub(super) reach: MemoryReach,
+    /// The frame tracked last, and which way.
+    pub(super) position: Option<(usize, Direction)>,
     pub(super) features: Option<(usize, FrameFeatures)>,
     pub(super) post_process: PostProcess,
 }
@@ -58,6 +60,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             objects: Vec::new(),
             anchors: BTreeSet::new(),
             reach,
+            position: None,
             features: None,
             post_process: PostProcess::new(model, size, options),
         }
@@ -158,6 +161,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             }
         }
         let masks = self.post_process.to_masks(frame, outcomes)?;
+        self.position = Some((frame, direction));
         if self.options.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
                 state.prune(&self.anchors, frame, &self.reach);

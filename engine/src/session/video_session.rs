@@ -61,6 +61,17 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         &self.tracker.frames
     }
 
+    /// The frame that was tracked last, and which way; `None` before the first. To go on from there, also in a session that was
+    /// restored, propagate from the next frame in that direction.
+    pub fn position(&self) -> Option<(usize, Direction)> {
+        self.tracker.position
+    }
+
+    /// Options it was opened with.
+    pub fn options(&self) -> SessionOptions {
+        self.tracker.options
+    }
+
     /// Objects in the order of their first prompt.
     pub fn object_ids(&self) -> Vec<ObjectId> {
         self.tracker.object_ids()
