@@ -47,4 +47,5 @@ pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, FrameMasks, ObjectMask, Propagation,
     SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession, fill_holes,
+    remove_islands,
 };

@@ -222,15 +222,15 @@ impl MemoryBank {
         reach: &MemoryReach,
         mut on_release: impl FnMut(usize),
     ) {
+        let correctable = reach.correctable_frames;
         let near = |frame: usize, reach: usize| {
-            frame.abs_diff(position) <= reach
+            frame.abs_diff(position) <= reach.saturating_add(correctable)
                 || anchors
                     .range(frame.saturating_sub(reach)..=frame.saturating_add(reach))
                     .next()
                     .is_some()
         };
-        let memories = reach.memories().saturating_add(reach.correctable_frames);
-        let pointers = (reach.max_object_pointers - 1).saturating_add(reach.correctable_frames);
+        let (memories, pointers) = (reach.memories(), reach.max_object_pointers - 1);
         self.tracked.retain(|&frame, _| {
             let keep = near(frame, memories.max(pointers));
             if !keep {
@@ -399,6 +399,29 @@ mod tests {
         assert_eq!(times(&selection), [0, 0]);
         // 30 and 40 are chosen; 18 lies 13 back and gives a pointer as an ordinary frame.
         assert_eq!(distances(&selection), [1, 13]);
+    }
+
+    #[test]
+    fn a_cap_bounds_what_a_frame_looks_at_however_many_prompts_there_are() {
+        let mut bank = MemoryBank::default();
+        for frame in 0..300 {
+            if frame % 3 == 0 {
+                bank.insert_conditioning(frame, outcome(frame as f32));
+            } else {
+                bank.insert_tracked(frame, outcome(frame as f32));
+            }
+        }
+        for (limit, conditioning) in [(None, 100), (Some(0), 2), (Some(4), 4)] {
+            let reach =
+                MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, limit);
+            for (frame, direction) in [(300, Direction::Forward), (150, Direction::Reverse)] {
+                let selection = bank.select(frame, direction, 400, &reach);
+                let of_time = |time| selection.spatial.iter().filter(|(t, _)| *t == time).count();
+                assert_eq!(of_time(0), conditioning, "{limit:?}");
+                assert!(selection.spatial.len() <= conditioning + 6);
+                assert!(selection.pointers.len() <= conditioning + 15);
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lru::LruCache;
 use sam2_frame_provider::{FrameSource, RgbFrame, resize};
 use sam2_model::{FrameFeatures, Sam2};
 
@@ -47,17 +48,37 @@ impl<S: FrameSource> Frames for S {
     }
 }
 
+/// Features of the frames used last.
+pub(super) struct FeatureCache {
+    frames: LruCache<usize, FrameFeatures>,
+    most: usize,
+}
+
+impl FeatureCache {
+    /// A cache of at most `most` frames, or of one.
+    pub(super) fn new(most: usize) -> Self {
+        // Unbounded, because a bound is allocated at once, whatever it is.
+        Self { frames: LruCache::unbounded(), most: most.max(1) }
+    }
+
+    fn put(&mut self, frame: usize, features: FrameFeatures) {
+        // First, so that there is never one more than there may be.
+        while self.frames.len() >= self.most {
+            self.frames.pop_lru();
+        }
+        self.frames.put(frame, features);
+    }
+}
+
 impl<F: Frames> Tracker<'_, F> {
-    /// The frame's features, encoded at most once in a row.
+    /// The frame's features, encoded unless they are among those used last.
     pub(super) fn features(&mut self, frame: usize) -> Result<FrameFeatures, EngineError> {
-        if let Some((cached, features)) = &self.features
-            && *cached == frame
-        {
+        if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
         }
         let input = self.frames.input(frame, InputPreparation::new(self.model))?;
         let features = self.model.encode_image(input.data());
-        self.features = Some((frame, features.clone()));
+        self.features.put(frame, features.clone());
         Ok(features)
     }
 }

@@ -1,5 +1,7 @@
 //! Objects whose memories lie alike go through the network together.
 
+use std::num::NonZeroUsize;
+
 use sam2_model::{
     FrameFeatures, MaskPrediction, MemoryFeatures, MemorySelection, PointerMemory, Tensor,
 };
@@ -10,44 +12,56 @@ use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::Outcome;
 
+/// Objects that go through the network as one batch.
+pub(super) struct Pass {
+    /// Their places among the session's objects.
+    members: Vec<usize>,
+    /// What each of them looks at, all of one layout.
+    selections: Vec<MemorySelection>,
+}
+
 impl<F: Frames> Tracker<'_, F> {
-    /// Objects whose memories lie alike go through the network as one batch.
-    pub(super) fn group_by_layout(
+    /// What goes through the network together: objects whose memories lie alike, as many at a time as the session may.
+    pub(super) fn passes(
         &self,
         objects: &[usize],
         frame: usize,
         direction: Direction,
-    ) -> Vec<(Vec<usize>, MemorySelection)> {
+    ) -> Vec<Pass> {
         type Layout = (Vec<usize>, Vec<i64>);
-        let mut groups: Vec<(Layout, Vec<usize>, Vec<MemorySelection>)> = Vec::new();
+        let most = self.options.objects_per_pass.map_or(usize::MAX, NonZeroUsize::get);
+        let mut passes: Vec<(Layout, Pass)> = Vec::new();
         for &index in objects {
             let selection = self.select(&self.objects[index], frame, direction);
             let layout: Layout = (
                 selection.spatial.iter().map(|(time, _)| *time).collect(),
                 selection.pointers.iter().map(|p| p.distance).collect(),
             );
-            match groups.iter_mut().find(|(known, ..)| *known == layout) {
-                Some((_, members, selections)) => {
-                    members.push(index);
-                    selections.push(selection);
+            let open =
+                |(known, pass): &&mut (Layout, Pass)| *known == layout && pass.members.len() < most;
+            match passes.iter_mut().find(open) {
+                Some((_, pass)) => {
+                    pass.members.push(index);
+                    pass.selections.push(selection);
                 }
-                None => groups.push((layout, vec![index], vec![selection])),
+                None => {
+                    passes
+                        .push((layout, Pass { members: vec![index], selections: vec![selection] }));
+                }
             }
         }
-        groups
-            .into_iter()
-            .map(|(_, members, selections)| (members, batch_selections(selections)))
-            .collect()
+        passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    pub(super) fn track_group(
+    /// Tracks the objects of one pass. Memories are laid together only now, so that one pass's are there at a time.
+    pub(super) fn track_pass(
         &mut self,
         frame: usize,
         features: &FrameFeatures,
-        members: &[usize],
-        selection: &MemorySelection,
+        pass: Pass,
     ) -> Result<(), EngineError> {
-        let conditioned = self.condition(features, selection);
+        let Pass { members, selections } = pass;
+        let conditioned = self.condition(features, &batch_selections(selections));
         let prompts = self.model.embed_prompts(&[], None);
         let outputs = self.model.decode(features, &conditioned, &prompts);
         let prediction = self.model.predict_mask(&outputs, true);
@@ -58,7 +72,7 @@ impl<F: Frames> Tracker<'_, F> {
             false,
         );
         for (position, &index) in members.iter().enumerate() {
-            let one = self.post_process.fill_holes(slice_prediction(&prediction, position))?;
+            let one = self.post_process.clean(slice_prediction(&prediction, position))?;
             let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
             let outcome = Outcome { prediction: one, memory: Some(memory) };
             self.objects[index].insert_tracked(frame, outcome);

@@ -2,7 +2,6 @@
 
 mod direction;
 mod features;
-mod fill_holes;
 mod grouping;
 mod history;
 mod object;
@@ -12,15 +11,16 @@ mod prompts;
 mod propagation;
 mod results;
 mod saved;
+mod small_regions;
 mod stream_session;
 mod tracker;
 mod video_session;
 
 pub use direction::Direction;
-pub use fill_holes::fill_holes;
 pub use options::SessionOptions;
 pub use propagation::Propagation;
 pub use results::{FrameMasks, ObjectMask};
 pub use saved::{FORMAT_VERSION, SessionFileError};
+pub use small_regions::{fill_holes, remove_islands};
 pub use stream_session::{StreamOptions, StreamSession};
 pub use video_session::VideoSession;

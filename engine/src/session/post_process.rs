@@ -1,13 +1,15 @@
 //! From predictions to the masks that are given out.
 
+use std::sync::Arc;
+
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
 use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 
-use super::fill_holes::fill_holes;
 use super::options::SessionOptions;
 use super::results::{FrameMasks, ObjectMask};
+use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;
 use crate::prompt::ObjectId;
 
@@ -28,16 +30,19 @@ impl PostProcess {
         Self { options, size, device, to_video }
     }
 
-    /// Fills small holes, if the session is to.
-    pub(super) fn fill_holes(
+    /// Fills small holes and removes small islands, if the session is to.
+    pub(super) fn clean(
         &self,
         mut prediction: MaskPrediction,
     ) -> Result<MaskPrediction, EngineError> {
-        if self.options.fill_hole_area > 0 {
+        let SessionOptions { fill_hole_area, remove_island_area, .. } = self.options;
+        if fill_hole_area > 0 || remove_island_area > 0 {
             let logits = &prediction.low_res_logits;
             let dims = logits.dims();
             let mut values = read(logits.clone())?;
-            if fill_holes(&mut values, dims[3], self.options.fill_hole_area) > 0 {
+            let changed = fill_holes(&mut values, dims[3], fill_hole_area)
+                + remove_islands(&mut values, dims[3], remove_island_area);
+            if changed > 0 {
                 prediction.low_res_logits =
                     Tensor::<1>::from_floats(&values[..], &self.device).reshape(dims);
             }
@@ -70,6 +75,7 @@ impl PostProcess {
                 object_score: read_one(prediction.object_score_logits)?,
                 predicted_iou: read_one(prediction.iou)?,
                 prompted,
+                video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
                 low_res_logits: prediction.low_res_logits,
             });
         }

@@ -126,6 +126,11 @@ impl<F: Frames> Tracker<'_, F> {
         Ok(())
     }
 
+    pub(super) fn clear_object_prompts(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        *self.known_object(object)? = ObjectState::new(object);
+        Ok(())
+    }
+
     pub(super) fn remove_object(&mut self, object: ObjectId) -> Result<(), EngineError> {
         self.known_object(object)?;
         self.objects.retain(|state| state.id != object);
@@ -169,7 +174,7 @@ impl<F: Frames> Tracker<'_, F> {
         prediction: MaskPrediction,
         conditions: bool,
     ) -> Result<ObjectMask, EngineError> {
-        let prediction = self.post_process.fill_holes(prediction)?;
+        let prediction = self.post_process.clean(prediction)?;
         let shown =
             self.post_process.to_masks(frame, vec![(object, prediction.clone(), conditions)])?;
         let outcome = Outcome { prediction, memory: None };

@@ -1,5 +1,7 @@
 //! What a session gives out.
 
+use std::sync::Arc;
+
 use sam2_mask_writer::{LabelledMask, Mask};
 use sam2_model::Tensor;
 
@@ -18,8 +20,18 @@ pub struct ObjectMask {
     pub predicted_iou: f32,
     /// Whether this frame is a conditioning frame of this object.
     pub prompted: bool,
+    /// Mask logits at the recording's size, `[height, width]`; the mask is where they are above 0. Only with
+    /// [`super::SessionOptions::keep_video_logits`].
+    pub video_logits: Option<Arc<Vec<f32>>>,
     /// Mask logits before they were brought to the recording's size, `[1, 1, S / 4, S / 4]`.
     pub low_res_logits: Tensor<4>,
+}
+
+impl ObjectMask {
+    /// Pixels of the mask.
+    pub fn area(&self) -> u64 {
+        self.mask.area()
+    }
 }
 
 /// All objects in one frame, in the order in which they were first prompted.

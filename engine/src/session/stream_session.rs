@@ -18,7 +18,8 @@ use crate::prompt::{BoxPrompt, ObjectId, Point};
 /// Options of a [`StreamSession`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamOptions {
-    /// As for a recording; [`SessionOptions::correctable_frames`] does not count, as only the newest frame can be prompted.
+    /// As for a recording; [`SessionOptions::correctable_frames`] and [`SessionOptions::feature_cache_frames`] do not count, as
+    /// only the newest frame can be prompted.
     pub session: SessionOptions,
     /// How many frames there will be, if that is known.
     ///
@@ -135,8 +136,12 @@ impl<'m> StreamSession<'m> {
         newest: NewestFrame,
         size: FrameSize,
     ) -> Tracker<'m, NewestFrame> {
-        // Only the newest frame can be corrected, and no pass starts anywhere else, so that no anchor is needed.
-        let options = SessionOptions { correctable_frames: 0, ..self.options.session };
+        // Only the newest frame is ever looked at or corrected, and no pass starts anywhere else, so that no anchor is needed.
+        let options = SessionOptions {
+            correctable_frames: 0,
+            feature_cache_frames: 1,
+            ..self.options.session
+        };
         let count = self.options.total_frames.unwrap_or(usize::MAX);
         Tracker::new(self.model, newest, options, count, size)
     }
@@ -222,6 +227,16 @@ impl<'m> StreamSession<'m> {
         tracker.add_mask(newest, object, mask)
     }
 
+    /// The latest masks of all objects on the newest frame, with what prompts changed there; see
+    /// [`super::VideoSession::masks_on`].
+    ///
+    /// # Errors
+    /// [`EngineError::NoFrameYet`], [`EngineError::Device`].
+    pub fn newest_masks(&self) -> Result<FrameMasks, EngineError> {
+        let tracker = self.tracker.as_ref().ok_or(EngineError::NoFrameYet)?;
+        tracker.masks_on(tracker.frames.index)
+    }
+
     /// Takes back an object's prompts on the newest frame.
     ///
     /// # Errors
@@ -240,6 +255,11 @@ impl<'m> StreamSession<'m> {
             Some(tracker) => tracker.remove_object(object),
             None => Err(EngineError::UnknownObject(object)),
         }
+    }
+
+    /// Forgets an object if it is there, and says whether it was.
+    pub fn discard_object(&mut self, object: ObjectId) -> bool {
+        self.remove_object(object).is_ok()
     }
 
     /// Forgets all objects and prompts. Frames are numbered on.

@@ -8,7 +8,7 @@ use sam2_frame_provider::FrameSize;
 use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
 
 use super::direction::Direction;
-use super::features::Frames;
+use super::features::{FeatureCache, Frames};
 use super::object::ObjectState;
 use super::options::SessionOptions;
 use super::post_process::PostProcess;
@@ -31,7 +31,7 @@ pub(super) struct Tracker<'m, F> {
     pub(super) reach: MemoryReach,
     /// The frame tracked last, and which way.
     pub(super) position: Option<(usize, Direction)>,
-    pub(super) features: Option<(usize, FrameFeatures)>,
+    pub(super) features: FeatureCache,
     pub(super) post_process: PostProcess,
 }
 
@@ -61,7 +61,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             anchors: BTreeSet::new(),
             reach,
             position: None,
-            features: None,
+            features: FeatureCache::new(options.feature_cache_frames),
             post_process: PostProcess::new(model, size, options),
         }
     }
@@ -129,6 +129,18 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(objects)
     }
 
+    /// The latest results on a frame: of new prompts, else what is remembered (`_consolidate_temp_output_across_obj`).
+    pub(super) fn masks_on(&self, frame: usize) -> Result<FrameMasks, EngineError> {
+        let latest = |object: &ObjectState| {
+            let conditions = object.tracked(frame).is_none() || self.options.corrections_condition;
+            let outcome = object.latest(frame, conditions)?;
+            let pending = object.pending_conditioning.iter().any(|(f, _)| *f == frame);
+            let prompted = pending || object.bank.conditioning(frame).is_some();
+            Some((object.id, outcome.prediction.clone(), prompted))
+        };
+        self.post_process.to_masks(frame, self.objects.iter().filter_map(latest).collect())
+    }
+
     /// Tracks all objects on one frame.
     pub(super) fn track_frame(
         &mut self,
@@ -140,8 +152,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
             .collect();
         if !to_track.is_empty() {
             let features = self.features(frame)?;
-            for (members, selection) in self.group_by_layout(&to_track, frame, direction) {
-                self.track_group(frame, &features, &members, &selection)?;
+            for pass in self.passes(&to_track, frame, direction) {
+                self.track_pass(frame, &features, pass)?;
             }
         }
         if let Some((first, last)) = self.cleared_around(frame) {

@@ -7,7 +7,7 @@ use sam2_model::Sam2;
 use super::direction::Direction;
 use super::options::SessionOptions;
 use super::propagation::Propagation;
-use super::results::ObjectMask;
+use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
@@ -147,7 +147,9 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.tracker.add_mask(frame, object, mask)
     }
 
-    /// Takes back an object's prompts on a frame (`clear_all_prompts_in_frame`). A conditioning frame becomes an ordinary one.
+    /// Takes back an object's prompts on a frame (`clear_all_prompts_in_frame`). A conditioning frame becomes an ordinary one, which
+    /// keeps its result until it is tracked again. [`Self::masks_on`] shows what is left. An object without any prompt stays,
+    /// and [`EngineError::ObjectWithoutPrompt`] keeps the next propagation from starting until it is prompted or removed.
     ///
     /// # Errors
     /// [`EngineError::UnknownObject`], [`EngineError::FrameOutOfRange`].
@@ -155,12 +157,40 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.tracker.clear_prompts(frame, object)
     }
 
-    /// Forgets an object (`remove_object`); the others go on untouched.
+    /// Takes back all of an object's prompts, on every frame, and with them what was tracked from them. The object keeps its
+    /// place among the others and begins anew with its next prompt, which it needs before the next propagation.
+    ///
+    /// With [`Self::clear_prompts`] on every prompted frame, as with the official predictor, what was tracked would stay, and
+    /// a click on a tracked frame would only be a correction, which is no prompt of its own.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownObject`].
+    pub fn clear_object_prompts(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        self.tracker.clear_object_prompts(object)
+    }
+
+    /// The latest masks of all objects on a frame, in the order of their first prompt: what prompts have given since the last propagation,
+    /// else what is remembered of the frame. Objects of which nothing is remembered there are left out. Nothing is computed
+    /// but sizes. This is what the official predictor returns for the whole frame after each change of its prompts.
+    ///
+    /// # Errors
+    /// [`EngineError::FrameOutOfRange`], [`EngineError::Device`].
+    pub fn masks_on(&self, frame: usize) -> Result<FrameMasks, EngineError> {
+        self.tracker.check_frame(frame)?;
+        self.tracker.masks_on(frame)
+    }
+
+    /// Forgets an object (`remove_object` with `strict`); the others go on untouched.
     ///
     /// # Errors
     /// [`EngineError::UnknownObject`].
     pub fn remove_object(&mut self, object: ObjectId) -> Result<(), EngineError> {
         self.tracker.remove_object(object)
+    }
+
+    /// Forgets an object if it is there, and says whether it was (`remove_object` without `strict`).
+    pub fn discard_object(&mut self, object: ObjectId) -> bool {
+        self.tracker.remove_object(object).is_ok()
     }
 
     /// Forgets all objects and prompts (`reset_state`).
