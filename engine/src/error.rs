@@ -7,6 +7,7 @@ use sam2_mask_writer::WriteError;
 
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
+use crate::session::SessionFileError;
 
 /// Segmenting failed. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum EngineError {
     /// The keypoint file is unusable.
     #[error(transparent)]
     Keypoints(#[from] KeypointError),
+    /// A saved session is unusable.
+    #[error(transparent)]
+    SessionFile(#[from] SessionFileError),
     /// Propagation without any prompt.
     #[error("there is nothing to track: add points, a box or a mask for at least one object first")]
     NoPrompts,
@@ -29,6 +33,21 @@ pub enum EngineError {
     /// An object that the session does not know.
     #[error("there is no object {0}: prompt it first")]
     UnknownObject(ObjectId),
+    /// A prompt for a stream that has not begun.
+    #[error("the stream has no frame yet: push one, then prompt it")]
+    NoFrameYet,
+    /// A frame of another size than the first of the stream.
+    #[error(
+        "frame {frame} of the stream is {found}, the first was {expected}: open a new session for it"
+    )]
+    StreamFrameSize {
+        /// Its number.
+        frame: usize,
+        /// Size of the first frame.
+        expected: FrameSize,
+        /// Its size.
+        found: FrameSize,
+    },
     /// A prompt without any point.
     #[error(
         "the prompt for object {object} on frame {frame} is empty: give at least one point or a box"
@@ -101,9 +120,9 @@ pub enum EngineError {
         /// Where propagation should have started.
         start: usize,
     },
-    /// A correction on a tracked frame whose earlier logits were let go.
+    /// A correction on a tracked frame whose earlier result, or the memories it was tracked with, were let go.
     #[error(
-        "cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; open the session with MemoryRetention::All"
+        "cannot correct frame {frame} of object {object}: its earlier result was released to bound memory; raise SessionOptions::correctable_frames, or open the session with MemoryRetention::All"
     )]
     ResultReleased {
         /// The frame.

@@ -3,6 +3,7 @@
 //! - [`VideoSession`]: prompts for any number of objects on any frame, then [`VideoSession::propagate`] in either
 //!   direction as an iterator of masks. It does what the official `SAM2VideoPredictor` does, in memory that does not
 //!   grow with the recording.
+//! - [`StreamSession`]: the same on frames that come one at a time, without an end.
 //! - [`segment`]: the batch job of the command line, from keypoints or clicks to files.
 //!
 //! ```no_run
@@ -44,5 +45,7 @@ pub use sam2_frame_provider::{
 pub use sam2_mask_writer::{Mask, MaskSink};
 pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
 pub use session::{
-    Direction, FrameMasks, ObjectMask, Propagation, SessionOptions, VideoSession, fill_holes,
+    Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, FrameMasks, ObjectMask, Propagation,
+    SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession, fill_holes,
+    remove_islands,
 };

@@ -9,10 +9,13 @@ use sam2_model::{
     MaskPrediction, MemoryFeatures, MemorySelection, PointerMemory, Sam2Config, Tensor,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::session::Direction;
 
 /// How much of the past a session keeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MemoryRetention {
     /// What propagation onwards from where it is, or from any prompted frame in either direction, can read. Does not grow
     /// with the recording. Anything else is refused with an error, never answered from an incomplete past.
@@ -50,6 +53,24 @@ impl MemoryBank {
     /// Conditioning frames in the order they were added.
     pub fn conditioning_frames(&self) -> impl Iterator<Item = usize> + '_ {
         self.conditioning.iter().map(|(frame, _)| *frame)
+    }
+
+    /// Conditioning frames with their outcomes, in the order they were added.
+    pub(crate) fn conditioning_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.conditioning.iter().map(|(frame, outcome)| (*frame, outcome))
+    }
+
+    /// Ordinary frames that are kept, with their outcomes.
+    pub(crate) fn tracked_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.tracked.iter().map(|(frame, outcome)| (*frame, outcome))
+    }
+
+    /// A bank as it was; frames must be distinct.
+    pub(crate) fn from_outcomes(
+        conditioning: Vec<(usize, Outcome)>,
+        tracked: Vec<(usize, Outcome)>,
+    ) -> Self {
+        Self { conditioning, tracked: tracked.into_iter().collect() }
     }
 
     /// The outcome of a conditioning frame.
@@ -177,6 +198,19 @@ impl MemoryBank {
         }
     }
 
+    /// Lets go of the conditioning frames that no frame from `newest` onwards, forward, can read: with a cap, all but
+    /// the newest and those near enough to serve as ordinary ones.
+    ///
+    /// One more than the cap stays, because the order of tokens is another one while the cap is not exceeded.
+    pub(crate) fn prune_conditioning(&mut self, newest: usize, reach: &MemoryReach) {
+        let Some(limit) = reach.max_conditioning_frames else { return };
+        let mut frames: Vec<usize> = self.conditioning_frames().collect();
+        frames.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(&oldest) = frames.get(limit) else { return };
+        let near = reach.memories().max(reach.max_object_pointers - 1);
+        self.conditioning.retain(|(frame, _)| *frame >= oldest || frame.abs_diff(newest) <= near);
+    }
+
     /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
     ///
     /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there.
@@ -188,8 +222,9 @@ impl MemoryBank {
         reach: &MemoryReach,
         mut on_release: impl FnMut(usize),
     ) {
+        let correctable = reach.correctable_frames;
         let near = |frame: usize, reach: usize| {
-            frame.abs_diff(position) <= reach
+            frame.abs_diff(position) <= reach.saturating_add(correctable)
                 || anchors
                     .range(frame.saturating_sub(reach)..=frame.saturating_add(reach))
                     .next()
@@ -222,6 +257,8 @@ pub struct MemoryReach {
     pub stride: usize,
     /// See [`crate::SessionOptions::max_conditioning_frames`].
     pub max_conditioning_frames: Option<usize>,
+    /// See [`crate::SessionOptions::correctable_frames`]; 0 unless set.
+    pub correctable_frames: usize,
 }
 
 impl MemoryReach {
@@ -232,6 +269,7 @@ impl MemoryReach {
             max_object_pointers: config.max_object_pointers.max(1),
             stride: stride.max(1),
             max_conditioning_frames: max_conditioning_frames.map(|limit| limit.max(2)),
+            correctable_frames: 0,
         }
     }
 
@@ -247,7 +285,9 @@ impl MemoryReach {
         if steps == 1 {
             return direction.back(frame, 1);
         }
-        let (frame, stride) = (frame as i64, self.stride as i64);
+        // A stride beyond every recording reads the frame before and the first one at most.
+        let frame = i64::try_from(frame).ok()?;
+        let stride = i64::try_from(self.stride).unwrap_or(i64::MAX).min(i64::MAX >> 16);
         let further = (steps as i64 - 2) * stride;
         let earlier = match direction {
             Direction::Forward => (frame - 2).div_euclid(stride) * stride - further,
@@ -258,7 +298,7 @@ impl MemoryReach {
 
     /// How far back the oldest memory can lie.
     pub(crate) fn memories(&self) -> usize {
-        1 + self.num_maskmem.saturating_sub(2) * self.stride
+        self.num_maskmem.saturating_sub(2).saturating_mul(self.stride).saturating_add(1)
     }
 }
 
@@ -359,6 +399,29 @@ mod tests {
         assert_eq!(times(&selection), [0, 0]);
         // 30 and 40 are chosen; 18 lies 13 back and gives a pointer as an ordinary frame.
         assert_eq!(distances(&selection), [1, 13]);
+    }
+
+    #[test]
+    fn a_cap_bounds_what_a_frame_looks_at_however_many_prompts_there_are() {
+        let mut bank = MemoryBank::default();
+        for frame in 0..300 {
+            if frame % 3 == 0 {
+                bank.insert_conditioning(frame, outcome(frame as f32));
+            } else {
+                bank.insert_tracked(frame, outcome(frame as f32));
+            }
+        }
+        for (limit, conditioning) in [(None, 100), (Some(0), 2), (Some(4), 4)] {
+            let reach =
+                MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, limit);
+            for (frame, direction) in [(300, Direction::Forward), (150, Direction::Reverse)] {
+                let selection = bank.select(frame, direction, 400, &reach);
+                let of_time = |time| selection.spatial.iter().filter(|(t, _)| *t == time).count();
+                assert_eq!(of_time(0), conditioning, "{limit:?}");
+                assert!(selection.spatial.len() <= conditioning + 6);
+                assert!(selection.pointers.len() <= conditioning + 15);
+            }
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 pub mod config;
 pub mod device;
 pub mod error;
+mod fingerprint;
 pub mod image_encoder;
 pub mod kernels;
 pub mod layer_norm_2d;
@@ -34,6 +35,7 @@ pub use burn::tensor::{Device, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};
 pub use error::LoadError;
+pub use fingerprint::FingerprintError;
 pub use memory_attention::MemoryTokens;
 pub use object_pointer::PointerMemory;
 pub use prompt_encoder::{ModelPoint, PointLabel};

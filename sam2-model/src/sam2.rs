@@ -4,6 +4,7 @@
 //! engine's business. Functions here follow `modeling/sam2_base.py`, and their docs name its methods.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor, activation};
@@ -11,6 +12,7 @@ use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
 use crate::error::LoadError;
+use crate::fingerprint::{self, FingerprintError};
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
 use crate::memory_attention::MemoryTokens;
 use crate::network::Sam2Network;
@@ -78,6 +80,8 @@ pub struct Sam2 {
     config: Sam2Config,
     tables: Tables,
     device: Device,
+    /// Computed when first asked for; clones and other input sizes share it.
+    fingerprint: Arc<OnceLock<String>>,
 }
 
 /// What depends on the configuration and the weights, but on no frame.
@@ -174,7 +178,8 @@ impl Sam2 {
         let network = Sam2Network::init(&config, device);
         let network = weights::apply(network, &tensors, origin, device)?;
         let tables = Tables::new(&network, &config, device);
-        Ok(Self { network, config, tables, device: device.clone() })
+        let fingerprint = Arc::default();
+        Ok(Self { network, config, tables, device: device.clone(), fingerprint })
     }
 
     /// The same weights for another input size; nothing is loaded again.
@@ -188,7 +193,7 @@ impl Sam2 {
         }
         let config = Sam2Config { image_size: size, ..self.config.clone() };
         let tables = Tables::new(&self.network, &config, &self.device);
-        Some(Self { config, tables, network: self.network.clone(), device: self.device.clone() })
+        Some(Self { config, tables, ..self.clone() })
     }
 
     /// The configuration in use.
@@ -204,6 +209,21 @@ impl Sam2 {
     /// The layers, for comparing them one by one with another implementation.
     pub fn network(&self) -> &Sam2Network {
         &self.network
+    }
+
+    /// SHA-256 over the names, shapes and f32 values of all parameters, as 64 hexadecimal digits: two models with the same
+    /// fingerprint have the same weights, however the files they came from store them.
+    ///
+    /// Names and layouts are the official state dict's. Computed once, in a fraction of a second to seconds.
+    ///
+    /// # Errors
+    /// [`FingerprintError`] if the device does not give the weights back.
+    pub fn fingerprint(&self) -> Result<&str, FingerprintError> {
+        if let Some(known) = self.fingerprint.get() {
+            return Ok(known);
+        }
+        let fingerprint = fingerprint::of(&self.network)?;
+        Ok(self.fingerprint.get_or_init(|| fingerprint))
     }
 
     /// Number of parameters, learned or fixed.

@@ -136,18 +136,18 @@ pub(crate) fn apply(
 
 /// Where a traversal of the network stands.
 #[derive(Default)]
-struct Path {
+pub(crate) struct Path {
     fields: Vec<String>,
     containers: Vec<String>,
 }
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub(crate) fn enter(&mut self, name: &str, container: &str) {
         self.fields.push(name.to_owned());
         self.containers.push(container.to_owned());
     }
 
-    fn exit(&mut self) {
+    pub(crate) fn exit(&mut self) {
         self.fields.pop();
         self.containers.pop();
     }
@@ -158,11 +158,11 @@ impl Path {
     }
 
     /// Linear weights lie transposed in PyTorch.
-    fn is_linear_weight(&self) -> bool {
+    pub(crate) fn is_linear_weight(&self) -> bool {
         self.module() == "Struct:Linear" && self.fields.last().is_some_and(|f| f == "weight")
     }
 
-    fn official_name(&self) -> String {
+    pub(crate) fn official_name(&self) -> String {
         official_name(&self.fields.join("."), self.module())
     }
 }
@@ -287,7 +287,7 @@ fn to_f32(view: &TensorView<'_>) -> Vec<f32> {
 }
 
 /// `[rows, columns]` to `[columns, rows]`.
-fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for column in 0..columns {
         out.extend((0..rows).map(|row| values[row * columns + column]));

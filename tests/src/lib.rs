@@ -4,9 +4,11 @@
 
 pub mod clips;
 pub mod compare;
+pub mod exact;
 pub mod fixture;
 pub mod parity_images;
 pub mod parity_weights;
+pub mod saved;
 pub mod scenario;
 pub mod seeded;
 

@@ -1,7 +1,10 @@
 //! Which way through the recording.
 
+use serde::{Deserialize, Serialize};
+
 /// Direction of propagation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// Towards the end.
     Forward,

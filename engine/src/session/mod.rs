@@ -1,14 +1,26 @@
 //! Tracking objects through a recording.
 
 mod direction;
-mod fill_holes;
+mod features;
+mod grouping;
+mod history;
 mod object;
 mod options;
+mod post_process;
+mod prompts;
 mod propagation;
+mod results;
+mod saved;
+mod small_regions;
+mod stream_session;
+mod tracker;
 mod video_session;
 
 pub use direction::Direction;
-pub use fill_holes::fill_holes;
 pub use options::SessionOptions;
 pub use propagation::Propagation;
-pub use video_session::{FrameMasks, ObjectMask, VideoSession};
+pub use results::{FrameMasks, ObjectMask};
+pub use saved::{FORMAT_VERSION, SessionFileError};
+pub use small_regions::{fill_holes, remove_islands};
+pub use stream_session::{StreamOptions, StreamSession};
+pub use video_session::VideoSession;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sam2_model::ModelPoint;
 
 use super::direction::Direction;
+use super::history::FrameRuns;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::prompt::ObjectId;
 
@@ -19,50 +20,83 @@ pub(super) struct ObjectState {
     pub(super) pending_conditioning: Vec<(usize, Outcome)>,
     /// The same for corrections that do not become conditioning frames.
     pub(super) pending_corrections: Vec<(usize, Outcome)>,
-    history: Vec<FrameHistory>,
-}
-
-/// What happened to one frame.
-#[derive(Clone, Copy, Debug, Default)]
-struct FrameHistory {
-    /// Which way it was tracked last.
-    tracked: Option<Direction>,
-    /// Its result was let go to bound memory.
-    released: bool,
+    /// Which way each frame was tracked last.
+    pub(super) tracked: FrameRuns<Direction>,
+    /// Frames whose results were let go to bound memory.
+    pub(super) released: FrameRuns<()>,
 }
 
 impl ObjectState {
-    pub(super) fn new(id: ObjectId, frame_count: usize) -> Self {
+    pub(super) fn new(id: ObjectId) -> Self {
         Self {
             id,
             bank: MemoryBank::default(),
             points: BTreeMap::new(),
             pending_conditioning: Vec::new(),
             pending_corrections: Vec::new(),
-            history: vec![FrameHistory::default(); frame_count],
+            tracked: FrameRuns::default(),
+            released: FrameRuns::default(),
         }
     }
 
     /// Which way the frame was tracked last; `None` if it never was.
     pub(super) fn tracked(&self, frame: usize) -> Option<Direction> {
-        self.history.get(frame).and_then(|entry| entry.tracked)
+        self.tracked.get(frame)
     }
 
     pub(super) fn mark_tracked(&mut self, frame: usize, direction: Direction) {
-        if let Some(entry) = self.history.get_mut(frame) {
-            *entry = FrameHistory { tracked: Some(direction), released: false };
-        }
+        self.tracked.set(frame, Some(direction));
+        self.released.set(frame, None);
     }
 
-    pub(super) fn unmark_tracked(&mut self, frame: usize) {
-        if let Some(entry) = self.history.get_mut(frame) {
-            entry.tracked = None;
-        }
-    }
-
-    /// Whether the frame was tracked and its result let go since.
+    /// Whether the frame had a result that was let go since.
     pub(super) fn was_released(&self, frame: usize) -> bool {
-        self.history.get(frame).is_some_and(|entry| entry.released)
+        self.released.get(frame).is_some()
+    }
+
+    /// Whether tracking `frame` in `direction` would read what was let go.
+    pub(super) fn has_lost(&self, frame: usize, direction: Direction, reach: &MemoryReach) -> bool {
+        let lost = |frame: usize, needs_memory: bool| {
+            if self.bank.conditioning(frame).is_some() {
+                return false;
+            }
+            match self.bank.tracked(frame) {
+                Some(outcome) => needs_memory && outcome.memory.is_none(),
+                None => self.was_released(frame),
+            }
+        };
+        (1..reach.num_maskmem)
+            .filter_map(|time| reach.memory_frame(frame, direction, time))
+            .any(|frame| lost(frame, true))
+            || (1..reach.max_object_pointers)
+                .filter_map(|steps| direction.back(frame, steps))
+                .any(|frame| lost(frame, false))
+    }
+
+    /// Keeps the result of an ordinary frame.
+    pub(super) fn insert_tracked(&mut self, frame: usize, outcome: Outcome) {
+        self.bank.insert_tracked(frame, outcome);
+        self.released.set(frame, None);
+    }
+
+    /// Keeps the result of a conditioning frame.
+    pub(super) fn insert_conditioning(&mut self, frame: usize, outcome: Outcome) {
+        self.bank.insert_conditioning(frame, outcome);
+        self.released.set(frame, None);
+    }
+
+    /// Makes a conditioning frame an ordinary one that was never tracked.
+    pub(super) fn downgrade(&mut self, frame: usize) {
+        if self.bank.conditioning(frame).is_some() {
+            self.bank.downgrade(frame);
+            self.tracked.set(frame, None);
+        }
+    }
+
+    /// Forgets ordinary frames from `first` to `last`, also those that were let go: nothing would read them any more.
+    pub(super) fn forget_tracked(&mut self, first: usize, last: usize) {
+        self.bank.forget_tracked(first, last);
+        self.released.clear(first, last);
     }
 
     /// Lets go of what no later pass can read: see [`MemoryBank::prune`].
@@ -72,12 +106,16 @@ impl ObjectState {
         position: usize,
         reach: &MemoryReach,
     ) {
-        let history = &mut self.history;
-        self.bank.prune(anchors, position, reach, |frame| {
-            if let Some(entry) = history.get_mut(frame) {
-                entry.released = true;
-            }
-        });
+        let released = &mut self.released;
+        self.bank.prune(anchors, position, reach, |frame| released.set(frame, Some(())));
+    }
+
+    /// Lets go of all that only earlier frames than `newest` could ask for.
+    pub(super) fn forget_before(&mut self, newest: usize, reach: &MemoryReach) {
+        self.points = self.points.split_off(&newest);
+        self.tracked.forget_before(newest);
+        self.released.forget_before(newest);
+        self.bank.prune_conditioning(newest, reach);
     }
 
     /// The latest result on a frame that a new click there starts from.
@@ -90,6 +128,16 @@ impl ObjectState {
             .map(|(_, outcome)| outcome)
             .or_else(|| self.bank.conditioning(frame))
             .or_else(|| self.bank.tracked(frame))
+    }
+
+    /// Whether prompts wait for the next propagation.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending_conditioning.is_empty() || !self.pending_corrections.is_empty()
+    }
+
+    /// Whether the object has a prompt of its own, taken up or not.
+    pub(super) fn is_conditioned(&self) -> bool {
+        !self.pending_conditioning.is_empty() || self.bank.conditioning_frames().next().is_some()
     }
 
     /// Keeps the result of a prompt until propagation starts.

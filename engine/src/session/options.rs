@@ -1,13 +1,22 @@
 //! How a session behaves.
 
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Serialize};
+
 use crate::memory_bank::MemoryRetention;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
     /// Holes in a mask of up to this many low-resolution pixels (a quarter of the model's side) are filled; 0 = off.
     /// Official: 8 on a GPU. Without its CUDA extension PyTorch skips the step silently.
     pub fill_hole_area: u32,
+    /// Islands in a mask of up to this many low-resolution pixels lose their logits (-0.1), after holes were filled; 0 = off. An
+    /// object that is smaller as a whole is then never found. Like filling holes, this changes the masks that are given out, what
+    /// a later click starts from and the memories of prompted frames, not those of tracked ones. Official: never.
+    pub remove_island_area: u32,
     /// Frames that are corrected after they were tracked become conditioning frames too
     /// (`add_all_frames_to_correct_as_cond`). Official default: false.
     pub corrections_condition: bool,
@@ -20,8 +29,32 @@ pub struct SessionOptions {
     /// Take memories from every n-th frame, besides the frame just before (`memory_temporal_stride_for_eval`); at least 1.
     pub memory_temporal_stride: usize,
     /// Look at no more than this many conditioning frames, the closest in time (`max_cond_frames_in_attn`); at least 2. `None` = all,
-    /// the official default, whose cost grows with the number of prompted frames.
+    /// the official default.
+    ///
+    /// What it bounds is time: each conditioning frame adds `(S / 16)^2` memory tokens (4096 at 1024 x 1024) and a pointer to what
+    /// every frame attends to, which has six memories otherwise; with hundreds of prompted frames without a cap a frame takes
+    /// tens of times as long, and the attention as much more memory. The conditioning frames that are passed over still serve as
+    /// ordinary frames near them. With a cap, masks far from a prompt no longer depend on it.
+    ///
+    /// Memory grows with the number of prompted frames either way, because a later pass may start from each: for every object
+    /// 1.3 MB for the frame itself (at 1024 x 1024), and with [`MemoryRetention::Bounded`] up to 20 MB for the frames around it
+    /// once they were tracked. Only a [`super::StreamSession`] with a cap is bounded in this too.
     pub max_conditioning_frames: Option<usize>,
+    /// A tracked frame can be corrected exactly as long as everything that it was tracked with is kept: with
+    /// [`MemoryRetention::Bounded`], up to this many frames behind the newest one. Each costs one more memory and one more
+    /// result an object: about 1.3 MB at 1024 x 1024. Corrections further back are refused with
+    /// [`crate::EngineError::ResultReleased`], except where enough is kept around a prompted frame.
+    pub correctable_frames: usize,
+    /// Frames whose encoder features are kept, at least 1: those used last. More than one is for going back and forth between a
+    /// few frames while prompting them, which then encodes each once. A frame takes `S^2 * hidden_dim / 16` bytes: 0.26 MB for the
+    /// micro model at 256 x 256, 16.8 MB for every published one at 1024 x 1024.
+    pub feature_cache_frames: usize,
+    /// At most this many objects go through memory attention, mask decoder and memory encoder at a time; `None` = all whose
+    /// memories lie alike, which is fastest. What those need beside the objects' own state then does not grow with the number of
+    /// objects.
+    pub objects_per_pass: Option<NonZeroUsize>,
+    /// Give out the mask logits at the recording's size too: [`super::ObjectMask::video_logits`], 4 bytes a pixel and object.
+    pub keep_video_logits: bool,
     /// How much of the past is kept.
     pub retention: MemoryRetention,
 }
@@ -30,11 +63,16 @@ impl Default for SessionOptions {
     fn default() -> Self {
         Self {
             fill_hole_area: 8,
+            remove_island_area: 0,
             corrections_condition: false,
             non_overlap_masks: false,
             clear_memories_around_prompts: false,
             memory_temporal_stride: 1,
             max_conditioning_frames: None,
+            correctable_frames: 4,
+            feature_cache_frames: 1,
+            objects_per_pass: None,
+            keep_video_logits: false,
             retention: MemoryRetention::Bounded,
         }
     }

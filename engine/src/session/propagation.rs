@@ -3,20 +3,40 @@
 use sam2_frame_provider::FrameSource;
 
 use super::direction::Direction;
-use super::video_session::{FrameMasks, VideoSession};
+use super::results::FrameMasks;
+use super::video_session::VideoSession;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
 use crate::prompt::ObjectId;
 
 /// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
 ///
-/// Dropping it early is fine: the session stands where the iterator stopped.
+/// Nothing is computed before [`Iterator::next`] is called, so progress is a look at [`Self::frames_done`] between two frames,
+/// and to cancel is to stop: dropping it early is fine, the session stands where the iterator stopped, and
+/// [`VideoSession::position`] says where that is. It may be moved to another thread.
+///
+/// ```no_run
+/// # use sam2_engine::{Direction, EngineError, FrameSource, VideoSession};
+/// # fn track<S: FrameSource>(session: &mut VideoSession<'_, S>, stop: &std::sync::atomic::AtomicBool) -> Result<(), EngineError> {
+/// let mut run = session.propagate(Direction::Forward);
+/// while let Some(masks) = run.next() {
+///     let masks = masks?;
+///     eprintln!("frame {}: {} of {}", masks.frame_index, run.frames_done(), run.frames_total());
+///     if stop.load(std::sync::atomic::Ordering::Relaxed) {
+///         break;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Propagation<'s, 'm, S> {
     session: &'s mut VideoSession<'m, S>,
     direction: Direction,
     /// Frames still to come, next first.
     next: Option<usize>,
     last: usize,
+    done: usize,
+    total: usize,
     failed: Option<EngineError>,
 }
 
@@ -34,7 +54,18 @@ impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
         };
         // The official predictor does nothing in reverse from frame 0, not even that frame.
         let next = (direction == Direction::Forward || start > 0).then_some(start);
-        Self { session, direction, next, last, failed: None }
+        let total = next.map_or(0, |next| next.abs_diff(last) + 1);
+        Self { session, direction, next, last, done: 0, total, failed: None }
+    }
+
+    /// Frames yielded so far.
+    pub fn frames_done(&self) -> usize {
+        self.done
+    }
+
+    /// Frames that this pass yields if nothing stops it; 0 if it cannot even begin.
+    pub fn frames_total(&self) -> usize {
+        self.total
     }
 
     /// What is remembered of an object at this point.
@@ -56,7 +87,8 @@ impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
     }
 
     pub(super) fn failed(session: &'s mut VideoSession<'m, S>, error: EngineError) -> Self {
-        Self { session, direction: Direction::Forward, next: None, last: 0, failed: Some(error) }
+        let direction = Direction::Forward;
+        Self { session, direction, next: None, last: 0, done: 0, total: 0, failed: Some(error) }
     }
 }
 
@@ -68,7 +100,8 @@ impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
             return Some(Err(error));
         }
         let frame = self.next?;
-        let masks = self.session.track_frame(frame, self.direction);
+        let masks = self.session.tracker.track_frame(frame, self.direction);
+        self.done += usize::from(masks.is_ok());
         self.next = match self.direction {
             _ if masks.is_err() || frame == self.last => None,
             Direction::Forward => frame.checked_add(1),

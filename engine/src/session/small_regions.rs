@@ -1,22 +1,42 @@
-//! Filling small holes in masks (`fill_holes_in_mask_scores`).
+//! Small holes and islands in masks (`fill_holes_in_mask_scores`, and the same for the foreground).
 
 /// What a filled pixel's logit becomes: just inside.
 const FILLED_LOGIT: f32 = 0.1;
+/// What a removed pixel's logit becomes: just outside.
+const REMOVED_LOGIT: f32 = -0.1;
 
 /// Fills background regions (logit <= 0, connected over edges and corners) of at most `max_area` pixels in a mask of
 /// `width` columns, in place. Returns the number of pixels filled.
 ///
 /// The official code does this with a CUDA kernel on low-resolution logits; this gives the same result on any device.
 pub fn fill_holes(logits: &mut [f32], width: usize, max_area: u32) -> usize {
+    replace_small_regions(logits, width, max_area, |logit| logit <= 0.0, FILLED_LOGIT)
+}
+
+/// Removes foreground regions (logit > 0, connected over edges and corners) of at most `max_area` pixels from a mask of
+/// `width` columns, in place. Returns the number of pixels removed. A mask that is smaller than that as a whole goes too.
+pub fn remove_islands(logits: &mut [f32], width: usize, max_area: u32) -> usize {
+    replace_small_regions(logits, width, max_area, |logit| logit > 0.0, REMOVED_LOGIT)
+}
+
+/// Sets all pixels of every region of at most `max_area` pixels to `value`; a region is what `belongs` holds for and what is
+/// connected over edges and corners. Returns the number of pixels set.
+pub(crate) fn replace_small_regions(
+    logits: &mut [f32],
+    width: usize,
+    max_area: u32,
+    belongs: impl Fn(f32) -> bool,
+    value: f32,
+) -> usize {
     if width == 0 || max_area == 0 {
         return 0;
     }
     let height = logits.len() / width;
     let mut seen = vec![false; logits.len()];
     let mut region = Vec::new();
-    let mut filled = 0;
+    let mut replaced = 0;
     for start in 0..height * width {
-        if seen[start] || logits[start] > 0.0 {
+        if seen[start] || !belongs(logits[start]) {
             continue;
         }
         region.clear();
@@ -29,7 +49,7 @@ pub fn fill_holes(logits: &mut [f32], width: usize, max_area: u32) -> usize {
             for neighbour_y in y.saturating_sub(1)..=(y + 1).min(height - 1) {
                 for neighbour_x in x.saturating_sub(1)..=(x + 1).min(width - 1) {
                     let neighbour = neighbour_y * width + neighbour_x;
-                    if !seen[neighbour] && logits[neighbour] <= 0.0 {
+                    if !seen[neighbour] && belongs(logits[neighbour]) {
                         seen[neighbour] = true;
                         region.push(neighbour);
                     }
@@ -37,27 +57,33 @@ pub fn fill_holes(logits: &mut [f32], width: usize, max_area: u32) -> usize {
             }
         }
         if region.len() <= max_area as usize {
-            filled += region.len();
-            region.iter().for_each(|&position| logits[position] = FILLED_LOGIT);
+            replaced += region.len();
+            region.iter().for_each(|&position| logits[position] = value);
         }
     }
-    filled
+    replaced
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fill(rows: &[&str], max_area: u32) -> (Vec<String>, usize) {
+    type Step = fn(&mut [f32], usize, u32) -> usize;
+
+    fn apply(step: Step, rows: &[&str], max_area: u32) -> (Vec<String>, usize) {
         let width = rows[0].len();
         let mut logits: Vec<f32> =
             rows.concat().chars().map(|c| if c == '#' { 1.0 } else { -1.0 }).collect();
-        let filled = fill_holes(&mut logits, width, max_area);
+        let changed = step(&mut logits, width, max_area);
         let rows = logits
             .chunks(width)
             .map(|row| row.iter().map(|&l| if l > 0.0 { '#' } else { '.' }).collect())
             .collect();
-        (rows, filled)
+        (rows, changed)
+    }
+
+    fn fill(rows: &[&str], max_area: u32) -> (Vec<String>, usize) {
+        apply(fill_holes, rows, max_area)
     }
 
     #[test]
@@ -77,8 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn small_islands_go_large_ones_stay() {
+        let (rows, removed) =
+            apply(remove_islands, &["#....#", "...##.", "...##.", "......", "#....."], 2);
+        assert_eq!(rows, [".....#", "...##.", "...##.", "......", "......"]);
+        assert_eq!(removed, 2);
+        assert_eq!(apply(remove_islands, &["##", ".."], 2).1, 2);
+        // On the edge of the mask counts as outside, as everywhere.
+        let mut logits = [0.0, 5.0, 0.0];
+        assert_eq!(remove_islands(&mut logits, 3, 1), 1);
+        assert_eq!(logits, [0.0, -0.1, 0.0]);
+    }
+
+    #[test]
     fn off_and_empty_are_no_ops() {
-        assert_eq!(fill(&["#.#"], 0).1, 0);
-        assert_eq!(fill_holes(&mut [], 0, 8), 0);
+        for step in [fill_holes as Step, remove_islands] {
+            assert_eq!(apply(step, &["#.#"], 0).1, 0);
+            assert_eq!(step(&mut [], 0, 8), 0);
+        }
     }
 }

@@ -1,0 +1,112 @@
+//! From predictions to the masks that are given out.
+
+use std::sync::Arc;
+
+use sam2_frame_provider::FrameSize;
+use sam2_mask_writer::Mask;
+use sam2_model::resize::{Interpolation, Resize};
+use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
+
+use super::options::SessionOptions;
+use super::results::{FrameMasks, ObjectMask};
+use super::small_regions::{fill_holes, remove_islands};
+use crate::error::EngineError;
+use crate::prompt::ObjectId;
+
+/// What happens to masks between the network and the user.
+pub(super) struct PostProcess {
+    options: SessionOptions,
+    size: FrameSize,
+    device: Device,
+    to_video: Resize,
+}
+
+impl PostProcess {
+    pub(super) fn new(model: &Sam2, size: FrameSize, options: SessionOptions) -> Self {
+        let low = model.config().low_res_mask_size();
+        let video = [size.height as usize, size.width as usize];
+        let device = model.device().clone();
+        let to_video = Resize::new(Interpolation::Bilinear, [low, low], video, &device);
+        Self { options, size, device, to_video }
+    }
+
+    /// Fills small holes and removes small islands, if the session is to.
+    pub(super) fn clean(
+        &self,
+        mut prediction: MaskPrediction,
+    ) -> Result<MaskPrediction, EngineError> {
+        let SessionOptions { fill_hole_area, remove_island_area, .. } = self.options;
+        if fill_hole_area > 0 || remove_island_area > 0 {
+            let logits = &prediction.low_res_logits;
+            let dims = logits.dims();
+            let mut values = read(logits.clone())?;
+            let changed = fill_holes(&mut values, dims[3], fill_hole_area)
+                + remove_islands(&mut values, dims[3], remove_island_area);
+            if changed > 0 {
+                prediction.low_res_logits =
+                    Tensor::<1>::from_floats(&values[..], &self.device).reshape(dims);
+            }
+        }
+        Ok(prediction)
+    }
+
+    /// Brings logits to the recording's size and reads them back.
+    pub(super) fn to_masks(
+        &self,
+        frame_index: usize,
+        predictions: Vec<(ObjectId, MaskPrediction, bool)>,
+    ) -> Result<FrameMasks, EngineError> {
+        let mut logits = predictions
+            .iter()
+            .map(|(_, prediction, _)| {
+                read(self.to_video.forward(prediction.low_res_logits.clone()))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        if self.options.non_overlap_masks {
+            suppress_overlaps(&mut logits);
+        }
+        let mut objects = Vec::with_capacity(predictions.len());
+        for ((object, prediction, prompted), logits) in predictions.into_iter().zip(logits) {
+            let mask = Mask::from_logits(self.size.width, self.size.height, &logits)
+                .map_err(|error| EngineError::Device(error.to_string()))?;
+            objects.push(ObjectMask {
+                object,
+                mask,
+                object_score: read_one(prediction.object_score_logits)?,
+                predicted_iou: read_one(prediction.iou)?,
+                prompted,
+                video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
+                low_res_logits: prediction.low_res_logits,
+            });
+        }
+        Ok(FrameMasks { frame_index, objects })
+    }
+}
+
+/// Leaves each pixel to the object with the highest logit there, the first of equals
+/// (`_apply_non_overlapping_constraints`).
+fn suppress_overlaps(objects: &mut [Vec<f32>]) {
+    const SUPPRESSED: f32 = -10.0;
+    let pixels = objects.first().map_or(0, Vec::len);
+    for pixel in 0..pixels {
+        let mut best = 0;
+        for index in 1..objects.len() {
+            if objects[index][pixel] > objects[best][pixel] {
+                best = index;
+            }
+        }
+        for (index, logits) in objects.iter_mut().enumerate() {
+            if index != best {
+                logits[pixel] = logits[pixel].min(SUPPRESSED);
+            }
+        }
+    }
+}
+
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+    tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
+}
+
+fn read_one(tensor: Tensor<2>) -> Result<f32, EngineError> {
+    Ok(read(tensor)?.first().copied().unwrap_or(f32::NAN))
+}

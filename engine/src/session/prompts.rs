@@ -1,0 +1,241 @@
+//! What a user says about the objects, and taking it back.
+
+use sam2_frame_provider::FrameSize;
+use sam2_mask_writer::Mask;
+use sam2_model::resize::{Interpolation, Resize};
+use sam2_model::{MaskPrediction, ModelPoint, Tensor};
+
+use super::features::Frames;
+use super::object::ObjectState;
+use super::results::ObjectMask;
+use super::tracker::Tracker;
+use crate::error::EngineError;
+use crate::memory_bank::Outcome;
+use crate::prompt::{BoxPrompt, ObjectId, Point};
+
+/// Earlier logits fed back with new clicks are clamped to this range.
+const FED_BACK_LOGIT_LIMIT: f32 = 32.0;
+/// Up to this many points, the best of three candidate masks is taken (a box counts as two).
+const MAX_POINTS_FOR_CANDIDATES: usize = 1;
+
+/// Each method does what the session's method of the same name says.
+impl<F: Frames> Tracker<'_, F> {
+    pub(super) fn add_points_or_box(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        points: &[Point],
+        bounds: Option<BoxPrompt>,
+        replace: bool,
+    ) -> Result<ObjectMask, EngineError> {
+        self.check_frame(frame)?;
+        if points.is_empty() && bounds.is_none() {
+            return Err(EngineError::EmptyPrompt { object, frame });
+        }
+        let mut all = Vec::with_capacity(points.len() + 2);
+        if let Some(bounds) = bounds {
+            self.check_box(bounds, frame)?;
+            all.extend(bounds.corners());
+        }
+        for (index, &point) in points.iter().enumerate() {
+            self.check_point(&format!("point {}", index + 1), point, frame)?;
+            all.push(point);
+        }
+        let features = self.features(frame)?;
+        let known = self.objects.iter().find(|state| state.id == object);
+        let mut model_points = match known.and_then(|state| state.points.get(&frame)) {
+            Some(earlier) if !replace && bounds.is_none() => earlier.clone(),
+            _ => Vec::new(),
+        };
+        model_points.extend(all.into_iter().map(|p| self.to_model(p)));
+
+        let tracked = known.and_then(|state| state.tracked(frame));
+        let conditions = tracked.is_none() || self.options.corrections_condition;
+        let earlier = known.and_then(|state| state.latest(frame, conditions));
+        let lost = known.is_some_and(|state| {
+            let past = tracked.is_some_and(|way| state.has_lost(frame, way, &self.reach));
+            past || (earlier.is_none() && state.was_released(frame))
+        });
+        if lost {
+            return Err(EngineError::ResultReleased { frame, object });
+        }
+        let fed_back = earlier.map(|outcome| {
+            outcome.low_res_logits().clamp(-FED_BACK_LOGIT_LIMIT, FED_BACK_LOGIT_LIMIT)
+        });
+        let conditioned = match (known, tracked) {
+            (Some(state), Some(direction)) => {
+                self.condition(&features, &self.select(state, frame, direction))
+            }
+            _ => self.model.condition_without_memory(&features),
+        };
+        let prompts = self.model.embed_prompts(&model_points, fed_back);
+        let outputs = self.model.decode(&features, &conditioned, &prompts);
+        let candidates = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
+        let prediction = self.model.predict_mask(&outputs, candidates);
+        let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
+        self.object_mut(object).points.insert(frame, model_points);
+        Ok(shown)
+    }
+
+    pub(super) fn add_mask(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        mask: &Mask,
+    ) -> Result<ObjectMask, EngineError> {
+        self.check_frame(frame)?;
+        let found = FrameSize { width: mask.width(), height: mask.height() };
+        if found != self.size {
+            return Err(EngineError::MaskPromptSize { object, frame, expected: self.size, found });
+        }
+        let features = self.features(frame)?;
+        let side = self.model.config().image_size;
+        let (height, width) = (self.size.height as usize, self.size.width as usize);
+        let pixels: Vec<f32> = mask.to_bytes(1).into_iter().map(f32::from).collect();
+        let device = self.model.device();
+        let mask_bchw =
+            Tensor::<1>::from_floats(&pixels[..], device).reshape([1, 1, height, width]);
+        let model_mask = if (height, width) == (side, side) {
+            mask_bchw
+        } else {
+            Resize::new(Interpolation::BilinearAntialias, [height, width], [side, side], device)
+                .forward(mask_bchw)
+                .greater_equal_scalar(0.5)
+                .float()
+        };
+        let prediction = self.model.use_mask_as_output(&features, model_mask);
+        let known = self.objects.iter().find(|state| state.id == object);
+        let tracked = known.and_then(|state| state.tracked(frame));
+        let conditions = tracked.is_none() || self.options.corrections_condition;
+        let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
+        self.object_mut(object).points.remove(&frame);
+        Ok(shown)
+    }
+
+    pub(super) fn clear_prompts(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+    ) -> Result<(), EngineError> {
+        self.check_frame(frame)?;
+        let state = self.known_object(object)?;
+        state.points.remove(&frame);
+        state.pending_conditioning.retain(|(f, _)| *f != frame);
+        state.pending_corrections.retain(|(f, _)| *f != frame);
+        state.downgrade(frame);
+        Ok(())
+    }
+
+    pub(super) fn clear_object_prompts(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        *self.known_object(object)? = ObjectState::new(object);
+        Ok(())
+    }
+
+    pub(super) fn remove_object(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        self.known_object(object)?;
+        self.objects.retain(|state| state.id != object);
+        Ok(())
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.objects.clear();
+        self.anchors.clear();
+        self.position = None;
+    }
+
+    pub(super) fn set_outcome(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        outcome: Outcome,
+    ) -> Result<(), EngineError> {
+        let state = self.known_object(object)?;
+        let pending = state.pending_conditioning.iter_mut().chain(&mut state.pending_corrections);
+        if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
+            *old = outcome;
+        } else if !state.bank.replace(frame, outcome) {
+            return Err(EngineError::ResultReleased { frame, object });
+        }
+        Ok(())
+    }
+
+    fn known_object(&mut self, object: ObjectId) -> Result<&mut ObjectState, EngineError> {
+        self.objects
+            .iter_mut()
+            .find(|state| state.id == object)
+            .ok_or(EngineError::UnknownObject(object))
+    }
+
+    /// Keeps a prompt's result for the next propagation and shows it.
+    fn keep_prompt_result(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        prediction: MaskPrediction,
+        conditions: bool,
+    ) -> Result<ObjectMask, EngineError> {
+        let prediction = self.post_process.clean(prediction)?;
+        let shown =
+            self.post_process.to_masks(frame, vec![(object, prediction.clone(), conditions)])?;
+        let outcome = Outcome { prediction, memory: None };
+        self.object_mut(object).set_pending(frame, outcome, conditions);
+        // Exactly one object went in.
+        shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object, frame })
+    }
+
+    /// The object, which is new if nobody has prompted it before.
+    fn object_mut(&mut self, object: ObjectId) -> &mut ObjectState {
+        let index = match self.objects.iter().position(|state| state.id == object) {
+            Some(index) => index,
+            None => {
+                self.objects.push(ObjectState::new(object));
+                self.objects.len() - 1
+            }
+        };
+        &mut self.objects[index]
+    }
+
+    /// Recording's pixels to model's pixels, by way of 0..1 as the official code rounds it.
+    fn to_model(&self, point: Point) -> ModelPoint {
+        let side = self.model.config().image_size as f32;
+        ModelPoint {
+            x: point.x / self.size.width as f32 * side,
+            y: point.y / self.size.height as f32 * side,
+            label: point.label,
+        }
+    }
+
+    pub(super) fn check_frame(&self, frame: usize) -> Result<(), EngineError> {
+        if frame < self.frame_count {
+            Ok(())
+        } else {
+            Err(EngineError::FrameOutOfRange { frame, count: self.frame_count })
+        }
+    }
+
+    fn check_point(&self, what: &str, point: Point, frame: usize) -> Result<(), EngineError> {
+        let inside = |value: f32, length: u32| value >= 0.0 && value <= length as f32;
+        if inside(point.x, self.size.width) && inside(point.y, self.size.height) {
+            return Ok(());
+        }
+        Err(EngineError::PointOutside {
+            what: what.to_owned(),
+            x: point.x,
+            y: point.y,
+            frame,
+            size: self.size,
+        })
+    }
+
+    fn check_box(&self, bounds: BoxPrompt, frame: usize) -> Result<(), EngineError> {
+        let BoxPrompt { x0, y0, x1, y1 } = bounds;
+        for corner in bounds.corners() {
+            self.check_point("the box corner", corner, frame)?;
+        }
+        if x0 < x1 && y0 < y1 {
+            Ok(())
+        } else {
+            Err(EngineError::EmptyBox { x0, y0, x1, y1, frame })
+        }
+    }
+}

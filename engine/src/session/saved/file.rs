@@ -1,0 +1,213 @@
+//! The file itself: safetensors with metadata and a digest.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use sam2_mask_writer::OutputFile;
+use sam2_model::{Device, Tensor};
+use sha2::{Digest, Sha256};
+
+use super::error::SessionFileError;
+use super::schema::SavedSession;
+use crate::error::EngineError;
+
+/// Version of the format that this library writes and reads.
+pub const FORMAT_VERSION: u32 = 1;
+const FORMAT: &str = "sam2-session";
+
+/// What is wrong with a file, before it is said which file.
+#[derive(Debug)]
+pub(super) enum Problem {
+    Damaged(String),
+    OtherKind { found: &'static str, expected: &'static str },
+    OtherRecording { found: String, expected: String },
+}
+
+impl Problem {
+    pub(super) fn damaged(reason: impl Into<String>) -> Self {
+        Self::Damaged(reason.into())
+    }
+
+    pub(super) fn in_file(self, path: &Path) -> EngineError {
+        let path = path.to_owned();
+        EngineError::SessionFile(match self {
+            Self::Damaged(reason) => SessionFileError::Damaged { path, reason },
+            Self::OtherKind { found, expected } => {
+                SessionFileError::OtherKind { path, found, expected }
+            }
+            Self::OtherRecording { found, expected } => {
+                SessionFileError::OtherRecording { path, found, expected }
+            }
+        })
+    }
+}
+
+/// One tensor as it lies in the file.
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+/// The tensors of a session, by name.
+#[derive(Default)]
+pub(super) struct Contents(BTreeMap<String, Stored>);
+
+impl Contents {
+    pub(super) fn insert<const D: usize>(
+        &mut self,
+        name: String,
+        tensor: &Tensor<D>,
+    ) -> Result<(), EngineError> {
+        let shape = tensor.dims().to_vec();
+        let values = crate::session::post_process::read(tensor.clone())?;
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.0.insert(name, Stored { dtype: Dtype::F32, shape, bytes });
+        Ok(())
+    }
+
+    pub(super) fn insert_bytes(&mut self, name: &str, shape: Vec<usize>, bytes: Vec<u8>) {
+        self.0.insert(name.to_owned(), Stored { dtype: Dtype::U8, shape, bytes });
+    }
+
+    /// Takes a tensor of exactly this shape out.
+    pub(super) fn take<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<Tensor<D>, Problem> {
+        let stored = self.take_stored(name, Dtype::F32, &shape)?;
+        let values: Vec<f32> = stored
+            .bytes
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
+        Ok(Tensor::<1>::from_floats(&values[..], device).reshape(shape))
+    }
+
+    pub(super) fn take_bytes(&mut self, name: &str, shape: [usize; 3]) -> Result<Vec<u8>, Problem> {
+        Ok(self.take_stored(name, Dtype::U8, &shape)?.bytes)
+    }
+
+    fn take_stored(
+        &mut self,
+        name: &str,
+        dtype: Dtype,
+        shape: &[usize],
+    ) -> Result<Stored, Problem> {
+        let stored = self
+            .0
+            .remove(name)
+            .ok_or_else(|| Problem::Damaged(format!("there is no tensor {name}")))?;
+        if stored.dtype == dtype && stored.shape == shape {
+            return Ok(stored);
+        }
+        let Stored { dtype: found, shape: sides, .. } = stored;
+        Err(Problem::Damaged(format!(
+            "{name} is {found:?} {sides:?}, expected {dtype:?} {shape:?}"
+        )))
+    }
+
+    /// Refuses tensors that nothing asked for.
+    pub(super) fn check_used_up(&self) -> Result<(), Problem> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Problem::Damaged(format!("nobody knows a tensor {name}"))),
+        }
+    }
+
+    /// Writes the file beside its name, and gives it the name when it is complete.
+    pub(super) fn write(&self, session: &SavedSession, path: &Path) -> Result<(), EngineError> {
+        let output = OutputFile::create(path, true)?;
+        let failed = |error: String| output.io_error(std::io::Error::other(error));
+        let json = serde_json::to_string(session).map_err(|error| failed(error.to_string()))?;
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("format_version".to_owned(), FORMAT_VERSION.to_string()),
+            ("sha256".to_owned(), self.digest(&json)),
+            ("session".to_owned(), json),
+        ]);
+        let views = self
+            .0
+            .iter()
+            .map(|(name, stored)| {
+                TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes)
+                    .map(|view| (name, view))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| failed(error.to_string()))?;
+        let bytes = safetensors::serialize(views, Some(metadata))
+            .map_err(|error| failed(error.to_string()))?;
+        output.file().write_all(&bytes).map_err(|source| output.io_error(source))?;
+        output.complete()?.publish()?;
+        Ok(())
+    }
+
+    /// Reads a file and makes sure that it is what was written.
+    pub(super) fn read(path: &Path) -> Result<(Self, SavedSession), EngineError> {
+        let bytes = std::fs::read(path)
+            .map_err(|source| SessionFileError::Io { path: path.to_owned(), source })?;
+        Ok(Self::parse(&bytes, path)?)
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<(Self, SavedSession), SessionFileError> {
+        let other =
+            |reason: String| SessionFileError::NotASession { path: path.to_owned(), reason };
+        let damaged = |reason: String| SessionFileError::Damaged { path: path.to_owned(), reason };
+        let (_, header) =
+            SafeTensors::read_metadata(bytes).map_err(|error| other(error.to_string()))?;
+        let entry = |key: &str| header.metadata().as_ref().and_then(|all| all.get(key));
+        if entry("format").is_none_or(|format| format != FORMAT) {
+            return Err(other(format!("its format is not {FORMAT}")));
+        }
+        let found = entry("format_version").map_or("no version", String::as_str);
+        if found != FORMAT_VERSION.to_string() {
+            let (path, found) = (path.to_owned(), found.to_owned());
+            return Err(SessionFileError::FormatVersion { path, found, expected: FORMAT_VERSION });
+        }
+        let tensors =
+            SafeTensors::deserialize(bytes).map_err(|error| damaged(error.to_string()))?;
+        let contents = Self(
+            tensors
+                .iter()
+                .map(|(name, view)| {
+                    let (dtype, shape) = (view.dtype(), view.shape().to_vec());
+                    (name.to_owned(), Stored { dtype, shape, bytes: view.data().to_vec() })
+                })
+                .collect(),
+        );
+        let missing = |key: &str| damaged(format!("there is no {key}"));
+        let json = entry("session").ok_or_else(|| missing("session"))?;
+        let digest = entry("sha256").ok_or_else(|| missing("digest"))?;
+        if *digest != contents.digest(json) {
+            return Err(damaged("its contents are not those that were written".to_owned()));
+        }
+        let session = serde_json::from_str(json).map_err(|error| damaged(error.to_string()))?;
+        Ok((contents, session))
+    }
+
+    /// SHA-256 over the description and the tensors; each part with its length before it, so that nothing can move from
+    /// one part to the next.
+    fn digest(&self, json: &str) -> String {
+        let mut all = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            all.update((bytes.len() as u64).to_le_bytes());
+            all.update(bytes);
+        };
+        part(json.as_bytes());
+        for (name, Stored { dtype, shape, bytes }) in &self.0 {
+            part(name.as_bytes());
+            part(format!("{dtype:?} {shape:?}").as_bytes());
+            part(bytes);
+        }
+        all.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+}

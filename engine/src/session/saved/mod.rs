@@ -1,0 +1,142 @@
+//! Sessions in files.
+//!
+//! A saved session is a safetensors file: the tensors are what the session remembers (f32; for a stream also its newest frame
+//! in the network's size, u8), and the metadata says the rest as JSON. It holds neither the weights nor the recording, only
+//! what tells them apart from others, so that it is continued with the same or not at all.
+//!
+//! | metadata key | value |
+//! |---|---|
+//! | `format` | `sam2-session` |
+//! | `format_version` | [`FORMAT_VERSION`] |
+//! | `session` | JSON: kind, crate version, weights' fingerprint, configuration, options, size, number of frames, position, objects |
+//! | `sha256` | of the JSON and of every tensor's name, format, shape and bytes |
+
+mod error;
+mod file;
+mod schema;
+mod state;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sam2_frame_provider::{FrameSize, FrameSource, RgbFrame};
+use sam2_model::Sam2;
+
+pub use error::SessionFileError;
+pub use file::FORMAT_VERSION;
+
+use super::features::InputPreparation;
+use super::stream_session::{NewestFrame, StreamOptions, StreamSession};
+use super::tracker::Tracker;
+use super::video_session::VideoSession;
+use crate::error::EngineError;
+use file::{Contents, Problem};
+use schema::{SavedKind, SavedSession};
+use state::Loader;
+
+/// Name of the tensor that holds a stream's newest frame, `[S, S, 3]`.
+const NEWEST_INPUT: &str = "newest_input";
+
+impl<'m, S: FrameSource> VideoSession<'m, S> {
+    /// Writes everything that the session knows to one file: prompts, memories, results that wait for the next propagation,
+    /// history and position. [`Self::restore`] continues from it bit for bit, also in another process.
+    ///
+    /// A file that is there is replaced, at once and only when the new one is complete. It takes about as much space as the
+    /// session's objects do in memory.
+    ///
+    /// # Errors
+    /// [`EngineError::Write`] if the file cannot be written, [`EngineError::Device`] if the device does not give tensors back.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), EngineError> {
+        let tracker = &self.tracker;
+        let kind = SavedKind::Video { frame_count: tracker.frame_count };
+        let mut contents = Contents::default();
+        let saved = SavedSession::of(tracker, kind, tracker.options, &mut contents)?;
+        contents.write(&saved, path.as_ref())
+    }
+
+    /// Opens a session as it was when it was saved, its options included, on the same recording with the same weights.
+    ///
+    /// # Errors
+    /// [`EngineError::SessionFile`] for a file that is damaged or that belongs to other weights, another configuration, a
+    /// recording of another size or length, or another format version.
+    pub fn restore(
+        model: &'m Sam2,
+        frames: S,
+        path: impl AsRef<Path>,
+    ) -> Result<Self, EngineError> {
+        let path = path.as_ref();
+        let (mut contents, saved) = Contents::read(path)?;
+        let about = |problem: Problem| problem.in_file(path);
+        let (count, size) = (frames.frame_count(), frames.size());
+        saved.check_model(model, path)?;
+        let SavedKind::Video { frame_count } = saved.kind else {
+            return Err(about(Problem::OtherKind { found: "a stream", expected: "a recording" }));
+        };
+        if (frame_count, saved.size) != (count, [size.width, size.height]) {
+            return Err(about(Problem::OtherRecording {
+                found: describe(frame_count, saved.size),
+                expected: describe(count, [size.width, size.height]),
+            }));
+        }
+        let mut tracker = Tracker::new(model, frames, saved.options, count, size);
+        Loader::new(&mut contents, model, count).fill(&mut tracker, saved).map_err(about)?;
+        contents.check_used_up().map_err(about)?;
+        Ok(Self { tracker })
+    }
+}
+
+impl<'m> StreamSession<'m> {
+    /// Writes everything that the session knows to one file, the newest frame in the network's size included:
+    /// [`Self::restore`] then takes the next frame, or prompts for the newest one, as if nothing had happened.
+    ///
+    /// # Errors
+    /// As [`VideoSession::save`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), EngineError> {
+        let tracker = self.tracker.as_ref().ok_or(EngineError::NoFrameYet)?;
+        let StreamOptions { session, total_frames } = self.options();
+        let kind = SavedKind::Stream { newest: tracker.frames.index, total_frames };
+        let mut contents = Contents::default();
+        let saved = SavedSession::of(tracker, kind, session, &mut contents)?;
+        let input = &tracker.frames.input;
+        let shape = vec![input.height() as usize, input.width() as usize, 3];
+        contents.insert_bytes(NEWEST_INPUT, shape, input.data().to_vec());
+        contents.write(&saved, path.as_ref())
+    }
+
+    /// Opens a stream as it was when it was saved, its options included. The next frame must be of the same size.
+    ///
+    /// # Errors
+    /// As [`VideoSession::restore`], without the recording.
+    pub fn restore(model: &'m Sam2, path: impl AsRef<Path>) -> Result<Self, EngineError> {
+        let path = path.as_ref();
+        let (mut contents, saved) = Contents::read(path)?;
+        let about = |problem: Problem| problem.in_file(path);
+        saved.check_model(model, path)?;
+        let SavedKind::Stream { newest, total_frames } = saved.kind else {
+            return Err(about(Problem::OtherKind { found: "a recording", expected: "a stream" }));
+        };
+        // Frames are counted on from there.
+        if newest >= total_frames.unwrap_or(usize::MAX).min(usize::MAX / 2) {
+            return Err(about(Problem::damaged("more frames than there are")));
+        }
+        let side = InputPreparation::new(model).side;
+        let bytes = contents.take_bytes(NEWEST_INPUT, [side as usize, side as usize, 3]);
+        let input = RgbFrame::new(side, side, bytes.map_err(about)?)?;
+        let frame = NewestFrame { index: newest, input: Arc::new(input) };
+        let [width, height] = saved.size;
+        if width == 0 || height == 0 {
+            return Err(about(Problem::damaged("the frames are empty")));
+        }
+        let options = StreamOptions { session: saved.options, total_frames };
+        let mut session = Self::new(model, options);
+        let mut tracker = session.tracker_on(frame, FrameSize { width, height });
+        Loader::new(&mut contents, model, newest + 1).fill(&mut tracker, saved).map_err(about)?;
+        contents.check_used_up().map_err(about)?;
+        session.tracker = Some(tracker);
+        Ok(session)
+    }
+}
+
+fn describe(frames: usize, [width, height]: [u32; 2]) -> String {
+    format!("{frames} frames of {width}x{height}")
+}

@@ -1,0 +1,186 @@
+//! What the file says besides tensors, as JSON.
+
+use std::path::Path;
+
+use sam2_model::{ModelPoint, PointLabel, Sam2, Sam2Config};
+use serde::{Deserialize, Serialize};
+
+use super::error::SessionFileError;
+use super::file::Contents;
+use super::state::{Part, save_outcome};
+use crate::error::EngineError;
+use crate::memory_bank::Outcome;
+use crate::session::direction::Direction;
+use crate::session::history::FrameRuns;
+use crate::session::object::ObjectState;
+use crate::session::options::SessionOptions;
+use crate::session::tracker::Tracker;
+
+/// A session.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedSession {
+    pub(super) kind: SavedKind,
+    /// Of this library, for people who read the file.
+    pub(super) crate_version: String,
+    /// See [`Sam2::fingerprint`].
+    pub(super) weights: String,
+    pub(super) configuration: Sam2Config,
+    pub(super) options: SessionOptions,
+    /// Width and height of the frames.
+    pub(super) size: [u32; 2],
+    /// The frame tracked last, and which way.
+    pub(super) position: Option<(usize, Direction)>,
+    pub(super) anchors: Vec<usize>,
+    pub(super) objects: Vec<SavedObject>,
+}
+
+/// Which session it is, with the numbers of frames.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum SavedKind {
+    Video { frame_count: usize },
+    Stream { newest: usize, total_frames: Option<usize> },
+}
+
+/// One object. Outcomes are lists of frames; their tensors are named after list and frame.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedObject {
+    pub(super) id: u32,
+    pub(super) conditioning: Vec<SavedOutcome>,
+    pub(super) tracked: Vec<SavedOutcome>,
+    pub(super) pending_conditioning: Vec<SavedOutcome>,
+    pub(super) pending_corrections: Vec<SavedOutcome>,
+    /// Clicks and box corners by frame.
+    pub(super) points: Vec<(usize, Vec<SavedPoint>)>,
+    /// First frame, last frame and direction of what was tracked.
+    pub(super) history: Vec<(usize, usize, Direction)>,
+    /// First and last frame of what was let go.
+    pub(super) released: Vec<(usize, usize)>,
+}
+
+/// A frame with a result, and whether its memory is kept.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedOutcome {
+    pub(super) frame: usize,
+    pub(super) memory: bool,
+}
+
+/// A point in the model's pixels: the bits of two f32, because decimal digits would be rounded twice, and the label's number
+/// in the official code.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct SavedPoint(u32, u32, u8);
+
+impl SavedSession {
+    /// Describes a session and puts its tensors into `contents`.
+    pub(super) fn of<F>(
+        tracker: &Tracker<'_, F>,
+        kind: SavedKind,
+        options: SessionOptions,
+        contents: &mut Contents,
+    ) -> Result<Self, EngineError> {
+        let objects = tracker
+            .objects
+            .iter()
+            .enumerate()
+            .map(|(index, object)| SavedObject::of(index, object, contents))
+            .collect::<Result<_, _>>()?;
+        let model = tracker.model;
+        Ok(Self {
+            kind,
+            crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            weights: fingerprint(model)?.to_owned(),
+            configuration: model.config().clone(),
+            options,
+            size: [tracker.size.width, tracker.size.height],
+            position: tracker.position,
+            anchors: tracker.anchors.iter().copied().collect(),
+            objects,
+        })
+    }
+
+    /// Refuses other weights and other configurations than those of the model.
+    pub(super) fn check_model(&self, model: &Sam2, path: &Path) -> Result<(), EngineError> {
+        let expected = fingerprint(model)?;
+        let (path, config) = (path.to_owned(), model.config());
+        if self.weights != expected {
+            let (found, expected) = (self.weights.clone(), expected.to_owned());
+            return Err(SessionFileError::OtherWeights { path, found, expected }.into());
+        }
+        if self.configuration != *config {
+            let (found, expected) = (self.configuration.to_string(), config.to_string());
+            return Err(SessionFileError::OtherConfiguration { path, found, expected }.into());
+        }
+        Ok(())
+    }
+}
+
+fn fingerprint(model: &Sam2) -> Result<&str, EngineError> {
+    model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))
+}
+
+impl SavedObject {
+    fn of(
+        index: usize,
+        object: &ObjectState,
+        contents: &mut Contents,
+    ) -> Result<Self, EngineError> {
+        let mut save = |part: Part, outcomes: &mut dyn Iterator<Item = (usize, &Outcome)>| {
+            outcomes
+                .map(|(frame, outcome)| save_outcome(index, part, frame, outcome, contents))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let bank = &object.bank;
+        Ok(Self {
+            id: object.id.0,
+            conditioning: save(Part::Conditioning, &mut bank.conditioning_outcomes())?,
+            tracked: save(Part::Tracked, &mut bank.tracked_outcomes())?,
+            pending_conditioning: save(
+                Part::PendingConditioning,
+                &mut object.pending_conditioning.iter().map(|(frame, outcome)| (*frame, outcome)),
+            )?,
+            pending_corrections: save(
+                Part::PendingCorrections,
+                &mut object.pending_corrections.iter().map(|(frame, outcome)| (*frame, outcome)),
+            )?,
+            points: object
+                .points
+                .iter()
+                .map(|(&frame, points)| (frame, points.iter().map(SavedPoint::of).collect()))
+                .collect(),
+            history: object.tracked.iter().collect(),
+            released: released(&object.released),
+        })
+    }
+}
+
+fn released(runs: &FrameRuns<()>) -> Vec<(usize, usize)> {
+    runs.iter().map(|(first, last, ())| (first, last)).collect()
+}
+
+impl SavedPoint {
+    fn of(point: &ModelPoint) -> Self {
+        let label = match point.label {
+            PointLabel::Negative => 0,
+            PointLabel::Positive => 1,
+            PointLabel::BoxTopLeft => 2,
+            PointLabel::BoxBottomRight => 3,
+        };
+        Self(point.x.to_bits(), point.y.to_bits(), label)
+    }
+
+    /// `None` for what no prompt could have been.
+    pub(super) fn to_model(self) -> Option<ModelPoint> {
+        let label = match self.2 {
+            0 => PointLabel::Negative,
+            1 => PointLabel::Positive,
+            2 => PointLabel::BoxTopLeft,
+            3 => PointLabel::BoxBottomRight,
+            _ => return None,
+        };
+        let (x, y) = (f32::from_bits(self.0), f32::from_bits(self.1));
+        (x.is_finite() && y.is_finite()).then_some(ModelPoint { x, y, label })
+    }
+}

@@ -1,0 +1,201 @@
+//! From the file's lists and tensors to objects and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sam2_model::{MaskPrediction, MemoryFeatures, Sam2};
+
+use super::file::{Contents, Problem};
+use super::schema::{SavedObject, SavedOutcome, SavedPoint, SavedSession};
+use crate::error::EngineError;
+use crate::memory_bank::{MemoryBank, Outcome};
+use crate::prompt::ObjectId;
+use crate::session::history::FrameRuns;
+use crate::session::object::ObjectState;
+use crate::session::tracker::Tracker;
+
+/// The lists of results that an object has.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Conditioning,
+    Tracked,
+    PendingConditioning,
+    PendingCorrections,
+}
+
+impl Part {
+    /// Beginning of the names of one result's tensors.
+    fn prefix(self, object: usize, frame: usize) -> String {
+        let list = match self {
+            Self::Conditioning => "conditioning",
+            Self::Tracked => "tracked",
+            Self::PendingConditioning => "pending_conditioning",
+            Self::PendingCorrections => "pending_corrections",
+        };
+        format!("objects.{object}.{list}.{frame}")
+    }
+}
+
+/// Puts the tensors of one result into `contents`.
+pub(super) fn save_outcome(
+    object: usize,
+    part: Part,
+    frame: usize,
+    outcome: &Outcome,
+    contents: &mut Contents,
+) -> Result<SavedOutcome, EngineError> {
+    let prefix = part.prefix(object, frame);
+    let prediction = &outcome.prediction;
+    contents.insert(format!("{prefix}.low_res_logits"), &prediction.low_res_logits)?;
+    contents.insert(format!("{prefix}.iou"), &prediction.iou)?;
+    contents.insert(format!("{prefix}.object_score_logits"), &prediction.object_score_logits)?;
+    contents.insert(format!("{prefix}.object_pointer"), &prediction.object_pointer)?;
+    if let Some(memory) = &outcome.memory {
+        contents.insert(format!("{prefix}.memory"), &memory.0)?;
+    }
+    Ok(SavedOutcome { frame, memory: outcome.memory.is_some() })
+}
+
+/// Makes objects of what a file says. Nothing in it is believed: whatever does not fit is an error.
+pub(super) struct Loader<'a> {
+    contents: &'a mut Contents,
+    model: &'a Sam2,
+    /// Frames that can be meant.
+    frame_count: usize,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(contents: &'a mut Contents, model: &'a Sam2, frame_count: usize) -> Self {
+        Self { contents, model, frame_count }
+    }
+
+    /// Gives a new tracker the state that was saved.
+    pub(super) fn fill<F>(
+        &mut self,
+        tracker: &mut Tracker<'_, F>,
+        saved: SavedSession,
+    ) -> Result<(), Problem> {
+        for &frame in saved.anchors.iter().chain(saved.position.iter().map(|(frame, _)| frame)) {
+            self.frame(frame)?;
+        }
+        let ids: BTreeSet<u32> = saved.objects.iter().map(|object| object.id).collect();
+        if ids.len() != saved.objects.len() {
+            return Err(Problem::damaged("an object is there twice"));
+        }
+        tracker.position = saved.position;
+        tracker.anchors = saved.anchors.into_iter().collect();
+        tracker.objects = saved
+            .objects
+            .into_iter()
+            .enumerate()
+            .map(|(index, object)| self.object(index, object))
+            .collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn object(&mut self, index: usize, saved: SavedObject) -> Result<ObjectState, Problem> {
+        let mut history = FrameRuns::default();
+        for (first, last, direction) in saved.history {
+            self.run(first, last)?;
+            history.push_run(first, last, direction).map_err(Problem::damaged)?;
+        }
+        let mut released = FrameRuns::default();
+        for (first, last) in saved.released {
+            self.run(first, last)?;
+            released.push_run(first, last, ()).map_err(Problem::damaged)?;
+        }
+        let conditioning = self.outcomes(index, Part::Conditioning, &saved.conditioning)?;
+        let tracked = self.outcomes(index, Part::Tracked, &saved.tracked)?;
+        if let Some((frame, _)) =
+            tracked.iter().find(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
+        {
+            return Err(Problem::Damaged(format!("frame {frame} is conditioning and is not")));
+        }
+        Ok(ObjectState {
+            id: ObjectId(saved.id),
+            bank: MemoryBank::from_outcomes(conditioning, tracked),
+            points: self.points(saved.points)?,
+            pending_conditioning: self.outcomes(
+                index,
+                Part::PendingConditioning,
+                &saved.pending_conditioning,
+            )?,
+            pending_corrections: self.outcomes(
+                index,
+                Part::PendingCorrections,
+                &saved.pending_corrections,
+            )?,
+            tracked: history,
+            released,
+        })
+    }
+
+    fn outcomes(
+        &mut self,
+        object: usize,
+        part: Part,
+        saved: &[SavedOutcome],
+    ) -> Result<Vec<(usize, Outcome)>, Problem> {
+        let distinct: BTreeSet<usize> = saved.iter().map(|outcome| outcome.frame).collect();
+        if distinct.len() != saved.len() {
+            return Err(Problem::damaged("a frame is there twice"));
+        }
+        saved
+            .iter()
+            .map(|&SavedOutcome { frame, memory }| {
+                self.frame(frame)?;
+                Ok((frame, self.outcome(&part.prefix(object, frame), memory)?))
+            })
+            .collect()
+    }
+
+    fn outcome(&mut self, prefix: &str, memory: bool) -> Result<Outcome, Problem> {
+        let (config, device) = (self.model.config(), self.model.device());
+        let (low, places) = (config.low_res_mask_size(), config.feature_size().pow(2));
+        let (contents, name) = (&mut *self.contents, |part: &str| format!("{prefix}.{part}"));
+        let prediction = MaskPrediction {
+            low_res_logits: contents.take(&name("low_res_logits"), [1, 1, low, low], device)?,
+            iou: contents.take(&name("iou"), [1, 1], device)?,
+            object_score_logits: contents.take(&name("object_score_logits"), [1, 1], device)?,
+            object_pointer: contents.take(
+                &name("object_pointer"),
+                [1, config.hidden_dim],
+                device,
+            )?,
+        };
+        let memory = memory
+            .then(|| contents.take(&name("memory"), [1, places, config.memory_dim], device))
+            .transpose()?
+            .map(MemoryFeatures);
+        Ok(Outcome { prediction, memory })
+    }
+
+    fn points(
+        &self,
+        saved: Vec<(usize, Vec<SavedPoint>)>,
+    ) -> Result<BTreeMap<usize, Vec<sam2_model::ModelPoint>>, Problem> {
+        saved
+            .into_iter()
+            .map(|(frame, points)| {
+                self.frame(frame)?;
+                let points: Option<Vec<_>> = points.into_iter().map(SavedPoint::to_model).collect();
+                match points.filter(|points| !points.is_empty()) {
+                    Some(points) => Ok((frame, points)),
+                    None => Err(Problem::Damaged(format!("the clicks on frame {frame} are none"))),
+                }
+            })
+            .collect()
+    }
+
+    fn run(&self, first: usize, last: usize) -> Result<(), Problem> {
+        self.frame(first)?;
+        self.frame(last)
+    }
+
+    fn frame(&self, frame: usize) -> Result<(), Problem> {
+        if frame < self.frame_count {
+            Ok(())
+        } else {
+            Err(Problem::Damaged(format!("frame {frame} of {}", self.frame_count)))
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The core of a session: objects, their memories, and one frame after the other.
+//!
+//! It knows neither how many frames there will be nor how they are read; [`super::VideoSession`] gives it a recording.
+
+use std::collections::BTreeSet;
+
+use sam2_frame_provider::FrameSize;
+use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
+
+use super::direction::Direction;
+use super::features::{FeatureCache, Frames};
+use super::object::ObjectState;
+use super::options::SessionOptions;
+use super::post_process::PostProcess;
+use super::results::FrameMasks;
+use crate::error::EngineError;
+use crate::memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
+use crate::prompt::ObjectId;
+
+/// Prompts, memories and results of several objects in the frames of `F`.
+pub(super) struct Tracker<'m, F> {
+    pub(super) model: &'m Sam2,
+    pub(super) frames: F,
+    pub(super) options: SessionOptions,
+    /// Frames that there are or will be: up to 15 of them are the unit of pointer distances.
+    pub(super) frame_count: usize,
+    pub(super) size: FrameSize,
+    pub(super) objects: Vec<ObjectState>,
+    /// Frames from which a later pass may start: see [`MemoryBank::prune`].
+    pub(super) anchors: BTreeSet<usize>,
+    pub(super) reach: MemoryReach,
+    /// The frame tracked last, and which way.
+    pub(super) position: Option<(usize, Direction)>,
+    pub(super) features: FeatureCache,
+    pub(super) post_process: PostProcess,
+}
+
+impl<'m, F: Frames> Tracker<'m, F> {
+    pub(super) fn new(
+        model: &'m Sam2,
+        frames: F,
+        options: SessionOptions,
+        frame_count: usize,
+        size: FrameSize,
+    ) -> Self {
+        let reach = MemoryReach {
+            correctable_frames: options.correctable_frames,
+            ..MemoryReach::new(
+                model.config(),
+                options.memory_temporal_stride,
+                options.max_conditioning_frames,
+            )
+        };
+        Self {
+            model,
+            frames,
+            options,
+            frame_count,
+            size,
+            objects: Vec::new(),
+            anchors: BTreeSet::new(),
+            reach,
+            position: None,
+            features: FeatureCache::new(options.feature_cache_frames),
+            post_process: PostProcess::new(model, size, options),
+        }
+    }
+
+    pub(super) fn object_ids(&self) -> Vec<ObjectId> {
+        self.objects.iter().map(|o| o.id).collect()
+    }
+
+    pub(super) fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
+        self.objects.iter().find(|o| o.id == object).map(|o| &o.bank)
+    }
+
+    pub(super) fn pending_outcome(&self, frame: usize, object: ObjectId) -> Option<&Outcome> {
+        let state = self.objects.iter().find(|o| o.id == object)?;
+        let pending = state.pending_conditioning.iter().chain(&state.pending_corrections);
+        pending.into_iter().find(|(f, _)| *f == frame).map(|(_, outcome)| outcome)
+    }
+
+    /// Encodes the memories of new prompts and finds the first frame (`propagate_in_video_preflight`). An error changes
+    /// nothing.
+    pub(super) fn prepare(
+        &mut self,
+        start: Option<usize>,
+        direction: Direction,
+    ) -> Result<usize, EngineError> {
+        if self.objects.is_empty() {
+            return Err(EngineError::NoPrompts);
+        }
+        start.map_or(Ok(()), |start| self.check_frame(start))?;
+        let objects = self.with_prompts_taken_up()?;
+        let prompted: BTreeSet<usize> =
+            objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect();
+        let start = match start {
+            Some(start) => start,
+            None => prompted.first().copied().ok_or(EngineError::NoPrompts)?,
+        };
+        if objects.iter().any(|object| object.has_lost(start, direction, &self.reach)) {
+            return Err(EngineError::MemoriesReleased { start });
+        }
+        self.objects = objects;
+        self.anchors = prompted;
+        self.anchors.insert(start);
+        Ok(start)
+    }
+
+    /// The objects with the results of new prompts in their banks. Every object needs a prompt of its own.
+    pub(super) fn with_prompts_taken_up(&mut self) -> Result<Vec<ObjectState>, EngineError> {
+        if let Some(bare) = self.objects.iter().find(|object| !object.is_conditioned()) {
+            return Err(EngineError::ObjectWithoutPrompt(bare.id));
+        }
+        let mut objects = self.objects.clone();
+        for object in &mut objects {
+            for (frame, outcome) in std::mem::take(&mut object.pending_corrections) {
+                // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
+                if object.bank.conditioning(frame).is_none() {
+                    object.insert_tracked(frame, self.with_memory(frame, outcome)?);
+                }
+                self.clear_around(object, frame);
+            }
+            for (frame, outcome) in std::mem::take(&mut object.pending_conditioning) {
+                object.insert_conditioning(frame, self.with_memory(frame, outcome)?);
+                self.clear_around(object, frame);
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The latest results on a frame: of new prompts, else what is remembered (`_consolidate_temp_output_across_obj`).
+    pub(super) fn masks_on(&self, frame: usize) -> Result<FrameMasks, EngineError> {
+        let latest = |object: &ObjectState| {
+            let conditions = object.tracked(frame).is_none() || self.options.corrections_condition;
+            let outcome = object.latest(frame, conditions)?;
+            let pending = object.pending_conditioning.iter().any(|(f, _)| *f == frame);
+            let prompted = pending || object.bank.conditioning(frame).is_some();
+            Some((object.id, outcome.prediction.clone(), prompted))
+        };
+        self.post_process.to_masks(frame, self.objects.iter().filter_map(latest).collect())
+    }
+
+    /// Tracks all objects on one frame.
+    pub(super) fn track_frame(
+        &mut self,
+        frame: usize,
+        direction: Direction,
+    ) -> Result<FrameMasks, EngineError> {
+        let to_track: Vec<usize> = (0..self.objects.len())
+            .filter(|&i| self.objects[i].bank.conditioning(frame).is_none())
+            .collect();
+        if !to_track.is_empty() {
+            let features = self.features(frame)?;
+            for pass in self.passes(&to_track, frame, direction) {
+                self.track_pass(frame, &features, pass)?;
+            }
+        }
+        if let Some((first, last)) = self.cleared_around(frame) {
+            let conditioned = |state: &&mut ObjectState| state.bank.conditioning(frame).is_some();
+            self.objects
+                .iter_mut()
+                .filter(conditioned)
+                .for_each(|state| state.forget_tracked(first, last));
+        }
+        let mut outcomes = Vec::with_capacity(self.objects.len());
+        for state in &mut self.objects {
+            state.mark_tracked(frame, direction);
+            let conditioning = state.bank.conditioning(frame);
+            let prompted = conditioning.is_some();
+            if let Some(outcome) = conditioning.or_else(|| state.bank.tracked(frame)) {
+                outcomes.push((state.id, outcome.prediction.clone(), prompted));
+            }
+        }
+        let masks = self.post_process.to_masks(frame, outcomes)?;
+        self.position = Some((frame, direction));
+        if self.options.retention == MemoryRetention::Bounded {
+            for state in &mut self.objects {
+                state.prune(&self.anchors, frame, &self.reach);
+            }
+        }
+        Ok(masks)
+    }
+
+    pub(super) fn select(
+        &self,
+        object: &ObjectState,
+        frame: usize,
+        direction: Direction,
+    ) -> MemorySelection {
+        object.bank.select(frame, direction, self.frame_count, &self.reach)
+    }
+
+    pub(super) fn condition(
+        &self,
+        features: &FrameFeatures,
+        selection: &MemorySelection,
+    ) -> ConditionedFeatures {
+        match self.model.memory_tokens(selection) {
+            Some(memory) => self.model.condition_on_memory(features, &memory),
+            None => self.model.condition_without_memory(features),
+        }
+    }
+
+    /// Forgets what the frames around a prompt left, if the session is to.
+    fn clear_around(&self, object: &mut ObjectState, frame: usize) {
+        if let Some((first, last)) = self.cleared_around(frame) {
+            object.forget_tracked(first, last);
+        }
+    }
+
+    /// The first and the last frame that a prompt on `frame` makes the session forget, if it is to.
+    fn cleared_around(&self, frame: usize) -> Option<(usize, usize)> {
+        let reach = self.reach.stride.saturating_mul(self.reach.num_maskmem);
+        self.options
+            .clear_memories_around_prompts
+            .then(|| (frame.saturating_sub(reach), frame.saturating_add(reach)))
+    }
+
+    fn with_memory(&mut self, frame: usize, outcome: Outcome) -> Result<Outcome, EngineError> {
+        let features = self.features(frame)?;
+        let memory = self.model.encode_memory(
+            &features,
+            outcome.low_res_logits(),
+            outcome.prediction.object_score_logits.clone(),
+            true,
+        );
+        Ok(Outcome { memory: Some(memory), ..outcome })
+    }
+}

@@ -1,0 +1,121 @@
+//! Telling sets of weights apart.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use sha2::{Digest, Sha256};
+
+use crate::network::Sam2Network;
+use crate::weights::{Path, transpose};
+
+/// The weights could not be read back from the device.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {tensor} back from the device: {reason}; try another device")]
+pub struct FingerprintError {
+    /// Official name of the tensor.
+    pub tensor: String,
+    /// What the device said.
+    pub reason: String,
+}
+
+/// The fingerprint of a network: see [`crate::Sam2::fingerprint`].
+///
+/// Parameters are taken in the order of their names. Each enters as the length of its name, its name, the number of its
+/// dimensions, these, and the SHA-256 of its values; numbers as 64 bits, all little-endian.
+pub(crate) fn of(network: &Sam2Network) -> Result<String, FingerprintError> {
+    let mut reader = Reader::default();
+    network.visit(&mut reader);
+    if let Some(error) = reader.failed {
+        return Err(error);
+    }
+    let mut all = Sha256::new();
+    for (name, (shape, digest)) in &reader.tensors {
+        all.update((name.len() as u64).to_le_bytes());
+        all.update(name);
+        all.update((shape.len() as u64).to_le_bytes());
+        shape.iter().for_each(|&side| all.update((side as u64).to_le_bytes()));
+        all.update(digest);
+    }
+    Ok(all.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}
+
+/// Collects shape and digest of every parameter under its official name.
+#[derive(Default)]
+struct Reader {
+    path: Path,
+    tensors: BTreeMap<String, (Vec<usize>, [u8; 32])>,
+    failed: Option<FingerprintError>,
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.enter(name, container_type);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.official_name();
+        let tensor = param.val();
+        let mut shape = tensor.dims().to_vec();
+        let mut values = match tensor.try_into_vec_as::<f32>() {
+            Ok(values) => values,
+            Err(error) => {
+                let reason = format!("{error:?}");
+                self.failed = Some(FingerprintError { tensor: name, reason });
+                return;
+            }
+        };
+        if self.path.is_linear_weight() {
+            values = transpose(&values, shape[0], shape[1]);
+            shape.reverse();
+        }
+        let mut digest = Sha256::new();
+        for block in values.chunks(1 << 14) {
+            let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
+            digest.update(bytes);
+        }
+        self.tensors.insert(name, (shape, digest.finalize().into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ModelVersion, Sam2Config, Variant};
+    use burn::module::{ModuleMapper, Param};
+    use burn::tensor::Device;
+
+    /// Adds to the values of one loose parameter, or to none.
+    struct Shift(f32);
+
+    impl ModuleMapper for Shift {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let shift = self.0;
+            param.map(|tensor| tensor.zeros_like() + shift)
+        }
+    }
+
+    #[test]
+    fn equal_weights_have_equal_fingerprints_and_others_another() {
+        let config = Sam2Config::new(Variant::Micro, ModelVersion::V2_1);
+        let filled = |value: f32| {
+            of(&Sam2Network::init(&config, &Device::flex()).map(&mut Shift(value))).unwrap()
+        };
+        let zeros = filled(0.0);
+        assert_eq!(zeros.len(), 64);
+        assert_eq!(zeros, filled(0.0));
+        assert_ne!(zeros, filled(1e-30));
+        let other = Sam2Config::new(Variant::Micro, ModelVersion::V2_0);
+        let other = Sam2Network::init(&other, &Device::flex()).map(&mut Shift(0.0));
+        assert_ne!(zeros, of(&other).unwrap());
+    }
+}

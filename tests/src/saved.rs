@@ -1,0 +1,78 @@
+//! What a process does with a session, and another one with the same session restored.
+
+use std::path::Path;
+
+use sam2_engine::{
+    Direction, EngineError, FrameMasks, FrameSource, ObjectId, Point, RgbFrame, Sam2,
+    StreamSession, VideoSession,
+};
+use sam2_frame_provider::MemoryFrames;
+
+use crate::clips;
+use crate::exact::bits;
+
+/// Frames of the recording.
+pub const FRAMES: usize = 44;
+/// The stream is saved after this many.
+pub const STREAMED: usize = 24;
+
+/// The micro model with a small input, to be quick.
+pub fn model() -> Sam2 {
+    clips::micro_model().with_image_size(128).unwrap()
+}
+
+/// The frames of the recording.
+pub fn frames() -> Vec<RgbFrame> {
+    let clip = clips::frames("two-crossing");
+    (0..FRAMES).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
+}
+
+/// The recording.
+pub fn recording() -> MemoryFrames {
+    MemoryFrames::new(frames()).unwrap()
+}
+
+/// Restores a session on the recording.
+pub fn restore_video<'m>(
+    model: &'m Sam2,
+    path: impl AsRef<Path>,
+) -> VideoSession<'m, MemoryFrames> {
+    VideoSession::restore(model, recording(), path).unwrap()
+}
+
+/// Restores a stream.
+pub fn restore_stream(model: &Sam2, path: impl AsRef<Path>) -> StreamSession<'_> {
+    StreamSession::restore(model, path).unwrap()
+}
+
+/// Goes on from where the session is to the end, corrects it there, and goes back to the start.
+pub fn continue_video(session: &mut VideoSession<'_, MemoryFrames>) -> Vec<u32> {
+    let next = session.position().map(|(frame, _)| frame + 1);
+    let mut shown = flat(session.propagate_from(next, Direction::Forward, None));
+    let correction = [Point::positive(120.0, 120.0)];
+    let corrected = session.add_points(FRAMES - 2, session.object_ids()[0], &correction);
+    shown.extend(bits(&[corrected.unwrap()]));
+    shown.extend(flat(session.propagate(Direction::Reverse)));
+    shown
+}
+
+/// Prompts the newest frame and pushes the rest of the recording.
+pub fn continue_stream(session: &mut StreamSession<'_>) -> Vec<u32> {
+    let object = ObjectId(9);
+    let prompted = session.add_points(object, &[Point::positive(200.0, 90.0)]);
+    let mut shown = bits(&[prompted.unwrap()]);
+    let rest = &frames()[session.frame_count()..];
+    shown.extend(flat(rest.iter().map(|frame| session.push(frame))));
+    shown
+}
+
+/// Everything that frames show, in one row.
+pub fn flat(run: impl Iterator<Item = Result<FrameMasks, EngineError>>) -> Vec<u32> {
+    let mut shown = Vec::new();
+    for masks in run {
+        let masks = masks.unwrap();
+        shown.extend([masks.frame_index as u32, masks.objects.len() as u32]);
+        shown.extend(bits(&masks.objects));
+    }
+    shown
+}
