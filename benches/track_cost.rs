@@ -1,60 +1,87 @@
-//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES`, MODEL = micro, tiny, base-plus, large.
+//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [SIDE]`, MODEL = micro, tiny, small, base-plus, large; SIDE = another side
+//! of the model's input.
 //!
-//! Objects are boxes on frame 0 of the bundled mouse recording, played forward and back for as long as needed; weights other than micro's are
-//! seeded. Prints one JSON object: seconds per tracked frame with a full memory (7 memories, 16 pointers), and memory. The same as
-//! `compare/official.py` does with the official package.
+//! Objects are boxes on frame 0 of the bundled mouse recording, which is played forward and back for as long as needed; weights other than
+//! micro's are seeded. Prints one JSON object: seconds per tracked frame with a full memory (7 memories, 16 pointers), and the memory of this
+//! process at the start, after each quarter of the frames, and at its peak. The same as `compare/official.py` does with the official package.
 
 #![allow(clippy::unwrap_used)] // A measurement: a failure is a failed run.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use sam2_engine::{BoxPrompt, Direction, FrameSource, ObjectId, Sam2Config, VideoSession};
-use sam2_frame_provider::{MemoryFrames, RgbFrame};
+use sam2_engine::{
+    BoxPrompt, Direction, FrameError, FrameSize, FrameSource, LazyFrames, ObjectId, RgbFrame,
+    Sam2Config, VideoSession,
+};
+use sam2_frame_provider::Timing;
 use sam2_model::{ModelVersion, Variant};
 
 /// Frames until the memory is full: pointers reach fifteen frames back.
 const WARM_UP: usize = 17;
 
+/// The clip forward and back, over and over.
+struct BackAndForth {
+    clip: LazyFrames,
+    count: usize,
+}
+
+impl FrameSource for BackAndForth {
+    fn frame_count(&self) -> usize {
+        self.count
+    }
+    fn size(&self) -> FrameSize {
+        self.clip.size()
+    }
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let period = 2 * self.clip.frame_count() - 2;
+        self.clip.frame((index % period).min(period - index % period))
+    }
+    fn timing(&self) -> Timing {
+        self.clip.timing()
+    }
+    fn describe(&self) -> String {
+        self.clip.describe()
+    }
+}
+
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [model_name, objects, frames] = args.as_slice() else {
-        eprintln!("usage: track_cost MODEL OBJECTS FRAMES");
+    let [model_name, objects, frames, side @ ..] = args.as_slice() else {
+        eprintln!("usage: track_cost MODEL OBJECTS FRAMES [SIDE]");
         std::process::exit(2);
     };
     let (objects, frames): (u32, usize) = (objects.parse().unwrap(), frames.parse().unwrap());
-    let model = match model_name.as_str() {
+    let mut model = match model_name.as_str() {
         "micro" => sam2_benches::micro_model(),
         name => {
             let variant = Variant::ALL.into_iter().find(|v| v.name() == name).unwrap();
             sam2_tests::seeded::seeded_model(Sam2Config::new(variant, ModelVersion::V2_1))
         }
     };
-    let clip = sam2_benches::mouse_frames();
-    let (count, size) = (clip.frame_count(), clip.size());
-    let played: Vec<Arc<RgbFrame>> = (0..WARM_UP + frames)
-        .map(|at| {
-            let at = at % (2 * count - 2);
-            clip.frame(if at < count { at } else { 2 * count - 2 - at }).unwrap()
-        })
-        .collect();
-    let source = MemoryFrames::new(played.iter().map(|f| (**f).clone()).collect()).unwrap();
+    if let [side] = side {
+        model = model.with_image_size(side.parse().unwrap()).unwrap();
+    }
+    let source = BackAndForth { clip: sam2_benches::mouse_frames(), count: WARM_UP + frames };
     let loaded = megabytes("VmRSS:");
     let mut session = VideoSession::new(&model, source).unwrap();
     let started = Instant::now();
     for object in 0..objects {
+        // Four columns and four rows in 384 x 288.
         let (x, y) = ((object % 4) as f32 * 90.0 + 5.0, (object / 4) as f32 * 65.0 + 5.0);
-        debug_assert!(x + 60.0 < size.width as f32 && y + 50.0 < size.height as f32);
         let bounds = BoxPrompt { x0: x, y0: y, x1: x + 60.0, y1: y + 50.0 };
         session.add_box(0, ObjectId(object + 1), bounds).unwrap();
     }
-    let prompt = started.elapsed().as_secs_f64();
-    let mut seconds = Vec::with_capacity(frames);
+    let prompts = started.elapsed().as_secs_f64();
+    let (mut seconds, mut quarters) = (Vec::with_capacity(frames), Vec::new());
     let mut last = Instant::now();
     for result in session.propagate(Direction::Forward) {
         let masks = result.unwrap();
         if masks.frame_index >= WARM_UP {
             seconds.push(last.elapsed().as_secs_f64());
+            if seconds.len() * 4 / frames > quarters.len() {
+                quarters.push(format!("{:.1}", megabytes("VmRSS:")));
+            }
         }
         last = Instant::now();
     }
@@ -62,8 +89,10 @@ fn main() {
     let mean = seconds.iter().sum::<f64>() / frames as f64;
     seconds.sort_by(f64::total_cmp);
     println!(
-        "{{\"seconds_per_frame\": {mean:.5}, \"median\": {:.5}, \"prompts\": {prompt:.4}, \"loaded_mb\": {loaded:.0}, \"peak_mb\": {:.0}}}",
+        "{{\"seconds_per_frame\": {mean:.5}, \"median\": {:.5}, \"prompts\": {prompts:.4}, \"loaded_mb\": {loaded:.0}, \
+         \"quarters_mb\": [{}], \"peak_mb\": {:.0}}}",
         seconds[frames / 2],
+        quarters.join(", "),
         megabytes("VmHWM:"),
     );
 }
