@@ -1,5 +1,7 @@
 //! How a session behaves.
 
+use sam2_frame_provider::resize::ResizeMode;
+
 use crate::memory_bank::MemoryRetention;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
@@ -24,6 +26,9 @@ pub struct SessionOptions {
     pub max_conditioning_frames: Option<usize>,
     /// How much of the past is kept.
     pub retention: MemoryRetention,
+    /// How frames are brought to the model's size. Official: Pillow for folders of JPEG files, decord for MP4 files.
+    /// Default: Pillow for both, since the published figures are of folders of JPEG files.
+    pub resize: ResizeMode,
 }
 
 impl Default for SessionOptions {
@@ -36,6 +41,7 @@ impl Default for SessionOptions {
             memory_temporal_stride: 1,
             max_conditioning_frames: None,
             retention: MemoryRetention::Bounded,
+            resize: ResizeMode::PillowBicubic,
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sam2_frame_provider::{FrameSize, FrameSource, resize};
+use sam2_frame_provider::resize::Scale;
+use sam2_frame_provider::{FrameSize, FrameSource};
 use sam2_mask_writer::{LabelledMask, Mask};
 use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{
@@ -626,10 +627,9 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         {
             return Ok(features.clone());
         }
-        let image = self.frames.frame(frame)?;
-        let side = self.model.config().image_size as u32;
-        let resized = resize::pillow_bicubic(&image, side, side);
-        let features = self.model.encode_image(resized.data());
+        let scale = Scale::square(self.model.config().image_size as u32, self.options.resize);
+        let input = self.frames.scaled(frame, scale)?.scaled;
+        let features = self.model.encode_image(input.data());
         self.features = Some((frame, features.clone()));
         Ok(features)
     }

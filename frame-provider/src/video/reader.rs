@@ -20,7 +20,7 @@ use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
 use super::window::{Picture, PicturePool, Window};
 use crate::error::FrameError;
-use crate::frame::RgbFrame;
+use crate::frame::{FrameSize, RgbFrame};
 use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
@@ -207,6 +207,20 @@ impl Reader {
         self.converter
             .convert(&picture.frame)
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
+    }
+
+    /// Frame `number` scaled straight from the decoder's format, and the size of the frame itself.
+    pub(super) fn scaled(
+        &mut self,
+        number: usize,
+        size: FrameSize,
+    ) -> Result<(FrameSize, Arc<RgbFrame>), FrameError> {
+        let picture = self.picture(number)?;
+        let scaled = self
+            .converter
+            .scale(&picture.frame, size)
+            .map_err(|error| FrameError::decode(&self.ground.path, number, error))?;
+        Ok((self.converter.size_of(&picture.frame), scaled))
     }
 
     /// Frame `number` as the decoder gave it.
