@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
-use super::ffi::{Scaler, ScalerInput};
 use super::orientation::Orientation;
+use super::scaler::{Scaler, ScalerInput};
 use super::upright::upright;
 use crate::frame::{BufferPool, FrameSize, RgbFrame};
 
@@ -32,11 +32,6 @@ impl Converter {
             pool: Arc::default(),
             scaled_pool: Arc::default(),
         }
-    }
-
-    /// The size of a decoded frame once it is turned upright.
-    pub(super) fn size_of(&self, frame: &ff::frame::Video) -> FrameSize {
-        self.orientation.size(ScalerInput::of(frame).size())
     }
 
     /// The frame in RGB, turned upright.

@@ -23,6 +23,7 @@ mod lane_tests;
 mod notes;
 mod orientation;
 mod reader;
+mod scaler;
 mod sync {
     pub(super) use crate::sync::*;
 }
@@ -43,7 +44,6 @@ use convert::Converter;
 use decode::Decoder;
 use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
-pub(crate) use ffi::{Scaler, ScalerInput};
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
@@ -51,6 +51,7 @@ use index_cache::IndexCache;
 pub use index_cache::IndexCacheMode;
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
+pub(crate) use scaler::{Scaler, ScalerInput};
 
 /// How the frames of a video are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -284,9 +285,9 @@ impl FrameSource for VideoFrames {
         if self.scales_from_frames(scale.mode) {
             return ScaledFrame::of(self.frame(index)?, scale);
         }
-        let (size, scaled) = self.lock().scaled(index, scale.output())?;
-        self.check_size(index, size)?;
-        Ok(ScaledFrame { scaled, frame: None })
+        let scaled = self.lock().scaled(index, scale.output())?;
+        self.check_size(index, scaled.frame.as_ref().map_or(self.size, |frame| frame.size()))?;
+        Ok(scaled)
     }
 
     fn scales_from_frames(&self, mode: ResizeMode) -> bool {

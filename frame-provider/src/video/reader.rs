@@ -21,6 +21,7 @@ use super::notes::Notes;
 use super::window::{Picture, PicturePool, Window};
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::source::ScaledFrame;
 use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
@@ -209,18 +210,19 @@ impl Reader {
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
-    /// Frame `number` scaled straight from the decoder's format, and the size of the frame itself.
+    /// Frame `number` scaled straight from the decoder's format. The frame itself comes along: making it costs a twentieth
+    /// of that, and going back for it later might cost a group of pictures.
     pub(super) fn scaled(
         &mut self,
         number: usize,
         size: FrameSize,
-    ) -> Result<(FrameSize, Arc<RgbFrame>), FrameError> {
+    ) -> Result<ScaledFrame, FrameError> {
         let picture = self.picture(number)?;
-        let scaled = self
-            .converter
-            .scale(&picture.frame, size)
-            .map_err(|error| FrameError::decode(&self.ground.path, number, error))?;
-        Ok((self.converter.size_of(&picture.frame), scaled))
+        let converter = &mut self.converter;
+        let made = converter.convert(&picture.frame).and_then(|frame| {
+            Ok(ScaledFrame { scaled: converter.scale(&picture.frame, size)?, frame: Some(frame) })
+        });
+        made.map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
     /// Frame `number` as the decoder gave it.
