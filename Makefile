@@ -8,7 +8,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test lint doc bench python fixtures parity clean-demo
+.PHONY: help setup build demo test lint doc bench fuzz python fixtures parity clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint      formatting and clippy"
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
+	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
 
@@ -49,6 +50,10 @@ doc: setup
 
 bench: setup
 	$(CARGO) bench --workspace --locked
+
+FUZZ_SECONDS ?= 20
+fuzz: setup
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 # PyTorch and the official package, pinned, in an ignored folder; skipped when they are there.
 VENV ?= .venv

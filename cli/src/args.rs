@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::DeviceChoice;
-use sam2_frame_provider::{BadFrames, FramesMode, Intensity};
+use sam2_frame_provider::resize::ResizeMode;
+use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
 use crate::prompt_args::{BoxArg, PointArg};
 
@@ -152,8 +153,19 @@ pub struct FrameArgs {
     #[arg(long, value_name = "WHAT", default_value_t = BadFrames::Error)]
     pub on_bad_frame: BadFrames,
     /// How samples become 8-bit: auto, full, minmax, percentile:LO,HI or LO,HI. The range is taken once for the recording.
+    /// per-frame:minmax and per-frame:percentile:LO,HI take one for each frame: then brightness, and with it the masks, can
+    /// flicker; only for recordings whose light changes.
     #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto)]
     pub intensity: Intensity,
+    /// How frames are brought to the model's size, bit for bit as: pillow-bicubic (Pillow, what the published weights were
+    /// evaluated with), torch-bilinear-antialias (torchvision), decord (FFmpeg's bilinear straight from the video, the
+    /// official code's way for MP4 files), cv2-linear (OpenCV).
+    #[arg(long, value_name = "MODE", default_value_t = ResizeMode::PillowBicubic)]
+    pub resize: ResizeMode,
+    /// Which images of a recording with several axes are its frames: pairs such as channel=GFP,position=2, and the axis that
+    /// frames run along, such as along=z [default: along time, the first of all others].
+    #[arg(long, value_name = "AXES")]
+    pub axes: Option<Axes>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -223,6 +235,10 @@ pub struct ProbeArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Which images of a recording with several axes are its frames: pairs such as channel=GFP,position=2, and the axis that
+    /// frames run along, such as along=z [default: along time, the first of all others].
+    #[arg(long, value_name = "AXES")]
+    pub axes: Option<Axes>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,

@@ -12,7 +12,8 @@ use crate::recording::index_cache;
 /// Says what a recording is.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
     let video = VideoOptions { index_cache: index_cache(args.index_cache)?, ..Default::default() };
-    let source = open_with(&args.recording, &OpenOptions::default().video(video))?;
+    let axes = args.axes.clone().unwrap_or_default();
+    let source = open_with(&args.recording, &OpenOptions::default().axes(axes).video(video))?;
     let mut report = probe_source(&source, args.verify);
     if report.video.is_none() {
         report.kind = if args.recording.is_dir() { "folder" } else { "file" }.to_owned();

@@ -16,7 +16,15 @@ pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrame
         index_cache: index_cache(args.index_cache)?,
         ..VideoOptions::default()
     };
-    let options = OpenOptions::default().intensity(args.intensity).video(video);
+    let axes = args.axes.clone().unwrap_or_default();
+    let options = OpenOptions::default().intensity(args.intensity).axes(axes).video(video);
+    if args.intensity.is_per_frame() {
+        tracing::warn!(
+            "--intensity {}: each frame gets a range of its own, so brightness can flicker and the masks with it; a range \
+             for the recording (minmax, percentile:LO,HI, LO,HI) is safer where the light is steady",
+            args.intensity
+        );
+    }
     let lazy = LazyOptions {
         cache_frames: args.cache_frames,
         prefetch: args.prefetch,

@@ -40,7 +40,11 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
 
     let options = JobOptions {
-        session: SessionOptions { fill_hole_area: args.fill_holes, ..Default::default() },
+        session: SessionOptions {
+            fill_hole_area: args.fill_holes,
+            resize: args.frames.resize,
+            ..Default::default()
+        },
         frames_mode: args.frames.frames_mode,
     };
     let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
@@ -59,6 +63,7 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         other => other,
     }?;
     report_bad_frames(&frames);
+    report_reading(&frames);
     Ok(summarise(args, &report))
 }
 
@@ -161,6 +166,22 @@ fn report_bad_frames(frames: &LazyFrames) {
         list.push(format!("and {} more", bad.len() - MANY));
     }
     tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
+}
+
+/// What reading the frames cost, for those who want to know (-v).
+fn report_reading(frames: &LazyFrames) {
+    let stats = frames.stats();
+    tracing::debug!(
+        "frames: {:.1} % of requests answered at once; waited {:.3} s in all, {:.3} s at most; {:.2} decoded for each \
+         served; {} read ahead, {} of them for nothing; {:.1} MB at most",
+        stats.hit_rate() * 100.0,
+        stats.wait_total.as_secs_f64(),
+        stats.wait_max.as_secs_f64(),
+        stats.decoded_per_served(),
+        stats.prefetched,
+        stats.wasted,
+        stats.peak_total_bytes() as f64 / 1e6,
+    );
 }
 
 fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {

@@ -39,6 +39,7 @@ pub use job::{
 };
 pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use prompt::{BoxPrompt, ObjectId, Point};
+pub use sam2_frame_provider::resize::ResizeMode;
 pub use sam2_frame_provider::{
     FrameError, FrameSize, FrameSource, FramesMode, LazyFrames, LazyOptions, RgbFrame,
 };

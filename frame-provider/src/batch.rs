@@ -11,11 +11,18 @@ use tempfile::TempDir;
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::image_folder::ImageFolder;
+use crate::lazy::{LazyFrames, LazyOptions};
 use crate::probe::VideoDetails;
-use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+use crate::resize::{ResizeMode, Scale};
+use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::tolerant::BadFrames;
 
 /// JPEG quality of extracted frames, that of OpenCV's `imwrite` and as good as `ffmpeg -q:v 2`.
 const JPEG_QUALITY: i32 = 95;
+
+/// How extracted files are read back: a few ahead, decoded and scaled in the background.
+const READ_AHEAD: LazyOptions =
+    LazyOptions { cache_frames: 8, prefetch: 3, cache_bytes: None, on_bad_frame: BadFrames::Error };
 
 /// How the frames of a batch reach whoever processes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -23,7 +30,8 @@ pub enum FramesMode {
     /// Read when asked for. Memory: what the source caches.
     #[default]
     Lazy,
-    /// All decoded before the first is asked for. Memory: the whole batch, `width * height * 3` bytes a frame.
+    /// All decoded before the first is asked for. Memory: the whole batch, `width * height * 3` bytes a frame; with
+    /// [`BatchFrames::open_scaled`] only the scaled frames are held, of their own width and height.
     Memory,
     /// All extracted to a temporary folder as JPEG files of quality 95 before the first is asked for, as scripts for the
     /// official predictor do. Lossy: the masks differ a little from those of the other modes.
@@ -71,7 +79,12 @@ pub struct BatchFrames<S> {
 enum Held {
     Lazy,
     Memory(Vec<Arc<RgbFrame>>),
-    Jpeg { frames: ImageFolder, folder: TempDir },
+    Scaled(Scale, Vec<Arc<RgbFrame>>),
+    /// The frames come first, so that nobody reads any more when the folder is removed.
+    Jpeg {
+        frames: LazyFrames,
+        folder: TempDir,
+    },
 }
 
 impl<S: FrameSource> BatchFrames<S> {
@@ -85,6 +98,20 @@ impl<S: FrameSource> BatchFrames<S> {
         Self::open_in(source, range, mode, &std::env::temp_dir())
     }
 
+    /// The same for a reader that wants scaled frames only, such as a model: [`FramesMode::Memory`] then holds these
+    /// instead of the frames themselves. Any other frame is read from the source.
+    ///
+    /// # Errors
+    /// Those of [`BatchFrames::open`], and those of [`FrameSource::scaled`].
+    pub fn open_scaled(
+        source: S,
+        range: Range<usize>,
+        mode: FramesMode,
+        scale: Scale,
+    ) -> Result<Self, FrameError> {
+        Self::prepare(source, range, mode, Some(scale), &std::env::temp_dir())
+    }
+
     /// The same with the folder in which [`FramesMode::Jpeg`] makes its own, instead of the system's for such things.
     ///
     /// # Errors
@@ -95,6 +122,16 @@ impl<S: FrameSource> BatchFrames<S> {
         mode: FramesMode,
         temporary: &Path,
     ) -> Result<Self, FrameError> {
+        Self::prepare(source, range, mode, None, temporary)
+    }
+
+    fn prepare(
+        source: S,
+        range: Range<usize>,
+        mode: FramesMode,
+        scale: Option<Scale>,
+        temporary: &Path,
+    ) -> Result<Self, FrameError> {
         let count = source.frame_count();
         if range.is_empty() {
             return Err(FrameError::Empty { what: format!("the batch {range:?}") });
@@ -103,12 +140,17 @@ impl<S: FrameSource> BatchFrames<S> {
             let path = source.describe().into();
             return Err(FrameError::IndexOutOfRange { index: range.end - 1, count, path });
         }
-        let held = match mode {
-            FramesMode::Lazy => Held::Lazy,
-            FramesMode::Memory => Held::Memory(
-                range.clone().map(|index| source.frame(index)).collect::<Result<_, _>>()?,
-            ),
-            FramesMode::Jpeg => extract(&source, range.clone(), temporary)?,
+        let indices = range.clone();
+        let held = match (mode, scale) {
+            (FramesMode::Lazy, _) => Held::Lazy,
+            (FramesMode::Memory, None) => {
+                Held::Memory(indices.map(|index| source.frame(index)).collect::<Result<_, _>>()?)
+            }
+            (FramesMode::Memory, Some(scale)) => {
+                let scaled = indices.map(|index| Ok(source.scaled(index, scale)?.scaled));
+                Held::Scaled(scale, scaled.collect::<Result<_, FrameError>>()?)
+            }
+            (FramesMode::Jpeg, _) => extract(&source, indices, temporary)?,
         };
         if mode != FramesMode::Lazy {
             // What the source kept to read ahead is of no use any more.
@@ -122,11 +164,19 @@ impl<S: FrameSource> BatchFrames<S> {
         self.range.clone()
     }
 
+    fn check(&self, index: usize) -> Result<(), FrameError> {
+        let count = self.range.len();
+        if index < count {
+            return Ok(());
+        }
+        Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
+    }
+
     /// How the frames are read.
     pub fn mode(&self) -> FramesMode {
         match self.held {
             Held::Lazy => FramesMode::Lazy,
-            Held::Memory(_) => FramesMode::Memory,
+            Held::Memory(_) | Held::Scaled(..) => FramesMode::Memory,
             Held::Jpeg { .. } => FramesMode::Jpeg,
         }
     }
@@ -135,7 +185,7 @@ impl<S: FrameSource> BatchFrames<S> {
     pub fn folder(&self) -> Option<&Path> {
         match &self.held {
             Held::Jpeg { folder, .. } => Some(folder.path()),
-            Held::Lazy | Held::Memory(_) => None,
+            _ => None,
         }
     }
 
@@ -149,7 +199,7 @@ impl<S: FrameSource> BatchFrames<S> {
                 let path = folder.path().to_owned();
                 folder.close().map_err(|error| FrameError::from_io(&path, error))
             }
-            Held::Lazy | Held::Memory(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -187,7 +237,8 @@ fn extract(
         std::fs::write(&path, &*jpeg).map_err(|error| FrameError::from_io(&path, error))?;
         files.push(path);
     }
-    Ok(Held::Jpeg { frames: ImageFolder::from_files(files)?, folder })
+    let frames = LazyFrames::new(ImageFolder::from_files(files)?, READ_AHEAD);
+    Ok(Held::Jpeg { frames, folder })
 }
 
 impl<S: FrameSource> FrameSource for BatchFrames<S> {
@@ -200,16 +251,30 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let count = self.range.len();
-        if index >= count {
-            let path = self.describe().into();
-            return Err(FrameError::IndexOutOfRange { index, count, path });
-        }
+        self.check(index)?;
         match &self.held {
-            Held::Lazy => self.source.frame(self.range.start + index),
+            Held::Lazy | Held::Scaled(..) => self.source.frame(self.range.start + index),
             Held::Memory(frames) => Ok(Arc::clone(&frames[index])),
             Held::Jpeg { frames, .. } => frames.frame(index),
         }
+    }
+
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        self.check(index)?;
+        match &self.held {
+            Held::Scaled(held, frames) if *held == scale => {
+                Ok(ScaledFrame { scaled: Arc::clone(&frames[index]), frame: None })
+            }
+            Held::Memory(frames) if self.source.scales_from_frames(scale.mode) => {
+                ScaledFrame::of(Arc::clone(&frames[index]), scale)
+            }
+            Held::Jpeg { frames, .. } => frames.scaled(index, scale),
+            _ => self.source.scaled(self.range.start + index, scale),
+        }
+    }
+
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        matches!(self.held, Held::Jpeg { .. }) || self.source.scales_from_frames(mode)
     }
 
     fn timing(&self) -> Timing {
@@ -234,8 +299,11 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
 
     fn memory(&self) -> SourceMemory {
         let held = match &self.held {
-            Held::Memory(frames) => frames.iter().map(|frame| frame.data().len() as u64).sum(),
-            Held::Lazy | Held::Jpeg { .. } => 0,
+            Held::Memory(frames) | Held::Scaled(_, frames) => {
+                frames.iter().map(|frame| frame.data().len() as u64).sum()
+            }
+            Held::Jpeg { frames, .. } => frames.memory().bytes_held,
+            Held::Lazy => 0,
         };
         let source = self.source.memory();
         SourceMemory {
@@ -245,6 +313,9 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
     }
 
     fn release_memory(&self) {
+        if let Held::Jpeg { frames, .. } = &self.held {
+            frames.release_memory();
+        }
         self.source.release_memory();
     }
 

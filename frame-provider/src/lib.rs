@@ -14,8 +14,11 @@
 //! - [`BatchFrames`]: a part of any of them, read on demand, preloaded, or extracted to JPEG files.
 //!
 //! [`open`] chooses by looking at what is at a path, [`open_with`] with options. [`Intensity`] says how 16-bit samples
-//! become 8-bit ones. [`resize::pillow_bicubic`] scales a frame with the very same result as Pillow, which is what the
-//! published SAM 2 weights were evaluated with.
+//! become 8-bit ones.
+//!
+//! [`FrameSource::scaled`] gives frames at the size that a model takes, by a choice of [`resize`] modes. The default,
+//! [`resize::pillow_bicubic`], scales with the very same result as Pillow, which is what the published SAM 2 weights were
+//! evaluated with.
 //!
 //! [`probe`] tells what is known about a recording, and on request decodes all of it to find damage.
 //!
@@ -79,7 +82,7 @@ pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
 pub use open::{OpenOptions, open, open_with};
 pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe_source};
-pub use source::{DecodeStats, FrameSource, SourceMemory, Timing};
+pub use source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};

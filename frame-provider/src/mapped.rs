@@ -6,7 +6,9 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, Samples};
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::probe::VideoDetails;
+use crate::resize::{ResizeMode, Scale};
+use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 
 /// Any source, with its 8-bit samples mapped by an [`Intensity`].
 ///
@@ -29,6 +31,11 @@ impl<S: FrameSource> MappedFrames<S> {
         Self { source, levels: Levels::new(intensity) }
     }
 
+    /// Whether the frames stay as they are.
+    fn is_identity(&self) -> bool {
+        matches!(self.levels.intensity(), Intensity::Auto | Intensity::Full)
+    }
+
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let frame = self.source.frame(index)?;
         let samples = Arc::try_unwrap(frame)
@@ -47,12 +54,24 @@ impl<S: FrameSource> FrameSource for MappedFrames<S> {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        if matches!(self.levels.intensity(), Intensity::Auto | Intensity::Full) {
+        if self.is_identity() {
             return self.source.frame(index);
         }
         let picture = self.picture(index)?;
         let count = self.frame_count();
         Ok(Arc::new(self.levels.render(picture, count, |index| self.picture(index))?))
+    }
+
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        if self.is_identity() {
+            return self.source.scaled(index, scale);
+        }
+        // Mapped first: a range is one of stored samples, not of sums of them.
+        ScaledFrame::of(self.frame(index)?, scale)
+    }
+
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        !self.is_identity() || self.source.scales_from_frames(mode)
     }
 
     fn timing(&self) -> Timing {
@@ -69,5 +88,21 @@ impl<S: FrameSource> FrameSource for MappedFrames<S> {
 
     fn warnings(&self) -> Vec<String> {
         self.source.warnings().into_iter().chain(self.levels.warnings()).collect()
+    }
+
+    fn damaged_frames(&self) -> Vec<usize> {
+        self.source.damaged_frames()
+    }
+
+    fn memory(&self) -> SourceMemory {
+        self.source.memory()
+    }
+
+    fn release_memory(&self) {
+        self.source.release_memory();
+    }
+
+    fn video_details(&self) -> Option<VideoDetails> {
+        self.source.video_details()
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::probe::VideoDetails;
+use crate::resize::{ResizeMode, Scale, resize};
 
 /// A clip of equally large RGB frames, numbered from 0, that can be read in any order.
 ///
@@ -26,6 +27,25 @@ pub trait FrameSource: Send + Sync {
     /// [`FrameError::IndexOutOfRange`] past the end, [`FrameError::Decode`] for a damaged frame,
     /// [`FrameError::SizeChanged`] for one of another size, [`FrameError::Io`] if the file cannot be read any more.
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError>;
+
+    /// Frame `index` at the size that a model takes.
+    ///
+    /// By default this is [`resize()`] of [`frame`](FrameSource::frame). A video scales for [`ResizeMode::Decord`] straight
+    /// from the decoder's format; then [`scales_from_frames`](FrameSource::scales_from_frames) says so. Behind
+    /// [`LazyFrames`](crate::LazyFrames), scaling happens in the background, ahead of the reader.
+    ///
+    /// # Errors
+    /// Those of [`frame`](FrameSource::frame), and those of [`resize()`].
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        ScaledFrame::of(self.frame(index)?, scale)
+    }
+
+    /// Whether [`scaled`](FrameSource::scaled) gives in this mode what [`resize()`] makes of the frame, so that a frame at
+    /// hand need not be decoded again.
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        let _ = mode;
+        true
+    }
 
     /// What is known about the frames' times.
     fn timing(&self) -> Timing;
@@ -62,6 +82,30 @@ pub trait FrameSource: Send + Sync {
     /// What is known about the recording as a video; `None` for every other kind of source.
     fn video_details(&self) -> Option<VideoDetails> {
         None
+    }
+}
+
+/// A frame at the size that a model takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScaledFrame {
+    /// The scaled frame.
+    pub scaled: Arc<RgbFrame>,
+    /// The frame at its own size, if it was made on the way.
+    pub frame: Option<Arc<RgbFrame>>,
+}
+
+impl ScaledFrame {
+    /// Scales a frame. At the same size no pixel is copied.
+    ///
+    /// # Errors
+    /// Those of [`resize()`].
+    pub fn of(frame: Arc<RgbFrame>, scale: Scale) -> Result<Self, FrameError> {
+        let scaled = if frame.size() == scale.size {
+            Arc::clone(&frame)
+        } else {
+            Arc::new(resize(&frame, scale.size.width, scale.size.height, scale.mode)?)
+        };
+        Ok(Self { scaled, frame: Some(frame) })
     }
 }
 
@@ -109,6 +153,12 @@ macro_rules! forward_frame_source {
         }
         fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
             (**self).frame(index)
+        }
+        fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+            (**self).scaled(index, scale)
+        }
+        fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+            (**self).scales_from_frames(mode)
         }
         fn timing(&self) -> Timing {
             (**self).timing()

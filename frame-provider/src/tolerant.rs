@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::probe::VideoDetails;
-use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+use crate::resize::{ResizeMode, Scale};
+use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 
 /// What to do with a frame that cannot be decoded, or has another size than the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -103,11 +104,11 @@ impl<S: FrameSource> TolerantFrames<S> {
         }
     }
 
-    /// The nearest sound frame before `index`, else after it.
-    fn nearest(&self, index: usize) -> Option<Arc<RgbFrame>> {
+    /// What `read` gives of the nearest sound frame before `index`, else after it.
+    fn nearest<T>(&self, index: usize, read: impl Fn(usize) -> Result<T, FrameError>) -> Option<T> {
         let count = self.source.frame_count();
         (0..index.min(count)).rev().chain(index.saturating_add(1)..count).find_map(
-            |near| match self.source.frame(near) {
+            |near| match read(near) {
                 Ok(frame) => Some(frame),
                 Err(error) => {
                     if is_bad_frame(&error) {
@@ -119,14 +120,32 @@ impl<S: FrameSource> TolerantFrames<S> {
         )
     }
 
-    fn blank(&self) -> Arc<RgbFrame> {
-        let size = self.source.size();
-        Arc::new(RgbFrame::from_parts(size, vec![0; size.rgb_bytes()]))
+    /// What `read` gives of frame `index`, or of what replaces it.
+    fn read<T>(
+        &self,
+        index: usize,
+        read: impl Fn(usize) -> Result<T, FrameError>,
+        blank: impl FnOnce() -> T,
+    ) -> Result<T, FrameError> {
+        let error = match read(index) {
+            Err(error) if is_bad_frame(&error) => error,
+            outcome => return outcome,
+        };
+        self.note(index, &error);
+        match self.policy {
+            BadFrames::Error => Err(error),
+            BadFrames::Repeat => self.nearest(index, read).ok_or(error),
+            BadFrames::Blank => Ok(blank()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Bad> {
         self.bad.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn black(size: FrameSize) -> Arc<RgbFrame> {
+    Arc::new(RgbFrame::from_parts(size, vec![0; size.rgb_bytes()]))
 }
 
 fn is_bad_frame(error: &FrameError) -> bool {
@@ -143,16 +162,17 @@ impl<S: FrameSource> FrameSource for TolerantFrames<S> {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let error = match self.source.frame(index) {
-            Err(error) if is_bad_frame(&error) => error,
-            outcome => return outcome,
-        };
-        self.note(index, &error);
-        match self.policy {
-            BadFrames::Error => Err(error),
-            BadFrames::Repeat => self.nearest(index).ok_or(error),
-            BadFrames::Blank => Ok(self.blank()),
-        }
+        self.read(index, |index| self.source.frame(index), || black(self.source.size()))
+    }
+
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        // Black stays black in every mode.
+        let blank = || ScaledFrame { scaled: black(scale.output()), frame: None };
+        self.read(index, |index| self.source.scaled(index, scale), blank)
+    }
+
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        self.source.scales_from_frames(mode)
     }
 
     fn timing(&self) -> Timing {

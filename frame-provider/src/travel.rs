@@ -5,6 +5,9 @@
 //! one, or repeats a stride twice, begins a *stream*; from then on, each request for the stream's next frame moves it on.
 //! Streams that nobody moves on end, and a request that continues nothing starts nothing: after a jump, nothing is
 //! guessed until a direction shows again.
+//!
+//! Frames can be asked for in several kinds (as they are, or scaled). A reader goes on in the kind in which it began, so
+//! requests of different kinds have nothing to do with each other.
 
 use std::collections::VecDeque;
 
@@ -23,7 +26,8 @@ const PATIENCE: u64 = 48;
 
 /// A reader on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stream {
+struct Stream<K> {
+    kind: K,
     /// The frame asked for last.
     last: usize,
     /// From one frame to the next; never 0.
@@ -32,7 +36,7 @@ struct Stream {
     moved_at: u64,
 }
 
-impl Stream {
+impl<K> Stream<K> {
     /// The frame `steps` further on, if it lies below `count`.
     fn ahead(&self, steps: usize, count: usize) -> Option<usize> {
         let distance = self.stride.checked_mul(isize::try_from(steps).ok()?)?;
@@ -41,37 +45,55 @@ impl Stream {
 }
 
 /// The directions of travel, learned from the order of requests.
-#[derive(Debug, Default)]
-pub(crate) struct Travel {
+#[derive(Debug)]
+pub(crate) struct Travel<K = ()> {
     /// Latest first, without immediate repetitions.
-    recent: VecDeque<usize>,
+    recent: VecDeque<(K, usize)>,
     /// The one that moved on last comes first.
-    streams: Vec<Stream>,
+    streams: Vec<Stream<K>>,
     requests: u64,
 }
 
+impl<K> Default for Travel<K> {
+    fn default() -> Self {
+        Self { recent: VecDeque::new(), streams: Vec::new(), requests: 0 }
+    }
+}
+
 impl Travel {
-    /// Notes a request for frame `index`. Returns the stride of the stream that it belongs to, if any.
+    /// [`Travel::note_kind`] where there is one kind only.
     pub(crate) fn note(&mut self, index: usize) -> Option<isize> {
-        let known =
-            self.streams.iter().position(|stream| stream.ahead(1, usize::MAX) == Some(index));
-        if known.is_none() && self.recent.front() == Some(&index) {
+        self.note_kind((), index)
+    }
+}
+
+impl<K: Copy + PartialEq> Travel<K> {
+    /// Notes a request for frame `index`. Returns the stride of the stream that it belongs to, if any.
+    pub(crate) fn note_kind(&mut self, kind: K, index: usize) -> Option<isize> {
+        let known = self
+            .streams
+            .iter()
+            .position(|stream| stream.kind == kind && stream.ahead(1, usize::MAX) == Some(index));
+        if known.is_none() && self.recent.front() == Some(&(kind, index)) {
             // The same frame again, say for the overlay, says nothing about the direction.
-            return self.streams.first().filter(|s| s.last == index).map(|s| s.stride);
+            let first = self.streams.first();
+            return first.filter(|s| s.kind == kind && s.last == index).map(|s| s.stride);
         }
         self.requests += 1;
         let stride = match known {
             Some(number) => Some(self.streams.remove(number).stride),
-            None => self.guess(index),
+            None => self.guess(kind, index),
         };
-        self.recent.push_front(index);
+        self.recent.push_front((kind, index));
         self.recent.truncate(HISTORY);
         let now = self.requests;
         if let Some(stride) = stride {
             // A reader that turns round was the one that stood beside this frame: it is not in two places.
             let origin = index.checked_add_signed(-stride);
-            self.streams.retain(|stream| known.is_some() || Some(stream.last) != origin);
-            self.streams.insert(0, Stream { last: index, stride, moved_at: now });
+            self.streams.retain(|stream| {
+                known.is_some() || stream.kind != kind || Some(stream.last) != origin
+            });
+            self.streams.insert(0, Stream { kind, last: index, stride, moved_at: now });
             self.streams.truncate(MAX_STREAMS);
         }
         self.streams.retain(|stream| now - stream.moved_at <= PATIENCE);
@@ -82,13 +104,15 @@ impl Travel {
     ///
     /// Steps by one are believed at once, since that is what propagation does. Longer strides are believed when they come
     /// twice in a row.
-    fn guess(&self, index: usize) -> Option<isize> {
+    fn guess(&self, kind: K, index: usize) -> Option<isize> {
         if self.recent.is_empty() {
             // Nothing is known yet; most clips are read forward from wherever reading starts.
             return Some(1);
         }
-        let was_recent = |frame: Option<usize>| frame.is_some_and(|f| self.recent.contains(&f));
-        let steps = self.recent.iter().map(|&from| index as isize - from as isize);
+        let was_recent =
+            |frame: Option<usize>| frame.is_some_and(|f| self.recent.contains(&(kind, f)));
+        let of_kind = self.recent.iter().filter(|(other, _)| *other == kind);
+        let steps = of_kind.map(|&(_, from)| index as isize - from as isize);
         let single = steps.clone().find(|step| step.abs() == 1);
         single.or_else(|| {
             steps.into_iter().filter(|step| (2..=MAX_STRIDE).contains(&step.abs())).find(|&step| {
@@ -103,9 +127,13 @@ impl Travel {
 
     /// The next frames on the way, at most `ahead` for each reader, all below `count`; nearest first, and of equally near
     /// ones that of the reader who moved on last.
-    pub(crate) fn upcoming(&self, ahead: usize, count: usize) -> impl Iterator<Item = usize> + '_ {
-        (1..=ahead)
-            .flat_map(move |steps| self.streams.iter().filter_map(move |s| s.ahead(steps, count)))
+    pub(crate) fn upcoming(
+        &self,
+        ahead: usize,
+        count: usize,
+    ) -> impl Iterator<Item = (K, usize)> + '_ {
+        let at = move |s: &Stream<K>, steps| Some((s.kind, s.ahead(steps, count)?));
+        (1..=ahead).flat_map(move |steps| self.streams.iter().filter_map(move |s| at(s, steps)))
     }
 
     /// How many readers are followed.
@@ -131,8 +159,12 @@ mod tests {
         travel
     }
 
+    fn upcoming(travel: &Travel, ahead: usize, count: usize) -> Vec<usize> {
+        travel.upcoming(ahead, count).map(|((), index)| index).collect()
+    }
+
     fn after(requests: &[usize]) -> Vec<usize> {
-        travel(requests).upcoming(3, 100).collect()
+        upcoming(&travel(requests), 3, 100)
     }
 
     #[test]
@@ -152,7 +184,7 @@ mod tests {
     fn a_first_guess_that_proves_wrong_is_forgotten() {
         // The reader that was believed to go on from 10 left by 20.
         let mut travel = travel(&[10, 20, 30]);
-        assert_eq!(travel.upcoming(1, 100).collect::<Vec<_>>(), [40, 11]);
+        assert_eq!(upcoming(&travel, 1, 100), [40, 11]);
         for index in [40, 50, 60, 70].into_iter().chain(71..120) {
             travel.note(index);
         }
@@ -186,8 +218,7 @@ mod tests {
             }
         }
         assert_eq!(travel.readers(), 3);
-        let upcoming: Vec<_> = travel.upcoming(2, 1000).collect();
-        assert_eq!(upcoming, [560, 70, 120, 563, 69, 121]);
+        assert_eq!(upcoming(&travel, 2, 1000), [560, 70, 120, 563, 69, 121]);
     }
 
     #[test]
@@ -214,5 +245,18 @@ mod tests {
             }
             assert_eq!(travel.note(900 + step), Some(1));
         }
+    }
+
+    #[test]
+    fn kinds_have_nothing_to_do_with_each_other() {
+        let mut travel = Travel::default();
+        for step in 0..5 {
+            assert_eq!(travel.note_kind('a', 50 + step), Some(1));
+            // The same frame in another kind now and then, as for an overview, is no travel.
+            assert_eq!(travel.note_kind('b', 50 + step), if step < 1 { None } else { Some(1) });
+        }
+        assert_eq!(travel.note_kind('c', 56), None, "one step from the others, but not their kind");
+        let upcoming: Vec<_> = travel.upcoming(1, 100).collect();
+        assert_eq!(upcoming, [('b', 55), ('a', 55)]);
     }
 }

@@ -9,6 +9,7 @@ mod batches;
 mod convert;
 mod counts;
 mod download;
+mod frame_options;
 mod inspect;
 mod interrupted;
 mod messages;

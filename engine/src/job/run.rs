@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sam2_frame_provider::resize::Scale;
 use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
 use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
 use sam2_model::Sam2;
@@ -169,8 +170,10 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
             return Ok(());
         }
         // A recording of its own for the model: the scale of pointer distances depends on the number of frames.
-        let source =
-            BatchFrames::open(self.frames, batch.frames.clone(), self.options.frames_mode)?;
+        let side = self.model.config().image_size as u32;
+        let scale = Scale::square(side, self.options.session.resize);
+        let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
+        let source = BatchFrames::open_scaled(self.frames, range, mode, scale)?;
         let mut session = VideoSession::with_options(self.model, source, self.options.session)?;
         let offset = batch.frames.start;
         for prompt in &batch.prompts {

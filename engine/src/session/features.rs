@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use lru::LruCache;
-use sam2_frame_provider::{FrameSource, RgbFrame, resize};
+use sam2_frame_provider::resize::{Scale, resize};
+use sam2_frame_provider::{FrameSource, RgbFrame};
 use sam2_model::{FrameFeatures, Sam2};
 
+use super::options::SessionOptions;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 
@@ -22,18 +24,18 @@ pub(super) trait Frames {
 /// How a frame becomes the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InputPreparation {
-    /// Side of the input, in pixels.
-    pub(super) side: u32,
+    scale: Scale,
 }
 
 impl InputPreparation {
-    pub(super) fn new(model: &Sam2) -> Self {
-        Self { side: model.config().image_size as u32 }
+    pub(super) fn new(model: &Sam2, options: &SessionOptions) -> Self {
+        Self { scale: Scale::square(model.config().image_size as u32, options.resize) }
     }
 
     /// The frame in the network's size, RGB8 `[side, side, 3]`.
-    pub(super) fn apply(self, frame: &RgbFrame) -> RgbFrame {
-        resize::pillow_bicubic(frame, self.side, self.side)
+    pub(super) fn apply(self, frame: &RgbFrame) -> Result<RgbFrame, EngineError> {
+        let Scale { size, mode } = self.scale;
+        Ok(resize(frame, size.width, size.height, mode)?)
     }
 }
 
@@ -43,8 +45,7 @@ impl<S: FrameSource> Frames for S {
         frame: usize,
         preparation: InputPreparation,
     ) -> Result<Arc<RgbFrame>, EngineError> {
-        let image = self.frame(frame)?;
-        Ok(Arc::new(preparation.apply(&image)))
+        Ok(self.scaled(frame, preparation.scale)?.scaled)
     }
 }
 
@@ -76,7 +77,7 @@ impl<F: Frames> Tracker<'_, F> {
         if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
         }
-        let input = self.frames.input(frame, InputPreparation::new(self.model))?;
+        let input = self.frames.input(frame, InputPreparation::new(self.model, &self.options))?;
         let features = self.model.encode_image(input.data());
         self.features.put(frame, features.clone());
         Ok(features)

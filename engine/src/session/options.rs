@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use sam2_frame_provider::resize::ResizeMode;
 use serde::{Deserialize, Serialize};
 
 use crate::memory_bank::MemoryRetention;
@@ -57,6 +58,10 @@ pub struct SessionOptions {
     pub keep_video_logits: bool,
     /// How much of the past is kept.
     pub retention: MemoryRetention,
+    /// How frames are brought to the model's size. Official: Pillow for folders of JPEG files, decord for MP4 files.
+    /// Default: Pillow for both, since the published figures are of folders of JPEG files.
+    #[serde(with = "resize_mode")]
+    pub resize: ResizeMode,
 }
 
 impl Default for SessionOptions {
@@ -74,6 +79,21 @@ impl Default for SessionOptions {
             objects_per_pass: None,
             keep_video_logits: false,
             retention: MemoryRetention::Bounded,
+            resize: ResizeMode::PillowBicubic,
         }
+    }
+}
+
+/// A resize mode by its name.
+mod resize_mode {
+    use sam2_frame_provider::resize::ResizeMode;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(mode: &ResizeMode, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(mode)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ResizeMode, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }

@@ -97,9 +97,9 @@ impl<'m> StreamSession<'m> {
         if let Some(count) = self.options.total_frames.filter(|&total| index >= total) {
             return Err(EngineError::FrameOutOfRange { frame: index, count });
         }
-        let preparation = InputPreparation::new(self.model);
+        let preparation = InputPreparation::new(self.model, &self.options.session);
         let Some(tracker) = &mut self.tracker else {
-            let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)) };
+            let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)?) };
             self.tracker = Some(self.tracker_on(newest, frame.size()));
             return Ok(FrameMasks { frame_index: index, objects: Vec::new() });
         };
@@ -111,7 +111,7 @@ impl<'m> StreamSession<'m> {
         if tracker.objects.iter().any(|object| object.has_pending() || !object.is_conditioned()) {
             tracker.objects = tracker.with_prompts_taken_up()?;
         }
-        let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)) };
+        let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)?) };
         let before = std::mem::replace(&mut tracker.frames, newest);
         match tracker.track_frame(index, Direction::Forward) {
             Ok(masks) => {

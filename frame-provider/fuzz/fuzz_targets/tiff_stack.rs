@@ -1,5 +1,5 @@
-//! Any bytes as a TIFF stack: the walker of directories, the checks of pages, the codecs. Start from real files with
-//! `corpus/tiff_stack`, which `make_corpus.py` fills from the test data.
+//! Any bytes as a TIFF stack: the walker of directories, the checks of pages, the codecs. Start from real files:
+//! `seeds/tiff_stack`.
 
 #![no_main]
 

@@ -1,7 +1,9 @@
-//! Any file can be opened, or refused, and read. Start it with a corpus of small films, or it learns little.
+//! Any file can be opened, or refused, and read. Start it with a corpus of small films, as scripts/fuzz.sh does, or it
+//! learns little.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sam2_frame_provider::resize::{ResizeMode, Scale};
 use sam2_frame_provider::{FrameSource, VideoFrames};
 use std::io::Write;
 
@@ -13,5 +15,6 @@ fuzz_target!(|bytes: &[u8]| {
         for index in (0..count.min(4)).chain((count.saturating_sub(8)..count).rev()) {
             let _ = video.frame(index);
         }
+        let _ = video.scaled(0, Scale::square(16, ResizeMode::Decord));
     }
 });

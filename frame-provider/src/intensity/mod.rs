@@ -71,15 +71,26 @@ pub enum Intensity {
         /// Becomes white, as stored.
         high: u16,
     },
-    /// [`Intensity::MinMax`] of each frame by itself: brightness flickers from frame to frame.
+    /// [`Intensity::MinMax`] of each frame by itself.
+    ///
+    /// Evens light that changes. Where it does not, one bright or dark pixel that comes and goes makes the whole picture
+    /// flicker; a model that tracks by appearance then loses parts of an object or takes others for it. Prefer a range for
+    /// the recording unless the light really changes.
     PerFrameMinMax,
-    /// [`Intensity::Percentile`] of each frame by itself: brightness flickers from frame to frame.
+    /// [`Intensity::Percentile`] of each frame by itself, with the same risk; single pixels count for less.
     PerFramePercentile {
         /// Becomes black, in percent.
         low: f64,
         /// Becomes white, in percent.
         high: f64,
     },
+}
+
+impl Intensity {
+    /// Whether each frame gets a range of its own.
+    pub fn is_per_frame(self) -> bool {
+        matches!(self, Self::PerFrameMinMax | Self::PerFramePercentile { .. })
+    }
 }
 
 /// Text that is no [`Intensity`].

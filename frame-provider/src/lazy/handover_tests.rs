@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread;
 
 use super::LazyOptions;
+use super::cache::Wanted;
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::resize::{ResizeMode, Scale};
 use crate::source::{FrameSource, Timing};
 use shared::Shared;
 
@@ -63,8 +65,19 @@ impl FrameSource for Source {
 
 fn read(shared: &Shared, indices: impl Iterator<Item = usize>) {
     for index in indices {
-        match shared.request(index) {
+        match shared.request(Wanted { kind: None, index }) {
             Ok(frame) => assert_eq!(usize::from(frame.data()[0]), index),
+            Err(error) => assert!(matches!(error, FrameError::Decode { index: 7, .. }), "{error}"),
+        }
+    }
+}
+
+/// The same of scaled frames, which are of the same one colour.
+fn read_scaled(shared: &Shared, indices: impl Iterator<Item = usize>) {
+    let scale = Scale::square(2, ResizeMode::PillowBicubic);
+    for index in indices {
+        match shared.request(Wanted { kind: Some(scale), index }) {
+            Ok(frame) => assert_eq!(frame.data(), [index as u8; 12]),
             Err(error) => assert!(matches!(error, FrameError::Decode { index: 7, .. }), "{error}"),
         }
     }
@@ -72,6 +85,11 @@ fn read(shared: &Shared, indices: impl Iterator<Item = usize>) {
 
 /// Runs `readers` beside the worker, and then the checks that must hold after any schedule.
 fn run(options: LazyOptions, readers: Vec<fn(&Shared)>) {
+    run_within(3, options, readers);
+}
+
+/// The same, with frames of so many bytes in the cache for each that it may hold.
+fn run_within(bytes: u64, options: LazyOptions, readers: Vec<fn(&Shared)>) {
     let source = Arc::new(Source::default());
     let shared = Arc::new(Shared::new(Box::new(Arc::clone(&source)), options));
     let worker = {
@@ -93,7 +111,7 @@ fn run(options: LazyOptions, readers: Vec<fn(&Shared)>) {
     assert!(shared.is_idle(), "no demand is left behind");
     let stats = shared.stats();
     assert!(stats.frames_held <= shared.capacity());
-    assert!(stats.peak_bytes <= 3 * shared.capacity() as u64);
+    assert!(stats.peak_bytes <= bytes * shared.capacity() as u64);
     assert!(stats.wasted <= stats.prefetched);
 }
 
@@ -118,6 +136,23 @@ fn readers_in_both_directions_get_their_frames() {
 fn readers_of_the_same_frames_share_them() {
     shuttle::check_random(
         || run(options(3, 1), vec![|shared| read(shared, 5..9), |shared| read(shared, 5..9)]),
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn readers_of_frames_and_of_scaled_frames_share_them() {
+    shuttle::check_random(
+        || {
+            run_within(
+                3 + 12,
+                options(4, 2),
+                vec![|shared| read_scaled(shared, 5..9), |shared| read(shared, 5..9), |shared| {
+                    read_scaled(shared, [6, 2].into_iter());
+                    shared.clear();
+                }],
+            );
+        },
         SCHEDULES,
     );
 }

@@ -1,7 +1,10 @@
 //! A bounded cache in front of any source, filled ahead of the reader by a background thread.
 
+mod cache;
 #[cfg(test)]
 mod handover_tests;
+#[cfg(test)]
+mod scaled_tests;
 mod shared;
 mod stats;
 mod sync {
@@ -17,20 +20,24 @@ use std::thread::JoinHandle;
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::probe::VideoDetails;
-use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+use crate::resize::{ResizeMode, Scale};
+use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 use crate::tolerant::{BadFrames, TolerantFrames};
+use cache::Wanted;
 use shared::Shared;
 pub use stats::LazyStats;
 
 /// How much [`LazyFrames`] holds and how far it reads ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LazyOptions {
-    /// The most frames to keep. At least one is kept whatever is set here. Default 50.
+    /// The most frames to keep. At least one is kept whatever is set here. Default 50. For readers of scaled frames
+    /// ([`FrameSource::scaled`]), `2 * (prefetch + 1)` of those are kept beside, but not more than this.
     pub cache_frames: usize,
     /// How many frames to decode ahead, in the direction of travel; 0 switches prefetching off. It is cut to what fits
     /// in the cache beside the present frame. Default 5.
     pub prefetch: usize,
-    /// The most bytes of pixels to keep, for clips of unknown size; the tighter of the two limits counts. Default none.
+    /// The most bytes of pixels to keep, scaled or not, for clips of unknown size; the tighter of the two limits counts.
+    /// Default none.
     pub cache_bytes: Option<u64>,
     /// What to do with frames that cannot be decoded. Default [`BadFrames::Error`].
     pub on_bad_frame: BadFrames,
@@ -54,6 +61,10 @@ impl Default for LazyOptions {
 ///   tries again.
 /// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being decoded, plus what the
 ///   source holds by its own options ([`FrameSource::memory`]).
+///
+/// **Scaled frames** are made by the same thread from the same decode, ahead of whoever reads them, so that a model's thread
+/// neither decodes nor scales. Who only reads frames at their own size pays nothing for it. The frame that was made on the
+/// way is kept too: looking at one that the model has just seen is a hit.
 ///
 /// **Several readers**, say two sessions at once, one forward and one in reverse, are told apart by what their requests
 /// continue, not by who asks; so it does not matter whether they have threads of their own. Up to four are followed, each
@@ -104,6 +115,14 @@ impl LazyFrames {
         self.shared.clear();
     }
 
+    fn request(&self, wanted: Wanted) -> Result<Arc<RgbFrame>, FrameError> {
+        if self.worker.is_some() {
+            self.shared.request(wanted)
+        } else {
+            self.shared.request_without_worker(wanted)
+        }
+    }
+
     #[cfg(test)]
     fn shared_is_idle(&self) -> bool {
         self.shared.is_idle()
@@ -125,11 +144,17 @@ impl FrameSource for LazyFrames {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        if self.worker.is_some() {
-            self.shared.request(index)
-        } else {
-            self.shared.request_without_worker(index)
-        }
+        self.request(Wanted { kind: None, index })
+    }
+
+    /// From the cache, or scaled in the background.
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        let scaled = self.request(Wanted { kind: Some(scale), index })?;
+        Ok(ScaledFrame { scaled, frame: None })
+    }
+
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        self.shared.source().scales_from_frames(mode)
     }
 
     fn timing(&self) -> Timing {

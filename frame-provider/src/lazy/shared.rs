@@ -5,25 +5,23 @@
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use lru::LruCache;
-
 use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
+use crate::lazy::cache::{Cache, Entry, Kind, Wanted};
 use crate::lazy::{LazyOptions, LazyStats};
-use crate::source::FrameSource;
+use crate::resize::Scale;
+use crate::source::{FrameSource, ScaledFrame};
 use crate::travel::Travel;
 
 type Outcome = Result<Arc<RgbFrame>, FrameError>;
 
 pub(super) struct Shared {
     source: Box<dyn FrameSource>,
-    capacity: NonZeroUsize,
     prefetch: usize,
     /// What the source had decoded before.
     decoded_before: u64,
@@ -35,29 +33,23 @@ pub(super) struct Shared {
 }
 
 struct State {
-    cache: LruCache<usize, Entry>,
+    cache: Cache,
     /// Frames that callers wait for, with the number of callers and the outcome once known. The outcome stays here until
     /// the last of them has it, since the cache may drop the frame sooner.
-    demands: HashMap<usize, Demand>,
+    demands: HashMap<Wanted, Demand>,
     /// Demands that the worker has not begun, first come first served.
-    queue: VecDeque<usize>,
-    /// What the worker decodes just now.
-    in_flight: Option<usize>,
+    queue: VecDeque<Wanted>,
+    /// What the worker makes just now.
+    in_flight: Option<Wanted>,
     /// Why a prefetch failed, kept for the first caller that asks for the frame, as long as the frame is on the way.
-    failures: HashMap<usize, FrameError>,
+    failures: HashMap<Wanted, FrameError>,
     /// The source's number of frames when the cache was last filled.
     frame_count: usize,
-    travel: Travel,
+    travel: Travel<Kind>,
     /// Counts `clear`s: a prefetch that began before one is not cached after it.
     generation: u64,
     stopping: bool,
     stats: LazyStats,
-}
-
-struct Entry {
-    frame: Arc<RgbFrame>,
-    /// Prefetched, and not asked for yet.
-    unused: bool,
 }
 
 #[derive(Default)]
@@ -66,16 +58,16 @@ struct Demand {
     outcome: Option<Outcome>,
 }
 
+/// What came of one job: what was wanted, and perhaps the frame that was scaled.
+struct Made {
+    outcome: Outcome,
+    by_product: Option<Arc<RgbFrame>>,
+}
+
 impl Shared {
     pub(super) fn new(source: Box<dyn FrameSource>, options: LazyOptions) -> Self {
-        let by_bytes = options.cache_bytes.map_or(usize::MAX, |bytes| {
-            usize::try_from(bytes / source.size().rgb_bytes().max(1) as u64).unwrap_or(usize::MAX)
-        });
-        let capacity =
-            NonZeroUsize::new(options.cache_frames.min(by_bytes)).unwrap_or(NonZeroUsize::MIN);
         let state = State {
-            // Not `LruCache::new`, which allocates for the whole capacity at once.
-            cache: LruCache::sparse(capacity),
+            cache: Cache::new(options, source.size()),
             demands: HashMap::new(),
             queue: VecDeque::new(),
             in_flight: None,
@@ -89,9 +81,7 @@ impl Shared {
         Self {
             decoded_before: source.decode_stats().frames_decoded,
             source,
-            capacity,
-            // More would push the present frame, or the nearest ones, out again.
-            prefetch: options.prefetch.min(capacity.get() - 1),
+            prefetch: options.prefetch,
             state: Mutex::new(state),
             work: Condvar::new(),
             answered: Condvar::new(),
@@ -103,15 +93,17 @@ impl Shared {
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity.get()
+        self.lock().cache.capacity().0
     }
 
     pub(super) fn stats(&self) -> LazyStats {
         let decoded = self.source.decode_stats().frames_decoded;
         let memory = self.source.memory();
         let state = self.lock();
+        let (frames_held, scaled_held) = state.cache.len();
         LazyStats {
-            frames_held: state.cache.len(),
+            frames_held,
+            scaled_held,
             frames_decoded: decoded.saturating_sub(self.decoded_before),
             readers: state.travel.readers(),
             source_bytes_held: memory.bytes_held,
@@ -142,23 +134,23 @@ impl Shared {
         self.work.notify_all();
     }
 
-    /// Frame `index`, from the cache or, after waiting, from the worker.
-    pub(super) fn request(&self, index: usize) -> Outcome {
-        self.check(index)?;
+    /// A frame, from the cache or, after waiting, from the worker.
+    pub(super) fn request(&self, wanted: Wanted) -> Outcome {
+        self.check(wanted.index)?;
         let mut state = self.lock();
-        state.travel.note(index);
-        if let Some(outcome) = state.answer_at_once(index) {
+        state.travel.note_kind(wanted.kind, wanted.index);
+        if let Some(outcome) = state.answer_at_once(wanted) {
             drop(state);
             self.work.notify_one();
             return outcome;
         }
         let started = Instant::now();
         state.stats.late +=
-            u64::from(state.in_flight == Some(index) && !state.demands.contains_key(&index));
-        state.demand(index);
+            u64::from(state.in_flight == Some(wanted) && !state.demands.contains_key(&wanted));
+        state.demand(wanted);
         self.work.notify_one();
         loop {
-            if let Some(outcome) = state.collect(index) {
+            if let Some(outcome) = state.collect(wanted) {
                 state.stats.record_wait(started.elapsed());
                 return outcome;
             }
@@ -167,19 +159,20 @@ impl Shared {
     }
 
     /// The same when no thread could be started: the caller decodes.
-    pub(super) fn request_without_worker(&self, index: usize) -> Outcome {
-        self.check(index)?;
+    pub(super) fn request_without_worker(&self, wanted: Wanted) -> Outcome {
+        self.check(wanted.index)?;
         let mut state = self.lock();
-        if let Some(outcome) = state.answer_at_once(index) {
+        if let Some(outcome) = state.answer_at_once(wanted) {
             return outcome;
         }
+        let known = state.cache.peek_frame(wanted.index);
         drop(state);
         let started = Instant::now();
-        let outcome = self.decode(index);
+        let Made { outcome, by_product } = self.make(wanted, known);
         let mut state = self.lock();
         state.stats.record_wait(started.elapsed());
         match &outcome {
-            Ok(frame) => state.keep(index, Entry { frame: Arc::clone(frame), unused: false }),
+            Ok(frame) => state.keep(wanted, frame, by_product, false),
             Err(_) => state.stats.errors += 1,
         }
         outcome
@@ -189,41 +182,83 @@ impl Shared {
     pub(super) fn work(&self) {
         let mut state = self.lock();
         while !state.stopping {
-            let Some(index) = self.next_job(&mut state) else {
+            let Some(wanted) = self.next_job(&mut state) else {
                 state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            state.in_flight = Some(index);
+            state.in_flight = Some(wanted);
             let generation = state.generation;
+            let known = state.cache.peek_frame(wanted.index);
             drop(state);
-            let outcome = self.decode(index);
+            let made = self.make(wanted, known);
             state = self.lock();
             state.in_flight = None;
             state.follow_renumbering(self.source.frame_count());
-            state.settle(index, outcome, generation);
+            state.settle(wanted, made, generation);
             self.answered.notify_all();
         }
     }
 
-    fn next_job(&self, state: &mut State) -> Option<usize> {
-        if let Some(index) = state.queue.pop_front() {
-            return Some(index);
+    fn next_job(&self, state: &mut State) -> Option<Wanted> {
+        if let Some(wanted) = state.queue.pop_front() {
+            return Some(wanted);
         }
         // All readers' frames must fit in the cache beside those that the readers look at, else they push each other out
         // again. The nearest come first, so that each gets its share.
         let count = self.source.frame_count();
-        let fit = self.capacity.get() - state.travel.readers().min(self.capacity.get());
-        let upcoming: Vec<usize> = state.travel.upcoming(self.prefetch, count).take(fit).collect();
-        state.failures.retain(|index, _| upcoming.contains(index));
+        let readers = state.travel.readers();
+        let (frames, scaled) = state.cache.capacity();
+        let (mut frames, mut scaled) =
+            (frames.saturating_sub(readers), scaled.saturating_sub(readers));
+        let has_room = |wanted: &Wanted| {
+            let room = if wanted.kind.is_some() { &mut scaled } else { &mut frames };
+            let fits = *room > 0;
+            *room = room.saturating_sub(1);
+            fits
+        };
+        let upcoming = state.travel.upcoming(self.prefetch, count);
+        let upcoming: Vec<Wanted> =
+            upcoming.map(|(kind, index)| Wanted { kind, index }).filter(has_room).collect();
+        state.failures.retain(|wanted, _| upcoming.contains(wanted));
         // Those already there are about to be used: they must not be what makes room for the others, so they are promoted.
         upcoming
             .into_iter()
-            .find(|index| !state.cache.promote(index) && !state.failures.contains_key(index))
+            .find(|&wanted| !state.cache.promote(wanted) && !state.failures.contains_key(&wanted))
     }
 
-    /// Decodes, turning a panic of the source into an error: a worker that died would leave its callers waiting forever.
-    fn decode(&self, index: usize) -> Outcome {
-        catch_unwind(AssertUnwindSafe(|| self.source.frame(index))).unwrap_or_else(|panic| {
+    /// Decodes, and scales if that is wanted. `known` is the frame, if it is in the cache.
+    fn make(&self, wanted: Wanted, known: Option<Arc<RgbFrame>>) -> Made {
+        let outcome = match wanted.kind {
+            None => self.guarded(wanted.index, || {
+                Ok(ScaledFrame { scaled: self.source.frame(wanted.index)?, frame: None })
+            }),
+            Some(scale) => self.guarded(wanted.index, || self.scale(wanted.index, scale, known)),
+        };
+        match outcome {
+            Ok(ScaledFrame { scaled, frame }) => Made { outcome: Ok(scaled), by_product: frame },
+            Err(error) => Made { outcome: Err(error), by_product: None },
+        }
+    }
+
+    fn scale(
+        &self,
+        index: usize,
+        scale: Scale,
+        known: Option<Arc<RgbFrame>>,
+    ) -> Result<ScaledFrame, FrameError> {
+        match known.filter(|_| self.source.scales_from_frames(scale.mode)) {
+            Some(frame) => ScaledFrame::of(frame, scale),
+            None => self.source.scaled(index, scale),
+        }
+    }
+
+    /// Turns a panic of the source into an error: a worker that died would leave its callers waiting forever.
+    fn guarded<T>(
+        &self,
+        index: usize,
+        run: impl FnOnce() -> Result<T, FrameError>,
+    ) -> Result<T, FrameError> {
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
             let message = format!(
                 "{}: frame {index}: the source panicked: {}",
                 self.source.describe(),
@@ -249,55 +284,62 @@ impl Shared {
 
 impl State {
     /// A cached frame, or the error of an earlier prefetch; counts the hit or miss.
-    fn answer_at_once(&mut self, index: usize) -> Option<Outcome> {
-        if let Some(entry) = self.cache.get_mut(&index) {
+    fn answer_at_once(&mut self, wanted: Wanted) -> Option<Outcome> {
+        if let Some(entry) = self.cache.get(wanted) {
             entry.unused = false;
             self.stats.hits += 1;
             return Some(Ok(Arc::clone(&entry.frame)));
         }
         self.stats.misses += 1;
-        let failure = self.failures.remove(&index)?;
+        let failure = self.failures.remove(&wanted)?;
         self.stats.errors += 1;
         Some(Err(failure))
     }
 
-    /// Registers a caller that waits for `index`.
-    fn demand(&mut self, index: usize) {
-        let demand = self.demands.entry(index).or_default();
+    /// Registers a caller that waits.
+    fn demand(&mut self, wanted: Wanted) {
+        let demand = self.demands.entry(wanted).or_default();
         demand.waiters += 1;
         let is_first = demand.waiters == 1;
-        if is_first && self.in_flight != Some(index) {
-            self.queue.push_back(index);
+        if is_first && self.in_flight != Some(wanted) {
+            self.queue.push_back(wanted);
         }
     }
 
     /// The outcome of a demand, if it is known; the last caller takes it away.
-    fn collect(&mut self, index: usize) -> Option<Outcome> {
-        let demand = self.demands.get_mut(&index)?;
+    fn collect(&mut self, wanted: Wanted) -> Option<Outcome> {
+        let demand = self.demands.get_mut(&wanted)?;
         let outcome = demand.outcome.clone()?;
         demand.waiters -= 1;
         if demand.waiters == 0 {
-            self.demands.remove(&index);
+            self.demands.remove(&wanted);
         }
         self.stats.errors += u64::from(outcome.is_err());
         Some(outcome)
     }
 
-    /// Stores what the worker has decoded and hands it to those who wait.
-    fn settle(&mut self, index: usize, outcome: Outcome, generation: u64) {
-        let demanded = self.demands.contains_key(&index);
+    /// Stores what the worker has made and hands it to those who wait.
+    fn settle(&mut self, wanted: Wanted, made: Made, generation: u64) {
+        let Made { outcome, by_product } = made;
+        let demanded = self.demands.contains_key(&wanted);
         self.stats.prefetched += u64::from(!demanded && outcome.is_ok());
+        // Who waits for the frame that was made on the way has it as well.
+        let on_the_way = Wanted { kind: None, ..wanted };
+        if let (Some(frame), Some(demand)) = (&by_product, self.demands.get_mut(&on_the_way)) {
+            demand.outcome.get_or_insert_with(|| Ok(Arc::clone(frame)));
+            self.queue.retain(|queued| *queued != on_the_way);
+        }
         match &outcome {
             Ok(frame) if generation == self.generation => {
-                self.keep(index, Entry { frame: Arc::clone(frame), unused: !demanded });
+                self.keep(wanted, frame, by_product, !demanded);
             }
             Ok(_) => self.stats.wasted += u64::from(!demanded),
             Err(error) if !demanded && generation == self.generation => {
-                self.failures.insert(index, error.clone());
+                self.failures.insert(wanted, error.clone());
             }
             Err(_) => {}
         }
-        if let Some(demand) = self.demands.get_mut(&index) {
+        if let Some(demand) = self.demands.get_mut(&wanted) {
             demand.outcome = Some(outcome);
         }
     }
@@ -306,8 +348,7 @@ impl State {
     fn drop_frames(&mut self) -> Vec<Entry> {
         self.generation += 1;
         self.failures.clear();
-        let dropped: Vec<Entry> =
-            std::iter::from_fn(|| self.cache.pop_lru()).map(|(_, entry)| entry).collect();
+        let dropped = self.cache.take_all();
         self.stats.wasted += dropped.iter().filter(|entry| entry.unused).count() as u64;
         self.stats.bytes_held = 0;
         dropped
@@ -321,16 +362,17 @@ impl State {
         }
     }
 
-    fn keep(&mut self, index: usize, entry: Entry) {
-        let added = entry.frame.data().len() as u64;
-        let removed = self.cache.push(index, entry);
-        self.stats.bytes_held += added;
-        if let Some((removed_index, removed)) = removed {
-            self.stats.bytes_held -= removed.frame.data().len() as u64;
-            self.stats.evicted += u64::from(removed_index != index);
-            self.stats.wasted += u64::from(removed.unused);
+    fn keep(
+        &mut self,
+        wanted: Wanted,
+        frame: &Arc<RgbFrame>,
+        by_product: Option<Arc<RgbFrame>>,
+        unused: bool,
+    ) {
+        if let Some(frame) = by_product {
+            self.cache.keep_by_product(wanted.index, frame, &mut self.stats);
         }
-        self.stats.peak_bytes = self.stats.peak_bytes.max(self.stats.bytes_held);
+        self.cache.keep(wanted, Entry { frame: Arc::clone(frame), unused }, &mut self.stats);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Counters of a [`LazyFrames`](super::LazyFrames) since it was made.
+/// Counters of a [`LazyFrames`](super::LazyFrames) since it was made. Requests are those for frames and those for scaled
+/// frames, each counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LazyStats {
@@ -25,9 +26,11 @@ pub struct LazyStats {
     pub wait_total: Duration,
     /// The longest of those waits.
     pub wait_max: Duration,
-    /// Frames in the cache now.
+    /// Frames in the cache now, without scaled ones.
     pub frames_held: usize,
-    /// Bytes of pixels in the cache now. Frames that callers still hold are not counted.
+    /// Scaled frames in the cache now.
+    pub scaled_held: usize,
+    /// Bytes of pixels in the cache now, of frames and of scaled frames. Frames that callers still hold are not counted.
     pub bytes_held: u64,
     /// The most that `bytes_held` ever was.
     pub peak_bytes: u64,

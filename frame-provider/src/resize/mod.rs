@@ -22,7 +22,7 @@ pub use swscale::decord;
 pub use torch::{torch_bilinear_antialias, torch_bilinear_antialias_float};
 
 use crate::error::FrameError;
-use crate::frame::RgbFrame;
+use crate::frame::{FrameSize, RgbFrame};
 
 /// Whose scaling to reproduce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -76,6 +76,28 @@ impl FromStr for ResizeMode {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mode = Self::ALL.into_iter().find(|mode| mode.name() == text.trim());
         mode.ok_or_else(|| ParseResizeModeError { text: text.to_owned() })
+    }
+}
+
+/// To what size, and whose way: what a model asks of a source by
+/// [`FrameSource::scaled`](crate::FrameSource::scaled).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scale {
+    /// Size of the result in pixels. A side of 0 counts as 1.
+    pub size: FrameSize,
+    /// Whose scaling.
+    pub mode: ResizeMode,
+}
+
+impl Scale {
+    /// To a square with sides of `side` pixels, as SAM 2 takes it.
+    pub fn square(side: u32, mode: ResizeMode) -> Self {
+        Self { size: FrameSize { width: side, height: side }, mode }
+    }
+
+    /// The size of the result.
+    pub(crate) fn output(self) -> FrameSize {
+        FrameSize { width: self.size.width.max(1), height: self.size.height.max(1) }
     }
 }
 

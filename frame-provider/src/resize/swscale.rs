@@ -1,26 +1,23 @@
 //! FFmpeg's bilinear scaling, which decord does.
 //!
-//! decord scales straight from the video's YUV to the model's size, and that is what [`bilinear`] does with a decoded
-//! frame. Frames that are RGB already are scaled as RGB, which is the best that can be done for them.
+//! decord scales straight from the video's YUV to the model's size; [`VideoFrames`](crate::VideoFrames) does that with the
+//! same scaler. Frames that are RGB already are scaled as RGB, which is the best that can be done for them.
 
-#![allow(unsafe_code)]
-
-use std::ptr;
 use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
-use ff::ffi;
 use ff::format::Pixel;
 use ff::frame::Video as VideoFrame;
-use ff::software::scaling::{Context, Flags};
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::video::{Scaler, ScalerInput};
 
 /// Scales `frame` to `width` x `height` with the result of `ffmpeg -vf scale=width:height:flags=bilinear` of RGB frames.
 ///
-/// For a video, decord's pixels differ a little from these, since it scales before it converts to RGB.
+/// For a video, decord's pixels differ a little from these, since it scales before it converts to RGB: ask the video
+/// for scaled frames ([`FrameSource::scaled`](crate::FrameSource::scaled)) to get those.
 ///
 /// # Errors
 /// [`FrameError::Other`] if FFmpeg cannot scale between these sizes.
@@ -47,78 +44,13 @@ pub fn decord(frame: &RgbFrame, width: u32, height: u32) -> Result<RgbFrame, Fra
     })
 }
 
-/// Scales a decoded frame of any pixel format straight to RGB of another size, with the frame's own matrix and range.
-pub(crate) fn bilinear(frame: &VideoFrame, size: FrameSize) -> Result<RgbFrame, ff::Error> {
-    let FrameSize { width, height } = size;
-    let mut context = Context::get(
-        frame.format(),
-        frame.width(),
-        frame.height(),
-        Pixel::RGB24,
-        width,
-        height,
-        Flags::BILINEAR,
-    )?;
-    set_colour(&mut context, frame);
-    // swscale writes whole vectors, past the end of odd rows, so it needs FFmpeg's padded rows as its target.
-    let mut padded = VideoFrame::empty();
-    context.run(frame, &mut padded)?;
-    let row_bytes = width as usize * 3;
-    let rows = padded.data(0).chunks(padded.stride(0)).take(height as usize);
-    let mut data = Vec::with_capacity(size.rgb_bytes());
-    rows.for_each(|row| data.extend_from_slice(&row[..row_bytes]));
+/// Scales a frame of any pixel format straight to RGB of another size, with the frame's own matrix and range.
+fn bilinear(frame: &VideoFrame, size: FrameSize) -> Result<RgbFrame, ff::Error> {
+    let mut scaler = Scaler::bilinear(ScalerInput::of(frame), size)?;
+    let mut data = Vec::new();
+    scaler.run(frame, &mut data)?;
+    scaler.remove_padding(&mut data);
     Ok(RgbFrame::from_parts(size, data))
-}
-
-/// Tells swscale the matrix and the range of the frame, with the rules of FFmpeg's `scale` filter.
-fn set_colour(context: &mut Context, frame: &VideoFrame) {
-    // SAFETY: `as_ptr` points to the live AVFrame inside `frame`. The fields are C enums, which have the size and
-    // alignment of `i32`; they are read as such through raw pointers, so no invalid enum value is ever made.
-    let (matrix, range) = unsafe {
-        let frame = frame.as_ptr();
-        (
-            ptr::addr_of!((*frame).colorspace).cast::<i32>().read(),
-            ptr::addr_of!((*frame).color_range).cast::<i32>().read(),
-        )
-    };
-    // Values outside of the standard's table, and RGB's 0, count as unspecified.
-    let matrix = if (1..=10).contains(&matrix) && matrix != 8 { matrix } else { 2 };
-    let full_range = match range {
-        range if range == ffi::AVColorRange::AVCOL_RANGE_JPEG as i32 => Some(1),
-        range if range == ffi::AVColorRange::AVCOL_RANGE_MPEG as i32 => Some(0),
-        _ => None,
-    };
-    let (mut inverse, mut forward) = (ptr::null_mut(), ptr::null_mut());
-    let (mut source_range, mut target_range) = (0, 0);
-    let (mut brightness, mut contrast, mut saturation) = (0, 0, 0);
-    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its seven results through
-    // valid pointers; `forward` then points into the context and is only passed back to it. `sws_getCoefficients`
-    // returns a pointer to static tables. A negative result means that the conversion takes no such details, and the
-    // context is unchanged.
-    unsafe {
-        let found = ffi::sws_getColorspaceDetails(
-            context.as_mut_ptr(),
-            &mut inverse,
-            &mut source_range,
-            &mut forward,
-            &mut target_range,
-            &mut brightness,
-            &mut contrast,
-            &mut saturation,
-        );
-        if found >= 0 {
-            ffi::sws_setColorspaceDetails(
-                context.as_mut_ptr(),
-                ffi::sws_getCoefficients(matrix),
-                full_range.unwrap_or(source_range),
-                forward,
-                target_range,
-                brightness,
-                contrast,
-                saturation,
-            );
-        }
-    }
 }
 
 #[cfg(test)]

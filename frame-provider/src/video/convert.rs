@@ -4,58 +4,92 @@ use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
-use super::ffi::{Scaler, ScalerInput};
 use super::orientation::Orientation;
+use super::scaler::{Scaler, ScalerInput};
+use super::upright::upright;
 use crate::frame::{BufferPool, FrameSize, RgbFrame};
 
-/// Converts decoded frames to RGB, keeping the context and the buffer from one frame to the next.
+/// Converts decoded frames to RGB, keeping contexts and buffers from one frame to the next.
 pub(super) struct Converter {
-    scaler: Option<Scaler>,
+    /// For frames of their own size.
+    native: Option<Scaler>,
+    /// For frames of another size.
+    scaling: Option<Scaler>,
     /// A picture that is still to be turned, with padded rows.
     unturned: Vec<u8>,
     orientation: Orientation,
     pool: Arc<BufferPool>,
+    scaled_pool: Arc<BufferPool>,
 }
 
 impl Converter {
     pub(super) fn new(orientation: Orientation) -> Self {
-        Self { scaler: None, unturned: Vec::new(), orientation, pool: Arc::default() }
+        Self {
+            native: None,
+            scaling: None,
+            unturned: Vec::new(),
+            orientation,
+            pool: Arc::default(),
+            scaled_pool: Arc::default(),
+        }
     }
 
     /// The frame in RGB, turned upright.
     pub(super) fn convert(&mut self, frame: &ff::frame::Video) -> Result<Arc<RgbFrame>, ff::Error> {
         let input = ScalerInput::of(frame);
-        if input.width == 0 || input.height == 0 || input.format == ff::format::Pixel::None {
-            return Err(ff::Error::InvalidData);
-        }
-        let scaler = match &mut self.scaler {
-            Some(scaler) if scaler.input() == input => scaler,
+        let scaler = match &mut self.native {
+            Some(scaler) if scaler.fits(input, input.size()) => scaler,
             // The first frame, or the size or the colours changed in mid-stream.
             outdated => outdated.insert(Scaler::new(input)?),
         };
-        let size = FrameSize { width: input.width, height: input.height };
-        let stride = scaler.stride();
-        // With padding, so that the same memory can come back for the next frame.
-        let mut data = self.pool.take(stride * input.height as usize);
-        if self.orientation == Orientation::default() {
-            scaler.run(frame, &mut data)?;
-            remove_padding(&mut data, stride, size);
-        } else {
-            scaler.run(frame, &mut self.unturned)?;
-            data.clear();
-            self.orientation.copy(&self.unturned, stride, size, &mut data);
-        }
-        Ok(Arc::new(RgbFrame::from_pool(self.orientation.size(size), data, &self.pool)))
+        to_rgb(scaler, frame, self.orientation, &mut self.unturned, &self.pool)
+    }
+
+    /// The frame turned upright and scaled to `size` by swscale's bilinear filter, straight from the decoder's format, as
+    /// decord does: first turned, then scaled, then RGB.
+    ///
+    /// A few formats, such as 4:2:2 by a quarter turn, cannot be turned before they are RGB. These are turned last, which
+    /// shifts the chroma by a fraction of a pixel.
+    pub(super) fn scale(
+        &mut self,
+        frame: &ff::frame::Video,
+        size: FrameSize,
+    ) -> Result<Arc<RgbFrame>, ff::Error> {
+        let turned = match self.orientation == Orientation::default() {
+            true => None,
+            false => upright(frame, self.orientation),
+        };
+        let (frame, to_turn) = match &turned {
+            Some(turned) => (turned, Orientation::default()),
+            None => (frame, self.orientation),
+        };
+        let (input, output) = (ScalerInput::of(frame), to_turn.size(size));
+        let scaler = match &mut self.scaling {
+            Some(scaler) if scaler.fits(input, output) => scaler,
+            outdated => outdated.insert(Scaler::bilinear(input, output)?),
+        };
+        to_rgb(scaler, frame, to_turn, &mut self.unturned, &self.scaled_pool)
     }
 }
 
-/// Moves rows that begin `stride` bytes apart together.
-fn remove_padding(data: &mut Vec<u8>, stride: usize, size: FrameSize) {
-    let row = size.width as usize * 3;
-    if stride != row {
-        for y in 1..size.height as usize {
-            data.copy_within(y * stride..y * stride + row, y * row);
-        }
+/// Runs the scaler and turns what it gives.
+fn to_rgb(
+    scaler: &mut Scaler,
+    frame: &ff::frame::Video,
+    orientation: Orientation,
+    unturned: &mut Vec<u8>,
+    pool: &Arc<BufferPool>,
+) -> Result<Arc<RgbFrame>, ff::Error> {
+    let (size, stride) = (scaler.output(), scaler.stride());
+    // With padding, so that the same memory can come back for the next frame.
+    let mut data = pool.take(stride * size.height as usize);
+    if orientation == Orientation::default() {
+        scaler.run(frame, &mut data)?;
+        scaler.remove_padding(&mut data);
+    } else {
+        scaler.run(frame, unturned)?;
+        data.clear();
+        orientation.copy(unturned, stride, size, 3, &mut data);
     }
-    data.truncate(size.rgb_bytes());
+    Ok(Arc::new(RgbFrame::from_pool(orientation.size(size), data, pool)))
 }

@@ -1,5 +1,5 @@
 //! The few things that the safe FFmpeg bindings do not offer. All `unsafe` of this crate that has to do with FFmpeg is
-//! here.
+//! here and in `scaler`.
 
 #![allow(unsafe_code)]
 
@@ -110,6 +110,59 @@ pub(super) fn have_same_layout(one: &VideoFrame, other: &VideoFrame) -> bool {
     (one.format(), one.width(), one.height()) == (other.format(), other.width(), other.height())
 }
 
+/// How the pixels of one plane lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plane {
+    /// Bytes from one pixel to the next.
+    pub(super) step: usize,
+    /// The plane has one pixel for `2^shift_x` columns of the picture.
+    pub(super) shift_x: u32,
+    /// And for `2^shift_y` rows.
+    pub(super) shift_y: u32,
+}
+
+/// The planes of a format whose pixels can be moved one by one; `None` for all others: those with pixels that share
+/// bytes or chroma within a plane, with a palette, or in the memory of a device.
+pub(super) fn planes(format: Pixel) -> Option<Vec<Plane>> {
+    const APART: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
+        | ffi::AV_PIX_FMT_FLAG_BITSTREAM
+        | ffi::AV_PIX_FMT_FLAG_HWACCEL
+        | ffi::AV_PIX_FMT_FLAG_BAYER) as u64;
+    let descriptor = format.descriptor()?;
+    // SAFETY: descriptors are static tables of FFmpeg; the fields are plain numbers.
+    let (flags, components) = unsafe {
+        let descriptor = descriptor.as_ptr();
+        ((*descriptor).flags, (*descriptor).comp)
+    };
+    if flags & APART != 0 {
+        return None;
+    }
+    let mut planes: Vec<Plane> = Vec::new();
+    for (number, component) in
+        components.iter().enumerate().take(usize::from(descriptor.nb_components()))
+    {
+        let place = usize::try_from(component.plane).ok()?;
+        let is_chroma = matches!(number, 1 | 2);
+        let shift = |log2: u8| if is_chroma { u32::from(log2) } else { 0 };
+        let plane = Plane {
+            step: usize::try_from(component.step).ok().filter(|&step| step > 0)?,
+            shift_x: shift(descriptor.log2_chroma_w()),
+            shift_y: shift(descriptor.log2_chroma_h()),
+        };
+        match planes.get(place) {
+            // Luma and chroma of packed 4:2:2 lie in one plane, with different steps.
+            Some(known) if *known != plane => return None,
+            Some(_) => {}
+            None if place == planes.len() => planes.push(plane),
+            // Planes whose components come in another order, such as those of GBR.
+            None => {
+                planes.resize(place + 1, plane);
+            }
+        }
+    }
+    Some(planes)
+}
+
 /// Copies the pixels, and what converting them and judging their soundness needs. Unlike a clone it leaves out side data,
 /// which would pile up in a frame that is copied to again and again. False if there is no memory behind a frame, or they
 /// are not alike.
@@ -118,19 +171,28 @@ pub(super) fn copy_picture(source: &VideoFrame, target: &mut VideoFrame) -> bool
         return false;
     }
     // SAFETY: both point to live AVFrames of the same format and size, checked above; `target` is borrowed exclusively, was
-    // made by `VideoFrame::new`, and so is writable. The fields are plain numbers; the colour fields are copied as they
-    // are through raw pointers, so no enum value is ever made of them.
+    // made by `VideoFrame::new`, and so is writable. The fields are plain numbers.
     unsafe {
         let (from, to) = (source.as_ptr(), target.as_mut_ptr());
         if ffi::av_frame_copy(to, from) < 0 {
             return false;
         }
-        ptr::copy(ptr::addr_of!((*from).colorspace), ptr::addr_of_mut!((*to).colorspace), 1);
-        ptr::copy(ptr::addr_of!((*from).color_range), ptr::addr_of_mut!((*to).color_range), 1);
         (*to).flags = (*from).flags;
         (*to).decode_error_flags = (*from).decode_error_flags;
     }
+    copy_colour(source, target);
     true
+}
+
+/// Copies the matrix and the range.
+pub(super) fn copy_colour(source: &VideoFrame, target: &mut VideoFrame) {
+    // SAFETY: both point to live AVFrames, `target` is borrowed exclusively. The fields are copied as they are through raw
+    // pointers, so no enum value is ever made of them.
+    unsafe {
+        let (from, to) = (source.as_ptr(), target.as_mut_ptr());
+        ptr::copy(ptr::addr_of!((*from).colorspace), ptr::addr_of_mut!((*to).colorspace), 1);
+        ptr::copy(ptr::addr_of!((*from).color_range), ptr::addr_of_mut!((*to).color_range), 1);
+    }
 }
 
 /// The colour description of a frame, as FFmpeg's plain numbers.
@@ -184,141 +246,4 @@ impl Colour {
 pub(super) fn demuxer_version() -> u32 {
     // SAFETY: the function takes nothing, and returns a constant of the library.
     unsafe { ffi::avformat_version() }
-}
-
-/// What a [`Scaler`] is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ScalerInput {
-    pub(super) format: Pixel,
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) colour: Colour,
-}
-
-impl ScalerInput {
-    pub(super) fn of(frame: &VideoFrame) -> Self {
-        Self {
-            format: frame.format(),
-            width: frame.width(),
-            height: frame.height(),
-            colour: Colour::of(frame),
-        }
-    }
-}
-
-/// A swscale context that converts to RGB24 at the same size.
-///
-/// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the pixels are too. Accurate
-/// rounding and full chroma interpolation are left out on purpose: OpenCV and the `ffmpeg` program do without, and
-/// with them results differ by up to 162 levels.
-pub(super) struct Scaler {
-    context: ff::software::scaling::Context,
-    input: ScalerInput,
-}
-
-// SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the same time. Every use
-// of the context goes through `&mut self`, the type is not `Sync`, and its only owner keeps it behind a `Mutex`.
-unsafe impl Send for Scaler {}
-
-impl Scaler {
-    pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
-        let ScalerInput { format, width, height, colour } = input;
-        let flags = ff::software::scaling::Flags::BICUBIC;
-        let mut context = ff::software::scaling::Context::get(
-            format,
-            width,
-            height,
-            Pixel::RGB24,
-            width,
-            height,
-            flags,
-        )?;
-        set_colour(&mut context, colour);
-        Ok(Self { context, input })
-    }
-
-    pub(super) fn input(&self) -> ScalerInput {
-        self.input
-    }
-
-    /// Bytes from one row of the output to the next. swscale writes whole vectors, so rows need room at their end.
-    pub(super) fn stride(&self) -> usize {
-        const LARGEST_VECTOR: usize = 64;
-        (self.input.width as usize).next_multiple_of(LARGEST_VECTOR) * 3
-    }
-
-    /// Converts `frame`, which must be as described by [`Scaler::input`], into `output`: replaces what it holds by rows of
-    /// RGB, [`Scaler::stride`] bytes apart. What lies between them is 0 or left from before.
-    pub(super) fn run(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
-        if ScalerInput::of(frame) != self.input {
-            return Err(Error::InputChanged);
-        }
-        let bytes = self.stride() * self.input.height as usize;
-        let rows = i32::try_from(self.input.height).map_err(|_| Error::InvalidData)?;
-        let stride = i32::try_from(self.stride()).map_err(|_| Error::InvalidData)?;
-        // Buffers that come back from use are long enough but for the padding, so this costs next to nothing.
-        output.resize(bytes, 0);
-        let planes = [output.as_mut_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()];
-        let strides = [stride, 0, 0, 0];
-        // SAFETY: the context was made for frames of just this format and size, checked above, and `frame` holds valid
-        // planes with their strides. RGB24 has one plane; `output` holds `rows` rows of `stride` bytes, which are whole
-        // vectors, so nothing is written beyond.
-        let written = unsafe {
-            let source = frame.as_ptr();
-            ffi::sws_scale(
-                self.context.as_mut_ptr(),
-                (*source).data.as_ptr().cast(),
-                (*source).linesize.as_ptr(),
-                0,
-                rows,
-                planes.as_ptr(),
-                strides.as_ptr(),
-            )
-        };
-        if written == rows { Ok(()) } else { Err(Error::InvalidData) }
-    }
-}
-
-/// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
-fn set_colour(context: &mut ff::software::scaling::Context, colour: Colour) {
-    // Values outside of the standard's table, and RGB's 0, count as unspecified.
-    let matrix =
-        if (1..=10).contains(&colour.matrix) && colour.matrix != 8 { colour.matrix } else { 2 };
-    let full_range = match colour.range {
-        range if range == ffi::AVColorRange::AVCOL_RANGE_JPEG as i32 => Some(1),
-        range if range == ffi::AVColorRange::AVCOL_RANGE_MPEG as i32 => Some(0),
-        _ => None,
-    };
-    let (mut inverse, mut forward) = (ptr::null_mut(), ptr::null_mut());
-    let (mut source_range, mut target_range, mut brightness, mut contrast, mut saturation) =
-        (0, 0, 0, 0, 0);
-    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its seven results through
-    // valid pointers; `forward` then points into the context and is only passed back to it. `sws_getCoefficients`
-    // returns a pointer to static tables. A negative result means that the conversion takes no such details (RGB
-    // sources), and the context is unchanged.
-    unsafe {
-        let found = ffi::sws_getColorspaceDetails(
-            context.as_mut_ptr(),
-            &mut inverse,
-            &mut source_range,
-            &mut forward,
-            &mut target_range,
-            &mut brightness,
-            &mut contrast,
-            &mut saturation,
-        );
-        if found < 0 {
-            return;
-        }
-        ffi::sws_setColorspaceDetails(
-            context.as_mut_ptr(),
-            ffi::sws_getCoefficients(matrix),
-            full_range.unwrap_or(source_range),
-            forward,
-            target_range,
-            brightness,
-            contrast,
-            saturation,
-        );
-    }
 }

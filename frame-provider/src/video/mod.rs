@@ -3,7 +3,8 @@
 //! How it works, from the bottom up: `demux` reads packets; `index` says which packet holds which frame and from which
 //! key frame it can be decoded; `feed` supplies packets from memory or by seeking; `decode` turns them into numbered
 //! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
-//! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame.
+//! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame, of
+//! its own size or scaled, and `upright` turns it before that.
 //! `index_cache` keeps the index for the next time, `claims` and `completeness` find out whether the file was cut off.
 
 mod build;
@@ -22,9 +23,11 @@ mod lane_tests;
 mod notes;
 mod orientation;
 mod reader;
+mod scaler;
 mod sync {
     pub(super) use crate::sync::*;
 }
+mod upright;
 mod window;
 
 use std::path::{Path, PathBuf};
@@ -34,13 +37,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::probe::{GroupLengths, IndexKind, VideoDetails};
-use crate::source::{DecodeStats, FrameSource, SourceMemory, Timing};
+use crate::resize::{ResizeMode, Scale};
+use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 use build::Scan;
 use convert::Converter;
 use decode::Decoder;
 use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
-use ffi::ScalerInput;
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
@@ -48,6 +51,7 @@ use index_cache::IndexCache;
 pub use index_cache::IndexCacheMode;
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
+pub(crate) use scaler::{Scaler, ScalerInput};
 
 /// How the frames of a video are numbered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +104,9 @@ impl Default for VideoOptions {
 /// it. So frame numbers agree with those of `cv2.VideoCapture.read` and of `ffmpeg -vsync passthrough`.
 ///
 /// **Pixels** are those of `ffmpeg -pix_fmt rgb24`: the stream's colour matrix and range are respected, deeper samples
-/// are brought to 8 bits, alpha is dropped. The display rotation of the file is applied.
+/// are brought to 8 bits, alpha is dropped. The display rotation of the file is applied. Scaled frames are made of these,
+/// except with [`ResizeMode::Decord`]: then they are those of `ffmpeg -vf scale=W:H:flags=bilinear -pix_fmt rgb24`, which
+/// scales the decoder's YUV, as decord does in the official code's path for MP4 files.
 ///
 /// **Cost:** opening reads the file once without decoding. Reading forward decodes each frame once. A jump decodes from
 /// the nearest key frame on. Reading in reverse keeps decoded frames within [`VideoOptions::reverse_bytes`], so that the
@@ -201,6 +207,14 @@ impl VideoFrames {
         &self.path
     }
 
+    fn check_size(&self, index: usize, found: FrameSize) -> Result<(), FrameError> {
+        if found == self.size {
+            return Ok(());
+        }
+        let (path, expected) = (self.path.clone(), self.size);
+        Err(FrameError::SizeChanged { path, index, expected, found })
+    }
+
     /// A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
     fn lock(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
@@ -263,16 +277,21 @@ impl FrameSource for VideoFrames {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let frame = self.lock().frame(index)?;
-        if frame.size() != self.size {
-            let (expected, found) = (self.size, frame.size());
-            return Err(FrameError::SizeChanged {
-                path: self.path.clone(),
-                index,
-                expected,
-                found,
-            });
-        }
+        self.check_size(index, frame.size())?;
         Ok(frame)
+    }
+
+    fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+        if self.scales_from_frames(scale.mode) {
+            return ScaledFrame::of(self.frame(index)?, scale);
+        }
+        let scaled = self.lock().scaled(index, scale.output())?;
+        self.check_size(index, scaled.frame.as_ref().map_or(self.size, |frame| frame.size()))?;
+        Ok(scaled)
+    }
+
+    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+        mode != ResizeMode::Decord
     }
 
     fn timing(&self) -> Timing {

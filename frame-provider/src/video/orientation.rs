@@ -47,25 +47,31 @@ impl Orientation {
         }
     }
 
+    /// Whether rows become columns.
+    pub(super) fn is_transposed(self) -> bool {
+        self.transpose
+    }
+
     /// The size of a picture of `size` once it is turned.
     pub(super) fn size(self, size: FrameSize) -> FrameSize {
         if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
     }
 
-    /// Appends RGB rows of `source_stride` bytes to `target` without gaps, `[height, width, 3]`, as the turned picture.
-    /// `source` must hold `size.height` rows.
+    /// Appends pixels of `step` bytes, in rows of `source_stride` bytes, to `target` without gaps,
+    /// `[height, width, step]`, as the turned picture. `source` must hold `size.height` rows.
     pub(super) fn copy(
         self,
         source: &[u8],
         source_stride: usize,
         size: FrameSize,
+        step: usize,
         target: &mut Vec<u8>,
     ) {
         let (width, height) = (size.width as usize, size.height as usize);
-        target.reserve(size.rgb_bytes());
+        target.reserve(width * height * step);
         if self == Self::default() {
             for row in source.chunks(source_stride).take(height) {
-                target.extend_from_slice(&row[..width * 3]);
+                target.extend_from_slice(&row[..width * step]);
             }
             return;
         }
@@ -76,8 +82,8 @@ impl Orientation {
             for x in 0..shown_width {
                 let x = if self.flip_horizontal { shown_width - 1 - x } else { x };
                 let (column, row) = if self.transpose { (y, x) } else { (x, y) };
-                let at = row * source_stride + column * 3;
-                target.extend_from_slice(&source[at..at + 3]);
+                let at = row * source_stride + column * step;
+                target.extend_from_slice(&source[at..at + step]);
             }
         }
     }
@@ -103,7 +109,7 @@ mod tests {
             .collect();
         let size = FrameSize { width: 3, height: 2 };
         let mut pixels = Vec::new();
-        orientation.copy(&source, 11, size, &mut pixels);
+        orientation.copy(&source, 11, size, 3, &mut pixels);
         assert!(pixels.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[0] == pixel[2]));
         (orientation.size(size), pixels.iter().step_by(3).copied().collect())
     }

@@ -20,7 +20,8 @@ use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
 use super::window::{Picture, PicturePool, Window};
 use crate::error::FrameError;
-use crate::frame::RgbFrame;
+use crate::frame::{FrameSize, RgbFrame};
+use crate::source::ScaledFrame;
 use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
@@ -207,6 +208,21 @@ impl Reader {
         self.converter
             .convert(&picture.frame)
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
+    }
+
+    /// Frame `number` scaled straight from the decoder's format. The frame itself comes along: making it costs a twentieth
+    /// of that, and going back for it later might cost a group of pictures.
+    pub(super) fn scaled(
+        &mut self,
+        number: usize,
+        size: FrameSize,
+    ) -> Result<ScaledFrame, FrameError> {
+        let picture = self.picture(number)?;
+        let converter = &mut self.converter;
+        let made = converter.convert(&picture.frame).and_then(|frame| {
+            Ok(ScaledFrame { scaled: converter.scale(&picture.frame, size)?, frame: Some(frame) })
+        });
+        made.map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
     /// Frame `number` as the decoder gave it.

@@ -25,7 +25,6 @@ use sam2_model::Sam2;
 pub use error::SessionFileError;
 pub use file::FORMAT_VERSION;
 
-use super::features::InputPreparation;
 use super::stream_session::{NewestFrame, StreamOptions, StreamSession};
 use super::tracker::Tracker;
 use super::video_session::VideoSession;
@@ -119,7 +118,7 @@ impl<'m> StreamSession<'m> {
         if newest >= total_frames.unwrap_or(usize::MAX).min(usize::MAX / 2) {
             return Err(about(Problem::damaged("more frames than there are")));
         }
-        let side = InputPreparation::new(model).side;
+        let side = model.config().image_size as u32;
         let bytes = contents.take_bytes(NEWEST_INPUT, [side as usize, side as usize, 3]);
         let input = RgbFrame::new(side, side, bytes.map_err(about)?)?;
         let frame = NewestFrame { index: newest, input: Arc::new(input) };

@@ -1,14 +1,17 @@
 //! The table of `benches/RESULTS.md`: measures what criterion cannot, and asserts the bars that are set for it.
 //!
 //! `cargo bench -p sam2-frame-provider --bench table` measures everything (some minutes, and about 1 GB of films made with
-//! `ffmpeg` in the target folder); names after `--` choose: forward, reverse, waits, open, modes, bounded. `PYTHON` names
-//! a Python with OpenCV; without one, that comparison is left out. Run it on a machine that does nothing else.
+//! `ffmpeg` in the target folder); names after `--` choose: forward, scaled, reverse, waits, open, modes, bounded. `PYTHON`
+//! names a Python with OpenCV; without one, that comparison is left out. Run it on a machine that does nothing else.
+
+mod forward;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sam2_frame_provider::resize::{ResizeMode, Scale};
 use sam2_frame_provider::{
     BatchFrames, FrameSource, FramesMode, IndexCacheMode, LazyFrames, LazyOptions, VideoFrames,
     VideoOptions,
@@ -16,6 +19,9 @@ use sam2_frame_provider::{
 
 /// Pairs of runs in a comparison; the median ratio counts, so one disturbed run does no harm.
 const ROUNDS: usize = 7;
+
+/// Width and height of the official models' input.
+const MODEL_SIDE: u32 = 1024;
 
 /// What a model takes for a frame.
 const WORK: Duration = Duration::from_millis(50);
@@ -28,8 +34,9 @@ fn main() {
     {
         return child(rest);
     }
-    let sections: [(&str, fn()); 6] = [
-        ("forward", forward),
+    let sections: [(&str, fn()); 7] = [
+        ("forward", forward::native),
+        ("scaled", forward::scaled),
         ("reverse", reverse),
         ("waits", waits),
         ("open", opening),
@@ -82,111 +89,6 @@ fn time(run: impl FnOnce()) -> f64 {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-/// Forward throughput, side by side with the `ffmpeg` program and with OpenCV.
-fn forward() {
-    println!(
-        "Ratios are of speed, medians of {ROUNDS} alternating runs: above 1, ours is faster, or needs less processor time."
-    );
-    println!();
-    println!(
-        "| film | frames | ours, frames/s | ffmpeg | ratio | ratio of CPU | OpenCV | ratio | ratio of CPU |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    let films = [
-        recording(),
-        film(
-            "hd.mp4",
-            "-f lavfi -i testsrc2=size=1920x1080:rate=30:duration=30 -vf noise=alls=6:allf=t -c:v libx264 \
-             -preset veryfast -pix_fmt yuv420p",
-        ),
-        film(
-            "small.mp4",
-            "-f lavfi -i testsrc2=size=320x240:rate=25:duration=120 -c:v libx264 -preset veryfast \
-             -pix_fmt yuv420p",
-        ),
-        film(
-            "mjpeg.avi",
-            "-f lavfi -i testsrc2=size=900x896:rate=25:duration=40 -c:v mjpeg -q:v 3",
-        ),
-    ];
-    for path in films {
-        let frames = VideoFrames::open(&path).unwrap().frame_count() as f64;
-        let mut runs: [Vec<Run>; 3] = Default::default();
-        for _ in 0..ROUNDS {
-            runs[0].push(Run::of(|| Some(time(|| ours_forward(&path)))).unwrap());
-            runs[1].push(Run::of(|| Some(time(|| ffmpeg_forward(&path)))).unwrap());
-            runs[2].extend(Run::of(|| opencv_forward(&path)));
-        }
-        let mut row = format!("| {} | {frames}", path.file_name().unwrap().to_string_lossy());
-        for (number, others) in runs.iter().enumerate() {
-            if others.is_empty() {
-                row += " | - | - | -";
-                continue;
-            }
-            let rate = frames / median(others.iter().map(|run| run.wall).collect());
-            row += &format!(" | {rate:.0}");
-            if number > 0 {
-                let pairs = || runs[0].iter().zip(others);
-                let wall = median(pairs().map(|(ours, other)| other.wall / ours.wall).collect());
-                let cpu = median(pairs().map(|(ours, other)| other.cpu / ours.cpu).collect());
-                row += &format!(" | {wall:.2} | {cpu:.2}");
-            }
-        }
-        println!("{row} |");
-    }
-}
-
-/// Seconds of one run.
-struct Run {
-    wall: f64,
-    /// Of this process and of the programs it waited for.
-    cpu: f64,
-}
-
-impl Run {
-    /// `run` gives the time on the clock.
-    fn of(run: impl FnOnce() -> Option<f64>) -> Option<Self> {
-        let before = cpu_seconds();
-        let wall = run()?;
-        Some(Self { wall, cpu: cpu_seconds() - before })
-    }
-}
-
-/// Processor time of this process and its children so far; the kernel counts in hundredths.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// Opening included, as with the others.
-fn ours_forward(path: &Path) {
-    let frames = LazyFrames::open(path, LazyOptions::default()).unwrap();
-    for index in 0..frames.frame_count() {
-        std::hint::black_box(frames.frame(index).unwrap());
-    }
-}
-
-fn ffmpeg_forward(path: &Path) {
-    let status = Command::new("ffmpeg")
-        .args(["-hide_banner", "-loglevel", "error", "-i"])
-        .arg(path)
-        .args(["-map", "0:v:0", "-pix_fmt", "rgb24", "-vsync", "passthrough", "-f", "null", "-"])
-        .stdin(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// Seconds without the start of Python; `None` without OpenCV.
-fn opencv_forward(path: &Path) -> Option<f64> {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
-    let script = "import sys, time, cv2\nt = time.perf_counter()\nc = cv2.VideoCapture(sys.argv[1])\n\
-                  while c.read()[0]: pass\nprint(time.perf_counter() - t)";
-    let output = Command::new(python).args(["-c", script]).arg(path).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
 }
 
 /// Frames decoded for each served in reverse.
@@ -283,7 +185,7 @@ fn opening() {
         median((0..ROUNDS).map(|_| run()).collect())
     };
     let (plain, kept) = (open(&VideoOptions::default()), open(&cached));
-    let decode = time(|| ours_forward(&path));
+    let decode = time(|| forward::ours(&path, None));
     println!("| an hour of 320x240, 90,000 frames | seconds | of a decode |");
     println!("|---|---|---|");
     println!("| decoding all of it to RGB | {decode:.2} | |");
@@ -297,7 +199,9 @@ fn opening() {
 
 /// Peak memory and time of the three ways to read a batch.
 fn modes() {
-    println!("| 400 frames of 900x896 | seconds | peak RSS, MB |");
+    println!(
+        "| 400 frames of 900x896, scaled to 1024x1024 as Pillow does | seconds | peak RSS, MB |"
+    );
     println!("|---|---|---|");
     for mode in FramesMode::ALL {
         let answer = ask_child(&["mode", &mode.to_string()]);
@@ -334,11 +238,14 @@ fn child(arguments: &[String]) {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["mode", mode] => {
             let source = Arc::new(LazyFrames::open(recording(), LazyOptions::default()).unwrap());
+            // As the model reads them.
+            let scale = Scale::square(MODEL_SIDE, ResizeMode::PillowBicubic);
+            let mode = mode.parse().unwrap();
             let seconds = time(|| {
-                let batch = BatchFrames::open(source, 200..600, mode.parse().unwrap()).unwrap();
+                let batch = BatchFrames::open_scaled(source, 200..600, mode, scale).unwrap();
                 // As the lab does: from the middle forward, then in reverse.
                 for index in (200..400).chain((0..200).rev()) {
-                    std::hint::black_box(batch.frame(index).unwrap());
+                    std::hint::black_box(batch.scaled(index, scale).unwrap());
                 }
             });
             println!("{seconds:.2} {:.0}", megabytes("VmHWM:"));

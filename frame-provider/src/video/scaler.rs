@@ -1,0 +1,261 @@
+//! swscale: from a decoder's format to RGB, at the same size or scaled.
+
+#![allow(unsafe_code)]
+
+use std::ffi::CStr;
+use std::ptr::{self, NonNull};
+use std::thread;
+
+use video_rs::ffmpeg as ff;
+
+use ff::Error;
+use ff::ffi;
+use ff::format::Pixel;
+use ff::frame::Video as VideoFrame;
+
+use super::ffi::Colour;
+use crate::frame::FrameSize;
+
+/// What a [`Scaler`] is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScalerInput {
+    pub(super) format: Pixel,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) colour: Colour,
+}
+
+impl ScalerInput {
+    pub(crate) fn of(frame: &VideoFrame) -> Self {
+        Self {
+            format: frame.format(),
+            width: frame.width(),
+            height: frame.height(),
+            colour: Colour::of(frame),
+        }
+    }
+
+    pub(super) fn size(&self) -> FrameSize {
+        FrameSize { width: self.width, height: self.height }
+    }
+}
+
+/// A swscale context, freed when it is dropped.
+struct Context(NonNull<ffi::SwsContext>);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: the context came from `sws_alloc_context`, and nobody else has it.
+        unsafe { ffi::sws_freeContext(self.0.as_ptr()) };
+    }
+}
+
+/// Threads for one scaling. More only wait for each other.
+const MOST_THREADS: usize = 4;
+
+impl Context {
+    /// A context to RGB24. With more than one thread, only `sws_scale_frame` makes use of them.
+    fn new(
+        input: &ScalerInput,
+        output: FrameSize,
+        flags: u32,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        if input.width == 0 || input.height == 0 || input.format == Pixel::None {
+            return Err(Error::InvalidData);
+        }
+        // SAFETY: it takes nothing, and returns a context or null.
+        let context = unsafe { ffi::sws_alloc_context() };
+        let context = NonNull::new(context).map(Self).ok_or(Error::Unknown)?;
+        let format = |pixel: Pixel| ffi::AVPixelFormat::from(pixel) as i64;
+        let settings: [(&CStr, i64); 8] = [
+            (c"srcw", input.width.into()),
+            (c"srch", input.height.into()),
+            (c"src_format", format(input.format)),
+            (c"dstw", output.width.into()),
+            (c"dsth", output.height.into()),
+            (c"dst_format", format(Pixel::RGB24)),
+            (c"sws_flags", flags.into()),
+            (c"threads", threads as i64),
+        ];
+        for (name, value) in settings {
+            // SAFETY: the context is live and begins with its AVClass, as `av_opt_set_int` asks for; the name is a C
+            // string. Values out of range are refused.
+            let code =
+                unsafe { ffi::av_opt_set_int(context.0.as_ptr().cast(), name.as_ptr(), value, 0) };
+            if code < 0 {
+                return Err(Error::from(code));
+            }
+        }
+        // SAFETY: the context is live and not initialised yet; null stands for no filters.
+        match unsafe { ffi::sws_init_context(context.0.as_ptr(), ptr::null_mut(), ptr::null_mut()) }
+        {
+            code if code < 0 => Err(Error::from(code)),
+            _ => Ok(context),
+        }
+    }
+}
+
+/// Converts frames of one kind to RGB24.
+pub(crate) struct Scaler {
+    context: Context,
+    input: ScalerInput,
+    output: FrameSize,
+    /// Where several threads write to, in rows that FFmpeg pads; one thread writes to where the pixels are wanted.
+    target: Option<VideoFrame>,
+}
+
+// SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the same time. Every use
+// of the context goes through `&mut self`, the type is not `Sync`, and its only owner keeps it behind a `Mutex`.
+unsafe impl Send for Scaler {}
+
+impl Scaler {
+    /// Converts at the same size.
+    ///
+    /// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the pixels are too. Accurate
+    /// rounding and full chroma interpolation are left out on purpose: OpenCV and the `ffmpeg` program do without, and
+    /// with them results differ by up to 162 levels.
+    pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
+        // Nearly a copy: threads would cost more than they save.
+        let mut context = Context::new(&input, input.size(), ffi::SWS_BICUBIC as u32, 1)?;
+        set_colour(&mut context, input.colour);
+        Ok(Self { context, input, output: input.size(), target: None })
+    }
+
+    /// Scales with the pixels of the `ffmpeg` program's `scale=width:height:flags=bilinear`, on several cores as it does.
+    pub(crate) fn bilinear(input: ScalerInput, output: FrameSize) -> Result<Self, Error> {
+        let threads = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let threads = threads.min(MOST_THREADS);
+        let mut context = Context::new(&input, output, ffi::SWS_BILINEAR as u32, threads)?;
+        set_colour(&mut context, input.colour);
+        let target = VideoFrame::new(Pixel::RGB24, output.width, output.height);
+        if target.planes() == 0 {
+            return Err(Error::Unknown);
+        }
+        Ok(Self { context, input, output, target: Some(target) })
+    }
+
+    /// Size of what it gives.
+    pub(super) fn output(&self) -> FrameSize {
+        self.output
+    }
+
+    /// Whether it takes such frames and gives that size.
+    pub(super) fn fits(&self, input: ScalerInput, output: FrameSize) -> bool {
+        self.input == input && self.output == output
+    }
+
+    /// Bytes from one row of the output to the next. swscale writes whole vectors, so rows need room at their end.
+    pub(crate) fn stride(&self) -> usize {
+        const LARGEST_VECTOR: usize = 64;
+        let width = self.output.width as usize;
+        3 * if self.target.is_some() { width } else { width.next_multiple_of(LARGEST_VECTOR) }
+    }
+
+    /// Converts `frame`, which must be as the scaler was made for, into `output`: replaces what it holds by rows of RGB,
+    /// [`Scaler::stride`] bytes apart. What lies between them is 0 or left from before.
+    pub(crate) fn run(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
+        if ScalerInput::of(frame) != self.input {
+            return Err(Error::InputChanged);
+        }
+        let row_bytes = self.output.width as usize * 3;
+        let Some(target) = &mut self.target else {
+            return self.run_into(frame, output);
+        };
+        // SAFETY: the context was made for frames of just this format and size, checked above, and `frame` holds valid
+        // planes with their strides. `target` has memory for the context's output, made by `VideoFrame::new`, which is
+        // borrowed exclusively; the context lets go of both before the call returns.
+        let code = unsafe {
+            ffi::sws_scale_frame(self.context.0.as_ptr(), target.as_mut_ptr(), frame.as_ptr())
+        };
+        if code < 0 {
+            return Err(Error::from(code));
+        }
+        output.clear();
+        let rows = target.data(0).chunks(target.stride(0)).take(self.output.height as usize);
+        rows.for_each(|row| output.extend_from_slice(&row[..row_bytes]));
+        Ok(())
+    }
+
+    fn run_into(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
+        let bytes = self.stride() * self.output.height as usize;
+        let as_int = |value: u32| i32::try_from(value).map_err(|_| Error::InvalidData);
+        let (rows, rows_out) = (as_int(self.input.height)?, as_int(self.output.height)?);
+        let stride = i32::try_from(self.stride()).map_err(|_| Error::InvalidData)?;
+        // Buffers that come back from use are long enough but for the padding, so this costs next to nothing.
+        output.resize(bytes, 0);
+        let planes = [output.as_mut_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()];
+        let strides = [stride, 0, 0, 0];
+        // SAFETY: the context was made for frames of just this format and size, checked by the caller, and `frame` holds
+        // valid planes with their strides. RGB24 has one plane; `output` holds `rows_out` rows of `stride` bytes, which
+        // are whole vectors, so nothing is written beyond.
+        let written = unsafe {
+            let source = frame.as_ptr();
+            ffi::sws_scale(
+                self.context.0.as_ptr(),
+                (*source).data.as_ptr().cast(),
+                (*source).linesize.as_ptr(),
+                0,
+                rows,
+                planes.as_ptr(),
+                strides.as_ptr(),
+            )
+        };
+        if written == rows_out { Ok(()) } else { Err(Error::InvalidData) }
+    }
+
+    /// Moves the rows that [`Scaler::run`] has written together.
+    pub(crate) fn remove_padding(&self, data: &mut Vec<u8>) {
+        let (row, stride) = (self.output.width as usize * 3, self.stride());
+        if stride != row {
+            for y in 1..self.output.height as usize {
+                data.copy_within(y * stride..y * stride + row, y * row);
+            }
+        }
+        data.truncate(self.output.rgb_bytes());
+    }
+}
+
+/// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
+fn set_colour(context: &mut Context, colour: Colour) {
+    // Values outside of the standard's table, and RGB's 0, count as unspecified.
+    let matrix =
+        if (1..=10).contains(&colour.matrix) && colour.matrix != 8 { colour.matrix } else { 2 };
+    let full_range = match colour.range {
+        range if range == ffi::AVColorRange::AVCOL_RANGE_JPEG as i32 => Some(1),
+        range if range == ffi::AVColorRange::AVCOL_RANGE_MPEG as i32 => Some(0),
+        _ => None,
+    };
+    let (mut inverse, mut forward) = (ptr::null_mut(), ptr::null_mut());
+    let (mut source_range, mut target_range, mut brightness, mut contrast, mut saturation) =
+        (0, 0, 0, 0, 0);
+    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its seven results through
+    // valid pointers; `forward` then points into the context and is only passed back to it. `sws_getCoefficients`
+    // returns a pointer to static tables. A negative result means that the conversion takes no such details (RGB
+    // sources), and the context is unchanged.
+    unsafe {
+        let found = ffi::sws_getColorspaceDetails(
+            context.0.as_ptr(),
+            &mut inverse,
+            &mut source_range,
+            &mut forward,
+            &mut target_range,
+            &mut brightness,
+            &mut contrast,
+            &mut saturation,
+        );
+        if found < 0 {
+            return;
+        }
+        ffi::sws_setColorspaceDetails(
+            context.0.as_ptr(),
+            ffi::sws_getCoefficients(matrix),
+            full_range.unwrap_or(source_range),
+            forward,
+            target_range,
+            brightness,
+            contrast,
+            saturation,
+        );
+    }
+}
