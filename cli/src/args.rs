@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use sam2_engine::DeviceChoice;
+use sam2_engine::{DeviceChoice, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
@@ -129,6 +129,16 @@ pub struct SegmentArgs {
     /// Fill holes of up to this many pixels at a quarter of the model's resolution; 0 = off.
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Model")]
     pub fill_holes: u32,
+
+    /// Side of the model's input, in pixels: other than its own (1024; micro 256) it trades detail for speed. Multiples of 32.
+    #[arg(long, value_name = "PIXELS", help_heading = "Model")]
+    pub image_size: Option<usize>,
+    /// Look at this part of the frames only, at the model's full resolution; masks come back in place.
+    #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", help_heading = "Model")]
+    pub roi: Option<Region>,
+    /// Keep the frame's proportions in the model's square input instead of squashing it.
+    #[arg(long, help_heading = "Model")]
+    pub letterbox: bool,
 
     /// How frames are read.
     #[command(flatten)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, FrameSource, JobOptions, JobPlan, JobReport, LazyFrames,
+    CancelFlag, EngineError, Fit, FrameSource, JobOptions, JobPlan, JobReport, LazyFrames,
     SessionOptions, segment,
 };
 use sam2_frame_provider::IndexMode;
@@ -37,12 +37,21 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // Everything that can be wrong with names and prompts shows before the model is loaded.
     outputs::check(args)?;
     let (frames, plan) = open_and_plan(args)?;
+    plan.check_region(args.roi, frames.size())?;
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
+    let model = match args.image_size {
+        Some(size) => model.with_image_size(size).with_context(|| {
+            format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
+        })?,
+        None => model,
+    };
 
     let options = JobOptions {
         session: SessionOptions {
             fill_hole_area: args.fill_holes,
             resize: args.frames.resize,
+            region: args.roi,
+            fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
             ..Default::default()
         },
         frames_mode: args.frames.frames_mode,

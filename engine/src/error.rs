@@ -7,6 +7,7 @@ use sam2_mask_writer::WriteError;
 
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
+use crate::session::Region;
 use crate::session::SessionFileError;
 
 /// Segmenting failed. Each message is one line that says what to do.
@@ -79,6 +80,32 @@ pub enum EngineError {
         y: f32,
         /// The frame.
         frame: usize,
+        /// The recording's size.
+        size: FrameSize,
+    },
+    /// A coordinate in the picture, but not in the part of it that the session looks at.
+    #[error(
+        "{what} ({x}, {y}) on frame {frame} is outside the region {region}: enlarge the region or move the prompt"
+    )]
+    PointOutsideRegion {
+        /// Which point.
+        what: String,
+        /// Column.
+        x: f32,
+        /// Row.
+        y: f32,
+        /// The frame.
+        frame: usize,
+        /// The region.
+        region: Region,
+    },
+    /// A region that is not within the frames.
+    #[error(
+        "the region {region} (x,y,width,height) is not within the {size} picture: check its numbers"
+    )]
+    RegionOutside {
+        /// The region.
+        region: Region,
         /// The recording's size.
         size: FrameSize,
     },

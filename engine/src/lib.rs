@@ -46,7 +46,7 @@ pub use sam2_frame_provider::{
 pub use sam2_mask_writer::{Mask, MaskSink};
 pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
 pub use session::{
-    Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, FrameMasks, ObjectMask, Propagation,
-    SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession, fill_holes,
-    remove_islands,
+    Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, ObjectMask,
+    ParseRegionError, Propagation, Region, SessionFileError, SessionOptions, StreamOptions,
+    StreamSession, VideoSession, fill_holes, remove_islands,
 };

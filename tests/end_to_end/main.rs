@@ -14,6 +14,7 @@ mod inspect;
 mod interrupted;
 mod messages;
 mod recordings;
+mod regions;
 mod remedies;
 mod segment;
 mod server;

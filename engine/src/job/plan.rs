@@ -7,6 +7,7 @@ use sam2_frame_provider::FrameSize;
 use crate::error::EngineError;
 use crate::keypoints::KeypointTrack;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
+use crate::session::Region;
 
 /// One object's prompt on one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +101,29 @@ impl JobPlan {
                 && (x0 >= x1 || y0 >= y1)
             {
                 return Err(EngineError::EmptyBox { x0, y0, x1, y1, frame });
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a region lies within the frames and every prompt in the region.
+    ///
+    /// # Errors
+    /// [`EngineError::RegionOutside`], [`EngineError::PointOutsideRegion`].
+    pub fn check_region(&self, region: Option<Region>, size: FrameSize) -> Result<(), EngineError> {
+        let Some(region) = region else { return Ok(()) };
+        if !region.is_within(size) {
+            return Err(EngineError::RegionOutside { region, size });
+        }
+        for prompt in self.batches.iter().flat_map(|batch| &batch.prompts) {
+            let corners = prompt.bounds.into_iter().flat_map(|bounds| {
+                bounds.corners().map(|corner| ("the box corner".to_owned(), corner))
+            });
+            for (what, point) in prompt.points.iter().cloned().chain(corners) {
+                if !region.contains(point) {
+                    let (x, y, frame) = (point.x, point.y, prompt.frame);
+                    return Err(EngineError::PointOutsideRegion { what, x, y, frame, region });
+                }
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use sam2_model::Sam2;
 use super::plan::{BatchPlan, JobPlan};
 use super::spool::MaskSpool;
 use crate::error::EngineError;
-use crate::session::{Direction, SessionOptions, VideoSession};
+use crate::session::{Direction, Fit, SessionOptions, VideoSession};
 
 /// Asks a running job to stop after the current frame. Clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +111,7 @@ pub fn segment<S: FrameSource + ?Sized>(
     cancel: &CancelFlag,
 ) -> Result<JobReport, EngineError> {
     plan.check(frames.frame_count(), frames.size())?;
+    plan.check_region(options.session.region, frames.size())?;
     let total = plan.frame_count();
     let mut run = Run {
         model,
@@ -173,7 +174,12 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         let side = self.model.config().image_size as u32;
         let scale = Scale::square(side, self.options.session.resize);
         let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
-        let source = BatchFrames::open_scaled(self.frames, range, mode, scale)?;
+        let SessionOptions { region, fit, .. } = self.options.session;
+        let source = if region.is_none() && fit == Fit::Squash {
+            BatchFrames::open_scaled(self.frames, range, mode, scale)?
+        } else {
+            BatchFrames::open(self.frames, range, mode)?
+        };
         let mut session = VideoSession::with_options(self.model, source, self.options.session)?;
         let offset = batch.frames.start;
         for prompt in &batch.prompts {

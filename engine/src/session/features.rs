@@ -3,49 +3,26 @@
 use std::sync::Arc;
 
 use lru::LruCache;
-use sam2_frame_provider::resize::{Scale, resize};
 use sam2_frame_provider::{FrameSource, RgbFrame};
-use sam2_model::{FrameFeatures, Sam2};
+use sam2_model::FrameFeatures;
 
-use super::options::SessionOptions;
+use super::placement::Placement;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 
 /// Where the frames of a session come from.
 pub(super) trait Frames {
     /// Frame `frame` as the network takes it.
-    fn input(
-        &self,
-        frame: usize,
-        preparation: InputPreparation,
-    ) -> Result<Arc<RgbFrame>, EngineError>;
-}
-
-/// How a frame becomes the network's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InputPreparation {
-    scale: Scale,
-}
-
-impl InputPreparation {
-    pub(super) fn new(model: &Sam2, options: &SessionOptions) -> Self {
-        Self { scale: Scale::square(model.config().image_size as u32, options.resize) }
-    }
-
-    /// The frame in the network's size, RGB8 `[side, side, 3]`.
-    pub(super) fn apply(self, frame: &RgbFrame) -> Result<RgbFrame, EngineError> {
-        let Scale { size, mode } = self.scale;
-        Ok(resize(frame, size.width, size.height, mode)?)
-    }
+    fn input(&self, frame: usize, placement: &Placement) -> Result<Arc<RgbFrame>, EngineError>;
 }
 
 impl<S: FrameSource> Frames for S {
-    fn input(
-        &self,
-        frame: usize,
-        preparation: InputPreparation,
-    ) -> Result<Arc<RgbFrame>, EngineError> {
-        Ok(self.scaled(frame, preparation.scale)?.scaled)
+    fn input(&self, frame: usize, placement: &Placement) -> Result<Arc<RgbFrame>, EngineError> {
+        match placement.whole_frame() {
+            // The source may have made it ahead.
+            Some(scale) => Ok(self.scaled(frame, scale)?.scaled),
+            None => Ok(Arc::new(placement.input(&*self.frame(frame)?)?)),
+        }
     }
 }
 
@@ -77,7 +54,7 @@ impl<F: Frames> Tracker<'_, F> {
         if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
         }
-        let input = self.frames.input(frame, InputPreparation::new(self.model, &self.options))?;
+        let input = self.frames.input(frame, &self.placement)?;
         let features = self.model.encode_image(input.data());
         self.features.put(frame, features.clone());
         Ok(features)

@@ -6,6 +6,7 @@ mod grouping;
 mod history;
 mod object;
 mod options;
+mod placement;
 mod post_process;
 mod prompts;
 mod propagation;
@@ -18,6 +19,7 @@ mod video_session;
 
 pub use direction::Direction;
 pub use options::SessionOptions;
+pub use placement::{Fit, ParseRegionError, Region};
 pub use propagation::Propagation;
 pub use results::{FrameMasks, ObjectMask};
 pub use saved::{FORMAT_VERSION, SessionFileError};

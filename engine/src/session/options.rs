@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use sam2_frame_provider::resize::ResizeMode;
 use serde::{Deserialize, Serialize};
 
+use super::placement::{Fit, Region};
 use crate::memory_bank::MemoryRetention;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
@@ -62,6 +63,11 @@ pub struct SessionOptions {
     /// Default: Pillow for both, since the published figures are of folders of JPEG files.
     #[serde(with = "resize_mode")]
     pub resize: ResizeMode,
+    /// Look at this part of the frames only: prompts must lie in it, and nothing outside of it is ever in a mask. Prompts and masks keep
+    /// the recording's coordinates and size. Official: the whole frame.
+    pub region: Option<Region>,
+    /// How the frame, or the region, fits the network's square. Official: squashed.
+    pub fit: Fit,
 }
 
 impl Default for SessionOptions {
@@ -80,6 +86,8 @@ impl Default for SessionOptions {
             keep_video_logits: false,
             retention: MemoryRetention::Bounded,
             resize: ResizeMode::PillowBicubic,
+            region: None,
+            fit: Fit::Squash,
         }
     }
 }

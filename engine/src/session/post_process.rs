@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
-use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 
 use super::options::SessionOptions;
+use super::placement::Placement;
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;
@@ -16,18 +15,13 @@ use crate::prompt::ObjectId;
 /// What happens to masks between the network and the user.
 pub(super) struct PostProcess {
     options: SessionOptions,
-    size: FrameSize,
     device: Device,
-    to_video: Resize,
+    placement: Placement,
 }
 
 impl PostProcess {
-    pub(super) fn new(model: &Sam2, size: FrameSize, options: SessionOptions) -> Self {
-        let low = model.config().low_res_mask_size();
-        let video = [size.height as usize, size.width as usize];
-        let device = model.device().clone();
-        let to_video = Resize::new(Interpolation::Bilinear, [low, low], video, &device);
-        Self { options, size, device, to_video }
+    pub(super) fn new(model: &Sam2, options: SessionOptions, placement: Placement) -> Self {
+        Self { options, device: model.device().clone(), placement }
     }
 
     /// Fills small holes and removes small islands, if the session is to.
@@ -59,15 +53,18 @@ impl PostProcess {
         let mut logits = predictions
             .iter()
             .map(|(_, prediction, _)| {
-                read(self.to_video.forward(prediction.low_res_logits.clone()))
+                let logits = prediction.low_res_logits.clone();
+                read(self.placement.logits_of_region(logits))
+                    .map(|logits| self.placement.paste(logits))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if self.options.non_overlap_masks {
             suppress_overlaps(&mut logits);
         }
+        let size = self.placement.recording();
         let mut objects = Vec::with_capacity(predictions.len());
         for ((object, prediction, prompted), logits) in predictions.into_iter().zip(logits) {
-            let mask = Mask::from_logits(self.size.width, self.size.height, &logits)
+            let mask = Mask::from_logits(size.width, size.height, &logits)
                 .map_err(|error| EngineError::Device(error.to_string()))?;
             objects.push(ObjectMask {
                 object,

@@ -2,8 +2,7 @@
 
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
-use sam2_model::resize::{Interpolation, Resize};
-use sam2_model::{MaskPrediction, ModelPoint, Tensor};
+use sam2_model::MaskPrediction;
 
 use super::features::Frames;
 use super::object::ObjectState;
@@ -47,7 +46,7 @@ impl<F: Frames> Tracker<'_, F> {
             Some(earlier) if !replace && bounds.is_none() => earlier.clone(),
             _ => Vec::new(),
         };
-        model_points.extend(all.into_iter().map(|p| self.to_model(p)));
+        model_points.extend(all.into_iter().map(|p| self.placement.to_model(p)));
 
         let tracked = known.and_then(|state| state.tracked(frame));
         let conditions = tracked.is_none() || self.options.corrections_condition;
@@ -89,20 +88,7 @@ impl<F: Frames> Tracker<'_, F> {
             return Err(EngineError::MaskPromptSize { object, frame, expected: self.size, found });
         }
         let features = self.features(frame)?;
-        let side = self.model.config().image_size;
-        let (height, width) = (self.size.height as usize, self.size.width as usize);
-        let pixels: Vec<f32> = mask.to_bytes(1).into_iter().map(f32::from).collect();
-        let device = self.model.device();
-        let mask_bchw =
-            Tensor::<1>::from_floats(&pixels[..], device).reshape([1, 1, height, width]);
-        let model_mask = if (height, width) == (side, side) {
-            mask_bchw
-        } else {
-            Resize::new(Interpolation::BilinearAntialias, [height, width], [side, side], device)
-                .forward(mask_bchw)
-                .greater_equal_scalar(0.5)
-                .float()
-        };
+        let model_mask = self.placement.mask_input(mask);
         let prediction = self.model.use_mask_as_output(&features, model_mask);
         let known = self.objects.iter().find(|state| state.id == object);
         let tracked = known.and_then(|state| state.tracked(frame));
@@ -195,16 +181,6 @@ impl<F: Frames> Tracker<'_, F> {
         &mut self.objects[index]
     }
 
-    /// Recording's pixels to model's pixels, by way of 0..1 as the official code rounds it.
-    fn to_model(&self, point: Point) -> ModelPoint {
-        let side = self.model.config().image_size as f32;
-        ModelPoint {
-            x: point.x / self.size.width as f32 * side,
-            y: point.y / self.size.height as f32 * side,
-            label: point.label,
-        }
-    }
-
     pub(super) fn check_frame(&self, frame: usize) -> Result<(), EngineError> {
         if frame < self.frame_count {
             Ok(())
@@ -214,9 +190,16 @@ impl<F: Frames> Tracker<'_, F> {
     }
 
     fn check_point(&self, what: &str, point: Point, frame: usize) -> Result<(), EngineError> {
-        let inside = |value: f32, length: u32| value >= 0.0 && value <= length as f32;
-        if inside(point.x, self.size.width) && inside(point.y, self.size.height) {
+        if self.placement.contains(point) {
             return Ok(());
+        }
+        let inside = |value: f32, length: u32| value >= 0.0 && value <= length as f32;
+        if let Some(region) = self.placement.region()
+            && inside(point.x, self.size.width)
+            && inside(point.y, self.size.height)
+        {
+            let (what, x, y) = (what.to_owned(), point.x, point.y);
+            return Err(EngineError::PointOutsideRegion { what, x, y, frame, region });
         }
         Err(EngineError::PointOutside {
             what: what.to_owned(),

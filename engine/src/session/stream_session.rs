@@ -7,8 +7,9 @@ use sam2_mask_writer::Mask;
 use sam2_model::Sam2;
 
 use super::direction::Direction;
-use super::features::{Frames, InputPreparation};
+use super::features::Frames;
 use super::options::SessionOptions;
+use super::placement::Placement;
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -70,7 +71,7 @@ pub(super) struct NewestFrame {
 }
 
 impl Frames for NewestFrame {
-    fn input(&self, frame: usize, _: InputPreparation) -> Result<Arc<RgbFrame>, EngineError> {
+    fn input(&self, frame: usize, _: &Placement) -> Result<Arc<RgbFrame>, EngineError> {
         if frame == self.index {
             Ok(Arc::clone(&self.input))
         } else {
@@ -89,7 +90,7 @@ impl<'m> StreamSession<'m> {
     /// Takes the next frame and tracks every object on it. Without objects there is nothing to compute, and no mask comes.
     ///
     /// # Errors
-    /// [`EngineError::StreamFrameSize`] for a frame of another size than the first, [`EngineError::FrameOutOfRange`] after
+    /// [`EngineError::RegionOutside`] if the first frame does not hold the region, [`EngineError::StreamFrameSize`] for a frame of another size than the first, [`EngineError::FrameOutOfRange`] after
     /// [`StreamOptions::total_frames`], [`EngineError::ObjectWithoutPrompt`] for an object whose prompts were all taken back,
     /// [`EngineError::Device`]. After an error the session is as if the frame had not come: it may be pushed again.
     pub fn push(&mut self, frame: &RgbFrame) -> Result<FrameMasks, EngineError> {
@@ -97,10 +98,15 @@ impl<'m> StreamSession<'m> {
         if let Some(count) = self.options.total_frames.filter(|&total| index >= total) {
             return Err(EngineError::FrameOutOfRange { frame: index, count });
         }
-        let preparation = InputPreparation::new(self.model, &self.options.session);
         let Some(tracker) = &mut self.tracker else {
-            let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)?) };
-            self.tracker = Some(self.tracker_on(newest, frame.size()));
+            let placement = Placement::new(
+                frame.size(),
+                &self.options.session,
+                self.model.config().image_size,
+                self.model.device(),
+            )?;
+            let newest = NewestFrame { index, input: Arc::new(placement.input(frame)?) };
+            self.tracker = Some(self.tracker_on(newest, frame.size())?);
             return Ok(FrameMasks { frame_index: index, objects: Vec::new() });
         };
         if frame.size() != tracker.size {
@@ -111,7 +117,7 @@ impl<'m> StreamSession<'m> {
         if tracker.objects.iter().any(|object| object.has_pending() || !object.is_conditioned()) {
             tracker.objects = tracker.with_prompts_taken_up()?;
         }
-        let newest = NewestFrame { index, input: Arc::new(preparation.apply(frame)?) };
+        let newest = NewestFrame { index, input: Arc::new(tracker.placement.input(frame)?) };
         let before = std::mem::replace(&mut tracker.frames, newest);
         match tracker.track_frame(index, Direction::Forward) {
             Ok(masks) => {
@@ -135,7 +141,7 @@ impl<'m> StreamSession<'m> {
         &self,
         newest: NewestFrame,
         size: FrameSize,
-    ) -> Tracker<'m, NewestFrame> {
+    ) -> Result<Tracker<'m, NewestFrame>, EngineError> {
         // Only the newest frame is ever looked at or corrected, and no pass starts anywhere else, so that no anchor is needed.
         let options = SessionOptions {
             correctable_frames: 0,

@@ -11,6 +11,7 @@ use super::direction::Direction;
 use super::features::{FeatureCache, Frames};
 use super::object::ObjectState;
 use super::options::SessionOptions;
+use super::placement::Placement;
 use super::post_process::PostProcess;
 use super::results::FrameMasks;
 use crate::error::EngineError;
@@ -33,6 +34,7 @@ pub(super) struct Tracker<'m, F> {
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
     pub(super) post_process: PostProcess,
+    pub(super) placement: Placement,
 }
 
 impl<'m, F: Frames> Tracker<'m, F> {
@@ -42,7 +44,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         options: SessionOptions,
         frame_count: usize,
         size: FrameSize,
-    ) -> Self {
+    ) -> Result<Self, EngineError> {
         let reach = MemoryReach {
             correctable_frames: options.correctable_frames,
             ..MemoryReach::new(
@@ -51,7 +53,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
                 options.max_conditioning_frames,
             )
         };
-        Self {
+        let placement = Placement::new(size, &options, model.config().image_size, model.device())?;
+        Ok(Self {
             model,
             frames,
             options,
@@ -62,8 +65,9 @@ impl<'m, F: Frames> Tracker<'m, F> {
             reach,
             position: None,
             features: FeatureCache::new(options.feature_cache_frames),
-            post_process: PostProcess::new(model, size, options),
-        }
+            post_process: PostProcess::new(model, options, placement.clone()),
+            placement,
+        })
     }
 
     pub(super) fn object_ids(&self) -> Vec<ObjectId> {

@@ -33,7 +33,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`EngineError::FrameOutOfRange`] if the source has no frames.
+    /// [`EngineError::FrameOutOfRange`] if the source has no frames, [`EngineError::RegionOutside`] for a region that is not within them.
     pub fn with_options(
         model: &'m Sam2,
         frames: S,
@@ -43,7 +43,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         if frame_count == 0 {
             return Err(EngineError::FrameOutOfRange { frame: 0, count: 0 });
         }
-        Ok(Self { tracker: Tracker::new(model, frames, options, frame_count, size) })
+        Ok(Self { tracker: Tracker::new(model, frames, options, frame_count, size)? })
     }
 
     /// Frames in the recording.

@@ -77,7 +77,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
                 expected: describe(count, [size.width, size.height]),
             }));
         }
-        let mut tracker = Tracker::new(model, frames, saved.options, count, size);
+        let mut tracker = Tracker::new(model, frames, saved.options, count, size)?;
         Loader::new(&mut contents, model, count).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;
         Ok(Self { tracker })
@@ -128,7 +128,7 @@ impl<'m> StreamSession<'m> {
         }
         let options = StreamOptions { session: saved.options, total_frames };
         let mut session = Self::new(model, options);
-        let mut tracker = session.tracker_on(frame, FrameSize { width, height });
+        let mut tracker = session.tracker_on(frame, FrameSize { width, height })?;
         Loader::new(&mut contents, model, newest + 1).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;
         session.tracker = Some(tracker);
