@@ -252,6 +252,18 @@ impl<'m> StreamSession<'m> {
         tracker.clear_prompts(newest, object)
     }
 
+    /// Takes back all of an object's prompts, and with them what was tracked from them; see
+    /// [`super::VideoSession::clear_object_prompts`].
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownObject`].
+    pub fn clear_object_prompts(&mut self, object: ObjectId) -> Result<(), EngineError> {
+        match &mut self.tracker {
+            Some(tracker) => tracker.clear_object_prompts(object),
+            None => Err(EngineError::UnknownObject(object)),
+        }
+    }
+
     /// Forgets an object; the others go on untouched.
     ///
     /// # Errors

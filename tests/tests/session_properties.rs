@@ -1,0 +1,458 @@
+//! Random sequences of everything that a user can do, on a bounded session and, in step, on one that forgets nothing.
+//!
+//! Whatever the bounded one gives must be the same bit for bit; where it refuses, it must be with one of the two documented
+//! errors, and go on as if it had not been asked. `PROPTEST_CASES` sets how many sequences.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseResult, TestRunner};
+use sam2_engine::{
+    BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, Mask, MemoryRetention, ObjectId,
+    ObjectMask, Point, RgbFrame, Sam2, SessionOptions, StreamOptions, StreamSession, VideoSession,
+};
+use sam2_frame_provider::MemoryFrames;
+use sam2_tests::clips;
+use sam2_tests::exact::bits;
+use sam2_tests::scenario::ellipse_mask;
+
+/// Longer than twice what is kept around one frame, so that much is let go.
+const FRAMES: usize = 96;
+const POINTERS: usize = 15;
+
+/// A frame, as users choose them.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Number(usize),
+    /// Behind the one tracked last.
+    Behind(usize),
+    /// The one after that, in the order of travel.
+    Next,
+}
+
+#[derive(Clone, Debug)]
+enum Prompt {
+    Points { points: Vec<Point>, replace: bool },
+    Box(BoxPrompt),
+    Mask([f64; 4]),
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Prompt(At, u32, Prompt),
+    Clear(At, u32),
+    ClearObject(u32),
+    Remove(u32),
+    Reset,
+    Propagate {
+        start: Option<At>,
+        direction: Direction,
+        limit: Option<usize>,
+    },
+    /// The bounded session is saved, dropped and restored.
+    Reload,
+}
+
+fn frames() -> Vec<RgbFrame> {
+    let clip = clips::frames("two-crossing");
+    let last = clip.frame_count() - 1;
+    let there_and_back = (0..last).chain((1..=last).rev()).cycle();
+    there_and_back.take(FRAMES).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
+}
+
+/// The smallest input that leaves whole windows: most masks are poor, but no bit of them may change.
+fn model() -> Sam2 {
+    clips::micro_model().with_image_size(64).unwrap()
+}
+
+fn point() -> impl Strategy<Value = Point> {
+    (0.0..=320.0_f32, 0.0..=240.0_f32, prop::bool::weighted(0.75)).prop_map(|(x, y, positive)| {
+        if positive { Point::positive(x, y) } else { Point::negative(x, y) }
+    })
+}
+
+fn prompt() -> impl Strategy<Value = Prompt> {
+    prop_oneof![
+        4 => (prop::collection::vec(point(), 1..4), any::<bool>())
+            .prop_map(|(points, replace)| Prompt::Points { points, replace }),
+        2 => (0.0..250.0_f32, 0.0..180.0_f32, -4.0..80.0_f32, 5.0..60.0_f32)
+            .prop_map(|(x0, y0, width, height)| {
+                // A few are empty: an error in both.
+                Prompt::Box(BoxPrompt { x0, y0, x1: (x0 + width).max(0.0), y1: y0 + height })
+            }),
+        2 => (40.0..280.0, 40.0..200.0, 5.0..60.0, 5.0..60.0)
+            .prop_map(|(x, y, rx, ry)| Prompt::Mask([x, y, rx, ry])),
+    ]
+}
+
+fn at() -> impl Strategy<Value = At> {
+    prop_oneof![
+        2 => (0..FRAMES).prop_map(At::Number),
+        3 => (0..14_usize).prop_map(At::Behind),
+        1 => Just(At::Next),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let object = || 0..3_u32;
+    let direction = prop::bool::weighted(0.6)
+        .prop_map(|forward| if forward { Direction::Forward } else { Direction::Reverse });
+    let start = prop_oneof![3 => Just(None), 2 => Just(Some(At::Next)), 2 => at().prop_map(Some)];
+    let limit = prop_oneof![1 => Just(None), 4 => (0..50_usize).prop_map(Some)];
+    prop_oneof![
+        10 => (at(), object(), prompt()).prop_map(|(at, id, prompt)| Action::Prompt(at, id, prompt)),
+        2 => (at(), object()).prop_map(|(at, id)| Action::Clear(at, id)),
+        1 => object().prop_map(Action::ClearObject),
+        1 => object().prop_map(Action::Remove),
+        1 => Just(Action::Reset),
+        10 => (start, direction, limit)
+            .prop_map(|(start, direction, limit)| Action::Propagate { start, direction, limit }),
+        1 => Just(Action::Reload),
+    ]
+}
+
+fn options() -> impl Strategy<Value = SessionOptions> {
+    let cap = prop_oneof![2 => Just(None), 1 => (2..4_usize).prop_map(Some)];
+    let often_off = || prop::bool::weighted(0.25);
+    let correctable = prop_oneof![2 => Just(4), 1 => 0..12_usize];
+    (often_off(), often_off(), often_off(), 1..4_usize, cap, correctable, 0..3_usize).prop_map(
+        |(corrections_condition, non_overlap_masks, clears, stride, cap, correctable, pass)| {
+            SessionOptions {
+                corrections_condition,
+                non_overlap_masks,
+                clear_memories_around_prompts: clears,
+                memory_temporal_stride: if stride == 3 { 2 } else { 1 },
+                max_conditioning_frames: cap,
+                correctable_frames: correctable,
+                objects_per_pass: NonZeroUsize::new(pass),
+                // Every frame is encoded once, which is most of the time.
+                feature_cache_frames: FRAMES,
+                ..SessionOptions::default()
+            }
+        },
+    )
+}
+
+/// What came of a prompt, for comparing.
+type Given = Result<Vec<u32>, String>;
+
+fn given(result: Result<ObjectMask, EngineError>) -> Given {
+    result.map(|mask| bits(&[mask])).map_err(|error| error.to_string())
+}
+
+fn is_refusal(error: &EngineError) -> bool {
+    matches!(error, EngineError::MemoriesReleased { .. } | EngineError::ResultReleased { .. })
+}
+
+/// Two sessions in step.
+struct Pair<'m> {
+    model: &'m Sam2,
+    source: &'m MemoryFrames,
+    bounded: VideoSession<'m, &'m MemoryFrames>,
+    reference: VideoSession<'m, &'m MemoryFrames>,
+    frames: usize,
+    /// Of those, the ones with anything in a mask.
+    seen: usize,
+    refusals: usize,
+}
+
+impl<'m> Pair<'m> {
+    fn new(model: &'m Sam2, source: &'m MemoryFrames, options: SessionOptions) -> Self {
+        let open = |retention| {
+            let options = SessionOptions { retention, ..options };
+            VideoSession::with_options(model, source, options).unwrap()
+        };
+        let (bounded, reference) = (open(MemoryRetention::Bounded), open(MemoryRetention::All));
+        Self { model, source, bounded, reference, frames: 0, seen: 0, refusals: 0 }
+    }
+
+    fn frame(&self, at: At) -> usize {
+        let position = self.reference.position().unwrap_or((FRAMES / 2, Direction::Forward));
+        let frame = match (at, position) {
+            (At::Number(frame), _) => frame,
+            (At::Behind(steps), (frame, Direction::Forward)) => frame.saturating_sub(steps),
+            (At::Behind(steps), (frame, Direction::Reverse)) => frame + steps,
+            (At::Next, (frame, Direction::Forward)) => frame + 1,
+            (At::Next, (frame, Direction::Reverse)) => frame.saturating_sub(1),
+        };
+        frame.min(FRAMES - 1)
+    }
+
+    /// Does it in the bounded session, and unless that refuses, in the other one.
+    fn both<T: PartialEq>(
+        &mut self,
+        act: impl Fn(&mut VideoSession<'m, &'m MemoryFrames>) -> Result<T, EngineError>,
+    ) -> TestCaseResult {
+        let bounded = act(&mut self.bounded);
+        if bounded.as_ref().is_err_and(is_refusal) {
+            self.refusals += 1;
+            return Ok(());
+        }
+        let (bounded, reference) = (
+            bounded.map_err(|error| error.to_string()),
+            act(&mut self.reference).map_err(|error| error.to_string()),
+        );
+        prop_assert!(bounded == reference, "{:?} and {:?}", bounded.err(), reference.err());
+        Ok(())
+    }
+
+    fn act(&mut self, action: &Action) -> TestCaseResult {
+        match action {
+            Action::Prompt(at, id, prompt) => {
+                let (frame, object) = (self.frame(*at), ObjectId(*id));
+                self.both(|session| {
+                    let mask = match prompt {
+                        Prompt::Points { points, replace } => {
+                            session.add_points_or_box(frame, object, points, None, *replace)
+                        }
+                        Prompt::Box(bounds) => session.add_box(frame, object, *bounds),
+                        Prompt::Mask(ellipse) => session.add_mask(frame, object, &mask(*ellipse)),
+                    };
+                    mask.map(|mask| bits(&[mask]))
+                })
+            }
+            Action::Clear(at, id) => {
+                let frame = self.frame(*at);
+                self.both(|session| session.clear_prompts(frame, ObjectId(*id)))
+            }
+            Action::ClearObject(id) => {
+                self.both(|session| session.clear_object_prompts(ObjectId(*id)))
+            }
+            Action::Remove(id) => self.both(|session| session.remove_object(ObjectId(*id))),
+            Action::Reset => self.both(|session| {
+                session.reset();
+                Ok(())
+            }),
+            Action::Propagate { start, direction, limit } => {
+                self.propagate(start.map(|at| self.frame(at)), *direction, *limit)
+            }
+            Action::Reload => {
+                let file = tempfile::NamedTempFile::new().unwrap();
+                self.bounded.save(file.path()).unwrap();
+                self.bounded = VideoSession::restore(self.model, self.source, file.path()).unwrap();
+                Ok(())
+            }
+        }
+    }
+
+    fn propagate(
+        &mut self,
+        start: Option<usize>,
+        direction: Direction,
+        limit: Option<usize>,
+    ) -> TestCaseResult {
+        let mut tracked = 0;
+        let mut bounded = self.bounded.propagate_from(start, direction, limit).peekable();
+        if let Some(Err(error)) = bounded.peek()
+            && is_refusal(error)
+        {
+            self.refusals += 1;
+            return Ok(());
+        }
+        let mut reference = self.reference.propagate_from(start, direction, limit);
+        let shown = |masks: Result<FrameMasks, EngineError>| match masks {
+            Ok(FrameMasks { frame_index, objects }) => {
+                let area: u64 = objects.iter().map(ObjectMask::area).sum();
+                Ok((frame_index, area, bits(&objects)))
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let mut seen = 0;
+        loop {
+            let (ours, theirs) = (bounded.next().map(shown), reference.next().map(shown));
+            prop_assert!(
+                ours == theirs,
+                "{:?} and {:?} differ",
+                ours.map(|r| r.map(|(frame, ..)| frame)),
+                theirs.map(|r| r.map(|(frame, ..)| frame))
+            );
+            match ours {
+                None => break,
+                Some(Ok((_, area, _))) => {
+                    tracked += 1;
+                    seen += usize::from(area > 0);
+                }
+                Some(Err(_)) => {}
+            }
+        }
+        drop((bounded, reference));
+        self.frames += tracked;
+        self.seen += seen;
+        if tracked > 0 { self.check_bound(start) } else { Ok(()) }
+    }
+
+    /// Nothing is kept but what lies near the newest frame, a prompted one or the start.
+    fn check_bound(&self, start: Option<usize>) -> TestCaseResult {
+        let options = self.bounded.options();
+        let banks: Vec<_> = self
+            .bounded
+            .object_ids()
+            .into_iter()
+            .map(|id| self.bounded.memory_bank(id).unwrap())
+            .collect();
+        let (position, _) = self.bounded.position().unwrap();
+        let prompted = banks.iter().flat_map(|bank| bank.conditioning_frames());
+        let anchors: Vec<usize> = prompted.chain(start).collect();
+        let memories = 1 + 5 * options.memory_temporal_stride;
+        let near = |frame: usize, reach: usize| {
+            frame.abs_diff(position) <= reach + options.correctable_frames
+                || anchors.iter().any(|anchor| frame.abs_diff(*anchor) <= reach)
+        };
+        for bank in banks {
+            for frame in 0..FRAMES {
+                let Some(outcome) = bank.tracked(frame) else { continue };
+                prop_assert!(near(frame, POINTERS.max(memories)), "{frame} at {position}");
+                prop_assert!(
+                    outcome.memory.is_none() || near(frame, memories),
+                    "the memory of {frame} at {position}"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mask(ellipse: [f64; 4]) -> Mask {
+    ellipse_mask(ellipse, 320, 240)
+}
+
+fn runner(cases: u32) -> TestRunner {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    config.max_shrink_iters = 200;
+    TestRunner::new(config)
+}
+
+#[test]
+fn a_bounded_session_is_the_unpruned_one_or_refuses() {
+    let (model, source) = (model(), MemoryFrames::new(frames()).unwrap());
+    let (frames, seen, refusals) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let sequences = (options(), prop::collection::vec(action(), 6..24));
+    runner(32)
+        .run(&sequences, |(options, actions)| {
+            let mut pair = Pair::new(&model, &source, options);
+            for action in &actions {
+                pair.act(action)?;
+            }
+            frames.set(frames.get() + pair.frames);
+            seen.set(seen.get() + pair.seen);
+            refusals.set(refusals.get() + pair.refusals);
+            Ok(())
+        })
+        .unwrap();
+    // Else the sequences would show nothing.
+    assert!(frames.get() > 300, "{} frames", frames.get());
+    assert!(seen.get() > frames.get() / 4, "{} of {} frames", seen.get(), frames.get());
+    assert!(refusals.get() > 0, "nothing was refused");
+    println!("{} frames, {} with masks, {} refusals", frames.get(), seen.get(), refusals.get());
+}
+
+/// What is done on a frame of a stream once it is there.
+fn stream_action() -> impl Strategy<Value = Action> {
+    let object = || 0..3_u32;
+    prop_oneof![
+        8 => (object(), prompt()).prop_map(|(id, prompt)| Action::Prompt(At::Behind(0), id, prompt)),
+        1 => object().prop_map(|id| Action::Clear(At::Behind(0), id)),
+        1 => object().prop_map(Action::ClearObject),
+        1 => object().prop_map(Action::Remove),
+        1 => Just(Action::Reload),
+    ]
+}
+
+fn on_stream(session: &mut StreamSession<'_>, action: &Action) -> Given {
+    let unit = |result: Result<(), EngineError>| {
+        result.map(|()| Vec::new()).map_err(|error| error.to_string())
+    };
+    match action {
+        Action::Prompt(_, id, Prompt::Points { points, replace }) => {
+            given(session.add_points_or_box(ObjectId(*id), points, None, *replace))
+        }
+        Action::Prompt(_, id, Prompt::Box(bounds)) => {
+            given(session.add_box(ObjectId(*id), *bounds))
+        }
+        Action::Prompt(_, id, Prompt::Mask(ellipse)) => {
+            given(session.add_mask(ObjectId(*id), &mask(*ellipse)))
+        }
+        Action::Clear(_, id) => unit(session.clear_prompts(ObjectId(*id))),
+        Action::ClearObject(id) => unit(session.clear_object_prompts(ObjectId(*id))),
+        Action::Remove(id) => unit(session.remove_object(ObjectId(*id))),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn on_video(session: &mut VideoSession<'_, &MemoryFrames>, frame: usize, action: &Action) -> Given {
+    let unit = |result: Result<(), EngineError>| {
+        result.map(|()| Vec::new()).map_err(|error| error.to_string())
+    };
+    match action {
+        Action::Prompt(_, id, Prompt::Points { points, replace }) => {
+            given(session.add_points_or_box(frame, ObjectId(*id), points, None, *replace))
+        }
+        Action::Prompt(_, id, Prompt::Box(bounds)) => {
+            given(session.add_box(frame, ObjectId(*id), *bounds))
+        }
+        Action::Prompt(_, id, Prompt::Mask(ellipse)) => {
+            given(session.add_mask(frame, ObjectId(*id), &mask(*ellipse)))
+        }
+        Action::Clear(_, id) => unit(session.clear_prompts(frame, ObjectId(*id))),
+        Action::ClearObject(id) => unit(session.clear_object_prompts(ObjectId(*id))),
+        Action::Remove(id) => unit(session.remove_object(ObjectId(*id))),
+        _ => Ok(Vec::new()),
+    }
+}
+
+#[test]
+fn a_stream_is_the_unpruned_session() {
+    let (model, all) = (model(), frames());
+    let source = MemoryFrames::new(all.clone()).unwrap();
+    let shown = Cell::new(0);
+    let actions = prop::collection::vec((0..40_usize, stream_action()), 2..14);
+    runner(12)
+        .run(&(options(), actions), |(options, actions)| {
+            let open = StreamOptions { session: options, total_frames: None };
+            let mut stream = StreamSession::new(&model, open);
+            let retention = MemoryRetention::All;
+            let options = SessionOptions { retention, ..options };
+            let mut video = VideoSession::with_options(&model, &source, options).unwrap();
+            for (index, frame) in all.iter().enumerate().take(44) {
+                let pushed = stream.push(frame);
+                if video.object_ids().is_empty() {
+                    prop_assert!(pushed.unwrap().objects.is_empty());
+                } else {
+                    let next = Some(index);
+                    let expected =
+                        video.propagate_from(next, Direction::Forward, Some(0)).next().unwrap();
+                    match (pushed, expected) {
+                        (Ok(a), Ok(b)) => {
+                            prop_assert_eq!(a.frame_index, b.frame_index);
+                            prop_assert!(bits(&a.objects) == bits(&b.objects), "frame {}", index);
+                            shown.set(shown.get() + 1);
+                        }
+                        (a, b) => {
+                            let (a, b) = (a.unwrap_err().to_string(), b.unwrap_err().to_string());
+                            prop_assert_eq!(a, b);
+                            return Ok(());
+                        }
+                    }
+                }
+                for (_, action) in actions.iter().filter(|(at, _)| *at == index) {
+                    if matches!(action, Action::Reload) {
+                        let file = tempfile::NamedTempFile::new().unwrap();
+                        stream.save(file.path()).unwrap();
+                        stream = StreamSession::restore(&model, file.path()).unwrap();
+                    }
+                    let (ours, theirs) =
+                        (on_stream(&mut stream, action), on_video(&mut video, index, action));
+                    prop_assert!(ours == theirs, "{:?} and {:?}", ours.err(), theirs.err());
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(shown.get() > 100, "{} frames", shown.get());
+}
