@@ -55,14 +55,8 @@ impl RotaryAttention {
     ) -> Tensor<3> {
         let queries = rotary.rotate(self.q_proj.forward(queries));
         let keys = self.k_proj.forward(keys);
-        let count = keys.dims()[1];
-        let rotated = count - unrotated;
-        let keys = if unrotated == 0 {
-            rotary.rotate(keys)
-        } else {
-            let pointers = keys.clone().slice_dim(1, rotated..count);
-            Tensor::cat(vec![rotary.rotate(keys.slice_dim(1, 0..rotated)), pointers], 1)
-        };
+        let rotated = keys.dims()[1] - unrotated;
+        let keys = rotary.rotate_leading(keys, rotated);
         let attend = |values: Tensor<3>| {
             let one_head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
             attention(one_head(queries), one_head(keys), one_head(values))

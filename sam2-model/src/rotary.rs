@@ -47,7 +47,13 @@ impl RotaryTable {
     /// Rotates `[batch, repeats * tokens, channels]`: the table is used once per repeat, because each memory
     /// frame has the same layout.
     pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
-        kernels::rotate(x, self.cos.clone(), self.sin.clone())
+        let length = x.dims()[1];
+        self.rotate_leading(x, length)
+    }
+
+    /// The same for the first `turned` tokens, `repeats * tokens`; the others keep their direction.
+    pub fn rotate_leading(&self, x: Tensor<3>, turned: usize) -> Tensor<3> {
+        kernels::rotate(x, self.cos.clone(), self.sin.clone(), turned)
     }
 }
 

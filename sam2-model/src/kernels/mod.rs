@@ -96,34 +96,51 @@ pub fn layer_norm_2d_on_any_device(
     normed * weight.reshape([1, channels, 1, 1]) + bias.reshape([1, channels, 1, 1])
 }
 
-/// Turns each pair of adjacent channels of `[batch, repeats * tokens, channels]` by the angle whose cosine and sine are in `[1, tokens,
-/// channels / 2]`; the table is used once per repeat.
-pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<3> {
-    let channels = x.dims()[2];
+/// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
+/// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
+pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Tensor<3> {
+    let [_, length, channels] = x.dims();
     let (Ok(cos_flex), Ok(sin_flex)) = (into_flex(cos.clone()), into_flex(sin.clone())) else {
-        return rotate_on_any_device(x, cos, sin);
+        return rotate_on_any_device(x, cos, sin, turned);
     };
     match into_flex(x) {
         Ok(x) => {
             let (cos, sin) = (cos_flex.storage::<f32>(), sin_flex.storage::<f32>());
             Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
-                pointwise::rotate(tier, values, channels, cos, sin);
+                for one in values.chunks_exact_mut((length * channels).max(1)) {
+                    pointwise::rotate(tier, &mut one[..turned * channels], channels, cos, sin);
+                }
             }))
         }
-        Err(x) => rotate_on_any_device(x, cos, sin),
+        Err(x) => rotate_on_any_device(x, cos, sin, turned),
     }
 }
 
 /// The same through burn, on any device.
-pub fn rotate_on_any_device(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>) -> Tensor<3> {
+pub fn rotate_on_any_device(
+    x: Tensor<3>,
+    cos: Tensor<3>,
+    sin: Tensor<3>,
+    turned: usize,
+) -> Tensor<3> {
     let [batch, length, channels] = x.dims();
+    if turned == 0 {
+        return x;
+    }
+    let rest = (turned < length).then(|| x.clone().slice_dim(1, turned..length));
     let tokens = cos.dims()[1];
-    let pairs = x.reshape([batch * length / tokens, tokens, channels / 2, 2]);
+    let pairs =
+        x.slice_dim(1, 0..turned).reshape([batch * turned / tokens, tokens, channels / 2, 2]);
     let [even, odd]: [Tensor<3>; 2] =
         [0..1, 1..2].map(|part| pairs.clone().slice_dim(3, part).squeeze_dim(3));
     let real = even.clone() * cos.clone() - odd.clone() * sin.clone();
     let imaginary = even * sin + odd * cos;
-    Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, length, channels])
+    let result =
+        Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, turned, channels]);
+    match rest {
+        Some(rest) => Tensor::cat(vec![result, rest], 1),
+        None => result,
+    }
 }
 
 /// Changes a tensor's numbers, in their place if nobody else holds them. The tensor is one of [`into_flex`]: row-major without gaps.
@@ -171,4 +188,64 @@ fn heads_view(tensor: &FlexTensor) -> Option<HeadsView<'_>> {
 fn from_values<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     let layout = Layout::contiguous(Shape::from(shape));
     Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(values), layout, DType::F32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+    }
+
+    fn assert_close<const D: usize>(ours: Tensor<D>, burns: Tensor<D>) {
+        assert_eq!(ours.dims(), burns.dims());
+        let values = |t: Tensor<D>| -> Vec<f32> { t.into_data().try_to_vec().unwrap() };
+        for (a, b) in values(ours).into_iter().zip(values(burns)) {
+            assert!((a - b).abs() < 2e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn kernels_agree_with_burn_whatever_the_layout() {
+        // Permuted, sliced, shared with somebody else, and plain.
+        let qkv = noise([2, 10, 3 * 4 * 6]);
+        let part = |index: usize| {
+            let heads = qkv.clone().slice_dim(2, index * 24..(index + 1) * 24);
+            heads.reshape([2, 10, 4, 6]).swap_dims(1, 2)
+        };
+        assert_close(
+            attention(part(0), part(1), part(2)),
+            attention_on_any_device(part(0), part(1), part(2)),
+        );
+        let map = noise([2, 5, 7, 9]).permute([0, 3, 1, 2]);
+        let (weight, bias) = (noise([9]), noise([9]));
+        assert_close(
+            layer_norm_2d(map.clone(), weight.clone(), bias.clone(), 1e-6),
+            layer_norm_2d_on_any_device(map.clone(), weight, bias, 1e-6),
+        );
+        assert_close(
+            gelu(map.clone().slice_dim(1, 2..5)),
+            activation::gelu(map.slice_dim(1, 2..5)),
+        );
+        let (cos, sin) = (noise([1, 6, 4]), noise([1, 6, 4]));
+        let x = noise([3, 20, 8]);
+        for turned in [0, 6, 12, 18] {
+            assert_close(
+                rotate(x.clone(), cos.clone(), sin.clone(), turned),
+                rotate_on_any_device(x.clone(), cos.clone(), sin.clone(), turned),
+            );
+        }
+    }
+
+    #[test]
+    fn a_tensor_that_somebody_else_holds_is_left_alone() {
+        let x = noise([1, 4, 8]);
+        let before: Vec<f32> = x.clone().into_data().try_to_vec().unwrap();
+        let _ = gelu(x.clone());
+        let _ = rotate(x.clone(), noise([1, 4, 4]), noise([1, 4, 4]), 4);
+        let after: Vec<f32> = x.into_data().try_to_vec().unwrap();
+        assert_eq!(before, after);
+    }
 }
