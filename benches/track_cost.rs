@@ -1,24 +1,26 @@
-//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [SIDE]`, MODEL = micro, tiny, small, base-plus, large; SIDE = another side
-//! of the model's input.
+//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N]`, MODEL = micro, tiny, small,
+//! base-plus, large; side = another side of the model's input; warm-up = frames that are tracked before the measured ones; per-pass = objects that
+//! go through the network at a time.
 //!
 //! Objects are boxes on frame 0 of the bundled mouse recording, which is played forward and back for as long as needed; weights other than
-//! micro's are seeded. Prints one JSON object: seconds per tracked frame with a full memory (7 memories, 16 pointers), and the memory of this
+//! micro's are seeded. Prints one JSON object: seconds per tracked frame with a full memory (7 memories; 16 pointers after 17 frames), and the memory of this
 //! process at the start, after each quarter of the frames, and at its peak. The same as `compare/official.py` does with the official package.
 
 #![allow(clippy::unwrap_used)] // A measurement: a failure is a failed run.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use sam2_engine::{
     BoxPrompt, Direction, FrameError, FrameSize, FrameSource, LazyFrames, ObjectId, RgbFrame,
-    Sam2Config, VideoSession,
+    Sam2Config, SessionOptions, VideoSession,
 };
 use sam2_frame_provider::Timing;
 use sam2_model::{ModelVersion, Variant};
 
 /// Frames until the memory is full: pointers reach fifteen frames back.
-const WARM_UP: usize = 17;
+const WARM_UP: u32 = 17;
 
 /// The clip forward and back, over and over.
 struct BackAndForth {
@@ -47,11 +49,16 @@ impl FrameSource for BackAndForth {
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [model_name, objects, frames, side @ ..] = args.as_slice() else {
-        eprintln!("usage: track_cost MODEL OBJECTS FRAMES [SIDE]");
+    let [model_name, objects, frames, options @ ..] = args.as_slice() else {
+        eprintln!("usage: track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N]");
         std::process::exit(2);
     };
     let (objects, frames): (u32, usize) = (objects.parse().unwrap(), frames.parse().unwrap());
+    let option = |name: &str| -> Option<u32> {
+        let given = options.iter().find_map(|o| o.strip_prefix(name)?.strip_prefix('='));
+        given.map(|number| number.parse().unwrap())
+    };
+    let warm_up = option("warm-up").unwrap_or(WARM_UP) as usize;
     let mut model = match model_name.as_str() {
         "micro" => sam2_benches::micro_model(),
         name => {
@@ -59,12 +66,16 @@ fn main() {
             sam2_tests::seeded::seeded_model(Sam2Config::new(variant, ModelVersion::V2_1))
         }
     };
-    if let [side] = side {
-        model = model.with_image_size(side.parse().unwrap()).unwrap();
+    if let Some(side) = option("side") {
+        model = model.with_image_size(side as usize).unwrap();
     }
-    let source = BackAndForth { clip: sam2_benches::mouse_frames(), count: WARM_UP + frames };
+    let source = BackAndForth { clip: sam2_benches::mouse_frames(), count: warm_up + frames };
     let loaded = megabytes("VmRSS:");
-    let mut session = VideoSession::new(&model, source).unwrap();
+    let options = SessionOptions {
+        objects_per_pass: option("per-pass").and_then(|n| NonZeroUsize::new(n as usize)),
+        ..SessionOptions::default()
+    };
+    let mut session = VideoSession::with_options(&model, source, options).unwrap();
     let started = Instant::now();
     for object in 0..objects {
         // Four columns and four rows in 384 x 288.
@@ -77,7 +88,7 @@ fn main() {
     let mut last = Instant::now();
     for result in session.propagate(Direction::Forward) {
         let masks = result.unwrap();
-        if masks.frame_index >= WARM_UP {
+        if masks.frame_index >= warm_up {
             seconds.push(last.elapsed().as_secs_f64());
             if seconds.len() * 4 / frames > quarters.len() {
                 quarters.push(format!("{:.1}", megabytes("VmRSS:")));

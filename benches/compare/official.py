@@ -1,6 +1,6 @@
 """What tracking costs with the official package: the twin of `track_cost` (benches/track_cost.rs), same weights, frames and prompts.
 
-    python benches/compare/official.py MODEL OBJECTS FRAMES [--threads N] [--autocast]
+    python benches/compare/official.py MODEL OBJECTS FRAMES [--threads N] [--warm-up N] [--autocast]
 
 Prints one JSON object. Frames are handed over in memory and encoded once each, as the package does."""
 
@@ -23,7 +23,6 @@ from common import load_clip  # noqa: E402
 from official import _injected, build_micro, build_without_weights, preprocess  # noqa: E402
 from seeded_weights import seeded_weights  # noqa: E402
 
-WARM_UP = 17
 CONFIGS = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
 
 
@@ -41,13 +40,14 @@ def main() -> None:
     parser.add_argument("objects", type=int)
     parser.add_argument("frames", type=int)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--warm-up", type=int, default=17, help="frames tracked before the measured ones")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 autocast, as on a GPU")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     predictor = build(args.model)
     clip = load_clip(ROOT / "assets", "mouse-arena").frames
     period = 2 * len(clip) - 2
-    order = [min(at % period, period - at % period) for at in range(WARM_UP + args.frames)]
+    order = [min(at % period, period - at % period) for at in range(args.warm_up + args.frames)]
     frames = [clip[at] for at in order]
     height, width = frames[0].shape[:2]
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=args.autocast):
@@ -59,7 +59,7 @@ def main() -> None:
         seconds, last = [], time.perf_counter()
         for index, _, logits in predictor.propagate_in_video(state):
             _ = (logits > 0).numpy()
-            if index >= WARM_UP:
+            if index >= args.warm_up:
                 seconds.append(time.perf_counter() - last)
             last = time.perf_counter()
     assert len(seconds) == args.frames

@@ -1,8 +1,8 @@
 """Ours beside the official package, in alternating runs on the same machine: same weights, frames, prompts and number of threads.
 
-    python benches/compare/run.py TRACK_COST [--rounds 3] [--cases micro:1:40 micro:8:20 tiny:1:3 tiny:8:2]
+    python benches/compare/run.py TRACK_COST [--rounds 3] [--cases micro:1:40 micro:8:20 tiny:1:3:8 tiny:8:1:8]
 
-TRACK_COST is the built `track_cost`. A case is MODEL:OBJECTS:FRAMES. Prints a Markdown table: medians over the rounds of seconds per tracked
+TRACK_COST is the built `track_cost`. A case is MODEL:OBJECTS:FRAMES[:WARM-UP]. Prints a Markdown table: medians over the rounds of seconds per tracked
 frame, of their ratio within each round, and of peak memory. Run it on a machine that does nothing else: PyTorch's threads
 spin while they wait, so other work costs it far more than its share."""
 
@@ -32,16 +32,17 @@ def main() -> None:
     parser.add_argument("track_cost")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cases", nargs="+", default=["micro:1:40", "micro:8:20", "tiny:1:3", "tiny:8:2"])
+    parser.add_argument("--cases", nargs="+", default=["micro:1:40", "micro:8:20", "tiny:1:3:8", "tiny:8:1:8"])
     args = parser.parse_args()
     print("| model | objects | ours, s/frame | official f32, s/frame | ours / official | ours, peak MB | official, peak MB |")
     print("|---|---|---|---|---|---|---|")
     for case in args.cases:
-        model, objects, frames = case.split(":")
+        model, objects, frames, *rest = case.split(":")
+        warm_up = rest[0] if rest else "17"
         ours, theirs = [], []
         for _ in range(args.rounds):
-            ours.append(run([args.track_cost, model, objects, frames], args.threads))
-            official = [sys.executable, str(OFFICIAL), model, objects, frames, "--threads", str(args.threads)]
+            ours.append(run([args.track_cost, model, objects, frames, f"warm-up={warm_up}"], args.threads))
+            official = [sys.executable, str(OFFICIAL), model, objects, frames, "--threads", str(args.threads), "--warm-up", warm_up]
             theirs.append(run(official, args.threads))
         middle = lambda runs, key: statistics.median(r[key] for r in runs)  # noqa: E731
         ratio = statistics.median(a["median"] / b["median"] for a, b in zip(ours, theirs))

@@ -79,7 +79,8 @@ impl FuserBlock {
 
     fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         let channels = x_bchw.dims()[1];
-        let x = self.norm.forward(self.dwconv.forward(x_bchw.clone())).permute([0, 2, 3, 1]);
+        let mixed = kernels::depthwise_convolution(&self.dwconv, x_bchw.clone());
+        let x = self.norm.forward(mixed).permute([0, 2, 3, 1]);
         let x = self.pwconv2.forward(kernels::gelu(self.pwconv1.forward(x)));
         let scaled = x * self.gamma.val().reshape([1, 1, 1, channels]);
         x_bchw + scaled.permute([0, 3, 1, 2])

@@ -4,16 +4,20 @@
 //! same function takes burn's path. The tests compare the two. `unsafe` lives in this room only, each block with its argument.
 
 mod attention;
+mod depthwise;
 mod pointwise;
 pub(crate) mod simd;
 
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
 use burn::tensor::{Bytes, DType, Shape, Tensor, activation};
 
 pub use simd::{CpuTier, UnknownTier};
 
 use attention::HeadsView;
+use depthwise::Depthwise;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
 /// `[batch, n, heads * v]`. Slices and permutations are taken as they lie.
@@ -94,6 +98,36 @@ pub fn layer_norm_2d_on_any_device(
     let variance = centered.clone().square().mean_dim(1);
     let normed = centered / (variance + epsilon).sqrt();
     normed * weight.reshape([1, channels, 1, 1]) + bias.reshape([1, channels, 1, 1])
+}
+
+/// Runs a depthwise convolution with stride 1, an odd square kernel and zeros around, so that `[batch, channels, height, width]` keeps its shape.
+/// Other convolutions, and other devices, take burn's path.
+pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
+    let fused = || {
+        let [_, channels, height, width] = x_bchw.dims();
+        let [filters, inputs, size, other] = convolution.weight.dims();
+        let same = PaddingConfig2d::Explicit(size / 2, size / 2, size / 2, size / 2);
+        let fits = (filters, inputs, other) == (channels, 1, size)
+            && size % 2 == 1
+            && convolution.stride == [1, 1]
+            && convolution.dilation == [1, 1]
+            && convolution.padding == same;
+        let bias = convolution.bias.as_ref().filter(|_| fits)?;
+        let x = into_flex(x_bchw.clone()).ok()?;
+        let weight = into_flex(convolution.weight.val()).ok()?;
+        let bias = into_flex(bias.val()).ok()?;
+        let input = Depthwise {
+            maps: x.storage(),
+            channels,
+            height,
+            width,
+            kernels: weight.storage(),
+            size,
+            biases: bias.storage(),
+        };
+        Some(from_values(depthwise::convolve(CpuTier::current(), input), x_bchw.dims()))
+    };
+    fused().unwrap_or_else(|| convolution.forward(x_bchw.clone()))
 }
 
 /// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
@@ -193,6 +227,7 @@ fn from_values<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::nn::conv::Conv2dConfig;
     use burn::tensor::{Device, Distribution};
 
     fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -229,6 +264,12 @@ mod tests {
             gelu(map.clone().slice_dim(1, 2..5)),
             activation::gelu(map.slice_dim(1, 2..5)),
         );
+        let convolution = Conv2dConfig::new([9, 9], [7, 7])
+            .with_groups(9)
+            .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+            .init(&Device::flex());
+        let map = noise([2, 11, 13, 9]).permute([0, 3, 1, 2]);
+        assert_close(depthwise_convolution(&convolution, map.clone()), convolution.forward(map));
         let (cos, sin) = (noise([1, 6, 4]), noise([1, 6, 4]));
         let x = noise([3, 20, 8]);
         for turned in [0, 6, 12, 18] {
