@@ -234,6 +234,26 @@ fn a_failed_save_leaves_the_old_file() {
     assert!(VideoSession::restore(&model, recording(), &path).is_ok());
 }
 
+#[test]
+fn a_stream_of_absurd_size_is_refused_before_anything_is_allocated() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("g.session");
+    streamed(&model, StreamOptions::default()).save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for size in ["[4294967295,4294967295]", "[4294967295,1]", "[0,240]"] {
+        let edited = edited(&whole, true, |all| {
+            let session = all["session"].replace("\"size\":[320,240]", &format!("\"size\":{size}"));
+            assert_ne!(session, all["session"]);
+            all.insert("session".into(), session);
+        });
+        std::fs::write(&path, edited).unwrap();
+        let error = StreamSession::restore(&model, &path).err().unwrap();
+        let damaged = matches!(error, EngineError::SessionFile(SessionFileError::Damaged { .. }));
+        assert!(damaged, "{error}");
+    }
+}
+
 /// Two hundred files with bytes changed, cut out or added, half of them with the digest made right again where the file
 /// still is one: each is refused or gives a session that can be used, and none panics.
 #[test]

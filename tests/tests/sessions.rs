@@ -215,10 +215,15 @@ fn forgetting_around_prompts_forgets_and_goes_on() {
     let mut session = VideoSession::with_options(&model, frames, options).unwrap();
     session.add_points(0, ObjectId(1), &[Point::positive(244.0, 80.0)]).unwrap();
     assert_eq!(session.propagate(Direction::Forward).filter(Result::is_ok).count(), 20);
-    session.add_points(12, ObjectId(1), &[Point::positive(200.0, 100.0)]).unwrap();
-    let mut run = session.propagate_from(Some(12), Direction::Forward, None);
+    // Further back, part of what frame 12 was tracked with is gone: it is refused, not corrected with what is left.
+    let refused = session.add_points(12, ObjectId(1), &[Point::positive(200.0, 100.0)]);
+    assert!(matches!(refused, Err(EngineError::ResultReleased { frame: 12, .. })));
+    session.add_points(15, ObjectId(1), &[Point::positive(200.0, 100.0)]).unwrap();
+    let mut run = session.propagate_from(Some(15), Direction::Forward, None);
     assert!(run.next().unwrap().is_ok());
-    assert_eq!(run.filter(Result::is_ok).count(), 7);
+    let bank = run.memory_bank(ObjectId(1)).unwrap();
+    assert!(bank.tracked(7).is_some() && (8..15).all(|frame| bank.tracked(frame).is_none()));
+    assert_eq!(run.filter(Result::is_ok).count(), 4);
 }
 
 #[test]

@@ -35,6 +35,9 @@ use state::Loader;
 
 /// Name of the tensor that holds a stream's newest frame, `[S, S, 3]`.
 const NEWEST_INPUT: &str = "newest_input";
+/// Pixels of a stream's frame that are believed without the frame at hand: a gigabyte of logits for each mask. What a file claims must
+/// not decide how much is allocated.
+const MOST_PIXELS: u64 = 1 << 28;
 
 impl<'m, S: FrameSource> VideoSession<'m, S> {
     /// Writes everything that the session knows to one file: prompts, memories, results that wait for the next propagation,
@@ -123,8 +126,8 @@ impl<'m> StreamSession<'m> {
         let input = RgbFrame::new(side, side, bytes.map_err(about)?)?;
         let frame = NewestFrame { index: newest, input: Arc::new(input) };
         let [width, height] = saved.size;
-        if width == 0 || height == 0 {
-            return Err(about(Problem::damaged("the frames are empty")));
+        if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MOST_PIXELS {
+            return Err(about(Problem::Damaged(format!("frames of {width}x{height}"))));
         }
         let options = StreamOptions { session: saved.options, total_frames };
         let mut session = Self::new(model, options);
