@@ -525,16 +525,9 @@ mod tests {
         out
     }
 
-    fn check(
-        tier: CpuTier,
-        batch: usize,
-        heads: usize,
-        n: usize,
-        m: usize,
-        d: usize,
-        v: usize,
-        scale: f32,
-    ) {
+    /// `shape` = batch, heads, queries, keys, channels, channels of values.
+    fn check(tier: CpuTier, shape: [usize; 6], scale: f32) {
+        let [batch, heads, n, m, d, v] = shape;
         let (qs, ks, vs) = ([batch, heads, n, d], [batch, heads, m, d], [batch, heads, m, v]);
         let count = |shape: [usize; 4]| shape.iter().product::<usize>();
         let mut q = noise(count(qs), 1);
@@ -569,10 +562,10 @@ mod tests {
                 (1, 8, 256, 7, 16, 16),
                 (3, 1, 50, 3000, 24, 24),
             ] {
-                check(tier, b, h, n, m, d, v, 1.0);
+                check(tier, [b, h, n, m, d, v], 1.0);
             }
             // Scores far apart: one key takes all.
-            check(tier, 1, 1, 30, 800, 32, 16, 60.0);
+            check(tier, [1, 1, 30, 800, 32, 16], 60.0);
         }
     }
 
@@ -585,7 +578,7 @@ mod tests {
             (d, v) in (1_usize..70, 1_usize..70),
         ) {
             for tier in tiers() {
-                check(tier, b, h, n, m, d, v, 1.0);
+                check(tier, [b, h, n, m, d, v], 1.0);
             }
         }
     }

@@ -49,7 +49,7 @@ pub fn attention_on_any_device(
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match into_flex(x) {
         Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, pointwise::gelu)),
-        Err(x) => activation::gelu(x),
+        Err(x) => activation::gelu(*x),
     }
 }
 
@@ -81,7 +81,7 @@ pub fn layer_norm_2d(
                 );
             }))
         }
-        Err(x) => layer_norm_2d_on_any_device(x, weight, bias, epsilon),
+        Err(x) => layer_norm_2d_on_any_device(*x, weight, bias, epsilon),
     }
 }
 
@@ -146,7 +146,7 @@ pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Te
                 }
             }))
         }
-        Err(x) => rotate_on_any_device(x, cos, sin, turned),
+        Err(x) => rotate_on_any_device(*x, cos, sin, turned),
     }
 }
 
@@ -192,16 +192,16 @@ fn in_place(mut x: FlexTensor, change: impl FnOnce(CpuTier, &mut [f32])) -> Flex
 }
 
 /// The tensor's own memory, row-major from its start, if it lies on the CPU backend as `f32`; else the tensor back.
-fn into_flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Tensor<D>> {
+fn into_flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Box<Tensor<D>>> {
     if flex(&tensor).is_none() {
-        return Err(tensor);
+        return Err(Box::new(tensor));
     }
     match tensor.clone().try_into_primitive::<Flex>() {
         Ok(flex) => {
             drop(tensor);
             Ok(flex.to_contiguous())
         }
-        Err(_) => Err(tensor),
+        Err(_) => Err(Box::new(tensor)),
     }
 }
 
