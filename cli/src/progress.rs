@@ -96,6 +96,7 @@ impl JobObserver for Progress {
                     self.line(*done, *total);
                 }
             }
+            _ => {}
         }
     }
 }

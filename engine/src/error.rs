@@ -12,6 +12,7 @@ use crate::session::SessionFileError;
 
 /// Segmenting failed. Each message is one line that says what to do.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// A frame could not be read.
     #[error(transparent)]

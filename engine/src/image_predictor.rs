@@ -51,6 +51,7 @@ pub struct ImagePrompt {
 
 /// One answer.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ImageMask {
     /// At the image's size.
     pub mask: Mask,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A keypoint file that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum KeypointError {
     /// It cannot be read.
     #[error("cannot read the track '{path}': {source}; give a DeepLabCut CSV file")]
@@ -99,6 +100,7 @@ impl Default for KeypointSelection {
 
 /// The prompt frame of a batch.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PromptFrame {
     /// Its number in the recording.
     pub frame: usize,

@@ -1,10 +1,8 @@
-//! Segment Anything 2 on long recordings.
+//! Segment Anything 2 on long recordings: clicks, boxes, masks or keypoints in, the mask of every object in every frame out, in memory that
+//! does not grow with the recording.
 //!
-//! - [`VideoSession`]: prompts for any number of objects on any frame, then [`VideoSession::propagate`] in either
-//!   direction as an iterator of masks. It does what the official `SAM2VideoPredictor` does, in memory that does not
-//!   grow with the recording.
-//! - [`StreamSession`]: the same on frames that come one at a time, without an end.
-//! - [`segment`]: the batch job of the command line, from keypoints or clicks to files.
+//! This crate is all that a program needs: what it uses of the crates below is here too ([`frames`], [`masks`], [`model`] are those
+//! crates, whole). It prints nothing; what a user should know goes to [`tracing`](https://docs.rs/tracing).
 //!
 //! ```no_run
 //! use sam2_engine::{Device, Direction, LazyFrames, LazyOptions, ObjectId, Point, Sam2, VideoSession};
@@ -22,6 +20,81 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # What do you have?
+//!
+//! | you have | use | example |
+//! |---|---|---|
+//! | an image | [`ImagePredictor`]: [`encode`](ImagePredictor::encode) once, [`predict`](ImagePredictor::predict) often | `image_click` |
+//! | a recording and a click | [`VideoSession`]: prompts on any frame, [`propagate`](VideoSession::propagate) either way | `video_click` |
+//! | several objects, or masks to correct | the same session: an [`ObjectId`] each, prompts at any time | `several_objects` |
+//! | a camera | [`StreamSession`]: [`push`](StreamSession::push) frame after frame | `streaming` |
+//! | a recording and its DeepLabCut track | [`segment`]: a [`JobPlan`] of batches, straight to files | `keypoints` |
+//! | frames in your own format | your [`FrameSource`], behind [`LazyFrames`] | `custom_frame_source` |
+//!
+//! The examples are in `engine/examples/`; each runs without arguments on the bundled recordings:
+//! `cargo run --release --workspace --example video_click`.
+//!
+//! # Coordinates, sizes, units
+//!
+//! Points, boxes and regions are in pixels of the recording, x to the right, y down, whatever size the network takes. Masks have the
+//! recording's size. Frames are RGB8, `[height, width, 3]`, and numbered from 0. Logits are above 0 where the object is. Scores named
+//! `predicted_iou` are 0..1; `object_score` is a logit, above 0 where the model sees the object.
+//!
+//! # Models and devices
+//!
+//! [`Sam2::load`] takes safetensors files and recognises 2.0 and 2.1, tiny to large, from their tensors. The crate
+//! `sam2-weights-convert` makes them from Meta's `.pt` files and Hugging Face's. A [`Sam2`] is shared by reference between any number of
+//! sessions and threads. [`Device::default`] is the CPU, [`DeviceChoice::open`] finds a GPU where the feature `cuda` is on.
+//!
+//! # Memory
+//!
+//! With [`MemoryRetention::Bounded`], the default, a session keeps for each object what later frames can read and no more: six memories
+//! and fifteen pointers on each side of where it is and of each prompted frame. Results are those of a session that keeps everything, bit for bit; what would need
+//! more is refused with [`EngineError::MemoriesReleased`] or [`EngineError::ResultReleased`]. The
+//! options say what they cost in bytes: [`SessionOptions::max_conditioning_frames`], [`SessionOptions::correctable_frames`],
+//! [`SessionOptions::feature_cache_frames`], [`SessionOptions::objects_per_pass`]; for frames, [`LazyOptions`].
+//!
+//! # A part of the picture
+//!
+//! [`SessionOptions::region`] cuts a [`Region`] from every frame, which then has the network's whole resolution; prompts and masks keep the
+//! recording's coordinates. [`SessionOptions::fit`] keeps proportions. [`Sam2::with_image_size`] gives the same weights another input
+//! size.
+//!
+//! # Progress and cancellation
+//!
+//! A [`Propagation`] computes one frame for each [`next`](Iterator::next): [`frames_done`](Propagation::frames_done) and
+//! [`frames_total`](Propagation::frames_total) are the progress, to stop is to drop it, and [`VideoSession::position`] says where it
+//! stood. A job tells its [`JobObserver`] about every batch and frame, and stops after the current frame once its [`CancelFlag`] is
+//! raised, from any thread or a signal handler; nothing is left under the names of its outputs then.
+//!
+//! # Saving
+//!
+//! [`VideoSession::save`] and [`StreamSession::save`] write prompts, memories and position to one file; `restore` continues from it bit
+//! for bit, also in another process. Files of other weights, another recording or another format are refused ([`SessionFileError`]).
+//!
+//! # Writing masks
+//!
+//! A [`Mask`] is run-length encoded, a few kilobytes for a typical one. [`BigTiffSink`] writes one page a frame, [`ContactSheetSink`] one picture that shows
+//! whether it worked; both are [`MaskSink`]s, and so is what you implement. A file appears under its name when it is complete, or never.
+//!
+//! # Errors
+//!
+//! Everything that fails returns an error: [`EngineError`] for the work, with [`FrameError`], [`WriteError`],
+//! [`KeypointError`](keypoints::KeypointError) and [`SessionFileError`] inside; [`LoadError`] and [`DeviceError`] before it. Each is an
+//! enum with a variant per cause, a message of one line that says what to do, and the cause below it as
+//! [`source`](std::error::Error::source). A call that is refused leaves the session as it was.
+//!
+//! # Threads
+//!
+//! Everything here is [`Send`], and what can be shared is [`Sync`]: models, encoded images, masks, frame sources, errors. A session belongs to one thread at a time; for
+//! several recordings at once open a session each on the same model. The CPU backend uses all cores for one session already.
+//!
+//! # Versions
+//!
+//! Before 1.0 a minor version may add fields to the option structs (build them with `..Default::default()`) and change what is computed
+//! where the official predictor does not say; patch versions do neither. Error enums and the structs that are only read are
+//! `#[non_exhaustive]`. The minimum supported Rust version is `rust-version` in `Cargo.toml`; raising it takes a minor version.
 
 mod error;
 mod image_predictor;
@@ -31,22 +104,52 @@ mod memory_bank;
 mod prompt;
 mod session;
 
-pub use error::EngineError;
-pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
-pub use job::{
-    BatchPlan, CancelFlag, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport, JobStage,
-    segment,
-};
+// Sessions on recordings and streams, and what they take and give.
 pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use prompt::{BoxPrompt, ObjectId, Point};
-pub use sam2_frame_provider::resize::ResizeMode;
-pub use sam2_frame_provider::{
-    FrameError, FrameSize, FrameSource, FramesMode, LazyFrames, LazyOptions, RgbFrame,
-};
-pub use sam2_mask_writer::{Mask, MaskSink};
-pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, ObjectMask,
     ParseRegionError, Propagation, Region, SessionFileError, SessionOptions, StreamOptions,
     StreamSession, VideoSession, fill_holes, remove_islands,
 };
+
+// Images.
+pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
+
+// Batch jobs.
+pub use job::{
+    BatchPlan, CancelFlag, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport, JobStage,
+    segment,
+};
+pub use keypoints::{KeypointError, KeypointSelection, KeypointTrack};
+
+pub use error::EngineError;
+
+// The model.
+pub use sam2_model::{
+    Device, DeviceChoice, DeviceError, FingerprintError, LoadError, MaskPrediction, MemoryFeatures,
+    MemorySelection, ModelVersion, PointLabel, Sam2, Sam2Config, Tensor, Variant,
+};
+
+// Where frames come from.
+pub use sam2_frame_provider::resize::{ResizeMode, Scale};
+pub use sam2_frame_provider::{
+    BadFrames, FrameError, FrameSize, FrameSource, FramesMode, Intensity, LazyFrames, LazyOptions,
+    LazyStats, MemoryFrames, OpenOptions, RgbFrame, ScaledFrame, Timing, VideoFrames,
+};
+
+// Where masks go.
+pub use sam2_mask_writer::{
+    BigTiffSink, CompleteOutput, ContactSheetSink, LabelledMask, Mask, MaskFrame, MaskSink,
+    MaskSizeError, MaskStackReader, PixelValues, WriteError,
+};
+
+/// Everything about frames: `sam2-frame-provider`, whole.
+#[doc(no_inline)]
+pub use sam2_frame_provider as frames;
+/// Everything about masks and their files: `sam2-mask-writer`, whole.
+#[doc(no_inline)]
+pub use sam2_mask_writer as masks;
+/// The network, its blocks and its weights: `sam2-model`, whole.
+#[doc(no_inline)]
+pub use sam2_model as model;

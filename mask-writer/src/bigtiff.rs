@@ -13,6 +13,7 @@ use crate::sink::{MaskFrame, MaskSink};
 
 /// What the pixels of a page say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum PixelValues {
     /// 255 where any object is, else 0.
     #[default]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Writing failed. What was complete before stays; nothing half-written stands under a final name.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The output exists.
     #[error("'{0}' exists: choose another name, or allow overwriting (--overwrite)")]

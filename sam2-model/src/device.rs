@@ -19,6 +19,7 @@ pub enum DeviceChoice {
 
 /// The chosen device cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DeviceError {
     /// Not a device name.
     #[error("'{0}' is no device: use auto, cpu, cuda or cuda:N")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Loading weights failed. Every message names the file and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read weights '{path}': {source}; check the name and the permissions")]

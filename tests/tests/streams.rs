@@ -86,7 +86,7 @@ fn video(model: &Sam2, frames: &[RgbFrame], actions: &[Action], options: Session
         if at <= stop && !session.object_ids().is_empty() {
             let run = session.propagate_from(Some(at), Direction::Forward, Some(stop - at));
             shown.0.extend(run.map(|masks| {
-                let FrameMasks { frame_index, objects } = masks.unwrap();
+                let FrameMasks { frame_index, objects, .. } = masks.unwrap();
                 (frame_index, bits(&objects))
             }));
         }

@@ -26,6 +26,7 @@ pub enum StoredPrecision {
 
 /// What was converted.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ConvertReport {
     /// The model the weights are for.
     pub config: Sam2Config,

@@ -73,6 +73,7 @@ pub enum DownloadProgress {
 
 /// A download that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Downloaded {
     /// The converted weights.
     pub path: PathBuf,
@@ -82,6 +83,7 @@ pub struct Downloaded {
 
 /// A download failed. What has arrived is kept unless it is wrong.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DownloadError {
     /// The cache folder cannot be written.
     #[error(

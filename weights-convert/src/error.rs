@@ -6,6 +6,7 @@ use sam2_model::LoadError;
 
 /// A conversion failed. Nothing is left under the output's name.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConvertError {
     /// The input cannot be read.
     #[error(

@@ -11,6 +11,7 @@ use crate::releases::Release;
 
 /// What can be said of a weights file without running it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Inspection {
     /// How it is stored.
     pub layout: CheckpointLayout,

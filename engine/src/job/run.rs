@@ -51,6 +51,7 @@ pub struct JobOptions {
 
 /// What a job is doing.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum JobStage {
     /// A batch begins.
     Batch {
@@ -85,6 +86,7 @@ impl JobObserver for () {
 
 /// What came of a job.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct JobReport {
     /// Frames written: always those of the recording.
     pub frames: usize,

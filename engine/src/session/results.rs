@@ -9,6 +9,7 @@ use crate::prompt::ObjectId;
 
 /// One object in one frame.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ObjectMask {
     /// Whose mask it is.
     pub object: ObjectId,
@@ -36,6 +37,7 @@ impl ObjectMask {
 
 /// All objects in one frame, in the order in which they were first prompted.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct FrameMasks {
     /// Number of the frame, from 0.
     pub frame_index: usize,

@@ -1,0 +1,122 @@
+//! Frames in a format of your own: raw 8-bit grey, as many cameras write it, without any header.
+//!
+//!     cargo run --release --workspace --example custom_frame_source [-- MODEL RAW WIDTH HEIGHT X Y FOLDER]
+//!
+//! Without arguments it makes such a file of a bundled recording first.
+
+mod shared;
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sam2_engine::{
+    BigTiffSink, Device, Direction, FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions,
+    MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, Timing, VideoSession,
+};
+
+/// A recording of raw grey frames. All that the engine asks of it is in the trait below.
+struct RawRecording {
+    path: PathBuf,
+    // Sources are shared between threads: the prefetcher reads, and so may others.
+    file: Mutex<File>,
+    size: FrameSize,
+    count: usize,
+}
+
+impl RawRecording {
+    fn open(path: &Path, size: FrameSize) -> Result<Self, Box<dyn Error>> {
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        let frame = u64::from(size.width) * u64::from(size.height);
+        if frame == 0 || bytes % frame != 0 {
+            return Err(format!("{bytes} bytes are no whole frames of {size}").into());
+        }
+        let count = usize::try_from(bytes / frame)?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), size, count })
+    }
+
+    fn read(&self, index: usize) -> io::Result<Vec<u8>> {
+        let mut grey = vec![0; self.size.width as usize * self.size.height as usize];
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(index as u64 * grey.len() as u64))?;
+        file.read_exact(&mut grey)?;
+        Ok(grey)
+    }
+}
+
+impl FrameSource for RawRecording {
+    fn frame_count(&self) -> usize {
+        self.count
+    }
+
+    fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let (path, count) = (self.path.clone(), self.count);
+        if index >= count {
+            return Err(FrameError::IndexOutOfRange { index, count, path });
+        }
+        let grey = self.read(index).map_err(|e| FrameError::Io { path, source: Arc::new(e) })?;
+        let rgb = grey.into_iter().flat_map(|value| [value; 3]).collect();
+        RgbFrame::new(self.size.width, self.size.height, rgb).map(Arc::new)
+    }
+
+    fn timing(&self) -> Timing {
+        Timing::from_rate(25.0)
+    }
+
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let size = FrameSize { width: shared::argument(3, 320)?, height: shared::argument(4, 240)? };
+    let click = Point::positive(shared::argument(5, 137.0)?, shared::argument(6, 110.0)?);
+    let folder = shared::folder(7, "custom_frame_source")?;
+    let raw = match std::env::args_os().nth(2) {
+        Some(path) => PathBuf::from(path),
+        None => make_raw(&folder.join("worm.raw"))?,
+    };
+
+    // Behind `LazyFrames` any source is cached, and read in the background ahead of the model.
+    let frames = LazyFrames::new(RawRecording::open(&raw, size)?, LazyOptions::default());
+    println!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
+
+    let output = folder.join("masks.btf");
+    let (count, shape) = (frames.frame_count(), (size.width, size.height));
+    let mut stack =
+        Box::new(BigTiffSink::create(&output, shape, count, PixelValues::Binary, true)?);
+    let mut session = VideoSession::new(&model, &frames)?;
+    session.add_points(0, ObjectId(1), &[click])?;
+    // In one direction, masks need not wait: each goes to the file as it comes.
+    for frame in session.propagate(Direction::Forward) {
+        let frame = frame?;
+        let objects = frame.labelled();
+        stack.write(&MaskFrame { index: frame.frame_index, objects: &objects, image: None })?;
+    }
+    stack.finish()?.publish()?;
+
+    let stats = frames.stats();
+    let ready = stats.hit_rate() * 100.0;
+    println!("{ready:.0} % of the frames were there when the model wanted them");
+    println!("wrote {}", output.display());
+    Ok(())
+}
+
+/// The green channel of the first frames of the bundled recording, one frame after the other.
+fn make_raw(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let video = LazyFrames::open(shared::file(2, "clips/worm.mp4"), LazyOptions::default())?;
+    let mut grey = Vec::new();
+    for index in 0..video.frame_count().min(20) {
+        grey.extend(video.frame(index)?.data().chunks_exact(3).map(|rgb| rgb[1]));
+    }
+    fs::write(path, grey)?;
+    Ok(path.to_owned())
+}

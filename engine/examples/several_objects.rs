@@ -1,0 +1,81 @@
+//! Two look-alikes, one session, and a correction on the way; each object with its own number in the stack.
+//!
+//!     cargo run --release --workspace --example several_objects [-- MODEL RECORDING X1 Y1 X2 Y2 FRAME X Y NX NY FOLDER]
+//!
+//! X1 Y1 and X2 Y2 are where the objects are in frame 0; in FRAME, object 2 is at X Y, and NX NY is no part of it.
+
+mod shared;
+
+use std::error::Error;
+
+use sam2_engine::{
+    BigTiffSink, ContactSheetSink, Device, Direction, FrameMasks, FrameSource, LazyFrames,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, Sam2, SessionOptions,
+    VideoSession,
+};
+
+const FIRST: ObjectId = ObjectId(1);
+const SECOND: ObjectId = ObjectId(2);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let recording = shared::file(2, "clips/two-crossing.mp4");
+    let frames = LazyFrames::open(recording, LazyOptions::default())?;
+    let first = Point::positive(shared::argument(3, 54.0)?, shared::argument(4, 101.0)?);
+    let second = Point::positive(shared::argument(5, 258.0)?, shared::argument(6, 149.0)?);
+    let corrected = shared::argument(7, 8)?;
+    let animal = Point::positive(shared::argument(8, 224.0)?, shared::argument(9, 144.0)?);
+    let ground = Point::negative(shared::argument(10, 310.0)?, shared::argument(11, 215.0)?);
+    let folder = shared::folder(12, "several_objects")?;
+
+    let options = SessionOptions {
+        // A pixel belongs to one animal only.
+        non_overlap_masks: true,
+        // A corrected frame is remembered like a prompted one.
+        corrections_condition: true,
+        ..SessionOptions::default()
+    };
+    // The session borrows the frames, which the overview needs too.
+    let mut session = VideoSession::with_options(&model, &frames, options)?;
+    session.add_points(0, FIRST, &[first])?;
+    session.add_points(0, SECOND, &[second])?;
+
+    // Up to the frame that went wrong; a program with a window would stop where its user says so.
+    let mut masks: Vec<FrameMasks> = Vec::new();
+    for frame in session.propagate_from(None, Direction::Forward, Some(corrected)) {
+        masks.push(frame?);
+    }
+    let before = masks[corrected].objects[1].mask.clone();
+
+    // Object 2 has taken a patch of the ground for its own. Clicks on a tracked frame correct it: they start from what was tracked
+    // there, and what follows is tracked from the corrected mask. Object 1 is not touched.
+    let after = session.add_points(corrected, SECOND, &[animal, ground])?;
+    println!(
+        "frame {corrected}, object 2: {} pixels before, {} after the correction, IoU of both {:.2}",
+        before.area(),
+        after.area(),
+        before.iou(&after.mask)
+    );
+    masks.truncate(corrected);
+    for frame in session.propagate_from(Some(corrected), Direction::Forward, None) {
+        masks.push(frame?);
+    }
+
+    // Pixel values are object numbers; the overview has a colour for each.
+    let (stack, picture) = (folder.join("objects.btf"), folder.join("overview.png"));
+    let (size, count) = ((session.size().width, session.size().height), masks.len());
+    let mut stack_file =
+        Box::new(BigTiffSink::create(&stack, size, count, PixelValues::ObjectIds, true)?);
+    let mut sheet = Box::new(ContactSheetSink::create(&picture, size, count, &[corrected], true)?);
+    for frame in &masks {
+        let (index, objects) = (frame.frame_index, frame.labelled());
+        let shown = sheet.wants_image(index).then(|| frames.frame(index)).transpose()?;
+        stack_file.write(&MaskFrame { index, objects: &objects, image: None })?;
+        let image = shown.as_ref().map(|frame| frame.data());
+        sheet.write(&MaskFrame { index, objects: &objects, image })?;
+    }
+    stack_file.finish()?.publish()?;
+    sheet.finish()?.publish()?;
+    println!("wrote {} and {}", stack.display(), picture.display());
+    Ok(())
+}
