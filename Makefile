@@ -14,7 +14,7 @@ help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
 	@echo "make test      set up and run all tests"
 	@echo "make build     the sam2 program: $(SAM2)"
-	@echo "make lint      formatting and clippy"
+	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
@@ -42,6 +42,7 @@ test: setup
 	$(CARGO) test $(BUILD)
 
 lint: setup
+	@scripts/msrv.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 
