@@ -254,7 +254,7 @@ impl<'m> Pair<'m> {
         }
         let mut reference = self.reference.propagate_from(start, direction, limit);
         let shown = |masks: Result<FrameMasks, EngineError>| match masks {
-            Ok(FrameMasks { frame_index, objects }) => {
+            Ok(FrameMasks { frame_index, objects, .. }) => {
                 let area: u64 = objects.iter().map(ObjectMask::area).sum();
                 Ok((frame_index, area, bits(&objects)))
             }
