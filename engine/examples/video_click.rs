@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompted = session.add_points(start, ObjectId(1), &[click])?;
     println!("{count} frames of {size}; the click gives {} pixels", prompted.area());
 
-    // Masks are kept as runs, a few kilobytes each, so those of a long recording can wait for the pass in reverse.
+    // Masks are kept as runs, a few kilobytes each, so they can wait for the pass in reverse. (For hours of video see `keypoints`,
+    // whose job keeps them on the disk.)
     let mut masks: Vec<Vec<LabelledMask>> = vec![Vec::new(); count];
     let begun = Instant::now();
     for direction in [Direction::Forward, Direction::Reverse] {

@@ -81,7 +81,7 @@
 //! # Errors
 //!
 //! Everything that fails returns an error: [`EngineError`] for the work, with [`FrameError`], [`WriteError`],
-//! [`KeypointError`](keypoints::KeypointError) and [`SessionFileError`] inside; [`LoadError`] and [`DeviceError`] before it. Each is an
+//! [`KeypointError`] and [`SessionFileError`] inside; [`LoadError`] and [`DeviceError`] before it. Each is an
 //! enum with a variant per cause, a message of one line that says what to do, and the cause below it as
 //! [`source`](std::error::Error::source). A call that is refused leaves the session as it was.
 //!
