@@ -12,6 +12,7 @@ mod probe;
 mod progress;
 mod prompt_args;
 mod recording;
+mod remedy;
 mod score;
 mod segment;
 
@@ -47,6 +48,9 @@ fn main() -> std::process::ExitCode {
                     message.push_str(": ");
                     message.push_str(&cause);
                 }
+            }
+            if let Some(option) = remedy::option(&error) {
+                message.push_str(&format!(" ({option})"));
             }
             eprintln!("error: {message}");
             ExitStatus::of(&error).into()

@@ -159,7 +159,7 @@ pub enum EngineError {
         object: ObjectId,
     },
     /// The device failed, for example for lack of memory.
-    #[error("the device failed: {0}; try a smaller model or another --device")]
+    #[error("the device failed: {0}; try a smaller model or another device")]
     Device(String),
     /// The recording turned out to have another number of frames while it was read.
     #[error("'{recording}' turned out to have {now} frames instead of {before}: run again")]

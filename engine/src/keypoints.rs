@@ -40,7 +40,7 @@ pub enum KeypointError {
         available: Vec<String>,
     },
     /// A multi-animal track, and no or a wrong choice of animal.
-    #[error("'{path}' tracks several individuals: choose one of {} with --individual", .available.join(", "))]
+    #[error("'{path}' tracks several individuals: choose one of {}", .available.join(", "))]
     WhichIndividual {
         /// The file.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum KeypointError {
     },
     /// More or fewer rows than the recording has frames.
     #[error(
-        "'{path}' has {rows} rows but the recording has {frames} frames: is it the track of another recording? To use the rows there are, add --allow-row-mismatch"
+        "'{path}' has {rows} rows but the recording has {frames} frames: is it the track of another recording? If not, the rows that there are can be used without this check"
     )]
     RowCount {
         /// The file.

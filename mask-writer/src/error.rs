@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum WriteError {
     /// The output exists.
-    #[error("'{0}' exists: choose another name, or allow overwriting (--overwrite)")]
+    #[error("'{0}' exists: choose another name, or allow overwriting")]
     Exists(PathBuf),
     /// The output cannot be created or written.
     #[error(

@@ -1,0 +1,50 @@
+//! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
+
+use sam2_engine::{EngineError, KeypointError, WriteError};
+
+/// The option to try, if one is the remedy.
+pub fn option(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(engine) = error.downcast_ref::<EngineError>() {
+        return match engine {
+            EngineError::Write(error) => of_write(error),
+            EngineError::Keypoints(error) => of_keypoints(error),
+            EngineError::Device(_) => Some("--device"),
+            _ => None,
+        };
+    }
+    error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
+}
+
+fn of_write(error: &WriteError) -> Option<&'static str> {
+    matches!(error, WriteError::Exists(_)).then_some("--overwrite")
+}
+
+fn of_keypoints(error: &KeypointError) -> Option<&'static str> {
+    match error {
+        KeypointError::WhichIndividual { .. } => Some("--individual"),
+        KeypointError::RowCount { .. } => Some("--allow-row-mismatch"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_option_is_found_below_context_and_in_the_engines_error() {
+        let exists = || WriteError::Exists(PathBuf::from("masks.btf"));
+        let rows = || KeypointError::RowCount { path: PathBuf::new(), rows: 1, frames: 2 };
+        let cases: [(anyhow::Error, Option<&str>); 5] = [
+            (exists().into(), Some("--overwrite")),
+            (anyhow::Error::from(exists()).context("while writing"), Some("--overwrite")),
+            (EngineError::from(exists()).into(), Some("--overwrite")),
+            (EngineError::from(rows()).into(), Some("--allow-row-mismatch")),
+            (EngineError::NoPrompts.into(), None),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(option(&error), expected, "{error}");
+        }
+    }
+}
