@@ -4,6 +4,7 @@
 //!   direction as an iterator of masks. It does what the official `SAM2VideoPredictor` does, in memory that does not
 //!   grow with the recording.
 //! - [`StreamSession`]: the same on frames that come one at a time, without an end.
+//! - [`ImagePredictor`]: prompts for single images; [`AutomaticMaskGenerator`]: masks of everything in an image, without prompts.
 //! - [`segment`]: the batch job of the command line, from keypoints or clicks to files.
 //!
 //! ```no_run
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+mod automatic_masks;
 mod error;
 mod image_predictor;
 pub mod job;
@@ -31,8 +33,13 @@ mod memory_bank;
 mod prompt;
 mod session;
 
+pub use automatic_masks::{
+    AutomaticMaskError, AutomaticMaskGenerator, AutomaticMaskOptions, CropBox, GenerationProgress,
+    MaskOutput, MaskRecord, PointGrids, Segmentation, crop_boxes, point_grid,
+    postprocess_small_regions, remove_small_regions,
+};
 pub use error::EngineError;
-pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
+pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, PointPredictions};
 pub use job::{
     BatchPlan, CancelFlag, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport, JobStage,
     segment,
@@ -43,7 +50,7 @@ pub use sam2_frame_provider::resize::ResizeMode;
 pub use sam2_frame_provider::{
     FrameError, FrameSize, FrameSource, FramesMode, LazyFrames, LazyOptions, RgbFrame,
 };
-pub use sam2_mask_writer::{Mask, MaskSink};
+pub use sam2_mask_writer::{CocoRle, CocoRleError, Mask, MaskSink};
 pub use sam2_model::{Device, DeviceChoice, Sam2, Sam2Config};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, ObjectMask,
