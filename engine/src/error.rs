@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use sam2_frame_provider::{FrameError, FrameSize};
 use sam2_mask_writer::WriteError;
 
+use crate::automatic_masks::AutomaticMaskError;
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
 use crate::session::Region;
@@ -26,6 +27,9 @@ pub enum EngineError {
     /// A saved session is unusable.
     #[error(transparent)]
     SessionFile(#[from] SessionFileError),
+    /// Masks of everything cannot be had as asked for, or the caller stopped it.
+    #[error(transparent)]
+    AutomaticMasks(#[from] AutomaticMaskError),
     /// Propagation without any prompt.
     #[error("there is nothing to track: add points, a box or a mask for at least one object first")]
     NoPrompts,

@@ -7,9 +7,12 @@ use sam2_model::{ConditionedFeatures, FrameFeatures, ModelPoint, Sam2, Tensor, p
 
 use crate::error::EngineError;
 use crate::prompt::{BoxPrompt, Point};
+use crate::session::replace_small_regions;
 
 /// Low-resolution logits are given out within this range, as the official predictor does.
 const LOW_RES_LIMIT: f32 = 32.0;
+/// What the logits of a filled hole become, and with the other sign those of a removed island.
+const REPLACED_LOGIT: f32 = 10.0;
 
 /// Prompts images, one at a time or many times the same.
 ///
@@ -18,6 +21,8 @@ const LOW_RES_LIMIT: f32 = 32.0;
 #[derive(Clone, Debug)]
 pub struct ImagePredictor<'m> {
     model: &'m Sam2,
+    max_hole_area: u32,
+    max_sprinkle_area: u32,
 }
 
 /// An image that has been through the encoder. Cheap to clone; prompts cost a fraction of the encoding.
@@ -63,10 +68,46 @@ pub struct ImageMask {
     pub low_res_logits: Tensor<4>,
 }
 
+/// What came of a batch of single clicks.
+#[derive(Clone, Debug)]
+pub struct PointPredictions {
+    /// `[points, masks, S / 4, S / 4]` with one or three masks for each point, as the decoder gives them.
+    pub low_res_logits: Tensor<4>,
+    /// The model's own estimates of the masks' IoU with the truth, 0..1: `[points * masks]`, those of the first point first.
+    pub predicted_ious: Vec<f32>,
+}
+
+impl PointPredictions {
+    /// 3 with candidates, else 1.
+    pub fn masks_per_point(&self) -> usize {
+        self.low_res_logits.dims()[1]
+    }
+
+    /// Every mask by itself, `[points * masks, 1, S / 4, S / 4]`.
+    pub fn planes(&self) -> Tensor<4> {
+        let [points, masks, height, width] = self.low_res_logits.dims();
+        self.low_res_logits.clone().reshape([points * masks, 1, height, width])
+    }
+
+    /// The same within -32..32: may be given back as mask prompts.
+    pub fn mask_prompts(&self) -> Tensor<4> {
+        self.planes().clamp(-LOW_RES_LIMIT, LOW_RES_LIMIT)
+    }
+}
+
 impl<'m> ImagePredictor<'m> {
     /// A predictor that uses `model`.
     pub fn new(model: &'m Sam2) -> Self {
-        Self { model }
+        Self { model, max_hole_area: 0, max_sprinkle_area: 0 }
+    }
+
+    /// Fills holes and removes islands of up to so many low-resolution pixels (a quarter of the model's side), connected over edges and
+    /// corners; 0 = off (`max_hole_area`, `max_sprinkle_area`).
+    ///
+    /// It changes masks and logits at the image's size, not the low-resolution logits that are given out. The official code does this
+    /// with a CUDA kernel and skips it without one.
+    pub fn with_small_regions(self, max_hole_area: u32, max_sprinkle_area: u32) -> Self {
+        Self { max_hole_area, max_sprinkle_area, ..self }
     }
 
     /// What the network sees of an image: resized and normalised, `[1, 3, S, S]` (`SAM2Transforms`).
@@ -116,7 +157,7 @@ impl<'m> ImagePredictor<'m> {
             let single = outputs.single_mask();
             (single.mask_logits, single.iou)
         };
-        let at_size = image.to_image.forward(logits.clone());
+        let at_size = self.at_image_size(image, logits.clone())?;
         let low_res = logits.clamp(-LOW_RES_LIMIT, LOW_RES_LIMIT);
         let ious = read(ious)?;
         let mut masks = Vec::with_capacity(ious.len());
@@ -129,6 +170,73 @@ impl<'m> ImagePredictor<'m> {
             masks.push(ImageMask { mask, predicted_iou, logits, low_res_logits: one(&low_res) });
         }
         Ok(masks)
+    }
+
+    /// Answers many prompts of a single click each, in one pass of the decoder: three masks for each with `candidates`, else one.
+    /// `mask_logits`: low-resolution logits for each point, `[points, 1, S / 4, S / 4]`.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPrompts`] without any point, [`EngineError::PointOutside`] for one that is not in the image, [`EngineError::Device`] if
+    /// the device fails.
+    pub fn predict_points(
+        &self,
+        image: &EncodedImage,
+        points: &[Point],
+        mask_logits: Option<Tensor<4>>,
+        candidates: bool,
+    ) -> Result<PointPredictions, EngineError> {
+        if points.is_empty() {
+            return Err(EngineError::NoPrompts);
+        }
+        let prompt = ImagePrompt { points: points.to_vec(), ..ImagePrompt::default() };
+        let points = self.model_points(image.size, &prompt)?;
+        let prompts = self.model.embed_prompt_batch(&points, 1, mask_logits);
+        let outputs = self.model.decode(&image.features, &image.conditioned, &prompts);
+        let (low_res_logits, ious) = if candidates {
+            (outputs.mask_logits.slice_dim(1, 1..4), outputs.ious.slice_dim(1, 1..4))
+        } else {
+            let single = outputs.single_mask();
+            (single.mask_logits, single.iou)
+        };
+        Ok(PointPredictions { low_res_logits, predicted_ious: read(ious)? })
+    }
+
+    /// Brings low-resolution logits, `[batch, masks, S / 4, S / 4]`, to the image's size: `[batch, masks, height, width]`, without small holes
+    /// and islands if the predictor is to remove them (`postprocess_masks`).
+    ///
+    /// # Errors
+    /// [`EngineError::Device`] if the device fails.
+    pub fn at_image_size(
+        &self,
+        image: &EncodedImage,
+        low_res_logits: Tensor<4>,
+    ) -> Result<Tensor<4>, EngineError> {
+        let logits = if self.max_hole_area > 0 || self.max_sprinkle_area > 0 {
+            self.without_small_regions(low_res_logits)?
+        } else {
+            low_res_logits
+        };
+        Ok(image.to_image.forward(logits))
+    }
+
+    /// Both steps look at the logits as they came: what fills a hole does not join two islands.
+    fn without_small_regions(&self, logits: Tensor<4>) -> Result<Tensor<4>, EngineError> {
+        let dims = logits.dims();
+        let mut values = read(logits)?;
+        for plane in values.chunks_exact_mut((dims[2] * dims[3]).max(1)) {
+            let mut filled = plane.to_vec();
+            let hole = |logit: f32| logit <= 0.0;
+            replace_small_regions(&mut filled, dims[3], self.max_hole_area, hole, REPLACED_LOGIT);
+            let island = |logit: f32| logit > 0.0;
+            let before = plane.to_vec();
+            replace_small_regions(plane, dims[3], self.max_sprinkle_area, island, -REPLACED_LOGIT);
+            for ((value, filled), before) in plane.iter_mut().zip(filled).zip(before) {
+                if hole(before) {
+                    *value = filled;
+                }
+            }
+        }
+        Ok(Tensor::<1>::from_floats(&values[..], self.model.device()).reshape(dims))
     }
 
     fn model_points(
@@ -163,6 +271,6 @@ impl<'m> ImagePredictor<'m> {
     }
 }
 
-fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
     tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
 }

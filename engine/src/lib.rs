@@ -26,6 +26,7 @@
 //! | you have | use | example |
 //! |---|---|---|
 //! | an image | [`ImagePredictor`]: [`encode`](ImagePredictor::encode) once, [`predict`](ImagePredictor::predict) often | `image_click` |
+//! | an image, and no prompt: masks of everything | [`AutomaticMaskGenerator`] | `automatic_masks` |
 //! | a recording and a click | [`VideoSession`]: prompts on any frame, [`propagate`](VideoSession::propagate) either way | `video_click` |
 //! | several objects, or masks to correct | the same session: an [`ObjectId`] each, prompts at any time | `several_objects` |
 //! | a camera | [`StreamSession`]: [`push`](StreamSession::push) frame after frame | `streaming` |
@@ -96,6 +97,7 @@
 //! where the official predictor does not say; patch versions do neither. Error enums and the structs that are only read are
 //! `#[non_exhaustive]`. The minimum supported Rust version is `rust-version` in `Cargo.toml`; raising it takes a minor version.
 
+mod automatic_masks;
 mod error;
 mod image_predictor;
 pub mod job;
@@ -114,7 +116,12 @@ pub use session::{
 };
 
 // Images.
-pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt};
+pub use automatic_masks::{
+    AutomaticMaskError, AutomaticMaskGenerator, AutomaticMaskOptions, CropBox, GenerationProgress,
+    MaskOutput, MaskRecord, PointGrids, Segmentation, crop_boxes, point_grid,
+    postprocess_small_regions, remove_small_regions,
+};
+pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, PointPredictions};
 
 // Batch jobs.
 pub use job::{
@@ -140,8 +147,8 @@ pub use sam2_frame_provider::{
 
 // Where masks go.
 pub use sam2_mask_writer::{
-    BigTiffSink, CompleteOutput, ContactSheetSink, LabelledMask, Mask, MaskFrame, MaskSink,
-    MaskSizeError, MaskStackReader, PixelValues, WriteError,
+    BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelledMask, Mask,
+    MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

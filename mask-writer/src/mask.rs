@@ -63,21 +63,8 @@ impl Mask {
         Ok(Self { width, height, runs })
     }
 
-    fn encode(width: u32, height: u32, pixels: impl Iterator<Item = bool>) -> Self {
-        let mut runs = Vec::new();
-        let (mut current, mut length) = (false, 0_u32);
-        for pixel in pixels {
-            if pixel != current {
-                runs.push(length);
-                (current, length) = (pixel, 0);
-            } else if length == u32::MAX {
-                runs.extend([length, 0]);
-                length = 0;
-            }
-            length += 1;
-        }
-        runs.push(length);
-        Self { width, height, runs }
+    pub(crate) fn encode(width: u32, height: u32, pixels: impl Iterator<Item = bool>) -> Self {
+        Self { width, height, runs: encode_runs(pixels) }
     }
 
     /// Columns.
@@ -109,6 +96,40 @@ impl Mask {
     /// Foreground pixels.
     pub fn area(&self) -> u64 {
         self.runs.iter().skip(1).step_by(2).map(|&run| u64::from(run)).sum()
+    }
+
+    /// First and last column and row with foreground, `[x0, y0, x1, y1]`, both inside; `None` for an empty mask.
+    pub fn bounds(&self) -> Option<[u32; 4]> {
+        let width = self.width as usize;
+        let mut bounds: Option<[usize; 4]> = None;
+        for run in self.foreground() {
+            let (first, last) = (run.start, run.end - 1);
+            let (top, bottom) = (first / width, last / width);
+            // A run over the end of a row holds that row's last pixel and the next one's first.
+            let (left, right) =
+                if top == bottom { (first % width, last % width) } else { (0, width - 1) };
+            let [x0, y0, x1, _] = bounds.unwrap_or([left, top, right, bottom]);
+            bounds = Some([x0.min(left), y0, x1.max(right), bottom]);
+        }
+        bounds.map(|edges| edges.map(|edge| edge as u32))
+    }
+
+    /// The mask in a larger frame of `width` x `height`, its top left corner at (`left`, `top`); what lies outside is cut off.
+    pub fn placed(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
+        let (own_width, frame_width) = (self.width as usize, width as usize);
+        // What fits, in this mask's own columns and rows.
+        let columns = self.width.min(width.saturating_sub(left)) as usize;
+        let rows = self.height.min(height.saturating_sub(top)) as usize;
+        let mut builder = RunBuilder::default();
+        for run in self.foreground() {
+            for row in run.start / own_width..rows.min((run.end - 1) / own_width + 1) {
+                let start = run.start.saturating_sub(row * own_width).min(columns);
+                let end = (run.end - row * own_width).min(columns);
+                let at = (top as usize + row) * frame_width + left as usize;
+                builder.foreground(at + start..at + end);
+            }
+        }
+        Self { width, height, runs: builder.finish(frame_width * height as usize) }
     }
 
     /// Writes `value` into `pixels` (reading order, `width * height`) wherever the mask is.
@@ -145,6 +166,74 @@ impl Mask {
     }
 }
 
+/// Alternating runs of `pixels`, background first.
+pub(crate) fn encode_runs(pixels: impl Iterator<Item = bool>) -> Vec<u32> {
+    let mut runs = Vec::new();
+    let (mut current, mut length) = (false, 0_u32);
+    for pixel in pixels {
+        if pixel != current {
+            runs.push(length);
+            (current, length) = (pixel, 0);
+        } else if length == u32::MAX {
+            runs.extend([length, 0]);
+            length = 0;
+        }
+        length += 1;
+    }
+    runs.push(length);
+    runs
+}
+
+/// Makes runs of stretches of foreground that come in order.
+#[derive(Debug, Default)]
+struct RunBuilder {
+    runs: Vec<u32>,
+    /// The stretch that may still grow.
+    open: std::ops::Range<usize>,
+    /// End of what is in `runs`.
+    written: usize,
+}
+
+impl RunBuilder {
+    fn foreground(&mut self, stretch: std::ops::Range<usize>) {
+        if stretch.is_empty() {
+        } else if self.open.is_empty() {
+            self.open = stretch;
+        } else if stretch.start == self.open.end {
+            self.open.end = stretch.end;
+        } else {
+            self.close();
+            self.open = stretch;
+        }
+    }
+
+    fn close(&mut self) {
+        if !self.open.is_empty() {
+            self.push(self.open.start - self.written);
+            self.push(self.open.len());
+            self.written = self.open.end;
+        }
+    }
+
+    /// A run longer than a `u32` goes on behind an empty one of the other kind.
+    fn push(&mut self, mut length: usize) {
+        while length > u32::MAX as usize {
+            self.runs.extend([u32::MAX, 0]);
+            length -= u32::MAX as usize;
+        }
+        self.runs.push(length as u32);
+    }
+
+    /// The runs of a mask of `pixels` pixels.
+    fn finish(mut self, pixels: usize) -> Vec<u32> {
+        self.close();
+        if self.written < pixels || self.runs.is_empty() {
+            self.push(pixels - self.written);
+        }
+        self.runs
+    }
+}
+
 fn check(width: u32, height: u32, found: u64) -> Result<(), MaskSizeError> {
     let expected = u64::from(width) * u64::from(height);
     if expected == found { Ok(()) } else { Err(MaskSizeError { width, height, expected, found }) }
@@ -171,6 +260,35 @@ mod tests {
             prop_assert_eq!(mask.area(), pixels.iter().filter(|&&p| p).count() as u64);
             let again = Mask::from_runs(width, height, mask.runs().to_vec()).unwrap();
             prop_assert_eq!(again, mask);
+        }
+
+        #[test]
+        fn bounds_are_the_first_and_last_pixels((width, height, pixels) in pixels()) {
+            let mask = Mask::from_pixels(width, height, pixels.iter().copied()).unwrap();
+            let inside = || (0..width * height).filter(|&i| pixels[i as usize]);
+            let (x, y) = (|| inside().map(|i| i % width), || inside().map(|i| i / width));
+            let expected = inside().next().map(|_| {
+                [x().min().unwrap(), y().min().unwrap(), x().max().unwrap(), y().max().unwrap()]
+            });
+            prop_assert_eq!(mask.bounds(), expected);
+        }
+
+        #[test]
+        fn placing_moves_every_pixel_and_cuts_at_the_frame(
+            (width, height, pixels) in pixels(),
+            (left, top) in (0_u32..10, 0_u32..10),
+            (frame_width, frame_height) in (1_u32..16, 1_u32..16),
+        ) {
+            let mask = Mask::from_pixels(width, height, pixels.iter().copied()).unwrap();
+            let mut frame = vec![false; (frame_width * frame_height) as usize];
+            for (i, _) in pixels.iter().enumerate().filter(|(_, inside)| **inside) {
+                let (x, y) = (left + i as u32 % width, top + i as u32 / width);
+                if x < frame_width && y < frame_height {
+                    frame[(y * frame_width + x) as usize] = true;
+                }
+            }
+            let expected = Mask::from_pixels(frame_width, frame_height, frame.into_iter());
+            prop_assert_eq!(mask.placed(left, top, frame_width, frame_height), expected.unwrap());
         }
 
         #[test]

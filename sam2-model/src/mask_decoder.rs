@@ -25,7 +25,7 @@ const STABILITY_THRESHOLD: f64 = 0.98;
 /// What the decoder sees of a frame.
 #[derive(Clone, Debug)]
 pub struct DecoderImage {
-    /// Conditioned stride-16 features, `[batch, n, hidden_dim]`.
+    /// Conditioned stride-16 features, `[batch, n, hidden_dim]`; a batch of 1 serves a batch of prompts.
     pub tokens: Tensor<3>,
     /// `[1, hidden_dim / 8, 4 side, 4 side]`.
     pub stride_4_bchw: Tensor<4>,
@@ -118,33 +118,40 @@ impl MaskDecoder {
     }
 
     /// All four masks and their scores. `image_positions` is the dense encoding as tokens, `[1, n, hidden_dim]`.
+    ///
+    /// The batch is that of the image, of the prompts or of both: where one of them is 1, it is the same for all (`repeat_image`).
     pub fn forward(
         &self,
         image: &DecoderImage,
         image_positions: Tensor<3>,
         prompts: &PromptEmbeddings,
     ) -> DecoderOutputs {
-        let [batch, count, dim] = image.tokens.dims();
+        let [image_batch, count, dim] = image.tokens.dims();
+        let [prompt_batch, _, prompt_height, prompt_width] = prompts.dense.dims();
+        let sparse_batch = prompts.sparse.as_ref().map_or(1, |sparse| sparse.dims()[0]);
+        let batch = image_batch.max(prompt_batch).max(sparse_batch);
         let side = image.stride_8_bchw.dims()[2] / 2;
         let learned = Tensor::cat(
             vec![self.obj_score_token.val(), self.iou_token.val(), self.mask_tokens.val()],
             0,
         );
-        let mut tokens = vec![learned.unsqueeze::<3>()];
+        let learned = learned.unsqueeze::<3>();
+        let learned_count = learned.dims()[1];
+        let mut tokens = vec![learned.expand([sparse_batch, learned_count, dim])];
         tokens.extend(prompts.sparse.clone());
         let tokens = Tensor::cat(tokens, 1);
         let token_count = tokens.dims()[1];
         let tokens = tokens.expand([batch, token_count, dim]);
 
         // The dense prompt is either one vector for all places or a whole map.
-        let [prompt_batch, _, prompt_height, prompt_width] = prompts.dense.dims();
         let dense = prompts
             .dense
             .clone()
             .reshape([prompt_batch, dim, prompt_height * prompt_width])
             .swap_dims(1, 2);
+        let image_tokens = (image.tokens.clone() + dense).expand([batch, count, dim]);
         let (tokens, image_tokens) =
-            self.transformer.forward(image.tokens.clone() + dense, image_positions, tokens);
+            self.transformer.forward(image_tokens, image_positions, tokens);
 
         let object_token: Tensor<2> = tokens.clone().slice_dim(1, 0..1).squeeze_dim(1);
         let iou_token: Tensor<2> = tokens.clone().slice_dim(1, 1..2).squeeze_dim(1);

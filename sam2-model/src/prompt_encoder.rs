@@ -51,7 +51,7 @@ pub struct ModelPoint {
 /// Prompts as the mask decoder reads them.
 #[derive(Clone, Debug)]
 pub struct PromptEmbeddings {
-    /// `[1, points + 1, hidden_dim]`: the points and one padding token. `None` for a mask alone, in images.
+    /// `[batch or 1, points + 1, hidden_dim]`: the points and one padding token. `None` for a mask alone, in images.
     pub sparse: Option<Tensor<3>>,
     /// `[batch or 1, hidden_dim, side, side]` or `[1, hidden_dim, 1, 1]` when there is no mask: added to the image.
     pub dense: Tensor<4>,
@@ -136,6 +136,25 @@ impl PromptEncoder {
         }
     }
 
+    /// Embeds a batch of prompts of `per_prompt` points each, at least one, for one pass of the decoder: `points` holds those of
+    /// the first prompt, then those of the second, and so on. An incomplete last prompt is left out; without a whole one, an absent
+    /// prompt is embedded. `mask`: low-resolution logits of each prompt, `[batch, 1, 4 side, 4 side]`.
+    pub fn forward_batch(
+        &self,
+        points: &[ModelPoint],
+        per_prompt: usize,
+        image_size: usize,
+        mask: Option<Tensor<4>>,
+    ) -> PromptEmbeddings {
+        let (per_prompt, size) = (per_prompt.max(1), image_size as f32);
+        let sparse = if points.len() < per_prompt {
+            self.embed_points(&[], size)
+        } else {
+            self.embed_point_batch(points, per_prompt, size)
+        };
+        PromptEmbeddings { sparse: Some(sparse), dense: self.embed_mask(mask) }
+    }
+
     /// Embeds a mask prompt without any point, as the image predictor does: low-resolution logits `[batch, 1, 4 side, 4 side]`.
     pub fn forward_mask(&self, mask: Tensor<4>) -> PromptEmbeddings {
         PromptEmbeddings { sparse: None, dense: self.embed_mask(Some(mask)) }
@@ -147,14 +166,23 @@ impl PromptEncoder {
             // The official code pads an absent prompt with one such point and then pads that.
             return Tensor::cat(vec![padding.clone(), padding], 1);
         }
-        let device = padding.device();
+        self.embed_point_batch(points, points.len(), size)
+    }
+
+    /// `[batch, per_prompt + 1, hidden_dim]`.
+    fn embed_point_batch(&self, points: &[ModelPoint], per_prompt: usize, size: f32) -> Tensor<3> {
+        let batch = points.len() / per_prompt;
+        let points = &points[..batch * per_prompt];
+        let padding = self.not_a_point_embed.val().unsqueeze::<3>();
+        let (device, dim) = (padding.device(), padding.dims()[2]);
         // +0.5: to the centre of the pixel.
         let coordinates =
             points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();
         let coordinates =
-            Tensor::<3>::from_data(TensorData::new(coordinates, [1, points.len(), 2]), &device);
+            Tensor::<3>::from_data(TensorData::new(coordinates, [batch, per_prompt, 2]), &device);
         let labels = points.iter().map(|p| self.point_embeddings[p.label.index()].val()).collect();
-        let labels = Tensor::<2>::cat(labels, 0).unsqueeze::<3>();
+        let labels = Tensor::<2>::cat(labels, 0).reshape([batch, per_prompt, dim]);
+        let padding = padding.expand([batch, 1, dim]);
         Tensor::cat(vec![self.pe_layer.encode(coordinates) + labels, padding], 1)
     }
 

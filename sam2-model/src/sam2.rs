@@ -311,6 +311,18 @@ impl Sam2 {
         self.network.sam_prompt_encoder.forward(points, self.config.image_size, mask)
     }
 
+    /// Embeds a batch of prompts of `per_prompt` points each, one prompt after the other, to be decoded in one pass; see
+    /// [`PromptEncoder::forward_batch`](crate::prompt_encoder::PromptEncoder::forward_batch).
+    pub fn embed_prompt_batch(
+        &self,
+        points: &[ModelPoint],
+        per_prompt: usize,
+        mask: Option<Tensor<4>>,
+    ) -> PromptEmbeddings {
+        let size = self.config.image_size;
+        self.network.sam_prompt_encoder.forward_batch(points, per_prompt, size, mask)
+    }
+
     /// Embeds low-resolution mask logits `[batch, 1, S / 4, S / 4]` alone, without the padding point of video prompts.
     pub fn embed_mask_only(&self, mask: Tensor<4>) -> PromptEmbeddings {
         self.network.sam_prompt_encoder.forward_mask(mask)

@@ -23,12 +23,13 @@ warnings.filterwarnings("ignore", message=".*torch.jit")
 import torch  # noqa: E402
 from sam2.build_sam import _load_checkpoint  # noqa: E402
 
+import scenario_automatic  # noqa: E402
 import scenario_images  # noqa: E402
 from common import REPOSITORY, Fixture  # noqa: E402
 from connected_components import hole_filling  # noqa: E402
 from official import build_micro, build_without_weights  # noqa: E402
 from scenario_session import ScenarioRun  # noqa: E402
-from scenarios import IMAGES, Scenario, load_frames, read_all  # noqa: E402
+from scenarios import AUTOMATIC, IMAGES, Scenario, load_frames, read_all  # noqa: E402
 from seeded_weights import seeded_weights  # noqa: E402
 
 # Another number of threads sums in another order and changes last bits.
@@ -49,7 +50,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     scenarios = read_all()
-    names = [IMAGES.stem, *(scenario.name for scenario in scenarios)]
+    names = [IMAGES.stem, AUTOMATIC.stem, *(scenario.name for scenario in scenarios)]
     if nothing := [p for p in arguments.only if not any(fnmatch(name, p) for name in names)]:
         raise SystemExit(f"no scenario matches {nothing}; there are:\n" + "\n".join(names))
     index = Index(arguments.out, names)
@@ -57,9 +58,10 @@ def main() -> None:
     def wanted(name: str) -> bool:
         return any(fnmatch(name, pattern) for pattern in arguments.only)
 
-    if wanted(IMAGES.stem):
-        started = time.perf_counter()
-        index.add(IMAGES.stem, scenario_images.make(arguments.assets), started)
+    for path, make in ((IMAGES, scenario_images.make), (AUTOMATIC, scenario_automatic.make)):
+        if wanted(path.stem):
+            started = time.perf_counter()
+            index.add(path.stem, make(arguments.assets), started)
     for scenario in scenarios:
         if wanted(scenario.name):
             started = time.perf_counter()

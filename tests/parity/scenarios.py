@@ -21,6 +21,7 @@ from synthetic_frames import (
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 IMAGES = FOLDER / "image.json"  # cases for the image predictor, of another form
+AUTOMATIC = FOLDER / "automatic.json"  # cases for the automatic mask generator, of another form too
 
 RECORDED = ("mouse-arena", "worm", "two-crossing")
 VARIANTS = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
@@ -132,7 +133,7 @@ def _complete(op: dict[str, Any]) -> dict[str, Any]:
 
 def read_all() -> list[Scenario]:
     """Those of the micro model first, which are fast."""
-    scenarios = [Scenario.read(path) for path in sorted(FOLDER.glob("*.json")) if path != IMAGES]
+    scenarios = [Scenario.read(path) for path in sorted(FOLDER.glob("*.json")) if path not in (IMAGES, AUTOMATIC)]
     sizes = [None, *VARIANTS]
     return sorted(scenarios, key=lambda s: (sizes.index(s.model.variant), s.name))
 

@@ -6,6 +6,7 @@ pub mod clips;
 pub mod compare;
 pub mod exact;
 pub mod fixture;
+pub mod parity_automatic;
 pub mod parity_images;
 pub mod parity_weights;
 pub mod saved;

@@ -23,6 +23,7 @@ pub use placement::{Fit, ParseRegionError, Region};
 pub use propagation::Propagation;
 pub use results::{FrameMasks, ObjectMask};
 pub use saved::{FORMAT_VERSION, SessionFileError};
+pub(crate) use small_regions::replace_small_regions;
 pub use small_regions::{fill_holes, remove_islands};
 pub use stream_session::{StreamOptions, StreamSession};
 pub use video_session::VideoSession;

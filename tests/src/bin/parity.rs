@@ -23,7 +23,7 @@ use sam2_tests::compare::Report;
 use sam2_tests::fixture::{Fixture, to_tensor, to_values};
 use sam2_tests::scenario::{Clip, ModelChoice, Op, Scenario, ellipse_mask};
 use sam2_tests::seeded;
-use sam2_tests::{parity_images, parity_weights, repository_file};
+use sam2_tests::{parity_automatic, parity_images, parity_weights, repository_file};
 
 /// Bar for logits, absolute, teacher-forced.
 const LOGITS: f64 = 1e-3;
@@ -62,11 +62,11 @@ fn main() -> std::process::ExitCode {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
-        .filter(|name| name != "image")
+        .filter(|name| !["automatic", "image"].contains(&name.as_str()))
         .filter(|name| only.is_empty() || only.contains(name))
         .collect();
     names.sort();
-    let known = |name: &&String| !["image", "weights"].contains(&name.as_str());
+    let known = |name: &&String| !["automatic", "image", "weights"].contains(&name.as_str());
     assert!(names.len() >= only.iter().filter(known).count(), "no such scenario");
 
     // The large models first, so that the last worker is not left alone with one.
@@ -82,6 +82,16 @@ fn main() -> std::process::ExitCode {
             report: parity_images::compare(&clips::micro_model(), &out),
         });
         outcomes[0].say();
+    }
+    if whole("automatic") {
+        let report = parity_automatic::compare(&clips::micro_model(), &out);
+        outcomes.push(Played {
+            name: "automatic".to_owned(),
+            about: "the automatic mask generator: grids, crops, small regions, m2m, single masks"
+                .to_owned(),
+            report,
+        });
+        outcomes[outcomes.len() - 1].say();
     }
     if whole("weights") {
         outcomes.push(Played {

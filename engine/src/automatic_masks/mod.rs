@@ -1,0 +1,18 @@
+//! Masks of everything in an image, without prompts (`SAM2AutomaticMaskGenerator`; Kirillov et al. 2023, section "segment anything").
+//!
+//! A grid of points is laid over the image, and on request over overlapping crops of it. Each point is a click; what comes of it is kept if
+//! the model thinks well of it and if it hardly changes with the threshold, and of what covers the same box only the best is kept.
+
+mod crops;
+mod generator;
+mod nms;
+mod options;
+mod records;
+mod small_regions;
+mod stability;
+
+pub use crops::{CropBox, crop_boxes};
+pub use generator::{AutomaticMaskGenerator, GenerationProgress};
+pub use options::{AutomaticMaskError, AutomaticMaskOptions, MaskOutput, PointGrids, point_grid};
+pub use records::{MaskRecord, Segmentation};
+pub use small_regions::{postprocess_small_regions, remove_small_regions};

@@ -1,0 +1,122 @@
+"""The cases of `scenarios/automatic.json`, with the official automatic mask generator and the micro model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from sam2 import automatic_mask_generator
+from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+from sam2.utils.amg import rle_to_mask
+from torchvision.ops import box_iou
+
+from common import Fixture, pack_mask
+from connected_components import hole_filling
+from official import build_micro_image_model, tap
+from scenario_images import FEATURE_SIZES, STABILITY_THRESHOLD
+from scenarios import AUTOMATIC, load_image
+
+CASE_FIELDS = {"name", "image", "options"}
+
+
+def make(assets: Path) -> Fixture:
+    text = AUTOMATIC.read_text(encoding="utf-8")
+    fixture = Fixture("micro model, SAM2AutomaticMaskGenerator")
+    model = build_micro_image_model(assets)
+    close = CloseCalls()
+    for i, case in enumerate(json.loads(text)):
+        if unknown := case.keys() - CASE_FIELDS:
+            raise ValueError(f"{case} has unknown fields {sorted(unknown)}")
+        options = dict(case["options"])
+        if "point_grids" in options:
+            options["points_per_side"] = None
+            options["point_grids"] = [np.array(grid, dtype=np.float64) for grid in options["point_grids"]]
+        generator = SAM2AutomaticMaskGenerator(model, **options)
+        generator.predictor._bb_feat_sizes = FEATURE_SIZES
+        area = generator.min_mask_region_area
+        with ExitStack() as stack:
+            if area:
+                stack.enter_context(hole_filling(area))
+            stack.enter_context(close.watching(f"case{i} ({case['name']})", generator))
+            records = generator.generate(load_image(assets, **case["image"]))
+        _add(fixture, f"case{i}", records)
+    fixture.note("scenario", text)
+    for key, (value, place) in close.smallest.items():
+        fixture.note(key, value)
+        fixture.note(f"{key}.at", place)
+    return fixture
+
+
+def _add(fixture: Fixture, name: str, records: list[dict[str, Any]]) -> None:
+    masks = [record["segmentation"] for record in records]
+    if isinstance(masks[0], dict):
+        counts = [count for mask in masks for count in mask["counts"]]
+        fixture.add(f"{name}.counts", np.array(counts, dtype=np.int64), full=True)
+        masks = [rle_to_mask(mask) for mask in masks]
+    fixture.add(f"{name}.masks", np.array([pack_mask(mask) for mask in masks], dtype=np.uint8), full=True)
+    for key in ("bbox", "area", "crop_box"):
+        fixture.add(f"{name}.{key}", np.array([record[key] for record in records]).astype(np.int64), full=True)
+    points = [record["point_coords"][0] for record in records]
+    fixture.add(f"{name}.point_coords", np.array(points, dtype=np.float32), full=True)
+    for key in ("predicted_iou", "stability_score"):
+        fixture.add(f"{name}.{key}", np.array([record[key] for record in records], dtype=np.float32), full=True)
+
+
+class CloseCalls:
+    """How near the run came to other masks: to each threshold, and to another order."""
+
+    def __init__(self) -> None:
+        self.smallest: dict[str, tuple[float, str]] = {}
+
+    @contextmanager
+    def watching(self, where: str, generator: SAM2AutomaticMaskGenerator) -> Iterator[None]:
+        score, nms = automatic_mask_generator.calculate_stability_score, automatic_mask_generator.batched_nms
+
+        def note(key: str, distances: torch.Tensor) -> None:
+            distances = distances[~distances.isnan()]
+            if distances.numel() and float(distances.min()) < self.smallest.get(key, (np.inf,))[0]:
+                self.smallest[key] = float(distances.min()), where
+
+        def scored(*arguments: Any) -> torch.Tensor:
+            result = score(*arguments)
+            note("min_score_margin", (result - generator.stability_score_thresh).abs())
+            return result
+
+        def chosen(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor, iou_threshold: float) -> torch.Tensor:
+            kept = nms(boxes, scores, classes, iou_threshold=iou_threshold)
+            between_crops = bool((scores < 1e-3).all())  # these are one over an area, the same for every mask of a crop
+            if not between_crops:
+                note("min_order_gap", scores[kept].diff().abs())
+                # Where a box gave way to a better one, the two could have changed places.
+                better = scores[kept][:, None] - scores[None, :]
+                overlap = box_iou(boxes[kept], boxes) > iou_threshold
+                note("min_winner_gap", better[overlap & (better > 0)])
+            note("min_box_margin", (box_iou(boxes[kept], boxes) - iou_threshold).abs().flatten())
+            return kept
+
+        def predicted(_: dict[str, Any], result: tuple[torch.Tensor, ...]) -> None:
+            if not generator.use_m2m or result[1].shape[1] == 1:
+                note("min_iou_margin", (result[1] - generator.pred_iou_thresh).abs())
+
+        def decoded(_: dict[str, Any], result: tuple[torch.Tensor, ...]) -> None:
+            if not generator.multimask_output or generator.use_m2m:
+                stability = generator.predictor.model.sam_mask_decoder._get_stability_scores(result[0][:, :1])
+                note("min_stability_margin", (stability - STABILITY_THRESHOLD).abs())
+
+        decoder = generator.predictor.model.sam_mask_decoder
+        tap(generator.predictor, "_predict", predicted)
+        tap(decoder, "predict_masks", decoded)
+        try:
+            with (
+                patch.object(automatic_mask_generator, "calculate_stability_score", scored),
+                patch.object(automatic_mask_generator, "batched_nms", chosen),
+            ):
+                yield
+        finally:
+            del decoder.predict_masks

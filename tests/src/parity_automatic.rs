@@ -1,0 +1,179 @@
+//! Plays `tests/parity/scenarios/automatic.json` with the automatic mask generator and compares with the official one.
+
+use std::path::Path;
+
+use sam2_engine::{
+    AutomaticMaskGenerator, AutomaticMaskOptions, FrameSource, MaskOutput, MaskRecord, PointGrids,
+    RgbFrame, Sam2, Segmentation,
+};
+use serde::Deserialize;
+
+use crate::compare::Report;
+use crate::fixture::Fixture;
+use crate::{clips, repository_file, seeded};
+
+/// Bar for predicted IoU and stability score, relative.
+const RELATIVE: f64 = 1e-4;
+/// Bar for masks.
+const MASK_IOU: f64 = 0.999;
+
+/// One case.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    image: ImageChoice,
+    options: Options,
+}
+
+/// A frame of a clip.
+#[derive(Debug, Deserialize)]
+struct ImageChoice {
+    source: String,
+    frame: usize,
+}
+
+/// The official arguments that cases use.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    points_per_side: Option<u32>,
+    point_grids: Option<Vec<Vec<[f64; 2]>>>,
+    points_per_batch: Option<usize>,
+    pred_iou_thresh: Option<f64>,
+    stability_score_thresh: Option<f64>,
+    stability_score_offset: Option<f64>,
+    mask_threshold: Option<f64>,
+    box_nms_thresh: Option<f64>,
+    crop_n_layers: Option<u32>,
+    crop_nms_thresh: Option<f64>,
+    crop_overlap_ratio: Option<f64>,
+    crop_n_points_downscale_factor: Option<u32>,
+    min_mask_region_area: Option<u32>,
+    output_mode: Option<String>,
+    use_m2m: Option<bool>,
+    multimask_output: Option<bool>,
+}
+
+impl Options {
+    fn ours(self) -> AutomaticMaskOptions {
+        let d = AutomaticMaskOptions::default();
+        let per_side = self.points_per_side.map(PointGrids::PerSide);
+        let output = match self.output_mode.as_deref() {
+            None | Some("binary_mask") => MaskOutput::Mask,
+            Some("uncompressed_rle") => MaskOutput::UncompressedRle,
+            Some(other) => panic!("no such output: {other}"),
+        };
+        AutomaticMaskOptions {
+            point_grids: self.point_grids.map(PointGrids::Explicit).or(per_side).unwrap(),
+            points_per_batch: self.points_per_batch.unwrap_or(d.points_per_batch),
+            pred_iou_thresh: self.pred_iou_thresh.unwrap_or(d.pred_iou_thresh),
+            stability_score_thresh: self.stability_score_thresh.unwrap_or(d.stability_score_thresh),
+            stability_score_offset: self.stability_score_offset.unwrap_or(d.stability_score_offset),
+            mask_threshold: self.mask_threshold.unwrap_or(d.mask_threshold),
+            box_nms_thresh: self.box_nms_thresh.unwrap_or(d.box_nms_thresh),
+            crop_n_layers: self.crop_n_layers.unwrap_or(d.crop_n_layers),
+            crop_nms_thresh: self.crop_nms_thresh.unwrap_or(d.crop_nms_thresh),
+            crop_overlap_ratio: self.crop_overlap_ratio.unwrap_or(d.crop_overlap_ratio),
+            crop_n_points_downscale_factor: self
+                .crop_n_points_downscale_factor
+                .unwrap_or(d.crop_n_points_downscale_factor),
+            min_mask_region_area: self.min_mask_region_area.unwrap_or(d.min_mask_region_area),
+            output,
+            use_m2m: self.use_m2m.unwrap_or(d.use_m2m),
+            multimask_output: self.multimask_output.unwrap_or(d.multimask_output),
+        }
+    }
+}
+
+impl ImageChoice {
+    fn frame(&self) -> RgbFrame {
+        match self.source.as_str() {
+            "odd-size" => seeded::odd_size_image(),
+            name => (*clips::frames(name).frame(self.frame).unwrap()).clone(),
+        }
+    }
+}
+
+/// Compares every case of the file at `out`.
+///
+/// # Panics
+/// If files are missing.
+pub fn compare(model: &Sam2, out: &Path) -> Report {
+    let official = Fixture::read(&out.join("automatic.safetensors"));
+    let text = std::fs::read(repository_file("tests/parity/scenarios/automatic.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_slice(&text).unwrap();
+    let mut report = Report::default();
+    for (index, case) in cases.into_iter().enumerate() {
+        let image = case.image.frame();
+        let generator = AutomaticMaskGenerator::new(model, case.options.ours()).unwrap();
+        let records = generator.generate(&image).unwrap();
+        check(&mut report, &official, &format!("case{index}"), &case.name, &records);
+    }
+    report
+}
+
+/// Records are compared in their order: another order, like another number, is a miss.
+fn check(
+    report: &mut Report,
+    official: &Fixture,
+    prefix: &str,
+    case: &str,
+    records: &[MaskRecord],
+) {
+    let theirs = |name: &str| official.values(&format!("{prefix}.{name}"));
+    let ious = theirs("predicted_iou");
+    report.absolute("number of masks", &[records.len() as f32], &[ious.len() as f32], 0.0);
+    report.note(format!("{case}: {} masks, {} official", records.len(), ious.len()));
+    if records.len() != ious.len() {
+        return;
+    }
+    let mut same = 0;
+    for (index, record) in records.iter().enumerate() {
+        let mask = record.segmentation.to_mask().unwrap();
+        let (width, height) = (mask.width(), mask.height());
+        let their_mask = official.packed_mask(&format!("{prefix}.masks"), index, width, height);
+        same += usize::from(mask == their_mask);
+        report.absolute(
+            "1 - mask IoU",
+            &[(1.0 - mask.iou(&their_mask)) as f32],
+            &[0.0],
+            1.0 - MASK_IOU,
+        );
+        // Of equal masks equal boxes and areas; else as far apart as the two masks are, which their IoU limits.
+        report.absolute("area: of the mask", &[record.area as f32], &[mask.area() as f32], 0.0);
+        if mask == their_mask {
+            let bbox = record.bbox.map(|edge| edge as f32);
+            report.absolute("box", &bbox, &theirs("bbox")[4 * index..4 * index + 4], 0.0);
+            report.absolute("area", &[record.area as f32], &theirs("area")[index..=index], 0.0);
+        }
+        let point = theirs("point_coords");
+        report.absolute("point", &record.point_coords, &point[2 * index..2 * index + 2], 0.0);
+        let crop = record.crop_box.map(|edge| edge as f32);
+        report.absolute("crop box", &crop, &theirs("crop_box")[4 * index..4 * index + 4], 0.0);
+        // Each relative to itself, not to the largest.
+        let relative = |ours: f32, theirs: f32| (ours - theirs) / theirs;
+        let iou = relative(record.predicted_iou, ious[index]);
+        report.absolute("predicted IoU, relative", &[iou], &[0.0], RELATIVE);
+        let stability = relative(record.stability_score, theirs("stability_score")[index]);
+        report.absolute("stability score, relative", &[stability], &[0.0], RELATIVE);
+    }
+    report.note(format!("{case}: {same} masks are equal to the pixel"));
+    runs(report, official, prefix, records);
+}
+
+/// COCO's runs, where the case asks for them and all masks are equal.
+fn runs(report: &mut Report, official: &Fixture, prefix: &str, records: &[MaskRecord]) {
+    let counts: Vec<f32> = records
+        .iter()
+        .filter_map(|record| match &record.segmentation {
+            Segmentation::UncompressedRle(rle) => Some(rle.counts()),
+            _ => None,
+        })
+        .flatten()
+        .map(|&count| count as f32)
+        .collect();
+    if !counts.is_empty() {
+        report.absolute("COCO's runs", &counts, &official.values(&format!("{prefix}.counts")), 0.0);
+    }
+}
