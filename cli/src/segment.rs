@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, Fit, FrameSource, JobOptions, JobPlan, JobReport, LazyFrames,
-    SessionOptions, segment,
+    CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, JobOptions, JobPlan, JobReport,
+    LazyFrames, SessionOptions, segment,
 };
 use sam2_frame_provider::IndexMode;
 
@@ -201,9 +201,7 @@ fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
         report.frames,
         size as f64 / 1e6
     );
-    if report.empty_frames > 0 {
-        tracing::warn!("the object was not found in {} frames", report.empty_frames);
-    }
+    warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {
         tracing::warn!(
             "frames {} to {} had no usable prompt and are empty",
@@ -212,6 +210,38 @@ fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
         );
     }
     if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
+}
+
+/// One line for each kind of flag: on how many frames, of which objects, and where first.
+fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
+    /// Ranges that are listed one by one.
+    const FIRST: usize = 5;
+    flagged
+        .chunk_by(|a, b| a.flag == b.flag)
+        .map(|of_kind| {
+            let count: usize = of_kind.iter().map(FlaggedFrames::count).sum();
+            let objects: Vec<String> = of_kind.iter().map(|f| f.object.to_string()).collect();
+            let ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
+            let mut list: Vec<String> = ranges
+                .iter()
+                .take(FIRST)
+                .map(|range| match range.len() {
+                    1 => range.start.to_string(),
+                    _ => format!("{}-{}", range.start, range.end - 1),
+                })
+                .collect();
+            if ranges.len() > FIRST {
+                list.push(format!("and {} more", ranges.len() - FIRST));
+            }
+            format!(
+                "{}: {count} {} (object {}), frames {}",
+                of_kind[0].flag,
+                if count == 1 { "mask" } else { "masks" },
+                objects.join(", "),
+                list.join(", ")
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -227,5 +257,25 @@ mod tests {
         assert_eq!(split(&["snout tailbase"]), expected);
         assert_eq!(split(&["snout", "tailbase"]), expected);
         assert_eq!(split(&["snout, tailbase"]), expected);
+    }
+
+    #[test]
+    fn each_kind_of_flag_is_one_line_with_the_first_ranges() {
+        use sam2_engine::{ObjectId, QualityFlag};
+        let flagged = |flag, object, ranges: &[std::ops::Range<usize>]| {
+            FlaggedFrames::new(flag, ObjectId(object), ranges.to_vec())
+        };
+        let many: Vec<_> = (0..7).map(|i| 10 * i..10 * i + 1).collect();
+        let lines = warnings(&[
+            flagged(QualityFlag::Lost, 1, &[3..5, 9..10]),
+            flagged(QualityFlag::Lost, 2, &[0..20]),
+            flagged(QualityFlag::AreaJump, 2, &many),
+            flagged(QualityFlag::Inverted, 4, &[6..7]),
+        ]);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 3-4, 9, 0-19"));
+        assert!(lines[1].ends_with("7 masks (object 2), frames 0, 10, 20, 30, 40, and 2 more"));
+        assert!(lines[2].ends_with("1 mask (object 4), frames 6"), "{}", lines[2]);
+        assert!(warnings(&[]).is_empty());
     }
 }

@@ -111,8 +111,9 @@ pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, ObjectMask,
-    ParseRegionError, Propagation, Region, SessionFileError, SessionOptions, StreamOptions,
-    StreamSession, VideoSession, fill_holes, remove_islands,
+    ParseRegionError, Propagation, QualityFlag, QualityFlags, QualityOptions, Region,
+    SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession, fill_holes,
+    remove_islands,
 };
 
 // Images.
@@ -125,8 +126,8 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, CancelFlag, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport, JobStage,
-    segment,
+    BatchPlan, CancelFlag, FlaggedFrames, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport,
+    JobStage, segment,
 };
 pub use keypoints::{KeypointError, KeypointSelection, KeypointTrack};
 

@@ -13,6 +13,7 @@ mod frame_options;
 mod inspect;
 mod interrupted;
 mod messages;
+mod quality;
 mod recordings;
 mod regions;
 mod remedies;

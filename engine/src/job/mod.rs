@@ -4,9 +4,11 @@
 //! reverse to its start, and written in frame order. Every frame of the recording comes out exactly once, also where no
 //! prompt was to be had (without masks then, and reported).
 
+mod flagged;
 mod plan;
 mod run;
 mod spool;
 
+pub use flagged::FlaggedFrames;
 pub use plan::{BatchPlan, JobPlan, JobPrompt};
 pub use run::{CancelFlag, JobObserver, JobOptions, JobReport, JobStage, segment};

@@ -9,6 +9,7 @@ use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
 use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
 use sam2_model::Sam2;
 
+use super::flagged::{FlagCollector, FlaggedFrames};
 use super::plan::{BatchPlan, JobPlan};
 use super::spool::MaskSpool;
 use crate::error::EngineError;
@@ -94,6 +95,8 @@ pub struct JobReport {
     pub unprompted: Vec<Range<usize>>,
     /// Frames in which no object was found although their batch had a prompt.
     pub empty_frames: usize,
+    /// Masks that a person should look at, by flag, then by object; frames are counted in the recording.
+    pub flagged: Vec<FlaggedFrames>,
 }
 
 /// Runs a plan: every frame of the recording goes to every sink, in order.
@@ -125,6 +128,7 @@ pub fn segment<S: FrameSource + ?Sized>(
         total,
         done: 0,
         report: JobReport::default(),
+        flags: FlagCollector::default(),
     };
     run.check_frame_count()?;
     for (index, batch) in plan.batches.iter().enumerate() {
@@ -141,7 +145,8 @@ pub fn segment<S: FrameSource + ?Sized>(
         // The next batch reads other frames.
         frames.release_memory();
     }
-    let Run { sinks, report, .. } = run;
+    let Run { sinks, mut report, flags, .. } = run;
+    report.flagged = flags.into_flagged();
     // All are complete before the first gets its name.
     let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {
@@ -160,6 +165,7 @@ struct Run<'a, S: ?Sized> {
     total: usize,
     done: usize,
     report: JobReport,
+    flags: FlagCollector,
 }
 
 impl<S: FrameSource + ?Sized> Run<'_, S> {
@@ -196,6 +202,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
             for result in session.propagate(Direction::Forward) {
                 let masks = result?;
                 self.count_frame()?;
+                self.flags.note(offset + masks.frame_index, &masks);
                 let objects = masks.labelled();
                 self.note_empty(&objects);
                 self.write(offset + masks.frame_index, &objects)?;
@@ -209,6 +216,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
                 // Both passes yield the prompt frame, with the same masks.
                 if !spool.contains(masks.frame_index) {
                     self.count_frame()?;
+                    self.flags.note(offset + masks.frame_index, &masks);
                     spool.put(masks.frame_index, &masks.labelled()).map_err(spool_error)?;
                 }
             }

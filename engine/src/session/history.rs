@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Frames are tracked one after the other, so a recording of any length is one run, plus a few for each prompt or new
 /// start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FrameRuns<T> {
+pub(crate) struct FrameRuns<T> {
     /// First frame of a run to its last and its value; runs neither overlap nor continue each other.
     runs: BTreeMap<usize, (usize, T)>,
 }
@@ -25,7 +25,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
     }
 
     /// Gives a frame a value or takes it away.
-    pub(super) fn set(&mut self, frame: usize, value: Option<T>) {
+    pub(crate) fn set(&mut self, frame: usize, value: Option<T>) {
         if self.get(frame) == value {
             return;
         }
@@ -108,7 +108,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
     }
 
     /// First frame, last frame and value of every run, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
         self.runs.iter().map(|(&first, &(last, value))| (first, last, value))
     }
 

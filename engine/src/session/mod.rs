@@ -2,6 +2,7 @@
 
 mod direction;
 mod features;
+mod flagging;
 mod grouping;
 mod history;
 mod object;
@@ -10,6 +11,7 @@ mod placement;
 mod post_process;
 mod prompts;
 mod propagation;
+mod quality;
 mod results;
 mod saved;
 mod small_regions;
@@ -18,9 +20,11 @@ mod tracker;
 mod video_session;
 
 pub use direction::Direction;
+pub(crate) use history::FrameRuns;
 pub use options::SessionOptions;
 pub use placement::{Fit, ParseRegionError, Region};
 pub use propagation::Propagation;
+pub use quality::{QualityFlag, QualityFlags, QualityOptions};
 pub use results::{FrameMasks, ObjectMask};
 pub use saved::{FORMAT_VERSION, SessionFileError};
 pub(crate) use small_regions::replace_small_regions;

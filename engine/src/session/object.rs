@@ -6,6 +6,7 @@ use sam2_model::ModelPoint;
 
 use super::direction::Direction;
 use super::history::FrameRuns;
+use super::quality::FrameRecord;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::prompt::ObjectId;
 
@@ -22,6 +23,8 @@ pub(super) struct ObjectState {
     pub(super) pending_corrections: Vec<(usize, Outcome)>,
     /// Which way each frame was tracked last.
     pub(super) tracked: FrameRuns<Direction>,
+    /// Of the masks on the frames that the bank holds: what later masks are judged by.
+    pub(super) records: BTreeMap<usize, FrameRecord>,
     /// Frames whose results were let go to bound memory.
     pub(super) released: FrameRuns<()>,
 }
@@ -35,6 +38,7 @@ impl ObjectState {
             pending_conditioning: Vec::new(),
             pending_corrections: Vec::new(),
             tracked: FrameRuns::default(),
+            records: BTreeMap::new(),
             released: FrameRuns::default(),
         }
     }
@@ -97,6 +101,7 @@ impl ObjectState {
     pub(super) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.bank.forget_tracked(first, last);
         self.released.clear(first, last);
+        self.forget_records();
     }
 
     /// Lets go of what no later pass can read: see [`MemoryBank::prune`].
@@ -108,6 +113,7 @@ impl ObjectState {
     ) {
         let released = &mut self.released;
         self.bank.prune(anchors, position, reach, |frame| released.set(frame, Some(())));
+        self.forget_records();
     }
 
     /// Lets go of all that only earlier frames than `newest` could ask for.
@@ -116,6 +122,15 @@ impl ObjectState {
         self.tracked.forget_before(newest);
         self.released.forget_before(newest);
         self.bank.prune_conditioning(newest, reach);
+        self.forget_records();
+    }
+
+    /// Keeps no record without its result.
+    fn forget_records(&mut self) {
+        let bank = &self.bank;
+        self.records.retain(|&frame, _| {
+            bank.tracked(frame).is_some() || bank.conditioning(frame).is_some()
+        });
     }
 
     /// The latest result on a frame that a new click there starts from.

@@ -6,10 +6,11 @@ use sam2_frame_provider::resize::ResizeMode;
 use serde::{Deserialize, Serialize};
 
 use super::placement::{Fit, Region};
+use super::quality::QualityOptions;
 use crate::memory_bank::MemoryRetention;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionOptions {
     /// Holes in a mask of up to this many low-resolution pixels (a quarter of the model's side) are filled; 0 = off.
@@ -68,6 +69,8 @@ pub struct SessionOptions {
     pub region: Option<Region>,
     /// How the frame, or the region, fits the network's square. Official: squashed.
     pub fit: Fit,
+    /// When a mask is flagged in [`super::ObjectMask::flags`].
+    pub quality: QualityOptions,
 }
 
 impl Default for SessionOptions {
@@ -88,6 +91,7 @@ impl Default for SessionOptions {
             resize: ResizeMode::PillowBicubic,
             region: None,
             fit: Fit::Squash,
+            quality: QualityOptions::default(),
         }
     }
 }
@@ -103,5 +107,21 @@ mod resize_mode {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ResizeMode, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_saved_before_there_were_flags_can_be_read_and_no_number_is_too_odd_to_save() {
+        let parse = |json: &str| serde_json::from_str::<SessionOptions>(json).unwrap();
+        assert_eq!(parse("{}"), SessionOptions::default());
+        let quality = QualityOptions { area_factor: Some(f32::INFINITY), ..Default::default() };
+        let odd = SessionOptions { quality, ..SessionOptions::default() };
+        let read = parse(&serde_json::to_string(&odd).unwrap());
+        let off = QualityOptions { area_factor: None, ..Default::default() };
+        assert_eq!(read.quality, off);
     }
 }

@@ -202,6 +202,11 @@ impl Placement {
         self.recording
     }
 
+    /// Pixels of the region.
+    pub(super) fn pixels(&self) -> u64 {
+        u64::from(self.region.width) * u64::from(self.region.height)
+    }
+
     /// The region if it is not the whole frame.
     pub(super) fn region(&self) -> Option<Region> {
         (!self.covers_recording()).then_some(self.region)

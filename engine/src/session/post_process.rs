@@ -7,6 +7,7 @@ use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 
 use super::options::SessionOptions;
 use super::placement::Placement;
+use super::quality::QualityFlags;
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;
@@ -44,7 +45,13 @@ impl PostProcess {
         Ok(prediction)
     }
 
-    /// Brings logits to the recording's size and reads them back.
+    /// Pixels of a mask at the recording's size.
+    pub(super) fn area(&self, prediction: &MaskPrediction) -> Result<u64, EngineError> {
+        let logits = read(self.placement.logits_of_region(prediction.low_res_logits.clone()))?;
+        Ok(logits.iter().filter(|&&logit| logit > 0.0).count() as u64)
+    }
+
+    /// Brings logits to the recording's size and reads them back; flags are for those who know the past.
     pub(super) fn to_masks(
         &self,
         frame_index: usize,
@@ -72,6 +79,7 @@ impl PostProcess {
                 object_score: read_one(prediction.object_score_logits)?,
                 predicted_iou: read_one(prediction.iou)?,
                 prompted,
+                flags: QualityFlags::NONE,
                 video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
                 low_res_logits: prediction.low_res_logits,
             });
@@ -104,6 +112,6 @@ pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, Engine
     tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
 }
 
-fn read_one(tensor: Tensor<2>) -> Result<f32, EngineError> {
+pub(super) fn read_one(tensor: Tensor<2>) -> Result<f32, EngineError> {
     Ok(read(tensor)?.first().copied().unwrap_or(f32::NAN))
 }

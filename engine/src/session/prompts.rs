@@ -6,6 +6,7 @@ use sam2_model::MaskPrediction;
 
 use super::features::Frames;
 use super::object::ObjectState;
+use super::post_process::read_one;
 use super::results::ObjectMask;
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -135,11 +136,15 @@ impl<F: Frames> Tracker<'_, F> {
         object: ObjectId,
         outcome: Outcome,
     ) -> Result<(), EngineError> {
+        let area = self.post_process.area(&outcome.prediction)?;
+        let score = read_one(outcome.prediction.object_score_logits.clone())?;
         let state = self.known_object(object)?;
         let pending = state.pending_conditioning.iter_mut().chain(&mut state.pending_corrections);
         if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
             *old = outcome;
-        } else if !state.bank.replace(frame, outcome) {
+        } else if state.bank.replace(frame, outcome) {
+            self.record_replaced(object, frame, area, score);
+        } else {
             return Err(EngineError::ResultReleased { frame, object });
         }
         Ok(())
@@ -161,10 +166,11 @@ impl<F: Frames> Tracker<'_, F> {
         conditions: bool,
     ) -> Result<ObjectMask, EngineError> {
         let prediction = self.post_process.clean(prediction)?;
-        let shown =
-            self.post_process.to_masks(frame, vec![(object, prediction.clone(), conditions)])?;
+        let shown = vec![(object, prediction.clone(), conditions)];
+        let mut shown = self.post_process.to_masks(frame, shown)?;
         let outcome = Outcome { prediction, memory: None };
         self.object_mut(object).set_pending(frame, outcome, conditions);
+        self.flag_remembered(&mut shown);
         // Exactly one object went in.
         shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object, frame })
     }

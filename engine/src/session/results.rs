@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sam2_mask_writer::{LabelledMask, Mask};
 use sam2_model::Tensor;
 
+use super::quality::QualityFlags;
 use crate::prompt::ObjectId;
 
 /// One object in one frame.
@@ -21,6 +22,8 @@ pub struct ObjectMask {
     pub predicted_iou: f32,
     /// Whether this frame is a conditioning frame of this object.
     pub prompted: bool,
+    /// What a person should look at: see [`QualityFlag`](super::QualityFlag).
+    pub flags: QualityFlags,
     /// Mask logits at the recording's size, `[height, width]`; the mask is where they are above 0. Only with
     /// [`super::SessionOptions::keep_video_logits`].
     pub video_logits: Option<Arc<Vec<f32>>>,

@@ -17,7 +17,7 @@ use crate::memory_bank::{MemoryBank, MemoryRetention, Outcome};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Options of a [`StreamSession`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StreamOptions {
     /// As for a recording; [`SessionOptions::correctable_frames`] and [`SessionOptions::feature_cache_frames`] do not count, as
     /// only the newest frame can be prompted.

@@ -121,11 +121,13 @@ impl<'m, F: Frames> Tracker<'m, F> {
             for (frame, outcome) in std::mem::take(&mut object.pending_corrections) {
                 // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
                 if object.bank.conditioning(frame).is_none() {
+                    self.record_prompt(object, frame, &outcome)?;
                     object.insert_tracked(frame, self.with_memory(frame, outcome)?);
                 }
                 self.clear_around(object, frame);
             }
             for (frame, outcome) in std::mem::take(&mut object.pending_conditioning) {
+                self.record_prompt(object, frame, &outcome)?;
                 object.insert_conditioning(frame, self.with_memory(frame, outcome)?);
                 self.clear_around(object, frame);
             }
@@ -142,7 +144,10 @@ impl<'m, F: Frames> Tracker<'m, F> {
             let prompted = pending || object.bank.conditioning(frame).is_some();
             Some((object.id, outcome.prediction.clone(), prompted))
         };
-        self.post_process.to_masks(frame, self.objects.iter().filter_map(latest).collect())
+        let shown = self.objects.iter().filter_map(latest).collect();
+        let mut masks = self.post_process.to_masks(frame, shown)?;
+        self.flag_remembered(&mut masks);
+        Ok(masks)
     }
 
     /// Tracks all objects on one frame.
@@ -176,7 +181,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
                 outcomes.push((state.id, outcome.prediction.clone(), prompted));
             }
         }
-        let masks = self.post_process.to_masks(frame, outcomes)?;
+        let mut masks = self.post_process.to_masks(frame, outcomes)?;
+        self.flag_tracked(&mut masks, direction);
         self.position = Some((frame, direction));
         if self.options.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {

@@ -56,6 +56,9 @@ pub(super) struct SavedObject {
     pub(super) points: Vec<(usize, Vec<SavedPoint>)>,
     /// First frame, last frame and direction of what was tracked.
     pub(super) history: Vec<(usize, usize, Direction)>,
+    /// Frame, pixels and flags of the masks; sessions that were saved before there were flags have none.
+    #[serde(default)]
+    pub(super) records: Vec<(usize, u64, u8)>,
     /// First and last frame of what was let go.
     pub(super) released: Vec<(usize, usize)>,
 }
@@ -151,6 +154,11 @@ impl SavedObject {
                 .map(|(&frame, points)| (frame, points.iter().map(SavedPoint::of).collect()))
                 .collect(),
             history: object.tracked.iter().collect(),
+            records: object
+                .records
+                .iter()
+                .map(|(&frame, record)| (frame, record.area, record.flags.bits()))
+                .collect(),
             released: released(&object.released),
         })
     }

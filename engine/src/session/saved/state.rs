@@ -11,6 +11,7 @@ use crate::memory_bank::{MemoryBank, Outcome};
 use crate::prompt::ObjectId;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
+use crate::session::quality::{FrameRecord, QualityFlags};
 use crate::session::tracker::Tracker;
 
 /// The lists of results that an object has.
@@ -110,9 +111,11 @@ impl<'a> Loader<'a> {
         {
             return Err(Problem::Damaged(format!("frame {frame} is conditioning and is not")));
         }
+        let bank = MemoryBank::from_outcomes(conditioning, tracked);
         Ok(ObjectState {
             id: ObjectId(saved.id),
-            bank: MemoryBank::from_outcomes(conditioning, tracked),
+            records: records(saved.records, &bank)?,
+            bank,
             points: self.points(saved.points)?,
             pending_conditioning: self.outcomes(
                 index,
@@ -198,4 +201,21 @@ impl<'a> Loader<'a> {
             Err(Problem::Damaged(format!("frame {frame} of {}", self.frame_count)))
         }
     }
+}
+
+/// Records by frame, each with a result in the bank.
+fn records(
+    saved: Vec<(usize, u64, u8)>,
+    bank: &MemoryBank,
+) -> Result<BTreeMap<usize, FrameRecord>, Problem> {
+    let mut records = BTreeMap::new();
+    for (frame, area, flags) in saved {
+        let known = bank.tracked(frame).or(bank.conditioning(frame)).is_some();
+        let flags = QualityFlags::from_bits(flags).filter(|_| known);
+        let record = flags.map(|flags| FrameRecord { area, flags });
+        if record.and_then(|record| records.insert(frame, record)).is_some() || record.is_none() {
+            return Err(Problem::Damaged(format!("the record of frame {frame} makes no sense")));
+        }
+    }
+    Ok(records)
 }

@@ -1,0 +1,330 @@
+//! Is a mask to be trusted? What can be told from scores and areas alone.
+//!
+//! No model says when it is wrong, but some failures show: the object's score falls below zero, the area jumps, the mask floods
+//! the picture or turns inside out. Such frames are marked in the results, never silently passed on. A flag is no verdict:
+//! an animal that hides *is* lost for a while.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Frames whose areas make the area that is expected: enough that one bad frame does not move the median.
+const EXPECTED_FROM: usize = 5;
+/// How far back such frames are looked for. A bounded session keeps as many, so that flags never depend on pruning.
+pub(super) const AREA_LOOK_BACK: usize = 15;
+
+/// Something about a mask that a person should look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum QualityFlag {
+    /// The model does not see the object: the object score is at or below 0, or no pixel is left of the mask.
+    Lost,
+    /// The area differs from that of the frames before, in the order of travel, by more than
+    /// [`QualityOptions::area_factor`], or the mask is empty and the one before was not.
+    AreaJump,
+    /// The mask covers more than [`QualityOptions::nearly_full`] of the picture.
+    NearlyFull,
+    /// The mask covers more than [`QualityOptions::inverted_above`] of the picture although the closest prompted frame's covers less
+    /// than [`QualityOptions::inverted_below`]: likely the background instead of the object.
+    Inverted,
+}
+
+impl QualityFlag {
+    /// Every flag.
+    pub const ALL: [Self; 4] = [Self::Lost, Self::AreaJump, Self::NearlyFull, Self::Inverted];
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// What is to be seen, in words.
+impl fmt::Display for QualityFlag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lost => "the object was not found",
+            Self::AreaJump => "the area changes suddenly",
+            Self::NearlyFull => "nearly the whole picture is covered",
+            Self::Inverted => "the mask may be inverted (background instead of object)",
+        })
+    }
+}
+
+/// A set of flags.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct QualityFlags(u8);
+
+impl QualityFlags {
+    /// Nothing to remark.
+    pub const NONE: Self = Self(0);
+
+    /// Whether there is nothing to remark.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `flag` is set.
+    pub fn contains(self, flag: QualityFlag) -> bool {
+        self.0 & flag.bit() != 0
+    }
+
+    /// Sets `flag`.
+    pub fn insert(&mut self, flag: QualityFlag) {
+        self.0 |= flag.bit();
+    }
+
+    /// The flags that are set.
+    pub fn iter(self) -> impl Iterator<Item = QualityFlag> {
+        QualityFlag::ALL.into_iter().filter(move |&flag| self.contains(flag))
+    }
+}
+
+impl QualityFlags {
+    /// As one byte, for files: bit `n` is the `n`-th of [`QualityFlag::ALL`].
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// From [`Self::bits`]; `None` if a bit has no meaning.
+    pub(super) fn from_bits(bits: u8) -> Option<Self> {
+        let set: Self =
+            QualityFlag::ALL.into_iter().filter(|flag| bits & flag.bit() != 0).collect();
+        (set.0 == bits).then_some(set)
+    }
+}
+
+impl FromIterator<QualityFlag> for QualityFlags {
+    fn from_iter<T: IntoIterator<Item = QualityFlag>>(flags: T) -> Self {
+        let mut set = Self::NONE;
+        flags.into_iter().for_each(|flag| set.insert(flag));
+        set
+    }
+}
+
+impl fmt::Debug for QualityFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// When a mask is flagged; `None` = never. Numbers that are not finite count as `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QualityOptions {
+    /// An area that grew or shrank by more than this factor is a jump; default 3. Values below 1 count as 1. A mask that
+    /// vanishes is a jump by any factor.
+    ///
+    /// The measure is the median of the last five frames with any area at all, at most fifteen back in the order of travel. A
+    /// median is not moved by one bad frame, and it follows a lasting change after three: a jump is flagged where it happens,
+    /// not for ever after.
+    pub area_factor: Option<f32>,
+    /// Share of the picture (of [`super::SessionOptions::region`], if there is one) above which a mask covers nearly
+    /// everything, 0..1; default 0.9.
+    pub nearly_full: Option<f32>,
+    /// Share of the picture above which a mask may be inverted, 0..1; default 0.5, as the inverse of an object that covers less
+    /// than half.
+    pub inverted_above: Option<f32>,
+    /// Share of the picture below which the closest prompted frame's mask has to be for that, 0..1; default 0.25.
+    ///
+    /// The prompted frame, which somebody has looked at, and not the last frames: inverted masks come in long rows.
+    pub inverted_below: Option<f32>,
+}
+
+impl Default for QualityOptions {
+    fn default() -> Self {
+        Self {
+            area_factor: Some(3.0),
+            nearly_full: Some(0.9),
+            inverted_above: Some(0.5),
+            inverted_below: Some(0.25),
+        }
+    }
+}
+
+/// What is remembered of a judged mask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameRecord {
+    /// Pixels at the recording's size.
+    pub(super) area: u64,
+    pub(super) flags: QualityFlags,
+}
+
+/// A mask in the numbers that can be judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// Pixels.
+    pub(super) area: u64,
+    /// Logit.
+    pub(super) object_score: f32,
+    /// Whether somebody prompted the object here: what a person asked for is no jump.
+    pub(super) prompted: bool,
+}
+
+/// What a mask is judged against.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Expectation {
+    /// Pixels of the picture.
+    pub(super) pixels: u64,
+    /// Areas of the frames behind, in the order of travel, nearest first: at most [`AREA_LOOK_BACK`].
+    pub(super) areas: Vec<u64>,
+    /// Area on the closest prompted frame.
+    pub(super) prompted_area: Option<u64>,
+}
+
+impl QualityOptions {
+    /// What is remarkable about a mask.
+    pub(super) fn judge(&self, found: Found, expected: &Expectation) -> QualityFlags {
+        let share = |area: u64| area as f64 / expected.pixels.max(1) as f64;
+        let exceeds =
+            |area: u64, limit: Option<f32>| finite(limit).is_some_and(|limit| share(area) > limit);
+        let mut flags = QualityFlags::NONE;
+        // A score that is not a number is not above 0 either.
+        if found.area == 0 || found.object_score.is_nan() || found.object_score <= 0.0 {
+            flags.insert(QualityFlag::Lost);
+        }
+        if !found.prompted && self.jumps(found.area, &expected.areas) {
+            flags.insert(QualityFlag::AreaJump);
+        }
+        if exceeds(found.area, self.nearly_full) {
+            flags.insert(QualityFlag::NearlyFull);
+        }
+        let was_small = expected.prompted_area.zip(finite(self.inverted_below));
+        let was_small = was_small.is_some_and(|(area, limit)| share(area) < limit);
+        if was_small && exceeds(found.area, self.inverted_above) {
+            flags.insert(QualityFlag::Inverted);
+        }
+        flags
+    }
+
+    fn jumps(&self, area: u64, earlier: &[u64]) -> bool {
+        let Some(factor) = finite(self.area_factor) else { return false };
+        if area == 0 {
+            return earlier.first().is_some_and(|&last| last > 0);
+        }
+        let seen = earlier.iter().copied().filter(|&area| area > 0).take(EXPECTED_FROM);
+        let Some(usual) = median(seen.collect()) else { return false };
+        let factor = factor.max(1.0);
+        let (area, usual) = (area as f64, usual as f64);
+        area > usual * factor || usual > area * factor
+    }
+}
+
+fn finite(limit: Option<f32>) -> Option<f64> {
+    limit.filter(|limit| limit.is_finite()).map(f64::from)
+}
+
+fn median(mut values: Vec<u64>) -> Option<u64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(area: u64, object_score: f32) -> Found {
+        Found { area, object_score, prompted: false }
+    }
+
+    fn expectation(areas: &[u64], prompted_area: u64) -> Expectation {
+        Expectation { pixels: 1000, areas: areas.to_vec(), prompted_area: Some(prompted_area) }
+    }
+
+    fn judge(found: Found, expected: &Expectation) -> Vec<QualityFlag> {
+        QualityOptions::default().judge(found, expected).iter().collect()
+    }
+
+    /// Flags of a mask of `area` with a good score after masks of these areas, nearest first; the prompted one had 100.
+    fn after(areas: &[u64], area: u64) -> Vec<QualityFlag> {
+        judge(found(area, 5.0), &expectation(areas, 100))
+    }
+
+    #[test]
+    fn a_usual_mask_has_no_flags() {
+        for area in [34, 100, 300] {
+            assert_eq!(after(&[100; 5], area), [], "{area}");
+        }
+        assert_eq!(after(&[], 100), []);
+    }
+
+    #[test]
+    fn a_score_that_is_not_above_zero_or_no_pixel_is_lost() {
+        let nothing_known = Expectation { pixels: 1000, ..Expectation::default() };
+        for (area, score) in [(50, 0.0), (50, -0.1), (0, 3.0), (50, f32::NAN)] {
+            let flags = judge(found(area, score), &nothing_known);
+            assert_eq!(flags, [QualityFlag::Lost], "{area} {score}");
+        }
+        assert_eq!(judge(found(50, 0.01), &nothing_known), []);
+    }
+
+    #[test]
+    fn areas_that_jump() {
+        assert_eq!(after(&[100; 5], 301), [QualityFlag::AreaJump]);
+        assert_eq!(after(&[100; 5], 33), [QualityFlag::AreaJump]);
+        // One bad frame does not move what is expected.
+        assert_eq!(after(&[900, 100, 100, 100], 110), []);
+        // A lasting change is the new usual after three frames.
+        assert_eq!(after(&[400, 400, 100, 100, 100], 400), [QualityFlag::AreaJump]);
+        assert_eq!(after(&[400, 400, 400, 100, 100], 400), []);
+    }
+
+    #[test]
+    fn a_mask_that_vanishes_jumps_once_and_one_that_returns_is_measured_by_what_it_was() {
+        assert_eq!(after(&[100, 100], 0), [QualityFlag::Lost, QualityFlag::AreaJump]);
+        assert_eq!(after(&[0, 100], 0), [QualityFlag::Lost]);
+        assert_eq!(after(&[0, 0, 0, 0, 0, 0, 100], 90), []);
+        assert_eq!(after(&[0, 0, 100], 20), [QualityFlag::AreaJump]);
+        assert_eq!(after(&[0, 0], 20), []);
+    }
+
+    #[test]
+    fn a_prompted_frame_is_no_jump() {
+        let prompted = Found { prompted: true, ..found(400, 5.0) };
+        assert_eq!(judge(prompted, &expectation(&[20; 5], 400)), []);
+    }
+
+    #[test]
+    fn a_flooded_picture_and_an_inverted_mask() {
+        let all = [QualityFlag::AreaJump, QualityFlag::NearlyFull, QualityFlag::Inverted];
+        assert_eq!(after(&[100; 5], 901), all);
+        // Inverted masks are still flagged when they have become usual.
+        assert_eq!(after(&[860; 5], 860), [QualityFlag::Inverted]);
+        // An object that was large when prompted is not inverted.
+        let usual = |area, prompted| judge(found(area, 5.0), &expectation(&[area; 5], prompted));
+        assert_eq!(usual(860, 250), []);
+        assert_eq!(usual(500, 249), []);
+        assert_eq!(usual(950, 800), [QualityFlag::NearlyFull]);
+    }
+
+    #[test]
+    fn nothing_is_flagged_by_what_is_off_and_nonsense_does_no_harm() {
+        let jumps = |factor: f32, area| {
+            let options = QualityOptions { area_factor: Some(factor), ..QualityOptions::default() };
+            !options.judge(found(area, 5.0), &expectation(&[100; 3], 100)).is_empty()
+        };
+        for factor in [f32::NAN, f32::INFINITY] {
+            assert!(!jumps(factor, 400), "{factor}");
+        }
+        for factor in [-1.0, 0.0, 1.0] {
+            assert!(!jumps(factor, 100) && jumps(factor, 101), "{factor}");
+        }
+        let off = QualityOptions {
+            area_factor: None,
+            nearly_full: None,
+            inverted_above: None,
+            inverted_below: None,
+        };
+        assert!(off.judge(found(990, 5.0), &expectation(&[10; 5], 10)).is_empty());
+        assert_eq!(judge(found(0, 5.0), &Expectation::default()), [QualityFlag::Lost]);
+    }
+
+    #[test]
+    fn sets_of_flags_are_sets() {
+        let set: QualityFlags = [QualityFlag::Inverted, QualityFlag::Lost].into_iter().collect();
+        assert_eq!(format!("{set:?}"), "{Lost, Inverted}");
+        assert!(!set.contains(QualityFlag::AreaJump) && set.contains(QualityFlag::Lost));
+        assert_eq!(QualityFlags::from_bits(set.bits()), Some(set));
+        assert_eq!(QualityFlags::from_bits(0x10), None);
+        assert!(!set.is_empty() && QualityFlags::NONE.is_empty());
+    }
+}
