@@ -72,8 +72,16 @@ mod tests {
         all.insert(QualityFlag::AreaJump, ObjectId(1), 0);
         let flagged = all.into_flagged();
         let expected = [
-            FlaggedFrames { flag: QualityFlag::Lost, object: ObjectId(9), ranges: vec![1..2] },
-            FlaggedFrames { flag: QualityFlag::AreaJump, object: ObjectId(1), ranges: vec![0..1] },
+            FlaggedFrames {
+                flag: QualityFlag::Lost,
+                object: ObjectId(9),
+                ranges: Vec::from([1..2]),
+            },
+            FlaggedFrames {
+                flag: QualityFlag::AreaJump,
+                object: ObjectId(1),
+                ranges: Vec::from([0..1]),
+            },
             FlaggedFrames {
                 flag: QualityFlag::AreaJump,
                 object: ObjectId(2),
