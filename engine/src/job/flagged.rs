@@ -75,12 +75,12 @@ mod tests {
             FlaggedFrames {
                 flag: QualityFlag::Lost,
                 object: ObjectId(9),
-                ranges: Vec::from([1..2]),
+                ranges: std::iter::once(1..2).collect(),
             },
             FlaggedFrames {
                 flag: QualityFlag::AreaJump,
                 object: ObjectId(1),
-                ranges: Vec::from([0..1]),
+                ranges: std::iter::once(0..1).collect(),
             },
             FlaggedFrames {
                 flag: QualityFlag::AreaJump,
