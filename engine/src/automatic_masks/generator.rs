@@ -208,7 +208,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         let ious = &predictions.predicted_ious;
         let threshold = self.options.pred_iou_thresh;
         let good: Vec<usize> =
-            (0..ious.len()).filter(|&i| !(threshold > 0.0) || ious[i] > threshold as f32).collect();
+            (0..ious.len()).filter(|&i| threshold <= 0.0 || ious[i] > threshold as f32).collect();
         let planes = predictions.planes();
         let size = crop.encoded.size();
         let pixels = size.width as usize * size.height as usize;
@@ -240,7 +240,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
             ..
         } = self.options;
         let score = stability_score(logits, mask_threshold, stability_score_offset);
-        (!(stability_score_thresh > 0.0) || score >= stability_score_thresh as f32).then_some(score)
+        (stability_score_thresh <= 0.0 || score >= stability_score_thresh as f32).then_some(score)
     }
 
     fn binary(&self, size: FrameSize, logits: &[f32]) -> Result<Mask, EngineError> {

@@ -62,7 +62,8 @@ mod tests {
             }
             kept.push(best);
             left.retain(|&index| {
-                index != best && !(f64::from(pixel_iou(boxes[index], boxes[best])) > threshold)
+                let iou = f64::from(pixel_iou(boxes[index], boxes[best]));
+                index != best && (iou.is_nan() || iou <= threshold)
             });
         }
         kept
