@@ -19,7 +19,8 @@ warnings.filterwarnings("ignore", message=r"[\s\S]*Skipping the post-processing 
 import torch  # noqa: E402
 
 import micro_blocks  # noqa: E402
-import micro_tracking  # noqa: E402
+import micro_tracking
+import scenario_automatic  # noqa: E402
 import tiny_seeded  # noqa: E402
 from common import REPOSITORY, Fixture  # noqa: E402
 
@@ -52,6 +53,7 @@ def main() -> None:
     save("micro_two_objects", two)
     save("micro_truth", micro_tracking.make_truth(model, mouse_j, two_j))
     save("micro_absent", micro_tracking.make_absent(arguments.assets))
+    save("micro_automatic", scenario_automatic.make(arguments.assets, only=("small-regions", "own-points")))
     for release in ("2_0", "2_1"):
         save(f"tiny_seeded_{release}", tiny_seeded.make(release))
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from sam2 import automatic_mask_generator
 from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
-from sam2.utils.amg import rle_to_mask
 from torchvision.ops import box_iou
 
 from common import Fixture, pack_mask
@@ -25,12 +24,14 @@ from scenarios import AUTOMATIC, load_image
 CASE_FIELDS = {"name", "image", "options"}
 
 
-def make(assets: Path) -> Fixture:
-    text = AUTOMATIC.read_text(encoding="utf-8")
+def make(assets: Path, only: tuple[str, ...] = ()) -> Fixture:
+    """`only`: names of the cases; all if there are none."""
+    cases = json.loads(AUTOMATIC.read_text(encoding="utf-8"))
+    cases = [case for case in cases if not only or case["name"] in only]
     fixture = Fixture("micro model, SAM2AutomaticMaskGenerator")
     model = build_micro_image_model(assets)
     close = CloseCalls()
-    for i, case in enumerate(json.loads(text)):
+    for i, case in enumerate(cases):
         if unknown := case.keys() - CASE_FIELDS:
             raise ValueError(f"{case} has unknown fields {sorted(unknown)}")
         options = dict(case["options"])
@@ -46,7 +47,7 @@ def make(assets: Path) -> Fixture:
             stack.enter_context(close.watching(f"case{i} ({case['name']})", generator))
             records = generator.generate(load_image(assets, **case["image"]))
         _add(fixture, f"case{i}", records)
-    fixture.note("scenario", text)
+    fixture.note("scenario", cases)
     for key, (value, place) in close.smallest.items():
         fixture.note(key, value)
         fixture.note(f"{key}.at", place)
@@ -58,8 +59,8 @@ def _add(fixture: Fixture, name: str, records: list[dict[str, Any]]) -> None:
     if isinstance(masks[0], dict):
         counts = [count for mask in masks for count in mask["counts"]]
         fixture.add(f"{name}.counts", np.array(counts, dtype=np.int64), full=True)
-        masks = [rle_to_mask(mask) for mask in masks]
-    fixture.add(f"{name}.masks", np.array([pack_mask(mask) for mask in masks], dtype=np.uint8), full=True)
+    else:
+        fixture.add(f"{name}.masks", np.array([pack_mask(mask) for mask in masks], dtype=np.uint8), full=True)
     for key in ("bbox", "area", "crop_box"):
         fixture.add(f"{name}.{key}", np.array([record[key] for record in records]).astype(np.int64), full=True)
     points = [record["point_coords"][0] for record in records]
