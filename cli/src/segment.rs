@@ -268,9 +268,9 @@ mod tests {
         let many: Vec<_> = (0..7).map(|i| 10 * i..10 * i + 1).collect();
         let lines = warnings(&[
             flagged(QualityFlag::Lost, 1, &[3..5, 9..10]),
-            flagged(QualityFlag::Lost, 2, &[0..20]),
+            flagged(QualityFlag::Lost, 2, std::slice::from_ref(&(0..20))),
             flagged(QualityFlag::AreaJump, 2, &many),
-            flagged(QualityFlag::Inverted, 4, &[6..7]),
+            flagged(QualityFlag::Inverted, 4, std::slice::from_ref(&(6..7))),
         ]);
         assert_eq!(lines.len(), 3);
         assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 3-4, 9, 0-19"));
