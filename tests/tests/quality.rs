@@ -39,8 +39,9 @@ fn run(
 /// Prompted in the middle, both ways, and once more from further on.
 fn everywhere(model: &Sam2, options: SessionOptions) -> Vec<FrameMasks> {
     let mut session = session(model, options);
-    session.add_points(8, OBJECT, &[CLICK]).unwrap();
+    let shown = session.add_points(8, OBJECT, &[CLICK]).unwrap();
     let mut all = vec![session.masks_on(8).unwrap()];
+    assert_eq!(all[0].objects[0].flags, shown.flags);
     all.extend(run(&mut session, None, Direction::Forward));
     all.extend(run(&mut session, None, Direction::Reverse));
     all.extend(run(&mut session, Some(8), Direction::Forward));
