@@ -22,6 +22,8 @@ from scenario_images import FEATURE_SIZES, STABILITY_THRESHOLD
 from scenarios import AUTOMATIC, load_image
 
 CASE_FIELDS = {"name", "image", "options"}
+# Logits of two implementations differ by rounding, by about 1e-5. A pixel nearer than this to a threshold of the stability score may lie on either side.
+NEAR = 2e-5
 
 
 def make(assets: Path, only: tuple[str, ...] = ()) -> Fixture:
@@ -45,8 +47,12 @@ def make(assets: Path, only: tuple[str, ...] = ()) -> Fixture:
             if area:
                 stack.enter_context(hole_filling(area))
             stack.enter_context(close.watching(f"case{i} ({case['name']})", generator))
+            close.stability_bounds.clear()
             records = generator.generate(load_image(assets, **case["image"]))
         _add(fixture, f"case{i}", records)
+        bounds = np.array([close.stability_bounds[record["stability_score"]] for record in records], dtype=np.float32)
+        fixture.add(f"case{i}.stability_lowest", bounds[:, 0], full=True)
+        fixture.add(f"case{i}.stability_highest", bounds[:, 1], full=True)
     fixture.note("scenario", cases)
     for key, (value, place) in close.smallest.items():
         fixture.note(key, value)
@@ -69,11 +75,25 @@ def _add(fixture: Fixture, name: str, records: list[dict[str, Any]]) -> None:
         fixture.add(f"{name}.{key}", np.array([record[key] for record in records], dtype=np.float32), full=True)
 
 
+def stability_bounds(logits: torch.Tensor, mask_threshold: float, offset: float) -> Iterator[tuple[float, float]]:
+    """The least and the greatest stability score of each mask if its pixels near a shifted threshold fall the other way."""
+    counts = []
+    for threshold in (mask_threshold + offset, mask_threshold - offset):
+        surely = (logits > threshold + NEAR).sum((-1, -2))
+        possibly = (logits > threshold - NEAR).sum((-1, -2))
+        counts.append((surely.tolist(), possibly.tolist()))
+    (raised_least, raised_most), (lowered_least, lowered_most) = counts
+    for low, high, less, more in zip(raised_least, raised_most, lowered_least, lowered_most, strict=True):
+        yield low / more if more else np.nan, high / less if less else np.nan
+
+
 class CloseCalls:
     """How near the run came to other masks: to each threshold, and to another order."""
 
     def __init__(self) -> None:
         self.smallest: dict[str, tuple[float, str]] = {}
+        # By the official score. Of two masks with the same score, the wider bounds: a record does not say which of them it was.
+        self.stability_bounds: dict[float, tuple[float, float]] = {}
 
     @contextmanager
     def watching(self, where: str, generator: SAM2AutomaticMaskGenerator) -> Iterator[None]:
@@ -87,6 +107,9 @@ class CloseCalls:
         def scored(*arguments: Any) -> torch.Tensor:
             result = score(*arguments)
             note("min_score_margin", (result - generator.stability_score_thresh).abs())
+            for value, (low, high) in zip(result.tolist(), stability_bounds(*arguments), strict=True):
+                lowest, highest = self.stability_bounds.get(value, (low, high))
+                self.stability_bounds[value] = min(low, lowest), max(high, highest)
             return result
 
         def chosen(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tensor, iou_threshold: float) -> torch.Tensor:
