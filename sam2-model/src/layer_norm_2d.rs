@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels;
 
 /// Added to the variance.
-const EPSILON: f32 = 1e-6;
+pub const EPSILON: f32 = 1e-6;
 
 /// Normalises each pixel of `[batch, channels, height, width]` over its channels.
 #[derive(Module, Debug)]
@@ -22,6 +22,11 @@ impl LayerNorm2d {
             weight: Param::from_tensor(Tensor::ones([channels], device)),
             bias: Param::from_tensor(Tensor::zeros([channels], device)),
         }
+    }
+
+    /// Weight and bias, `[channels]`, and epsilon.
+    pub(crate) fn parameters(&self) -> (Tensor<1>, Tensor<1>, f32) {
+        (self.weight.val(), self.bias.val(), EPSILON)
     }
 
     /// Same shape in and out.

@@ -15,6 +15,7 @@ pub mod error;
 mod fingerprint;
 pub mod image_encoder;
 pub mod kernels;
+pub mod layer_norm;
 pub mod layer_norm_2d;
 pub mod mask_decoder;
 pub mod memory_attention;
@@ -40,6 +41,6 @@ pub use memory_attention::MemoryTokens;
 pub use object_pointer::PointerMemory;
 pub use prompt_encoder::{ModelPoint, PointLabel};
 pub use sam2::{
-    ConditionedFeatures, FrameFeatures, MaskPrediction, MemoryFeatures, MemorySelection,
-    NO_OBJECT_LOGIT, Sam2,
+    ConditionedFeatures, FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries,
+    MemorySelection, NO_OBJECT_LOGIT, Sam2,
 };

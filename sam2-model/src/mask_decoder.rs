@@ -7,9 +7,9 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 
 use crate::config::Sam2Config;
-use crate::kernels;
+use crate::kernels::{self, Activation, FusedLinear};
 use crate::layer_norm_2d::LayerNorm2d;
-use crate::mlp::{Activation, Mlp};
+use crate::mlp::Mlp;
 use crate::prompt_encoder::{PromptEmbeddings, Token};
 use crate::two_way_transformer::TwoWayTransformer;
 
@@ -112,8 +112,8 @@ impl MaskDecoder {
     pub fn project_high_res(&self, stride_4: Tensor<4>, stride_8: Tensor<4>) -> [Tensor<4>; 2] {
         let channels_first = |x: Tensor<4>| x.permute([0, 3, 1, 2]);
         [
-            channels_first(self.conv_s0.forward(stride_4)),
-            channels_first(self.conv_s1.forward(stride_8)),
+            channels_first(FusedLinear::new(&self.conv_s0).forward(stride_4)),
+            channels_first(FusedLinear::new(&self.conv_s1).forward(stride_8)),
         ]
     }
 

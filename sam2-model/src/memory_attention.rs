@@ -1,11 +1,12 @@
 //! Conditioning a frame on its memories (section 4 of the SAM 2 paper; `modeling/memory_attention.py`).
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::nn::{Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels::attention;
+use crate::kernels::{Activation, FusedLinear, attention};
+use crate::layer_norm::LayerNorm;
 use crate::rotary::RotaryTable;
 
 /// Weight of the position encoding that is added to the frame once, before the first layer.
@@ -43,34 +44,48 @@ impl RotaryAttention {
         }
     }
 
-    /// Queries `[batch, n, dim]`, keys and values `[batch, m, key_value_dim]` to `[batch, n, dim]`; the last
-    /// `unrotated` keys keep their direction.
-    fn forward(
+    /// The frame `x` `[batch, n, dim]` with what it has seen of itself; `norm` comes first.
+    fn to_itself(&self, x: Tensor<3>, norm: &LayerNorm, rotary: &RotaryTable) -> Tensor<3> {
+        let project = |layer| FusedLinear::new(layer).after(norm).forward(x.clone());
+        let queries = rotary.rotate(project(&self.q_proj));
+        let keys = rotary.rotate(project(&self.k_proj));
+        let attended = one_head(queries, keys, project(&self.v_proj));
+        FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
+    }
+
+    /// The frame `x` `[batch, n, dim]` with what it has seen of its memories, `[batch, m, key_value_dim]`; `norm` comes first. The pointers, the last
+    /// of the keys, keep their direction.
+    fn to_memories(
         &self,
-        queries: Tensor<3>,
+        x: Tensor<3>,
+        norm: &LayerNorm,
+        memory: &MemoryTokens,
         keys: Tensor<3>,
-        values: Tensor<3>,
         rotary: &RotaryTable,
-        unrotated: usize,
     ) -> Tensor<3> {
-        let queries = rotary.rotate(self.q_proj.forward(queries));
-        let keys = self.k_proj.forward(keys);
-        let rotated = keys.dims()[1] - unrotated;
+        let queries = FusedLinear::new(&self.q_proj).after(norm).forward(x.clone());
+        let queries = rotary.rotate(queries);
+        let keys = FusedLinear::new(&self.k_proj).forward(keys);
+        let rotated = keys.dims()[1] - memory.pointer_tokens;
         let keys = rotary.rotate_leading(keys, rotated);
-        let attend = |values: Tensor<3>| {
-            let one_head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
-            attention(one_head(queries), one_head(keys), one_head(values))
-        };
+        let values = memory.tokens.clone();
         // Weights sum to one, so a linear map of the values may come after the attention as well as before. Memories are a quarter as wide as
         // what they are mapped to (64 and 256): mapping afterwards makes the second product of the attention a quarter as long.
         let [_, _, narrow] = values.dims();
+        let value = FusedLinear::new(&self.v_proj);
         let attended = if narrow < self.v_proj.weight.dims()[1] {
-            self.v_proj.forward(attend(values))
+            value.forward(one_head(queries, keys, values))
         } else {
-            attend(self.v_proj.forward(values))
+            one_head(queries, keys, value.forward(values))
         };
-        self.out_proj.forward(attended)
+        FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
     }
+}
+
+/// Attention with a single head, `[batch, tokens, channels]` each.
+fn one_head(queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>) -> Tensor<3> {
+    let head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
+    attention(head(queries), head(keys), head(values))
 }
 
 /// Self-attention, attention to the memories, feed-forward; each normed before.
@@ -88,7 +103,7 @@ pub struct MemoryAttentionLayer {
 impl MemoryAttentionLayer {
     fn init(config: &Sam2Config, device: &Device) -> Self {
         let (dim, hidden) = (config.hidden_dim, config.memory_attention_feed_forward);
-        let norm = || LayerNormConfig::new(dim).init(device);
+        let norm = || LayerNorm::init(dim, LayerNorm::EPSILON, device);
         Self {
             self_attn: RotaryAttention::init(dim, dim, device),
             cross_attn_image: RotaryAttention::init(dim, config.memory_dim, device),
@@ -101,8 +116,7 @@ impl MemoryAttentionLayer {
     }
 
     fn self_attention(&self, x: Tensor<3>, rotary: &RotaryTable) -> Tensor<3> {
-        let normed = self.norm1.forward(x.clone());
-        x + self.self_attn.forward(normed.clone(), normed.clone(), normed, rotary, 0)
+        self.self_attn.to_itself(x, &self.norm1, rotary)
     }
 
     fn cross_attention(
@@ -112,19 +126,13 @@ impl MemoryAttentionLayer {
         keys: &Tensor<3>,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
-        let normed = self.norm2.forward(x.clone());
-        x + self.cross_attn_image.forward(
-            normed,
-            keys.clone(),
-            memory.tokens.clone(),
-            rotary,
-            memory.pointer_tokens,
-        )
+        self.cross_attn_image.to_memories(x, &self.norm2, memory, keys.clone(), rotary)
     }
 
     fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let normed = self.norm3.forward(x.clone());
-        x + self.linear2.forward(activation::relu(self.linear1.forward(normed)))
+        let wide = FusedLinear::new(&self.linear1).after(&self.norm3).activated(Activation::Relu);
+        let wide = wide.forward(x.clone());
+        FusedLinear::new(&self.linear2).plus(&x).forward(wide)
     }
 }
 
@@ -142,29 +150,39 @@ impl MemoryAttention {
             layers: (0..config.memory_attention_layers)
                 .map(|_| MemoryAttentionLayer::init(config, device))
                 .collect(),
-            norm: LayerNormConfig::new(config.hidden_dim).init(device),
+            norm: LayerNorm::init(config.hidden_dim, LayerNorm::EPSILON, device),
         }
     }
 
-    /// Conditions `frame` `[1, n, hidden_dim]` with its positions (same shape) on the memories of each object of a
-    /// batch: `[batch, n, hidden_dim]`.
-    ///
-    /// Until the first attention to memories nothing depends on the object, so that part runs once.
-    pub fn forward(
+    /// Takes `frame` `[1, n, hidden_dim]` with its positions (same shape) through what comes before the first attention to memories. Nothing here
+    /// depends on the object: once per frame is enough, however many objects there are.
+    pub fn begin(
         &self,
         frame: Tensor<3>,
         frame_positions: Tensor<3>,
+        rotary: &RotaryTable,
+    ) -> Tensor<3> {
+        let x = frame + frame_positions * INPUT_POSITION_WEIGHT;
+        match self.layers.first() {
+            Some(layer) => layer.self_attention(x, rotary),
+            None => x,
+        }
+    }
+
+    /// Conditions what [`Self::begin`] has made of a frame on the memories of each object of a batch: `[batch, n, hidden_dim]`.
+    pub fn attend(
+        &self,
+        begun: Tensor<3>,
         memory: &MemoryTokens,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
         let [batch, _, _] = memory.tokens.dims();
+        let [_, tokens, channels] = begun.dims();
         let keys = memory.tokens.clone() + memory.positions.clone();
-        let mut x = frame + frame_positions * INPUT_POSITION_WEIGHT;
+        let mut x = begun.expand([batch, tokens, channels]);
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.self_attention(x, rotary);
-            if index == 0 && batch > 1 {
-                let [_, tokens, channels] = x.dims();
-                x = x.expand([batch, tokens, channels]);
+            if index > 0 {
+                x = layer.self_attention(x, rotary);
             }
             x = layer.cross_attention(x, memory, &keys, rotary);
             x = layer.feed_forward(x);

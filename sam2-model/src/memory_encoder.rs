@@ -6,8 +6,9 @@ use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels;
-use crate::layer_norm_2d::LayerNorm2d;
+use crate::kernels::{self, Activation, FusedLinear};
+use crate::layer_norm::LayerNorm;
+use crate::layer_norm_2d::{self, LayerNorm2d};
 
 /// Halvings from the image to the feature map (stride 16).
 const DOWNSAMPLINGS: usize = 4;
@@ -47,9 +48,9 @@ impl MaskDownSampler {
     /// `[batch, 1, S, S]` to `[batch, hidden_dim, S / 16, S / 16]`.
     fn forward(&self, mut mask_bchw: Tensor<4>) -> Tensor<4> {
         for step in &self.steps {
-            mask_bchw = kernels::gelu(step.norm.forward(step.conv.forward(mask_bchw)));
+            mask_bchw = kernels::convolution(&step.conv, Some(&step.norm), mask_bchw);
         }
-        self.out.forward(mask_bchw)
+        kernels::convolution(&self.out, None, mask_bchw)
     }
 }
 
@@ -57,7 +58,8 @@ impl MaskDownSampler {
 #[derive(Module, Debug)]
 struct FuserBlock {
     dwconv: Conv2d,
-    norm: LayerNorm2d,
+    /// Over the channels, which lie last here.
+    norm: LayerNorm,
     pwconv1: Linear,
     pwconv2: Linear,
     gamma: Param<Tensor<1>>,
@@ -70,20 +72,21 @@ impl FuserBlock {
                 .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
                 .with_groups(dim)
                 .init(device),
-            norm: LayerNorm2d::init(dim, device),
+            norm: LayerNorm::init(dim, layer_norm_2d::EPSILON, device),
             pwconv1: LinearConfig::new(dim, 4 * dim).init(device),
             pwconv2: LinearConfig::new(4 * dim, dim).init(device),
             gamma: Param::from_tensor(Tensor::ones([dim], device)),
         }
     }
 
-    fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
-        let channels = x_bchw.dims()[1];
-        let mixed = kernels::depthwise_convolution(&self.dwconv, x_bchw.clone());
-        let x = self.norm.forward(mixed).permute([0, 2, 3, 1]);
-        let x = self.pwconv2.forward(kernels::gelu(self.pwconv1.forward(x)));
-        let scaled = x * self.gamma.val().reshape([1, 1, 1, channels]);
-        x_bchw + scaled.permute([0, 3, 1, 2])
+    /// `[batch, height, width, channels]`, same shape in and out.
+    fn forward(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
+        let mixed =
+            kernels::depthwise_convolution(&self.dwconv, x_bhwc.clone().permute([0, 3, 1, 2]));
+        let wide = FusedLinear::new(&self.pwconv1).after(&self.norm).activated(Activation::Gelu);
+        let wide = wide.forward(mixed.permute([0, 2, 3, 1]));
+        let gamma = self.gamma.val();
+        FusedLinear::new(&self.pwconv2).scaled(&gamma).plus(&x_bhwc).forward(wide)
     }
 }
 
@@ -117,15 +120,13 @@ impl MemoryEncoder {
     /// The frame's stride-16 features `[1, n, hidden_dim]` and the masks `[batch, 1, S, S]`, already scaled for the
     /// memory, to memories `[batch, n, memory_dim]`.
     pub fn forward(&self, frame: Tensor<3>, masks_bchw: Tensor<4>) -> Tensor<3> {
-        let masks = self.mask_downsampler.forward(masks_bchw);
-        let [batch, channels, height, width] = masks.dims();
-        let frame =
-            self.pix_feat_proj.forward(frame).swap_dims(1, 2).reshape([1, channels, height, width]);
-        let mut x = masks + frame;
+        let masks_bhwc = self.mask_downsampler.forward(masks_bchw).permute([0, 2, 3, 1]);
+        let [batch, height, width, channels] = masks_bhwc.dims();
+        let frame = FusedLinear::new(&self.pix_feat_proj).forward(frame);
+        let mut x_bhwc = masks_bhwc + frame.reshape([1, height, width, channels]);
         for layer in &self.fuser.layers {
-            x = layer.forward(x);
+            x_bhwc = layer.forward(x_bhwc);
         }
-        let tokens = x.reshape([batch, channels, height * width]).swap_dims(1, 2);
-        self.out_proj.forward(tokens)
+        FusedLinear::new(&self.out_proj).forward(x_bhwc.reshape([batch, height * width, channels]))
     }
 }

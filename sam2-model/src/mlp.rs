@@ -2,18 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
-use crate::kernels;
-
-/// Non-linearity between the layers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Rectified linear unit: decoder and heads.
-    Relu,
-    /// Gaussian error linear unit, the exact erf form: image encoder.
-    Gelu,
-}
+use crate::kernels::{Activation, FusedLinear};
+use crate::layer_norm::LayerNorm;
 
 /// Linear layers with an activation between them, none after the last.
 #[derive(Module, Debug)]
@@ -34,16 +26,35 @@ impl Mlp {
     }
 
     /// `[..., input]` to `[..., output]`.
-    pub fn forward<const D: usize>(&self, mut x: Tensor<D>) -> Tensor<D> {
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.run(x, None, None)
+    }
+
+    /// `x` with what the perceptron makes of it after a norm: `x + mlp(norm(x))`.
+    pub fn refine<const D: usize>(&self, x: Tensor<D>, norm: Option<&LayerNorm>) -> Tensor<D> {
+        self.run(x.clone(), norm, Some(&x))
+    }
+
+    fn run<const D: usize>(
+        &self,
+        mut x: Tensor<D>,
+        norm: Option<&LayerNorm>,
+        add: Option<&Tensor<D>>,
+    ) -> Tensor<D> {
         let last = self.layers.len().saturating_sub(1);
         for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x);
-            if index < last {
-                x = match self.activation {
-                    Activation::Relu => activation::relu(x),
-                    Activation::Gelu => kernels::gelu(x),
-                };
+            let mut fused = FusedLinear::new(layer);
+            if let Some(norm) = norm.filter(|_| index == 0) {
+                fused = fused.after(norm);
             }
+            fused = if index < last {
+                fused.activated(self.activation)
+            } else if let Some(add) = add {
+                fused.plus(add)
+            } else {
+                fused
+            };
+            x = fused.forward(x);
         }
         x
     }

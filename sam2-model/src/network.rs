@@ -7,10 +7,11 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{ModelVersion, Sam2Config};
 use crate::image_encoder::ImageEncoder;
+use crate::kernels::Activation;
 use crate::mask_decoder::MaskDecoder;
 use crate::memory_attention::MemoryAttention;
 use crate::memory_encoder::MemoryEncoder;
-use crate::mlp::{Activation, Mlp};
+use crate::mlp::Mlp;
 use crate::prompt_encoder::PromptEncoder;
 
 /// All layers and loose parameters. [`crate::Sam2`] gives them their meaning.

@@ -193,8 +193,8 @@ impl PromptEncoder {
             return embedding.reshape([1, dim, 1, 1]);
         };
         let layers = &self.mask_downscaling;
-        let x = kernels::gelu(layers.norm1.forward(layers.conv1.forward(mask)));
-        let x = kernels::gelu(layers.norm2.forward(layers.conv2.forward(x)));
-        layers.conv3.forward(x)
+        let x = kernels::convolution(&layers.conv1, Some(&layers.norm1), mask);
+        let x = kernels::convolution(&layers.conv2, Some(&layers.norm2), x);
+        kernels::convolution(&layers.conv3, None, x)
     }
 }

@@ -8,6 +8,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kernels::{self, Taps};
+
 /// Interpolation kernels used by SAM 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interpolation {
@@ -22,9 +24,16 @@ pub enum Interpolation {
 /// A resize between two fixed sizes, its matrices on the device.
 #[derive(Clone, Debug)]
 pub struct Resize {
-    rows: Option<Tensor<2>>,
-    columns_t: Option<Tensor<2>>,
+    rows: Option<Axis>,
+    columns: Option<Axis>,
     to: [usize; 2],
+}
+
+/// The weights of one axis, `[out, in]`: as a matrix for any device, and the few that are not zero for the CPU.
+#[derive(Clone, Debug)]
+struct Axis {
+    matrix: Tensor<2>,
+    taps: Taps,
 }
 
 impl Resize {
@@ -33,25 +42,35 @@ impl Resize {
         let matrix = |axis: usize| {
             (from[axis] != to[axis]).then(|| {
                 let data = axis_weights(kind, from[axis], to[axis]);
-                Tensor::<2>::from_data(TensorData::new(data, [to[axis], from[axis]]), device)
+                let taps = Taps::of(&data, from[axis]);
+                let data = TensorData::new(data, [to[axis], from[axis]]);
+                Axis { matrix: Tensor::from_data(data, device), taps }
             })
         };
-        Self { rows: matrix(0), columns_t: matrix(1).map(Tensor::transpose), to }
+        Self { rows: matrix(0), columns: matrix(1), to }
     }
 
     /// `[batch, channels, height, width]` at the `from` size to the same at the `to` size.
     pub fn forward(&self, image_bchw: Tensor<4>) -> Tensor<4> {
+        let rows = self.rows.as_ref().map(|axis| &axis.taps);
+        let columns = self.columns.as_ref().map(|axis| &axis.taps);
+        kernels::resample(image_bchw, rows, columns, self.to)
+            .unwrap_or_else(|image_bchw| self.forward_on_any_device(*image_bchw))
+    }
+
+    /// The same through burn, on any device.
+    pub fn forward_on_any_device(&self, image_bchw: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = image_bchw.dims();
         let mut planes = image_bchw.reshape([batch * channels, height, width]);
         // The axis that shrinks goes first in effect: rows first keeps the wide product small.
         if let Some(rows) = &self.rows {
-            planes = rows.clone().unsqueeze::<3>().matmul(planes);
+            planes = rows.matrix.clone().unsqueeze::<3>().matmul(planes);
         }
-        if let Some(columns_t) = &self.columns_t {
+        if let Some(columns) = &self.columns {
             // One tall product instead of a batch of products: every row uses the same weights.
             planes = planes
                 .reshape([batch * channels * self.to[0], width])
-                .matmul(columns_t.clone())
+                .matmul(columns.matrix.clone().transpose())
                 .reshape([batch * channels, self.to[0], self.to[1]]);
         }
         planes.reshape([batch, channels, self.to[0], self.to[1]])

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use burn::module::Module;
-use burn::tensor::{Device, FloatDType, Tensor, activation};
+use burn::tensor::{Device, FloatDType, Tensor};
 use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
+use crate::kernels;
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
 use crate::memory_attention::MemoryTokens;
 use crate::network::Sam2Network;
@@ -40,6 +41,10 @@ pub struct FrameFeatures {
     /// Stride 8, projected for the mask decoder: `[1, hidden_dim / 4, 2 side, 2 side]`.
     pub stride_8_bchw: Tensor<4>,
 }
+
+/// A frame about to look at memories, the same for every object: see [`Sam2::memory_queries`].
+#[derive(Clone, Debug)]
+pub struct MemoryQueries(Tensor<3>);
 
 /// A frame's features after looking at the memories: `[batch, side * side, hidden_dim]`.
 #[derive(Clone, Debug)]
@@ -206,6 +211,11 @@ impl Sam2 {
         &self.device
     }
 
+    /// Batches that are worth being worked on at the same time: on the CPU one for each thread, on other devices, which fill themselves, one.
+    pub fn parallel_batches(&self) -> usize {
+        if kernels::is_on_cpu(&self.device) { rayon::current_num_threads() } else { 1 }
+    }
+
     /// The layers, for comparing them one by one with another implementation.
     pub fn network(&self) -> &Sam2Network {
         &self.network
@@ -242,10 +252,12 @@ impl Sam2 {
     /// Runs the image encoder on a normalised `[1, 3, S, S]`.
     pub fn encode_tensor(&self, image_bchw: Tensor<4>) -> FrameFeatures {
         let positions = self.tables.trunk_positions.clone();
-        let [stride_4, stride_8, stride_16] =
-            self.network.image_encoder.forward(image_bchw, positions);
-        let [stride_4_bchw, stride_8_bchw] =
-            self.network.sam_mask_decoder.project_high_res(stride_4, stride_8);
+        let network = &self.network;
+        let ([stride_4_bchw, stride_8_bchw], stride_16) = kernels::on_pool(&self.device, || {
+            let [stride_4, stride_8, stride_16] =
+                network.image_encoder.forward(image_bchw, positions);
+            (network.sam_mask_decoder.project_high_res(stride_4, stride_8), stride_16)
+        });
         let [batch, height, width, channels] = stride_16.dims();
         FrameFeatures {
             tokens: stride_16.reshape([batch, height * width, channels]),
@@ -294,12 +306,27 @@ impl Sam2 {
         features: &FrameFeatures,
         memory: &MemoryTokens,
     ) -> ConditionedFeatures {
-        ConditionedFeatures(self.network.memory_attention.forward(
-            features.tokens.clone(),
-            self.tables.frame_positions.clone(),
-            memory,
-            &self.tables.rotary,
-        ))
+        self.condition_queries(&self.memory_queries(features), memory)
+    }
+
+    /// The part of [`Self::condition_on_memory`] that is the same for every object in the frame.
+    pub fn memory_queries(&self, features: &FrameFeatures) -> MemoryQueries {
+        let positions = self.tables.frame_positions.clone();
+        let frame = features.tokens.clone();
+        let (attention, rotary) = (&self.network.memory_attention, &self.tables.rotary);
+        MemoryQueries(kernels::on_pool(&self.device, || attention.begin(frame, positions, rotary)))
+    }
+
+    /// The rest of [`Self::condition_on_memory`], for the objects whose memories these are.
+    pub fn condition_queries(
+        &self,
+        queries: &MemoryQueries,
+        memory: &MemoryTokens,
+    ) -> ConditionedFeatures {
+        let (attention, rotary) = (&self.network.memory_attention, &self.tables.rotary);
+        ConditionedFeatures(kernels::on_pool(&self.device, || {
+            attention.attend(queries.0.clone(), memory, rotary)
+        }))
     }
 
     /// Embeds clicks and box corners, and optionally low-resolution mask logits `[batch, 1, S / 4, S / 4]`.
@@ -341,7 +368,8 @@ impl Sam2 {
             stride_8_bchw: features.stride_8_bchw.clone(),
         };
         let positions = self.tables.dense_positions.clone();
-        self.network.sam_mask_decoder.forward(&image, positions, prompts)
+        let decoder = &self.network.sam_mask_decoder;
+        kernels::on_pool(&self.device, || decoder.forward(&image, positions, prompts))
     }
 
     /// The mask, its scores and the object pointer (`_forward_sam_heads`).
@@ -403,10 +431,24 @@ impl Sam2 {
         object_score_logits: Tensor<2>,
         prompted: bool,
     ) -> MemoryFeatures {
+        kernels::on_pool(&self.device, || {
+            self.memory_of(features, low_res_logits, object_score_logits, prompted)
+        })
+    }
+
+    fn memory_of(
+        &self,
+        features: &FrameFeatures,
+        low_res_logits: Tensor<4>,
+        object_score_logits: Tensor<2>,
+        prompted: bool,
+    ) -> MemoryFeatures {
         let logits = self.tables.low_res_to_model.forward(low_res_logits);
-        let masks =
-            if prompted { logits.greater_scalar(0.0).float() } else { activation::sigmoid(logits) };
-        let masks = masks * MASK_SCALE + MASK_BIAS;
+        let masks = if prompted {
+            logits.greater_scalar(0.0).float() * MASK_SCALE + MASK_BIAS
+        } else {
+            kernels::scaled_sigmoid(logits, MASK_SCALE as f32, MASK_BIAS as f32)
+        };
         let mut memory = self.network.memory_encoder.forward(features.tokens.clone(), masks);
         if let Some(embedding) = &self.network.no_obj_embed_spatial {
             let absent = (present(object_score_logits) * -1.0 + 1.0).unsqueeze_dim::<3>(2);

@@ -2,11 +2,12 @@
 //! `TwoWayTransformer` in `modeling/sam/transformer.py`).
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::attention;
-use crate::mlp::{Activation, Mlp};
+use crate::kernels::{Activation, FusedLinear, attention};
+use crate::layer_norm::LayerNorm;
+use crate::mlp::Mlp;
 
 /// Blocks in the transformer.
 const DEPTH: usize = 2;
@@ -38,18 +39,26 @@ impl TokenAttention {
         }
     }
 
-    /// Queries `[batch, n, dim]`, keys and values `[batch, m, dim]` to `[batch, n, dim]`.
-    fn forward(&self, queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>) -> Tensor<3> {
-        let heads = |x: Tensor<3>| {
+    /// Queries `[batch, n, dim]`, keys and values `[batch, m, dim]` to `[batch, n, dim]`, added to `residual` if there is one.
+    fn forward(
+        &self,
+        queries: Tensor<3>,
+        keys: Tensor<3>,
+        values: Tensor<3>,
+        residual: Option<&Tensor<3>>,
+    ) -> Tensor<3> {
+        let heads = |layer, x: Tensor<3>| {
+            let x: Tensor<3> = FusedLinear::new(layer).forward(x);
             let [batch, tokens, channels] = x.dims();
             x.reshape([batch, tokens, NUM_HEADS, channels / NUM_HEADS]).swap_dims(1, 2)
         };
         let attended = attention(
-            heads(self.q_proj.forward(queries)),
-            heads(self.k_proj.forward(keys)),
-            heads(self.v_proj.forward(values)),
+            heads(&self.q_proj, queries),
+            heads(&self.k_proj, keys),
+            heads(&self.v_proj, values),
         );
-        self.out_proj.forward(attended)
+        let out = FusedLinear::new(&self.out_proj);
+        residual.map_or(out, |residual| out.plus(residual)).forward(attended)
     }
 }
 
@@ -68,7 +77,7 @@ struct TwoWayBlock {
 
 impl TwoWayBlock {
     fn init(dim: usize, device: &Device) -> Self {
-        let norm = || LayerNormConfig::new(dim).init(device);
+        let norm = || LayerNorm::init(dim, LayerNorm::EPSILON, device);
         let cross = || TokenAttention::init(dim, CROSS_DOWNSAMPLE, device);
         Self {
             self_attn: TokenAttention::init(dim, 1, device),
@@ -92,23 +101,26 @@ impl TwoWayBlock {
     ) -> (Tensor<3>, Tensor<3>) {
         // The first block replaces the tokens instead of adding to them, and without positions.
         let tokens = if first {
-            self.self_attn.forward(tokens.clone(), tokens.clone(), tokens)
+            self.self_attn.forward(tokens.clone(), tokens.clone(), tokens, None)
         } else {
             let placed = tokens.clone() + token_positions.clone();
-            tokens.clone() + self.self_attn.forward(placed.clone(), placed, tokens)
+            self.self_attn.forward(placed.clone(), placed, tokens.clone(), Some(&tokens))
         };
         let tokens = self.norm1.forward(tokens);
 
         let queries = tokens.clone() + token_positions.clone();
         let keys = image.clone() + image_positions.clone();
-        let attended = self.cross_attn_token_to_image.forward(queries, keys.clone(), image.clone());
-        let tokens = self.norm2.forward(tokens + attended);
+        let (values, residual) = (image.clone(), Some(&tokens));
+        let attended =
+            self.cross_attn_token_to_image.forward(queries, keys.clone(), values, residual);
+        let tokens = self.norm2.forward(attended);
 
-        let tokens = self.norm3.forward(tokens.clone() + self.mlp.forward(tokens));
+        let tokens = self.norm3.forward(self.mlp.refine(tokens, None));
 
         let token_keys = tokens.clone() + token_positions.clone();
-        let attended = self.cross_attn_image_to_token.forward(keys, token_keys, tokens.clone());
-        let image = self.norm4.forward(image + attended);
+        let (values, residual) = (tokens.clone(), Some(&image));
+        let attended = self.cross_attn_image_to_token.forward(keys, token_keys, values, residual);
+        let image = self.norm4.forward(attended);
         (tokens, image)
     }
 }
@@ -127,7 +139,7 @@ impl TwoWayTransformer {
         Self {
             layers: (0..DEPTH).map(|_| TwoWayBlock::init(dim, device)).collect(),
             final_attn_token_to_image: TokenAttention::init(dim, CROSS_DOWNSAMPLE, device),
-            norm_final_attn: LayerNormConfig::new(dim).init(device),
+            norm_final_attn: LayerNorm::init(dim, LayerNorm::EPSILON, device),
         }
     }
 
@@ -147,7 +159,8 @@ impl TwoWayTransformer {
         }
         let placed = queries.clone() + token_positions;
         let keys = image.clone() + image_positions;
-        let attended = self.final_attn_token_to_image.forward(placed, keys, image.clone());
-        (self.norm_final_attn.forward(queries + attended), image)
+        let (values, residual) = (image.clone(), Some(&queries));
+        let attended = self.final_attn_token_to_image.forward(placed, keys, values, residual);
+        (self.norm_final_attn.forward(attended), image)
     }
 }

@@ -163,16 +163,13 @@ impl Path {
     }
 
     pub(crate) fn official_name(&self) -> String {
-        official_name(&self.fields.join("."), self.module())
+        official_name(&self.fields.join("."))
     }
 }
 
-/// The official state-dict key of a field of ours. `module` is the burn type that declares it.
-fn official_name(path: &str, module: &str) -> String {
+/// The official state-dict key of a field of ours.
+fn official_name(path: &str) -> String {
     let mut name = path.to_owned();
-    if module == "Struct:LayerNorm" {
-        name = name.replace(".gamma", ".weight").replace(".beta", ".bias");
-    }
     // Where the official code uses numbered layers of an nn.Sequential.
     const SEQUENTIALS: [(&str, &str); 8] = [
         ("mask_downscaling.conv1", "mask_downscaling.0"),

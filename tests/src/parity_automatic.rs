@@ -129,26 +129,49 @@ fn near_ties(official: &Fixture) -> String {
 }
 
 /// The official masks: bits, or COCO's runs of one mask after the other.
-fn official_masks(official: &Fixture, prefix: &str, records: &[MaskRecord]) -> Vec<Mask> {
-    let Some(first) = records.first() else { return Vec::new() };
-    let size = first.segmentation.to_mask().unwrap();
-    let (width, height) = (size.width(), size.height());
-    if first.segmentation.output() == MaskOutput::Mask {
-        let name = format!("{prefix}.masks");
-        return (0..records.len())
-            .map(|index| official.packed_mask(&name, index, width, height))
-            .collect();
+enum OfficialMask {
+    Bits(Mask),
+    Runs(CocoRle),
+}
+
+impl OfficialMask {
+    fn all(official: &Fixture, prefix: &str, records: &[MaskRecord]) -> Vec<Self> {
+        let Some(first) = records.first() else { return Vec::new() };
+        let size = first.segmentation.to_mask().unwrap();
+        let (width, height) = (size.width(), size.height());
+        if first.segmentation.output() == MaskOutput::Mask {
+            let name = format!("{prefix}.masks");
+            let mask = |index| Self::Bits(official.packed_mask(&name, index, width, height));
+            return (0..records.len()).map(mask).collect();
+        }
+        let mut masks = Vec::new();
+        let mut counts = Vec::new();
+        for count in official.indices(&format!("{prefix}.counts")) {
+            counts.push(count as u32);
+            if counts.iter().sum::<u32>() == width * height {
+                let runs = std::mem::take(&mut counts);
+                masks.push(Self::Runs(CocoRle::from_counts(width, height, runs).unwrap()));
+            }
+        }
+        masks
     }
-    let mut masks = Vec::new();
-    let mut counts = Vec::new();
-    for count in official.indices(&format!("{prefix}.counts")) {
-        counts.push(count as u32);
-        if counts.iter().sum::<u32>() == width * height {
-            let runs = std::mem::take(&mut counts);
-            masks.push(CocoRle::from_counts(width, height, runs).unwrap().to_mask());
+
+    fn mask(&self) -> Mask {
+        match self {
+            Self::Bits(mask) => mask.clone(),
+            Self::Runs(runs) => runs.to_mask(),
         }
     }
-    masks
+
+    /// Equal masks have equal runs; what another pixel does to them, the masks' IoU says.
+    fn compare_runs(&self, report: &mut Report, ours: &Segmentation) {
+        if let (Self::Runs(theirs), Segmentation::UncompressedRle(ours)) = (self, ours) {
+            let numbers = |runs: &CocoRle| -> Vec<f32> {
+                runs.counts().iter().map(|&count| count as f32).collect()
+            };
+            report.absolute("COCO's runs", &numbers(ours), &numbers(theirs), 0.0);
+        }
+    }
 }
 
 /// Records are compared in their order: another order, like another number, is a miss.
@@ -166,17 +189,17 @@ fn check(
     if records.len() != ious.len() {
         return;
     }
-    let their_masks = official_masks(official, prefix, records);
+    let their_masks = OfficialMask::all(official, prefix, records);
     assert_eq!(their_masks.len(), records.len(), "{case}: masks of the official run");
     let (mut same, mut near_ties) = (0, 0);
     for (index, record) in records.iter().enumerate() {
         let mask = record.segmentation.to_mask().unwrap();
-        let their_mask = &their_masks[index];
-        let equal = mask == *their_mask;
+        let their_mask = their_masks[index].mask();
+        let equal = mask == their_mask;
         same += usize::from(equal);
         report.absolute(
             "1 - mask IoU",
-            &[(1.0 - mask.iou(their_mask)) as f32],
+            &[(1.0 - mask.iou(&their_mask)) as f32],
             &[0.0],
             1.0 - MASK_IOU,
         );
@@ -186,6 +209,7 @@ fn check(
             let bbox = record.bbox.map(|edge| edge as f32);
             report.absolute("box", &bbox, &theirs("bbox")[4 * index..4 * index + 4], 0.0);
             report.absolute("area", &[record.area as f32], &theirs("area")[index..=index], 0.0);
+            their_masks[index].compare_runs(report, &record.segmentation);
         }
         let point = theirs("point_coords");
         report.absolute("point", &record.point_coords, &point[2 * index..2 * index + 2], 0.0);
@@ -205,21 +229,4 @@ fn check(
         report.absolute("stability score, relative", &[outside], &[0.0], RELATIVE);
     }
     report.note(format!("{case}: {same} masks are equal to the pixel; {near_ties} with a pixel within rounding of a threshold of their stability score"));
-    runs(report, official, prefix, records);
-}
-
-/// COCO's runs, where the case asks for them and all masks are equal.
-fn runs(report: &mut Report, official: &Fixture, prefix: &str, records: &[MaskRecord]) {
-    let counts: Vec<f32> = records
-        .iter()
-        .filter_map(|record| match &record.segmentation {
-            Segmentation::UncompressedRle(rle) => Some(rle.counts()),
-            _ => None,
-        })
-        .flatten()
-        .map(|&count| count as f32)
-        .collect();
-    if !counts.is_empty() {
-        report.absolute("COCO's runs", &counts, &official.values(&format!("{prefix}.counts")), 0.0);
-    }
 }

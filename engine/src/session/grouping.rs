@@ -2,12 +2,15 @@
 
 use std::num::NonZeroUsize;
 
+use rayon::prelude::*;
 use sam2_model::{
-    FrameFeatures, MaskPrediction, MemoryFeatures, MemorySelection, PointerMemory, Tensor,
+    FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries, MemorySelection, PointerMemory,
+    Sam2, Tensor,
 };
 
 use super::direction::Direction;
 use super::features::Frames;
+use super::post_process::PostProcess;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::Outcome;
@@ -54,30 +57,73 @@ impl<F: Frames> Tracker<'_, F> {
     }
 
     /// Tracks the objects of one pass. Memories are laid together only now, so that one pass's are there at a time.
+    ///
+    /// On the CPU every core takes a share of the objects: one core works through an object's many small steps about as fast as several together do, and
+    /// two objects are twice that.
     pub(super) fn track_pass(
         &mut self,
         frame: usize,
         features: &FrameFeatures,
+        queries: &MemoryQueries,
         pass: Pass,
     ) -> Result<(), EngineError> {
-        let Pass { members, selections } = pass;
-        let conditioned = self.condition(features, &batch_selections(selections));
-        let prompts = self.model.embed_prompts(&[], None);
-        let outputs = self.model.decode(features, &conditioned, &prompts);
-        let prediction = self.model.predict_mask(&outputs, true);
-        let memory = self.model.encode_memory(
+        let (model, post_process) = (self.model, &self.post_process);
+        let shares = pass.shares(model.parallel_batches());
+        let tracked: Vec<Vec<(usize, Outcome)>> = shares
+            .into_par_iter()
+            .map(|share| share.track(model, features, queries, post_process))
+            .collect::<Result<_, _>>()?;
+        for (index, outcome) in tracked.into_iter().flatten() {
+            self.objects[index].insert_tracked(frame, outcome);
+        }
+        Ok(())
+    }
+}
+
+impl Pass {
+    /// Cuts the pass into `count` parts of about the same size, or into its objects if they are fewer.
+    fn shares(mut self, count: usize) -> Vec<Self> {
+        let mut shares = Vec::new();
+        for left in (1..=count.max(1)).rev() {
+            let size = self.members.len().div_ceil(left);
+            if size > 0 {
+                let rest = Self {
+                    members: self.members.split_off(size),
+                    selections: self.selections.split_off(size),
+                };
+                shares.push(std::mem::replace(&mut self, rest));
+            }
+        }
+        shares
+    }
+
+    /// What each object's frame comes to, by its place among the session's objects.
+    fn track(
+        self,
+        model: &Sam2,
+        features: &FrameFeatures,
+        queries: &MemoryQueries,
+        post_process: &PostProcess,
+    ) -> Result<Vec<(usize, Outcome)>, EngineError> {
+        let conditioned = match model.memory_tokens(&batch_selections(self.selections)) {
+            Some(memory) => model.condition_queries(queries, &memory),
+            None => model.condition_without_memory(features),
+        };
+        let prompts = model.embed_prompts(&[], None);
+        let outputs = model.decode(features, &conditioned, &prompts);
+        let prediction = model.predict_mask(&outputs, true);
+        let memory = model.encode_memory(
             features,
             prediction.low_res_logits.clone(),
             prediction.object_score_logits.clone(),
             false,
         );
-        for (position, &index) in members.iter().enumerate() {
-            let one = self.post_process.clean(slice_prediction(&prediction, position))?;
+        let one = |(position, index)| {
+            let prediction = post_process.clean(slice_prediction(&prediction, position))?;
             let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
-            let outcome = Outcome { prediction: one, memory: Some(memory) };
-            self.objects[index].insert_tracked(frame, outcome);
-        }
-        Ok(())
+            Ok((index, Outcome { prediction, memory: Some(memory) }))
+        };
+        self.members.into_iter().enumerate().map(one).collect()
     }
 }
 

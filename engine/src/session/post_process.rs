@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use sam2_mask_writer::Mask;
 use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 
@@ -58,7 +59,7 @@ impl PostProcess {
         predictions: Vec<(ObjectId, MaskPrediction, bool)>,
     ) -> Result<FrameMasks, EngineError> {
         let mut logits = predictions
-            .iter()
+            .par_iter()
             .map(|(_, prediction, _)| {
                 let logits = prediction.low_res_logits.clone();
                 read(self.placement.logits_of_region(logits))
@@ -69,11 +70,10 @@ impl PostProcess {
             suppress_overlaps(&mut logits);
         }
         let size = self.placement.recording();
-        let mut objects = Vec::with_capacity(predictions.len());
-        for ((object, prediction, prompted), logits) in predictions.into_iter().zip(logits) {
+        let one = |((object, prediction, prompted), logits): ((_, MaskPrediction, _), Vec<f32>)| {
             let mask = Mask::from_logits(size.width, size.height, &logits)
                 .map_err(|error| EngineError::Device(error.to_string()))?;
-            objects.push(ObjectMask {
+            Ok(ObjectMask {
                 object,
                 mask,
                 object_score: read_one(prediction.object_score_logits)?,
@@ -82,8 +82,10 @@ impl PostProcess {
                 flags: QualityFlags::NONE,
                 video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
                 low_res_logits: prediction.low_res_logits,
-            });
-        }
+            })
+        };
+        let objects =
+            predictions.into_par_iter().zip(logits).map(one).collect::<Result<_, EngineError>>()?;
         Ok(FrameMasks { frame_index, objects })
     }
 }

@@ -161,8 +161,9 @@ impl<'m, F: Frames> Tracker<'m, F> {
             .collect();
         if !to_track.is_empty() {
             let features = self.features(frame)?;
+            let queries = self.model.memory_queries(&features);
             for pass in self.passes(&to_track, frame, direction) {
-                self.track_pass(frame, &features, pass)?;
+                self.track_pass(frame, &features, &queries, pass)?;
             }
         }
         if let Some((first, last)) = self.cleared_around(frame) {

@@ -4,6 +4,8 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::FusedLinear;
+
 /// One lateral 1 x 1 convolution. A linear map over channels-last tokens is the same product, and the trunk's
 /// output already lies that way.
 #[derive(Module, Debug)]
@@ -34,12 +36,12 @@ impl FpnNeck {
     /// itself is dropped (`scalp: 1`).
     pub fn forward(&self, stages: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
         let [stride_4, stride_8, stride_16, stride_32] = stages;
-        let lateral = |index: usize, x: Tensor<4>| self.convs[index].conv.forward(x);
-        let coarse = lateral(0, stride_32);
+        let lateral = |index: usize| FusedLinear::new(&self.convs[index].conv);
+        let coarse = upsample_nearest_2x(lateral(0).forward(stride_32));
         [
-            lateral(3, stride_4),
-            lateral(2, stride_8),
-            lateral(1, stride_16) + upsample_nearest_2x(coarse),
+            lateral(3).forward(stride_4),
+            lateral(2).forward(stride_8),
+            lateral(1).plus(&coarse).forward(stride_16),
         ]
     }
 }

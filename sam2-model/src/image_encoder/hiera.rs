@@ -3,18 +3,20 @@
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 use super::max_pool::max_pool_2x2;
 use super::multi_scale_attention::MultiScaleAttention;
 use super::window;
 use crate::config::HieraConfig;
-use crate::mlp::{Activation, Mlp};
+use crate::kernels::{self, Activation, FusedLinear};
+use crate::layer_norm::LayerNorm;
+use crate::mlp::Mlp;
 use crate::resize::{Interpolation, Resize};
 
 /// Epsilon of the norms in the trunk (the rest of SAM 2 uses 1e-5).
-const NORM_EPSILON: f64 = 1e-6;
+const NORM_EPSILON: f32 = 1e-6;
 /// Hidden width of a block's perceptron over its width.
 const MLP_RATIO: usize = 4;
 
@@ -43,7 +45,7 @@ impl MultiScaleBlock {
         let normed = self.norm1.forward(x_bhwc.clone());
         let shortcut = match &self.proj {
             Some(proj) => {
-                let projected = proj.forward(normed.clone());
+                let projected = FusedLinear::new(proj).forward(normed.clone());
                 if self.pool { max_pool_2x2(projected) } else { projected }
             }
             None => x_bhwc,
@@ -57,9 +59,7 @@ impl MultiScaleBlock {
             let side = if self.pool { self.window_side / 2 } else { self.window_side };
             window::unpartition(windows, side, [height, width])
         };
-        let x = shortcut + attended;
-        let refined = self.mlp.forward(self.norm2.forward(x.clone()));
-        x + refined
+        self.mlp.refine(shortcut + attended, Some(&self.norm2))
     }
 }
 
@@ -89,8 +89,7 @@ impl HieraConfig {
                 let inherited = if starts_stage { stage - 1 } else { stage };
                 let (dim, dim_out) = (channels[inherited], channels[stage]);
                 let global = self.global_attention_blocks.contains(&index);
-                let norm =
-                    |width| LayerNormConfig::new(width).with_epsilon(NORM_EPSILON).init(device);
+                let norm = |width| LayerNorm::init(width, NORM_EPSILON, device);
                 MultiScaleBlock {
                     norm1: norm(dim),
                     attn: MultiScaleAttention::init(
@@ -149,7 +148,8 @@ impl Hiera {
     /// `[batch, 3, S, S]` and the embedding of [`Self::position_embedding`] (S / 4) to the outputs of the four
     /// stages, channels last: `[batch, S / 4, S / 4, c]`, then S / 8, S / 16, S / 32.
     pub fn forward(&self, image_bchw: Tensor<4>, position_embedding: Tensor<4>) -> [Tensor<4>; 4] {
-        let patches = self.patch_embed.proj.forward(image_bchw).permute([0, 2, 3, 1]);
+        let patches = kernels::convolution(&self.patch_embed.proj, None, image_bchw);
+        let patches = patches.permute([0, 2, 3, 1]);
         let mut x = patches + position_embedding;
         let mut outputs = Vec::with_capacity(4);
         for (index, block) in self.blocks.iter().enumerate() {

@@ -2,12 +2,19 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels;
+
 /// `[batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`; an odd last row or
 /// column is dropped (`MaxPool2d(2, 2, ceil_mode=False)`).
 ///
 /// Written as two pairwise maxima because the map stays channels-last: burn's pooling wants channels first, and
 /// the two permutations around it cost more than the pooling.
 pub fn max_pool_2x2(x_bhwc: Tensor<4>) -> Tensor<4> {
+    kernels::max_pool_2x2(x_bhwc).unwrap_or_else(|x_bhwc| max_pool_2x2_on_any_device(*x_bhwc))
+}
+
+/// The same through burn, on any device.
+fn max_pool_2x2_on_any_device(x_bhwc: Tensor<4>) -> Tensor<4> {
     let [batch, height, width, channels] = x_bhwc.dims();
     let (rows, columns) = (height / 2, width / 2);
     let x = if (2 * rows, 2 * columns) == (height, width) {
@@ -35,7 +42,9 @@ mod tests {
             let x = Tensor::<4>::random([2, height, width, 3], Distribution::Default, &device);
             let expected = max_pool2d(x.clone().permute([0, 3, 1, 2]), MaxPoolOptions::new([2, 2]))
                 .permute([0, 2, 3, 1]);
-            assert_eq!(max_pool_2x2(x).into_data(), expected.into_data());
+            let expected = expected.into_data();
+            assert_eq!(max_pool_2x2(x.clone()).into_data(), expected);
+            assert_eq!(max_pool_2x2_on_any_device(x).into_data(), expected);
         }
     }
 }

@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::max_pool::max_pool_2x2;
-use crate::kernels::attention;
+use crate::kernels::{FusedLinear, attention};
 
 /// Multi-head self-attention within each map of a batch of windows (or of one whole map).
 #[derive(Module, Debug)]
@@ -37,7 +37,7 @@ impl MultiScaleAttention {
     pub fn forward(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
         let [batch, height, width, _] = x_bhwc.dims();
         let tokens = height * width;
-        let qkv = self.qkv.forward(x_bhwc);
+        let qkv = FusedLinear::new(&self.qkv).forward(x_bhwc);
         let channels = qkv.dims()[3] / 3;
         let part =
             |index: usize| qkv.clone().slice_dim(3, index * channels..(index + 1) * channels);
@@ -56,6 +56,6 @@ impl MultiScaleAttention {
             heads(part(2), tokens),
         );
         let merged = attended.reshape([batch, query_height, query_width, channels]);
-        self.proj.forward(merged)
+        FusedLinear::new(&self.proj).forward(merged)
     }
 }

@@ -10,6 +10,7 @@
 use rayon::prelude::*;
 
 use super::simd::{CpuTier, Simd, per_tier};
+use super::tile::{MOST_ROWS, multiply};
 
 /// Keys per block: their channels stay in the second-level cache while all queries of a task pass over them.
 const KEY_BLOCK: usize = 384;
@@ -135,7 +136,7 @@ pub(crate) fn attention(
 }
 
 /// Values in a vector of a tier.
-fn lanes(tier: CpuTier) -> usize {
+pub(super) fn lanes(tier: CpuTier) -> usize {
     match tier {
         CpuTier::Avx512 => 16,
         CpuTier::Neon => 4,
@@ -147,7 +148,7 @@ fn lanes(tier: CpuTier) -> usize {
 fn query_blocks(n: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
     let count = n.div_ceil(QUERY_BLOCK).next_multiple_of(threads.max(1));
     // Whole register tiles, but for the last block.
-    let length = n.div_ceil(count).next_multiple_of(12);
+    let length = n.div_ceil(count).next_multiple_of(MOST_ROWS);
     (0..n).step_by(length.max(1)).map(|start| start..(start + length).min(n)).collect()
 }
 
@@ -382,36 +383,6 @@ impl Scratch {
     }
 }
 
-/// `tile[r][..] += sum over i < depth of a[r * by_row + i * by_depth] * b[i * b_by_depth ..]`.
-///
-/// # Safety
-/// The processor has `S`'s instructions; `a` and `b` are valid for what the formula reads.
-#[inline(always)]
-unsafe fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    depth: usize,
-    a: *const f32,
-    by_row: usize,
-    by_depth: usize,
-    b: *const f32,
-    b_by_depth: usize,
-    tile: &mut [[S::F32; VECTORS]; ROWS],
-) {
-    for i in 0..depth {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let b = b.add(i * b_by_depth);
-            let a = a.add(i * by_depth);
-            let columns: [S::F32; VECTORS] = std::array::from_fn(|j| S::load(b.add(j * S::LANES)));
-            for (row, sums) in tile.iter_mut().enumerate() {
-                let factor = S::splat(*a.add(row * by_row));
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = S::mul_add(factor, column, *sum);
-                }
-            }
-        }
-    }
-}
-
 /// Turns one row of scores into weights relative to the highest score so far; returns by how much earlier sums shrink.
 ///
 /// # Safety
@@ -488,17 +459,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Pseudo-random numbers in -1..1.
-    fn noise(length: usize, seed: u64) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-        };
-        (0..length).map(|_| next()).collect()
-    }
+    use crate::kernels::testing::{noise, tiers};
 
     fn contiguous(shape: [usize; 4]) -> [isize; 4] {
         let [_, h, n, d] = shape.map(|length| length as isize);
@@ -549,10 +510,6 @@ mod tests {
                 "{tier} {qs:?} {ks:?} {vs:?} at {at}: {a} and {b}"
             );
         }
-    }
-
-    fn tiers() -> impl Iterator<Item = CpuTier> {
-        CpuTier::ALL.into_iter().filter(|tier| tier.is_available())
     }
 
     #[test]

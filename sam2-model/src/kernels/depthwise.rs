@@ -81,6 +81,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    use crate::kernels::testing::tiers;
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
         #[test]
@@ -98,7 +100,7 @@ mod tests {
                 let inside = y >= 0 && x >= 0 && (y as usize) < height && (x as usize) < width;
                 if inside { f64::from(maps[(plane * height + y as usize) * width + x as usize]) } else { 0.0 }
             };
-            for tier in CpuTier::ALL.into_iter().filter(|tier| tier.is_available()) {
+            for tier in tiers() {
                 let input = Depthwise { maps: &maps, channels, height, width, kernels: &kernels, size, biases: &biases };
                 let out = convolve(tier, input);
                 for (index, got) in out.iter().enumerate() {

@@ -4,20 +4,33 @@
 //! same function takes burn's path. The tests compare the two. `unsafe` lives in this room only, each block with its argument.
 
 mod attention;
+mod convolution;
 mod depthwise;
+mod linear;
 mod pointwise;
+mod resample;
 pub(crate) mod simd;
+#[cfg(test)]
+mod testing;
+mod tile;
 
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
-use burn::tensor::{Bytes, DType, Shape, Tensor, activation};
+use burn::nn::{Linear, PaddingConfig2d};
+use burn::tensor::{Bytes, DType, Device, Shape, Tensor, activation};
 
+pub use linear::Activation;
+pub(crate) use resample::Taps;
 pub use simd::{CpuTier, UnknownTier};
 
 use attention::HeadsView;
+use convolution::Convolution;
 use depthwise::Depthwise;
+use linear::{Around, Product};
+
+use crate::layer_norm::LayerNorm;
+use crate::layer_norm_2d::LayerNorm2d;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
 /// `[batch, n, heads * v]`. Slices and permutations are taken as they lie.
@@ -45,12 +58,153 @@ pub fn attention_on_any_device(
     attended.swap_dims(1, 2).reshape([batch, n, heads * width])
 }
 
+/// A linear layer with what surrounds it in a transformer, in this order: layer norm, product and bias, activation, factors of the channels, and a
+/// tensor that is added. On the CPU all of it is one pass over memory.
+#[derive(Clone, Copy, Debug)]
+pub struct FusedLinear<'a, const D: usize> {
+    layer: &'a Linear,
+    norm: Option<&'a LayerNorm>,
+    activation: Activation,
+    scale: Option<&'a Tensor<1>>,
+    add: Option<&'a Tensor<D>>,
+}
+
+impl<'a, const D: usize> FusedLinear<'a, D> {
+    /// The layer alone.
+    pub fn new(layer: &'a Linear) -> Self {
+        Self { layer, norm: None, activation: Activation::Identity, scale: None, add: None }
+    }
+
+    /// Normalises the input first.
+    pub fn after(self, norm: &'a LayerNorm) -> Self {
+        Self { norm: Some(norm), ..self }
+    }
+
+    /// Applies a non-linearity.
+    pub fn activated(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Multiplies each channel by its own factor, `[channels]`.
+    pub fn scaled(self, scale: &'a Tensor<1>) -> Self {
+        Self { scale: Some(scale), ..self }
+    }
+
+    /// Adds a tensor of the result's shape, or one with a batch of 1 that serves all.
+    pub fn plus(self, add: &'a Tensor<D>) -> Self {
+        Self { add: Some(add), ..self }
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`.
+    pub fn forward(self, x: Tensor<D>) -> Tensor<D> {
+        self.on_cpu(&x).unwrap_or_else(|| self.on_any_device(x.clone()))
+    }
+
+    fn on_cpu(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        let mut shape = x.dims();
+        let [inputs, outputs] = self.layer.weight.dims();
+        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+        let alike = |add: &Tensor<D>| {
+            let add = add.dims();
+            add[1..D - 1] == shape[1..D - 1] && (add[0] == shape[0] || add[0] == 1)
+        };
+        if self.add.is_some_and(|add| !alike(add)) || shape[D - 1] != inputs {
+            return None;
+        }
+        let row_major = |tensor: Tensor<1>| into_flex(tensor).ok();
+        let input = into_flex(x.clone()).ok()?;
+        let weight = into_flex(self.layer.weight.val()).ok()?;
+        let bias = match &self.layer.bias {
+            Some(bias) => Some(row_major(bias.val())?),
+            None => None,
+        };
+        let norm = match self.norm.map(LayerNorm::parameters) {
+            Some((weight, bias, epsilon)) => Some((row_major(weight)?, row_major(bias)?, epsilon)),
+            None => None,
+        };
+        let scale = match self.scale {
+            Some(scale) => Some(row_major(scale.clone())?),
+            None => None,
+        };
+        let add = match self.add {
+            Some(add) => Some(into_flex(add.clone()).ok()?),
+            None => None,
+        };
+        let around = Around {
+            norm: norm
+                .as_ref()
+                .map(|(weight, bias, epsilon)| (values(weight), values(bias), *epsilon)),
+            bias: bias.as_ref().map(values),
+            activation: self.activation,
+            scale: scale.as_ref().map(values),
+            add: add.as_ref().map(values),
+        };
+        let product =
+            Product { x: values(&input), weight: values(&weight), inputs, outputs, around };
+        let out = linear::linear(CpuTier::current(), product)?;
+        shape[D - 1] = outputs;
+        Some(from_values(out, shape))
+    }
+
+    /// The same through burn, on any device.
+    pub fn on_any_device(self, mut x: Tensor<D>) -> Tensor<D> {
+        if let Some(norm) = self.norm {
+            x = norm.forward(x);
+        }
+        x = self.layer.forward(x);
+        x = match self.activation {
+            Activation::Identity => x,
+            Activation::Relu => activation::relu(x),
+            Activation::Gelu => activation::gelu(x),
+        };
+        if let Some(scale) = self.scale {
+            x = x * scale.clone().unsqueeze();
+        }
+        match self.add {
+            Some(add) => x + add.clone(),
+            None => x,
+        }
+    }
+}
+
 /// The exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place where nobody else holds the tensor.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match into_flex(x) {
         Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, pointwise::gelu)),
         Err(x) => activation::gelu(*x),
     }
+}
+
+/// Normalises the last axis, then scales and shifts by `weight` and `bias` `[channels]`. Works in place where nobody else holds the tensor.
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f32,
+) -> Tensor<D> {
+    let (Ok(weight_flex), Ok(bias_flex)) = (into_flex(weight.clone()), into_flex(bias.clone()))
+    else {
+        return layer_norm_on_any_device(x, weight, bias, epsilon);
+    };
+    match into_flex(x) {
+        Ok(x) => {
+            let (weight, bias) = (values(&weight_flex), values(&bias_flex));
+            Tensor::from_primitive::<Flex>(in_place(x, |tier, rows| {
+                pointwise::layer_norm(tier, rows, weight, bias, epsilon);
+            }))
+        }
+        Err(x) => layer_norm_on_any_device(*x, weight, bias, epsilon),
+    }
+}
+
+/// The same through burn, on any device.
+pub fn layer_norm_on_any_device<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    epsilon: f32,
+) -> Tensor<D> {
+    burn::tensor::module::layer_norm(x, weight, Some(bias), f64::from(epsilon))
 }
 
 /// Normalises each pixel of `[batch, channels, height, width]` over its channels, then scales and shifts by `weight` and `bias`
@@ -130,6 +284,110 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
     fused().unwrap_or_else(|| convolution.forward(x_bchw.clone()))
 }
 
+/// Runs a convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`; with a norm also that and GELU, the three in one pass over
+/// memory. Groups, dilation and unequal paddings, and other devices, take burn's path.
+pub fn convolution(
+    convolution: &Conv2d,
+    norm: Option<&LayerNorm2d>,
+    x_bchw: Tensor<4>,
+) -> Tensor<4> {
+    let fused = || {
+        let [batch, inputs, height, width] = x_bchw.dims();
+        let [outputs, inputs_of_group, rows, columns] = convolution.weight.dims();
+        let padding = match &convolution.padding {
+            PaddingConfig2d::Valid => [0, 0],
+            PaddingConfig2d::Explicit(top, left, bottom, right)
+                if (top, left) == (bottom, right) =>
+            {
+                [*top, *left]
+            }
+            _ => return None,
+        };
+        if convolution.dilation != [1, 1] || inputs_of_group != inputs {
+            return None;
+        }
+        let x = into_flex(x_bchw.clone()).ok()?;
+        let filters = into_flex(convolution.weight.val()).ok()?;
+        let bias = match &convolution.bias {
+            Some(bias) => Some(into_flex(bias.val()).ok()?),
+            None => None,
+        };
+        let norm = match norm.map(LayerNorm2d::parameters) {
+            Some((weight, bias, epsilon)) => {
+                Some((into_flex(weight).ok()?, into_flex(bias).ok()?, epsilon))
+            }
+            None => None,
+        };
+        let input = Convolution {
+            maps: values(&x),
+            inputs,
+            size: [height, width],
+            filters: values(&filters),
+            outputs,
+            taps: [rows, columns],
+            stride: convolution.stride,
+            padding,
+            bias: bias.as_ref().map(values),
+            norm: norm.as_ref().map(|(weight, bias, e)| (values(weight), values(bias), *e)),
+            gelu: norm.is_some(),
+        };
+        let [out_height, out_width] = input.output_size()?;
+        let out = convolution::convolve(CpuTier::current(), input)?;
+        Some(from_values(out, [batch, outputs, out_height, out_width]))
+    };
+    fused().unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
+}
+
+/// The same through burn, on any device.
+pub fn convolution_on_any_device(
+    convolution: &Conv2d,
+    norm: Option<&LayerNorm2d>,
+    x_bchw: Tensor<4>,
+) -> Tensor<4> {
+    let x = convolution.forward(x_bchw);
+    match norm.map(LayerNorm2d::parameters) {
+        Some((weight, bias, epsilon)) => {
+            activation::gelu(layer_norm_2d_on_any_device(x, weight, bias, epsilon))
+        }
+        None => x,
+    }
+}
+
+/// Resizes each plane of `[batch, channels, height, width]` to `size`, an axis without taps not at all. Gives the tensor back where it does not lie on the
+/// CPU, or does not fit.
+pub(crate) fn resample(
+    x_bchw: Tensor<4>,
+    rows: Option<&Taps>,
+    columns: Option<&Taps>,
+    size: [usize; 2],
+) -> Result<Tensor<4>, Box<Tensor<4>>> {
+    let [batch, channels, height, width] = x_bchw.dims();
+    let x = into_flex(x_bchw.clone())?;
+    match resample::resample(CpuTier::current(), values(&x), [height, width], rows, columns) {
+        Some(out) => Ok(from_values(out, [batch, channels, size[0], size[1]])),
+        None => Err(Box::new(x_bchw)),
+    }
+}
+
+/// `sigmoid(x) * scale + shift`. Works in place where nobody else holds the tensor.
+pub fn scaled_sigmoid<const D: usize>(x: Tensor<D>, scale: f32, shift: f32) -> Tensor<D> {
+    match into_flex(x) {
+        Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
+            pointwise::scaled_sigmoid(tier, values, scale, shift);
+        })),
+        Err(x) => activation::sigmoid(*x) * scale + shift,
+    }
+}
+
+/// The maximum of each 2 x 2 block of `[batch, height, width, channels]`; an odd last row or column is dropped. Gives the tensor back where it does not
+/// lie on the CPU.
+pub(crate) fn max_pool_2x2(x_bhwc: Tensor<4>) -> Result<Tensor<4>, Box<Tensor<4>>> {
+    let [batch, height, width, channels] = x_bhwc.dims();
+    let x = into_flex(x_bhwc)?;
+    let out = pointwise::max_pool_2x2(CpuTier::current(), values(&x), [height, width, channels]);
+    Ok(from_values(out, [batch, height / 2, width / 2, channels]))
+}
+
 /// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
 /// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
 pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Tensor<3> {
@@ -177,6 +435,17 @@ pub fn rotate_on_any_device(
     }
 }
 
+/// Whether kernels of this room run there.
+pub(crate) fn is_on_cpu(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
+/// Runs `work` on a thread of the pool that the kernels use, if they run on `device`: from any other thread each of hundreds of kernels would be
+/// handed over and waited for, which costs more than the small ones take.
+pub(crate) fn on_pool<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
+    if is_on_cpu(device) { rayon::scope(|_| work()) } else { work() }
+}
+
 /// Changes a tensor's numbers, in their place if nobody else holds them. The tensor is one of [`into_flex`]: row-major without gaps.
 fn in_place(mut x: FlexTensor, change: impl FnOnce(CpuTier, &mut [f32])) -> FlexTensor {
     let count = x.layout().num_elements();
@@ -211,6 +480,11 @@ fn flex<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     (flex.dtype() == DType::F32).then_some(flex)
 }
 
+/// The numbers of a tensor of [`into_flex`].
+fn values(tensor: &FlexTensor) -> &[f32] {
+    &tensor.storage::<f32>()[..tensor.layout().num_elements()]
+}
+
 fn heads_view(tensor: &FlexTensor) -> Option<HeadsView<'_>> {
     let layout = tensor.layout();
     let shape: [usize; 4] = layout.shape().to_vec().try_into().ok()?;
@@ -227,8 +501,11 @@ fn from_values<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::nn::LinearConfig;
+
+    use crate::resize::{Interpolation, Resize};
     use burn::nn::conv::Conv2dConfig;
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Distribution;
 
     fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
@@ -264,12 +541,47 @@ mod tests {
             gelu(map.clone().slice_dim(1, 2..5)),
             activation::gelu(map.slice_dim(1, 2..5)),
         );
-        let convolution = Conv2dConfig::new([9, 9], [7, 7])
+        let tokens = noise([3, 9, 50]).swap_dims(1, 2);
+        let (weight, bias) = (noise([9]), noise([9]));
+        assert_close(
+            layer_norm(tokens.clone(), weight.clone(), bias.clone(), 1e-5),
+            layer_norm_on_any_device(tokens, weight, bias, 1e-5),
+        );
+        let device = Device::flex();
+        let depthwise = Conv2dConfig::new([9, 9], [7, 7])
             .with_groups(9)
             .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-            .init(&Device::flex());
+            .init(&device);
         let map = noise([2, 11, 13, 9]).permute([0, 3, 1, 2]);
-        assert_close(depthwise_convolution(&convolution, map.clone()), convolution.forward(map));
+        assert_close(depthwise_convolution(&depthwise, map.clone()), depthwise.forward(map));
+        let down = Conv2dConfig::new([9, 16], [3, 3])
+            .with_stride([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+            .init(&device);
+        let (map, norm) =
+            (noise([2, 11, 13, 9]).permute([0, 3, 1, 2]), LayerNorm2d::init(16, &device));
+        for norm in [None, Some(&norm)] {
+            assert_close(
+                convolution(&down, norm, map.clone()),
+                convolution_on_any_device(&down, norm, map.clone()),
+            );
+        }
+        for (from, to) in [([9, 13], [20, 31]), ([9, 13], [4, 13]), ([9, 13], [9, 5])] {
+            let resize = Resize::new(Interpolation::BilinearAntialias, from, to, &device);
+            let map = noise([2, 9, 13, 3]).permute([0, 3, 1, 2]);
+            assert_close(resize.forward(map.clone()), resize.forward_on_any_device(map));
+        }
+        let logits = noise([3, 50]) * 9.0;
+        let expected = activation::sigmoid(logits.clone()) * 20.0 - 10.0;
+        assert_close(scaled_sigmoid(logits, 20.0, -10.0), expected);
+        let layer = LinearConfig::new(11, 20).init(&device);
+        let norm = LayerNorm::init(11, LayerNorm::EPSILON, &device);
+        let (x, factors) = (noise([3, 11, 7]).swap_dims(1, 2), noise([20]));
+        for add in [noise([3, 7, 20]), noise([1, 7, 20]), noise([1, 1, 20])] {
+            let fused = FusedLinear::new(&layer).after(&norm).activated(Activation::Gelu);
+            let fused = fused.scaled(&factors).plus(&add);
+            assert_close(fused.forward(x.clone()), fused.on_any_device(x.clone()));
+        }
         let (cos, sin) = (noise([1, 6, 4]), noise([1, 6, 4]));
         let x = noise([3, 20, 8]);
         for turned in [0, 6, 12, 18] {

@@ -19,7 +19,7 @@ per_tier! {
 /// # Safety
 /// The processor has `S`'s instructions.
 #[inline(always)]
-unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
+pub(super) unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
     let mut chunks = values.chunks_exact_mut(S::LANES);
     for chunk in &mut chunks {
         // SAFETY: the chunk is a vector long.
@@ -63,8 +63,138 @@ unsafe fn gelu_vector<S: Simd>(x: S::F32) -> S::F32 {
     }
 }
 
+/// `scale / (1 + e^-x) + shift` in place.
+pub(crate) fn scaled_sigmoid(tier: CpuTier, values: &mut [f32], scale: f32, shift: f32) {
+    values.par_chunks_mut(TASK).for_each(|chunk| sigmoid_chunk(tier, chunk, scale, shift));
+}
+
+per_tier! {
+    fn sigmoid_chunk = sigmoid_on(values: &mut [f32], scale: f32, shift: f32)
+}
+
+/// # Safety
+/// The processor has `S`'s instructions.
+#[inline(always)]
+unsafe fn sigmoid_on<S: Simd, const ROWS: usize>(values: &mut [f32], scale: f32, shift: f32) {
+    // SAFETY: the caller's promise.
+    let one = |x: S::F32| unsafe {
+        // e^-x = 2^(-x log2 e); beyond 2^126 the sum is as good as infinite.
+        let power = S::min(S::mul(x, S::splat(-std::f32::consts::LOG2_E)), S::splat(126.0));
+        let sum = S::add(S::splat(1.0), S::exp2(power));
+        S::add(S::mul(S::div(S::splat(1.0), sum), S::splat(scale)), S::splat(shift))
+    };
+    let mut chunks = values.chunks_exact_mut(S::LANES);
+    for chunk in &mut chunks {
+        // SAFETY: the chunk is a vector long.
+        unsafe { S::store(chunk.as_mut_ptr(), one(S::load(chunk.as_ptr()))) };
+    }
+    let rest = chunks.into_remainder();
+    let mut padded = [0.0_f32; 16];
+    padded[..rest.len()].copy_from_slice(rest);
+    // SAFETY: no vector is longer than 16 values.
+    unsafe { S::store(padded.as_mut_ptr(), one(S::load(padded.as_ptr()))) };
+    let length = rest.len();
+    rest.copy_from_slice(&padded[..length]);
+}
+
+/// The maximum of each 2 x 2 block of maps of `[height, width, channels]`; an odd last row or column is dropped.
+pub(crate) fn max_pool_2x2(tier: CpuTier, maps: &[f32], size: [usize; 3]) -> Vec<f32> {
+    let [height, width, channels] = size;
+    let (rows, line) = (height / 2, width / 2 * channels);
+    let batch = maps.len() / (height * width * channels).max(1);
+    let mut out = vec![0.0_f32; batch * rows * line];
+    let lines = out.par_chunks_exact_mut(line.max(1)).with_min_len(8).enumerate();
+    lines.for_each(|(at, to)| {
+        let above = (at / rows * height + at % rows * 2) * width * channels;
+        let (above, below) = maps[above..above + 2 * width * channels].split_at(width * channels);
+        pool_line(tier, to, above, below, channels);
+    });
+    out
+}
+
+per_tier! {
+    fn pool_line = pool_line_on(to: &mut [f32], above: &[f32], below: &[f32], channels: usize)
+}
+
+/// # Safety
+/// None needed: plain Rust, compiled with `S`'s instructions.
+#[inline(always)]
+unsafe fn pool_line_on<S: Simd, const ROWS: usize>(
+    to: &mut [f32],
+    above: &[f32],
+    below: &[f32],
+    channels: usize,
+) {
+    let pairs = above.chunks_exact(2 * channels).zip(below.chunks_exact(2 * channels));
+    for (to, (above, below)) in to.chunks_exact_mut(channels).zip(pairs) {
+        let (a, b) = above.split_at(channels);
+        let (c, d) = below.split_at(channels);
+        for (channel, to) in to.iter_mut().enumerate() {
+            *to = a[channel].max(b[channel]).max(c[channel].max(d[channel]));
+        }
+    }
+}
+
+/// Normalises each row of `[rows, channels]`, then scales and shifts per channel, in place.
+pub(crate) fn layer_norm(
+    tier: CpuTier,
+    rows: &mut [f32],
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+) {
+    let channels = weight.len();
+    if channels == 0 {
+        return;
+    }
+    let task = (TASK / channels).max(1) * channels;
+    rows.par_chunks_mut(task).for_each(|rows| norm_rows(tier, rows, weight, bias, epsilon));
+}
+
+per_tier! {
+    fn norm_rows = norm_rows_on(rows: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32)
+}
+
+/// # Safety
+/// None needed: plain Rust, compiled with `S`'s instructions.
+#[inline(always)]
+unsafe fn norm_rows_on<S: Simd, const ROWS: usize>(
+    rows: &mut [f32],
+    weight: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+) {
+    for row in rows.chunks_exact_mut(weight.len()) {
+        let (mean, scale) = moments_of(row, epsilon);
+        for (x, (weight, bias)) in row.iter_mut().zip(weight.iter().zip(bias)) {
+            *x = (*x - mean) * scale * weight + bias;
+        }
+    }
+}
+
+/// Mean and the reciprocal of the standard deviation.
+#[inline(always)]
+pub(super) fn moments_of(row: &[f32], epsilon: f32) -> (f32, f32) {
+    let count = row.len() as f32;
+    let mean = sum_of(row, |x| x) / count;
+    let variance = sum_of(row, |x| (x - mean) * (x - mean)) / count;
+    (mean, 1.0 / (variance + epsilon).sqrt())
+}
+
+/// Sixteen sums side by side: exact enough, and a vector's work.
+#[inline(always)]
+fn sum_of(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    let chunks = row.chunks_exact(16);
+    let rest: f32 = chunks.remainder().iter().map(|&x| f(x)).sum();
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, &x)| *sum += f(x));
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
 /// Pixels that are normalised together.
-const PIXELS: usize = 64;
+pub(super) const PIXELS: usize = 64;
 
 /// Normalises each pixel of `[batch, channels, pixels]` over its channels, then scales and shifts per channel, in place.
 pub(crate) fn layer_norm_2d(
@@ -90,10 +220,10 @@ pub(crate) fn layer_norm_2d(
 
 /// A map of which every task changes other pixels.
 #[derive(Clone, Copy)]
-struct Map {
-    values: *mut f32,
-    pixels: usize,
-    channels: usize,
+pub(super) struct Map {
+    pub(super) values: *mut f32,
+    pub(super) pixels: usize,
+    pub(super) channels: usize,
 }
 
 // SAFETY: tasks read and write disjoint ranges of pixels.
@@ -110,7 +240,7 @@ per_tier! {
 /// # Safety
 /// The processor has `S`'s instructions; `map` is valid, and nobody else touches the pixels of `range`, at most [`PIXELS`].
 #[inline(always)]
-unsafe fn norm_pixels_on<S: Simd, const ROWS: usize>(
+pub(super) unsafe fn norm_pixels_on<S: Simd, const ROWS: usize>(
     map: Map,
     range: std::ops::Range<usize>,
     weight: &[f32],
@@ -194,27 +324,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn tiers() -> impl Iterator<Item = CpuTier> {
-        CpuTier::ALL.into_iter().filter(|tier| tier.is_available())
-    }
-
-    /// erf in f64 by its series and continued fraction.
-    fn erf(x: f64) -> f64 {
-        if x.abs() < 2.5 {
-            let (mut term, mut sum) = (x, x);
-            for n in 1..80 {
-                term *= -x * x / f64::from(n);
-                sum += term / f64::from(2 * n + 1);
-            }
-            return sum * 2.0 / std::f64::consts::PI.sqrt();
-        }
-        let mut fraction = 0.0;
-        for n in (1..60).rev() {
-            fraction = f64::from(n) / 2.0 / (x.abs() + fraction);
-        }
-        let tail = (-x * x).exp() / ((x.abs() + fraction) * std::f64::consts::PI.sqrt());
-        x.signum() * (1.0 - tail)
-    }
+    use crate::kernels::testing::{erf, tiers};
 
     #[test]
     fn gelu_follows_the_exact_function() {
@@ -226,6 +336,19 @@ mod tests {
                 let x = f64::from(*x);
                 let exact = x / 2.0 * (1.0 + erf(x / 2.0_f64.sqrt()));
                 assert!((f64::from(*y) - exact).abs() < 6e-7, "{tier}: gelu({x}) = {y}, {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn sigmoid_follows_the_exact_function() {
+        let logits: Vec<f32> = (0..20_011).map(|i| (i as f32 - 10_000.0) * 1e-2).collect();
+        for tier in tiers() {
+            let mut out = logits.clone();
+            scaled_sigmoid(tier, &mut out, 20.0, -10.0);
+            for (x, y) in logits.iter().zip(&out) {
+                let exact = 20.0 / (1.0 + (-f64::from(*x)).exp()) - 10.0;
+                assert!((f64::from(*y) - exact).abs() < 3e-6, "{tier}: {x} gives {y}, not {exact}");
             }
         }
     }
