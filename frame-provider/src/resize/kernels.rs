@@ -56,6 +56,14 @@ impl<W: Copy + Default> Kernels<W> {
     }
 }
 
+impl<W> Kernels<W> {
+    /// The same for kernels of a length that the compiler knows, which must be [`Kernels::taps`].
+    #[inline(always)]
+    pub(super) fn arrays<const TAPS: usize>(&self) -> impl Iterator<Item = (usize, &[W; TAPS])> {
+        self.firsts.iter().copied().zip(self.weights.as_chunks::<TAPS>().0)
+    }
+}
+
 /// Scales a row of RGB pixels: to each `start`, the products are added one after the other.
 ///
 /// A pixel is read and written as four samples, one of them that of a neighbour, since processors calculate with four at
@@ -92,8 +100,7 @@ fn scale_by<T: Copy + Default + Mul<Output = T> + AddAssign, const TAPS: usize>(
     start: T,
     target: &mut [T],
 ) {
-    let weights = kernels.weights.as_chunks::<TAPS>().0;
-    for ((&first, weights), at) in kernels.firsts.iter().zip(weights).zip((0..).step_by(3)) {
+    for ((first, weights), at) in kernels.arrays::<TAPS>().zip((0..).step_by(3)) {
         let pixels = &source[first * 3..first * 3 + TAPS * 3 + 1];
         sum_pixel(pixels, weights, start, &mut target[at..]);
     }
