@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, Samples};
-use crate::probe::VideoDetails;
 use crate::resize::{ResizeMode, Scale};
-use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::source::{FrameSource, ScaledFrame, forward};
 
 /// Any source, with its 8-bit samples mapped by an [`Intensity`].
 ///
@@ -45,13 +44,7 @@ impl<S: FrameSource> MappedFrames<S> {
 }
 
 impl<S: FrameSource> FrameSource for MappedFrames<S> {
-    fn frame_count(&self) -> usize {
-        self.source.frame_count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.source.size()
-    }
+    forward!(facts of |this| this.source);
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         if self.is_identity() {
@@ -74,35 +67,11 @@ impl<S: FrameSource> FrameSource for MappedFrames<S> {
         !self.is_identity() || self.source.scales_from_frames(mode)
     }
 
-    fn timing(&self) -> Timing {
-        self.source.timing()
-    }
-
-    fn describe(&self) -> String {
-        self.source.describe()
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        self.source.decode_stats()
-    }
-
     fn warnings(&self) -> Vec<String> {
         self.source.warnings().into_iter().chain(self.levels.warnings()).collect()
     }
 
     fn damaged_frames(&self) -> Vec<usize> {
         self.source.damaged_frames()
-    }
-
-    fn memory(&self) -> SourceMemory {
-        self.source.memory()
-    }
-
-    fn release_memory(&self) {
-        self.source.release_memory();
-    }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        self.source.video_details()
     }
 }

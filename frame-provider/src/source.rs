@@ -143,60 +143,84 @@ pub struct DecodeStats {
     pub restarts: u64,
 }
 
-macro_rules! forward_frame_source {
-    () => {
+/// Forwards a group of [`FrameSource`]'s methods to the source at `$source`, an expression of `$this`: the `facts`, which
+/// wrappers pass on as they are, or the `frames` and what is said about them.
+///
+/// Most methods have a default, so the compiler does not notice when a wrapper forgets one; hence one list for all.
+macro_rules! forward {
+    (facts of |$this:ident| $source:expr) => {
         fn frame_count(&self) -> usize {
-            (**self).frame_count()
+            let $this = self;
+            $source.frame_count()
         }
-        fn size(&self) -> FrameSize {
-            (**self).size()
+        fn size(&self) -> $crate::frame::FrameSize {
+            let $this = self;
+            $source.size()
         }
-        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-            (**self).frame(index)
-        }
-        fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
-            (**self).scaled(index, scale)
-        }
-        fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-            (**self).scales_from_frames(mode)
-        }
-        fn timing(&self) -> Timing {
-            (**self).timing()
+        fn timing(&self) -> $crate::source::Timing {
+            let $this = self;
+            $source.timing()
         }
         fn describe(&self) -> String {
-            (**self).describe()
+            let $this = self;
+            $source.describe()
         }
-        fn decode_stats(&self) -> DecodeStats {
-            (**self).decode_stats()
+        fn decode_stats(&self) -> $crate::source::DecodeStats {
+            let $this = self;
+            $source.decode_stats()
         }
-        fn warnings(&self) -> Vec<String> {
-            (**self).warnings()
-        }
-        fn damaged_frames(&self) -> Vec<usize> {
-            (**self).damaged_frames()
-        }
-        fn memory(&self) -> SourceMemory {
-            (**self).memory()
+        fn memory(&self) -> $crate::source::SourceMemory {
+            let $this = self;
+            $source.memory()
         }
         fn release_memory(&self) {
-            (**self).release_memory()
+            let $this = self;
+            $source.release_memory()
         }
-        fn video_details(&self) -> Option<VideoDetails> {
-            (**self).video_details()
+        fn video_details(&self) -> Option<$crate::probe::VideoDetails> {
+            let $this = self;
+            $source.video_details()
+        }
+    };
+    (frames of |$this:ident| $source:expr) => {
+        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+            let $this = self;
+            $source.frame(index)
+        }
+        fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
+            let $this = self;
+            $source.scaled(index, scale)
+        }
+        fn scales_from_frames(&self, mode: ResizeMode) -> bool {
+            let $this = self;
+            $source.scales_from_frames(mode)
+        }
+        fn warnings(&self) -> Vec<String> {
+            let $this = self;
+            $source.warnings()
+        }
+        fn damaged_frames(&self) -> Vec<usize> {
+            let $this = self;
+            $source.damaged_frames()
         }
     };
 }
 
+pub(crate) use forward;
+
 impl<T: FrameSource + ?Sized> FrameSource for Box<T> {
-    forward_frame_source!();
+    forward!(facts of |this| (**this));
+    forward!(frames of |this| (**this));
 }
 
 impl<T: FrameSource + ?Sized> FrameSource for Arc<T> {
-    forward_frame_source!();
+    forward!(facts of |this| (**this));
+    forward!(frames of |this| (**this));
 }
 
 impl<T: FrameSource + ?Sized> FrameSource for &T {
-    forward_frame_source!();
+    forward!(facts of |this| (**this));
+    forward!(frames of |this| (**this));
 }
 
 #[cfg(test)]

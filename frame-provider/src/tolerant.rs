@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
-use crate::probe::VideoDetails;
 use crate::resize::{ResizeMode, Scale};
-use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::source::{FrameSource, ScaledFrame, forward};
 
 /// What to do with a frame that cannot be decoded, or has another size than the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -153,13 +152,7 @@ fn is_bad_frame(error: &FrameError) -> bool {
 }
 
 impl<S: FrameSource> FrameSource for TolerantFrames<S> {
-    fn frame_count(&self) -> usize {
-        self.source.frame_count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.source.size()
-    }
+    forward!(facts of |this| this.source);
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         self.read(index, |index| self.source.frame(index), || black(self.source.size()))
@@ -175,18 +168,6 @@ impl<S: FrameSource> FrameSource for TolerantFrames<S> {
         self.source.scales_from_frames(mode)
     }
 
-    fn timing(&self) -> Timing {
-        self.source.timing()
-    }
-
-    fn describe(&self) -> String {
-        self.source.describe()
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        self.source.decode_stats()
-    }
-
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.source.warnings();
         warnings.extend(self.lock().warnings.iter().cloned());
@@ -198,23 +179,12 @@ impl<S: FrameSource> FrameSource for TolerantFrames<S> {
         numbers.extend(self.source.damaged_frames());
         numbers.into_iter().collect()
     }
-
-    fn memory(&self) -> SourceMemory {
-        self.source.memory()
-    }
-
-    fn release_memory(&self) {
-        self.source.release_memory();
-    }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        self.source.video_details()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Timing;
 
     /// Frames of one pixel; those listed are bad.
     struct Holey(Vec<usize>);

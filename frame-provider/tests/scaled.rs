@@ -236,7 +236,7 @@ fn each_frame_is_decoded_once_for_a_reader_of_scaled_frames() {
         for index in 0..120 {
             lazy.scaled(index, Scale::square(64, mode)).unwrap();
             if index % 10 == 9 {
-                // An overview picture looks at a frame now and then; it came along.
+                // An overview picture looks at a frame now and then; it came along, or what it is made of was kept.
                 lazy.frame(index).unwrap();
             }
         }
@@ -245,5 +245,60 @@ fn each_frame_is_decoded_once_for_a_reader_of_scaled_frames() {
         assert_eq!(stats.hits + stats.misses, 132);
         assert!(stats.frames_decoded <= 122, "{mode}: {stats:?}");
         assert!(stats.frames_held <= 50 && stats.scaled_held <= 12);
+    }
+}
+
+#[test]
+fn a_frame_that_was_just_scaled_by_the_video_is_not_decoded_again() {
+    let workshop = Workshop::new();
+    let path = workshop.film("160x96", 30, 2.0, &format!("{X264} -pix_fmt yuv420p"), "film.mp4");
+    let scale = Scale::square(64, ResizeMode::Decord);
+    let expected = VideoFrames::open(&path).unwrap();
+    for forward in [true, false] {
+        let video = VideoFrames::open(&path).unwrap();
+        let order: Vec<usize> = if forward { (0..=40).collect() } else { (20..60).rev().collect() };
+        for &index in &order {
+            let scaled = video.scaled(index, scale).unwrap();
+            assert_eq!(scaled.frame, None, "nobody has asked for it");
+        }
+        let decoded = video.decode_stats().frames_decoded;
+        let last_eight = &order[order.len() - 8..];
+        for &index in last_eight {
+            assert_eq!(hash(&video, index), hash(&expected, index), "frame {index}");
+        }
+        if forward {
+            // In reverse, frames to come are decoded in the background.
+            assert_eq!(video.decode_stats().frames_decoded, decoded);
+        }
+        assert!(video.memory().bytes_held > 0);
+        video.release_memory();
+        assert_eq!(video.frame(last_eight[0]).unwrap().size(), video.size());
+    }
+    // Without memory for them, they are decoded again.
+    let video =
+        VideoFrames::open_with(&path, VideoOptions { reverse_bytes: 0, ..VideoOptions::default() });
+    let video = video.unwrap();
+    (0..20).for_each(|index| drop(video.scaled(index, scale).unwrap()));
+    let decoded = video.decode_stats().frames_decoded;
+    assert_eq!(hash(&video, 14), hash(&expected, 14));
+    assert!(video.decode_stats().frames_decoded > decoded);
+}
+
+/// Someone who looks at each frame that the model has seen costs conversions, but no decodes.
+#[test]
+fn frames_and_decords_scaled_frames_come_from_one_decode() {
+    let workshop = Workshop::new();
+    let path = workshop.film("160x96", 30, 4.0, &format!("{X264} -pix_fmt yuv420p"), "film.mp4");
+    let scale = Scale::square(64, ResizeMode::Decord);
+    let expected = VideoFrames::open(&path).unwrap();
+    for order in [(0..120).collect::<Vec<_>>(), (0..120).rev().collect()] {
+        let lazy = LazyFrames::open(&path, LazyOptions::default()).unwrap();
+        for &index in &order {
+            lazy.scaled(index, scale).unwrap();
+            assert_eq!(hash(&lazy, index), hash(&expected, index), "frame {index}");
+        }
+        let stats = lazy.stats();
+        println!("{stats:?}");
+        assert!(stats.frames_decoded <= 124, "{stats:?}");
     }
 }

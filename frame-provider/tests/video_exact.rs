@@ -80,6 +80,8 @@ exact! {
     widths_of_no_vector: "62x34", 1.0, format!("{X264} -g 10"), "62.mp4";
     one_pixel_more_than_a_vector: "65x33", 1.0, "-c:v ffv1 -pix_fmt yuv420p", "65.mkv";
     h264_900_by_896: "900x896", 0.5, format!("{X264} -g 5"), "900.mp4";
+    mjpeg_hd: "1278x718", 1.0, "-c:v mjpeg -q:v 3", "hd.avi";
+    mjpeg_444_hd: "900x896", 1.0, "-c:v mjpeg -q:v 3 -pix_fmt yuvj444p", "444hd.avi";
     h264_hd: "1280x720", 1.0, format!("{X264} -g 25"), "hd.mp4";
 }
 

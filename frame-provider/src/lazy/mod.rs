@@ -63,8 +63,9 @@ impl Default for LazyOptions {
 ///   source holds by its own options ([`FrameSource::memory`]).
 ///
 /// **Scaled frames** are made by the same thread from the same decode, ahead of whoever reads them, so that a model's thread
-/// neither decodes nor scales. Who only reads frames at their own size pays nothing for it. The frame that was made on the
-/// way is kept too: looking at one that the model has just seen is a hit.
+/// neither decodes nor scales. Who only reads frames at their own size pays nothing for it. A frame that was made on the
+/// way is kept too: looking at one that the model has just seen is a hit. Where a video scales by itself
+/// ([`ResizeMode::Decord`]) none is made, and looking at one of the last few costs a conversion, but no decode.
 ///
 /// **Several readers**, say two sessions at once, one forward and one in reverse, are told apart by what their requests
 /// continue, not by who asks; so it does not matter whether they have threads of their own. Up to four are followed, each

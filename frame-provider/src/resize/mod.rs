@@ -7,9 +7,14 @@
 //! Pillow's results are those of Pillow up to version 12. Pillow 13 scales columns first where that is cheaper, which
 //! changes some bytes of, for example, 720x1280 scaled to 1024x1024; SAM 2 was published in the days of the former.
 
+mod band;
 mod cv2;
+mod kernels;
 mod passes;
 mod pillow;
+#[cfg(test)]
+mod plain_tests;
+mod processor;
 mod swscale;
 mod torch;
 

@@ -4,7 +4,8 @@
 //! then columns, **rounded to 8 bits in between**; with coefficients rounded to fixed point. All four matter for
 //! equality.
 
-use super::passes::{scale_columns, scale_rows};
+use super::kernels::Kernels;
+use super::passes::{scale_both, scale_columns, scale_rows};
 use crate::frame::{FrameSize, RgbFrame};
 
 /// Fractional bits of a coefficient: 8 bits of pixel and 2 of headroom leave 22 of 32.
@@ -23,69 +24,43 @@ const SUPPORT: f64 = 2.0;
 pub fn pillow_bicubic(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
     // Like Pillow, skip the pass of an axis that keeps its size. It would be the identity anyway.
-    let wide = (size.width != frame.width())
-        .then(|| scale_rows(frame.data(), frame.size(), &Kernels::new(frame.width(), size.width)));
-    let rows = wide.as_deref().unwrap_or(frame.data());
-    if size.height == frame.height() {
-        return RgbFrame::from_parts(size, wide.unwrap_or_else(|| frame.data().to_vec()));
-    }
-    let row_bytes = size.width as usize * 3;
-    RgbFrame::from_parts(
-        size,
-        scale_columns(rows, row_bytes, &Kernels::new(frame.height(), size.height)),
-    )
+    let wide = (size.width != frame.width()).then(|| kernels(frame.width(), size.width));
+    let tall = (size.height != frame.height()).then(|| kernels(frame.height(), size.height));
+    let source = frame.data();
+    let data = match (wide, tall) {
+        (None, None) => source.to_vec(),
+        (Some(wide), None) => scale_rows(source, frame.size(), &wide),
+        (None, Some(tall)) => scale_columns(source, size.width as usize * 3, &tall),
+        (Some(wide), Some(tall)) => scale_both(source, frame.size(), &wide, &tall),
+    };
+    RgbFrame::from_parts(size, data)
 }
 
-/// For each output position, the source positions that contribute and their weights.
-pub(super) struct Kernels {
-    /// Weights per output position; shorter kernels are padded.
-    stride: usize,
-    /// `[first source position, number of weights]` of each output position.
-    bounds: Vec<(usize, usize)>,
-    /// Fixed-point weights, `[output position, stride]`.
-    weights: Vec<i32>,
-}
-
-impl Kernels {
-    /// The arithmetic, its order and its types are those of Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`.
-    pub(super) fn new(source: u32, target: u32) -> Self {
-        let scale = f64::from(source) / f64::from(target);
-        let stretch = scale.max(1.0);
-        let support = SUPPORT * stretch;
-        let stride = support.ceil() as usize * 2 + 1;
-        let mut bounds = Vec::with_capacity(target as usize);
-        let mut weights = vec![0; target as usize * stride];
-        let mut kernel = Vec::with_capacity(stride);
-        for (position, fixed) in weights.chunks_exact_mut(stride).enumerate() {
-            let centre = (position as f64 + 0.5) * scale;
+/// Fixed-point weights. The arithmetic, its order and its types are those of Pillow's `precompute_coeffs` and
+/// `normalize_coeffs_8bpc`.
+pub(super) fn kernels(source: u32, target: u32) -> Kernels<i32> {
+    let scale = f64::from(source) / f64::from(target);
+    let stretch = scale.max(1.0);
+    let support = SUPPORT * stretch;
+    let kernels: Vec<(usize, Vec<i32>)> = (0..target)
+        .map(|position| {
+            let centre = (f64::from(position) + 0.5) * scale;
             // Casts truncate towards zero and saturate at it, like C's cast followed by the test for < 0.
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(source as usize);
-            kernel.clear();
-            kernel.extend(
-                (first..end).map(|at| bicubic((at as f64 - centre + 0.5) * (1.0 / stretch))),
-            );
+            let kernel: Vec<f64> = (first..end)
+                .map(|at| bicubic((at as f64 - centre + 0.5) * (1.0 / stretch)))
+                .collect();
             let sum: f64 = kernel.iter().sum();
-            for (fixed, weight) in fixed.iter_mut().zip(&kernel) {
-                let weight = if sum == 0.0 { *weight } else { *weight / sum };
+            let fixed = kernel.into_iter().map(|weight| {
+                let weight = if sum == 0.0 { weight } else { weight / sum };
                 let scaled = weight * f64::from(1 << PRECISION_BITS);
-                *fixed = if weight < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 };
-            }
-            bounds.push((first, kernel.len()));
-        }
-        Self { stride, bounds, weights }
-    }
-
-    /// Number of output positions.
-    pub(super) fn len(&self) -> usize {
-        self.bounds.len()
-    }
-
-    /// For each output position: the first source position and the weights.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        let kernels = self.weights.chunks_exact(self.stride);
-        self.bounds.iter().zip(kernels).map(|(&(first, length), kernel)| (first, &kernel[..length]))
-    }
+                if weight < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 }
+            });
+            (first, fixed.collect())
+        })
+        .collect();
+    Kernels::new(source, &kernels)
 }
 
 /// Keys' cubic with a = -0.5, in Pillow's order of operations.

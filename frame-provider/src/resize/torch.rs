@@ -4,10 +4,10 @@
 //! 32-bit floats throughout. Sums run from the first source position to the last, with a rounding after each product, as
 //! in PyTorch's plain code. Its code for AVX2 fuses products and sums, which moves results by up to 2e-7 of the range.
 
+use super::band::Band;
+use super::kernels::{Kernels, scale_row};
+use super::processor::for_this_processor;
 use crate::frame::{FrameSize, RgbFrame};
-
-/// For each output position: the first source position and the weights.
-type Kernels = Vec<(usize, Vec<f32>)>;
 
 /// Scales `frame` to `width` x `height` with the result of `torchvision.transforms.functional.resize` of a `uint8` tensor:
 /// scaled as 32-bit floats, then rounded half to even.
@@ -16,10 +16,7 @@ type Kernels = Vec<(usize, Vec<f32>)>;
 /// `uint8` path of `transforms.v2` is another one and rounds in between.
 pub fn torch_bilinear_antialias(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
-    let samples = frame.data().iter().map(|&sample| f32::from(sample)).collect();
-    let scaled = scale(samples, frame.size(), size);
-    let data = scaled.into_iter().map(to_byte).collect();
-    RgbFrame::from_parts(size, data)
+    RgbFrame::from_parts(size, scale_bytes(frame.data(), frame.size(), &Axes::new(frame, size)))
 }
 
 /// Rounds half to even, for `0.0..=255.0`.
@@ -27,6 +24,7 @@ pub fn torch_bilinear_antialias(frame: &RgbFrame, width: u32, height: u32) -> Rg
 /// Floats have 23 bits after the first, so those from 2^23 on are whole numbers: adding it rounds as the processor does,
 /// and leaves the number in the lowest bits. `round_ties_even` is a call of the C library on plain x86-64, which took most
 /// of the time.
+#[inline(always)]
 fn to_byte(sample: f32) -> u8 {
     (sample + (1 << 23) as f32).to_bits() as u8
 }
@@ -37,62 +35,106 @@ fn to_byte(sample: f32) -> u8 {
 /// Bit for bit that of PyTorch's plain code, and within 2e-7 of its code for AVX2.
 pub fn torch_bilinear_antialias_float(frame: &RgbFrame, width: u32, height: u32) -> Vec<f32> {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
-    let samples = frame.data().iter().map(|&sample| f32::from(sample) / 255.0).collect();
-    let scaled = scale(samples, frame.size(), size);
+    let scaled = scale_units(frame.data(), frame.size(), &Axes::new(frame, size));
     let pixels = scaled.as_chunks::<3>().0;
     (0..3).flat_map(|channel| pixels.iter().map(move |pixel| pixel[channel])).collect()
 }
 
-/// `[height, width, 3]` to the same of another size.
-fn scale(samples: Vec<f32>, source: FrameSize, target: FrameSize) -> Vec<f32> {
-    // PyTorch leaves out nothing, but a pass that keeps the size is the identity.
-    let wide = if source.width == target.width {
-        samples
-    } else {
-        scale_rows(&samples, source, &kernels(source.width, target.width))
-    };
-    if source.height == target.height {
-        return wide;
-    }
-    scale_columns(&wide, target.width as usize * 3, &kernels(source.height, target.height))
+/// Kernels of the columns and of the rows. PyTorch leaves out nothing, but a pass that keeps the size is the identity.
+struct Axes {
+    wide: Option<Kernels<f32>>,
+    tall: Option<Kernels<f32>>,
+    target: FrameSize,
 }
 
-fn scale_rows(samples: &[f32], source: FrameSize, kernels: &Kernels) -> Vec<f32> {
-    let (source_row, target_row) = (source.width as usize * 3, kernels.len() * 3);
-    let mut scaled = vec![0.0; source.height as usize * target_row];
-    for (row, line) in samples.chunks_exact(source_row).zip(scaled.chunks_exact_mut(target_row)) {
-        let row = row.as_chunks::<3>().0;
-        for ((first, weights), sums) in kernels.iter().zip(line.as_chunks_mut::<3>().0) {
-            // The first product is added to 0, which changes nothing.
-            let [mut red, mut green, mut blue] = [0.0f32; 3];
-            for (pixel, weight) in row[*first..].iter().zip(weights) {
-                red += pixel[0] * weight;
-                green += pixel[1] * weight;
-                blue += pixel[2] * weight;
-            }
-            *sums = [red, green, blue];
+impl Axes {
+    fn new(frame: &RgbFrame, target: FrameSize) -> Self {
+        let along = |from: u32, to: u32| (from != to).then(|| kernels(from, to));
+        Self {
+            wide: along(frame.width(), target.width),
+            tall: along(frame.height(), target.height),
+            target,
         }
     }
-    scaled
 }
 
-fn scale_columns(samples: &[f32], row: usize, kernels: &Kernels) -> Vec<f32> {
-    let mut scaled = vec![0.0; kernels.len() * row];
-    for ((first, weights), sums) in kernels.iter().zip(scaled.chunks_exact_mut(row)) {
-        for (samples, weight) in samples[first * row..].chunks_exact(row).zip(weights) {
-            for (sum, sample) in sums.iter_mut().zip(samples) {
-                *sum += sample * weight;
+for_this_processor! {
+    /// `[height, width, 3]` to bytes of another size.
+    fn scale_bytes(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<u8> = plain_bytes
+}
+
+for_this_processor! {
+    /// `[height, width, 3]` to fractions of another size.
+    fn scale_units(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<f32> = plain_units
+}
+
+#[inline(always)]
+fn plain_bytes(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<u8> {
+    scale(source, size, axes, f32::from, to_byte)
+}
+
+#[inline(always)]
+fn plain_units(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<f32> {
+    scale(source, size, axes, |sample| f32::from(sample) / 255.0, |sample| sample)
+}
+
+/// `[height, width, 3]` to the same of another size, by way of floats.
+#[inline(always)]
+fn scale<T: Copy + Default>(
+    source: &[u8],
+    size: FrameSize,
+    axes: &Axes,
+    from_byte: impl Fn(u8) -> f32,
+    from_float: impl Fn(f32) -> T,
+) -> Vec<T> {
+    let (source_row, target_row) = (size.width as usize * 3, axes.target.width as usize * 3);
+    let mut target = vec![T::default(); axes.target.height as usize * target_row];
+    let mut band = Band::new(target_row, axes.tall.as_ref().map_or(1, Kernels::taps));
+    let mut padded = vec![0.0; source_row + 1];
+    let mut sums = vec![0.0; target_row];
+    for (number, out) in target.chunks_exact_mut(target_row).enumerate() {
+        let (first, weights) = match &axes.tall {
+            Some(kernels) => kernels.kernel(number),
+            None => (number, [1.0].as_slice()),
+        };
+        let wanted = first..first + weights.len();
+        for number in band.move_to(wanted.clone()) {
+            let samples = &source[number * source_row..][..source_row];
+            for (to, &byte) in padded.iter_mut().zip(samples) {
+                *to = from_byte(byte);
+            }
+            match &axes.wide {
+                Some(kernels) => scale_row(&padded, kernels, 0.0, band.row(number)),
+                None => band.row(number).copy_from_slice(&padded),
             }
         }
+        let rows = band.rows(wanted);
+        let rows = rows.chunks_exact(target_row);
+        if axes.tall.is_some() {
+            sum_rows(rows, weights, &mut sums);
+            out.iter_mut().zip(&sums).for_each(|(to, &sum)| *to = from_float(sum));
+        } else {
+            out.iter_mut().zip(rows.flatten()).for_each(|(to, &sample)| *to = from_float(sample));
+        }
     }
-    scaled
+    target
+}
+
+#[inline(always)]
+fn sum_rows<'a>(rows: impl Iterator<Item = &'a [f32]>, weights: &[f32], sums: &mut [f32]) {
+    sums.fill(0.0);
+    for (row, weight) in rows.zip(weights) {
+        for (sum, sample) in sums.iter_mut().zip(row) {
+            *sum += sample * weight;
+        }
+    }
 }
 
 /// The arithmetic, its order and its types are PyTorch's.
-fn kernels(source: u32, target: u32) -> Kernels {
+pub(super) fn kernels(source: u32, target: u32) -> Kernels<f32> {
     let scale = source as f32 / target as f32;
     let (support, inverse) = if scale >= 1.0 { (scale, 1.0 / scale) } else { (1.0, 1.0) };
-    (0..target)
+    let kernels: Vec<(usize, Vec<f32>)> = (0..target)
         .map(|position| {
             let centre = scale * (position as f32 + 0.5);
             // Casts truncate towards zero and take what is below it to it.
@@ -110,7 +152,8 @@ fn kernels(source: u32, target: u32) -> Kernels {
             }
             (first, weights)
         })
-        .collect()
+        .collect();
+    Kernels::new(source, &kernels)
 }
 
 #[cfg(test)]

@@ -18,17 +18,22 @@ pub(super) struct Converter {
     /// A picture that is still to be turned, with padded rows.
     unturned: Vec<u8>,
     orientation: Orientation,
+    /// Whether frames of their own size are converted on several cores.
+    in_threads: bool,
     pool: Arc<BufferPool>,
     scaled_pool: Arc<BufferPool>,
 }
 
 impl Converter {
-    pub(super) fn new(orientation: Orientation) -> Self {
+    /// `in_threads`: conversion is nearly a copy, so that threads cost more than they save as long as the decoder keeps the
+    /// cores busy. Beside a decoder without threads, they save time.
+    pub(super) fn new(orientation: Orientation, in_threads: bool) -> Self {
         Self {
             native: None,
             scaling: None,
             unturned: Vec::new(),
             orientation,
+            in_threads,
             pool: Arc::default(),
             scaled_pool: Arc::default(),
         }
@@ -40,9 +45,14 @@ impl Converter {
         let scaler = match &mut self.native {
             Some(scaler) if scaler.fits(input, input.size()) => scaler,
             // The first frame, or the size or the colours changed in mid-stream.
-            outdated => outdated.insert(Scaler::new(input)?),
+            outdated => outdated.insert(Scaler::new(input, self.in_threads)?),
         };
         to_rgb(scaler, frame, self.orientation, &mut self.unturned, &self.pool)
+    }
+
+    /// The size of the frame, turned upright.
+    pub(super) fn size(&self, frame: &ff::frame::Video) -> FrameSize {
+        self.orientation.size(ScalerInput::of(frame).size())
     }
 
     /// The frame turned upright and scaled to `size` by swscale's bilinear filter, straight from the decoder's format, as
@@ -82,7 +92,7 @@ fn to_rgb(
 ) -> Result<Arc<RgbFrame>, ff::Error> {
     let (size, stride) = (scaler.output(), scaler.stride());
     // With padding, so that the same memory can come back for the next frame.
-    let mut data = pool.take(stride * size.height as usize);
+    let mut data = pool.take(scaler.bytes());
     if orientation == Orientation::default() {
         scaler.run(frame, &mut data)?;
         scaler.remove_padding(&mut data);

@@ -112,10 +112,15 @@ impl Demuxer {
         })
     }
 
-    fn default_threads(&self) -> usize {
+    /// Whether threads pay off, by the size of the picture.
+    pub(super) fn is_worth_threads(&self) -> bool {
         let stream = self.input.stream(self.stream);
         let pixels = stream.map_or(0, |stream| ffi::picture_pixels(&stream.parameters()));
-        if pixels < PIXELS_FOR_THREADS {
+        pixels >= PIXELS_FOR_THREADS
+    }
+
+    fn default_threads(&self) -> usize {
+        if !self.is_worth_threads() {
             return 1;
         }
         // One more than there are cores, as FFmpeg does: now and then one of them waits for another.

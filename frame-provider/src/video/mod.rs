@@ -76,7 +76,8 @@ pub struct VideoOptions {
     pub index: IndexMode,
     /// Memory in bytes for decoded frames, so that reading in reverse need not decode a whole group of pictures per
     /// frame. With room for a whole group, each frame is decoded once; with room for 0.7 of one, 1.3 times. Default
-    /// 256 MiB, which is 0.8 of a group of 250 frames of 900x896.
+    /// 256 MiB, which is 0.8 of a group of 250 frames of 900x896. Reading frames scaled by [`ResizeMode::Decord`] keeps the
+    /// last few besides, in half as many bytes at the most.
     pub reverse_bytes: u64,
     /// Files whose compressed video is at most this many bytes are kept in memory, which saves all seeking; 0 never.
     /// Default 32 MiB.
@@ -155,6 +156,9 @@ impl VideoFrames {
         let demuxer = Demuxer::open(&path)?;
         let facts = demuxer.facts();
         let decoder = demuxer.open_decoder(options.threads, 0)?;
+        let convert_in_threads = options.threads != 1
+            && demuxer.is_worth_threads()
+            && !ffi::decodes_in_threads(&decoder);
         let cache = IndexCache::of(&path, &options.index_cache);
         let kept = cache.as_ref().and_then(IndexCache::load);
         let kept = kept.filter(|(index, _)| options.index == IndexMode::Auto || index.is_decoded());
@@ -173,7 +177,7 @@ impl VideoFrames {
             cache.store(&index, &notes.warnings());
         }
         let decoder = Decoder::new(decoder, feed, options.threads);
-        let converter = Converter::new(facts.orientation);
+        let converter = Converter::new(facts.orientation, convert_in_threads);
         let reader_options =
             ReaderOptions { threads: options.threads, budget: options.reverse_bytes, cache };
         let mut reader = Reader::new(
@@ -285,9 +289,9 @@ impl FrameSource for VideoFrames {
         if self.scales_from_frames(scale.mode) {
             return ScaledFrame::of(self.frame(index)?, scale);
         }
-        let scaled = self.lock().scaled(index, scale.output())?;
-        self.check_size(index, scaled.frame.as_ref().map_or(self.size, |frame| frame.size()))?;
-        Ok(scaled)
+        let (scaled, size) = self.lock().scaled(index, scale.output())?;
+        self.check_size(index, size)?;
+        Ok(ScaledFrame { scaled, frame: None })
     }
 
     fn scales_from_frames(&self, mode: ResizeMode) -> bool {

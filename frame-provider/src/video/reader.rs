@@ -18,10 +18,9 @@ use super::index::Index;
 use super::index_cache::IndexCache;
 use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
-use super::window::{Picture, PicturePool, Window};
+use super::window::{Picture, PicturePool, Trail, Window};
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
-use crate::source::ScaledFrame;
 use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
@@ -146,6 +145,8 @@ pub(super) struct Reader {
     /// The one used last comes first.
     cursors: Vec<Cursor>,
     converter: Converter,
+    /// What was scaled last, since someone may look at the frames themselves.
+    trail: Trail,
     threads: usize,
     /// For reading in reverse, once someone does.
     lane: Option<Lane<WindowMaker>>,
@@ -188,6 +189,7 @@ impl Reader {
             },
             cursors: vec![Cursor::new(decoder)],
             converter,
+            trail: Trail::default(),
             threads,
             lane: None,
             lane_unused: 0,
@@ -204,32 +206,38 @@ impl Reader {
 
     /// Frame `number` in RGB.
     pub(super) fn frame(&mut self, number: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let picture = self.picture(number)?;
+        self.release_if_wanted();
+        let picture = match self.trail.get(number) {
+            Some(picture) => picture,
+            None => self.picture(number)?,
+        };
         self.converter
             .convert(&picture.frame)
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
-    /// Frame `number` scaled straight from the decoder's format. The frame itself comes along: making it costs a twentieth
-    /// of that, and going back for it later might cost a group of pictures.
+    /// Frame `number` scaled straight from the decoder's format, and the size of the frame itself.
+    ///
+    /// Few want that frame too, and making it costs a twentieth of the decode. So it is not made; but going back for it
+    /// might cost a group of pictures, so what the decoder gave is kept for a while.
     pub(super) fn scaled(
         &mut self,
         number: usize,
         size: FrameSize,
-    ) -> Result<ScaledFrame, FrameError> {
+    ) -> Result<(Arc<RgbFrame>, FrameSize), FrameError> {
         let picture = self.picture(number)?;
-        let converter = &mut self.converter;
-        let made = converter.convert(&picture.frame).and_then(|frame| {
-            Ok(ScaledFrame { scaled: converter.scale(&picture.frame, size)?, frame: Some(frame) })
-        });
-        made.map_err(|error| FrameError::decode(&self.ground.path, number, error))
+        let scaled = self
+            .converter
+            .scale(&picture.frame, size)
+            .map_err(|error| FrameError::decode(&self.ground.path, number, error))?;
+        let own_size = self.converter.size(&picture.frame);
+        self.trail.keep(number, picture, self.budget / 2);
+        Ok((scaled, own_size))
     }
 
     /// Frame `number` as the decoder gave it.
     pub(super) fn picture(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
-        if self.ground.notes.release_wanted.swap(false, Ordering::Relaxed) {
-            self.release();
-        }
+        self.release_if_wanted();
         self.check(number)?;
         self.ground.pool.open();
         let stride = self.travel.note(number);
@@ -253,6 +261,12 @@ impl Reader {
         Ok(picture)
     }
 
+    fn release_if_wanted(&mut self) {
+        if self.ground.notes.release_wanted.swap(false, Ordering::Relaxed) {
+            self.release();
+        }
+    }
+
     /// Frees all decoded frames.
     pub(super) fn release(&mut self) {
         self.clear_windows();
@@ -263,6 +277,7 @@ impl Reader {
     }
 
     fn clear_windows(&mut self) {
+        self.trail.clear();
         self.cursors.iter_mut().for_each(|cursor| cursor.window.clear());
     }
 

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::ptr::{self, NonNull};
 use std::thread;
 
@@ -53,8 +53,11 @@ impl Drop for Context {
 /// Threads for one scaling. More only wait for each other.
 const MOST_THREADS: usize = 4;
 
+/// swscale writes whole vectors, so rows need room at their end, and so does the last one.
+const LARGEST_VECTOR: usize = 64;
+
 impl Context {
-    /// A context to RGB24. With more than one thread, only `sws_scale_frame` makes use of them.
+    /// A context to RGB24, which `sws_scale_frame` runs on so many threads.
     fn new(
         input: &ScalerInput,
         output: FrameSize,
@@ -101,8 +104,8 @@ pub(crate) struct Scaler {
     context: Context,
     input: ScalerInput,
     output: FrameSize,
-    /// Where several threads write to, in rows that FFmpeg pads; one thread writes to where the pixels are wanted.
-    target: Option<VideoFrame>,
+    /// Describes the caller's memory to swscale; empty between runs.
+    target: VideoFrame,
 }
 
 // SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the same time. Every use
@@ -110,29 +113,30 @@ pub(crate) struct Scaler {
 unsafe impl Send for Scaler {}
 
 impl Scaler {
-    /// Converts at the same size.
+    /// Converts at the same size, on several cores if `in_threads`.
     ///
     /// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the pixels are too. Accurate
     /// rounding and full chroma interpolation are left out on purpose: OpenCV and the `ffmpeg` program do without, and
     /// with them results differ by up to 162 levels.
-    pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
-        // Nearly a copy: threads would cost more than they save.
-        let mut context = Context::new(&input, input.size(), ffi::SWS_BICUBIC as u32, 1)?;
-        set_colour(&mut context, input.colour);
-        Ok(Self { context, input, output: input.size(), target: None })
+    pub(super) fn new(input: ScalerInput, in_threads: bool) -> Result<Self, Error> {
+        let threads = if in_threads { threads() } else { 1 };
+        Self::with(input, input.size(), ffi::SWS_BICUBIC as u32, threads)
     }
 
     /// Scales with the pixels of the `ffmpeg` program's `scale=width:height:flags=bilinear`, on several cores as it does.
     pub(crate) fn bilinear(input: ScalerInput, output: FrameSize) -> Result<Self, Error> {
-        let threads = thread::available_parallelism().map_or(1, |cores| cores.get());
-        let threads = threads.min(MOST_THREADS);
-        let mut context = Context::new(&input, output, ffi::SWS_BILINEAR as u32, threads)?;
+        Self::with(input, output, ffi::SWS_BILINEAR as u32, threads())
+    }
+
+    fn with(
+        input: ScalerInput,
+        output: FrameSize,
+        flags: u32,
+        threads: usize,
+    ) -> Result<Self, Error> {
+        let mut context = Context::new(&input, output, flags, threads)?;
         set_colour(&mut context, input.colour);
-        let target = VideoFrame::new(Pixel::RGB24, output.width, output.height);
-        if target.planes() == 0 {
-            return Err(Error::Unknown);
-        }
-        Ok(Self { context, input, output, target: Some(target) })
+        Ok(Self { context, input, output, target: VideoFrame::empty() })
     }
 
     /// Size of what it gives.
@@ -145,63 +149,56 @@ impl Scaler {
         self.input == input && self.output == output
     }
 
-    /// Bytes from one row of the output to the next. swscale writes whole vectors, so rows need room at their end.
+    /// Bytes from one row of the output to the next.
     pub(crate) fn stride(&self) -> usize {
-        const LARGEST_VECTOR: usize = 64;
-        let width = self.output.width as usize;
-        3 * if self.target.is_some() { width } else { width.next_multiple_of(LARGEST_VECTOR) }
+        3 * (self.output.width as usize).next_multiple_of(LARGEST_VECTOR)
+    }
+
+    /// Bytes of the output with all padding.
+    pub(super) fn bytes(&self) -> usize {
+        self.stride() * self.output.height as usize + LARGEST_VECTOR
     }
 
     /// Converts `frame`, which must be as the scaler was made for, into `output`: replaces what it holds by rows of RGB,
-    /// [`Scaler::stride`] bytes apart. What lies between them is 0 or left from before.
+    /// [`Scaler::stride`] bytes apart. What lies between and behind them is 0 or left from before.
     pub(crate) fn run(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
         if ScalerInput::of(frame) != self.input {
             return Err(Error::InputChanged);
         }
-        let row_bytes = self.output.width as usize * 3;
-        let Some(target) = &mut self.target else {
-            return self.run_into(frame, output);
-        };
-        // SAFETY: the context was made for frames of just this format and size, checked above, and `frame` holds valid
-        // planes with their strides. `target` has memory for the context's output, made by `VideoFrame::new`, which is
-        // borrowed exclusively; the context lets go of both before the call returns.
-        let code = unsafe {
-            ffi::sws_scale_frame(self.context.0.as_ptr(), target.as_mut_ptr(), frame.as_ptr())
-        };
-        if code < 0 {
-            return Err(Error::from(code));
-        }
-        output.clear();
-        let rows = target.data(0).chunks(target.stride(0)).take(self.output.height as usize);
-        rows.for_each(|row| output.extend_from_slice(&row[..row_bytes]));
-        Ok(())
-    }
-
-    fn run_into(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
-        let bytes = self.stride() * self.output.height as usize;
-        let as_int = |value: u32| i32::try_from(value).map_err(|_| Error::InvalidData);
-        let (rows, rows_out) = (as_int(self.input.height)?, as_int(self.output.height)?);
-        let stride = i32::try_from(self.stride()).map_err(|_| Error::InvalidData)?;
+        let as_int = |value: usize| i32::try_from(value).map_err(|_| Error::InvalidData);
+        let stride = as_int(self.stride())?;
+        let (width, height) =
+            (as_int(self.output.width as usize)?, as_int(self.output.height as usize)?);
         // Buffers that come back from use are long enough but for the padding, so this costs next to nothing.
-        output.resize(bytes, 0);
-        let planes = [output.as_mut_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut()];
-        let strides = [stride, 0, 0, 0];
-        // SAFETY: the context was made for frames of just this format and size, checked by the caller, and `frame` holds
-        // valid planes with their strides. RGB24 has one plane; `output` holds `rows_out` rows of `stride` bytes, which
-        // are whole vectors, so nothing is written beyond.
-        let written = unsafe {
-            let source = frame.as_ptr();
-            ffi::sws_scale(
-                self.context.0.as_ptr(),
-                (*source).data.as_ptr().cast(),
-                (*source).linesize.as_ptr(),
+        output.resize(self.bytes(), 0);
+        // SAFETY: `target` is a live AVFrame, borrowed exclusively and empty. It is told of `output`, which is borrowed
+        // exclusively too and holds `height` rows of `stride` bytes; rows are whole vectors and another one follows the
+        // last, so nothing is written beyond. The reference to that memory frees nothing, and it is gone before this
+        // block ends: swscale lets go of its own when it returns, and the frame does when it is unreferenced. The context
+        // was made for frames of just this format and size, checked above, and `frame` holds valid planes with their
+        // strides.
+        let code = unsafe {
+            let target = self.target.as_mut_ptr();
+            let memory = ffi::av_buffer_create(
+                output.as_mut_ptr(),
+                output.len() as _,
+                Some(keep),
+                ptr::null_mut(),
                 0,
-                rows,
-                planes.as_ptr(),
-                strides.as_ptr(),
-            )
+            );
+            if memory.is_null() {
+                return Err(Error::Other { errno: ff::util::error::ENOMEM });
+            }
+            (*target).buf[0] = memory;
+            (*target).data[0] = output.as_mut_ptr();
+            (*target).linesize[0] = stride;
+            ((*target).width, (*target).height) = (width, height);
+            (*target).format = ffi::AVPixelFormat::AV_PIX_FMT_RGB24 as i32;
+            let code = ffi::sws_scale_frame(self.context.0.as_ptr(), target, frame.as_ptr());
+            ffi::av_frame_unref(target);
+            code
         };
-        if written == rows_out { Ok(()) } else { Err(Error::InvalidData) }
+        if code < 0 { Err(Error::from(code)) } else { Ok(()) }
     }
 
     /// Moves the rows that [`Scaler::run`] has written together.
@@ -215,6 +212,14 @@ impl Scaler {
         data.truncate(self.output.rgb_bytes());
     }
 }
+
+/// As many as there are cores, within reason.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get()).min(MOST_THREADS)
+}
+
+/// Frees nothing: the memory that swscale writes to belongs to a `Vec`.
+unsafe extern "C" fn keep(_opaque: *mut c_void, _data: *mut u8) {}
 
 /// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
 fn set_colour(context: &mut Context, colour: Colour) {

@@ -1,6 +1,6 @@
 //! Decoded frames that are kept for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -154,5 +154,37 @@ impl Window {
             first -= 1;
         }
         pictures.split_off(&first)
+    }
+}
+
+/// A prefetcher is that many frames ahead of whoever looks at the frames that the model has just seen, by default and with
+/// some to spare.
+const LONGEST_TRAIL: usize = 8;
+
+/// The pictures that were scaled last.
+#[derive(Default)]
+pub(super) struct Trail {
+    /// Latest last.
+    pictures: VecDeque<(usize, Arc<Picture>)>,
+}
+
+impl Trail {
+    pub(super) fn get(&self, number: usize) -> Option<Arc<Picture>> {
+        let found = self.pictures.iter().find(|(other, _)| *other == number);
+        found.map(|(_, picture)| Arc::clone(picture))
+    }
+
+    /// Adds a picture. The earliest make room: for more than [`LONGEST_TRAIL`], and for more than `budget` bytes.
+    pub(super) fn keep(&mut self, number: usize, picture: Arc<Picture>, budget: u64) {
+        self.pictures.retain(|(other, _)| *other != number);
+        let room = usize::try_from(budget / picture.bytes().max(1)).unwrap_or(usize::MAX);
+        self.pictures.push_back((number, picture));
+        while self.pictures.len() > room.min(LONGEST_TRAIL) {
+            self.pictures.pop_front();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.pictures.clear();
     }
 }
