@@ -139,6 +139,9 @@ pub struct SegmentArgs {
     /// Keep the frame's proportions in the model's square input instead of squashing it.
     #[arg(long, help_heading = "Model")]
     pub letterbox: bool,
+    /// Which frames the model remembers: official (the last ones) or guarded (the last that it is sure of).
+    #[arg(long, value_name = "POLICY", default_value = "official", value_parser = memory, help_heading = "Model")]
+    pub memory: MemoryArg,
 
     /// How frames are read.
     #[command(flatten)]
@@ -201,6 +204,15 @@ impl SegmentArgs {
             None => Ok(()),
         }
     }
+}
+
+/// The memory policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryArg {
+    /// The last frames, whatever they show.
+    Official,
+    /// The last frames that the model is sure of, and some with a look-alike in sight.
+    Guarded,
 }
 
 /// Number format of converted weights.
@@ -321,6 +333,14 @@ pub struct ScoreArgs {
     pub masks: PathBuf,
     /// True masks, the same number of pages of the same size.
     pub truth: PathBuf,
+}
+
+fn memory(text: &str) -> Result<MemoryArg, String> {
+    match text {
+        "official" => Ok(MemoryArg::Official),
+        "guarded" => Ok(MemoryArg::Guarded),
+        _ => Err("must be official or guarded".into()),
+    }
 }
 
 fn likelihood(text: &str) -> Result<f32, String> {

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use anyhow::{Context, Result, bail};
 use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
 use sam2_engine::{
-    CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, JobOptions, JobPlan, JobReport,
-    LazyFrames, SessionOptions, segment,
+    CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, GuardedOptions, JobOptions, JobPlan,
+    JobReport, LazyFrames, MemoryPolicyChoice, SessionOptions, segment,
 };
 use sam2_frame_provider::IndexMode;
 
-use crate::args::SegmentArgs;
+use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
 use crate::model;
 use crate::outputs;
@@ -52,6 +52,10 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
             resize: args.frames.resize,
             region: args.roi,
             fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
+            memory_policy: match args.memory {
+                MemoryArg::Official => MemoryPolicyChoice::Official,
+                MemoryArg::Guarded => MemoryPolicyChoice::Guarded(GuardedOptions::default()),
+            },
             ..Default::default()
         },
         frames_mode: args.frames.frames_mode,

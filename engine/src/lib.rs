@@ -56,6 +56,12 @@
 //! options say what they cost in bytes: [`SessionOptions::max_conditioning_frames`], [`SessionOptions::correctable_frames`],
 //! [`SessionOptions::feature_cache_frames`], [`SessionOptions::objects_per_pass`]; for frames, [`LazyOptions`].
 //!
+//! # Look-alikes and occlusion
+//!
+//! [`SessionOptions::memory_policy`] decides which memories a frame looks at: the official predictor's, or, with
+//! [`MemoryPolicyChoice::Guarded`], those that can be trusted. A [`MemoryPolicy`] of your own goes to
+//! [`VideoSession::with_memory_policy`]. What each is good for is measured in `docs/memory-policies.md`.
+//!
 //! # A part of the picture
 //!
 //! [`SessionOptions::region`] cuts a [`Region`] from every frame, which then has the network's whole resolution; prompts and masks keep the
@@ -99,15 +105,22 @@
 
 mod automatic_masks;
 mod error;
+mod frame_record;
 mod image_predictor;
 pub mod job;
 pub mod keypoints;
 mod memory_bank;
+mod memory_policy;
 mod prompt;
 mod session;
 
 // Sessions on recordings and streams, and what they take and give.
+pub use frame_record::FrameRecord;
 pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
+pub use memory_policy::{
+    Candidate, Candidates, Earlier, GuardedOptions, GuardedPolicy, MemoryPolicy,
+    MemoryPolicyChoice, MemoryQuery, MemoryRead, MemoryView, OfficialPolicy, Retained,
+};
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, ObjectMask,

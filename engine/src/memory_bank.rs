@@ -1,16 +1,16 @@
 //! What one object's past looks like to the frames to come.
 //!
-//! The official predictor keeps every frame's output for ever. Later frames only ever read the conditioning frames, the
-//! six frames before them and sixteen pointers; [`MemoryBank`] keeps what can still be read and lets the rest go.
+//! The official predictor keeps every frame's output for ever. Later frames only ever read what the session's
+//! [`crate::MemoryPolicy`] looks at, by default the conditioning frames, the six frames before them and sixteen pointers;
+//! [`MemoryBank`] keeps what can still be read and lets the rest go.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sam2_model::{
-    MaskPrediction, MemoryFeatures, MemorySelection, PointerMemory, Sam2Config, Tensor,
-};
-
+use sam2_model::{MaskPrediction, MemoryFeatures, MemorySelection, Sam2Config, Tensor};
 use serde::{Deserialize, Serialize};
 
+use crate::frame_record::FrameRecord;
+use crate::memory_policy::{MemoryPolicy, MemoryQuery, MemoryView, OfficialPolicy, Retained};
 use crate::session::Direction;
 
 /// How much of the past a session keeps.
@@ -47,6 +47,10 @@ pub struct MemoryBank {
     /// In order of insertion, which is the order of their tokens.
     conditioning: Vec<(usize, Outcome)>,
     tracked: BTreeMap<usize, Outcome>,
+    /// Copies of tracked frames that a policy keeps apart, whatever their age.
+    apart: BTreeMap<usize, Outcome>,
+    /// Of conditioning and tracked frames, as long as their outcomes are kept.
+    records: BTreeMap<usize, FrameRecord>,
 }
 
 impl MemoryBank {
@@ -65,12 +69,18 @@ impl MemoryBank {
         self.tracked.iter().map(|(frame, outcome)| (*frame, outcome))
     }
 
-    /// A bank as it was; frames must be distinct.
+    /// A bank as it was, but for the records; frames must be distinct, and those apart no conditioning frames.
     pub(crate) fn from_outcomes(
         conditioning: Vec<(usize, Outcome)>,
         tracked: Vec<(usize, Outcome)>,
+        apart: Vec<(usize, Outcome)>,
     ) -> Self {
-        Self { conditioning, tracked: tracked.into_iter().collect() }
+        Self {
+            conditioning,
+            tracked: tracked.into_iter().collect(),
+            apart: apart.into_iter().collect(),
+            records: BTreeMap::new(),
+        }
     }
 
     /// The outcome of a conditioning frame.
@@ -83,17 +93,58 @@ impl MemoryBank {
         self.tracked.get(&frame)
     }
 
+    /// The outcome of a frame of either kind, if it is still kept.
+    pub(crate) fn outcome(&self, frame: usize) -> Option<&Outcome> {
+        self.conditioning(frame).or_else(|| self.tracked(frame))
+    }
+
+    /// Frames that the policy keeps apart, in order of number: see [`MemoryPolicy::keeps_apart`].
+    pub fn kept_apart(&self) -> impl Iterator<Item = (usize, &Outcome)> {
+        self.apart.iter().map(|(frame, outcome)| (*frame, outcome))
+    }
+
+    /// The numbers of a frame's result, as long as that is kept.
+    pub fn record(&self, frame: usize) -> Option<&FrameRecord> {
+        self.records.get(&frame)
+    }
+
+    /// All numbers that are kept, in order of frames.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (usize, &FrameRecord)> {
+        self.records.iter().map(|(frame, record)| (*frame, record))
+    }
+
+    /// Sets the numbers of a frame's result.
+    pub(crate) fn insert_record(&mut self, frame: usize, record: FrameRecord) {
+        self.records.insert(frame, record);
+    }
+
+    /// Keeps a tracked frame apart, at most `limit` of them: the one that lies furthest away gives way.
+    pub(crate) fn keep_apart(&mut self, frame: usize, limit: usize) {
+        if let Some(outcome) = self.tracked.get(&frame) {
+            self.apart.insert(frame, outcome.clone());
+        }
+        while self.apart.len() > limit {
+            let Some(furthest) = self.apart.keys().copied().max_by_key(|f| f.abs_diff(frame))
+            else {
+                break;
+            };
+            self.apart.remove(&furthest);
+        }
+    }
+
     /// Adds or replaces a conditioning frame, which then is no ordinary frame any more.
     pub fn insert_conditioning(&mut self, frame: usize, outcome: Outcome) {
         self.tracked.remove(&frame);
+        self.apart.remove(&frame);
         match self.conditioning.iter_mut().find(|(f, _)| *f == frame) {
             Some((_, old)) => *old = outcome,
             None => self.conditioning.push((frame, outcome)),
         }
     }
 
-    /// Adds or replaces an ordinary frame.
+    /// Adds or replaces an ordinary frame, which is not kept apart any more.
     pub fn insert_tracked(&mut self, frame: usize, outcome: Outcome) {
+        self.apart.remove(&frame);
         self.tracked.insert(frame, outcome);
     }
 
@@ -103,7 +154,7 @@ impl MemoryBank {
     }
 
     /// The memories that `frame` looks at when travelling in `direction` through a recording of `frame_count` frames
-    /// (the selection in `_prepare_memory_conditioned_features`).
+    /// (the selection in `_prepare_memory_conditioned_features`), with the official policy.
     pub fn select(
         &self,
         frame: usize,
@@ -111,61 +162,24 @@ impl MemoryBank {
         frame_count: usize,
         reach: &MemoryReach,
     ) -> MemorySelection {
-        let chosen = self.closest_conditioning(frame, reach.max_conditioning_frames);
-        // A conditioning frame that was not chosen still serves as the ordinary frame that it would have been.
-        let ordinary = |earlier: usize| {
-            self.tracked.get(&earlier).or_else(|| {
-                let unchosen = chosen.iter().all(|(f, _)| *f != earlier);
-                self.conditioning(earlier).filter(|_| unchosen)
-            })
-        };
-        let mut spatial = Vec::new();
-        for (_, outcome) in &chosen {
-            if let Some(memory) = &outcome.memory {
-                spatial.push((0, memory.clone()));
-            }
-        }
-        for time in 1..reach.num_maskmem {
-            let memory = reach
-                .memory_frame(frame, direction, time)
-                .and_then(ordinary)
-                .and_then(|outcome| outcome.memory.clone());
-            if let Some(memory) = memory {
-                spatial.push((time, memory));
-            }
-        }
-
-        let pointer_limit = frame_count.min(reach.max_object_pointers);
-        let mut pointers = Vec::new();
-        for (conditioning, outcome) in &chosen {
-            // Negative: still to come in this direction. Their pointers are left out, their memories above are not.
-            let distance = direction.distance(*conditioning, frame);
-            if distance >= 0 {
-                let pointer = outcome.prediction.object_pointer.clone();
-                pointers.push(PointerMemory { distance, pointer });
-            }
-        }
-        for distance in 1..pointer_limit {
-            let Some(earlier) = direction.back(frame, distance).filter(|&f| f < frame_count) else {
-                break;
-            };
-            if let Some(outcome) = ordinary(earlier) {
-                let pointer = outcome.prediction.object_pointer.clone();
-                pointers.push(PointerMemory { distance: distance as i64, pointer });
-            }
-        }
-        MemorySelection { spatial, pointers, pointer_time_scale: pointer_limit.saturating_sub(1) }
+        let query = MemoryQuery { frame, direction, frame_count, reach: *reach };
+        let retained = Retained::of(&OfficialPolicy, reach);
+        OfficialPolicy.select(&MemoryView::new(self, retained, query))
     }
 
     /// Up to `limit` conditioning frames: the closest before, the closest at or after, then the closest of the rest
     /// (`select_closest_cond_frames`).
-    fn closest_conditioning(&self, frame: usize, limit: Option<usize>) -> Vec<&(usize, Outcome)> {
-        let all: Vec<&(usize, Outcome)> = self.conditioning.iter().collect();
+    pub(crate) fn closest_conditioning(
+        &self,
+        frame: usize,
+        limit: Option<usize>,
+    ) -> Vec<(usize, &Outcome)> {
+        let all: Vec<(usize, &Outcome)> = self.conditioning_outcomes().collect();
         let Some(limit) = limit.filter(|&limit| all.len() > limit) else { return all };
         let before = all.iter().copied().filter(|(f, _)| *f < frame).max_by_key(|(f, _)| *f);
         let after = all.iter().copied().filter(|(f, _)| *f >= frame).min_by_key(|(f, _)| *f);
-        let mut chosen: Vec<&(usize, Outcome)> = before.into_iter().chain(after).collect();
-        let mut rest: Vec<&(usize, Outcome)> =
+        let mut chosen: Vec<(usize, &Outcome)> = before.into_iter().chain(after).collect();
+        let mut rest: Vec<(usize, &Outcome)> =
             all.into_iter().filter(|(f, _)| chosen.iter().all(|(c, _)| c != f)).collect();
         rest.sort_by_key(|(f, _)| f.abs_diff(frame));
         rest.truncate(limit.saturating_sub(chosen.len()));
@@ -176,6 +190,16 @@ impl MemoryBank {
     /// Forgets ordinary frames from `first` to `last`.
     pub(crate) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.tracked.retain(|&frame, _| !(first..=last).contains(&frame));
+        self.apart.retain(|&frame, _| !(first..=last).contains(&frame));
+        self.forget_records();
+    }
+
+    /// Keeps no record without its result.
+    fn forget_records(&mut self) {
+        let (tracked, conditioning) = (&self.tracked, &self.conditioning);
+        self.records.retain(|frame, _| {
+            tracked.contains_key(frame) || conditioning.iter().any(|(f, _)| f == frame)
+        });
     }
 
     /// Makes a conditioning frame an ordinary one, if it is one.
@@ -183,15 +207,19 @@ impl MemoryBank {
         if let Some(position) = self.conditioning.iter().position(|(f, _)| *f == frame) {
             let (_, outcome) = self.conditioning.remove(position);
             self.tracked.insert(frame, outcome);
+            if let Some(record) = self.records.get_mut(&frame) {
+                record.prompted = false;
+            }
         }
     }
 
-    /// Changes what is remembered of a frame, conditioning or not; false if nothing is.
+    /// Changes what is remembered of a frame, conditioning or not, and keeps it apart no longer; false if nothing is remembered.
     pub(crate) fn replace(&mut self, frame: usize, outcome: Outcome) -> bool {
         let conditioning = self.conditioning.iter_mut().find(|(f, _)| *f == frame);
         match conditioning.map(|(_, old)| old).or_else(|| self.tracked.get_mut(&frame)) {
             Some(old) => {
                 *old = outcome;
+                self.apart.remove(&frame);
                 true
             }
             None => false,
@@ -202,27 +230,34 @@ impl MemoryBank {
     /// the newest and those near enough to serve as ordinary ones.
     ///
     /// One more than the cap stays, because the order of tokens is another one while the cap is not exceeded.
-    pub(crate) fn prune_conditioning(&mut self, newest: usize, reach: &MemoryReach) {
+    pub(crate) fn prune_conditioning(
+        &mut self,
+        newest: usize,
+        reach: &MemoryReach,
+        retained: Retained,
+    ) {
         let Some(limit) = reach.max_conditioning_frames else { return };
         let mut frames: Vec<usize> = self.conditioning_frames().collect();
         frames.sort_unstable_by(|a, b| b.cmp(a));
         let Some(&oldest) = frames.get(limit) else { return };
-        let near = reach.memories().max(reach.max_object_pointers - 1);
+        let near = retained.memories.max(retained.frames);
         self.conditioning.retain(|(frame, _)| *frame >= oldest || frame.abs_diff(newest) <= near);
+        self.forget_records();
     }
 
     /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
     ///
-    /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there.
+    /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there. Around the position
+    /// `correctable` frames more stay, so that the last ones can be tracked again.
     /// `on_release` is told which frames are gone.
     pub(crate) fn prune(
         &mut self,
         anchors: &BTreeSet<usize>,
         position: usize,
-        reach: &MemoryReach,
+        retained: Retained,
+        correctable: usize,
         mut on_release: impl FnMut(usize),
     ) {
-        let correctable = reach.correctable_frames;
         let near = |frame: usize, reach: usize| {
             frame.abs_diff(position) <= reach.saturating_add(correctable)
                 || anchors
@@ -230,9 +265,9 @@ impl MemoryBank {
                     .next()
                     .is_some()
         };
-        let (memories, pointers) = (reach.memories(), reach.max_object_pointers - 1);
+        let Retained { memories, frames, .. } = retained;
         self.tracked.retain(|&frame, _| {
-            let keep = near(frame, memories.max(pointers));
+            let keep = near(frame, memories.max(frames));
             if !keep {
                 on_release(frame);
             }
@@ -243,6 +278,7 @@ impl MemoryBank {
                 outcome.memory = None;
             }
         }
+        self.forget_records();
     }
 }
 
@@ -273,64 +309,51 @@ impl MemoryReach {
         }
     }
 
-    /// The frame whose memory takes temporal position `time` (1 = oldest): the one just before, else the nearest multiple of the stride
-    /// that is at least two back, and multiples further on.
-    pub(crate) fn memory_frame(
+    /// Memories of ordinary frames that a frame looks at.
+    pub fn places(&self) -> usize {
+        self.num_maskmem.saturating_sub(1)
+    }
+
+    /// Pointers of ordinary frames that a frame looks at.
+    pub fn pointers(&self) -> usize {
+        self.max_object_pointers.saturating_sub(1)
+    }
+
+    /// The frame `steps` places back, 1 being the newest: the one just before, then the nearest multiple of the stride that is at least two
+    /// back, and multiples further on.
+    pub(crate) fn frame_behind(
         &self,
         frame: usize,
         direction: Direction,
-        time: usize,
+        steps: usize,
     ) -> Option<usize> {
-        let steps = self.num_maskmem - time;
-        if steps == 1 {
-            return direction.back(frame, 1);
+        if steps <= 1 {
+            return direction.back(frame, steps);
         }
         // A stride beyond every recording reads the frame before and the first one at most.
         let frame = i64::try_from(frame).ok()?;
-        let stride = i64::try_from(self.stride).unwrap_or(i64::MAX).min(i64::MAX >> 16);
-        let further = (steps as i64 - 2) * stride;
+        let stride = i64::try_from(self.stride).unwrap_or(i64::MAX).clamp(1, i64::MAX >> 16);
+        let further = i64::try_from(steps - 2).ok()?.checked_mul(stride)?;
         let earlier = match direction {
-            Direction::Forward => (frame - 2).div_euclid(stride) * stride - further,
-            Direction::Reverse => -(-(frame + 2)).div_euclid(stride) * stride + further,
+            Direction::Forward => ((frame - 2).div_euclid(stride) * stride).checked_sub(further)?,
+            Direction::Reverse => {
+                (-(-(frame + 2)).div_euclid(stride) * stride).checked_add(further)?
+            }
         };
         usize::try_from(earlier).ok()
     }
 
-    /// How far back the oldest memory can lie.
-    pub(crate) fn memories(&self) -> usize {
-        self.num_maskmem.saturating_sub(2).saturating_mul(self.stride).saturating_add(1)
+    /// How far back the last of so many places can lie.
+    pub fn furthest(&self, places: usize) -> usize {
+        places.saturating_sub(1).saturating_mul(self.stride).saturating_add(1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sam2_model::{Device, ModelVersion, Variant};
-
-    fn outcome(value: f32) -> Outcome {
-        let device = Device::flex();
-        Outcome {
-            prediction: MaskPrediction {
-                low_res_logits: Tensor::full([1, 1, 2, 2], value, &device),
-                iou: Tensor::full([1, 1], value, &device),
-                object_score_logits: Tensor::full([1, 1], value, &device),
-                object_pointer: Tensor::full([1, 4], value, &device),
-            },
-            memory: Some(MemoryFeatures(Tensor::full([1, 4, 2], value, &device))),
-        }
-    }
-
-    fn config() -> MemoryReach {
-        MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, None)
-    }
-
-    fn times(selection: &MemorySelection) -> Vec<usize> {
-        selection.spatial.iter().map(|(time, _)| *time).collect()
-    }
-
-    fn distances(selection: &MemorySelection) -> Vec<i64> {
-        selection.pointers.iter().map(|p| p.distance).collect()
-    }
+    use crate::memory_policy::testing::{distances, outcome, reach as config, record, times};
+    use sam2_model::{ModelVersion, Variant};
 
     #[test]
     fn selects_conditioning_frames_then_oldest_to_newest_then_pointers() {
@@ -376,13 +399,16 @@ mod tests {
     fn a_stride_takes_the_frame_before_and_multiples() {
         let reach = MemoryReach { stride: 3, ..config() };
         let frames = |frame, direction| -> Vec<Option<usize>> {
-            (1..7).rev().map(|time| reach.memory_frame(frame, direction, time)).collect()
+            (1..7).map(|steps| reach.frame_behind(frame, direction, steps)).collect()
         };
         assert_eq!(frames(20, Direction::Forward), [19, 18, 15, 12, 9, 6].map(Some));
         assert_eq!(frames(20, Direction::Reverse), [21, 24, 27, 30, 33, 36].map(Some));
         assert_eq!(frames(4, Direction::Forward), [Some(3), Some(0), None, None, None, None]);
-        let farthest = (20..60).map(|f| f - reach.memory_frame(f, Direction::Forward, 1).unwrap());
-        assert_eq!(farthest.max(), Some(reach.memories()));
+        let farthest = (20..60).map(|f| f - reach.frame_behind(f, Direction::Forward, 6).unwrap());
+        assert_eq!(farthest.max(), Some(reach.furthest(6)));
+        assert_eq!(reach.frame_behind(20, Direction::Forward, usize::MAX), None);
+        let endless = MemoryReach { stride: usize::MAX, ..reach };
+        assert_eq!(endless.frame_behind(20, Direction::Reverse, usize::MAX), None);
     }
 
     #[test]
@@ -425,27 +451,33 @@ mod tests {
     }
 
     #[test]
-    fn pruning_changes_no_selection_that_can_still_be_made() {
-        let config = config();
-        let mut kept = MemoryBank::default();
-        kept.insert_conditioning(40, outcome(40.0));
-        let mut pruned = kept.clone();
-        let anchors = BTreeSet::from([40]);
-        for frame in 41..100 {
-            for bank in [&mut kept, &mut pruned] {
-                bank.insert_tracked(frame, outcome(frame as f32));
+    fn frames_kept_apart_survive_pruning_but_not_what_replaces_them() {
+        let mut bank = MemoryBank::default();
+        for frame in 0..40 {
+            bank.insert_tracked(frame, outcome(frame as f32));
+            bank.insert_record(frame, record(frame as u64));
+            if frame % 5 == 0 {
+                bank.keep_apart(frame, 3);
             }
-            pruned.prune(&anchors, frame, &config, |_| {});
-            let same = |at: usize, direction| {
-                let (a, b) = (
-                    kept.select(at, direction, 200, &config),
-                    pruned.select(at, direction, 200, &config),
-                );
-                assert_eq!((times(&a), distances(&a)), (times(&b), distances(&b)), "at {at}");
-            };
-            same(frame + 1, Direction::Forward);
-            same(39, Direction::Reverse);
         }
-        assert!(pruned.tracked_len() <= 2 * 16, "{}", pruned.tracked_len());
+        let apart = |bank: &MemoryBank| bank.kept_apart().map(|(f, _)| f).collect::<Vec<_>>();
+        // The furthest gave way.
+        assert_eq!(apart(&bank), [25, 30, 35]);
+        let retained = Retained { memories: 2, frames: 4, apart: 3 };
+        bank.prune(&BTreeSet::new(), 39, retained, 0, |_| {});
+        assert_eq!((bank.tracked_len(), apart(&bank)), (5, vec![25, 30, 35]));
+        assert!(bank.record(34).is_none() && bank.record(35).is_some());
+        assert!(bank.kept_apart().all(|(_, outcome)| outcome.memory.is_some()));
+
+        // A result that was let go cannot be replaced, and what is kept apart of it stays.
+        assert!(!bank.replace(30, outcome(-1.0)));
+        assert_eq!(apart(&bank), [25, 30, 35]);
+        bank.insert_tracked(30, outcome(-1.0));
+        bank.insert_conditioning(35, outcome(-1.0));
+        assert_eq!(apart(&bank), [25]);
+        bank.forget_tracked(20, 36);
+        assert_eq!((apart(&bank), bank.record(35).is_some()), (Vec::new(), true));
+        bank.keep_apart(7, 3);
+        assert!(apart(&bank).is_empty(), "a frame that is not there is not kept apart");
     }
 }

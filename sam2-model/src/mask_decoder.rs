@@ -200,6 +200,14 @@ impl DecoderOutputs {
         }
     }
 
+    /// Mask logits `[batch, 3, 4 side, 4 side]` and predicted IoUs `[batch, 3]` of the three candidates.
+    pub fn candidates(&self) -> (Tensor<4>, Tensor<2>) {
+        (
+            self.mask_logits.clone().slice_dim(1, 1..MASK_TOKENS),
+            self.ious.clone().slice_dim(1, 1..MASK_TOKENS),
+        )
+    }
+
     /// The single mask, or per object the best candidate where the single mask is unstable
     /// (`_dynamic_multimask_via_stability`). The token stays the single mask's either way.
     pub fn single_mask(&self) -> ChosenMask {
@@ -290,6 +298,14 @@ mod tests {
         assert_eq!(values(best.mask_logits), [2.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0]);
         assert_eq!(values(best.iou), [0.9, 0.7]);
         assert_eq!(values(best.token), [2.0, 5.0]);
+    }
+
+    #[test]
+    fn candidates_are_all_but_the_single_mask() {
+        let (logits, ious) = outputs().candidates();
+        assert_eq!(logits.dims(), [2, 3, 1, 4]);
+        assert_eq!(values(logits.slice_dim(1, 1..2))[..4], [2.0; 4]);
+        assert_eq!(values(ious), [0.2, 0.9, 0.3, 0.7, 0.6, 0.5]);
     }
 
     #[test]

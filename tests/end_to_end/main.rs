@@ -12,6 +12,7 @@ mod download;
 mod frame_options;
 mod inspect;
 mod interrupted;
+mod memory;
 mod messages;
 mod quality;
 mod recordings;

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use safetensors::tensor::{SafeTensors, TensorView};
 use sam2_engine::{
-    BoxPrompt, Direction, EngineError, Mask, MemoryRetention, ObjectId, Point, SessionFileError,
-    SessionOptions, StreamOptions, StreamSession, VideoSession,
+    BoxPrompt, Direction, EngineError, GuardedOptions, Mask, MemoryPolicyChoice, MemoryRetention,
+    ObjectId, Point, SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::{MemoryFrames, RgbFrame};
 use sam2_tests::saved::{self, FRAMES, STREAMED, flat, frames, model, recording};
@@ -29,6 +29,17 @@ fn elsewhere(kind: &str, session: &Path) -> Vec<u32> {
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
     let bytes = std::fs::read(out).unwrap();
     bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+/// Doubts much and keeps much apart, so that both are saved.
+fn guarded() -> SessionOptions {
+    let memory_policy = MemoryPolicyChoice::Guarded(GuardedOptions {
+        min_predicted_iou: Some(0.7),
+        distractor_iou: Some(0.1),
+        distractor_spacing: 2,
+        ..GuardedOptions::default()
+    });
+    SessionOptions { memory_policy, ..SessionOptions::default() }
 }
 
 fn two_objects<'m>(
@@ -49,6 +60,7 @@ fn a_session_goes_on_in_another_process() {
     let path = folder.path().join("a.session");
     for (name, options) in [
         ("bounded", SessionOptions::default()),
+        ("guarded", guarded()),
         ("all", SessionOptions { retention: MemoryRetention::All, ..SessionOptions::default() }),
     ] {
         // Before the first propagation: every result is pending.
@@ -116,10 +128,12 @@ fn a_stream_goes_on_in_another_process() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.session");
-    let mut session = streamed(&model, StreamOptions::default());
-    session.save(&path).unwrap();
-    let there = elsewhere("stream", &path);
-    assert!(saved::continue_stream(&mut session) == there);
+    for session in [SessionOptions::default(), guarded()] {
+        let mut session = streamed(&model, StreamOptions { session, ..StreamOptions::default() });
+        session.save(&path).unwrap();
+        let there = elsewhere("stream", &path);
+        assert!(saved::continue_stream(&mut session) == there);
+    }
 }
 
 /// The error, which is one line and names the file.

@@ -11,8 +11,9 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use sam2_engine::{
-    BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, Mask, MemoryRetention, ObjectId,
-    ObjectMask, Point, RgbFrame, Sam2, SessionOptions, StreamOptions, StreamSession, VideoSession,
+    BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, GuardedOptions, Mask,
+    MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Point, RgbFrame, Sam2,
+    SessionOptions, StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
 use sam2_tests::clips;
@@ -114,13 +115,36 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+fn memory_policy() -> impl Strategy<Value = MemoryPolicyChoice> {
+    // Most are doubted at this size; a low share makes many distractors.
+    let limit = || prop::option::weighted(0.8, 0.0..0.9_f32);
+    let look_back = prop_oneof![4 => 0..20_usize, 1 => Just(usize::MAX)];
+    let guarded = (limit(), limit(), any::<bool>(), look_back, 0..3_usize, 1..4_usize).prop_map(
+        |(min_predicted_iou, distractor_iou, distrust_flagged, look_back, apart, spacing)| {
+            MemoryPolicyChoice::Guarded(GuardedOptions {
+                min_predicted_iou,
+                distrust_flagged,
+                look_back,
+                max_distractor_frames: apart,
+                distractor_spacing: spacing,
+                distractor_iou,
+                ..GuardedOptions::default()
+            })
+        },
+    );
+    prop_oneof![1 => Just(MemoryPolicyChoice::Official), 2 => guarded]
+}
+
 fn options() -> impl Strategy<Value = SessionOptions> {
     let cap = prop_oneof![2 => Just(None), 1 => (2..4_usize).prop_map(Some)];
     let often_off = || prop::bool::weighted(0.25);
     let correctable = prop_oneof![2 => Just(4), 1 => 0..12_usize];
-    (often_off(), often_off(), often_off(), 1..4_usize, cap, correctable, 0..3_usize).prop_map(
-        |(corrections_condition, non_overlap_masks, clears, stride, cap, correctable, pass)| {
+    let switches = (often_off(), often_off(), often_off());
+    (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy()).prop_map(
+        |(switches, stride, cap, correctable, pass, memory_policy)| {
+            let (corrections_condition, non_overlap_masks, clears) = switches;
             SessionOptions {
+                memory_policy,
                 corrections_condition,
                 non_overlap_masks,
                 clear_memories_around_prompts: clears,
@@ -157,6 +181,8 @@ struct Pair<'m> {
     /// Of those, the ones with anything in a mask.
     seen: usize,
     refusals: usize,
+    /// Most frames that were kept apart for one object.
+    apart: usize,
 }
 
 impl<'m> Pair<'m> {
@@ -166,7 +192,7 @@ impl<'m> Pair<'m> {
             VideoSession::with_options(model, source, options).unwrap()
         };
         let (bounded, reference) = (open(MemoryRetention::Bounded), open(MemoryRetention::All));
-        Self { model, source, bounded, reference, frames: 0, seen: 0, refusals: 0 }
+        Self { model, source, bounded, reference, frames: 0, seen: 0, refusals: 0, apart: 0 }
     }
 
     fn frame(&self, at: At) -> usize {
@@ -285,7 +311,7 @@ impl<'m> Pair<'m> {
     }
 
     /// Nothing is kept but what lies near the newest frame, a prompted one or the start.
-    fn check_bound(&self, start: Option<usize>) -> TestCaseResult {
+    fn check_bound(&mut self, start: Option<usize>) -> TestCaseResult {
         let options = self.bounded.options();
         let banks: Vec<_> = self
             .bounded
@@ -296,21 +322,29 @@ impl<'m> Pair<'m> {
         let (position, _) = self.bounded.position().unwrap();
         let prompted = banks.iter().flat_map(|bank| bank.conditioning_frames());
         let anchors: Vec<usize> = prompted.chain(start).collect();
-        let memories = 1 + 5 * options.memory_temporal_stride;
+        let config = self.model.config();
+        let reach = MemoryReach::new(config, options.memory_temporal_stride, None);
+        let kept = options.memory_policy.policy().retains(&reach);
+        let (memories, frames) = (kept.memories, POINTERS.max(kept.memories).max(kept.frames));
         let near = |frame: usize, reach: usize| {
-            frame.abs_diff(position) <= reach + options.correctable_frames
+            frame.abs_diff(position) <= reach.saturating_add(options.correctable_frames)
                 || anchors.iter().any(|anchor| frame.abs_diff(*anchor) <= reach)
         };
+        let mut most_apart = 0;
         for bank in banks {
             for frame in 0..FRAMES {
                 let Some(outcome) = bank.tracked(frame) else { continue };
-                prop_assert!(near(frame, POINTERS.max(memories)), "{frame} at {position}");
+                prop_assert!(near(frame, frames), "{frame} at {position}");
                 prop_assert!(
                     outcome.memory.is_none() || near(frame, memories),
                     "the memory of {frame} at {position}"
                 );
             }
+            let apart = bank.kept_apart().count();
+            prop_assert!(apart <= kept.apart, "{apart} are kept apart");
+            most_apart = most_apart.max(apart);
         }
+        self.apart = self.apart.max(most_apart);
         Ok(())
     }
 }
@@ -332,6 +366,7 @@ fn runner(cases: u32) -> TestRunner {
 fn a_bounded_session_is_the_unpruned_one_or_refuses() {
     let (model, source) = (model(), MemoryFrames::new(frames()).unwrap());
     let (frames, seen, refusals) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let apart = Cell::new(0);
     let sequences = (options(), prop::collection::vec(action(), 6..24));
     runner(32)
         .run(&sequences, |(options, actions)| {
@@ -342,6 +377,7 @@ fn a_bounded_session_is_the_unpruned_one_or_refuses() {
             frames.set(frames.get() + pair.frames);
             seen.set(seen.get() + pair.seen);
             refusals.set(refusals.get() + pair.refusals);
+            apart.set(apart.get().max(pair.apart));
             Ok(())
         })
         .unwrap();
@@ -349,6 +385,7 @@ fn a_bounded_session_is_the_unpruned_one_or_refuses() {
     assert!(frames.get() > 300, "{} frames", frames.get());
     assert!(seen.get() > frames.get() / 4, "{} of {} frames", seen.get(), frames.get());
     assert!(refusals.get() > 0, "nothing was refused");
+    assert!(apart.get() > 0, "nothing was kept apart");
     println!("{} frames, {} with masks, {} refusals", frames.get(), seen.get(), refusals.get());
 }
 

@@ -1,29 +1,45 @@
 //! Masks are judged by those before them; see [`super::quality`].
 
+use std::collections::BTreeSet;
+
 use super::direction::Direction;
 use super::features::Frames;
 use super::object::ObjectState;
 use super::post_process::read_one;
-use super::quality::{AREA_LOOK_BACK, Expectation, Found, FrameRecord};
-use super::results::FrameMasks;
+use super::quality::{AREA_LOOK_BACK, Expectation, Found};
+use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
+use crate::frame_record::FrameRecord;
 use crate::memory_bank::Outcome;
 use crate::prompt::ObjectId;
 
 impl<F: Frames> Tracker<'_, F> {
-    /// Flags the masks of a frame that was tracked, and remembers them for the frames to come.
-    pub(super) fn flag_tracked(&mut self, masks: &mut FrameMasks, direction: Direction) {
+    /// Flags the masks of a frame that was tracked, remembers them for the frames to come, and lets the policy keep the frame apart.
+    /// `distractors`: places of the objects that were tracked with another one in sight.
+    pub(super) fn flag_tracked(
+        &mut self,
+        masks: &mut FrameMasks,
+        direction: Direction,
+        distractors: &BTreeSet<usize>,
+    ) {
         let frame = masks.frame_index;
         for shown in &mut masks.objects {
             let Some(index) = self.objects.iter().position(|state| state.id == shown.object) else {
                 continue;
             };
-            let (area, object_score) = (shown.mask.area(), shown.object_score);
-            let found = Found { area, object_score, prompted: shown.prompted };
-            let record = self.judge(&self.objects[index], frame, Some(direction), found);
+            let state = &self.objects[index];
+            let mut record = self.judge(state, frame, Some(direction), found_in(shown));
+            record.distractor = distractors.contains(&index);
             shown.flags = record.flags;
-            self.objects[index].records.insert(frame, record);
+            let apart = self.retained.apart > 0
+                && !shown.prompted
+                && self.policy.keeps_apart(&self.view(state, frame, direction), &record);
+            let bank = &mut self.objects[index].bank;
+            bank.insert_record(frame, record);
+            if apart {
+                bank.keep_apart(frame, self.retained.apart);
+            }
         }
     }
 
@@ -37,9 +53,8 @@ impl<F: Frames> Tracker<'_, F> {
             };
             let pending = state.pending_conditioning.iter().chain(&state.pending_corrections);
             let is_pending = pending.into_iter().any(|(f, _)| *f == frame);
-            let (area, object_score) = (shown.mask.area(), shown.object_score);
-            let found = Found { area, object_score, prompted: true };
-            shown.flags = match state.records.get(&frame).filter(|_| !is_pending) {
+            let found = Found { prompted: true, ..found_in(shown) };
+            shown.flags = match state.bank.record(frame).filter(|_| !is_pending) {
                 Some(record) => record.flags,
                 None => self.judge(state, frame, None, found).flags,
             };
@@ -53,30 +68,31 @@ impl<F: Frames> Tracker<'_, F> {
         frame: usize,
         outcome: &Outcome,
     ) -> Result<(), EngineError> {
-        let found = Found {
-            area: self.post_process.area(&outcome.prediction)?,
-            object_score: read_one(outcome.prediction.object_score_logits.clone())?,
-            prompted: true,
-        };
+        let found = Found { prompted: true, ..self.found(outcome)? };
         let record = self.judge(state, frame, None, found);
-        state.records.insert(frame, record);
+        state.bank.insert_record(frame, record);
         Ok(())
     }
 
+    /// The numbers of a result that nobody has shown yet.
+    pub(super) fn found(&self, outcome: &Outcome) -> Result<Found, EngineError> {
+        let prediction = &outcome.prediction;
+        Ok(Found {
+            area: self.post_process.area(prediction)?,
+            object_score: read_one(prediction.object_score_logits.clone())?,
+            predicted_iou: read_one(prediction.iou.clone())?,
+            prompted: false,
+        })
+    }
+
     /// Remembers a result that came from elsewhere.
-    pub(super) fn record_replaced(
-        &mut self,
-        object: ObjectId,
-        frame: usize,
-        area: u64,
-        object_score: f32,
-    ) {
+    pub(super) fn record_replaced(&mut self, object: ObjectId, frame: usize, found: Found) {
         let Some(index) = self.objects.iter().position(|state| state.id == object) else { return };
         let state = &self.objects[index];
         let prompted = state.bank.conditioning(frame).is_some();
-        let found = Found { area, object_score, prompted };
+        let found = Found { prompted, ..found };
         let record = self.judge(state, frame, state.tracked(frame), found);
-        self.objects[index].records.insert(frame, record);
+        self.objects[index].bank.insert_record(frame, record);
     }
 
     /// Judges a mask by those behind it. Without a direction nothing is expected of its area.
@@ -87,9 +103,9 @@ impl<F: Frames> Tracker<'_, F> {
         direction: Option<Direction>,
         found: Found,
     ) -> FrameRecord {
-        let area = |frame: usize| state.records.get(&frame).map(|record| record.area);
+        let area = |frame: usize| state.bank.record(frame).map(|record| record.area);
         // A frame further back than pointers are read from may have been let go.
-        let look_back = AREA_LOOK_BACK.min(self.reach.max_object_pointers.saturating_sub(1));
+        let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
         let areas = direction.map_or_else(Vec::new, |direction| {
             (1..=look_back).filter_map(|steps| area(direction.back(frame, steps)?)).collect()
         });
@@ -100,6 +116,17 @@ impl<F: Frames> Tracker<'_, F> {
             .min_by_key(|prompted| prompted.abs_diff(frame));
         let prompted_area = closest.and_then(area);
         let expected = Expectation { pixels: self.placement.pixels(), areas, prompted_area };
-        FrameRecord { area: found.area, flags: self.options.quality.judge(found, &expected) }
+        let flags = self.options.quality.judge(found, &expected);
+        let Found { area, object_score, predicted_iou, prompted } = found;
+        FrameRecord { object_score, predicted_iou, area, flags, prompted, distractor: false }
+    }
+}
+
+fn found_in(shown: &ObjectMask) -> Found {
+    Found {
+        area: shown.mask.area(),
+        object_score: shown.object_score,
+        predicted_iou: shown.predicted_iou,
+        prompted: shown.prompted,
     }
 }

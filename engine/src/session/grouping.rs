@@ -9,11 +9,13 @@ use sam2_model::{
 };
 
 use super::direction::Direction;
+use super::distractors::distractors;
 use super::features::Frames;
 use super::post_process::PostProcess;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::Outcome;
+use crate::memory_policy::MemoryPolicy;
 
 /// Objects that go through the network as one batch.
 pub(super) struct Pass {
@@ -21,6 +23,15 @@ pub(super) struct Pass {
     members: Vec<usize>,
     /// What each of them looks at, all of one layout.
     selections: Vec<MemorySelection>,
+}
+
+/// What one object's frame comes to.
+struct Tracked {
+    /// Its place among the session's objects.
+    index: usize,
+    outcome: Outcome,
+    /// Whether another object was in sight.
+    distractor: bool,
 }
 
 impl<F: Frames> Tracker<'_, F> {
@@ -56,7 +67,7 @@ impl<F: Frames> Tracker<'_, F> {
         passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    /// Tracks the objects of one pass. Memories are laid together only now, so that one pass's are there at a time.
+    /// Tracks the objects of one pass, and says which of them had another one in sight. Memories are laid together only now, so that one pass's are there at a time.
     ///
     /// On the CPU every core takes a share of the objects: one core works through an object's many small steps about as fast as several together do, and
     /// two objects are twice that.
@@ -66,17 +77,20 @@ impl<F: Frames> Tracker<'_, F> {
         features: &FrameFeatures,
         queries: &MemoryQueries,
         pass: Pass,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Vec<usize>, EngineError> {
         let (model, post_process) = (self.model, &self.post_process);
+        let policy = self.policy.as_ref();
         let shares = pass.shares(model.parallel_batches());
-        let tracked: Vec<Vec<(usize, Outcome)>> = shares
+        let tracked: Vec<Vec<Tracked>> = shares
             .into_par_iter()
-            .map(|share| share.track(model, features, queries, post_process))
+            .map(|share| share.track(model, features, queries, post_process, policy))
             .collect::<Result<_, _>>()?;
-        for (index, outcome) in tracked.into_iter().flatten() {
+        let mut with_distractors = Vec::new();
+        for Tracked { index, outcome, distractor } in tracked.into_iter().flatten() {
             self.objects[index].insert_tracked(frame, outcome);
+            with_distractors.extend(distractor.then_some(index));
         }
-        Ok(())
+        Ok(with_distractors)
     }
 }
 
@@ -97,14 +111,15 @@ impl Pass {
         shares
     }
 
-    /// What each object's frame comes to, by its place among the session's objects.
+    /// What each object's frame comes to.
     fn track(
         self,
         model: &Sam2,
         features: &FrameFeatures,
         queries: &MemoryQueries,
         post_process: &PostProcess,
-    ) -> Result<Vec<(usize, Outcome)>, EngineError> {
+        policy: &dyn MemoryPolicy,
+    ) -> Result<Vec<Tracked>, EngineError> {
         let conditioned = match model.memory_tokens(&batch_selections(self.selections)) {
             Some(memory) => model.condition_queries(queries, &memory),
             None => model.condition_without_memory(features),
@@ -112,6 +127,7 @@ impl Pass {
         let prompts = model.embed_prompts(&[], None);
         let outputs = model.decode(features, &conditioned, &prompts);
         let prediction = model.predict_mask(&outputs, true);
+        let distractors = distractors(policy, &outputs)?;
         let memory = model.encode_memory(
             features,
             prediction.low_res_logits.clone(),
@@ -121,7 +137,8 @@ impl Pass {
         let one = |(position, index)| {
             let prediction = post_process.clean(slice_prediction(&prediction, position))?;
             let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
-            Ok((index, Outcome { prediction, memory: Some(memory) }))
+            let outcome = Outcome { prediction, memory: Some(memory) };
+            Ok(Tracked { index, outcome, distractor: distractors.get(position) == Some(&true) })
         };
         self.members.into_iter().enumerate().map(one).collect()
     }

@@ -1,6 +1,7 @@
 //! Tracking objects through a recording.
 
 mod direction;
+mod distractors;
 mod features;
 mod flagging;
 mod grouping;

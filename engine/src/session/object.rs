@@ -6,8 +6,8 @@ use sam2_model::ModelPoint;
 
 use super::direction::Direction;
 use super::history::FrameRuns;
-use super::quality::FrameRecord;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
+use crate::memory_policy::{MemoryRead, Retained};
 use crate::prompt::ObjectId;
 
 /// Prompts, results and history of one object.
@@ -23,8 +23,6 @@ pub(super) struct ObjectState {
     pub(super) pending_corrections: Vec<(usize, Outcome)>,
     /// Which way each frame was tracked last.
     pub(super) tracked: FrameRuns<Direction>,
-    /// Of the masks on the frames that the bank holds: what later masks are judged by.
-    pub(super) records: BTreeMap<usize, FrameRecord>,
     /// Frames whose results were let go to bound memory.
     pub(super) released: FrameRuns<()>,
 }
@@ -38,7 +36,6 @@ impl ObjectState {
             pending_conditioning: Vec::new(),
             pending_corrections: Vec::new(),
             tracked: FrameRuns::default(),
-            records: BTreeMap::new(),
             released: FrameRuns::default(),
         }
     }
@@ -58,23 +55,17 @@ impl ObjectState {
         self.released.get(frame).is_some()
     }
 
-    /// Whether tracking `frame` in `direction` would read what was let go.
-    pub(super) fn has_lost(&self, frame: usize, direction: Direction, reach: &MemoryReach) -> bool {
-        let lost = |frame: usize, needs_memory: bool| {
+    /// Whether any of what tracking a frame would read was let go.
+    pub(super) fn has_lost(&self, reads: &[MemoryRead]) -> bool {
+        reads.iter().any(|&MemoryRead { frame, memory }| {
             if self.bank.conditioning(frame).is_some() {
                 return false;
             }
             match self.bank.tracked(frame) {
-                Some(outcome) => needs_memory && outcome.memory.is_none(),
+                Some(outcome) => memory && outcome.memory.is_none(),
                 None => self.was_released(frame),
             }
-        };
-        (1..reach.num_maskmem)
-            .filter_map(|time| reach.memory_frame(frame, direction, time))
-            .any(|frame| lost(frame, true))
-            || (1..reach.max_object_pointers)
-                .filter_map(|steps| direction.back(frame, steps))
-                .any(|frame| lost(frame, false))
+        })
     }
 
     /// Keeps the result of an ordinary frame.
@@ -101,7 +92,6 @@ impl ObjectState {
     pub(super) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.bank.forget_tracked(first, last);
         self.released.clear(first, last);
-        self.forget_records();
     }
 
     /// Lets go of what no later pass can read: see [`MemoryBank::prune`].
@@ -109,28 +99,20 @@ impl ObjectState {
         &mut self,
         anchors: &BTreeSet<usize>,
         position: usize,
-        reach: &MemoryReach,
+        retained: Retained,
+        correctable: usize,
     ) {
         let released = &mut self.released;
-        self.bank.prune(anchors, position, reach, |frame| released.set(frame, Some(())));
-        self.forget_records();
+        let release = |frame| released.set(frame, Some(()));
+        self.bank.prune(anchors, position, retained, correctable, release);
     }
 
     /// Lets go of all that only earlier frames than `newest` could ask for.
-    pub(super) fn forget_before(&mut self, newest: usize, reach: &MemoryReach) {
+    pub(super) fn forget_before(&mut self, newest: usize, reach: &MemoryReach, retained: Retained) {
         self.points = self.points.split_off(&newest);
         self.tracked.forget_before(newest);
         self.released.forget_before(newest);
-        self.bank.prune_conditioning(newest, reach);
-        self.forget_records();
-    }
-
-    /// Keeps no record without its result.
-    fn forget_records(&mut self) {
-        let bank = &self.bank;
-        self.records.retain(|&frame, _| {
-            bank.tracked(frame).is_some() || bank.conditioning(frame).is_some()
-        });
+        self.bank.prune_conditioning(newest, reach, retained);
     }
 
     /// The latest result on a frame that a new click there starts from.

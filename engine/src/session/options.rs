@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::placement::{Fit, Region};
 use super::quality::QualityOptions;
 use crate::memory_bank::MemoryRetention;
+use crate::memory_policy::MemoryPolicyChoice;
 
 /// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -58,6 +59,8 @@ pub struct SessionOptions {
     pub objects_per_pass: Option<NonZeroUsize>,
     /// Give out the mask logits at the recording's size too: [`super::ObjectMask::video_logits`], 4 bytes a pixel and object.
     pub keep_video_logits: bool,
+    /// What a frame looks at. Official default: the conditioning frames and the last six, whatever they show.
+    pub memory_policy: MemoryPolicyChoice,
     /// How much of the past is kept.
     pub retention: MemoryRetention,
     /// How frames are brought to the model's size. Official: Pillow for folders of JPEG files, decord for MP4 files.
@@ -87,6 +90,7 @@ impl Default for SessionOptions {
             feature_cache_frames: 1,
             objects_per_pass: None,
             keep_video_logits: false,
+            memory_policy: MemoryPolicyChoice::Official,
             retention: MemoryRetention::Bounded,
             resize: ResizeMode::PillowBicubic,
             region: None,

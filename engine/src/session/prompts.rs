@@ -6,7 +6,6 @@ use sam2_model::MaskPrediction;
 
 use super::features::Frames;
 use super::object::ObjectState;
-use super::post_process::read_one;
 use super::results::ObjectMask;
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -53,7 +52,7 @@ impl<F: Frames> Tracker<'_, F> {
         let conditions = tracked.is_none() || self.options.corrections_condition;
         let earlier = known.and_then(|state| state.latest(frame, conditions));
         let lost = known.is_some_and(|state| {
-            let past = tracked.is_some_and(|way| state.has_lost(frame, way, &self.reach));
+            let past = tracked.is_some_and(|way| state.has_lost(&self.reads(frame, way)));
             past || (earlier.is_none() && state.was_released(frame))
         });
         if lost {
@@ -136,14 +135,13 @@ impl<F: Frames> Tracker<'_, F> {
         object: ObjectId,
         outcome: Outcome,
     ) -> Result<(), EngineError> {
-        let area = self.post_process.area(&outcome.prediction)?;
-        let score = read_one(outcome.prediction.object_score_logits.clone())?;
+        let found = self.found(&outcome)?;
         let state = self.known_object(object)?;
         let pending = state.pending_conditioning.iter_mut().chain(&mut state.pending_corrections);
         if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
             *old = outcome;
         } else if state.bank.replace(frame, outcome) {
-            self.record_replaced(object, frame, area, score);
+            self.record_replaced(object, frame, found);
         } else {
             return Err(EngineError::ResultReleased { frame, object });
         }

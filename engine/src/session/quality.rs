@@ -141,14 +141,6 @@ impl Default for QualityOptions {
     }
 }
 
-/// What is remembered of a judged mask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FrameRecord {
-    /// Pixels at the recording's size.
-    pub(super) area: u64,
-    pub(super) flags: QualityFlags,
-}
-
 /// A mask in the numbers that can be judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
@@ -156,6 +148,8 @@ pub(super) struct Found {
     pub(super) area: u64,
     /// Logit.
     pub(super) object_score: f32,
+    /// 0..1.
+    pub(super) predicted_iou: f32,
     /// Whether somebody prompted the object here: what a person asked for is no jump.
     pub(super) prompted: bool,
 }
@@ -223,7 +217,7 @@ mod tests {
     use super::*;
 
     fn found(area: u64, object_score: f32) -> Found {
-        Found { area, object_score, prompted: false }
+        Found { area, object_score, predicted_iou: 0.8, prompted: false }
     }
 
     fn expectation(areas: &[u64], prompted_area: u64) -> Expectation {

@@ -14,6 +14,7 @@ use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, MemoryRetention, Outcome};
+use crate::memory_policy::MemoryPolicy;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Options of a [`StreamSession`].
@@ -59,6 +60,8 @@ pub struct StreamOptions {
 pub struct StreamSession<'m> {
     model: &'m Sam2,
     options: StreamOptions,
+    /// One that the options do not name.
+    pub(super) policy: Option<Arc<dyn MemoryPolicy>>,
     /// `None` until the first frame says how large frames are.
     pub(super) tracker: Option<Tracker<'m, NewestFrame>>,
 }
@@ -84,7 +87,16 @@ impl Frames for NewestFrame {
 impl<'m> StreamSession<'m> {
     /// Opens a session.
     pub fn new(model: &'m Sam2, options: StreamOptions) -> Self {
-        Self { model, options, tracker: None }
+        Self { model, options, policy: None, tracker: None }
+    }
+
+    /// Opens a session with a memory policy of your own; [`SessionOptions::memory_policy`] does not count then.
+    pub fn with_memory_policy(
+        model: &'m Sam2,
+        options: StreamOptions,
+        policy: Arc<dyn MemoryPolicy>,
+    ) -> Self {
+        Self { model, options, policy: Some(policy), tracker: None }
     }
 
     /// Takes the next frame and tracks every object on it. Without objects there is nothing to compute, and no mask comes.
@@ -122,11 +134,11 @@ impl<'m> StreamSession<'m> {
         match tracker.track_frame(index, Direction::Forward) {
             Ok(masks) => {
                 if tracker.options.retention == MemoryRetention::Bounded {
-                    let reach = tracker.reach;
+                    let (reach, retained) = (tracker.reach, tracker.retained);
                     tracker
                         .objects
                         .iter_mut()
-                        .for_each(|object| object.forget_before(index, &reach));
+                        .for_each(|object| object.forget_before(index, &reach, retained));
                 }
                 Ok(masks)
             }
@@ -149,7 +161,7 @@ impl<'m> StreamSession<'m> {
             ..self.options.session
         };
         let count = self.options.total_frames.unwrap_or(usize::MAX);
-        Tracker::new(self.model, newest, options, count, size)
+        Tracker::new(self.model, newest, options, self.policy.clone(), count, size)
     }
 
     /// Frames pushed so far, which is the number of the next one.

@@ -3,6 +3,7 @@
 //! It knows neither how many frames there will be nor how they are read; [`super::VideoSession`] gives it a recording.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sam2_frame_provider::FrameSize;
 use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
@@ -16,6 +17,9 @@ use super::post_process::PostProcess;
 use super::results::FrameMasks;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
+use crate::memory_policy::{
+    MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Retained, reads as policy_reads,
+};
 use crate::prompt::ObjectId;
 
 /// Prompts, memories and results of several objects in the frames of `F`.
@@ -30,6 +34,11 @@ pub(super) struct Tracker<'m, F> {
     /// Frames from which a later pass may start: see [`MemoryBank::prune`].
     pub(super) anchors: BTreeSet<usize>,
     pub(super) reach: MemoryReach,
+    pub(super) policy: Arc<dyn MemoryPolicy>,
+    /// Whether that is one that the options do not name.
+    pub(super) own_policy: bool,
+    /// What is kept for the policy.
+    pub(super) retained: Retained,
     /// The frame tracked last, and which way.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
@@ -38,10 +47,12 @@ pub(super) struct Tracker<'m, F> {
 }
 
 impl<'m, F: Frames> Tracker<'m, F> {
+    /// `policy` is one that the options do not name.
     pub(super) fn new(
         model: &'m Sam2,
         frames: F,
         options: SessionOptions,
+        policy: Option<Arc<dyn MemoryPolicy>>,
         frame_count: usize,
         size: FrameSize,
     ) -> Result<Self, EngineError> {
@@ -53,6 +64,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
                 options.max_conditioning_frames,
             )
         };
+        let own_policy = policy.is_some();
+        let policy = policy.unwrap_or_else(|| options.memory_policy.policy());
         let placement = Placement::new(size, &options, model.config().image_size, model.device())?;
         Ok(Self {
             model,
@@ -62,6 +75,9 @@ impl<'m, F: Frames> Tracker<'m, F> {
             size,
             objects: Vec::new(),
             anchors: BTreeSet::new(),
+            retained: Retained::of(policy.as_ref(), &reach),
+            policy,
+            own_policy,
             reach,
             position: None,
             features: FeatureCache::new(options.feature_cache_frames),
@@ -102,7 +118,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
             Some(start) => start,
             None => prompted.first().copied().ok_or(EngineError::NoPrompts)?,
         };
-        if objects.iter().any(|object| object.has_lost(start, direction, &self.reach)) {
+        let reads = self.reads(start, direction);
+        if objects.iter().any(|object| object.has_lost(&reads)) {
             return Err(EngineError::MemoriesReleased { start });
         }
         self.objects = objects;
@@ -159,11 +176,12 @@ impl<'m, F: Frames> Tracker<'m, F> {
         let to_track: Vec<usize> = (0..self.objects.len())
             .filter(|&i| self.objects[i].bank.conditioning(frame).is_none())
             .collect();
+        let mut distractors = BTreeSet::new();
         if !to_track.is_empty() {
             let features = self.features(frame)?;
             let queries = self.model.memory_queries(&features);
             for pass in self.passes(&to_track, frame, direction) {
-                self.track_pass(frame, &features, &queries, pass)?;
+                distractors.extend(self.track_pass(frame, &features, &queries, pass)?);
             }
         }
         if let Some((first, last)) = self.cleared_around(frame) {
@@ -183,11 +201,11 @@ impl<'m, F: Frames> Tracker<'m, F> {
             }
         }
         let mut masks = self.post_process.to_masks(frame, outcomes)?;
-        self.flag_tracked(&mut masks, direction);
+        self.flag_tracked(&mut masks, direction, &distractors);
         self.position = Some((frame, direction));
         if self.options.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
-                state.prune(&self.anchors, frame, &self.reach);
+                state.prune(&self.anchors, frame, self.retained, self.reach.correctable_frames);
             }
         }
         Ok(masks)
@@ -199,7 +217,26 @@ impl<'m, F: Frames> Tracker<'m, F> {
         frame: usize,
         direction: Direction,
     ) -> MemorySelection {
-        object.bank.select(frame, direction, self.frame_count, &self.reach)
+        self.policy.select(&self.view(object, frame, direction))
+    }
+
+    /// An object's past as the policy sees it from `frame`.
+    pub(super) fn view<'a>(
+        &self,
+        object: &'a ObjectState,
+        frame: usize,
+        direction: Direction,
+    ) -> MemoryView<'a> {
+        MemoryView::new(&object.bank, self.retained, self.query(frame, direction))
+    }
+
+    /// What tracking `frame` in `direction` may read.
+    pub(super) fn reads(&self, frame: usize, direction: Direction) -> Vec<MemoryRead> {
+        policy_reads(self.policy.as_ref(), &self.query(frame, direction))
+    }
+
+    fn query(&self, frame: usize, direction: Direction) -> MemoryQuery {
+        MemoryQuery { frame, direction, frame_count: self.frame_count, reach: self.reach }
     }
 
     pub(super) fn condition(
@@ -222,7 +259,9 @@ impl<'m, F: Frames> Tracker<'m, F> {
 
     /// The first and the last frame that a prompt on `frame` makes the session forget, if it is to.
     fn cleared_around(&self, frame: usize) -> Option<(usize, usize)> {
-        let reach = self.reach.stride.saturating_mul(self.reach.num_maskmem);
+        let official = self.reach.stride.saturating_mul(self.reach.num_maskmem);
+        // A policy that looks further back must not find there what the official one would have forgotten.
+        let reach = official.max(self.retained.memories);
         self.options
             .clear_memories_around_prompts
             .then(|| (frame.saturating_sub(reach), frame.saturating_add(reach)))

@@ -1,5 +1,7 @@
 //! A session on a recording: prompts in, masks out.
 
+use std::sync::Arc;
+
 use sam2_frame_provider::{FrameSize, FrameSource};
 use sam2_mask_writer::Mask;
 use sam2_model::Sam2;
@@ -11,6 +13,7 @@ use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
+use crate::memory_policy::MemoryPolicy;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Tracks objects through the frames of one recording, as the official `SAM2VideoPredictor` does.
@@ -39,11 +42,34 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         frames: S,
         options: SessionOptions,
     ) -> Result<Self, EngineError> {
+        Self::open(model, frames, options, None)
+    }
+
+    /// Opens a session with a memory policy of your own; [`SessionOptions::memory_policy`] does not count then.
+    ///
+    /// # Errors
+    /// As [`Self::with_options`].
+    pub fn with_memory_policy(
+        model: &'m Sam2,
+        frames: S,
+        options: SessionOptions,
+        policy: Arc<dyn MemoryPolicy>,
+    ) -> Result<Self, EngineError> {
+        Self::open(model, frames, options, Some(policy))
+    }
+
+    fn open(
+        model: &'m Sam2,
+        frames: S,
+        options: SessionOptions,
+        policy: Option<Arc<dyn MemoryPolicy>>,
+    ) -> Result<Self, EngineError> {
         let (frame_count, size) = (frames.frame_count(), frames.size());
         if frame_count == 0 {
             return Err(EngineError::FrameOutOfRange { frame: 0, count: 0 });
         }
-        Ok(Self { tracker: Tracker::new(model, frames, options, frame_count, size)? })
+        let tracker = Tracker::new(model, frames, options, policy, frame_count, size)?;
+        Ok(Self { tracker })
     }
 
     /// Frames in the recording.

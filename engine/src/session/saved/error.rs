@@ -64,6 +64,18 @@ pub enum SessionFileError {
         /// Configuration of the model.
         expected: String,
     },
+    /// It was saved with a memory policy that is not the one that the options name.
+    #[error(
+        "the session '{path}' was saved with the memory policy '{found}', not '{expected}'; restore it with that policy"
+    )]
+    OtherMemoryPolicy {
+        /// The file.
+        path: PathBuf,
+        /// Name of the policy in the file.
+        found: String,
+        /// Name of the policy given.
+        expected: String,
+    },
     /// It belongs to another recording.
     #[error(
         "the session '{path}' is of a recording of {found}, this one has {expected}; give the recording it was saved with"

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `format` | `sam2-session` |
 //! | `format_version` | [`FORMAT_VERSION`] |
-//! | `session` | JSON: kind, crate version, weights' fingerprint, configuration, options, size, number of frames, position, objects |
+//! | `session` | JSON: kind, crate version, weights' fingerprint, configuration, options, name of an own memory policy, size, number of frames, position, objects |
 //! | `sha256` | of the JSON and of every tensor's name, format, shape and bytes |
 
 mod error;
@@ -29,6 +29,7 @@ use super::stream_session::{NewestFrame, StreamOptions, StreamSession};
 use super::tracker::Tracker;
 use super::video_session::VideoSession;
 use crate::error::EngineError;
+use crate::memory_policy::MemoryPolicy;
 use file::{Contents, Problem};
 use schema::{SavedKind, SavedSession};
 use state::Loader;
@@ -66,11 +67,33 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         frames: S,
         path: impl AsRef<Path>,
     ) -> Result<Self, EngineError> {
-        let path = path.as_ref();
+        Self::restore_with(model, frames, path.as_ref(), None)
+    }
+
+    /// Opens a session that was opened with [`Self::with_memory_policy`], with the same policy.
+    ///
+    /// # Errors
+    /// As [`Self::restore`], and [`SessionFileError::OtherMemoryPolicy`] if the policy in the file has another name.
+    pub fn restore_with_memory_policy(
+        model: &'m Sam2,
+        frames: S,
+        path: impl AsRef<Path>,
+        policy: Arc<dyn MemoryPolicy>,
+    ) -> Result<Self, EngineError> {
+        Self::restore_with(model, frames, path.as_ref(), Some(policy))
+    }
+
+    fn restore_with(
+        model: &'m Sam2,
+        frames: S,
+        path: &Path,
+        policy: Option<Arc<dyn MemoryPolicy>>,
+    ) -> Result<Self, EngineError> {
         let (mut contents, saved) = Contents::read(path)?;
         let about = |problem: Problem| problem.in_file(path);
         let (count, size) = (frames.frame_count(), frames.size());
         saved.check_model(model, path)?;
+        saved.check_policy(policy.as_deref(), path)?;
         let SavedKind::Video { frame_count } = saved.kind else {
             return Err(about(Problem::OtherKind { found: "a stream", expected: "a recording" }));
         };
@@ -80,7 +103,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
                 expected: describe(count, [size.width, size.height]),
             }));
         }
-        let mut tracker = Tracker::new(model, frames, saved.options, count, size)?;
+        let mut tracker = Tracker::new(model, frames, saved.options, policy, count, size)?;
         Loader::new(&mut contents, model, count).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;
         Ok(Self { tracker })
@@ -110,10 +133,30 @@ impl<'m> StreamSession<'m> {
     /// # Errors
     /// As [`VideoSession::restore`], without the recording.
     pub fn restore(model: &'m Sam2, path: impl AsRef<Path>) -> Result<Self, EngineError> {
-        let path = path.as_ref();
+        Self::restore_with(model, path.as_ref(), None)
+    }
+
+    /// Opens a stream that was opened with [`Self::with_memory_policy`], with the same policy.
+    ///
+    /// # Errors
+    /// As [`VideoSession::restore_with_memory_policy`], without the recording.
+    pub fn restore_with_memory_policy(
+        model: &'m Sam2,
+        path: impl AsRef<Path>,
+        policy: Arc<dyn MemoryPolicy>,
+    ) -> Result<Self, EngineError> {
+        Self::restore_with(model, path.as_ref(), Some(policy))
+    }
+
+    fn restore_with(
+        model: &'m Sam2,
+        path: &Path,
+        policy: Option<Arc<dyn MemoryPolicy>>,
+    ) -> Result<Self, EngineError> {
         let (mut contents, saved) = Contents::read(path)?;
         let about = |problem: Problem| problem.in_file(path);
         saved.check_model(model, path)?;
+        saved.check_policy(policy.as_deref(), path)?;
         let SavedKind::Stream { newest, total_frames } = saved.kind else {
             return Err(about(Problem::OtherKind { found: "a recording", expected: "a stream" }));
         };
@@ -131,6 +174,7 @@ impl<'m> StreamSession<'m> {
         }
         let options = StreamOptions { session: saved.options, total_frames };
         let mut session = Self::new(model, options);
+        session.policy = policy;
         let mut tracker = session.tracker_on(frame, FrameSize { width, height })?;
         Loader::new(&mut contents, model, newest + 1).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;

@@ -9,7 +9,9 @@ use super::error::SessionFileError;
 use super::file::Contents;
 use super::state::{Part, save_outcome};
 use crate::error::EngineError;
-use crate::memory_bank::Outcome;
+use crate::frame_record::FrameRecord;
+use crate::memory_bank::{MemoryBank, Outcome};
+use crate::memory_policy::MemoryPolicy;
 use crate::session::direction::Direction;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
@@ -27,6 +29,9 @@ pub(super) struct SavedSession {
     pub(super) weights: String,
     pub(super) configuration: Sam2Config,
     pub(super) options: SessionOptions,
+    /// Name of a memory policy that the options do not name.
+    #[serde(default)]
+    pub(super) memory_policy: Option<String>,
     /// Width and height of the frames.
     pub(super) size: [u32; 2],
     /// The frame tracked last, and which way.
@@ -50,6 +55,9 @@ pub(super) struct SavedObject {
     pub(super) id: u32,
     pub(super) conditioning: Vec<SavedOutcome>,
     pub(super) tracked: Vec<SavedOutcome>,
+    /// Copies of tracked frames that the memory policy keeps, whatever their age.
+    #[serde(default)]
+    pub(super) kept_apart: Vec<SavedOutcome>,
     pub(super) pending_conditioning: Vec<SavedOutcome>,
     pub(super) pending_corrections: Vec<SavedOutcome>,
     /// Clicks and box corners by frame.
@@ -59,6 +67,12 @@ pub(super) struct SavedObject {
     /// Frame, pixels and flags of the masks; sessions that were saved before there were flags have none.
     #[serde(default)]
     pub(super) records: Vec<(usize, u64, u8)>,
+    /// Ordinary frames that were corrected.
+    #[serde(default)]
+    pub(super) corrected: Vec<usize>,
+    /// Frames with another object in sight.
+    #[serde(default)]
+    pub(super) distractors: Vec<usize>,
     /// First and last frame of what was let go.
     pub(super) released: Vec<(usize, usize)>,
 }
@@ -97,6 +111,7 @@ impl SavedSession {
             weights: fingerprint(model)?.to_owned(),
             configuration: model.config().clone(),
             options,
+            memory_policy: tracker.own_policy.then(|| tracker.policy.name().to_owned()),
             size: [tracker.size.width, tracker.size.height],
             position: tracker.position,
             anchors: tracker.anchors.iter().copied().collect(),
@@ -117,6 +132,22 @@ impl SavedSession {
             return Err(SessionFileError::OtherConfiguration { path, found, expected }.into());
         }
         Ok(())
+    }
+
+    /// Refuses another memory policy than that in the file: one that the options name, unless `given`.
+    pub(super) fn check_policy(
+        &self,
+        given: Option<&dyn MemoryPolicy>,
+        path: &Path,
+    ) -> Result<(), EngineError> {
+        if self.memory_policy.as_deref() == given.map(MemoryPolicy::name) {
+            return Ok(());
+        }
+        let named = self.options.memory_policy.policy();
+        let found = self.memory_policy.clone().unwrap_or_else(|| named.name().to_owned());
+        let expected = given.unwrap_or(named.as_ref()).name().to_owned();
+        let path = path.to_owned();
+        Err(SessionFileError::OtherMemoryPolicy { path, found, expected }.into())
     }
 }
 
@@ -140,6 +171,7 @@ impl SavedObject {
             id: object.id.0,
             conditioning: save(Part::Conditioning, &mut bank.conditioning_outcomes())?,
             tracked: save(Part::Tracked, &mut bank.tracked_outcomes())?,
+            kept_apart: save(Part::KeptApart, &mut bank.kept_apart())?,
             pending_conditioning: save(
                 Part::PendingConditioning,
                 &mut object.pending_conditioning.iter().map(|(frame, outcome)| (*frame, outcome)),
@@ -154,14 +186,24 @@ impl SavedObject {
                 .map(|(&frame, points)| (frame, points.iter().map(SavedPoint::of).collect()))
                 .collect(),
             history: object.tracked.iter().collect(),
-            records: object
-                .records
-                .iter()
-                .map(|(&frame, record)| (frame, record.area, record.flags.bits()))
+            records: bank
+                .records()
+                .map(|(frame, record)| (frame, record.area, record.flags.bits()))
                 .collect(),
+            corrected: frames_where(bank, |frame, record| {
+                record.prompted && bank.tracked(frame).is_some()
+            }),
+            distractors: frames_where(bank, |_, record| record.distractor),
             released: released(&object.released),
         })
     }
+}
+
+fn frames_where(bank: &MemoryBank, belongs: impl Fn(usize, &FrameRecord) -> bool) -> Vec<usize> {
+    bank.records()
+        .filter(|(frame, record)| belongs(*frame, record))
+        .map(|(frame, _)| frame)
+        .collect()
 }
 
 fn released(runs: &FrameRuns<()>) -> Vec<(usize, usize)> {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sam2_model::{MaskPrediction, MemoryFeatures, Sam2};
+use sam2_model::{MaskPrediction, MemoryFeatures, Sam2, Tensor};
 
 use super::file::{Contents, Problem};
 use super::schema::{SavedObject, SavedOutcome, SavedPoint, SavedSession};
 use crate::error::EngineError;
+use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, Outcome};
 use crate::prompt::ObjectId;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
-use crate::session::quality::{FrameRecord, QualityFlags};
+use crate::session::post_process::read_one;
+use crate::session::quality::QualityFlags;
 use crate::session::tracker::Tracker;
 
 /// The lists of results that an object has.
@@ -19,6 +21,7 @@ use crate::session::tracker::Tracker;
 pub(super) enum Part {
     Conditioning,
     Tracked,
+    KeptApart,
     PendingConditioning,
     PendingCorrections,
 }
@@ -29,6 +32,7 @@ impl Part {
         let list = match self {
             Self::Conditioning => "conditioning",
             Self::Tracked => "tracked",
+            Self::KeptApart => "kept_apart",
             Self::PendingConditioning => "pending_conditioning",
             Self::PendingCorrections => "pending_corrections",
         };
@@ -62,11 +66,13 @@ pub(super) struct Loader<'a> {
     model: &'a Sam2,
     /// Frames that can be meant.
     frame_count: usize,
+    /// Frames that the memory policy keeps apart, at most.
+    most_apart: usize,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(contents: &'a mut Contents, model: &'a Sam2, frame_count: usize) -> Self {
-        Self { contents, model, frame_count }
+        Self { contents, model, frame_count, most_apart: 0 }
     }
 
     /// Gives a new tracker the state that was saved.
@@ -82,6 +88,7 @@ impl<'a> Loader<'a> {
         if ids.len() != saved.objects.len() {
             return Err(Problem::damaged("an object is there twice"));
         }
+        self.most_apart = tracker.retained.apart;
         tracker.position = saved.position;
         tracker.anchors = saved.anchors.into_iter().collect();
         tracker.objects = saved
@@ -111,10 +118,16 @@ impl<'a> Loader<'a> {
         {
             return Err(Problem::Damaged(format!("frame {frame} is conditioning and is not")));
         }
-        let bank = MemoryBank::from_outcomes(conditioning, tracked);
+        let apart = self.outcomes(index, Part::KeptApart, &saved.kept_apart)?;
+        if apart.len() > self.most_apart
+            || apart.iter().any(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
+        {
+            return Err(Problem::damaged("frames are kept apart that cannot be"));
+        }
+        let mut bank = MemoryBank::from_outcomes(conditioning, tracked, apart);
+        fill_records(&mut bank, saved.records, &saved.corrected, &saved.distractors)?;
         Ok(ObjectState {
             id: ObjectId(saved.id),
-            records: records(saved.records, &bank)?,
             bank,
             points: self.points(saved.points)?,
             pending_conditioning: self.outcomes(
@@ -203,19 +216,43 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Records by frame, each with a result in the bank.
-fn records(
+/// Puts the records into a bank that holds their results. The scores are those of the results.
+fn fill_records(
+    bank: &mut MemoryBank,
     saved: Vec<(usize, u64, u8)>,
-    bank: &MemoryBank,
-) -> Result<BTreeMap<usize, FrameRecord>, Problem> {
-    let mut records = BTreeMap::new();
+    corrected: &[usize],
+    distractors: &[usize],
+) -> Result<(), Problem> {
+    let senseless =
+        |frame: usize| Problem::Damaged(format!("the record of frame {frame} makes no sense"));
     for (frame, area, flags) in saved {
-        let known = bank.tracked(frame).or(bank.conditioning(frame)).is_some();
-        let flags = QualityFlags::from_bits(flags).filter(|_| known);
-        let record = flags.map(|flags| FrameRecord { area, flags });
-        if record.and_then(|record| records.insert(frame, record)).is_some() || record.is_none() {
-            return Err(Problem::Damaged(format!("the record of frame {frame} makes no sense")));
-        }
+        let flags = QualityFlags::from_bits(flags).filter(|_| bank.record(frame).is_none());
+        let (Some(flags), Some(outcome)) = (flags, bank.outcome(frame)) else {
+            return Err(senseless(frame));
+        };
+        let prediction = &outcome.prediction;
+        let score = |tensor: &Tensor<2>| {
+            read_one(tensor.clone()).map_err(|error| Problem::Damaged(error.to_string()))
+        };
+        let record = FrameRecord {
+            object_score: score(&prediction.object_score_logits)?,
+            predicted_iou: score(&prediction.iou)?,
+            area,
+            flags,
+            prompted: bank.conditioning(frame).is_some(),
+            distractor: false,
+        };
+        bank.insert_record(frame, record);
     }
-    Ok(records)
+    for &frame in corrected {
+        let record = bank.record(frame).copied().filter(|record| !record.prompted);
+        let record = record.ok_or_else(|| senseless(frame))?;
+        bank.insert_record(frame, FrameRecord { prompted: true, ..record });
+    }
+    for &frame in distractors {
+        let record = bank.record(frame).copied().filter(|record| !record.distractor);
+        let record = record.ok_or_else(|| senseless(frame))?;
+        bank.insert_record(frame, FrameRecord { distractor: true, ..record });
+    }
+    Ok(())
 }

@@ -1,0 +1,307 @@
+//! What a frame looks at, and what is kept for the frames to come.
+//!
+//! The official predictor looks at the last six frames whatever they show. Where the object is hidden, or a look-alike passes, it then
+//! remembers the bar or the other animal, and goes on with that. A [`MemoryPolicy`] decides instead: [`OfficialPolicy`] as
+//! the official code does, bit for bit; [`GuardedPolicy`] with frames that can be trusted.
+//!
+//! Policies are shared by all objects and hold no state. What they know of an object is in its [`MemoryBank`], in plain
+//! tensors and numbers. They see it through a [`MemoryView`], which shows no more than what they declare to read
+//! ([`MemoryPolicy::retains`]): pruning can then never change a result, whatever the policy does.
+//!
+//! [`MemoryBank`]: crate::MemoryBank
+
+mod candidates;
+mod guarded;
+mod official;
+#[cfg(test)]
+pub(crate) mod testing;
+mod view;
+
+use std::fmt;
+use std::sync::Arc;
+
+use sam2_model::MemorySelection;
+use serde::{Deserialize, Serialize};
+
+pub use candidates::{Candidate, Candidates};
+pub use guarded::{GuardedOptions, GuardedPolicy};
+pub use official::OfficialPolicy;
+pub use view::{Earlier, MemoryQuery, MemoryView};
+
+use crate::frame_record::FrameRecord;
+use crate::memory_bank::MemoryReach;
+
+/// Decides what a frame looks at and what is kept.
+///
+/// The same question must always get the same answer: a session is otherwise neither the same as an unpruned one nor as one that was
+/// saved and restored. Only [`Self::name`], [`Self::retains`] and [`Self::select`] must be written; the rest is the official
+/// behaviour.
+///
+/// ```
+/// use sam2_engine::model::MemorySelection;
+/// use sam2_engine::{MemoryPolicy, MemoryReach, MemoryView, OfficialPolicy, Retained};
+///
+/// /// The official memories, without pointers.
+/// #[derive(Debug)]
+/// struct NoPointers;
+///
+/// impl MemoryPolicy for NoPointers {
+///     fn name(&self) -> &str {
+///         "no pointers"
+///     }
+///
+///     fn retains(&self, reach: &MemoryReach) -> Retained {
+///         OfficialPolicy.retains(reach)
+///     }
+///
+///     fn select(&self, view: &MemoryView<'_>) -> MemorySelection {
+///         MemorySelection { pointers: Vec::new(), ..OfficialPolicy.select(view) }
+///     }
+/// }
+/// ```
+pub trait MemoryPolicy: Send + Sync + fmt::Debug {
+    /// A short name, for messages and saved sessions.
+    fn name(&self) -> &str;
+
+    /// How far back it looks. Frames further away are let go, and it cannot see them.
+    fn retains(&self, reach: &MemoryReach) -> Retained;
+
+    /// The memories and pointers that the frame looks at, in the order of [`MemorySelection`].
+    fn select(&self, view: &MemoryView<'_>) -> MemorySelection;
+
+    /// Which frames behind `query.frame` may be read, beside the pointers and numbers of the last fifteen. A bounded session refuses to
+    /// start where one of them was let go, so none may be missing; nor may one that a frame further on in the same direction reads. Unless
+    /// a policy knows better: all that [`Self::retains`] names.
+    fn reads(&self, query: &MemoryQuery) -> Vec<MemoryRead> {
+        let retained = self.retains(&query.reach);
+        (1..=retained.frames.max(retained.memories))
+            .map_while(|steps| {
+                let frame = query.direction.back(query.frame, steps)?;
+                let memory = steps <= retained.memories;
+                (frame < query.frame_count).then_some(MemoryRead { frame, memory })
+            })
+            .collect()
+    }
+
+    /// Whether [`Self::sees_distractor`] is to be asked. Reading the three candidates back from the device takes time.
+    fn reads_candidates(&self) -> bool {
+        false
+    }
+
+    /// Whether the candidates of a tracked frame show another object that could have been meant. It is noted in
+    /// [`FrameRecord::distractor`].
+    fn sees_distractor(&self, _candidates: &Candidates) -> bool {
+        false
+    }
+
+    /// Whether a tracked frame is kept apart, whatever its age ([`MemoryView::kept_apart`]). `record` is that frame's, the view is from it.
+    /// Beyond [`Retained::apart`] the frame furthest away gives way.
+    fn keeps_apart(&self, _view: &MemoryView<'_>, _record: &FrameRecord) -> bool {
+        false
+    }
+}
+
+/// How much a policy reads of one object's past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retained {
+    /// Spatial memories of ordinary frames up to this far back.
+    pub memories: usize,
+    /// Pointers and [`FrameRecord`]s of ordinary frames up to this far back. A session keeps those of the last fifteen in any case.
+    pub frames: usize,
+    /// Frames kept apart, at most.
+    pub apart: usize,
+}
+
+impl Retained {
+    /// What a session keeps for a policy: what the policy reads, and what masks are judged by.
+    pub(crate) fn of(policy: &dyn MemoryPolicy, reach: &MemoryReach) -> Self {
+        let asked = policy.retains(reach);
+        Self { frames: asked.frames.max(asked.memories).max(reach.pointers()), ..asked }
+    }
+}
+
+/// A frame that may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRead {
+    /// Its number; it need not exist.
+    pub frame: usize,
+    /// Not only its pointer and its numbers, but its memory.
+    pub memory: bool,
+}
+
+/// Everything that tracking a frame may read of the frames behind it.
+pub(crate) fn reads(policy: &dyn MemoryPolicy, query: &MemoryQuery) -> Vec<MemoryRead> {
+    let mut reads = policy.reads(query);
+    let pointers =
+        (1..=query.reach.pointers()).filter_map(|steps| query.direction.back(query.frame, steps));
+    reads.extend(pointers.map(|frame| MemoryRead { frame, memory: false }));
+    reads
+}
+
+/// The policy of a session. One of your own is given to [`crate::VideoSession::with_memory_policy`] or
+/// [`crate::StreamSession::with_memory_policy`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MemoryPolicyChoice {
+    /// [`OfficialPolicy`].
+    #[default]
+    Official,
+    /// [`GuardedPolicy`].
+    Guarded(GuardedOptions),
+}
+
+impl MemoryPolicyChoice {
+    /// The policy itself.
+    pub fn policy(&self) -> Arc<dyn MemoryPolicy> {
+        match *self {
+            Self::Official => Arc::new(OfficialPolicy),
+            Self::Guarded(options) => Arc::new(GuardedPolicy::new(options)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::testing::{distances, outcome, reach, record, times, values, view};
+    use super::*;
+    use crate::memory_bank::MemoryBank;
+    use crate::session::Direction;
+
+    /// Looks at everything it is shown, at any distance.
+    #[derive(Debug)]
+    struct Greedy;
+
+    impl MemoryPolicy for Greedy {
+        fn name(&self) -> &str {
+            "greedy"
+        }
+
+        fn retains(&self, _reach: &MemoryReach) -> Retained {
+            Retained { memories: 3, frames: 20, apart: 2 }
+        }
+
+        fn select(&self, view: &MemoryView<'_>) -> MemorySelection {
+            let seen: Vec<_> = (1..200).filter_map(|steps| view.back(steps)).collect();
+            MemorySelection {
+                spatial: seen.iter().filter_map(|e| Some((1, e.memory?.clone()))).collect(),
+                pointers: seen.iter().map(Earlier::pointer).collect(),
+                pointer_time_scale: 15,
+            }
+        }
+    }
+
+    #[test]
+    fn pruning_changes_no_selection_that_can_still_be_made() {
+        let policies: [Arc<dyn MemoryPolicy>; 3] = [
+            MemoryPolicyChoice::Official.policy(),
+            MemoryPolicyChoice::Guarded(GuardedOptions::default()).policy(),
+            Arc::new(Greedy),
+        ];
+        for (policy, stride) in policies.iter().flat_map(|p| [(p, 1), (p, 3)]) {
+            let (policy, reach) = (policy.as_ref(), MemoryReach { stride, ..reach() });
+            let retained = Retained::of(policy, &reach);
+            let mut kept = MemoryBank::default();
+            kept.insert_conditioning(40, outcome(40.0));
+            let mut pruned = kept.clone();
+            let anchors = BTreeSet::from([40]);
+            for frame in 41..140 {
+                for bank in [&mut kept, &mut pruned] {
+                    bank.insert_tracked(frame, outcome(frame as f32));
+                    let predicted_iou = if frame % 4 == 0 { 0.0 } else { 0.9 };
+                    let distractor = frame % 7 == 0;
+                    let found = FrameRecord { predicted_iou, distractor, ..record(50) };
+                    bank.insert_record(frame, found);
+                    let seen = view(bank, policy, frame, Direction::Forward, reach);
+                    if policy.keeps_apart(&seen, &found) {
+                        bank.keep_apart(frame, retained.apart);
+                    }
+                }
+                pruned.prune(&anchors, frame, retained, 0, |_| {});
+                for (at, direction) in [(frame + 1, Direction::Forward), (39, Direction::Reverse)] {
+                    let select = |bank| policy.select(&view(bank, policy, at, direction, reach));
+                    let (a, b) = (select(&kept), select(&pruned));
+                    let all = |s: &MemorySelection| (times(s), values(s), distances(s));
+                    assert_eq!(all(&a), all(&b), "{} at {at}", policy.name());
+                }
+            }
+            let most = 2 * (retained.frames.max(retained.memories) + 1);
+            assert!(pruned.tracked_len() <= most, "{}", pruned.tracked_len());
+        }
+    }
+
+    #[test]
+    fn a_policy_sees_no_more_than_it_declares() {
+        let mut bank = MemoryBank::default();
+        for frame in 0..60 {
+            bank.insert_tracked(frame, outcome(frame as f32));
+        }
+        let seen = view(&bank, &Greedy, 50, Direction::Forward, reach());
+        assert_eq!(values(&Greedy.select(&seen)), [49.0, 48.0, 47.0]);
+        assert_eq!(distances(&Greedy.select(&seen)), (1..=20).collect::<Vec<i64>>());
+        assert!(seen.at(50).is_none() && seen.at(51).is_none() && seen.at(29).is_none());
+        assert!(seen.at(30).is_some_and(|earlier| earlier.steps == 20 && earlier.memory.is_none()));
+        let read = reads(&Greedy, seen.query());
+        assert_eq!(read.iter().filter(|read| read.memory).count(), 3);
+        assert!((30..50).all(|frame| read.iter().any(|read| read.frame == frame)));
+    }
+
+    #[test]
+    fn what_a_frame_further_on_reads_is_read_before_or_new() {
+        for policy in
+            [MemoryPolicyChoice::Official, MemoryPolicyChoice::Guarded(GuardedOptions::default())]
+        {
+            let policy = policy.policy();
+            for stride in 1..5 {
+                let query = |frame, direction| {
+                    let reach = MemoryReach { stride, ..reach() };
+                    let query = MemoryQuery { frame, direction, frame_count: 500, reach };
+                    reads(policy.as_ref(), &query)
+                };
+                for (frame, next, direction) in
+                    [(200, 201, Direction::Forward), (200, 199, Direction::Reverse)]
+                {
+                    let before = query(frame, direction);
+                    let mut later: Vec<MemoryRead> = query(next, direction);
+                    later.retain(|read| read.frame != frame && !before.contains(read));
+                    assert_eq!(later, [], "{} with stride {stride}", policy.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn looking_back_without_an_end_ends_with_the_recording() {
+        let endless = GuardedOptions { look_back: usize::MAX, ..GuardedOptions::default() };
+        let policy = GuardedPolicy::new(endless);
+        let mut bank = MemoryBank::default();
+        bank.insert_conditioning(100, outcome(0.0));
+        for frame in (0..200).filter(|&frame| frame != 100) {
+            bank.insert_tracked(frame, outcome(frame as f32));
+            let predicted_iou = if frame.abs_diff(100) < 50 { 0.9 } else { 0.0 };
+            bank.insert_record(frame, FrameRecord { predicted_iou, ..record(50) });
+        }
+        for (frame, direction) in [(199, Direction::Forward), (0, Direction::Reverse)] {
+            let seen = view(&bank, &policy, frame, direction, reach());
+            assert_eq!(times(&policy.select(&seen)), [0, 1, 2, 3, 4, 5, 6]);
+            assert_eq!(reads(&policy, seen.query()).iter().filter(|read| read.memory).count(), 199);
+        }
+    }
+
+    #[test]
+    fn choices_are_saved_whatever_their_numbers() {
+        let odd = GuardedOptions {
+            min_object_score: Some(f32::NEG_INFINITY),
+            min_predicted_iou: Some(f32::NAN),
+            ..GuardedOptions::default()
+        };
+        let json = serde_json::to_string(&MemoryPolicyChoice::Guarded(odd)).unwrap();
+        let off = GuardedOptions { min_object_score: None, min_predicted_iou: None, ..odd };
+        let read: MemoryPolicyChoice = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, MemoryPolicyChoice::Guarded(off));
+        assert_eq!(MemoryPolicyChoice::default().policy().name(), "official");
+        assert_eq!(read.policy().name(), "guarded");
+    }
+}

@@ -1,0 +1,59 @@
+//! What the tests of banks and policies share.
+
+use sam2_model::{
+    Device, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, Sam2Config, Tensor,
+    Variant,
+};
+
+use super::{MemoryPolicy, MemoryQuery, MemoryView, Retained};
+use crate::frame_record::FrameRecord;
+use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
+use crate::session::Direction;
+
+/// An outcome whose every value is `value`.
+pub(crate) fn outcome(value: f32) -> Outcome {
+    let device = Device::flex();
+    Outcome {
+        prediction: MaskPrediction {
+            low_res_logits: Tensor::full([1, 1, 2, 2], value, &device),
+            iou: Tensor::full([1, 1], value, &device),
+            object_score_logits: Tensor::full([1, 1], value, &device),
+            object_pointer: Tensor::full([1, 4], value, &device),
+        },
+        memory: Some(MemoryFeatures(Tensor::full([1, 4, 2], value, &device))),
+    }
+}
+
+/// A result that every policy trusts.
+pub(crate) fn record(area: u64) -> FrameRecord {
+    FrameRecord { object_score: 9.0, predicted_iou: 0.9, area, ..FrameRecord::default() }
+}
+
+pub(crate) fn reach() -> MemoryReach {
+    MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, None)
+}
+
+/// What a policy sees of a bank from a frame in a recording of 200.
+pub(crate) fn view<'a>(
+    bank: &'a MemoryBank,
+    policy: &dyn MemoryPolicy,
+    frame: usize,
+    direction: Direction,
+    reach: MemoryReach,
+) -> MemoryView<'a> {
+    let query = MemoryQuery { frame, direction, frame_count: 200, reach };
+    MemoryView::new(bank, Retained::of(policy, &reach), query)
+}
+
+pub(crate) fn times(selection: &MemorySelection) -> Vec<usize> {
+    selection.spatial.iter().map(|(time, _)| *time).collect()
+}
+
+/// The values that [`outcome`] was made with, of the spatial memories.
+pub(crate) fn values(selection: &MemorySelection) -> Vec<f32> {
+    selection.spatial.iter().map(|(_, memory)| memory.0.clone().mean().into_scalar()).collect()
+}
+
+pub(crate) fn distances(selection: &MemorySelection) -> Vec<i64> {
+    selection.pointers.iter().map(|p| p.distance).collect()
+}

@@ -1,0 +1,24 @@
+//! Other objects that could have been meant, if the memory policy wants to know of them.
+
+use sam2_model::mask_decoder::DecoderOutputs;
+
+use super::post_process::read;
+use crate::error::EngineError;
+use crate::memory_policy::{Candidates, MemoryPolicy};
+
+/// Of each object that went through the decoder, whether another one was in sight.
+pub(super) fn distractors(
+    policy: &dyn MemoryPolicy,
+    outputs: &DecoderOutputs,
+) -> Result<Vec<bool>, EngineError> {
+    let (logits, ious) = outputs.candidates();
+    let [batch, count, height, width] = logits.dims();
+    if !policy.reads_candidates() {
+        return Ok(vec![false; batch]);
+    }
+    let (logits, ious) = (read(logits)?, read(ious)?);
+    let candidates = logits.chunks_exact(count * height * width).zip(ious.chunks_exact(count));
+    let seen = candidates
+        .map(|(logits, ious)| policy.sees_distractor(&Candidates::new(logits, ious, width)));
+    Ok(seen.collect())
+}

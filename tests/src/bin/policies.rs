@@ -1,0 +1,204 @@
+//! What the memory policies do for the masks: mean J on the bundled clips and on generated ones (`hard_clips`).
+//!
+//! `policies [--seeds FROM..TO] [--prompt box|mask] [--generated] [--guarded OPTION=VALUE[,OPTION=VALUE...]]... [--write]`
+//!
+//! Without arguments: the official policy and the guarded one with its defaults, on the seeds that are reported. Each `--guarded` is another
+//! column with these options changed. `--generated` leaves the bundled clips out. The defaults were chosen on other seeds ([`TUNED_ON`]). `--write` puts the table into
+//! `docs/memory-policies.md`.
+
+#![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sam2_engine::{GuardedOptions, MemoryPolicyChoice};
+use sam2_tests::hard_clips::{Kind, generate};
+use sam2_tests::policy_runs::{FirstPrompt, bundled_clip, hard_clip, mean};
+use sam2_tests::{clips, repository_file};
+
+/// Seeds on which options were chosen.
+const TUNED_ON: Range<u64> = 0..8;
+/// Seeds that are reported.
+const REPORTED: Range<u64> = 100..116;
+/// The bundled clips.
+const BUNDLED: [&str; 3] = ["mouse-arena", "worm", "two-crossing"];
+/// Clips that are tracked at the same time.
+const WORKERS: usize = 2;
+/// Two mean J are the same if they differ by no more.
+const SAME: f64 = 0.005;
+/// Lines of the document between which the table stands.
+const MARKS: [&str; 2] = ["<!-- table: policies --write -->", "<!-- end of table -->"];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Clip {
+    Bundled(&'static str),
+    Generated(Kind, u64),
+}
+
+/// A clip and, for each policy, the mean J.
+struct Row {
+    clip: Clip,
+    by_policy: Vec<f64>,
+}
+
+fn main() {
+    let mut seeds = REPORTED;
+    let mut prompt = FirstPrompt::Box;
+    let mut write = false;
+    let mut bundled = &BUNDLED[..];
+    let mut policies = vec![("official".to_owned(), MemoryPolicyChoice::Official)];
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--seeds" => seeds = range(&args.next().unwrap()),
+            "--prompt" => {
+                prompt = match args.next().unwrap().as_str() {
+                    "box" => FirstPrompt::Box,
+                    "mask" => FirstPrompt::Mask,
+                    other => panic!("no prompt is called {other}"),
+                }
+            }
+            "--guarded" => {
+                let changes = args.next().unwrap();
+                let mut options = GuardedOptions::default();
+                changes.split(',').for_each(|change| set(&mut options, change));
+                policies.push((changes, MemoryPolicyChoice::Guarded(options)));
+            }
+            "--generated" => bundled = &[],
+            "--write" => write = true,
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    if policies.len() == 1 {
+        let guarded = MemoryPolicyChoice::Guarded(GuardedOptions::default());
+        policies.push(("guarded".to_owned(), guarded));
+    }
+    let rows = run(&policies, bundled, &seeds, prompt);
+    let table = table(&rows, &policies, &seeds);
+    println!("seeds {seeds:?}, prompt: {prompt:?}\n{table}");
+    if write {
+        assert_eq!((seeds, prompt, &*policies[1].0), (REPORTED, FirstPrompt::Box, "guarded"));
+        write_document(&table);
+    }
+}
+
+fn range(text: &str) -> Range<u64> {
+    let (from, to) = text.split_once("..").unwrap();
+    from.parse().unwrap()..to.parse().unwrap()
+}
+
+/// Sets `NAME=VALUE`; `none` and `true` are values too.
+fn set(options: &mut GuardedOptions, text: &str) {
+    let (name, value) = text.split_once('=').unwrap();
+    let limit = || (value != "none").then(|| value.parse().unwrap());
+    let count = || value.parse().unwrap();
+    match name {
+        "min_object_score" => options.min_object_score = limit(),
+        "min_predicted_iou" => options.min_predicted_iou = limit(),
+        "distrust_flagged" => options.distrust_flagged = value.parse().unwrap(),
+        "look_back" => options.look_back = count(),
+        "max_distractor_frames" => options.max_distractor_frames = count(),
+        "distractor_spacing" => options.distractor_spacing = count(),
+        "distractor_iou" => options.distractor_iou = limit(),
+        _ => panic!("no option is called {name}"),
+    }
+}
+
+/// Tracks every clip with every policy.
+fn run(
+    policies: &[(String, MemoryPolicyChoice)],
+    bundled: &[&'static str],
+    seeds: &Range<u64>,
+    prompt: FirstPrompt,
+) -> Vec<Row> {
+    let generated =
+        Kind::ALL.into_iter().flat_map(|kind| seeds.clone().map(move |s| Clip::Generated(kind, s)));
+    let todo: Vec<Clip> = bundled.iter().copied().map(Clip::Bundled).chain(generated).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                let model = clips::micro_model();
+                while let Some(&clip) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let by_policy = policies
+                        .iter()
+                        .map(|&(_, policy)| match clip {
+                            Clip::Bundled(name) => mean(&bundled_clip(&model, name, policy)),
+                            Clip::Generated(kind, seed) => {
+                                mean(&hard_clip(&model, &generate(kind, seed), policy, prompt))
+                            }
+                        })
+                        .collect();
+                    done.lock().unwrap().push(Row { clip, by_policy });
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
+
+/// A Markdown table: mean J of each policy, and how those after the first differ from it.
+fn table(rows: &[Row], policies: &[(String, MemoryPolicyChoice)], seeds: &Range<u64>) -> String {
+    let mut text = String::from("| clips | n | official |");
+    for (name, _) in &policies[1..] {
+        let _ = write!(text, " {name} | difference | better / same / worse |");
+    }
+    text.push_str("\n|---|---|---|");
+    text.push_str(&"---|---|---|".repeat(policies.len() - 1));
+    text.push('\n');
+    let mut line = |name: &str, belongs: &dyn Fn(Clip) -> bool| {
+        let chosen: Vec<&Row> = rows.iter().filter(|row| belongs(row.clip)).collect();
+        if chosen.is_empty() {
+            return;
+        }
+        let of = |policy: usize| -> Vec<f64> {
+            chosen.iter().map(|row| row.by_policy[policy]).collect()
+        };
+        let _ = write!(text, "| {name} | {} | {:.3} |", chosen.len(), mean(&of(0)));
+        for policy in 1..policies.len() {
+            let differences: Vec<f64> =
+                of(policy).iter().zip(of(0)).map(|(ours, official)| ours - official).collect();
+            let count =
+                |wanted: &dyn Fn(f64) -> bool| differences.iter().filter(|&&d| wanted(d)).count();
+            let _ = write!(
+                text,
+                " {:.3} | {:+.3}{} | {} / {} / {} |",
+                mean(&of(policy)),
+                mean(&differences),
+                standard_error(&differences).map_or(String::new(), |e| format!(" ± {e:.3}")),
+                count(&|d| d > SAME),
+                count(&|d| d.abs() <= SAME),
+                count(&|d| d < -SAME),
+            );
+        }
+        text.push('\n');
+    };
+    for name in BUNDLED {
+        line(name, &|clip| clip == Clip::Bundled(name));
+    }
+    for kind in Kind::ALL {
+        line(kind.name(), &move |clip| matches!(clip, Clip::Generated(k, _) if k == kind));
+    }
+    line("all generated", &|clip| matches!(clip, Clip::Generated(_, s) if seeds.contains(&s)));
+    text
+}
+
+/// Of the mean of paired differences.
+fn standard_error(differences: &[f64]) -> Option<f64> {
+    let n = differences.len() as f64;
+    let centre = mean(differences);
+    let variance = differences.iter().map(|d| (d - centre).powi(2)).sum::<f64>() / (n - 1.0);
+    (n > 1.0).then(|| (variance / n).sqrt())
+}
+
+fn write_document(table: &str) {
+    let path = repository_file("docs/memory-policies.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = text.split_once(MARKS[0]).unwrap();
+    let (_, after) = rest.split_once(MARKS[1]).unwrap();
+    let [from, to] = MARKS;
+    std::fs::write(&path, format!("{before}{from}\n{table}{to}{after}")).unwrap();
+    println!("written to {} (tuned on seeds {TUNED_ON:?})", path.display());
+}

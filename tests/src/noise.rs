@@ -1,0 +1,133 @@
+//! Random numbers and textures that are the same on every machine.
+
+/// SplitMix64 (Steele et al. 2014): a few lines, and every seed is a good one.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Numbers of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Evenly distributed in `low..high`.
+    pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * ((self.next() >> 40) as f32 / (1_u64 << 24) as f32)
+    }
+
+    /// True with this probability.
+    pub fn chance(&mut self, probability: f32) -> bool {
+        self.uniform(0.0, 1.0) < probability
+    }
+
+    /// One of `0..count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        (self.next() % count as u64) as usize
+    }
+
+    /// A colour, 0..255 each.
+    pub fn colour(&mut self) -> [f32; 3] {
+        [0; 3].map(|_| self.uniform(20.0, 235.0))
+    }
+}
+
+/// A smooth random field over the unit square: random values on grids of growing fineness, cubically interpolated.
+#[derive(Clone, Debug)]
+pub struct Field {
+    grids: Vec<(usize, Vec<f32>)>,
+}
+
+impl Field {
+    /// `cells` across in the coarsest of `octaves` grids; each further one is twice as fine and half as strong.
+    pub fn new(random: &mut Random, cells: usize, octaves: usize) -> Self {
+        let grids = (0..octaves)
+            .map(|octave| {
+                let side = (cells << octave) + 1;
+                (side, (0..side * side).map(|_| random.uniform(0.0, 1.0)).collect())
+            })
+            .collect();
+        Self { grids }
+    }
+
+    /// The value at a place in the unit square (outside, that of its edge), 0..1.
+    pub fn at(&self, x: f32, y: f32) -> f32 {
+        let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
+        for (side, values) in &self.grids {
+            let cells = (side - 1) as f32;
+            let (column, u) = cell(x, cells);
+            let (row, v) = cell(y, cells);
+            let value = |row: usize, column: usize| values[row * side + column];
+            let top = mix(value(row, column), value(row, column + 1), u);
+            let bottom = mix(value(row + 1, column), value(row + 1, column + 1), u);
+            sum += weight * mix(top, bottom, v);
+            weights += weight;
+            weight /= 2.0;
+        }
+        sum / weights
+    }
+}
+
+/// The cell that a coordinate falls into, and how far into it, eased.
+fn cell(coordinate: f32, cells: f32) -> (usize, f32) {
+    let place = (coordinate.clamp(0.0, 1.0) * cells).min(cells - 1e-3);
+    let part = place.fract();
+    (place as usize, part * part * (3.0 - 2.0 * part))
+}
+
+fn mix(a: f32, b: f32, share: f32) -> f32 {
+    a + (b - a) * share
+}
+
+/// Two colours, and a field that mixes them.
+#[derive(Clone, Debug)]
+pub struct Texture {
+    field: Field,
+    colours: [[f32; 3]; 2],
+}
+
+impl Texture {
+    /// Around `base`, with a second colour at most `contrast` away in each channel.
+    pub fn new(random: &mut Random, base: [f32; 3], contrast: f32) -> Self {
+        let cells = 2 + random.below(5);
+        let second = base.map(|c| (c + random.uniform(-contrast, contrast)).clamp(0.0, 255.0));
+        Self { field: Field::new(random, cells, 3), colours: [base, second] }
+    }
+
+    /// The colour at a place in the unit square.
+    pub fn at(&self, x: f32, y: f32) -> [f32; 3] {
+        let share = self.field.at(x, y);
+        let [a, b] = self.colours;
+        std::array::from_fn(|channel| mix(a[channel], b[channel], share))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_published_generator() {
+        let mut random = Random::new(1_234_567);
+        let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973];
+        assert_eq!([random.next(), random.next()], expected);
+    }
+
+    #[test]
+    fn fields_are_smooth_and_within_bounds() {
+        let field = Field::new(&mut Random::new(7), 4, 3);
+        let mut last = field.at(0.0, 0.3);
+        for step in 1..=1000 {
+            let value = field.at(step as f32 / 1000.0, 0.3);
+            assert!((0.0..=1.0).contains(&value) && (value - last).abs() < 0.05, "{step}");
+            last = value;
+        }
+    }
+}
