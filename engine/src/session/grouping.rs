@@ -2,12 +2,12 @@
 
 use std::num::NonZeroUsize;
 
-use rayon::prelude::*;
 use sam2_model::{
     FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries, MemorySelection, PointerMemory,
     Sam2, Tensor,
 };
 
+use super::cores::on_cores;
 use super::direction::Direction;
 use super::distractors::distractors;
 use super::features::Frames;
@@ -67,7 +67,8 @@ impl<F: Frames> Tracker<'_, F> {
         passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    /// Tracks the objects of one pass, and says which of them had another one in sight. Memories are laid together only now, so that one pass's are there at a time.
+    /// Tracks the objects of one pass, and says which of them had another one in sight. Memories are laid together only now, so that one pass's are
+    /// there at a time.
     ///
     /// On the CPU every core takes a share of the objects: one core works through an object's many small steps about as fast as several together do, and
     /// two objects are twice that.
@@ -81,10 +82,9 @@ impl<F: Frames> Tracker<'_, F> {
         let (model, post_process) = (self.model, &self.post_process);
         let policy = self.policy.as_ref();
         let shares = pass.shares(model.parallel_batches());
-        let tracked: Vec<Vec<Tracked>> = shares
-            .into_par_iter()
-            .map(|share| share.track(model, features, queries, post_process, policy))
-            .collect::<Result<_, _>>()?;
+        let tracked = on_cores(model, shares, |share| {
+            share.track(model, features, queries, post_process, policy)
+        })?;
         let mut with_distractors = Vec::new();
         for Tracked { index, outcome, distractor } in tracked.into_iter().flatten() {
             self.objects[index].insert_tracked(frame, outcome);
@@ -117,7 +117,7 @@ impl Pass {
         model: &Sam2,
         features: &FrameFeatures,
         queries: &MemoryQueries,
-        post_process: &PostProcess,
+        post_process: &PostProcess<'_>,
         policy: &dyn MemoryPolicy,
     ) -> Result<Vec<Tracked>, EngineError> {
         let conditioned = match model.memory_tokens(&batch_selections(self.selections)) {

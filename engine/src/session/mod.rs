@@ -1,5 +1,6 @@
 //! Tracking objects through a recording.
 
+mod cores;
 mod direction;
 mod distractors;
 mod features;

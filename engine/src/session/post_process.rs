@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use sam2_mask_writer::Mask;
-use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
+use sam2_model::{MaskPrediction, Sam2, Tensor};
 
+use super::cores::on_cores;
 use super::options::SessionOptions;
 use super::placement::Placement;
 use super::quality::QualityFlags;
@@ -15,15 +15,15 @@ use crate::error::EngineError;
 use crate::prompt::ObjectId;
 
 /// What happens to masks between the network and the user.
-pub(super) struct PostProcess {
+pub(super) struct PostProcess<'m> {
+    model: &'m Sam2,
     options: SessionOptions,
-    device: Device,
     placement: Placement,
 }
 
-impl PostProcess {
-    pub(super) fn new(model: &Sam2, options: SessionOptions, placement: Placement) -> Self {
-        Self { options, device: model.device().clone(), placement }
+impl<'m> PostProcess<'m> {
+    pub(super) fn new(model: &'m Sam2, options: SessionOptions, placement: Placement) -> Self {
+        Self { model, options, placement }
     }
 
     /// Fills small holes and removes small islands, if the session is to.
@@ -40,7 +40,7 @@ impl PostProcess {
                 + remove_islands(&mut values, dims[3], remove_island_area);
             if changed > 0 {
                 prediction.low_res_logits =
-                    Tensor::<1>::from_floats(&values[..], &self.device).reshape(dims);
+                    Tensor::<1>::from_floats(&values[..], self.model.device()).reshape(dims);
             }
         }
         Ok(prediction)
@@ -58,14 +58,11 @@ impl PostProcess {
         frame_index: usize,
         predictions: Vec<(ObjectId, MaskPrediction, bool)>,
     ) -> Result<FrameMasks, EngineError> {
-        let mut logits = predictions
-            .par_iter()
-            .map(|(_, prediction, _)| {
-                let logits = prediction.low_res_logits.clone();
-                read(self.placement.logits_of_region(logits))
-                    .map(|logits| self.placement.paste(logits))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let low_res = predictions.iter().map(|(_, prediction, _)| &prediction.low_res_logits);
+        let mut logits = on_cores(self.model, low_res.cloned().collect(), |low_res| {
+            read(self.placement.logits_of_region(low_res))
+                .map(|logits| self.placement.paste(logits))
+        })?;
         if self.options.non_overlap_masks {
             suppress_overlaps(&mut logits);
         }
@@ -84,8 +81,8 @@ impl PostProcess {
                 low_res_logits: prediction.low_res_logits,
             })
         };
-        let objects =
-            predictions.into_par_iter().zip(logits).map(one).collect::<Result<_, EngineError>>()?;
+        let with_logits = predictions.into_iter().zip(logits).collect();
+        let objects = on_cores(self.model, with_logits, one)?;
         Ok(FrameMasks { frame_index, objects })
     }
 }

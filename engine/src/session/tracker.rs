@@ -42,7 +42,7 @@ pub(super) struct Tracker<'m, F> {
     /// The frame tracked last, and which way.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
-    pub(super) post_process: PostProcess,
+    pub(super) post_process: PostProcess<'m>,
     pub(super) placement: Placement,
 }
 

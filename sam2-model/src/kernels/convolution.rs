@@ -316,16 +316,16 @@ mod tests {
         out
     }
 
+    /// `counts` = batch, inputs, outputs.
     fn check(
-        batch: usize,
-        inputs: usize,
-        outputs: usize,
+        counts: [usize; 3],
         size: [usize; 2],
         taps: [usize; 2],
         stride: [usize; 2],
         padding: [usize; 2],
         choice: u32,
     ) {
+        let [batch, inputs, outputs] = counts;
         let maps = noise(batch * inputs * size[0] * size[1], 1);
         let filters = noise(outputs * inputs * taps[0] * taps[1], 2);
         let (bias, weight, shift) = (noise(outputs, 3), noise(outputs, 4), noise(outputs, 5));
@@ -361,12 +361,12 @@ mod tests {
     #[test]
     fn sam_2_shapes() {
         // The mask down-sampler's steps, its projection, the prompt encoder's, the patch embedding.
-        check(2, 1, 4, [64, 64], [3, 3], [2, 2], [1, 1], 7);
-        check(1, 16, 64, [20, 20], [3, 3], [2, 2], [1, 1], 7);
-        check(1, 64, 40, [9, 9], [3, 3], [2, 2], [1, 1], 7);
-        check(3, 64, 64, [8, 8], [1, 1], [1, 1], [0, 0], 1);
-        check(1, 4, 16, [16, 16], [2, 2], [2, 2], [0, 0], 7);
-        check(1, 3, 24, [40, 40], [7, 7], [4, 4], [3, 3], 1);
+        check([2, 1, 4], [64, 64], [3, 3], [2, 2], [1, 1], 7);
+        check([1, 16, 64], [20, 20], [3, 3], [2, 2], [1, 1], 7);
+        check([1, 64, 40], [9, 9], [3, 3], [2, 2], [1, 1], 7);
+        check([3, 64, 64], [8, 8], [1, 1], [1, 1], [0, 0], 1);
+        check([1, 4, 16], [16, 16], [2, 2], [2, 2], [0, 0], 7);
+        check([1, 3, 24], [40, 40], [7, 7], [4, 4], [3, 3], 1);
     }
 
     proptest! {
@@ -381,7 +381,7 @@ mod tests {
             choice in 0_u32..8,
         ) {
             prop_assume!(rows <= height + 2 * above && columns <= width + 2 * left);
-            check(batch, inputs, outputs, [height, width], [rows, columns], [down, right], [above, left], choice);
+            check([batch, inputs, outputs], [height, width], [rows, columns], [down, right], [above, left], choice);
         }
     }
 
