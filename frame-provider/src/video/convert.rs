@@ -18,22 +18,17 @@ pub(super) struct Converter {
     /// A picture that is still to be turned, with padded rows.
     unturned: Vec<u8>,
     orientation: Orientation,
-    /// Whether frames of their own size are converted on several cores.
-    in_threads: bool,
     pool: Arc<BufferPool>,
     scaled_pool: Arc<BufferPool>,
 }
 
 impl Converter {
-    /// `in_threads`: conversion is nearly a copy, so that threads cost more than they save as long as the decoder keeps the
-    /// cores busy. Beside a decoder without threads, they save time.
-    pub(super) fn new(orientation: Orientation, in_threads: bool) -> Self {
+    pub(super) fn new(orientation: Orientation) -> Self {
         Self {
             native: None,
             scaling: None,
             unturned: Vec::new(),
             orientation,
-            in_threads,
             pool: Arc::default(),
             scaled_pool: Arc::default(),
         }
@@ -45,7 +40,7 @@ impl Converter {
         let scaler = match &mut self.native {
             Some(scaler) if scaler.fits(input, input.size()) => scaler,
             // The first frame, or the size or the colours changed in mid-stream.
-            outdated => outdated.insert(Scaler::new(input, self.in_threads)?),
+            outdated => outdated.insert(Scaler::new(input)?),
         };
         to_rgb(scaler, frame, self.orientation, &mut self.unturned, &self.pool)
     }

@@ -112,15 +112,11 @@ impl Demuxer {
         })
     }
 
-    /// Whether threads pay off, by the size of the picture.
-    pub(super) fn is_worth_threads(&self) -> bool {
+    /// Threads pay off or not by the size of the picture.
+    fn default_threads(&self) -> usize {
         let stream = self.input.stream(self.stream);
         let pixels = stream.map_or(0, |stream| ffi::picture_pixels(&stream.parameters()));
-        pixels >= PIXELS_FOR_THREADS
-    }
-
-    fn default_threads(&self) -> usize {
-        if !self.is_worth_threads() {
+        if pixels < PIXELS_FOR_THREADS {
             return 1;
         }
         // One more than there are cores, as FFmpeg does: now and then one of them waits for another.

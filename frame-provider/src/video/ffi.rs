@@ -35,16 +35,6 @@ pub(super) fn reordering_delay(decoder: &ff::decoder::Video) -> u32 {
     delay.max(0).unsigned_abs()
 }
 
-/// Whether the decoder works on several frames at once, which not every codec can.
-pub(super) fn decodes_in_threads(decoder: &ff::decoder::Video) -> bool {
-    // SAFETY: `as_ptr` points to the live AVCodecContext that `decoder` owns; the fields are plain integers, written when
-    // the decoder was opened.
-    unsafe {
-        let context = decoder.as_ptr();
-        (*context).active_thread_type != 0 && (*context).thread_count > 1
-    }
-}
-
 /// Tells a decoder that is not open yet to hold back at least `delay` frames.
 pub(super) fn expect_reordering_delay(context: &mut ff::codec::Context, delay: u32) {
     // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a plain integer.

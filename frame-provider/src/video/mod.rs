@@ -156,9 +156,6 @@ impl VideoFrames {
         let demuxer = Demuxer::open(&path)?;
         let facts = demuxer.facts();
         let decoder = demuxer.open_decoder(options.threads, 0)?;
-        let convert_in_threads = options.threads != 1
-            && demuxer.is_worth_threads()
-            && !ffi::decodes_in_threads(&decoder);
         let cache = IndexCache::of(&path, &options.index_cache);
         let kept = cache.as_ref().and_then(IndexCache::load);
         let kept = kept.filter(|(index, _)| options.index == IndexMode::Auto || index.is_decoded());
@@ -177,7 +174,7 @@ impl VideoFrames {
             cache.store(&index, &notes.warnings());
         }
         let decoder = Decoder::new(decoder, feed, options.threads);
-        let converter = Converter::new(facts.orientation, convert_in_threads);
+        let converter = Converter::new(facts.orientation);
         let reader_options =
             ReaderOptions { threads: options.threads, budget: options.reverse_bytes, cache };
         let mut reader = Reader::new(

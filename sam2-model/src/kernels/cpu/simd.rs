@@ -386,8 +386,8 @@ macro_rules! per_tier {
     ($(#[$doc:meta])* fn $name:ident = $body:ident($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
         #[inline]
-        fn $name(tier: $crate::kernels::simd::CpuTier, $($arg: $type),*) {
-            use $crate::kernels::simd;
+        fn $name(tier: $crate::kernels::cpu::simd::CpuTier, $($arg: $type),*) {
+            use $crate::kernels::cpu::simd;
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
             unsafe fn avx512($($arg: $type),*) {

@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    use crate::kernels::testing::{erf, noise, tiers};
+    use crate::kernels::cpu::testing::{erf, noise, tiers};
 
     /// In f64, the textbook way.
     fn reference(product: &Product<'_>) -> Vec<f64> {

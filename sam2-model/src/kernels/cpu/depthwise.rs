@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    use crate::kernels::testing::tiers;
+    use crate::kernels::cpu::testing::tiers;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]

@@ -1,0 +1,590 @@
+//! Attention without the matrix of scores: softmax(Q Kᵀ / sqrt(d)) V, block by block (Dao et al. 2022, FlashAttention).
+//!
+//! Queries are cut into blocks, each a task of its own, so that a single head uses every core; that is SAM 2's memory attention, whose 4,096
+//! queries look at 28,800 keys. Keys are laid out anew once per head: panels of two vectors, one channel after the other, which a register
+//! tile of products reads from front to back. Within a block the scores of a dozen queries with [`KEY_BLOCK`] keys are made, turned into
+//! weights with a running maximum and sum, and used on the values at once, all within the first-level cache.
+//!
+//! Queries, keys and values may lie anywhere, as long as the channels of one token are adjacent: slices of one `qkv` product need no copies.
+
+use rayon::prelude::*;
+
+use super::simd::{CpuTier, Simd, per_tier};
+use super::tile::{MOST_ROWS, multiply};
+
+/// Keys per block: their channels stay in the second-level cache while all queries of a task pass over them.
+const KEY_BLOCK: usize = 384;
+/// Keys whose products are summed in registers before they join the sums.
+const SUM_BLOCK: usize = 96;
+/// Queries per task at most.
+const QUERY_BLOCK: usize = 384;
+/// Heads whose keys and values take no more than this, laid out anew, are one task each and share nothing.
+const SMALL_HEAD_BYTES: usize = 256 << 10;
+/// Larger heads are laid out together as far as they fit in this.
+const LARGE_HEAD_BYTES: usize = 96 << 20;
+/// Weights are powers of two, so that the exponential is cheap: e^x = 2^(x log2 e).
+const LOG2_E: f64 = std::f64::consts::LOG2_E;
+
+/// A `[batch, heads, tokens, channels]` view of numbers whose last axis is adjacent.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadsView<'a> {
+    data: &'a [f32],
+    offset: usize,
+    shape: [usize; 4],
+    strides: [usize; 3],
+}
+
+impl<'a> HeadsView<'a> {
+    /// `None` if the last axis is not adjacent, a stride is negative, or the view leaves `data`.
+    pub(crate) fn new(
+        data: &'a [f32],
+        offset: usize,
+        shape: [usize; 4],
+        strides: [isize; 4],
+    ) -> Option<Self> {
+        let [batch, head, token] = [strides[0], strides[1], strides[2]].map(usize::try_from);
+        let strides_3 = [batch.ok()?, head.ok()?, token.ok()?];
+        if strides[3] != 1 && shape[3] > 1 {
+            return None;
+        }
+        if shape.iter().all(|&length| length > 0) {
+            let last: usize =
+                (0..3).map(|axis| (shape[axis] - 1) * strides_3[axis]).sum::<usize>() + shape[3];
+            if offset.checked_add(last)? > data.len() {
+                return None;
+            }
+        }
+        Some(Self { data, offset, shape, strides: strides_3 })
+    }
+
+    /// The channels of one token.
+    #[inline(always)]
+    fn token(&self, batch: usize, head: usize, token: usize) -> &'a [f32] {
+        let [by_batch, by_head, by_token] = self.strides;
+        let start = self.offset + batch * by_batch + head * by_head + token * by_token;
+        &self.data[start..start + self.shape[3]]
+    }
+}
+
+/// `[batch, heads, n, d]`, `[batch, heads, m, d]` and `[batch, heads, m, v]` to `[batch, n, heads * v]`, row-major. `None` if the shapes do
+/// not fit together or there are no keys.
+pub(crate) fn attention(
+    tier: CpuTier,
+    queries: HeadsView<'_>,
+    keys: HeadsView<'_>,
+    values: HeadsView<'_>,
+) -> Option<Vec<f32>> {
+    let [batch, heads, n, d] = queries.shape;
+    let [_, _, m, v] = values.shape;
+    let fits = keys.shape == [batch, heads, m, d] && values.shape == [batch, heads, m, v];
+    if !fits || m == 0 || d == 0 {
+        return None;
+    }
+    let lanes = lanes(tier);
+    let sizes = Sizes {
+        n,
+        m,
+        d,
+        v,
+        panel: 2 * lanes,
+        keys_padded: m.next_multiple_of(2 * lanes),
+        values_padded: v.next_multiple_of(lanes),
+        scale: (LOG2_E / (d as f64).sqrt()) as f32,
+    };
+    let mut out = vec![0.0_f32; batch * n * heads * v];
+    if out.is_empty() {
+        return Some(out);
+    }
+    let target = Target { out: out.as_mut_ptr(), row: heads * v };
+    let head_floats = sizes.keys_padded * d + m * sizes.values_padded;
+    let all: Vec<(usize, usize)> =
+        (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))).collect();
+    if head_floats * size_of::<f32>() <= SMALL_HEAD_BYTES {
+        all.par_iter().for_each_init(
+            || (Packed::default(), Scratch::default()),
+            |(packed, scratch), &(b, h)| {
+                packed.fill(&sizes, keys, values, b, h);
+                for block in query_blocks(n, 1) {
+                    let place = Place { batch: b, head: h, queries: block };
+                    // One task writes one head's rows, and no other task writes those.
+                    query_block(tier, &sizes, &queries, packed, place, scratch, target);
+                }
+            },
+        );
+        return Some(out);
+    }
+    let together = (LARGE_HEAD_BYTES / (head_floats * size_of::<f32>())).max(1);
+    let mut laid_out: Vec<Packed> = Vec::new();
+    for group in all.chunks(together) {
+        laid_out.resize_with(group.len(), Packed::default);
+        for (packed, &(b, h)) in laid_out.iter_mut().zip(group) {
+            packed.fill_in_parallel(&sizes, keys, values, b, h);
+        }
+        let blocks = query_blocks(n, rayon::current_num_threads());
+        let tasks: Vec<(usize, Place)> = group
+            .iter()
+            .enumerate()
+            .flat_map(|(at, &(batch, head))| {
+                blocks.iter().map(move |block| (at, Place { batch, head, queries: block.clone() }))
+            })
+            .collect();
+        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (at, place)| {
+            query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
+        });
+    }
+    Some(out)
+}
+
+/// Values in a vector of a tier.
+pub(super) fn lanes(tier: CpuTier) -> usize {
+    match tier {
+        CpuTier::Avx512 => 16,
+        CpuTier::Neon => 4,
+        _ => 8,
+    }
+}
+
+/// Blocks of queries, about equally large, as many as a multiple of `threads`.
+fn query_blocks(n: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
+    let count = n.div_ceil(QUERY_BLOCK).next_multiple_of(threads.max(1));
+    // Whole register tiles, but for the last block.
+    let length = n.div_ceil(count).next_multiple_of(MOST_ROWS);
+    (0..n).step_by(length.max(1)).map(|start| start..(start + length).min(n)).collect()
+}
+
+struct Sizes {
+    n: usize,
+    m: usize,
+    d: usize,
+    v: usize,
+    /// Keys in a panel: two vectors.
+    panel: usize,
+    keys_padded: usize,
+    values_padded: usize,
+    scale: f32,
+}
+
+/// One head's keys and values as the tiles read them.
+#[derive(Default)]
+struct Packed {
+    /// `[panels, d, panel]`, zero beyond the last key.
+    keys: Vec<f32>,
+    /// `[m, values_padded]`, zero beyond `v`.
+    values: Vec<f32>,
+}
+
+impl Packed {
+    fn resize(&mut self, sizes: &Sizes) {
+        self.keys.resize(sizes.keys_padded * sizes.d, 0.0);
+        self.values.resize(sizes.m * sizes.values_padded, 0.0);
+    }
+
+    fn fill(&mut self, s: &Sizes, k: HeadsView<'_>, v: HeadsView<'_>, b: usize, h: usize) {
+        self.resize(s);
+        for (at, panel) in self.keys.chunks_exact_mut(s.panel * s.d).enumerate() {
+            fill_panel(panel, s, k, b, h, at * s.panel);
+        }
+        for (token, row) in self.values.chunks_exact_mut(s.values_padded).enumerate() {
+            fill_values(row, s, v, b, h, token);
+        }
+    }
+
+    fn fill_in_parallel(
+        &mut self,
+        s: &Sizes,
+        k: HeadsView<'_>,
+        v: HeadsView<'_>,
+        b: usize,
+        h: usize,
+    ) {
+        self.resize(s);
+        let panels = self.keys.par_chunks_exact_mut(s.panel * s.d).with_min_len(8).enumerate();
+        panels.for_each(|(at, panel)| fill_panel(panel, s, k, b, h, at * s.panel));
+        let rows =
+            self.values.par_chunks_exact_mut(s.values_padded.max(1)).with_min_len(1024).enumerate();
+        rows.for_each(|(token, row)| fill_values(row, s, v, b, h, token));
+    }
+}
+
+/// Transposes a panel's keys, a cache line of channels at a time.
+fn fill_panel(panel: &mut [f32], s: &Sizes, keys: HeadsView<'_>, b: usize, h: usize, first: usize) {
+    const LINE: usize = 16;
+    let count = s.panel.min(s.m - first);
+    for start in (0..s.d).step_by(LINE) {
+        let end = (start + LINE).min(s.d);
+        for at in 0..count {
+            let token = &keys.token(b, h, first + at)[start..end];
+            for (channel, value) in (start..end).zip(token) {
+                panel[channel * s.panel + at] = *value;
+            }
+        }
+        for channel in start..end {
+            panel[channel * s.panel + count..(channel + 1) * s.panel].fill(0.0);
+        }
+    }
+}
+
+fn fill_values(row: &mut [f32], s: &Sizes, v: HeadsView<'_>, b: usize, h: usize, token: usize) {
+    row[..s.v].copy_from_slice(v.token(b, h, token));
+    row[s.v..].fill(0.0);
+}
+
+/// Which queries of which head.
+struct Place {
+    batch: usize,
+    head: usize,
+    queries: std::ops::Range<usize>,
+}
+
+/// Where results go: row-major `[batch * n, row]`.
+#[derive(Clone, Copy)]
+struct Target {
+    out: *mut f32,
+    row: usize,
+}
+
+// SAFETY: tasks write disjoint parts: each its own head's columns of its own queries' rows.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+
+/// A task's own memory.
+#[derive(Default)]
+struct Scratch {
+    /// `[tiles, d, ROWS]`: scaled queries.
+    queries: Vec<f32>,
+    /// `[ROWS, KEY_BLOCK]`.
+    scores: Vec<f32>,
+    /// `[rows, values_padded]`.
+    sums: Vec<f32>,
+    /// Per row: the highest score so far, and the sum of weights.
+    highest: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+per_tier! {
+    /// The results of one block of queries.
+    fn query_block = query_block_on(
+        sizes: &Sizes, queries: &HeadsView<'_>, packed: &Packed, place: Place, scratch: &mut Scratch, target: Target,
+    )
+}
+
+/// # Safety
+/// The processor has `S`'s instructions. `target` is valid for `[batch * n, heads * v]` values, and nobody else writes this place's.
+#[inline(always)]
+unsafe fn query_block_on<S: Simd, const ROWS: usize>(
+    sizes: &Sizes,
+    queries: &HeadsView<'_>,
+    packed: &Packed,
+    place: Place,
+    scratch: &mut Scratch,
+    target: Target,
+) {
+    let Sizes { d, v, panel, values_padded, .. } = *sizes;
+    debug_assert_eq!(panel, 2 * S::LANES);
+    let count = place.queries.len();
+    let tiles = count.div_ceil(ROWS);
+    scratch.prepare::<ROWS>(sizes, queries, &place, tiles);
+    for first in (0..sizes.m).step_by(KEY_BLOCK) {
+        let keys = KEY_BLOCK.min(sizes.m - first);
+        let keys_padded = keys.next_multiple_of(panel);
+        for tile in 0..tiles {
+            // SAFETY: `prepare` has sized the buffers: queries for `tiles` tiles of `d * ROWS`, scores for a tile with a whole
+            // block of keys, sums for `tiles * ROWS` rows. `packed` holds whole panels to `keys_padded` (the block is a multiple of a panel)
+            // and a row of values for each key.
+            unsafe {
+                let q = scratch.queries.as_ptr().add(tile * d * ROWS);
+                let scores = scratch.scores.as_mut_ptr();
+                for at in (0..keys_padded).step_by(panel) {
+                    let k = packed.keys.as_ptr().add((first + at) * d);
+                    let mut tile_scores = [[S::splat(0.0); 2]; ROWS];
+                    multiply::<S, ROWS, 2>(d, q, 1, ROWS, k, panel, &mut tile_scores);
+                    for (row, [low, high]) in tile_scores.into_iter().enumerate() {
+                        S::store(scores.add(row * KEY_BLOCK + at), low);
+                        S::store(scores.add(row * KEY_BLOCK + at + S::LANES), high);
+                    }
+                }
+                let mut shrink = [0.0_f32; ROWS];
+                for (row, shrink) in shrink.iter_mut().enumerate() {
+                    let state = tile * ROWS + row;
+                    let row =
+                        std::slice::from_raw_parts_mut(scores.add(row * KEY_BLOCK), keys_padded);
+                    row[keys..].fill(f32::NEG_INFINITY);
+                    *shrink =
+                        weigh::<S>(row, &mut scratch.highest[state], &mut scratch.weights[state]);
+                }
+                let values = packed.values.as_ptr().add(first * values_padded);
+                let sums = scratch.sums.as_mut_ptr().add(tile * ROWS * values_padded);
+                let mut column = 0;
+                while column + 2 * S::LANES <= values_padded {
+                    add_values::<S, ROWS, 2>(
+                        keys,
+                        scores,
+                        values,
+                        values_padded,
+                        column,
+                        sums,
+                        &shrink,
+                    );
+                    column += 2 * S::LANES;
+                }
+                if column < values_padded {
+                    add_values::<S, ROWS, 1>(
+                        keys,
+                        scores,
+                        values,
+                        values_padded,
+                        column,
+                        sums,
+                        &shrink,
+                    );
+                }
+            }
+        }
+    }
+    for (at, query) in place.queries.clone().enumerate() {
+        let total = 1.0 / scratch.weights[at];
+        let row = &scratch.sums[at * values_padded..at * values_padded + v];
+        // SAFETY: the place lies within `[batch * n, heads * v]`, and only this task writes it.
+        let to = unsafe {
+            let start = (place.batch * sizes.n + query) * target.row + place.head * v;
+            std::slice::from_raw_parts_mut(target.out.add(start), v)
+        };
+        to.iter_mut().zip(row).for_each(|(to, sum)| *to = sum * total);
+    }
+}
+
+impl Scratch {
+    #[inline(always)]
+    fn prepare<const ROWS: usize>(
+        &mut self,
+        sizes: &Sizes,
+        queries: &HeadsView<'_>,
+        place: &Place,
+        tiles: usize,
+    ) {
+        let rows = tiles * ROWS;
+        self.queries.clear();
+        self.queries.resize(rows * sizes.d, 0.0);
+        self.scores.resize(ROWS * KEY_BLOCK, 0.0);
+        self.sums.clear();
+        self.sums.resize(rows * sizes.values_padded, 0.0);
+        self.highest.clear();
+        self.highest.resize(rows, f32::NEG_INFINITY);
+        self.weights.clear();
+        self.weights.resize(rows, 0.0);
+        for (at, query) in place.queries.clone().enumerate() {
+            let tile = &mut self.queries[at / ROWS * ROWS * sizes.d..];
+            let token = queries.token(place.batch, place.head, query);
+            for (to, value) in tile[at % ROWS..].iter_mut().step_by(ROWS).zip(token) {
+                *to = value * sizes.scale;
+            }
+        }
+    }
+}
+
+/// Turns one row of scores into weights relative to the highest score so far; returns by how much earlier sums shrink.
+///
+/// # Safety
+/// The processor has `S`'s instructions; the row is a multiple of a vector long.
+#[inline(always)]
+unsafe fn weigh<S: Simd>(row: &mut [f32], highest: &mut f32, total: &mut f32) -> f32 {
+    // SAFETY: whole vectors of the row are read and written.
+    unsafe {
+        let mut top = S::splat(f32::NEG_INFINITY);
+        for scores in row.chunks_exact(S::LANES) {
+            top = S::max(top, S::load(scores.as_ptr()));
+        }
+        let now = highest.max(S::reduce_max(top));
+        let (base, mut sum) = (S::splat(now), S::splat(0.0));
+        for scores in row.chunks_exact_mut(S::LANES) {
+            let weights = S::exp2(S::sub(S::load(scores.as_ptr()), base));
+            S::store(scores.as_mut_ptr(), weights);
+            sum = S::add(sum, weights);
+        }
+        let shrink = if *highest == f32::NEG_INFINITY { 0.0 } else { (*highest - now).exp2() };
+        *highest = now;
+        *total = *total * shrink + S::reduce_add(sum);
+        shrink
+    }
+}
+
+/// `sums[r][column..] = sums[r][column..] * shrink[r] + weights[r] · values[.., column..]`.
+///
+/// Products are summed over [`SUM_BLOCK`] keys at a time before they join the sums: one long chain over 28,800 keys would round as many times, each time
+/// by the size of the whole sum.
+///
+/// # Safety
+/// The processor has `S`'s instructions; `weights` is a tile of rows of [`KEY_BLOCK`], `values` has `keys` rows of `by_key`, `sums` a tile of
+/// rows of `by_key`.
+#[inline(always)]
+unsafe fn add_values<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    keys: usize,
+    weights: *const f32,
+    values: *const f32,
+    by_key: usize,
+    column: usize,
+    sums: *mut f32,
+    shrink: &[f32; ROWS],
+) {
+    for first in (0..keys).step_by(SUM_BLOCK) {
+        let count = SUM_BLOCK.min(keys - first);
+        // SAFETY: the caller's promise; the block ends within the keys.
+        unsafe {
+            let mut tile = [[S::splat(0.0); VECTORS]; ROWS];
+            let values = values.add(first * by_key + column);
+            multiply::<S, ROWS, VECTORS>(
+                count,
+                weights.add(first),
+                KEY_BLOCK,
+                1,
+                values,
+                by_key,
+                &mut tile,
+            );
+            for (row, vectors) in tile.into_iter().enumerate() {
+                // What was there shrinks once.
+                let factor = S::splat(if first == 0 { shrink[row] } else { 1.0 });
+                for (j, vector) in vectors.into_iter().enumerate() {
+                    let at = sums.add(row * by_key + column + j * S::LANES);
+                    S::store(at, S::mul_add(S::load(at), factor, vector));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    use crate::kernels::cpu::testing::{noise, tiers};
+
+    fn contiguous(shape: [usize; 4]) -> [isize; 4] {
+        let [_, h, n, d] = shape.map(|length| length as isize);
+        [h * n * d, n * d, d, 1]
+    }
+
+    /// In f64, the textbook way.
+    fn reference(q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>) -> Vec<f64> {
+        let [batch, heads, n, d] = q.shape;
+        let (m, width) = (k.shape[2], v.shape[3]);
+        let mut out = vec![0.0; batch * n * heads * width];
+        for (b, h, i) in
+            (0..batch).flat_map(|b| (0..heads).flat_map(move |h| (0..n).map(move |i| (b, h, i))))
+        {
+            let dot = |j: usize| -> f64 {
+                let pairs = q.token(b, h, i).iter().zip(k.token(b, h, j));
+                pairs.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() / (d as f64).sqrt()
+            };
+            let scores: Vec<f64> = (0..m).map(dot).collect();
+            let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for (j, weight) in weights.iter().enumerate() {
+                for (c, value) in v.token(b, h, j).iter().enumerate() {
+                    out[((b * n + i) * heads + h) * width + c] +=
+                        weight / total * f64::from(*value);
+                }
+            }
+        }
+        out
+    }
+
+    /// `shape` = batch, heads, queries, keys, channels, channels of values.
+    fn check(tier: CpuTier, shape: [usize; 6], scale: f32) {
+        let [batch, heads, n, m, d, v] = shape;
+        let (qs, ks, vs) = ([batch, heads, n, d], [batch, heads, m, d], [batch, heads, m, v]);
+        let count = |shape: [usize; 4]| shape.iter().product::<usize>();
+        let mut q = noise(count(qs), 1);
+        q.iter_mut().for_each(|x| *x *= scale);
+        let (k, values) = (noise(count(ks), 2), noise(count(vs), 3));
+        let view = |data, shape| HeadsView::new(data, 0, shape, contiguous(shape)).unwrap();
+        let (q, k, values) = (view(&q, qs), view(&k, ks), view(&values, vs));
+        let ours = attention(tier, q, k, values).unwrap();
+        for (at, (a, b)) in ours.iter().zip(reference(q, k, values)).enumerate() {
+            let off = (f64::from(*a) - b).abs();
+            assert!(
+                off < 4e-6 * f64::from(scale.max(1.0)),
+                "{tier} {qs:?} {ks:?} {vs:?} at {at}: {a} and {b}"
+            );
+        }
+    }
+
+    #[test]
+    fn sam_2_shapes() {
+        for tier in tiers() {
+            // Memory attention (small), windows, query pooling, decoder; heads that need a layout of their own.
+            for (b, h, n, m, d, v) in [
+                (2, 1, 256, 1824, 64, 32),
+                (1, 1, 100, 900, 256, 64),
+                (9, 2, 64, 64, 56, 56),
+                (4, 4, 16, 64, 72, 72),
+                (1, 8, 7, 256, 16, 16),
+                (1, 8, 256, 7, 16, 16),
+                (3, 1, 50, 3000, 24, 24),
+            ] {
+                check(tier, [b, h, n, m, d, v], 1.0);
+            }
+            // Scores far apart: one key takes all.
+            check(tier, [1, 1, 30, 800, 32, 16], 60.0);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn any_shape_on_every_tier(
+            (b, h) in (1_usize..4, 1_usize..4),
+            (n, m) in (1_usize..60, 1_usize..900),
+            (d, v) in (1_usize..70, 1_usize..70),
+        ) {
+            for tier in tiers() {
+                check(tier, [b, h, n, m, d, v], 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn long_sums_stay_exact() {
+        // Values of one sign: one chain of additions over all keys would be off by forty units in the last place.
+        let (m, d, v) = (20_000, 8, 16);
+        let (q, k) = (noise(12 * d, 1), noise(m * d, 2));
+        let values: Vec<f32> = noise(m * v, 3).into_iter().map(|x| x * 0.1 + 1.0).collect();
+        let view = |data, n, width| {
+            let shape = [1, 1, n, width];
+            HeadsView::new(data, 0, shape, contiguous(shape)).unwrap()
+        };
+        let (q, k, values) = (view(&q, 12, d), view(&k, m, d), view(&values, m, v));
+        for tier in tiers() {
+            let ours = attention(tier, q, k, values).unwrap();
+            for (a, b) in ours.iter().zip(reference(q, k, values)) {
+                assert!((f64::from(*a) - b).abs() < 1e-6, "{tier}: {a} and {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn strided_views_and_refusals() {
+        // Queries, keys and values interleaved as one product of 3 * heads * d gives them.
+        let (batch, heads, n, d) = (2, 3, 10, 5);
+        let width = 3 * heads * d;
+        let qkv = noise(batch * n * width, 7);
+        let part = |index: usize| {
+            let strides = [(n * width) as isize, d as isize, width as isize, 1];
+            HeadsView::new(&qkv, index * heads * d, [batch, heads, n, d], strides).unwrap()
+        };
+        for tier in tiers() {
+            let ours = attention(tier, part(0), part(1), part(2)).unwrap();
+            for (a, b) in ours.iter().zip(reference(part(0), part(1), part(2))) {
+                assert!((f64::from(*a) - b).abs() < 1e-6, "{a} {b}");
+            }
+        }
+        let data = vec![0.0; 24];
+        assert!(HeadsView::new(&data, 0, [1, 2, 3, 4], [24, 12, 4, 1]).is_some());
+        assert!(HeadsView::new(&data, 1, [1, 2, 3, 4], [24, 12, 4, 1]).is_none(), "too long");
+        assert!(HeadsView::new(&data, 0, [1, 2, 3, 4], [24, 12, 1, 3]).is_none(), "not adjacent");
+        assert!(HeadsView::new(&data, 0, [1, 2, 3, 4], [24, -12, 4, 1]).is_none(), "backwards");
+    }
+}

@@ -1,0 +1,15 @@
+//! Numbers in memory, in vectors as wide as the processor has them.
+
+pub(super) mod attention;
+pub(super) mod convolution;
+pub(super) mod depthwise;
+pub(super) mod linear;
+pub(super) mod pointwise;
+pub(super) mod resample;
+pub(super) mod simd;
+#[cfg(test)]
+mod testing;
+mod tile;
+
+pub use linear::Activation;
+pub use simd::{CpuTier, UnknownTier};

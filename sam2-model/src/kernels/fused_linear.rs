@@ -1,0 +1,118 @@
+//! Linear layers with what surrounds them.
+
+use burn::nn::Linear;
+use burn::tensor::{Tensor, activation};
+
+use super::bridge::{from_values, into_flex, values};
+use super::cpu::linear::{self as cpu, Around, Product};
+use super::cpu::{Activation, CpuTier};
+use crate::layer_norm::LayerNorm;
+
+/// A linear layer with what surrounds it in a transformer, in this order: layer norm, product and bias, activation, factors of the channels, and a
+/// tensor that is added. On the CPU all of it is one pass over memory.
+#[derive(Clone, Copy, Debug)]
+pub struct FusedLinear<'a, const D: usize> {
+    layer: &'a Linear,
+    norm: Option<&'a LayerNorm>,
+    activation: Activation,
+    scale: Option<&'a Tensor<1>>,
+    add: Option<&'a Tensor<D>>,
+}
+
+impl<'a, const D: usize> FusedLinear<'a, D> {
+    /// The layer alone.
+    pub fn new(layer: &'a Linear) -> Self {
+        Self { layer, norm: None, activation: Activation::Identity, scale: None, add: None }
+    }
+
+    /// Normalises the input first.
+    pub fn after(self, norm: &'a LayerNorm) -> Self {
+        Self { norm: Some(norm), ..self }
+    }
+
+    /// Applies a non-linearity.
+    pub fn activated(self, activation: Activation) -> Self {
+        Self { activation, ..self }
+    }
+
+    /// Multiplies each channel by its own factor, `[channels]`.
+    pub fn scaled(self, scale: &'a Tensor<1>) -> Self {
+        Self { scale: Some(scale), ..self }
+    }
+
+    /// Adds a tensor of the result's shape, or one with a batch of 1 that serves all.
+    pub fn plus(self, add: &'a Tensor<D>) -> Self {
+        Self { add: Some(add), ..self }
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`.
+    pub fn forward(self, x: Tensor<D>) -> Tensor<D> {
+        self.on_cpu(&x).unwrap_or_else(|| self.on_any_device(x.clone()))
+    }
+
+    fn on_cpu(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        let mut shape = x.dims();
+        let [inputs, outputs] = self.layer.weight.dims();
+        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+        let alike = |add: &Tensor<D>| {
+            let add = add.dims();
+            add[1..D - 1] == shape[1..D - 1] && (add[0] == shape[0] || add[0] == 1)
+        };
+        if self.add.is_some_and(|add| !alike(add)) || shape[D - 1] != inputs {
+            return None;
+        }
+        let row_major = |tensor: Tensor<1>| into_flex(tensor).ok();
+        let input = into_flex(x.clone()).ok()?;
+        let weight = into_flex(self.layer.weight.val()).ok()?;
+        let bias = match &self.layer.bias {
+            Some(bias) => Some(row_major(bias.val())?),
+            None => None,
+        };
+        let norm = match self.norm.map(LayerNorm::parameters) {
+            Some((weight, bias, epsilon)) => Some((row_major(weight)?, row_major(bias)?, epsilon)),
+            None => None,
+        };
+        let scale = match self.scale {
+            Some(scale) => Some(row_major(scale.clone())?),
+            None => None,
+        };
+        let add = match self.add {
+            Some(add) => Some(into_flex(add.clone()).ok()?),
+            None => None,
+        };
+        let around = Around {
+            norm: norm
+                .as_ref()
+                .map(|(weight, bias, epsilon)| (values(weight), values(bias), *epsilon)),
+            bias: bias.as_ref().map(values),
+            activation: self.activation,
+            scale: scale.as_ref().map(values),
+            add: add.as_ref().map(values),
+        };
+        let product =
+            Product { x: values(&input), weight: values(&weight), inputs, outputs, around };
+        let out = cpu::linear(CpuTier::current(), product)?;
+        shape[D - 1] = outputs;
+        Some(from_values(out, shape))
+    }
+
+    /// The same through burn, on any device.
+    pub fn on_any_device(self, mut x: Tensor<D>) -> Tensor<D> {
+        if let Some(norm) = self.norm {
+            x = norm.forward(x);
+        }
+        x = self.layer.forward(x);
+        x = match self.activation {
+            Activation::Identity => x,
+            Activation::Relu => activation::relu(x),
+            Activation::Gelu => activation::gelu(x),
+        };
+        if let Some(scale) = self.scale {
+            x = x * scale.clone().unsqueeze();
+        }
+        match self.add {
+            Some(add) => x + add.clone(),
+            None => x,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Rotary encoding.
+
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+
+use super::bridge::{in_place, into_flex};
+use super::cpu::pointwise as cpu;
+
+/// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
+/// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
+pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Tensor<3> {
+    let [_, length, channels] = x.dims();
+    let (Ok(cos_flex), Ok(sin_flex)) = (into_flex(cos.clone()), into_flex(sin.clone())) else {
+        return rotate_on_any_device(x, cos, sin, turned);
+    };
+    match into_flex(x) {
+        Ok(x) => {
+            let (cos, sin) = (cos_flex.storage::<f32>(), sin_flex.storage::<f32>());
+            Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
+                for one in values.chunks_exact_mut((length * channels).max(1)) {
+                    cpu::rotate(tier, &mut one[..turned * channels], channels, cos, sin);
+                }
+            }))
+        }
+        Err(x) => rotate_on_any_device(*x, cos, sin, turned),
+    }
+}
+
+/// The same through burn, on any device.
+pub fn rotate_on_any_device(
+    x: Tensor<3>,
+    cos: Tensor<3>,
+    sin: Tensor<3>,
+    turned: usize,
+) -> Tensor<3> {
+    let [batch, length, channels] = x.dims();
+    if turned == 0 {
+        return x;
+    }
+    let rest = (turned < length).then(|| x.clone().slice_dim(1, turned..length));
+    let tokens = cos.dims()[1];
+    let pairs =
+        x.slice_dim(1, 0..turned).reshape([batch * turned / tokens, tokens, channels / 2, 2]);
+    let [even, odd]: [Tensor<3>; 2] =
+        [0..1, 1..2].map(|part| pairs.clone().slice_dim(3, part).squeeze_dim(3));
+    let real = even.clone() * cos.clone() - odd.clone() * sin.clone();
+    let imaginary = even * sin + odd * cos;
+    let result =
+        Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, turned, channels]);
+    match rest {
+        Some(rest) => Tensor::cat(vec![result, rest], 1),
+        None => result,
+    }
+}

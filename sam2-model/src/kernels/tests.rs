@@ -1,0 +1,106 @@
+//! Kernels against burn's own operations.
+
+#![allow(clippy::unwrap_used)]
+
+use burn::nn::PaddingConfig2d;
+use burn::tensor::{Device, Tensor, activation};
+
+use super::*;
+use crate::layer_norm::LayerNorm;
+use crate::layer_norm_2d::LayerNorm2d;
+use burn::nn::LinearConfig;
+
+use crate::resize::{Interpolation, Resize};
+use burn::nn::conv::Conv2dConfig;
+use burn::tensor::Distribution;
+
+fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+}
+
+fn assert_close<const D: usize>(ours: Tensor<D>, burns: Tensor<D>) {
+    assert_eq!(ours.dims(), burns.dims());
+    let values = |t: Tensor<D>| -> Vec<f32> { t.into_data().try_to_vec().unwrap() };
+    for (a, b) in values(ours).into_iter().zip(values(burns)) {
+        assert!((a - b).abs() < 2e-5, "{a} {b}");
+    }
+}
+
+#[test]
+fn kernels_agree_with_burn_whatever_the_layout() {
+    // Permuted, sliced, shared with somebody else, and plain.
+    let qkv = noise([2, 10, 3 * 4 * 6]);
+    let part = |index: usize| {
+        let heads = qkv.clone().slice_dim(2, index * 24..(index + 1) * 24);
+        heads.reshape([2, 10, 4, 6]).swap_dims(1, 2)
+    };
+    assert_close(
+        attention(part(0), part(1), part(2)),
+        attention_on_any_device(part(0), part(1), part(2)),
+    );
+    let map = noise([2, 5, 7, 9]).permute([0, 3, 1, 2]);
+    let (weight, bias) = (noise([9]), noise([9]));
+    assert_close(
+        layer_norm_2d(map.clone(), weight.clone(), bias.clone(), 1e-6),
+        layer_norm_2d_on_any_device(map.clone(), weight, bias, 1e-6),
+    );
+    assert_close(gelu(map.clone().slice_dim(1, 2..5)), activation::gelu(map.slice_dim(1, 2..5)));
+    let tokens = noise([3, 9, 50]).swap_dims(1, 2);
+    let (weight, bias) = (noise([9]), noise([9]));
+    assert_close(
+        layer_norm(tokens.clone(), weight.clone(), bias.clone(), 1e-5),
+        layer_norm_on_any_device(tokens, weight, bias, 1e-5),
+    );
+    let device = Device::flex();
+    let depthwise = Conv2dConfig::new([9, 9], [7, 7])
+        .with_groups(9)
+        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+        .init(&device);
+    let map = noise([2, 11, 13, 9]).permute([0, 3, 1, 2]);
+    assert_close(depthwise_convolution(&depthwise, map.clone()), depthwise.forward(map));
+    let down = Conv2dConfig::new([9, 16], [3, 3])
+        .with_stride([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init(&device);
+    let (map, norm) = (noise([2, 11, 13, 9]).permute([0, 3, 1, 2]), LayerNorm2d::init(16, &device));
+    for norm in [None, Some(&norm)] {
+        assert_close(
+            convolution(&down, norm, map.clone()),
+            convolution_on_any_device(&down, norm, map.clone()),
+        );
+    }
+    for (from, to) in [([9, 13], [20, 31]), ([9, 13], [4, 13]), ([9, 13], [9, 5])] {
+        let resize = Resize::new(Interpolation::BilinearAntialias, from, to, &device);
+        let map = noise([2, 9, 13, 3]).permute([0, 3, 1, 2]);
+        assert_close(resize.forward(map.clone()), resize.forward_on_any_device(map));
+    }
+    let logits = noise([3, 50]) * 9.0;
+    let expected = activation::sigmoid(logits.clone()) * 20.0 - 10.0;
+    assert_close(scaled_sigmoid(logits, 20.0, -10.0), expected);
+    let layer = LinearConfig::new(11, 20).init(&device);
+    let norm = LayerNorm::init(11, LayerNorm::EPSILON, &device);
+    let (x, factors) = (noise([3, 11, 7]).swap_dims(1, 2), noise([20]));
+    for add in [noise([3, 7, 20]), noise([1, 7, 20]), noise([1, 1, 20])] {
+        let fused = FusedLinear::new(&layer).after(&norm).activated(Activation::Gelu);
+        let fused = fused.scaled(&factors).plus(&add);
+        assert_close(fused.forward(x.clone()), fused.on_any_device(x.clone()));
+    }
+    let (cos, sin) = (noise([1, 6, 4]), noise([1, 6, 4]));
+    let x = noise([3, 20, 8]);
+    for turned in [0, 6, 12, 18] {
+        assert_close(
+            rotate(x.clone(), cos.clone(), sin.clone(), turned),
+            rotate_on_any_device(x.clone(), cos.clone(), sin.clone(), turned),
+        );
+    }
+}
+
+#[test]
+fn a_tensor_that_somebody_else_holds_is_left_alone() {
+    let x = noise([1, 4, 8]);
+    let before: Vec<f32> = x.clone().into_data().try_to_vec().unwrap();
+    let _ = gelu(x.clone());
+    let _ = rotate(x.clone(), noise([1, 4, 4]), noise([1, 4, 4]), 4);
+    let after: Vec<f32> = x.into_data().try_to_vec().unwrap();
+    assert_eq!(before, after);
+}
