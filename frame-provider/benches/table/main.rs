@@ -128,9 +128,9 @@ fn reverse() {
 /// How long a consumer that takes 50 ms for a frame waits.
 fn waits() {
     println!(
-        "| order | served | misses | first wait, ms | longest wait after it, ms | waited after it, of the time |"
+        "| order | served | misses | first wait, ms | longest wait after it, ms | waited after it, of the time | in calls after it, of the time |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     let path = recording();
     let count = VideoFrames::open(&path).unwrap().frame_count();
     let orders: [(&str, Vec<usize>); 2] =
