@@ -76,25 +76,37 @@ per_tier! {
 /// The processor has `S`'s instructions.
 #[inline(always)]
 unsafe fn sigmoid_on<S: Simd, const ROWS: usize>(values: &mut [f32], scale: f32, shift: f32) {
-    // SAFETY: the caller's promise.
-    let one = |x: S::F32| unsafe {
-        // e^-x = 2^(-x log2 e); beyond 2^126 the sum is as good as infinite.
-        let power = S::min(S::mul(x, S::splat(-std::f32::consts::LOG2_E)), S::splat(126.0));
-        let sum = S::add(S::splat(1.0), S::exp2(power));
-        S::add(S::mul(S::div(S::splat(1.0), sum), S::splat(scale)), S::splat(shift))
-    };
     let mut chunks = values.chunks_exact_mut(S::LANES);
     for chunk in &mut chunks {
         // SAFETY: the chunk is a vector long.
-        unsafe { S::store(chunk.as_mut_ptr(), one(S::load(chunk.as_ptr()))) };
+        unsafe {
+            S::store(chunk.as_mut_ptr(), sigmoid_vector::<S>(S::load(chunk.as_ptr()), scale, shift))
+        };
     }
     let rest = chunks.into_remainder();
     let mut padded = [0.0_f32; 16];
     padded[..rest.len()].copy_from_slice(rest);
     // SAFETY: no vector is longer than 16 values.
-    unsafe { S::store(padded.as_mut_ptr(), one(S::load(padded.as_ptr()))) };
+    unsafe {
+        S::store(padded.as_mut_ptr(), sigmoid_vector::<S>(S::load(padded.as_ptr()), scale, shift))
+    };
     let length = rest.len();
     rest.copy_from_slice(&padded[..length]);
+}
+
+/// A function and not a closure: a closure would not be compiled with the tier's instructions.
+///
+/// # Safety
+/// The processor has `S`'s instructions.
+#[inline(always)]
+unsafe fn sigmoid_vector<S: Simd>(x: S::F32, scale: f32, shift: f32) -> S::F32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // e^-x = 2^(-x log2 e); beyond 2^126 the sum is as good as infinite.
+        let power = S::min(S::mul(x, S::splat(-std::f32::consts::LOG2_E)), S::splat(126.0));
+        let sum = S::add(S::splat(1.0), S::exp2(power));
+        S::add(S::mul(S::div(S::splat(1.0), sum), S::splat(scale)), S::splat(shift))
+    }
 }
 
 /// The maximum of each 2 x 2 block of maps of `[height, width, channels]`; an odd last row or column is dropped.
