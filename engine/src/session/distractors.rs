@@ -6,16 +6,16 @@ use super::post_process::read;
 use crate::error::EngineError;
 use crate::memory_policy::{Candidates, MemoryPolicy};
 
-/// Of each object that went through the decoder, whether another one was in sight.
+/// Of each object that went through the decoder, whether another one was in sight; empty if the policy does not ask.
 pub(super) fn distractors(
     policy: &dyn MemoryPolicy,
     outputs: &DecoderOutputs,
 ) -> Result<Vec<bool>, EngineError> {
-    let (logits, ious) = outputs.candidates();
-    let [batch, count, height, width] = logits.dims();
     if !policy.reads_candidates() {
-        return Ok(vec![false; batch]);
+        return Ok(Vec::new());
     }
+    let (logits, ious) = outputs.candidates();
+    let [_, count, height, width] = logits.dims();
     let (logits, ious) = (read(logits)?, read(ious)?);
     let candidates = logits.chunks_exact(count * height * width).zip(ious.chunks_exact(count));
     let seen = candidates

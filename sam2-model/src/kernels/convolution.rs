@@ -35,10 +35,8 @@ pub fn convolution(
         }
         let x = into_flex(x_bchw.clone()).ok()?;
         let filters = into_flex(convolution.weight.val()).ok()?;
-        let bias = match &convolution.bias {
-            Some(bias) => Some(into_flex(bias.val()).ok()?),
-            None => None,
-        };
+        let bias = convolution.bias.as_ref().map(|bias| into_flex(bias.val()));
+        let bias = bias.transpose().ok()?;
         let norm = match norm.map(LayerNorm2d::parameters) {
             Some((weight, bias, epsilon)) => {
                 Some((into_flex(weight).ok()?, into_flex(bias).ok()?, epsilon))

@@ -61,25 +61,18 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         if self.add.is_some_and(|add| !alike(add)) || shape[D - 1] != inputs {
             return None;
         }
-        let row_major = |tensor: Tensor<1>| into_flex(tensor).ok();
         let input = into_flex(x.clone()).ok()?;
         let weight = into_flex(self.layer.weight.val()).ok()?;
-        let bias = match &self.layer.bias {
-            Some(bias) => Some(row_major(bias.val())?),
-            None => None,
-        };
+        let bias = self.layer.bias.as_ref().map(|bias| into_flex(bias.val()));
+        let bias = bias.transpose().ok()?;
         let norm = match self.norm.map(LayerNorm::parameters) {
-            Some((weight, bias, epsilon)) => Some((row_major(weight)?, row_major(bias)?, epsilon)),
+            Some((weight, bias, epsilon)) => {
+                Some((into_flex(weight).ok()?, into_flex(bias).ok()?, epsilon))
+            }
             None => None,
         };
-        let scale = match self.scale {
-            Some(scale) => Some(row_major(scale.clone())?),
-            None => None,
-        };
-        let add = match self.add {
-            Some(add) => Some(into_flex(add.clone()).ok()?),
-            None => None,
-        };
+        let scale = self.scale.cloned().map(into_flex).transpose().ok()?;
+        let add = self.add.cloned().map(into_flex).transpose().ok()?;
         let around = Around {
             norm: norm
                 .as_ref()

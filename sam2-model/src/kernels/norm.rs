@@ -53,7 +53,7 @@ pub fn layer_norm_2d(
     let [_, channels, height, width] = x_bchw.dims();
     match into_flex(x_bchw) {
         Ok(x) => {
-            let (weight, bias) = (weight_flex.storage::<f32>(), bias_flex.storage::<f32>());
+            let (weight, bias) = (values(&weight_flex), values(&bias_flex));
             Tensor::from_primitive::<Flex>(in_place(x, |tier, maps| {
                 cpu::layer_norm_2d(tier, maps, channels, height * width, weight, bias, epsilon);
             }))

@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
-use super::bridge::{in_place, into_flex};
+use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
 
 /// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
@@ -15,9 +15,9 @@ pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Te
     };
     match into_flex(x) {
         Ok(x) => {
-            let (cos, sin) = (cos_flex.storage::<f32>(), sin_flex.storage::<f32>());
-            Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
-                for one in values.chunks_exact_mut((length * channels).max(1)) {
+            let (cos, sin) = (values(&cos_flex), values(&sin_flex));
+            Tensor::from_primitive::<Flex>(in_place(x, |tier, tokens| {
+                for one in tokens.chunks_exact_mut((length * channels).max(1)) {
                     cpu::rotate(tier, &mut one[..turned * channels], channels, cos, sin);
                 }
             }))
