@@ -99,7 +99,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for frame in session.propagate(Direction::Forward) {
         let frame = frame?;
         let objects = frame.labelled();
-        stack.write(&MaskFrame { index: frame.frame_index, objects: &objects, image: None })?;
+        stack.write(&MaskFrame::new(frame.frame_index, &objects))?;
     }
     stack.finish()?.publish()?;
 

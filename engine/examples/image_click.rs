@@ -50,10 +50,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut sheet = Box::new(ContactSheetSink::create(&picture, size, answers.len(), &[], true)?);
     let mut mask = Box::new(BigTiffSink::create(&stack, size, 1, PixelValues::Binary, true)?);
     for (index, answer) in answers.into_iter().enumerate() {
-        let objects = [LabelledMask { object: 1, mask: answer.mask }];
-        sheet.write(&MaskFrame { index, objects: &objects, image: Some(image.data()) })?;
+        let objects = [LabelledMask::new(1, answer.mask)];
+        sheet.write(&MaskFrame::new(index, &objects).with_image(Some(image.data())))?;
         if index == 3 {
-            mask.write(&MaskFrame { index: 0, objects: &objects, image: None })?;
+            mask.write(&MaskFrame::new(0, &objects))?;
         }
     }
     sheet.finish()?.publish()?;

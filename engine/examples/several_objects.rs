@@ -72,9 +72,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for frame in &masks {
         let (index, objects) = (frame.frame_index, frame.labelled());
         let shown = sheet.wants_image(index).then(|| frames.frame(index)).transpose()?;
-        stack_file.write(&MaskFrame { index, objects: &objects, image: None })?;
+        stack_file.write(&MaskFrame::new(index, &objects))?;
         let image = shown.as_ref().map(|frame| frame.data());
-        sheet.write(&MaskFrame { index, objects: &objects, image })?;
+        sheet.write(&MaskFrame::new(index, &objects).with_image(image))?;
     }
     stack_file.finish()?.publish()?;
     sheet.finish()?.publish()?;

@@ -83,7 +83,7 @@ fn write_part(
     let mut stack =
         Box::new(BigTiffSink::create(&path, size, part.len(), PixelValues::Binary, true)?);
     for (index, objects) in part.iter().enumerate() {
-        stack.write(&MaskFrame { index, objects, image: None })?;
+        stack.write(&MaskFrame::new(index, objects))?;
     }
     stack.finish()?.publish()
 }

@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let size = (size.width, size.height);
     let mut stack = Box::new(BigTiffSink::create(&output, size, count, PixelValues::Binary, true)?);
     for (index, objects) in masks.iter().enumerate() {
-        stack.write(&MaskFrame { index, objects, image: None })?;
+        stack.write(&MaskFrame::new(index, objects))?;
     }
     stack.finish()?.publish()?;
     println!("wrote {}", output.display());

@@ -155,7 +155,7 @@ mod tests {
 
     fn object(object: u32, pixels: [u8; 6]) -> LabelledMask {
         let mask = Mask::from_pixels(3, 2, pixels.iter().map(|&p| p > 0)).unwrap();
-        LabelledMask { object, mask }
+        LabelledMask::new(object, mask)
     }
 
     fn write(values: PixelValues) -> Vec<Vec<u8>> {
@@ -163,8 +163,8 @@ mod tests {
         let path = folder.path().join("masks.btf");
         let mut sink = Box::new(BigTiffSink::create(&path, (3, 2), 2, values, false).unwrap());
         let objects = [object(1, [1, 1, 0, 0, 0, 0]), object(2, [0, 1, 1, 0, 0, 0])];
-        sink.write(&MaskFrame { index: 0, objects: &objects, image: None }).unwrap();
-        sink.write(&MaskFrame { index: 1, objects: &[], image: None }).unwrap();
+        sink.write(&MaskFrame::new(0, &objects)).unwrap();
+        sink.write(&MaskFrame::new(1, &[])).unwrap();
         sink.finish().unwrap().publish().unwrap();
         assert_eq!(&std::fs::read(&path).unwrap()[..8], b"II\x2b\0\x08\0\0\0");
         let areas: Vec<u64> =
@@ -185,7 +185,7 @@ mod tests {
         let path = folder.path().join("masks.btf");
         let create =
             || Box::new(BigTiffSink::create(&path, (3, 2), 2, PixelValues::Binary, false).unwrap());
-        let empty = |index| MaskFrame { index, objects: &[], image: None };
+        let empty = |index| MaskFrame::new(index, &[]);
         let mut sink = create();
         assert!(matches!(sink.write(&empty(1)), Err(WriteError::OutOfOrder { .. })));
         drop(sink);

@@ -206,18 +206,15 @@ mod tests {
         let mut sink =
             Box::new(ContactSheetSink::create(&path, (64, 48), frames, &[37], false).unwrap());
         let image = vec![100_u8; 64 * 48 * 3];
-        let object = LabelledMask { object: 1, mask: Mask::empty(64, 48) };
+        let object = LabelledMask::new(1, Mask::empty(64, 48));
         let mut shown = Vec::new();
         for index in 0..frames {
             let wanted = sink.wants_image(index);
             if wanted {
                 shown.push(index);
             }
-            let frame = MaskFrame {
-                index,
-                objects: std::slice::from_ref(&object),
-                image: wanted.then_some(&image[..]),
-            };
+            let frame = MaskFrame::new(index, std::slice::from_ref(&object))
+                .with_image(wanted.then_some(&image[..]));
             sink.write(&frame).unwrap();
         }
         assert!(shown.contains(&0) && shown.contains(&37) && shown.contains(&99), "{shown:?}");
@@ -235,7 +232,7 @@ mod tests {
         let path = folder.path().join("sheet.png");
         let mut sink = Box::new(ContactSheetSink::create(&path, (3, 3), 1, &[], false).unwrap());
         let image = [0_u8; 27];
-        sink.write(&MaskFrame { index: 0, objects: &[], image: Some(&image) }).unwrap();
+        sink.write(&MaskFrame::new(0, &[]).with_image(Some(&image))).unwrap();
         sink.finish().unwrap().publish().unwrap();
         assert!(path.exists());
     }

@@ -11,6 +11,7 @@ mod mask;
 mod mask_coco;
 mod output_file;
 mod overlay;
+mod quality_flags;
 mod sink;
 mod stack_reader;
 
@@ -21,5 +22,6 @@ pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};
 pub use output_file::{CompleteOutput, OutputFile};
 pub use overlay::{OBJECT_COLOURS, blend};
-pub use sink::{LabelledMask, MaskFrame, MaskSink};
+pub use quality_flags::{QualityFlag, QualityFlags};
+pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use stack_reader::{MaskStackReader, ReadError};

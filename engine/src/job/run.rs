@@ -241,7 +241,10 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         } else {
             None
         };
-        let frame = MaskFrame { index, objects, image: image.as_ref().map(|image| image.data()) };
+        let rate = self.frames.timing().frames_per_second;
+        let frame = MaskFrame::new(index, objects)
+            .with_image(image.as_ref().map(|image| image.data()))
+            .with_seconds(rate.map(|rate| index as f64 / rate));
         for sink in &mut self.sinks {
             sink.write(&frame)?;
         }

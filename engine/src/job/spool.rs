@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use sam2_mask_writer::{LabelledMask, Mask};
+use sam2_mask_writer::{LabelledMask, Mask, MaskFacts, QualityFlags};
 use tempfile::SpooledTempFile;
 
 /// Up to this much stays in memory; more goes to a temporary file.
@@ -31,8 +31,15 @@ impl MaskSpool {
         let mut record = Vec::new();
         let mut word = |value: u32| record.extend(value.to_le_bytes());
         word(objects.len() as u32);
-        for LabelledMask { object, mask } in objects {
+        for LabelledMask { object, mask, facts, logits: _ } in objects {
             word(*object);
+            word(u32::from(facts.is_some()));
+            if let Some(facts) = facts {
+                word(facts.object_score.to_bits());
+                word(facts.predicted_iou.to_bits());
+                word(u32::from(facts.prompted));
+                word(u32::from(facts.flags.bits()));
+            }
             word(mask.width());
             word(mask.height());
             word(mask.runs().len() as u32);
@@ -57,7 +64,9 @@ impl MaskSpool {
         self.file.seek(SeekFrom::Start(offset))?;
         let mut objects = Vec::new();
         for _ in 0..self.word()? {
-            let (object, width, height) = (self.word()?, self.word()?, self.word()?);
+            let object = self.word()?;
+            let facts = if self.word()? == 0 { None } else { Some(self.facts()?) };
+            let (width, height) = (self.word()?, self.word()?);
             let mut bytes = vec![0; 4 * self.word()? as usize];
             self.file.read_exact(&mut bytes)?;
             let runs = bytes
@@ -66,9 +75,18 @@ impl MaskSpool {
                 .collect();
             let mask = Mask::from_runs(width, height, runs)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            objects.push(LabelledMask { object, mask });
+            objects.push(LabelledMask { object, mask, facts, logits: None });
         }
         Ok(Some(objects))
+    }
+
+    fn facts(&mut self) -> io::Result<MaskFacts> {
+        Ok(MaskFacts {
+            object_score: f32::from_bits(self.word()?),
+            predicted_iou: f32::from_bits(self.word()?),
+            prompted: self.word()? != 0,
+            flags: QualityFlags::from_bits(self.word()? as u8).unwrap_or_default(),
+        })
     }
 
     fn word(&mut self) -> io::Result<u32> {
@@ -81,12 +99,19 @@ impl MaskSpool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sam2_mask_writer::QualityFlag;
 
     #[test]
     fn gives_back_what_was_put_in_any_order() {
+        let facts = |n: u32| MaskFacts {
+            object_score: n as f32 - 2.5,
+            predicted_iou: 0.25,
+            prompted: n == 2,
+            flags: QualityFlag::ALL.into_iter().take(n as usize).collect(),
+        };
         let mask = |n: u32| LabelledMask {
-            object: n,
-            mask: Mask::from_runs(3, 2, vec![n, 6 - n]).unwrap(),
+            facts: (n != 3).then(|| facts(n)),
+            ..LabelledMask::new(n, Mask::from_runs(3, 2, vec![n, 6 - n]).unwrap())
         };
         let mut spool = MaskSpool::new(4);
         spool.put(2, &[mask(2), mask(3)]).unwrap();

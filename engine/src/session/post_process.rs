@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use sam2_mask_writer::Mask;
+use sam2_mask_writer::{Mask, QualityFlags};
 use sam2_model::{MaskPrediction, Sam2, Tensor};
 
 use super::cores::on_cores;
 use super::options::SessionOptions;
 use super::placement::Placement;
-use super::quality::QualityFlags;
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;

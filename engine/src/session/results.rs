@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use sam2_mask_writer::{LabelledMask, Mask};
+use sam2_mask_writer::{LabelledMask, Mask, MaskFacts, QualityFlags};
 use sam2_model::Tensor;
 
-use super::quality::QualityFlags;
 use crate::prompt::ObjectId;
 
 /// One object in one frame.
@@ -22,7 +21,7 @@ pub struct ObjectMask {
     pub predicted_iou: f32,
     /// Whether this frame is a conditioning frame of this object.
     pub prompted: bool,
-    /// What a person should look at: see [`QualityFlag`](super::QualityFlag).
+    /// What a person should look at: see [`QualityFlag`](sam2_mask_writer::QualityFlag).
     pub flags: QualityFlags,
     /// Mask logits at the recording's size, `[height, width]`; the mask is where they are above 0. Only with
     /// [`super::SessionOptions::keep_video_logits`].
@@ -53,7 +52,17 @@ impl FrameMasks {
     pub fn labelled(&self) -> Vec<LabelledMask> {
         self.objects
             .iter()
-            .map(|o| LabelledMask { object: o.object.0, mask: o.mask.clone() })
+            .map(|shown| LabelledMask {
+                object: shown.object.0,
+                mask: shown.mask.clone(),
+                facts: Some(MaskFacts {
+                    object_score: shown.object_score,
+                    predicted_iou: shown.predicted_iou,
+                    prompted: shown.prompted,
+                    flags: shown.flags,
+                }),
+                logits: shown.video_logits.clone(),
+            })
             .collect()
     }
 }

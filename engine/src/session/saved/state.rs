@@ -13,8 +13,8 @@ use crate::prompt::ObjectId;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
 use crate::session::post_process::read_one;
-use crate::session::quality::QualityFlags;
 use crate::session::tracker::Tracker;
+use sam2_mask_writer::QualityFlags;
 
 /// The lists of results that an object has.
 #[derive(Clone, Copy)]
