@@ -19,18 +19,18 @@ const SUM_BLOCK: usize = 96;
 /// Queries per task at most.
 const QUERY_BLOCK: usize = 384;
 /// Heads whose keys and values take no more than this, laid out anew, are one task each and share nothing.
-const SMALL_HEAD_BYTES: usize = 256 << 10;
+pub(super) const SMALL_HEAD_BYTES: usize = 256 << 10;
 /// Larger heads are laid out together as far as they fit in this.
-const LARGE_HEAD_BYTES: usize = 96 << 20;
+pub(super) const LARGE_HEAD_BYTES: usize = 96 << 20;
 /// Weights are powers of two, so that the exponential is cheap: e^x = 2^(x log2 e).
-const LOG2_E: f64 = std::f64::consts::LOG2_E;
+pub(super) const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
 /// A `[batch, heads, tokens, channels]` view of numbers whose last axis is adjacent.
 #[derive(Clone, Copy)]
 pub(crate) struct HeadsView<'a> {
     data: &'a [f32],
     offset: usize,
-    shape: [usize; 4],
+    pub(super) shape: [usize; 4],
     strides: [usize; 3],
 }
 
@@ -59,7 +59,7 @@ impl<'a> HeadsView<'a> {
 
     /// The channels of one token.
     #[inline(always)]
-    fn token(&self, batch: usize, head: usize, token: usize) -> &'a [f32] {
+    pub(super) fn token(&self, batch: usize, head: usize, token: usize) -> &'a [f32] {
         let [by_batch, by_head, by_token] = self.strides;
         let start = self.offset + batch * by_batch + head * by_head + token * by_token;
         &self.data[start..start + self.shape[3]]
@@ -80,7 +80,7 @@ pub(crate) fn attention(
     if !fits || m == 0 || d == 0 {
         return None;
     }
-    let lanes = lanes(tier);
+    let lanes = tier.lanes();
     let sizes = Sizes {
         n,
         m,
@@ -133,15 +133,6 @@ pub(crate) fn attention(
         });
     }
     Some(out)
-}
-
-/// Values in a vector of a tier.
-pub(super) fn lanes(tier: CpuTier) -> usize {
-    match tier {
-        CpuTier::Avx512 => 16,
-        CpuTier::Neon => 4,
-        _ => 8,
-    }
 }
 
 /// Blocks of queries, about equally large, as many as a multiple of `threads`.
@@ -230,17 +221,17 @@ fn fill_values(row: &mut [f32], s: &Sizes, v: HeadsView<'_>, b: usize, h: usize,
 }
 
 /// Which queries of which head.
-struct Place {
-    batch: usize,
-    head: usize,
-    queries: std::ops::Range<usize>,
+pub(super) struct Place {
+    pub batch: usize,
+    pub head: usize,
+    pub queries: std::ops::Range<usize>,
 }
 
 /// Where results go: row-major `[batch * n, row]`.
 #[derive(Clone, Copy)]
-struct Target {
-    out: *mut f32,
-    row: usize,
+pub(super) struct Target {
+    pub out: *mut f32,
+    pub row: usize,
 }
 
 // SAFETY: tasks write disjoint parts: each its own head's columns of its own queries' rows.
@@ -455,7 +446,7 @@ unsafe fn add_values<S: Simd, const ROWS: usize, const VECTORS: usize>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -466,26 +457,32 @@ mod tests {
         [h * n * d, n * d, d, 1]
     }
 
-    /// In f64, the textbook way.
-    fn reference(q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>) -> Vec<f64> {
+    /// In f64, the textbook way; factors go through `round` before they are multiplied.
+    fn reference(
+        q: HeadsView<'_>,
+        k: HeadsView<'_>,
+        v: HeadsView<'_>,
+        round: impl Fn(f64) -> f64,
+    ) -> Vec<f64> {
         let [batch, heads, n, d] = q.shape;
         let (m, width) = (k.shape[2], v.shape[3]);
+        let scale = LOG2_E / (d as f64).sqrt();
         let mut out = vec![0.0; batch * n * heads * width];
         for (b, h, i) in
             (0..batch).flat_map(|b| (0..heads).flat_map(move |h| (0..n).map(move |i| (b, h, i))))
         {
             let dot = |j: usize| -> f64 {
                 let pairs = q.token(b, h, i).iter().zip(k.token(b, h, j));
-                pairs.map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>() / (d as f64).sqrt()
+                pairs.map(|(x, y)| round(f64::from(*x) * scale) * round(f64::from(*y))).sum()
             };
             let scores: Vec<f64> = (0..m).map(dot).collect();
             let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
+            let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp2()).collect();
             let total: f64 = weights.iter().sum();
             for (j, weight) in weights.iter().enumerate() {
                 for (c, value) in v.token(b, h, j).iter().enumerate() {
                     out[((b * n + i) * heads + h) * width + c] +=
-                        weight / total * f64::from(*value);
+                        weight / total * round(f64::from(*value));
                 }
             }
         }
@@ -493,7 +490,13 @@ mod tests {
     }
 
     /// `shape` = batch, heads, queries, keys, channels, channels of values.
-    fn check(tier: CpuTier, shape: [usize; 6], scale: f32) {
+    pub(in crate::kernels::cpu) fn check(
+        run: impl Fn(HeadsView<'_>, HeadsView<'_>, HeadsView<'_>) -> Option<Vec<f32>>,
+        round: impl Fn(f64) -> f64,
+        bar: f64,
+        shape: [usize; 6],
+        scale: f32,
+    ) {
         let [batch, heads, n, m, d, v] = shape;
         let (qs, ks, vs) = ([batch, heads, n, d], [batch, heads, m, d], [batch, heads, m, v]);
         let count = |shape: [usize; 4]| shape.iter().product::<usize>();
@@ -502,12 +505,14 @@ mod tests {
         let (k, values) = (noise(count(ks), 2), noise(count(vs), 3));
         let view = |data, shape| HeadsView::new(data, 0, shape, contiguous(shape)).unwrap();
         let (q, k, values) = (view(&q, qs), view(&k, ks), view(&values, vs));
-        let ours = attention(tier, q, k, values).unwrap();
-        for (at, (a, b)) in ours.iter().zip(reference(q, k, values)).enumerate() {
+        let ours = run(q, k, values).unwrap();
+        let expected = reference(q, k, values, round);
+        assert_eq!(ours.len(), expected.len());
+        for (at, (a, b)) in ours.iter().zip(expected).enumerate() {
             let off = (f64::from(*a) - b).abs();
             assert!(
-                off < 4e-6 * f64::from(scale.max(1.0)),
-                "{tier} {qs:?} {ks:?} {vs:?} at {at}: {a} and {b}"
+                off < bar * f64::from(scale.max(1.0)),
+                "{qs:?} {ks:?} {vs:?} at {at}: {a} and {b}"
             );
         }
     }
@@ -525,10 +530,10 @@ mod tests {
                 (1, 8, 256, 7, 16, 16),
                 (3, 1, 50, 3000, 24, 24),
             ] {
-                check(tier, [b, h, n, m, d, v], 1.0);
+                check(|q, k, v| attention(tier, q, k, v), |x| x, 4e-6, [b, h, n, m, d, v], 1.0);
             }
             // Scores far apart: one key takes all.
-            check(tier, [1, 1, 30, 800, 32, 16], 60.0);
+            check(|q, k, v| attention(tier, q, k, v), |x| x, 4e-6, [1, 1, 30, 800, 32, 16], 60.0);
         }
     }
 
@@ -541,7 +546,7 @@ mod tests {
             (d, v) in (1_usize..70, 1_usize..70),
         ) {
             for tier in tiers() {
-                check(tier, [b, h, n, m, d, v], 1.0);
+                check(|q, k, v| attention(tier, q, k, v), |x| x, 4e-6, [b, h, n, m, d, v], 1.0);
             }
         }
     }
@@ -559,7 +564,7 @@ mod tests {
         let (q, k, values) = (view(&q, 12, d), view(&k, m, d), view(&values, m, v));
         for tier in tiers() {
             let ours = attention(tier, q, k, values).unwrap();
-            for (a, b) in ours.iter().zip(reference(q, k, values)) {
+            for (a, b) in ours.iter().zip(reference(q, k, values, |x| x)) {
                 assert!((f64::from(*a) - b).abs() < 1e-6, "{tier}: {a} and {b}");
             }
         }
@@ -577,7 +582,7 @@ mod tests {
         };
         for tier in tiers() {
             let ours = attention(tier, part(0), part(1), part(2)).unwrap();
-            for (a, b) in ours.iter().zip(reference(part(0), part(1), part(2))) {
+            for (a, b) in ours.iter().zip(reference(part(0), part(1), part(2), |x| x)) {
                 assert!((f64::from(*a) - b).abs() < 1e-6, "{a} {b}");
             }
         }

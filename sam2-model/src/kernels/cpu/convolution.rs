@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::attention::lanes;
 use super::pointwise::{Map, PIXELS, gelu_on, norm_pixels_on};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::multiply;
@@ -67,7 +66,7 @@ pub(crate) fn convolve(tier: CpuTier, convolution: Convolution<'_>) -> Option<Ve
     let Convolution { maps, inputs, size, outputs, taps, .. } = convolution;
     let (batch, pixels) = (maps.len() / (inputs * size[0] * size[1]), height * width);
     let depth = inputs * taps[0] * taps[1];
-    let panel = 2 * lanes(tier);
+    let panel = 2 * tier.lanes();
     let most = (BLOCK_FLOATS / depth / panel * panel).clamp(panel, 4 * PIXELS.max(panel));
     let shares = rayon::current_num_threads().div_ceil(batch.max(1));
     let length = pixels.div_ceil(shares).next_multiple_of(panel).min(most);

@@ -1,43 +1,28 @@
-//! A linear layer with what comes before and after it, in one pass over memory: norm, product, bias, activation, scale, residual.
+//! Linear layers with what comes before and after them, in one pass over memory: norm, then of each layer product, bias, activation, scale, and something added.
 //!
-//! Weights are laid out in panels of two vectors once per call. A task then takes a dozen rows of the input at a time, normed on the way into the
-//! first-level cache, through up to [`COLUMNS`] columns, and finishes the row while it is there.
+//! Weights are laid out in panels of two vectors once per call. A task takes a block of rows through all layers: what lies between two layers, up to four
+//! times as wide as what comes in and out, never leaves the second-level cache.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::attention::lanes;
 use super::pointwise::{gelu_on, moments_of};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::{MOST_ROWS, multiply};
 
 /// Inputs whose products are summed in registers before they join the sums.
 const DEPTH: usize = 256;
-/// Distance of rows in the tile of inputs: not a power of two, so that they do not share a set of the cache.
-const ROW_STRIDE: usize = DEPTH + 16;
-/// Columns per task at most; a multiple of every tier's panel.
+/// Columns per task where there are too few rows to share; a multiple of every tier's panel.
 const COLUMNS: usize = 256;
-/// Rows per task at most.
+/// Rows per task at most: a multiple of every tier's tile.
 const ROW_BLOCK: usize = 96;
+/// Numbers that a task keeps of one layer at most, so that they stay in the second-level cache: fewer rows, if they are wide.
+const BLOCK_FLOATS: usize = 1 << 17;
 /// Products below which one thread is done before another one is awake.
 const SMALL_JOB: usize = 1 << 18;
 /// Weights below which laying them out is not worth a second thread.
 const SMALL_WEIGHTS: usize = 1 << 16;
-
-/// What happens to each row besides the product.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Around<'a> {
-    /// Weight and bias `[inputs]` and epsilon of a layer norm before the product.
-    pub norm: Option<(&'a [f32], &'a [f32], f32)>,
-    /// Added to the product, `[outputs]`.
-    pub bias: Option<&'a [f32]>,
-    pub activation: Activation,
-    /// Factors of the columns, `[outputs]`.
-    pub scale: Option<&'a [f32]>,
-    /// Added last, `[rows, outputs]`; if it has fewer rows they are used over and over.
-    pub add: Option<&'a [f32]>,
-}
 
 /// The non-linearity after bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,59 +36,90 @@ pub enum Activation {
     Gelu,
 }
 
-/// Rows `[rows, inputs]`, weights `[inputs, outputs]`, both row-major.
+/// One layer: weights `[inputs, outputs]`, row-major, and what happens to each row besides the product.
 #[derive(Clone, Copy)]
-pub(crate) struct Product<'a> {
-    pub x: &'a [f32],
+pub(crate) struct Layer<'a> {
     pub weight: &'a [f32],
     pub inputs: usize,
     pub outputs: usize,
-    pub around: Around<'a>,
+    /// Added to the product, `[outputs]`.
+    pub bias: Option<&'a [f32]>,
+    pub activation: Activation,
+    /// Factors of the columns, `[outputs]`.
+    pub scale: Option<&'a [f32]>,
+    /// Added last, `[rows, outputs]`; if it has fewer rows they are used over and over.
+    pub add: Option<&'a [f32]>,
 }
 
-impl Product<'_> {
-    fn fits(&self) -> bool {
-        let Self { x, weight, inputs, outputs, around } = self;
-        let columns = |values: Option<&[f32]>| values.is_none_or(|v| v.len() == *outputs);
-        *inputs > 0
-            && *outputs > 0
-            && x.len().is_multiple_of(*inputs)
+/// Rows `[rows, inputs]`, row-major, and the layers that they go through one after the other.
+#[derive(Clone, Copy)]
+pub(crate) struct Chain<'a> {
+    pub x: &'a [f32],
+    /// Weight and bias `[inputs]` and epsilon of a layer norm before the first layer.
+    pub norm: Option<(&'a [f32], &'a [f32], f32)>,
+    pub layers: &'a [Layer<'a>],
+}
+
+impl Chain<'_> {
+    /// Rows and outputs; `None` if the shapes do not fit together.
+    pub(super) fn size(&self) -> Option<[usize; 2]> {
+        let (first, last) = (self.layers.first()?, self.layers.last()?);
+        let inputs = first.inputs;
+        if inputs == 0 || !self.x.len().is_multiple_of(inputs) {
+            return None;
+        }
+        let rows = self.x.len() / inputs;
+        let fits = self.norm.is_none_or(|(w, b, _)| w.len() == inputs && b.len() == inputs)
+            && self.layers.iter().all(|layer| layer.fits(rows))
+            && self.layers.windows(2).all(|pair| pair[0].outputs == pair[1].inputs);
+        fits.then_some([rows, last.outputs])
+    }
+}
+
+impl Layer<'_> {
+    fn fits(&self, rows: usize) -> bool {
+        let Self { weight, inputs, outputs, bias, scale, add, .. } = *self;
+        let columns = |values: Option<&[f32]>| values.is_none_or(|v| v.len() == outputs);
+        inputs > 0
+            && outputs > 0
             && weight.len() == inputs * outputs
-            && columns(around.bias)
-            && columns(around.scale)
-            && around.norm.is_none_or(|(w, b, _)| w.len() == *inputs && b.len() == *inputs)
-            && around.add.is_none_or(|add| {
-                let (whole, rows) = (add.len() / outputs, x.len() / inputs);
-                add.len().is_multiple_of(*outputs) && whole > 0 && rows.is_multiple_of(whole)
+            && columns(bias)
+            && columns(scale)
+            && add.is_none_or(|add| {
+                let whole = add.len() / outputs;
+                add.len().is_multiple_of(outputs) && whole > 0 && rows.is_multiple_of(whole)
             })
     }
 }
 
-/// `[rows, outputs]`, row-major. `None` if the shapes do not fit together.
-pub(crate) fn linear(tier: CpuTier, product: Product<'_>) -> Option<Vec<f32>> {
-    if !product.fits() {
-        return None;
-    }
-    let Product { x, inputs, outputs, .. } = product;
-    let rows = x.len() / inputs;
-    let panel = 2 * lanes(tier);
-    let parallel = rows * inputs * outputs > SMALL_JOB;
-    let weights = Weights::lay_out(&product, panel, rows);
+/// `[rows, outputs of the last layer]`, row-major. `None` if the shapes do not fit together.
+pub(crate) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
+    let [rows, outputs] = chain.size()?;
+    let layers = chain.layers;
+    let weights: Vec<Weights<'_>> =
+        layers.iter().map(|layer| Weights::lay_out(layer, 2 * tier.lanes(), rows)).collect();
     let mut out: Vec<f32> = Vec::with_capacity(rows * outputs);
     let target = Target(out.as_mut_ptr());
-    let job = Job { product, weights: &weights, target };
-    if parallel {
-        let columns = outputs.div_ceil(COLUMNS);
-        let wanted = (3 * rayon::current_num_threads()).div_ceil(columns);
-        let length = rows.div_ceil(wanted).next_multiple_of(MOST_ROWS).min(ROW_BLOCK);
-        (0..rows.div_ceil(length) * columns).into_par_iter().for_each(|task| {
-            let (row, column) = (task / columns * length, task % columns * COLUMNS);
-            let rows = row..(row + length).min(rows);
-            block(tier, job, rows, column..(column + COLUMNS).min(outputs));
+    let job = Job { chain, weights: &weights, target };
+    let products: usize = layers.iter().map(|layer| rows * layer.inputs * layer.outputs).sum();
+    if products > SMALL_JOB {
+        let threads = rayon::current_num_threads();
+        let widest = layers.iter().map(|layer| layer.inputs).max().unwrap_or(1);
+        let most = (BLOCK_FLOATS / widest / MOST_ROWS * MOST_ROWS).clamp(MOST_ROWS, ROW_BLOCK);
+        let length = rows.div_ceil(3 * threads).next_multiple_of(MOST_ROWS).min(most);
+        let blocks = rows.div_ceil(length);
+        // A single layer can be shared out by columns as well.
+        let columns = if layers.len() == 1 && blocks < 2 * threads { COLUMNS } else { outputs };
+        let columns_count = outputs.div_ceil(columns);
+        (0..blocks * columns_count).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
+            let (row, column) = (task / columns_count * length, task % columns_count * columns);
+            let columns = column..(column + columns).min(outputs);
+            block(tier, job, row..(row + length).min(rows), columns, scratch);
         });
     } else {
-        for column in (0..outputs).step_by(COLUMNS) {
-            block(tier, job, 0..rows, column..(column + COLUMNS).min(outputs));
+        let mut scratch = Scratch::default();
+        for row in (0..rows).step_by(ROW_BLOCK) {
+            block(tier, job, row..(row + ROW_BLOCK).min(rows), 0..outputs, &mut scratch);
         }
     }
     // SAFETY: the blocks cover all rows and columns, and each has written all of its own.
@@ -123,8 +139,8 @@ struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    fn lay_out(product: &Product<'a>, panel: usize, rows: usize) -> Self {
-        let Product { weight, inputs, outputs, .. } = *product;
+    fn lay_out(layer: &Layer<'a>, panel: usize, rows: usize) -> Self {
+        let Layer { weight, inputs, outputs, .. } = *layer;
         // For a tile or two of rows, each weight is read once or twice: as soon where it lies as to lay it out.
         let plain = (rows <= 2 * MOST_ROWS).then_some(weight);
         let first = if plain.is_some() { outputs / panel } else { 0 };
@@ -163,93 +179,142 @@ impl<'a> Weights<'a> {
 
 #[derive(Clone, Copy)]
 struct Job<'a> {
-    product: Product<'a>,
-    weights: &'a Weights<'a>,
+    chain: Chain<'a>,
+    /// Of each layer.
+    weights: &'a [Weights<'a>],
     target: Target,
 }
 
 /// Where `[rows, outputs]` go, of which every task writes other places.
 #[derive(Clone, Copy)]
-struct Target(*mut f32);
+pub(super) struct Target(pub *mut f32);
 
 // SAFETY: tasks write disjoint places and read none.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
-per_tier! {
-    fn block = block_on(job: Job<'_>, rows: Range<usize>, columns: Range<usize>)
+/// A task's own memory: what goes into a layer and what comes out of it, `[rows, stride]`.
+#[derive(Default)]
+struct Scratch {
+    from: Vec<f32>,
+    to: Vec<f32>,
 }
 
+/// Distance of rows of `width` numbers: not a power of two, so that they do not share a set of the cache.
+fn stride(width: usize) -> usize {
+    width.next_multiple_of(16) + 16
+}
+
+per_tier! {
+    fn block = block_on(job: Job<'_>, rows: Range<usize>, columns: Range<usize>, scratch: &mut Scratch)
+}
+
+/// Some rows through all layers; of the last one, some columns.
+///
 /// # Safety
-/// The processor has `S`'s instructions. The target is valid for `[rows, outputs]`, and nobody else writes these rows' columns, of which there
-/// are at most [`COLUMNS`], beginning at a whole panel.
+/// The processor has `S`'s instructions. The target is valid for all rows and outputs, and nobody else writes these rows' columns, which begin at a whole panel.
 #[inline(always)]
 unsafe fn block_on<S: Simd, const ROWS: usize>(
     job: Job<'_>,
     rows: Range<usize>,
     columns: Range<usize>,
+    scratch: &mut Scratch,
 ) {
-    let Job { product, weights, target } = job;
-    let Product { x, inputs, outputs, around, .. } = product;
+    let Chain { x, norm, layers } = job.chain;
+    let padded = rows.len().next_multiple_of(ROWS);
+    let Scratch { from, to } = scratch;
+    let inputs = layers[0].inputs;
+    // Rows beyond the last keep what was there before; their results are not written.
+    from.resize(padded * stride(inputs), 0.0);
+    for (row, at) in rows.clone().enumerate() {
+        let (values, to) = (&x[at * inputs..(at + 1) * inputs], row * stride(inputs));
+        enter(values, norm, &mut from[to..to + inputs]);
+    }
+    let last = layers.len() - 1;
+    for (index, (layer, weights)) in layers.iter().zip(job.weights).enumerate() {
+        let (target, by_row, columns) = if index == last {
+            // SAFETY: the rows lie within the target.
+            (unsafe { job.target.0.add(rows.start * layer.outputs) }, layer.outputs, columns.clone())
+        } else {
+            to.resize(padded * stride(layer.outputs), 0.0);
+            (to.as_mut_ptr(), stride(layer.outputs), 0..layer.outputs)
+        };
+        // SAFETY: the processor has the instructions; what goes in has whole tiles of rows, and the rows and columns that come out are this task's alone.
+        unsafe { pass_on::<S, ROWS>(layer, weights, from, rows.clone(), columns, target, by_row) };
+        std::mem::swap(from, to);
+    }
+}
+
+/// Copies a row, normed if there is a norm.
+#[inline(always)]
+pub(super) fn enter(row: &[f32], norm: Option<(&[f32], &[f32], f32)>, to: &mut [f32]) {
+    match norm {
+        None => to.copy_from_slice(row),
+        Some((weight, bias, epsilon)) => {
+            let (mean, scale) = moments_of(row, epsilon);
+            let affine = weight.iter().zip(bias);
+            for ((to, from), (weight, bias)) in to.iter_mut().zip(row).zip(affine) {
+                *to = (from - mean) * scale * weight + bias;
+            }
+        }
+    }
+}
+
+/// One layer of a block of rows.
+///
+/// # Safety
+/// The processor has `S`'s instructions. `from` has whole tiles of rows of `stride(inputs)`; `target` is valid for `rows` rows, `by_row` apart, of which nobody else
+/// touches these columns.
+#[inline(always)]
+unsafe fn pass_on<S: Simd, const ROWS: usize>(
+    layer: &Layer<'_>,
+    weights: &Weights<'_>,
+    from: &[f32],
+    rows: Range<usize>,
+    columns: Range<usize>,
+    target: *mut f32,
+    by_row: usize,
+) {
     let panel = 2 * S::LANES;
-    debug_assert!(panel == weights.panel && ROWS <= MOST_ROWS && columns.len() <= COLUMNS);
-    let mut tile_x = [0.0_f32; MOST_ROWS * ROW_STRIDE];
-    let mut sums = [0.0_f32; MOST_ROWS * COLUMNS];
-    for first in rows.clone().step_by(ROWS) {
-        let count = ROWS.min(rows.end - first);
-        let row_x = |row: usize| &x[(first + row) * inputs..(first + row + 1) * inputs];
-        let mut moments = [(0.0, 1.0); ROWS];
-        if let Some((_, _, epsilon)) = around.norm {
-            for (row, moments) in moments.iter_mut().enumerate().take(count) {
-                *moments = moments_of(row_x(row), epsilon);
-            }
-        }
-        for start in (0..inputs).step_by(DEPTH) {
-            let depth = DEPTH.min(inputs - start);
-            let part = start..start + depth;
-            // Rows beyond the last keep what was there before; their sums are not written.
-            for (row, to) in tile_x.chunks_exact_mut(ROW_STRIDE).enumerate().take(count) {
-                let (to, from) = (&mut to[..depth], &row_x(row)[part.clone()]);
-                match around.norm {
-                    None => to.copy_from_slice(from),
-                    Some((weight, bias, _)) => {
-                        let (mean, scale) = moments[row];
-                        let affine = weight[part.clone()].iter().zip(&bias[part.clone()]);
-                        for ((to, from), (weight, bias)) in to.iter_mut().zip(from).zip(affine) {
-                            *to = (from - mean) * scale * weight + bias;
-                        }
-                    }
-                }
-            }
-            for column in columns.clone().step_by(panel) {
-                let (panel_weights, by_input) = weights.at(column, start);
-                debug_assert!(panel_weights.len() >= (depth - 1) * by_input + panel);
-                // SAFETY: the tile of inputs holds `ROWS` rows of `depth`; the weights have `depth` rows of a whole panel; the sums hold `ROWS` rows of
-                // `COLUMNS`, which whole panels fill.
-                unsafe {
-                    let mut tile = [[S::splat(0.0); 2]; ROWS];
-                    let a = tile_x.as_ptr();
-                    let b = panel_weights.as_ptr();
-                    multiply::<S, ROWS, 2>(depth, a, ROW_STRIDE, 1, b, by_input, &mut tile);
-                    for (row, vectors) in tile.into_iter().enumerate() {
-                        for (j, vector) in vectors.into_iter().enumerate() {
-                            let at = row * COLUMNS + column - columns.start + j * S::LANES;
-                            let at = sums.as_mut_ptr().add(at);
-                            let sum = if start == 0 { vector } else { S::add(S::load(at), vector) };
-                            S::store(at, sum);
-                        }
-                    }
-                }
-            }
-        }
-        for row in 0..count {
-            let sums = &mut sums[row * COLUMNS..row * COLUMNS + columns.len()];
-            // SAFETY: the processor has the instructions. The columns of this row lie within the target and are this task's alone.
+    let (inputs, stride) = (layer.inputs, stride(layer.inputs));
+    debug_assert!(panel == weights.panel && ROWS <= MOST_ROWS);
+    debug_assert!(from.len() >= rows.len().next_multiple_of(ROWS) * stride);
+    let mut sums = [0.0_f32; MOST_ROWS * 32];
+    for column in columns.clone().step_by(panel) {
+        let width = panel.min(columns.end - column);
+        for first in (0..rows.len()).step_by(ROWS) {
+            // SAFETY: the inputs hold `ROWS` rows from `first` on; the weights have `depth` rows of a whole panel; the sums hold `ROWS` rows of a panel.
             unsafe {
-                finish::<S, ROWS>(sums, &around, columns.clone(), first + row, outputs);
-                let to = target.0.add((first + row) * outputs + columns.start);
-                std::ptr::copy_nonoverlapping(sums.as_ptr(), to, sums.len());
+                let mut total = [[S::splat(0.0); 2]; ROWS];
+                for start in (0..inputs).step_by(DEPTH) {
+                    let depth = DEPTH.min(inputs - start);
+                    let (panel_weights, by_input) = weights.at(column, start);
+                    debug_assert!(panel_weights.len() >= (depth - 1) * by_input + panel);
+                    let mut tile = [[S::splat(0.0); 2]; ROWS];
+                    let a = from.as_ptr().add(first * stride + start);
+                    let b = panel_weights.as_ptr();
+                    multiply::<S, ROWS, 2>(depth, a, stride, 1, b, by_input, &mut tile);
+                    for (total, tile) in total.iter_mut().zip(tile) {
+                        *total = [S::add(total[0], tile[0]), S::add(total[1], tile[1])];
+                    }
+                }
+                for (row, vectors) in total.into_iter().enumerate() {
+                    let at = sums.as_mut_ptr().add(row * panel);
+                    S::store(at, vectors[0]);
+                    S::store(at.add(S::LANES), vectors[1]);
+                }
+            }
+            let count = ROWS.min(rows.len() - first);
+            for (row, sums) in sums.chunks_exact_mut(panel).enumerate().take(count) {
+                let sums = &mut sums[..width];
+                // SAFETY: the processor has the instructions. The columns of this row lie within the target and are this task's alone.
+                unsafe {
+                    let of_all = rows.start + first + row;
+                    finish::<S, ROWS>(sums, layer, column..column + width, of_all);
+                    let to = target.add((first + row) * by_row + column);
+                    std::ptr::copy_nonoverlapping(sums.as_ptr(), to, width);
+                }
             }
         }
     }
@@ -260,119 +325,156 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
 /// # Safety
 /// The processor has `S`'s instructions.
 #[inline(always)]
-unsafe fn finish<S: Simd, const ROWS: usize>(
+pub(super) unsafe fn finish<S: Simd, const ROWS: usize>(
     sums: &mut [f32],
-    around: &Around<'_>,
+    layer: &Layer<'_>,
     columns: Range<usize>,
     row: usize,
-    outputs: usize,
 ) {
-    if let Some(bias) = around.bias {
+    if let Some(bias) = layer.bias {
         sums.iter_mut().zip(&bias[columns.clone()]).for_each(|(sum, bias)| *sum += bias);
     }
-    match around.activation {
+    match layer.activation {
         Activation::Identity => {}
         Activation::Relu => sums.iter_mut().for_each(|sum| *sum = sum.max(0.0)),
         // SAFETY: the caller's promise.
         Activation::Gelu => unsafe { gelu_on::<S, ROWS>(sums) },
     }
-    if let Some(scale) = around.scale {
+    if let Some(scale) = layer.scale {
         sums.iter_mut().zip(&scale[columns.clone()]).for_each(|(sum, scale)| *sum *= scale);
     }
-    if let Some(add) = around.add {
-        let start = row % (add.len() / outputs) * outputs;
+    if let Some(add) = layer.add {
+        let start = row % (add.len() / layer.outputs) * layer.outputs;
         let add = &add[start + columns.start..start + columns.end];
         sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
     use crate::kernels::cpu::testing::{erf, noise, tiers};
 
-    /// In f64, the textbook way.
-    fn reference(product: &Product<'_>) -> Vec<f64> {
-        let Product { x, weight, inputs, outputs, around } = *product;
-        let rows = x.len() / inputs;
-        let mut out = Vec::with_capacity(rows * outputs);
-        for row in 0..rows {
-            let mut input: Vec<f64> =
-                x[row * inputs..(row + 1) * inputs].iter().map(|&x| f64::from(x)).collect();
-            if let Some((weight, bias, epsilon)) = around.norm {
-                let mean = input.iter().sum::<f64>() / inputs as f64;
-                let variance =
-                    input.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / inputs as f64;
-                for (i, x) in input.iter_mut().enumerate() {
+    /// In f64, the textbook way; each number goes through `round` before it becomes a factor.
+    fn reference(chain: &Chain<'_>, round: impl Fn(f64) -> f64) -> Vec<f64> {
+        let inputs = chain.layers[0].inputs;
+        let mut values: Vec<f64> = chain.x.iter().map(|&x| f64::from(x)).collect();
+        if let Some((weight, bias, epsilon)) = chain.norm {
+            for row in values.chunks_exact_mut(inputs) {
+                let mean = row.iter().sum::<f64>() / inputs as f64;
+                let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / inputs as f64;
+                for (i, x) in row.iter_mut().enumerate() {
                     let normed = (*x - mean) / (variance + f64::from(epsilon)).sqrt();
                     *x = normed * f64::from(weight[i]) + f64::from(bias[i]);
                 }
             }
-            for column in 0..outputs {
-                let products =
-                    (0..inputs).map(|i| input[i] * f64::from(weight[i * outputs + column]));
-                let mut y: f64 = products.sum();
-                y += around.bias.map_or(0.0, |bias| f64::from(bias[column]));
-                y = match around.activation {
-                    Activation::Identity => y,
-                    Activation::Relu => y.max(0.0),
-                    Activation::Gelu => y / 2.0 * (1.0 + erf(y / 2.0_f64.sqrt())),
-                };
-                y *= around.scale.map_or(1.0, |scale| f64::from(scale[column]));
-                y += around
-                    .add
-                    .map_or(0.0, |add| f64::from(add[(row * outputs + column) % add.len()]));
-                out.push(y);
-            }
         }
-        out
+        for layer in chain.layers {
+            let Layer { weight, inputs, outputs, .. } = *layer;
+            let weight: Vec<f64> = weight.iter().map(|&w| round(f64::from(w))).collect();
+            let mut out = Vec::with_capacity(values.len() / inputs * outputs);
+            for row in values.chunks_exact(inputs) {
+                let row: Vec<f64> = row.iter().map(|&x| round(x)).collect();
+                for column in 0..outputs {
+                    let products = (0..inputs).map(|i| row[i] * weight[i * outputs + column]);
+                    let mut y: f64 = products.sum();
+                    y += layer.bias.map_or(0.0, |bias| f64::from(bias[column]));
+                    y = match layer.activation {
+                        Activation::Identity => y,
+                        Activation::Relu => y.max(0.0),
+                        Activation::Gelu => y / 2.0 * (1.0 + erf(y / 2.0_f64.sqrt())),
+                    };
+                    y *= layer.scale.map_or(1.0, |scale| f64::from(scale[column]));
+                    y += layer.add.map_or(0.0, |add| f64::from(add[out.len() % add.len()]));
+                    out.push(y);
+                }
+            }
+            values = out;
+        }
+        values
     }
 
-    fn check(tier: CpuTier, rows: usize, inputs: usize, outputs: usize, choice: u32) {
-        let (x, weight) = (noise(rows * inputs, 1), noise(inputs * outputs, 2));
-        let (norm_weight, norm_bias) = (noise(inputs, 3), noise(inputs, 4));
-        let (bias, scale) = (noise(outputs, 5), noise(outputs, 6));
-        let repeated = if rows.is_multiple_of(2) { rows / 2 } else { rows };
-        let add = noise(repeated * outputs, 7);
-        let has = |bit: u32| choice >> bit & 1 == 1;
-        let around = Around {
-            norm: has(0).then_some((&norm_weight[..], &norm_bias[..], 1e-5)),
-            bias: has(1).then_some(&bias),
-            activation: [Activation::Identity, Activation::Relu, Activation::Gelu]
-                [(choice >> 2) as usize % 3],
-            scale: has(4).then_some(&scale),
-            add: has(5).then_some(&add),
+    /// Runs a chain through layers of `widths` made up of noise, with what the bits of `choice` say around them, and compares each result. `bar` is for sums of terms
+    /// below one; one part in `precision` of what a layer gets may be off.
+    pub(in crate::kernels::cpu) fn check(
+        run: impl Fn(Chain<'_>) -> Option<Vec<f32>>,
+        round: impl Fn(f64) -> f64,
+        precision: f64,
+        rows: usize,
+        widths: &[usize],
+        choice: u32,
+    ) {
+        let mut seed = 0;
+        let mut fresh = |length: usize, size: f32| -> Vec<f32> {
+            seed += 1;
+            noise(length, seed).into_iter().map(|x| x * size).collect()
         };
-        let product = Product { x: &x, weight: &weight, inputs, outputs, around };
-        let ours = linear(tier, product).unwrap();
-        let expected = reference(&product);
+        let has = |bit: u32| choice >> bit & 1 == 1;
+        let x = fresh(rows * widths[0], 1.0);
+        let (norm_weight, norm_bias) = (fresh(widths[0], 1.0), fresh(widths[0], 1.0));
+        let repeated = if rows.is_multiple_of(2) { rows / 2 } else { rows };
+        struct Parts {
+            weight: Vec<f32>,
+            bias: Vec<f32>,
+            scale: Vec<f32>,
+            add: Vec<f32>,
+        }
+        let parts: Vec<Parts> = widths
+            .windows(2)
+            .map(|pair| Parts {
+                // Results stay about as large as what comes in, layer after layer.
+                weight: fresh(pair[0] * pair[1], (3.0 / pair[0] as f32).sqrt()),
+                bias: fresh(pair[1], 1.0),
+                scale: fresh(pair[1], 1.0),
+                add: fresh(repeated * pair[1], 1.0),
+            })
+            .collect();
+        let layers: Vec<Layer<'_>> = parts
+            .iter()
+            .zip(widths.windows(2))
+            .map(|(parts, pair)| Layer {
+                weight: &parts.weight,
+                inputs: pair[0],
+                outputs: pair[1],
+                bias: has(1).then_some(&parts.bias),
+                activation: [Activation::Identity, Activation::Relu, Activation::Gelu]
+                    [(choice >> 2) as usize % 3],
+                scale: has(4).then_some(&parts.scale),
+                add: has(5).then_some(&parts.add),
+            })
+            .collect();
+        let norm = has(0).then_some((&norm_weight[..], &norm_bias[..], 1e-5));
+        let chain = Chain { x: &x, norm, layers: &layers };
+        let ours = run(chain).unwrap();
+        let expected = reference(&chain, round);
         assert_eq!(ours.len(), expected.len());
-        // Terms are below one (below three when normed), so sums grow like the root of their number.
-        let bar = 2e-6 * (inputs as f64).sqrt() * if has(0) { 3.0 } else { 1.0 };
         for (at, (a, b)) in ours.iter().zip(expected).enumerate() {
             let off = (f64::from(*a) - b).abs();
-            assert!(
-                off < bar,
-                "{tier} {rows} x {inputs} x {outputs}, {choice}: {a}, not {b}, at {at}"
-            );
+            assert!(off < precision * layers.len() as f64, "{rows} x {widths:?}, {choice}: {a}, not {b}, at {at}");
         }
     }
+
+    /// Single layers and chains of SAM 2: rows, and widths.
+    pub(in crate::kernels::cpu) const SAM_2_SHAPES: [(usize, &[usize]); 9] = [
+        (256, &[64, 256]),
+        (100, &[256, 768]),
+        (8, &[256, 2048]),
+        (130, &[2048, 256]),
+        (300, &[36, 16]),
+        (1, &[1, 1]),
+        (520, &[96, 384, 96]),
+        (70, &[192, 768, 192]),
+        (4, &[256, 256, 256, 32]),
+    ];
 
     #[test]
     fn sam_2_shapes() {
         for tier in tiers() {
-            for (rows, inputs, outputs) in [
-                (256, 64, 256),
-                (100, 256, 768),
-                (8, 256, 2048),
-                (130, 2048, 256),
-                (300, 36, 16),
-                (1, 1, 1),
-            ] {
-                check(tier, rows, inputs, outputs, 0b11_0111);
-                check(tier, rows, inputs, outputs, 0b10_1010);
+            for (rows, widths) in SAM_2_SHAPES {
+                check(|chain| linear(tier, chain), |x| x, 1e-5, rows, widths, 0b11_0111);
+                check(|chain| linear(tier, chain), |x| x, 1e-5, rows, widths, 0b10_1010);
             }
         }
     }
@@ -381,10 +483,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(80))]
         #[test]
         fn any_shape_on_every_tier(
-            rows in 1_usize..120, inputs in 1_usize..600, outputs in 1_usize..300, choice in 0_u32..64,
+            rows in 1_usize..120, widths in prop::collection::vec(1_usize..400, 2..4), choice in 0_u32..64,
         ) {
             for tier in tiers() {
-                check(tier, rows, inputs, outputs, choice);
+                check(|chain| linear(tier, chain), |x| x, 1e-5, rows, &widths, choice);
             }
         }
     }
@@ -392,17 +494,29 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let data = [0.0; 12];
-        let product = |x, weight, around| Product { x, weight, inputs: 3, outputs: 2, around };
+        let layer = Layer {
+            weight: &data[..6],
+            inputs: 3,
+            outputs: 2,
+            bias: None,
+            activation: Activation::Identity,
+            scale: None,
+            add: None,
+        };
         let tier = CpuTier::current();
-        assert!(linear(tier, product(&data[..6], &data[..6], Around::default())).is_some());
-        assert!(linear(tier, product(&data[..5], &data[..6], Around::default())).is_none());
-        assert!(linear(tier, product(&data[..6], &data[..5], Around::default())).is_none());
+        let run = |length: usize, layers: &[Layer<'_>]| {
+            linear(tier, Chain { x: &data[..length], norm: None, layers })
+        };
+        assert!(run(6, &[layer]).is_some());
+        assert!(run(5, &[layer]).is_none());
+        assert!(run(6, &[Layer { weight: &data[..5], ..layer }]).is_none());
         for length in [0, 1, 3, 6] {
-            let around = Around { add: Some(&data[..length]), ..Around::default() };
-            assert!(linear(tier, product(&data[..6], &data[..6], around)).is_none(), "{length}");
+            assert!(run(6, &[Layer { add: Some(&data[..length]), ..layer }]).is_none(), "{length}");
         }
-        let around = Around { bias: Some(&data[..3]), ..Around::default() };
-        assert!(linear(tier, product(&data[..6], &data[..6], around)).is_none());
-        assert_eq!(linear(tier, product(&[], &data[..6], Around::default())), Some(Vec::new()));
+        assert!(run(6, &[Layer { bias: Some(&data[..3]), ..layer }]).is_none());
+        assert!(run(6, &[layer, layer]).is_none());
+        assert!(run(6, &[layer, Layer { inputs: 2, outputs: 3, ..layer }]).is_some());
+        assert!(run(6, &[]).is_none());
+        assert_eq!(run(0, &[layer]), Some(Vec::new()));
     }
 }

@@ -1,6 +1,7 @@
 //! Numbers in memory, in vectors as wide as the processor has them.
 
 pub(super) mod attention;
+pub(super) mod bf16;
 pub(super) mod convolution;
 pub(super) mod depthwise;
 pub(super) mod linear;

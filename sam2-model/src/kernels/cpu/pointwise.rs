@@ -26,6 +26,9 @@ pub(super) unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
         unsafe { S::store(chunk.as_mut_ptr(), gelu_vector::<S>(S::load(chunk.as_ptr()))) };
     }
     let rest = chunks.into_remainder();
+    if rest.is_empty() {
+        return;
+    }
     let mut padded = [0.0_f32; 16];
     padded[..rest.len()].copy_from_slice(rest);
     // SAFETY: no vector is longer than 16 values.
@@ -84,6 +87,9 @@ unsafe fn sigmoid_on<S: Simd, const ROWS: usize>(values: &mut [f32], scale: f32,
         };
     }
     let rest = chunks.into_remainder();
+    if rest.is_empty() {
+        return;
+    }
     let mut padded = [0.0_f32; 16];
     padded[..rest.len()].copy_from_slice(rest);
     // SAFETY: no vector is longer than 16 values.

@@ -19,19 +19,26 @@ pub enum CpuTier {
     Avx2,
     /// x86's 512-bit vectors.
     Avx512,
+    /// The same, and products of bfloat16 pairs (AVX-512 BF16).
+    Avx512Bf16,
+    /// The same, and tiles of bfloat16 products (AMX).
+    Amx,
 }
 
 impl CpuTier {
     /// Every tier, whether this processor has it or not.
-    pub const ALL: [Self; 4] = [Self::Generic, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 6] =
+        [Self::Generic, Self::Neon, Self::Avx2, Self::Avx512, Self::Avx512Bf16, Self::Amx];
 
-    /// The name in `SAM2_CPU_TIER`: `generic`, `neon`, `avx2`, `avx512`.
+    /// The name in `SAM2_CPU_TIER`: `generic`, `neon`, `avx2`, `avx512`, `avx512-bf16`, `amx`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Generic => "generic",
             Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512-bf16",
+            Self::Amx => "amx",
         }
     }
 
@@ -48,8 +55,32 @@ impl CpuTier {
                     && is_x86_feature_detected!("avx512vl")
                     && Self::Avx2.is_available()
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => {
+                is_x86_feature_detected!("avx512bf16")
+                    && is_x86_feature_detected!("avx512bw")
+                    && Self::Avx512.is_available()
+            }
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Self::Amx => super::bf16::amx_is_permitted() && Self::Avx512Bf16.is_available(),
+            #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+            Self::Amx => false,
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Avx512Bf16 => false,
+        }
+    }
+
+    /// Whether bfloat16 products are faster here than those of `f32`.
+    pub fn multiplies_bf16(self) -> bool {
+        matches!(self, Self::Avx512Bf16 | Self::Amx)
+    }
+
+    /// Values of `f32` in a vector.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Self::Neon => 4,
+            Self::Generic | Self::Avx2 => 8,
+            Self::Avx512 | Self::Avx512Bf16 | Self::Amx => 16,
         }
     }
 
@@ -83,7 +114,7 @@ impl fmt::Display for CpuTier {
 
 /// Text that names no [`CpuTier`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no processor tier: use generic, neon, avx2 or avx512")]
+#[error("'{0}' is no processor tier: use generic, neon, avx2, avx512, avx512-bf16 or amx")]
 pub struct UnknownTier(String);
 
 impl FromStr for CpuTier {
@@ -109,6 +140,9 @@ const EXP2_TERMS: [f32; 7] = [
     2.402_265e-1,
     std::f32::consts::LN_2,
 ];
+
+/// The same for `exp2_coarse`, fitted to the smallest relative error.
+const EXP2_COARSE_TERMS: [f32; 4] = [0.009582853, 0.055906434, 0.24024099, 0.6931242];
 
 /// A vector of `f32`.
 ///
@@ -148,6 +182,22 @@ pub(crate) unsafe trait Simd: Copy + 'static {
             let f = Self::sub(x, Self::sub(rounded, Self::splat(ROUND)));
             let mut p = Self::splat(EXP2_TERMS[0]);
             for term in &EXP2_TERMS[1..] {
+                p = Self::mul_add(p, f, Self::splat(*term));
+            }
+            Self::scale_by_exponent(Self::mul_add(p, f, Self::splat(1.0)), rounded)
+        }
+    }
+
+    /// 2^x within 2^-17 of it, for numbers that lose half their digits afterwards; the same bounds.
+    #[inline(always)]
+    unsafe fn exp2_coarse(x: Self::F32) -> Self::F32 {
+        // SAFETY: the caller's promise is that of the methods called.
+        unsafe {
+            let x = Self::max(x, Self::splat(EXP2_MIN));
+            let rounded = Self::add(x, Self::splat(ROUND));
+            let f = Self::sub(x, Self::sub(rounded, Self::splat(ROUND)));
+            let mut p = Self::splat(EXP2_COARSE_TERMS[0]);
+            for term in &EXP2_COARSE_TERMS[1..] {
                 p = Self::mul_add(p, f, Self::splat(*term));
             }
             Self::scale_by_exponent(Self::mul_add(p, f, Self::splat(1.0)), rounded)
@@ -403,9 +453,11 @@ macro_rules! per_tier {
             // SAFETY: a function is only called if the processor has its instructions.
             match tier {
                 #[cfg(target_arch = "x86_64")]
-                simd::CpuTier::Avx512 if tier.is_available() => unsafe { avx512($($arg),*) },
+                simd::CpuTier::Avx512 | simd::CpuTier::Avx512Bf16 | simd::CpuTier::Amx
+                    if simd::CpuTier::Avx512.is_available() =>
+                unsafe { avx512($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
-                simd::CpuTier::Avx2 if tier.is_available() => unsafe { avx2($($arg),*) },
+                simd::CpuTier::Avx2 if simd::CpuTier::Avx2.is_available() => unsafe { avx2($($arg),*) },
                 #[cfg(target_arch = "aarch64")]
                 simd::CpuTier::Neon => unsafe { $body::<simd::Neon, 12>($($arg),*) },
                 _ => unsafe { $body::<simd::Generic, 4>($($arg),*) },
