@@ -148,8 +148,9 @@ pub use error::EngineError;
 
 // The model.
 pub use sam2_model::{
-    Device, DeviceChoice, DeviceError, FingerprintError, LoadError, MaskPrediction, MemoryFeatures,
-    MemorySelection, ModelVersion, PointLabel, Sam2, Sam2Config, Tensor, Variant,
+    Device, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError, LoadError,
+    MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel, Precision, Sam2,
+    Sam2Config, Tensor, Variant,
 };
 
 // Where frames come from.

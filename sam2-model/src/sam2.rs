@@ -11,6 +11,7 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
+use crate::device::DeviceError;
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
 use crate::kernels;
@@ -19,6 +20,7 @@ use crate::memory_attention::MemoryTokens;
 use crate::network::Sam2Network;
 use crate::object_pointer::{PointerMemory, pointer_tokens};
 use crate::position_encoding::sine_2d;
+use crate::precision::Precision;
 use crate::preprocess;
 use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
 use crate::resize::{Interpolation, Resize};
@@ -85,6 +87,8 @@ pub struct Sam2 {
     config: Sam2Config,
     tables: Tables,
     device: Device,
+    /// Never [`Precision::Auto`].
+    precision: Precision,
     /// Computed when first asked for; clones and other input sizes share it.
     fingerprint: Arc<OnceLock<String>>,
 }
@@ -184,7 +188,27 @@ impl Sam2 {
         let network = weights::apply(network, &tensors, origin, device)?;
         let tables = Tables::new(&network, &config, device);
         let fingerprint = Arc::default();
-        Ok(Self { network, config, tables, device: device.clone(), fingerprint })
+        let (device, precision) = (device.clone(), Precision::F32);
+        Ok(Self { network, config, tables, device, precision, fingerprint })
+    }
+
+    /// The same weights in another number format; loading gives [`Precision::F32`]. Only products change: see [`Precision`].
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] if the device does not compute in that format.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, DeviceError> {
+        let format = precision.on(&self.device)?;
+        let precision = match format {
+            FloatDType::BF16 => Precision::Bf16,
+            FloatDType::F16 => Precision::F16,
+            _ => Precision::F32,
+        };
+        Ok(Self { precision, ..self })
+    }
+
+    /// The number format in use; never [`Precision::Auto`].
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same weights for another input size; nothing is loaded again.
