@@ -111,6 +111,7 @@ pub mod job;
 pub mod keypoints;
 mod memory_bank;
 mod memory_policy;
+mod on_device;
 mod prompt;
 mod session;
 

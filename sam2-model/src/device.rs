@@ -6,6 +6,7 @@ use std::str::FromStr;
 use burn::tensor::{Device, FloatDType};
 
 use crate::device_failure::{self, DeviceFailure};
+use crate::fingerprint::FingerprintError;
 use crate::kernels;
 use crate::precision::Precision;
 
@@ -71,6 +72,9 @@ pub enum DeviceError {
     /// The driver failed while the device was opened or used; see [`crate::device_failure`].
     #[error(transparent)]
     Failed(#[from] DeviceFailure),
+    /// The device did not give the weights back.
+    #[error(transparent)]
+    Fingerprint(#[from] FingerprintError),
 }
 
 impl FromStr for DeviceChoice {
@@ -113,9 +117,9 @@ impl DeviceChoice {
     pub fn open(self) -> Result<(Device, String), DeviceError> {
         match self {
             Self::Cpu => Ok((Device::flex(), "cpu".to_owned())),
-            Self::Auto => open_cuda(0)
-                .or_else(|_| open_first_vulkan_gpu())
-                .or_else(|_| Self::Cpu.open()),
+            Self::Auto => {
+                open_cuda(0).or_else(|_| open_first_vulkan_gpu()).or_else(|_| Self::Cpu.open())
+            }
             Self::Cuda(index) => open_cuda(index),
             Self::Vulkan(index) => open_vulkan(index),
         }
@@ -186,7 +190,8 @@ impl Precision {
         if kernels::is_on_cpu(device) {
             return self.on_cpu();
         }
-        let refused = |precision| DeviceError::Precision { device: format!("{device:?}"), precision };
+        let refused =
+            |precision| DeviceError::Precision { device: format!("{device:?}"), precision };
         let has = |format: FloatDType| device_failure::guard(|| device.supports_dtype(format));
         let wanted = match self {
             Self::F32 => return Ok(FloatDType::F32),

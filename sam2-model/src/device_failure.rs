@@ -46,9 +46,17 @@ impl DeviceFailure {
         let end = lower.find("backtrace").filter(|_| text.is_ascii()).unwrap_or(text.len());
         let words = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
         let reason: String = words.chars().take(LONGEST).collect();
-        if says(&["out of memory", "out-of-memory", "out_of_memory", "outofmemory", "not enough memory", "buffertoobig"]) {
+        if says(&[
+            "out of memory",
+            "out-of-memory",
+            "out_of_memory",
+            "outofmemory",
+            "not enough memory",
+            "buffertoobig",
+        ]) {
             Self::OutOfMemory { reason }
-        } else if says(&["device lost", "device_lost", "devicelost", "poisoned", "device is lost"]) {
+        } else if says(&["device lost", "device_lost", "devicelost", "poisoned", "device is lost"])
+        {
             Self::Lost { reason }
         } else {
             Self::Other { reason }
@@ -122,7 +130,8 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_and_later_work_goes_on() {
         let error = guard(|| panic!("An out-of-memory error: {} bytes", 12)).unwrap_err();
-        let expected = DeviceFailure::OutOfMemory { reason: "An out-of-memory error: 12 bytes".into() };
+        let expected =
+            DeviceFailure::OutOfMemory { reason: "An out-of-memory error: 12 bytes".into() };
         assert_eq!(error, expected);
         assert_eq!(guard(|| 3), Ok(3));
         GUARDS.with(|guards| assert_eq!(guards.get(), 0));

@@ -42,6 +42,11 @@ impl DeviceMemory {
 impl fmt::Display for DeviceMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;
-        write!(f, "{:.2} GB in tensors, {:.2} GB reserved", gigabytes(self.in_use), gigabytes(self.reserved))
+        write!(
+            f,
+            "{:.2} GB in tensors, {:.2} GB reserved",
+            gigabytes(self.in_use),
+            gigabytes(self.reserved)
+        )
     }
 }

@@ -15,6 +15,7 @@ pub mod device_failure;
 mod device_memory;
 pub mod error;
 mod fingerprint;
+mod half_weights;
 pub mod image_encoder;
 pub mod kernels;
 pub mod layer_norm;

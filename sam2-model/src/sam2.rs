@@ -12,8 +12,10 @@ use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
 use crate::device::DeviceError;
+use crate::device_failure;
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
+use crate::half_weights;
 use crate::kernels;
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
 use crate::memory_attention::MemoryTokens;
@@ -184,9 +186,12 @@ impl Sam2 {
             None => weights::recognise(&shapes, origin)?,
         };
         weights::check(&shapes, &config, origin)?;
-        let network = Sam2Network::init(&config, device);
-        let network = weights::apply(network, &tensors, origin, device)?;
-        let tables = Tables::new(&network, &config, device);
+        let (network, tables) = device_failure::guard(|| {
+            let network = Sam2Network::init(&config, device);
+            let network = weights::apply(network, &tensors, origin, device)?;
+            let tables = Tables::new(&network, &config, device);
+            Ok::<_, LoadError>((network, tables))
+        })??;
         let fingerprint = Arc::default();
         let (device, precision) = (device.clone(), Precision::F32);
         Ok(Self { network, config, tables, device, precision, fingerprint })
@@ -203,7 +208,14 @@ impl Sam2 {
             FloatDType::F16 => Precision::F16,
             _ => Precision::F32,
         };
-        Ok(Self { precision, ..self })
+        if precision == Precision::F32 || kernels::is_on_cpu(&self.device) {
+            return Ok(Self { precision, ..self });
+        }
+        // The fingerprint is that of the weights as they were read.
+        self.fingerprint()?;
+        let Self { network, device, .. } = self;
+        let network = device_failure::guard(|| half_weights::with_products_in(network, format))?;
+        Ok(Self { network, device, precision, ..self })
     }
 
     /// The number format in use; never [`Precision::Auto`].
@@ -233,6 +245,11 @@ impl Sam2 {
     /// Where the weights are.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Whether it runs on the CPU's own kernels.
+    pub fn is_on_cpu(&self) -> bool {
+        kernels::is_on_cpu(&self.device)
     }
 
     /// Batches that are worth being worked on at the same time: on the CPU one for each thread, on other devices, which fill themselves, one.
@@ -478,7 +495,7 @@ impl Sam2 {
             let absent = (present(object_score_logits) * -1.0 + 1.0).unsqueeze_dim::<3>(2);
             memory = memory + absent * embedding.val().unsqueeze::<3>();
         }
-        MemoryFeatures(memory.cast(FloatDType::BF16).cast(FloatDType::F32))
+        MemoryFeatures(kernels::round_to_bf16(memory))
     }
 
     /// `present * pointer + (1 - present) * no_obj_ptr`, with `present` `[batch, 1]` zero or one.

@@ -13,6 +13,7 @@ use super::records::{MaskRecord, Segmentation, xywh};
 use super::stability::stability_score;
 use crate::error::EngineError;
 use crate::image_predictor::{EncodedImage, ImagePredictor, PointPredictions, read};
+use crate::on_device::on_device;
 use crate::prompt::Point;
 
 /// Logits at the image's size that are held at a time: 64 MB.
@@ -129,8 +130,11 @@ impl<'m> AutomaticMaskGenerator<'m> {
         let mut found = Vec::new();
         for (index, &(crop, layer)) in crops.iter().enumerate() {
             progress.crop = index;
-            let crop_candidates = self.in_crop(image, crop, layer, &mut |done| {
-                step(GenerationProgress { points_done: progress.points_done + done, ..progress })
+            let crop_candidates = on_device(self.predictor.model(), || {
+                self.in_crop(image, crop, layer, &mut |done| {
+                    let points_done = progress.points_done + done;
+                    step(GenerationProgress { points_done, ..progress })
+                })
             })?;
             progress.points_done += self.grids[layer].len();
             found.extend(crop_candidates.into_iter().map(|candidate| (crop, candidate)));
