@@ -149,9 +149,9 @@ pub use error::EngineError;
 
 // The model.
 pub use sam2_model::{
-    Device, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError, LoadError,
-    MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel, Precision, Sam2,
-    Sam2Config, Tensor, Variant,
+    Device, DeviceBudget, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError,
+    LoadError, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel,
+    Precision, Sam2, Sam2Config, Tensor, Variant,
 };
 
 // Where frames come from.

@@ -126,9 +126,24 @@ impl DeviceChoice {
     }
 }
 
+/// Kernels that were tried out and compiled are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
+/// the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
+#[cfg(feature = "gpu")]
+fn keep_kernels_in_the_cache_folder() {
+    use cubecl_runtime::config::cache::CacheConfig;
+    use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    if matches!(config.environment.path, CacheConfig::Target) {
+        config.environment.path = CacheConfig::Global;
+    }
+    // If an application has decided before, that holds.
+    CubeClRuntimeConfig::try_set(config);
+}
+
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<(Device, String), DeviceError> {
     use burn::tensor::DeviceType;
+    keep_kernels_in_the_cache_folder();
     let found = device_failure::guard(|| Device::enumerate(DeviceType::Cuda).iter().count())?;
     if index >= found {
         return Err(DeviceError::NoCudaDevice { index, found });
@@ -145,6 +160,7 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
 #[cfg(feature = "vulkan")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
     use burn::tensor::DeviceType;
+    keep_kernels_in_the_cache_folder();
     Ok(device_failure::guard(|| Device::enumerate(DeviceType::Vulkan).into_vec())?)
 }
 

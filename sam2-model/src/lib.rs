@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod device;
+mod device_budget;
 pub mod device_failure;
 mod device_memory;
 pub mod error;
@@ -36,9 +37,10 @@ mod sam2;
 pub mod two_way_transformer;
 pub mod weights;
 
-pub use burn::tensor::{Device, Tensor};
+pub use burn::tensor::{Device, FloatDType, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};
+pub use device_budget::DeviceBudget;
 pub use device_failure::DeviceFailure;
 pub use device_memory::DeviceMemory;
 pub use error::LoadError;

@@ -1,8 +1,10 @@
 //! Weights and frames that both sides compute: see `tests/parity/seeded_weights.py` and `synthetic_frames.py`.
 
 use safetensors::tensor::{Dtype, TensorView};
-use sam2_engine::{Device, RgbFrame, Sam2, Sam2Config};
+use sam2_engine::{RgbFrame, Sam2, Sam2Config};
 use sam2_model::weights::expected_tensors;
+
+use crate::device::device;
 
 /// Endings of keys that hold embeddings.
 const EMBEDDINGS: [&str; 12] = [
@@ -22,7 +24,7 @@ const EMBEDDINGS: [&str; 12] = [
 
 /// A model of `config` with seeded weights, loaded through the ordinary way.
 pub fn seeded_model(config: Sam2Config) -> Sam2 {
-    let device = Device::flex();
+    let device = device();
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = expected_tensors(&config, &device)
         .into_iter()
         .map(|t| {

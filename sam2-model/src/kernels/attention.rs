@@ -58,7 +58,7 @@ pub fn attention_on_any_device(
 }
 
 /// Numbers in the scores of one block of queries: 64 MiB in f32.
-const SCORES: usize = 1 << 24;
+pub(crate) const SCORES: usize = 1 << 24;
 
 /// How many of `n` queries attend at the same time, each to `keys` keys in `maps` batch entries and heads: all, else a power of two, so that blocks are
 /// of one shape for the device to tune.

@@ -31,7 +31,7 @@ pub(super) fn half(stored: DType) -> Option<FloatDType> {
 /// Not every GPU knows that format (the T4 and Mesa's software driver do not): there, the half of the digits that goes is found by Dekker's splitting,
 /// `c - (c - x)` with `c = (2^16 + 1) x`. It rounds to the nearest number, as a cast does; where two are equally near, once in 65,536 numbers, it may
 /// take the other.
-pub(crate) fn round_to_bf16<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub fn round_to_bf16<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     /// 2 to the number of digits that go, and 1.
     const SPLIT: f32 = 65_537.0;
     if is_on_cpu(&x.device()) || x.device().supports_dtype(DType::BF16) {
