@@ -6,7 +6,6 @@ use std::str::FromStr;
 use burn::tensor::{Device, FloatDType};
 
 use crate::device_failure::{self, DeviceFailure};
-use crate::fingerprint::FingerprintError;
 use crate::kernels;
 use crate::precision::Precision;
 
@@ -72,9 +71,6 @@ pub enum DeviceError {
     /// The driver failed while the device was opened or used; see [`crate::device_failure`].
     #[error(transparent)]
     Failed(#[from] DeviceFailure),
-    /// The device did not give the weights back.
-    #[error(transparent)]
-    Fingerprint(#[from] FingerprintError),
 }
 
 impl FromStr for DeviceChoice {

@@ -11,7 +11,7 @@ use crate::network::Sam2Network;
 use crate::weights::{Path, transpose};
 
 /// The weights could not be read back from the device.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("cannot read {tensor} back from the device: {reason}; try another device")]
 pub struct FingerprintError {
     /// Official name of the tensor.

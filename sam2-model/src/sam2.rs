@@ -198,6 +198,7 @@ impl Sam2 {
     }
 
     /// The same weights in another number format; loading gives [`Precision::F32`]. Only products change: see [`Precision`].
+    /// Digits that were rounded away do not come back.
     ///
     /// # Errors
     /// [`DeviceError::Precision`] if the device does not compute in that format.
@@ -208,14 +209,13 @@ impl Sam2 {
             FloatDType::F16 => Precision::F16,
             _ => Precision::F32,
         };
-        if precision == Precision::F32 || kernels::is_on_cpu(&self.device) {
+        if precision == self.precision || kernels::is_on_cpu(&self.device) {
             return Ok(Self { precision, ..self });
         }
-        // The fingerprint is that of the weights as they were read.
-        self.fingerprint()?;
         let Self { network, device, .. } = self;
         let network = device_failure::guard(|| half_weights::with_products_in(network, format))?;
-        Ok(Self { network, device, precision, ..self })
+        // Rounded weights are others, and have a fingerprint of their own.
+        Ok(Self { network, device, precision, fingerprint: Arc::default(), ..self })
     }
 
     /// The number format in use; never [`Precision::Auto`].

@@ -25,10 +25,10 @@ const PIXELS_AT_A_TIME: usize = 1 << 24;
 /// points there are but on how many masks are found.
 ///
 /// ```no_run
-/// use sam2_engine::{AutomaticMaskGenerator, AutomaticMaskOptions, Device, PointGrids, RgbFrame, Sam2};
+/// use sam2_engine::{AutomaticMaskGenerator, AutomaticMaskOptions, DeviceChoice, PointGrids, RgbFrame, Sam2};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &Device::default())?;
+/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?.0)?;
 /// let options = AutomaticMaskOptions {
 ///     point_grids: PointGrids::PerSide(16),
 ///     ..AutomaticMaskOptions::default()

@@ -43,11 +43,11 @@ pub struct StreamOptions {
 /// [`SessionOptions::max_conditioning_frames`] is set: then those that can never be read again are let go too.
 ///
 /// ```no_run
-/// use sam2_engine::{Device, ObjectId, Point, RgbFrame, Sam2, StreamOptions, StreamSession};
+/// use sam2_engine::{DeviceChoice, ObjectId, Point, RgbFrame, Sam2, StreamOptions, StreamSession};
 ///
 /// # fn camera() -> impl Iterator<Item = RgbFrame> { std::iter::empty() }
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &Device::default())?;
+/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?.0)?;
 /// let mut session = StreamSession::new(&model, StreamOptions::default());
 /// for frame in camera() {
 ///     let masks = session.push(&frame)?;
