@@ -1,18 +1,20 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
 CARGO ?= cargo
-# One profile and one feature set for everything, so that nothing is compiled twice.
-BUILD := --release --workspace --locked
+# One profile and one feature set for everything, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device.
+FEATURES ?=
+BUILD := --release --workspace --locked $(if $(FEATURES),--features $(FEATURES))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test lint doc bench fuzz python fixtures parity clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
 	@echo "make test      set up and run all tests"
+	@echo "make vulkan    the same on Mesa's Vulkan driver, which needs no GPU: parity, precision, memory"
 	@echo "make build     the sam2 program: $(SAM2)"
 	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make doc       the library documentation"
@@ -41,13 +43,17 @@ demo: build
 test: setup
 	$(CARGO) test $(BUILD)
 
+vulkan:
+	@scripts/setup.sh mesa-vulkan-drivers libvulkan1
+	CARGO="$(CARGO)" scripts/vulkan.sh
+
 lint: setup
 	@scripts/msrv.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 
 doc: setup
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --locked --no-deps
 
 bench: setup
 	$(CARGO) bench --workspace --locked

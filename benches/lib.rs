@@ -14,8 +14,16 @@ fn repository_file(name: &str) -> PathBuf {
 /// # Panics
 /// If the repository is incomplete.
 pub fn micro_model() -> Sam2 {
+    micro_model_on(&Device::flex())
+}
+
+/// The micro model on a device.
+///
+/// # Panics
+/// If the repository is incomplete, or the device fails.
+pub fn micro_model_on(device: &Device) -> Sam2 {
     let path = repository_file("assets/micro/sam2.1_hiera_micro.safetensors");
-    Sam2::load(&path, &Device::flex()).unwrap_or_else(|error| panic!("{error}"))
+    Sam2::load(&path, device).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The bundled recording of a mouse, 60 frames of 384 x 288.

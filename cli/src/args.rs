@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use sam2_engine::{DeviceChoice, Region};
+use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
@@ -123,9 +123,12 @@ pub struct SegmentArgs {
     /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
     #[arg(long, value_name = "NAME|FILE", help_heading = "Model", requires = "model")]
     pub config: Option<String>,
-    /// Where to run: auto, cpu, cuda or cuda:N.
+    /// Where to run: auto, cpu, cuda, cuda:N, vulkan or vulkan:N.
     #[arg(long, default_value_t = DeviceChoice::Auto, help_heading = "Model")]
     pub device: DeviceChoice,
+    /// Number format of weights and products: auto (what suits the device), f32, bf16 or f16.
+    #[arg(long, default_value_t = Precision::Auto, help_heading = "Model")]
+    pub precision: Precision,
     /// Fill holes of up to this many pixels at a quarter of the model's resolution; 0 = off.
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Model")]
     pub fill_holes: u32,

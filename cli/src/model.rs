@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use sam2_engine::{DeviceChoice, Sam2};
+use sam2_engine::{DeviceChoice, Precision, Sam2};
 use sam2_model::{LoadError, Sam2Config, Variant};
 use sam2_weights_convert::{Checkpoint, Release};
 
@@ -11,9 +11,16 @@ use crate::convert::parse_config;
 use crate::demo_model;
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one.
-pub fn load(model: Option<&Path>, config: Option<&str>, device: DeviceChoice) -> Result<Sam2> {
+pub fn load(
+    model: Option<&Path>,
+    config: Option<&str>,
+    device: DeviceChoice,
+    precision: Precision,
+) -> Result<Sam2> {
     let config = config.map(parse_config).transpose()?;
     let (device, name) = device.open()?;
+    // Before the weights are read: what the device cannot do shows at once.
+    precision.on(&device)?;
     let model = match model.map(find).transpose()? {
         None => {
             tracing::warn!("{}", demo_model::NOTICE);
@@ -27,7 +34,8 @@ pub fn load(model: Option<&Path>, config: Option<&str>, device: DeviceChoice) ->
             }
         },
     };
-    tracing::info!("{} on {name}", model.config());
+    let model = model.with_precision(precision)?;
+    tracing::info!("{} on {name} in {}", model.config(), model.precision());
     Ok(model)
 }
 

@@ -38,7 +38,8 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     outputs::check(args)?;
     let (frames, plan) = open_and_plan(args)?;
     plan.check_region(args.roi, frames.size())?;
-    let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
+    let (weights, config) = (args.model.as_deref(), args.config.as_deref());
+    let model = model::load(weights, config, args.device, args.precision)?;
     let model = match args.image_size {
         Some(size) => model.with_image_size(size).with_context(|| {
             format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")

@@ -11,8 +11,8 @@ use std::io::BufWriter;
 use std::ops::ControlFlow;
 
 use sam2_engine::{
-    AutomaticMaskGenerator, AutomaticMaskOptions, Device, FrameSource, LazyFrames, LazyOptions,
-    PointGrids, Sam2,
+    AutomaticMaskGenerator, AutomaticMaskOptions, DeviceChoice, FrameSource, LazyFrames,
+    LazyOptions, PointGrids, Sam2,
 };
 use sam2_mask_writer::blend;
 
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..AutomaticMaskOptions::default()
     };
 
-    let model = Sam2::load(model, &Device::default())?;
+    let model = Sam2::load(model, &DeviceChoice::Auto.open()?.0)?;
     let image = LazyFrames::open(recording, LazyOptions::default())?.frame(frame.parse()?)?;
     let generator = AutomaticMaskGenerator::new(&model, options)?;
     let mut records = generator.generate_observed(&image, |progress| {

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sam2_engine::{
-    BigTiffSink, Device, Direction, FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions,
-    MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, Timing, VideoSession,
+    BigTiffSink, DeviceChoice, Direction, FrameError, FrameSize, FrameSource, LazyFrames,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, Timing,
+    VideoSession,
 };
 
 /// A recording of raw grey frames. All that the engine asks of it is in the trait below.
@@ -76,7 +77,7 @@ impl FrameSource for RawRecording {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     let size = FrameSize { width: shared::argument(3, 320)?, height: shared::argument(4, 240)? };
     let click = Point::positive(shared::argument(5, 137.0)?, shared::argument(6, 110.0)?);
     let folder = shared::folder(7, "custom_frame_source")?;

@@ -10,12 +10,12 @@ use std::error::Error;
 
 use sam2_engine::frames;
 use sam2_engine::{
-    BigTiffSink, ContactSheetSink, Device, ImageMask, ImagePredictor, ImagePrompt, LabelledMask,
-    MaskFrame, MaskSink, PixelValues, Point, Sam2,
+    BigTiffSink, ContactSheetSink, DeviceChoice, ImageMask, ImagePredictor, ImagePrompt,
+    LabelledMask, MaskFrame, MaskSink, PixelValues, Point, Sam2,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     let image = frames::open(shared::file(2, "clips/two-crossing.mp4"))?.frame(0)?;
     let click = Point::positive(shared::argument(3, 54.0)?, shared::argument(4, 101.0)?);
     let folder = shared::folder(5, "image_click")?;

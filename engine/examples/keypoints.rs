@@ -10,7 +10,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use sam2_engine::{
-    BigTiffSink, CancelFlag, ContactSheetSink, Device, EngineError, FrameSource, JobObserver,
+    BigTiffSink, CancelFlag, ContactSheetSink, DeviceChoice, EngineError, FrameSource, JobObserver,
     JobOptions, JobPlan, JobStage, KeypointSelection, KeypointTrack, LazyFrames, LazyOptions,
     MaskSink, PixelValues, Sam2, segment,
 };
@@ -38,7 +38,7 @@ impl JobObserver for Watch {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     let recording = shared::file(2, "clips/mouse-arena.mp4");
     let frames = LazyFrames::open(recording, LazyOptions::default())?;
     let track = shared::file(3, "clips/mouse-arenaDLC_synthetic_micro.csv");

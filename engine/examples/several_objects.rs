@@ -11,7 +11,7 @@ mod shared;
 use std::error::Error;
 
 use sam2_engine::{
-    BigTiffSink, ContactSheetSink, Device, Direction, FrameMasks, FrameSource, LazyFrames,
+    BigTiffSink, ContactSheetSink, DeviceChoice, Direction, FrameMasks, FrameSource, LazyFrames,
     LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, Sam2, SessionOptions,
     VideoSession,
 };
@@ -20,7 +20,7 @@ const FIRST: ObjectId = ObjectId(1);
 const SECOND: ObjectId = ObjectId(2);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     let recording = shared::file(2, "clips/two-crossing.mp4");
     let frames = LazyFrames::open(recording, LazyOptions::default())?;
     let first = Point::positive(shared::argument(3, 54.0)?, shared::argument(4, 101.0)?);

@@ -12,8 +12,8 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use sam2_engine::{
-    BigTiffSink, Device, FrameError, FrameSize, FrameSource, LabelledMask, LazyFrames, LazyOptions,
-    MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, StreamOptions,
+    BigTiffSink, DeviceChoice, FrameError, FrameSize, FrameSource, LabelledMask, LazyFrames,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, StreamOptions,
     StreamSession, WriteError,
 };
 
@@ -21,7 +21,7 @@ use sam2_engine::{
 const PART: usize = 25;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     let camera = LazyFrames::open(shared::file(2, "clips/worm.mp4"), LazyOptions::default())?;
     let click = Point::positive(shared::argument(3, 137.0)?, shared::argument(4, 110.0)?);
     let folder = shared::folder(5, "streaming")?;

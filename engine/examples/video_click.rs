@@ -10,15 +10,15 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use sam2_engine::{
-    BigTiffSink, Device, Direction, LabelledMask, LazyFrames, LazyOptions, MaskFrame, MaskSink,
-    ObjectId, PixelValues, Point, Sam2, VideoSession,
+    BigTiffSink, DeviceChoice, Direction, LabelledMask, LazyFrames, LazyOptions, MaskFrame,
+    MaskSink, ObjectId, PixelValues, Point, Sam2, VideoSession,
 };
 
 /// A program with a window would look at its "stop" button instead.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &Device::default())?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
     // Frames are decoded in the background, ahead of the model, and only some are kept.
     let recording = shared::file(2, "clips/mouse-arena.mp4");
     let frames = LazyFrames::open(recording, LazyOptions::default())?;

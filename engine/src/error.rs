@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use sam2_frame_provider::{FrameError, FrameSize};
 use sam2_mask_writer::WriteError;
+use sam2_model::DeviceFailure;
 
 use crate::automatic_masks::AutomaticMaskError;
 use crate::keypoints::KeypointError;
@@ -165,6 +166,9 @@ pub enum EngineError {
     /// The device failed, for example for lack of memory.
     #[error("the device failed: {0}; try a smaller model or another device")]
     Device(String),
+    /// The device is out of memory, was lost, or cannot run a kernel.
+    #[error(transparent)]
+    DeviceFailure(#[from] DeviceFailure),
     /// The recording turned out to have another number of frames while it was read.
     #[error("'{recording}' turned out to have {now} frames instead of {before}: run again")]
     FrameCountChanged {

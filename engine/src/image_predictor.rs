@@ -3,9 +3,12 @@
 use sam2_frame_provider::{FrameSize, RgbFrame};
 use sam2_mask_writer::Mask;
 use sam2_model::resize::{Interpolation, Resize};
-use sam2_model::{ConditionedFeatures, FrameFeatures, ModelPoint, Sam2, Tensor, preprocess};
+use sam2_model::{
+    ConditionedFeatures, DeviceFailure, FrameFeatures, ModelPoint, Sam2, Tensor, preprocess,
+};
 
 use crate::error::EngineError;
+use crate::on_device::on_device;
 use crate::prompt::{BoxPrompt, Point};
 use crate::session::replace_small_regions;
 
@@ -110,6 +113,11 @@ impl<'m> ImagePredictor<'m> {
         Self { max_hole_area, max_sprinkle_area, ..self }
     }
 
+    /// The model it uses.
+    pub fn model(&self) -> &'m Sam2 {
+        self.model
+    }
+
     /// What the network sees of an image: resized and normalised, `[1, 3, S, S]` (`SAM2Transforms`).
     pub fn input(&self, image: &RgbFrame) -> Tensor<4> {
         let device = self.model.device();
@@ -139,6 +147,14 @@ impl<'m> ImagePredictor<'m> {
     /// [`EngineError::NoPrompts`] for an empty prompt, [`EngineError::PointOutside`] and [`EngineError::EmptyBox`] for coordinates that cannot be
     /// meant, [`EngineError::Device`] if the device fails.
     pub fn predict(
+        &self,
+        image: &EncodedImage,
+        prompt: &ImagePrompt,
+    ) -> Result<Vec<ImageMask>, EngineError> {
+        on_device(self.model, || self.answer(image, prompt))
+    }
+
+    fn answer(
         &self,
         image: &EncodedImage,
         prompt: &ImagePrompt,
@@ -190,15 +206,17 @@ impl<'m> ImagePredictor<'m> {
         }
         let prompt = ImagePrompt { points: points.to_vec(), ..ImagePrompt::default() };
         let points = self.model_points(image.size, &prompt)?;
-        let prompts = self.model.embed_prompt_batch(&points, 1, mask_logits);
-        let outputs = self.model.decode(&image.features, &image.conditioned, &prompts);
-        let (low_res_logits, ious) = if candidates {
-            (outputs.mask_logits.slice_dim(1, 1..4), outputs.ious.slice_dim(1, 1..4))
-        } else {
-            let single = outputs.single_mask();
-            (single.mask_logits, single.iou)
-        };
-        Ok(PointPredictions { low_res_logits, predicted_ious: read(ious)? })
+        on_device(self.model, || {
+            let prompts = self.model.embed_prompt_batch(&points, 1, mask_logits);
+            let outputs = self.model.decode(&image.features, &image.conditioned, &prompts);
+            let (low_res_logits, ious) = if candidates {
+                (outputs.mask_logits.slice_dim(1, 1..4), outputs.ious.slice_dim(1, 1..4))
+            } else {
+                let single = outputs.single_mask();
+                (single.mask_logits, single.iou)
+            };
+            Ok(PointPredictions { low_res_logits, predicted_ious: read(ious)? })
+        })
     }
 
     /// Brings low-resolution logits, `[batch, masks, S / 4, S / 4]`, to the image's size: `[batch, masks, height, width]`, without small holes
@@ -272,5 +290,6 @@ impl<'m> ImagePredictor<'m> {
 }
 
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
-    tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
+    let read = tensor.try_into_vec_as::<f32>();
+    read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())
 }

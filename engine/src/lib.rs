@@ -5,10 +5,10 @@
 //! crates, whole). It prints nothing; what a user should know goes to [`tracing`](https://docs.rs/tracing).
 //!
 //! ```no_run
-//! use sam2_engine::{Device, Direction, LazyFrames, LazyOptions, ObjectId, Point, Sam2, VideoSession};
+//! use sam2_engine::{DeviceChoice, Direction, LazyFrames, LazyOptions, ObjectId, Point, Sam2, VideoSession};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let device = Device::default();
+//! let (device, _) = DeviceChoice::Auto.open()?;
 //! let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &device)?;
 //! let frames = LazyFrames::open("mouse.mp4", LazyOptions::default())?;
 //! let mut session = VideoSession::new(&model, frames)?;
@@ -46,7 +46,9 @@
 //!
 //! [`Sam2::load`] takes safetensors files and recognises 2.0 and 2.1, tiny to large, from their tensors. The crate
 //! `sam2-weights-convert` makes them from Meta's `.pt` files and Hugging Face's. A [`Sam2`] is shared by reference between any number of
-//! sessions and threads. [`Device::default`] is the CPU, [`DeviceChoice::open`] finds a GPU where the feature `cuda` is on.
+//! sessions and threads. [`DeviceChoice::open`] finds a GPU where the feature `cuda` or `vulkan` is on, and else
+//! takes the CPU. (`Device::default` is what burn likes best among the features, whether it is in the machine or not.) [`Sam2::with_precision`] chooses the
+//! number format, and [`DeviceMemory`] says what a GPU holds. More in `docs/gpu.md`.
 //!
 //! # Memory
 //!
@@ -111,6 +113,7 @@ pub mod job;
 pub mod keypoints;
 mod memory_bank;
 mod memory_policy;
+mod on_device;
 mod prompt;
 mod session;
 
@@ -148,8 +151,9 @@ pub use error::EngineError;
 
 // The model.
 pub use sam2_model::{
-    Device, DeviceChoice, DeviceError, FingerprintError, LoadError, MaskPrediction, MemoryFeatures,
-    MemorySelection, ModelVersion, PointLabel, Sam2, Sam2Config, Tensor, Variant,
+    Device, DeviceBudget, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError,
+    LoadError, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel,
+    Precision, Sam2, Sam2Config, Tensor, Variant,
 };
 
 // Where frames come from.

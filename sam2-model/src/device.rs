@@ -3,32 +3,43 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 
-/// A device as the user names it: `auto`, `cpu`, `cuda` or `cuda:N`.
+use crate::device_failure::{self, DeviceFailure};
+use crate::kernels;
+use crate::precision::Precision;
+
+/// A device as the user names it: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan` or `vulkan:N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// CUDA if this build has it and a GPU is there, else the CPU.
+    /// The first of what this build has and this machine offers: CUDA, Vulkan on a real GPU, the CPU.
     #[default]
     Auto,
     /// The CPU, always there.
     Cpu,
     /// An NVIDIA GPU by its index among the visible ones (`CUDA_VISIBLE_DEVICES`).
     Cuda(usize),
+    /// A Vulkan device by its index: discrete GPUs first, then integrated and virtual ones, then drivers that run on the CPU.
+    Vulkan(usize),
 }
 
-/// The chosen device cannot be used.
+/// The chosen device cannot be used, or not in that way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
     /// Not a device name.
-    #[error("'{0}' is no device: use auto, cpu, cuda or cuda:N")]
+    #[error("'{0}' is no device: use auto, cpu, cuda, cuda:N, vulkan or vulkan:N")]
     Unknown(String),
     /// Compiled without the feature.
     #[error(
         "this build has no CUDA: use --device cpu, or build with `cargo build --release --features cuda`"
     )]
     CudaNotBuilt,
+    /// Compiled without the feature.
+    #[error(
+        "this build has no Vulkan: use --device cpu, or build with `cargo build --release --features vulkan`"
+    )]
+    VulkanNotBuilt,
     /// No driver or no such GPU.
     #[error(
         "CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu"
@@ -39,23 +50,45 @@ pub enum DeviceError {
         /// How many the driver lists.
         found: usize,
     },
+    /// No driver or no such device.
+    #[error(
+        "Vulkan device {index} is not there ({found} found): check `vulkaninfo --summary`, set XDG_RUNTIME_DIR if it is not set, or use --device cpu"
+    )]
+    NoVulkanDevice {
+        /// What was asked for.
+        index: usize,
+        /// How many the drivers list.
+        found: usize,
+    },
+    /// A number format that the device does not compute in.
+    #[error("{device} does not compute in {precision}: use --precision auto or f32")]
+    Precision {
+        /// The device.
+        device: String,
+        /// What was asked for.
+        precision: Precision,
+    },
+    /// The driver failed while the device was opened or used; see [`crate::device_failure`].
+    #[error(transparent)]
+    Failed(#[from] DeviceFailure),
 }
 
 impl FromStr for DeviceChoice {
     type Err = DeviceError;
 
     fn from_str(name: &str) -> Result<Self, DeviceError> {
+        let unknown = || DeviceError::Unknown(name.to_owned());
         match name.split_once(':') {
             None => match name {
                 "auto" => Ok(Self::Auto),
                 "cpu" => Ok(Self::Cpu),
                 "cuda" => Ok(Self::Cuda(0)),
-                _ => Err(DeviceError::Unknown(name.to_owned())),
+                "vulkan" => Ok(Self::Vulkan(0)),
+                _ => Err(unknown()),
             },
-            Some(("cuda", index)) => {
-                index.parse().map(Self::Cuda).map_err(|_| DeviceError::Unknown(name.to_owned()))
-            }
-            Some(_) => Err(DeviceError::Unknown(name.to_owned())),
+            Some(("cuda", index)) => index.parse().map(Self::Cuda).map_err(|_| unknown()),
+            Some(("vulkan", index)) => index.parse().map(Self::Vulkan).map_err(|_| unknown()),
+            Some(_) => Err(unknown()),
         }
     }
 }
@@ -66,6 +99,7 @@ impl fmt::Display for DeviceChoice {
             Self::Auto => f.write_str("auto"),
             Self::Cpu => f.write_str("cpu"),
             Self::Cuda(index) => write!(f, "cuda:{index}"),
+            Self::Vulkan(index) => write!(f, "vulkan:{index}"),
         }
     }
 }
@@ -79,19 +113,34 @@ impl DeviceChoice {
     pub fn open(self) -> Result<(Device, String), DeviceError> {
         match self {
             Self::Cpu => Ok((Device::flex(), "cpu".to_owned())),
-            Self::Auto => match open_cuda(0) {
-                Ok(found) => Ok(found),
-                Err(_) => Self::Cpu.open(),
-            },
+            Self::Auto => {
+                open_cuda(0).or_else(|_| open_first_vulkan_gpu()).or_else(|_| Self::Cpu.open())
+            }
             Self::Cuda(index) => open_cuda(index),
+            Self::Vulkan(index) => open_vulkan(index),
         }
     }
+}
+
+/// Kernels that were tried out and compiled are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
+/// the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
+#[cfg(feature = "gpu")]
+fn keep_kernels_in_the_cache_folder() {
+    use cubecl_runtime::config::cache::CacheConfig;
+    use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
+    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
+    if matches!(config.environment.path, CacheConfig::Target) {
+        config.environment.path = CacheConfig::Global;
+    }
+    // If an application has decided before, that holds.
+    CubeClRuntimeConfig::try_set(config);
 }
 
 #[cfg(feature = "cuda")]
 fn open_cuda(index: usize) -> Result<(Device, String), DeviceError> {
     use burn::tensor::DeviceType;
-    let found = Device::enumerate(DeviceType::Cuda).iter().count();
+    keep_kernels_in_the_cache_folder();
+    let found = device_failure::guard(|| Device::enumerate(DeviceType::Cuda).iter().count())?;
     if index >= found {
         return Err(DeviceError::NoCudaDevice { index, found });
     }
@@ -103,6 +152,81 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::CudaNotBuilt)
 }
 
+/// Burn lists discrete GPUs first and drivers that run on the CPU last but one.
+#[cfg(feature = "vulkan")]
+fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
+    use burn::tensor::DeviceType;
+    keep_kernels_in_the_cache_folder();
+    Ok(device_failure::guard(|| Device::enumerate(DeviceType::Vulkan).into_vec())?)
+}
+
+#[cfg(feature = "vulkan")]
+fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
+    let devices = vulkan_devices()?;
+    let found = devices.len();
+    let device = devices.into_iter().nth(index);
+    let device = device.ok_or(DeviceError::NoVulkanDevice { index, found })?;
+    let name = device_failure::guard(|| device.identity().map(|identity| identity.name))?;
+    Ok((device, format!("vulkan:{index} ({})", name.as_deref().unwrap_or("unnamed"))))
+}
+
+/// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked.
+#[cfg(feature = "vulkan")]
+fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
+    let devices = vulkan_devices()?;
+    for (index, device) in devices.iter().enumerate() {
+        let physical = device_failure::guard(|| device.identity().and_then(|i| i.physical))?;
+        if physical.is_some() {
+            return open_vulkan(index);
+        }
+    }
+    Err(DeviceError::NoVulkanDevice { index: 0, found: 0 })
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn open_vulkan(_index: usize) -> Result<(Device, String), DeviceError> {
+    Err(DeviceError::VulkanNotBuilt)
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
+    Err(DeviceError::VulkanNotBuilt)
+}
+
+impl Precision {
+    /// The number format that weights and products get on `device`.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] if the device does not compute in it.
+    pub fn on(self, device: &Device) -> Result<FloatDType, DeviceError> {
+        if kernels::is_on_cpu(device) {
+            return self.on_cpu();
+        }
+        let refused =
+            |precision| DeviceError::Precision { device: format!("{device:?}"), precision };
+        let has = |format: FloatDType| device_failure::guard(|| device.supports_dtype(format));
+        let wanted = match self {
+            Self::F32 => return Ok(FloatDType::F32),
+            Self::Auto if has(FloatDType::BF16)? => return Ok(FloatDType::BF16),
+            Self::Auto if has(FloatDType::F16)? => return Ok(FloatDType::F16),
+            Self::Auto => return Ok(FloatDType::F32),
+            Self::Bf16 => FloatDType::BF16,
+            Self::F16 => FloatDType::F16,
+        };
+        if has(wanted)? { Ok(wanted) } else { Err(refused(self)) }
+    }
+
+    /// The same for the CPU's own kernels.
+    fn on_cpu(self) -> Result<FloatDType, DeviceError> {
+        match self {
+            Self::Auto | Self::F32 => Ok(FloatDType::F32),
+            Self::Bf16 | Self::F16 => {
+                Err(DeviceError::Precision { device: "the CPU".to_owned(), precision: self })
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +235,10 @@ mod tests {
     fn names_parse() {
         assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
         assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
-        for wrong in ["gpu", "cuda:", "cuda:x", "cpu:0", ""] {
+        assert_eq!("vulkan".parse(), Ok(DeviceChoice::Vulkan(0)));
+        assert_eq!("vulkan:1".parse(), Ok(DeviceChoice::Vulkan(1)));
+        assert_eq!(DeviceChoice::Vulkan(1).to_string(), "vulkan:1");
+        for wrong in ["gpu", "cuda:", "cuda:x", "vulkan:-1", "cpu:0", ""] {
             assert!(wrong.parse::<DeviceChoice>().is_err(), "{wrong}");
         }
     }
@@ -120,6 +247,21 @@ mod tests {
     #[test]
     fn a_build_without_cuda_says_so_and_auto_falls_back() {
         assert_eq!(DeviceChoice::Cuda(0).open().unwrap_err(), DeviceError::CudaNotBuilt);
+        #[cfg(not(feature = "vulkan"))]
         assert_eq!(DeviceChoice::Auto.open().unwrap().1, "cpu");
+    }
+
+    #[cfg(not(feature = "vulkan"))]
+    #[test]
+    fn a_build_without_vulkan_says_so() {
+        assert_eq!(DeviceChoice::Vulkan(0).open().unwrap_err(), DeviceError::VulkanNotBuilt);
+    }
+
+    #[test]
+    fn the_cpu_refuses_f16_by_name() {
+        let error = Precision::F16.on(&Device::flex()).unwrap_err().to_string();
+        assert_eq!(error, "the CPU does not compute in f16: use --precision auto or f32");
+        assert_eq!(Precision::F32.on(&Device::flex()), Ok(FloatDType::F32));
+        assert!(Precision::Auto.on(&Device::flex()).is_ok());
     }
 }

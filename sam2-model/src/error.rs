@@ -54,6 +54,9 @@ pub enum LoadError {
         /// Official name of the tensor.
         tensor: String,
     },
+    /// The device did not take them.
+    #[error(transparent)]
+    Device(#[from] crate::DeviceFailure),
     /// A tensor that is no float.
     #[error("tensor {tensor} in '{origin}' is stored as {format}; f32, f16 and bf16 can be read")]
     NumberFormat {

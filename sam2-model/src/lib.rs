@@ -11,8 +11,12 @@
 
 pub mod config;
 pub mod device;
+mod device_budget;
+pub mod device_failure;
+mod device_memory;
 pub mod error;
 mod fingerprint;
+mod half_weights;
 pub mod image_encoder;
 pub mod kernels;
 pub mod layer_norm;
@@ -24,6 +28,7 @@ pub mod mlp;
 pub mod network;
 pub mod object_pointer;
 pub mod position_encoding;
+pub mod precision;
 pub mod preprocess;
 pub mod prompt_encoder;
 pub mod resize;
@@ -32,13 +37,17 @@ mod sam2;
 pub mod two_way_transformer;
 pub mod weights;
 
-pub use burn::tensor::{Device, Tensor};
+pub use burn::tensor::{Device, FloatDType, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};
+pub use device_budget::DeviceBudget;
+pub use device_failure::DeviceFailure;
+pub use device_memory::DeviceMemory;
 pub use error::LoadError;
 pub use fingerprint::FingerprintError;
 pub use memory_attention::MemoryTokens;
 pub use object_pointer::PointerMemory;
+pub use precision::{Precision, UnknownPrecision};
 pub use prompt_encoder::{ModelPoint, PointLabel};
 pub use sam2::{
     ConditionedFeatures, FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries,

@@ -46,7 +46,7 @@ impl RotaryAttention {
 
     /// The frame `x` `[batch, n, dim]` with what it has seen of itself; `norm` comes first.
     fn to_itself(&self, x: Tensor<3>, norm: &LayerNorm, rotary: &RotaryTable) -> Tensor<3> {
-        let project = |layer| FusedLinear::new(layer).after(norm).forward(x.clone());
+        let project = |layer| FusedLinear::new(layer).after(norm).for_products().forward(x.clone());
         let queries = rotary.rotate(project(&self.q_proj));
         let keys = rotary.rotate(project(&self.k_proj));
         let attended = one_head(queries, keys, project(&self.v_proj));
@@ -63,16 +63,16 @@ impl RotaryAttention {
         keys: Tensor<3>,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
-        let queries = FusedLinear::new(&self.q_proj).after(norm).forward(x.clone());
+        let queries = FusedLinear::new(&self.q_proj).after(norm).for_products().forward(x.clone());
         let queries = rotary.rotate(queries);
-        let keys = FusedLinear::new(&self.k_proj).forward(keys);
+        let keys = FusedLinear::new(&self.k_proj).for_products().forward(keys);
         let rotated = keys.dims()[1] - memory.pointer_tokens;
         let keys = rotary.rotate_leading(keys, rotated);
         let values = memory.tokens.clone();
         // Weights sum to one, so a linear map of the values may come after the attention as well as before. Memories are a quarter as wide as
         // what they are mapped to (64 and 256): mapping afterwards makes the second product of the attention a quarter as long.
         let [_, _, narrow] = values.dims();
-        let value = FusedLinear::new(&self.v_proj);
+        let value = FusedLinear::new(&self.v_proj).for_products();
         let attended = if narrow < self.v_proj.weight.dims()[1] {
             value.forward(one_head(queries, keys, values))
         } else {

@@ -11,14 +11,18 @@ use burn::tensor::{Device, FloatDType, Tensor};
 use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
+use crate::device::DeviceError;
+use crate::device_failure;
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
+use crate::half_weights;
 use crate::kernels;
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
 use crate::memory_attention::MemoryTokens;
 use crate::network::Sam2Network;
 use crate::object_pointer::{PointerMemory, pointer_tokens};
 use crate::position_encoding::sine_2d;
+use crate::precision::Precision;
 use crate::preprocess;
 use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
 use crate::resize::{Interpolation, Resize};
@@ -85,6 +89,8 @@ pub struct Sam2 {
     config: Sam2Config,
     tables: Tables,
     device: Device,
+    /// Never [`Precision::Auto`].
+    precision: Precision,
     /// Computed when first asked for; clones and other input sizes share it.
     fingerprint: Arc<OnceLock<String>>,
 }
@@ -180,11 +186,41 @@ impl Sam2 {
             None => weights::recognise(&shapes, origin)?,
         };
         weights::check(&shapes, &config, origin)?;
-        let network = Sam2Network::init(&config, device);
-        let network = weights::apply(network, &tensors, origin, device)?;
-        let tables = Tables::new(&network, &config, device);
+        let (network, tables) = device_failure::guard(|| {
+            let network = Sam2Network::init(&config, device);
+            let network = weights::apply(network, &tensors, origin, device)?;
+            let tables = Tables::new(&network, &config, device);
+            Ok::<_, LoadError>((network, tables))
+        })??;
         let fingerprint = Arc::default();
-        Ok(Self { network, config, tables, device: device.clone(), fingerprint })
+        let (device, precision) = (device.clone(), Precision::F32);
+        Ok(Self { network, config, tables, device, precision, fingerprint })
+    }
+
+    /// The same weights in another number format; loading gives [`Precision::F32`]. Only products change: see [`Precision`].
+    /// Digits that were rounded away do not come back.
+    ///
+    /// # Errors
+    /// [`DeviceError::Precision`] if the device does not compute in that format.
+    pub fn with_precision(self, precision: Precision) -> Result<Self, DeviceError> {
+        let format = precision.on(&self.device)?;
+        let precision = match format {
+            FloatDType::BF16 => Precision::Bf16,
+            FloatDType::F16 => Precision::F16,
+            _ => Precision::F32,
+        };
+        if precision == self.precision || kernels::is_on_cpu(&self.device) {
+            return Ok(Self { precision, ..self });
+        }
+        let Self { network, device, .. } = self;
+        let network = device_failure::guard(|| half_weights::with_products_in(network, format))?;
+        // Rounded weights are others, and have a fingerprint of their own.
+        Ok(Self { network, device, precision, fingerprint: Arc::default(), ..self })
+    }
+
+    /// The number format in use; never [`Precision::Auto`].
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// The same weights for another input size; nothing is loaded again.
@@ -209,6 +245,11 @@ impl Sam2 {
     /// Where the weights are.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Whether it runs on the CPU's own kernels.
+    pub fn is_on_cpu(&self) -> bool {
+        kernels::is_on_cpu(&self.device)
     }
 
     /// Batches that are worth being worked on at the same time: on the CPU one for each thread, on other devices, which fill themselves, one.
@@ -454,7 +495,7 @@ impl Sam2 {
             let absent = (present(object_score_logits) * -1.0 + 1.0).unsqueeze_dim::<3>(2);
             memory = memory + absent * embedding.val().unsqueeze::<3>();
         }
-        MemoryFeatures(memory.cast(FloatDType::BF16).cast(FloatDType::F32))
+        MemoryFeatures(kernels::round_to_bf16(memory))
     }
 
     /// `present * pointer + (1 - present) * no_obj_ptr`, with `present` `[batch, 1]` zero or one.

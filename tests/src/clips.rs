@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
+use sam2_engine::{LazyFrames, LazyOptions, Sam2};
 use sam2_mask_writer::{Mask, MaskStackReader};
 
+use crate::device::device;
 use crate::repository_file;
 
 /// The micro model's weights.
@@ -13,9 +14,9 @@ pub fn micro_weights() -> PathBuf {
     repository_file("assets/micro/sam2.1_hiera_micro.safetensors")
 }
 
-/// The micro model on the CPU.
+/// The micro model on the device of the tests.
 pub fn micro_model() -> Sam2 {
-    Sam2::load(micro_weights(), &Device::flex()).unwrap()
+    Sam2::load(micro_weights(), &device()).unwrap()
 }
 
 /// The micro model with every object score moved by `shift`: it never reports an absent object by itself.
@@ -39,7 +40,7 @@ pub fn micro_model_shifted(shift: f32) -> Sam2 {
         })
         .collect();
     let bytes = safetensors::serialize(views, None).unwrap();
-    Sam2::from_bytes(&bytes, "shifted micro weights", None, &Device::flex()).unwrap()
+    Sam2::from_bytes(&bytes, "shifted micro weights", None, &device()).unwrap()
 }
 
 /// Path of a bundled clip: `mouse-arena`, `worm`, `two-crossing`.

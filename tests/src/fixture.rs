@@ -5,8 +5,9 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 use sam2_mask_writer::Mask;
-use sam2_model::{Device, Tensor};
+use sam2_model::Tensor;
 
+use crate::device::device;
 use crate::repository_file;
 
 /// One fixture file.
@@ -115,7 +116,7 @@ impl Fixture {
         self.values(name).into_iter().map(|v| v as usize).collect()
     }
 
-    /// A tensor on the CPU.
+    /// A tensor on the device of the tests.
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let shape: [usize; D] = self.shape(name).try_into().unwrap();
         to_tensor(&self.values(name), shape)
@@ -141,9 +142,9 @@ impl Fixture {
     }
 }
 
-/// Values as a CPU tensor.
+/// Values as a tensor on the device of the tests.
 pub fn to_tensor<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
-    Tensor::<1>::from_floats(values, &Device::flex()).reshape(shape)
+    Tensor::<1>::from_floats(values, &device()).reshape(shape)
 }
 
 /// A tensor's values.

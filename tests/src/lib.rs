@@ -4,6 +4,7 @@
 
 pub mod clips;
 pub mod compare;
+pub mod device;
 pub mod exact;
 pub mod fixture;
 pub mod hard_clips;

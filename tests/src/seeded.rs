@@ -4,6 +4,8 @@ use safetensors::tensor::{Dtype, TensorView};
 use sam2_engine::{Device, RgbFrame, Sam2, Sam2Config};
 use sam2_model::weights::expected_tensors;
 
+use crate::device::device;
+
 /// Endings of keys that hold embeddings.
 const EMBEDDINGS: [&str; 12] = [
     "pos_embed",
@@ -22,8 +24,12 @@ const EMBEDDINGS: [&str; 12] = [
 
 /// A model of `config` with seeded weights, loaded through the ordinary way.
 pub fn seeded_model(config: Sam2Config) -> Sam2 {
-    let device = Device::flex();
-    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = expected_tensors(&config, &device)
+    seeded_model_on(config, &device())
+}
+
+/// The same on a device of your choice.
+pub fn seeded_model_on(config: Sam2Config, device: &Device) -> Sam2 {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = expected_tensors(&config, device)
         .into_iter()
         .map(|t| {
             let bytes =
@@ -38,7 +44,7 @@ pub fn seeded_model(config: Sam2Config) -> Sam2 {
         })
         .collect();
     let bytes = safetensors::serialize(views, None).unwrap();
-    Sam2::from_bytes(&bytes, "seeded weights", None, &device).unwrap()
+    Sam2::from_bytes(&bytes, "seeded weights", None, device).unwrap()
 }
 
 /// One tensor of the rule.

@@ -13,6 +13,7 @@ use super::records::{MaskRecord, Segmentation, xywh};
 use super::stability::stability_score;
 use crate::error::EngineError;
 use crate::image_predictor::{EncodedImage, ImagePredictor, PointPredictions, read};
+use crate::on_device::on_device;
 use crate::prompt::Point;
 
 /// Logits at the image's size that are held at a time: 64 MB.
@@ -24,10 +25,10 @@ const PIXELS_AT_A_TIME: usize = 1 << 24;
 /// points there are but on how many masks are found.
 ///
 /// ```no_run
-/// use sam2_engine::{AutomaticMaskGenerator, AutomaticMaskOptions, Device, PointGrids, RgbFrame, Sam2};
+/// use sam2_engine::{AutomaticMaskGenerator, AutomaticMaskOptions, DeviceChoice, PointGrids, RgbFrame, Sam2};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &Device::default())?;
+/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?.0)?;
 /// let options = AutomaticMaskOptions {
 ///     point_grids: PointGrids::PerSide(16),
 ///     ..AutomaticMaskOptions::default()
@@ -129,8 +130,11 @@ impl<'m> AutomaticMaskGenerator<'m> {
         let mut found = Vec::new();
         for (index, &(crop, layer)) in crops.iter().enumerate() {
             progress.crop = index;
-            let crop_candidates = self.in_crop(image, crop, layer, &mut |done| {
-                step(GenerationProgress { points_done: progress.points_done + done, ..progress })
+            let crop_candidates = on_device(self.predictor.model(), || {
+                self.in_crop(image, crop, layer, &mut |done| {
+                    let points_done = progress.points_done + done;
+                    step(GenerationProgress { points_done, ..progress })
+                })
             })?;
             progress.points_done += self.grids[layer].len();
             found.extend(crop_candidates.into_iter().map(|candidate| (crop, candidate)));

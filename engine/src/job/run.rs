@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sam2_frame_provider::resize::Scale;
 use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
 use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
-use sam2_model::Sam2;
+use sam2_model::{DeviceMemory, Sam2};
 
 use super::flagged::{FlagCollector, FlaggedFrames};
 use super::plan::{BatchPlan, JobPlan};
@@ -147,6 +147,10 @@ pub fn segment<S: FrameSource + ?Sized>(
     }
     let Run { sinks, mut report, flags, .. } = run;
     report.flagged = flags.into_flagged();
+    // What this recording needed goes back to the device: another one may need other sizes, and other programs the memory.
+    if !model.is_on_cpu() {
+        DeviceMemory::release_unused(model.device())?;
+    }
     // All are complete before the first gets its name.
     let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sam2_mask_writer::{Mask, QualityFlags};
-use sam2_model::{MaskPrediction, Sam2, Tensor};
+use sam2_model::{DeviceFailure, MaskPrediction, Sam2, Tensor};
 
 use super::cores::on_cores;
 use super::options::SessionOptions;
@@ -107,7 +107,8 @@ fn suppress_overlaps(objects: &mut [Vec<f32>]) {
 }
 
 pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
-    tensor.try_into_vec_as::<f32>().map_err(|error| EngineError::Device(format!("{error:?}")))
+    let read = tensor.try_into_vec_as::<f32>();
+    read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())
 }
 
 pub(super) fn read_one(tensor: Tensor<2>) -> Result<f32, EngineError> {

@@ -7,6 +7,7 @@ use super::results::FrameMasks;
 use super::video_session::VideoSession;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
+use crate::on_device::on_device;
 use crate::prompt::ObjectId;
 
 /// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
@@ -100,7 +101,8 @@ impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
             return Some(Err(error));
         }
         let frame = self.next?;
-        let masks = self.session.tracker.track_frame(frame, self.direction);
+        let (tracker, direction) = (&mut self.session.tracker, self.direction);
+        let masks = on_device(tracker.model, || tracker.track_frame(frame, direction));
         self.done += usize::from(masks.is_ok());
         self.next = match self.direction {
             _ if masks.is_err() || frame == self.last => None,

@@ -15,6 +15,7 @@ use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, MemoryRetention, Outcome};
 use crate::memory_policy::MemoryPolicy;
+use crate::on_device::on_device;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Options of a [`StreamSession`].
@@ -42,11 +43,11 @@ pub struct StreamOptions {
 /// [`SessionOptions::max_conditioning_frames`] is set: then those that can never be read again are let go too.
 ///
 /// ```no_run
-/// use sam2_engine::{Device, ObjectId, Point, RgbFrame, Sam2, StreamOptions, StreamSession};
+/// use sam2_engine::{DeviceChoice, ObjectId, Point, RgbFrame, Sam2, StreamOptions, StreamSession};
 ///
 /// # fn camera() -> impl Iterator<Item = RgbFrame> { std::iter::empty() }
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &Device::default())?;
+/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?.0)?;
 /// let mut session = StreamSession::new(&model, StreamOptions::default());
 /// for frame in camera() {
 ///     let masks = session.push(&frame)?;
@@ -106,6 +107,10 @@ impl<'m> StreamSession<'m> {
     /// [`StreamOptions::total_frames`], [`EngineError::ObjectWithoutPrompt`] for an object whose prompts were all taken back,
     /// [`EngineError::Device`]. After an error the session is as if the frame had not come: it may be pushed again.
     pub fn push(&mut self, frame: &RgbFrame) -> Result<FrameMasks, EngineError> {
+        on_device(self.model, || self.take(frame))
+    }
+
+    fn take(&mut self, frame: &RgbFrame) -> Result<FrameMasks, EngineError> {
         let index = self.frame_count();
         if let Some(count) = self.options.total_frames.filter(|&total| index >= total) {
             return Err(EngineError::FrameOutOfRange { frame: index, count });
@@ -131,7 +136,8 @@ impl<'m> StreamSession<'m> {
         }
         let newest = NewestFrame { index, input: Arc::new(tracker.placement.input(frame)?) };
         let before = std::mem::replace(&mut tracker.frames, newest);
-        match tracker.track_frame(index, Direction::Forward) {
+        // Guarded by itself as well: the frame is given back after whatever went wrong.
+        match on_device(self.model, || tracker.track_frame(index, Direction::Forward)) {
             Ok(masks) => {
                 if tracker.options.retention == MemoryRetention::Bounded {
                     let (reach, retained) = (tracker.reach, tracker.retained);
@@ -233,7 +239,9 @@ impl<'m> StreamSession<'m> {
         replace: bool,
     ) -> Result<ObjectMask, EngineError> {
         let (tracker, newest) = self.newest()?;
-        tracker.add_points_or_box(newest, object, points, bounds, replace)
+        on_device(tracker.model, || {
+            tracker.add_points_or_box(newest, object, points, bounds, replace)
+        })
     }
 
     /// Prompts an object with a mask of the frames' size, which becomes its result on the newest frame.
@@ -242,7 +250,7 @@ impl<'m> StreamSession<'m> {
     /// As [`Self::add_points`], and [`EngineError::MaskPromptSize`].
     pub fn add_mask(&mut self, object: ObjectId, mask: &Mask) -> Result<ObjectMask, EngineError> {
         let (tracker, newest) = self.newest()?;
-        tracker.add_mask(newest, object, mask)
+        on_device(tracker.model, || tracker.add_mask(newest, object, mask))
     }
 
     /// The latest masks of all objects on the newest frame, with what prompts changed there; see
@@ -252,7 +260,7 @@ impl<'m> StreamSession<'m> {
     /// [`EngineError::NoFrameYet`], [`EngineError::Device`].
     pub fn newest_masks(&self) -> Result<FrameMasks, EngineError> {
         let tracker = self.tracker.as_ref().ok_or(EngineError::NoFrameYet)?;
-        tracker.masks_on(tracker.frames.index)
+        on_device(self.model, || tracker.masks_on(tracker.frames.index))
     }
 
     /// Takes back an object's prompts on the newest frame.

@@ -14,6 +14,7 @@ use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, Outcome};
 use crate::memory_policy::MemoryPolicy;
+use crate::on_device::on_device;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Tracks objects through the frames of one recording, as the official `SAM2VideoPredictor` does.
@@ -68,7 +69,8 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         if frame_count == 0 {
             return Err(EngineError::FrameOutOfRange { frame: 0, count: 0 });
         }
-        let tracker = Tracker::new(model, frames, options, policy, frame_count, size)?;
+        let tracker =
+            on_device(model, || Tracker::new(model, frames, options, policy, frame_count, size))?;
         Ok(Self { tracker })
     }
 
@@ -157,7 +159,9 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         bounds: Option<BoxPrompt>,
         replace: bool,
     ) -> Result<ObjectMask, EngineError> {
-        self.tracker.add_points_or_box(frame, object, points, bounds, replace)
+        on_device(self.tracker.model, || {
+            self.tracker.add_points_or_box(frame, object, points, bounds, replace)
+        })
     }
 
     /// Prompts an object with a mask of the recording's size, which becomes its result on that frame (`add_new_mask`).
@@ -170,7 +174,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         object: ObjectId,
         mask: &Mask,
     ) -> Result<ObjectMask, EngineError> {
-        self.tracker.add_mask(frame, object, mask)
+        on_device(self.tracker.model, || self.tracker.add_mask(frame, object, mask))
     }
 
     /// Takes back an object's prompts on a frame (`clear_all_prompts_in_frame`). A conditioning frame becomes an ordinary one, which
@@ -203,7 +207,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     /// [`EngineError::FrameOutOfRange`], [`EngineError::Device`].
     pub fn masks_on(&self, frame: usize) -> Result<FrameMasks, EngineError> {
         self.tracker.check_frame(frame)?;
-        self.tracker.masks_on(frame)
+        on_device(self.tracker.model, || self.tracker.masks_on(frame))
     }
 
     /// Forgets an object (`remove_object` with `strict`); the others go on untouched.
@@ -253,7 +257,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         direction: Direction,
         limit: Option<usize>,
     ) -> Propagation<'_, 'm, S> {
-        match self.tracker.prepare(start, direction) {
+        match on_device(self.tracker.model, || self.tracker.prepare(start, direction)) {
             Ok(start) => Propagation::new(self, start, direction, limit),
             Err(error) => Propagation::failed(self, error),
         }

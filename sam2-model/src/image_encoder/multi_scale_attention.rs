@@ -37,7 +37,7 @@ impl MultiScaleAttention {
     pub fn forward(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
         let [batch, height, width, _] = x_bhwc.dims();
         let tokens = height * width;
-        let qkv = FusedLinear::new(&self.qkv).forward(x_bhwc);
+        let qkv = FusedLinear::new(&self.qkv).for_products().forward(x_bhwc);
         let channels = qkv.dims()[3] / 3;
         let part =
             |index: usize| qkv.clone().slice_dim(3, index * channels..(index + 1) * channels);

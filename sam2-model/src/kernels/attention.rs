@@ -1,11 +1,12 @@
 //! Attention.
 
 use burn::backend::flex::FlexTensor;
-use burn::tensor::Tensor;
+use burn::tensor::{DType, FloatDType, Tensor, activation};
 
 use super::bridge::{flex, from_values};
 use super::cpu::CpuTier;
 use super::cpu::attention::{self as cpu, HeadsView};
+use super::format::to_format;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
 /// `[batch, n, heads * v]`. Slices and permutations are taken as they lie.
@@ -21,16 +22,57 @@ pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tens
         .unwrap_or_else(|| attention_on_any_device(queries.clone(), keys.clone(), values.clone()))
 }
 
-/// The same through burn, on any device.
+/// The same through burn, on any device; queries in half precision make products in it, and the result is in the queries' format then.
+///
+/// The scores are made for a block of queries at a time, so that those of all queries are never in memory together: 4096 x 28,800 for a frame and seven
+/// memories. burn's own attention is not used. On a GPU it tries flash kernels whose tiles are f16 whatever the tensors are, which is not what was asked
+/// for in f32 and bf16; and where no such kernel fits, it makes all scores at once and says nothing.
 pub fn attention_on_any_device(
     queries: Tensor<4>,
     keys: Tensor<4>,
     values: Tensor<4>,
 ) -> Tensor<3> {
-    let attended =
-        burn::tensor::module::attention(queries, keys, values, None, None, Default::default());
-    let [batch, heads, n, width] = attended.dims();
-    attended.swap_dims(1, 2).reshape([batch, n, heads * width])
+    let format = queries.dtype();
+    let products = products_of(format);
+    let [batch, heads, n, channels] = queries.dims();
+    let (m, width) = (keys.dims()[2], values.dims()[3]);
+    // Scaled before the product, so that scores stay small: in f16 nothing above 65,504 exists.
+    let queries = to_format(queries.cast(FloatDType::F32) / (channels as f32).sqrt(), products);
+    let keys = to_format(keys, products).swap_dims(2, 3);
+    let values = to_format(values, products);
+    let attend = |queries: Tensor<4>| {
+        let scores = queries.matmul(keys.clone()).cast(FloatDType::F32);
+        let weights = to_format(activation::softmax(scores, 3), products);
+        weights.matmul(values.clone())
+    };
+    let block = block_of_queries(batch * heads, n, m);
+    let attended = if block == n {
+        attend(queries)
+    } else {
+        let starts = (0..n).step_by(block);
+        let blocks =
+            starts.map(|start| attend(queries.clone().slice_dim(2, start..(start + block).min(n))));
+        Tensor::cat(blocks.collect(), 2)
+    };
+    attended.cast(format).swap_dims(1, 2).reshape([batch, n, heads * width])
+}
+
+/// Numbers in the scores of one block of queries: 64 MiB in f32.
+pub(crate) const SCORES: usize = 1 << 24;
+
+/// How many of `n` queries attend at the same time, each to `keys` keys in `maps` batch entries and heads: all, else a power of two, so that blocks are
+/// of one shape for the device to tune.
+fn block_of_queries(maps: usize, n: usize, keys: usize) -> usize {
+    let fitting = (SCORES / (maps * keys).max(1)).max(1);
+    if n <= fitting { n } else { 1 << fitting.ilog2() }
+}
+
+/// The format of an attention's products: scores have few digits before the point and need those behind, of which f16 has three bits more than bf16.
+fn products_of(format: DType) -> FloatDType {
+    match format {
+        DType::F16 | DType::BF16 => FloatDType::F16,
+        _ => FloatDType::F32,
+    }
 }
 
 fn heads_view(tensor: &FlexTensor) -> Option<HeadsView<'_>> {
@@ -38,4 +80,30 @@ fn heads_view(tensor: &FlexTensor) -> Option<HeadsView<'_>> {
     let shape: [usize; 4] = layout.shape().to_vec().try_into().ok()?;
     let strides: [isize; 4] = layout.strides().try_into().ok()?;
     HeadsView::new(tensor.storage::<f32>(), layout.start_offset(), shape, strides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scores_of_sam_2_are_never_in_memory_together() {
+        // Large at 1024: a frame and seven memories with 64 pointer tokens; itself; the trunk's global attention; a stage of windows. Sixteen objects.
+        for (maps, n, keys) in [
+            (1, 4096, 7 * 4096 + 64),
+            (16, 4096, 7 * 4096 + 64),
+            (1, 4096, 4096),
+            (8, 4096, 4096),
+            (1024 * 2, 64, 64),
+            (8, 4096, 10),
+        ] {
+            let block = block_of_queries(maps, n, keys);
+            assert!(block >= 1 && block <= n);
+            assert!(maps * block * keys <= SCORES, "{maps} {n} {keys}");
+            assert!(block == n || block.is_power_of_two());
+        }
+        assert_eq!(block_of_queries(1, 4096, 28_736), 512);
+        assert_eq!(block_of_queries(2, 100, 100), 100);
+        assert_eq!(block_of_queries(1, 0, 0), 0);
+    }
 }

@@ -1,11 +1,13 @@
 //! Linear layers with what surrounds them.
 
 use burn::nn::Linear;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::module::linear;
+use burn::tensor::{FloatDType, Tensor, activation};
 
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::linear::{self as cpu, Around, Product};
 use super::cpu::{Activation, CpuTier};
+use super::format::{half, to_format};
 use crate::layer_norm::LayerNorm;
 
 /// A linear layer with what surrounds it in a transformer, in this order: layer norm, product and bias, activation, factors of the channels, and a
@@ -17,12 +19,14 @@ pub struct FusedLinear<'a, const D: usize> {
     activation: Activation,
     scale: Option<&'a Tensor<1>>,
     add: Option<&'a Tensor<D>>,
+    half_out: bool,
 }
 
 impl<'a, const D: usize> FusedLinear<'a, D> {
     /// The layer alone.
     pub fn new(layer: &'a Linear) -> Self {
-        Self { layer, norm: None, activation: Activation::Identity, scale: None, add: None }
+        let activation = Activation::Identity;
+        Self { layer, norm: None, activation, scale: None, add: None, half_out: false }
     }
 
     /// Normalises the input first.
@@ -45,7 +49,12 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Self { add: Some(add), ..self }
     }
 
-    /// `[..., inputs]` to `[..., outputs]`.
+    /// Leaves the result in half precision where the product is made in it: for results that only go into other products.
+    pub fn for_products(self) -> Self {
+        Self { half_out: true, ..self }
+    }
+
+    /// `[..., inputs]` to `[..., outputs]`; in f32, unless [`Self::for_products`].
     pub fn forward(self, x: Tensor<D>) -> Tensor<D> {
         self.on_cpu(&x).unwrap_or_else(|| self.on_any_device(x.clone()))
     }
@@ -89,12 +98,23 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Some(from_values(out, shape))
     }
 
-    /// The same through burn, on any device.
+    /// The same through burn, on any device. A weight in half precision makes the product in it; everything around the product is in f32.
     pub fn on_any_device(self, mut x: Tensor<D>) -> Tensor<D> {
         if let Some(norm) = self.norm {
             x = norm.forward(x);
         }
-        x = self.layer.forward(x);
+        let half = half(self.layer.weight.dtype());
+        x = match half {
+            None => self.layer.forward(x),
+            Some(format) => {
+                let weight = self.layer.weight.val();
+                let product = linear(to_format(x, format), weight, None).cast(FloatDType::F32);
+                match &self.layer.bias {
+                    Some(bias) => product + bias.val().unsqueeze(),
+                    None => product,
+                }
+            }
+        };
         x = match self.activation {
             Activation::Identity => x,
             Activation::Relu => activation::relu(x),
@@ -103,9 +123,12 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         if let Some(scale) = self.scale {
             x = x * scale.clone().unsqueeze();
         }
-        match self.add {
-            Some(add) => x + add.clone(),
-            None => x,
+        if let Some(add) = self.add {
+            x = x + add.clone();
+        }
+        match half {
+            Some(format) if self.half_out => to_format(x, format),
+            _ => x,
         }
     }
 }

@@ -8,6 +8,7 @@ mod attention;
 mod bridge;
 mod convolution;
 mod cpu;
+mod format;
 mod fused_linear;
 mod norm;
 mod pointwise;
@@ -18,9 +19,11 @@ mod tests;
 
 use burn::tensor::Device;
 
+pub(crate) use attention::SCORES;
 pub use attention::{attention, attention_on_any_device};
 pub use convolution::{convolution, convolution_on_any_device, depthwise_convolution};
 pub use cpu::{Activation, CpuTier, UnknownTier};
+pub use format::round_to_bf16;
 pub use fused_linear::FusedLinear;
 pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_norm_on_any_device};
 pub(crate) use pointwise::max_pool_2x2;

@@ -1,7 +1,7 @@
 //! Rotary encoding.
 
 use burn::backend::Flex;
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
@@ -37,6 +37,9 @@ pub fn rotate_on_any_device(
     if turned == 0 {
         return x;
     }
+    // Angles want f32, whatever the products around are made in.
+    let format = x.dtype();
+    let x = x.cast(FloatDType::F32);
     let rest = (turned < length).then(|| x.clone().slice_dim(1, turned..length));
     let tokens = cos.dims()[1];
     let pairs =
@@ -47,8 +50,9 @@ pub fn rotate_on_any_device(
     let imaginary = even * sin + odd * cos;
     let result =
         Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, turned, channels]);
-    match rest {
+    let whole = match rest {
         Some(rest) => Tensor::cat(vec![result, rest], 1),
         None => result,
-    }
+    };
+    whole.cast(format)
 }

@@ -1,0 +1,24 @@
+//! Where a device's failure becomes an error.
+
+use sam2_model::{DeviceFailure, DeviceMemory, Sam2};
+
+use crate::error::EngineError;
+
+/// Runs `work` with the model. On a GPU, whose memory can be full and whose driver can be reset, a panic in it becomes an error that says how much memory
+/// is in use; the CPU's own kernels do not fail in that way, and a panic there is a mistake of this program.
+pub(crate) fn on_device<R>(
+    model: &Sam2,
+    work: impl FnOnce() -> Result<R, EngineError>,
+) -> Result<R, EngineError> {
+    if model.is_on_cpu() {
+        return work();
+    }
+    let result = sam2_model::device_failure::guard(work).map_err(EngineError::from).flatten();
+    result.map_err(|error| match error {
+        EngineError::DeviceFailure(failure @ DeviceFailure::OutOfMemory { .. }) => {
+            let usage = DeviceMemory::of(model.device()).ok().flatten();
+            failure.with_usage(usage).into()
+        }
+        other => other,
+    })
+}

@@ -1,0 +1,137 @@
+//! How much memory tracking takes on a GPU, from the sizes of its tensors.
+
+use burn::tensor::Device;
+
+use crate::config::Sam2Config;
+use crate::half_weights::is_of_a_large_product;
+use crate::kernels::SCORES;
+use crate::precision::Precision;
+use crate::weights::expected_tensors;
+
+/// Bytes of a number in f32.
+const F32: usize = 4;
+/// Object pointers of one object that a frame looks at, as tokens: four of the memory's width for each of 16.
+const POINTER_TOKENS: usize = 4 * 16;
+
+/// Bytes that tracking takes, by what they are for. Computed from the sizes of the tensors that are alive together; an allocator takes more, since it
+/// rounds up and keeps pages, up to about half as much again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceBudget {
+    /// Parameters.
+    pub weights: usize,
+    /// What depends on the configuration only: positions, angles, resizing.
+    pub tables: usize,
+    /// What is remembered of all objects and kept of encoded frames. It does not grow with the recording.
+    pub memories: usize,
+    /// The most that one step needs for itself: a block of the trunk, or a layer of the memory attention.
+    pub step: usize,
+}
+
+impl DeviceBudget {
+    /// For tracking `objects` objects together, whatever the length of the recording, with `feature_frames` encoded frames kept. Conditioning frames
+    /// beyond the first add a memory each.
+    pub fn of(
+        config: &Sam2Config,
+        precision: Precision,
+        objects: usize,
+        feature_frames: usize,
+    ) -> Self {
+        let half = matches!(precision, Precision::F16 | Precision::Bf16);
+        let product = if half { 2 } else { F32 };
+        let weights = expected_tensors(config, &Device::flex())
+            .iter()
+            .map(|tensor| {
+                let linear = tensor.shape.len() == 2 && tensor.name.ends_with(".weight");
+                let size =
+                    if linear && is_of_a_large_product(&tensor.name) { product } else { F32 };
+                size * tensor.shape.iter().product::<usize>()
+            })
+            .sum();
+        let (side, low, image) =
+            (config.feature_size(), config.low_res_mask_size(), config.image_size);
+        let (tokens, hidden, narrow) = (side * side, config.hidden_dim, config.memory_dim);
+        // Positions of the trunk, of the frame and of prompts; of memories by age; two halves of a rotation; two resizes of two axes.
+        let tables = F32
+            * (low * low * config.trunk.embed_dim
+                + 2 * tokens * hidden
+                + config.num_maskmem * tokens * narrow
+                + tokens * hidden
+                + 4 * low * image);
+        // Six memories and fifteen results on each side of where it is, and one prompted frame.
+        let (memories, results) = (2 * (config.num_maskmem - 1) + 1, 2 * 15 + 1);
+        let remembered = objects * (memories * tokens * narrow + results * (low * low + hidden));
+        let features = tokens * hidden + 4 * tokens * hidden / 4 + 16 * tokens * hidden / 8;
+        let memories = F32 * (remembered + feature_frames * features);
+        let step = trunk_step(config, product).max(attention_step(config, product, objects));
+        Self { weights, tables, memories, step }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> usize {
+        self.weights + self.tables + self.memories + self.step
+    }
+}
+
+/// The widest block of the trunk, in its perceptron or in its attention, and what waits beside it.
+fn trunk_step(config: &Sam2Config, product: usize) -> usize {
+    let block = |stage: usize| {
+        let side = config.low_res_mask_size() >> stage;
+        // Maps are padded to whole windows.
+        let padded = side.next_multiple_of(config.trunk.window_spec[stage]);
+        let width = config.trunk.embed_dim << stage;
+        let (map, windows) = (side * side * width, padded * padded * width);
+        // The input, its norm in both formats, the hidden layer before and after the activation and for the product, and the result.
+        let perceptron = map * (F32 + F32 + product) + 4 * map * (2 * F32 + product) + map * F32;
+        // The input, its norm, queries, keys and values as they come and by heads, and what was attended.
+        let attention = map * 2 * F32 + windows * (F32 + product + 3 * F32 + 6 * product + 2 * F32);
+        perceptron.max(attention + scores(product))
+    };
+    // Outputs of earlier stages wait for the pyramid: together less than twice the first.
+    let waiting = 2 * F32 * config.low_res_mask_size().pow(2) * config.trunk.embed_dim;
+    waiting + (0..4).map(block).max().unwrap_or(0)
+}
+
+/// A layer of the memory attention with all memories and pointers.
+fn attention_step(config: &Sam2Config, product: usize, objects: usize) -> usize {
+    let (tokens, hidden) = (config.feature_size().pow(2), config.hidden_dim);
+    let keys = objects * (config.num_maskmem * tokens + POINTER_TOKENS);
+    // Memories, their positions and both together; keys as they come, turned in f32 in a few pieces, and for the product.
+    let memory = keys * (3 * F32 * config.memory_dim + hidden * (2 * product + 4 * F32));
+    let frame =
+        objects * tokens * (hidden * 4 * F32 + config.memory_attention_feed_forward * 2 * F32);
+    memory + frame + scores(product)
+}
+
+/// A block of scores: as they come from the product, in f32, their exponentials, and the weights for the product.
+fn scores(product: usize) -> usize {
+    SCORES * (2 * product + 3 * F32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ModelVersion, Variant};
+
+    #[test]
+    fn the_large_model_fits_a_t4_with_room() {
+        let config = Sam2Config::new(Variant::Large, ModelVersion::V2_1);
+        for precision in [Precision::F16, Precision::F32] {
+            let budget = DeviceBudget::of(&config, precision, 1, 2);
+            println!("{precision}: {budget:?}, {:.2} GB", budget.total() as f64 / 1e9);
+            // With the half as much again that an allocator may take, less than 6 GB.
+            assert!(budget.total() * 3 / 2 < 6_000_000_000, "{budget:?}");
+            // All the scores of a frame and its memories alone would be 472 MB in f32, in each of four layers.
+            assert!(scores(F32) < 4096 * 28_736 * F32);
+        }
+    }
+
+    #[test]
+    fn half_precision_halves_the_weights_and_objects_add_their_memories() {
+        let config = Sam2Config::new(Variant::Large, ModelVersion::V2_1);
+        let of = |precision, objects| DeviceBudget::of(&config, precision, objects, 1);
+        let (f32, f16) = (of(Precision::F32, 1), of(Precision::F16, 1));
+        assert!(f16.weights * 10 < f32.weights * 6, "{f16:?} {f32:?}");
+        let per_object = of(Precision::F16, 2).memories - f16.memories;
+        assert!((20_000_000..40_000_000).contains(&per_object), "{per_object}");
+    }
+}

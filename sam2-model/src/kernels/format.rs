@@ -1,0 +1,56 @@
+//! Number formats of products on devices with half precision.
+
+use burn::tensor::{DType, FloatDType, Tensor};
+
+use super::is_on_cpu;
+
+/// The largest number in f16.
+const F16_MAX: f32 = 65_504.0;
+
+/// Numbers in another format. What is too large for f16 becomes the largest number there is instead of infinity, which would make everything that it
+/// touches undefined.
+pub(super) fn to_format<const D: usize>(x: Tensor<D>, format: FloatDType) -> Tensor<D> {
+    match (DType::from(format), x.dtype()) {
+        (to, from) if to == from => x,
+        (DType::F16, _) => x.clamp(-F16_MAX, F16_MAX).cast(format),
+        _ => x.cast(format),
+    }
+}
+
+/// The format of products with a weight that is stored in `stored`; `None` for f32, which needs no care.
+pub(super) fn half(stored: DType) -> Option<FloatDType> {
+    match stored {
+        DType::F16 => Some(FloatDType::F16),
+        DType::BF16 => Some(FloatDType::BF16),
+        _ => None,
+    }
+}
+
+/// Rounds numbers to those that bfloat16 has, and keeps them as f32: how memories are stored.
+///
+/// Not every GPU knows that format (the T4 and Mesa's software driver do not): there, the half of the digits that goes is found by Dekker's splitting,
+/// `c - (c - x)` with `c = (2^16 + 1) x`. It rounds to the nearest number, as a cast does; where two are equally near, once in 65,536 numbers, it may
+/// take the other.
+pub fn round_to_bf16<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    /// 2 to the number of digits that go, and 1.
+    const SPLIT: f32 = 65_537.0;
+    if is_on_cpu(&x.device()) || x.device().supports_dtype(DType::BF16) {
+        return x.cast(FloatDType::BF16).cast(FloatDType::F32);
+    }
+    let spread = x.clone() * SPLIT;
+    spread.clone() - (spread - x)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn what_f16_does_not_have_becomes_its_largest_number() {
+        let x = Tensor::<1>::from_floats([1e6, -1e6, 65_504.0, 1.5], &Device::flex());
+        let half: Vec<f32> =
+            to_format(x, FloatDType::F16).cast(FloatDType::F32).into_data().try_to_vec().unwrap();
+        assert_eq!(half, [65_504.0, -65_504.0, 65_504.0, 1.5]);
+    }
+}

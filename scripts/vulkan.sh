@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs the model on a Vulkan device: the parity tests, what only a GPU shows (tests/tests/gpu.rs), and the program itself. Without a GPU this is Mesa's
+# software driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1).
+#
+#   scripts/vulkan.sh [DEVICE]      DEVICE as for `sam2 --device`, default vulkan
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo=${CARGO:-cargo}
+device=${1:-vulkan}
+build=(--release --workspace --locked --features "sam2-cli/${device%%:*},sam2-tests/gpu")
+
+# The driver wants a folder of its own, which a login makes and a bare container lacks.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+    export XDG_RUNTIME_DIR="$scratch/runtime"
+    mkdir -m 700 "$XDG_RUNTIME_DIR"
+fi
+
+SAM2_TEST_DEVICE="$device" $cargo test "${build[@]}" \
+    --test gpu --test parity_blocks --test parity_tracking -- --nocapture
+
+$cargo build "${build[@]}" --bin sam2
+sam2="${CARGO_TARGET_DIR:-target}/release/sam2"
+clips=assets/clips
+"$sam2" segment "$clips/mouse-arena.mp4" --device "$device" --precision f32 \
+    --keypoints "$clips/mouse-arenaDLC_synthetic_micro.csv" --bodyparts snout,body,tailbase \
+    -o "$scratch/masks.btf"
+printf 'The program on %s, against the bundled truth: ' "$device"
+"$sam2" score "$scratch/masks.btf" "$clips/mouse-arena-truth-1.tif"

@@ -1,0 +1,205 @@
+//! What only a GPU shows: number formats, memory, and failures. Runs on the device that `SAM2_TEST_DEVICE` names, for example Mesa's software driver
+//! (`scripts/vulkan.sh`); the parity tests of the other files run there as well.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::sync::Mutex;
+
+use sam2_engine::{
+    Device, DeviceBudget, DeviceFailure, DeviceMemory, Direction, EngineError, FrameMasks,
+    ObjectId, Point, Precision, Sam2, Sam2Config, SessionOptions, VideoSession,
+};
+use sam2_model::{FloatDType, Tensor, kernels, preprocess};
+use sam2_tests::clips;
+use sam2_tests::compare::Report;
+use sam2_tests::device::device;
+use sam2_tests::fixture::{Fixture, to_values};
+use sam2_tests::noise::Random;
+
+/// Memory is counted for the whole device, so tests that look at it run one at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn noise_values(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = Random::new(seed);
+    (0..count).map(|_| random.uniform(-2.0, 2.0)).collect()
+}
+
+fn on<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::<1>::from_floats(values, device).reshape(shape)
+}
+
+fn memory(device: &Device) -> DeviceMemory {
+    DeviceMemory::of(device)
+        .unwrap()
+        .expect("a GPU's allocator counts; set SAM2_TEST_DEVICE=vulkan")
+}
+
+#[test]
+fn the_tests_run_on_a_gpu_or_its_driver() {
+    let device = device();
+    assert_ne!(device, Device::flex(), "set SAM2_TEST_DEVICE=vulkan");
+    println!("{device:?}");
+    for precision in [Precision::Auto, Precision::F16, Precision::Bf16] {
+        println!("{precision}: {:?}", precision.on(&device));
+    }
+}
+
+#[test]
+fn pixels_become_the_same_numbers_as_on_the_cpu_bit_for_bit() {
+    let _alone = alone();
+    let side = 64;
+    let rgb: Vec<u8> = (0..3 * side * side).map(|i| (i * 101 / 7 % 256) as u8).collect();
+    let bits = |device: &Device| -> Vec<u32> {
+        to_values(preprocess::normalise(&rgb, side, device)).into_iter().map(f32::to_bits).collect()
+    };
+    assert_eq!(bits(&device()), bits(&Device::flex()));
+}
+
+#[test]
+fn memories_are_rounded_to_bfloat16_as_on_the_cpu() {
+    let _alone = alone();
+    let mut values = noise_values(40_000, 7);
+    values.iter_mut().enumerate().for_each(|(i, v)| *v *= 10_f32.powi((i % 9) as i32 - 4));
+    // Where two numbers of the format are equally near, either is right.
+    values.retain(|value| value.to_bits() & 0xFFFF != 0x8000);
+    let rounded =
+        |device: &Device| to_values(kernels::round_to_bf16(on(&values, [values.len()], device)));
+    assert_eq!(rounded(&device()), rounded(&Device::flex()));
+}
+
+#[test]
+fn attention_in_blocks_is_the_attention_and_never_holds_all_scores() {
+    let _alone = alone();
+    let device = device();
+    // A frame of 2,048 places and seven memories, narrower than the model's so that a software driver is done in seconds.
+    let (queries, keys, width) = (2048, 28_736, 16);
+    let values = |count: usize, seed| noise_values(count, seed);
+    let (q, k, v) = (values(queries * width, 1), values(keys * width, 2), values(keys * width, 3));
+    let attend = |device: &Device| {
+        let head = |values: &[f32], n| on(values, [1, 1, n, width], device);
+        to_values(kernels::attention(head(&q, queries), head(&k, keys), head(&v, keys)))
+    };
+    DeviceMemory::release_unused(&device).unwrap();
+    let before = memory(&device);
+    let ours = attend(&device);
+    let after = memory(&device);
+    let mut report = Report::default();
+    report.relative("attention", &ours, &attend(&Device::flex()), 1e-4);
+    report.finish();
+    let all_scores = (queries * keys * 4) as u64;
+    let taken = after.reserved.saturating_sub(before.reserved);
+    println!("all scores: {} MB; taken: {} MB", all_scores / 1_000_000, taken / 1_000_000);
+    // Softmax alone would hold the scores and their exponentials: twice that.
+    assert!(taken < 2 * all_scores, "{taken}");
+}
+
+fn run(model: &Sam2, frames: usize) -> Vec<FrameMasks> {
+    let fixture = Fixture::open("micro_mouse_forward_reverse");
+    let options = SessionOptions { fill_hole_area: 0, ..SessionOptions::default() };
+    let mut session =
+        VideoSession::with_options(model, clips::frames("mouse-arena"), options).unwrap();
+    let points: Vec<Point> =
+        fixture.values("prompt.points").chunks(2).map(|p| Point::positive(p[0], p[1])).collect();
+    let frame = fixture.number("prompt.frame_index") as usize;
+    session.add_points(frame, ObjectId(1), &points).unwrap();
+    session.propagate(Direction::Forward).take(frames).map(Result::unwrap).collect()
+}
+
+#[test]
+fn half_precision_follows_the_official_masks() {
+    let _alone = alone();
+    let device = device();
+    let fixture = Fixture::open("micro_mouse_forward_reverse");
+    let mut tried = 0;
+    for precision in [Precision::F16, Precision::Bf16] {
+        let Ok(model) = clips::micro_model().with_precision(precision) else {
+            println!("{device:?} does not compute in {precision}");
+            continue;
+        };
+        assert_eq!(model.precision(), precision);
+        tried += 1;
+        let mut worst = 1.0_f64;
+        for (position, frame) in run(&model, 12).iter().enumerate() {
+            let mask = &frame.objects[0].mask;
+            let official =
+                fixture.packed_mask("forward.masks_packed", position, mask.width(), mask.height());
+            worst = worst.min(mask.iou(&official));
+        }
+        println!("{precision}: worst IoU with the official mask in f32 over 12 frames: {worst:.4}");
+        assert!(worst > 0.97, "{precision}: {worst}");
+    }
+    let half = [Precision::F16, Precision::Bf16].iter().filter(|p| p.on(&device).is_ok()).count();
+    assert_eq!(tried, half);
+}
+
+#[test]
+fn f16_stays_finite_where_it_would_overflow() {
+    let _alone = alone();
+    let device = device();
+    if Precision::F16.on(&device).is_err() {
+        println!("{device:?} does not compute in f16");
+        return;
+    }
+    // Queries and keys whose unscaled product is 256 * 30 * 30 = 230,400: f16 ends at 65,504.
+    let flat = |value: f32, n: usize| on(&vec![value; n * 256], [1, 1, n, 256], &device);
+    let half = |x: Tensor<4>| x.cast(FloatDType::F16);
+    let out = kernels::attention(half(flat(30.0, 8)), half(flat(30.0, 16)), half(flat(2.0, 16)));
+    let out = to_values(out.cast(FloatDType::F32));
+    assert!(out.iter().all(|value| (value - 2.0).abs() < 0.01), "{:?}", &out[..4]);
+    // The input of a product that is larger than f16 has: the largest number instead of infinity.
+    let out = kernels::attention(half(flat(1.0, 8)), half(flat(1.0, 16)), flat(1e6, 16));
+    assert!(to_values(out.cast(FloatDType::F32)).iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn memory_does_not_grow_with_the_recording_and_is_within_the_budget() {
+    let _alone = alone();
+    let device = device();
+    DeviceMemory::release_unused(&device).unwrap();
+    let before = memory(&device);
+    let model = clips::micro_model();
+    let config: Sam2Config = model.config().clone();
+    run(&model, 3);
+    let short = memory(&device);
+    run(&model, 30);
+    let long = memory(&device);
+    let budget = DeviceBudget::of(&config, Precision::F32, 1, 1);
+    println!(
+        "before {before}, 3 frames {short}, 30 frames {long}; budget {budget:?} = {}",
+        budget.total()
+    );
+    assert!(long.in_use <= short.in_use + 1_000_000, "{short} {long}");
+    let taken = long.reserved.saturating_sub(before.reserved);
+    assert!(taken <= (budget.total() * 3 / 2) as u64, "{taken} of {}", budget.total());
+    drop(model);
+    DeviceMemory::release_unused(&device).unwrap();
+    let released = memory(&device);
+    println!("released: {released}");
+    assert!(released.reserved < long.reserved, "{released} {long}");
+}
+
+#[test]
+fn too_much_memory_is_an_error_with_numbers_and_a_remedy() {
+    let _alone = alone();
+    let device = device();
+    let attempt = sam2_model::device_failure::guard(|| {
+        // 4 TB.
+        let huge = Tensor::<2>::ones([1 << 20, 1 << 20], &device);
+        huge.sum().try_into_vec_as::<f32>().map_err(|error| format!("{error:?}"))
+    });
+    let failure = match attempt {
+        Err(failure) => failure,
+        Ok(Err(said)) => DeviceFailure::from_message(&said),
+        Ok(Ok(values)) => panic!("4 TB were there: {values:?}"),
+    };
+    let failure = failure.with_usage(DeviceMemory::of(&device).ok().flatten());
+    println!("{failure}");
+    assert!(matches!(EngineError::from(failure), EngineError::DeviceFailure(_)));
+    // The device is usable afterwards.
+    let three = to_values(Tensor::<1>::from_floats([1.0, 2.0], &device).sum());
+    assert_eq!(three, [3.0]);
+}
