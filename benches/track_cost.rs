@@ -1,4 +1,4 @@
-//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N]`, MODEL = micro, tiny, small,
+//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N] [precision=NAME]`, MODEL = micro, tiny, small,
 //! base-plus, large; side = another side of the model's input; warm-up = frames that are tracked before the measured ones; per-pass = objects that
 //! go through the network at a time.
 //!
@@ -50,7 +50,9 @@ impl FrameSource for BackAndForth {
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [model_name, objects, frames, options @ ..] = args.as_slice() else {
-        eprintln!("usage: track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N]");
+        eprintln!(
+            "usage: track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N] [precision=NAME]"
+        );
         std::process::exit(2);
     };
     let (objects, frames): (u32, usize) = (objects.parse().unwrap(), frames.parse().unwrap());
@@ -66,6 +68,9 @@ fn main() {
             sam2_tests::seeded::seeded_model(Sam2Config::new(variant, ModelVersion::V2_1))
         }
     };
+    if let Some(name) = options.iter().find_map(|o| o.strip_prefix("precision=")) {
+        model = model.with_precision(name.parse().unwrap()).unwrap();
+    }
     if let Some(side) = option("side") {
         model = model.with_image_size(side as usize).unwrap();
     }

@@ -220,7 +220,8 @@ impl Precision {
     fn on_cpu(self) -> Result<FloatDType, DeviceError> {
         match self {
             Self::Auto | Self::F32 => Ok(FloatDType::F32),
-            Self::Bf16 | Self::F16 => {
+            Self::Bf16 => Ok(FloatDType::BF16),
+            Self::F16 => {
                 Err(DeviceError::Precision { device: "the CPU".to_owned(), precision: self })
             }
         }

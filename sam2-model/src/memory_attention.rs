@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels::{Activation, FusedLinear, attention};
+use crate::kernels::{Activation, FusedLinear, attention, fused_linear_chain};
 use crate::layer_norm::LayerNorm;
 use crate::rotary::RotaryTable;
 
@@ -131,8 +131,7 @@ impl MemoryAttentionLayer {
 
     fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
         let wide = FusedLinear::new(&self.linear1).after(&self.norm3).activated(Activation::Relu);
-        let wide = wide.forward(x.clone());
-        FusedLinear::new(&self.linear2).plus(&x).forward(wide)
+        fused_linear_chain(&[wide, FusedLinear::new(&self.linear2).plus(&x)], x.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels::{self, Activation, FusedLinear};
+use crate::kernels::{self, Activation, FusedLinear, fused_linear_chain};
 use crate::layer_norm::LayerNorm;
 use crate::layer_norm_2d::{self, LayerNorm2d};
 
@@ -84,9 +84,9 @@ impl FuserBlock {
         let mixed =
             kernels::depthwise_convolution(&self.dwconv, x_bhwc.clone().permute([0, 3, 1, 2]));
         let wide = FusedLinear::new(&self.pwconv1).after(&self.norm).activated(Activation::Gelu);
-        let wide = wide.forward(mixed.permute([0, 2, 3, 1]));
         let gamma = self.gamma.val();
-        FusedLinear::new(&self.pwconv2).scaled(&gamma).plus(&x_bhwc).forward(wide)
+        let narrow = FusedLinear::new(&self.pwconv2).scaled(&gamma).plus(&x_bhwc);
+        fused_linear_chain(&[wide, narrow], mixed.permute([0, 2, 3, 1]))
     }
 }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::{Activation, FusedLinear};
+use crate::kernels::{Activation, FusedLinear, fused_linear_chain};
 use crate::layer_norm::LayerNorm;
 
 /// Linear layers with an activation between them, none after the last.
@@ -37,25 +37,27 @@ impl Mlp {
 
     fn run<const D: usize>(
         &self,
-        mut x: Tensor<D>,
+        x: Tensor<D>,
         norm: Option<&LayerNorm>,
         add: Option<&Tensor<D>>,
     ) -> Tensor<D> {
         let last = self.layers.len().saturating_sub(1);
-        for (index, layer) in self.layers.iter().enumerate() {
-            let mut fused = FusedLinear::new(layer);
-            if let Some(norm) = norm.filter(|_| index == 0) {
-                fused = fused.after(norm);
-            }
-            fused = if index < last {
-                fused.activated(self.activation)
-            } else if let Some(add) = add {
-                fused.plus(add)
-            } else {
-                fused
-            };
-            x = fused.forward(x);
-        }
-        x
+        let layers: Vec<_> = self
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| {
+                let mut fused = FusedLinear::new(layer);
+                if let Some(norm) = norm.filter(|_| index == 0) {
+                    fused = fused.after(norm);
+                }
+                match add.filter(|_| index == last) {
+                    _ if index < last => fused.activated(self.activation),
+                    Some(add) => fused.plus(add),
+                    None => fused,
+                }
+            })
+            .collect();
+        fused_linear_chain(&layers, x)
     }
 }

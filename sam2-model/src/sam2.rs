@@ -209,6 +209,7 @@ impl Sam2 {
             FloatDType::F16 => Precision::F16,
             _ => Precision::F32,
         };
+        // The CPU's kernels round as they go.
         if precision == self.precision || kernels::is_on_cpu(&self.device) {
             return Ok(Self { precision, ..self });
         }
@@ -294,11 +295,12 @@ impl Sam2 {
     pub fn encode_tensor(&self, image_bchw: Tensor<4>) -> FrameFeatures {
         let positions = self.tables.trunk_positions.clone();
         let network = &self.network;
-        let ([stride_4_bchw, stride_8_bchw], stride_16) = kernels::on_pool(&self.device, || {
-            let [stride_4, stride_8, stride_16] =
-                network.image_encoder.forward(image_bchw, positions);
-            (network.sam_mask_decoder.project_high_res(stride_4, stride_8), stride_16)
-        });
+        let ([stride_4_bchw, stride_8_bchw], stride_16) =
+            kernels::on_pool(&self.device, self.precision, || {
+                let [stride_4, stride_8, stride_16] =
+                    network.image_encoder.forward(image_bchw, positions);
+                (network.sam_mask_decoder.project_high_res(stride_4, stride_8), stride_16)
+            });
         let [batch, height, width, channels] = stride_16.dims();
         FrameFeatures {
             tokens: stride_16.reshape([batch, height * width, channels]),
@@ -355,7 +357,9 @@ impl Sam2 {
         let positions = self.tables.frame_positions.clone();
         let frame = features.tokens.clone();
         let (attention, rotary) = (&self.network.memory_attention, &self.tables.rotary);
-        MemoryQueries(kernels::on_pool(&self.device, || attention.begin(frame, positions, rotary)))
+        MemoryQueries(kernels::on_pool(&self.device, self.precision, || {
+            attention.begin(frame, positions, rotary)
+        }))
     }
 
     /// The rest of [`Self::condition_on_memory`], for the objects whose memories these are.
@@ -365,7 +369,7 @@ impl Sam2 {
         memory: &MemoryTokens,
     ) -> ConditionedFeatures {
         let (attention, rotary) = (&self.network.memory_attention, &self.tables.rotary);
-        ConditionedFeatures(kernels::on_pool(&self.device, || {
+        ConditionedFeatures(kernels::on_pool(&self.device, self.precision, || {
             attention.attend(queries.0.clone(), memory, rotary)
         }))
     }
@@ -410,7 +414,8 @@ impl Sam2 {
         };
         let positions = self.tables.dense_positions.clone();
         let decoder = &self.network.sam_mask_decoder;
-        kernels::on_pool(&self.device, || decoder.forward(&image, positions, prompts))
+        let decode = || decoder.forward(&image, positions, prompts);
+        kernels::on_pool(&self.device, Precision::F32, decode)
     }
 
     /// The mask, its scores and the object pointer (`_forward_sam_heads`).
@@ -472,7 +477,7 @@ impl Sam2 {
         object_score_logits: Tensor<2>,
         prompted: bool,
     ) -> MemoryFeatures {
-        kernels::on_pool(&self.device, || {
+        kernels::on_pool(&self.device, Precision::F32, || {
             self.memory_of(features, low_res_logits, object_score_logits, prompted)
         })
     }

@@ -4,9 +4,10 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, FloatDType, Tensor, activation};
 
 use super::bridge::{flex, from_values};
-use super::cpu::CpuTier;
 use super::cpu::attention::{self as cpu, HeadsView};
+use super::cpu::{CpuTier, attention_in_bf16};
 use super::format::to_format;
+use super::scope::bf16_wins;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
 /// `[batch, n, heads * v]`. Slices and permutations are taken as they lie.
@@ -15,7 +16,9 @@ pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tens
         let (q, k, v) = (flex(&queries)?, flex(&keys)?, flex(&values)?);
         let (q, k, v) = (heads_view(&q)?, heads_view(&k)?, heads_view(&v)?);
         let ([batch, heads, n, _], v_width) = (queries.dims(), values.dims()[3]);
-        let out = cpu::attention(CpuTier::current(), q, k, v)?;
+        let tier = CpuTier::current();
+        let rounded = if bf16_wins(tier) { attention_in_bf16(tier, q, k, v) } else { None };
+        let out = rounded.or_else(|| cpu::attention(tier, q, k, v))?;
         Some(from_values(out, [batch, n, heads * v_width]))
     };
     fused()

@@ -1,13 +1,15 @@
 //! Linear layers with what surrounds them.
 
+use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
 use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor, activation};
 
 use super::bridge::{from_values, into_flex, values};
-use super::cpu::linear::{self as cpu, Around, Product};
-use super::cpu::{Activation, CpuTier};
+use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
+use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
+use super::scope::bf16_wins;
 use crate::layer_norm::LayerNorm;
 
 /// A linear layer with what surrounds it in a transformer, in this order: layer norm, product and bias, activation, factors of the channels, and a
@@ -56,46 +58,7 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
 
     /// `[..., inputs]` to `[..., outputs]`; in f32, unless [`Self::for_products`].
     pub fn forward(self, x: Tensor<D>) -> Tensor<D> {
-        self.on_cpu(&x).unwrap_or_else(|| self.on_any_device(x.clone()))
-    }
-
-    fn on_cpu(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
-        let mut shape = x.dims();
-        let [inputs, outputs] = self.layer.weight.dims();
-        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
-        let alike = |add: &Tensor<D>| {
-            let add = add.dims();
-            add[1..D - 1] == shape[1..D - 1] && (add[0] == shape[0] || add[0] == 1)
-        };
-        if self.add.is_some_and(|add| !alike(add)) || shape[D - 1] != inputs {
-            return None;
-        }
-        let input = into_flex(x.clone()).ok()?;
-        let weight = into_flex(self.layer.weight.val()).ok()?;
-        let bias = self.layer.bias.as_ref().map(|bias| into_flex(bias.val()));
-        let bias = bias.transpose().ok()?;
-        let norm = match self.norm.map(LayerNorm::parameters) {
-            Some((weight, bias, epsilon)) => {
-                Some((into_flex(weight).ok()?, into_flex(bias).ok()?, epsilon))
-            }
-            None => None,
-        };
-        let scale = self.scale.cloned().map(into_flex).transpose().ok()?;
-        let add = self.add.cloned().map(into_flex).transpose().ok()?;
-        let around = Around {
-            norm: norm
-                .as_ref()
-                .map(|(weight, bias, epsilon)| (values(weight), values(bias), *epsilon)),
-            bias: bias.as_ref().map(values),
-            activation: self.activation,
-            scale: scale.as_ref().map(values),
-            add: add.as_ref().map(values),
-        };
-        let product =
-            Product { x: values(&input), weight: values(&weight), inputs, outputs, around };
-        let out = cpu::linear(CpuTier::current(), product)?;
-        shape[D - 1] = outputs;
-        Some(from_values(out, shape))
+        fused_linear_chain(&[self], x)
     }
 
     /// The same through burn, on any device. A weight in half precision makes the product in it; everything around the product is in f32.
@@ -129,6 +92,88 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         match half {
             Some(format) if self.half_out => to_format(x, format),
             _ => x,
+        }
+    }
+}
+
+/// Layers one after the other. On the CPU what lies between them never leaves the caches; a norm is for the first layer then.
+pub fn fused_linear_chain<const D: usize>(
+    layers: &[FusedLinear<'_, D>],
+    x: Tensor<D>,
+) -> Tensor<D> {
+    on_cpu(layers, &x)
+        .unwrap_or_else(|| layers.iter().fold(x.clone(), |x, layer| layer.on_any_device(x)))
+}
+
+fn on_cpu<const D: usize>(layers: &[FusedLinear<'_, D>], x: &Tensor<D>) -> Option<Tensor<D>> {
+    let (first, last) = (layers.first()?, layers.last()?);
+    if layers[1..].iter().any(|layer| layer.norm.is_some()) {
+        return None;
+    }
+    let mut shape = x.dims();
+    let norm = match first.norm.map(LayerNorm::parameters) {
+        Some((weight, bias, epsilon)) => {
+            Some((into_flex(weight).ok()?, into_flex(bias).ok()?, epsilon))
+        }
+        None => None,
+    };
+    let input = into_flex(x.clone()).ok()?;
+    let parts = layers.iter().map(|layer| Parts::of(layer, &shape)).collect::<Option<Vec<_>>>()?;
+    let layers: Vec<Layer<'_>> = parts.iter().map(Parts::layer).collect();
+    let chain = Chain {
+        x: values(&input),
+        norm: norm.as_ref().map(|(weight, bias, epsilon)| (values(weight), values(bias), *epsilon)),
+        layers: &layers,
+    };
+    let tier = CpuTier::current();
+    let rounded = if bf16_wins(tier) { linear_in_bf16(tier, chain) } else { None };
+    let out = rounded.or_else(|| linear_in_f32(tier, chain))?;
+    shape[D - 1] = last.layer.weight.dims()[1];
+    Some(from_values(out, shape))
+}
+
+/// What a layer reads, as the CPU's memory.
+struct Parts {
+    size: [usize; 2],
+    activation: Activation,
+    weight: FlexTensor,
+    bias: Option<FlexTensor>,
+    scale: Option<FlexTensor>,
+    add: Option<FlexTensor>,
+}
+
+impl Parts {
+    /// `None` if something lies elsewhere, or does not fit rows of a tensor of `shape`.
+    fn of<const D: usize>(fused: &FusedLinear<'_, D>, shape: &[usize; D]) -> Option<Self> {
+        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+        let alike = |add: &Tensor<D>| {
+            let add = add.dims();
+            add[1..D - 1] == shape[1..D - 1] && (add[0] == shape[0] || add[0] == 1)
+        };
+        if fused.add.is_some_and(|add| !alike(add)) {
+            return None;
+        }
+        let bias = fused.layer.bias.as_ref().map(|bias| into_flex(bias.val()));
+        Some(Self {
+            size: fused.layer.weight.dims(),
+            activation: fused.activation,
+            weight: into_flex(fused.layer.weight.val()).ok()?,
+            bias: bias.transpose().ok()?,
+            scale: fused.scale.cloned().map(into_flex).transpose().ok()?,
+            add: fused.add.cloned().map(into_flex).transpose().ok()?,
+        })
+    }
+
+    fn layer(&self) -> Layer<'_> {
+        let [inputs, outputs] = self.size;
+        Layer {
+            weight: values(&self.weight),
+            inputs,
+            outputs,
+            bias: self.bias.as_ref().map(values),
+            activation: self.activation,
+            scale: self.scale.as_ref().map(values),
+            add: self.add.as_ref().map(values),
         }
     }
 }

@@ -14,17 +14,20 @@ mod norm;
 mod pointwise;
 mod resample;
 mod rotate;
+mod scope;
 #[cfg(test)]
 mod tests;
 
 use burn::tensor::Device;
+
+use crate::precision::Precision;
 
 pub(crate) use attention::SCORES;
 pub use attention::{attention, attention_on_any_device};
 pub use convolution::{convolution, convolution_on_any_device, depthwise_convolution};
 pub use cpu::{Activation, CpuTier, UnknownTier};
 pub use format::round_to_bf16;
-pub use fused_linear::FusedLinear;
+pub use fused_linear::{FusedLinear, fused_linear_chain};
 pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_norm_on_any_device};
 pub(crate) use pointwise::max_pool_2x2;
 pub use pointwise::{gelu, scaled_sigmoid};
@@ -37,7 +40,16 @@ pub(crate) fn is_on_cpu(device: &Device) -> bool {
 }
 
 /// Runs `work` on a thread of the pool that the kernels use, if they run on `device`: from any other thread each of hundreds of kernels would be
-/// handed over and waited for, which costs more than the small ones take.
-pub(crate) fn on_pool<R: Send>(device: &Device, work: impl FnOnce() -> R + Send) -> R {
-    if is_on_cpu(device) { rayon::scope(|_| work()) } else { work() }
+/// handed over and waited for, which costs more than the small ones take. In [`Precision::Bf16`], linear layers and attention multiply in it where the processor is
+/// faster so.
+pub(crate) fn on_pool<R: Send>(
+    device: &Device,
+    precision: Precision,
+    work: impl FnOnce() -> R + Send,
+) -> R {
+    if is_on_cpu(device) {
+        rayon::scope(|_| scope::with_products_in(precision, work))
+    } else {
+        work()
+    }
 }

@@ -111,11 +111,14 @@ pub(crate) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
         // A single layer can be shared out by columns as well.
         let columns = if layers.len() == 1 && blocks < 2 * threads { COLUMNS } else { outputs };
         let columns_count = outputs.div_ceil(columns);
-        (0..blocks * columns_count).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
-            let (row, column) = (task / columns_count * length, task % columns_count * columns);
-            let columns = column..(column + columns).min(outputs);
-            block(tier, job, row..(row + length).min(rows), columns, scratch);
-        });
+        (0..blocks * columns_count).into_par_iter().for_each_init(
+            Scratch::default,
+            |scratch, task| {
+                let (row, column) = (task / columns_count * length, task % columns_count * columns);
+                let columns = column..(column + columns).min(outputs);
+                block(tier, job, row..(row + length).min(rows), columns, scratch);
+            },
+        );
     } else {
         let mut scratch = Scratch::default();
         for row in (0..rows).step_by(ROW_BLOCK) {
@@ -235,7 +238,11 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
     for (index, (layer, weights)) in layers.iter().zip(job.weights).enumerate() {
         let (target, by_row, columns) = if index == last {
             // SAFETY: the rows lie within the target.
-            (unsafe { job.target.0.add(rows.start * layer.outputs) }, layer.outputs, columns.clone())
+            (
+                unsafe { job.target.0.add(rows.start * layer.outputs) },
+                layer.outputs,
+                columns.clone(),
+            )
         } else {
             to.resize(padded * stride(layer.outputs), 0.0);
             (to.as_mut_ptr(), stride(layer.outputs), 0..layer.outputs)
@@ -452,7 +459,10 @@ pub(super) mod tests {
         assert_eq!(ours.len(), expected.len());
         for (at, (a, b)) in ours.iter().zip(expected).enumerate() {
             let off = (f64::from(*a) - b).abs();
-            assert!(off < precision * layers.len() as f64, "{rows} x {widths:?}, {choice}: {a}, not {b}, at {at}");
+            assert!(
+                off < precision * layers.len() as f64,
+                "{rows} x {widths:?}, {choice}: {a}, not {b}, at {at}"
+            );
         }
     }
 

@@ -12,5 +12,6 @@ pub(super) mod simd;
 mod testing;
 mod tile;
 
+pub(super) use bf16::{attention_in_bf16, linear_in_bf16};
 pub use linear::Activation;
 pub use simd::{CpuTier, UnknownTier};

@@ -47,7 +47,9 @@ pub(in crate::kernels::cpu) fn amx_is_permitted() -> bool {
         let has_tiles = has_leaf && (__cpuid_count(7, 0).edx >> 22) & 0b101 == 0b101;
         // SAFETY: the call takes two numbers and changes nothing but this process's permissions.
         has_tiles
-            && unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) } == 0
+            && unsafe {
+                libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
+            } == 0
     })
 }
 
@@ -59,7 +61,9 @@ unsafe impl Products for Amx {
     unsafe fn begin() {
         // SAFETY: the processor has AMX and the process may use it. Nobody else uses the registers: the compiler knows nothing of them, and the system keeps each
         // thread's own.
-        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const FULL_TILES, options(nostack, readonly)) };
+        unsafe {
+            asm!("ldtilecfg [{}]", in(reg) &raw const FULL_TILES, options(nostack, readonly))
+        };
     }
 
     #[inline(always)]

@@ -99,7 +99,8 @@ unsafe impl Products for Dot {
             // `u[4 g + j]`: in quarter `q`, column `4 q + j` of rows `4 g` to `4 g + 3`.
             let mut u = [zero; 16];
             for group in 0..4 {
-                let [a, b, c, d] = [r[4 * group], r[4 * group + 1], r[4 * group + 2], r[4 * group + 3]];
+                let [a, b, c, d] =
+                    [r[4 * group], r[4 * group + 1], r[4 * group + 2], r[4 * group + 3]];
                 let (ab, ab_high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
                 let (cd, cd_high) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
                 u[4 * group] = _mm512_unpacklo_epi64(ab, cd);
@@ -140,7 +141,5 @@ unsafe fn load_bits(from: *const u16) -> __m512bh {
 #[inline(always)]
 unsafe fn round_bits(from: *const f32) -> __m256i {
     // SAFETY: the caller's promise; both are 32 bytes of any bits.
-    unsafe {
-        std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from)))
-    }
+    unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))) }
 }

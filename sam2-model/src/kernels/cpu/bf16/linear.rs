@@ -22,7 +22,8 @@ pub(in crate::kernels) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<
     if rows < FEWEST_ROWS {
         return None;
     }
-    let weights: Vec<Weights> = chain.layers.iter().map(|layer| Weights::lay_out(tier, layer)).collect();
+    let weights: Vec<Weights> =
+        chain.layers.iter().map(|layer| Weights::lay_out(tier, layer)).collect();
     let mut out: Vec<f32> = Vec::with_capacity(rows * outputs);
     let target = Target(out.as_mut_ptr());
     let job = Job { chain, weights: &weights, target };
@@ -215,7 +216,8 @@ mod tests {
     #[test]
     fn sam_2_shapes() {
         for tier in tiers() {
-            for (rows, widths) in SAM_2_SHAPES.into_iter().filter(|(rows, _)| *rows >= FEWEST_ROWS) {
+            for (rows, widths) in SAM_2_SHAPES.into_iter().filter(|(rows, _)| *rows >= FEWEST_ROWS)
+            {
                 for choice in [0b11_0110, 0b10_1010] {
                     check(|chain| linear(tier, chain), rounded, bar(widths), rows, widths, choice);
                 }

@@ -6,12 +6,14 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
-pub(in crate::kernels) mod attention;
+mod attention;
 #[cfg(target_arch = "x86_64")]
 mod dot;
-pub(in crate::kernels) mod linear;
+mod linear;
 mod portable;
 mod products;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub(super) use amx::amx_is_permitted;
+pub(in crate::kernels) use attention::attention as attention_in_bf16;
+pub(in crate::kernels) use linear::linear as linear_in_bf16;

@@ -1,0 +1,56 @@
+//! In which number format the kernels that run on this thread multiply.
+//!
+//! A precision belongs to a model, and kernels are called by layers that know nothing of it: handing it down through each of them would say in fifty places
+//! what one place decides. So the model's entrances open a scope around the layers' work.
+
+use std::cell::Cell;
+
+use super::cpu::CpuTier;
+use crate::precision::Precision;
+
+thread_local! {
+    static BF16: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` with products in `precision`: bfloat16, if that is what it is and the processor is faster in it; else `f32`. Scopes nest: the thread may run another model's work while this one waits for
+/// its other threads.
+pub(super) fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R {
+    /// Puts back what was there, also after a panic.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            BF16.set(self.0);
+        }
+    }
+    let _before = Before(BF16.replace(precision == Precision::Bf16));
+    work()
+}
+
+/// Whether this thread's products are to be made in bfloat16 and `tier` gains by it.
+pub(super) fn bf16_wins(tier: CpuTier) -> bool {
+    BF16.get() && tier.multiplies_bf16()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_nest_and_end() {
+        let is_on = || BF16.get();
+        with_products_in(Precision::Bf16, || {
+            assert!(is_on());
+            with_products_in(Precision::F32, || assert!(!is_on()));
+            assert!(is_on());
+            assert!(
+                std::panic::catch_unwind(|| with_products_in(Precision::F32, || panic!(
+                    "on purpose"
+                )))
+                .is_err()
+            );
+            assert!(is_on());
+        });
+        assert!(!is_on());
+        assert!(!with_products_in(Precision::Bf16, || bf16_wins(CpuTier::Avx2)));
+    }
+}
