@@ -18,6 +18,9 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
     mkdir -m 700 "$XDG_RUNTIME_DIR"
 fi
 
+# A software driver compiles every kernel that is tried out on the CPU: few are enough.
+export CUBECL_AUTOTUNE_LEVEL=${CUBECL_AUTOTUNE_LEVEL:-minimal}
+
 SAM2_TEST_DEVICE="$device" $cargo test "${build[@]}" \
     --test gpu --test parity_blocks --test parity_tracking -- --nocapture
 

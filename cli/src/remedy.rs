@@ -1,6 +1,6 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
-use sam2_engine::{EngineError, KeypointError, WriteError};
+use sam2_engine::{DeviceFailure, EngineError, KeypointError, WriteError};
 
 /// The option to try, if one is the remedy.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -9,10 +9,19 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::Write(error) => of_write(error),
             EngineError::Keypoints(error) => of_keypoints(error),
             EngineError::Device(_) => Some("--device"),
+            EngineError::DeviceFailure(failure) => Some(of_device(failure)),
             _ => None,
         };
     }
     error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
+}
+
+fn of_device(failure: &DeviceFailure) -> &'static str {
+    match failure {
+        DeviceFailure::OutOfMemory { .. } => "--precision f16, --image-size, --device cpu",
+        DeviceFailure::Lost { .. } => "--device cpu",
+        _ => "--precision f32, --device",
+    }
 }
 
 fn of_write(error: &WriteError) -> Option<&'static str> {
@@ -36,11 +45,13 @@ mod tests {
     fn the_option_is_found_below_context_and_in_the_engines_error() {
         let exists = || WriteError::Exists(PathBuf::from("masks.btf"));
         let rows = || KeypointError::RowCount { path: PathBuf::new(), rows: 1, frames: 2 };
-        let cases: [(anyhow::Error, Option<&str>); 5] = [
+        let full = || DeviceFailure::from_message("out of memory");
+        let cases: [(anyhow::Error, Option<&str>); 6] = [
             (exists().into(), Some("--overwrite")),
             (anyhow::Error::from(exists()).context("while writing"), Some("--overwrite")),
             (EngineError::from(exists()).into(), Some("--overwrite")),
             (EngineError::from(rows()).into(), Some("--allow-row-mismatch")),
+            (EngineError::from(full()).into(), Some("--precision f16, --image-size, --device cpu")),
             (EngineError::NoPrompts.into(), None),
         ];
         for (error, expected) in cases {

@@ -122,7 +122,7 @@ impl DeviceChoice {
     }
 }
 
-/// Kernels that were tried out and compiled are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
+/// With the feature `kernel-cache`, what was found out about kernels is kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
 /// the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
 #[cfg(feature = "gpu")]
 fn keep_kernels_in_the_cache_folder() {

@@ -14,7 +14,7 @@ use std::sync::Once;
 pub enum DeviceFailure {
     /// The device has no memory left.
     #[error(
-        "the device is out of memory ({reason}); close what else uses it (`nvidia-smi` lists it), or try --precision f16, a smaller model, a smaller --image-size, fewer objects at once, or --device cpu"
+        "the device is out of memory ({reason}); close what else uses it, or try half precision, a smaller model or input, fewer objects at once, or the CPU"
     )]
     OutOfMemory {
         /// What the driver said, with its numbers.
@@ -22,14 +22,14 @@ pub enum DeviceFailure {
     },
     /// The device was reset or taken away; the process cannot use it any more.
     #[error(
-        "the device was lost ({reason}); run again, and look into the system's log if it happens again, or use --device cpu"
+        "the device was lost ({reason}); run again, and look into the system's log if it happens again, or take the CPU"
     )]
     Lost {
         /// What the driver said.
         reason: String,
     },
     /// A kernel could not be compiled or run.
-    #[error("the device failed ({reason}); try --precision f32, another device or --device cpu")]
+    #[error("the device failed ({reason}); try f32, another device or the CPU")]
     Other {
         /// What burn or the driver said.
         reason: String,

@@ -64,7 +64,7 @@ fn a_frame_that_does_not_exist() {
 
 #[test]
 fn flags_that_cannot_be_read_show_how_they_are_written() {
-    let wrong: [(&[&str], &str); 14] = [
+    let wrong: [(&[&str], &str); 16] = [
         (&["--point", "12,13"], "FRAME:X,Y"),
         (&["--point", "0:1"], "FRAME:X,Y"),
         (&["--point", "0:1,2,3"], "FRAME:X,Y"),
@@ -77,8 +77,10 @@ fn flags_that_cannot_be_read_show_how_they_are_written() {
         (&["--downsample-factor", "0"], "above 0"),
         (&["--downsample-factor", "inf"], "above 0"),
         (&["--batch-size", "many"], "--batch-size"),
-        (&["--device", "nonsense"], "use auto, cpu, cuda or cuda:N"),
-        (&["--device", "cuda:x"], "use auto, cpu, cuda or cuda:N"),
+        (&["--device", "nonsense"], "use auto, cpu, cuda, cuda:N, vulkan or vulkan:N"),
+        (&["--device", "cuda:x"], "use auto, cpu, cuda, cuda:N, vulkan or vulkan:N"),
+        (&["--device", "vulkan:"], "use auto, cpu, cuda, cuda:N, vulkan or vulkan:N"),
+        (&["--precision", "f64"], "use auto, f32, bf16 or f16"),
     ];
     let workshop = mouse();
     let before = workshop.names();
