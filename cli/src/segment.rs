@@ -89,7 +89,7 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
 
 fn output_settings(args: &SegmentArgs) -> OutputSettings {
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    OutputSettings { overwrite: args.overwrite, values }
+    OutputSettings { overwrite: args.overwrite, values, compression: args.compression.into() }
 }
 
 /// What outputs need to know of the recording.
@@ -224,8 +224,9 @@ fn report_reading(frames: &LazyFrames) {
 
 fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
     for Output { path, .. } in outputs {
-        let size = std::fs::metadata(path).map_or(0, |m| m.len());
-        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
+        let file = std::fs::metadata(path).ok().filter(|found| found.is_file());
+        let size = file.map_or(String::new(), |f| format!(", {:.1} MB", f.len() as f64 / 1e6));
+        tracing::info!("{}: {} frames{size}", path.display(), report.frames);
     }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {

@@ -45,6 +45,7 @@ mod yuv;
 pub use error::WriteError;
 pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};
+pub use outline::{Pixel, polygons};
 pub use output_file::{CompleteOutput, OutputFile};
 pub use output_folder::OutputFolder;
 pub use overlay::{OBJECT_COLOURS, blend};

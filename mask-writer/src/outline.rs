@@ -8,17 +8,19 @@ use std::collections::HashMap;
 use crate::mask::Mask;
 
 /// A pixel's column and row.
-pub(crate) type Pixel = (u32, u32);
+pub type Pixel = (u32, u32);
 
 /// The eight neighbours of a pixel, clockwise from the right one.
 const NEIGHBOURS: [(isize, isize); 8] =
     [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)];
 
-/// Closed polygons whose pixels, filled and with their edges drawn, are the mask: one for each part of it.
+/// A mask as closed polygons whose pixels, filled and with their edges drawn, are the mask: one for each part of it.
+///
+/// Points are (column, row) of border pixels. Filled by OpenCV's `fillPoly`, the polygons are the mask again.
 ///
 /// A hole is joined to what lies left of it by a bridge through the mask, there and back. Corners only: no point lies on the
 /// straight way between its neighbours.
-pub(crate) fn polygons(mask: &Mask) -> Vec<Vec<Pixel>> {
+pub fn polygons(mask: &Mask) -> Vec<Vec<Pixel>> {
     let borders = Borders::follow(mask);
     let outer = borders.rings.iter().filter(|ring| ring.left.is_none());
     let tree = borders.holes();

@@ -24,6 +24,11 @@ pub struct DavisPngsSink {
 }
 
 impl DavisPngsSink {
+    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
+    pub fn is_own(name: &str) -> bool {
+        name.strip_suffix(".png").is_some_and(is_frame_name)
+    }
+
     /// Starts the folder.
     ///
     /// # Errors
@@ -34,7 +39,7 @@ impl DavisPngsSink {
         overwrite: bool,
     ) -> Result<Self, WriteError> {
         Ok(Self {
-            output: OutputFolder::create(path, overwrite, is_own)?,
+            output: OutputFolder::create(path, overwrite, Self::is_own)?,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
             page: vec![0; recording.pixels()],
@@ -55,10 +60,6 @@ impl MaskSink for DavisPngsSink {
         self.order.complete()?;
         self.output.complete()
     }
-}
-
-fn is_own(name: &str) -> bool {
-    name.strip_suffix(".png").is_some_and(is_frame_name)
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub struct ObjectPngsSink {
 }
 
 impl ObjectPngsSink {
+    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
+    pub fn is_own(name: &str) -> bool {
+        name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
     /// Starts the folders of the objects that are known.
     ///
     /// # Errors
@@ -38,7 +43,7 @@ impl ObjectPngsSink {
     ) -> Result<Self, WriteError> {
         let page = vec![0; recording.pixels()];
         let sink = Self {
-            output: OutputFolder::create(path, overwrite, is_own)?,
+            output: OutputFolder::create(path, overwrite, Self::is_own)?,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
             objects: KnownObjects::new(&recording.objects),
@@ -88,10 +93,6 @@ impl MaskSink for ObjectPngsSink {
 
 fn folder_name(object: u32) -> String {
     format!("{object:03}")
-}
-
-fn is_own(name: &str) -> bool {
-    name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ pub struct ObjectStacksSink {
 }
 
 impl ObjectStacksSink {
+    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
+    pub fn is_own(name: &str) -> bool {
+        name.starts_with("object-") && name.ends_with(".btf")
+    }
+
     /// Starts the stacks of the objects that are known.
     ///
     /// # Errors
@@ -40,7 +45,7 @@ impl ObjectStacksSink {
         overwrite: bool,
     ) -> Result<Self, WriteError> {
         let mut sink = Self {
-            output: OutputFolder::create(path, overwrite, is_own)?,
+            output: OutputFolder::create(path, overwrite, Self::is_own)?,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
             compression,
@@ -98,10 +103,6 @@ impl MaskSink for ObjectStacksSink {
 
 fn stack_name(object: u32) -> String {
     format!("object-{object:03}.btf")
-}
-
-fn is_own(name: &str) -> bool {
-    name.starts_with("object-") && name.ends_with(".btf")
 }
 
 #[cfg(test)]

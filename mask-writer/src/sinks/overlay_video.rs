@@ -188,6 +188,10 @@ fn open(
     let mut muxing = ff::Dictionary::new();
     // Neither versions of libraries nor anything else that differs from machine to machine.
     muxing.set("fflags", "+bitexact");
+    // Units of time in which every frame, and so the whole, has an exact length; by default they are milliseconds.
+    let units = u64::from(rate.numerator().unsigned_abs());
+    let units = units * 10_000_u64.div_ceil(units.max(1));
+    muxing.set("movie_timescale", &units.to_string());
     container.write_header_with(muxing)?;
     Ok((encoder, container))
 }

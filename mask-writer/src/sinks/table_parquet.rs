@@ -200,10 +200,10 @@ mod tests {
         let recording = RecordingInfo { objects: vec![1], ..RecordingInfo::new((4, 3), 2) };
         let sink = ParquetTableSink::create(&path, &recording, false).unwrap();
         run(sink, &[masks(&[(1, "0110 0110 0010")]), masks(&[])]);
-        let known = "0 0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\"";
+        let known = "0 0E0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\"";
         let unknown = "1 0.1 1 0 null null null null null null null null null \"\"";
         let rows: Vec<String> = read(&path).iter().map(|row| row.join(" ")).collect();
-        assert_eq!(rows[0].replace(".0", ""), known);
+        assert_eq!(rows[0], known);
         assert_eq!(rows[1], unknown);
     }
 

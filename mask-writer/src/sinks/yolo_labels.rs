@@ -27,6 +27,11 @@ pub struct YoloLabelsSink {
 }
 
 impl YoloLabelsSink {
+    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
+    pub fn is_own(name: &str) -> bool {
+        name.strip_suffix(".txt").is_some_and(is_frame_name)
+    }
+
     /// Starts the folder.
     ///
     /// # Errors
@@ -37,7 +42,7 @@ impl YoloLabelsSink {
         overwrite: bool,
     ) -> Result<Self, WriteError> {
         Ok(Self {
-            output: OutputFolder::create(path, overwrite, is_own)?,
+            output: OutputFolder::create(path, overwrite, Self::is_own)?,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
         })
@@ -67,10 +72,6 @@ impl MaskSink for YoloLabelsSink {
         self.order.complete()?;
         self.output.complete()
     }
-}
-
-fn is_own(name: &str) -> bool {
-    name.strip_suffix(".txt").is_some_and(is_frame_name)
 }
 
 #[cfg(test)]
