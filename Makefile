@@ -9,7 +9,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
+	@echo "make formats   write every output format and read each with its own ecosystem's reader"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
 
 setup:
@@ -62,12 +63,12 @@ FUZZ_SECONDS ?= 20
 fuzz: setup
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
-# PyTorch and the official package, pinned, in an ignored folder; skipped when they are there.
+# PyTorch, the official package and the readers of output formats, pinned, in an ignored folder; skipped when they are there.
 VENV ?= .venv
 python:
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -c "import sam2, torch, transformers" 2>/dev/null || { \
-	    $(VENV)/bin/pip install -q -r tests/parity/requirements.txt && \
+	@$(VENV)/bin/python -c "import sam2, torch, transformers, pandas, pyarrow, pycocotools, tifffile" 2>/dev/null || { \
+	    $(VENV)/bin/pip install -q -r tests/parity/requirements.txt -r tests/formats/requirements.txt && \
 	    SAM2_BUILD_CUDA=0 $(VENV)/bin/pip install -q --no-build-isolation --no-deps sam2==1.1.0; }
 
 fixtures: python
@@ -78,6 +79,9 @@ parity: setup python
 	$(VENV)/bin/python tests/parity/hf/check_names.py --models micro_2_1 --save tests/parity/.out/hugging-face
 	$(CARGO) build $(BUILD) --bin parity
 	$(TARGET)/release/parity tests/parity/.out
+
+formats: build python
+	$(VENV)/bin/python tests/formats/check_formats.py --sam2 $(SAM2)
 
 clean-demo:
 	rm -rf $(DEMO)

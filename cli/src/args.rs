@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
+use crate::outputs::{CompressionArg, OutputArg};
 use crate::prompt_args::{BoxArg, PointArg};
 
 /// Segment Anything 2 for long recordings, without Python.
@@ -34,11 +36,12 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Segment a recording: masks of every frame as a BigTIFF stack.
+    /// Segment a recording: masks of every frame, as a stack and in other formats.
     #[command(after_help = "Examples:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
-        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
+        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
+        sam2 segment worm.mp4 --point 0:210,350 -o masks.btf -o masks.csv -o look.mp4 -o davis:annotations")]
     Segment(Box<SegmentArgs>),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(
@@ -64,16 +67,33 @@ pub enum Command {
 pub struct SegmentArgs {
     /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
     pub recording: PathBuf,
-    /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    /// Where results go; can be given several times. The ending says the format, or its name before a colon:
+    ///   .btf .tif .tiff   a stack of masks, one page a frame (tiff)
+    ///   .json             COCO's annotations (coco)
+    ///   .csv .parquet     a table: area, centroid, box, scores, flags (csv, parquet)
+    ///   .mp4              a video with the masks drawn in (overlay)
+    ///   .png              an overview picture (contact-sheet)
+    ///   .npy              mask logits (logits)
+    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, sav:FILE
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, verbatim_doc_comment, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,
-    /// Write object numbers (1-255) instead of 0/255.
+    /// Write object numbers (1-255) instead of 0/255 into the stack.
     #[arg(long)]
     pub ids: bool,
-    /// Also write an overview picture (PNG) with the masks drawn in.
+    /// How the pages of stacks are compressed.
+    #[arg(
+        long,
+        value_name = "METHOD",
+        value_enum,
+        hide_possible_values = true,
+        default_value_t,
+        help = "How the pages of stacks are compressed: none, deflate or packbits"
+    )]
+    pub compression: CompressionArg,
+    /// The same as -o contact-sheet:FILE: an overview picture (PNG) with the masks drawn in.
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
 

@@ -1,86 +1,377 @@
 //! Where results go: names checked before any work, sinks made when it starts.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_engine::{EngineError, FrameSource, JobPlan, MaskSink};
-use sam2_mask_writer::{BigTiffSink, ContactSheetSink, OutputFile, PixelValues};
+use sam2_engine::{EngineError, MaskSink, WriteError};
+use sam2_mask_writer::{
+    BigTiffSink, CocoJsonSink, ContactSheetSink, CsvTableSink, DavisPngsSink, LogitsNpySink,
+    ObjectPngsSink, ObjectStacksSink, OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink,
+    PixelValues, RecordingInfo, SavJsonSink, StackCompression, YoloLabelsSink,
+};
 
-use crate::args::SegmentArgs;
+/// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputArg(OsString);
 
-/// Endings that mean a BigTIFF stack.
-const STACK_ENDINGS: [&str; 3] = ["btf", "tif", "tiff"];
-/// Endings of an overview picture.
-const SHEET_ENDINGS: [&str; 1] = ["png"];
-
-/// Refuses names that cannot be written, or that would replace something that must stay.
-pub fn check(args: &SegmentArgs) -> Result<()> {
-    check_ending(&args.output, &STACK_ENDINGS)?;
-    let mut outputs = vec![&args.output];
-    if let Some(sheet) = &args.contact_sheet {
-        check_ending(sheet, &SHEET_ENDINGS)?;
-        outputs.push(sheet);
+impl From<OsString> for OutputArg {
+    fn from(typed: OsString) -> Self {
+        Self(typed)
     }
-    let inputs: Vec<&PathBuf> =
-        [Some(&args.recording), args.keypoints.as_ref(), args.model.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
-    for (index, output) in outputs.iter().enumerate() {
-        if let Some(input) = inputs.iter().find(|input| same_file(input, output)) {
-            bail!("'{}' is an input: choose another name for the output", input.display());
-        }
-        if outputs[..index].iter().any(|earlier| same_file(earlier, output)) {
-            bail!("'{}' is given for two outputs: choose different names", output.display());
-        }
-        // Found out now rather than after hours of work; the temporary file goes at once.
-        drop(OutputFile::create(output, args.overwrite)?);
-    }
-    Ok(())
 }
 
-fn check_ending(output: &Path, accepted: &[&str]) -> Result<()> {
-    let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    if accepted.contains(&ending.as_str()) {
-        return Ok(());
+/// What results can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A BigTIFF stack.
+    Tiff,
+    /// A folder with a BigTIFF stack for each object.
+    ObjectTiffs,
+    /// A folder of palette images, as in DAVIS.
+    Davis,
+    /// A folder of images for each object, as in SA-V.
+    ObjectPngs,
+    /// COCO's JSON.
+    Coco,
+    /// SA-V's JSON.
+    Sav,
+    /// A folder of YOLO's polygon labels.
+    Yolo,
+    /// A table of masks.
+    Csv,
+    /// The same table.
+    Parquet,
+    /// A video with the masks drawn in.
+    Overlay,
+    /// An overview picture.
+    ContactSheet,
+    /// Mask logits as a NumPy array.
+    Logits,
+}
+
+impl OutputFormat {
+    /// Every format, in the order of `--help` and docs/formats.md.
+    const ALL: [Self; 12] = [
+        Self::Tiff,
+        Self::ObjectTiffs,
+        Self::Davis,
+        Self::ObjectPngs,
+        Self::Coco,
+        Self::Sav,
+        Self::Yolo,
+        Self::Csv,
+        Self::Parquet,
+        Self::Overlay,
+        Self::ContactSheet,
+        Self::Logits,
+    ];
+
+    /// Its name before the colon.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tiff => "tiff",
+            Self::ObjectTiffs => "object-tiffs",
+            Self::Davis => "davis",
+            Self::ObjectPngs => "object-pngs",
+            Self::Coco => "coco",
+            Self::Sav => "sav",
+            Self::Yolo => "yolo",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Overlay => "overlay",
+            Self::ContactSheet => "contact-sheet",
+            Self::Logits => "logits",
+        }
     }
-    bail!(
-        "cannot tell the format of '{}': use an ending of {}",
-        output.display(),
-        accepted.iter().map(|e| format!(".{e}")).collect::<Vec<_>>().join(", ")
-    );
+
+    /// Endings that mean it; none = the name must be said.
+    fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Tiff => &["btf", "tif", "tiff"],
+            Self::Coco => &["json"],
+            Self::Csv => &["csv"],
+            Self::Parquet => &["parquet"],
+            Self::Overlay => &["mp4"],
+            Self::ContactSheet => &["png"],
+            Self::Logits => &["npy"],
+            Self::ObjectTiffs | Self::Davis | Self::ObjectPngs | Self::Sav | Self::Yolo => &[],
+        }
+    }
+
+    /// Whether it holds one number for each pixel, so that numbers must be small.
+    fn has_numbers_for_pixels(self, values: PixelValues) -> bool {
+        self == Self::Davis || self == Self::Tiff && values == PixelValues::ObjectIds
+    }
+}
+
+/// What was meant by an [`OutputArg`]: one output, whose name was found to be good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The format.
+    pub format: OutputFormat,
+    /// The file or folder.
+    pub path: PathBuf,
+}
+
+/// How outputs are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OutputSettings {
+    /// Whether those that exist are replaced.
+    pub overwrite: bool,
+    /// What the pixels of the stack say.
+    pub values: PixelValues,
+    /// How the pages of stacks are compressed.
+    pub compression: StackCompression,
+}
+
+/// `--compression`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum CompressionArg {
+    /// As they are: what every program reads.
+    #[default]
+    None,
+    /// Hundreds of times smaller.
+    Deflate,
+    /// Runs of bytes.
+    Packbits,
+}
+
+impl From<CompressionArg> for StackCompression {
+    fn from(typed: CompressionArg) -> Self {
+        match typed {
+            CompressionArg::None => Self::None,
+            CompressionArg::Deflate => Self::Deflate,
+            CompressionArg::Packbits => Self::PackBits,
+        }
+    }
+}
+
+/// The recording that masks belong to.
+#[derive(Clone, Debug)]
+pub struct OutputRecording {
+    /// Columns and rows.
+    pub size: (u32, u32),
+    /// Its number of frames.
+    pub frames: usize,
+    /// Frames per second, if known.
+    pub rate: Option<f64>,
+    /// Its name without folder and ending.
+    pub name: String,
+    /// Frames that somebody prompted, for showing.
+    pub prompt_frames: Vec<usize>,
+    /// The objects that are known beforehand, in ascending order; others may still come up on the way.
+    pub objects: Vec<u32>,
+}
+
+/// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
+/// something that must stay.
+pub fn check(
+    typed: &[OutputArg],
+    contact_sheet: Option<&Path>,
+    inputs: &[&Path],
+    overwrite: bool,
+) -> Result<Vec<Output>> {
+    let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    if let Some(sheet) = contact_sheet {
+        if by_ending(sheet) != Some(OutputFormat::ContactSheet) {
+            bail!("cannot write a contact sheet to '{}': use the ending .png", sheet.display());
+        }
+        outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
+    }
+    for (index, output) in outputs.iter().enumerate() {
+        let path = &output.path;
+        if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
+            bail!("'{}' is an input: choose another name for the output", input.display());
+        }
+        if outputs[..index].iter().any(|earlier| same_file(&earlier.path, path)) {
+            bail!("'{}' is given for two outputs: choose different names", path.display());
+        }
+        if let Some(around) = outputs.iter().find(|around| lies_inside(path, &around.path)) {
+            bail!(
+                "'{}' lies in '{}', another output: choose different names",
+                path.display(),
+                around.path.display()
+            );
+        }
+        try_creating(output, overwrite)?;
+    }
+    Ok(outputs)
+}
+
+fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
+    let path = Path::new(typed);
+    let prefix = typed.to_str().and_then(|text| text.split_once(':'));
+    // Something with a dot or a slash before its colon is a path.
+    let is_word =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if let Some((name, rest)) = prefix
+        && is_word(name)
+    {
+        let Some(format) = OutputFormat::ALL.into_iter().find(|format| format.name() == name)
+        else {
+            bail!("'{name}' in '{}' is no format: use {}", path.display(), formats());
+        };
+        if Path::new(rest).file_name().is_none() {
+            bail!("'{}' says no name: use {name}:PATH", path.display());
+        }
+        return Ok(Output { format, path: rest.into() });
+    }
+    match by_ending(path) {
+        Some(format) => Ok(Output { format, path: path.to_owned() }),
+        None => bail!("cannot tell the format of '{}': use {}", path.display(), formats()),
+    }
+}
+
+/// The format that a name's ending means.
+fn by_ending(path: &Path) -> Option<OutputFormat> {
+    let ending = path.extension()?.to_str()?.to_lowercase();
+    OutputFormat::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
+}
+
+/// Every format, for messages.
+fn formats() -> String {
+    let endings: Vec<String> = OutputFormat::ALL
+        .into_iter()
+        .flat_map(OutputFormat::endings)
+        .map(|ending| format!(".{ending}"))
+        .collect();
+    let names: Vec<&str> = OutputFormat::ALL.into_iter().map(OutputFormat::name).collect();
+    format!("an ending of {}, or FORMAT:PATH with one of {}", endings.join(" "), names.join(" "))
 }
 
 /// Whether two names lead to the same file, also by way of links and `..`; an output need not exist yet.
 fn same_file(a: &Path, b: &Path) -> bool {
-    let resolve = |path: &Path| -> Option<PathBuf> {
-        path.canonicalize().ok().or_else(|| {
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
-            Some(folder.join(path.file_name()?))
-        })
-    };
-    match (resolve(a), resolve(b)) {
+    match (resolved(a), resolved(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,
     }
 }
 
-/// Starts every output of a job.
-pub fn create(
-    args: &SegmentArgs,
-    frames: &dyn FrameSource,
-    plan: &JobPlan,
-) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
-    let size = (frames.size().width, frames.size().height);
-    let count = plan.frame_count();
-    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    let stack = BigTiffSink::create(&args.output, size, count, values, args.overwrite)?;
-    let mut sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(stack)];
-    if let Some(path) = &args.contact_sheet {
-        let highlights = plan.prompt_frames();
-        let sheet = ContactSheetSink::create(path, size, count, &highlights, args.overwrite)?;
-        sinks.push(Box::new(sheet));
+/// Whether `path` lies somewhere in `folder`, and is not the folder itself.
+fn lies_inside(path: &Path, folder: &Path) -> bool {
+    let absolute = |path: &Path| resolved(path).or_else(|| std::path::absolute(path).ok());
+    match (absolute(path), absolute(folder)) {
+        (Some(path), Some(folder)) => path != folder && path.starts_with(folder),
+        _ => false,
     }
-    Ok(sinks)
+}
+
+/// A name without links and `..`, if its folder exists.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    })
+}
+
+/// Finds out now, rather than after hours of work, whether an output can be written; what is temporary goes at once.
+fn try_creating(Output { format, path }: &Output, overwrite: bool) -> Result<(), WriteError> {
+    let own: fn(&str) -> bool = match format {
+        OutputFormat::ObjectTiffs => ObjectStacksSink::is_own,
+        OutputFormat::Davis => DavisPngsSink::is_own,
+        OutputFormat::ObjectPngs => ObjectPngsSink::is_own,
+        OutputFormat::Yolo => YoloLabelsSink::is_own,
+        _ => return OutputFile::create(path, overwrite).map(drop),
+    };
+    OutputFolder::create(path, overwrite, own).map(drop)
+}
+
+/// Starts every output of a recording.
+pub fn create(
+    outputs: &[Output],
+    settings: OutputSettings,
+    recording: &OutputRecording,
+) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
+    outputs.iter().map(|output| Ok(create_one(output, settings, recording)?)).collect()
+}
+
+fn create_one(
+    Output { format, path }: &Output,
+    OutputSettings { overwrite, values, compression }: OutputSettings,
+    recording: &OutputRecording,
+) -> Result<Box<dyn MaskSink>, WriteError> {
+    let OutputRecording { size, frames, prompt_frames, .. } = recording;
+    let info = &RecordingInfo {
+        frames_per_second: recording.rate,
+        name: recording.name.clone(),
+        objects: recording.objects.clone(),
+        ..RecordingInfo::new(*size, *frames)
+    };
+    let largest = u32::from(u8::MAX);
+    if format.has_numbers_for_pixels(values)
+        && let Some(&object) = recording.objects.iter().find(|&&object| object > largest)
+    {
+        return Err(WriteError::ObjectNumber { path: path.clone(), object, largest });
+    }
+    Ok(match format {
+        OutputFormat::Tiff => Box::new(BigTiffSink::create_compressed(
+            path,
+            *size,
+            *frames,
+            values,
+            compression,
+            overwrite,
+        )?),
+        OutputFormat::ObjectTiffs => {
+            Box::new(ObjectStacksSink::create(path, info, compression, overwrite)?)
+        }
+        OutputFormat::Davis => Box::new(DavisPngsSink::create(path, info, overwrite)?),
+        OutputFormat::ObjectPngs => Box::new(ObjectPngsSink::create(path, info, overwrite)?),
+        OutputFormat::Coco => Box::new(CocoJsonSink::create(path, info, overwrite)?),
+        OutputFormat::Sav => Box::new(SavJsonSink::create(path, info, overwrite)?),
+        OutputFormat::Yolo => Box::new(YoloLabelsSink::create(path, info, overwrite)?),
+        OutputFormat::Csv => Box::new(CsvTableSink::create(path, info, overwrite)?),
+        OutputFormat::Parquet => Box::new(ParquetTableSink::create(path, info, overwrite)?),
+        OutputFormat::Overlay => Box::new(OverlayVideoSink::create(path, info, overwrite)?),
+        OutputFormat::ContactSheet => {
+            Box::new(ContactSheetSink::create(path, *size, *frames, prompt_frames, overwrite)?)
+        }
+        OutputFormat::Logits => Box::new(LogitsNpySink::create(path, info, overwrite)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve_text(typed: &str) -> Result<(OutputFormat, String), String> {
+        match resolve(&OutputArg(typed.into())) {
+            Ok(Output { format, path }) => Ok((format, path.to_str().unwrap().to_owned())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn endings_and_names_say_the_format() {
+        let cases = [
+            ("masks.btf", OutputFormat::Tiff, "masks.btf"),
+            ("a/b.TIF", OutputFormat::Tiff, "a/b.TIF"),
+            ("tiff:masks", OutputFormat::Tiff, "masks"),
+            ("coco:a.txt", OutputFormat::Coco, "a.txt"),
+            ("a.json", OutputFormat::Coco, "a.json"),
+            ("sav:a.json", OutputFormat::Sav, "a.json"),
+            ("davis:a/b", OutputFormat::Davis, "a/b"),
+            ("object-pngs:/a:b", OutputFormat::ObjectPngs, "/a:b"),
+            ("./odd:name.csv", OutputFormat::Csv, "./odd:name.csv"),
+        ];
+        for (typed, format, path) in cases {
+            assert_eq!(resolve_text(typed), Ok((format, path.to_owned())), "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_format_is_answered_with_all_of_them() {
+        for typed in ["masks", "masks.gz", ".btf", "yolo", "png16:a.png", "a:b.csv", ""] {
+            let message = resolve_text(typed).unwrap_err();
+            for format in OutputFormat::ALL {
+                assert!(message.contains(format.name()), "{typed}: {message}");
+            }
+        }
+        for typed in ["csv:", "davis:..", "tiff:/"] {
+            let message = resolve_text(typed).unwrap_err();
+            assert!(message.contains("PATH") && !message.contains('\n'), "{typed}: {message}");
+        }
+    }
 }

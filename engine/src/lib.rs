@@ -85,7 +85,8 @@
 //! # Writing masks
 //!
 //! A [`Mask`] is run-length encoded, a few kilobytes for a typical one. [`BigTiffSink`] writes one page a frame, [`ContactSheetSink`] one picture that shows
-//! whether it worked; both are [`MaskSink`]s, and so is what you implement. A file appears under its name when it is complete, or never.
+//! whether it worked; [`masks`] has ten more formats, from COCO to Parquet. All are [`MaskSink`]s, and so is what you implement. A file or folder appears under
+//! its name when it is complete, or never.
 //!
 //! # Errors
 //!
@@ -166,7 +167,8 @@ pub use sam2_frame_provider::{
 // Where masks go.
 pub use sam2_mask_writer::{
     BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelledMask, Mask,
-    MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, WriteError,
+    MaskFacts, MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, RecordingInfo,
+    WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

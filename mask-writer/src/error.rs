@@ -61,4 +61,41 @@ pub enum WriteError {
         /// The mask's width x height.
         found: String,
     },
+    /// A folder was to be written where a file is.
+    #[error("'{0}' is a file, and this output is a folder: choose another name")]
+    NotAFolder(PathBuf),
+    /// A folder to be replaced holds what no earlier run can have written.
+    #[error(
+        "'{path}' also holds '{name}', which is no result: it is not replaced, choose another name"
+    )]
+    ForeignFiles {
+        /// The output.
+        path: PathBuf,
+        /// What lies in it.
+        name: String,
+    },
+    /// An object whose number the format cannot hold.
+    #[error(
+        "object {object} cannot be written to '{path}', which holds numbers up to {largest}: use smaller ones"
+    )]
+    ObjectNumber {
+        /// The output.
+        path: PathBuf,
+        /// The object.
+        object: u32,
+        /// The largest number.
+        largest: u32,
+    },
+    /// A frame came without something that the sink had asked for.
+    #[error(
+        "{what} of frame {frame} is not there for '{path}': this kind of output cannot be made from these masks"
+    )]
+    Missing {
+        /// The output.
+        path: PathBuf,
+        /// The frame.
+        frame: usize,
+        /// What is missing.
+        what: &'static str,
+    },
 }

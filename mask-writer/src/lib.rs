@@ -1,27 +1,68 @@
 //! Segmentation masks to the files that other programs read.
 //!
 //! A [`Mask`] is one object in one frame, run-length encoded. A [`MaskSink`] takes the masks of a recording frame by
-//! frame and in order, holds no more than it must, and leaves a complete file under its name or none at all. This crate
-//! knows nothing of models or videos, so it is useful alone.
+//! frame and in order, holds no more than it must, and leaves a complete file or folder under its name or none at all. This
+//! crate knows nothing of models, and of videos only how to write one, so it is useful alone.
+//!
+//! | sink | output | read by |
+//! |---|---|---|
+//! | [`BigTiffSink`] | a stack: 0/255, or numbers of objects | tifffile, OpenCV, Fiji |
+//! | [`ObjectStacksSink`] | a folder with a stack for each object | the same |
+//! | [`DavisPngsSink`] | a folder of palette images | DAVIS's tools, the official `vos_inference.py` |
+//! | [`ObjectPngsSink`] | a folder of images for each object | SA-V's tools |
+//! | [`CocoJsonSink`] | COCO's JSON with run lengths | pycocotools |
+//! | [`SavJsonSink`] | SA-V's JSON with run lengths | SA-V's tools |
+//! | [`YoloLabelsSink`] | a folder of polygon labels | Ultralytics |
+//! | [`CsvTableSink`], [`ParquetTableSink`] | a row for each object on each frame | pandas, R, spreadsheets |
+//! | [`OverlayVideoSink`] | MP4 with the masks drawn in | players |
+//! | [`ContactSheetSink`] | one PNG that shows whether it worked | people |
+//! | [`LogitsNpySink`] | mask logits | NumPy |
+//!
+//! The same masks give the same bytes: no output holds a time or a version of anything but this crate.
 
-mod bigtiff;
-mod contact_sheet;
 mod error;
+mod frame_order;
+mod json_file;
+mod known_objects;
 mod mask;
 mod mask_coco;
+mod mask_table;
+mod outline;
 mod output_file;
+mod output_folder;
 mod overlay;
+mod palette_png;
 mod quality_flags;
+mod recording_info;
 mod sink;
+mod sinks;
 mod stack_reader;
+#[cfg(test)]
+mod test_support;
+mod tiff_stack;
+mod yuv;
 
-pub use bigtiff::{BigTiffSink, PixelValues};
-pub use contact_sheet::ContactSheetSink;
 pub use error::WriteError;
 pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};
+pub use outline::{Pixel, polygons};
 pub use output_file::{CompleteOutput, OutputFile};
+pub use output_folder::OutputFolder;
 pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
+pub use recording_info::RecordingInfo;
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
+pub use sinks::bigtiff::{BigTiffSink, PixelValues};
+pub use sinks::coco_json::CocoJsonSink;
+pub use sinks::contact_sheet::ContactSheetSink;
+pub use sinks::davis_pngs::DavisPngsSink;
+pub use sinks::logits_npy::LogitsNpySink;
+pub use sinks::object_pngs::ObjectPngsSink;
+pub use sinks::object_stacks::ObjectStacksSink;
+pub use sinks::overlay_video::OverlayVideoSink;
+pub use sinks::sav_json::SavJsonSink;
+pub use sinks::table_csv::CsvTableSink;
+pub use sinks::table_parquet::ParquetTableSink;
+pub use sinks::yolo_labels::YoloLabelsSink;
 pub use stack_reader::{MaskStackReader, ReadError};
+pub use tiff_stack::StackCompression;

@@ -114,6 +114,27 @@ impl Mask {
         bounds.map(|edges| edges.map(|edge| edge as u32))
     }
 
+    /// Mean column and row of the foreground's pixels, 0 being the centre of the first; `None` for an empty mask.
+    pub fn centroid(&self) -> Option<(f64, f64)> {
+        let width = self.width as usize;
+        let (mut area, mut sum_x, mut sum_y) = (0_u128, 0_u128, 0_u128);
+        for run in self.foreground() {
+            // A run over the end of a row goes on in the next one.
+            let mut start = run.start;
+            while start < run.end {
+                let row = start / width;
+                let end = run.end.min((row + 1) * width);
+                let length = (end - start) as u128;
+                let (first, last) = ((start % width) as u128, ((end - 1) % width) as u128);
+                area += length;
+                sum_x += (first + last) * length;
+                sum_y += row as u128 * length;
+                start = end;
+            }
+        }
+        (area > 0).then(|| (sum_x as f64 / 2.0 / area as f64, sum_y as f64 / area as f64))
+    }
+
     /// The mask in a larger frame of `width` x `height`, its top left corner at (`left`, `top`); what lies outside is cut off.
     pub fn placed(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
         let (own_width, frame_width) = (self.width as usize, width as usize);
@@ -271,6 +292,18 @@ mod tests {
                 [x().min().unwrap(), y().min().unwrap(), x().max().unwrap(), y().max().unwrap()]
             });
             prop_assert_eq!(mask.bounds(), expected);
+        }
+
+        #[test]
+        fn the_centroid_is_the_mean_pixel((width, height, pixels) in pixels()) {
+            let mask = Mask::from_pixels(width, height, pixels.iter().copied()).unwrap();
+            let inside: Vec<u32> = (0..width * height).filter(|&i| pixels[i as usize]).collect();
+            let mean = |value: fn(u32, u32) -> u32| {
+                let sum: u32 = inside.iter().map(|&i| value(i, width)).sum();
+                f64::from(sum) / inside.len() as f64
+            };
+            let expected = (mean(|i, width| i % width), mean(|i, width| i / width));
+            prop_assert_eq!(mask.centroid(), (!inside.is_empty()).then_some(expected));
         }
 
         #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::WriteError;
+use crate::output_folder::OutputFolder;
 
 /// A file that is written beside its final name and renamed when complete; dropped before that, it vanishes.
 #[derive(Debug)]
@@ -31,10 +32,6 @@ impl OutputFile {
         if path.exists() && !overwrite {
             return Err(WriteError::Exists(path.to_owned()));
         }
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
@@ -46,7 +43,7 @@ impl OutputFile {
         let temporary = builder
             .prefix(&format!(".{name}."))
             .suffix(".part")
-            .tempfile_in(folder)
+            .tempfile_in(parent_of(path))
             // Without the name of the temporary file, which says nothing to the user.
             .map_err(|error| WriteError::Io {
                 path: path.to_owned(),
@@ -79,29 +76,16 @@ impl OutputFile {
     /// [`WriteError::Io`], for example when the disk is full.
     pub fn complete(self) -> Result<CompleteOutput, WriteError> {
         self.file().sync_all().map_err(|source| self.io_error(source))?;
-        Ok(CompleteOutput(self))
+        Ok(CompleteOutput(Complete::File(self)))
     }
 
     /// This file's [`WriteError::Io`].
     pub fn io_error(&self, source: std::io::Error) -> WriteError {
         WriteError::Io { path: self.path.clone(), source }
     }
-}
 
-/// An output that has everything but its name.
-///
-/// Of several outputs of one job, all are brought this far before the first is published, so that a failure of one leaves none.
-#[derive(Debug)]
-#[must_use = "without publishing it, the output vanishes"]
-pub struct CompleteOutput(OutputFile);
-
-impl CompleteOutput {
-    /// Gives the file its final name.
-    ///
-    /// # Errors
-    /// [`WriteError::Io`], or [`WriteError::Exists`] if somebody else created the file meanwhile.
-    pub fn publish(self) -> Result<(), WriteError> {
-        let OutputFile { path, overwrite, temporary } = self.0;
+    fn publish(self) -> Result<(), WriteError> {
+        let Self { path, overwrite, temporary } = self;
         let io = |source| WriteError::Io { path: path.clone(), source };
         let renamed =
             if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
@@ -111,6 +95,41 @@ impl CompleteOutput {
                 Err(WriteError::Exists(path))
             }
             Err(error) => Err(io(error.error)),
+        }
+    }
+}
+
+/// The folder that `path` lies in.
+pub(crate) fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// An output that has everything but its name.
+///
+/// Of several outputs of one job, all are brought this far before the first is published, so that a failure of one leaves none.
+#[derive(Debug)]
+#[must_use = "without publishing it, the output vanishes"]
+pub struct CompleteOutput(Complete);
+
+#[derive(Debug)]
+enum Complete {
+    File(OutputFile),
+    Folder(OutputFolder),
+}
+
+impl CompleteOutput {
+    pub(crate) fn folder(folder: OutputFolder) -> Self {
+        Self(Complete::Folder(folder))
+    }
+
+    /// Gives the file or folder its final name.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], or [`WriteError::Exists`] if somebody else created it meanwhile.
+    pub fn publish(self) -> Result<(), WriteError> {
+        match self.0 {
+            Complete::File(file) => file.publish(),
+            Complete::Folder(folder) => folder.publish(),
         }
     }
 }

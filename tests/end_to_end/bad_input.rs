@@ -91,7 +91,7 @@ fn a_damaged_image_in_the_middle_leaves_an_older_output_alone() {
 
 #[test]
 fn outputs_of_unknown_endings() {
-    for name in ["masks.png", "masks.mp4", "masks", "masks.btf.gz", ".btf"] {
+    for name in ["masks.jpg", "masks.avi", "masks", "masks.btf.gz", ".btf"] {
         let arguments = ["segment", "mouse.mkv", "--point", ON_THE_MOUSE, "-o", name];
         mouse().refused(1, &arguments, &[&format!("'{name}'"), ".btf"]);
     }

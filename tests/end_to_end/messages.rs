@@ -64,6 +64,7 @@ fn help_documents_exit_codes_and_flags() {
         "--point",
         "--box",
         "--ids",
+        "--compression",
         "--contact-sheet",
         "--overwrite",
         "--model",

@@ -117,6 +117,8 @@ pub fn segment<S: FrameSource + ?Sized>(
 ) -> Result<JobReport, EngineError> {
     plan.check(frames.frame_count(), frames.size())?;
     plan.check_region(options.session.region, frames.size())?;
+    let mut options = options;
+    options.session.keep_video_logits |= sinks.iter().any(|sink| sink.wants_logits());
     let total = plan.frame_count();
     let mut run = Run {
         model,

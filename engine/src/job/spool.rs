@@ -1,6 +1,7 @@
 //! Masks that wait for their turn.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
 use sam2_mask_writer::{LabelledMask, Mask, MaskFacts, QualityFlags};
 use tempfile::SpooledTempFile;
@@ -9,6 +10,8 @@ use tempfile::SpooledTempFile;
 const MEMORY_LIMIT: usize = 64 << 20;
 
 /// Stores the masks of frames in any order and gives them back in any order.
+///
+/// Logits, if there are any, are stored with their masks.
 ///
 /// A forward pass from the middle of a batch yields frames whose predecessors come only with the reverse pass. Memory stays
 /// bounded however long the batch is: 8 bytes a frame besides [`MEMORY_LIMIT`].
@@ -31,9 +34,10 @@ impl MaskSpool {
         let mut record = Vec::new();
         let mut word = |value: u32| record.extend(value.to_le_bytes());
         word(objects.len() as u32);
-        for LabelledMask { object, mask, facts, logits: _ } in objects {
+        for LabelledMask { object, mask, facts, logits } in objects {
             word(*object);
             word(u32::from(facts.is_some()));
+            word(logits.as_ref().map_or(0, |logits| logits.len() as u32));
             if let Some(facts) = facts {
                 word(facts.object_score.to_bits());
                 word(facts.predicted_iou.to_bits());
@@ -44,6 +48,7 @@ impl MaskSpool {
             word(mask.height());
             word(mask.runs().len() as u32);
             mask.runs().iter().for_each(|&run| word(run));
+            logits.iter().flat_map(|logits| logits.iter()).for_each(|l| word(l.to_bits()));
         }
         self.file.seek(SeekFrom::Start(self.end))?;
         self.file.write_all(&record)?;
@@ -65,17 +70,20 @@ impl MaskSpool {
         let mut objects = Vec::new();
         for _ in 0..self.word()? {
             let object = self.word()?;
-            let facts = if self.word()? == 0 { None } else { Some(self.facts()?) };
+            let (has_facts, logits) = (self.word()? != 0, self.word()? as usize);
+            let facts = if has_facts { Some(self.facts()?) } else { None };
             let (width, height) = (self.word()?, self.word()?);
-            let mut bytes = vec![0; 4 * self.word()? as usize];
-            self.file.read_exact(&mut bytes)?;
-            let runs = bytes
-                .chunks_exact(4)
-                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect();
+            let runs = self.word()? as usize;
+            let runs = self.words(runs)?;
+            let logits = match logits {
+                0 => None,
+                count => {
+                    Some(Arc::new(self.words(count)?.into_iter().map(f32::from_bits).collect()))
+                }
+            };
             let mask = Mask::from_runs(width, height, runs)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            objects.push(LabelledMask { object, mask, facts, logits: None });
+            objects.push(LabelledMask { object, mask, facts, logits });
         }
         Ok(Some(objects))
     }
@@ -87,6 +95,13 @@ impl MaskSpool {
             prompted: self.word()? != 0,
             flags: QualityFlags::from_bits(self.word()? as u8).unwrap_or_default(),
         })
+    }
+
+    fn words(&mut self, count: usize) -> io::Result<Vec<u32>> {
+        let mut bytes = vec![0; 4 * count];
+        self.file.read_exact(&mut bytes)?;
+        let words = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok(words.collect())
     }
 
     fn word(&mut self) -> io::Result<u32> {
@@ -111,6 +126,7 @@ mod tests {
         };
         let mask = |n: u32| LabelledMask {
             facts: (n != 3).then(|| facts(n)),
+            logits: (n == 2).then(|| Arc::new(vec![0.5, -1.0, f32::MIN, 0.0, 3.0, -0.0])),
             ..LabelledMask::new(n, Mask::from_runs(3, 2, vec![n, 6 - n]).unwrap())
         };
         let mut spool = MaskSpool::new(4);

@@ -1,0 +1,83 @@
+//! Writes stacks of masks, one for each object, in every format: `every_format FOLDER object1.tif [object2.tif ...]`.
+//!
+//! Shows how sinks are driven: create all, give each every frame, finish all, publish all.
+
+use std::path::Path;
+
+use sam2_mask_writer::*;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((folder, stacks)) = arguments.split_first() else {
+        return Err("usage: every_format FOLDER object1.tif [object2.tif ...]".into());
+    };
+    // The masks of all objects, frame by frame.
+    let mut frames: Vec<Vec<LabelledMask>> = Vec::new();
+    for (stack, number) in stacks.iter().zip(1..) {
+        for (index, mask) in MaskStackReader::open(Path::new(stack))?.enumerate() {
+            if index == frames.len() {
+                frames.push(Vec::new());
+            }
+            frames[index].push(with_logits(number, mask?));
+        }
+    }
+    let Some(first) = frames.iter().flatten().next() else { return Err("no masks".into()) };
+    let size = (first.mask.width(), first.mask.height());
+    let recording = RecordingInfo {
+        frames_per_second: Some(25.0),
+        name: "example".into(),
+        objects: (1..=stacks.len() as u32).collect(),
+        ..RecordingInfo::new(size, frames.len())
+    };
+
+    let to = |name: &str| Path::new(folder).join(name);
+    let (compression, ids) = (StackCompression::Deflate, PixelValues::ObjectIds);
+    let (r, count) = (&recording, frames.len());
+    let mut sinks: Vec<Box<dyn MaskSink>> = vec![
+        Box::new(BigTiffSink::create(&to("masks.btf"), size, count, PixelValues::Binary, true)?),
+        Box::new(BigTiffSink::create_compressed(
+            &to("ids.btf"),
+            size,
+            count,
+            ids,
+            compression,
+            true,
+        )?),
+        Box::new(ObjectStacksSink::create(&to("objects"), r, compression, true)?),
+        Box::new(DavisPngsSink::create(&to("davis"), r, true)?),
+        Box::new(ObjectPngsSink::create(&to("object-pngs"), r, true)?),
+        Box::new(CocoJsonSink::create(&to("coco.json"), r, true)?),
+        Box::new(SavJsonSink::create(&to("sav.json"), r, true)?),
+        Box::new(YoloLabelsSink::create(&to("yolo"), r, true)?),
+        Box::new(CsvTableSink::create(&to("table.csv"), r, true)?),
+        Box::new(ParquetTableSink::create(&to("table.parquet"), r, true)?),
+        Box::new(OverlayVideoSink::create(&to("overlay.mp4"), r, true)?),
+        Box::new(ContactSheetSink::create(&to("sheet.png"), size, count, &[0], true)?),
+        Box::new(LogitsNpySink::create(&to("logits.npy"), r, true)?),
+    ];
+    // The pictures that belong to the masks; here there are none.
+    let picture = vec![128; 3 * size.0 as usize * size.1 as usize];
+    for (index, objects) in frames.iter().enumerate() {
+        let frame = MaskFrame::new(index, objects)
+            .with_image(Some(&picture))
+            .with_seconds(Some(index as f64 / 25.0));
+        for sink in &mut sinks {
+            sink.write(&frame)?;
+        }
+    }
+    // All are complete before the first gets its name.
+    let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
+    for output in outputs {
+        output.publish()?;
+    }
+    Ok(())
+}
+
+/// A mask as sure as can be.
+fn with_logits(object: u32, mask: Mask) -> LabelledMask {
+    let logits = mask.to_bytes(1).into_iter().map(|inside| 20.0 * f32::from(inside) - 10.0);
+    LabelledMask {
+        logits: Some(std::sync::Arc::new(logits.collect())),
+        ..LabelledMask::new(object, mask)
+    }
+}

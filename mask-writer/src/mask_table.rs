@@ -1,0 +1,69 @@
+//! A row for each object on each frame: what tables have in common.
+
+use crate::known_objects::{KnownObjects, entry};
+use crate::sink::{MaskFacts, MaskFrame};
+
+/// Names of the columns, in their order.
+pub(crate) const COLUMNS: [&str; 14] = [
+    "frame",
+    "time",
+    "object",
+    "area",
+    "centroid_x",
+    "centroid_y",
+    "box_x",
+    "box_y",
+    "box_width",
+    "box_height",
+    "object_score",
+    "predicted_iou",
+    "prompted",
+    "flags",
+];
+
+/// One object on one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) frame: usize,
+    /// Seconds from the recording's start.
+    pub(crate) time: Option<f64>,
+    pub(crate) object: u32,
+    /// Pixels.
+    pub(crate) area: u64,
+    /// Column and row, 0 being the centre of the first pixel; `None` for an empty mask.
+    pub(crate) centroid: Option<(f64, f64)>,
+    /// Left, top, width, height; `None` for an empty mask.
+    pub(crate) bounds: Option<[u32; 4]>,
+    pub(crate) facts: Option<MaskFacts>,
+}
+
+impl Row {
+    /// Names of the flags, separated by `|`, which `pandas.Series.str.get_dummies` expects.
+    pub(crate) fn flags(&self) -> String {
+        let flags = self.facts.map(|facts| facts.flags).unwrap_or_default();
+        flags.iter().map(|flag| flag.name()).collect::<Vec<_>>().join("|")
+    }
+}
+
+/// The rows of a frame: of each object that was announced or has come up, by its number.
+pub(crate) fn rows(frame: &MaskFrame<'_>, known: &mut KnownObjects) -> Vec<Row> {
+    known.admit(frame.objects);
+    let mut numbers = known.numbers().to_vec();
+    numbers.sort_unstable();
+    let row = |object| {
+        let labelled = entry(frame.objects, object);
+        let mask = labelled.map(|labelled| &labelled.mask);
+        Row {
+            frame: frame.index,
+            time: frame.seconds,
+            object,
+            area: mask.map_or(0, |mask| mask.area()),
+            centroid: mask.and_then(|mask| mask.centroid()),
+            bounds: mask
+                .and_then(|mask| mask.bounds())
+                .map(|[x0, y0, x1, y1]| [x0, y0, x1 - x0 + 1, y1 - y0 + 1]),
+            facts: labelled.and_then(|labelled| labelled.facts),
+        }
+    };
+    numbers.into_iter().map(row).collect()
+}

@@ -1,0 +1,243 @@
+//! Folders that appear complete or not at all.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::WriteError;
+use crate::output_file::{CompleteOutput, parent_of};
+
+/// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
+#[derive(Debug)]
+pub struct OutputFolder {
+    path: PathBuf,
+    overwrite: bool,
+    is_own: fn(&str) -> bool,
+    temporary: TempDir,
+}
+
+impl OutputFolder {
+    /// Creates the temporary folder in the folder of `path`.
+    ///
+    /// `is_own` says whether something in a folder that is to be replaced has a name that this format gives: a folder that
+    /// holds anything else is never replaced, so that no wrong name costs anybody more than old results.
+    ///
+    /// # Errors
+    /// [`WriteError::Exists`] if `path` is there and `overwrite` is false, [`WriteError::NotAFolder`] and
+    /// [`WriteError::ForeignFiles`] if it cannot be replaced, [`WriteError::Io`] if the folder around is not writable.
+    pub fn create(
+        path: &Path,
+        overwrite: bool,
+        is_own: fn(&str) -> bool,
+    ) -> Result<Self, WriteError> {
+        check_replaceable(path, overwrite, is_own)?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(fs::Permissions::from_mode(0o777));
+        }
+        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        let temporary = builder
+            .prefix(&format!(".{name}."))
+            .suffix(".part")
+            .tempdir_in(parent_of(path))
+            // Without the name of the temporary folder, which says nothing to the user.
+            .map_err(|error| WriteError::Io {
+                path: path.to_owned(),
+                source: error.kind().into(),
+            })?;
+        Ok(Self { path: path.to_owned(), overwrite, is_own, temporary })
+    }
+
+    /// The final name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where something lies until the folder is published.
+    pub fn inside(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.temporary.path().join(name)
+    }
+
+    /// Writes a file into the folder.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], with the name that the file was to have.
+    pub fn write(&self, name: impl AsRef<Path>, contents: &[u8]) -> Result<(), WriteError> {
+        let name = name.as_ref();
+        fs::write(self.inside(name), contents)
+            .map_err(|source| WriteError::Io { path: self.path.join(name), source })
+    }
+
+    /// Makes a folder in the folder.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], with the name that it was to have.
+    pub fn make_folder(&self, name: impl AsRef<Path>) -> Result<(), WriteError> {
+        let name = name.as_ref();
+        fs::create_dir(self.inside(name))
+            .map_err(|source| WriteError::Io { path: self.path.join(name), source })
+    }
+
+    /// Makes sure that everything is on the disk. Only the name is missing then.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`], for example when the disk is full.
+    pub fn complete(self) -> Result<CompleteOutput, WriteError> {
+        sync_folder(self.temporary.path()).map_err(|source| self.io_error(source))?;
+        Ok(CompleteOutput::folder(self))
+    }
+
+    /// This folder's [`WriteError::Io`].
+    pub fn io_error(&self, source: io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), source }
+    }
+
+    /// Gives the folder its final name; one that stands there goes only now.
+    pub(crate) fn publish(self) -> Result<(), WriteError> {
+        check_replaceable(&self.path, self.overwrite, self.is_own)?;
+        let Self { path, temporary, .. } = self;
+        let io = |source| WriteError::Io { path: path.clone(), source };
+        let new = temporary.path().to_owned();
+        if !path.exists() {
+            fs::rename(&new, &path).map_err(io)?;
+            let _moved_away = temporary.keep();
+            return Ok(());
+        }
+        // Renaming does not replace a folder with something in it. The old one steps aside first, and comes back if the new one
+        // cannot take its place; it vanishes with `aside`.
+        let aside = tempfile::Builder::new()
+            .prefix(".replaced.")
+            .tempdir_in(parent_of(&path))
+            .map_err(|error| io(error.kind().into()))?;
+        let old = aside.path().join("old");
+        fs::rename(&path, &old).map_err(io)?;
+        if let Err(error) = fs::rename(&new, &path) {
+            if fs::rename(&old, &path).is_err() {
+                // Better an odd name than nothing.
+                let _kept = aside.keep();
+            }
+            return Err(io(error));
+        }
+        let _moved_away = temporary.keep();
+        Ok(())
+    }
+}
+
+fn check_replaceable(
+    path: &Path,
+    overwrite: bool,
+    is_own: fn(&str) -> bool,
+) -> Result<(), WriteError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    if !path.is_dir() {
+        return Err(WriteError::NotAFolder(path.to_owned()));
+    }
+    if !overwrite {
+        return Err(WriteError::Exists(path.to_owned()));
+    }
+    let io = |source| WriteError::Io { path: path.to_owned(), source };
+    for entry in fs::read_dir(path).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        if !name.to_str().is_some_and(is_own) {
+            return Err(WriteError::ForeignFiles {
+                path: path.to_owned(),
+                name: name.to_string_lossy().into_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Brings everything in a folder to the disk: one call for its file system, not one for each of many thousand files.
+#[cfg(target_os = "linux")]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    rustix::fs::syncfs(fs::File::open(folder)?).map_err(io::Error::from)
+}
+
+/// Brings everything in a folder to the disk.
+#[cfg(not(target_os = "linux"))]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sync_folder(&path)?;
+        } else {
+            fs::File::options().append(true).open(&path)?.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_own(name: &str) -> bool {
+        name.ends_with(".png")
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn appears_only_when_published_and_replaces_only_then() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("masks");
+        let output = OutputFolder::create(&path, false, is_own).unwrap();
+        output.write("0.png", b"first").unwrap();
+        assert!(!path.exists());
+        output.complete().unwrap().publish().unwrap();
+        assert_eq!(names(around.path()), ["masks"]);
+        assert!(matches!(OutputFolder::create(&path, false, is_own), Err(WriteError::Exists(_))));
+
+        let output = OutputFolder::create(&path, true, is_own).unwrap();
+        output.write("1.png", b"second").unwrap();
+        let complete = output.complete().unwrap();
+        assert_eq!(names(&path), ["0.png"]);
+        complete.publish().unwrap();
+        assert_eq!(names(&path), ["1.png"]);
+        assert_eq!(names(around.path()), ["masks"]);
+
+        drop(OutputFolder::create(&path, true, is_own).unwrap().complete().unwrap());
+        assert_eq!(names(around.path()), ["masks"]);
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_never_replaced() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("thesis");
+        let complete = OutputFolder::create(&path, true, is_own).unwrap().complete().unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("chapter1.tex"), "years of work").unwrap();
+        for result in [OutputFolder::create(&path, true, is_own).map(drop), complete.publish()] {
+            let message = result.unwrap_err().to_string();
+            assert!(message.contains("thesis") && message.contains("chapter1.tex"), "{message}");
+        }
+        let file = path.join("chapter1.tex");
+        let onto_a_file = OutputFolder::create(&file, true, is_own);
+        assert!(matches!(onto_a_file, Err(WriteError::NotAFolder(_))));
+        assert_eq!(names(around.path()), ["thesis"]);
+        assert_eq!(names(&path), ["chapter1.tex"]);
+    }
+
+    #[test]
+    fn somebody_else_was_faster() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("masks");
+        let complete = OutputFolder::create(&path, false, is_own).unwrap().complete().unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(complete.publish(), Err(WriteError::Exists(_))));
+    }
+}

@@ -1,0 +1,39 @@
+//! What a sink must know of a recording before its first frame.
+
+/// The recording that masks belong to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordingInfo {
+    /// Columns and rows.
+    pub size: (u32, u32),
+    /// Its number of frames.
+    pub frames: usize,
+    /// Frames per second, finite and above 0; `None` if unknown.
+    pub frames_per_second: Option<f64>,
+    /// What formats that name their recording call it.
+    pub name: String,
+    /// The objects that are known beforehand. Others may come up on the way: a format that has a place for each object on
+    /// each frame then shows them absent before.
+    pub objects: Vec<u32>,
+}
+
+impl RecordingInfo {
+    /// A recording of `frames` frames of `size` = (width, height), of which nothing else is known.
+    pub fn new(size: (u32, u32), frames: usize) -> Self {
+        Self { size, frames, frames_per_second: None, name: "recording".into(), objects: vec![] }
+    }
+
+    /// Pixels of a frame.
+    pub(crate) fn pixels(&self) -> usize {
+        self.size.0 as usize * self.size.1 as usize
+    }
+}
+
+/// The number of a frame in the names of files: five digits, as in DAVIS and SA-V, or more in very long recordings.
+pub(crate) fn frame_name(index: usize) -> String {
+    format!("{index:05}")
+}
+
+/// Whether [`frame_name`] gives this name.
+pub(crate) fn is_frame_name(name: &str) -> bool {
+    name.len() >= 5 && name.bytes().all(|byte| byte.is_ascii_digit())
+}

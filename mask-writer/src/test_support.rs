@@ -1,0 +1,41 @@
+//! What the tests of several sinks need.
+
+use crate::quality_flags::{QualityFlag, QualityFlags};
+use crate::{LabelledMask, Mask, MaskFacts, MaskFrame, MaskSink};
+
+/// A mask drawn with 0 and 1, rows separated by blanks.
+pub(crate) fn mask(drawn: &str) -> Mask {
+    let rows: Vec<&str> = drawn.split(' ').collect();
+    let pixels: Vec<bool> = rows.concat().bytes().map(|byte| byte == b'1').collect();
+    Mask::from_pixels(rows[0].len() as u32, rows.len() as u32, pixels.into_iter()).unwrap()
+}
+
+/// Objects with facts that differ.
+pub(crate) fn masks(drawn: &[(u32, &str)]) -> Vec<LabelledMask> {
+    let facts = |object: u32| MaskFacts {
+        object_score: object as f32 + 0.25,
+        predicted_iou: 0.5,
+        prompted: object == 1,
+        flags: match object {
+            1 => [QualityFlag::Lost, QualityFlag::AreaJump].into_iter().collect(),
+            _ => QualityFlags::NONE,
+        },
+    };
+    drawn
+        .iter()
+        .map(|&(object, drawn)| LabelledMask {
+            facts: Some(facts(object)),
+            ..LabelledMask::new(object, mask(drawn))
+        })
+        .collect()
+}
+
+/// Writes all frames, ten a second, and publishes.
+pub(crate) fn run(sink: impl MaskSink, frames: &[Vec<LabelledMask>]) {
+    let mut sink = Box::new(sink);
+    for (index, objects) in frames.iter().enumerate() {
+        let frame = MaskFrame::new(index, objects).with_seconds(Some(index as f64 / 10.0));
+        sink.write(&frame).unwrap();
+    }
+    sink.finish().unwrap().publish().unwrap();
+}
