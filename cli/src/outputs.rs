@@ -22,7 +22,7 @@ pub fn check(args: &SegmentArgs) -> Result<()> {
         outputs.push(sheet);
     }
     let inputs: Vec<&PathBuf> =
-        [Some(&args.recording), args.keypoints.as_ref(), args.model.as_ref()]
+        [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()]
             .into_iter()
             .flatten()
             .collect();
