@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
+use crate::outputs::OutputArg;
 use crate::prompt_args::PromptArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
@@ -64,9 +66,10 @@ pub enum Command {
 pub struct SegmentArgs {
     /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
     pub recording: PathBuf,
-    /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    /// Where results go, as often as wanted: a BigTIFF stack of masks (.btf, .tif, .tiff), one page a frame, or an overview
+    /// picture (.png).
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,

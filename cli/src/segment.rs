@@ -1,5 +1,7 @@
 //! `sam2 segment`.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -8,11 +10,12 @@ use sam2_engine::{
     CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, GuardedOptions, JobOptions, JobPlan,
     JobReport, LazyFrames, MemoryPolicyChoice, SessionOptions, segment,
 };
+use sam2_mask_writer::PixelValues;
 
 use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
 use crate::model;
-use crate::outputs;
+use crate::outputs::{self, Output, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
 use crate::progress::Progress;
 
@@ -29,7 +32,10 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // First of all, so that a signal at any time ends the same way.
     let cancel = cancel_on_signals()?;
     // Everything that can be wrong with names and prompts shows before the model is loaded.
-    outputs::check(args)?;
+    let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs =
+        outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
     let (frames, plan) = open_and_plan(args)?;
     plan.check_region(args.roi, frames.size())?;
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
@@ -55,7 +61,8 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         frames_mode: args.frames.frames_mode,
     };
     let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
-        let sinks = outputs::create(args, &frames, plan)?;
+        let sinks =
+            outputs::create(&outputs, output_settings(args), &described(args, &frames, plan))?;
         let mut progress = Progress::new(plan.frame_count(), quiet);
         let report = segment(&model, &frames, plan, options, sinks, &mut progress, &cancel);
         progress.finish();
@@ -71,7 +78,25 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     }?;
     report_bad_frames(&frames);
     report_reading(&frames);
-    Ok(summarise(args, &report))
+    Ok(summarise(&outputs, &report))
+}
+
+fn output_settings(args: &SegmentArgs) -> OutputSettings {
+    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+    OutputSettings { overwrite: args.overwrite, values }
+}
+
+/// What outputs need to know of the recording.
+fn described(args: &SegmentArgs, frames: &dyn FrameSource, plan: &JobPlan) -> OutputRecording {
+    let name = args.recording.file_stem().map_or("recording".into(), OsStr::to_string_lossy);
+    OutputRecording {
+        size: (frames.size().width, frames.size().height),
+        frames: plan.frame_count(),
+        rate: frames.timing().frames_per_second,
+        name: name.into_owned(),
+        prompt_frames: plan.prompt_frames(),
+        objects: plan.objects(),
+    }
 }
 
 /// The first Ctrl-C or SIGTERM stops after the current frame, a second one at once.
@@ -122,14 +147,11 @@ fn report_reading(frames: &LazyFrames) {
     );
 }
 
-fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
-    let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
-    tracing::info!(
-        "{}: {} pages, {:.1} MB",
-        args.output.display(),
-        report.frames,
-        size as f64 / 1e6
-    );
+fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
+    for Output { path, .. } in outputs {
+        let size = std::fs::metadata(path).map_or(0, |m| m.len());
+        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
+    }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {
         tracing::warn!(

@@ -1,5 +1,6 @@
 //! What is to be done, settled before the model runs.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
@@ -149,6 +150,12 @@ impl JobPlan {
             self.batches.iter().flat_map(|b| b.prompts.iter().map(|p| p.frame)).collect();
         frames.dedup();
         frames
+    }
+
+    /// The objects that are prompted anywhere, in ascending order, for outputs that must know them at their start.
+    pub fn objects(&self) -> Vec<u32> {
+        let prompts = self.batches.iter().flat_map(|batch| &batch.prompts);
+        prompts.map(|prompt| prompt.object.0).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Frames in the recording.
