@@ -177,7 +177,8 @@ pub struct FrameRange {
 }
 
 fn frame_range(text: &str) -> Result<FrameRange, String> {
-    let wrong = || format!("expected A..B with A below B, for example 0..4000 or 4000.., not '{text}'");
+    let wrong =
+        || format!("expected A..B with A below B, for example 0..4000 or 4000.., not '{text}'");
     let (start, end) = text.split_once("..").ok_or_else(wrong)?;
     let number = |digits: &str| digits.parse::<usize>().map_err(|_| wrong());
     let start = if start.is_empty() { 0 } else { number(start)? };

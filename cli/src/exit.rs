@@ -57,16 +57,23 @@ impl ExitStatus {
     }
 }
 
+impl ExitStatus {
+    /// As a number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Flawed => 3,
+            Self::PartlyFailed => 4,
+            Self::Interrupted(signal) => 128_u8.saturating_add(signal),
+        }
+    }
+}
+
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        match status {
-            ExitStatus::Done => Self::SUCCESS,
-            ExitStatus::Failed => Self::from(1),
-            ExitStatus::Usage => Self::from(2),
-            ExitStatus::Flawed => Self::from(3),
-            ExitStatus::PartlyFailed => Self::from(4),
-            ExitStatus::Interrupted(signal) => Self::from(128 + signal),
-        }
+        Self::from(status.code())
     }
 }
 

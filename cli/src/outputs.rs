@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_engine::{EngineError, MaskSink};
-use sam2_mask_writer::{BigTiffSink, ContactSheetSink, OutputFile, PixelValues, RunFileSink, RunHeader};
+use sam2_mask_writer::{
+    BigTiffSink, ContactSheetSink, OutputFile, PixelValues, RunFileSink, RunHeader,
+};
 
 /// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]

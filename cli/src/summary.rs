@@ -1,6 +1,6 @@
 //! What is said about a job that is done.
 
-use sam2_engine::{FlaggedFrames, JobReport, LazyFrames};
+use sam2_engine::{FlaggedFrames, FrameSource, JobReport, LazyFrames};
 
 use crate::exit::ExitStatus;
 use crate::outputs::Output;

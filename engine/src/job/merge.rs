@@ -1,5 +1,6 @@
 //! From the run files of a recording's parts to the whole.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sam2_frame_provider::FrameSource;
@@ -115,6 +116,36 @@ impl RunParts {
     /// What the whole says about itself: the same as if one job had made it.
     pub fn header(&self) -> &RunHeader {
         &self.header
+    }
+
+    /// Frames that somebody prompted. Goes through the parts, whose checksums are looked at on the way.
+    ///
+    /// # Errors
+    /// [`EngineError::RunFile`] if a part is damaged or not finished.
+    pub fn prompt_frames(&self) -> Result<Vec<usize>, EngineError> {
+        let mut frames = Vec::new();
+        for path in &self.paths {
+            for record in RunReader::open(path)? {
+                if let RunRecord::Batch(batch) = record? {
+                    frames.extend(batch.prompt_frames);
+                }
+            }
+        }
+        Ok(frames)
+    }
+
+    /// The objects that have masks, in ascending order. Goes through the parts.
+    ///
+    /// # Errors
+    /// As [`Self::prompt_frames`].
+    pub fn objects(&self) -> Result<Vec<u32>, EngineError> {
+        let mut objects = BTreeSet::new();
+        for path in &self.paths {
+            for frame in RunReader::open(path)?.frames() {
+                objects.extend(frame?.objects.iter().map(|shown| shown.object));
+            }
+        }
+        Ok(objects.into_iter().collect())
     }
 
     /// Sends every frame to every sink, one at a time. `recording` is for sinks that want its pictures.
