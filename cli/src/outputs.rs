@@ -1,6 +1,6 @@
 //! Where results go: names checked before any work, sinks made when it starts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -8,12 +8,20 @@ use sam2_engine::{EngineError, MaskSink, WriteError};
 use sam2_mask_writer::{
     BigTiffSink, CocoJsonSink, ContactSheetSink, CsvTableSink, DavisPngsSink, LogitsNpySink,
     ObjectPngsSink, ObjectStacksSink, OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink,
-    PixelValues, RecordingInfo, SavJsonSink, StackCompression, YoloLabelsSink,
+    PixelValues, RecordingInfo, RunFileSink, RunHeader, SavJsonSink, StackCompression,
+    YoloLabelsSink,
 };
 
 /// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputArg(OsString);
+
+impl OutputArg {
+    /// As it was typed.
+    pub fn typed(&self) -> &OsStr {
+        &self.0
+    }
+}
 
 impl From<OsString> for OutputArg {
     fn from(typed: OsString) -> Self {
@@ -48,11 +56,13 @@ pub enum OutputFormat {
     ContactSheet,
     /// Mask logits as a NumPy array.
     Logits,
+    /// A run file, from which the others can be made.
+    Run,
 }
 
 impl OutputFormat {
     /// Every format, in the order of `--help` and docs/formats.md.
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Tiff,
         Self::ObjectTiffs,
         Self::Davis,
@@ -65,6 +75,7 @@ impl OutputFormat {
         Self::Overlay,
         Self::ContactSheet,
         Self::Logits,
+        Self::Run,
     ];
 
     /// Its name before the colon.
@@ -82,6 +93,7 @@ impl OutputFormat {
             Self::Overlay => "overlay",
             Self::ContactSheet => "contact-sheet",
             Self::Logits => "logits",
+            Self::Run => "run",
         }
     }
 
@@ -95,6 +107,7 @@ impl OutputFormat {
             Self::Overlay => &["mp4"],
             Self::ContactSheet => &["png"],
             Self::Logits => &["npy"],
+            Self::Run => &["sam2run"],
             Self::ObjectTiffs | Self::Davis | Self::ObjectPngs | Self::Sav | Self::Yolo => &[],
         }
     }
@@ -162,6 +175,8 @@ pub struct OutputRecording {
     pub prompt_frames: Vec<usize>,
     /// The objects that are known beforehand, in ascending order; others may still come up on the way.
     pub objects: Vec<u32>,
+    /// What run files say about the job.
+    pub run: RunHeader,
 }
 
 /// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
@@ -329,6 +344,7 @@ fn create_one(
             Box::new(ContactSheetSink::create(path, *size, *frames, prompt_frames, overwrite)?)
         }
         OutputFormat::Logits => Box::new(LogitsNpySink::create(path, info, overwrite)?),
+        OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
-use sam2_engine::{DeviceFailure, EngineError, KeypointError, WriteError};
+use sam2_engine::{DeviceFailure, EngineError, KeypointError, RunFileError, WriteError};
 
 /// The option to try, if one is the remedy.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -10,6 +10,10 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::Keypoints(error) => of_keypoints(error),
             EngineError::Device(_) => Some("--device"),
             EngineError::DeviceFailure(failure) => Some(of_device(failure)),
+            EngineError::PartBorder { .. } | EngineError::EmptyPart { .. } => Some("--frames"),
+            EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
+            EngineError::OtherRun { .. } => Some("leave out --resume to begin anew"),
+            EngineError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
             _ => None,
         };
     }

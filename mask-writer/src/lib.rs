@@ -34,6 +34,7 @@ mod overlay;
 mod palette_png;
 mod quality_flags;
 mod recording_info;
+mod run_file;
 mod sink;
 mod sinks;
 mod stack_reader;
@@ -51,6 +52,10 @@ pub use output_folder::OutputFolder;
 pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
 pub use recording_info::RecordingInfo;
+pub use run_file::{
+    RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunReader,
+    RunRecord, RunWriter,
+};
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use sinks::bigtiff::{BigTiffSink, PixelValues};
 pub use sinks::coco_json::CocoJsonSink;

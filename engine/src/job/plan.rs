@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
+use sam2_mask_writer::Mask;
 
 use crate::error::EngineError;
 use crate::keypoints::KeypointTrack;
@@ -21,6 +22,8 @@ pub struct JobPrompt {
     pub points: Vec<(String, Point)>,
     /// A box.
     pub bounds: Option<BoxPrompt>,
+    /// A mask of the recording's size; points and a box on the same frame refine it.
+    pub mask: Option<Mask>,
 }
 
 /// Frames that are tracked together.
@@ -69,6 +72,7 @@ impl JobPlan {
                             .map(|(name, k)| (name, Point::positive(k.x, k.y)))
                             .collect(),
                         bounds: None,
+                        mask: None,
                     })
                     .into_iter()
                     .collect();
@@ -102,6 +106,16 @@ impl JobPlan {
                 && (x0 >= x1 || y0 >= y1)
             {
                 return Err(EngineError::EmptyBox { x0, y0, x1, y1, frame });
+            }
+            if let Some(mask) = &prompt.mask {
+                let found = FrameSize { width: mask.width(), height: mask.height() };
+                if found != size {
+                    let (object, expected) = (prompt.object, size);
+                    return Err(EngineError::MaskPromptSize { object, frame, expected, found });
+                }
+            }
+            if prompt.mask.is_none() && prompt.bounds.is_none() && prompt.points.is_empty() {
+                return Err(EngineError::EmptyPrompt { object: prompt.object, frame });
             }
         }
         Ok(())
@@ -193,6 +207,7 @@ mod tests {
             object: ObjectId(1),
             points: vec![("snout".into(), Point::positive(x, 5.0))],
             bounds: None,
+            mask: None,
         };
         let check = |prompt| JobPlan::whole(4, vec![prompt]).check(4, size);
         assert!(check(prompt(10.0, 3)).is_ok());
