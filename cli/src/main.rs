@@ -1,11 +1,16 @@
 //! `sam2`: Segment Anything 2 for long recordings.
 
 mod args;
+mod command_line;
 mod convert;
 mod demo_model;
+mod devices;
+mod doctor;
 mod download;
 mod exit;
 mod inspect;
+mod legacy_pipeline;
+mod manual;
 mod model;
 mod outputs;
 mod probe;
@@ -15,20 +20,14 @@ mod recording;
 mod remedy;
 mod score;
 mod segment;
+mod settings;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-
-use args::{Cli, Command};
+use args::Command;
+use command_line::CommandLine;
 use exit::ExitStatus;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    if let Command::Segment(args) = &cli.command
-        && let Err(message) = args.check()
-    {
-        Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
-    }
+    let CommandLine { cli, settings, problem } = CommandLine::parse();
     progress::init_logging(cli.verbose, cli.quiet);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
@@ -37,6 +36,14 @@ fn main() -> std::process::ExitCode {
         Command::Download(args) => download::run(&args, cli.quiet),
         Command::Probe(args) => probe::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &settings, problem.as_deref()),
+        Command::Config(args) => {
+            settings::show::run(&args, &command_line::description(), &settings)
+        }
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::LegacyPipeline(args) => legacy_pipeline::run(&args, &settings, cli.quiet),
     };
     match result {
         Ok(status) => status.into(),

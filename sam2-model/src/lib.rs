@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod device;
+mod device_list;
 pub mod error;
 mod fingerprint;
 pub mod image_encoder;
@@ -35,6 +36,7 @@ pub mod weights;
 pub use burn::tensor::{Device, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};
+pub use device_list::{ListedDevice, MissingFeature, list_devices, missing_features};
 pub use error::LoadError;
 pub use fingerprint::FingerprintError;
 pub use memory_attention::MemoryTokens;
