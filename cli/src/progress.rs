@@ -25,10 +25,15 @@ pub fn init_logging(verbose: u8, quiet: bool) {
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .without_time()
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(std::io::stderr().is_terminal() && !no_color())
         .with_writer(std::io::stderr)
         .with_filter(Targets::new().with_default(level).with_target("video", ffmpeg));
     tracing_subscriber::registry().with(lines).init();
+}
+
+/// Whether the user wants no colours (<https://no-color.org>): a variable that is set and not empty.
+fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// A bar on a terminal, plain lines otherwise, nothing when quiet.
