@@ -8,7 +8,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test lint doc bench fuzz python fixtures parity clean-demo
+.PHONY: help setup build demo test lint doc bench fuzz python fixtures parity workflow-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -18,6 +18,7 @@ help:
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
+	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
 
@@ -72,6 +73,13 @@ parity: setup python
 	$(VENV)/bin/python tests/parity/hf/check_names.py --models micro_2_1 --save tests/parity/.out/hugging-face
 	$(CARGO) build $(BUILD) --bin parity
 	$(TARGET)/release/parity tests/parity/.out
+
+# Snakemake, pinned, in an ignored folder of its own; skipped when it is there.
+WORKFLOW_VENV ?= .venv-workflow
+workflow-test: build
+	@test -x $(WORKFLOW_VENV)/bin/python || python3 -m venv $(WORKFLOW_VENV)
+	@test -x $(WORKFLOW_VENV)/bin/snakemake || $(WORKFLOW_VENV)/bin/pip install -q -r tests/workflow/requirements.txt
+	tests/workflow/run.sh $(SAM2) $(WORKFLOW_VENV)/bin/snakemake
 
 clean-demo:
 	rm -rf $(DEMO)
