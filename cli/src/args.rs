@@ -21,7 +21,7 @@ use crate::settings::show::ConfigArgs;
     version,
     propagate_version = true,
     // One screen of 80 x 24.
-    help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}\n{after-help}",
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}",
     after_help = "Always: -v more, -vv all, -q less, --config-file FILE; -h help, -V version.\n\
                   Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help.\n\
                   Exit codes: 0 done, 1 failed (nothing is left under the output's name),\n\
@@ -93,12 +93,7 @@ pub enum Command {
     )]
     Doctor(DoctorArgs),
     /// Show the options in effect, and where each comes from.
-    #[command(
-        after_help = "Strongest first: the command line, the environment (SAM2_BATCH_SIZE for --batch-size; several values\n\
-        with ; between them), the file (batch-size = 300; [download] begins what is for that command only), the\n\
-        built-in default. A switch that is on is turned off by --no-SWITCH.\n\n\
-        Examples:\n  sam2 config\n  SAM2_MODEL=large sam2 config segment\n  sam2 config download --json"
-    )]
+    #[command(after_help = crate::settings::show::EXPLANATION)]
     Config(ConfigArgs),
     /// Print completions for a shell.
     #[command(

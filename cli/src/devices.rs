@@ -6,6 +6,7 @@ use sam2_engine::DeviceChoice;
 use sam2_model::{ListedDevice, MissingFeature, list_devices, missing_features};
 
 use crate::exit::ExitStatus;
+use crate::standard_output::print;
 
 /// `sam2 devices`.
 #[derive(Debug, Args)]
@@ -39,21 +40,24 @@ pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
             .iter()
             .map(|missing| serde_json::json!({ "feature": missing.feature, "for": missing.description }))
             .collect();
-        println!("{:#}", serde_json::json!({ "devices": listed, "not_in_this_build": lacking }));
+        let all = serde_json::json!({ "devices": listed, "not_in_this_build": lacking });
+        print(format!("{all:#}\n"))?;
         return Ok(ExitStatus::Done);
     }
+    let mut text = String::new();
     for device in &devices {
         let auto = if is_chosen(device) { "  (auto)" } else { "" };
-        println!("{:<10}{}{auto}", device.choice.to_string(), describe(device));
+        text.push_str(&format!("{:<10}{}{auto}\n", device.choice.to_string(), describe(device)));
     }
     for missing in &missing {
-        println!(
-            "{:<10}not in this build; for {}: {}",
+        text.push_str(&format!(
+            "{:<10}not in this build; for {}: {}\n",
             missing.feature,
             missing.description,
             remedy(missing)
-        );
+        ));
     }
+    print(text)?;
     Ok(ExitStatus::Done)
 }
 

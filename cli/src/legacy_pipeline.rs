@@ -16,13 +16,19 @@ use crate::segment;
 use crate::settings::Settings;
 
 /// What `--help` shows at its end.
-pub const EXAMPLES: &str = "Long options may have one dash or two. An output that exists is replaced and its folder is made, as the scripts did.\n\
-    Frames are read when needed, as with --use_lazy_video. What follows -- goes to `sam2 segment` as it is.\n\n\
-    Examples:\n  \
-    sam2 legacy-pipeline -video_path worm.avi -output_file_path worm.btf -DLC_csv_file_path wormDLC.csv \\\n      \
-    -column_names pharynx neck -SAM2_path segment-anything-2 --batch_size 300 --downsample_factor 2\n  \
-    sam2 legacy-pipeline -tiff_path track.tif -output_file_path mask.btf -DLC_csv_file_path track.csv \\\n      \
-    -column_names pharynx,neck -SAM2_path segment-anything-2 --device ${CUDA_VISIBLE_DEVICES:-0} -- --contact-sheet mask.png";
+pub const EXAMPLES: &str = "\
+Long options may have one dash or two. An output that exists is replaced and its
+folder is made, as the scripts did. Frames are read when needed, as with
+--use_lazy_video. What follows -- goes to `sam2 segment` as it is.
+
+Examples:
+  sam2 legacy-pipeline -video_path worm.avi -output_file_path worm.btf \\
+      -DLC_csv_file_path wormDLC.csv -column_names pharynx neck \\
+      -SAM2_path segment-anything-2 --batch_size 300 --downsample_factor 2
+  sam2 legacy-pipeline -tiff_path track.tif -output_file_path mask.btf \\
+      -DLC_csv_file_path track.csv -column_names pharynx,neck \\
+      -SAM2_path segment-anything-2 --device ${CUDA_VISIBLE_DEVICES:-0} \\
+      -- --contact-sheet mask.png";
 
 /// The options with one dash.
 const SINGLE_DASH: [&str; 6] = [
@@ -44,13 +50,12 @@ const CHECKPOINT_FOLDERS: [&str; 2] = ["checkpoints", ""];
 
 /// `sam2 legacy-pipeline`.
 #[derive(Debug, Args)]
-#[group(id = "legacy_recording", required = true, multiple = false, args = ["video_path", "tiff_path"])]
 pub struct LegacyPipelineArgs {
     /// The video.
-    #[arg(long = "video_path", value_name = "FILE")]
+    #[arg(long = "video_path", value_name = "FILE", required_unless_present = "tiff_path")]
     pub video_path: Option<PathBuf>,
     /// A TIFF or BigTIFF stack, or a folder that Micro-Manager wrote.
-    #[arg(long = "tiff_path", value_name = "PATH")]
+    #[arg(long = "tiff_path", value_name = "PATH", conflicts_with = "video_path")]
     pub tiff_path: Option<PathBuf>,
     /// The masks: a BigTIFF stack.
     #[arg(long = "output_file_path", value_name = "FILE")]
@@ -94,7 +99,7 @@ pub fn with_double_dashes(mut arguments: Vec<OsString>) -> Vec<OsString> {
         let name = argument.to_str().and_then(|text| text.strip_prefix('-'));
         let name = name.map(|text| text.split_once('=').map_or(text, |(name, _)| name));
         if name.is_some_and(|name| SINGLE_DASH.contains(&name)) {
-            *argument = joined("-", argument);
+            *argument = joined("-", &*argument);
         }
     }
     arguments

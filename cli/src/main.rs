@@ -21,6 +21,7 @@ mod remedy;
 mod score;
 mod segment;
 mod settings;
+mod standard_output;
 
 use args::Command;
 use command_line::CommandLine;

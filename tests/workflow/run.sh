@@ -24,13 +24,16 @@ fail() {
 
 run() { "$snakemake" --snakefile "$root/workflow/Snakefile" --directory "$work" "$@"; }
 
-cut_clip() { # CLIP NAME: the first frames and the rows of the track that belong to them
-    ffmpeg -loglevel error -y -i "$root/assets/clips/$1.mp4" -frames:v "$frames" -c:v ffv1 "$2.mkv"
-    head -n $((3 + frames)) "$root/assets/clips/$1"DLC_*.csv > "$2.csv"
+clip="$root/assets/clips/mouse-arena"
+cut_clip() { # FIRST NAME: some frames, and the rows of the track that belong to them
+    ffmpeg -loglevel error -y -i "$clip.mp4" -vf "trim=start_frame=$1:end_frame=$(($1 + frames)),setpts=PTS-STARTPTS" \
+        -c:v ffv1 "$2.mkv"
+    awk -F, -v OFS=, -v first="$1" -v frames="$frames" 'NR <= 3 { print; next }
+        NR > 3 + first && NR <= 3 + first + frames { $1 = NR - 4 - first; print }' \
+        "$clip"DLC_synthetic_micro.csv > "$2.csv"
 }
-mapfile -t clips < <(cd "$root/assets/clips" && ls ./*DLC_*.csv | sed 's|./||; s|DLC_.*||' | head -n 2)
-cut_clip "${clips[0]}" one
-cut_clip "${clips[1]}" two
+cut_clip 0 one
+cut_clip 30 two
 
 cat > my.yaml <<YAML
 sam2: $root/tests/workflow/killed_once.sh
@@ -49,7 +52,7 @@ legacy_pipeline:
     old:
       video_path: one.mkv
       DLC_csv_file_path: one.csv
-      column_names: [$(sed -n 2p one.csv | cut -d, -f2), $(sed -n 2p one.csv | cut -d, -f5)]
+      column_names: [snout, body]
 YAML
 
 echo "six shards, one killed"
@@ -68,7 +71,7 @@ for name in one two; do
     cmp "$name.btf" "results/$name.btf" || fail "$name differs from one process"
 done
 "$sam2" -q segment one.mkv --keypoints one.csv --batch-size "$batch" --device cpu -o old.btf \
-    --bodyparts "$(sed -n 2p one.csv | cut -d, -f2),$(sed -n 2p one.csv | cut -d, -f5)"
+    --bodyparts snout,body
 cmp old.btf results/legacy/old.btf || fail "the drop-in differs"
 
 echo "nothing is left to do"

@@ -18,6 +18,7 @@ use clap::Args;
 
 use crate::exit::ExitStatus;
 use crate::settings::Settings;
+use crate::standard_output::print;
 
 /// `sam2 doctor`.
 #[derive(Debug, Args)]
@@ -89,11 +90,7 @@ pub fn run(
     findings.push(of_settings(settings, settings_problem));
     findings.push(locale::check(|name| std::env::var(name).ok()));
     let worst = findings.iter().map(|finding| finding.health).max().unwrap_or(Health::Ok);
-    if args.json {
-        print_json(&findings, worst);
-    } else {
-        print_table(&findings, worst);
-    }
+    print(if args.json { json(&findings, worst) } else { table(&findings, worst) })?;
     Ok(if worst == Health::Problem { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
@@ -113,22 +110,24 @@ fn of_settings(settings: &Settings, problem: Option<&str>) -> Finding {
     Finding::ok(SUBJECT, format!("{file}, {count} set (`sam2 config` shows them)"))
 }
 
-fn print_table(findings: &[Finding], worst: Health) {
+fn table(findings: &[Finding], worst: Health) -> String {
+    let mut text = String::new();
     for Finding { subject, health, found, remedy } in findings {
-        println!("{health:<8} {subject:<12} {found}");
+        text.push_str(&format!("{health:<8} {subject:<12} {found}\n"));
         if let Some(remedy) = remedy {
-            println!("{:<22}-> {remedy}", "");
+            text.push_str(&format!("{:<22}-> {remedy}\n", ""));
         }
     }
     let count = |wanted| findings.iter().filter(|finding| finding.health == wanted).count();
     let (problems, warnings) = (count(Health::Problem), count(Health::Warning));
-    match worst {
-        Health::Ok => println!("\nall is well"),
-        _ => println!("\nproblems: {problems}, warnings: {warnings}"),
-    }
+    text.push_str(&match worst {
+        Health::Ok => "\nall is well\n".to_owned(),
+        _ => format!("\nproblems: {problems}, warnings: {warnings}\n"),
+    });
+    text
 }
 
-fn print_json(findings: &[Finding], worst: Health) {
+fn json(findings: &[Finding], worst: Health) -> String {
     let all: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -140,5 +139,5 @@ fn print_json(findings: &[Finding], worst: Health) {
             })
         })
         .collect();
-    println!("{:#}", serde_json::json!({ "status": worst.to_string(), "checks": all }));
+    format!("{:#}\n", serde_json::json!({ "status": worst.to_string(), "checks": all }))
 }

@@ -157,7 +157,7 @@ fn negated(command: Command) -> Command {
             .overrides_with(id.clone())
             .hide(true);
         command.arg(off).mut_arg(id, |switch| {
-            switch.default_value_if(negation, ArgPredicate::IsPresent, Some("false"))
+            switch.default_value_if(negation, ArgPredicate::Equals("true".into()), Some("false"))
         })
     })
 }

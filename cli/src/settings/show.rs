@@ -7,6 +7,19 @@ use super::environment::{unknown, variable};
 use super::options::{common, names, settable};
 use super::{Settings, file};
 use crate::exit::ExitStatus;
+use crate::standard_output::print;
+
+/// What `--help` shows at its end.
+pub const EXPLANATION: &str = "\
+Strongest first: the command line, the environment (SAM2_BATCH_SIZE for
+--batch-size; several values with ; between them), the file (batch-size = 300;
+what follows [download] is for that command alone), the built-in default.
+A switch that is on is turned off by --no-SWITCH.
+
+Examples:
+  sam2 config
+  SAM2_MODEL=large sam2 config segment
+  sam2 config download --json";
 
 /// `sam2 config`.
 #[derive(Debug, Args)]
@@ -34,7 +47,7 @@ pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<Exi
         bail!("there is no command '{}'{}", args.command, super::suggestion(&args.command, known));
     };
     let shared = names(common(root));
-    let rows: Vec<Row<'_>> = settable(command)
+    let mut rows: Vec<Row<'_>> = settable(command)
         .filter_map(|option| {
             let long = option.get_long()?;
             let setting = settings.of(&args.command, long);
@@ -46,32 +59,45 @@ pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<Exi
             Some(Row { option: long, value, origin, variable })
         })
         .collect();
+    rows.extend(command.get_arguments().filter_map(with_own_variable));
     let strange = unknown(root);
     if args.json {
-        print_json(&rows, settings, &strange);
+        print(json(&rows, settings, &strange))?;
     } else {
-        print_table(&rows, settings, &strange);
+        print(table(&rows, settings))?;
+        strange.iter().for_each(|line| tracing::warn!("{line}"));
     }
     Ok(ExitStatus::Done)
 }
 
-fn print_table(rows: &[Row<'_>], settings: &Settings, strange: &[String]) {
-    match (settings.file(), file::user_file()) {
-        (Some(path), _) => println!("# settings in {}", path.display()),
-        (None, Some(path)) => println!("# no settings file ({} does not exist)", path.display()),
-        (None, None) => println!("# no settings file"),
-    }
+/// An option whose variable clap reads by itself.
+fn with_own_variable(option: &Arg) -> Option<Row<'_>> {
+    let (long, name) = (option.get_long()?, option.get_env()?.to_string_lossy().into_owned());
+    let given = std::env::var_os(&name).filter(|value| !value.is_empty());
+    let (value, origin) = match given {
+        Some(value) => (Some(value.to_string_lossy().into_owned()), name.clone()),
+        None => (default_of(option), "default".to_owned()),
+    };
+    Some(Row { option: long, value, origin, variable: Some(name) })
+}
+
+fn table(rows: &[Row<'_>], settings: &Settings) -> String {
+    let mut text = match (settings.file(), file::user_file()) {
+        (Some(path), _) => format!("# settings in {}\n", path.display()),
+        (None, Some(path)) => format!("# no settings file ({} does not exist)\n", path.display()),
+        (None, None) => "# no settings file\n".to_owned(),
+    };
     let width = |of: &dyn Fn(&Row<'_>) -> usize| rows.iter().map(of).max().unwrap_or(0);
     let options = width(&|row| row.option.len());
     let values = width(&|row| row.value.as_ref().map_or(1, |value| value.chars().count()));
     for Row { option, value, origin, .. } in rows {
         let value = value.as_deref().unwrap_or("-");
-        println!("{option:<options$}  {value:<values$}  {origin}");
+        text.push_str(&format!("{option:<options$}  {value:<values$}  {origin}\n"));
     }
-    strange.iter().for_each(|line| tracing::warn!("{line}"));
+    text
 }
 
-fn print_json(rows: &[Row<'_>], settings: &Settings, strange: &[String]) {
+fn json(rows: &[Row<'_>], settings: &Settings, strange: &[String]) -> String {
     let options: serde_json::Map<String, serde_json::Value> = rows
         .iter()
         .map(|row| {
@@ -83,7 +109,7 @@ fn print_json(rows: &[Row<'_>], settings: &Settings, strange: &[String]) {
         .collect();
     let file = settings.file().map(|path| path.display().to_string());
     let all = serde_json::json!({ "file": file, "options": options, "unknown_variables": strange });
-    println!("{all:#}");
+    format!("{all:#}\n")
 }
 
 /// The built-in default: clap's, or what the help text says where the program finds it later.
