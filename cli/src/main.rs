@@ -22,6 +22,7 @@ mod score;
 mod segment;
 mod settings;
 mod standard_output;
+mod terminal;
 
 use args::Command;
 use command_line::CommandLine;

@@ -9,6 +9,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
+use crate::terminal;
+
 /// Log lines go to stderr this often at most when it is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -25,15 +27,10 @@ pub fn init_logging(verbose: u8, quiet: bool) {
     let lines = tracing_subscriber::fmt::layer()
         .with_target(false)
         .without_time()
-        .with_ansi(std::io::stderr().is_terminal() && !no_color())
-        .with_writer(std::io::stderr)
+        .with_ansi(terminal::has_colours())
+        .with_writer(terminal::Lines::new)
         .with_filter(Targets::new().with_default(level).with_target("video", ffmpeg));
     tracing_subscriber::registry().with(lines).init();
-}
-
-/// Whether the user wants no colours (<https://no-color.org>): a variable that is set and not empty.
-fn no_color() -> bool {
-    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// A bar on a terminal, plain lines otherwise, nothing when quiet.
@@ -53,6 +50,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
+            terminal::keep_below_lines(&bar);
             bar
         });
         let now = Instant::now();

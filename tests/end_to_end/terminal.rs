@@ -71,3 +71,22 @@ fn quiet_shows_no_bar_and_verbose_says_more() {
     assert!(quiet < plain && plain < verbose, "{quiet} {plain} {verbose}");
     workshop.refused(2, &["probe", "mouse.mkv", "-q", "-v"], &["--quiet", "--verbose"]);
 }
+
+#[test]
+fn a_warning_stands_above_the_bar() {
+    let workshop = Workshop::new();
+    workshop.mouse(8, "mouse.mkv").folder("frames");
+    workshop.ffmpeg("-i mouse.mkv frames/%d.png");
+    workshop.truncate("frames/6.png", 0.5, "frames/6.png");
+    let arguments =
+        ["segment", "frames", "-o", "m.btf", "--point", ON_THE_MOUSE, "--on-bad-frame", "repeat"];
+    let shown = workshop.sam2_on_a_terminal(&[("NO_COLOR", "1")], &arguments).succeeded().stdout;
+    let warnings: Vec<&str> = shown.lines().filter(|line| line.contains("WARN")).collect();
+    let damaged: Vec<&&str> = warnings.iter().filter(|line| line.contains("frame 5")).collect();
+    assert!(!damaged.is_empty(), "{shown:?}");
+    for line in damaged {
+        // What was on the line before was wiped away.
+        let visible = line.rsplit("\u{1b}[2K").next().unwrap();
+        assert!(!visible.contains("frames  "), "{line:?}");
+    }
+}
