@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Region};
 use sam2_frame_provider::resize::ResizeMode;
@@ -11,7 +12,8 @@ use crate::devices::DevicesArgs;
 use crate::doctor::DoctorArgs;
 use crate::legacy_pipeline::LegacyPipelineArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
-use crate::prompt_args::{BoxArg, PointArg};
+use crate::outputs::OutputArg;
+use crate::prompt_args::PromptArgs;
 use crate::settings::show::ConfigArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
@@ -22,11 +24,7 @@ use crate::settings::show::ConfigArgs;
     propagate_version = true,
     // One screen of 80 x 24.
     help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}",
-    after_help = "Always: -v more, -vv all, -q less, --config-file FILE; -h help, -V version.\n\
-                  Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help.\n\
-                  Exit codes: 0 done, 1 failed (nothing is left under the output's name),\n\
-                  2 wrong command line, 3 done, but some batches had no usable prompt or\n\
-                  probe --verify found damaged frames, 130/143 interrupted."
+    after_help = crate::exit::HELP
 )]
 pub struct Cli {
     /// What to do.
@@ -41,17 +39,39 @@ pub struct Cli {
     /// Defaults of options, as TOML [default: SAM2_CONFIG, or sam2/config.toml in $XDG_CONFIG_HOME or ~/.config].
     #[arg(long, global = true, value_name = "FILE")]
     pub config_file: Option<PathBuf>,
+    /// How log lines look: text, or json (one object a line, with time, level and message), on stderr.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Segment a recording: masks of every frame as a BigTIFF stack.
+    /// Segment a recording, or many: masks of every frame as a BigTIFF stack.
     #[command(after_help = "Examples:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
-        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
+        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
+        sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' -o '{folder}/{stem}.btf' --resume\n  \
+        sam2 segment --job recordings.toml --resume --stats job.json")]
     Segment(Box<SegmentArgs>),
+    /// Put a recording's parts together, from their run files.
+    ///
+    /// The result is what one process would have written.
+    #[command(after_help = "Example:\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 0..40000 -o a.sam2run\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 40000.. -o b.sam2run\n  \
+        sam2 merge a.sam2run b.sam2run -o masks.btf")]
+    Merge(MergeArgs),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(
         disable_version_flag = true,
@@ -118,13 +138,22 @@ pub enum Command {
 }
 
 /// `sam2 segment`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SegmentArgs {
-    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
+    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. With more than one, names
+    /// of outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
+    #[arg(required_unless_present = "job", value_name = "RECORDING")]
+    pub recordings: Vec<PathBuf>,
+    /// The one of them that is being segmented.
+    #[arg(skip)]
     pub recording: PathBuf,
-    /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "recordings")]
+    pub job: Option<PathBuf>,
+    /// Where results go, as often as wanted: a BigTIFF stack of masks (.btf, .tif, .tiff), one page a frame, an overview
+    /// picture (.png), or a run file (.sam2run), from which the others can be made.
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,
@@ -135,44 +164,13 @@ pub struct SegmentArgs {
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
 
-    /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among
-    /// those the one with their highest mean likelihood, among those the earliest.
-    #[arg(long, value_name = "TRACK.csv", help_heading = "Prompts", conflicts_with_all = ["point", "bounds"])]
-    pub keypoints: Option<PathBuf>,
-    /// Body parts to use, separated by commas or spaces [default: all].
-    #[arg(long, value_name = "NAMES", num_args = 1.., help_heading = "Prompts")]
-    pub bodyparts: Vec<String>,
-    /// The animal to follow in a multi-animal track.
-    #[arg(long, value_name = "NAME", help_heading = "Prompts")]
-    pub individual: Option<String>,
-    /// Frames per batch; 0 = the whole recording at once [default: 400].
-    #[arg(long, value_name = "N", help_heading = "Prompts")]
-    pub batch_size: Option<usize>,
-    /// Body parts below this likelihood are not used [default: 0].
-    #[arg(long, value_name = "P", value_parser = likelihood, help_heading = "Prompts")]
-    pub min_likelihood: Option<f32>,
-    /// Multiply the track's coordinates: it was made on a video smaller by this factor [default: 1].
-    #[arg(long, value_name = "F", value_parser = factor, help_heading = "Prompts")]
-    pub downsample_factor: Option<f32>,
-    /// Go on although the track has more or fewer rows than the recording has frames.
-    #[arg(long, help_heading = "Prompts")]
-    pub allow_row_mismatch: bool,
-    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
-    #[arg(
-        long,
-        value_name = "F:X,Y[:OBJ][:+|-]",
-        help_heading = "Prompts",
-        allow_hyphen_values = true
-    )]
-    pub point: Vec<PointArg>,
-    /// A box: frame, top-left and bottom-right corner, object (default 1).
-    #[arg(
-        long = "box",
-        id = "bounds",
-        value_name = "F:X0,Y0,X1,Y1[:OBJ]",
-        help_heading = "Prompts"
-    )]
-    pub bounds: Vec<BoxArg>,
+    /// What to segment.
+    #[command(flatten)]
+    pub prompts: PromptArgs,
+
+    /// Resuming, parts, statistics.
+    #[command(flatten)]
+    pub running: RunningArgs,
 
     /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
     /// demonstration model.
@@ -206,8 +204,74 @@ pub struct SegmentArgs {
     pub frames: FrameArgs,
 }
 
-/// How the frames of a recording are read.
+/// How a job runs.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Job")]
+pub struct RunningArgs {
+    /// Go on where the same command was interrupted, by whatever; from the start if it was not. Outputs are those of an uninterrupted run.
+    #[arg(long)]
+    pub resume: bool,
+    /// Only frames A to B - 1 of the recording (A.. = to its end). A and B are borders of batches; `sam2 merge` puts parts together.
+    #[arg(long, value_name = "A..B", value_parser = frame_range)]
+    pub frames: Option<FrameRange>,
+    /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
+    #[arg(long)]
+    pub carry_over: bool,
+    /// Write what it took to a JSON file: time per stage, cache and memory per batch (docs/stats.md). Replaces one that is there.
+    #[arg(long, value_name = "FILE.json")]
+    pub stats: Option<PathBuf>,
+    /// Within a batch that runs forwards, keep every N frames what is needed to resume there; 0 = resume at batches only.
+    #[arg(long, value_name = "N", default_value_t = sam2_engine::Journal::CHECKPOINT_FRAMES)]
+    pub checkpoint_frames: usize,
+}
+
+/// Frames `start..end`; without an end, to the recording's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRange {
+    /// The first.
+    pub start: usize,
+    /// Behind the last.
+    pub end: Option<usize>,
+}
+
+fn frame_range(text: &str) -> Result<FrameRange, String> {
+    let wrong =
+        || format!("expected A..B with A below B, for example 0..4000 or 4000.., not '{text}'");
+    let (start, end) = text.split_once("..").ok_or_else(wrong)?;
+    let number = |digits: &str| digits.parse::<usize>().map_err(|_| wrong());
+    let start = if start.is_empty() { 0 } else { number(start)? };
+    let end = if end.is_empty() { None } else { Some(number(end)?) };
+    if end.is_some_and(|end| end <= start) {
+        return Err(wrong());
+    }
+    Ok(FrameRange { start, end })
+}
+
+/// `sam2 merge`.
 #[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Run files that together hold every frame once, in any order.
+    #[arg(required = true, value_name = "PART.sam2run")]
+    pub parts: Vec<PathBuf>,
+    /// Where results go, as for `sam2 segment`.
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
+    /// The recording, for outputs that show its pictures.
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+    /// Replace outputs that exist.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Write object numbers (1-255) instead of 0/255.
+    #[arg(long)]
+    pub ids: bool,
+    /// How its frames are read.
+    #[command(flatten)]
+    pub frames: FrameArgs,
+}
+
+/// How the frames of a recording are read.
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Frames")]
 pub struct FrameArgs {
     /// How the frames of a batch are held: lazy (read when needed), memory (preloaded), jpeg (extracted to temporary files of quality
@@ -240,28 +304,6 @@ pub struct FrameArgs {
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
-}
-
-impl SegmentArgs {
-    /// What clap cannot check: flags that mean nothing without a track. (Its `requires` is dropped where the required flag
-    /// conflicts with a given one.)
-    pub fn check(&self) -> Result<(), String> {
-        if self.keypoints.is_some() {
-            return Ok(());
-        }
-        let given = [
-            ("--bodyparts", !self.bodyparts.is_empty()),
-            ("--individual", self.individual.is_some()),
-            ("--batch-size", self.batch_size.is_some()),
-            ("--min-likelihood", self.min_likelihood.is_some()),
-            ("--downsample-factor", self.downsample_factor.is_some()),
-            ("--allow-row-mismatch", self.allow_row_mismatch),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK.csv")),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The memory policies.
@@ -401,16 +443,6 @@ fn memory(text: &str) -> Result<MemoryArg, String> {
     }
 }
 
-fn likelihood(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must lie between 0 and 1".into()) }
-}
-
-fn factor(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,5 +451,16 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_of_frames_are_half_open() {
+        let range = |start, end| Ok(FrameRange { start, end });
+        assert_eq!(frame_range("0..4000"), range(0, Some(4000)));
+        assert_eq!(frame_range("4000.."), range(4000, None));
+        assert_eq!(frame_range("..7"), range(0, Some(7)));
+        for wrong in ["", "7", "7..7", "8..7", "a..b", "1-2", "-1..3", "1..2..3"] {
+            assert!(frame_range(wrong).unwrap_err().contains("0..4000"), "{wrong}");
+        }
     }
 }

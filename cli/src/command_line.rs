@@ -1,6 +1,7 @@
 //! From what was typed, and the settings, to what is meant.
 
 use std::ffi::OsString;
+use std::sync::OnceLock;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
@@ -8,6 +9,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use crate::args::{Cli, Command};
 use crate::legacy_pipeline;
 use crate::settings::Settings;
+
+/// The settings in effect, for those who parse further command lines, such as those in a file.
+static IN_EFFECT: OnceLock<Settings> = OnceLock::new();
 
 /// What is to be done.
 pub struct CommandLine {
@@ -31,6 +35,7 @@ impl CommandLine {
         let command = description();
         match Settings::load(&command, &arguments) {
             Ok(settings) => {
+                let _ = IN_EFFECT.set(settings.clone());
                 let cli = parse_with(&settings, &command, &arguments);
                 Self { cli: cli.unwrap_or_else(|error| error.exit()), settings, problem: None }
             }
@@ -55,6 +60,15 @@ impl CommandLine {
 fn refuse(problem: &str) -> ! {
     eprintln!("error: {problem}");
     std::process::exit(2)
+}
+
+/// clap's view of another command line, with the settings in effect where it says nothing.
+///
+/// # Errors
+/// clap's, for help as for mistakes.
+pub fn matches(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let none = Settings::default();
+    IN_EFFECT.get().unwrap_or(&none).parse(&description(), arguments)
 }
 
 /// Parses `arguments`, the program's name first, with the settings where they say nothing.
@@ -83,7 +97,7 @@ pub fn parse_with(
 /// What clap cannot check.
 fn check(cli: &Cli) -> Result<(), String> {
     match &cli.command {
-        Command::Segment(args) => args.check(),
+        Command::Segment(args) if args.job.is_none() => args.prompts.check(),
         _ => Ok(()),
     }
 }

@@ -5,23 +5,36 @@ mod command_line;
 mod convert;
 mod demo_model;
 mod devices;
+mod disk;
 mod doctor;
 mod download;
 mod exit;
 mod inspect;
+mod job_file;
 mod legacy_pipeline;
+mod loaded_models;
 mod manual;
+mod merge;
+mod message;
 mod model;
+mod one_recording;
 mod outputs;
+mod planning;
 mod probe;
+mod process_memory;
 mod progress;
 mod prompt_args;
 mod recording;
+mod recordings;
 mod remedy;
+mod resuming;
 mod score;
 mod segment;
 mod settings;
+mod signals;
 mod standard_output;
+mod stats;
+mod summary;
 mod terminal;
 
 use args::Command;
@@ -30,9 +43,10 @@ use exit::ExitStatus;
 
 fn main() -> std::process::ExitCode {
     let CommandLine { cli, settings, problem } = CommandLine::parse();
-    progress::init_logging(cli.verbose, cli.quiet);
+    progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
+        Command::Merge(args) => merge::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Download(args) => download::run(&args, cli.quiet),
@@ -50,18 +64,7 @@ fn main() -> std::process::ExitCode {
     match result {
         Ok(status) => status.into(),
         Err(error) => {
-            // Causes that only repeat what the message says already are left out.
-            let mut message = error.to_string();
-            for cause in error.chain().skip(1).map(ToString::to_string) {
-                if !message.contains(&cause) {
-                    message.push_str(": ");
-                    message.push_str(&cause);
-                }
-            }
-            if let Some(option) = remedy::option(&error) {
-                message.push_str(&format!(" ({option})"));
-            }
-            eprintln!("error: {message}");
+            progress::print_error(&message::of(&error));
             ExitStatus::of(&error).into()
         }
     }

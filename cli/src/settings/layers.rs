@@ -11,6 +11,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::options::{settable, switch};
 use super::{Setting, Settings};
 
+/// No option at all.
+const NOTHING: [&str; 0] = [];
+
 /// Options of commands: the command's name and the option's.
 type Options = HashSet<(String, String)>;
 
@@ -60,16 +63,22 @@ impl Settings {
 
     fn with_defaults(&self, command: Command, wanted: &dyn Fn(&str, &Arg) -> bool) -> Command {
         let name = command.get_name().to_owned();
-        let defaults: Vec<(clap::Id, Vec<String>)> = settable(&command)
-            .filter(|option| wanted(&name, option))
+        let set: Vec<(clap::Id, Option<Vec<String>>)> = settable(&command)
             .filter_map(|option| {
                 let setting = self.of(&name, option.get_long()?)?;
-                Some((option.get_id().clone(), typed(option, setting)))
+                let values = wanted(&name, option).then(|| typed(option, setting));
+                Some((option.get_id().clone(), values))
             })
             .collect();
-        defaults.into_iter().fold(command, |command, (id, values)| {
-            // clap knows no option that is required and has a default.
-            command.mut_arg(id, |option| option.required(false).default_values(values))
+        set.into_iter().fold(command, |command, (id, values)| {
+            command.mut_arg(id, |option| {
+                // What is set is not missing, though clap does not count a default as given.
+                let option = option.required_unless_present_any(NOTHING);
+                match values {
+                    Some(values) => option.required(false).default_values(values),
+                    None => option,
+                }
+            })
         })
     }
 
