@@ -8,7 +8,8 @@ if [ "$1" != segment ] || ! mkdir "$KILL_MARK" 2>/dev/null; then
 fi
 "$SAM2_UNDER_TEST" "$@" 2> "$KILL_MARK/messages" &
 process=$!
-until grep -q "prompted on" "$KILL_MARK/messages"; do
+# In its second batch, so that there is something to go on from.
+until [ "$(grep -c "prompted on" "$KILL_MARK/messages")" -ge 2 ]; do
     kill -0 "$process"
     sleep 0.02
 done
