@@ -9,7 +9,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats workflow-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -20,6 +20,7 @@ help:
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
+	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make formats   write every output format and read each with its own ecosystem's reader"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
@@ -82,6 +83,13 @@ parity: setup python
 
 formats: build python
 	$(VENV)/bin/python tests/formats/check_formats.py --sam2 $(SAM2)
+
+# Snakemake, pinned, in an ignored folder of its own; skipped when it is there.
+WORKFLOW_VENV ?= .venv-workflow
+workflow-test: build
+	@test -x $(WORKFLOW_VENV)/bin/python || python3 -m venv $(WORKFLOW_VENV)
+	@test -x $(WORKFLOW_VENV)/bin/snakemake || $(WORKFLOW_VENV)/bin/pip install -q -r tests/workflow/requirements.txt
+	tests/workflow/run.sh $(SAM2) $(WORKFLOW_VENV)/bin/snakemake
 
 clean-demo:
 	rm -rf $(DEMO)

@@ -8,8 +8,13 @@ use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
+use crate::devices::DevicesArgs;
+use crate::doctor::DoctorArgs;
+use crate::legacy_pipeline::LegacyPipelineArgs;
+use crate::manual::{CompletionsArgs, ManArgs};
 use crate::outputs::{CompressionArg, OutputArg};
 use crate::prompt_args::PromptArgs;
+use crate::settings::show::ConfigArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
 #[derive(Debug, Parser)]
@@ -17,6 +22,8 @@ use crate::prompt_args::PromptArgs;
     name = "sam2",
     version,
     propagate_version = true,
+    // One screen of 80 x 24.
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}",
     after_help = crate::exit::HELP
 )]
 pub struct Cli {
@@ -27,8 +34,11 @@ pub struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Only warnings and errors.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// Defaults of options, as TOML [default: SAM2_CONFIG, or sam2/config.toml in $XDG_CONFIG_HOME or ~/.config].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config_file: Option<PathBuf>,
     /// How log lines look: text, or json (one object a line, with time, level and message), on stderr.
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -55,7 +65,9 @@ pub enum Command {
         sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' -o '{folder}/{stem}.btf' --resume\n  \
         sam2 segment --job recordings.toml --resume --stats job.json")]
     Segment(Box<SegmentArgs>),
-    /// Put the run files (.sam2run) of a recording's parts together: what one process would have written.
+    /// Put a recording's parts together, from their run files.
+    ///
+    /// The result is what one process would have written.
     #[command(after_help = "Example:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 0..40000 -o a.sam2run\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 40000.. -o b.sam2run\n  \
@@ -70,14 +82,60 @@ pub enum Command {
         sam2 download --url https://lab.example/mouse.pt --sha256 HEX"
     )]
     Download(DownloadArgs),
-    /// Convert a checkpoint (Meta's .pt, or Hugging Face's safetensors) to safetensors.
+    /// Convert a checkpoint (.pt or safetensors) to safetensors.
+    ///
+    /// Takes Meta's .pt, and safetensors with Meta's or Hugging Face's names.
+    #[command(after_help = "Examples:\n  \
+        sam2 convert sam2.1_hiera_large.pt large.safetensors\n  \
+        sam2 convert mine.pt mine.safetensors --config tiny-2.1 --dtype f16")]
     Convert(ConvertArgs),
-    /// Say what a weights file is: model, format, size, hash, and whether it is a known release.
+    /// Say what a weights file is: model, size, hash, release.
+    #[command(after_help = "Examples:\n  \
+        sam2 inspect large.safetensors\n  \
+        sam2 inspect sam2_hiera_tiny.pt --json")]
     Inspect(InspectArgs),
-    /// Say what a recording is: true frame count, size, rate, codec, and what is wrong with it.
+    /// Say what a recording is: frames, size, rate, codec, faults.
+    #[command(after_help = "Examples:\n  \
+        sam2 probe mouse.avi\n  \
+        sam2 probe mouse.avi --verify --json")]
     Probe(ProbeArgs),
-    /// Compare a mask stack with a true one: mean J (intersection over union) over all frames.
+    /// Compare a mask stack with a true one: mean J over all frames.
+    ///
+    /// J is the intersection over the union of the two masks of a frame.
+    #[command(after_help = "Example:\n  sam2 score masks.btf truth.tif")]
     Score(ScoreArgs),
+    /// List what the model can run on.
+    #[command(after_help = "Examples:\n  sam2 devices\n  sam2 devices --json")]
+    Devices(DevicesArgs),
+    /// Check that this machine is ready, and say what to do if not.
+    #[command(
+        after_help = "Exit code 1 if there is a problem, 0 otherwise, also with warnings.\n\n\
+        Examples:\n  sam2 doctor\n  sam2 doctor --json"
+    )]
+    Doctor(DoctorArgs),
+    /// Show the options in effect, and where each comes from.
+    #[command(after_help = crate::settings::show::EXPLANATION)]
+    Config(ConfigArgs),
+    /// Print completions for a shell.
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  \
+        sam2 completions bash > ~/.local/share/bash-completion/completions/sam2\n  \
+        sam2 completions zsh > ~/.zfunc/_sam2\n  \
+        sam2 completions fish > ~/.config/fish/completions/sam2.fish"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command.
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  \
+        sam2 man | man -l -\n  \
+        sam2 man --out ~/.local/share/man/man1"
+    )]
+    Man(ManArgs),
+    /// Segment as the lab's Python scripts did, with their arguments.
+    #[command(hide = true, after_help = crate::legacy_pipeline::EXAMPLES)]
+    LegacyPipeline(Box<LegacyPipelineArgs>),
 }
 
 /// `sam2 segment`.

@@ -68,6 +68,7 @@ impl Display {
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
+            crate::terminal::keep_below_lines(&bar);
             bar
         });
         Self { bar, last_line: None }

@@ -7,9 +7,13 @@ use sam2_engine::EngineError;
 use crate::job_file::JobFileError;
 
 /// What `--help` says.
-pub const HELP: &str = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line or job file, \
-                        3 done, but some batches had no usable prompt or probe --verify found damaged frames, \
-                        4 some of many recordings failed, the others are done, 130/143 interrupted (--resume goes on).";
+pub const HELP: &str = "\
+Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
+Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
+Exit codes: 0 done, 1 failed (nothing is left under the output's name),
+2 wrong command line or settings, 3 done, but some batches had no usable prompt
+or probe --verify found damaged frames, 4 some of many recordings failed,
+130/143 interrupted (--resume goes on)";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

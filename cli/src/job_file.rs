@@ -8,6 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use crate::args::{Cli, Command, SegmentArgs};
+use crate::command_line::matches;
 
 /// A job file that cannot be used; the same as a wrong command line.
 #[derive(Debug, thiserror::Error)]
@@ -129,9 +130,7 @@ fn arguments(recording: &Path, options: &Options) -> Result<SegmentArgs, String>
             }
         }
     }
-    let cli = Cli::command()
-        .try_get_matches_from(line)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = matches(&line).and_then(|matches| Cli::from_arg_matches(&matches));
     let args = match cli.map_err(|error| first_line(&error))?.command {
         Command::Segment(args) => *args,
         _ => return Err("there is no segment command".into()),
@@ -156,7 +155,7 @@ fn first_line(error: &clap::Error) -> String {
 /// The options of `sam2 segment` that were typed, but for `--job` and `--stats`.
 fn typed_options(line: &[OsString]) -> Options {
     let command = Cli::command();
-    let Ok(matches) = command.clone().try_get_matches_from(line) else { return Options::new() };
+    let Ok(matches) = matches(line) else { return Options::new() };
     let Some(("segment", matches)) = matches.subcommand() else { return Options::new() };
     let Some(segment) = command.find_subcommand("segment") else { return Options::new() };
     let typed = |id: &str, matches: &ArgMatches| {

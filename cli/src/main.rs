@@ -1,14 +1,19 @@
 //! `sam2`: Segment Anything 2 for long recordings.
 
 mod args;
+mod command_line;
 mod convert;
 mod demo_model;
+mod devices;
 mod disk;
+mod doctor;
 mod download;
 mod exit;
 mod inspect;
 mod job_file;
+mod legacy_pipeline;
 mod loaded_models;
+mod manual;
 mod merge;
 mod message;
 mod model;
@@ -25,24 +30,19 @@ mod remedy;
 mod resuming;
 mod score;
 mod segment;
+mod settings;
 mod signals;
+mod standard_output;
 mod stats;
 mod summary;
+mod terminal;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
-
-use args::{Cli, Command};
+use args::Command;
+use command_line::CommandLine;
 use exit::ExitStatus;
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    if let Command::Segment(args) = &cli.command
-        && args.job.is_none()
-        && let Err(message) = args.prompts.check()
-    {
-        Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
-    }
+    let CommandLine { cli, settings, problem } = CommandLine::parse();
     progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
@@ -52,6 +52,14 @@ fn main() -> std::process::ExitCode {
         Command::Download(args) => download::run(&args, cli.quiet),
         Command::Probe(args) => probe::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Doctor(args) => doctor::run(&args, &settings, problem.as_deref()),
+        Command::Config(args) => {
+            settings::show::run(&args, &command_line::description(), &settings)
+        }
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
+        Command::LegacyPipeline(args) => legacy_pipeline::run(&args, &settings, cli.quiet),
     };
     match result {
         Ok(status) => status.into(),

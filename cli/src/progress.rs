@@ -11,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 use crate::args::LogFormat;
+use crate::terminal;
 
 /// Log lines go to stderr this often at most when it is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -32,12 +33,12 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
     let _ = JSON.set(format == LogFormat::Json);
     match format {
         LogFormat::Text => {
-            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let colours = terminal::has_colours();
             let lines = tracing_subscriber::fmt::layer()
                 .with_target(false)
                 .without_time()
                 .with_ansi(colours)
-                .with_writer(std::io::stderr);
+                .with_writer(terminal::Lines::new);
             tracing_subscriber::registry().with(lines.with_filter(filter)).init();
         }
         LogFormat::Json => {
@@ -82,6 +83,7 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }
+            terminal::keep_below_lines(&bar);
             bar
         });
         let now = Instant::now();

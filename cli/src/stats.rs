@@ -377,8 +377,8 @@ impl JobObserver for BatchWatch<'_> {
 }
 
 /// Bytes that the device's allocator holds; `None` for the CPU, whose memory is the host's.
-fn device_memory(_model: &Sam2) -> Option<u64> {
-    None
+fn device_memory(model: &Sam2) -> Option<u64> {
+    DeviceMemory::of(model.device()).ok().flatten().map(|memory| memory.reserved)
 }
 
 #[cfg(test)]

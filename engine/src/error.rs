@@ -268,7 +268,13 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the device had too little memory, so that less at a time may do.
     pub fn is_out_of_memory(&self) -> bool {
-        let Self::Device(message) = self else { return false };
+        let message = match self {
+            Self::DeviceFailure(failure) => {
+                return matches!(failure, DeviceFailure::OutOfMemory { .. });
+            }
+            Self::Device(message) => message,
+            _ => return false,
+        };
         // What the drivers say; there is no code for it that reaches us.
         let said = message.to_lowercase().replace(['_', '-'], " ");
         ["out of memory", "outofmemory", "not enough memory", "buffer too big", "buffertoobig"]

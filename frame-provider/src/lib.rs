@@ -85,7 +85,10 @@ pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe
 pub use source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
-pub use video::{IndexCacheMode, IndexMode, VideoFrames, VideoOptions};
+pub use video::{
+    IndexCacheMode, IndexMode, LibraryVersion, VideoFrames, VideoOptions, ffmpeg_libraries,
+    video_decoders,
+};
 
 /// For fuzzing only.
 #[cfg(fuzzing)]

@@ -136,12 +136,18 @@ impl Workshop {
 
     /// Where and how every program here runs.
     fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        // No settings of the user of this machine; which kernels run may be chosen for the tests too.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("SAM2_") && text != "SAM2_CPU_TIER" || text.starts_with("SLURM_") {
+                command.env_remove(&name);
+            }
+        }
         command
+            .env("XDG_CONFIG_HOME", self.path("tmp"))
             .current_dir(self.folder.path())
             .env("TMPDIR", self.path("tmp"))
             .env_remove("RUST_BACKTRACE")
-            .env_remove("SAM2_CACHE")
-            .env_remove("SAM2_BASE_URL")
             // Nothing that the user of this machine has downloaded.
             .env("XDG_CACHE_HOME", self.path("tmp"))
             .stdin(Stdio::null())
@@ -160,6 +166,20 @@ impl Workshop {
 
     pub fn sam2_with_one_thread(&self, arguments: &[&str]) -> Outcome {
         self.command(arguments).env("RAYON_NUM_THREADS", "1").output().unwrap().into()
+    }
+
+    /// Runs `sam2` with these variables set.
+    pub fn sam2_where(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        self.command(arguments).envs(variables.iter().copied()).output().unwrap().into()
+    }
+
+    /// Runs `sam2` on a terminal of its own, as util-linux's `script` makes one; all that it shows is in `stdout`.
+    pub fn sam2_on_a_terminal(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
+        let line = format!("{} {}", env!("CARGO_BIN_EXE_sam2"), arguments.join(" "));
+        let mut script = Command::new("script");
+        script.args(["-q", "-e", "-c", &line, "/dev/null"]);
+        let script = self.prepare(&mut script).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+        script.envs(variables.iter().copied()).output().unwrap().into()
     }
 
     /// Without the cache folder that [`Workshop::sam2`] sets.

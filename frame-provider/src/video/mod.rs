@@ -20,6 +20,7 @@ mod index_cache;
 mod lane;
 #[cfg(test)]
 mod lane_tests;
+mod libraries;
 mod notes;
 mod orientation;
 mod reader;
@@ -49,6 +50,7 @@ use index::Index;
 pub use index::check_index;
 use index_cache::IndexCache;
 pub use index_cache::IndexCacheMode;
+pub use libraries::{LibraryVersion, ffmpeg_libraries, video_decoders};
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
 pub(crate) use scaler::{Scaler, ScalerInput};

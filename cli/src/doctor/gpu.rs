@@ -1,0 +1,181 @@
+//! Graphics processors: what the machine has, and whether this build can use it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sam2_engine::DeviceChoice;
+use sam2_model::{list_devices, missing_features};
+
+use super::Finding;
+use crate::devices::remedy;
+
+/// A driver that does not answer by then does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Where a Vulkan loader may lie, beside `LD_LIBRARY_PATH`.
+const LIBRARY_FOLDERS: [&str; 6] = [
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/lib",
+    "/lib64",
+];
+/// Where Vulkan drivers announce themselves.
+const DRIVER_FOLDERS: [&str; 3] =
+    ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
+
+pub fn check() -> Vec<Finding> {
+    let driver = nvidia_smi();
+    let nvidia = matches!(&driver, Driver::Lists(gpus) if !gpus.is_empty());
+    vec![of_driver(driver), of_vulkan(&vulkan_loader(), &vulkan_drivers()), of_build(nvidia)]
+}
+
+/// What `nvidia-smi` says.
+enum Driver {
+    /// There is no such program.
+    Absent,
+    /// It failed, in these words.
+    Fails(String),
+    /// One line for each GPU.
+    Lists(Vec<String>),
+}
+
+fn nvidia_smi() -> Driver {
+    let arguments = ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"];
+    match answer("nvidia-smi", &arguments) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Driver::Absent,
+        Err(error) => Driver::Fails(error.to_string()),
+        Ok((true, text)) => {
+            Driver::Lists(text.lines().map(|line| line.trim().to_owned()).collect())
+        }
+        Ok((false, text)) => Driver::Fails(text.lines().next().unwrap_or("it fails").to_owned()),
+    }
+}
+
+/// Whether a program ends well, and what it prints.
+fn answer(program: &str, arguments: &[&str]) -> std::io::Result<(bool, String)> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok((false, "it does not answer".to_owned()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    // A few lines, which the pipe has held.
+    let mut text = Vec::new();
+    if let Some(mut out) = child.stdout.take() {
+        out.read_to_end(&mut text)?;
+    }
+    Ok((status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn of_driver(driver: Driver) -> Finding {
+    const SUBJECT: &str = "NVIDIA";
+    match driver {
+        Driver::Absent => Finding::ok(SUBJECT, "no driver (nvidia-smi is not there)"),
+        Driver::Lists(gpus) if gpus.is_empty() => Finding::warning(
+            SUBJECT,
+            "a driver, but no GPU",
+            "in a job, ask for one (SLURM: --gres=gpu:1)",
+        ),
+        Driver::Lists(gpus) => Finding::ok(SUBJECT, gpus.join("; ")),
+        Driver::Fails(why) => Finding::warning(
+            SUBJECT,
+            format!("nvidia-smi fails: {why}"),
+            "if this machine has an NVIDIA GPU, its driver must be mended or loaded",
+        ),
+    }
+}
+
+fn vulkan_loader() -> Option<PathBuf> {
+    let own = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    std::env::split_paths(&own)
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .chain(LIBRARY_FOLDERS.iter().map(PathBuf::from))
+        .map(|folder| folder.join("libvulkan.so.1"))
+        .find(|file| file.exists())
+}
+
+fn vulkan_drivers() -> Vec<String> {
+    let mut found: Vec<String> = DRIVER_FOLDERS
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(Path::new(folder)).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn of_vulkan(loader: &Option<PathBuf>, drivers: &[String]) -> Finding {
+    const SUBJECT: &str = "Vulkan";
+    match loader {
+        None => Finding::ok(SUBJECT, "no loader (libvulkan.so.1 is not there)"),
+        Some(loader) if drivers.is_empty() => {
+            Finding::ok(SUBJECT, format!("{}, but no driver", loader.display()))
+        }
+        Some(loader) => {
+            Finding::ok(SUBJECT, format!("{}, drivers: {}", loader.display(), drivers.join(", ")))
+        }
+    }
+}
+
+/// Whether this build can use what there is; `nvidia`: there is a GPU of theirs.
+fn of_build(nvidia: bool) -> Finding {
+    const SUBJECT: &str = "devices";
+    let names: Vec<String> =
+        list_devices().iter().map(|device| device.choice.to_string()).collect();
+    let found = names.join(", ");
+    let has_gpu = list_devices().iter().any(|device| device.choice != DeviceChoice::Cpu);
+    let missing = missing_features();
+    let cuda = missing.iter().find(|missing| missing.feature == "cuda");
+    match (has_gpu, nvidia, cuda) {
+        (false, true, Some(cuda)) => Finding::warning(
+            SUBJECT,
+            format!("{found}; this build cannot use the NVIDIA GPU"),
+            format!("build with {}", remedy(cuda)),
+        ),
+        (false, false, None) => Finding::warning(
+            SUBJECT,
+            format!("{found}; this build can use GPUs, but finds none"),
+            "in a job, ask for one (SLURM: --gres=gpu:1); see also CUDA_VISIBLE_DEVICES",
+        ),
+        (false, true, None) => Finding::problem(
+            SUBJECT,
+            format!("{found}; there is an NVIDIA GPU, but it cannot be opened"),
+            "see CUDA_VISIBLE_DEVICES, and whether the driver is new enough; --device cpu works meanwhile",
+        ),
+        _ => Finding::ok(SUBJECT, found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::*;
+
+    #[test]
+    fn a_program_that_fails_or_hangs_is_told_apart_from_none() {
+        assert!(answer("sam2-no-such-program", &[]).is_err());
+        assert_eq!(answer("sh", &["-c", "echo x; exit 3"]).unwrap(), (false, "x\n".to_owned()));
+        assert_eq!(of_driver(Driver::Absent).health, Health::Ok);
+        assert_eq!(of_driver(Driver::Lists(vec![])).health, Health::Warning);
+        let finding = of_driver(Driver::Fails("no devices".into()));
+        assert_eq!(finding.health, Health::Warning);
+        assert!(finding.found.contains("no devices"));
+    }
+}

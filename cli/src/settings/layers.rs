@@ -1,0 +1,172 @@
+//! Settings become the defaults of options.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+
+use clap::builder::ArgPredicate;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::options::{settable, switch};
+use super::{Setting, Settings};
+
+/// No option at all.
+const NOTHING: [&str; 0] = [];
+
+/// Options of commands: the command's name and the option's.
+type Options = HashSet<(String, String)>;
+
+impl Settings {
+    /// Parses a command line, with the settings where it says nothing.
+    ///
+    /// # Errors
+    /// As clap; and two settings of the same strength that exclude each other.
+    pub fn parse(
+        &self,
+        command: &Command,
+        arguments: &[OsString],
+    ) -> Result<ArgMatches, clap::Error> {
+        let mut layered = self.layered(command, &|_, _| true);
+        let matches = layered.try_get_matches_from_mut(arguments)?;
+        let beaten = self.beaten(&mut layered, &matches)?;
+        if beaten.is_empty() {
+            return Ok(matches);
+        }
+        let stands = |name: &str, option: &Arg| !beaten.contains(&key(name, option));
+        self.layered(command, &stands).try_get_matches_from(arguments)
+    }
+
+    /// The same with those settings only without which the command line would not be complete.
+    ///
+    /// # Errors
+    /// As clap.
+    pub fn parse_bare(
+        &self,
+        command: &Command,
+        arguments: &[OsString],
+    ) -> Result<ArgMatches, clap::Error> {
+        self.layered(command, &|_, option| option.is_required_set()).try_get_matches_from(arguments)
+    }
+
+    /// The command with the settings that `wanted` lets through as defaults, and with a `--no-switch` for each `--switch`, so that what a file
+    /// turns on can be turned off.
+    fn layered(&self, command: &Command, wanted: &dyn Fn(&str, &Arg) -> bool) -> Command {
+        let own = self.with_defaults(command.clone(), wanted);
+        let names: Vec<String> =
+            own.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
+        names.iter().fold(own, |command, name| {
+            command
+                .mut_subcommand(name, |subcommand| negated(self.with_defaults(subcommand, wanted)))
+        })
+    }
+
+    fn with_defaults(&self, command: Command, wanted: &dyn Fn(&str, &Arg) -> bool) -> Command {
+        let name = command.get_name().to_owned();
+        let set: Vec<(clap::Id, Option<Vec<String>>)> = settable(&command)
+            .filter_map(|option| {
+                let setting = self.of(&name, option.get_long()?)?;
+                let values = wanted(&name, option).then(|| typed(option, setting));
+                Some((option.get_id().clone(), values))
+            })
+            .collect();
+        set.into_iter().fold(command, |command, (id, values)| {
+            command.mut_arg(id, |option| {
+                // What is set is not missing, though clap does not count a default as given.
+                let option = option.required_unless_present_any(NOTHING);
+                match values {
+                    Some(values) => option.required(false).default_values(values),
+                    None => option,
+                }
+            })
+        })
+    }
+
+    /// Settings that exclude something typed, or a stronger setting.
+    fn beaten(&self, layered: &mut Command, matches: &ArgMatches) -> Result<Options, clap::Error> {
+        let Some((name, matches)) = matches.subcommand() else { return Ok(Options::new()) };
+        let Some(command) = layered.find_subcommand(name) else { return Ok(Options::new()) };
+        let is_typed = |option: &&Arg| {
+            matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+        };
+        let typed: Vec<&Arg> = settable(command).filter(is_typed).collect();
+        let mut set: Vec<(usize, &Arg, &Setting)> = settable(command)
+            .filter(|option| !is_typed(option))
+            .filter_map(|option| {
+                let setting = self.of(name, option.get_long()?)?;
+                let off = matches!(option.get_action(), ArgAction::SetTrue)
+                    && setting.values.iter().all(|value| switch(value) == Ok("false"));
+                let strength = self.entries.iter().position(|other| other == setting)?;
+                (!off).then_some((strength, option, setting))
+            })
+            .collect();
+        set.sort_by_key(|(strength, ..)| *strength);
+        let mut standing: Vec<(&Arg, Option<&Setting>)> =
+            typed.into_iter().map(|option| (option, None)).collect();
+        let mut beaten = Options::new();
+        let mut clash = None;
+        for (_, option, setting) in set {
+            match standing.iter().find(|(other, _)| exclude(command, option, other)) {
+                None => standing.push((option, Some(setting))),
+                Some((_, Some(other))) if same_layer(setting, other) => {
+                    clash = Some(format!(
+                        "{} and {} cannot be used together",
+                        setting.origin, other.origin
+                    ));
+                }
+                Some(_) => {
+                    beaten.insert(key(name, option));
+                }
+            }
+        }
+        match clash {
+            Some(message) => Err(layered.error(ErrorKind::ArgumentConflict, message)),
+            None => Ok(beaten),
+        }
+    }
+}
+
+fn key(command: &str, option: &Arg) -> (String, String) {
+    (command.to_owned(), option.get_id().to_string())
+}
+
+/// The values in clap's spelling.
+fn typed(option: &Arg, setting: &Setting) -> Vec<String> {
+    if matches!(option.get_action(), ArgAction::SetTrue) {
+        // Checked when it was read.
+        return setting.values.iter().filter_map(|v| switch(v).ok()).map(str::to_owned).collect();
+    }
+    setting.values.clone()
+}
+
+fn exclude(command: &Command, one: &Arg, other: &Arg) -> bool {
+    let excludes = |one: &Arg, other: &Arg| {
+        command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_id() == other.get_id())
+    };
+    excludes(one, other) || excludes(other, one)
+}
+
+fn same_layer(one: &Setting, other: &Setting) -> bool {
+    std::mem::discriminant(&one.origin) == std::mem::discriminant(&other.origin)
+}
+
+/// Adds the hidden `--no-switch` of each switch.
+fn negated(command: Command) -> Command {
+    let taken: HashSet<String> =
+        command.get_arguments().filter_map(|arg| Some(arg.get_long()?.to_owned())).collect();
+    let switches: Vec<(clap::Id, String)> = settable(&command)
+        .filter(|arg| matches!(arg.get_action(), ArgAction::SetTrue))
+        .filter_map(|arg| Some((arg.get_id().clone(), format!("no-{}", arg.get_long()?))))
+        .filter(|(_, negation)| !taken.contains(negation))
+        .collect();
+    switches.into_iter().fold(command, |command, (id, negation)| {
+        let off = Arg::new(negation.clone())
+            .long(negation.clone())
+            .action(ArgAction::SetTrue)
+            .overrides_with(id.clone())
+            .hide(true);
+        command.arg(off).mut_arg(id, |switch| {
+            switch.default_value_if(negation, ArgPredicate::Equals("true".into()), Some("false"))
+        })
+    })
+}

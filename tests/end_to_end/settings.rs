@@ -1,0 +1,190 @@
+//! Defaults from the environment and from a file.
+
+use serde_json::Value;
+
+use crate::support::{ON_THE_MOUSE, Workshop, asset_text};
+
+fn mouse() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv").mouse_track(0, 6, "track.csv");
+    workshop
+}
+
+/// `sam2 config --json` with these variables and arguments.
+fn shown(workshop: &Workshop, variables: &[(&str, &str)], arguments: &[&str]) -> Value {
+    let all = [&["config", "--json"], arguments].concat();
+    let outcome = workshop.sam2_where(variables, &all).succeeded();
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+/// Number of batches that a run had.
+fn batches(workshop: &Workshop, variables: &[(&str, &str)], arguments: &[&str]) -> usize {
+    let all = [&["segment", "mouse.mkv", "-o", "m.btf", "--overwrite"], arguments].concat();
+    workshop.sam2_where(variables, &all).succeeded().prompted().len()
+}
+
+#[test]
+fn the_command_line_beats_the_environment_beats_the_file_beats_the_default() {
+    let workshop = mouse();
+    workshop.write("sam2.toml", "keypoints = \"track.csv\"\nbatch_size = 3\n");
+    let file = ["--config-file", "sam2.toml"];
+    let environment = [("SAM2_BATCH_SIZE", "2")];
+    assert_eq!(batches(&workshop, &[], &["--keypoints", "track.csv"]), 1);
+    assert_eq!(batches(&workshop, &[], &file), 2);
+    assert_eq!(batches(&workshop, &environment, &file), 3);
+    assert_eq!(batches(&workshop, &environment, &[&file[..], &["--batch-size", "1"]].concat()), 6);
+    // The file named by the environment, and the user's own.
+    assert_eq!(batches(&workshop, &[("SAM2_CONFIG", "sam2.toml")], &[]), 2);
+    workshop.folder("tmp/sam2");
+    workshop.write("tmp/sam2/config.toml", "keypoints = \"track.csv\"\nbatch-size = 1\n");
+    assert_eq!(batches(&workshop, &[], &[]), 6);
+    assert_eq!(batches(&workshop, &[("SAM2_CONFIG", "sam2.toml")], &[]), 2);
+}
+
+#[test]
+fn every_option_of_segment_has_a_variable_and_a_key() {
+    let workshop = Workshop::new();
+    let options = shown(&workshop, &[], &["segment"])["options"].as_object().unwrap().clone();
+    let help = workshop.sam2(&["segment", "--help"]).succeeded().stdout;
+    let documented: Vec<&str> = help
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("--"))
+        .map(|word| word.split(['=', ']', ',', '.', ')']).next().unwrap())
+        .filter(|word| {
+            !["help", "version", "config-file", "quiet", "verbose", "", "features"].contains(word)
+        })
+        .collect();
+    assert!(documented.len() > 20, "{documented:?}");
+    for option in documented {
+        let shown = options.get(option).unwrap_or_else(|| panic!("{option} in {options:?}"));
+        let variable = shown["variable"].as_str().unwrap();
+        assert!(variable.starts_with("SAM2_"), "{variable}");
+    }
+    assert_eq!(options["config"]["variable"], "SAM2_MODEL_CONFIG");
+    assert_eq!(options["batch-size"]["value"], "400");
+    assert_eq!(options["overwrite"]["value"], "false");
+}
+
+#[test]
+fn config_says_where_each_value_comes_from() {
+    let workshop = Workshop::new();
+    workshop.write("a.toml", "# mine\ndevice = \"cpu\"\nfill-holes = 4\n[download]\nretries = 9\n");
+    let file = ["--config-file", "a.toml"];
+    let options = shown(&workshop, &[("SAM2_FILL_HOLES", "2"), ("SAM2_IDS", "yes")], &file);
+    let of = |name: &str| {
+        let option = &options["options"][name];
+        (option["value"].as_str().unwrap().to_owned(), option["from"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(of("device"), ("cpu".into(), "a.toml:2".into()));
+    assert_eq!(of("fill-holes"), ("2".into(), "SAM2_FILL_HOLES".into()));
+    assert_eq!(of("ids"), ("yes".into(), "SAM2_IDS".into()));
+    assert_eq!(of("memory"), ("official".into(), "default".into()));
+    assert_eq!(options["file"], "a.toml");
+    let download = shown(&workshop, &[], &["download", "--config-file", "a.toml"]);
+    assert_eq!(download["options"]["retries"]["from"], "a.toml:5");
+    let table = workshop.sam2_where(&[], &["config", "--config-file", "a.toml"]).succeeded().stdout;
+    let line = table.lines().find(|line| line.starts_with("device")).unwrap();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["device", "cpu", "a.toml:2"]);
+    // Help shows the values in effect.
+    let help = workshop.sam2_where(&[("SAM2_FILL_HOLES", "37")], &["segment", "--help"]);
+    assert!(help.succeeded().stdout.contains("[default: 37]"));
+}
+
+#[test]
+fn switches_can_be_turned_off_again() {
+    let workshop = mouse();
+    workshop.write("m.btf", "old");
+    let click = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE];
+    let on = [("SAM2_OVERWRITE", "true")];
+    let off = workshop.sam2_where(&on, &[&click[..], &["--no-overwrite"]].concat());
+    assert!(off.failed(1).error().contains("--overwrite"));
+    assert_eq!(workshop.read("m.btf"), b"old");
+    let off = workshop.sam2_where(&[("SAM2_OVERWRITE", "0")], &click);
+    off.failed(1);
+    workshop.sam2_where(&on, &click).succeeded();
+    assert_eq!(workshop.stack("m.btf").pages.len(), 6);
+}
+
+#[test]
+fn settings_that_have_no_use_here_are_no_mistake_but_typed_ones_are() {
+    let workshop = mouse();
+    workshop.write("sam2.toml", "keypoints = \"track.csv\"\nbatch-size = 3\n");
+    // A click excludes the track of the file, and with it there are no batches.
+    let click = ["--point", ON_THE_MOUSE, "--config-file", "sam2.toml"];
+    assert_eq!(batches(&workshop, &[("SAM2_MIN_LIKELIHOOD", "0.2")], &click), 1);
+    let typed =
+        ["segment", "mouse.mkv", "-o", "n.btf", "--point", ON_THE_MOUSE, "--batch-size", "3"];
+    workshop.refused(2, &typed, &["--batch-size", "--keypoints"]);
+    // A click in the environment beats the track in the file.
+    let variables = [("SAM2_POINT", ON_THE_MOUSE), ("SAM2_OUTPUT", "e.btf")];
+    let arguments = ["segment", "mouse.mkv", "--config-file", "sam2.toml"];
+    workshop.sam2_where(&variables, &arguments).succeeded();
+    workshop.segment_to("f.btf", "mouse.mkv", &["--point", ON_THE_MOUSE]);
+    assert_eq!(workshop.read("e.btf"), workshop.read("f.btf"));
+    // Two of the same strength that exclude each other.
+    workshop.write("both.toml", "keypoints = \"track.csv\"\npoint = [\"0:1,1\", \"0:2,2\"]\n");
+    let both = ["segment", "mouse.mkv", "-o", "n.btf", "--config-file", "both.toml"];
+    workshop.refused(2, &both, &["both.toml:1", "both.toml:2", "together"]);
+}
+
+#[test]
+fn wrong_settings_are_one_line_with_their_place() {
+    let workshop = mouse();
+    let cases: [(&str, &[&str]); 12] = [
+        ("batch-sise = 3", &["a.toml:1", "batch-sise", "did you mean 'batch-size'"]),
+        ("\n\nbatchsize = 3", &["a.toml:3", "did you mean 'batch-size'"]),
+        ("batch-size = \"many\"", &["a.toml:1", "many", "--batch-size"]),
+        ("batch-size = [1, 2]", &["a.toml:1", "one value"]),
+        ("batch-size = 1\nbatch_size = 2", &["a.toml:2", "twice"]),
+        ("min-likelihood = 7", &["a.toml:1", "between 0 and 1"]),
+        ("overwrite = \"perhaps\"", &["a.toml:1", "neither true nor false"]),
+        ("device = 2026-11-25", &["a.toml:1", "date"]),
+        ("[segmet]\nids = true", &["a.toml:1", "no command 'segmet'", "did you mean 'segment'"]),
+        ("[download]\nids = true", &["a.toml:2", "no setting 'ids'"]),
+        ("device = ", &["a.toml:1", "no TOML"]),
+        ("config-file = \"b.toml\"", &["a.toml:1", "no setting 'config-file'"]),
+    ];
+    let run =
+        ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--config-file", "a.toml"];
+    for (text, told) in cases {
+        workshop.write("a.toml", text);
+        let outcome = workshop.refused(2, &run, told);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+        // Help must be had all the same.
+        workshop.sam2(&["segment", "--help", "--config-file", "a.toml"]).succeeded();
+    }
+    workshop.write("a.toml", b"device = \"\xff\"");
+    workshop.refused(2, &run, &["a.toml"]);
+    workshop.refused(
+        2,
+        &["probe", "mouse.mkv", "--config-file", "none.toml"],
+        &["--config-file", "none.toml"],
+    );
+    let variable = [("SAM2_DEVICE", "toaster")];
+    workshop.fails(2, &["SAM2_DEVICE", "toaster"], || {
+        workshop.sam2_where(&variable, &["probe", "mouse.mkv"])
+    });
+    let variable = [("SAM2_CONFIG", "none.toml")];
+    workshop.fails(2, &["SAM2_CONFIG", "none.toml"], || {
+        workshop.sam2_where(&variable, &["doctor", "--nonsense"])
+    });
+}
+
+#[test]
+fn a_table_is_for_its_command_and_beats_what_is_for_all() {
+    let workshop = mouse();
+    workshop.write(
+        "sam2.toml",
+        "batch-size = 3\n[segment]\nbatch-size = 2\nkeypoints = \"track.csv\"\n",
+    );
+    assert_eq!(batches(&workshop, &[], &["--config-file", "sam2.toml"]), 3);
+    let weights = asset_text("micro/sam2.1_hiera_micro.safetensors");
+    workshop.write("model.toml", format!("model = {weights:?}\nquiet = true\n"));
+    let arguments = ["--point", ON_THE_MOUSE, "--config-file", "model.toml"];
+    let outcome = workshop.segment("mouse.mkv", &arguments);
+    assert!(
+        !outcome.stderr.contains("demonstration") && !outcome.stderr.contains("INFO"),
+        "{}",
+        outcome.stderr
+    );
+}

@@ -1,0 +1,92 @@
+//! What a terminal shows, and what a log file holds.
+
+use crate::support::{ON_THE_MOUSE, Workshop};
+
+const RUN: [&str; 6] = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE];
+const ESCAPE: char = '\u{1b}';
+
+fn mouse() -> Workshop {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    workshop
+}
+
+/// Whether there is a sequence that sets a colour or weight.
+fn is_coloured(text: &str) -> bool {
+    let codes = text.split(ESCAPE).skip(1).filter_map(|rest| rest.strip_prefix('['));
+    let mut ends =
+        codes.map(|code| code.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    ends.any(|end| end.starts_with('m'))
+}
+
+#[test]
+fn a_terminal_has_a_bar_and_colours() {
+    let workshop = mouse();
+    let shown = workshop.sam2_on_a_terminal(&[], &RUN).succeeded().stdout;
+    assert!(shown.contains("/6 frames"), "{shown:?}");
+    assert!(is_coloured(&shown), "{shown:?}");
+    let plain = workshop.sam2(&[&RUN[..], &["--overwrite"]].concat()).succeeded();
+    assert!(
+        !plain.stderr.contains("/6 frames") && !plain.stderr.contains(ESCAPE),
+        "{:?}",
+        plain.stderr
+    );
+}
+
+#[test]
+fn no_color_leaves_no_colour_anywhere() {
+    let workshop = mouse();
+    let no_color = [("NO_COLOR", "1")];
+    let shown = workshop.sam2_on_a_terminal(&no_color, &RUN).succeeded().stdout;
+    assert!(shown.contains("/6 frames") && !is_coloured(&shown), "{shown:?}");
+    for arguments in [
+        &["segment", "--nonsense"][..],
+        &["--help"],
+        &["segment", "none.mkv", "-o", "a.btf", "--point", "0:1,1"],
+    ] {
+        let coloured = workshop.sam2_on_a_terminal(&[], arguments).stdout;
+        let plain = workshop.sam2_on_a_terminal(&no_color, arguments).stdout;
+        assert!(!is_coloured(&plain), "{arguments:?}: {plain:?}");
+        assert!(!plain.is_empty() && !coloured.is_empty());
+    }
+    // By the convention an empty variable means nothing.
+    let shown = workshop.sam2_on_a_terminal(&[("NO_COLOR", "")], &["segment", "--nonsense"]).stdout;
+    assert!(is_coloured(&shown), "{shown:?}");
+    let again = [&RUN[..], &["--overwrite"]].concat();
+    let shown = workshop.sam2_on_a_terminal(&[("NO_COLOR", "")], &again).succeeded().stdout;
+    assert!(is_coloured(&shown), "{shown:?}");
+}
+
+#[test]
+fn quiet_shows_no_bar_and_verbose_says_more() {
+    let workshop = mouse();
+    let quiet = workshop.sam2_on_a_terminal(&[], &[&RUN[..], &["-q"]].concat()).succeeded().stdout;
+    assert!(!quiet.contains("frames  "), "{quiet:?}");
+    let again = [&RUN[..], &["--overwrite"]].concat();
+    let count = |more: &[&str]| {
+        let outcome = workshop.sam2(&[&again[..], more].concat()).succeeded();
+        outcome.stderr.lines().count()
+    };
+    let (quiet, plain, verbose) = (count(&["-q"]), count(&[]), count(&["-v"]));
+    assert!(quiet < plain && plain < verbose, "{quiet} {plain} {verbose}");
+    workshop.refused(2, &["probe", "mouse.mkv", "-q", "-v"], &["--quiet", "--verbose"]);
+}
+
+#[test]
+fn a_warning_stands_above_the_bar() {
+    let workshop = Workshop::new();
+    workshop.mouse(8, "mouse.mkv").folder("frames");
+    workshop.ffmpeg("-i mouse.mkv frames/%d.png");
+    workshop.truncate("frames/6.png", 0.5, "frames/6.png");
+    let arguments =
+        ["segment", "frames", "-o", "m.btf", "--point", ON_THE_MOUSE, "--on-bad-frame", "repeat"];
+    let shown = workshop.sam2_on_a_terminal(&[("NO_COLOR", "1")], &arguments).succeeded().stdout;
+    let warnings: Vec<&str> = shown.lines().filter(|line| line.contains("WARN")).collect();
+    let damaged: Vec<&&str> = warnings.iter().filter(|line| line.contains("frame 5")).collect();
+    assert!(!damaged.is_empty(), "{shown:?}");
+    for line in damaged {
+        // What was on the line before was wiped away.
+        let visible = line.rsplit("\u{1b}[2K").next().unwrap();
+        assert!(!visible.contains("frames  "), "{line:?}");
+    }
+}
