@@ -32,6 +32,18 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
+/// A text whose every character can be seen, for what is written by the script.
+pub(crate) fn visible(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut visible, c| {
+        if c.is_control() || is_invisible(c) {
+            visible.push_str(&format!("\\u{{{:x}}}", c as u32));
+        } else {
+            visible.push(c);
+        }
+        visible
+    })
+}
+
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

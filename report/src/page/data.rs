@@ -5,7 +5,7 @@ use std::fmt::{self, Formatter};
 use serde_json::{Value, json};
 
 use super::plots::buckets_per_object;
-use crate::escape::json_in_html;
+use crate::escape::{json_in_html, visible};
 use crate::report::Report;
 use crate::series::{Bucket, Series};
 
@@ -14,7 +14,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let object = |history: &crate::object::ObjectHistory| {
         json!({
             "object": history.object,
-            "name": report.run.name_of(history.object),
+            "name": visible(&report.run.name_of(history.object)),
             "area": series(&history.area.reduced(most), 0),
             "score": series(&history.score.reduced(most), 2),
             "iou": series(&history.iou.reduced(most), 3),

@@ -235,7 +235,10 @@ fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Res
     let arm = (report.picture.0.max(report.picture.1) as f32 / 40.0).max(3.0);
     let colour = colours::number(mark.object);
     write!(f, "<g class=\"prompt o{}\" style=\"--c:var(--m{colour})\">", mark.object)?;
-    if let Some([left, top, right, bottom]) = mark.bounds {
+    // Numbers that are none would stop a browser in the middle of the path.
+    if let Some([left, top, right, bottom]) =
+        mark.bounds.filter(|edges| edges.iter().all(|edge| edge.is_finite()))
+    {
         let ((x, y), (x1, y1)) = (place(left, top), place(right, bottom));
         write!(
             f,
@@ -245,7 +248,8 @@ fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Res
             mark.object
         )?;
     }
-    for (name, x, y, positive) in &mark.points {
+    let sound = |(_, x, y, _): &&(String, f32, f32, bool)| x.is_finite() && y.is_finite();
+    for (name, x, y, positive) in mark.points.iter().filter(sound) {
         let (x, y) = place(*x, *y);
         let upright = if *positive {
             format!("M{x:.1} {:.1}v{:.1}", y - arm, 2.0 * arm)
