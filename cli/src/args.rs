@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
-use crate::prompt_args::{BoxArg, PointArg};
+use crate::outputs::OutputArg;
+use crate::prompt_args::PromptArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
 #[derive(Debug, Parser)]
@@ -64,9 +66,10 @@ pub enum Command {
 pub struct SegmentArgs {
     /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
     pub recording: PathBuf,
-    /// Where the masks go: a BigTIFF stack (.btf, .tif, .tiff), one page a frame.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    /// Where results go, as often as wanted: a BigTIFF stack of masks (.btf, .tif, .tiff), one page a frame, or an overview
+    /// picture (.png).
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,
@@ -77,44 +80,9 @@ pub struct SegmentArgs {
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
 
-    /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among
-    /// those the one with their highest mean likelihood, among those the earliest.
-    #[arg(long, value_name = "TRACK.csv", help_heading = "Prompts", conflicts_with_all = ["point", "bounds"])]
-    pub keypoints: Option<PathBuf>,
-    /// Body parts to use, separated by commas or spaces [default: all].
-    #[arg(long, value_name = "NAMES", num_args = 1.., help_heading = "Prompts")]
-    pub bodyparts: Vec<String>,
-    /// The animal to follow in a multi-animal track.
-    #[arg(long, value_name = "NAME", help_heading = "Prompts")]
-    pub individual: Option<String>,
-    /// Frames per batch; 0 = the whole recording at once [default: 400].
-    #[arg(long, value_name = "N", help_heading = "Prompts")]
-    pub batch_size: Option<usize>,
-    /// Body parts below this likelihood are not used [default: 0].
-    #[arg(long, value_name = "P", value_parser = likelihood, help_heading = "Prompts")]
-    pub min_likelihood: Option<f32>,
-    /// Multiply the track's coordinates: it was made on a video smaller by this factor [default: 1].
-    #[arg(long, value_name = "F", value_parser = factor, help_heading = "Prompts")]
-    pub downsample_factor: Option<f32>,
-    /// Go on although the track has more or fewer rows than the recording has frames.
-    #[arg(long, help_heading = "Prompts")]
-    pub allow_row_mismatch: bool,
-    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
-    #[arg(
-        long,
-        value_name = "F:X,Y[:OBJ][:+|-]",
-        help_heading = "Prompts",
-        allow_hyphen_values = true
-    )]
-    pub point: Vec<PointArg>,
-    /// A box: frame, top-left and bottom-right corner, object (default 1).
-    #[arg(
-        long = "box",
-        id = "bounds",
-        value_name = "F:X0,Y0,X1,Y1[:OBJ]",
-        help_heading = "Prompts"
-    )]
-    pub bounds: Vec<BoxArg>,
+    /// What to segment.
+    #[command(flatten)]
+    pub prompts: PromptArgs,
 
     /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
     /// demonstration model.
@@ -182,28 +150,6 @@ pub struct FrameArgs {
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
-}
-
-impl SegmentArgs {
-    /// What clap cannot check: flags that mean nothing without a track. (Its `requires` is dropped where the required flag
-    /// conflicts with a given one.)
-    pub fn check(&self) -> Result<(), String> {
-        if self.keypoints.is_some() {
-            return Ok(());
-        }
-        let given = [
-            ("--bodyparts", !self.bodyparts.is_empty()),
-            ("--individual", self.individual.is_some()),
-            ("--batch-size", self.batch_size.is_some()),
-            ("--min-likelihood", self.min_likelihood.is_some()),
-            ("--downsample-factor", self.downsample_factor.is_some()),
-            ("--allow-row-mismatch", self.allow_row_mismatch),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK.csv")),
-            None => Ok(()),
-        }
-    }
 }
 
 /// The memory policies.
@@ -341,16 +287,6 @@ fn memory(text: &str) -> Result<MemoryArg, String> {
         "guarded" => Ok(MemoryArg::Guarded),
         _ => Err("must be official or guarded".into()),
     }
-}
-
-fn likelihood(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must lie between 0 and 1".into()) }
-}
-
-fn factor(text: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
 }
 
 #[cfg(test)]

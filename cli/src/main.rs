@@ -8,6 +8,7 @@ mod exit;
 mod inspect;
 mod model;
 mod outputs;
+mod planning;
 mod probe;
 mod progress;
 mod prompt_args;
@@ -25,7 +26,7 @@ use exit::ExitStatus;
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     if let Command::Segment(args) = &cli.command
-        && let Err(message) = args.check()
+        && let Err(message) = args.prompts.check()
     {
         Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
     }

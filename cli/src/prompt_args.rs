@@ -1,8 +1,66 @@
 //! Prompts as flags: `--point F:X,Y[:OBJ][:+|-]` and `--box F:X0,Y0,X1,Y1[:OBJ]`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::Args;
 use sam2_engine::{BoxPrompt, JobPrompt, ObjectId, Point};
+
+/// What to segment, and how the recording is cut for it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Prompts")]
+pub struct PromptArgs {
+    /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among
+    /// those the one with their highest mean likelihood, among those the earliest.
+    #[arg(long, value_name = "TRACK.csv", conflicts_with_all = ["point", "bounds"])]
+    pub keypoints: Option<PathBuf>,
+    /// Body parts to use, separated by commas or spaces [default: all].
+    #[arg(long, value_name = "NAMES", num_args = 1..)]
+    pub bodyparts: Vec<String>,
+    /// The animal to follow in a multi-animal track.
+    #[arg(long, value_name = "NAME")]
+    pub individual: Option<String>,
+    /// Frames per batch; 0 = the whole recording at once [default: 400].
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Body parts below this likelihood are not used [default: 0].
+    #[arg(long, value_name = "P", value_parser = likelihood)]
+    pub min_likelihood: Option<f32>,
+    /// Multiply the track's coordinates: it was made on a video smaller by this factor [default: 1].
+    #[arg(long, value_name = "F", value_parser = factor)]
+    pub downsample_factor: Option<f32>,
+    /// Go on although the track has more or fewer rows than the recording has frames.
+    #[arg(long)]
+    pub allow_row_mismatch: bool,
+    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
+    #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", allow_hyphen_values = true)]
+    pub point: Vec<PointArg>,
+    /// A box: frame, top-left and bottom-right corner, object (default 1).
+    #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]")]
+    pub bounds: Vec<BoxArg>,
+}
+
+impl PromptArgs {
+    /// What clap cannot check: flags that mean nothing without a track. (Its `requires` is dropped where the required flag
+    /// conflicts with a given one.)
+    pub fn check(&self) -> Result<(), String> {
+        if self.keypoints.is_some() {
+            return Ok(());
+        }
+        let given = [
+            ("--bodyparts", !self.bodyparts.is_empty()),
+            ("--individual", self.individual.is_some()),
+            ("--batch-size", self.batch_size.is_some()),
+            ("--min-likelihood", self.min_likelihood.is_some()),
+            ("--downsample-factor", self.downsample_factor.is_some()),
+            ("--allow-row-mismatch", self.allow_row_mismatch),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK.csv")),
+            None => Ok(()),
+        }
+    }
+}
 
 /// One `--point`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,7 +143,7 @@ pub fn gather(points: &[PointArg], boxes: &[BoxArg]) -> Result<Vec<JobPrompt>, S
     let mut entry = |frame: usize, object: ObjectId| -> usize {
         let found = prompts.iter().position(|p| p.frame == frame && p.object == object);
         found.unwrap_or_else(|| {
-            prompts.push(JobPrompt { frame, object, points: Vec::new(), bounds: None });
+            prompts.push(JobPrompt { frame, object, points: Vec::new(), bounds: None, mask: None });
             prompts.len() - 1
         })
     };
@@ -111,6 +169,16 @@ pub fn gather(points: &[PointArg], boxes: &[BoxArg]) -> Result<Vec<JobPrompt>, S
         }
     }
     Ok(prompts)
+}
+
+fn likelihood(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must lie between 0 and 1".into()) }
+}
+
+fn factor(text: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
 }
 
 #[cfg(test)]

@@ -1,26 +1,23 @@
 //! `sam2 segment`.
 
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
-use sam2_engine::keypoints::{KeypointSelection, KeypointTrack};
+use anyhow::{Context, Result};
 use sam2_engine::{
     CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, GuardedOptions, JobOptions, JobPlan,
     JobReport, LazyFrames, MemoryPolicyChoice, SessionOptions, segment,
 };
-use sam2_frame_provider::IndexMode;
+use sam2_mask_writer::PixelValues;
 
 use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
 use crate::model;
-use crate::outputs;
+use crate::outputs::{self, Output, OutputRecording, OutputSettings};
+use crate::planning::{open_and_plan, plan_for};
 use crate::progress::Progress;
-use crate::prompt_args::gather;
-use crate::recording;
-
-/// Frames per batch, as in the lab's own scripts.
-const DEFAULT_BATCH_SIZE: usize = 400;
 
 /// The signal that asked to stop; 0 = none.
 static SIGNAL: std::sync::LazyLock<Arc<AtomicUsize>> = std::sync::LazyLock::new(Arc::default);
@@ -35,7 +32,10 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // First of all, so that a signal at any time ends the same way.
     let cancel = cancel_on_signals()?;
     // Everything that can be wrong with names and prompts shows before the model is loaded.
-    outputs::check(args)?;
+    let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs =
+        outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
     let (frames, plan) = open_and_plan(args)?;
     plan.check_region(args.roi, frames.size())?;
     let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
@@ -61,7 +61,8 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         frames_mode: args.frames.frames_mode,
     };
     let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
-        let sinks = outputs::create(args, &frames, plan)?;
+        let sinks =
+            outputs::create(&outputs, output_settings(args), &described(args, &frames, plan))?;
         let mut progress = Progress::new(plan.frame_count(), quiet);
         let report = segment(&model, &frames, plan, options, sinks, &mut progress, &cancel);
         progress.finish();
@@ -77,76 +78,25 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     }?;
     report_bad_frames(&frames);
     report_reading(&frames);
-    Ok(summarise(args, &report))
+    Ok(summarise(&outputs, &report))
 }
 
-/// Opens the recording and settles what is to be done.
-fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
-    let frames = recording::open(&args.recording, &args.frames, IndexMode::Auto)?;
-    let planned = match plan_for(args, &frames) {
-        Err(error) if args.keypoints.is_some() && args.recording.is_file() => {
-            // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
-            match recording::open(&args.recording, &args.frames, IndexMode::Decode) {
-                Ok(counted) if counted.frame_count() != frames.frame_count() => {
-                    let plan = plan_for(args, &counted)?;
-                    Ok((counted, plan))
-                }
-                _ => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-        Ok(plan) => Ok((frames, plan)),
-    };
-    let (frames, plan) = planned?;
-    tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
-    Ok((frames, plan))
+fn output_settings(args: &SegmentArgs) -> OutputSettings {
+    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+    OutputSettings { overwrite: args.overwrite, values }
 }
 
-/// The plan for the frames there are, every prompt checked.
-fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
-    let count = frames.frame_count();
-    let Some(path) = &args.keypoints else {
-        let prompts = gather(&args.point, &args.bounds).map_err(anyhow::Error::msg)?;
-        if prompts.is_empty() {
-            bail!("nothing to segment: give --keypoints TRACK.csv, --point or --box");
-        }
-        let plan = JobPlan::whole(count, prompts);
-        plan.check(count, frames.size()).with_context(|| args.recording.display().to_string())?;
-        return Ok(plan);
-    };
-    let selection = KeypointSelection {
-        bodyparts: split_names(&args.bodyparts),
-        individual: args.individual.clone(),
-        scale: args.downsample_factor.unwrap_or(1.0),
-    };
-    let track = KeypointTrack::read_dlc(path, &selection)?;
-    if let Err(error) = track.check_rows(count) {
-        if !args.allow_row_mismatch {
-            return Err(error.into());
-        }
-        tracing::warn!(
-            "{} has {} rows for {count} frames: using the rows there are",
-            path.display(),
-            track.len()
-        );
+/// What outputs need to know of the recording.
+fn described(args: &SegmentArgs, frames: &dyn FrameSource, plan: &JobPlan) -> OutputRecording {
+    let name = args.recording.file_stem().map_or("recording".into(), OsStr::to_string_lossy);
+    OutputRecording {
+        size: (frames.size().width, frames.size().height),
+        frames: plan.frame_count(),
+        rate: frames.timing().frames_per_second,
+        name: name.into_owned(),
+        prompt_frames: plan.prompt_frames(),
+        objects: plan.objects(),
     }
-    let batch_size = args.batch_size.unwrap_or(DEFAULT_BATCH_SIZE);
-    let min_likelihood = args.min_likelihood.unwrap_or(0.0);
-    let plan = JobPlan::from_keypoints(&track, count, batch_size, min_likelihood);
-    plan.check(count, frames.size()).with_context(|| {
-        format!("{} (is it of a smaller video? then give --downsample-factor)", path.display())
-    })?;
-    Ok(plan)
-}
-
-/// `snout,tailbase`, `"snout tailbase"` and `snout tailbase` all mean the same.
-fn split_names(given: &[String]) -> Vec<String> {
-    given
-        .iter()
-        .flat_map(|text| text.split([',', ' ']))
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// The first Ctrl-C or SIGTERM stops after the current frame, a second one at once.
@@ -197,14 +147,11 @@ fn report_reading(frames: &LazyFrames) {
     );
 }
 
-fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
-    let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
-    tracing::info!(
-        "{}: {} pages, {:.1} MB",
-        args.output.display(),
-        report.frames,
-        size as f64 / 1e6
-    );
+fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
+    for Output { path, .. } in outputs {
+        let size = std::fs::metadata(path).map_or(0, |m| m.len());
+        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
+    }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {
         tracing::warn!(
@@ -251,17 +198,6 @@ fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_split_at_commas_and_spaces() {
-        let split =
-            |given: &[&str]| split_names(&given.iter().map(|s| s.to_string()).collect::<Vec<_>>());
-        let expected = ["snout", "tailbase"];
-        assert_eq!(split(&["snout,tailbase"]), expected);
-        assert_eq!(split(&["snout tailbase"]), expected);
-        assert_eq!(split(&["snout", "tailbase"]), expected);
-        assert_eq!(split(&["snout, tailbase"]), expected);
-    }
 
     #[test]
     fn each_kind_of_flag_is_one_line_with_the_first_ranges() {

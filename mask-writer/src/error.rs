@@ -19,6 +19,9 @@ pub enum WriteError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Another process writes it.
+    #[error("'{0}' is being written by another sam2: wait for it, or choose another output")]
+    InUse(PathBuf),
     /// The encoder of the format failed.
     #[error("cannot encode '{path}': {message}")]
     Encode {

@@ -12,6 +12,7 @@ mod mask_coco;
 mod output_file;
 mod overlay;
 mod quality_flags;
+mod run_file;
 mod sink;
 mod stack_reader;
 
@@ -23,5 +24,9 @@ pub use mask_coco::{CocoRle, CocoRleError};
 pub use output_file::{CompleteOutput, OutputFile};
 pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
+pub use run_file::{
+    RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunReader,
+    RunRecord, RunWriter,
+};
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use stack_reader::{MaskStackReader, ReadError};

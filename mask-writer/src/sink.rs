@@ -6,6 +6,7 @@ use crate::error::WriteError;
 use crate::mask::Mask;
 use crate::output_file::CompleteOutput;
 use crate::quality_flags::QualityFlags;
+use crate::run_file::RunBatch;
 
 /// What the model said about a mask.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +78,15 @@ pub trait MaskSink: Send {
     /// # Errors
     /// [`WriteError`]; the sink must not be used afterwards.
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError>;
+
+    /// Is told, behind their last frame, which frames were tracked together. Most formats do not care.
+    ///
+    /// # Errors
+    /// [`WriteError`]; the sink must not be used afterwards.
+    fn end_batch(&mut self, batch: &RunBatch) -> Result<(), WriteError> {
+        let _ = batch;
+        Ok(())
+    }
 
     /// Completes the output; [`CompleteOutput::publish`] then gives it its final name.
     ///

@@ -1,8 +1,10 @@
 //! What is to be done, settled before the model runs.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
+use sam2_mask_writer::Mask;
 
 use crate::error::EngineError;
 use crate::keypoints::KeypointTrack;
@@ -20,6 +22,8 @@ pub struct JobPrompt {
     pub points: Vec<(String, Point)>,
     /// A box.
     pub bounds: Option<BoxPrompt>,
+    /// A mask of the recording's size; points and a box on the same frame refine it.
+    pub mask: Option<Mask>,
 }
 
 /// Frames that are tracked together.
@@ -68,6 +72,7 @@ impl JobPlan {
                             .map(|(name, k)| (name, Point::positive(k.x, k.y)))
                             .collect(),
                         bounds: None,
+                        mask: None,
                     })
                     .into_iter()
                     .collect();
@@ -102,6 +107,16 @@ impl JobPlan {
             {
                 return Err(EngineError::EmptyBox { x0, y0, x1, y1, frame });
             }
+            if let Some(mask) = &prompt.mask {
+                let found = FrameSize { width: mask.width(), height: mask.height() };
+                if found != size {
+                    let (object, expected) = (prompt.object, size);
+                    return Err(EngineError::MaskPromptSize { object, frame, expected, found });
+                }
+            }
+            if prompt.mask.is_none() && prompt.bounds.is_none() && prompt.points.is_empty() {
+                return Err(EngineError::EmptyPrompt { object: prompt.object, frame });
+            }
         }
         Ok(())
     }
@@ -135,6 +150,12 @@ impl JobPlan {
             self.batches.iter().flat_map(|b| b.prompts.iter().map(|p| p.frame)).collect();
         frames.dedup();
         frames
+    }
+
+    /// The objects that are prompted anywhere, in ascending order, for outputs that must know them at their start.
+    pub fn objects(&self) -> Vec<u32> {
+        let prompts = self.batches.iter().flat_map(|batch| &batch.prompts);
+        prompts.map(|prompt| prompt.object.0).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Frames in the recording.
@@ -186,6 +207,7 @@ mod tests {
             object: ObjectId(1),
             points: vec![("snout".into(), Point::positive(x, 5.0))],
             bounds: None,
+            mask: None,
         };
         let check = |prompt| JobPlan::whole(4, vec![prompt]).check(4, size);
         assert!(check(prompt(10.0, 3)).is_ok());

@@ -193,7 +193,13 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         for prompt in &batch.prompts {
             let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();
             let frame = prompt.frame - offset;
-            session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
+            if let Some(mask) = &prompt.mask {
+                session.add_mask(frame, prompt.object, mask)?;
+            }
+            // After a mask, they refine it: its logits are fed back.
+            if !points.is_empty() || prompt.bounds.is_some() {
+                session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
+            }
         }
 
         let first = batch.prompts.iter().map(|prompt| prompt.frame).min();

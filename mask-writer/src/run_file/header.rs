@@ -1,0 +1,102 @@
+//! What a run file says about itself and about its batches.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+/// The head of a run file.
+///
+/// Holds nothing that depends on when, where or how often a job was started, so that a run that was interrupted ends in the same bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunHeader {
+    /// [`Self::FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Version of the program that computed the masks.
+    pub sam2_version: String,
+    /// The recording's file name.
+    pub recording: String,
+    /// Columns of the recording's frames, and of every mask.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Frames a second, if the recording says so.
+    pub frames_per_second: Option<f64>,
+    /// Frames of the whole recording.
+    pub frame_count: usize,
+    /// The frames that this file is about, by their numbers in the recording.
+    pub frames: Range<usize>,
+    /// Whether logits are kept with the masks.
+    pub logits: bool,
+    /// Everything that decides what the masks are (model, prompts, parameters), by name; values are for comparing and showing.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl RunHeader {
+    /// Version of the format that is written and read.
+    pub const FORMAT_VERSION: u32 = 1;
+    /// Pixels of a frame that are believed: what a file claims must not decide how much is allocated.
+    pub(super) const MOST_PIXELS: u64 = 1 << 28;
+
+    /// A head for all `frame_count` frames of a recording of `width` x `height`, without logits and settings.
+    pub fn new(recording: &str, (width, height): (u32, u32), frame_count: usize) -> Self {
+        Self {
+            format_version: Self::FORMAT_VERSION,
+            sam2_version: env!("CARGO_PKG_VERSION").to_owned(),
+            recording: recording.to_owned(),
+            width,
+            height,
+            frames_per_second: None,
+            frame_count,
+            frames: 0..frame_count,
+            logits: false,
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal.
+    pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
+        fn text<T: PartialEq + std::fmt::Debug>(
+            name: &str,
+            a: &T,
+            b: &T,
+        ) -> Option<(String, String, String)> {
+            (a != b).then(|| (name.to_owned(), format!("{a:?}"), format!("{b:?}")))
+        }
+        let size = |header: &Self| format!("{}x{}", header.width, header.height);
+        let named = |a: String, b: String, name: &str| (a != b).then(|| (name.to_owned(), a, b));
+        named(self.recording.clone(), other.recording.clone(), "recording")
+            .or_else(|| named(size(self), size(other), "frame size"))
+            .or_else(|| text("number of frames", &self.frame_count, &other.frame_count))
+            .or_else(|| text("frame rate", &self.frames_per_second, &other.frames_per_second))
+            .or_else(|| text("frames", &self.frames, &other.frames))
+            .or_else(|| self.setting_difference(other))
+            .or_else(|| text("logits", &self.logits, &other.logits))
+            .or_else(|| {
+                named(self.sam2_version.clone(), other.sam2_version.clone(), "version of sam2")
+            })
+            .or_else(|| text("format", &self.format_version, &other.format_version))
+    }
+
+    /// The first setting that differs.
+    pub fn setting_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let names = self.settings.keys().chain(other.settings.keys());
+        let value = |header: &Self, name: &String| {
+            header.settings.get(name).cloned().unwrap_or_else(|| "none".to_owned())
+        };
+        names
+            .map(|name| (name.clone(), value(self, name), value(other, name)))
+            .find(|(_, a, b)| a != b)
+    }
+}
+
+/// Frames that were tracked together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunBatch {
+    /// Their numbers in the recording.
+    pub frames: Range<usize>,
+    /// The prompted ones; none = there was no usable prompt, and the frames have no masks.
+    pub prompt_frames: Vec<usize>,
+}

@@ -1,0 +1,266 @@
+//! Reading run files, also unfinished and damaged ones.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use super::error::RunFileError;
+use super::frame::{self, RunFrame};
+use super::header::{RunBatch, RunHeader};
+use super::record::{self, HEAD, Kind, MAGIC, Missing};
+
+/// What a run file holds behind its head.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RunRecord {
+    /// The next frame.
+    Frame(RunFrame),
+    /// The frames since the last batch were tracked together.
+    Batch(RunBatch),
+}
+
+/// Reads a run file record by record; holds one frame at a time.
+///
+/// Yields an error once, and nothing behind it: [`RunFileError::Unfinished`] if the run was interrupted, after everything that
+/// is there. What is yielded is checked: frames come in order and without gaps, and batches hold exactly the frames before them.
+#[derive(Debug)]
+pub struct RunReader {
+    path: PathBuf,
+    header: RunHeader,
+    file: BufReader<File>,
+    length: u64,
+    /// Where the next record begins.
+    position: u64,
+    next_frame: usize,
+    batch_start: usize,
+    ended: bool,
+    payload: Vec<u8>,
+}
+
+/// How far an unfinished run file can be trusted.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RecoveredRun {
+    /// Its head.
+    pub header: RunHeader,
+    /// The batches that are complete.
+    pub batches: Vec<RunBatch>,
+    /// Bytes up to the end of the last of them.
+    pub length: u64,
+    /// Whether nothing is missing.
+    pub finished: bool,
+}
+
+impl RecoveredRun {
+    /// Where to go on: the first frame that is missing.
+    pub fn next_frame(&self) -> usize {
+        self.batches.last().map_or(self.header.frames.start, |batch| batch.frames.end)
+    }
+}
+
+impl RunReader {
+    /// Opens a run file and reads its head.
+    ///
+    /// # Errors
+    /// [`RunFileError`] if it cannot be read, is another kind of file or of another version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RunFileError> {
+        let path = path.as_ref().to_owned();
+        let io = |source| RunFileError::Io { path: path.clone(), source };
+        let not =
+            |reason: &str| RunFileError::NotARun { path: path.clone(), reason: reason.into() };
+        let file = File::open(&path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(not("it is a folder"));
+        }
+        let length = metadata.len();
+        let mut file = BufReader::new(file);
+        let mut magic = [0; MAGIC.len()];
+        match file.read_exact(&mut magic) {
+            Ok(()) if magic == *MAGIC => {}
+            Ok(()) => return Err(not("it begins like none")),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                return Err(not("it is too short"));
+            }
+            Err(source) => return Err(io(source)),
+        }
+        let start = MAGIC.len() as u64;
+        let mut payload = Vec::new();
+        match record::read(&mut file, length - start.min(length), &mut payload) {
+            Ok(Kind::Header) => {}
+            Ok(_) => return Err(not("it has no head")),
+            Err(Missing::Io(source)) => return Err(io(source)),
+            Err(Missing::Torn) => return Err(not("its head is cut off")),
+            Err(Missing::Damaged(reason)) => return Err(not(reason)),
+        }
+        let header = parse_header(&payload, &path)?;
+        let position = start + HEAD + payload.len() as u64;
+        let first = header.frames.start;
+        Ok(Self {
+            path,
+            header,
+            file,
+            length,
+            position,
+            next_frame: first,
+            batch_start: first,
+            ended: false,
+            payload,
+        })
+    }
+
+    /// What the file says about itself.
+    pub fn header(&self) -> &RunHeader {
+        &self.header
+    }
+
+    /// The frames alone.
+    pub fn frames(self) -> RunFrames {
+        RunFrames(self)
+    }
+
+    /// Goes through a file that may be unfinished or damaged and says how far it can be trusted.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`RunFileError::Io`] where reading fails. Damage behind the head is none.
+    pub fn recover(path: impl AsRef<Path>) -> Result<RecoveredRun, RunFileError> {
+        let mut reader = Self::open(path)?;
+        let mut found = RecoveredRun {
+            header: reader.header.clone(),
+            batches: Vec::new(),
+            length: reader.position,
+            finished: false,
+        };
+        loop {
+            match reader.step() {
+                Ok(Some(RunRecord::Frame(_))) => {}
+                Ok(Some(RunRecord::Batch(batch))) => {
+                    found.batches.push(batch);
+                    found.length = reader.position;
+                }
+                Ok(None) => {
+                    found.finished = true;
+                    return Ok(found);
+                }
+                Err(error @ RunFileError::Io { .. }) => return Err(error),
+                Err(_) => return Ok(found),
+            }
+        }
+    }
+
+    /// The next record; `None` behind the end of a finished run.
+    fn step(&mut self) -> Result<Option<RunRecord>, RunFileError> {
+        let at = self.position;
+        let mut payload = std::mem::take(&mut self.payload);
+        let kind = record::read(&mut self.file, self.length.saturating_sub(at), &mut payload);
+        let record = match kind {
+            Ok(kind) => {
+                self.position = at + HEAD + payload.len() as u64;
+                self.understand(kind, &payload)
+            }
+            Err(Missing::Io(source)) => {
+                return Err(RunFileError::Io { path: self.path.clone(), source });
+            }
+            Err(Missing::Torn) => {
+                return Err(RunFileError::Unfinished {
+                    path: self.path.clone(),
+                    expected: self.header.frames.len(),
+                    found: self.next_frame - self.header.frames.start,
+                });
+            }
+            Err(Missing::Damaged(reason)) => Err(reason.to_owned()),
+        };
+        self.payload = payload;
+        record.map_err(|reason| RunFileError::Damaged { path: self.path.clone(), at, reason })
+    }
+
+    fn understand(&mut self, kind: Kind, payload: &[u8]) -> Result<Option<RunRecord>, String> {
+        let (frames, next) = (self.header.frames.clone(), self.next_frame);
+        match kind {
+            Kind::Header => Err("a second head".into()),
+            Kind::Frame => {
+                let frame = frame::decode(payload, (self.header.width, self.header.height))?;
+                if frame.index != next || !frames.contains(&next) {
+                    return Err(format!("frame {} where {next} was due", frame.index));
+                }
+                self.next_frame += 1;
+                Ok(Some(RunRecord::Frame(frame)))
+            }
+            Kind::Batch => {
+                let batch: RunBatch =
+                    serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+                if batch.frames != (self.batch_start..next) {
+                    return Err("a batch of other frames than those before its end".into());
+                }
+                if !batch.prompt_frames.iter().all(|frame| frames.contains(frame)) {
+                    return Err("a batch prompted on a frame that is not there".into());
+                }
+                self.batch_start = next;
+                Ok(Some(RunRecord::Batch(batch)))
+            }
+            Kind::End if next == frames.end && self.batch_start == next && payload.is_empty() => {
+                Ok(None)
+            }
+            Kind::End => Err("an end before the last frame".into()),
+        }
+    }
+}
+
+impl Iterator for RunReader {
+    type Item = Result<RunRecord, RunFileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let step = self.step().transpose();
+        self.ended = !matches!(step, Some(Ok(_)));
+        step
+    }
+}
+
+/// The frames of a run file, in order. See [`RunReader`].
+#[derive(Debug)]
+pub struct RunFrames(RunReader);
+
+impl Iterator for RunFrames {
+    type Item = Result<RunFrame, RunFileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.0.next()? {
+                Ok(RunRecord::Frame(frame)) => return Some(Ok(frame)),
+                Ok(RunRecord::Batch(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+fn parse_header(json: &[u8], path: &Path) -> Result<RunHeader, RunFileError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let not = |reason: String| RunFileError::NotARun { path: path.to_owned(), reason };
+    // Of another version only this much is sure.
+    let Version { format_version: found } =
+        serde_json::from_slice(json).map_err(|error| not(error.to_string()))?;
+    let expected = RunHeader::FORMAT_VERSION;
+    if found != expected {
+        return Err(RunFileError::FormatVersion { path: path.to_owned(), found, expected });
+    }
+    let header: RunHeader = serde_json::from_slice(json).map_err(|error| not(error.to_string()))?;
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    if pixels == 0 || pixels > RunHeader::MOST_PIXELS {
+        return Err(not(format!("frames of {}x{}", header.width, header.height)));
+    }
+    let frames = &header.frames;
+    if frames.start > frames.end || frames.end > header.frame_count {
+        return Err(not(format!("frames {frames:?} of {}", header.frame_count)));
+    }
+    if header.frames_per_second.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
+        return Err(not("an impossible frame rate".into()));
+    }
+    Ok(header)
+}

@@ -1,0 +1,79 @@
+//! Records: what a run file is made of.
+
+use std::io::{self, Read, Write};
+
+/// The first bytes of a run file.
+pub(super) const MAGIC: &[u8; 8] = b"SAM2RUN\n";
+/// Bytes of a record before its payload.
+pub(super) const HEAD: u64 = 13;
+
+/// What a record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Header = 0,
+    Frame = 1,
+    Batch = 2,
+    End = 3,
+}
+
+/// Writes one record.
+pub(super) fn write(to: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
+    let length = (payload.len() as u64).to_le_bytes();
+    to.write_all(&[kind as u8])?;
+    to.write_all(&length)?;
+    to.write_all(&checksum(kind as u8, length, payload).to_le_bytes())?;
+    to.write_all(payload)
+}
+
+fn checksum(kind: u8, length: [u8; 8], payload: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&[kind]);
+    crc.update(&length);
+    crc.update(payload);
+    crc.finalize()
+}
+
+/// Why there is no record.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// The file ends here, or in the middle of the record.
+    Torn,
+    /// It is not what was written.
+    Damaged(&'static str),
+    Io(io::Error),
+}
+
+/// Reads one record into `payload`; `left` is the number of bytes that the file still has.
+pub(super) fn read(
+    from: &mut impl Read,
+    left: u64,
+    payload: &mut Vec<u8>,
+) -> Result<Kind, Missing> {
+    let mut head = [0; HEAD as usize];
+    if left < HEAD {
+        return Err(Missing::Torn);
+    }
+    from.read_exact(&mut head).map_err(Missing::Io)?;
+    let [kind, l0, l1, l2, l3, l4, l5, l6, l7, c0, c1, c2, c3] = head;
+    let length = [l0, l1, l2, l3, l4, l5, l6, l7];
+    let payload_length = u64::from_le_bytes(length);
+    // No more is read, and so allocated, than the file has.
+    if payload_length > left - HEAD {
+        return Err(Missing::Torn);
+    }
+    payload.clear();
+    let read = from.by_ref().take(payload_length).read_to_end(payload).map_err(Missing::Io)?;
+    if (read as u64) < payload_length {
+        return Err(Missing::Torn);
+    }
+    if checksum(kind, length, payload) != u32::from_le_bytes([c0, c1, c2, c3]) {
+        return Err(Missing::Damaged("its checksum is wrong"));
+    }
+    match kind {
+        0 => Ok(Kind::Header),
+        1 => Ok(Kind::Frame),
+        2 => Ok(Kind::Batch),
+        3 => Ok(Kind::End),
+        _ => Err(Missing::Damaged("a record of an unknown kind")),
+    }
+}

@@ -1,0 +1,193 @@
+//! Writing a run file in place: a journal that survives the process.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::frame;
+use super::header::{RunBatch, RunHeader};
+use super::reader::RecoveredRun;
+use super::record::{self, Kind, MAGIC};
+use crate::error::WriteError;
+use crate::sink::MaskFrame;
+
+/// Writes a run file that may be continued after an interruption: what lies before the end of a batch is on the disk when
+/// [`Self::end_batch`] returns.
+///
+/// The file is locked as long as this exists, so that no second process writes it. It stays when this is dropped.
+#[derive(Debug)]
+pub struct RunWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    encoder: Encoder,
+}
+
+impl RunWriter {
+    /// Begins a run file; one that is there is replaced.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`]; [`WriteError::InUse`] if another process writes it.
+    pub fn create(path: &Path, header: &RunHeader) -> Result<Self, WriteError> {
+        let io = |source| WriteError::Io { path: path.to_owned(), source };
+        let file = open(path, true)?;
+        file.set_len(0).map_err(io)?;
+        let mut writer = Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            encoder: Encoder::new(header),
+        };
+        writer.encoder.begin(&mut writer.file, header).map_err(io)?;
+        writer.sync()?;
+        Ok(writer)
+    }
+
+    /// Continues a run file behind its last complete batch; what follows that is cut off.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn append(path: &Path, found: &RecoveredRun) -> Result<Self, WriteError> {
+        let io = |source| WriteError::Io { path: path.to_owned(), source };
+        let mut file = open(path, false)?;
+        file.set_len(found.length).map_err(io)?;
+        file.seek(SeekFrom::End(0)).map_err(io)?;
+        let mut encoder = Encoder::new(&found.header);
+        encoder.next_frame = found.next_frame();
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), encoder })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the next frame. Logits only if the head announced them.
+    ///
+    /// # Errors
+    /// [`WriteError::OutOfOrder`], [`WriteError::Size`], [`WriteError::Io`].
+    pub fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
+        self.encoder.frame(&mut self.file, frame, &self.path)
+    }
+
+    /// Ends a batch: its frames are safe from now on.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn end_batch(&mut self, batch: &RunBatch) -> Result<(), WriteError> {
+        self.encoder.batch(&mut self.file, batch).map_err(|source| self.io(source))?;
+        self.sync()
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// [`WriteError::Incomplete`], [`WriteError::Io`].
+    pub fn finish(mut self) -> Result<(), WriteError> {
+        self.encoder.end(&mut self.file, &self.path)?;
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), WriteError> {
+        let result = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
+        result.map_err(|source| self.io(source))
+    }
+
+    fn io(&self, source: std::io::Error) -> WriteError {
+        WriteError::Io { path: self.path.clone(), source }
+    }
+}
+
+/// Opens and locks without touching the contents: they may be another process's.
+fn open(path: &Path, create: bool) -> Result<File, WriteError> {
+    let io = |source| WriteError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let file =
+        options.read(true).write(true).create(create).truncate(false).open(path).map_err(io)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(WriteError::InUse(path.to_owned())),
+        // Some network file systems know no locks.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Turns frames into records and sees to their order.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    size: (u32, u32),
+    logits: bool,
+    frames: std::ops::Range<usize>,
+    next_frame: usize,
+    record: Vec<u8>,
+}
+
+impl Encoder {
+    pub(super) fn new(header: &RunHeader) -> Self {
+        Self {
+            size: (header.width, header.height),
+            logits: header.logits,
+            frames: header.frames.clone(),
+            next_frame: header.frames.start,
+            record: Vec::new(),
+        }
+    }
+
+    /// The frame that is due.
+    pub(super) fn next_frame(&self) -> usize {
+        self.next_frame
+    }
+
+    pub(super) fn logits(&self) -> bool {
+        self.logits
+    }
+
+    pub(super) fn begin(&self, to: &mut impl Write, header: &RunHeader) -> std::io::Result<()> {
+        to.write_all(MAGIC)?;
+        record::write(to, Kind::Header, &serde_json::to_vec(header)?)
+    }
+
+    pub(super) fn frame(
+        &mut self,
+        to: &mut impl Write,
+        frame: &MaskFrame<'_>,
+        path: &Path,
+    ) -> Result<(), WriteError> {
+        if frame.index != self.next_frame || !self.frames.contains(&frame.index) {
+            return Err(WriteError::OutOfOrder {
+                path: path.to_owned(),
+                expected: self.next_frame,
+                found: frame.index,
+            });
+        }
+        let size = |(width, height): (u32, u32)| format!("{width} x {height}");
+        let sizes = frame.objects.iter().map(|shown| (shown.mask.width(), shown.mask.height()));
+        if let Some(other) = sizes.into_iter().find(|found| *found != self.size) {
+            return Err(WriteError::Size {
+                path: path.to_owned(),
+                frame: frame.index,
+                expected: size(self.size),
+                found: size(other),
+            });
+        }
+        self.record.clear();
+        frame::encode(frame, self.logits, &mut self.record);
+        record::write(to, Kind::Frame, &self.record)
+            .map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
+        self.next_frame += 1;
+        Ok(())
+    }
+
+    pub(super) fn batch(&self, to: &mut impl Write, batch: &RunBatch) -> std::io::Result<()> {
+        record::write(to, Kind::Batch, &serde_json::to_vec(batch)?)
+    }
+
+    pub(super) fn end(&self, to: &mut impl Write, path: &Path) -> Result<(), WriteError> {
+        if self.next_frame != self.frames.end {
+            return Err(WriteError::Incomplete {
+                path: path.to_owned(),
+                expected: self.frames.len(),
+                found: self.next_frame - self.frames.start,
+            });
+        }
+        record::write(to, Kind::End, &[])
+            .map_err(|source| WriteError::Io { path: path.to_owned(), source })
+    }
+}
