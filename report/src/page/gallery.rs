@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};
 
+use sam2_mask_writer::QualityFlag;
+
 use super::colours;
 use super::flags;
 use super::numbers::{counted, grouped, rounded};
 use crate::candidates::Reason;
 use crate::describe::PromptMark;
 use crate::escape::Text;
+use crate::outline::Outline;
 use crate::report::Report;
 use crate::shot::{Shot, ShotObject};
 
@@ -46,7 +49,7 @@ pub(super) fn worst(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     };
     writeln!(f, "<p class=\"intro\">{intro}</p>\n<div class=\"gallery\">")?;
     for (number, (shot, reason, object)) in report.worst.iter().enumerate() {
-        figure(f, report, shot, Some((number + 1, *reason, *object)))?;
+        figure(f, report, shot, "look", Some((number + 1, *reason, *object)))?;
     }
     f.write_str("</div>\n</section>\n")
 }
@@ -96,7 +99,7 @@ fn strip(
         f,
         "<section id=\"{id}\">\n<h2>{title}</h2>\n<p class=\"intro\">{intro}</p>\n<div class=\"gallery small\">"
     )?;
-    shots.iter().try_for_each(|shot| figure(f, report, shot, None))?;
+    shots.iter().try_for_each(|shot| figure(f, report, shot, id, None))?;
     f.write_str("</div>\n</section>\n")
 }
 
@@ -104,13 +107,14 @@ fn figure(
     f: &mut Formatter<'_>,
     report: &Report,
     shot: &Shot,
+    gallery: &str,
     numbered: Option<(usize, Reason, u32)>,
 ) -> fmt::Result {
     let frame = shot.frame;
-    let id = numbered.map(|(number, ..)| format!(" id=\"look-{number}\"")).unwrap_or_default();
+    let place = numbered.map(|(number, ..)| format!(" id=\"look-{number}\"")).unwrap_or_default();
     let remarks = remarks(report, shot, numbered);
-    write!(f, "<figure class=\"shot\" data-frame=\"{frame}\"{id}>")?;
-    drawing(f, report, shot, &alternative(shot, &remarks))?;
+    write!(f, "<figure class=\"shot\" data-frame=\"{frame}\"{place}>")?;
+    drawing(f, report, shot, &format!("{gallery}-frame-{frame}"), &alternative(shot, &remarks))?;
     f.write_str("<figcaption>")?;
     if let Some((number, ..)) = numbered {
         write!(f, "<span class=\"number\">{number}</span> ")?;
@@ -157,14 +161,14 @@ fn remarks(
     if let Some((_, reason, object)) = numbered
         && let Some(shown) = shot.objects.iter().find(|shown| shown.object == object)
     {
-        match reason {
-            Reason::Change => remarks
-                .push(("plain", whose(object, &format!("area {}", rounded(shown.area as f64))))),
-            Reason::Doubtful | Reason::Flag(_) => {
-                let iou = shown.facts.map(|facts| format!("IoU {:.2}", facts.predicted_iou));
-                remarks.extend(iou.map(|iou| ("plain", whose(object, &iou))));
-            }
-        }
+        let iou = shown.facts.map(|facts| format!("IoU {:.2}", facts.predicted_iou));
+        let told = match reason {
+            Reason::Change => Some(format!("Area changes to {}", rounded(shown.area as f64))),
+            // Of a mask that is not there, the IoU says nothing.
+            Reason::Flag(QualityFlag::Lost) => None,
+            Reason::Doubtful | Reason::Flag(_) => iou,
+        };
+        remarks.extend(told.map(|told| ("plain", whose(object, &told))));
     }
     if shot.objects.iter().any(|shown| shown.facts.is_some_and(|facts| facts.prompted)) {
         remarks.push(("prompted", "Prompted".to_owned()));
@@ -185,13 +189,20 @@ fn alternative(shot: &Shot, remarks: &[(&'static str, String)]) -> String {
     text
 }
 
-fn drawing(f: &mut Formatter<'_>, report: &Report, shot: &Shot, alternative: &str) -> fmt::Result {
+/// A picture with its masks; small animals are shown once more, enlarged, in the corner that is farthest from them.
+fn drawing(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    shot: &Shot,
+    id: &str,
+    alternative: &str,
+) -> fmt::Result {
     let (width, height) = (2 * report.picture.0, 2 * report.picture.1);
     let has_picture = report.pictures.contains_key(&shot.frame);
     let bare = if has_picture { "" } else { " bare" };
     write!(
         f,
-        "<svg class=\"drawing{bare}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
+        "<svg class=\"drawing{bare}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\"><g id=\"{id}\">",
         Text(alternative)
     )?;
     if has_picture {
@@ -200,31 +211,79 @@ fn drawing(f: &mut Formatter<'_>, report: &Report, shot: &Shot, alternative: &st
         write!(f, "<rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>")?;
     }
     f.write_str("<g class=\"masks\">")?;
-    for shown in &shot.objects {
-        mask(f, report, shown)?;
+    // Small ones over large ones, and numbers over all.
+    let mut masks: Vec<(&ShotObject, &Outline)> =
+        shot.objects.iter().filter_map(|shown| Some((shown, shown.outline.as_ref()?))).collect();
+    masks.sort_by_key(|(shown, _)| std::cmp::Reverse(shown.area));
+    for (shown, outline) in &masks {
+        let (object, colour) = (shown.object, colours::number(shown.object));
+        write!(
+            f,
+            "<path class=\"mask o{object}\" style=\"--c:var(--m{colour})\" d=\"{}\"/>",
+            outline.path
+        )?;
+    }
+    if report.objects.len() > 1 {
+        let size = (report.picture.0.max(report.picture.1) / 14).max(8);
+        for (shown, Outline { label: (x, y), .. }) in &masks {
+            let object = shown.object;
+            write!(
+                f,
+                "<text class=\"o{object}\" x=\"{x}\" y=\"{y}\" font-size=\"{size}\">{object}</text>"
+            )?;
+        }
     }
     f.write_str("</g>")?;
     // A recording has few prompted frames, so looking through all of them for each picture costs nothing.
     for mark in report.run.prompts.iter().filter(|mark| mark.frame == shot.frame) {
         prompt(f, report, mark)?;
     }
+    f.write_str("</g>")?;
+    inset(f, (width, height), &masks, id)?;
     f.write_str("</svg>")
 }
 
-fn mask(f: &mut Formatter<'_>, report: &Report, shown: &ShotObject) -> fmt::Result {
-    let Some(outline) = &shown.outline else { return Ok(()) };
-    let (object, colour) = (shown.object, colours::number(shown.object));
+/// Share of a picture's side, in percent, up to which what is in it is enlarged.
+const SMALL_PERCENT: u32 = 22;
+/// Share of a picture's side that the enlargement takes, in percent.
+const INSET_PERCENT: u32 = 42;
+
+fn inset(
+    f: &mut Formatter<'_>,
+    (width, height): (u32, u32),
+    masks: &[(&ShotObject, &Outline)],
+    id: &str,
+) -> fmt::Result {
+    let bounds = masks.iter().map(|(_, outline)| outline.bounds);
+    let Some([left, top, right, bottom]) =
+        bounds.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
+    else {
+        return Ok(());
+    };
+    // In percent of the picture, as the part that is cut out has its proportions.
+    let share = (100 * (right - left) / width).max(100 * (bottom - top) / height);
+    if share > SMALL_PERCENT {
+        return Ok(());
+    }
+    let share = (2 * share).clamp(12, 100);
+    let (wide, high) = (width * share / 100, height * share / 100);
+    let start = |from: u32, to: u32, length: u32, whole: u32| {
+        ((from + to) / 2).saturating_sub(length / 2).min(whole - length)
+    };
+    let (x, y) = (start(left, right, wide, width), start(top, bottom, high, height));
+    let (inset_width, inset_height) = (width * INSET_PERCENT / 100, height * INSET_PERCENT / 100);
+    let far = |from: u32, to: u32, length: u32, whole: u32| {
+        if from + to > whole { 0 } else { whole - length }
+    };
+    let inset_x = far(left, right, inset_width, width);
+    let inset_y = far(top, bottom, inset_height, height);
     write!(
         f,
-        "<g class=\"mask o{object}\" style=\"--c:var(--m{colour})\"><path d=\"{}\"/>",
-        outline.path
-    )?;
-    if report.objects.len() > 1 {
-        let size = (report.picture.0.max(report.picture.1) / 14).max(8);
-        let (x, y) = outline.label;
-        write!(f, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\">{object}</text>")?;
-    }
-    f.write_str("</g>")
+        "<g class=\"inset\"><rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\"/>\
+         <svg x=\"{inset_x}\" y=\"{inset_y}\" width=\"{inset_width}\" height=\"{inset_height}\" \
+         viewBox=\"{x} {y} {wide} {high}\"><use href=\"#{id}\"/></svg>\
+         <rect x=\"{inset_x}\" y=\"{inset_y}\" width=\"{inset_width}\" height=\"{inset_height}\"/></g>"
+    )
 }
 
 fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Result {
@@ -232,38 +291,38 @@ fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Res
     let scale = |value: f32, to: u32, from: u32| 2.0 * value * to as f32 / from.max(1) as f32;
     let place =
         |x: f32, y: f32| (scale(x, report.picture.0, width), scale(y, report.picture.1, height));
-    let arm = (report.picture.0.max(report.picture.1) as f32 / 40.0).max(3.0);
-    let colour = colours::number(mark.object);
-    write!(f, "<g class=\"prompt o{}\" style=\"--c:var(--m{colour})\">", mark.object)?;
+    let radius = (report.picture.0.max(report.picture.1) as f32 / 46.0).max(2.0);
+    let (object, colour) = (mark.object, colours::number(mark.object));
+    write!(f, "<g class=\"prompt o{object}\" style=\"--c:var(--m{colour})\">")?;
     // Numbers that are none would stop a browser in the middle of the path.
-    if let Some([left, top, right, bottom]) =
-        mark.bounds.filter(|edges| edges.iter().all(|edge| edge.is_finite()))
-    {
+    let bounds = mark.bounds.filter(|edges| edges.iter().all(|edge| edge.is_finite()));
+    if let Some([left, top, right, bottom]) = bounds {
         let ((x, y), (x1, y1)) = (place(left, top), place(right, bottom));
         write!(
             f,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>Box of object {}</title></rect>",
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>Box of object {object}</title></rect>",
             (x1 - x).max(0.0),
             (y1 - y).max(0.0),
-            mark.object
         )?;
     }
     let sound = |(_, x, y, _): &&(String, f32, f32, bool)| x.is_finite() && y.is_finite();
     for (name, x, y, positive) in mark.points.iter().filter(sound) {
         let (x, y) = place(*x, *y);
+        let arm = 0.55 * radius;
         let upright = if *positive {
             format!("M{x:.1} {:.1}v{:.1}", y - arm, 2.0 * arm)
         } else {
             String::new()
         };
-        let sign = if *positive { "+" } else { "\u{2212}" };
-        let path = format!("M{:.1} {y:.1}h{:.1}{upright}", x - arm, 2.0 * arm);
+        let sign = if *positive { "on" } else { "beside" };
         write!(
             f,
-            "<g><title>{}{}object {}</title><path class=\"halo\" d=\"{path}\"/><path d=\"{path}\"/></g>",
-            Text(if name.is_empty() { sign } else { name }),
-            if name.is_empty() { " " } else { ", " },
-            mark.object
+            "<g class=\"{sign}\"><title>{}{}{sign} object {object}</title><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
+             <path d=\"M{:.1} {y:.1}h{:.1}{upright}\"/></g>",
+            Text(name),
+            if name.is_empty() { "" } else { ", " },
+            x - arm,
+            2.0 * arm,
         )?;
     }
     f.write_str("</g>")

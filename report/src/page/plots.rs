@@ -194,7 +194,8 @@ fn plot(
         write!(
             f,
             "<span class=\"value\" style=\"top:{:.1}%\">{}</span>",
-            100.0 * (1.0 - tick.at),
+            // Labels of two plots above each other do not meet.
+            (100.0 * (1.0 - tick.at)).clamp(7.0, 93.0),
             tick.label
         )?;
     }

@@ -113,6 +113,11 @@ pub(super) fn spans(
     write!(f, "<path class=\"span {class}\" d=\"")?;
     for Range { start, end } in spans.joined(report.run.frames.len() / VISIBLE) {
         let length = end - start;
+        if class == "prompted" && length == 1 {
+            // A moment, not a stretch, also where few frames make each of them wide.
+            write!(f, "M{start}.5 {top}v{height}")?;
+            continue;
+        }
         write!(f, "M{start} {top}h{length}v{height}h-{length}z")?;
     }
     f.write_str("\"/>")
