@@ -57,6 +57,11 @@ pub enum Command {
     Inspect(InspectArgs),
     /// Say what a recording is: true frame count, size, rate, codec, and what is wrong with it.
     Probe(ProbeArgs),
+    /// Make a page about a run: what to look at, plots over time, parameters. One HTML file that needs nothing else.
+    #[command(after_help = "Examples:\n  \
+        sam2 report mouse.sam2run -o report.html\n  \
+        sam2 report mouse.sam2run --recording /archive/mouse.avi --stats stats.json -o report.html")]
+    Report(ReportArgs),
     /// Compare a mask stack with a true one: mean J (intersection over union) over all frames.
     Score(ScoreArgs),
 }
@@ -210,6 +215,31 @@ pub struct ProbeArgs {
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
+}
+
+/// `sam2 report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run file (.sam2run), finished or not.
+    pub run: PathBuf,
+    /// The page to write (.html).
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The recording, for its pictures [default: one of the run's name beside the run file or in the working folder].
+    #[arg(long, value_name = "PATH")]
+    pub recording: Option<PathBuf>,
+    /// Statistics of the run (JSON), to be shown too.
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+    /// Replace a page that exists.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// How samples become 8-bit, as for segment [default: as in the run].
+    #[arg(long, value_name = "RANGE")]
+    pub intensity: Option<Intensity>,
+    /// Which images of a recording with several axes are its frames, as for segment [default: as in the run].
+    #[arg(long, value_name = "AXES")]
+    pub axes: Option<Axes>,
 }
 
 /// `sam2 inspect`.

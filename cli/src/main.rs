@@ -14,6 +14,7 @@ mod progress;
 mod prompt_args;
 mod recording;
 mod remedy;
+mod report;
 mod score;
 mod segment;
 
@@ -37,6 +38,7 @@ fn main() -> std::process::ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Download(args) => download::run(&args, cli.quiet),
         Command::Probe(args) => probe::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Score(args) => score::run(&args),
     };
     match result {
