@@ -18,6 +18,7 @@ mod quality;
 mod recordings;
 mod regions;
 mod remedies;
+mod report;
 mod segment;
 mod server;
 mod support;
