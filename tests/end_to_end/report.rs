@@ -188,7 +188,7 @@ fn an_interrupted_run_has_a_page_that_says_so() {
 fn what_is_no_run_file_or_no_good_name_is_refused() {
     let workshop = Workshop::new();
     write_run(&workshop, "run.sam2run", "worm", 1);
-    workshop.write("other.sam2run", "not a run").as_path();
+    workshop.write("other.sam2run", "not a run");
     workshop.write("stats.json", "{");
     workshop.write("there.html", "mine");
     let mut damaged = workshop.read("run.sam2run");
