@@ -17,9 +17,7 @@ use crate::prompt_args::PromptArgs;
     name = "sam2",
     version,
     propagate_version = true,
-    after_help = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line, \
-                  3 done, but some batches had no usable prompt or \
-                  probe --verify found damaged frames, 130/143 interrupted."
+    after_help = crate::exit::HELP
 )]
 pub struct Cli {
     /// What to do.
@@ -31,17 +29,37 @@ pub struct Cli {
     /// Only warnings and errors.
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// How log lines look: text, or json (one object a line, with time, level and message), on stderr.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Segment a recording: masks of every frame as a BigTIFF stack.
+    /// Segment a recording, or many: masks of every frame as a BigTIFF stack.
     #[command(after_help = "Examples:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
-        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
+        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
+        sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' -o '{folder}/{stem}.btf' --resume\n  \
+        sam2 segment --job recordings.toml --resume --stats job.json")]
     Segment(Box<SegmentArgs>),
+    /// Put the run files (.sam2run) of a recording's parts together: what one process would have written.
+    #[command(after_help = "Example:\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 0..40000 -o a.sam2run\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 40000.. -o b.sam2run\n  \
+        sam2 merge a.sam2run b.sam2run -o masks.btf")]
+    Merge(MergeArgs),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(
         disable_version_flag = true,
@@ -67,13 +85,21 @@ pub enum Command {
 }
 
 /// `sam2 segment`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SegmentArgs {
-    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
+    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. With more than one, names
+    /// of outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
+    #[arg(required_unless_present = "job", value_name = "RECORDING")]
+    pub recordings: Vec<PathBuf>,
+    /// The one of them that is being segmented.
+    #[arg(skip)]
     pub recording: PathBuf,
-    /// Where results go, as often as wanted: a BigTIFF stack of masks (.btf, .tif, .tiff), one page a frame, or an overview
-    /// picture (.png).
-    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
+    #[arg(long, value_name = "FILE.toml", conflicts_with = "recordings")]
+    pub job: Option<PathBuf>,
+    /// Where results go, as often as wanted: a BigTIFF stack of masks (.btf, .tif, .tiff), one page a frame, an overview
+    /// picture (.png), or a run file (.sam2run), from which the others can be made.
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
     pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
     #[arg(long)]
@@ -88,6 +114,10 @@ pub struct SegmentArgs {
     /// What to segment.
     #[command(flatten)]
     pub prompts: PromptArgs,
+
+    /// Resuming, parts, statistics.
+    #[command(flatten)]
+    pub running: RunningArgs,
 
     /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
     /// demonstration model.
@@ -121,8 +151,74 @@ pub struct SegmentArgs {
     pub frames: FrameArgs,
 }
 
-/// How the frames of a recording are read.
+/// How a job runs.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Job")]
+pub struct RunningArgs {
+    /// Go on where the same command was interrupted, by whatever; from the start if it was not. Outputs are those of an uninterrupted run.
+    #[arg(long)]
+    pub resume: bool,
+    /// Only frames A to B - 1 of the recording (A.. = to its end). A and B are borders of batches; `sam2 merge` puts parts together.
+    #[arg(long, value_name = "A..B", value_parser = frame_range)]
+    pub frames: Option<FrameRange>,
+    /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
+    #[arg(long)]
+    pub carry_over: bool,
+    /// Write what it took to a JSON file: time per stage, cache and memory per batch (docs/stats.md). Replaces one that is there.
+    #[arg(long, value_name = "FILE.json")]
+    pub stats: Option<PathBuf>,
+    /// Within a batch that runs forwards, keep every N frames what is needed to resume there; 0 = resume at batches only.
+    #[arg(long, value_name = "N", default_value_t = sam2_engine::Journal::CHECKPOINT_FRAMES)]
+    pub checkpoint_frames: usize,
+}
+
+/// Frames `start..end`; without an end, to the recording's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRange {
+    /// The first.
+    pub start: usize,
+    /// Behind the last.
+    pub end: Option<usize>,
+}
+
+fn frame_range(text: &str) -> Result<FrameRange, String> {
+    let wrong =
+        || format!("expected A..B with A below B, for example 0..4000 or 4000.., not '{text}'");
+    let (start, end) = text.split_once("..").ok_or_else(wrong)?;
+    let number = |digits: &str| digits.parse::<usize>().map_err(|_| wrong());
+    let start = if start.is_empty() { 0 } else { number(start)? };
+    let end = if end.is_empty() { None } else { Some(number(end)?) };
+    if end.is_some_and(|end| end <= start) {
+        return Err(wrong());
+    }
+    Ok(FrameRange { start, end })
+}
+
+/// `sam2 merge`.
 #[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Run files that together hold every frame once, in any order.
+    #[arg(required = true, value_name = "PART.sam2run")]
+    pub parts: Vec<PathBuf>,
+    /// Where results go, as for `sam2 segment`.
+    #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    pub output: Vec<OutputArg>,
+    /// The recording, for outputs that show its pictures.
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+    /// Replace outputs that exist.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Write object numbers (1-255) instead of 0/255.
+    #[arg(long)]
+    pub ids: bool,
+    /// How its frames are read.
+    #[command(flatten)]
+    pub frames: FrameArgs,
+}
+
+/// How the frames of a recording are read.
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Frames")]
 pub struct FrameArgs {
     /// How the frames of a batch are held: lazy (read when needed), memory (preloaded), jpeg (extracted to temporary files of quality
@@ -327,5 +423,16 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ranges_of_frames_are_half_open() {
+        let range = |start, end| Ok(FrameRange { start, end });
+        assert_eq!(frame_range("0..4000"), range(0, Some(4000)));
+        assert_eq!(frame_range("4000.."), range(4000, None));
+        assert_eq!(frame_range("..7"), range(0, Some(7)));
+        for wrong in ["", "7", "7..7", "8..7", "a..b", "1-2", "-1..3", "1..2..3"] {
+            assert!(frame_range(wrong).unwrap_err().contains("0..4000"), "{wrong}");
+        }
     }
 }

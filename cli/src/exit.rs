@@ -1,8 +1,15 @@
-//! Exit codes, as documented in `--help`.
+//! Exit codes, as documented in `--help` and `docs/exit-codes.md`.
 
 use std::process::ExitCode;
 
 use sam2_engine::EngineError;
+
+use crate::job_file::JobFileError;
+
+/// What `--help` says.
+pub const HELP: &str = "Exit codes: 0 done, 1 failed (nothing is left under the output's name), 2 wrong command line or job file, \
+                        3 done, but some batches had no usable prompt or probe --verify found damaged frames, \
+                        4 some of many recordings failed, the others are done, 130/143 interrupted (--resume goes on).";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +18,12 @@ pub enum ExitStatus {
     Done,
     /// Nothing was written; the message says why.
     Failed,
+    /// What is asked for makes no sense.
+    Usage,
     /// The output is complete, but some batches had no usable prompt and are empty; or frames are damaged.
     Flawed,
+    /// Of many recordings some failed; the others are done.
+    PartlyFailed,
     /// Stopped by Ctrl-C or SIGTERM; carries the signal's number.
     Interrupted(u8),
 }
@@ -20,22 +31,70 @@ pub enum ExitStatus {
 impl ExitStatus {
     /// The status of an error.
     pub fn of(error: &anyhow::Error) -> Self {
+        if error.downcast_ref::<JobFileError>().is_some() {
+            return Self::Usage;
+        }
         match error.downcast_ref::<EngineError>() {
             Some(EngineError::Cancelled { .. }) => {
-                Self::Interrupted(crate::segment::received_signal().unwrap_or(2))
+                Self::Interrupted(crate::signals::received().unwrap_or(2))
             }
             _ => Self::Failed,
+        }
+    }
+
+    /// The status of many recordings.
+    pub fn of_all(each: &[Self]) -> Self {
+        let any = |wanted: fn(&Self) -> bool| each.iter().copied().find(|status| wanted(status));
+        if let Some(interrupted) = any(|status| matches!(status, Self::Interrupted(_))) {
+            return interrupted;
+        }
+        let failed = |status: &&Self| matches!(status, Self::Failed | Self::Usage);
+        match each.iter().filter(failed).count() {
+            0 => any(|status| *status == Self::Flawed).unwrap_or(Self::Done),
+            count if count == each.len() => Self::Failed,
+            _ => Self::PartlyFailed,
+        }
+    }
+}
+
+impl ExitStatus {
+    /// As a number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Flawed => 3,
+            Self::PartlyFailed => 4,
+            Self::Interrupted(signal) => 128_u8.saturating_add(signal),
         }
     }
 }
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
-        match status {
-            ExitStatus::Done => Self::SUCCESS,
-            ExitStatus::Failed => Self::from(1),
-            ExitStatus::Flawed => Self::from(3),
-            ExitStatus::Interrupted(signal) => Self::from(128 + signal),
+        Self::from(status.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ExitStatus::*;
+    use super::*;
+
+    #[test]
+    fn one_bad_recording_changes_the_status_of_all() {
+        let cases: [(&[ExitStatus], ExitStatus); 7] = [
+            (&[Done, Done], Done),
+            (&[Done, Flawed], Flawed),
+            (&[Done, Failed, Flawed], PartlyFailed),
+            (&[Failed, Failed], Failed),
+            (&[Failed], Failed),
+            (&[Done, Interrupted(15)], Interrupted(15)),
+            (&[Failed, Interrupted(2)], Interrupted(2)),
+        ];
+        for (each, all) in cases {
+            assert_eq!(ExitStatus::of_all(each), all, "{each:?}");
         }
     }
 }

@@ -3,20 +3,32 @@
 mod args;
 mod convert;
 mod demo_model;
+mod disk;
 mod download;
 mod exit;
 mod inspect;
+mod job_file;
+mod loaded_models;
+mod merge;
+mod message;
 mod model;
+mod one_recording;
 mod outputs;
 mod planning;
 mod probe;
+mod process_memory;
 mod progress;
 mod prompt_args;
 mod recording;
+mod recordings;
 mod remedy;
 mod report;
+mod resuming;
 mod score;
 mod segment;
+mod signals;
+mod stats;
+mod summary;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
@@ -27,13 +39,15 @@ use exit::ExitStatus;
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     if let Command::Segment(args) = &cli.command
+        && args.job.is_none()
         && let Err(message) = args.prompts.check()
     {
         Cli::command().error(ErrorKind::MissingRequiredArgument, message).exit();
     }
-    progress::init_logging(cli.verbose, cli.quiet);
+    progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
+        Command::Merge(args) => merge::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Download(args) => download::run(&args, cli.quiet),
@@ -44,18 +58,7 @@ fn main() -> std::process::ExitCode {
     match result {
         Ok(status) => status.into(),
         Err(error) => {
-            // Causes that only repeat what the message says already are left out.
-            let mut message = error.to_string();
-            for cause in error.chain().skip(1).map(ToString::to_string) {
-                if !message.contains(&cause) {
-                    message.push_str(": ");
-                    message.push_str(&cause);
-                }
-            }
-            if let Some(option) = remedy::option(&error) {
-                message.push_str(&format!(" ({option})"));
-            }
-            eprintln!("error: {message}");
+            progress::print_error(&message::of(&error));
             ExitStatus::of(&error).into()
         }
     }

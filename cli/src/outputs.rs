@@ -1,15 +1,24 @@
 //! Where results go: names checked before any work, sinks made when it starts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_engine::{EngineError, MaskSink};
-use sam2_mask_writer::{BigTiffSink, ContactSheetSink, OutputFile, PixelValues};
+use sam2_mask_writer::{
+    BigTiffSink, ContactSheetSink, OutputFile, PixelValues, RunFileSink, RunHeader,
+};
 
 /// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputArg(OsString);
+
+impl OutputArg {
+    /// As it was typed.
+    pub fn typed(&self) -> &OsStr {
+        &self.0
+    }
+}
 
 impl From<OsString> for OutputArg {
     fn from(typed: OsString) -> Self {
@@ -24,17 +33,20 @@ pub enum OutputFormat {
     Tiff,
     /// An overview picture.
     ContactSheet,
+    /// A run file, from which the others can be made.
+    Run,
 }
 
 impl OutputFormat {
     /// Every format.
-    const ALL: [Self; 2] = [Self::Tiff, Self::ContactSheet];
+    const ALL: [Self; 3] = [Self::Tiff, Self::ContactSheet, Self::Run];
 
     /// Its name before the colon.
     fn name(self) -> &'static str {
         match self {
             Self::Tiff => "tiff",
             Self::ContactSheet => "contact-sheet",
+            Self::Run => "run",
         }
     }
 
@@ -43,6 +55,7 @@ impl OutputFormat {
         match self {
             Self::Tiff => &["btf", "tif", "tiff"],
             Self::ContactSheet => &["png"],
+            Self::Run => &["sam2run"],
         }
     }
 }
@@ -80,6 +93,8 @@ pub struct OutputRecording {
     pub prompt_frames: Vec<usize>,
     /// The objects that are known beforehand, in ascending order; others may still come up on the way.
     pub objects: Vec<u32>,
+    /// What run files say about the job.
+    pub run: RunHeader,
 }
 
 /// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
@@ -169,5 +184,6 @@ fn create_one(
         OutputFormat::ContactSheet => {
             Box::new(ContactSheetSink::create(path, *size, *frames, prompt_frames, overwrite)?)
         }
+        OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
     })
 }

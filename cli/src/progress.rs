@@ -1,6 +1,7 @@
 //! Telling the user how far it is.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,11 +10,16 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
+use crate::args::LogFormat;
+
 /// Log lines go to stderr this often at most when it is no terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+/// Whether log lines are JSON; there is no bar then.
+static JSON: OnceLock<bool> = OnceLock::new();
+
 /// Sets up log lines on stderr: warnings always, more with `-v`.
-pub fn init_logging(verbose: u8, quiet: bool) {
+pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
     let level = match (quiet, verbose) {
         (true, _) => tracing::Level::WARN,
         (_, 0) => tracing::Level::INFO,
@@ -22,13 +28,40 @@ pub fn init_logging(verbose: u8, quiet: bool) {
     };
     // FFmpeg's own remarks (target "video") name no file and mean little; what matters comes as our own warnings and errors.
     let ffmpeg = if verbose > 0 { LevelFilter::from(level) } else { LevelFilter::OFF };
-    let lines = tracing_subscriber::fmt::layer()
-        .with_target(false)
-        .without_time()
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_writer(std::io::stderr)
-        .with_filter(Targets::new().with_default(level).with_target("video", ffmpeg));
-    tracing_subscriber::registry().with(lines).init();
+    let filter = Targets::new().with_default(level).with_target("video", ffmpeg);
+    let _ = JSON.set(format == LogFormat::Json);
+    match format {
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let lines = tracing_subscriber::fmt::layer()
+                .with_target(false)
+                .without_time()
+                .with_ansi(colours)
+                .with_writer(std::io::stderr);
+            tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+        }
+        LogFormat::Json => {
+            let lines = tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_target(false)
+                .with_writer(std::io::stderr);
+            tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+        }
+    }
+}
+
+/// Says what went wrong, as the last line.
+pub fn print_error(message: &str) {
+    if is_json() {
+        tracing::error!("{message}");
+    } else {
+        eprintln!("error: {message}");
+    }
+}
+
+fn is_json() -> bool {
+    JSON.get().copied().unwrap_or(false)
 }
 
 /// A bar on a terminal, plain lines otherwise, nothing when quiet.
@@ -37,12 +70,13 @@ pub struct Progress {
     quiet: bool,
     started: Instant,
     last_line: Instant,
+    resumed: usize,
 }
 
 impl Progress {
     /// For a job of `total` frames.
     pub fn new(total: usize, quiet: bool) -> Self {
-        let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
+        let bar = (!quiet && !is_json() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total as u64);
             let style = "{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}";
             if let Ok(style) = ProgressStyle::with_template(style) {
@@ -51,7 +85,7 @@ impl Progress {
             bar
         });
         let now = Instant::now();
-        Self { bar, quiet, started: now, last_line: now }
+        Self { bar, quiet, started: now, last_line: now, resumed: 0 }
     }
 
     /// Removes the bar, so that a message can be printed.
@@ -63,7 +97,7 @@ impl Progress {
 
     fn line(&self, done: usize, total: usize) {
         let seconds = self.started.elapsed().as_secs_f64();
-        let rate = done as f64 / seconds.max(1e-9);
+        let rate = done.saturating_sub(self.resumed) as f64 / seconds.max(1e-9);
         let left = (total - done) as f64 / rate.max(1e-9);
         tracing::info!("{done} of {total} frames, {rate:.2} a second, {left:.0} s left");
     }
@@ -95,6 +129,23 @@ impl JobObserver for Progress {
                     self.last_line = Instant::now();
                     self.line(*done, *total);
                 }
+            }
+            JobStage::Resumed { frames } => {
+                // What was done before says nothing about what is left.
+                self.resumed += frames.len();
+                tracing::info!(
+                    "frames {} to {} are done already",
+                    frames.start,
+                    frames.end.saturating_sub(1)
+                );
+            }
+            JobStage::LessInFlight { frames, objects_per_pass, feature_cache_frames, reason } => {
+                tracing::warn!(
+                    "frames {} to {} again, with {objects_per_pass} objects at a time and {feature_cache_frames} encoded \
+                     frames kept: {reason}",
+                    frames.start,
+                    frames.end.saturating_sub(1)
+                );
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use sam2_engine::{BoxPrompt, JobPrompt, ObjectId, Point};
 
 /// What to segment, and how the recording is cut for it.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
     /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among

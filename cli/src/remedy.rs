@@ -1,6 +1,6 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
-use sam2_engine::{EngineError, KeypointError, WriteError};
+use sam2_engine::{EngineError, KeypointError, RunFileError, WriteError};
 
 /// The option to try, if one is the remedy.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -9,6 +9,10 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::Write(error) => of_write(error),
             EngineError::Keypoints(error) => of_keypoints(error),
             EngineError::Device(_) => Some("--device"),
+            EngineError::PartBorder { .. } | EngineError::EmptyPart { .. } => Some("--frames"),
+            EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
+            EngineError::OtherRun { .. } => Some("leave out --resume to begin anew"),
+            EngineError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
             _ => None,
         };
     }

@@ -1,221 +1,111 @@
-//! `sam2 segment`.
+//! `sam2 segment`: one recording or many, one after the other.
 
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
-use anyhow::{Context, Result};
-use sam2_engine::{
-    CancelFlag, EngineError, Fit, FlaggedFrames, FrameSource, GuardedOptions, JobOptions, JobPlan,
-    JobReport, LazyFrames, MemoryPolicyChoice, SessionOptions, segment,
-};
-use sam2_mask_writer::PixelValues;
+use anyhow::Result;
+use sam2_engine::CancelFlag;
 
-use crate::args::{MemoryArg, SegmentArgs};
+use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
-use crate::model;
-use crate::outputs::{self, Output, OutputRecording, OutputSettings};
-use crate::planning::{open_and_plan, plan_for};
-use crate::progress::Progress;
+use crate::loaded_models::LoadedModels;
+use crate::one_recording::{self, Finished};
+use crate::signals::cancel_on_signals;
+use crate::stats::{RecordingStats, Stats};
+use crate::{job_file, message, progress, recordings};
 
-/// The signal that asked to stop; 0 = none.
-static SIGNAL: std::sync::LazyLock<Arc<AtomicUsize>> = std::sync::LazyLock::new(Arc::default);
-
-/// The signal that interrupted the job, if one did.
-pub fn received_signal() -> Option<u8> {
-    u8::try_from(SIGNAL.load(Ordering::Relaxed)).ok().filter(|&signal| signal > 0)
-}
-
-/// Segments a recording.
+/// Segments everything that the arguments name.
 pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // First of all, so that a signal at any time ends the same way.
     let cancel = cancel_on_signals()?;
-    // Everything that can be wrong with names and prompts shows before the model is loaded.
-    let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    let outputs =
-        outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
-    let (frames, plan) = open_and_plan(args)?;
-    plan.check_region(args.roi, frames.size())?;
-    let model = model::load(args.model.as_deref(), args.config.as_deref(), args.device)?;
-    let model = match args.image_size {
-        Some(size) => model.with_image_size(size).with_context(|| {
-            format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
-        })?,
-        None => model,
-    };
-
-    let options = JobOptions {
-        session: SessionOptions {
-            fill_hole_area: args.fill_holes,
-            resize: args.frames.resize,
-            region: args.roi,
-            fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
-            memory_policy: match args.memory {
-                MemoryArg::Official => MemoryPolicyChoice::Official,
-                MemoryArg::Guarded => MemoryPolicyChoice::Guarded(GuardedOptions::default()),
-            },
-            ..Default::default()
-        },
-        frames_mode: args.frames.frames_mode,
-    };
-    let attempt = |plan: &JobPlan| -> Result<JobReport, EngineError> {
-        let sinks =
-            outputs::create(&outputs, output_settings(args), &described(args, &frames, plan))?;
-        let mut progress = Progress::new(plan.frame_count(), quiet);
-        let report = segment(&model, &frames, plan, options, sinks, &mut progress, &cancel);
-        progress.finish();
-        report
-    };
-    let report = match attempt(&plan) {
-        Err(EngineError::FrameCountChanged { recording, before, now }) => {
-            // The source has counted anew by now; batches and pages must follow.
-            tracing::warn!("{recording} has {now} frames, not {before}: starting over");
-            attempt(&plan_for(args, &frames)?)
-        }
-        other => other,
-    }?;
-    report_bad_frames(&frames);
-    report_reading(&frames);
-    Ok(summarise(&outputs, &report))
+    let mut stats = Stats::begin();
+    let result = each(args).and_then(|each| run_all(&each, quiet, &cancel, &mut stats));
+    let Some(path) = &args.running.stats else { return result };
+    let status = result.as_ref().map_or_else(ExitStatus::of, |status| *status);
+    let written = stats.write(path, status);
+    // What went wrong with the job comes first.
+    let status = result?;
+    written?;
+    Ok(status)
 }
 
-fn output_settings(args: &SegmentArgs) -> OutputSettings {
-    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    OutputSettings { overwrite: args.overwrite, values }
-}
-
-/// What outputs need to know of the recording.
-fn described(args: &SegmentArgs, frames: &dyn FrameSource, plan: &JobPlan) -> OutputRecording {
-    let name = args.recording.file_stem().map_or("recording".into(), OsStr::to_string_lossy);
-    OutputRecording {
-        size: (frames.size().width, frames.size().height),
-        frames: plan.frame_count(),
-        rate: frames.timing().frames_per_second,
-        name: name.into_owned(),
-        prompt_frames: plan.prompt_frames(),
-        objects: plan.objects(),
-    }
-}
-
-/// The first Ctrl-C or SIGTERM stops after the current frame, a second one at once.
-fn cancel_on_signals() -> Result<CancelFlag> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let cancel = CancelFlag::new();
-    let armed = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let failed = || "cannot react to signals";
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&armed))
-            .with_context(failed)?;
-        signal_hook::flag::register(signal, Arc::clone(&armed)).with_context(failed)?;
-        signal_hook::flag::register(signal, cancel.shared()).with_context(failed)?;
-        signal_hook::flag::register_usize(signal, Arc::clone(&SIGNAL), signal as usize)
-            .with_context(failed)?;
-    }
-    Ok(cancel)
-}
-
-/// Names the frames that were replaced; each was warned of when it was met.
-fn report_bad_frames(frames: &LazyFrames) {
-    /// Numbers that are listed one by one.
-    const MANY: usize = 20;
-    let bad = frames.damaged_frames();
-    if bad.is_empty() {
-        return;
-    }
-    let mut list: Vec<String> = bad.iter().take(MANY).map(ToString::to_string).collect();
-    if bad.len() > MANY {
-        list.push(format!("and {} more", bad.len() - MANY));
-    }
-    tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
-}
-
-/// What reading the frames cost, for those who want to know (-v).
-fn report_reading(frames: &LazyFrames) {
-    let stats = frames.stats();
-    tracing::debug!(
-        "frames: {:.1} % of requests answered at once; waited {:.3} s in all, {:.3} s at most; {:.2} decoded for each \
-         served; {} read ahead, {} of them for nothing; {:.1} MB at most",
-        stats.hit_rate() * 100.0,
-        stats.wait_total.as_secs_f64(),
-        stats.wait_max.as_secs_f64(),
-        stats.decoded_per_served(),
-        stats.prefetched,
-        stats.wasted,
-        stats.peak_total_bytes() as f64 / 1e6,
-    );
-}
-
-fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
-    for Output { path, .. } in outputs {
-        let size = std::fs::metadata(path).map_or(0, |m| m.len());
-        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
-    }
-    warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
-    for range in &report.unprompted {
-        tracing::warn!(
-            "frames {} to {} had no usable prompt and are empty",
-            range.start,
-            range.end - 1
-        );
-    }
-    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
-}
-
-/// One line for each kind of flag: on how many frames, of which objects, and where first.
-fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
-    /// Ranges that are listed one by one.
-    const FIRST: usize = 5;
-    flagged
-        .chunk_by(|a, b| a.flag == b.flag)
-        .map(|of_kind| {
-            let count: usize = of_kind.iter().map(FlaggedFrames::count).sum();
-            let objects: Vec<String> = of_kind.iter().map(|f| f.object.to_string()).collect();
-            let ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
-            let mut list: Vec<String> = ranges
-                .iter()
-                .take(FIRST)
-                .map(|range| match range.len() {
-                    1 => range.start.to_string(),
-                    _ => format!("{}-{}", range.start, range.end - 1),
-                })
-                .collect();
-            if ranges.len() > FIRST {
-                list.push(format!("and {} more", ranges.len() - FIRST));
+/// The arguments of every recording.
+fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
+    let each = match &args.job {
+        None => recordings::each(args)?,
+        Some(path) => {
+            let mut each = Vec::new();
+            for args in job_file::read(path)? {
+                each.extend(recordings::each(&args)?);
             }
-            format!(
-                "{}: {count} {} (object {}), frames {}",
-                of_kind[0].flag,
-                if count == 1 { "mask" } else { "masks" },
-                objects.join(", "),
-                list.join(", ")
-            )
-        })
-        .collect()
+            each
+        }
+    };
+    recordings::check_distinct(&each)?;
+    Ok(each)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_kind_of_flag_is_one_line_with_the_first_ranges() {
-        use sam2_engine::{ObjectId, QualityFlag};
-        let flagged = |flag, object, ranges: &[std::ops::Range<usize>]| {
-            FlaggedFrames::new(flag, ObjectId(object), ranges.to_vec())
-        };
-        let many: Vec<_> = (0..7).map(|i| 10 * i..10 * i + 1).collect();
-        let lines = warnings(&[
-            flagged(QualityFlag::Lost, 1, &[3..5, 9..10]),
-            flagged(QualityFlag::Lost, 2, std::slice::from_ref(&(0..20))),
-            flagged(QualityFlag::AreaJump, 2, &many),
-            flagged(QualityFlag::Inverted, 4, std::slice::from_ref(&(6..7))),
-        ]);
-        assert_eq!(lines.len(), 3);
-        assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 3-4, 9, 0-19"));
-        assert!(lines[1].ends_with("7 masks (object 2), frames 0, 10, 20, 30, 40, and 2 more"));
-        assert!(lines[2].ends_with("1 mask (object 4), frames 6"), "{}", lines[2]);
-        assert!(warnings(&[]).is_empty());
+fn run_all(
+    each: &[SegmentArgs],
+    quiet: bool,
+    cancel: &CancelFlag,
+    stats: &mut Stats,
+) -> Result<ExitStatus> {
+    let mut models = LoadedModels::default();
+    if let [only] = each {
+        let (result, taken) = timed(only, quiet, cancel, &mut models, stats);
+        stats.add(taken);
+        return result.map(|finished| finished.status);
     }
+    let mut lines = Vec::new();
+    let mut statuses = Vec::new();
+    for (index, args) in each.iter().enumerate() {
+        let name = args.recording.display().to_string();
+        tracing::info!("recording {} of {}: {name}", index + 1, each.len());
+        let started = Instant::now();
+        let (result, taken) = timed(args, quiet, cancel, &mut models, stats);
+        stats.add(taken);
+        let seconds = started.elapsed().as_secs_f64();
+        let (status, line) = match result {
+            Ok(finished) => (finished.status, finished.line(&name, seconds)),
+            Err(error) => {
+                let text = message::of(&error);
+                progress::print_error(&format!("{name}: {text}"));
+                (ExitStatus::of(&error), format!("{name}: failed: {text}"))
+            }
+        };
+        lines.push(line);
+        statuses.push(status);
+        if cancel.is_cancelled() {
+            let left = each.len() - index - 1;
+            if left > 0 {
+                lines.push(format!("{left} more recordings were not begun"));
+            }
+            break;
+        }
+    }
+    tracing::info!("summary of {} recordings:", each.len());
+    lines.iter().for_each(|line| tracing::info!("  {line}"));
+    Ok(ExitStatus::of_all(&statuses))
+}
+
+fn timed(
+    args: &SegmentArgs,
+    quiet: bool,
+    cancel: &CancelFlag,
+    models: &mut LoadedModels,
+    stats: &mut Stats,
+) -> (Result<Finished>, RecordingStats) {
+    let outputs = args.output.iter().map(|o| o.typed().to_string_lossy().into_owned()).collect();
+    let mut taken = RecordingStats::new(&args.recording, outputs);
+    let started = Instant::now();
+    let result = one_recording::run(args, quiet, cancel, models, stats, &mut taken);
+    let took = started.elapsed();
+    match &result {
+        Ok(finished) => taken.ended(finished.status, finished.report.as_ref(), took),
+        Err(error) => {
+            taken.ended(ExitStatus::of(error), None, took);
+            taken.error(&message::of(error));
+        }
+    }
+    (result, taken)
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use sam2_frame_provider::{FrameError, FrameSize};
-use sam2_mask_writer::WriteError;
+use sam2_mask_writer::{RunFileError, WriteError};
 
 use crate::automatic_masks::AutomaticMaskError;
+use crate::job::MergeError;
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
 use crate::session::Region;
@@ -175,6 +176,71 @@ pub enum EngineError {
         /// Frames now.
         now: usize,
     },
+    /// A run file is unusable.
+    #[error(transparent)]
+    RunFile(#[from] RunFileError),
+    /// Run files do not make a whole.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A journal of another job.
+    #[error(
+        "'{path}' belongs to another job: {what} was {before} and is now {now}; use the settings it was begun with, or begin anew"
+    )]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// In the journal.
+        before: String,
+        /// In this job.
+        now: String,
+    },
+    /// A part that cuts a batch in two.
+    #[error(
+        "frame {frame} is within a batch, so that parts would not add up to the whole: use {before} or {after}"
+    )]
+    PartBorder {
+        /// Where the part begins or ends.
+        frame: usize,
+        /// Where the batch begins.
+        before: usize,
+        /// Where it ends.
+        after: usize,
+    },
+    /// A part without frames, or with some that do not exist.
+    #[error(
+        "there is no part {start}..{end}: the recording has {count} frames, numbered from 0; use a range within them"
+    )]
+    EmptyPart {
+        /// First frame.
+        start: usize,
+        /// Behind the last.
+        end: usize,
+        /// Frames in the recording.
+        count: usize,
+    },
+    /// A part that would need the masks of the one before.
+    #[error(
+        "a part that begins at frame {start} cannot carry masks over: those of the frame before are computed elsewhere; use a part that begins at 0, or do not carry over"
+    )]
+    PartOfCarriedOver {
+        /// Where the part begins.
+        start: usize,
+    },
+    /// The device's memory does not suffice, not even with as little as possible in flight.
+    #[error(
+        "the device's memory does not suffice, not even with {objects} object{} at a time and {cached} encoded frame{} kept ({source}); use a smaller model or image size, or another device",
+        if *objects == 1 { "" } else { "s" }, if *cached == 1 { "" } else { "s" }
+    )]
+    DeviceMemory {
+        /// Objects that went through the model at a time.
+        objects: usize,
+        /// Encoded frames that were kept.
+        cached: usize,
+        /// What the device said.
+        source: Box<EngineError>,
+    },
     /// Temporary storage for masks failed.
     #[error(
         "cannot store masks temporarily in '{folder}': {source}; free space there or set TMPDIR"
@@ -193,4 +259,16 @@ pub enum EngineError {
         /// Frames in the job.
         total: usize,
     },
+}
+
+impl EngineError {
+    /// Whether the device had too little memory, so that less at a time may do.
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Device(message) = self else { return false };
+        // What the drivers say; there is no code for it that reaches us.
+        let said = message.to_lowercase().replace(['_', '-'], " ");
+        ["out of memory", "outofmemory", "not enough memory", "buffer too big", "buffertoobig"]
+            .iter()
+            .any(|words| said.contains(words))
+    }
 }

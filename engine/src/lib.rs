@@ -73,7 +73,8 @@
 //! A [`Propagation`] computes one frame for each [`next`](Iterator::next): [`frames_done`](Propagation::frames_done) and
 //! [`frames_total`](Propagation::frames_total) are the progress, to stop is to drop it, and [`VideoSession::position`] says where it
 //! stood. A job tells its [`JobObserver`] about every batch and frame, and stops after the current frame once its [`CancelFlag`] is
-//! raised, from any thread or a signal handler; nothing is left under the names of its outputs then.
+//! raised, from any thread or a signal handler; nothing is left under the names of its outputs then. With a [`Journal`] the same job goes on where it
+//! stopped, also after its process was killed.
 //!
 //! # Saving
 //!
@@ -139,8 +140,9 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, CancelFlag, FlaggedFrames, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport,
-    JobStage, segment,
+    BatchPlan, BatchTimings, CancelFlag, FlaggedFrames, FramePart, JobObserver, JobOptions,
+    JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal, MergeError, PartSink, RunParts,
+    run_header, segment,
 };
 pub use keypoints::{KeypointError, KeypointSelection, KeypointTrack};
 
@@ -162,7 +164,8 @@ pub use sam2_frame_provider::{
 // Where masks go.
 pub use sam2_mask_writer::{
     BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelledMask, Mask,
-    MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, WriteError,
+    MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, RunBatch, RunFileError,
+    RunFileSink, RunFrame, RunHeader, RunReader, WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

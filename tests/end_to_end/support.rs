@@ -231,6 +231,11 @@ impl Workshop {
         outcome
     }
 
+    /// Starts `sam2` without waiting for anything.
+    pub fn start_bare(&self, arguments: &[&str]) -> Running {
+        Running { child: Some(self.command(arguments).spawn().unwrap()) }
+    }
+
     /// Starts `sam2 segment RECORDING -o masks.btf ...` and waits until it writes: signals are caught then.
     pub fn start(&self, recording: &str, arguments: &[&str]) -> Running {
         let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
@@ -256,10 +261,20 @@ impl Running {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
+    /// Waits until something is so, or the process has ended.
+    pub fn wait_until(&mut self, is_so: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
+        while self.is_alive() && !is_so() {
+            assert!(std::time::Instant::now() < deadline, "it takes too long");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
     /// Sends a signal by name (`INT`) and waits for the end.
     pub fn stop(self, signal: &str) -> Outcome {
         let id = self.child.as_ref().unwrap().id();
         let kill = format!("kill -{signal} {id}");
+        // Until it is waited for, nobody else gets its number, also if it has ended by itself.
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.wait()
     }

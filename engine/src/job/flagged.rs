@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use sam2_mask_writer::LabelledMask;
+
 use crate::prompt::ObjectId;
-use crate::session::{FrameMasks, FrameRuns, QualityFlag};
+use crate::session::{FrameRuns, QualityFlag};
 
 /// The frames in which one object's masks have one flag.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +38,10 @@ pub(super) struct FlagCollector(BTreeMap<(QualityFlag, ObjectId), FrameRuns<()>>
 
 impl FlagCollector {
     /// Takes the flags of a frame, which is number `frame` in the recording.
-    pub(super) fn note(&mut self, frame: usize, masks: &FrameMasks) {
-        for shown in &masks.objects {
-            for flag in shown.flags.iter() {
-                self.insert(flag, shown.object, frame);
+    pub(super) fn note(&mut self, frame: usize, masks: &[LabelledMask]) {
+        for shown in masks {
+            for flag in shown.facts.iter().flat_map(|facts| facts.flags.iter()) {
+                self.insert(flag, ObjectId(shown.object), frame);
             }
         }
     }

@@ -4,11 +4,26 @@
 //! reverse to its start, and written in frame order. Every frame of the recording comes out exactly once, also where no
 //! prompt was to be had (without masks then, and reported).
 
+mod batch;
+mod carry_over;
+mod delivery;
 mod flagged;
+mod journal;
+mod memory_shortage;
+mod merge;
+mod part;
 mod plan;
+mod report;
 mod run;
+mod settings;
 mod spool;
 
+pub use delivery::JobOutputs;
 pub use flagged::FlaggedFrames;
+pub use journal::Journal;
+pub use merge::{MergeError, RunParts};
+pub use part::{FramePart, PartSink};
 pub use plan::{BatchPlan, JobPlan, JobPrompt};
-pub use run::{CancelFlag, JobObserver, JobOptions, JobReport, JobStage, segment};
+pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
+pub use run::{CancelFlag, JobOptions, segment};
+pub use settings::run_header;

@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use sam2_frame_provider::resize::Scale;
-use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
-use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
+use sam2_frame_provider::{FrameSource, FramesMode};
+use sam2_mask_writer::{LabelledMask, RunReader, RunRecord};
 use sam2_model::Sam2;
 
-use super::flagged::{FlagCollector, FlaggedFrames};
-use super::plan::{BatchPlan, JobPlan};
-use super::spool::MaskSpool;
+use super::carry_over::with_carried_over;
+use super::delivery::{Delivery, JobOutputs};
+use super::part::FramePart;
+use super::plan::JobPlan;
+use super::report::{JobObserver, JobReport, JobStage};
 use crate::error::EngineError;
-use crate::session::{Direction, Fit, SessionOptions, VideoSession};
+use crate::session::SessionOptions;
 
 /// Asks a running job to stop after the current frame. Clones share the flag.
 #[derive(Clone, Debug, Default)]
@@ -44,64 +45,23 @@ impl CancelFlag {
 /// How a job is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct JobOptions {
-    /// Of each batch's session.
+    /// Of each batch's session. Logits are kept too where a sink wants them.
     pub session: SessionOptions,
     /// How the frames of a batch reach it. All modes but [`FramesMode::Jpeg`], which is lossy, give the same masks.
     pub frames_mode: FramesMode,
+    /// The last masks of a batch are prompts on the first frame of the next one, beside its own: identity survives the border.
+    pub carry_over: bool,
+    /// Only these frames: whole batches of the plan, so that parts together are what one job gives. `None` = all.
+    pub part: Option<FramePart>,
 }
 
-/// What a job is doing.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum JobStage {
-    /// A batch begins.
-    Batch {
-        /// Which, from 0.
-        index: usize,
-        /// Of how many.
-        count: usize,
-        /// Its frames.
-        frames: Range<usize>,
-        /// Its prompted frames; none = its frames stay empty.
-        prompt_frames: Vec<usize>,
-    },
-    /// One more frame is tracked.
-    Frame {
-        /// Frames tracked or left empty so far.
-        done: usize,
-        /// Frames in the recording.
-        total: usize,
-    },
-}
-
-/// Is told about progress. Methods are called from the thread that runs the job.
-pub trait JobObserver {
-    /// Something happened.
-    fn on_stage(&mut self, stage: &JobStage);
-}
-
-/// An observer that does not care.
-impl JobObserver for () {
-    fn on_stage(&mut self, _stage: &JobStage) {}
-}
-
-/// What came of a job.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct JobReport {
-    /// Frames written: always those of the recording.
-    pub frames: usize,
-    /// Ranges written without masks because they had no usable prompt.
-    pub unprompted: Vec<Range<usize>>,
-    /// Frames in which no object was found although their batch had a prompt.
-    pub empty_frames: usize,
-    /// Masks that a person should look at, by flag, then by object; frames are counted in the recording.
-    pub flagged: Vec<FlaggedFrames>,
-}
-
-/// Runs a plan: every frame of the recording goes to every sink, in order.
+/// Runs a plan: every frame of the recording, or of a part of it, goes to every sink, in order.
 ///
-/// Sinks are finished when all frames are written; after an error they are dropped, which removes what they had begun.
+/// Outputs are finished when all frames are written; after an error they are dropped, which removes what they had begun, but for the journal: with
+/// one, the same job goes on from there and ends in the same outputs.
+///
+/// Where the device's memory does not suffice, a batch is repeated with fewer objects at a time and fewer encoded frames kept, before
+/// that is an error. No frame is ever left out.
 ///
 /// # Errors
 /// [`EngineError`]; [`EngineError::FrameCountChanged`] if the recording turned out to be damaged on the way, in which case a second
@@ -111,175 +71,159 @@ pub fn segment<S: FrameSource + ?Sized>(
     frames: &S,
     plan: &JobPlan,
     options: JobOptions,
-    sinks: Vec<Box<dyn MaskSink>>,
+    outputs: impl Into<JobOutputs>,
     observer: &mut dyn JobObserver,
     cancel: &CancelFlag,
 ) -> Result<JobReport, EngineError> {
     plan.check(frames.frame_count(), frames.size())?;
     plan.check_region(options.session.region, frames.size())?;
-    let total = plan.frame_count();
+    let part = options.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() });
+    if options.part.is_some() {
+        plan.check_part(part)?;
+    }
+    if options.carry_over && part.start > 0 {
+        return Err(EngineError::PartOfCarriedOver { start: part.start });
+    }
+    let delivery = Delivery::new(Some(frames), outputs.into(), part.start);
+    let mut session_options = options.session;
+    session_options.keep_video_logits |= delivery.wants_logits();
     let mut run = Run {
         model,
         frames,
         options,
-        sinks,
+        session_options,
+        part,
+        recording_frames: plan.frame_count(),
+        delivery,
         observer,
         cancel,
-        total,
         done: 0,
-        report: JobReport::default(),
-        flags: FlagCollector::default(),
+        resumed: 0,
     };
     run.check_frame_count()?;
+    run.replay_batches()?;
     for (index, batch) in plan.batches.iter().enumerate() {
+        let within = part.start <= batch.frames.start && batch.frames.end <= part.end;
+        if !within || batch.frames.end <= run.delivery.next_frame() {
+            continue;
+        }
+        let prompts = if options.carry_over && batch.frames.start > part.start {
+            with_carried_over(batch, run.delivery.last_masks())
+        } else {
+            batch.prompts.clone()
+        };
         run.observer.on_stage(&JobStage::Batch {
             index,
             count: plan.batches.len(),
             frames: batch.frames.clone(),
-            prompt_frames: batch.prompts.iter().map(|p| p.frame).collect(),
+            prompt_frames: prompts.iter().map(|p| p.frame).collect(),
         });
         // A damaged recording shows as a frame that cannot be read, or as another number of frames; the latter explains the former.
-        let done = run.batch(batch);
+        let done = run.batch(batch, &prompts);
         run.check_frame_count()?;
-        done?;
+        let timings = done?;
+        let frames_done = batch.frames.clone();
+        run.observer.on_stage(&JobStage::BatchDone { index, frames: frames_done, timings });
         // The next batch reads other frames.
         frames.release_memory();
     }
-    let Run { sinks, mut report, flags, .. } = run;
-    report.flagged = flags.into_flagged();
-    // All are complete before the first gets its name.
-    let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
-    for output in outputs {
-        output.publish()?;
-    }
-    Ok(report)
+    let resumed = run.resumed;
+    let report = run.delivery.finish()?;
+    Ok(JobReport { resumed, ..report })
 }
 
-struct Run<'a, S: ?Sized> {
-    model: &'a Sam2,
-    frames: &'a S,
-    options: JobOptions,
-    sinks: Vec<Box<dyn MaskSink>>,
-    observer: &'a mut dyn JobObserver,
-    cancel: &'a CancelFlag,
-    total: usize,
-    done: usize,
-    report: JobReport,
-    flags: FlagCollector,
+pub(super) struct Run<'a, S: ?Sized> {
+    pub(super) model: &'a Sam2,
+    pub(super) frames: &'a S,
+    pub(super) options: JobOptions,
+    /// With less in flight than was asked for, once memory did not suffice.
+    pub(super) session_options: SessionOptions,
+    pub(super) part: FramePart,
+    recording_frames: usize,
+    pub(super) delivery: Delivery<'a, S>,
+    pub(super) observer: &'a mut dyn JobObserver,
+    pub(super) cancel: &'a CancelFlag,
+    /// Frames tracked or left empty so far.
+    pub(super) done: usize,
+    resumed: usize,
 }
 
 impl<S: FrameSource + ?Sized> Run<'_, S> {
-    fn batch(&mut self, batch: &BatchPlan) -> Result<(), EngineError> {
-        if batch.prompts.is_empty() {
-            for frame in batch.frames.clone() {
-                self.count_frame()?;
-                self.write(frame, &[])?;
-            }
-            self.report.unprompted.push(batch.frames.clone());
+    /// Sends out what an interrupted job had done: its complete batches.
+    fn replay_batches(&mut self) -> Result<(), EngineError> {
+        let Some(journal) = &self.delivery.journal else { return Ok(()) };
+        let Some(found) = journal.found() else { return Ok(()) };
+        let mut batches = found.batches.len();
+        let frames = found.header.frames.start..found.next_frame();
+        if batches == 0 {
             return Ok(());
         }
-        // A recording of its own for the model: the scale of pointer distances depends on the number of frames.
-        let side = self.model.config().image_size as u32;
-        let scale = Scale::square(side, self.options.session.resize);
-        let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
-        let SessionOptions { region, fit, .. } = self.options.session;
-        let source = if region.is_none() && fit == Fit::Squash {
-            BatchFrames::open_scaled(self.frames, range, mode, scale)?
-        } else {
-            BatchFrames::open(self.frames, range, mode)?
-        };
-        let mut session = VideoSession::with_options(self.model, source, self.options.session)?;
-        let offset = batch.frames.start;
-        for prompt in &batch.prompts {
-            let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();
-            let frame = prompt.frame - offset;
-            if let Some(mask) = &prompt.mask {
-                session.add_mask(frame, prompt.object, mask)?;
-            }
-            // After a mask, they refine it: its logits are fed back.
-            if !points.is_empty() || prompt.bounds.is_some() {
-                session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
-            }
-        }
-
-        let first = batch.prompts.iter().map(|prompt| prompt.frame).min();
-        if first == Some(offset) {
-            // Nothing comes before the first prompt: masks can be written as they come.
-            for result in session.propagate(Direction::Forward) {
-                let masks = result?;
-                self.count_frame()?;
-                self.flags.note(offset + masks.frame_index, &masks);
-                let objects = masks.labelled();
-                self.note_empty(&objects);
-                self.write(offset + masks.frame_index, &objects)?;
-            }
-            return Ok(());
-        }
-        let mut spool = MaskSpool::new(batch.frames.len());
-        for direction in [Direction::Forward, Direction::Reverse] {
-            for result in session.propagate(direction) {
-                let masks = result?;
-                // Both passes yield the prompt frame, with the same masks.
-                if !spool.contains(masks.frame_index) {
-                    self.count_frame()?;
-                    self.flags.note(offset + masks.frame_index, &masks);
-                    spool.put(masks.frame_index, &masks.labelled()).map_err(spool_error)?;
+        let mut records = RunReader::open(journal.path())?;
+        while batches > 0 {
+            match records.next().transpose()? {
+                Some(RunRecord::Frame(frame)) => self.delivery.replay(&frame)?,
+                Some(RunRecord::Batch(batch)) => {
+                    self.delivery.note_batch(&batch)?;
+                    batches -= 1;
                 }
+                // It was all there a moment ago.
+                _ => break,
             }
+            self.stop_if_asked()?;
         }
-        for frame in 0..batch.frames.len() {
-            let objects = spool.get(frame).map_err(spool_error)?.unwrap_or_default();
-            self.note_empty(&objects);
-            self.write(offset + frame, &objects)?;
+        self.count_resumed(frames);
+        if self.delivery.next_frame() == self.part.end
+            && let Some(journal) = &mut self.delivery.journal
+        {
+            // Nothing comes any more that would cut off what lies behind.
+            journal.keep_loose(0)?;
         }
         Ok(())
     }
 
-    fn note_empty(&mut self, objects: &[LabelledMask]) {
-        if objects.iter().all(|labelled| labelled.mask.area() == 0) {
-            self.report.empty_frames += 1;
-        }
+    pub(super) fn count_resumed(&mut self, frames: Range<usize>) {
+        self.done += frames.len();
+        self.resumed += frames.len();
+        self.observer.on_stage(&JobStage::Resumed { frames });
+        self.tell_frame();
     }
 
-    fn write(&mut self, index: usize, objects: &[LabelledMask]) -> Result<(), EngineError> {
-        let image = if self.sinks.iter().any(|sink| sink.wants_image(index)) {
-            Some(self.frames.frame(index)?)
-        } else {
-            None
-        };
+    pub(super) fn put(
+        &mut self,
+        index: usize,
+        objects: &[LabelledMask],
+    ) -> Result<(), EngineError> {
         let rate = self.frames.timing().frames_per_second;
-        let frame = MaskFrame::new(index, objects)
-            .with_image(image.as_ref().map(|image| image.data()))
-            .with_seconds(rate.map(|rate| index as f64 / rate));
-        for sink in &mut self.sinks {
-            sink.write(&frame)?;
+        self.delivery.put(index, rate.map(|rate| index as f64 / rate), objects)
+    }
+
+    pub(super) fn stop_if_asked(&self) -> Result<(), EngineError> {
+        if self.cancel.is_cancelled() {
+            return Err(EngineError::Cancelled { done: self.done, total: self.part.range().len() });
         }
-        self.report.frames += 1;
         Ok(())
     }
 
-    fn count_frame(&mut self) -> Result<(), EngineError> {
-        if self.cancel.is_cancelled() {
-            return Err(EngineError::Cancelled { done: self.done, total: self.total });
-        }
+    /// One more frame is done.
+    pub(super) fn count_frame(&mut self) {
         self.done += 1;
-        self.observer.on_stage(&JobStage::Frame { done: self.done, total: self.total });
-        Ok(())
+        self.tell_frame();
+    }
+
+    fn tell_frame(&mut self) {
+        let (done, total) = (self.done, self.part.range().len());
+        self.observer.on_stage(&JobStage::Frame { done, total });
     }
 
     fn check_frame_count(&self) -> Result<(), EngineError> {
         let now = self.frames.frame_count();
-        if now == self.total {
+        if now == self.recording_frames {
             return Ok(());
         }
         Err(EngineError::FrameCountChanged {
             recording: self.frames.describe(),
-            before: self.total,
+            before: self.recording_frames,
             now,
         })
     }
-}
-
-fn spool_error(source: std::io::Error) -> EngineError {
-    EngineError::Spool { folder: std::env::temp_dir(), source }
 }

@@ -1,6 +1,7 @@
 //! From a session's frames to what the network sees of them.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lru::LruCache;
 use sam2_frame_provider::{FrameSource, RgbFrame};
@@ -54,8 +55,10 @@ impl<F: Frames> Tracker<'_, F> {
         if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
         }
+        let started = Instant::now();
         let input = self.frames.input(frame, &self.placement)?;
         let features = self.model.encode_image(input.data());
+        self.encode_time += started.elapsed();
         self.features.put(frame, features.clone());
         Ok(features)
     }

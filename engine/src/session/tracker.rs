@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sam2_frame_provider::FrameSize;
 use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
@@ -42,6 +43,8 @@ pub(super) struct Tracker<'m, F> {
     /// The frame tracked last, and which way.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
+    /// Time spent on reading and encoding frames.
+    pub(super) encode_time: Duration,
     pub(super) post_process: PostProcess<'m>,
     pub(super) placement: Placement,
 }
@@ -81,6 +84,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             reach,
             position: None,
             features: FeatureCache::new(options.feature_cache_frames),
+            encode_time: Duration::ZERO,
             post_process: PostProcess::new(model, options, placement.clone()),
             placement,
         })

@@ -93,6 +93,12 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         self.tracker.position
     }
 
+    /// Time spent on reading frames and running the image encoder since the session was opened. On a GPU, whose work is waited for
+    /// elsewhere, it says little.
+    pub fn encode_time(&self) -> std::time::Duration {
+        self.tracker.encode_time
+    }
+
     /// Options it was opened with.
     pub fn options(&self) -> SessionOptions {
         self.tracker.options

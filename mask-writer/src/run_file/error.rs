@@ -45,9 +45,7 @@ pub enum RunFileError {
         reason: String,
     },
     /// The end is missing.
-    #[error(
-        "'{path}' holds {found} of {expected} frames: run the same command again with --resume"
-    )]
+    #[error("'{path}' holds {found} of {expected} frames: resume the run, or run it again")]
     Unfinished {
         /// The file.
         path: PathBuf,

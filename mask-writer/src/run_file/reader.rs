@@ -49,6 +49,8 @@ pub struct RecoveredRun {
     pub length: u64,
     /// Whether nothing is missing.
     pub finished: bool,
+    /// Of the frames behind that, which belong to a batch that was not ended: where each of them ends, in bytes.
+    pub loose_frames: Vec<u64>,
 }
 
 impl RecoveredRun {
@@ -130,13 +132,15 @@ impl RunReader {
             batches: Vec::new(),
             length: reader.position,
             finished: false,
+            loose_frames: Vec::new(),
         };
         loop {
             match reader.step() {
-                Ok(Some(RunRecord::Frame(_))) => {}
+                Ok(Some(RunRecord::Frame(_))) => found.loose_frames.push(reader.position),
                 Ok(Some(RunRecord::Batch(batch))) => {
                     found.batches.push(batch);
                     found.length = reader.position;
+                    found.loose_frames.clear();
                 }
                 Ok(None) => {
                     found.finished = true;

@@ -41,18 +41,32 @@ impl RunWriter {
         Ok(writer)
     }
 
-    /// Continues a run file behind its last complete batch; what follows that is cut off.
+    /// Continues a run file behind its last complete batch. [`Self::cut`] takes away what follows that.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub fn append(path: &Path, found: &RecoveredRun) -> Result<Self, WriteError> {
         let io = |source| WriteError::Io { path: path.to_owned(), source };
-        let mut file = open(path, false)?;
-        file.set_len(found.length).map_err(io)?;
-        file.seek(SeekFrom::End(0)).map_err(io)?;
-        let mut encoder = Encoder::new(&found.header);
-        encoder.next_frame = found.next_frame();
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), encoder })
+        let file = BufWriter::new(open(path, false)?);
+        // Nothing is cut off yet: it may be known only later how much of an unfinished batch can be taken up.
+        let mut writer = Self { path: path.to_owned(), file, encoder: Encoder::new(&found.header) };
+        writer.file.seek(SeekFrom::Start(found.length)).map_err(io)?;
+        writer.encoder.next_frame = found.next_frame();
+        Ok(writer)
+    }
+
+    /// Cuts off everything but the complete batches and the first `loose` frames behind them; the frame after those comes next.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn cut(&mut self, found: &RecoveredRun, loose: usize) -> Result<(), WriteError> {
+        let loose = loose.min(found.loose_frames.len());
+        let last = loose.checked_sub(1).and_then(|last| found.loose_frames.get(last));
+        let length = last.copied().unwrap_or(found.length);
+        self.file.get_ref().set_len(length).map_err(|source| self.io(source))?;
+        self.file.seek(SeekFrom::Start(length)).map_err(|source| self.io(source))?;
+        self.encoder.next_frame = found.next_frame() + loose;
+        Ok(())
     }
 
     /// The file.
@@ -86,7 +100,11 @@ impl RunWriter {
         self.sync()
     }
 
-    fn sync(&mut self) -> Result<(), WriteError> {
+    /// Brings everything written so far to the disk.
+    ///
+    /// # Errors
+    /// [`WriteError::Io`].
+    pub fn sync(&mut self) -> Result<(), WriteError> {
         let result = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
         result.map_err(|source| self.io(source))
     }

@@ -1,0 +1,269 @@
+//! One recording, from its arguments to its outputs.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use sam2_engine::{
+    CancelFlag, EngineError, Fit, FlaggedFrames, FramePart, FrameSource, GuardedOptions,
+    JobOptions, JobOutputs, JobPlan, JobReport, Journal, LazyFrames, MaskSink, MemoryPolicyChoice,
+    PartSink, RunHeader, RunReader, Sam2, SessionOptions, run_header, segment,
+};
+use sam2_mask_writer::PixelValues;
+
+use crate::args::{MemoryArg, SegmentArgs};
+use crate::exit::ExitStatus;
+use crate::loaded_models::LoadedModels;
+use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
+use crate::planning::{open_and_plan, plan_for};
+use crate::progress::Progress;
+use crate::resuming;
+use crate::stats::{BatchWatch, RecordingStats, Stats};
+use crate::summary::{report_bad_frames, report_reading, summarise};
+
+/// What came of a recording that did not fail.
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What came of the job; `None` if its outputs were there already.
+    pub report: Option<JobReport>,
+}
+
+impl Finished {
+    /// One line of a summary.
+    pub fn line(&self, recording: &str, seconds: f64) -> String {
+        let Some(report) = &self.report else {
+            return format!("{recording}: was done before");
+        };
+        let flagged: usize = report.flagged.iter().map(FlaggedFrames::count).sum();
+        let result = match self.status {
+            ExitStatus::Flawed => "done, but some batches had no usable prompt",
+            _ => "done",
+        };
+        format!(
+            "{recording}: {} frames, {seconds:.1} s, {flagged} masks flagged, {result}",
+            report.frames
+        )
+    }
+}
+
+/// Segments `args.recording`.
+pub fn run(
+    args: &SegmentArgs,
+    quiet: bool,
+    cancel: &CancelFlag,
+    models: &mut LoadedModels,
+    stats: &mut Stats,
+    taken: &mut RecordingStats,
+) -> Result<Finished> {
+    let journal = args.output.first().map(|first| resuming::journal_path(Path::new(first.typed())));
+    let journal = journal.unwrap_or_default();
+    // Everything that can be wrong with names and prompts shows before the model is loaded.
+    let resumed = Resumed::look(args, &journal);
+    if resumed == Resumed::Done {
+        tracing::info!("{}: its outputs are there already", args.recording.display());
+        taken.skipped();
+        return Ok(Finished { status: ExitStatus::Done, report: None });
+    }
+    let overwrite = args.overwrite || resumed == Resumed::OnlyNamesAreMissing;
+    let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs = outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, overwrite)?;
+    let started = Instant::now();
+    let (frames, plan) = open_and_plan(args)?;
+    taken.opened(started.elapsed());
+    plan.check_region(args.roi, frames.size())?;
+    job_options(args, &plan)?;
+    let model = models.get(args, stats)?;
+
+    let job = Job { args, quiet, cancel, model, frames: &frames, outputs, overwrite, journal };
+    let result = match job.attempt(&plan, args.running.resume, taken) {
+        Err(EngineError::FrameCountChanged { recording, before, now }) => {
+            // The source has counted anew by now; batches and pages must follow.
+            tracing::warn!("{recording} has {now} frames, not {before}: starting over");
+            job.attempt(&plan_for(args, &frames)?, false, taken)
+        }
+        other => other,
+    };
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            return Err(match resuming::hint(&job.journal) {
+                Some(hint) => error.context_behind(hint),
+                None => error,
+            });
+        }
+    };
+    report_bad_frames(&frames);
+    report_reading(&frames);
+    let status = summarise(&job.outputs, &report);
+    Ok(Finished { status, report: Some(report) })
+}
+
+/// What `--resume` finds.
+#[derive(Clone, Copy, PartialEq)]
+enum Resumed {
+    /// Something is still to be done, perhaps everything.
+    ToDo,
+    /// Everything was computed, and the process ended before all outputs had their names.
+    OnlyNamesAreMissing,
+    /// Every output is there, and no journal.
+    Done,
+}
+
+impl Resumed {
+    fn look(args: &SegmentArgs, journal: &Path) -> Self {
+        if !args.running.resume {
+            if journal.exists() {
+                tracing::warn!(
+                    "'{}' of an interrupted job is replaced; --resume would have gone on from there",
+                    journal.display()
+                );
+            }
+            return Self::ToDo;
+        }
+        match RunReader::recover(journal) {
+            Ok(found) if found.finished => Self::OnlyNamesAreMissing,
+            Ok(_) => Self::ToDo,
+            Err(_) => {
+                let typed = args.output.iter().map(|output| Path::new(output.typed()));
+                let all = typed.chain(args.contact_sheet.as_deref()).all(Path::exists);
+                if all && !args.overwrite { Self::Done } else { Self::ToDo }
+            }
+        }
+    }
+}
+
+/// What an attempt needs.
+struct Job<'a> {
+    args: &'a SegmentArgs,
+    quiet: bool,
+    cancel: &'a CancelFlag,
+    model: &'a Sam2,
+    frames: &'a LazyFrames,
+    outputs: Vec<Output>,
+    overwrite: bool,
+    journal: PathBuf,
+}
+
+impl Job<'_> {
+    fn attempt(
+        &self,
+        plan: &JobPlan,
+        resume: bool,
+        taken: &mut RecordingStats,
+    ) -> Result<JobReport, EngineError> {
+        let options = job_options(self.args, plan)?;
+        let mut header = self.header(plan, &options)?;
+        let mut sinks = self.sinks(plan, &options, &header)?;
+        header.logits = sinks.iter().any(|sink| sink.wants_logits());
+        if header.logits {
+            // Run files among the outputs keep them too.
+            sinks = self.sinks(plan, &options, &header)?;
+        }
+        let journal = if resume {
+            Journal::resume(&self.journal, header)?
+        } else {
+            Journal::create(&self.journal, header)?
+        };
+        let journal = journal.with_checkpoints_every(self.args.running.checkpoint_frames);
+        let outputs = JobOutputs { sinks, journal: Some(journal) };
+        let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
+        let mut progress = Progress::new(part.len(), self.quiet);
+        let mut watch = BatchWatch::new(&mut progress, self.frames, self.model);
+        let (model, frames) = (self.model, self.frames);
+        let report = segment(model, frames, plan, options, outputs, &mut watch, self.cancel);
+        taken.seen(watch, frames);
+        progress.finish();
+        report
+    }
+
+    fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, EngineError> {
+        let (args, path) = (self.args, &self.args.recording);
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        let bytes = path.metadata().ok().filter(std::fs::Metadata::is_file);
+        let more = [
+            ("recording's bytes", bytes.map_or("none".into(), |file| file.len().to_string())),
+            ("intensity", args.frames.intensity.to_string()),
+            ("axes", format!("{:?}", args.frames.axes)),
+            ("bad frames", args.frames.on_bad_frame.to_string()),
+        ];
+        run_header(self.model, self.frames, &name, plan, options, &more)
+    }
+
+    fn sinks(
+        &self,
+        plan: &JobPlan,
+        options: &JobOptions,
+        header: &RunHeader,
+    ) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
+        let values = if self.args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+        let settings = OutputSettings { overwrite: self.overwrite, values };
+        let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
+        let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
+        let name = self.args.recording.file_stem().unwrap_or("recording".as_ref());
+        let recording = OutputRecording {
+            size: (header.width, header.height),
+            frames: part.len(),
+            rate: header.frames_per_second,
+            name: name.to_string_lossy().into_owned(),
+            prompt_frames: prompted.map(|frame| frame - part.start).collect(),
+            objects: plan.objects(),
+            run: header.clone(),
+        };
+        let sinks = outputs::create(&self.outputs, settings, &recording)?;
+        let in_part = |(output, sink): (&Output, Box<dyn MaskSink>)| -> Box<dyn MaskSink> {
+            // Run files keep the recording's numbers.
+            if part.start == 0 || output.format == OutputFormat::Run {
+                sink
+            } else {
+                Box::new(PartSink::new(sink, part.start))
+            }
+        };
+        Ok(self.outputs.iter().zip(sinks).map(in_part).collect())
+    }
+}
+
+/// How the job is run; a part is checked against the plan.
+fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineError> {
+    let count = plan.frame_count();
+    let part = args
+        .running
+        .frames
+        .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
+    if let Some(part) = part {
+        plan.check_part(part)?;
+        if args.running.carry_over && part.start > 0 {
+            return Err(EngineError::PartOfCarriedOver { start: part.start });
+        }
+    }
+    Ok(JobOptions {
+        session: SessionOptions {
+            fill_hole_area: args.fill_holes,
+            resize: args.frames.resize,
+            region: args.roi,
+            fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
+            memory_policy: match args.memory {
+                MemoryArg::Official => MemoryPolicyChoice::Official,
+                MemoryArg::Guarded => MemoryPolicyChoice::Guarded(GuardedOptions::default()),
+            },
+            ..Default::default()
+        },
+        frames_mode: args.frames.frames_mode,
+        carry_over: args.running.carry_over,
+        part,
+    })
+}
+
+/// Puts a remark behind an error's message, which stays what it is.
+trait Remark {
+    fn context_behind(self, remark: String) -> Self;
+}
+
+impl Remark for anyhow::Error {
+    fn context_behind(self, remark: String) -> Self {
+        let text = format!("{self} ({remark})");
+        self.context(text)
+    }
+}

@@ -1,0 +1,146 @@
+//! Which recordings are meant, and what each one's files are called.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::SegmentArgs;
+use crate::outputs::OutputArg;
+
+/// One set of arguments for each recording: wildcards expanded, placeholders filled in.
+pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
+    let mut recordings = Vec::new();
+    for given in &args.recordings {
+        for path in matching(given)? {
+            if !recordings.contains(&path) {
+                recordings.push(path);
+            }
+        }
+    }
+    let each: Vec<SegmentArgs> =
+        recordings.iter().map(|recording| for_one(args, recording)).collect::<Result<_>>()?;
+    Ok(each)
+}
+
+/// Refuses recordings that would write the same file.
+pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
+    let mut seen: Vec<(&Path, &Path)> = Vec::new();
+    for args in each {
+        let sheet = args.contact_sheet.as_deref();
+        let outputs = args.output.iter().map(|output| Path::new(output.typed())).chain(sheet);
+        for output in outputs {
+            let other =
+                seen.iter().find(|(name, owner)| *name == output && *owner != args.recording);
+            if let Some((_, owner)) = other {
+                bail!(
+                    "'{}' would be written for '{}' and for '{}': use {{stem}} (the recording's name) or {{folder}} in the \
+                     output's name",
+                    output.display(),
+                    owner.display(),
+                    args.recording.display()
+                );
+            }
+            seen.push((output, &args.recording));
+        }
+    }
+    Ok(())
+}
+
+/// The arguments for one recording.
+pub fn for_one(args: &SegmentArgs, recording: &Path) -> Result<SegmentArgs> {
+    let mut one = args.clone();
+    recording.clone_into(&mut one.recording);
+    one.recordings = vec![recording.to_owned()];
+    for output in &mut one.output {
+        if let Some(typed) = output.typed().to_str() {
+            *output = OutputArg::from(std::ffi::OsString::from(filled_in(typed, recording)));
+        }
+    }
+    let fill = |path: &mut Option<PathBuf>| {
+        if let Some(text) = path.as_deref().and_then(Path::to_str) {
+            *path = Some(filled_in(text, recording).into());
+        }
+    };
+    fill(&mut one.contact_sheet);
+    fill(&mut one.prompts.keypoints);
+    if let Some(track) = &mut one.prompts.keypoints {
+        *track = the_one(track).with_context(|| recording.display().to_string())?;
+    }
+    Ok(one)
+}
+
+/// `{stem}`, `{name}` and `{folder}` of a recording in the place of those words.
+fn filled_in(template: &str, recording: &Path) -> String {
+    let text = |part: Option<&std::ffi::OsStr>| {
+        part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let folder = match recording.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_string_lossy().into_owned(),
+        _ => ".".to_owned(),
+    };
+    // A folder of images has no ending, whatever dots are in its name.
+    let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
+    template
+        .replace("{stem}", &text(stem))
+        .replace("{name}", &text(recording.file_name()))
+        .replace("{folder}", &folder)
+}
+
+fn has_wildcards(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?', '['])
+}
+
+/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names.
+fn matching(given: &Path) -> Result<Vec<PathBuf>> {
+    if !has_wildcards(given) || given.exists() {
+        return Ok(vec![given.to_owned()]);
+    }
+    let found = expanded(given)?;
+    if found.is_empty() {
+        bail!("nothing matches '{}': check the pattern and the folder", given.display());
+    }
+    Ok(found)
+}
+
+/// The one file that a name with wildcards means.
+fn the_one(given: &Path) -> Result<PathBuf> {
+    if !has_wildcards(given) || given.exists() {
+        return Ok(given.to_owned());
+    }
+    match &expanded(given)?[..] {
+        [one] => Ok(one.clone()),
+        [] => bail!("no track matches '{}': check the pattern and the folder", given.display()),
+        several => {
+            let names: Vec<_> = several.iter().take(5).map(|p| p.display().to_string()).collect();
+            bail!(
+                "{} tracks match '{}' ({}): use a pattern that one of them matches",
+                several.len(),
+                given.display(),
+                names.join(", ")
+            )
+        }
+    }
+}
+
+fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
+    let text = pattern.to_string_lossy();
+    let matches = glob::glob(&text)
+        .with_context(|| format!("'{text}' is no pattern: use *, ?, [a-z] and **"))?;
+    // What cannot be looked into cannot match.
+    let mut found: Vec<PathBuf> = matches.filter_map(Result::ok).collect();
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_parts_of_the_recordings_name() {
+        let fill = |template| filled_in(template, Path::new("day1/m.2.avi"));
+        assert_eq!(fill("{folder}/{stem}DLC*.csv"), "day1/m.2DLC*.csv");
+        assert_eq!(fill("out/{name}.btf"), "out/m.2.avi.btf");
+        assert_eq!(filled_in("{folder}/{stem}", Path::new("a.avi")), "./a");
+    }
+}

@@ -1,0 +1,76 @@
+//! How to go on after an interruption.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use sam2_engine::Journal;
+
+/// Longer command lines are not repeated in a message.
+const LONGEST: usize = 500;
+
+/// The journal of a job whose first output is `output`.
+pub fn journal_path(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    if output.extension() != Some(OsStr::new("sam2run")) {
+        name.push(".sam2run");
+    }
+    name.push(".part");
+    name.into()
+}
+
+/// What a message says about going on; nothing if nothing is kept.
+pub fn hint(journal: &Path) -> Option<String> {
+    let kept = Journal::frames_kept(journal);
+    (kept > 0).then(|| format!("{kept} frames are kept; to go on, run {}", command()))
+}
+
+/// This process's command line with `--resume`.
+fn command() -> String {
+    let words: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let line = with_resume(&words);
+    if line.len() > LONGEST || line.chars().any(char::is_control) {
+        return "the same command with --resume".into();
+    }
+    format!("`{line}`")
+}
+
+fn with_resume(words: &[String]) -> String {
+    let program = words.first().map(|word| Path::new(word).file_name().unwrap_or_default());
+    let program = program.map_or("sam2".into(), OsStr::to_string_lossy);
+    let rest = words.iter().skip(1).map(|word| quoted(word));
+    let mut line: Vec<String> = std::iter::once(program.into_owned()).chain(rest).collect();
+    if !words.iter().any(|word| word == "--resume") {
+        line.push("--resume".into());
+    }
+    line.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_can_be_pasted_into_a_shell() {
+        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let line = with_resume(&words(&["/usr/bin/sam2", "segment", "it's *.avi", "-o", "a.btf"]));
+        assert_eq!(line, r"sam2 segment 'it'\''s *.avi' -o a.btf --resume");
+        let again = with_resume(&words(&["sam2", "--resume", ""]));
+        assert_eq!(again, "sam2 --resume ''");
+    }
+
+    #[test]
+    fn journals_lie_beside_the_first_output() {
+        assert_eq!(journal_path(Path::new("a/m.btf")), Path::new("a/m.btf.sam2run.part"));
+        assert_eq!(journal_path(Path::new("m.sam2run")), Path::new("m.sam2run.part"));
+    }
+}

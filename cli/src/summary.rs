@@ -1,0 +1,111 @@
+//! What is said about a job that is done.
+
+use sam2_engine::{FlaggedFrames, FrameSource, JobReport, LazyFrames};
+
+use crate::exit::ExitStatus;
+use crate::outputs::Output;
+
+/// Says what was written and what a person should look at.
+pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
+    for Output { path, .. } in outputs {
+        let size = std::fs::metadata(path).map_or(0, |m| m.len());
+        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
+    }
+    warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
+    for range in &report.unprompted {
+        tracing::warn!(
+            "frames {} to {} had no usable prompt and are empty",
+            range.start,
+            range.end - 1
+        );
+    }
+    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
+}
+
+/// One line for each kind of flag: on how many frames, of which objects, and where first.
+fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
+    /// Ranges that are listed one by one.
+    const FIRST: usize = 5;
+    flagged
+        .chunk_by(|a, b| a.flag == b.flag)
+        .map(|of_kind| {
+            let count: usize = of_kind.iter().map(FlaggedFrames::count).sum();
+            let objects: Vec<String> = of_kind.iter().map(|f| f.object.to_string()).collect();
+            let ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
+            let mut list: Vec<String> = ranges
+                .iter()
+                .take(FIRST)
+                .map(|range| match range.len() {
+                    1 => range.start.to_string(),
+                    _ => format!("{}-{}", range.start, range.end - 1),
+                })
+                .collect();
+            if ranges.len() > FIRST {
+                list.push(format!("and {} more", ranges.len() - FIRST));
+            }
+            format!(
+                "{}: {count} {} (object {}), frames {}",
+                of_kind[0].flag,
+                if count == 1 { "mask" } else { "masks" },
+                objects.join(", "),
+                list.join(", ")
+            )
+        })
+        .collect()
+}
+
+/// Names the frames that were replaced; each was warned of when it was met.
+pub fn report_bad_frames(frames: &LazyFrames) {
+    /// Numbers that are listed one by one.
+    const MANY: usize = 20;
+    let bad = frames.damaged_frames();
+    if bad.is_empty() {
+        return;
+    }
+    let mut list: Vec<String> = bad.iter().take(MANY).map(ToString::to_string).collect();
+    if bad.len() > MANY {
+        list.push(format!("and {} more", bad.len() - MANY));
+    }
+    tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
+}
+
+/// What reading the frames cost, for those who want to know (-v).
+pub fn report_reading(frames: &LazyFrames) {
+    let stats = frames.stats();
+    tracing::debug!(
+        "frames: {:.1} % of requests answered at once; waited {:.3} s in all, {:.3} s at most; {:.2} decoded for each \
+         served; {} read ahead, {} of them for nothing; {:.1} MB at most",
+        stats.hit_rate() * 100.0,
+        stats.wait_total.as_secs_f64(),
+        stats.wait_max.as_secs_f64(),
+        stats.decoded_per_served(),
+        stats.prefetched,
+        stats.wasted,
+        stats.peak_total_bytes() as f64 / 1e6,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_flag_is_one_line_with_the_first_ranges() {
+        use sam2_engine::{ObjectId, QualityFlag};
+        let flagged = |flag, object, ranges: &[std::ops::Range<usize>]| {
+            FlaggedFrames::new(flag, ObjectId(object), ranges.to_vec())
+        };
+        let many: Vec<_> = (0..7).map(|i| 10 * i..10 * i + 1).collect();
+        let lines = warnings(&[
+            flagged(QualityFlag::Lost, 1, &[3..5, 9..10]),
+            flagged(QualityFlag::Lost, 2, std::slice::from_ref(&(0..20))),
+            flagged(QualityFlag::AreaJump, 2, &many),
+            flagged(QualityFlag::Inverted, 4, std::slice::from_ref(&(6..7))),
+        ]);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 3-4, 9, 0-19"));
+        assert!(lines[1].ends_with("7 masks (object 2), frames 0, 10, 20, 30, 40, and 2 more"));
+        assert!(lines[2].ends_with("1 mask (object 4), frames 6"), "{}", lines[2]);
+        assert!(warnings(&[]).is_empty());
+    }
+}

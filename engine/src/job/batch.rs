@@ -1,0 +1,248 @@
+//! One batch: a recording of its own for the model.
+
+use std::time::{Duration, Instant};
+
+use sam2_frame_provider::resize::Scale;
+use sam2_frame_provider::{BatchFrames, FrameSource};
+use sam2_mask_writer::{RunBatch, RunReader};
+
+use super::memory_shortage::{at_a_time, with_less_in_flight};
+use super::plan::{BatchPlan, JobPrompt};
+use super::report::{BatchTimings, JobStage};
+use super::run::Run;
+use super::spool::MaskSpool;
+use crate::error::EngineError;
+use crate::session::{Direction, Fit, FrameMasks, SessionOptions, VideoSession};
+
+/// A checkpoint is made after this time at the latest.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A session on a batch's frames that was taken up.
+type Restored<'a, S> = Option<VideoSession<'a, BatchFrames<&'a S>>>;
+
+impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
+    /// Computes a batch and sends its frames out; less at a time where the device's memory does not suffice.
+    pub(super) fn batch(
+        &mut self,
+        batch: &BatchPlan,
+        prompts: &[JobPrompt],
+    ) -> Result<BatchTimings, EngineError> {
+        let started = Instant::now();
+        let mut prompt_frames: Vec<usize> = prompts.iter().map(|prompt| prompt.frame).collect();
+        prompt_frames.dedup();
+        let mut encode = Duration::ZERO;
+        let mut restored = self.taken_up(batch, !prompts.is_empty())?;
+        if prompts.is_empty() {
+            for frame in batch.frames.clone() {
+                self.stop_if_asked()?;
+                self.put(frame, &[])?;
+                self.count_frame();
+            }
+        } else {
+            let mut objects: Vec<_> = prompts.iter().map(|prompt| prompt.object).collect();
+            objects.sort();
+            objects.dedup();
+            let (mut options, done) = (self.session_options, self.done);
+            let result = with_less_in_flight(&mut options, objects.len(), |options, reason| {
+                // One that is being repeated begins where it began.
+                self.done = done;
+                if let Some(reason) = reason {
+                    self.tell_less(batch, objects.len(), options, reason);
+                }
+                self.try_batch(batch, prompts, options, restored.take(), &mut encode)
+            });
+            self.session_options = options;
+            result?;
+        }
+        self.delivery.end_batch(&RunBatch { frames: batch.frames.clone(), prompt_frames })?;
+        let (total, write) = (started.elapsed(), self.delivery.take_time());
+        let track = total.saturating_sub(encode + write);
+        Ok(BatchTimings { total, encode, track, write })
+    }
+
+    fn tell_less(
+        &mut self,
+        batch: &BatchPlan,
+        objects: usize,
+        options: SessionOptions,
+        reason: String,
+    ) {
+        self.frames.release_memory();
+        self.observer.on_stage(&JobStage::LessInFlight {
+            frames: batch.frames.clone(),
+            objects_per_pass: at_a_time(options, objects),
+            feature_cache_frames: options.feature_cache_frames,
+            reason,
+        });
+    }
+
+    fn try_batch(
+        &mut self,
+        batch: &BatchPlan,
+        prompts: &[JobPrompt],
+        options: SessionOptions,
+        restored: Restored<'a, S>,
+        encode: &mut Duration,
+    ) -> Result<(), EngineError> {
+        let offset = batch.frames.start;
+        if let Some(mut session) = restored {
+            let next = session.position().map(|(frame, _)| frame + 1);
+            let result = self.forward(&mut session, offset, next);
+            *encode += session.encode_time();
+            return result;
+        }
+        let mut session =
+            VideoSession::with_options(self.model, self.source(batch, options)?, options)?;
+        for prompt in prompts {
+            let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();
+            let frame = prompt.frame - offset;
+            if let Some(mask) = &prompt.mask {
+                session.add_mask(frame, prompt.object, mask)?;
+            }
+            // After a mask, they refine it: its logits are fed back.
+            if !points.is_empty() || prompt.bounds.is_some() {
+                session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
+            }
+        }
+        let first = prompts.iter().map(|prompt| prompt.frame).min();
+        let result = if first == Some(offset) {
+            // Nothing comes before the first prompt: masks can be written as they come.
+            self.forward(&mut session, offset, None)
+        } else {
+            self.both_ways(&mut session, batch)
+        };
+        *encode += session.encode_time();
+        result
+    }
+
+    /// The frames of a batch as a recording of their own: the scale of pointer distances depends on their number.
+    fn source(
+        &self,
+        batch: &BatchPlan,
+        options: SessionOptions,
+    ) -> Result<BatchFrames<&'a S>, EngineError> {
+        let side = self.model.config().image_size as u32;
+        let scale = Scale::square(side, options.resize);
+        let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
+        let SessionOptions { region, fit, .. } = options;
+        Ok(if region.is_none() && fit == Fit::Squash {
+            BatchFrames::open_scaled(self.frames, range, mode, scale)?
+        } else {
+            BatchFrames::open(self.frames, range, mode)?
+        })
+    }
+
+    /// Tracks from `start`, or from the first prompt, to the end of the batch, and keeps checkpoints.
+    fn forward<F: FrameSource>(
+        &mut self,
+        session: &mut VideoSession<'_, F>,
+        offset: usize,
+        mut start: Option<usize>,
+    ) -> Result<(), EngineError> {
+        let every = self.delivery.journal.as_ref().map_or(0, |journal| journal.checkpoint_frames());
+        let count = session.frames().frame_count();
+        loop {
+            let last_checkpoint = Instant::now();
+            let limit = (every > 0).then_some(every.saturating_sub(1));
+            for result in session.propagate_from(start, Direction::Forward, limit) {
+                let masks = result?;
+                self.put(offset + masks.frame_index, &masks.labelled())?;
+                self.count_frame();
+                start = Some(masks.frame_index + 1);
+                if self.cancel.is_cancelled()
+                    || (every > 0 && last_checkpoint.elapsed() > CHECKPOINT_INTERVAL)
+                {
+                    break;
+                }
+            }
+            let done = start.is_none_or(|next| next >= count);
+            if !done && every > 0 {
+                self.checkpoint(session)?;
+            }
+            self.stop_if_asked()?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn checkpoint<F: FrameSource>(
+        &mut self,
+        session: &VideoSession<'_, F>,
+    ) -> Result<(), EngineError> {
+        if let Some(journal) = &mut self.delivery.journal {
+            // In this order: a session never knows more than the journal.
+            journal.sync()?;
+            session.save(journal.checkpoint_path())?;
+            journal.checkpoint_saved();
+        }
+        Ok(())
+    }
+
+    /// What an interrupted job had done of this batch: its frames are sent out, and the session stands behind them. `None` if the batch
+    /// begins at its start.
+    fn taken_up(
+        &mut self,
+        batch: &BatchPlan,
+        prompted: bool,
+    ) -> Result<Restored<'a, S>, EngineError> {
+        let Some(journal) = &mut self.delivery.journal else { return Ok(None) };
+        let Some(loose) = journal.found().map(|found| found.loose_frames.len()) else {
+            return Ok(None);
+        };
+        let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
+        let mut session = None;
+        if prompted && loose > 0 && checkpoint.exists() {
+            let source = self.source(batch, self.session_options)?;
+            match VideoSession::restore(self.model, source, &checkpoint) {
+                Ok(restored) => session = Some(restored),
+                // Then the batch is computed from its start; nothing but time is lost.
+                Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
+            }
+        }
+        let tracked = session.as_ref().and_then(|session| match session.position() {
+            Some((frame, Direction::Forward)) if frame < loose => Some(frame + 1),
+            _ => None,
+        });
+        if let Some(journal) = &mut self.delivery.journal {
+            journal.keep_loose(tracked.unwrap_or(0))?;
+        }
+        let Some(tracked) = tracked else { return Ok(None) };
+        let first = batch.frames.start;
+        for frame in RunReader::open(&path)?.frames().skip(first - self.part.start).take(tracked) {
+            self.delivery.replay(&frame?)?;
+        }
+        self.count_resumed(first..first + tracked);
+        Ok(session)
+    }
+
+    /// Tracks forward from the first prompt and then in reverse to the start, and sends frames out in order.
+    fn both_ways<F: FrameSource>(
+        &mut self,
+        session: &mut VideoSession<'_, F>,
+        batch: &BatchPlan,
+    ) -> Result<(), EngineError> {
+        let offset = batch.frames.start;
+        let mut spool = MaskSpool::new(batch.frames.len());
+        for direction in [Direction::Forward, Direction::Reverse] {
+            for result in session.propagate(direction) {
+                let masks: FrameMasks = result?;
+                self.stop_if_asked()?;
+                // Both passes yield the prompt frame, with the same masks.
+                if !spool.contains(masks.frame_index) {
+                    spool.put(masks.frame_index, &masks.labelled()).map_err(spool_error)?;
+                    self.count_frame();
+                }
+            }
+        }
+        for frame in 0..batch.frames.len() {
+            let objects = spool.get(frame).map_err(spool_error)?.unwrap_or_default();
+            self.put(offset + frame, &objects)?;
+        }
+        Ok(())
+    }
+}
+
+fn spool_error(source: std::io::Error) -> EngineError {
+    EngineError::Spool { folder: std::env::temp_dir(), source }
+}

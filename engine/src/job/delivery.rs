@@ -1,0 +1,171 @@
+//! Frames on their way out: to every sink, into the journal and into the report.
+
+use std::time::{Duration, Instant};
+
+use sam2_frame_provider::FrameSource;
+use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink, RunBatch, RunFrame};
+
+use super::flagged::FlagCollector;
+use super::journal::Journal;
+use super::report::JobReport;
+use crate::error::EngineError;
+
+/// Where the masks of a job go.
+#[derive(Default)]
+pub struct JobOutputs {
+    /// Get every frame of the job, in order, and are told where batches end.
+    pub sinks: Vec<Box<dyn MaskSink>>,
+    /// Keeps what is done, so that a job that was interrupted can go on.
+    pub journal: Option<Journal>,
+}
+
+impl From<Vec<Box<dyn MaskSink>>> for JobOutputs {
+    fn from(sinks: Vec<Box<dyn MaskSink>>) -> Self {
+        Self { sinks, journal: None }
+    }
+}
+
+/// Sees to it that each frame goes out once, and counts.
+pub(super) struct Delivery<'a, S: ?Sized> {
+    /// The recording, for sinks that want its pictures.
+    recording: Option<&'a S>,
+    sinks: Vec<Box<dyn MaskSink>>,
+    pub(super) journal: Option<Journal>,
+    report: JobReport,
+    flags: FlagCollector,
+    /// The frame that is due.
+    next_frame: usize,
+    /// Frames without any mask since the last end of a batch.
+    empty: usize,
+    /// Masks of the frame that went out last, without logits.
+    last: Vec<LabelledMask>,
+    /// Time spent in here.
+    spent: Duration,
+}
+
+impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
+    /// Begins with frame `first`.
+    pub(super) fn new(recording: Option<&'a S>, outputs: JobOutputs, first: usize) -> Self {
+        Self {
+            recording,
+            sinks: outputs.sinks,
+            journal: outputs.journal,
+            report: JobReport::default(),
+            flags: FlagCollector::default(),
+            next_frame: first,
+            empty: 0,
+            last: Vec::new(),
+            spent: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn next_frame(&self) -> usize {
+        self.next_frame
+    }
+
+    pub(super) fn last_masks(&self) -> &[LabelledMask] {
+        &self.last
+    }
+
+    /// Time spent writing since this was asked last.
+    pub(super) fn take_time(&mut self) -> Duration {
+        std::mem::take(&mut self.spent)
+    }
+
+    pub(super) fn wants_logits(&self) -> bool {
+        self.sinks.iter().any(|sink| sink.wants_logits())
+    }
+
+    /// Sends out frame `index`. One that went out before is passed over: its batch is being repeated.
+    pub(super) fn put(
+        &mut self,
+        index: usize,
+        seconds: Option<f64>,
+        objects: &[LabelledMask],
+    ) -> Result<(), EngineError> {
+        if index < self.next_frame {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let frame = MaskFrame::new(index, objects).with_seconds(seconds);
+        self.to_sinks(&frame)?;
+        if let Some(journal) = &mut self.journal {
+            journal.write(&frame)?;
+        }
+        self.spent += started.elapsed();
+        Ok(())
+    }
+
+    /// Ends a batch.
+    pub(super) fn end_batch(&mut self, batch: &RunBatch) -> Result<(), EngineError> {
+        let started = Instant::now();
+        self.note_batch(batch)?;
+        if let Some(journal) = &mut self.journal {
+            journal.end_batch(batch)?;
+        }
+        self.spent += started.elapsed();
+        Ok(())
+    }
+
+    /// Sends out a frame that comes from a run file.
+    pub(super) fn replay(&mut self, frame: &RunFrame) -> Result<(), EngineError> {
+        self.to_sinks(&frame.as_mask_frame())
+    }
+
+    /// Ends a batch of such frames.
+    pub(super) fn note_batch(&mut self, batch: &RunBatch) -> Result<(), EngineError> {
+        let empty = std::mem::take(&mut self.empty);
+        if batch.prompt_frames.is_empty() {
+            self.report.unprompted.push(batch.frames.clone());
+        } else {
+            self.report.empty_frames += empty;
+        }
+        for sink in &mut self.sinks {
+            sink.end_batch(batch)?;
+        }
+        Ok(())
+    }
+
+    fn to_sinks(&mut self, frame: &MaskFrame<'_>) -> Result<(), EngineError> {
+        let index = frame.index;
+        let wanted = self.sinks.iter().any(|sink| sink.wants_image(index));
+        let image = match self.recording.filter(|_| wanted) {
+            Some(recording) => Some(recording.frame(index)?),
+            None => None,
+        };
+        let frame = frame.with_image(image.as_ref().map(|image| image.data()));
+        for sink in &mut self.sinks {
+            sink.write(&frame)?;
+        }
+        self.flags.note(index, frame.objects);
+        if frame.objects.iter().all(|labelled| labelled.mask.area() == 0) {
+            self.empty += 1;
+        }
+        self.last = frame
+            .objects
+            .iter()
+            .map(|shown| LabelledMask { logits: None, ..shown.clone() })
+            .collect();
+        self.next_frame = index + 1;
+        self.report.frames += 1;
+        Ok(())
+    }
+
+    /// Completes every output; the journal has done its duty then.
+    pub(super) fn finish(mut self) -> Result<JobReport, EngineError> {
+        // All are complete before the first gets its name.
+        let outputs =
+            self.sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
+        if let Some(journal) = &mut self.journal {
+            journal.finish()?;
+        }
+        for output in outputs {
+            output.publish()?;
+        }
+        if let Some(journal) = self.journal {
+            journal.remove();
+        }
+        self.report.flagged = self.flags.into_flagged();
+        Ok(self.report)
+    }
+}

@@ -1,0 +1,86 @@
+//! What decides about the masks of a job, in a form that can be compared and shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sam2_frame_provider::{FrameSource, FramesMode};
+use sam2_mask_writer::RunHeader;
+use sam2_model::Sam2;
+use sha2::{Digest, Sha256};
+
+use super::plan::JobPlan;
+use super::run::JobOptions;
+use crate::error::EngineError;
+
+/// Session options that change how much is held at a time, never what comes out.
+const WITHOUT_EFFECT: [&str; 4] =
+    ["objects_per_pass", "feature_cache_frames", "keep_video_logits", "correctable_frames"];
+
+/// The head of a job's run file or journal: what the recording, the plan, the options and the weights are. `recording` is its file name; `more`
+/// are further settings that decide about the masks, such as how 16 bits become 8. Two jobs with equal heads give equal masks on one kind of
+/// device.
+///
+/// # Errors
+/// [`EngineError::Device`] if the device does not give the weights back, of which a fingerprint is taken.
+pub fn run_header<S: FrameSource + ?Sized>(
+    model: &Sam2,
+    frames: &S,
+    recording: &str,
+    plan: &JobPlan,
+    options: &JobOptions,
+    more: &[(&str, String)],
+) -> Result<RunHeader, EngineError> {
+    let size = frames.size();
+    let mut header = RunHeader::new(recording, (size.width, size.height), plan.frame_count());
+    header.frames_per_second = frames.timing().frames_per_second;
+    if let Some(part) = options.part {
+        header.frames = part.range();
+    }
+    let fingerprint =
+        model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
+    header.settings = settings(plan, options)?;
+    let mut set = |name: &str, value: String| header.settings.insert(name.to_owned(), value);
+    set("model", format!("{} {}", model.config(), short(fingerprint)));
+    set("image size", model.config().image_size.to_string());
+    for (name, value) in more {
+        set(name, value.clone());
+    }
+    Ok(header)
+}
+
+fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, String>, EngineError> {
+    let mut settings = BTreeMap::new();
+    let lengths: Vec<usize> = plan.batches.iter().map(|batch| batch.frames.len()).collect();
+    let longest = lengths.iter().max().copied().unwrap_or(0);
+    settings.insert("batches".into(), format!("{} of up to {longest} frames", lengths.len()));
+    let prompts: Vec<_> = plan.batches.iter().map(|b| (&b.frames, &b.prompts)).collect();
+    // Debug output tells every bit of a number apart, and only the same version compares it.
+    settings.insert("prompts".into(), short(&sha256(&format!("{prompts:?}"))));
+    settings.insert("carry over".into(), options.carry_over.to_string());
+    // The other modes give the same masks.
+    let lossy = options.frames_mode == FramesMode::Jpeg;
+    settings.insert("frames".into(), if lossy { "through jpeg" } else { "as recorded" }.into());
+    let session = serde_json::to_value(options.session)
+        .map_err(|error| EngineError::Device(error.to_string()))?;
+    if let serde_json::Value::Object(fields) = session {
+        for (name, value) in fields {
+            if !WITHOUT_EFFECT.contains(&name.as_str()) {
+                settings.insert(name.replace('_', " "), value.to_string());
+            }
+        }
+    }
+    Ok(settings)
+}
+
+fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Enough to tell apart by eye.
+fn short(hex: &str) -> String {
+    hex.chars().take(16).collect()
+}
