@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_engine::{EngineError, MaskSink};
+use sam2_frame_provider::OpenOptions;
 use sam2_mask_writer::{
     BigTiffSink, ContactSheetSink, OutputFile, PixelValues, RunFileSink, RunHeader,
 };
+use sam2_report::PromptMark;
+
+use crate::report::ReportSink;
 
 /// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +39,13 @@ pub enum OutputFormat {
     ContactSheet,
     /// A run file, from which the others can be made.
     Run,
+    /// A page about the run.
+    Report,
 }
 
 impl OutputFormat {
     /// Every format.
-    const ALL: [Self; 3] = [Self::Tiff, Self::ContactSheet, Self::Run];
+    const ALL: [Self; 4] = [Self::Tiff, Self::ContactSheet, Self::Run, Self::Report];
 
     /// Its name before the colon.
     fn name(self) -> &'static str {
@@ -47,6 +53,7 @@ impl OutputFormat {
             Self::Tiff => "tiff",
             Self::ContactSheet => "contact-sheet",
             Self::Run => "run",
+            Self::Report => "report",
         }
     }
 
@@ -56,6 +63,7 @@ impl OutputFormat {
             Self::Tiff => &["btf", "tif", "tiff"],
             Self::ContactSheet => &["png"],
             Self::Run => &["sam2run"],
+            Self::Report => &["html", "htm"],
         }
     }
 }
@@ -95,6 +103,10 @@ pub struct OutputRecording {
     pub objects: Vec<u32>,
     /// What run files say about the job.
     pub run: RunHeader,
+    /// Where somebody said the objects are, for showing.
+    pub prompts: Vec<PromptMark>,
+    /// Where the recording is and how it is opened, for outputs that find out at the end which frames they show.
+    pub source: Option<(PathBuf, OpenOptions)>,
 }
 
 /// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
@@ -185,5 +197,6 @@ fn create_one(
             Box::new(ContactSheetSink::create(path, *size, *frames, prompt_frames, overwrite)?)
         }
         OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
+        OutputFormat::Report => Box::new(ReportSink::create(path, recording, overwrite)?),
     })
 }

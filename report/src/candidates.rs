@@ -12,6 +12,8 @@ use crate::shot::Shot;
 const SEGMENTS: usize = 24;
 /// Frames that a part keeps.
 const MOST_OF_SEGMENT: usize = 16;
+/// Frames without a flag that are shown.
+const MOST_UNFLAGGED: usize = 6;
 /// A mask that the model trusts less is worth a look.
 const DOUBTFUL_IOU: f32 = 0.9;
 /// A change of area by more than this factor is worth a look, flagged or not.
@@ -162,8 +164,12 @@ impl Candidates {
             let apart = |candidate: &&Candidate| {
                 chosen.iter().all(|other| other.frame.abs_diff(candidate.frame) >= spacing)
             };
-            let next =
-                self.past.iter().filter(apart).max_by(|a, b| weight(a).total_cmp(&weight(b)));
+            // Flagged frames are shown as far as there is room; of others a few will do.
+            let quiet = |candidate: &Candidate| !matches!(candidate.reason, Reason::Flag(_));
+            let enough = chosen.iter().filter(|other| quiet(other)).count() >= MOST_UNFLAGGED;
+            let wanted = |candidate: &&Candidate| !(enough && quiet(candidate));
+            let open = self.past.iter().filter(apart).filter(wanted);
+            let next = open.max_by(|a, b| weight(a).total_cmp(&weight(b)));
             match next {
                 Some(next) => chosen.push(*next),
                 None if spacing > closest => spacing = (spacing / 2).max(closest),

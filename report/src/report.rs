@@ -72,9 +72,19 @@ impl Report {
         self.notes.push(note.into());
     }
 
+    /// Frames of the run.
+    pub fn frames_expected(&self) -> usize {
+        self.run.frames.len()
+    }
+
+    /// Frames that came.
+    pub fn frames_found(&self) -> usize {
+        self.totals.frames
+    }
+
     /// Whether every frame of the run came.
     pub fn is_complete(&self) -> bool {
-        self.totals.frames == self.run.frames.len()
+        self.frames_found() == self.frames_expected()
     }
 
     /// Masks that a person should look at.

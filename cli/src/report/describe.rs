@@ -1,7 +1,8 @@
 //! What a run file says about itself, in the words of a report.
 
+use sam2_engine::{JobPlan, JobPrompt, Point, PointLabel};
 use sam2_mask_writer::RunHeader;
-use sam2_report::RunDescription;
+use sam2_report::{PromptMark, RunDescription};
 use serde_json::{Map, Value};
 
 /// Describes a run for its report.
@@ -17,6 +18,23 @@ pub(super) fn run(header: &RunHeader) -> RunDescription {
         parameters: Value::Object(settings.collect::<Map<_, _>>()),
         ..RunDescription::default()
     }
+}
+
+/// The prompts of a plan, for showing.
+pub fn prompt_marks(plan: &JobPlan) -> Vec<PromptMark> {
+    let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
+    let mark = |prompt: &JobPrompt| {
+        let point = |(name, point): &(String, Point)| {
+            (name.clone(), point.x, point.y, point.label == PointLabel::Positive)
+        };
+        PromptMark {
+            frame: prompt.frame,
+            object: prompt.object.0,
+            points: prompt.points.iter().map(point).collect(),
+            bounds: prompt.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
+        }
+    };
+    prompts.map(mark).collect()
 }
 
 /// Settings are texts, some of them JSON: those are shown as what they mean. Numbers stay as they were written, as a fingerprint may

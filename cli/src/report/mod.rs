@@ -2,6 +2,7 @@
 
 mod describe;
 mod pictures;
+mod sink;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -12,6 +13,9 @@ use sam2_report::{Report, ReportBuilder};
 
 use crate::args::ReportArgs;
 use crate::exit::ExitStatus;
+
+pub use describe::prompt_marks;
+pub use sink::ReportSink;
 
 /// Makes the page of a run file.
 pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
@@ -51,7 +55,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
 }
 
 /// Refuses names by which a browser would not know a page.
-pub fn check_ending(output: &Path) -> Result<()> {
+fn check_ending(output: &Path) -> Result<()> {
     let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     if ["html", "htm"].contains(&ending.as_str()) {
         return Ok(());

@@ -11,7 +11,11 @@ use crate::args::ReportArgs;
 
 /// The recording of a run, or why there is none.
 pub(super) enum Recording {
+    /// It was opened, and is the run's.
     Open(Box<dyn FrameSource>),
+    /// It is there, and is opened when it is needed.
+    Closed(PathBuf, Box<OpenOptions>, Box<RunHeader>),
+    /// It is not there, for this reason.
     Missing(String),
 }
 
@@ -81,13 +85,29 @@ fn difference(source: &dyn FrameSource, header: &RunHeader) -> Option<String> {
 }
 
 impl Recording {
+    fn opened(self) -> Result<Box<dyn FrameSource>, String> {
+        let (path, options, header) = match self {
+            Self::Open(source) => return Ok(source),
+            Self::Missing(note) => return Err(note),
+            Self::Closed(path, options, header) => (path, options, header),
+        };
+        let why = match open_with(&path, &options) {
+            Ok(source) => match difference(&source, &header) {
+                None => return Ok(source),
+                Some(difference) => difference,
+            },
+            Err(error) => error.to_string(),
+        };
+        Err(format!("The recording cannot be read again ({why}), so the masks are shown alone."))
+    }
+
     /// Gives the report its pictures; what cannot be read is said on the page.
-    pub(super) fn give_to(&self, report: &mut Report) {
-        let source = match self {
-            Self::Open(source) => source,
-            Self::Missing(note) => {
+    pub(super) fn give_to(self, report: &mut Report) {
+        let source = match self.opened() {
+            Ok(source) => source,
+            Err(note) => {
                 tracing::warn!("{note}");
-                return report.add_note(note.clone());
+                return report.add_note(note);
             }
         };
         let mut failed = Vec::new();

@@ -60,7 +60,12 @@ pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         return Ok(());
     }
     let (all, shown) = (report.totals.prompted.count(), report.prompted.len());
-    let intro = if all == shown {
+    // A run file has no prompts, only the frames that had some.
+    let intro = if all == shown && report.run.prompts.is_empty() {
+        "If a mask is wrong here, it is wrong in the frames around it.".to_owned()
+    } else if report.run.prompts.is_empty() {
+        format!("{shown} of {}.", counted(all, "frame", "frames"))
+    } else if all == shown {
         "The masks with what they were prompted with: + on the object, \u{2212} beside it. If one is wrong here, it is wrong in \
          the frames around it.".to_owned()
     } else {
