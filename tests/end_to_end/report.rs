@@ -62,6 +62,12 @@ fn write_run_of(
 }
 
 /// Makes a page and reads it.
+fn report_of(workshop: &Workshop, run: &str) -> String {
+    workshop.sam2(&["report", run, "-o", "report.html"]).succeeded();
+    String::from_utf8(workshop.read("report.html")).unwrap()
+}
+
+/// The same of `run.sam2run`, with more arguments.
 fn report(workshop: &Workshop, arguments: &[&str]) -> String {
     let all = [&["report", "run.sam2run", "-o", "report.html"], arguments].concat();
     workshop.sam2(&all).succeeded();
@@ -110,7 +116,7 @@ fn a_run_becomes_one_page_that_needs_nothing_else() {
     assert!(pictures(&page) > 5, "{} pictures", pictures(&page));
     for told in [
         "two-crossing.mp4",
-        "4 of 120 masks should be looked at",
+        "4 of 96 masks should be looked at",
         "exit code 0",
         "<td class=\"spans\">20\u{2013}22</td>",
         "<td class=\"spans\">30</td>",
@@ -227,4 +233,24 @@ fn hostile_names_in_a_run_file_do_nothing() {
     let elements = rendered(&browser, &workshop, "report.html");
     assert!(elements.contains("<title>Masks of &lt;/script&gt;"), "the title is the page's own");
     assert!(!elements.contains("<img"));
+}
+
+#[test]
+fn segment_writes_its_own_report_with_the_prompts() {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    workshop.segment_to("run.html", "mouse.mkv", &["--point", "2:122,40", "-o", "mouse.sam2run"]);
+    let page = String::from_utf8(workshop.read("run.html")).unwrap();
+    assert!(page.contains("Nothing is flagged in 6 masks") && page.contains("mouse.mkv"));
+    assert!(page.contains("class=\"prompt o1\"") && page.contains("on object 1</title>"));
+    assert!(pictures(&page) > 1);
+    // Made of the run file it says the same, but for the prompts, which are not in there.
+    let later = report_of(&workshop, "mouse.sam2run");
+    let without_prompts = |page: &str| -> Vec<String> {
+        let lines = page
+            .lines()
+            .filter(|line| !line.contains("<figure") && !line.contains("class=\"intro\""));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(without_prompts(&later), without_prompts(&page));
 }

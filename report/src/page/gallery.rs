@@ -102,7 +102,7 @@ fn strip(
 ) -> fmt::Result {
     writeln!(
         f,
-        "<section id=\"{id}\">\n<h2>{title}</h2>\n<p class=\"intro\">{intro}</p>\n<div class=\"gallery small\">"
+        "<section id=\"{id}\">\n<h2>{title}</h2>\n<p class=\"intro\">{intro}</p>\n<div class=\"gallery {id}\">"
     )?;
     shots.iter().try_for_each(|shot| figure(f, report, shot, id, None))?;
     f.write_str("</div>\n</section>\n")
@@ -249,7 +249,7 @@ fn drawing(
 }
 
 /// Share of a picture's side, in percent, up to which what is in it is enlarged.
-const SMALL_PERCENT: u32 = 22;
+const SMALL_PERCENT: u32 = 14;
 /// Share of a picture's side that the enlargement takes, in percent.
 const INSET_PERCENT: u32 = 42;
 
@@ -296,7 +296,7 @@ fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Res
     let scale = |value: f32, to: u32, from: u32| 2.0 * value * to as f32 / from.max(1) as f32;
     let place =
         |x: f32, y: f32| (scale(x, report.picture.0, width), scale(y, report.picture.1, height));
-    let radius = (report.picture.0.max(report.picture.1) as f32 / 46.0).max(2.0);
+    let radius = (report.picture.0.max(report.picture.1) as f32 / 24.0).max(2.0);
     let (object, colour) = (mark.object, colours::number(mark.object));
     write!(f, "<g class=\"prompt o{object}\" style=\"--c:var(--m{colour})\">")?;
     // Numbers that are none would stop a browser in the middle of the path.

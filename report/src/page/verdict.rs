@@ -69,7 +69,24 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             &percent(unprompted, totals.frames),
         )?;
     }
+    if let Some((mean, least)) = iou(report) {
+        writeln!(
+            f,
+            "<div class=\"tile\"><dt>Predicted IoU, mean</dt><dd>{mean:.2}<small>least {least:.2}</small></dd></div>"
+        )?;
+    }
     f.write_str("</dl>\n</section>\n")
+}
+
+/// Mean and least predicted IoU of all masks, if anything is known of it.
+fn iou(report: &Report) -> Option<(f64, f32)> {
+    let known = report.objects.iter().filter_map(|history| {
+        let (mean, (least, _)) = (history.iou.mean()?, history.iou.range()?);
+        Some((mean * history.tracked as f64, history.tracked as f64, least))
+    });
+    let (sum, count, least) =
+        known.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2.min(b.2))).filter(|known| known.1 > 0.0)?;
+    Some((sum / count, least))
 }
 
 fn tile(f: &mut Formatter<'_>, class: &str, name: &str, count: usize, share: &str) -> fmt::Result {
