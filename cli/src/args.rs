@@ -99,6 +99,13 @@ pub enum Command {
         sam2 probe mouse.avi\n  \
         sam2 probe mouse.avi --verify --json")]
     Probe(ProbeArgs),
+    /// Make a page about a run, to see whether it worked.
+    ///
+    /// What to look at, plots over time, parameters: one HTML file that needs nothing else.
+    #[command(after_help = "Examples:\n  \
+        sam2 report mouse.sam2run -o report.html\n  \
+        sam2 report mouse.sam2run --recording /archive/mouse.avi --stats stats.json -o report.html")]
+    Report(ReportArgs),
     /// Compare a mask stack with a true one: mean J over all frames.
     ///
     /// J is the intersection over the union of the two masks of a frame.
@@ -158,6 +165,7 @@ pub struct SegmentArgs {
     ///   .mp4              a video with the masks drawn in (overlay)
     ///   .png              an overview picture (contact-sheet)
     ///   .npy              mask logits (logits)
+    ///   .html             a page about the run: plots, what to look at (report)
     ///   .sam2run          a run file, from which the others can be made (run)
     ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, sav:FILE
     #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", verbatim_doc_comment, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
@@ -388,6 +396,31 @@ pub struct ProbeArgs {
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
+}
+
+/// `sam2 report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// A run file (.sam2run), finished or not.
+    pub run: PathBuf,
+    /// The page to write (.html).
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The recording, for its pictures [default: one of the run's name beside the run file or in the working folder].
+    #[arg(long, value_name = "PATH")]
+    pub recording: Option<PathBuf>,
+    /// Statistics of the run (JSON), to be shown too.
+    #[arg(long, value_name = "FILE")]
+    pub stats: Option<PathBuf>,
+    /// Replace a page that exists.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// How samples become 8-bit, as for segment [default: as in the run].
+    #[arg(long, value_name = "RANGE")]
+    pub intensity: Option<Intensity>,
+    /// Which images of a recording with several axes are its frames, as for segment [default: as in the run].
+    #[arg(long, value_name = "AXES")]
+    pub axes: Option<Axes>,
 }
 
 /// `sam2 inspect`.

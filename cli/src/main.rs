@@ -27,6 +27,7 @@ mod prompt_args;
 mod recording;
 mod recordings;
 mod remedy;
+mod report;
 mod resuming;
 mod score;
 mod segment;
@@ -51,6 +52,7 @@ fn main() -> std::process::ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Download(args) => download::run(&args, cli.quiet),
         Command::Probe(args) => probe::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Doctor(args) => doctor::run(&args, &settings, problem.as_deref()),

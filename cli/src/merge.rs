@@ -43,6 +43,11 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         prompt_frames: parts.prompt_frames()?,
         objects: parts.objects()?,
         run: header.clone(),
+        prompts: Vec::new(),
+        source: match &args.recording {
+            Some(path) => Some((path.clone(), recording::options(&args.frames, IndexMode::Auto)?)),
+            None => None,
+        },
     };
     let sinks = outputs::create(&outputs, settings, &described)?;
     if frames.is_none() && sinks.iter().any(|sink| wants_images(sink.as_ref(), header)) {

@@ -9,6 +9,7 @@ use sam2_engine::{
     JobOptions, JobOutputs, JobPlan, JobReport, Journal, LazyFrames, MaskSink, MemoryPolicyChoice,
     PartSink, RunHeader, RunReader, Sam2, SessionOptions, run_header, segment,
 };
+use sam2_frame_provider::IndexMode;
 use sam2_mask_writer::PixelValues;
 
 use crate::args::{MemoryArg, SegmentArgs};
@@ -17,6 +18,8 @@ use crate::loaded_models::LoadedModels;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
 use crate::progress::Progress;
+use crate::recording;
+use crate::report;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{report_bad_frames, report_reading, summarise};
@@ -215,11 +218,16 @@ impl Job<'_> {
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects(),
             run: header.clone(),
+            prompts: report::prompt_marks(plan),
+            source: recording::options(&self.args.frames, IndexMode::Auto)
+                .ok()
+                .map(|options| (self.args.recording.clone(), options)),
         };
         let sinks = outputs::create(&self.outputs, settings, &recording)?;
         let in_part = |(output, sink): (&Output, Box<dyn MaskSink>)| -> Box<dyn MaskSink> {
-            // Run files keep the recording's numbers.
-            if part.start == 0 || output.format == OutputFormat::Run {
+            // Run files and reports keep the recording's numbers.
+            if part.start == 0 || matches!(output.format, OutputFormat::Run | OutputFormat::Report)
+            {
                 sink
             } else {
                 Box::new(PartSink::new(sink, part.start))

@@ -5,12 +5,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_engine::{EngineError, MaskSink, WriteError};
+use sam2_frame_provider::OpenOptions;
 use sam2_mask_writer::{
     BigTiffSink, CocoJsonSink, ContactSheetSink, CsvTableSink, DavisPngsSink, LogitsNpySink,
     ObjectPngsSink, ObjectStacksSink, OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink,
     PixelValues, RecordingInfo, RunFileSink, RunHeader, SavJsonSink, StackCompression,
     YoloLabelsSink,
 };
+use sam2_report::PromptMark;
+
+use crate::report::ReportSink;
 
 /// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,11 +62,13 @@ pub enum OutputFormat {
     Logits,
     /// A run file, from which the others can be made.
     Run,
+    /// A page about the run.
+    Report,
 }
 
 impl OutputFormat {
     /// Every format, in the order of `--help` and docs/formats.md.
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Tiff,
         Self::ObjectTiffs,
         Self::Davis,
@@ -76,6 +82,7 @@ impl OutputFormat {
         Self::ContactSheet,
         Self::Logits,
         Self::Run,
+        Self::Report,
     ];
 
     /// Its name before the colon.
@@ -94,6 +101,7 @@ impl OutputFormat {
             Self::ContactSheet => "contact-sheet",
             Self::Logits => "logits",
             Self::Run => "run",
+            Self::Report => "report",
         }
     }
 
@@ -108,6 +116,7 @@ impl OutputFormat {
             Self::ContactSheet => &["png"],
             Self::Logits => &["npy"],
             Self::Run => &["sam2run"],
+            Self::Report => &["html", "htm"],
             Self::ObjectTiffs | Self::Davis | Self::ObjectPngs | Self::Sav | Self::Yolo => &[],
         }
     }
@@ -177,6 +186,10 @@ pub struct OutputRecording {
     pub objects: Vec<u32>,
     /// What run files say about the job.
     pub run: RunHeader,
+    /// Where somebody said the objects are, for showing.
+    pub prompts: Vec<PromptMark>,
+    /// Where the recording is and how it is opened, for outputs that find out at the end which frames they show.
+    pub source: Option<(PathBuf, OpenOptions)>,
 }
 
 /// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
@@ -345,6 +358,7 @@ fn create_one(
         }
         OutputFormat::Logits => Box::new(LogitsNpySink::create(path, info, overwrite)?),
         OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
+        OutputFormat::Report => Box::new(ReportSink::create(path, recording, overwrite)?),
     })
 }
 

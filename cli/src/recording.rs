@@ -11,13 +11,7 @@ use crate::model::cache_folder;
 
 /// Opens any recording with the cache and the settings of the command line.
 pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrames> {
-    let video = VideoOptions {
-        index,
-        index_cache: index_cache(args.index_cache)?,
-        ..VideoOptions::default()
-    };
-    let axes = args.axes.clone().unwrap_or_default();
-    let options = OpenOptions::default().intensity(args.intensity).axes(axes).video(video);
+    let options = options(args, index)?;
     if args.intensity.is_per_frame() {
         tracing::warn!(
             "--intensity {}: each frame gets a range of its own, so brightness can flicker and the masks with it; a range \
@@ -32,6 +26,17 @@ pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrame
         ..LazyOptions::default()
     };
     Ok(LazyFrames::new(open_with(path, &options)?, lazy))
+}
+
+/// How a recording is opened.
+pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
+    let video = VideoOptions {
+        index,
+        index_cache: index_cache(args.index_cache)?,
+        ..VideoOptions::default()
+    };
+    let axes = args.axes.clone().unwrap_or_default();
+    Ok(OpenOptions::default().intensity(args.intensity).axes(axes).video(video))
 }
 
 /// Where indices are kept, if they are.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sam2_engine::{
-    BatchTimings, FrameSource, JobObserver, JobReport, JobStage, LazyFrames, LazyStats, Sam2,
+    BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames, LazyStats, Sam2,
     WriteError,
 };
 use sam2_mask_writer::OutputFile;

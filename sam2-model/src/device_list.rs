@@ -35,18 +35,23 @@ pub fn list_devices() -> Vec<ListedDevice> {
     let gpu = |choice| ListedDevice { choice, threads: None, tier: None };
     std::iter::once(cpu)
         .chain((0..cuda_devices()).map(|index| gpu(DeviceChoice::Cuda(index))))
+        .chain((0..vulkan_devices()).map(|index| gpu(DeviceChoice::Vulkan(index))))
         .collect()
 }
 
 /// The features for other devices that this build lacks.
 pub fn missing_features() -> Vec<MissingFeature> {
-    let all = [MissingFeature { feature: "cuda", description: "NVIDIA GPUs" }];
+    let all = [
+        MissingFeature { feature: "cuda", description: "NVIDIA GPUs" },
+        MissingFeature { feature: "vulkan", description: "GPUs with a Vulkan driver" },
+    ];
     all.into_iter().filter(|missing| !has_feature(missing.feature)).collect()
 }
 
 fn has_feature(name: &str) -> bool {
     match name {
         "cuda" => cfg!(feature = "cuda"),
+        "vulkan" => cfg!(feature = "vulkan"),
         _ => false,
     }
 }
@@ -59,5 +64,15 @@ fn cuda_devices() -> usize {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda_devices() -> usize {
+    0
+}
+
+#[cfg(feature = "vulkan")]
+fn vulkan_devices() -> usize {
+    crate::device::vulkan_devices().map_or(0, |devices| devices.len())
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn vulkan_devices() -> usize {
     0
 }

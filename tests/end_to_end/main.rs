@@ -23,6 +23,7 @@ mod quality;
 mod recordings;
 mod regions;
 mod remedies;
+mod report;
 mod resume;
 mod segment;
 mod server;

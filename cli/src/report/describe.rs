@@ -1,0 +1,71 @@
+//! What a run file says about itself, in the words of a report.
+
+use sam2_engine::{JobPlan, JobPrompt, Point, PointLabel};
+use sam2_mask_writer::RunHeader;
+use sam2_report::{PromptMark, RunDescription};
+use serde_json::{Map, Value};
+
+/// Describes a run for its report.
+pub(super) fn run(header: &RunHeader) -> RunDescription {
+    let settings = header.settings.iter().map(|(name, value)| (name.clone(), plain(value)));
+    RunDescription {
+        recording: header.recording.clone(),
+        size: (header.width, header.height),
+        frames: header.frames.clone(),
+        recording_frames: header.frame_count,
+        frames_per_second: header.frames_per_second,
+        made_by: format!("sam2 {}", header.sam2_version),
+        parameters: Value::Object(settings.collect::<Map<_, _>>()),
+        ..RunDescription::default()
+    }
+}
+
+/// The prompts of a plan, for showing.
+pub fn prompt_marks(plan: &JobPlan) -> Vec<PromptMark> {
+    let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
+    let mark = |prompt: &JobPrompt| {
+        let point = |(name, point): &(String, Point)| {
+            (name.clone(), point.x, point.y, point.label == PointLabel::Positive)
+        };
+        PromptMark {
+            frame: prompt.frame,
+            object: prompt.object.0,
+            points: prompt.points.iter().map(point).collect(),
+            bounds: prompt.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
+        }
+    };
+    prompts.map(mark).collect()
+}
+
+/// Settings are texts, some of them JSON: those are shown as what they mean. Numbers stay as they were written, as a fingerprint may
+/// look like one.
+fn plain(value: &str) -> Value {
+    let is_json = value.starts_with(['{', '[', '"']) || ["true", "false", "null"].contains(&value);
+    let parsed = if is_json { serde_json::from_str(value).ok() } else { None };
+    parsed.unwrap_or_else(|| Value::String(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_are_shown_as_what_they_mean() {
+        let mut header = RunHeader::new("mouse.avi", (64, 48), 10);
+        for (name, value) in [
+            ("resize", "\"pillow-bicubic\""),
+            ("quality", "{\"lost\":true}"),
+            ("hash", "0123"),
+            ("odd", "{no JSON"),
+        ] {
+            header.settings.insert(name.into(), value.into());
+        }
+        let described = run(&header);
+        let expected = json!({
+            "resize": "pillow-bicubic", "quality": {"lost": true}, "hash": "0123", "odd": "{no JSON",
+        });
+        assert_eq!(described.parameters, expected);
+        assert_eq!((described.size, described.frames), ((64, 48), 0..10));
+    }
+}

@@ -1,0 +1,97 @@
+//! `sam2 report`: a page about a run.
+
+mod describe;
+mod pictures;
+mod sink;
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sam2_mask_writer::{CompleteOutput, OutputFile, RunFileError, RunReader, WriteError};
+use sam2_report::{Report, ReportBuilder};
+
+use crate::args::ReportArgs;
+use crate::exit::ExitStatus;
+
+pub use describe::prompt_marks;
+pub use sink::ReportSink;
+
+/// Makes the page of a run file.
+pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
+    check_ending(&args.output)?;
+    if same(&args.run, &args.output) {
+        bail!("'{}' is an input: choose another name for the page", args.run.display());
+    }
+    let statistics = args.stats.as_deref().map(read_statistics).transpose()?;
+    let reader = RunReader::open(&args.run)?;
+    let header = reader.header().clone();
+    // Whatever is wrong with names shows before hours of masks are read.
+    let output = OutputFile::create(&args.output, args.overwrite)?;
+    let recording = pictures::find(args, &header)?;
+
+    let mut builder = ReportBuilder::new(describe::run(&header));
+    for frame in reader.frames() {
+        match frame {
+            Ok(frame) => builder.add(frame.index, &frame.objects)?,
+            // The page shows what there is, and says so.
+            Err(error @ RunFileError::Unfinished { .. }) => tracing::warn!("{error}"),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut report = builder.finish();
+    recording.give_to(&mut report);
+    if let Some(statistics) = statistics {
+        report.set_statistics(statistics);
+    }
+    let bytes = write(output, &report)?;
+    tracing::info!(
+        "{}: {} masks to look at, {:.1} MB",
+        args.output.display(),
+        report.flagged_masks(),
+        bytes as f64 / 1e6
+    );
+    Ok(ExitStatus::Done)
+}
+
+/// Refuses names by which a browser would not know a page.
+fn check_ending(output: &Path) -> Result<()> {
+    let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
+    if ["html", "htm"].contains(&ending.as_str()) {
+        return Ok(());
+    }
+    bail!("cannot write a report to '{}': use the ending .html", output.display())
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Statistics are a handful of numbers; what is larger is another file.
+const MOST_STATISTICS: u64 = 16 << 20;
+
+fn read_statistics(path: &Path) -> Result<serde_json::Value> {
+    let what = || format!("cannot use the statistics '{}'", path.display());
+    let length = std::fs::metadata(path).with_context(what)?.len();
+    if length > MOST_STATISTICS {
+        bail!("{}: {length} bytes are too many; give a file that --stats wrote", what());
+    }
+    let text = std::fs::read(path).with_context(what)?;
+    serde_json::from_slice(&text)
+        .with_context(|| format!("{}: it is no JSON; give a file that --stats wrote", what()))
+}
+
+/// Writes the page and gives it its name; says how many bytes it has.
+fn write(output: OutputFile, report: &Report) -> Result<usize, WriteError> {
+    let page = report.page().to_string();
+    fill(output, &page)?.publish()?;
+    Ok(page.len())
+}
+
+fn fill(output: OutputFile, page: &str) -> Result<CompleteOutput, WriteError> {
+    let mut file = BufWriter::new(output.file());
+    let written = file.write_all(page.as_bytes()).and_then(|()| file.flush());
+    drop(file);
+    written.map_err(|source| output.io_error(source))?;
+    output.complete()
+}

@@ -1,0 +1,131 @@
+//! The pictures of a report's frames, from the recording if it is there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use sam2_frame_provider::{FrameSource, OpenOptions, open_with};
+use sam2_mask_writer::RunHeader;
+use sam2_report::Report;
+
+use crate::args::ReportArgs;
+
+/// The recording of a run, or why there is none.
+pub(super) enum Recording {
+    /// It was opened, and is the run's.
+    Open(Box<dyn FrameSource>),
+    /// It is there, and is opened when it is needed.
+    Closed(PathBuf, Box<OpenOptions>, Box<RunHeader>),
+    /// It is not there, for this reason.
+    Missing(String),
+}
+
+/// Finds the recording of a run: the one that was named, or one of its name beside the run file or in the working folder.
+///
+/// # Errors
+/// If one was named and cannot be opened, or is another one.
+pub(super) fn find(args: &ReportArgs, header: &RunHeader) -> Result<Recording> {
+    let options = OpenOptions::default()
+        .intensity(args.intensity.or_else(|| setting(header, "intensity")).unwrap_or_default())
+        .axes(args.axes.clone().or_else(|| setting(header, "axes")).unwrap_or_default());
+    if let Some(path) = &args.recording {
+        let source = open_with(path, &options)?;
+        return match difference(&source, header) {
+            None => Ok(Recording::Open(source)),
+            Some(difference) => bail!(
+                "'{}' is not the recording of the run: {difference}; give the one that was segmented",
+                path.display()
+            ),
+        };
+    }
+    Ok(found(args, header, &options))
+}
+
+/// Looks for the recording where it often is.
+fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Recording {
+    const REMEDY: &str =
+        "the masks are shown alone. Name the recording with --recording to see its frames.";
+    // A name only: a run file from elsewhere must not choose any file of this machine.
+    let Some(name) = Path::new(&header.recording).file_name() else {
+        return Recording::Missing(format!(
+            "The run file does not name its recording, so {REMEDY}"
+        ));
+    };
+    let beside = args.run.parent().map(|folder| folder.join(name));
+    let mut missing = format!("The recording was not found beside the run file, so {REMEDY}");
+    for path in beside.into_iter().chain([PathBuf::from(name)]).filter(|path| path.exists()) {
+        let why = match open_with(&path, options) {
+            Ok(source) => match difference(&source, header) {
+                None => return Recording::Open(source),
+                Some(difference) => difference,
+            },
+            Err(error) => error.to_string(),
+        };
+        missing = format!("'{}' is not used as the recording ({why}), so {REMEDY}", path.display());
+    }
+    Recording::Missing(missing)
+}
+
+/// A setting of the run that says how frames are read, if it is there and understood.
+fn setting<T: std::str::FromStr>(header: &RunHeader, name: &str) -> Option<T> {
+    header.settings.get(name)?.trim_matches('"').parse().ok()
+}
+
+/// What tells a recording from that of a run.
+fn difference(source: &dyn FrameSource, header: &RunHeader) -> Option<String> {
+    let (size, count) = (source.size(), source.frame_count());
+    if (size.width, size.height) != (header.width, header.height) {
+        return Some(format!(
+            "its frames are {size}, the run's {}x{}",
+            header.width, header.height
+        ));
+    }
+    // A damaged recording may show its true length only when it is read.
+    (count < header.frames.end)
+        .then(|| format!("it has {count} frames, the run goes to frame {}", header.frames.end - 1))
+}
+
+impl Recording {
+    fn opened(self) -> Result<Box<dyn FrameSource>, String> {
+        let (path, options, header) = match self {
+            Self::Open(source) => return Ok(source),
+            Self::Missing(note) => return Err(note),
+            Self::Closed(path, options, header) => (path, options, header),
+        };
+        let why = match open_with(&path, &options) {
+            Ok(source) => match difference(&source, &header) {
+                None => return Ok(source),
+                Some(difference) => difference,
+            },
+            Err(error) => error.to_string(),
+        };
+        Err(format!("The recording cannot be read again ({why}), so the masks are shown alone."))
+    }
+
+    /// Gives the report its pictures; what cannot be read is said on the page.
+    pub(super) fn give_to(self, report: &mut Report) {
+        let source = match self.opened() {
+            Ok(source) => source,
+            Err(note) => {
+                tracing::warn!("{note}");
+                return report.add_note(note);
+            }
+        };
+        let mut failed = Vec::new();
+        for index in report.frames_to_show() {
+            let given = source
+                .frame(index)
+                .map_err(anyhow::Error::from)
+                .and_then(|frame| Ok(report.set_picture(index, frame.data())?));
+            if let Err(error) = given {
+                tracing::warn!("{error}");
+                failed.push(index.to_string());
+            }
+        }
+        if !failed.is_empty() {
+            let frames = failed.join(", ");
+            report.add_note(format!(
+                "Frames that cannot be read from the recording are shown as masks alone: {frames}."
+            ));
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Frames that a person should look at first: found in one pass, kept in little memory, chosen so that they differ.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag};
+
+use crate::shot::Shot;
+
+/// Parts of the recording that each keep their own worst frames, so that one bad minute does not push out all else.
+const SEGMENTS: usize = 24;
+/// Frames that a part keeps.
+const MOST_OF_SEGMENT: usize = 16;
+/// Frames without a flag that are shown.
+const MOST_UNFLAGGED: usize = 6;
+/// A mask that the model trusts less is worth a look.
+const DOUBTFUL_IOU: f32 = 0.9;
+/// A change of area by more than this factor is worth a look, flagged or not.
+const NOTICEABLE_CHANGE: f64 = 1.3;
+/// What another frame counts for, for the same reason or of the same object.
+const SAME_REASON: f64 = 0.75;
+const SAME_OBJECT: f64 = 0.85;
+
+/// Why a frame should be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// A flag of the run.
+    Flag(QualityFlag),
+    /// The model trusts the mask little.
+    Doubtful,
+    /// The area changes, not enough for a flag; or the mask vanishes, and nothing is known about why.
+    Change,
+}
+
+/// What is known about one mask when its frame comes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight<'a> {
+    pub object: u32,
+    pub facts: Option<&'a MaskFacts>,
+    /// Share of the picture that it covers, 0 to 1.
+    pub share: f64,
+    /// Factor by which its area changed, 1 or more, if the frame before and this one have pixels.
+    pub change: Option<f64>,
+    /// Whether the object is lost from this frame on.
+    pub lost_just_now: bool,
+}
+
+impl Sight<'_> {
+    /// Why the frame should be looked at, and how urgently.
+    fn reasons(&self) -> impl Iterator<Item = (Reason, f64)> {
+        let Self { facts, share, change, lost_just_now, .. } = *self;
+        let change = change.map(f64::ln);
+        let flags = facts.map(|facts| facts.flags).unwrap_or_default();
+        let flagged = flags.iter().map(move |flag| {
+            let urgency = match flag {
+                QualityFlag::Inverted => 6.0 + share,
+                QualityFlag::NearlyFull => 5.0 + share,
+                // Where it was lost says most: is it gone, or was it missed?
+                QualityFlag::Lost => {
+                    if lost_just_now {
+                        4.0
+                    } else {
+                        2.0
+                    }
+                }
+                QualityFlag::AreaJump => 3.0 + change.unwrap_or(1.5).min(3.0) / 3.0,
+                _ => 3.0,
+            };
+            (Reason::Flag(flag), urgency)
+        });
+        // A prompted mask is what somebody wanted; without a flag nothing is remarkable about it.
+        let quiet = flags.is_empty() && !facts.is_some_and(|facts| facts.prompted);
+        let doubt = facts.filter(|facts| quiet && facts.predicted_iou < DOUBTFUL_IOU);
+        let doubt = doubt
+            .map(|facts| (Reason::Doubtful, 2.0 * (1.0 - f64::from(facts.predicted_iou.max(0.0)))));
+        let change = change.filter(|&change| quiet && change > NOTICEABLE_CHANGE.ln());
+        flagged.chain(doubt).chain(change.map(|change| (Reason::Change, change.min(1.0))))
+    }
+}
+
+/// A frame that may be shown.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    frame: usize,
+    object: u32,
+    reason: Reason,
+    urgency: f64,
+}
+
+/// The worst frames of the recording so far.
+pub(crate) struct Candidates {
+    frames: Range<usize>,
+    picture: (u32, u32),
+    segment: usize,
+    /// The worst of the present part, for each reason and object.
+    present: BTreeMap<(Reason, u32), (Candidate, Arc<Vec<LabelledMask>>)>,
+    past: Vec<Candidate>,
+    shots: BTreeMap<usize, Shot>,
+}
+
+impl Candidates {
+    /// For these frames, shown as pictures of `picture`.
+    pub(crate) fn new(frames: Range<usize>, picture: (u32, u32)) -> Self {
+        Self {
+            frames,
+            picture,
+            segment: 0,
+            present: BTreeMap::new(),
+            past: Vec::new(),
+            shots: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the next frame.
+    pub(crate) fn add(&mut self, frame: usize, masks: &[LabelledMask], sights: &[Sight<'_>]) {
+        let at = frame.saturating_sub(self.frames.start) as u128;
+        let segment = (at * SEGMENTS as u128 / self.frames.len().max(1) as u128) as usize;
+        if segment != self.segment {
+            self.close_segment();
+            self.segment = segment;
+        }
+        // Copied at most once, and only if it is among the worst so far.
+        let mut copy: Option<Arc<Vec<LabelledMask>>> = None;
+        for sight in sights {
+            for (reason, urgency) in sight.reasons() {
+                let key = (reason, sight.object);
+                if self.present.get(&key).is_some_and(|(worst, _)| worst.urgency >= urgency) {
+                    continue;
+                }
+                let candidate = Candidate { frame, object: sight.object, reason, urgency };
+                let masks = copy.get_or_insert_with(|| Arc::new(masks.to_vec()));
+                self.present.insert(key, (candidate, Arc::clone(masks)));
+            }
+        }
+    }
+
+    /// Draws what is left of a part, so that its masks need not be kept.
+    fn close_segment(&mut self) {
+        let mut worst: Vec<_> = std::mem::take(&mut self.present).into_values().collect();
+        worst.sort_by(|(a, _), (b, _)| b.urgency.total_cmp(&a.urgency));
+        worst.truncate(MOST_OF_SEGMENT);
+        for (candidate, masks) in worst {
+            let draw = || Shot::draw(candidate.frame, &masks, self.picture);
+            self.shots.entry(candidate.frame).or_insert_with(draw);
+            self.past.push(candidate);
+        }
+    }
+
+    /// The worst first: at most `most`, not close to each other, for different reasons and objects where there is a choice.
+    pub(crate) fn choose(mut self, most: usize) -> Vec<(Shot, Reason, u32)> {
+        self.close_segment();
+        let mut spacing = (self.frames.len() / (3 * most.max(1))).max(2);
+        let closest = (spacing / 8).max(2);
+        let mut chosen: Vec<Candidate> = Vec::new();
+        while chosen.len() < most {
+            let weight = |candidate: &Candidate| {
+                chosen.iter().fold(candidate.urgency, |weight, other| {
+                    let reason = if other.reason == candidate.reason { SAME_REASON } else { 1.0 };
+                    let object = if other.object == candidate.object { SAME_OBJECT } else { 1.0 };
+                    weight * reason * object
+                })
+            };
+            let apart = |candidate: &&Candidate| {
+                chosen.iter().all(|other| other.frame.abs_diff(candidate.frame) >= spacing)
+            };
+            // Flagged frames are shown as far as there is room; of others a few will do.
+            let quiet = |candidate: &Candidate| !matches!(candidate.reason, Reason::Flag(_));
+            let enough = chosen.iter().filter(|other| quiet(other)).count() >= MOST_UNFLAGGED;
+            let wanted = |candidate: &&Candidate| !(enough && quiet(candidate));
+            let open = self.past.iter().filter(apart).filter(wanted);
+            let next = open.max_by(|a, b| weight(a).total_cmp(&weight(b)));
+            match next {
+                Some(next) => chosen.push(*next),
+                None if spacing > closest => spacing = (spacing / 2).max(closest),
+                None => break,
+            }
+        }
+        let shot = |candidate: Candidate| {
+            let shot = self.shots.remove(&candidate.frame)?;
+            Some((shot, candidate.reason, candidate.object))
+        };
+        chosen.into_iter().filter_map(shot).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sam2_mask_writer::{Mask, QualityFlags};
+
+    fn facts(iou: f32, flags: &[QualityFlag]) -> MaskFacts {
+        let flags: QualityFlags = flags.iter().copied().collect();
+        MaskFacts { object_score: 5.0, predicted_iou: iou, prompted: false, flags }
+    }
+
+    fn sight(object: u32, facts: &MaskFacts, lost_just_now: bool) -> Sight<'_> {
+        Sight { object, facts: Some(facts), share: 0.1, change: Some(1.0), lost_just_now }
+    }
+
+    /// The frames chosen of a recording whose frames have these facts of one object.
+    fn chosen(frames: usize, most: usize, facts_of: impl Fn(usize) -> MaskFacts) -> Vec<usize> {
+        let mut candidates = Candidates::new(0..frames, (4, 4));
+        let mut lost = false;
+        for frame in 0..frames {
+            let facts = facts_of(frame);
+            let now = facts.flags.contains(QualityFlag::Lost);
+            let masks = [LabelledMask::new(1, Mask::empty(4, 4))];
+            candidates.add(frame, &masks, &[sight(1, &facts, now && !lost)]);
+            lost = now;
+        }
+        candidates.choose(most).iter().map(|(shot, ..)| shot.frame).collect()
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_neighbours_do_not_crowd() {
+        let frames = chosen(1000, 6, |frame| match frame {
+            500..540 => facts(0.2, &[QualityFlag::Inverted]),
+            100..400 => facts(0.1, &[QualityFlag::Lost]),
+            900 => facts(0.5, &[]),
+            _ => facts(0.95, &[]),
+        });
+        assert_eq!(frames[0], 500);
+        assert_eq!(frames[1], 100, "where it was lost: {frames:?}");
+        assert!(frames.contains(&900), "{frames:?}");
+        let near = |a: usize| frames.iter().filter(|b| b.abs_diff(a) < 6).count();
+        assert!(frames.iter().all(|&frame| near(frame) == 1), "{frames:?}");
+    }
+
+    #[test]
+    fn a_good_run_has_nothing_to_show() {
+        assert!(chosen(100, 6, |_| facts(0.97, &[])).is_empty());
+        assert!(chosen(0, 6, |_| facts(0.97, &[])).is_empty());
+    }
+
+    #[test]
+    fn one_object_in_trouble_does_not_hide_another() {
+        let mut candidates = Candidates::new(0..1000, (4, 4));
+        let lost = facts(0.1, &[QualityFlag::Lost]);
+        let jump = facts(0.6, &[QualityFlag::AreaJump]);
+        for frame in 0..1000 {
+            let mut sights = vec![sight(1, &lost, frame % 50 == 0)];
+            if frame == 700 {
+                sights.push(sight(2, &jump, false));
+            }
+            candidates.add(frame, &[], &sights);
+        }
+        let chosen = candidates.choose(8);
+        assert!(chosen.iter().any(|(shot, _, object)| shot.frame == 700 && *object == 2));
+    }
+}

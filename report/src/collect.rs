@@ -1,0 +1,268 @@
+//! One pass over the masks of a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sam2_mask_writer::{LabelledMask, QualityFlag};
+
+use crate::candidates::{Candidates, Sight};
+use crate::describe::RunDescription;
+use crate::error::ReportError;
+use crate::object::ObjectHistory;
+use crate::picture::picture_size;
+use crate::report::Report;
+use crate::shot::Shot;
+use crate::spans::Spans;
+
+/// Objects that are plotted and drawn; the masks of others are only counted.
+const MOST_OBJECTS: usize = 64;
+/// Frames shown because something is wrong with them.
+const WORST_SHOTS: usize = 12;
+/// Prompted frames shown.
+const PROMPTED_SHOTS: usize = 12;
+/// Frames shown from all over the recording.
+const EVEN_SHOTS: usize = 8;
+
+/// What the whole run comes to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Totals {
+    /// Frames that came.
+    pub frames: usize,
+    /// Masks that came, empty ones among them.
+    pub masks: usize,
+    /// Masks with a flag.
+    pub flagged_masks: usize,
+    /// Frames with a flagged mask.
+    pub flagged: Spans,
+    /// Frames in which nothing was looked for, as nothing was prompted.
+    pub unprompted: Spans,
+    /// Frames with a prompted mask.
+    pub prompted: Spans,
+    /// Masks with each flag, in the order of [`QualityFlag::ALL`].
+    pub by_flag: [usize; QualityFlag::ALL.len()],
+    /// Objects that are neither plotted nor drawn.
+    pub left_out: BTreeSet<u32>,
+    /// Whether anything is known about any mask but the mask.
+    pub has_facts: bool,
+}
+
+/// Takes the masks of a run, frame by frame and in order. Its memory depends on the number of objects and of changes
+/// between flagged and unflagged frames, not on the length of the recording.
+pub struct ReportBuilder {
+    run: RunDescription,
+    picture: (u32, u32),
+    objects: BTreeMap<u32, ObjectHistory>,
+    totals: Totals,
+    candidates: Candidates,
+    prompted: Thinned,
+    even: BTreeSet<usize>,
+    even_shots: Vec<Shot>,
+    last: Option<usize>,
+}
+
+impl ReportBuilder {
+    /// Begins the report of a run.
+    pub fn new(run: RunDescription) -> Self {
+        let picture = picture_size(run.size);
+        let last = run.frames.len().saturating_sub(1) as u128;
+        let even = (0..EVEN_SHOTS).map(|i| (i as u128 * last / (EVEN_SHOTS as u128 - 1)) as usize);
+        let even = even.map(|frame| run.frames.start + frame);
+        Self {
+            picture,
+            objects: BTreeMap::new(),
+            totals: Totals::default(),
+            candidates: Candidates::new(run.frames.clone(), picture),
+            prompted: Thinned::default(),
+            even: even.collect(),
+            even_shots: Vec::new(),
+            last: None,
+            run,
+        }
+    }
+
+    /// Takes the masks of the next frame; none at all if nothing was looked for. Frames may be missing, as in a run that was
+    /// interrupted.
+    ///
+    /// # Errors
+    /// [`ReportError`] if the frame is out of order or not among the run's, or a mask has another size than its frames.
+    pub fn add(&mut self, frame: usize, objects: &[LabelledMask]) -> Result<(), ReportError> {
+        if let Some(last) = self.last.filter(|&last| frame <= last) {
+            return Err(ReportError::OutOfOrder { last, found: frame });
+        }
+        if !self.run.frames.contains(&frame) {
+            return Err(ReportError::FrameOutOfRange { frame, frames: self.run.frames.clone() });
+        }
+        let size = |labelled: &LabelledMask| (labelled.mask.width(), labelled.mask.height());
+        if let Some(odd) = objects.iter().find(|labelled| size(labelled) != self.run.size) {
+            return Err(ReportError::MaskSize { frame, expected: self.run.size, found: size(odd) });
+        }
+        self.last = Some(frame);
+        self.totals.frames += 1;
+        self.totals.masks += objects.len();
+        if objects.is_empty() {
+            self.totals.unprompted.push(frame);
+        }
+        let shown = self.note(frame, objects);
+        if self.even.contains(&frame) {
+            self.even_shots.push(Shot::draw(frame, &shown, self.picture));
+        }
+        if shown.iter().any(|labelled| labelled.facts.is_some_and(|facts| facts.prompted)) {
+            self.totals.prompted.push(frame);
+            let picture = self.picture;
+            self.prompted.add(|| Shot::draw(frame, &shown, picture));
+        }
+        Ok(())
+    }
+
+    /// Keeps what is to be plotted; gives the masks that are to be drawn.
+    fn note(&mut self, frame: usize, objects: &[LabelledMask]) -> Vec<LabelledMask> {
+        let pixels = f64::from(self.run.size.0) * f64::from(self.run.size.1);
+        let mut shown = Vec::with_capacity(objects.len().min(MOST_OBJECTS));
+        let mut sights = Vec::with_capacity(shown.capacity());
+        let mut seen = BTreeSet::new();
+        let mut any_flag = false;
+        for labelled in objects {
+            let facts = labelled.facts.as_ref();
+            self.totals.has_facts |= facts.is_some();
+            let flags = facts.map(|facts| facts.flags).unwrap_or_default();
+            for (flag, count) in QualityFlag::ALL.into_iter().zip(&mut self.totals.by_flag) {
+                *count += usize::from(flags.contains(flag));
+            }
+            self.totals.flagged_masks += usize::from(!flags.is_empty());
+            any_flag |= !flags.is_empty();
+            let room =
+                self.objects.len() < MOST_OBJECTS || self.objects.contains_key(&labelled.object);
+            if !room {
+                if self.totals.left_out.len() < 10 * MOST_OBJECTS {
+                    self.totals.left_out.insert(labelled.object);
+                }
+                continue;
+            }
+            // An object has one mask in a frame; a second one is no mask of it.
+            if !seen.insert(labelled.object) {
+                continue;
+            }
+            let frames = &self.run.frames;
+            let history = self
+                .objects
+                .entry(labelled.object)
+                .or_insert_with(|| ObjectHistory::new(labelled.object, frames));
+            let area = labelled.mask.area();
+            let change = history.add(frame, area, facts);
+            let lost = history.flagged(QualityFlag::Lost).ranges().last();
+            sights.push(Sight {
+                object: labelled.object,
+                facts,
+                share: area as f64 / pixels.max(1.0),
+                change,
+                lost_just_now: lost.is_some_and(|range| range.start == frame),
+            });
+            // Without logits, which can be many times as large as all else.
+            shown.push(LabelledMask { logits: None, ..labelled.clone() });
+        }
+        if any_flag {
+            self.totals.flagged.push(frame);
+        }
+        self.candidates.add(frame, &shown, &sights);
+        shown
+    }
+
+    /// All frames have come.
+    pub fn finish(self) -> Report {
+        let worst = self.candidates.choose(WORST_SHOTS);
+        let prompted = self.prompted.finish(PROMPTED_SHOTS);
+        let objects = self.objects.into_values().collect();
+        Report::new(self.run, self.picture, objects, self.totals, worst, prompted, self.even_shots)
+    }
+}
+
+/// Some of many shots, evenly spread, their number not known before.
+#[derive(Default)]
+struct Thinned {
+    came: usize,
+    /// Every `2 ^ halvings`-th is kept.
+    halvings: u32,
+    kept: Vec<Shot>,
+}
+
+impl Thinned {
+    fn add(&mut self, draw: impl FnOnce() -> Shot) {
+        if self.came.is_multiple_of(1 << self.halvings) {
+            if self.kept.len() == 2 * PROMPTED_SHOTS {
+                let mut odd = true;
+                self.kept.retain(|_| {
+                    odd = !odd;
+                    !odd
+                });
+                self.halvings += 1;
+            }
+            if self.came.is_multiple_of(1 << self.halvings) {
+                self.kept.push(draw());
+            }
+        }
+        self.came += 1;
+    }
+
+    /// At most `most`, the first and the last that were kept among them.
+    fn finish(self, most: usize) -> Vec<Shot> {
+        let count = self.kept.len();
+        let wanted: BTreeSet<usize> = if count <= most {
+            (0..count).collect()
+        } else {
+            (0..most).map(|i| i * (count - 1) / (most - 1).max(1)).collect()
+        };
+        let numbered = self.kept.into_iter().enumerate();
+        numbered.filter(|(number, _)| wanted.contains(number)).map(|(_, shot)| shot).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sam2_mask_writer::Mask;
+
+    fn builder(frames: usize) -> ReportBuilder {
+        ReportBuilder::new(RunDescription { size: (4, 3), frames: 0..frames, ..Default::default() })
+    }
+
+    #[test]
+    fn what_does_not_belong_to_the_recording_is_refused() {
+        let mask = |width, height| [LabelledMask::new(1, Mask::empty(width, height))];
+        let mut builder = builder(5);
+        builder.add(1, &mask(4, 3)).unwrap();
+        let again = builder.add(1, &mask(4, 3)).unwrap_err();
+        assert_eq!(again, ReportError::OutOfOrder { last: 1, found: 1 });
+        let beyond = builder.add(5, &[]).unwrap_err();
+        assert_eq!(beyond, ReportError::FrameOutOfRange { frame: 5, frames: 0..5 });
+        let turned = builder.add(2, &mask(3, 4)).unwrap_err();
+        assert!(matches!(turned, ReportError::MaskSize { frame: 2, .. }));
+    }
+
+    #[test]
+    fn thinning_keeps_few_from_all_over() {
+        for count in [0, 1, 12, 13, 24, 25, 100, 5000] {
+            let mut thinned = Thinned::default();
+            for frame in 0..count {
+                thinned.add(|| Shot { frame, objects: Vec::new() });
+                assert!(thinned.kept.len() <= 2 * PROMPTED_SHOTS);
+            }
+            let frames: Vec<usize> = thinned.finish(12).iter().map(|shot| shot.frame).collect();
+            assert_eq!(frames.len(), count.min(12), "{count}");
+            assert!(frames.windows(2).all(|pair| pair[0] < pair[1]));
+            assert!(
+                count < 2 || frames.last() >= Some(&(count * 4 / 5 - 1)),
+                "{count}: {frames:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_counted_and_partly_shown() {
+        let masks: Vec<_> =
+            (1..=1000).map(|object| LabelledMask::new(object, Mask::empty(4, 3))).collect();
+        let mut builder = builder(3);
+        (0..3).for_each(|frame| builder.add(frame, &masks).unwrap());
+        assert_eq!(builder.totals.masks, 3000);
+        assert_eq!(builder.objects.len(), MOST_OBJECTS);
+        assert!(!builder.totals.left_out.is_empty());
+    }
+}

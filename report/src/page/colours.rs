@@ -1,0 +1,77 @@
+//! Colours of objects that can be told from the page, light or dark.
+
+use sam2_mask_writer::OBJECT_COLOURS;
+
+/// Contrast that a line needs against its background (WCAG 2.2, 1.4.11).
+const CONTRAST: f64 = 3.0;
+/// Backgrounds of plots.
+const LIGHT: [u8; 3] = [255, 255, 255];
+const DARK: [u8; 3] = [26, 31, 36];
+
+/// CSS variables: `--m1` to `--m7` for masks on pictures, `--o1` to `--o7` the same darker or lighter for plots.
+pub(super) fn variables(dark: bool) -> String {
+    let background = if dark { DARK } else { LIGHT };
+    let line = |(index, colour): (usize, &[u8; 3])| {
+        let number = index + 1;
+        format!("--m{number}:{};--o{number}:{};", css(*colour), css(readable(*colour, background)))
+    };
+    OBJECT_COLOURS.iter().enumerate().map(line).collect()
+}
+
+/// Number of an object's colour, from 1.
+pub(super) fn number(object: u32) -> usize {
+    (object.max(1) as usize - 1) % OBJECT_COLOURS.len() + 1
+}
+
+fn css([r, g, b]: [u8; 3]) -> String {
+    format!("#{r:02x}{g:02x}{b:02x}")
+}
+
+/// The colour, moved away from the background until it can be seen.
+fn readable(colour: [u8; 3], background: [u8; 3]) -> [u8; 3] {
+    let towards = if luminance(background) > 0.5 { 0.0 } else { 255.0 };
+    let mixed = |percent: u32| {
+        let share = f64::from(percent) / 100.0;
+        colour.map(|value| (f64::from(value) * (1.0 - share) + towards * share).round() as u8)
+    };
+    let shares = (0..100).step_by(2).map(mixed);
+    shares
+        .into_iter()
+        .find(|&colour| contrast(colour, background) >= CONTRAST)
+        .unwrap_or(mixed(100))
+}
+
+/// Contrast of two colours by WCAG, 1 to 21.
+fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
+    let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+    (a / b).max(b / a)
+}
+
+fn luminance(colour: [u8; 3]) -> f64 {
+    let [r, g, b] = colour.map(|value| {
+        let value = f64::from(value) / 255.0;
+        if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    });
+    0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_object_can_be_seen_on_both_backgrounds() {
+        assert!((contrast([0; 3], [255; 3]) - 21.0).abs() < 1e-9);
+        for background in [LIGHT, DARK] {
+            for colour in OBJECT_COLOURS {
+                let adapted = readable(colour, background);
+                assert!(contrast(adapted, background) >= CONTRAST, "{colour:?} on {background:?}");
+                if contrast(colour, background) >= CONTRAST {
+                    assert_eq!(adapted, colour, "left alone where it can be seen");
+                }
+            }
+        }
+        assert!(variables(false).starts_with("--m1:#e69f00;--o1:#"));
+        assert_eq!((number(1), number(7), number(8), number(0)), (1, 7, 1, 1));
+    }
+}

@@ -1,0 +1,34 @@
+//! Flags as the page calls and paints them.
+
+use sam2_mask_writer::QualityFlag;
+
+/// A flag's name in one or two words.
+pub(super) fn label(flag: QualityFlag) -> &'static str {
+    match flag {
+        QualityFlag::Lost => "Lost",
+        QualityFlag::AreaJump => "Area jump",
+        QualityFlag::NearlyFull => "Nearly full",
+        QualityFlag::Inverted => "Inverted",
+        other => other.name(),
+    }
+}
+
+/// What it means, and what to look for.
+pub(super) fn meaning(flag: QualityFlag) -> &'static str {
+    match flag {
+        QualityFlag::Lost => {
+            "The model does not see the object, so the mask is empty. Right if the animal is hidden or has left the picture; \
+             else prompt it once more there."
+        }
+        QualityFlag::AreaJump => {
+            "The mask is suddenly much larger or smaller than in the frames before: it may have spread to the background or to \
+             another animal, or lost a part."
+        }
+        QualityFlag::NearlyFull => "The mask covers nearly the whole picture.",
+        QualityFlag::Inverted => {
+            "The mask covers a large part of the picture although the object was small where it was prompted: likely the \
+             background instead of the object."
+        }
+        _ => "Something that a person should look at.",
+    }
+}

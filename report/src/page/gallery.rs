@@ -1,0 +1,334 @@
+//! Frames with their masks drawn in.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Formatter};
+
+use sam2_mask_writer::QualityFlag;
+
+use super::colours;
+use super::flags;
+use super::numbers::{counted, grouped, rounded};
+use crate::candidates::Reason;
+use crate::describe::PromptMark;
+use crate::escape::Text;
+use crate::outline::Outline;
+use crate::report::Report;
+use crate::shot::{Shot, ShotObject};
+
+/// All pictures, once each, for the figures to refer to.
+pub(super) fn pictures(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.pictures.is_empty() {
+        return Ok(());
+    }
+    let (width, height) = (2 * report.picture.0, 2 * report.picture.1);
+    f.write_str("<svg class=\"store\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs>\n")?;
+    for (frame, url) in &report.pictures {
+        writeln!(
+            f,
+            "<image id=\"picture-{frame}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" href=\"{url}\"/>"
+        )?;
+    }
+    f.write_str("</defs></svg>\n")
+}
+
+/// Frames to look at.
+pub(super) fn worst(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.totals.masks == 0 {
+        return Ok(());
+    }
+    f.write_str("<section id=\"look\">\n<h2>Frames to look at</h2>\n")?;
+    if report.worst.is_empty() {
+        return f.write_str(
+            "<p class=\"intro\">None stands out: no mask is flagged, and the model is sure of all of them.</p>\n</section>\n",
+        );
+    }
+    let intro = if report.totals.flagged_masks == 0 {
+        "Nothing is flagged. These are the frames of which the model is least sure, or in which the area changes most."
+    } else {
+        "The worst first, from all over the recording rather than neighbours of each other. The numbers are those in the timeline above."
+    };
+    writeln!(f, "<p class=\"intro\">{intro}</p>\n<div class=\"gallery\">")?;
+    for (number, (shot, reason, object)) in report.worst.iter().enumerate() {
+        figure(f, report, shot, "look", Some((number + 1, *reason, *object)))?;
+    }
+    f.write_str("</div>\n</section>\n")
+}
+
+/// Frames on which somebody said where the objects are.
+pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.prompted.is_empty() {
+        return Ok(());
+    }
+    let (all, shown) = (report.totals.prompted.count(), report.prompted.len());
+    // A run file has no prompts, only the frames that had some.
+    let intro = if all == shown && report.run.prompts.is_empty() {
+        "If a mask is wrong here, it is wrong in the frames around it.".to_owned()
+    } else if report.run.prompts.is_empty() {
+        format!("{shown} of {}.", counted(all, "frame", "frames"))
+    } else if all == shown {
+        "The masks with what they were prompted with: + on the object, \u{2212} beside it. If one is wrong here, it is wrong in \
+         the frames around it.".to_owned()
+    } else {
+        format!(
+            "{shown} of {}, with the prompts: + on the object, \u{2212} beside it.",
+            counted(all, "frame", "frames")
+        )
+    };
+    strip(f, report, "prompts", "Prompted frames", &intro, &report.prompted)
+}
+
+/// Frames from all over the recording.
+pub(super) fn even(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.even.is_empty() {
+        return Ok(());
+    }
+    strip(
+        f,
+        report,
+        "even",
+        "Through the recording",
+        "Evenly spaced, whatever they show.",
+        &report.even,
+    )
+}
+
+fn strip(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    id: &str,
+    title: &str,
+    intro: &str,
+    shots: &[Shot],
+) -> fmt::Result {
+    writeln!(
+        f,
+        "<section id=\"{id}\">\n<h2>{title}</h2>\n<p class=\"intro\">{intro}</p>\n<div class=\"gallery {id}\">"
+    )?;
+    shots.iter().try_for_each(|shot| figure(f, report, shot, id, None))?;
+    f.write_str("</div>\n</section>\n")
+}
+
+fn figure(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    shot: &Shot,
+    gallery: &str,
+    numbered: Option<(usize, Reason, u32)>,
+) -> fmt::Result {
+    let frame = shot.frame;
+    let place = numbered.map(|(number, ..)| format!(" id=\"look-{number}\"")).unwrap_or_default();
+    let remarks = remarks(report, shot, numbered);
+    write!(f, "<figure class=\"shot\" data-frame=\"{frame}\"{place}>")?;
+    drawing(f, report, shot, &format!("{gallery}-frame-{frame}"), &alternative(shot, &remarks))?;
+    f.write_str("<figcaption>")?;
+    if let Some((number, ..)) = numbered {
+        write!(f, "<span class=\"number\">{number}</span> ")?;
+    }
+    write!(f, "<b>Frame {}</b>", grouped(frame))?;
+    if let Some(time) = report.run.time_of(frame) {
+        write!(f, " <span class=\"when\">{time}</span>")?;
+    }
+    for (class, text) in remarks {
+        write!(f, " <span class=\"chip {class}\">{}</span>", Text(text))?;
+    }
+    f.write_str("</figcaption></figure>\n")
+}
+
+/// What is said below a picture: classes and texts.
+fn remarks(
+    report: &Report,
+    shot: &Shot,
+    numbered: Option<(usize, Reason, u32)>,
+) -> Vec<(&'static str, String)> {
+    /// Remarks below one picture.
+    const MOST: usize = 6;
+    let several = report.objects.len() > 1;
+    let whose = |object: u32, text: &str| {
+        if several { format!("{object}: {text}") } else { text.to_owned() }
+    };
+    let mut remarks = Vec::new();
+    // Objects with the same flags share a remark.
+    let mut flagged: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for shown in &shot.objects {
+        for flag in shown.facts.iter().flat_map(|facts| facts.flags.iter()) {
+            flagged.entry(flag).or_default().push(shown.object.to_string());
+        }
+    }
+    for (flag, objects) in flagged {
+        let label = flags::label(flag);
+        let text =
+            if several { format!("{}: {label}", objects.join(", ")) } else { label.to_owned() };
+        remarks.push((flag.name(), text));
+    }
+    if shot.objects.is_empty() {
+        remarks.push(("unprompted", "No prompt".to_owned()));
+    }
+    if let Some((_, reason, object)) = numbered
+        && let Some(shown) = shot.objects.iter().find(|shown| shown.object == object)
+    {
+        let iou = shown.facts.map(|facts| format!("IoU {:.2}", facts.predicted_iou));
+        let told = match reason {
+            Reason::Change => Some(format!("Area changes to {}", rounded(shown.area as f64))),
+            // Of a mask that is not there, the IoU says nothing.
+            Reason::Flag(QualityFlag::Lost) => None,
+            Reason::Doubtful | Reason::Flag(_) => iou,
+        };
+        remarks.extend(told.map(|told| ("plain", whose(object, &told))));
+    }
+    if shot.objects.iter().any(|shown| shown.facts.is_some_and(|facts| facts.prompted)) {
+        remarks.push(("prompted", "Prompted".to_owned()));
+    }
+    remarks.truncate(MOST);
+    remarks
+}
+
+/// The picture in words.
+fn alternative(shot: &Shot, remarks: &[(&'static str, String)]) -> String {
+    let visible = shot.objects.iter().filter(|shown| shown.area > 0).count();
+    let mut text =
+        format!("Frame {} with {}", grouped(shot.frame), counted(visible, "mask", "masks"));
+    for (_, remark) in remarks {
+        text.push_str("; ");
+        text.push_str(remark);
+    }
+    text
+}
+
+/// A picture with its masks; small animals are shown once more, enlarged, in the corner that is farthest from them.
+fn drawing(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    shot: &Shot,
+    id: &str,
+    alternative: &str,
+) -> fmt::Result {
+    let (width, height) = (2 * report.picture.0, 2 * report.picture.1);
+    let has_picture = report.pictures.contains_key(&shot.frame);
+    let bare = if has_picture { "" } else { " bare" };
+    write!(
+        f,
+        "<svg class=\"drawing{bare}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\"><g id=\"{id}\">",
+        Text(alternative)
+    )?;
+    if has_picture {
+        write!(f, "<use href=\"#picture-{}\"/>", shot.frame)?;
+    } else {
+        write!(f, "<rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>")?;
+    }
+    f.write_str("<g class=\"masks\">")?;
+    // Small ones over large ones, and numbers over all.
+    let mut masks: Vec<(&ShotObject, &Outline)> =
+        shot.objects.iter().filter_map(|shown| Some((shown, shown.outline.as_ref()?))).collect();
+    masks.sort_by_key(|(shown, _)| std::cmp::Reverse(shown.area));
+    for (shown, outline) in &masks {
+        let (object, colour) = (shown.object, colours::number(shown.object));
+        write!(
+            f,
+            "<path class=\"mask o{object}\" style=\"--c:var(--m{colour})\" d=\"{}\"/>",
+            outline.path
+        )?;
+    }
+    if report.objects.len() > 1 {
+        let size = (report.picture.0.max(report.picture.1) / 14).max(8);
+        for (shown, Outline { label: (x, y), .. }) in &masks {
+            let object = shown.object;
+            write!(
+                f,
+                "<text class=\"o{object}\" x=\"{x}\" y=\"{y}\" font-size=\"{size}\">{object}</text>"
+            )?;
+        }
+    }
+    f.write_str("</g>")?;
+    // A recording has few prompted frames, so looking through all of them for each picture costs nothing.
+    for mark in report.run.prompts.iter().filter(|mark| mark.frame == shot.frame) {
+        prompt(f, report, mark)?;
+    }
+    f.write_str("</g>")?;
+    inset(f, (width, height), &masks, id)?;
+    f.write_str("</svg>")
+}
+
+/// Share of a picture's side, in percent, up to which what is in it is enlarged.
+const SMALL_PERCENT: u32 = 14;
+/// Share of a picture's side that the enlargement takes, in percent.
+const INSET_PERCENT: u32 = 42;
+
+fn inset(
+    f: &mut Formatter<'_>,
+    (width, height): (u32, u32),
+    masks: &[(&ShotObject, &Outline)],
+    id: &str,
+) -> fmt::Result {
+    let bounds = masks.iter().map(|(_, outline)| outline.bounds);
+    let Some([left, top, right, bottom]) =
+        bounds.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
+    else {
+        return Ok(());
+    };
+    // In percent of the picture, as the part that is cut out has its proportions.
+    let share = (100 * (right - left) / width).max(100 * (bottom - top) / height);
+    if share > SMALL_PERCENT {
+        return Ok(());
+    }
+    let share = (2 * share).clamp(12, 100);
+    let (wide, high) = (width * share / 100, height * share / 100);
+    let start = |from: u32, to: u32, length: u32, whole: u32| {
+        ((from + to) / 2).saturating_sub(length / 2).min(whole - length)
+    };
+    let (x, y) = (start(left, right, wide, width), start(top, bottom, high, height));
+    let (inset_width, inset_height) = (width * INSET_PERCENT / 100, height * INSET_PERCENT / 100);
+    let far = |from: u32, to: u32, length: u32, whole: u32| {
+        if from + to > whole { 0 } else { whole - length }
+    };
+    let inset_x = far(left, right, inset_width, width);
+    let inset_y = far(top, bottom, inset_height, height);
+    write!(
+        f,
+        "<g class=\"inset\"><rect x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{high}\"/>\
+         <svg x=\"{inset_x}\" y=\"{inset_y}\" width=\"{inset_width}\" height=\"{inset_height}\" \
+         viewBox=\"{x} {y} {wide} {high}\"><use href=\"#{id}\"/></svg>\
+         <rect x=\"{inset_x}\" y=\"{inset_y}\" width=\"{inset_width}\" height=\"{inset_height}\"/></g>"
+    )
+}
+
+fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Result {
+    let (width, height) = report.run.size;
+    let scale = |value: f32, to: u32, from: u32| 2.0 * value * to as f32 / from.max(1) as f32;
+    let place =
+        |x: f32, y: f32| (scale(x, report.picture.0, width), scale(y, report.picture.1, height));
+    let radius = (report.picture.0.max(report.picture.1) as f32 / 24.0).max(2.0);
+    let (object, colour) = (mark.object, colours::number(mark.object));
+    write!(f, "<g class=\"prompt o{object}\" style=\"--c:var(--m{colour})\">")?;
+    // Numbers that are none would stop a browser in the middle of the path.
+    let bounds = mark.bounds.filter(|edges| edges.iter().all(|edge| edge.is_finite()));
+    if let Some([left, top, right, bottom]) = bounds {
+        let ((x, y), (x1, y1)) = (place(left, top), place(right, bottom));
+        write!(
+            f,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>Box of object {object}</title></rect>",
+            (x1 - x).max(0.0),
+            (y1 - y).max(0.0),
+        )?;
+    }
+    let sound = |(_, x, y, _): &&(String, f32, f32, bool)| x.is_finite() && y.is_finite();
+    for (name, x, y, positive) in mark.points.iter().filter(sound) {
+        let (x, y) = place(*x, *y);
+        let arm = 0.55 * radius;
+        let upright = if *positive {
+            format!("M{x:.1} {:.1}v{:.1}", y - arm, 2.0 * arm)
+        } else {
+            String::new()
+        };
+        let sign = if *positive { "on" } else { "beside" };
+        write!(
+            f,
+            "<g class=\"{sign}\"><title>{}{}{sign} object {object}</title><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
+             <path d=\"M{:.1} {y:.1}h{:.1}{upright}\"/></g>",
+            Text(name),
+            if name.is_empty() { "" } else { ", " },
+            x - arm,
+            2.0 * arm,
+        )?;
+    }
+    f.write_str("</g>")
+}

@@ -1,0 +1,333 @@
+//! Area, object score and predicted IoU of each object over time, with what is flagged.
+
+use std::fmt::{self, Formatter, Write};
+
+use sam2_mask_writer::QualityFlag;
+
+use super::axis;
+use super::colours;
+use super::flags;
+use super::numbers::{counted, grouped, percent, rounded};
+use super::timeline::{axes, open, spans};
+use crate::escape::Text;
+use crate::object::ObjectHistory;
+use crate::report::Report;
+use crate::series::{Bucket, Series};
+
+/// Buckets of all objects together, so that the page stays small.
+const MOST_BUCKETS: usize = 12_000;
+/// Height of a plot in its own units.
+const HEIGHT: f64 = 1000.0;
+/// A peak higher than this many times what is usual is cut off, so that the rest can be seen.
+const CUT_OFF: f64 = 4.0;
+
+/// Buckets that each object may have.
+pub(super) fn buckets_per_object(report: &Report) -> usize {
+    (MOST_BUCKETS / report.objects.len().max(1)).max(60)
+}
+
+pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.objects.is_empty() {
+        return Ok(());
+    }
+    f.write_str("<section id=\"objects\">\n<h2>Objects over time</h2>\n<p class=\"controls scripted\" id=\"controls\"></p>\n")?;
+    report.objects.iter().try_for_each(|history| object(f, report, history))?;
+    f.write_str("</section>\n")
+}
+
+fn object(f: &mut Formatter<'_>, report: &Report, history: &ObjectHistory) -> fmt::Result {
+    let number = history.object;
+    let name = report.run.name_of(number);
+    writeln!(
+        f,
+        "<article class=\"object o{number}\" id=\"object-{number}\" data-object=\"{number}\" style=\"--c:var(--o{})\">\n\
+         <h3><span class=\"swatch\"></span>{}</h3>\n<p class=\"summary\">{}</p>\n\
+         <p class=\"readout scripted\">&nbsp;</p>\n<div class=\"chart\">",
+        colours::number(number),
+        Text(&name),
+        summary(report, history),
+    )?;
+    lanes(f, report, history, &name)?;
+    plot(f, report, history, &Plot::area(history), &name)?;
+    for kind in [Plot::score(history), Plot::iou(history)] {
+        // A run from elsewhere has masks only.
+        if kind.series.range().is_some() {
+            plot(f, report, history, &kind, &name)?;
+        }
+    }
+    axes(f, report)?;
+    f.write_str("</div>\n</article>\n")
+}
+
+/// The object in one line.
+fn summary(report: &Report, history: &ObjectHistory) -> String {
+    let mut parts = vec![format!(
+        "visible in <b>{}</b> of {}",
+        grouped(history.visible),
+        counted(history.tracked, "frame", "frames")
+    )];
+    if let (Some(mean), Some((least, greatest))) = (history.area.mean(), history.area.range()) {
+        parts.push(format!(
+            "area <b>{}</b> px on average ({}\u{2013}{})",
+            rounded(mean),
+            rounded(least.into()),
+            rounded(greatest.into())
+        ));
+    }
+    if let (Some(mean), Some((least, _))) = (history.iou.mean(), history.iou.range()) {
+        let at = grouped(history.iou.least_at());
+        parts.push(format!(
+            "predicted IoU <b>{mean:.2}</b> on average, least {least:.2} in frame {at}"
+        ));
+    }
+    let flagged = history.any_flag.count();
+    parts.push(match flagged {
+        0 => "<b>nothing flagged</b>".to_owned(),
+        _ => format!(
+            "<b>{}</b> flagged ({})",
+            counted(flagged, "frame", "frames"),
+            percent(flagged, history.tracked)
+        ),
+    });
+    if report.totals.has_facts {
+        parts.push(format!("prompted on {}", counted(history.prompted.count(), "frame", "frames")));
+    }
+    parts.join(" <span class=\"dot\">\u{b7}</span> ")
+}
+
+/// A bar for each flag that occurs, and the prompted frames.
+fn lanes(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    history: &ObjectHistory,
+    name: &str,
+) -> fmt::Result {
+    let mut lane = |class: &str, label: &str, frames: &crate::spans::Spans| {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        write!(
+            f,
+            "<div class=\"row lane\"><span class=\"name\">{label}</span><div class=\"field\">"
+        )?;
+        let told = counted(frames.count(), "frame", "frames");
+        open(f, report, 10, &format!("{name}, {label}: {told}"))?;
+        spans(f, report, frames, class, (0, 10))?;
+        f.write_str("</svg></div></div>\n")
+    };
+    lane("prompted", "Prompted", &history.prompted)?;
+    for flag in QualityFlag::ALL {
+        lane(flag.name(), flags::label(flag), history.flagged(flag))?;
+    }
+    lane("unprompted", "No prompt", &report.totals.unprompted)
+}
+
+/// What one plot shows.
+struct Plot<'a> {
+    series: &'a Series,
+    name: &'static str,
+    key: &'static str,
+    low: f64,
+    high: f64,
+    /// A line with a meaning.
+    mark: Option<f64>,
+}
+
+impl<'a> Plot<'a> {
+    fn area(history: &'a ObjectHistory) -> Self {
+        let series = &history.area;
+        let greatest = series.range().map_or(0.0, |(_, greatest)| f64::from(greatest));
+        let mut usual: Vec<f64> =
+            series.buckets().iter().filter_map(Bucket::mean).filter(|mean| *mean > 0.0).collect();
+        usual.sort_by(f64::total_cmp);
+        // What all but the top twentieth stay below.
+        let usual = usual.get(usual.len() * 95 / 100).copied().unwrap_or(greatest);
+        let high = if greatest > CUT_OFF * usual { 1.6 * usual } else { 1.08 * greatest };
+        Self {
+            series,
+            name: "Area, pixels",
+            key: "area",
+            low: 0.0,
+            high: high.max(1.0),
+            mark: None,
+        }
+    }
+
+    fn score(history: &'a ObjectHistory) -> Self {
+        let series = &history.score;
+        let (least, greatest) = series.range().unwrap_or((0.0, 0.0));
+        let (low, high) = (f64::from(least).min(-1.0), f64::from(greatest).max(1.0));
+        let margin = 0.06 * (high - low);
+        let name = "Object score";
+        Self { series, name, key: "score", low: low - margin, high: high + margin, mark: Some(0.0) }
+    }
+
+    fn iou(history: &'a ObjectHistory) -> Self {
+        // A little more than 1, so that a line at 1 can be seen.
+        Self {
+            series: &history.iou,
+            name: "Predicted IoU",
+            key: "iou",
+            low: 0.0,
+            high: 1.04,
+            mark: None,
+        }
+    }
+
+    /// The height of a value in the plot, counted from above; what does not fit is at its edge.
+    fn y(&self, value: f64) -> i64 {
+        let share = (value - self.low) / (self.high - self.low);
+        (HEIGHT * (1.0 - share.clamp(0.0, 1.0))).round() as i64
+    }
+}
+
+fn plot(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    history: &ObjectHistory,
+    plot: &Plot<'_>,
+    name: &str,
+) -> fmt::Result {
+    write!(f, "<div class=\"row plot\"><div class=\"name\"><span>{}</span>", plot.name)?;
+    let ticks = axis::values(plot.low, plot.high);
+    for tick in &ticks {
+        write!(
+            f,
+            "<span class=\"value\" style=\"top:{:.1}%\">{}</span>",
+            // Labels of two plots above each other do not meet.
+            (100.0 * (1.0 - tick.at)).clamp(7.0, 93.0),
+            tick.label
+        )?;
+    }
+    write!(f, "</div><div class=\"field\" data-series=\"{}\">", plot.key)?;
+    let told = match plot.series.range() {
+        Some((least, greatest)) => {
+            format!(
+                "{name}, {}: from {} to {}",
+                plot.name,
+                rounded(least.into()),
+                rounded(greatest.into())
+            )
+        }
+        None => format!("{name}, {}: nothing is known", plot.name),
+    };
+    open(f, report, HEIGHT as u32, &told)?;
+    for flag in QualityFlag::ALL {
+        let class = format!("shade {}", flag.name());
+        spans(f, report, history.flagged(flag), &class, (0, HEIGHT as usize))?;
+    }
+    spans(f, report, &report.totals.unprompted, "shade unprompted", (0, HEIGHT as usize))?;
+    let (first, end) = (report.run.frames.start, report.run.frames.end);
+    f.write_str("<path class=\"grid\" d=\"")?;
+    for tick in &ticks {
+        write!(f, "M{first} {}H{end}", (HEIGHT * (1.0 - tick.at)).round())?;
+    }
+    f.write_str("\"/>")?;
+    if let Some(mark) = plot.mark {
+        write!(f, "<path class=\"zero\" d=\"M{first} {}H{end}\"/>", plot.y(mark))?;
+    }
+    let (band, line) = paths(&plot.series.reduced(buckets_per_object(report)), plot);
+    if !band.is_empty() {
+        write!(f, "<path class=\"band\" d=\"{band}\"/>")?;
+    }
+    write!(f, "<path class=\"line\" d=\"{line}\"/></svg>")?;
+    cut_off(f, report, plot)?;
+    f.write_str("</div></div>\n")
+}
+
+/// Says how high a peak is that does not fit.
+fn cut_off(f: &mut Formatter<'_>, report: &Report, plot: &Plot<'_>) -> fmt::Result {
+    let Some((_, greatest)) =
+        plot.series.range().filter(|&(_, greatest)| f64::from(greatest) > plot.high)
+    else {
+        return Ok(());
+    };
+    let frame = plot.series.greatest_at();
+    let at = 100.0 * report.run.share_of(frame);
+    // The note stays within the plot.
+    let side =
+        if at > 50.0 { format!("right:{:.2}%", 100.0 - at) } else { format!("left:{at:.2}%") };
+    write!(
+        f,
+        "<span class=\"peak\" style=\"{side}\">\u{25b2} {} in frame {}</span>",
+        rounded(greatest.into()),
+        grouped(frame)
+    )
+}
+
+/// The band from least to greatest values and the line of means, as SVG paths. Buckets without values are gaps.
+fn paths(series: &Series, plot: &Plot<'_>) -> (String, String) {
+    let (mut band, mut line) = (String::new(), String::new());
+    let step = series.frames_per_bucket();
+    let buckets: Vec<(usize, &Bucket)> = series.buckets().iter().enumerate().collect();
+    for part in buckets.split(|(_, bucket)| bucket.mean().is_none()).filter(|part| !part.is_empty())
+    {
+        let start = (series.first() + part[0].0 * step) as f64 + step as f64 / 2.0;
+        let mut before: Option<i64> = None;
+        for y in part.iter().filter_map(|(_, bucket)| bucket.mean()).map(|mean| plot.y(mean)) {
+            let written = match before {
+                // Of no length, but with round ends: a dot.
+                None if part.len() == 1 => write!(line, "M{start} {y}h0"),
+                None => write!(line, "M{start} {y}l"),
+                Some(before) => write!(line, "{step} {} ", y - before),
+            };
+            debug_assert!(written.is_ok(), "a string takes everything");
+            before = Some(y);
+        }
+        if step == 1 {
+            continue;
+        }
+        let forth = part.iter().map(|(_, bucket)| (step as i64, plot.y(bucket.max.into())));
+        let back = part.iter().rev().map(|(_, bucket)| (-(step as i64), plot.y(bucket.min.into())));
+        let mut before: Option<i64> = None;
+        for (index, (dx, y)) in forth.chain(back).enumerate() {
+            let dx = if index == part.len() { 0 } else { dx };
+            let written = match before {
+                None => write!(band, "M{start} {y}l"),
+                Some(before) => write!(band, "{dx} {} ", y - before),
+            };
+            debug_assert!(written.is_ok(), "a string takes everything");
+            before = Some(y);
+        }
+        band.push('z');
+    }
+    (band, line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths_of(values: &[Option<f32>], most: usize) -> (String, String) {
+        let mut history = ObjectHistory::new(1, &(0..values.len()));
+        for (frame, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                history.iou.push(frame, *value);
+            }
+        }
+        let plot = Plot { high: 1.0, ..Plot::iou(&history) };
+        paths(&plot.series.reduced(most), &plot)
+    }
+
+    #[test]
+    fn lines_have_gaps_and_dots() {
+        let (band, line) = paths_of(&[Some(1.0), Some(0.5), None, Some(0.0)], 100);
+        assert_eq!(line, "M0.5 0l1 500 M3.5 1000h0");
+        assert_eq!(band, "");
+    }
+
+    #[test]
+    fn bands_go_forth_and_back() {
+        let (band, line) = paths_of(&[Some(1.0), Some(0.5), Some(0.0), Some(0.0)], 2);
+        assert_eq!(line, "M1 250l2 750 ");
+        assert_eq!(band, "M1 0l2 1000 0 0 -2 -500 z");
+    }
+
+    #[test]
+    fn one_peak_does_not_flatten_the_rest() {
+        let mut history = ObjectHistory::new(1, &(0..100));
+        (0..100).for_each(|frame| history.area.push(frame, if frame == 50 { 1e6 } else { 1000.0 }));
+        let plot = Plot::area(&history);
+        assert!(plot.high < 2000.0 && plot.y(1e6) == 0);
+    }
+}

@@ -1,0 +1,164 @@
+//! The heading: what came of the run, in one sentence, and the numbers behind it.
+
+use std::fmt::{self, Formatter};
+
+use sam2_mask_writer::QualityFlag;
+
+use super::flags;
+use super::numbers::{counted, grouped, percent, rounded, span, spans};
+use crate::describe::clock;
+use crate::escape::Text;
+use crate::report::Report;
+
+/// Ranges that are listed one by one.
+const MOST_RANGES: usize = 12;
+
+pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let (run, totals) = (&report.run, &report.totals);
+    writeln!(
+        f,
+        "<header>\n<p class=\"kind\">Report of a segmentation run</p>\n<h1>{}</h1>\n<p class=\"facts\">",
+        Text(if run.recording.is_empty() { "a recording" } else { &run.recording })
+    )?;
+    let count = run.frames.len();
+    let mut facts = vec![
+        match run.frames == (0..run.recording_frames) {
+            true => counted(count, "frame", "frames"),
+            false => format!("frames {} of {}", span(&run.frames), grouped(run.recording_frames)),
+        },
+        format!("{} \u{d7} {} pixels", run.size.0, run.size.1),
+    ];
+    if let Some(rate) = run.rate() {
+        let length = clock(count as f64 / rate, count as f64 / rate < 60.0);
+        facts.push(format!("{length} at {} frames a second", rounded(rate)));
+    }
+    facts.push(counted(report.objects.len() + totals.left_out.len(), "object", "objects"));
+    if !run.made_by.is_empty() {
+        facts.push(format!("made by {}", Text(&run.made_by)));
+    }
+    writeln!(f, "{}</p>\n</header>", facts.join(" <span class=\"dot\">\u{b7}</span> "))?;
+
+    let verdict = Verdict::of(report);
+    writeln!(
+        f,
+        "<section id=\"verdict\" class=\"verdict {}\">\n<h2><span class=\"mark\" aria-hidden=\"true\">{}</span> {}</h2>",
+        verdict.class, verdict.mark, verdict.headline
+    )?;
+    f.write_str("<ul class=\"status\">\n")?;
+    status(f, report)?;
+    f.write_str("</ul>\n<dl class=\"tiles\">\n")?;
+    let flagged = totals.flagged.count();
+    tile(f, "", "Frames with a flag", flagged, &percent(flagged, totals.frames))?;
+    for (flag, &count) in QualityFlag::ALL.into_iter().zip(&totals.by_flag) {
+        let share = if count == 0 {
+            "no mask".to_owned()
+        } else {
+            format!("{} of masks", percent(count, totals.masks))
+        };
+        tile(f, flag.name(), flags::label(flag), count, &share)?;
+    }
+    let prompted = totals.prompted.count();
+    tile(f, "prompted", "Prompted frames", prompted, &percent(prompted, totals.frames))?;
+    let unprompted = totals.unprompted.count();
+    if unprompted > 0 {
+        tile(
+            f,
+            "unprompted",
+            "Frames without prompt",
+            unprompted,
+            &percent(unprompted, totals.frames),
+        )?;
+    }
+    if let Some((mean, least)) = iou(report) {
+        writeln!(
+            f,
+            "<div class=\"tile\"><dt>Predicted IoU, mean</dt><dd>{mean:.2}<small>least {least:.2}</small></dd></div>"
+        )?;
+    }
+    f.write_str("</dl>\n</section>\n")
+}
+
+/// Mean and least predicted IoU of all masks, if anything is known of it.
+fn iou(report: &Report) -> Option<(f64, f32)> {
+    let known = report.objects.iter().filter_map(|history| {
+        let (mean, (least, _)) = (history.iou.mean()?, history.iou.range()?);
+        Some((mean * history.tracked as f64, history.tracked as f64, least))
+    });
+    let (sum, count, least) =
+        known.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2.min(b.2))).filter(|known| known.1 > 0.0)?;
+    Some((sum / count, least))
+}
+
+fn tile(f: &mut Formatter<'_>, class: &str, name: &str, count: usize, share: &str) -> fmt::Result {
+    let none = if count == 0 { " none" } else { "" };
+    writeln!(
+        f,
+        "<div class=\"tile {class}{none}\"><dt>{name}</dt><dd>{}<small>{share}</small></dd></div>",
+        grouped(count)
+    )
+}
+
+/// The sentences below the headline.
+fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let (run, totals) = (&report.run, &report.totals);
+    if report.is_complete() {
+        let exit = if totals.unprompted.is_empty() { 0 } else { 3 };
+        writeln!(f, "<li>The run is complete: every frame is there (exit code {exit}).</li>")?;
+    } else {
+        writeln!(
+            f,
+            "<li><strong>The run is not complete</strong>: {} of {} are there. What is missing is blank below.</li>",
+            grouped(totals.frames),
+            counted(run.frames.len(), "frame", "frames")
+        )?;
+    }
+    let ranges = totals.unprompted.ranges();
+    if !ranges.is_empty() {
+        writeln!(
+            f,
+            "<li><strong>{} had no usable prompt and no masks</strong>: {}.</li>",
+            counted(totals.unprompted.count(), "frame", "frames"),
+            spans(ranges, MOST_RANGES)
+        )?;
+    }
+    if !totals.has_facts && totals.masks > 0 {
+        f.write_str("<li>Nothing but the masks is known: no scores, and no flags.</li>\n")?;
+    }
+    if !totals.left_out.is_empty() {
+        writeln!(
+            f,
+            "<li>{} are neither plotted nor drawn, as there are so many; their masks are counted.</li>",
+            counted(totals.left_out.len(), "object", "objects")
+        )?;
+    }
+    report.notes.iter().try_for_each(|note| writeln!(f, "<li>{}</li>", Text(note)))
+}
+
+struct Verdict {
+    class: &'static str,
+    mark: &'static str,
+    headline: String,
+}
+
+impl Verdict {
+    fn of(report: &Report) -> Self {
+        let totals = &report.totals;
+        let flagged = totals.flagged_masks;
+        let (class, mark) = match (report.is_complete(), flagged) {
+            (false, _) => ("bad", "\u{2715}"),
+            (true, 0) if totals.unprompted.is_empty() && totals.masks > 0 => ("good", "\u{2713}"),
+            _ => ("look", "!"),
+        };
+        let masks = |number| counted(number, "mask", "masks");
+        let headline = if totals.masks == 0 {
+            "There are no masks".to_owned()
+        } else if flagged == 0 {
+            format!("Nothing is flagged in {}", masks(totals.masks))
+        } else {
+            let share = percent(flagged, totals.masks);
+            format!("{} of {} should be looked at ({share})", grouped(flagged), masks(totals.masks))
+        };
+        let unfinished = if report.is_complete() { "" } else { "; the run is not complete" };
+        Self { class, mark, headline: headline + unfinished }
+    }
+}

@@ -1,0 +1,65 @@
+//! Frames that have something in common, as ranges.
+
+use std::ops::Range;
+
+/// Frames in order, as ranges of which no two touch. Takes memory for ranges, not for frames.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Spans(Vec<Range<usize>>);
+
+impl Spans {
+    /// Adds a frame behind all that are in it.
+    pub(crate) fn push(&mut self, frame: usize) {
+        match self.0.last_mut() {
+            Some(last) if last.end == frame => last.end += 1,
+            _ => self.0.push(frame..frame + 1),
+        }
+    }
+
+    /// The ranges.
+    pub(crate) fn ranges(&self) -> &[Range<usize>] {
+        &self.0
+    }
+
+    /// Number of frames.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The same for the eye: ranges closer than `gap` frames are drawn as one.
+    pub(crate) fn joined(&self, gap: usize) -> Vec<Range<usize>> {
+        let mut joined: Vec<Range<usize>> = Vec::new();
+        for range in &self.0 {
+            match joined.last_mut() {
+                Some(last) if range.start - last.end < gap => last.end = range.end,
+                _ => joined.push(range.clone()),
+            }
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn spans_hold_the_frames_that_were_pushed(frames in prop::collection::btree_set(0_usize..200, 0..100)) {
+            let mut spans = Spans::default();
+            frames.iter().for_each(|&frame| spans.push(frame));
+            let back: BTreeSet<usize> = spans.ranges().iter().cloned().flatten().collect();
+            prop_assert_eq!(&back, &frames);
+            prop_assert_eq!(spans.count(), frames.len());
+            prop_assert!(spans.ranges().windows(2).all(|pair| pair[0].end < pair[1].start));
+            prop_assert_eq!(spans.joined(0), spans.ranges());
+            let apart = spans.joined(5);
+            prop_assert!(apart.windows(2).all(|pair| pair[0].end + 5 <= pair[1].start));
+        }
+    }
+}

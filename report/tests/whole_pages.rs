@@ -1,0 +1,310 @@
+//! Whole pages of made-up runs: their size, what is in them, and what must not be.
+//!
+//! The pages stay in the folder for temporary files of the target folder, to be looked at.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sam2_mask_writer::{LabelledMask, Mask, MaskFacts, QualityFlag, QualityFlags};
+use sam2_report::{PromptMark, Report, ReportBuilder, RunDescription};
+
+/// An ellipse as runs.
+fn ellipse((width, height): (u32, u32), (x, y): (f64, f64), (rx, ry): (f64, f64)) -> Mask {
+    let mut runs = Vec::new();
+    let mut background = 0_u32;
+    for row in 0..height {
+        let dy = (f64::from(row) - y) / ry;
+        let half = if dy.abs() < 1.0 { rx * (1.0 - dy * dy).sqrt() } else { 0.0 };
+        let start = (x - half).max(0.0).round() as u32;
+        let end = ((x + half).max(0.0).round() as u32).min(width);
+        if half == 0.0 || end <= start.min(width) {
+            background += width;
+            continue;
+        }
+        runs.extend([background + start, end - start]);
+        background = width - end;
+    }
+    runs.push(background);
+    Mask::from_runs(width, height, runs).unwrap()
+}
+
+/// Numbers that look random and are always the same, 0 to 1.
+fn noise(seed: usize) -> f64 {
+    let mixed = (seed as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed >> 40) as f64 / (1_u64 << 24) as f64
+}
+
+const SIZE: (u32, u32) = (640, 480);
+
+/// One animal of a made-up recording.
+fn animal(object: u32, frame: usize, rate: f64) -> LabelledMask {
+    let (t, phase) = (frame as f64 / rate, f64::from(object));
+    let wave = |speed: f64| (t * speed + phase * 1.7).sin();
+    let column = 80.0 + 140.0 * f64::from((object - 1) % 4) + 50.0 * wave(0.11);
+    let row = 110.0 + 240.0 * f64::from((object - 1) / 4 % 2) + 60.0 * wave(0.17);
+    let grown = 1.0 + 0.15 * wave(0.05) + 0.05 * noise(frame * 31 + object as usize);
+    let mut mask = ellipse(SIZE, (column, row), (30.0 * grown, 18.0 * grown));
+    let mut flags = QualityFlags::NONE;
+    let mut iou = 0.93 + 0.05 * noise(frame * 7 + object as usize) as f32;
+    let mut score = 14.0 + 4.0 * wave(0.03) as f32 + noise(frame) as f32;
+    let minute = t / 60.0;
+    if object == 2 && (10.0..11.5).contains(&minute) {
+        (mask, score, iou) = (Mask::empty(SIZE.0, SIZE.1), -6.0 - noise(frame) as f32, 0.1);
+        flags.insert(QualityFlag::Lost);
+    } else if object == 3 && frame % 20_011 == 5_000 {
+        mask = ellipse(SIZE, (column, row), (90.0, 50.0));
+        (score, iou) = (4.0, 0.55);
+        flags.insert(QualityFlag::AreaJump);
+    } else if object == 5 && (31.0..31.2).contains(&minute) {
+        mask = Mask::from_runs(SIZE.0, SIZE.1, vec![0, SIZE.0 * SIZE.1]).unwrap();
+        (score, iou) = (2.0, 0.3);
+        flags = [QualityFlag::NearlyFull, QualityFlag::Inverted].into_iter().collect();
+    } else if object == 6 && (40.0..55.0).contains(&minute) {
+        iou -= 0.35 * (noise(frame / 40) as f32);
+    }
+    let prompted = frame.is_multiple_of(18_000);
+    let facts = MaskFacts { object_score: score, predicted_iou: iou, prompted, flags };
+    LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
+}
+
+/// A floor with a light in a corner, and the animals.
+fn picture(masks: &[LabelledMask]) -> Vec<u8> {
+    let (width, height) = (SIZE.0 as usize, SIZE.1 as usize);
+    let mut pixels: Vec<u8> = (0..width * height)
+        .flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            [(205 - x / 9 - y / 12) as u8 + (20.0 * noise(at)) as u8; 3]
+        })
+        .collect();
+    for labelled in masks.iter().filter(|m| m.mask.area() < 100_000) {
+        for at in labelled.mask.foreground().flatten() {
+            let shade = 50 + (15.0 * noise(at + 99)) as u8;
+            pixels[3 * at..3 * at + 3].fill(shade);
+        }
+    }
+    pixels
+}
+
+fn run(animals: u32, frames: usize) -> Report {
+    let rate = 30.0;
+    let prompts = (0..frames).step_by(18_000).flat_map(|frame| {
+        (1..=animals).map(move |object| {
+            let mask = animal(object, frame, rate).mask;
+            let [x0, y0, x1, y1] = mask.bounds().unwrap_or([0; 4]).map(|edge| edge as f32);
+            let middle = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
+            PromptMark {
+                frame,
+                object,
+                points: vec![
+                    ("snout".into(), middle.0 + 18.0, middle.1, true),
+                    ("tailbase".into(), middle.0 - 18.0, middle.1, true),
+                    (String::new(), x1 + 25.0, middle.1, false),
+                ],
+                bounds: (object == 1).then_some([x0 - 4.0, y0 - 4.0, x1 + 4.0, y1 + 4.0]),
+            }
+        })
+    });
+    let mut builder = ReportBuilder::new(RunDescription {
+        recording: "arena-2026-03-14_cage7.avi".into(),
+        size: SIZE,
+        frames: 0..frames,
+        recording_frames: frames,
+        frames_per_second: Some(rate),
+        made_by: "sam2 0.1.0".into(),
+        parameters: serde_json::json!({
+            "model": "sam2.1_hiera_large", "device": "cpu", "batch size": 18_000, "memory policy": "official",
+            "fill holes": 8, "resize": "pillow-bicubic", "keypoints": "cage7DLC.csv", "min likelihood": 0.6,
+        }),
+        object_names: if animals == 2 {
+            BTreeMap::from([(2, "mouse \"B\"".into())])
+        } else {
+            BTreeMap::new()
+        },
+        prompts: prompts.collect(),
+    });
+    for frame in 0..frames {
+        let masks: Vec<_> = (1..=animals).map(|object| animal(object, frame, rate)).collect();
+        builder.add(frame, &masks).unwrap();
+    }
+    let mut report = builder.finish();
+    for frame in report.frames_to_show() {
+        let masks: Vec<_> = (1..=animals).map(|object| animal(object, frame, rate)).collect();
+        report.set_picture(frame, &picture(&masks)).unwrap();
+    }
+    report.set_statistics(serde_json::json!({
+        "frames": frames, "seconds": 9876.5, "frames_per_second": 10.9, "peak_memory_bytes": 1_234_567_890_u64,
+        "stages": {"read_seconds": 101.2, "model_seconds": 9500.1, "write_seconds": 88.0},
+    }));
+    report
+}
+
+/// The page, kept for whoever wants to look at it.
+fn page(report: &Report, name: &str) -> String {
+    let page = report.page().to_string();
+    std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), &page).unwrap();
+    page
+}
+
+/// Expects every element to be closed in order, attributes in quotes, and every reference to lead somewhere.
+fn is_well_formed(page: &str) {
+    const EMPTY: [&str; 2] = ["meta", "!DOCTYPE"];
+    let mut open: Vec<String> = Vec::new();
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        let tag = &rest[start + 1..];
+        let end = tag.find('>').expect("a tag ends");
+        let (tag, behind) = (&tag[..end], &tag[end + 1..]);
+        rest = behind;
+        assert!(tag.matches('"').count().is_multiple_of(2), "quotes in <{tag}>");
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "closed in order, before {:.60}", rest);
+            continue;
+        }
+        let name = tag.split([' ', '/']).next().unwrap();
+        if !tag.ends_with('/') && !EMPTY.contains(&name) {
+            open.push(name.to_owned());
+        }
+        // What is in these is no HTML.
+        if let "script" | "style" = name {
+            rest = &rest[rest.find(&format!("</{name}>")).expect("it is closed")..];
+        }
+    }
+    assert!(open.is_empty(), "{open:?} stay open");
+    for reference in page.split("href=\"#").skip(1).map(|part| part.split('"').next().unwrap()) {
+        assert!(page.contains(&format!("id=\"{reference}\"")), "#{reference} is there");
+    }
+    for id in page.split(" id=\"").skip(1).map(|part| part.split('"').next().unwrap()) {
+        assert_eq!(page.matches(&format!(" id=\"{id}\"")).count(), 1, "#{id} is there once");
+    }
+}
+
+fn needs_nothing_else(page: &str) {
+    for outside in ["http:", "https:", "//cdn", "@import", "url(", "src=\""] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert_eq!(page.matches("<image").count(), page.matches("data:image/jpeg;base64,").count());
+}
+
+#[test]
+fn eight_mice_for_an_hour_make_a_small_page() {
+    let report = run(8, 108_000);
+    assert!(report.frames_to_show().len() <= 32);
+    let page = page(&report, "eight-mice.html");
+    assert!(page.len() < 5_000_000, "{} bytes", page.len());
+    is_well_formed(&page);
+    needs_nothing_else(&page);
+    // What the page says of what was put in.
+    assert_eq!(page.matches("id=\"object-").count(), 8);
+    for told in [
+        "<dt>Lost</dt><dd>2,700".to_owned(),
+        "<dt>Inverted</dt><dd>360".to_owned(),
+        "18,000\u{2013}20,699".to_owned(),
+        "1:00:00 at 30 frames a second".to_owned(),
+        "5,000, 25,011, 45,022, 65,033, 85,044, 105,055".to_owned(),
+        "of 864,000 masks should be looked at".to_owned(),
+    ] {
+        assert!(page.contains(&told), "{told}");
+    }
+}
+
+#[test]
+fn a_short_run_of_one_animal_shows_every_frame() {
+    let report = run(1, 60);
+    let page = page(&report, "one-mouse.html");
+    is_well_formed(&page);
+    needs_nothing_else(&page);
+    assert!(page.contains("Nothing is flagged in 60 masks"), "the verdict");
+    assert!(page.contains("exit code 0"));
+    // A point a frame, no bands.
+    assert!(!page.contains("class=\"band\""));
+    assert!(!page.contains("<text"), "one object needs no numbers");
+}
+
+#[test]
+fn hostile_names_and_texts_are_shown_and_not_run() {
+    const HOSTILE: &str =
+        "\"'></title></script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}\0";
+    let mut builder = ReportBuilder::new(RunDescription {
+        recording: HOSTILE.into(),
+        size: (8, 8),
+        frames: 0..2,
+        recording_frames: 2,
+        made_by: HOSTILE.into(),
+        parameters: serde_json::json!({ HOSTILE: HOSTILE, "nested": { HOSTILE: [HOSTILE, { HOSTILE: HOSTILE }] } }),
+        object_names: BTreeMap::from([(1, HOSTILE.into())]),
+        prompts: vec![PromptMark {
+            frame: 0,
+            object: 1,
+            points: vec![(HOSTILE.into(), f32::NAN, f32::INFINITY, true)],
+            bounds: Some([f32::NAN, -1e30, 1e30, 5.0]),
+        }],
+        frames_per_second: Some(f64::MIN_POSITIVE),
+    });
+    let facts = MaskFacts {
+        object_score: f32::NAN,
+        predicted_iou: f32::NEG_INFINITY,
+        prompted: true,
+        flags: [QualityFlag::Lost].into_iter().collect(),
+    };
+    let mask = Mask::from_runs(8, 8, vec![3, 20, 41]).unwrap();
+    for frame in 0..2 {
+        let mask = LabelledMask { facts: Some(facts), ..LabelledMask::new(1, mask.clone()) };
+        // The same object twice.
+        builder.add(frame, &[mask.clone(), mask]).unwrap();
+    }
+    let mut report = builder.finish();
+    report.add_note(HOSTILE);
+    report.set_statistics(serde_json::json!([HOSTILE]));
+    let page = page(&report, "hostile.html");
+    is_well_formed(&page);
+    assert_eq!(page.matches("<script").count(), 2, "the page's own");
+    assert!(!page.contains("<img") && !page.contains("\u{202e}") && !page.contains('\0'));
+    assert!(page.contains("&lt;script&gt;alert(1)"));
+    let drawn = page.split("class=\"prompt").nth(1).unwrap().split("</svg>").next().unwrap();
+    assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+}
+
+#[test]
+fn an_interrupted_run_and_unprompted_frames_are_said() {
+    let mut builder = ReportBuilder::new(RunDescription {
+        recording: "worm.mp4".into(),
+        size: SIZE,
+        frames: 1000..2000,
+        recording_frames: 5000,
+        ..Default::default()
+    });
+    for frame in 1000..1600 {
+        let masks =
+            if (1200..1300).contains(&frame) { vec![] } else { vec![animal(1, frame, 30.0)] };
+        builder.add(frame, &masks).unwrap();
+    }
+    let report = builder.finish();
+    assert!(!report.is_complete());
+    let page = page(&report, "interrupted.html");
+    is_well_formed(&page);
+    for told in [
+        "the run is not complete",
+        "600 of 1,000 frames are there",
+        "100 frames had no usable prompt and no masks</strong>: 1,200\u{2013}1,299.",
+        "frames 1,000\u{2013}1,999 of 5,000",
+        "class=\"ground\"",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn runs_with_next_to_nothing_in_them_have_a_page_too() {
+    for (frames, size) in [(0, (1, 1)), (1, (1, 1)), (3, (5000, 1))] {
+        let mut builder =
+            ReportBuilder::new(RunDescription { size, frames: 0..frames, ..Default::default() });
+        for frame in 0..frames {
+            let mask = Mask::empty(size.0, size.1);
+            builder.add(frame, &[LabelledMask::new(u32::MAX, mask)]).unwrap();
+        }
+        let page = builder.finish().page().to_string();
+        is_well_formed(&page);
+        assert!(!page.contains("NaN") && !page.contains("inf"), "{frames}");
+    }
+}

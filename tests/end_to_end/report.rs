@@ -1,0 +1,256 @@
+//! The page about a run: made by the real binary, looked at as text, and in a browser where there is one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sam2_mask_writer::{
+    LabelledMask, MaskFacts, MaskFrame, MaskSink, MaskStackReader, QualityFlag, RunFileSink,
+    RunHeader,
+};
+
+use crate::support::{Workshop, asset, asset_text};
+
+/// A run file of a bundled clip: its true masks, and facts as a model might have said them.
+fn write_run(workshop: &Workshop, name: &str, clip: &str, objects: u32) -> RunHeader {
+    write_run_of(workshop, name, clip, objects, |_| {})
+}
+
+fn write_run_of(
+    workshop: &Workshop,
+    name: &str,
+    clip: &str,
+    objects: u32,
+    change: impl FnOnce(&mut RunHeader),
+) -> RunHeader {
+    let truth = |object: u32| -> Vec<_> {
+        let path = asset(&format!("clips/{clip}-truth-{object}.tif"));
+        MaskStackReader::open(&path).unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    let masks: Vec<Vec<_>> = (1..=objects).map(truth).collect();
+    let (first, frames) = (&masks[0][0], masks[0].len());
+    let size = (first.width(), first.height());
+    let mut header = RunHeader::new(&format!("{clip}.mp4"), size, frames);
+    header.frames_per_second = Some(30.0);
+    header.settings.insert("model".into(), "micro 2.1".into());
+    change(&mut header);
+    let mut sink = Box::new(RunFileSink::create(&workshop.path(name), &header, false).unwrap());
+    for frame in 0..frames {
+        let labelled: Vec<LabelledMask> = (1..=objects)
+            .map(|object| {
+                let mut mask = masks[object as usize - 1][frame].clone();
+                let mut flags = Vec::new();
+                if object == 1 && (20..23).contains(&frame) {
+                    mask = sam2_mask_writer::Mask::empty(size.0, size.1);
+                    flags.push(QualityFlag::Lost);
+                }
+                if object == 1 && frame == 30 {
+                    flags.push(QualityFlag::AreaJump);
+                }
+                let facts = MaskFacts {
+                    object_score: if flags.contains(&QualityFlag::Lost) { -5.0 } else { 9.0 },
+                    predicted_iou: 0.95 - 0.002 * frame as f32,
+                    prompted: frame == 2,
+                    flags: flags.into_iter().collect(),
+                };
+                LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
+            })
+            .collect();
+        sink.write(&MaskFrame::new(frame, &labelled)).unwrap();
+    }
+    sink.finish().unwrap().publish().unwrap();
+    header
+}
+
+/// Makes a page and reads it.
+fn report_of(workshop: &Workshop, run: &str) -> String {
+    workshop.sam2(&["report", run, "-o", "report.html"]).succeeded();
+    String::from_utf8(workshop.read("report.html")).unwrap()
+}
+
+/// The same of `run.sam2run`, with more arguments.
+fn report(workshop: &Workshop, arguments: &[&str]) -> String {
+    let all = [&["report", "run.sam2run", "-o", "report.html"], arguments].concat();
+    workshop.sam2(&all).succeeded();
+    String::from_utf8(workshop.read("report.html")).unwrap()
+}
+
+fn pictures(page: &str) -> usize {
+    page.matches("data:image/jpeg;base64,").count()
+}
+
+/// Chromium, if this machine has it; `SAM2_TEST_BROWSER` names a browser that must be there.
+fn browser() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("SAM2_TEST_BROWSER") {
+        return Some(named.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.exists())
+}
+
+/// The page's elements as the browser has them after its script ran, without a network; nothing may have been complained about.
+fn rendered(browser: &Path, workshop: &Workshop, page: &str) -> String {
+    let profile = workshop.folder("tmp/profile");
+    let output = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"])
+        .args(["--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1280,1000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.display()))
+        .arg(format!("file://{}", workshop.path(page).display()))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{browser:?}: {error}"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_run_becomes_one_page_that_needs_nothing_else() {
+    let workshop = Workshop::new();
+    write_run(&workshop, "run.sam2run", "two-crossing", 2);
+    std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("two-crossing.mp4")).unwrap();
+    workshop.write("stats.json", r#"{"seconds": 12.5, "stages": {"model_seconds": 11.25}}"#);
+    let page = report(&workshop, &["--stats", "stats.json"]);
+
+    assert!(pictures(&page) > 5, "{} pictures", pictures(&page));
+    for told in [
+        "two-crossing.mp4",
+        "4 of 96 masks should be looked at",
+        "exit code 0",
+        "<td class=\"spans\">20\u{2013}22</td>",
+        "<td class=\"spans\">30</td>",
+        "Frame 20",
+        "Prompted frames",
+        "<td>micro 2.1</td>",
+        "<td>11.25</td>",
+        "id=\"object-2\"",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    for outside in ["http:", "https:", "src=", "@import", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+
+    // The same again, with the recording elsewhere.
+    std::fs::remove_file(workshop.path("two-crossing.mp4")).unwrap();
+    let elsewhere = asset_text("clips/two-crossing.mp4");
+    let again =
+        report(&workshop, &["--overwrite", "--stats", "stats.json", "--recording", &elsewhere]);
+    assert_eq!(again, page);
+
+    let Some(browser) = browser() else { return };
+    let elements = rendered(&browser, &workshop, "report.html");
+    // The script ran, and did not add what it should not.
+    assert!(elements.contains("<html lang=\"en\" class=\"js\">"), "{:.300}", elements);
+    for part in
+        ["id=\"verdict\"", "id=\"glance\"", "id=\"look\"", "id=\"objects\"", "id=\"prompts\""]
+    {
+        assert_eq!(elements.matches(part).count(), 1, "{part}");
+    }
+    assert_eq!(elements.matches("type=\"checkbox\"").count(), 2, "a box for each object");
+    assert_eq!(elements.matches("<article class=\"object").count(), 2);
+    assert!(elements.matches("<figure").count() > 8);
+}
+
+#[test]
+fn without_the_recording_the_masks_are_shown_alone() {
+    let workshop = Workshop::new();
+    write_run(&workshop, "run.sam2run", "worm", 1);
+    let outcome = workshop.sam2(&["report", "run.sam2run", "-o", "report.html"]).succeeded();
+    outcome.warns(&["not found", "--recording"]);
+    let page = String::from_utf8(workshop.read("report.html")).unwrap();
+    assert_eq!(pictures(&page), 0);
+    assert!(page.contains("the masks are shown alone"));
+    assert!(page.contains("class=\"ground\"") && page.contains("class=\"mask o1\""));
+}
+
+#[test]
+fn another_recording_is_not_taken_for_that_of_the_run() {
+    let workshop = Workshop::new();
+    write_run(&workshop, "run.sam2run", "worm", 1);
+    let other = asset_text("clips/two-crossing.mp4");
+    let command = ["report", "run.sam2run", "-o", "report.html", "--recording", &other];
+    workshop.refused(1, &command, &["two-crossing.mp4", "not the recording of the run"]);
+    // One of the right name that is found by chance is left aside.
+    std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("worm.mp4")).unwrap();
+    let page = report(&workshop, &[]);
+    assert_eq!(pictures(&page), 0);
+    assert!(page.contains("is not used as the recording"));
+}
+
+#[test]
+fn an_interrupted_run_has_a_page_that_says_so() {
+    let workshop = Workshop::new();
+    write_run(&workshop, "whole.sam2run", "worm", 1);
+    workshop.truncate("whole.sam2run", 0.6, "run.sam2run");
+    let page = report(&workshop, &[]);
+    assert!(page.contains("The run is not complete"));
+    assert!(page.contains("class=\"verdict bad\""));
+}
+
+#[test]
+fn what_is_no_run_file_or_no_good_name_is_refused() {
+    let workshop = Workshop::new();
+    write_run(&workshop, "run.sam2run", "worm", 1);
+    workshop.write("other.sam2run", "not a run");
+    workshop.write("stats.json", "{");
+    workshop.write("there.html", "mine");
+    let mut damaged = workshop.read("run.sam2run");
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x55;
+    workshop.write("damaged.sam2run", damaged);
+    for (arguments, told) in [
+        (&["other.sam2run", "-o", "a.html"][..], &["no run file"][..]),
+        (&["missing.sam2run", "-o", "a.html"], &["missing.sam2run"]),
+        (&["damaged.sam2run", "-o", "a.html"], &["damaged at byte"]),
+        (&["run.sam2run", "-o", "a.png"], &["a.png", ".html"]),
+        (&["run.sam2run", "-o", "there.html"], &["there.html", "--overwrite"]),
+        (&["run.sam2run", "-o", "nowhere/a.html"], &["nowhere"]),
+        (&["run.sam2run", "-o", "a.html", "--stats", "stats.json"], &["stats.json", "no JSON"]),
+        (&["run.sam2run", "-o", "a.html", "--stats", "missing.json"], &["missing.json"]),
+        (&["run.sam2run", "-o", "a.html", "--recording", "no.mp4"], &["no.mp4"]),
+    ] {
+        let command = [&["report"], arguments].concat();
+        workshop.refused(1, &command, told);
+    }
+}
+
+#[test]
+fn hostile_names_in_a_run_file_do_nothing() {
+    const HOSTILE: &str = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">.mp4";
+    let workshop = Workshop::new();
+    write_run_of(&workshop, "run.sam2run", "worm", 1, |header| {
+        header.recording = HOSTILE.into();
+        header.settings.insert(HOSTILE.into(), HOSTILE.into());
+        header.settings.insert("points".into(), format!("[{:?}]", HOSTILE));
+    });
+    let page = report(&workshop, &[]);
+    assert_eq!(page.matches("<script").count(), 2);
+    assert!(!page.contains("<img") && page.contains("&lt;img src=x"));
+    let Some(browser) = browser() else { return };
+    let elements = rendered(&browser, &workshop, "report.html");
+    assert!(elements.contains("<title>Masks of &lt;/script&gt;"), "the title is the page's own");
+    assert!(!elements.contains("<img"));
+}
+
+#[test]
+fn segment_writes_its_own_report_with_the_prompts() {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    workshop.segment_to("run.html", "mouse.mkv", &["--point", "2:122,40", "-o", "mouse.sam2run"]);
+    let page = String::from_utf8(workshop.read("run.html")).unwrap();
+    assert!(page.contains("Nothing is flagged in 6 masks") && page.contains("mouse.mkv"));
+    assert!(page.contains("class=\"prompt o1\"") && page.contains("on object 1</title>"));
+    assert!(pictures(&page) > 1);
+    // Made of the run file it says the same, but for the prompts, which are not in there.
+    let later = report_of(&workshop, "mouse.sam2run");
+    let without_prompts = |page: &str| -> Vec<String> {
+        let lines = page
+            .lines()
+            .filter(|line| !line.contains("<figure") && !line.contains("class=\"intro\""));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(without_prompts(&later), without_prompts(&page));
+}
