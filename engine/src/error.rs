@@ -8,6 +8,7 @@ use sam2_mask_writer::WriteError;
 use crate::automatic_masks::AutomaticMaskError;
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
+use crate::prompt_file::PromptFileError;
 use crate::session::Region;
 use crate::session::SessionFileError;
 
@@ -24,6 +25,9 @@ pub enum EngineError {
     /// The keypoint file is unusable.
     #[error(transparent)]
     Keypoints(#[from] KeypointError),
+    /// A file of prompts is unusable.
+    #[error(transparent)]
+    PromptFile(#[from] PromptFileError),
     /// A saved session is unusable.
     #[error(transparent)]
     SessionFile(#[from] SessionFileError),

@@ -112,6 +112,7 @@ pub mod keypoints;
 mod memory_bank;
 mod memory_policy;
 mod prompt;
+mod prompt_file;
 mod session;
 
 // Sessions on recordings and streams, and what they take and give.
@@ -139,10 +140,14 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, CancelFlag, FlaggedFrames, JobObserver, JobOptions, JobPlan, JobPrompt, JobReport,
-    JobStage, segment,
+    BatchPlan, BoxMargin, CancelFlag, FlaggedFrames, JobObserver, JobOptions, JobPlan, JobPrompt,
+    JobReport, JobStage, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptConflict,
+    PromptFrames, PromptSet, UnpromptedObject, segment,
 };
-pub use keypoints::{KeypointError, KeypointSelection, KeypointTrack};
+pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+pub use prompt_file::{
+    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
+};
 
 pub use error::EngineError;
 
@@ -161,8 +166,9 @@ pub use sam2_frame_provider::{
 
 // Where masks go.
 pub use sam2_mask_writer::{
-    BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelledMask, Mask,
-    MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, WriteError,
+    BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelImage,
+    LabelImageError, LabelledMask, Mask, MaskFrame, MaskSink, MaskSizeError, MaskStackReader,
+    PixelValues, WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

@@ -7,6 +7,7 @@
 mod bigtiff;
 mod contact_sheet;
 mod error;
+mod label_image;
 mod mask;
 mod mask_coco;
 mod output_file;
@@ -18,6 +19,7 @@ mod stack_reader;
 pub use bigtiff::{BigTiffSink, PixelValues};
 pub use contact_sheet::ContactSheetSink;
 pub use error::WriteError;
+pub use label_image::{LabelImage, LabelImageError};
 pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};
 pub use output_file::{CompleteOutput, OutputFile};

@@ -5,10 +5,16 @@
 //! prompt was to be had (without masks then, and reported).
 
 mod flagged;
+mod keypoint_prompts;
 mod plan;
+mod prompt_set;
 mod run;
 mod spool;
 
 pub use flagged::FlaggedFrames;
-pub use plan::{BatchPlan, JobPlan, JobPrompt};
+pub use keypoint_prompts::{
+    BoxMargin, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptFrames,
+};
+pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
+pub use prompt_set::{PromptConflict, PromptSet};
 pub use run::{CancelFlag, JobObserver, JobOptions, JobReport, JobStage, segment};

@@ -10,7 +10,7 @@ use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink};
 use sam2_model::Sam2;
 
 use super::flagged::{FlagCollector, FlaggedFrames};
-use super::plan::{BatchPlan, JobPlan};
+use super::plan::{BatchPlan, JobPlan, UnpromptedObject};
 use super::spool::MaskSpool;
 use crate::error::EngineError;
 use crate::session::{Direction, Fit, SessionOptions, VideoSession};
@@ -93,6 +93,8 @@ pub struct JobReport {
     pub frames: usize,
     /// Ranges written without masks because they had no usable prompt.
     pub unprompted: Vec<Range<usize>>,
+    /// Objects that are missing in stretches of frames because none of their prompts was usable there.
+    pub unprompted_objects: Vec<UnpromptedObject>,
     /// Frames in which no object was found although their batch had a prompt.
     pub empty_frames: usize,
     /// Masks that a person should look at, by flag, then by object; frames are counted in the recording.
@@ -136,7 +138,7 @@ pub fn segment<S: FrameSource + ?Sized>(
             index,
             count: plan.batches.len(),
             frames: batch.frames.clone(),
-            prompt_frames: batch.prompts.iter().map(|p| p.frame).collect(),
+            prompt_frames: batch.prompt_frames(),
         });
         // A damaged recording shows as a frame that cannot be read, or as another number of frames; the latter explains the former.
         let done = run.batch(batch);
@@ -147,6 +149,7 @@ pub fn segment<S: FrameSource + ?Sized>(
     }
     let Run { sinks, mut report, flags, .. } = run;
     report.flagged = flags.into_flagged();
+    report.unprompted_objects = plan.unprompted_objects();
     // All are complete before the first gets its name.
     let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {
