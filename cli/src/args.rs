@@ -38,7 +38,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
-        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf")]
+        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
+        sam2 segment two.mp4 --keypoints twoDLC.h5 --negatives --ids -o objects.btf")]
     Segment(Box<SegmentArgs>),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(

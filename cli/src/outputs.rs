@@ -22,10 +22,7 @@ pub fn check(args: &SegmentArgs) -> Result<()> {
         outputs.push(sheet);
     }
     let inputs: Vec<&PathBuf> =
-        [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        args.prompts.files().chain([&args.recording]).chain(&args.model).collect();
     for (index, output) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| same_file(input, output)) {
             bail!("'{}' is an input: choose another name for the output", input.display());

@@ -45,6 +45,7 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
             fill_hole_area: args.fill_holes,
             resize: args.frames.resize,
             region: args.roi,
+            max_conditioning_frames: args.prompts.conditioning_frames(),
             fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
             memory_policy: match args.memory {
                 MemoryArg::Official => MemoryPolicyChoice::Official,
@@ -138,7 +139,11 @@ fn summarise(args: &SegmentArgs, report: &JobReport) -> ExitStatus {
             range.end - 1
         );
     }
-    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
+    for missing in &report.unprompted_objects {
+        tracing::warn!("{missing}");
+    }
+    let complete = report.unprompted.is_empty() && report.unprompted_objects.is_empty();
+    if complete { ExitStatus::Done } else { ExitStatus::Flawed }
 }
 
 /// One line for each kind of flag: on how many frames, of which objects, and where first.

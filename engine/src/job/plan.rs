@@ -1,6 +1,7 @@
 //! What is to be done, settled before the model runs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
@@ -49,8 +50,21 @@ pub struct BatchPlan {
 pub struct UnpromptedObject {
     /// The object.
     pub object: ObjectId,
+    /// What it is called, if it has a name.
+    pub name: Option<String>,
     /// The frames in which it is missing.
     pub frames: Range<usize>,
+}
+
+impl fmt::Display for UnpromptedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "object {}", self.object)?;
+        if let Some(name) = &self.name {
+            write!(f, " ({name})")?;
+        }
+        let Range { start, end } = self.frames;
+        write!(f, " had no usable prompt in frames {start} to {}", end.saturating_sub(1))
+    }
 }
 
 /// The batches of a recording, in order, without gaps.
@@ -136,7 +150,10 @@ impl JobPlan {
                     Some(last) if last.object == object && last.frames.end == frames.start => {
                         last.frames.end = frames.end;
                     }
-                    _ => found.push(UnpromptedObject { object, frames }),
+                    _ => {
+                        let name = self.names.get(&object).cloned();
+                        found.push(UnpromptedObject { object, name, frames });
+                    }
                 }
             }
         }
@@ -280,8 +297,9 @@ mod tests {
         plan.add(set);
         assert_eq!(plan.prompt_frames(), [3, 4, 5, 8, 99]);
         assert_eq!(plan.batches[0].prompts[0].points.len(), 2);
-        let missing = [UnpromptedObject { object: ObjectId(2), frames: 0..8 }];
-        assert_eq!(plan.unprompted_objects(), missing);
+        let missing = plan.unprompted_objects();
+        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["object 2 had no usable prompt in frames 0 to 7"]);
         let message = plan.check(10, SIZE).unwrap_err().to_string();
         assert!(message.contains("frame 99"), "{message}");
     }
