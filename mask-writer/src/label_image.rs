@@ -57,8 +57,8 @@ impl LabelImage {
             return Err(failed("it holds fewer pixels than it says".into()));
         }
         let labels = samples.chunks_exact(channels).map(|pixel| match pixel {
-            [value] | [value, 1..] => *value,
             [_, 0] | [_, _, _, 0] => 0,
+            [value] | [value, _] => *value,
             colours => u16::from(colours.iter().take(3).any(|&value| value > 0)),
         });
         let kind = if channels > 2 { Kind::Colour } else { kind };
