@@ -21,6 +21,8 @@ mod hdf5_file;
 mod sleap_csv;
 mod sleap_hdf5;
 mod table;
+#[cfg(test)]
+mod tests;
 mod track;
 
 pub use error::KeypointError;
