@@ -14,6 +14,7 @@ mod inspect;
 mod interrupted;
 mod memory;
 mod messages;
+mod prompts;
 mod quality;
 mod recordings;
 mod regions;
