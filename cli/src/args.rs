@@ -61,6 +61,7 @@ pub enum Command {
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
         sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
+        sam2 segment two.mp4 --keypoints twoDLC.h5 --negatives --ids -o objects.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 -o masks.btf -o masks.csv -o look.mp4 -o davis:annotations\n  \
         sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' -o '{folder}/{stem}.btf' --resume\n  \
         sam2 segment --job recordings.toml --resume --stats job.json")]

@@ -69,8 +69,8 @@ pub fn run(
         return Ok(Finished { status: ExitStatus::Done, report: None });
     }
     let overwrite = args.overwrite || resumed == Resumed::OnlyNamesAreMissing;
-    let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    let inputs = args.prompts.files().chain([&args.recording]).chain(&args.model);
+    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, overwrite)?;
     let started = Instant::now();
     let (frames, plan) = open_and_plan(args)?;
@@ -216,7 +216,7 @@ impl Job<'_> {
             rate: header.frames_per_second,
             name: name.to_string_lossy().into_owned(),
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
-            objects: plan.objects(),
+            objects: plan.objects().into_iter().map(|object| object.0).collect(),
             run: header.clone(),
             prompts: report::prompt_marks(plan),
             source: recording::options(&self.args.frames, IndexMode::Auto)
@@ -255,6 +255,7 @@ fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineE
             fill_hole_area: args.fill_holes,
             resize: args.frames.resize,
             region: args.roi,
+            max_conditioning_frames: args.prompts.conditioning_frames(),
             fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
             memory_policy: match args.memory {
                 MemoryArg::Official => MemoryPolicyChoice::Official,

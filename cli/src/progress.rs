@@ -18,6 +18,8 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether log lines are JSON; there is no bar then.
 static JSON: OnceLock<bool> = OnceLock::new();
+/// Prompted frames of a batch that are listed one by one.
+const MOST_LISTED: usize = 12;
 
 /// Sets up log lines on stderr: warnings always, more with `-v`.
 pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
@@ -115,7 +117,11 @@ impl JobObserver for Progress {
                     frames.start,
                     frames.end.saturating_sub(1)
                 );
-                let prompted: Vec<String> = prompt_frames.iter().map(ToString::to_string).collect();
+                let listed = prompt_frames.iter().take(MOST_LISTED).map(ToString::to_string);
+                let mut prompted: Vec<String> = listed.collect();
+                if prompt_frames.len() > MOST_LISTED {
+                    prompted.push(format!("and {} more", prompt_frames.len() - MOST_LISTED));
+                }
                 match &self.bar {
                     Some(bar) => bar.set_message(format!("batch {}/{count}", index + 1)),
                     None if prompted.is_empty() => {

@@ -1,28 +1,50 @@
-//! Prompts as flags: `--point F:X,Y[:OBJ][:+|-]` and `--box F:X0,Y0,X1,Y1[:OBJ]`.
+//! Prompts on the command line: a track and how it is used, files of prompts, clicks, boxes and masks.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use anyhow::{Context, Result};
 use clap::Args;
-use sam2_engine::{BoxPrompt, JobPrompt, ObjectId, Point};
+use sam2_engine::{
+    BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PromptFrames,
+    PromptSet, read_mask, read_prompts,
+};
+
+/// Frames per batch of a recording with a track, as in the lab's own scripts.
+const DEFAULT_BATCH_SIZE: usize = 400;
+/// With `--prompt-frames every:N`, a frame looks at so many prompted frames, the closest: there can be hundreds in a batch.
+const CONDITIONING_FRAMES: usize = 8;
 
 /// What to segment, and how the recording is cut for it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
-    /// DeepLabCut track (CSV). Each batch is prompted on its best frame: the one with the most of the requested body parts, among
-    /// those the one with their highest mean likelihood, among those the earliest.
-    #[arg(long, value_name = "TRACK.csv", conflicts_with_all = ["point", "bounds"])]
+    /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP analysis CSV or HDF5; which one is seen from the file itself. Each
+    /// individual becomes an object, numbered from 1 in the order of the file.
+    #[arg(long, value_name = "TRACK")]
     pub keypoints: Option<PathBuf>,
     /// Body parts to use, separated by commas or spaces [default: all].
     #[arg(long, value_name = "NAMES", num_args = 1..)]
     pub bodyparts: Vec<String>,
-    /// The animal to follow in a multi-animal track.
-    #[arg(long, value_name = "NAME")]
-    pub individual: Option<String>,
-    /// Frames per batch; 0 = the whole recording at once [default: 400].
+    /// The individuals to segment, separated by commas [default: all, but for DeepLabCut's 'single'].
+    #[arg(long = "individual", value_name = "NAMES", value_delimiter = ',')]
+    pub individuals: Vec<String>,
+    /// Frames per batch, each of which needs prompts of its own; 0 = the whole recording at once, in bounded memory [default: 400
+    /// with a track, otherwise 0].
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
+    /// Which frames of a batch are prompted by the track: best (with the most individuals, the most of their body parts, the highest
+    /// mean likelihood, the earliest), first, every:N (the first usable in each N frames) or above:L (mean likelihood above L, at most
+    /// 8, spread evenly) [default: best].
+    #[arg(long, value_name = "WHICH")]
+    pub prompt_frames: Option<PromptFrames>,
+    /// Tell each object where the other individuals are: up to 8 of their body parts, the closest, as negative points. Those that may
+    /// lie on the object itself, where animals touch, are left out.
+    #[arg(long)]
+    pub negatives: bool,
+    /// Also give the box around an object's body parts, grown by so many pixels, or by percent of its longer side (15%).
+    #[arg(long, value_name = "MARGIN")]
+    pub box_from_keypoints: Option<BoxMargin>,
     /// Body parts below this likelihood are not used [default: 0].
     #[arg(long, value_name = "P", value_parser = likelihood)]
     pub min_likelihood: Option<f32>,
@@ -32,33 +54,133 @@ pub struct PromptArgs {
     /// Go on although the track has more or fewer rows than the recording has frames.
     #[arg(long)]
     pub allow_row_mismatch: bool,
-    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object.
+    /// Prompts in a file: JSON (docs/prompts.md), or CSV with the columns frame,object,x,y,label. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub prompts: Vec<PathBuf>,
+    /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object. Clicks, boxes and masks may be given
+    /// together, and with a track.
     #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", allow_hyphen_values = true)]
     pub point: Vec<PointArg>,
     /// A box: frame, top-left and bottom-right corner, object (default 1).
     #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]")]
     pub bounds: Vec<BoxArg>,
+    /// A mask: frame, PNG or TIFF image of the recording's size (of a stack, its page of that number), object. Without an object,
+    /// the numbers in the image are the objects; black and white is object 1.
+    #[arg(long, value_name = "F:FILE[:OBJ]")]
+    pub mask: Vec<MaskArg>,
 }
 
 impl PromptArgs {
-    /// What clap cannot check: flags that mean nothing without a track. (Its `requires` is dropped where the required flag
-    /// conflicts with a given one.)
+    /// What clap cannot check: flags that mean nothing without a track.
     pub fn check(&self) -> Result<(), String> {
         if self.keypoints.is_some() {
             return Ok(());
         }
         let given = [
             ("--bodyparts", !self.bodyparts.is_empty()),
-            ("--individual", self.individual.is_some()),
-            ("--batch-size", self.batch_size.is_some()),
+            ("--individual", !self.individuals.is_empty()),
+            ("--prompt-frames", self.prompt_frames.is_some()),
+            ("--negatives", self.negatives),
+            ("--box-from-keypoints", self.box_from_keypoints.is_some()),
             ("--min-likelihood", self.min_likelihood.is_some()),
             ("--downsample-factor", self.downsample_factor.is_some()),
             ("--allow-row-mismatch", self.allow_row_mismatch),
         ];
         match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK.csv")),
+            Some((flag, _)) => Err(format!("{flag} needs --keypoints TRACK")),
             None => Ok(()),
         }
+    }
+
+    /// Every file that is read for prompts, but for the masks that a JSON document names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let masks = self.mask.iter().map(|mask| &mask.file);
+        self.keypoints.iter().chain(&self.prompts).chain(masks)
+    }
+
+    /// What to take from the track.
+    pub fn selection(&self) -> KeypointSelection {
+        KeypointSelection {
+            bodyparts: split_names(&self.bodyparts),
+            individuals: self.individuals.iter().map(|name| name.trim().to_owned()).collect(),
+            scale: self.downsample_factor.unwrap_or(1.0),
+        }
+    }
+
+    /// How the track becomes prompts.
+    pub fn keypoint_prompts(&self) -> KeypointPrompts {
+        KeypointPrompts {
+            batch_size: self.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
+            min_likelihood: self.min_likelihood.unwrap_or(0.0),
+            frames: self.prompt_frames.unwrap_or_default(),
+            negatives: self.negatives,
+            box_margin: self.box_from_keypoints,
+        }
+    }
+
+    /// How many prompted frames a frame looks at; `None` = all.
+    pub fn conditioning_frames(&self) -> Option<usize> {
+        matches!(self.prompt_frames, Some(PromptFrames::Every(_))).then_some(CONDITIONING_FRAMES)
+    }
+
+    /// All prompts that do not come from the track.
+    pub fn gather(&self) -> Result<PromptSet> {
+        let mut set = PromptSet::new();
+        for file in &self.prompts {
+            let prompts = read_prompts(file)?;
+            set.merge(prompts).with_context(|| file.display().to_string())?;
+        }
+        for arg in &self.point {
+            set.add_point(arg.frame, arg.object, arg.point);
+        }
+        for arg in &self.bounds {
+            set.add_box(arg.frame, arg.object, arg.bounds)?;
+        }
+        for arg in &self.mask {
+            for (object, mask) in read_mask(&arg.file, arg.frame, arg.object)? {
+                set.add_mask(arg.frame, object, mask)?;
+            }
+        }
+        Ok(set)
+    }
+}
+
+/// `snout,tailbase`, `"snout tailbase"` and `snout tailbase` all mean the same.
+fn split_names(given: &[String]) -> Vec<String> {
+    given
+        .iter()
+        .flat_map(|text| text.split([',', ' ']))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One `--mask`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskArg {
+    frame: usize,
+    file: PathBuf,
+    object: Option<ObjectId>,
+}
+
+impl FromStr for MaskArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = "expected FRAME:FILE[:OBJECT], for example 0:first.png or 12:worm.png:2";
+        let (frame, rest) = text.split_once(':').ok_or(usage)?;
+        let frame = parse_frame(Some(frame), usage)?;
+        // A name may hold colons; only a number behind the last one is an object.
+        let (file, object) = match rest.rsplit_once(':') {
+            Some((file, number)) if number.bytes().all(|b| b.is_ascii_digit()) => {
+                (file, Some(parse_object(number)?))
+            }
+            _ => (rest, None),
+        };
+        if file.is_empty() {
+            return Err(usage.into());
+        }
+        Ok(Self { frame, file: file.into(), object })
     }
 }
 
@@ -137,40 +259,6 @@ fn numbers<const N: usize>(part: Option<&str>, usage: &str) -> Result<[f32; N], 
     values.and_then(|values| values.try_into().ok()).ok_or_else(|| usage.to_owned())
 }
 
-/// Gathers flags into one prompt per object and frame, in the order in which objects were first named.
-pub fn gather(points: &[PointArg], boxes: &[BoxArg]) -> Result<Vec<JobPrompt>, String> {
-    let mut prompts: Vec<JobPrompt> = Vec::new();
-    let mut entry = |frame: usize, object: ObjectId| -> usize {
-        let found = prompts.iter().position(|p| p.frame == frame && p.object == object);
-        found.unwrap_or_else(|| {
-            prompts.push(JobPrompt { frame, object, points: Vec::new(), bounds: None, mask: None });
-            prompts.len() - 1
-        })
-    };
-    let mut clicks = Vec::new();
-    for arg in points {
-        clicks.push((entry(arg.frame, arg.object), arg.point));
-    }
-    let mut bounds = Vec::new();
-    for arg in boxes {
-        bounds.push((entry(arg.frame, arg.object), arg.bounds));
-    }
-    for (index, point) in clicks {
-        let name = format!("point {}", prompts[index].points.len() + 1);
-        prompts[index].points.push((name, point));
-    }
-    for (index, found) in bounds {
-        let prompt = &mut prompts[index];
-        if prompt.bounds.replace(found).is_some() {
-            return Err(format!(
-                "object {} has two boxes on frame {}: give one, or number the objects",
-                prompt.object, prompt.frame
-            ));
-        }
-    }
-    Ok(prompts)
-}
-
 fn likelihood(text: &str) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("must lie between 0 and 1".into()) }
@@ -220,14 +308,29 @@ mod tests {
     }
 
     #[test]
-    fn flags_of_one_object_and_frame_become_one_prompt() {
-        let points = ["0:1,1", "0:2,2:-", "0:3,3:2"].map(|t| t.parse().unwrap());
-        let boxes = ["0:0,0,9,9:2".parse().unwrap()];
-        let prompts = gather(&points, &boxes).unwrap();
-        assert_eq!(prompts.len(), 2);
-        assert_eq!((prompts[0].points.len(), prompts[0].bounds), (2, None));
-        assert!(prompts[1].bounds.is_some() && prompts[1].points.len() == 1);
-        let twice: BoxArg = "0:0,0,9,9".parse().unwrap();
-        assert!(gather(&[], &[twice, twice]).is_err());
+    fn masks_parse() {
+        let parse = |text: &str| text.parse::<MaskArg>();
+        let mask = |frame, file: &str, object: Option<u32>| MaskArg {
+            frame,
+            file: file.into(),
+            object: object.map(ObjectId),
+        };
+        assert_eq!(parse("0:a.png").unwrap(), mask(0, "a.png", None));
+        assert_eq!(parse("12:a.png:2").unwrap(), mask(12, "a.png", Some(2)));
+        assert_eq!(parse("3:C:\\a.tif").unwrap(), mask(3, "C:\\a.tif", None));
+        for wrong in ["a.png", "0:", "x:a.png", "0:a.png:0", "0:a.png:256", "0::1"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_split_at_commas_and_spaces() {
+        let split =
+            |given: &[&str]| split_names(&given.iter().map(|s| s.to_string()).collect::<Vec<_>>());
+        let expected = ["snout", "tailbase"];
+        assert_eq!(split(&["snout,tailbase"]), expected);
+        assert_eq!(split(&["snout tailbase"]), expected);
+        assert_eq!(split(&["snout", "tailbase"]), expected);
+        assert_eq!(split(&["snout, tailbase"]), expected);
     }
 }

@@ -34,8 +34,12 @@ fn of_write(error: &WriteError) -> Option<&'static str> {
 
 fn of_keypoints(error: &KeypointError) -> Option<&'static str> {
     match error {
-        KeypointError::WhichIndividual { .. } => Some("--individual"),
-        KeypointError::RowCount { .. } => Some("--allow-row-mismatch"),
+        KeypointError::UnknownIndividual { .. } | KeypointError::TooManyIndividuals { .. } => {
+            Some("--individual")
+        }
+        KeypointError::RowCount { .. } | KeypointError::MissingRows { .. } => {
+            Some("--allow-row-mismatch")
+        }
         _ => None,
     }
 }

@@ -8,8 +8,9 @@ use crate::outputs::Output;
 /// Says what was written and what a person should look at.
 pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
     for Output { path, .. } in outputs {
-        let size = std::fs::metadata(path).map_or(0, |m| m.len());
-        tracing::info!("{}: {} frames, {:.1} MB", path.display(), report.frames, size as f64 / 1e6);
+        let file = std::fs::metadata(path).ok().filter(|found| found.is_file());
+        let size = file.map_or(String::new(), |f| format!(", {:.1} MB", f.len() as f64 / 1e6));
+        tracing::info!("{}: {} frames{size}", path.display(), report.frames);
     }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {
@@ -19,7 +20,11 @@ pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
             range.end - 1
         );
     }
-    if report.unprompted.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed }
+    for missing in &report.unprompted_objects {
+        tracing::warn!("{missing}");
+    }
+    let complete = report.unprompted.is_empty() && report.unprompted_objects.is_empty();
+    if complete { ExitStatus::Done } else { ExitStatus::Flawed }
 }
 
 /// One line for each kind of flag: on how many frames, of which objects, and where first.

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use sam2_engine::{
     BigTiffSink, CancelFlag, ContactSheetSink, DeviceChoice, EngineError, FrameSource, JobObserver,
-    JobOptions, JobPlan, JobStage, KeypointSelection, KeypointTrack, LazyFrames, LazyOptions,
-    MaskSink, PixelValues, Sam2, segment,
+    JobOptions, JobPlan, JobStage, KeypointPrompts, KeypointSelection, KeypointTrack, LazyFrames,
+    LazyOptions, MaskSink, PixelValues, Sam2, segment,
 };
 
 /// Prints progress, and stops the job when its time is up.
@@ -49,10 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What to do is settled, and checked, before anything is computed or written.
     let bodyparts = bodyparts.split(',').map(str::to_owned).collect();
     let selection = KeypointSelection { bodyparts, ..KeypointSelection::default() };
-    let track = KeypointTrack::read_dlc(&track, &selection)?;
+    let track = KeypointTrack::read(&track, &selection)?;
     let (count, size) = (frames.frame_count(), frames.size());
     track.check_rows(count)?;
-    let plan = JobPlan::from_keypoints(&track, count, batch_size, 0.6);
+    let how = KeypointPrompts { batch_size, min_likelihood: 0.6, ..KeypointPrompts::default() };
+    let plan = JobPlan::from_keypoints(&track, count, size, &how);
     plan.check(count, size)?;
 
     let (stack, picture) = (folder.join("masks.btf"), folder.join("overview.png"));

@@ -10,6 +10,7 @@ use crate::automatic_masks::AutomaticMaskError;
 use crate::job::MergeError;
 use crate::keypoints::KeypointError;
 use crate::prompt::ObjectId;
+use crate::prompt_file::PromptFileError;
 use crate::session::Region;
 use crate::session::SessionFileError;
 
@@ -26,6 +27,9 @@ pub enum EngineError {
     /// The keypoint file is unusable.
     #[error(transparent)]
     Keypoints(#[from] KeypointError),
+    /// A file of prompts is unusable.
+    #[error(transparent)]
+    PromptFile(#[from] PromptFileError),
     /// A saved session is unusable.
     #[error(transparent)]
     SessionFile(#[from] SessionFileError),

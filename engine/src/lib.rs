@@ -117,6 +117,7 @@ mod memory_bank;
 mod memory_policy;
 mod on_device;
 mod prompt;
+mod prompt_file;
 mod session;
 
 // Sessions on recordings and streams, and what they take and give.
@@ -144,11 +145,15 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, BatchTimings, CancelFlag, FlaggedFrames, FramePart, JobObserver, JobOptions,
-    JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal, MergeError, PartSink, RunParts,
-    run_header, segment,
+    BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, JobObserver,
+    JobOptions, JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal, KeypointPrompts,
+    MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict, PromptFrames,
+    PromptSet, RunParts, UnpromptedObject, run_header, segment,
 };
-pub use keypoints::{KeypointError, KeypointSelection, KeypointTrack};
+pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+pub use prompt_file::{
+    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
+};
 
 pub use error::EngineError;
 
@@ -168,9 +173,10 @@ pub use sam2_frame_provider::{
 
 // Where masks go.
 pub use sam2_mask_writer::{
-    BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelledMask, Mask,
-    MaskFacts, MaskFrame, MaskSink, MaskSizeError, MaskStackReader, PixelValues, RecordingInfo, RunBatch,
-    RunFileError, RunFileSink, RunFrame, RunHeader, RunReader, WriteError,
+    BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelImage,
+    LabelImageError, LabelledMask, Mask, MaskFacts, MaskFrame, MaskSink, MaskSizeError,
+    MaskStackReader, PixelValues, RecordingInfo, RunBatch, RunFileError, RunFileSink, RunFrame,
+    RunHeader, RunReader, WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

@@ -24,6 +24,7 @@ mod error;
 mod frame_order;
 mod json_file;
 mod known_objects;
+mod label_image;
 mod mask;
 mod mask_coco;
 mod mask_table;
@@ -44,6 +45,7 @@ mod tiff_stack;
 mod yuv;
 
 pub use error::WriteError;
+pub use label_image::{LabelImage, LabelImageError};
 pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};
 pub use outline::{Pixel, polygons};

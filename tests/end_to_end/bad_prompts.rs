@@ -99,8 +99,8 @@ fn flags_that_contradict_each_other() {
     let workshop = mouse();
     let before = workshop.names();
     let wrong: [&[&str]; 5] = [
-        &["--keypoints", "track.csv", "--point", ON_THE_MOUSE],
-        &["--keypoints", "track.csv", "--box", "0:1,1,9,9"],
+        &["--negatives", "--point", ON_THE_MOUSE],
+        &["--individual", "ann", "--box", "0:1,1,9,9"],
         &["--bodyparts", "snout", "--point", ON_THE_MOUSE],
         &["--allow-row-mismatch", "--point", ON_THE_MOUSE],
         &["--config", "tiny", "--point", ON_THE_MOUSE],
@@ -118,8 +118,12 @@ fn flags_that_contradict_each_other() {
 #[test]
 fn options_of_tracks_are_not_silently_ignored_with_points() {
     let workshop = mouse();
-    for option in [["--downsample-factor", "2"], ["--min-likelihood", "0.5"], ["--batch-size", "2"]]
-    {
+    for option in [
+        ["--downsample-factor", "2"],
+        ["--min-likelihood", "0.5"],
+        ["--prompt-frames", "first"],
+        ["--box-from-keypoints", "10%"],
+    ] {
         let before = ["segment", "mouse.mkv", "-o", "masks.btf", "--point", ON_THE_MOUSE];
         let outcome = workshop.sam2(&[&before[..], &option].concat());
         outcome.did_not_panic();

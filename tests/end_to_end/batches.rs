@@ -273,23 +273,6 @@ fn letters_of_another_encoding_do_no_harm_in_names_that_are_not_asked_for() {
 }
 
 #[test]
-fn a_track_of_several_animals_needs_a_choice() {
-    let workshop = Workshop::new();
-    workshop.mouse(2, "mouse.mkv");
-    let csv = "scorer,n,n,n,n,n,n\nindividuals,ann,ann,ann,bob,bob,bob\nbodyparts,s,s,s,s,s,s\n\
-               coords,x,y,likelihood,x,y,likelihood\n0,1,2,0.9,122,40,0.9\n1,1,2,0.9,1,2,0.8\n";
-    workshop.write("track.csv", csv);
-    let arguments = ["--keypoints", "track.csv"];
-    for wrong in [&[][..], &["--individual", "eve"]] {
-        let told = ["track.csv", "ann, bob", "--individual"];
-        workshop.refuses("mouse.mkv", &[&arguments[..], wrong].concat(), &told);
-    }
-    workshop.segment("mouse.mkv", &[&arguments[..], &["--individual", "bob"]].concat());
-    workshop.segment_to("point.btf", "mouse.mkv", &["--point", "0:122,40"]);
-    assert!(workshop.read("masks.btf") == workshop.read("point.btf"));
-}
-
-#[test]
 fn the_bundled_clip_and_track_fit() {
     let workshop = Workshop::new();
     let clip = asset_text("clips/mouse-arena.mp4");

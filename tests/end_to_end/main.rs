@@ -19,6 +19,7 @@ mod many;
 mod memory;
 mod messages;
 mod outputs;
+mod prompts;
 mod quality;
 mod recordings;
 mod regions;

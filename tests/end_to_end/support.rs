@@ -373,7 +373,8 @@ impl Outcome {
         self.stderr
             .lines()
             .filter_map(|line| line.split_once("prompted on "))
-            .map(|(_, frame)| frame.trim().parse().unwrap())
+            .flat_map(|(_, frames)| frames.split(','))
+            .map(|frame| frame.trim().parse().unwrap())
             .collect()
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use sam2_engine::keypoints::{Keypoint, KeypointError, KeypointSelection, PromptFrame};
+use sam2_engine::keypoints::{Keypoint, KeypointError, KeypointSelection};
 use sam2_engine::*;
 use sam2_tests::clips;
 
@@ -34,11 +34,12 @@ fn everything_crosses_threads() {
     send_and_sync::<(Point, BoxPrompt, ObjectId, Region, Fit, Direction, ImagePrompt)>();
     send_and_sync::<(SessionOptions, StreamOptions, MemoryRetention, MemoryReach, ResizeMode)>();
     send_and_sync::<(JobPlan, BatchPlan, JobPrompt, JobOptions, FramesMode, KeypointSelection)>();
+    send_and_sync::<(KeypointPrompts, PromptFrames, BoxMargin, PromptSet, LabelImage)>();
     send_and_sync::<(Sam2Config, DeviceChoice, ModelVersion, Variant, PointLabel)>();
     send_and_sync::<(LazyOptions, OpenOptions, Intensity, BadFrames, Scale, PixelValues)>();
     // What comes out.
     send_and_sync::<(FrameMasks, ObjectMask, ImageMask, Outcome, Mask, LabelledMask)>();
-    send_and_sync::<(JobReport, JobStage, PromptFrame, Keypoint, LazyStats)>();
+    send_and_sync::<(JobReport, JobStage, UnpromptedObject, Keypoint, LazyStats)>();
     send_and_sync::<(MaskPrediction, MemoryFeatures, MemorySelection, Tensor<4>)>();
     send_and_sync::<(RgbFrame, FrameSize, ScaledFrame, Timing, MaskFrame<'static>)>();
     // Frames and files.
@@ -58,6 +59,9 @@ fn every_error_is_one_that_any_program_can_pass_on() {
     error::<FrameError>();
     error::<WriteError>();
     error::<KeypointError>();
+    error::<PromptFileError>();
+    error::<PromptConflict>();
+    error::<LabelImageError>();
     error::<SessionFileError>();
     error::<LoadError>();
     error::<DeviceError>();
@@ -67,7 +71,7 @@ fn every_error_is_one_that_any_program_can_pass_on() {
     error::<masks::ReadError>();
     // The cause is there, also through the engine's own error.
     let missing = Path::new("missing.csv");
-    let track = KeypointTrack::read_dlc(missing, &KeypointSelection::default()).unwrap_err();
+    let track = KeypointTrack::read(missing, &KeypointSelection::default()).unwrap_err();
     let cause = EngineError::from(track);
     let cause = cause.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);

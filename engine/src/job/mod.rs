@@ -9,10 +9,12 @@ mod carry_over;
 mod delivery;
 mod flagged;
 mod journal;
+mod keypoint_prompts;
 mod memory_shortage;
 mod merge;
 mod part;
 mod plan;
+mod prompt_set;
 mod report;
 mod run;
 mod settings;
@@ -21,9 +23,13 @@ mod spool;
 pub use delivery::JobOutputs;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;
+pub use keypoint_prompts::{
+    BoxMargin, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptFrames,
+};
 pub use merge::{MergeError, RunParts};
 pub use part::{FramePart, PartSink};
-pub use plan::{BatchPlan, JobPlan, JobPrompt};
+pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
+pub use prompt_set::{PromptConflict, PromptSet};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};
 pub use settings::run_header;

@@ -1,13 +1,16 @@
 //! What is to be done, settled before the model runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
 
+use super::keypoint_prompts::KeypointPrompts;
+use super::prompt_set::PromptSet;
 use crate::error::EngineError;
-use crate::keypoints::KeypointTrack;
+use crate::keypoints::{Individual, KeypointTrack};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 use crate::session::Region;
 
@@ -26,6 +29,13 @@ pub struct JobPrompt {
     pub mask: Option<Mask>,
 }
 
+impl JobPrompt {
+    /// Nothing yet: to be filled in.
+    pub fn empty(frame: usize, object: ObjectId) -> Self {
+        Self { frame, object, points: Vec::new(), bounds: None, mask: None }
+    }
+}
+
 /// Frames that are tracked together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchPlan {
@@ -35,51 +45,127 @@ pub struct BatchPlan {
     pub prompts: Vec<JobPrompt>,
 }
 
+/// An object without a usable prompt in a stretch of frames whose batches have prompts of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnpromptedObject {
+    /// The object.
+    pub object: ObjectId,
+    /// What it is called, if it has a name.
+    pub name: Option<String>,
+    /// The frames in which it is missing.
+    pub frames: Range<usize>,
+}
+
+impl fmt::Display for UnpromptedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "object {}", self.object)?;
+        if let Some(name) = &self.name {
+            write!(f, " ({name})")?;
+        }
+        let Range { start, end } = self.frames;
+        write!(f, " had no usable prompt in frames {start} to {}", end.saturating_sub(1))
+    }
+}
+
 /// The batches of a recording, in order, without gaps.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobPlan {
     /// The batches.
     pub batches: Vec<BatchPlan>,
+    /// What objects are called, for messages: an individual of a track, say. Objects that are here are expected in every batch.
+    pub names: BTreeMap<ObjectId, String>,
 }
 
 impl JobPlan {
-    /// One prompt for the whole recording, or several, in one batch.
+    /// Prompts for the whole recording in one batch.
     pub fn whole(frame_count: usize, prompts: Vec<JobPrompt>) -> Self {
-        Self { batches: vec![BatchPlan { frames: 0..frame_count, prompts }] }
+        let batches = vec![BatchPlan { frames: 0..frame_count, prompts }];
+        Self { batches, names: BTreeMap::new() }
     }
 
-    /// Batches of `batch_size` frames (0 = one batch), each prompted on its best frame with that frame's body parts as positive
-    /// points of object 1. The last batch is as short as it must be.
+    /// Batches of `batch_size` frames (0 = one batch), each with the prompts on its own frames. The last batch is as short as it must
+    /// be. Prompts on frames that do not exist are in the last batch, for [`Self::check`] to find.
+    pub fn from_prompts(frame_count: usize, batch_size: usize, prompts: PromptSet) -> Self {
+        let mut plan = Self { batches: batches(frame_count, batch_size), names: BTreeMap::new() };
+        plan.add(prompts);
+        plan
+    }
+
+    /// Batches, each prompted by a track as the options say. The individuals of the track become objects 1 to n.
     pub fn from_keypoints(
         track: &KeypointTrack,
         frame_count: usize,
-        batch_size: usize,
-        min_likelihood: f32,
+        size: FrameSize,
+        options: &KeypointPrompts,
     ) -> Self {
-        let size = if batch_size == 0 { frame_count.max(1) } else { batch_size };
-        let batches = (0..frame_count)
-            .step_by(size)
-            .map(|start| {
-                let frames = start..start.saturating_add(size).min(frame_count);
-                let prompts = track
-                    .best_frame(frames.clone(), min_likelihood)
-                    .map(|best| JobPrompt {
-                        frame: best.frame,
-                        object: ObjectId(1),
-                        points: best
-                            .points
-                            .into_iter()
-                            .map(|(name, k)| (name, Point::positive(k.x, k.y)))
-                            .collect(),
-                        bounds: None,
-                        mask: None,
-                    })
-                    .into_iter()
-                    .collect();
-                BatchPlan { frames, prompts }
-            })
-            .collect();
-        Self { batches }
+        let mut batches = batches(frame_count, options.batch_size);
+        for batch in &mut batches {
+            batch.prompts = options.of_batch(track, &batch.frames, size);
+        }
+        let name = |(object, individual): (ObjectId, &Individual)| {
+            Some((object, individual.name.clone()?))
+        };
+        Self { batches, names: track.objects().filter_map(name).collect() }
+    }
+
+    /// Adds prompts to a plan: points to those that an object has on a frame already, while a box or a mask takes the place of another.
+    pub fn add(&mut self, prompts: PromptSet) {
+        for (object, name) in prompts.names() {
+            self.names.entry(*object).or_insert_with(|| name.clone());
+        }
+        for added in prompts.prompts() {
+            let after = self.batches.partition_point(|batch| batch.frames.end <= added.frame);
+            let last = self.batches.len().saturating_sub(1);
+            let Some(batch) = self.batches.get_mut(after.min(last)) else { continue };
+            let same = |p: &&mut JobPrompt| p.frame == added.frame && p.object == added.object;
+            match batch.prompts.iter_mut().find(same) {
+                Some(prompt) => {
+                    prompt.points.extend(added.points.iter().cloned());
+                    prompt.bounds = added.bounds.or(prompt.bounds);
+                    if added.mask.is_some() {
+                        prompt.mask.clone_from(&added.mask);
+                    }
+                }
+                None => batch.prompts.push(added.clone()),
+            }
+        }
+    }
+
+    /// Every object that is prompted somewhere or has a name.
+    pub fn objects(&self) -> BTreeSet<ObjectId> {
+        let prompted = self.batches.iter().flat_map(|batch| &batch.prompts);
+        prompted.map(|prompt| prompt.object).chain(self.names.keys().copied()).collect()
+    }
+
+    /// Objects without a prompt in batches that have prompts for others, with the frames in one stretch where batches adjoin.
+    pub fn unprompted_objects(&self) -> Vec<UnpromptedObject> {
+        self.unprompted_objects_in(&(0..usize::MAX))
+    }
+
+    /// The same for the batches that lie in `part`.
+    pub(super) fn unprompted_objects_in(&self, part: &Range<usize>) -> Vec<UnpromptedObject> {
+        let mut found: Vec<UnpromptedObject> = Vec::new();
+        for object in self.objects() {
+            let lacks = |batch: &&BatchPlan| {
+                part.start <= batch.frames.start
+                    && batch.frames.end <= part.end
+                    && !batch.prompts.is_empty()
+                    && batch.prompts.iter().all(|p| p.object != object)
+            };
+            for batch in self.batches.iter().filter(lacks) {
+                let frames = batch.frames.clone();
+                match found.last_mut() {
+                    Some(last) if last.object == object && last.frames.end == frames.start => {
+                        last.frames.end = frames.end;
+                    }
+                    _ => {
+                        let name = self.names.get(&object).cloned();
+                        found.push(UnpromptedObject { object, name, frames });
+                    }
+                }
+            }
+        }
+        found
     }
 
     /// Checks every prompt against the recording before anything is computed or written.
@@ -144,18 +230,9 @@ impl JobPlan {
         Ok(())
     }
 
-    /// Prompt frames, for showing.
+    /// Prompt frames, for showing: each once, rising.
     pub fn prompt_frames(&self) -> Vec<usize> {
-        let mut frames: Vec<usize> =
-            self.batches.iter().flat_map(|b| b.prompts.iter().map(|p| p.frame)).collect();
-        frames.dedup();
-        frames
-    }
-
-    /// The objects that are prompted anywhere, in ascending order, for outputs that must know them at their start.
-    pub fn objects(&self) -> Vec<u32> {
-        let prompts = self.batches.iter().flat_map(|batch| &batch.prompts);
-        prompts.map(|prompt| prompt.object.0).collect::<BTreeSet<_>>().into_iter().collect()
+        self.batches.iter().flat_map(BatchPlan::prompt_frames).collect()
     }
 
     /// Frames in the recording.
@@ -164,25 +241,45 @@ impl JobPlan {
     }
 }
 
+impl BatchPlan {
+    /// Frames with a prompt: each once, rising.
+    pub fn prompt_frames(&self) -> Vec<usize> {
+        let frames: BTreeSet<usize> = self.prompts.iter().map(|prompt| prompt.frame).collect();
+        frames.into_iter().collect()
+    }
+}
+
+/// Batches without prompts.
+fn batches(frame_count: usize, batch_size: usize) -> Vec<BatchPlan> {
+    let size = if batch_size == 0 { frame_count.max(1) } else { batch_size };
+    let range = |start: usize| start..start.saturating_add(size).min(frame_count);
+    let starts = (0..frame_count).step_by(size);
+    starts.map(|start| BatchPlan { frames: range(start), prompts: Vec::new() }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keypoints::KeypointSelection;
     use std::path::Path;
 
-    fn track(rows: usize) -> KeypointTrack {
+    const SIZE: FrameSize = FrameSize { width: 100, height: 100 };
+
+    fn plan(rows: usize, size: usize, min_likelihood: f32) -> JobPlan {
         let mut text = "scorer,n,n,n\nbodyparts,s,s,s\ncoords,x,y,likelihood\n".to_owned();
         for row in 0..rows {
             text.push_str(&format!("{row},1,1,{}\n", if row % 5 == 3 { 0.9 } else { 0.5 }));
         }
         let selection = KeypointSelection::default();
-        KeypointTrack::parse_dlc(Path::new("t"), text.as_bytes(), &selection).unwrap()
+        let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+        let options = KeypointPrompts { batch_size: size, min_likelihood, ..Default::default() };
+        JobPlan::from_keypoints(&track, rows, SIZE, &options)
     }
 
     #[test]
     fn batches_cover_every_frame_once() {
         for (frames, size, expected) in [(10, 4, 3), (8, 4, 2), (9, 4, 3), (3, 400, 1), (5, 0, 1)] {
-            let plan = JobPlan::from_keypoints(&track(frames), frames, size, 0.0);
+            let plan = plan(frames, size, 0.0);
             assert_eq!(plan.batches.len(), expected);
             let covered: Vec<usize> = plan.batches.iter().flat_map(|b| b.frames.clone()).collect();
             assert_eq!(covered, (0..frames).collect::<Vec<_>>());
@@ -192,22 +289,35 @@ mod tests {
 
     #[test]
     fn each_batch_takes_its_own_best_frame() {
-        let plan = JobPlan::from_keypoints(&track(10), 10, 4, 0.0);
-        assert_eq!(plan.prompt_frames(), [3, 4, 8]);
-        let strict = JobPlan::from_keypoints(&track(10), 10, 4, 0.8);
-        let prompts: Vec<usize> = strict.batches.iter().map(|b| b.prompts.len()).collect();
+        assert_eq!(plan(10, 4, 0.0).prompt_frames(), [3, 4, 8]);
+        let prompts: Vec<usize> =
+            plan(10, 4, 0.8).batches.iter().map(|b| b.prompts.len()).collect();
         assert_eq!(prompts, [1, 0, 1]);
+    }
+
+    #[test]
+    fn clicks_go_to_the_batch_of_their_frame_and_join_what_is_there() {
+        let mut set = PromptSet::new();
+        set.add_point(3, ObjectId(1), Point::negative(2.0, 2.0));
+        set.add_point(5, ObjectId(1), Point::positive(3.0, 3.0));
+        set.add_point(99, ObjectId(2), Point::positive(3.0, 3.0));
+        let mut plan = plan(10, 4, 0.0);
+        plan.add(set);
+        assert_eq!(plan.prompt_frames(), [3, 4, 5, 8, 99]);
+        assert_eq!(plan.batches[0].prompts[0].points.len(), 2);
+        let missing = plan.unprompted_objects();
+        let told: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["object 2 had no usable prompt in frames 0 to 7"]);
+        let message = plan.check(10, SIZE).unwrap_err().to_string();
+        assert!(message.contains("frame 99"), "{message}");
     }
 
     #[test]
     fn prompts_outside_are_found_before_the_work() {
         let size = FrameSize { width: 10, height: 10 };
         let prompt = |x: f32, frame| JobPrompt {
-            frame,
-            object: ObjectId(1),
             points: vec![("snout".into(), Point::positive(x, 5.0))],
-            bounds: None,
-            mask: None,
+            ..JobPrompt::empty(frame, ObjectId(1))
         };
         let check = |prompt| JobPlan::whole(4, vec![prompt]).check(4, size);
         assert!(check(prompt(10.0, 3)).is_ok());
@@ -216,5 +326,9 @@ mod tests {
         }
         let message = check(prompt(20.0, 2)).unwrap_err().to_string();
         assert!(message.contains("snout") && message.contains("10x10"), "{message}");
+        assert!(check(JobPrompt::empty(0, ObjectId(1))).is_err());
+        let mask = Some(Mask::empty(9, 10));
+        let message = check(JobPrompt { mask, ..JobPrompt::empty(0, ObjectId(1)) }).unwrap_err();
+        assert!(message.to_string().contains("9x10"), "{message}");
     }
 }

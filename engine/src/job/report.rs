@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::flagged::FlaggedFrames;
+use super::plan::UnpromptedObject;
 
 /// What a job is doing.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +90,8 @@ pub struct JobReport {
     pub resumed: usize,
     /// Ranges written without masks because they had no usable prompt.
     pub unprompted: Vec<Range<usize>>,
+    /// Objects that are missing in stretches of frames because none of their prompts was usable there.
+    pub unprompted_objects: Vec<UnpromptedObject>,
     /// Frames in which no object was found although their batch had a prompt.
     pub empty_frames: usize,
     /// Masks that a person should look at, by flag, then by object; frames are counted in the recording.

@@ -116,7 +116,11 @@ pub fn segment<S: FrameSource + ?Sized>(
             index,
             count: plan.batches.len(),
             frames: batch.frames.clone(),
-            prompt_frames: prompts.iter().map(|p| p.frame).collect(),
+            prompt_frames: {
+                let mut prompted: Vec<usize> = prompts.iter().map(|p| p.frame).collect();
+                prompted.dedup();
+                prompted
+            },
         });
         // A damaged recording shows as a frame that cannot be read, or as another number of frames; the latter explains the former.
         let done = run.batch(batch, &prompts);
@@ -133,7 +137,12 @@ pub fn segment<S: FrameSource + ?Sized>(
     }
     let resumed = run.resumed;
     let report = run.delivery.finish()?;
-    Ok(JobReport { resumed, ..report })
+    let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
+    if options.carry_over {
+        // What was prompted once is carried on: only what is missing from the start has had no prompt.
+        unprompted_objects.retain(|missing| missing.frames.start == part.start);
+    }
+    Ok(JobReport { resumed, unprompted_objects, ..report })
 }
 
 pub(super) struct Run<'a, S: ?Sized> {

@@ -1,0 +1,307 @@
+//! Which frames of a track are prompted, and with what.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::str::FromStr;
+
+use sam2_frame_provider::FrameSize;
+
+use super::plan::JobPrompt;
+use crate::keypoints::{Keypoint, KeypointTrack};
+use crate::prompt::{BoxPrompt, ObjectId, Point};
+
+/// [`PromptFrames::Above`] prompts at most so many frames of a batch for each object. Each prompted frame is one that every other
+/// frame looks at, so that hundreds would cost tens of times as long and say little more.
+pub const MOST_FRAMES_ABOVE: usize = 8;
+/// Most negative points that a prompt gets from other individuals: the network was trained on prompts of up to eight clicks.
+pub const MOST_NEGATIVES: usize = 8;
+/// A box smaller than this, in pixels, says nothing: it is left out.
+const SMALLEST_BOX: f32 = 1.0;
+
+/// Which frames of a batch are prompted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum PromptFrames {
+    /// The best one: with the most individuals, among those the most body parts, among those the highest mean likelihood, among those
+    /// the earliest. An individual that is missing there is prompted on the frame that is best for it alone.
+    #[default]
+    Best,
+    /// For each individual the first frame in which it is usable.
+    First,
+    /// The batch is cut into stretches of so many frames, and each individual is prompted on the first frame of each stretch in which
+    /// it is usable.
+    Every(NonZeroUsize),
+    /// For each individual the frames in which the mean likelihood of its usable body parts is above this; of more than
+    /// [`MOST_FRAMES_ABOVE`], so many that are spread evenly.
+    Above(f32),
+}
+
+impl FromStr for PromptFrames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let likelihood = |text: &str| text.parse().ok().filter(|value| (0.0..1.0).contains(value));
+        let parsed = match text.split_once(':') {
+            None if text == "best" => Some(Self::Best),
+            None if text == "first" => Some(Self::First),
+            Some(("every", frames)) => frames.parse().ok().map(Self::Every),
+            Some(("above", value)) => likelihood(value).map(Self::Above),
+            _ => None,
+        };
+        parsed.ok_or_else(|| {
+            "use best, first, every:N (N frames, from 1) or above:L (a likelihood, 0 to below 1)".into()
+        })
+    }
+}
+
+impl fmt::Display for PromptFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Best => f.write_str("best"),
+            Self::First => f.write_str("first"),
+            Self::Every(frames) => write!(f, "every:{frames}"),
+            Self::Above(likelihood) => write!(f, "above:{likelihood}"),
+        }
+    }
+}
+
+/// How far a box reaches beyond the body parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BoxMargin {
+    /// Pixels of the recording.
+    Pixels(f32),
+    /// Percent of the longer side of the box without a margin.
+    Percent(f32),
+}
+
+impl FromStr for BoxMargin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number =
+            |text: &str| text.parse().ok().filter(|value: &f32| value.is_finite() && *value >= 0.0);
+        let parsed = match text.strip_suffix('%') {
+            Some(percent) => number(percent).map(Self::Percent),
+            None => number(text).map(Self::Pixels),
+        };
+        parsed.ok_or_else(|| "use pixels (20) or percent of the box's longer side (15%)".into())
+    }
+}
+
+impl fmt::Display for BoxMargin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pixels(pixels) => write!(f, "{pixels}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// How a track becomes prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KeypointPrompts {
+    /// Frames per batch; 0 = the whole recording at once.
+    pub batch_size: usize,
+    /// Body parts below this likelihood are not used.
+    pub min_likelihood: f32,
+    /// Which frames are prompted.
+    pub frames: PromptFrames,
+    /// Each object gets body parts of the other individuals as negative points.
+    ///
+    /// Left out are those that may lie on the object itself, where animals touch: a body part that is closer to one of the object's
+    /// own than to any other of its own individual. A negative point that is missing costs little, while one on the object cuts a
+    /// piece out of it. Of the rest the [`MOST_NEGATIVES`] closest are taken, since it is what is near that a mask spills over to.
+    pub negatives: bool,
+    /// Each object also gets the box around its body parts, grown by this and clipped to the frame.
+    pub box_margin: Option<BoxMargin>,
+}
+
+impl KeypointPrompts {
+    /// The prompts of one batch, object by object.
+    pub(super) fn of_batch(
+        &self,
+        track: &KeypointTrack,
+        frames: &Range<usize>,
+        size: FrameSize,
+    ) -> Vec<JobPrompt> {
+        let together = match self.frames {
+            PromptFrames::Best => self.best_together(track, frames.clone()),
+            _ => None,
+        };
+        let mut prompts = Vec::new();
+        for (object, individual) in track.numbered() {
+            let candidates = || {
+                let seen = track.frames_of(individual, frames.clone()).iter().copied();
+                seen.filter_map(|frame| Some((frame, self.rank(track, frame, individual)?)))
+            };
+            let chosen: Vec<usize> = match self.frames {
+                PromptFrames::Best => {
+                    let usable = |&frame: &usize| self.rank(track, frame, individual).is_some();
+                    let alone = || best(candidates()).map(|(frame, _)| frame);
+                    together.filter(usable).or_else(alone).into_iter().collect()
+                }
+                PromptFrames::First => candidates().map(|(frame, _)| frame).take(1).collect(),
+                PromptFrames::Every(length) => {
+                    let mut last = None;
+                    let stretch = |frame: usize| (frame - frames.start) / length;
+                    candidates()
+                        .map(|(frame, _)| frame)
+                        .filter(|&frame| last.replace(stretch(frame)) != Some(stretch(frame)))
+                        .collect()
+                }
+                PromptFrames::Above(limit) => {
+                    let above = candidates().filter(|(_, rank)| rank.likelihood > limit);
+                    spread(above.map(|(frame, _)| frame).collect(), MOST_FRAMES_ABOVE)
+                }
+            };
+            for frame in chosen {
+                prompts.push(self.prompt(track, frame, object, individual, size));
+            }
+        }
+        prompts
+    }
+
+    /// The frame that is best for all objects together.
+    fn best_together(&self, track: &KeypointTrack, range: Range<usize>) -> Option<usize> {
+        let mut frames: Vec<usize> = track
+            .numbered()
+            .flat_map(|(_, individual)| track.frames_of(individual, range.clone()))
+            .copied()
+            .collect();
+        frames.sort_unstable();
+        frames.dedup();
+        let ranked = frames.into_iter().filter_map(|frame| {
+            let ranks = track.numbered().filter_map(|(_, i)| self.rank(track, frame, i));
+            Some((frame, ranks.reduce(Rank::and)?))
+        });
+        best(ranked).map(|(frame, _)| frame)
+    }
+
+    /// How good a frame is for an individual; `None` if nothing of it can be used.
+    fn rank(&self, track: &KeypointTrack, frame: usize, individual: usize) -> Option<Rank> {
+        let (mut parts, mut sum) = (0, 0.0);
+        for (_, keypoint) in track.usable(frame, individual, self.min_likelihood) {
+            parts += 1;
+            sum += keypoint.likelihood;
+        }
+        let likelihood = sum / parts as f32;
+        (parts > 0).then_some(Rank { individuals: 1, parts, likelihood, sum })
+    }
+
+    fn prompt(
+        &self,
+        track: &KeypointTrack,
+        frame: usize,
+        object: ObjectId,
+        individual: usize,
+        size: FrameSize,
+    ) -> JobPrompt {
+        let own: Vec<(&str, Keypoint)> =
+            track.usable(frame, individual, self.min_likelihood).collect();
+        let named = |(name, k): &(&str, Keypoint)| ((*name).to_owned(), Point::positive(k.x, k.y));
+        let mut points: Vec<(String, Point)> = own.iter().map(named).collect();
+        if self.negatives {
+            points.extend(self.negatives(track, frame, individual, &own, size));
+        }
+        let bounds = self.box_margin.and_then(|margin| box_around(&own, margin, size));
+        JobPrompt { points, bounds, ..JobPrompt::empty(frame, object) }
+    }
+
+    /// See [`Self::negatives`] (the option).
+    fn negatives(
+        &self,
+        track: &KeypointTrack,
+        frame: usize,
+        individual: usize,
+        own: &[(&str, Keypoint)],
+        size: FrameSize,
+    ) -> Vec<(String, Point)> {
+        let mut found: Vec<(f32, String, Point)> = Vec::new();
+        for (other, about) in track.individuals().iter().enumerate() {
+            if other == individual || !track.is_animal(other) {
+                continue;
+            }
+            let theirs: Vec<(&str, Keypoint)> =
+                track.usable(frame, other, self.min_likelihood).collect();
+            for (at, (part, keypoint)) in theirs.iter().enumerate() {
+                let to_own = nearest(keypoint, own.iter().map(|(_, k)| k));
+                let rest = theirs.iter().enumerate().filter(|(i, _)| *i != at);
+                let to_theirs = nearest(keypoint, rest.map(|(_, (_, k))| k));
+                // Alone, it is as good as on top of itself.
+                let is_theirs = to_theirs.is_infinite() || to_theirs < to_own;
+                let inside = |value: f32, length: u32| (0.0..=length as f32).contains(&value);
+                if is_theirs
+                    && to_own > 0.0
+                    && inside(keypoint.x, size.width)
+                    && inside(keypoint.y, size.height)
+                {
+                    let who = about.name.as_deref().unwrap_or_default();
+                    let point = Point::negative(keypoint.x, keypoint.y);
+                    found.push((to_own, format!("{part} of {who}"), point));
+                }
+            }
+        }
+        found.sort_by(|a, b| a.0.total_cmp(&b.0));
+        found.truncate(MOST_NEGATIVES);
+        found.into_iter().map(|(_, name, point)| (name, point)).collect()
+    }
+}
+
+/// How good a frame is to prompt on.
+#[derive(Clone, Copy, Debug)]
+struct Rank {
+    individuals: usize,
+    parts: usize,
+    /// Mean of the usable body parts.
+    likelihood: f32,
+    sum: f32,
+}
+
+impl Rank {
+    fn and(self, other: Self) -> Self {
+        let (parts, sum) = (self.parts + other.parts, self.sum + other.sum);
+        let individuals = self.individuals + other.individuals;
+        Self { individuals, parts, likelihood: sum / parts as f32, sum }
+    }
+
+    fn is_better_than(&self, other: &Self) -> bool {
+        (self.individuals, self.parts, self.likelihood)
+            > (other.individuals, other.parts, other.likelihood)
+    }
+}
+
+/// The best frame, of ties the earliest.
+fn best(ranked: impl Iterator<Item = (usize, Rank)>) -> Option<(usize, Rank)> {
+    ranked.reduce(|best, next| if next.1.is_better_than(&best.1) { next } else { best })
+}
+
+/// At most so many of them, evenly spread, with the first and the last.
+fn spread(frames: Vec<usize>, most: usize) -> Vec<usize> {
+    if frames.len() <= most {
+        return frames;
+    }
+    let last = frames.len() - 1;
+    (0..most).map(|i| frames[i * last / (most - 1)]).collect()
+}
+
+/// Distance to the nearest of some points; infinite if there are none.
+fn nearest<'a>(from: &Keypoint, to: impl Iterator<Item = &'a Keypoint>) -> f32 {
+    to.map(|k| (k.x - from.x).hypot(k.y - from.y)).fold(f32::INFINITY, f32::min)
+}
+
+fn box_around(parts: &[(&str, Keypoint)], margin: BoxMargin, size: FrameSize) -> Option<BoxPrompt> {
+    let extent = |value: fn(&Keypoint) -> f32| {
+        let values = || parts.iter().map(|(_, keypoint)| value(keypoint));
+        (values().fold(f32::INFINITY, f32::min), values().fold(f32::NEG_INFINITY, f32::max))
+    };
+    let ((left, right), (top, bottom)) = (extent(|k| k.x), extent(|k| k.y));
+    let grow = match margin {
+        BoxMargin::Pixels(pixels) => pixels,
+        BoxMargin::Percent(percent) => (right - left).max(bottom - top) * percent / 100.0,
+    };
+    let clip = |value: f32, length: u32| value.clamp(0.0, length as f32);
+    let (x0, x1) = (clip(left - grow, size.width), clip(right + grow, size.width));
+    let (y0, y1) = (clip(top - grow, size.height), clip(bottom + grow, size.height));
+    let is_one = x1 - x0 >= SMALLEST_BOX && y1 - y0 >= SMALLEST_BOX;
+    is_one.then_some(BoxPrompt { x0, y0, x1, y1 })
+}

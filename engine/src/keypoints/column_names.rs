@@ -1,0 +1,171 @@
+//! The columns of a pandas frame in PyTables' table format.
+//!
+//! They are an attribute: a Python list of tuples of texts, pickled with protocol 0, which is what PyTables writes whatever the
+//! Python. Here is a reader for just that: lists, tuples, dictionaries, texts, numbers and None. Nothing is ever called or imported.
+
+/// A value, with places in the arena for what it contains: a value may be mentioned many times, and is not copied then.
+#[derive(Clone, Debug)]
+enum Value {
+    Text(String),
+    Sequence(Vec<usize>),
+    Other,
+}
+
+/// Every list of tuples (or of texts) in a pickle that is as long as the longest of them: the names of columns, one list of levels each.
+pub(super) fn read(pickle: &str) -> Result<Vec<Vec<String>>, String> {
+    let arena =
+        Arena::load(pickle).ok_or("the names of its columns are not pickled as pandas does it")?;
+    let mut best: Vec<Vec<String>> = Vec::new();
+    for value in &arena.values {
+        let Value::Sequence(items) = value else { continue };
+        let names: Option<Vec<Vec<String>>> =
+            items.iter().map(|&item| arena.levels(item)).collect();
+        best = names.filter(|names| names.len() > best.len()).unwrap_or(best);
+    }
+    Ok(best)
+}
+
+#[derive(Default)]
+struct Arena {
+    values: Vec<Value>,
+}
+
+impl Arena {
+    /// The texts of a tuple.
+    fn levels(&self, item: usize) -> Option<Vec<String>> {
+        let Value::Sequence(items) = self.values.get(item)? else { return None };
+        let text = |&item: &usize| match self.values.get(item)? {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        items.iter().map(text).collect()
+    }
+
+    fn push(&mut self, value: Value) -> usize {
+        self.values.push(value);
+        self.values.len() - 1
+    }
+
+    /// Runs the pickle; `None` if there is anything in it that cannot be.
+    fn load(pickle: &str) -> Option<Self> {
+        let mut arena = Self::default();
+        let (mut stack, mut marks) = (Vec::<usize>::new(), Vec::<usize>::new());
+        let mut memo = std::collections::HashMap::<String, usize>::new();
+        let mut rest = pickle;
+        loop {
+            let operation = rest.chars().next()?;
+            rest = &rest[operation.len_utf8()..];
+            // The argument of those that have one: the rest of the line.
+            let mut line = || -> Option<&str> {
+                let (line, after) = rest.split_once('\n')?;
+                rest = after;
+                Some(line)
+            };
+            match operation {
+                '.' => return Some(arena),
+                '(' => marks.push(stack.len()),
+                'V' => stack.push(arena.push(Value::Text(unescape(line()?)?))),
+                'S' => {
+                    let text = line()?;
+                    let quote = text.chars().next().filter(|c| ['\'', '"'].contains(c))?;
+                    let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+                    stack.push(arena.push(Value::Text(unescape(inner)?)));
+                }
+                'I' | 'L' | 'F' => {
+                    line()?;
+                    stack.push(arena.push(Value::Other));
+                }
+                'N' => stack.push(arena.push(Value::Other)),
+                'p' => {
+                    memo.insert(line()?.to_owned(), *stack.last()?);
+                }
+                'g' => stack.push(*memo.get(line()?)?),
+                'l' | 't' | 'd' => {
+                    let from = marks.pop().filter(|&mark| mark <= stack.len())?;
+                    let items = stack.split_off(from);
+                    let is_dictionary = operation == 'd';
+                    let value = if is_dictionary { Value::Other } else { Value::Sequence(items) };
+                    stack.push(arena.push(value));
+                }
+                'a' => {
+                    let item = stack.pop()?;
+                    match arena.values.get_mut(*stack.last()?)? {
+                        Value::Sequence(items) => items.push(item),
+                        _ => return None,
+                    }
+                }
+                's' => stack.truncate(stack.len().checked_sub(2)?),
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// `\u00e9`, `\U0001f42d`, `\xe9`, `\\`, `\'` and `\n` as the letters that they stand for.
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            out.push(letter);
+            continue;
+        }
+        let digits = match letters.next()? {
+            'u' => 4,
+            'U' => 8,
+            'x' => 2,
+            'n' => {
+                out.push('\n');
+                continue;
+            }
+            other => {
+                out.push(other);
+                continue;
+            }
+        };
+        let code: String = letters.by_ref().take(digits).collect();
+        out.push(char::from_u32(u32::from_str_radix(&code, 16).ok()?)?);
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_columns_of_a_frame() {
+        // Python: pickle.dumps([(1, [('n', 'snout', 'x'), ('n', 'snout', 'y')])], 0)
+        let pickle =
+            "(lp0\n(I1\n(lp1\n(Vn\np2\nVsnout\np3\nVx\np4\ntp5\na(g2\ng3\nVy\np6\ntp7\natp8\na.";
+        assert_eq!(read(pickle).unwrap(), [["n", "snout", "x"], ["n", "snout", "y"]]);
+    }
+
+    #[test]
+    fn letters_beyond_ascii_and_python_2() {
+        let pickle = "(lp0\n(Vschw\\u00e4nz\\u005c\np1\nS'x'\np2\ntp3\na.";
+        assert_eq!(read(pickle).unwrap(), [["schwänz\\", "x"]]);
+    }
+
+    #[test]
+    fn a_pickle_that_would_do_something_is_refused() {
+        assert!(read("cos\nsystem\n(S'true'\ntR.").is_err());
+    }
+
+    #[test]
+    fn mentions_of_mentions_do_not_multiply() {
+        let mut pickle = "(lp0\nVx\np1\na".to_owned();
+        for level in 0..10_000 {
+            pickle.push_str(&format!("(g{level}\ng{level}\nlp{}\n", level + 1));
+        }
+        let _ = read(&(pickle + "."));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(pickle in "[(lpgVSIaNtds.0-9\n'\\\\ux]{0,80}") {
+            let _ = read(&pickle);
+        }
+    }
+}

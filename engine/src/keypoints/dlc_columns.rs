@@ -1,0 +1,72 @@
+//! The columns of a DeepLabCut frame, from the levels of its header: scorer, individuals (in multi-animal projects), body parts, coords.
+
+use super::table::{push_new, selected};
+use super::track::{Individual, KeypointSelection};
+
+/// What one column of a frame is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ColumnName {
+    /// Empty where the frame has no individuals.
+    pub(super) individual: String,
+    /// The body part.
+    pub(super) bodypart: String,
+    /// `x`, `y` or `likelihood`; anything else is left alone.
+    pub(super) coord: String,
+}
+
+/// Where the numbers of a body part are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cells {
+    /// Column of x.
+    pub(super) x: usize,
+    /// Column of y.
+    pub(super) y: usize,
+    /// Column of the likelihood, which labelled data lack.
+    pub(super) likelihood: Option<usize>,
+}
+
+/// A frame's layout.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// Every body part there is.
+    pub(super) bodyparts: Vec<String>,
+    /// Individuals with their selected body parts.
+    pub(super) individuals: Vec<Individual>,
+    /// Of all selected body parts, individual by individual.
+    pub(super) cells: Vec<Cells>,
+}
+
+impl Layout {
+    /// From `(position, name)` of every column.
+    pub(super) fn new(
+        columns: &[(usize, ColumnName)],
+        selection: &KeypointSelection,
+    ) -> Result<Self, String> {
+        let (mut bodyparts, mut names) = (Vec::new(), Vec::new());
+        for (_, column) in columns {
+            push_new(&mut bodyparts, &column.bodypart);
+            push_new(&mut names, &column.individual);
+        }
+        let (mut individuals, mut cells) = (Vec::new(), Vec::new());
+        for name in names {
+            let of_this = || columns.iter().filter(|(_, column)| column.individual == name);
+            let mut parts = Vec::new();
+            of_this().for_each(|(_, column)| push_new(&mut parts, &column.bodypart));
+            let chosen = selected(&parts, selection);
+            for part in &chosen {
+                let cell = |coord: &str| {
+                    let mut found =
+                        of_this().filter(|(_, c)| &c.bodypart == part && c.coord == coord);
+                    found.next().map(|(position, _)| *position)
+                };
+                let (Some(x), Some(y)) = (cell("x"), cell("y")) else {
+                    return Err(format!("body part '{part}' lacks a column x or y"));
+                };
+                cells.push(Cells { x, y, likelihood: cell("likelihood") });
+            }
+            let name = Some(name).filter(|name| !name.is_empty());
+            individuals.push(Individual { name, bodyparts: chosen });
+        }
+        Ok(Self { bodyparts, individuals, cells })
+    }
+}

@@ -1,0 +1,160 @@
+//! DeepLabCut's CSV files.
+//!
+//! Header rows `scorer`, `individuals` (multi-animal projects only), `bodyparts` and `coords` (`x`, `y`, `likelihood`), then a row
+//! per frame, led by its number; labelled data have an image's path there, in one cell or in three, and no likelihoods. An empty
+//! cell means: not seen.
+//!
+//! Programs that read such a file with pandas and write it back leave their marks: names that are told apart by `.1`, `.2`,
+//! `Unnamed: 1_level_0` for empty cells, one more index column in front. They are undone.
+
+use std::collections::HashSet;
+
+use super::dlc_columns::{ColumnName, Layout};
+use super::table::{Table, cell_number, csv_reader, frame_number, keypoint, quote};
+use super::track::KeypointSelection;
+
+/// Cells among which a header row has its name: behind at most one index column.
+const NAME_CELLS: usize = 2;
+
+pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table, String> {
+    let mut header = Header::default();
+    let mut layout = None;
+    let mut table = Table { every_frame: true, ..Table::default() };
+    let mut seen = HashSet::new();
+    for record in csv_reader(bytes).byte_records() {
+        let record = record.map_err(|error| one_line(&error.to_string()))?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let Some((first, layout)) = &layout else {
+            if header.take(&record, line)? {
+                let (first, found) = header.layout(selection)?;
+                table.sightings.resize_with(found.individuals.len(), Default::default);
+                layout = Some((first, found));
+            }
+            continue;
+        };
+        let at = |what: String| format!("line {line}: {what}");
+        let index = index_cell(&record, *first);
+        let found = frame_number(&index).ok_or_else(|| {
+            at(format!("{} is neither a frame number nor an image's name with one", quote(&index)))
+        })?;
+        if !seen.insert(found.frame) {
+            return Err(at(format!("frame {} appears twice", found.frame)));
+        }
+        table.every_frame &= !found.is_image;
+        table.frames.push(found.frame);
+        let mut cells = layout.cells.iter();
+        for (individual, sightings) in layout.individuals.iter().zip(&mut table.sightings) {
+            let mut parts = Vec::with_capacity(individual.bodyparts.len());
+            for (part, cells) in individual.bodyparts.iter().zip(&mut cells) {
+                let number = |column: usize| {
+                    cell_number(record.get(column).unwrap_or_default(), part).map_err(at)
+                };
+                let likelihood = cells.likelihood.map_or(Ok(Some(1.0)), number)?;
+                let (x, y) = (number(cells.x)?, number(cells.y)?);
+                parts.push(keypoint(x, y, likelihood, selection));
+            }
+            sightings.note(found.frame, &parts);
+        }
+    }
+    let Some((_, layout)) = layout else {
+        return Err("the header rows 'bodyparts' and 'coords' are missing".into());
+    };
+    Ok(Table { bodyparts: layout.bodyparts, individuals: layout.individuals, ..table })
+}
+
+/// The last of the index cells that is not empty: the image's name where there are three, the older one of two numbers.
+fn index_cell(record: &csv::ByteRecord, first: usize) -> String {
+    let cells = (0..first).rev().filter_map(|column| record.get(column));
+    let cell = cells.into_iter().find(|cell| !cell.is_empty()).unwrap_or_default();
+    String::from_utf8_lossy(cell).into_owned()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The header rows as far as they have been read.
+#[derive(Default)]
+struct Header {
+    individuals: Option<Vec<String>>,
+    bodyparts: Option<Vec<String>>,
+    coords: Option<Vec<String>>,
+}
+
+impl Header {
+    /// Takes one header row; true once it was the last.
+    fn take(&mut self, record: &csv::ByteRecord, line: u64) -> Result<bool, String> {
+        let mut cells: Vec<String> = record
+            .iter()
+            .map(|cell| String::from_utf8_lossy(cell).into_owned())
+            .map(|cell| if cell.starts_with("Unnamed: ") { String::new() } else { cell })
+            .collect();
+        let known = ["scorer", "individuals", "bodyparts", "coords"];
+        let label = |cells: &[String]| {
+            cells.iter().take(NAME_CELLS).position(|cell| known.contains(&cell.as_str()))
+        };
+        let Some(at) = label(&cells) else {
+            let found = quote(cells.first().map_or("", String::as_str));
+            return Err(format!(
+                "line {line} starts with {found} where a header row (scorer, individuals, bodyparts, coords) should be"
+            ));
+        };
+        let name = std::mem::take(&mut cells[at]);
+        // Cells in front of the name are an index, not names of columns.
+        cells[..at].iter_mut().for_each(String::clear);
+        match name.as_str() {
+            "individuals" => self.individuals = Some(cells),
+            "bodyparts" => self.bodyparts = Some(cells),
+            "coords" => {
+                self.coords = Some(cells);
+                return Ok(true);
+            }
+            _ => {}
+        }
+        Ok(false)
+    }
+
+    /// The first column that is no index, and all columns.
+    fn layout(&mut self, selection: &KeypointSelection) -> Result<(usize, Layout), String> {
+        let missing = |name: &str| format!("there is no '{name}' header row");
+        let coords = self.coords.take().ok_or_else(|| missing("coords"))?;
+        let mut bodyparts = self.bodyparts.take().ok_or_else(|| missing("bodyparts"))?;
+        let mut individuals = self.individuals.take();
+        undo_numbering(&mut bodyparts);
+        individuals.iter_mut().for_each(|row| undo_numbering(row));
+        let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+        let columns: Vec<(usize, ColumnName)> = (0..coords.len())
+            .map(|column| {
+                let individual = individuals.as_ref().map(|row| cell(row, column));
+                let (individual, bodypart) =
+                    (individual.unwrap_or_default(), cell(&bodyparts, column));
+                // pandas tells repeated coords apart too.
+                let coord = coords[column].split('.').next().unwrap_or_default().to_owned();
+                (column, ColumnName { individual, bodypart, coord })
+            })
+            .filter(|(_, name)| !name.bodypart.is_empty() && !name.coord.is_empty())
+            .collect();
+        let first = columns.first().map(|(column, _)| *column);
+        let first = first.ok_or("its 'bodyparts' header row names none")?;
+        if first == 0 {
+            return Err("its first column holds body parts where frame numbers should be".into());
+        }
+        Ok((first, Layout::new(&columns, selection)?))
+    }
+}
+
+/// `snout, snout.1, snout.2` were three times `snout` before pandas told them apart. A file that it has not touched repeats its names.
+fn undo_numbering(names: &mut [String]) {
+    let mut seen = HashSet::new();
+    if !names.iter().filter(|name| !name.is_empty()).all(|name| seen.insert(name.clone())) {
+        return;
+    }
+    for name in names {
+        if let Some((base, number)) = name.rsplit_once('.')
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && seen.contains(base)
+        {
+            *name = base.to_owned();
+        }
+    }
+}

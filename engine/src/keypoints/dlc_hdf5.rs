@@ -1,0 +1,250 @@
+//! DeepLabCut's HDF5 files: a pandas frame, written by PyTables.
+//!
+//! Predictions are in the *table* format: records of an index and of arrays of numbers, with the columns' names in an attribute.
+//! Labelled data are in the *fixed* format: each level of an axis is an array of its names and one of positions in it, and the numbers
+//! lie in blocks of columns. DeepLabCut's key is `df_with_missing`; a file with one frame under another key is read too.
+
+use std::rc::Rc;
+
+use hdf5_reader::Hdf5File;
+
+use super::column_names;
+use super::dlc_columns::{ColumnName, Layout};
+use super::hdf5_file::{Elements, Group, Numbers, broken, text_attribute};
+use super::table::{IndexedFrame, Table, frame_number, keypoint, quote};
+use super::track::KeypointSelection;
+
+/// The key that DeepLabCut uses.
+const KEY: &str = "df_with_missing";
+/// More parts than any frame is stored in.
+const MOST_BLOCKS: usize = 1000;
+
+pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
+    let frame = pandas_frame(file)?;
+    let kind = text_attribute(&frame, "pandas_type").unwrap_or_default();
+    match kind.as_str() {
+        "frame_table" => read_table(&frame)?.table(selection),
+        "frame" => read_fixed(&frame)?.table(selection),
+        other => Err(format!("it holds {} where a pandas frame should be", quote(other))),
+    }
+}
+
+/// The group that a frame is stored in.
+fn pandas_frame(file: &Hdf5File) -> Result<Group, String> {
+    let groups = file.root_group().and_then(|root| root.groups()).map_err(broken)?;
+    let mut frames: Vec<Group> =
+        groups.into_iter().filter(|group| text_attribute(group, "pandas_type").is_some()).collect();
+    if let Some(at) = frames.iter().position(|group| group.name() == KEY) {
+        return Ok(frames.swap_remove(at));
+    }
+    match (frames.pop(), frames.is_empty()) {
+        (Some(frame), true) => Ok(frame),
+        (Some(_), false) => Err(format!("its HDF5 holds several pandas frames but no '{KEY}'")),
+        (None, _) => Err(
+            "its HDF5 holds neither a pandas frame (DeepLabCut) nor a data set 'tracks' (SLEAP)"
+                .into(),
+        ),
+    }
+}
+
+/// A frame as it is stored, whichever way.
+struct Stored {
+    index: Vec<IndexedFrame>,
+    blocks: Vec<Block>,
+}
+
+/// Columns that are stored together.
+struct Block {
+    names: Vec<ColumnName>,
+    elements: Rc<Elements>,
+    numbers: Numbers,
+    /// Whether an element is a row; otherwise it is one number.
+    is_record: bool,
+}
+
+impl Block {
+    fn number(&self, row: usize, column: usize) -> Option<f32> {
+        let value = if self.is_record {
+            self.numbers.read(self.elements.get(row)?, column)?
+        } else {
+            let at = row.checked_mul(self.names.len())?.checked_add(column)?;
+            self.numbers.read(self.elements.get(at)?, 0)?
+        };
+        Some(value as f32)
+    }
+}
+
+impl Stored {
+    fn table(self, selection: &KeypointSelection) -> Result<Table, String> {
+        let names = self.blocks.iter().flat_map(|block| &block.names).cloned();
+        let columns: Vec<(usize, ColumnName)> = names.enumerate().collect();
+        if columns.is_empty() {
+            return Err("its frame has no columns".into());
+        }
+        let layout = Layout::new(&columns, selection)?;
+        // The block of each column, and the column in it.
+        let places: Vec<(usize, usize)> = (0..)
+            .zip(&self.blocks)
+            .flat_map(|(at, block)| (0..block.names.len()).map(move |column| (at, column)))
+            .collect();
+        let mut table = Table {
+            every_frame: !self.index.iter().any(|found| found.is_image),
+            frames: self.index.iter().map(|found| found.frame).collect(),
+            bodyparts: layout.bodyparts,
+            ..Table::default()
+        };
+        table.sightings.resize_with(layout.individuals.len(), Default::default);
+        let mut parts = Vec::new();
+        for (row, &IndexedFrame { frame, .. }) in self.index.iter().enumerate() {
+            let number = |column: usize| {
+                let (block, column) = places[column];
+                self.blocks[block].number(row, column)
+            };
+            let mut cells = layout.cells.iter();
+            for (individual, sightings) in layout.individuals.iter().zip(&mut table.sightings) {
+                parts.clear();
+                parts.extend(cells.by_ref().take(individual.bodyparts.len()).map(|cells| {
+                    let likelihood = cells.likelihood.map_or(Some(1.0), number);
+                    keypoint(number(cells.x), number(cells.y), likelihood, selection)
+                }));
+                sightings.note(frame, &parts);
+            }
+        }
+        table.individuals = layout.individuals;
+        Ok(table)
+    }
+}
+
+/// A column from its levels: scorer, individual if there are four, body part, coord.
+fn column_name(levels: &[String]) -> Result<ColumnName, String> {
+    let individual = match levels {
+        [_, individual, _, _] => individual.clone(),
+        [_, _, _] | [_, _] => String::new(),
+        _ => {
+            return Err(format!(
+                "its columns have {} levels instead of three or four",
+                levels.len()
+            ));
+        }
+    };
+    let [.., bodypart, coord] = levels else { return Err("its columns have no levels".into()) };
+    Ok(ColumnName { individual, bodypart: bodypart.clone(), coord: coord.clone() })
+}
+
+fn index_entry(text: &str) -> Result<IndexedFrame, String> {
+    frame_number(text).ok_or_else(|| {
+        format!(
+            "{} in its index is neither a frame number nor an image's name with one",
+            quote(text)
+        )
+    })
+}
+
+fn index_number(value: f64) -> Result<IndexedFrame, String> {
+    let is_frame = value >= 0.0 && value.fract() == 0.0 && value < 1e15;
+    let found = IndexedFrame { frame: value as usize, is_image: false };
+    is_frame.then_some(found).ok_or_else(|| format!("{value} in its index is no frame number"))
+}
+
+/// PyTables' table format.
+fn read_table(frame: &Group) -> Result<Stored, String> {
+    let dataset = frame.dataset("table").map_err(broken)?;
+    let attribute =
+        |name: &str| -> Option<String> { dataset.attribute(name).ok()?.read_string().ok() };
+    let records = Rc::new(Elements::read(&dataset)?);
+    let index = match records.field("index") {
+        Some(numbers) => records
+            .iter()
+            .map(|record| index_number(numbers.read(record, 0).unwrap_or(f64::NAN)))
+            .collect::<Result<Vec<_>, _>>()?,
+        None => (0..records.iter().len())
+            .map(|row| index_entry(&records.text("index", row).ok_or("its table has no index")?))
+            .collect::<Result<Vec<_>, _>>()?,
+    };
+    let mut blocks = Vec::new();
+    for block in 0..MOST_BLOCKS {
+        let name = format!("values_block_{block}");
+        let Some(numbers) = records.field(&name) else { break };
+        let pickle = attribute(&format!("{name}_kind")).ok_or("its columns have no names")?;
+        let names = column_names::read(&pickle)?;
+        let names =
+            names.iter().map(|levels| column_name(levels)).collect::<Result<Vec<_>, _>>()?;
+        if names.len() != numbers.count() {
+            return Err(format!("it names {} columns but stores {}", names.len(), numbers.count()));
+        }
+        blocks.push(Block { names, elements: Rc::clone(&records), numbers, is_record: true });
+    }
+    Ok(Stored { index, blocks })
+}
+
+/// PyTables' fixed format.
+fn read_fixed(frame: &Group) -> Result<Stored, String> {
+    let index = read_index(frame)?;
+    let mut blocks = Vec::new();
+    for block in 0..MOST_BLOCKS {
+        let Ok(values) = frame.dataset(&format!("block{block}_values")) else { break };
+        let levels = read_levels(frame, &format!("block{block}_items"))?;
+        let names =
+            levels.iter().map(|levels| column_name(levels)).collect::<Result<Vec<_>, _>>()?;
+        let elements = Rc::new(Elements::read(&values)?);
+        let numbers = elements.numbers().ok_or("its columns hold something other than numbers")?;
+        if elements.shape() != [index.len(), names.len()] || numbers.count() != 1 {
+            return Err(format!(
+                "its block of numbers is {:?} for {} rows and {} columns",
+                elements.shape(),
+                index.len(),
+                names.len()
+            ));
+        }
+        blocks.push(Block { names, elements, numbers, is_record: false });
+    }
+    Ok(Stored { index, blocks })
+}
+
+/// Frame numbers, or images in one text or in three levels.
+fn read_index(frame: &Group) -> Result<Vec<IndexedFrame>, String> {
+    let Ok(axis) = frame.dataset("axis1") else {
+        let levels = read_levels(frame, "axis1")?;
+        return levels
+            .iter()
+            .map(|levels| index_entry(levels.last().map_or("", String::as_str)))
+            .collect();
+    };
+    if let Ok(texts) = axis.read_strings() {
+        return texts.iter().map(|text| index_entry(text)).collect();
+    }
+    let elements = Elements::read(&axis)?;
+    let numbers = elements.numbers().ok_or("its index holds neither numbers nor texts")?;
+    elements
+        .iter()
+        .map(|element| index_number(numbers.read(element, 0).unwrap_or(f64::NAN)))
+        .collect()
+}
+
+/// The entries of an axis with several levels.
+fn read_levels(frame: &Group, axis: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut entries: Vec<Vec<String>> = Vec::new();
+    for level in 0.. {
+        let Ok(names) = frame.dataset(&format!("{axis}_level{level}")) else { break };
+        let names = names.read_strings().map_err(broken)?;
+        let labels = frame.dataset(&format!("{axis}_label{level}")).map_err(broken)?;
+        let labels = Elements::read(&labels)?;
+        let numbers = labels.numbers().ok_or("the labels of its columns are no numbers")?;
+        if level == 0 {
+            entries.resize(labels.iter().len(), Vec::new());
+        }
+        if labels.iter().len() != entries.len() {
+            return Err("the levels of its columns are of different lengths".into());
+        }
+        for (entry, label) in entries.iter_mut().zip(labels.iter()) {
+            let label = numbers.read(label, 0).unwrap_or(f64::NAN);
+            // -1 is a missing name.
+            let name = if label >= 0.0 { names.get(label as usize) } else { None };
+            entry.push(name.cloned().unwrap_or_default());
+        }
+        if level > 8 {
+            return Err("its columns have too many levels".into());
+        }
+    }
+    Ok(entries)
+}

@@ -1,0 +1,182 @@
+//! HDF5 files as far as tracks need them: groups, attributes, and data sets of numbers, texts and records.
+
+use hdf5_reader::messages::datatype::{Datatype, StringSize};
+use hdf5_reader::{ByteOrder, Hdf5File, OpenOptions};
+
+pub(super) use hdf5_reader::Dataset;
+pub(super) use hdf5_reader::group::Group;
+
+/// What every HDF5 file begins with.
+const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+/// A data set may take so much memory in any case ...
+const LEAST_LIMIT: usize = 64 << 20;
+/// ... and so many times the file's size: as much as deflate can gain.
+const GAIN: usize = 1024;
+/// ... but never more than this. An hour of ten animals takes a tenth of it.
+const MOST: usize = 4 << 30;
+
+pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
+    bytes.starts_with(SIGNATURE)
+}
+
+/// Opens a file that is in memory. Links to other files are not followed.
+pub(super) fn open(bytes: Vec<u8>) -> Result<Hdf5File, String> {
+    let limit = bytes.len().saturating_mul(GAIN).clamp(LEAST_LIMIT, MOST);
+    let options = OpenOptions::default()
+        .with_max_read_bytes(limit)
+        .with_max_chunk_bytes(limit)
+        .with_chunk_cache_bytes(0);
+    Hdf5File::from_vec_with_options(bytes, options).map_err(broken)
+}
+
+/// A message of the reader as part of ours.
+pub(super) fn broken(error: hdf5_reader::error::Error) -> String {
+    let text: String = error.to_string().chars().take(200).collect();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("its HDF5 cannot be read ({})", line.escape_debug())
+}
+
+/// An attribute that holds a text.
+pub(super) fn text_attribute(group: &Group, name: &str) -> Option<String> {
+    group.attribute(name).ok()?.read_string().ok()
+}
+
+/// Numbers inside elements of a data set: `count` of them from `offset` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Numbers {
+    offset: usize,
+    count: usize,
+    format: Format,
+}
+
+/// How a number is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Format {
+    bytes: usize,
+    is_float: bool,
+    is_signed: bool,
+    is_little: bool,
+}
+
+impl Numbers {
+    /// In elements that are numbers, or arrays of them.
+    fn of(datatype: &Datatype, offset: usize) -> Option<Self> {
+        let is_little = |order: &ByteOrder| *order == ByteOrder::LittleEndian;
+        let format = match datatype {
+            Datatype::FixedPoint { size, signed, byte_order } => Format {
+                bytes: usize::from(*size),
+                is_float: false,
+                is_signed: *signed,
+                is_little: is_little(byte_order),
+            },
+            Datatype::FloatingPoint { size, byte_order } => Format {
+                bytes: usize::from(*size),
+                is_float: true,
+                is_signed: true,
+                is_little: is_little(byte_order),
+            },
+            Datatype::Array { base, dims } => {
+                let inner = Self::of(base, offset).filter(|inner| inner.count == 1)?;
+                let count = dims.iter().try_fold(1_usize, |count, &dim| {
+                    count.checked_mul(usize::try_from(dim).ok()?)
+                })?;
+                return Some(Self { count, ..inner });
+            }
+            _ => return None,
+        };
+        let fits = if format.is_float {
+            [4, 8].contains(&format.bytes)
+        } else {
+            (1..=8).contains(&format.bytes)
+        };
+        fits.then_some(Self { offset, count: 1, format })
+    }
+
+    /// How many there are in an element.
+    pub(super) fn count(self) -> usize {
+        self.count
+    }
+
+    /// Reads number `index` of an element; `None` if the element is too short.
+    pub(super) fn read(self, element: &[u8], index: usize) -> Option<f64> {
+        let Format { bytes, is_float, is_signed, is_little } = self.format;
+        let start = index.checked_mul(bytes)?.checked_add(self.offset)?;
+        let stored = element.get(start..start.checked_add(bytes)?)?;
+        let mut little = [0; 8];
+        for (to, from) in little.iter_mut().zip(0..bytes) {
+            *to = stored[if is_little { from } else { bytes - 1 - from }];
+        }
+        if is_float {
+            let [a, b, c, d, ..] = little;
+            let short = f64::from(f32::from_le_bytes([a, b, c, d]));
+            return Some(if bytes == 4 { short } else { f64::from_le_bytes(little) });
+        }
+        let unused = 64 - 8 * bytes as u32;
+        let value = u64::from_le_bytes(little);
+        Some(if is_signed { ((value << unused) as i64 >> unused) as f64 } else { value as f64 })
+    }
+}
+
+/// A data set in memory.
+pub(super) struct Elements {
+    bytes: Vec<u8>,
+    datatype: Datatype,
+    shape: Vec<usize>,
+    element: usize,
+}
+
+impl Elements {
+    pub(super) fn read(dataset: &Dataset) -> Result<Self, String> {
+        let shape: Option<Vec<usize>> =
+            dataset.shape().iter().map(|&length| usize::try_from(length).ok()).collect();
+        let shape = shape.ok_or("its HDF5 claims more than fits in memory")?;
+        let count = shape.iter().try_fold(1_usize, |count, &length| count.checked_mul(length));
+        let count = count.ok_or("its HDF5 claims more than fits in memory")?;
+        let element = dataset.raw_element_size().map_err(broken)?;
+        let bytes =
+            if count == 0 { Vec::new() } else { dataset.read_raw_bytes().map_err(broken)? };
+        if element == 0 || count.checked_mul(element) != Some(bytes.len()) {
+            return Err(format!("its data set '{}' is damaged", dataset.name().escape_debug()));
+        }
+        Ok(Self { bytes, datatype: dataset.dtype().clone(), shape, element })
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Element after element, the last axis fastest.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.bytes.chunks_exact(self.element)
+    }
+
+    /// One element.
+    pub(super) fn get(&self, index: usize) -> Option<&[u8]> {
+        self.bytes.get(index.checked_mul(self.element)?..)?.get(..self.element)
+    }
+
+    /// The numbers in each element.
+    pub(super) fn numbers(&self) -> Option<Numbers> {
+        Numbers::of(&self.datatype, 0)
+    }
+
+    /// The numbers in a field of records.
+    pub(super) fn field(&self, name: &str) -> Option<Numbers> {
+        let Datatype::Compound { fields, .. } = &self.datatype else { return None };
+        let field = fields.iter().find(|field| field.name == name)?;
+        Numbers::of(&field.datatype, field.byte_offset as usize)
+    }
+
+    /// The text in a field of one record, if that is one of fixed length.
+    pub(super) fn text(&self, name: &str, index: usize) -> Option<String> {
+        let Datatype::Compound { fields, .. } = &self.datatype else { return None };
+        let field = fields.iter().find(|field| field.name == name)?;
+        let Datatype::String { size: StringSize::Fixed(length), .. } = field.datatype else {
+            return None;
+        };
+        let start = field.byte_offset as usize;
+        let bytes = self.get(index)?.get(start..start.checked_add(length as usize)?)?;
+        let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    }
+}

@@ -1,0 +1,29 @@
+//! Keypoint tracks as prompts: what DeepLabCut and SLEAP write.
+//!
+//! Whatever the file, a track is one table in memory: frames x individuals x body parts, with holes where a body part was not seen.
+//! [`KeypointTrack::read`] tells the kinds apart by what is in the file, never by its name:
+//!
+//! | kind | recognised by | read in |
+//! |---|---|---|
+//! | DeepLabCut CSV, of one or several animals, filtered, or labelled data | header rows `scorer`, `bodyparts`, `coords` | `dlc_csv` |
+//! | DeepLabCut HDF5 (pandas, fixed and table format) | HDF5 signature, a group with a `pandas_type` | `dlc_hdf5` |
+//! | SLEAP analysis CSV | a header row with `frame_idx` and `NODE.x` | `sleap_csv` |
+//! | SLEAP analysis HDF5 | HDF5 signature, a data set `tracks` | `sleap_hdf5` |
+//!
+//! Rows are addressed by the frame number that the file gives them, never by their position in it.
+
+mod column_names;
+mod dlc_columns;
+mod dlc_csv;
+mod dlc_hdf5;
+mod error;
+mod hdf5_file;
+mod sleap_csv;
+mod sleap_hdf5;
+mod table;
+#[cfg(test)]
+mod tests;
+mod track;
+
+pub use error::KeypointError;
+pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind};

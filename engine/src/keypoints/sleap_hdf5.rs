@@ -1,0 +1,137 @@
+//! SLEAP's analysis files: data sets `tracks`, `track_names`, `node_names` and, in newer ones, `point_scores`.
+//!
+//! SLEAP itself writes `tracks` as `[track, xy, node, frame]` (`sleap.info.write_tracking_h5`); sleap-io can write any order and says
+//! which in the attribute `dims`. Row 0 is frame 0 unless the file was exported without its leading empty frames, which it does not
+//! tell. Behind the last tracked frame there are no rows. Nodes that were labelled by hand have no score; they count as certain.
+
+use hdf5_reader::Hdf5File;
+
+use super::hdf5_file::{Dataset, Elements, Numbers, broken};
+use super::table::{Sightings, Table, keypoint, selected};
+use super::track::{Individual, KeypointSelection};
+
+/// The order in which SLEAP writes.
+const SLEAP_ORDER: [&str; 4] = ["track", "xy", "node", "frame"];
+
+pub(super) fn recognise(file: &Hdf5File) -> bool {
+    file.dataset("/tracks").is_ok() && file.dataset("/node_names").is_ok()
+}
+
+pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
+    let tracks = Axes::of(&file.dataset("/tracks").map_err(broken)?, &SLEAP_ORDER)?;
+    let [track_count, node_count, frame_count] =
+        ["track", "node", "frame"].map(|axis| tracks.length(axis));
+    if tracks.length("xy") != 2 {
+        return Err(format!(
+            "its 'tracks' have {} coordinates instead of two",
+            tracks.length("xy")
+        ));
+    }
+    let bodyparts = names(file, "/node_names")?;
+    if bodyparts.len() != node_count {
+        return Err(format!("it names {} nodes but stores {node_count}", bodyparts.len()));
+    }
+    // Recordings of one animal have a track without a name.
+    let track_names = names(file, "/track_names").unwrap_or_default();
+    if track_names.len() != track_count && !(track_names.is_empty() && track_count == 1) {
+        return Err(format!("it names {} tracks but stores {track_count}", track_names.len()));
+    }
+    let scores = match file.dataset("/point_scores") {
+        Ok(scores) => {
+            let order: Vec<&str> =
+                tracks.order.iter().map(String::as_str).filter(|a| *a != "xy").collect();
+            let scores = Axes::of(&scores, &order)?;
+            let fits = ["track", "node", "frame"]
+                .iter()
+                .all(|axis| scores.length(axis) == tracks.length(axis));
+            Some(scores).filter(|_| fits)
+        }
+        Err(_) => None,
+    };
+    let chosen = selected(&bodyparts, selection);
+    let places: Vec<usize> =
+        chosen.iter().filter_map(|name| bodyparts.iter().position(|known| known == name)).collect();
+    if [track_count, node_count, frame_count].contains(&0) {
+        return Err("it has no tracks".into());
+    }
+    let mut sightings = vec![Sightings::default(); track_count];
+    let mut parts = Vec::new();
+    for (track, sightings) in sightings.iter_mut().enumerate() {
+        for frame in 0..frame_count {
+            parts.clear();
+            parts.extend(places.iter().map(|&node| {
+                let at = |xy| tracks.number(track, node, frame, xy);
+                let score = scores.as_ref().and_then(|s| s.number(track, node, frame, 0));
+                let score = score.filter(|score| score.is_finite());
+                keypoint(at(0), at(1), score.or(Some(1.0)), selection)
+            }));
+            sightings.note(frame, &parts);
+        }
+    }
+    let individuals = (0..track_count)
+        .map(|track| Individual {
+            name: track_names.get(track).cloned(),
+            bodyparts: chosen.clone(),
+        })
+        .collect();
+    Ok(Table {
+        bodyparts,
+        individuals,
+        frames: (0..frame_count).collect(),
+        sightings,
+        every_frame: false,
+    })
+}
+
+fn names(file: &Hdf5File, path: &str) -> Result<Vec<String>, String> {
+    file.dataset(path).and_then(|dataset| dataset.read_strings()).map_err(broken)
+}
+
+/// Numbers along named axes.
+struct Axes {
+    elements: Elements,
+    numbers: Numbers,
+    order: Vec<String>,
+    /// Of track, node, frame and xy: elements from one to the next; 0 for an axis that there is not.
+    strides: [usize; 4],
+}
+
+impl Axes {
+    /// A data set with the axes that its attribute `dims` names, or these.
+    fn of(dataset: &Dataset, default: &[&str]) -> Result<Self, String> {
+        let damaged = || format!("its data set '{}' is damaged", dataset.name().escape_debug());
+        let dims = dataset.attribute("dims").ok().and_then(|dims| dims.read_string().ok());
+        let order: Vec<String> = match dims {
+            Some(dims) => serde_json::from_str(&dims).map_err(|_| damaged())?,
+            None => default.iter().map(|&axis| axis.to_owned()).collect(),
+        };
+        let elements = Elements::read(dataset)?;
+        let complete = default.iter().all(|axis| order.iter().any(|found| found == axis));
+        if !complete || order.len() != default.len() || elements.shape().len() != order.len() {
+            return Err(damaged());
+        }
+        let numbers =
+            elements.numbers().filter(|numbers| numbers.count() == 1).ok_or_else(damaged)?;
+        let stride = |axis: &str| {
+            let behind = order.iter().position(|found| found == axis).map(|at| at + 1);
+            behind.map_or(0, |behind| {
+                elements.shape()[behind..]
+                    .iter()
+                    .fold(1, |stride: usize, &n| stride.saturating_mul(n))
+            })
+        };
+        let strides = ["track", "node", "frame", "xy"].map(stride);
+        Ok(Self { numbers, order, strides, elements })
+    }
+
+    fn length(&self, axis: &str) -> usize {
+        let at = self.order.iter().position(|name| name == axis);
+        at.map_or(0, |at| self.elements.shape()[at])
+    }
+
+    fn number(&self, track: usize, node: usize, frame: usize, xy: usize) -> Option<f32> {
+        let place = [track, node, frame, xy];
+        let index = place.iter().zip(self.strides).map(|(at, stride)| at * stride).sum();
+        Some(self.numbers.read(self.elements.get(index)?, 0)? as f32)
+    }
+}

@@ -1,0 +1,81 @@
+//! Clicks as a table: `frame,object,x,y,label`, one a row, with these names in the first row in any order.
+//!
+//! `object` and `label` may be left out: object 1, on the object. Objects are numbers from 1 to 255, or names, which are numbered in the
+//! order in which they first appear.
+
+use std::collections::HashMap;
+
+use crate::job::PromptSet;
+use crate::prompt::{ObjectId, Point};
+
+/// The columns there can be.
+const COLUMNS: [&str; 5] = ["frame", "object", "x", "y", "label"];
+
+pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+    let broken =
+        |error: csv::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let header = reader.byte_headers().map_err(broken)?.clone();
+    let known = |cell: &[u8]| COLUMNS.iter().any(|name| name.as_bytes() == cell);
+    if let Some(other) = header.iter().find(|cell| !known(cell)) {
+        return Err(format!(
+            "line 1 names a column {} (known are {}); a JSON document begins with a brace, and tracks go to another place",
+            quote(other),
+            COLUMNS.join(", ")
+        ));
+    }
+    let column = |name: &str| header.iter().position(|cell| cell == name.as_bytes());
+    let needed =
+        |name: &str| column(name).ok_or_else(|| format!("line 1 lacks the column '{name}'"));
+    let [frame, x, y] = [needed("frame")?, needed("x")?, needed("y")?];
+    let (object, label) = (column("object"), column("label"));
+
+    let mut rows = Vec::new();
+    for record in reader.into_byte_records() {
+        let record = record.map_err(broken)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let cell = |at: usize| record.get(at).unwrap_or_default();
+        let wrong =
+            |at: usize, what: &str| format!("line {line}: {} is no {what}", quote(cell(at)));
+        let text = |at: usize| std::str::from_utf8(cell(at)).unwrap_or_default();
+        let number = |at: usize| {
+            let value = text(at).parse::<f32>().ok().filter(|value| value.is_finite());
+            value.ok_or_else(|| wrong(at, "coordinate"))
+        };
+        let frame = text(frame).parse::<usize>().map_err(|_| wrong(frame, "frame number"))?;
+        let (x, y) = (number(x)?, number(y)?);
+        let is_on = match label.map(|at| (at, text(at))) {
+            None | Some((_, "" | "1" | "+")) => true,
+            Some((_, "0" | "-")) => false,
+            Some((at, _)) => {
+                return Err(wrong(at, "label (1 or + on the object, 0 or - beside it)"));
+            }
+        };
+        let name = object.map(cell).filter(|cell| !cell.is_empty()).unwrap_or(b"1");
+        let name = String::from_utf8_lossy(name).into_owned();
+        let point = if is_on { Point::positive(x, y) } else { Point::negative(x, y) };
+        rows.push((line, frame, name, point));
+    }
+    if rows.is_empty() {
+        return Err("it has no rows".into());
+    }
+    let numbered = rows.iter().all(|(_, _, name, _)| name.parse::<u64>().is_ok());
+    let (mut set, mut names) = (PromptSet::new(), HashMap::new());
+    for (line, frame, name, point) in rows {
+        let next = names.len() as u64 + 1;
+        let number = name.parse::<u64>().ok().filter(|_| numbered);
+        let number = number.unwrap_or_else(|| *names.entry(name.clone()).or_insert(next));
+        let object = super::object_number(number)
+            .ok_or_else(|| format!("line {line}: {number} is no object number (1 to 255)"))?;
+        if !numbered {
+            set.name(object, &name).map_err(|conflict| conflict.to_string())?;
+        }
+        set.add_point(frame, object, point);
+    }
+    Ok(set)
+}
+
+fn quote(cell: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(cell).chars().take(24).collect();
+    format!("'{}'", text.escape_debug())
+}
