@@ -8,6 +8,7 @@ use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
 
+use crate::bench::BenchArgs;
 use crate::devices::DevicesArgs;
 use crate::doctor::DoctorArgs;
 use crate::legacy_pipeline::LegacyPipelineArgs;
@@ -121,6 +122,11 @@ pub enum Command {
         Examples:\n  sam2 doctor\n  sam2 doctor --json"
     )]
     Doctor(DoctorArgs),
+    /// Measure how fast a model is here.
+    #[command(after_help = "Examples:\n  \
+        sam2 bench\n  \
+        sam2 bench --model large --precision bf16 --objects 8 --json")]
+    Bench(BenchArgs),
     /// Show the options in effect, and where each comes from.
     #[command(after_help = crate::settings::show::EXPLANATION)]
     Config(ConfigArgs),

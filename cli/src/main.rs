@@ -1,6 +1,7 @@
 //! `sam2`: Segment Anything 2 for long recordings.
 
 mod args;
+mod bench;
 mod command_line;
 mod convert;
 mod demo_model;
@@ -43,6 +44,7 @@ use command_line::CommandLine;
 use exit::ExitStatus;
 
 fn main() -> std::process::ExitCode {
+    let started = std::time::Instant::now();
     let CommandLine { cli, settings, problem } = CommandLine::parse();
     progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
     let result = match cli.command {
@@ -54,6 +56,7 @@ fn main() -> std::process::ExitCode {
         Command::Probe(args) => probe::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Score(args) => score::run(&args),
+        Command::Bench(args) => bench::run(&args, started),
         Command::Devices(args) => devices::run(&args),
         Command::Doctor(args) => doctor::run(&args, &settings, problem.as_deref()),
         Command::Config(args) => {

@@ -63,6 +63,11 @@ pub fn for_one(args: &SegmentArgs, recording: &Path) -> Result<SegmentArgs> {
     };
     fill(&mut one.contact_sheet);
     fill(&mut one.prompts.keypoints);
+    for path in &mut one.prompts.prompts {
+        if let Some(text) = path.to_str() {
+            *path = filled_in(text, recording).into();
+        }
+    }
     if let Some(track) = &mut one.prompts.keypoints {
         *track = the_one(track).with_context(|| recording.display().to_string())?;
     }

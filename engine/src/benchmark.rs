@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sam2_frame_provider::{FrameError, FrameSize, FrameSource, RgbFrame, Timing};
-use sam2_model::{MemorySelection, PointerMemory, Sam2, Tensor};
+use sam2_model::{ConditionedFeatures, MemorySelection, ModelPoint, PointerMemory, Sam2, Tensor};
 
 use crate::error::EngineError;
 use crate::on_device::on_device;
@@ -120,13 +120,14 @@ fn steps(model: &Sam2, objects: usize, repeats: usize) -> Result<StepTimes, Engi
         one.expand([objects, tokens, channels])
     };
     let bare = model.condition_without_memory(&features);
-    let bare = sam2_model::ConditionedFeatures(each(bare.0));
+    let bare = ConditionedFeatures(each(bare.0));
     let corners: Vec<_> = box_of(0)
         .corners()
         .into_iter()
-        .map(|corner| {
-            let scale = side as f32 / SIZE.width as f32;
-            sam2_model::ModelPoint { x: corner.x * scale, y: corner.y * scale, label: corner.label }
+        .map(|corner| ModelPoint {
+            x: corner.x / SIZE.width as f32 * side as f32,
+            y: corner.y / SIZE.height as f32 * side as f32,
+            label: corner.label,
         })
         .collect();
     let answer = |boxed: bool| {
@@ -219,7 +220,7 @@ impl FrameSource for MadeUpFrames {
             let grey = if dx * dx + dy * dy < 400 { 40 } else { 120 + (x / 4) as u8 };
             rgb.extend([grey, grey, grey]);
         }
-        RgbFrame::new(SIZE, rgb).map(Arc::new)
+        RgbFrame::new(SIZE.width, SIZE.height, rgb).map(Arc::new)
     }
 
     fn timing(&self) -> Timing {

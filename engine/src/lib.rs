@@ -108,6 +108,7 @@
 //! `#[non_exhaustive]`. The minimum supported Rust version is `rust-version` in `Cargo.toml`; raising it takes a minor version.
 
 mod automatic_masks;
+mod benchmark;
 mod error;
 mod frame_record;
 mod image_predictor;
@@ -154,6 +155,9 @@ pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack,
 pub use prompt_file::{
     PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
 };
+
+// How fast it is.
+pub use benchmark::{Benchmark, BenchmarkOptions, StepTimes, benchmark};
 
 pub use error::EngineError;
 
