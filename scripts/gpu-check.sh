@@ -15,7 +15,7 @@ cuda | cuda:* | vulkan | vulkan:*) ;;
 esac
 shift
 scripts/setup.sh
-features="sam2-cli/${device%%:*},sam2-cli/kernel-cache,sam2-tests/gpu"
+features="sam2-cli/${device%%:*},sam2-cli/kernel-cache"
 {
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>/dev/null || true
     vulkaninfo --summary 2>/dev/null | grep -E 'deviceName|driverInfo|apiVersion' || true

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 cargo=${CARGO:-cargo}
 device=${1:-vulkan}
-build=(--release --workspace --locked --features "sam2-cli/${device%%:*},sam2-tests/gpu")
+build=(--release --workspace --locked --features "sam2-cli/${device%%:*}")
 
 # The driver wants a folder of its own, which a login makes and a bare container lacks.
 scratch=$(mktemp -d)
