@@ -207,8 +207,7 @@ pub fn check(
         }
         outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
     }
-    for (index, output) in outputs.iter().enumerate() {
-        let path = &output.path;
+    for (index, Output { path, .. }) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
             bail!("'{}' is an input: choose another name for the output", input.display());
         }
@@ -222,8 +221,8 @@ pub fn check(
                 around.path.display()
             );
         }
-        try_creating(output, overwrite)?;
     }
+    outputs.iter().try_for_each(|output| try_creating(output, overwrite))?;
     Ok(outputs)
 }
 

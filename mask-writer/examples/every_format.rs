@@ -11,28 +11,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some((folder, stacks)) = arguments.split_first() else {
         return Err("usage: every_format FOLDER object1.tif [object2.tif ...]".into());
     };
-    // The masks of all objects, frame by frame.
-    let mut frames: Vec<Vec<LabelledMask>> = Vec::new();
-    for (stack, number) in stacks.iter().zip(1..) {
-        for (index, mask) in MaskStackReader::open(Path::new(stack))?.enumerate() {
-            if index == frames.len() {
-                frames.push(Vec::new());
-            }
-            frames[index].push(with_logits(number, mask?));
-        }
+    let readers = || stacks.iter().map(|stack| MaskStackReader::open(Path::new(stack)));
+    let Some(first) = readers().next() else { return Err("no stacks".into()) };
+    let (mut size, mut count) = ((0, 0), 0);
+    for mask in first? {
+        let mask = mask?;
+        (size, count) = ((mask.width(), mask.height()), count + 1);
     }
-    let Some(first) = frames.iter().flatten().next() else { return Err("no masks".into()) };
-    let size = (first.mask.width(), first.mask.height());
     let recording = RecordingInfo {
         frames_per_second: Some(25.0),
         name: "example".into(),
         objects: (1..=stacks.len() as u32).collect(),
-        ..RecordingInfo::new(size, frames.len())
+        ..RecordingInfo::new(size, count)
     };
 
     let to = |name: &str| Path::new(folder).join(name);
     let (compression, ids) = (StackCompression::Deflate, PixelValues::ObjectIds);
-    let (r, count) = (&recording, frames.len());
+    let r = &recording;
     let mut sinks: Vec<Box<dyn MaskSink>> = vec![
         Box::new(BigTiffSink::create(&to("masks.btf"), size, count, PixelValues::Binary, true)?),
         Box::new(BigTiffSink::create_compressed(
@@ -57,8 +52,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     // The pictures that belong to the masks; here there are none.
     let picture = vec![128; 3 * size.0 as usize * size.1 as usize];
-    for (index, objects) in frames.iter().enumerate() {
-        let frame = MaskFrame::new(index, objects)
+    let mut readers = readers().collect::<Result<Vec<_>, _>>()?;
+    for index in 0..count {
+        let mut objects = Vec::new();
+        for (reader, number) in readers.iter_mut().zip(1..) {
+            let mask = reader.next().ok_or("stacks of different lengths")??;
+            objects.push(with_logits(number, mask));
+        }
+        let frame = MaskFrame::new(index, &objects)
             .with_image(Some(&picture))
             .with_seconds(Some(index as f64 / 25.0));
         for sink in &mut sinks {

@@ -194,14 +194,3 @@ fn an_interrupt_leaves_no_folders_either() {
     let run = || workshop.start(&recording, &outputs).stop("INT");
     workshop.fails(130, &["stopped"], run);
 }
-
-#[test]
-fn objects_with_large_numbers_are_refused_before_the_work_where_they_do_not_fit() {
-    let large = ["segment", "mouse.mkv", "--point", "0:122,40:300"];
-    for output in [&["-o", "davis:davis"][..], &["-o", "masks.btf", "--ids"]] {
-        mouse().refused(1, &[&large[..], output].concat(), &["300", "255"]);
-    }
-    let workshop = mouse();
-    workshop.sam2(&[&large[..], &["-o", "m.btf", "-o", "object-pngs:o"]].concat()).succeeded();
-    assert_eq!(inside(&workshop, "o"), ["300"]);
-}

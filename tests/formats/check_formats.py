@@ -66,7 +66,7 @@ def make_clip(folder, frames=FRAMES, loop=False):
     repeat = ["-stream_loop", "-1"] if loop else []
     # Every frame as often as it is in the file, and then a rate of our own.
     ffmpeg(*repeat, "-i", CLIPS / "two-crossing.mp4", "-frames:v", frames,
-           "-vf", f"crop=iw-1:ih-1:0:0,setpts=N/({RATE})/TB", "-r", str(RATE), "-c:v", "ffv1", "-g", "1", clip)
+           "-vf", f"format=bgr0,crop=iw-1:ih-1:0:0:exact=1,setpts=N/({RATE})/TB", "-r", str(RATE), "-c:v", "ffv1", "-g", "1", clip)
     return clip
 
 
@@ -246,7 +246,7 @@ def check_yolo(folder, objects):
 
 def check_tables(folder, objects):
     """CSV and Parquet by pandas: equal, and equal to what NumPy finds in the masks."""
-    csv = pd.read_csv(folder / "table.csv")
+    csv = pd.read_csv(folder / "table.csv", dtype={"flags": str})
     parquet = pd.read_parquet(folder / "table.parquet")
     assert pq.ParquetFile(folder / "table.parquet").metadata.num_rows == len(csv) == 2 * FRAMES
     assert list(csv.columns) == list(parquet.columns)
