@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_documents_never_panic(at in 0_usize..700, value in " -~", table: bool) {
+    fn damaged_documents_never_panic(at in 0_usize..700, value in "[ -~]", table: bool) {
         let page = docs("prompts.md");
         let text = match table {
             true => "frame,object,x,y,label\n0,1,210,350,1\n0,ann,190,300,0\n",
