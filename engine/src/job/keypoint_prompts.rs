@@ -305,3 +305,89 @@ fn box_around(parts: &[(&str, Keypoint)], margin: BoxMargin, size: FrameSize) ->
     let is_one = x1 - x0 >= SMALLEST_BOX && y1 - y0 >= SMALLEST_BOX;
     is_one.then_some(BoxPrompt { x0, y0, x1, y1 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keypoints::KeypointSelection;
+    use std::path::Path;
+
+    const SIZE: FrameSize = FrameSize { width: 100, height: 100 };
+
+    /// Two individuals with body parts p and q; `rows` are x,y of both, likelihoods 0.9.
+    fn track(rows: &[&str]) -> KeypointTrack {
+        let mut text = "scorer,n,n,n,n,n,n,n,n\nindividuals,a,a,a,a,b,b,b,b\n\
+                        bodyparts,p,p,q,q,p,p,q,q\ncoords,x,y,x,y,x,y,x,y\n"
+            .to_owned();
+        for (frame, row) in rows.iter().enumerate() {
+            text.push_str(&format!("{frame},{row}\n"));
+        }
+        let selection = KeypointSelection::default();
+        KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap()
+    }
+
+    fn prompts(rows: &[&str], options: KeypointPrompts) -> Vec<JobPrompt> {
+        options.of_batch(&track(rows), &(0..rows.len()), SIZE)
+    }
+
+    /// Names of the negative points of an object.
+    fn negatives(rows: &[&str]) -> Vec<String> {
+        let options = KeypointPrompts { negatives: true, ..Default::default() };
+        let first = prompts(rows, options).swap_remove(0);
+        first.points[2..].iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    #[test]
+    fn the_best_frame_is_shared_unless_an_individual_is_missing_there() {
+        let frames = |rows: &[&str]| -> Vec<(usize, u32)> {
+            let found = prompts(rows, KeypointPrompts::default());
+            found.iter().map(|prompt| (prompt.frame, prompt.object.0)).collect()
+        };
+        assert_eq!(frames(&["1,1,2,2,,,,", "1,1,2,2,5,5,,", "1,1,2,2,5,5,6,6"]), [(2, 1), (2, 2)]);
+        assert_eq!(frames(&["1,1,2,2,,,,", "1,1,,,,,,", ",,,,5,5,,"]), [(0, 1), (2, 2)]);
+        assert_eq!(frames(&["1,1,2,2,,,,"]), [(0, 1)]);
+    }
+
+    #[test]
+    fn negatives_leave_out_what_may_lie_on_the_object() {
+        // Apart: both, the closest first.
+        assert_eq!(negatives(&["10,10,20,10,60,10,50,10"]), ["q of b", "p of b"]);
+        // b's q touches a's q; its p is clearly b's own.
+        assert_eq!(negatives(&["10,10,20,10,34,10,22,10"]), ["p of b"]);
+        // Out of the picture, and on the very same place.
+        assert_eq!(negatives(&["10,10,20,10,150,10,,"]), [""; 0]);
+        assert_eq!(negatives(&["10,10,20,10,20,10,,"]), [""; 0]);
+    }
+
+    #[test]
+    fn boxes_are_grown_and_clipped_and_left_out_where_they_are_none() {
+        let bounds = |row, margin| {
+            let options = KeypointPrompts { box_margin: Some(margin), ..Default::default() };
+            prompts(&[row], options)[0].bounds.map(|b| [b.x0, b.y0, b.x1, b.y1])
+        };
+        let (pixels, percent) = (BoxMargin::Pixels, BoxMargin::Percent);
+        assert_eq!(bounds("10,20,50,40,,,,", pixels(5.0)), Some([5.0, 15.0, 55.0, 45.0]));
+        assert_eq!(bounds("10,20,50,40,,,,", percent(50.0)), Some([0.0, 0.0, 70.0, 60.0]));
+        assert_eq!(bounds("10,20,50,20,,,,", pixels(0.0)), None);
+        assert_eq!(bounds("10,20,,,,,,", pixels(3.0)), Some([7.0, 17.0, 13.0, 23.0]));
+    }
+
+    #[test]
+    fn many_frames_are_spread_evenly() {
+        assert_eq!(spread((0..100).collect(), 3), [0, 49, 99]);
+        assert_eq!(spread(vec![4, 9], 8), [4, 9]);
+    }
+
+    #[test]
+    fn choices_parse_and_print() {
+        for text in ["best", "first", "every:7", "above:0.9"] {
+            assert_eq!(text.parse::<PromptFrames>().unwrap().to_string(), text);
+        }
+        for text in ["20", "15%"] {
+            assert_eq!(text.parse::<BoxMargin>().unwrap().to_string(), text);
+        }
+        for wrong in ["-1", "%", "x", "inf"] {
+            assert!(wrong.parse::<BoxMargin>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ pub enum KeypointError {
     },
     /// It is none of the known kinds, or is one but damaged.
     #[error(
-        "'{path}' is no track: {what}; tracks are DeepLabCut CSV or HDF5 files and SLEAP analysis CSV or HDF5 files"
+        "'{path}' is no track: {what}; give a DeepLabCut file (CSV or HDF5) or a SLEAP analysis file (CSV or HDF5)"
     )]
     Format {
         /// The file.

@@ -6,18 +6,12 @@ use hdf5_reader::{ByteOrder, Hdf5File, OpenOptions};
 pub(super) use hdf5_reader::Dataset;
 pub(super) use hdf5_reader::group::Group;
 
-/// What every HDF5 file begins with.
-const SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 /// A data set may take so much memory in any case ...
 const LEAST_LIMIT: usize = 64 << 20;
 /// ... and so many times the file's size: as much as deflate can gain.
 const GAIN: usize = 1024;
 /// ... but never more than this. An hour of ten animals takes a tenth of it.
 const MOST: usize = 4 << 30;
-
-pub(super) fn is_hdf5(bytes: &[u8]) -> bool {
-    bytes.starts_with(SIGNATURE)
-}
 
 /// Opens a file that is in memory. Links to other files are not followed.
 pub(super) fn open(bytes: Vec<u8>) -> Result<Hdf5File, String> {

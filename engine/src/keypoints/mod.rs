@@ -10,15 +10,21 @@
 //! | SLEAP analysis CSV | a header row with `frame_idx` and `NODE.x` | `sleap_csv` |
 //! | SLEAP analysis HDF5 | HDF5 signature, a data set `tracks` | `sleap_hdf5` |
 //!
+//! HDF5 files need the feature `hdf5`; without it they are recognised and refused by name.
+//!
 //! Rows are addressed by the frame number that the file gives them, never by their position in it.
 
+#[cfg(feature = "hdf5")]
 mod column_names;
 mod dlc_columns;
 mod dlc_csv;
+#[cfg(feature = "hdf5")]
 mod dlc_hdf5;
 mod error;
+#[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod sleap_csv;
+#[cfg(feature = "hdf5")]
 mod sleap_hdf5;
 mod table;
 #[cfg(test)]

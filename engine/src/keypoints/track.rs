@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 
 use super::error::KeypointError;
 use super::table::{Sightings, Table, rising};
-use super::{dlc_csv, dlc_hdf5, hdf5_file, sleap_csv, sleap_hdf5};
+use super::{dlc_csv, sleap_csv};
+#[cfg(feature = "hdf5")]
+use super::{dlc_hdf5, hdf5_file, sleap_hdf5};
 use crate::prompt::ObjectId;
 
 /// The individual under which multi-animal projects of DeepLabCut keep body parts that belong to none of the animals.
 const UNIQUE_PARTS: &str = "single";
 /// Numbers that an object can have in a mask of 8 bits.
 const MOST_OBJECTS: usize = 255;
+
+/// What every HDF5 file begins with.
+const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Where a body part was seen in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,12 +107,8 @@ impl KeypointTrack {
         bytes: Vec<u8>,
         selection: &KeypointSelection,
     ) -> Result<Self, KeypointError> {
-        let (kind, table) = if hdf5_file::is_hdf5(&bytes) {
-            let file = hdf5_file::open(bytes);
-            file.and_then(|file| match sleap_hdf5::recognise(&file) {
-                true => Ok((TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?)),
-                false => Ok((TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?)),
-            })
+        let (kind, table) = if bytes.starts_with(HDF5_SIGNATURE) {
+            read_hdf5(bytes, selection)
         } else if sleap_csv::recognise(&bytes) {
             sleap_csv::read(&bytes, selection).map(|table| (TrackKind::SleapCsv, table))
         } else {
@@ -244,6 +245,20 @@ impl KeypointTrack {
             (keypoint.likelihood >= min_likelihood).then_some((name.as_str(), keypoint))
         })
     }
+}
+
+#[cfg(feature = "hdf5")]
+fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind, Table), String> {
+    let file = hdf5_file::open(bytes)?;
+    Ok(match sleap_hdf5::recognise(&file) {
+        true => (TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?),
+        false => (TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?),
+    })
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn read_hdf5(_bytes: Vec<u8>, _: &KeypointSelection) -> Result<(TrackKind, Table), String> {
+    Err("it is an HDF5 file, which this build cannot read (export it as CSV, or build with the feature hdf5)".into())
 }
 
 /// Indices of the individuals that are asked for, in the order of the file.

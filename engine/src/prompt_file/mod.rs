@@ -6,6 +6,8 @@
 mod json;
 mod mask_file;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::job::PromptSet;
-use crate::prompt::{ObjectId, Point};
+use crate::prompt::Point;
 
 /// The columns there can be.
 const COLUMNS: [&str; 5] = ["frame", "object", "x", "y", "label"];

@@ -1,0 +1,102 @@
+//! The document in `docs/prompts.md`, its schema, and files that are spoilt.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::parse_prompts;
+use crate::job::PromptSet;
+use crate::prompt::ObjectId;
+
+fn docs(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn parse(text: &str) -> Result<PromptSet, String> {
+    parse_prompts(Path::new("p"), text.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// What stands between two lines of a page.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    text.split_once(start).unwrap().1.split_once(end).unwrap().0
+}
+
+#[test]
+fn the_documented_examples_are_read() {
+    let page = docs("prompts.md");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("masks")).unwrap();
+    let file = std::fs::File::create(folder.path().join("masks/resident-0400.png")).unwrap();
+    let mut encoder = png::Encoder::new(file, 4, 2);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(&[0, 255, 255, 0, 0, 0, 0, 0]).unwrap();
+    let document: PathBuf = folder.path().join("prompts.json");
+    let set = parse_prompts(&document, between(&page, "```json\n", "```").as_bytes()).unwrap();
+    assert_eq!((set.prompts().len(), set.names().len()), (3, 2));
+    assert_eq!(set.prompts()[2].mask.as_ref().unwrap().area(), 2);
+
+    let table = between(&page, "## A table of clicks: CSV\n\n", "\n\n").replace("    ", "");
+    let set = parse(&table).unwrap();
+    assert_eq!(set.prompts().len(), 2);
+    assert_eq!(set.prompts()[0].points.len(), 2);
+}
+
+/// The names that the parser offers when one is wrong.
+fn offered(document: &str) -> BTreeSet<String> {
+    let message = parse(document).unwrap_err();
+    let names = message.split('`').skip(3).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_schema_has_the_fields_that_are_read() {
+    let schema: Value = serde_json::from_str(&docs("prompts.schema.json")).unwrap();
+    let fields = |at: &Value| -> BTreeSet<String> {
+        assert_eq!(at["additionalProperties"], false);
+        at["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let (top, prompt) = (&schema["properties"], &schema["properties"]["prompts"]["items"]);
+    assert_eq!(fields(&schema), offered(r#"{"version": 1, "x": 1}"#));
+    assert_eq!(
+        fields(&top["objects"]["items"]),
+        offered(r#"{"version": 1, "objects": [{"z": 1}]}"#)
+    );
+    assert_eq!(fields(prompt), offered(r#"{"version": 1, "prompts": [{"z": 1}]}"#));
+    let point = &prompt["properties"]["points"]["items"];
+    assert_eq!(fields(point), offered(r#"{"version": 1, "prompts": [{"points": [{"z": 1}]}]}"#));
+    assert_eq!(top["version"]["const"], super::PROMPT_FILE_VERSION);
+}
+
+#[test]
+fn names_in_a_table_are_numbered_as_they_appear() {
+    let set = parse("object,frame,y,x\nbob,0,1,2\nann,0,3,4\nbob,9,5,6\n").unwrap();
+    let objects: Vec<ObjectId> = set.prompts().iter().map(|prompt| prompt.object).collect();
+    assert_eq!(objects, [ObjectId(1), ObjectId(2), ObjectId(1)]);
+    assert_eq!(set.names()[&ObjectId(2)], "ann");
+}
+
+proptest! {
+    #[test]
+    fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), is_json: bool) {
+        let mut bytes = bytes;
+        if is_json {
+            bytes.splice(0..0, *b"{\"version\": 1, \"prompts\": [");
+        }
+        let _ = parse_prompts(Path::new("p"), &bytes);
+    }
+
+    #[test]
+    fn damaged_documents_never_panic(at in 0_usize..700, value in "[ -~]", table: bool) {
+        let page = docs("prompts.md");
+        let text = match table {
+            true => "frame,object,x,y,label\n0,1,210,350,1\n0,ann,190,300,0\n",
+            false => between(&page, "```json\n", "```"),
+        };
+        let at = at % text.len();
+        let damaged = format!("{}{value}{}", &text[..at], &text[at + 1..]);
+        let _ = parse(&damaged);
+    }
+}
