@@ -153,6 +153,11 @@ impl Journal {
 
     /// The outputs are there.
     pub(super) fn remove(mut self) {
+        self.discard();
+    }
+
+    /// There is no use in keeping it.
+    pub(super) fn discard(&mut self) {
         self.worth_keeping = false;
     }
 
