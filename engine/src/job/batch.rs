@@ -42,11 +42,11 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             let mut objects: Vec<_> = prompts.iter().map(|prompt| prompt.object).collect();
             objects.sort();
             objects.dedup();
-            let (mut options, done) = (self.session_options, self.done);
+            let mut options = self.session_options;
             let result = with_less_in_flight(&mut options, objects.len(), |options, reason| {
-                // One that is being repeated begins where it began.
-                self.done = done;
                 if let Some(reason) = reason {
+                    // One that is being repeated begins at its start.
+                    self.done = batch.frames.start - self.part.start;
                     self.tell_less(batch, objects.len(), options, reason);
                 }
                 self.try_batch(batch, prompts, options, restored.take(), &mut encode)
