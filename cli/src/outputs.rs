@@ -226,7 +226,8 @@ pub fn check(
     Ok(outputs)
 }
 
-fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
+/// What was meant by one `-o`.
+pub fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
     let path = Path::new(typed);
     let prefix = typed.to_str().and_then(|text| text.split_once(':'));
     // Something with a dot or a slash before its colon is a path.

@@ -21,7 +21,7 @@ fn log_lines_are_plain_and_few_when_stderr_is_no_terminal() {
     }
     assert!(text.contains("mouse.mkv: 6 frames of 192x144"), "{text}");
     assert!(text.contains("batch 1 of 2: frames 0 to 3, prompted on"), "{text}");
-    assert!(text.contains("masks.btf: 6 pages"), "{text}");
+    assert!(text.contains("masks.btf: 6 frames"), "{text}");
     assert!(text.lines().count() < 12, "{text}");
     assert_eq!(outcome.stdout, "");
 }

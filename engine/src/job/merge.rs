@@ -19,20 +19,14 @@ pub enum MergeError {
     #[error("there is nothing to merge: give the run files of all parts")]
     Nothing,
     /// Parts of different recordings or jobs.
-    #[error(
-        "'{second}' does not belong to '{first}': {what} is {there}, not {here}; use parts of one job"
-    )]
+    #[error("'{second}' does not belong to '{first}': {difference}; use parts of one job")]
     Different {
         /// The part that comes first.
         first: PathBuf,
         /// The other one.
         second: PathBuf,
-        /// What differs.
-        what: String,
-        /// In the first.
-        here: String,
-        /// In the other.
-        there: String,
+        /// What differs, as a clause.
+        difference: String,
     },
     /// Frames that no part holds.
     #[error("frames {start} to {last} are in no part: add the run file that holds them")]
@@ -94,7 +88,8 @@ impl RunParts {
         for (part, path) in &parts {
             if let Some((what, here, there)) = header.difference(&whole(part)) {
                 let (first, second) = (first_path.clone(), path.clone());
-                return Err(MergeError::Different { first, second, what, here, there }.into());
+                let difference = format!("{what} is {there}, not {here}");
+                return Err(MergeError::Different { first, second, difference }.into());
             }
             let start = part.frames.start;
             if start > due {

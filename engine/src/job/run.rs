@@ -228,10 +228,14 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         self.observer.on_stage(&JobStage::Frame { done, total });
     }
 
-    fn check_frame_count(&self) -> Result<(), EngineError> {
+    fn check_frame_count(&mut self) -> Result<(), EngineError> {
         let now = self.frames.frame_count();
         if now == self.recording_frames {
             return Ok(());
+        }
+        // What was done was done for another number of frames: nothing can go on from there.
+        if let Some(journal) = &mut self.delivery.journal {
+            journal.discard();
         }
         Err(EngineError::FrameCountChanged {
             recording: self.frames.describe(),
