@@ -11,8 +11,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::options::{settable, switch};
 use super::{Setting, Settings};
 
-/// Options of commands: the command's name and the option's.
-type Options = HashSet<(String, String)>;
+/// Options of the command that is run, by clap's ids.
+type Options = HashSet<clap::Id>;
 
 impl Settings {
     /// Parses a command line, with the settings where it says nothing.
@@ -30,7 +30,7 @@ impl Settings {
         if beaten.is_empty() {
             return Ok(matches);
         }
-        let stands = |name: &str, option: &Arg| !beaten.contains(&key(name, option));
+        let stands = |_: &str, option: &Arg| !beaten.contains(option.get_id());
         self.matches(&mut self.layered(command, &stands), arguments)
     }
 
@@ -151,7 +151,7 @@ impl Settings {
                     ));
                 }
                 Some(_) => {
-                    beaten.insert(key(name, option));
+                    beaten.insert(option.get_id().clone());
                 }
             }
         }
@@ -160,10 +160,6 @@ impl Settings {
             None => Ok(beaten),
         }
     }
-}
-
-fn key(command: &str, option: &Arg) -> (String, String) {
-    (command.to_owned(), option.get_id().to_string())
 }
 
 /// The values in clap's spelling.
