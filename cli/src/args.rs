@@ -57,7 +57,7 @@ pub enum LogFormat {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Segment a recording, or many: masks of every frame, as a stack and in other formats.
+    /// Segment recordings: masks of every frame, in many formats.
     #[command(after_help = "Examples:\n  \
         sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
         sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \

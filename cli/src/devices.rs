@@ -22,13 +22,14 @@ pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
     let missing = missing_features();
     // What `auto` opens; its name is the device's.
     let chosen = DeviceChoice::Auto.open().map(|(_, name)| name).unwrap_or_default();
-    let is_chosen = |device: &ListedDevice| chosen.starts_with(&device.choice.to_string());
+    let is_chosen = |device: &ListedDevice| device.name == chosen;
     if args.json {
         let listed: Vec<_> = devices
             .iter()
             .map(|device| {
                 serde_json::json!({
                     "name": device.choice.to_string(),
+                    "description": describe(device),
                     "threads": device.threads,
                     "kernels": device.tier.map(|tier| tier.name()),
                     "processor": device.tier.and(processor_name()),
@@ -73,8 +74,10 @@ pub fn describe(device: &ListedDevice) -> String {
         more => format!("{more} threads"),
     });
     let kernels = device.tier.map(|tier| format!("{tier} kernels"));
-    let parts: Vec<String> =
-        [threads, kernels, device.tier.and(processor_name())].into_iter().flatten().collect();
+    // Of a GPU, what its driver calls it; the CPU's name says nothing new.
+    let name = Some(device.name.clone()).filter(|_| device.tier.is_none());
+    let processor = device.tier.and(processor_name());
+    let parts: Vec<String> = [name, threads, kernels, processor].into_iter().flatten().collect();
     parts.join(", ")
 }
 

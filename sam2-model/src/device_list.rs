@@ -1,7 +1,11 @@
 //! What the model can run on, here and in other builds.
 
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, DeviceError};
 use crate::kernels::CpuTier;
+
+/// Kinds of GPU, best first: the feature that they need, what it is for, and how one of them is named.
+const GPUS: [(&str, &str, fn(usize) -> DeviceChoice); 1] =
+    [("cuda", "NVIDIA GPUs", DeviceChoice::Cuda)];
 
 /// A device that this build can use on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +13,8 @@ use crate::kernels::CpuTier;
 pub struct ListedDevice {
     /// How to choose it.
     pub choice: DeviceChoice,
+    /// Its name in logs, with what the driver calls it where that is known.
+    pub name: String,
     /// Threads that share the work; for the CPU only.
     pub threads: Option<usize>,
     /// Vector instructions in use; for the CPU only.
@@ -29,50 +35,43 @@ pub struct MissingFeature {
 pub fn list_devices() -> Vec<ListedDevice> {
     let cpu = ListedDevice {
         choice: DeviceChoice::Cpu,
+        name: DeviceChoice::Cpu.to_string(),
         threads: Some(rayon::current_num_threads()),
         tier: Some(CpuTier::current()),
     };
-    let gpu = |choice| ListedDevice { choice, threads: None, tier: None };
-    std::iter::once(cpu)
-        .chain((0..cuda_devices()).map(|index| gpu(DeviceChoice::Cuda(index))))
-        .chain((0..vulkan_devices()).map(|index| gpu(DeviceChoice::Vulkan(index))))
-        .collect()
+    let gpus = GPUS.iter().flat_map(|(_, _, choose)| (0..).map(choose).map_while(opened));
+    std::iter::once(cpu).chain(gpus).collect()
+}
+
+/// A GPU, if it is there.
+fn opened(choice: DeviceChoice) -> Option<ListedDevice> {
+    let (_, name) = choice.open().ok()?;
+    Some(ListedDevice { choice, name, threads: None, tier: None })
 }
 
 /// The features for other devices that this build lacks.
 pub fn missing_features() -> Vec<MissingFeature> {
-    let all = [
-        MissingFeature { feature: "cuda", description: "NVIDIA GPUs" },
-        MissingFeature { feature: "vulkan", description: "GPUs with a Vulkan driver" },
-    ];
-    all.into_iter().filter(|missing| !has_feature(missing.feature)).collect()
+    let lacks = |choice: DeviceChoice| {
+        let error = choice.open().err();
+        matches!(error, Some(DeviceError::CudaNotBuilt | DeviceError::VulkanNotBuilt))
+    };
+    GPUS.iter()
+        .filter(|(_, _, choose)| lacks(choose(0)))
+        .map(|&(feature, description, _)| MissingFeature { feature, description })
+        .collect()
 }
 
-fn has_feature(name: &str) -> bool {
-    match name {
-        "cuda" => cfg!(feature = "cuda"),
-        "vulkan" => cfg!(feature = "vulkan"),
-        _ => false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_the_first_and_what_is_missing_is_not_listed() {
+        let devices = list_devices();
+        assert_eq!(devices[0].choice, DeviceChoice::Cpu);
+        assert!(devices[0].threads.is_some_and(|threads| threads > 0) && devices[0].tier.is_some());
+        assert!(devices[1..].iter().all(|device| device.choice.open().is_ok()));
+        let lacks_cuda = missing_features().iter().any(|missing| missing.feature == "cuda");
+        assert_eq!(lacks_cuda, cfg!(not(feature = "cuda")));
     }
-}
-
-#[cfg(feature = "cuda")]
-fn cuda_devices() -> usize {
-    use burn::tensor::{Device, DeviceType};
-    Device::enumerate(DeviceType::Cuda).iter().count()
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda_devices() -> usize {
-    0
-}
-
-#[cfg(feature = "vulkan")]
-fn vulkan_devices() -> usize {
-    crate::device::vulkan_devices().map_or(0, |devices| devices.len())
-}
-
-#[cfg(not(feature = "vulkan"))]
-fn vulkan_devices() -> usize {
-    0
 }

@@ -182,6 +182,10 @@ fn a_table_is_for_its_command_and_beats_what_is_for_all() {
     workshop.write("model.toml", format!("model = {weights:?}\nquiet = true\n"));
     let arguments = ["--point", ON_THE_MOUSE, "--config-file", "model.toml"];
     let outcome = workshop.segment("mouse.mkv", &arguments);
+    // What every command has too: -v beats it.
+    let verbose = [&["-v", "segment", "mouse.mkv", "-o", "v.btf"], &arguments[..]].concat();
+    let verbose = workshop.sam2(&verbose).succeeded();
+    assert!(verbose.stderr.contains("DEBUG"), "{}", verbose.stderr);
     assert!(
         !outcome.stderr.contains("demonstration") && !outcome.stderr.contains("INFO"),
         "{}",

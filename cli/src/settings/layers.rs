@@ -4,18 +4,15 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 
 use clap::builder::ArgPredicate;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::options::{settable, switch};
 use super::{Setting, Settings};
 
-/// No option at all.
-const NOTHING: [&str; 0] = [];
-
-/// Options of commands: the command's name and the option's.
-type Options = HashSet<(String, String)>;
+/// Options of the command that is run, by clap's ids.
+type Options = HashSet<clap::Id>;
 
 impl Settings {
     /// Parses a command line, with the settings where it says nothing.
@@ -28,13 +25,13 @@ impl Settings {
         arguments: &[OsString],
     ) -> Result<ArgMatches, clap::Error> {
         let mut layered = self.layered(command, &|_, _| true);
-        let matches = layered.try_get_matches_from_mut(arguments)?;
+        let matches = self.matches(&mut layered, arguments)?;
         let beaten = self.beaten(&mut layered, &matches)?;
         if beaten.is_empty() {
             return Ok(matches);
         }
-        let stands = |name: &str, option: &Arg| !beaten.contains(&key(name, option));
-        self.layered(command, &stands).try_get_matches_from(arguments)
+        let stands = |_: &str, option: &Arg| !beaten.contains(option.get_id());
+        self.matches(&mut self.layered(command, &stands), arguments)
     }
 
     /// The same with those settings only without which the command line would not be complete.
@@ -46,7 +43,52 @@ impl Settings {
         command: &Command,
         arguments: &[OsString],
     ) -> Result<ArgMatches, clap::Error> {
-        self.layered(command, &|_, option| option.is_required_set()).try_get_matches_from(arguments)
+        let mut bare = self.layered(command, &|_, option| option.is_required_set());
+        self.matches(&mut bare, arguments)
+    }
+
+    /// Parses. Options that must be given unless another one is do not count for clap as given by a default: where such a one is missing, it is
+    /// added to the command line.
+    fn matches(
+        &self,
+        layered: &mut Command,
+        arguments: &[OsString],
+    ) -> Result<ArgMatches, clap::Error> {
+        layered.try_get_matches_from_mut(arguments).or_else(|error| {
+            match self.completed(layered, arguments, &error) {
+                Some(arguments) => layered.try_get_matches_from_mut(arguments),
+                None => Err(error),
+            }
+        })
+    }
+
+    /// The command line with the settings that `error` says are missing, if any of them is set.
+    fn completed(
+        &self,
+        command: &Command,
+        arguments: &[OsString],
+        error: &clap::Error,
+    ) -> Option<Vec<OsString>> {
+        let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
+            (error.kind(), error.get(ContextKind::InvalidArg))
+        else {
+            return None;
+        };
+        let names = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
+        let name = names.into_iter().find(|name| command.find_subcommand(name).is_some())?;
+        let added: Vec<OsString> = missing
+            .iter()
+            // Such as `--output <FILE>`.
+            .filter_map(|usage| usage.strip_prefix("--")?.split([' ', '=']).next())
+            .filter_map(|option| self.of(name, option))
+            .flat_map(|setting| {
+                setting.values.iter().map(|value| format!("--{}={value}", setting.option).into())
+            })
+            .collect();
+        // What follows -- are no options.
+        let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+        let (options, rest) = arguments.split_at(end);
+        (!added.is_empty()).then(|| [options, &added, rest].concat())
     }
 
     /// The command with the settings that `wanted` lets through as defaults, and with a `--no-switch` for each `--switch`, so that what a file
@@ -63,22 +105,16 @@ impl Settings {
 
     fn with_defaults(&self, command: Command, wanted: &dyn Fn(&str, &Arg) -> bool) -> Command {
         let name = command.get_name().to_owned();
-        let set: Vec<(clap::Id, Option<Vec<String>>)> = settable(&command)
+        let set: Vec<(clap::Id, Vec<String>)> = settable(&command)
+            .filter(|option| wanted(&name, option))
             .filter_map(|option| {
                 let setting = self.of(&name, option.get_long()?)?;
-                let values = wanted(&name, option).then(|| typed(option, setting));
-                Some((option.get_id().clone(), values))
+                Some((option.get_id().clone(), typed(option, setting)))
             })
             .collect();
         set.into_iter().fold(command, |command, (id, values)| {
-            command.mut_arg(id, |option| {
-                // What is set is not missing, though clap does not count a default as given.
-                let option = option.required_unless_present_any(NOTHING);
-                match values {
-                    Some(values) => option.required(false).default_values(values),
-                    None => option,
-                }
-            })
+            // clap knows no option that is required and has a default.
+            command.mut_arg(id, |option| option.required(false).default_values(values))
         })
     }
 
@@ -115,7 +151,7 @@ impl Settings {
                     ));
                 }
                 Some(_) => {
-                    beaten.insert(key(name, option));
+                    beaten.insert(option.get_id().clone());
                 }
             }
         }
@@ -124,10 +160,6 @@ impl Settings {
             None => Ok(beaten),
         }
     }
-}
-
-fn key(command: &str, option: &Arg) -> (String, String) {
-    (command.to_owned(), option.get_id().to_string())
 }
 
 /// The values in clap's spelling.

@@ -47,7 +47,9 @@ pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<Exi
         bail!("there is no command '{}'{}", args.command, super::suggestion(&args.command, known));
     };
     let shared = names(common(root));
+    // The options of every command come last.
     let mut rows: Vec<Row<'_>> = settable(command)
+        .chain(settable(root))
         .filter_map(|option| {
             let long = option.get_long()?;
             let setting = settings.of(&args.command, long);

@@ -68,6 +68,11 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         reason: String,
     ) {
         self.frames.release_memory();
+        if !self.model.is_on_cpu()
+            && let Err(error) = DeviceMemory::release_unused(self.model.device())
+        {
+            tracing::debug!("what the device keeps was not given back: {error}");
+        }
         self.observer.on_stage(&JobStage::LessInFlight {
             frames: batch.frames.clone(),
             objects_per_pass: at_a_time(options, objects),
