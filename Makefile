@@ -8,7 +8,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test lint doc bench fuzz python fixtures parity clean-demo
+.PHONY: help setup build demo test lint doc bench fuzz report-test python fixtures parity clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -18,6 +18,7 @@ help:
 	@echo "make doc       the library documentation"
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
+	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
 
@@ -55,6 +56,13 @@ bench: setup
 FUZZ_SECONDS ?= 20
 fuzz: setup
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# `make test` does the same, with a browser if there is one; here it must be there.
+report-test: setup
+	@command -v chromium >/dev/null || scripts/setup.sh chromium
+	$(CARGO) test $(BUILD) --test whole_pages
+	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report::
+	@echo "Pages to look at: $(TARGET)/tmp/*.html"
 
 # PyTorch and the official package, pinned, in an ignored folder; skipped when they are there.
 VENV ?= .venv

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Installs the system packages that building and testing need (Debian, Ubuntu). Does nothing if they are there.
+# Installs the system packages that building and testing need (Debian, Ubuntu), and those named as arguments. Does nothing if
+# they are there.
 set -euo pipefail
 
 packages=(
     pkg-config clang libclang-dev cmake nasm ffmpeg
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libswresample-dev
     libavfilter-dev libavdevice-dev
+    "$@"
 )
 
 if ! command -v cargo >/dev/null; then
