@@ -88,13 +88,16 @@ struct Candidate {
     urgency: f64,
 }
 
+/// A frame that may be shown, and its masks until they are drawn.
+type Worst = (Candidate, Arc<Vec<LabelledMask>>);
+
 /// The worst frames of the recording so far.
 pub(crate) struct Candidates {
     frames: Range<usize>,
     picture: (u32, u32),
     segment: usize,
     /// The worst of the present part, for each reason and object.
-    present: BTreeMap<(Reason, u32), (Candidate, Arc<Vec<LabelledMask>>)>,
+    present: BTreeMap<(Reason, u32), Worst>,
     past: Vec<Candidate>,
     shots: BTreeMap<usize, Shot>,
 }

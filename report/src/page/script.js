@@ -187,7 +187,8 @@ const show = (index) => {
   const drawing = shots[shown].querySelector('.drawing').cloneNode(true);
   drawing.removeAttribute('tabindex');
   frame.replaceChildren(drawing, bar);
-  caption.innerHTML = shots[shown].querySelector('figcaption').innerHTML;
+  const words = shots[shown].querySelector('figcaption').cloneNode(true);
+  caption.replaceChildren(...words.childNodes);
 };
 const hideMasks = () => root.classList.toggle('no-masks');
 const button = (text, action) => {
