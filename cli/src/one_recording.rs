@@ -7,7 +7,7 @@ use anyhow::Result;
 use sam2_engine::{
     CancelFlag, EngineError, Fit, FlaggedFrames, FramePart, FrameSource, GuardedOptions,
     JobOptions, JobOutputs, JobPlan, JobReport, Journal, LazyFrames, MaskSink, MemoryPolicyChoice,
-    PartSink, RunHeader, RunReader, Sam2, SessionOptions, run_header, segment,
+    PartSink, RunHeader, Sam2, SessionOptions, run_header, segment,
 };
 use sam2_frame_provider::IndexMode;
 use sam2_mask_writer::PixelValues;
@@ -59,19 +59,24 @@ pub fn run(
     stats: &mut Stats,
     taken: &mut RecordingStats,
 ) -> Result<Finished> {
-    let journal = args.output.first().map(|first| resuming::journal_path(Path::new(first.typed())));
-    let journal = journal.unwrap_or_default();
+    let named = args.output.iter().map(outputs::resolve).collect::<Result<Vec<_>>>()?;
+    let journal =
+        named.first().map(|first| resuming::journal_path(&first.path)).unwrap_or_default();
     // Everything that can be wrong with names and prompts shows before the model is loaded.
-    let resumed = Resumed::look(args, &journal);
-    if resumed == Resumed::Done {
+    if args.running.resume && is_done(args, &named, &journal) {
         tracing::info!("{}: its outputs are there already", args.recording.display());
-        taken.skipped();
         return Ok(Finished { status: ExitStatus::Done, report: None });
     }
-    let overwrite = args.overwrite || resumed == Resumed::OnlyNamesAreMissing;
+    if !args.running.resume && journal.exists() {
+        tracing::warn!(
+            "'{}' of an interrupted job is replaced; --resume would have gone on from there",
+            journal.display()
+        );
+    }
     let inputs = [Some(&args.recording), args.prompts.keypoints.as_ref(), args.model.as_ref()];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    let outputs = outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, overwrite)?;
+    let outputs =
+        outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
     let started = Instant::now();
     let (frames, plan) = open_and_plan(args)?;
     taken.opened(started.elapsed());
@@ -79,7 +84,7 @@ pub fn run(
     job_options(args, &plan)?;
     let model = models.get(args, stats)?;
 
-    let job = Job { args, quiet, cancel, model, frames: &frames, outputs, overwrite, journal };
+    let job = Job { args, quiet, cancel, model, frames: &frames, outputs, journal };
     let result = match job.attempt(&plan, args.running.resume, taken) {
         Err(EngineError::FrameCountChanged { recording, before, now }) => {
             // The source has counted anew by now; batches and pages must follow.
@@ -104,38 +109,11 @@ pub fn run(
     Ok(Finished { status, report: Some(report) })
 }
 
-/// What `--resume` finds.
-#[derive(Clone, Copy, PartialEq)]
-enum Resumed {
-    /// Something is still to be done, perhaps everything.
-    ToDo,
-    /// Everything was computed, and the process ended before all outputs had their names.
-    OnlyNamesAreMissing,
-    /// Every output is there, and no journal.
-    Done,
-}
-
-impl Resumed {
-    fn look(args: &SegmentArgs, journal: &Path) -> Self {
-        if !args.running.resume {
-            if journal.exists() {
-                tracing::warn!(
-                    "'{}' of an interrupted job is replaced; --resume would have gone on from there",
-                    journal.display()
-                );
-            }
-            return Self::ToDo;
-        }
-        match RunReader::recover(journal) {
-            Ok(found) if found.finished => Self::OnlyNamesAreMissing,
-            Ok(_) => Self::ToDo,
-            Err(_) => {
-                let typed = args.output.iter().map(|output| Path::new(output.typed()));
-                let all = typed.chain(args.contact_sheet.as_deref()).all(Path::exists);
-                if all && !args.overwrite { Self::Done } else { Self::ToDo }
-            }
-        }
-    }
+/// Whether every output is there, and no journal of what is still to be done.
+fn is_done(args: &SegmentArgs, outputs: &[Output], journal: &Path) -> bool {
+    let outputs = outputs.iter().map(|output| output.path.as_path());
+    let mut outputs = outputs.chain(args.contact_sheet.as_deref());
+    !args.overwrite && !journal.exists() && outputs.all(Path::exists)
 }
 
 /// What an attempt needs.
@@ -146,7 +124,6 @@ struct Job<'a> {
     model: &'a Sam2,
     frames: &'a LazyFrames,
     outputs: Vec<Output>,
-    overwrite: bool,
     journal: PathBuf,
 }
 
@@ -202,7 +179,7 @@ impl Job<'_> {
         header: &RunHeader,
     ) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
         let values = if self.args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-        let settings = OutputSettings { overwrite: self.overwrite, values };
+        let settings = OutputSettings { overwrite: self.args.overwrite, values };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
         let name = self.args.recording.file_stem().unwrap_or("recording".as_ref());

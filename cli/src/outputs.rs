@@ -137,7 +137,8 @@ pub fn check(
     Ok(outputs)
 }
 
-fn resolve(typed: &OutputArg) -> Result<Output> {
+/// What was meant by one `-o`.
+pub fn resolve(typed: &OutputArg) -> Result<Output> {
     let path = Path::new(&typed.0);
     match by_ending(path) {
         Some(format) => Ok(Output { format, path: path.to_owned() }),

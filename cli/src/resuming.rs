@@ -10,7 +10,8 @@ const LONGEST: usize = 500;
 
 /// The journal of a job whose first output is `output`.
 pub fn journal_path(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
+    // Beside a folder, not in it.
+    let mut name = output.components().collect::<PathBuf>().into_os_string();
     if output.extension() != Some(OsStr::new("sam2run")) {
         name.push(".sam2run");
     }
@@ -72,5 +73,6 @@ mod tests {
     fn journals_lie_beside_the_first_output() {
         assert_eq!(journal_path(Path::new("a/m.btf")), Path::new("a/m.btf.sam2run.part"));
         assert_eq!(journal_path(Path::new("m.sam2run")), Path::new("m.sam2run.part"));
+        assert_eq!(journal_path(Path::new("masks/")), Path::new("masks.sam2run.part"));
     }
 }

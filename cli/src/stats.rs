@@ -218,10 +218,11 @@ impl RecordingStats {
         self.stages.open = took.as_secs_f64();
     }
 
-    /// What came of it.
+    /// What came of it; no report without an error means that its outputs were there already.
     pub fn ended(&mut self, status: ExitStatus, report: Option<&JobReport>, took: Duration) {
         self.stages.total = took.as_secs_f64();
         self.result = match status {
+            ExitStatus::Done if report.is_none() => "skipped",
             ExitStatus::Done => "done",
             ExitStatus::Flawed => "flawed",
             ExitStatus::Interrupted(_) => "interrupted",
@@ -238,11 +239,6 @@ impl RecordingStats {
             frames: flagged.count(),
         });
         self.flags = flags.collect();
-    }
-
-    /// Its outputs were there already.
-    pub fn skipped(&mut self) {
-        self.result = "skipped";
     }
 
     /// Why it failed.

@@ -67,6 +67,14 @@ fn an_output_that_somebody_else_makes_meanwhile_is_not_replaced() {
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert!(outcome.error().contains("masks.btf"), "{}", outcome.error());
-    assert_eq!(workshop.names(), ["masks.btf", "mouse.mkv", "tmp"]);
+    // The work is not lost: with another name, or --overwrite, the journal has it all.
+    let journal = "masks.btf.sam2run.part";
+    assert_eq!(workshop.names(), ["masks.btf", journal, "mouse.mkv", "tmp"]);
+    let all = ["segment", "mouse.mkv", "-o", "masks.btf", "--point", "0:122,40", "--resume"];
+    workshop.refused(1, &all, &["masks.btf", "--overwrite"]);
     assert_eq!(workshop.read("masks.btf"), b"masks of somebody else");
+    let outcome = workshop.sam2(&[&all[..], &["--overwrite"]].concat()).succeeded();
+    assert!(outcome.stderr.contains("frames 0 to 24 are done already"), "{}", outcome.stderr);
+    assert_eq!(workshop.masks().pages.len(), 25);
+    assert!(!workshop.path(journal).exists());
 }

@@ -196,7 +196,7 @@ fn what_is_done_is_not_done_again() {
 #[test]
 fn two_processes_do_not_write_one_journal() {
     let workshop = workshop();
-    let mut running = workshop.start("mouse.mkv", &BATCHES);
+    let running = workshop.start("mouse.mkv", &BATCHES);
     let second = ["segment", "mouse.mkv", "-o", "masks.btf", "--resume"];
     let outcome = workshop.sam2(&[&second[..], &BATCHES].concat());
     let told = outcome.failed(1).error().to_owned();

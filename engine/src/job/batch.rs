@@ -144,11 +144,15 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         loop {
             let last_checkpoint = Instant::now();
             let limit = (every > 0).then_some(every.saturating_sub(1));
+            #[cfg(test)]
+            let (options, objects) = (session.options(), session.object_ids().len());
             for result in session.propagate_from(start, Direction::Forward, limit) {
                 let masks = result?;
                 self.put(offset + masks.frame_index, &masks.labelled())?;
                 self.count_frame();
                 start = Some(masks.frame_index + 1);
+                #[cfg(test)]
+                super::memory_shortage::injected::check(options, objects, masks.frame_index)?;
                 if self.cancel.is_cancelled()
                     || (every > 0 && last_checkpoint.elapsed() > CHECKPOINT_INTERVAL)
                 {

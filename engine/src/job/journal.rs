@@ -88,11 +88,6 @@ impl Journal {
         self
     }
 
-    /// Whether only the outputs' names were missing when the job was interrupted.
-    pub fn is_finished(&self) -> bool {
-        self.found.as_ref().is_some_and(|found| found.finished)
-    }
-
     /// Frames that need not be computed again, if the journal at `path` is taken up. 0 if there is none.
     pub fn frames_kept(path: &Path) -> usize {
         let Ok(found) = sam2_mask_writer::RunReader::recover(path) else { return 0 };

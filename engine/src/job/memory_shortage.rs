@@ -51,6 +51,29 @@ pub(super) fn with_less_in_flight<T>(
     }
 }
 
+/// A device that is too small, for tests.
+#[cfg(test)]
+pub(super) mod injected {
+    use std::cell::Cell;
+
+    use super::{SessionOptions, at_a_time};
+    use crate::error::EngineError;
+
+    thread_local! {
+        /// Room for so many objects at a time; more of them fail on the frame given.
+        pub static ROOM: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+    }
+
+    pub fn check(options: SessionOptions, objects: usize, frame: usize) -> Result<(), EngineError> {
+        match ROOM.get() {
+            Some((room, at)) if at == frame && at_a_time(options, objects) > room => {
+                Err(EngineError::Device("out of memory: 3.2 GB wanted, 1.1 GB free".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,16 +86,11 @@ mod tests {
     fn attempts(cached: usize, objects: usize, room: usize) -> (Vec<(usize, usize)>, bool) {
         let mut options = SessionOptions { feature_cache_frames: cached, ..Default::default() };
         let mut made = Vec::new();
-        let result = with_less_in_flight(
-            &mut options,
-            objects,
-            |_, _| (),
-            |options| {
-                let tried = at_a_time(options, objects);
-                made.push((tried, options.feature_cache_frames));
-                if tried <= room { Ok(()) } else { Err(full()) }
-            },
-        );
+        let result = with_less_in_flight(&mut options, objects, |options, _| {
+            let tried = at_a_time(options, objects);
+            made.push((tried, options.feature_cache_frames));
+            if tried <= room { Ok(()) } else { Err(full()) }
+        });
         (made, result.is_ok())
     }
 
@@ -98,15 +116,10 @@ mod tests {
         }
         assert_eq!(told, 1);
         let mut tries = 0;
-        let failed: Result<(), _> = with_less_in_flight(
-            &mut options,
-            8,
-            |_, _| (),
-            |_| {
-                tries += 1;
-                Err(EngineError::NoPrompts)
-            },
-        );
+        let failed: Result<(), _> = with_less_in_flight(&mut options, 8, |_, _| {
+            tries += 1;
+            Err(EngineError::NoPrompts)
+        });
         assert!(matches!(failed, Err(EngineError::NoPrompts)));
         assert_eq!(tries, 1);
     }

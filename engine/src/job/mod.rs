@@ -18,6 +18,9 @@ mod run;
 mod settings;
 mod spool;
 
+#[cfg(test)]
+mod tests;
+
 pub use delivery::JobOutputs;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;

@@ -65,7 +65,8 @@ fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, Str
     if let serde_json::Value::Object(fields) = session {
         for (name, value) in fields {
             if !WITHOUT_EFFECT.contains(&name.as_str()) {
-                settings.insert(name.replace('_', " "), value.to_string());
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                settings.insert(name.replace('_', " "), text);
             }
         }
     }
