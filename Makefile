@@ -9,7 +9,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats workflow-test clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats workflow-test report-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     criterion benchmarks of the model"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
 	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
+	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make formats   write every output format and read each with its own ecosystem's reader"
 	@echo "make fixtures  make the fixtures of the quick parity tests anew"
@@ -63,6 +64,13 @@ bench: setup
 FUZZ_SECONDS ?= 20
 fuzz: setup
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# `make test` does the same, with a browser if there is one; here it must be there.
+report-test: setup
+	@command -v chromium >/dev/null || scripts/setup.sh chromium
+	$(CARGO) test $(BUILD) --test whole_pages
+	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report::
+	@echo "Pages to look at: $(TARGET)/tmp/*.html"
 
 # PyTorch, the official package and the readers of output formats, pinned, in an ignored folder; skipped when they are there.
 VENV ?= .venv

@@ -167,7 +167,7 @@ impl Job<'_> {
             ("recording's bytes", bytes.map_or("none".into(), |file| file.len().to_string())),
             ("precision", self.model.precision().to_string()),
             ("intensity", args.frames.intensity.to_string()),
-            ("axes", format!("{:?}", args.frames.axes)),
+            ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
             ("bad frames", args.frames.on_bad_frame.to_string()),
         ];
         run_header(self.model, self.frames, &name, plan, options, &more)

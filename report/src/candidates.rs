@@ -69,11 +69,11 @@ impl Sight<'_> {
             };
             (Reason::Flag(flag), urgency)
         });
-        // A prompted mask is what somebody wanted; without a flag nothing is remarkable about it.
-        let quiet = flags.is_empty() && !facts.is_some_and(|facts| facts.prompted);
-        let doubt = facts.filter(|facts| quiet && facts.predicted_iou < DOUBTFUL_IOU);
+        let doubt = facts.filter(|facts| flags.is_empty() && facts.predicted_iou < DOUBTFUL_IOU);
         let doubt = doubt
             .map(|facts| (Reason::Doubtful, 2.0 * (1.0 - f64::from(facts.predicted_iou.max(0.0)))));
+        // A prompt may change a mask: that is what it is for.
+        let quiet = flags.is_empty() && !facts.is_some_and(|facts| facts.prompted);
         let change = change.filter(|&change| quiet && change > NOTICEABLE_CHANGE.ln());
         flagged.chain(doubt).chain(change.map(|change| (Reason::Change, change.min(1.0))))
     }
@@ -88,13 +88,16 @@ struct Candidate {
     urgency: f64,
 }
 
+/// A frame that may be shown, and its masks until they are drawn.
+type Worst = (Candidate, Arc<Vec<LabelledMask>>);
+
 /// The worst frames of the recording so far.
 pub(crate) struct Candidates {
     frames: Range<usize>,
     picture: (u32, u32),
     segment: usize,
     /// The worst of the present part, for each reason and object.
-    present: BTreeMap<(Reason, u32), (Candidate, Arc<Vec<LabelledMask>>)>,
+    present: BTreeMap<(Reason, u32), Worst>,
     past: Vec<Candidate>,
     shots: BTreeMap<usize, Shot>,
 }
@@ -225,6 +228,16 @@ mod tests {
         assert!(frames.contains(&900), "{frames:?}");
         let near = |a: usize| frames.iter().filter(|b| b.abs_diff(a) < 6).count();
         assert!(frames.iter().all(|&frame| near(frame) == 1), "{frames:?}");
+    }
+
+    #[test]
+    fn a_prompted_frame_is_shown_if_the_model_doubts_it() {
+        let frames = chosen(100, 6, |frame| {
+            let iou = if frame == 40 { 0.2 } else { 0.7 + 0.001 * frame as f32 };
+            MaskFacts { prompted: frame == 40, ..facts(iou, &[]) }
+        });
+        assert_eq!(frames[0], 40);
+        assert!(frames.len() <= MOST_UNFLAGGED);
     }
 
     #[test]

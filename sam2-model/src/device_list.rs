@@ -4,8 +4,10 @@ use crate::device::{DeviceChoice, DeviceError};
 use crate::kernels::CpuTier;
 
 /// Kinds of GPU, best first: the feature that they need, what it is for, and how one of them is named.
-const GPUS: [(&str, &str, fn(usize) -> DeviceChoice); 1] =
-    [("cuda", "NVIDIA GPUs", DeviceChoice::Cuda)];
+const GPUS: [(&str, &str, fn(usize) -> DeviceChoice); 2] = [
+    ("cuda", "NVIDIA GPUs", DeviceChoice::Cuda),
+    ("vulkan", "GPUs with a Vulkan driver", DeviceChoice::Vulkan),
+];
 
 /// A device that this build can use on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,7 +34,7 @@ fn write_run_of(
     header.settings.insert("model".into(), "micro 2.1".into());
     change(&mut header);
     let mut sink = Box::new(RunFileSink::create(&workshop.path(name), &header, false).unwrap());
-    for frame in 0..frames {
+    for (frame, _) in masks[0].iter().enumerate() {
         let labelled: Vec<LabelledMask> = (1..=objects)
             .map(|object| {
                 let mut mask = masks[object as usize - 1][frame].clone();

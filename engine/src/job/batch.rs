@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sam2_frame_provider::resize::Scale;
 use sam2_frame_provider::{BatchFrames, FrameSource};
 use sam2_mask_writer::{RunBatch, RunReader};
+use sam2_model::DeviceMemory;
 
 use super::memory_shortage::{at_a_time, with_less_in_flight};
 use super::plan::{BatchPlan, JobPrompt};

@@ -230,8 +230,15 @@ fn drawing(
     }
     if report.objects.len() > 1 {
         let size = (report.picture.0.max(report.picture.1) / 14).max(8);
+        let mut written: Vec<(u32, u32)> = Vec::new();
         for (shown, Outline { label: (x, y), .. }) in &masks {
-            let object = shown.object;
+            let (object, mut x) = (shown.object, *x);
+            // Masks that lie on each other have their numbers side by side.
+            let near = |x: u32, (a, b): &(u32, u32)| a.abs_diff(x) < size && b.abs_diff(*y) < size;
+            while written.iter().any(|other| near(x, other)) && x < width {
+                x += size;
+            }
+            written.push((x, *y));
             write!(
                 f,
                 "<text class=\"o{object}\" x=\"{x}\" y=\"{y}\" font-size=\"{size}\">{object}</text>"

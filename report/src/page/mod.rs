@@ -83,9 +83,9 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
             flags::meaning(flag)
         )?;
     }
-    f.write_str(concat!(
+    f.write_str(
         "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values; drag to enlarge a stretch of time, \
          double-click to see all of it again. Click a picture to enlarge it; the arrow keys go on to the next, M hides the \
          masks.</dd>\n</dl>\n</section>\n",
-    ))
+    )
 }

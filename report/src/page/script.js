@@ -60,7 +60,7 @@ const axis = (selector, each, scale, offset, label) => {
   if (selector === '.frames') each = Math.max(1, Math.round(each));
   for (const field of all(`.axis ${selector}`)) {
     field.replaceChildren();
-    const first = Math.ceil(view.start / scale / each - 1e-9);
+    const first = Math.ceil(view.start / scale / each - 1e-9) + 0;
     for (let index = first, count = 0; index * each * scale + offset <= view.start + view.length; index += 1, count += 1) {
       const tick = make('span', count % 2 ? 'minor' : '', label(index * each));
       put(tick, index * each * scale + offset);
@@ -185,8 +185,10 @@ let shown = 0;
 const show = (index) => {
   shown = (index + shots.length) % shots.length;
   const drawing = shots[shown].querySelector('.drawing').cloneNode(true);
+  drawing.removeAttribute('tabindex');
   frame.replaceChildren(drawing, bar);
-  caption.innerHTML = shots[shown].querySelector('figcaption').innerHTML;
+  const words = shots[shown].querySelector('figcaption').cloneNode(true);
+  caption.replaceChildren(...words.childNodes);
 };
 const hideMasks = () => root.classList.toggle('no-masks');
 const button = (text, action) => {

@@ -72,7 +72,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if let Some((mean, least)) = iou(report) {
         writeln!(
             f,
-            "<div class=\"tile\"><dt>Predicted IoU, mean</dt><dd>{mean:.2}<small>least {least:.2}</small></dd></div>"
+            "<div class=\"tile\"><dt>Predicted IoU</dt><dd>{mean:.2}<small>on average; least {least:.2}</small></dd></div>"
         )?;
     }
     f.write_str("</dl>\n</section>\n")
