@@ -29,11 +29,8 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         check_recording(header, frames)?;
     }
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    let settings = OutputSettings {
-        overwrite: args.overwrite,
-        values,
-        compression: args.compression.into(),
-    };
+    let settings =
+        OutputSettings { overwrite: args.overwrite, values, compression: args.compression.into() };
     let stem = Path::new(&header.recording).file_stem().unwrap_or_default();
     let described = OutputRecording {
         size: (header.width, header.height),

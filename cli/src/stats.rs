@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sam2_engine::{
-    BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames, LazyStats, Sam2,
-    WriteError,
+    BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames,
+    LazyStats, Sam2, WriteError,
 };
 use sam2_mask_writer::OutputFile;
 use serde::Serialize;

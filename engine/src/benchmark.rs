@@ -238,7 +238,8 @@ mod tests {
 
     #[test]
     fn the_middle_of_some_times() {
-        let of = |times: &[u64]| median(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
+        let of =
+            |times: &[u64]| median(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
         assert_eq!(of(&[5, 1, 3]), Duration::from_millis(3));
         assert_eq!(of(&[]), Duration::ZERO);
     }

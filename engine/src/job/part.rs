@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn parts_consist_of_whole_batches() {
         let batch = |frames| BatchPlan { frames, prompts: Vec::new() };
-        let plan = JobPlan { batches: vec![batch(0..4), batch(4..8), batch(8..10)] };
+        let batches = vec![batch(0..4), batch(4..8), batch(8..10)];
+        let plan = JobPlan { batches, ..JobPlan::default() };
         let check = |start, end| plan.check_part(FramePart { start, end });
         for (start, end) in [(0, 10), (0, 4), (4, 10), (8, 10), (4, 8)] {
             assert!(check(start, end).is_ok(), "{start}..{end}");
