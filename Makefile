@@ -9,7 +9,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench fuzz python fixtures parity formats workflow-test report-test clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench bench-kernels fuzz python fixtures parity formats workflow-test report-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -18,7 +18,8 @@ help:
 	@echo "make build     the sam2 program: $(SAM2)"
 	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make doc       the library documentation"
-	@echo "make bench     criterion benchmarks of the model"
+	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
+	@echo "make bench-kernels  criterion benchmarks of each kernel, of the model and of frames"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
 	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
@@ -58,7 +59,12 @@ lint: setup
 doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --locked --no-deps
 
-bench: setup
+# Ours beside the official package, alternating; BENCH="--rounds 1 --cases micro:1:40" for less. On a machine that does nothing else.
+BENCH ?=
+bench: build python
+	$(VENV)/bin/python benches/compare/run.py $(SAM2) $(BENCH)
+
+bench-kernels: setup
 	$(CARGO) bench --workspace --locked
 
 FUZZ_SECONDS ?= 20

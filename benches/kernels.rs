@@ -6,11 +6,11 @@ use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LinearConfig, PaddingConfig2d};
 use burn::tensor::{Distribution, activation};
 use criterion::{Criterion, criterion_group, criterion_main};
-use sam2_model::kernels::{Activation, FusedLinear};
+use sam2_model::kernels::{Activation, FusedLinear, with_products_in};
 use sam2_model::layer_norm::LayerNorm;
 use sam2_model::layer_norm_2d::LayerNorm2d;
 use sam2_model::resize::{Interpolation, Resize};
-use sam2_model::{Device, Tensor, kernels};
+use sam2_model::{Device, Precision, Tensor, kernels};
 
 fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
@@ -26,6 +26,10 @@ fn compare<const D: usize>(
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
     group.bench_function("ours", |b| b.iter(|| black_box(ours())));
+    // Where the kernel has no products, or the processor no instructions, the same again.
+    group.bench_function("ours, bf16", |b| {
+        b.iter(|| with_products_in(Precision::Bf16, || black_box(ours())))
+    });
     group.bench_function("burn", |b| b.iter(|| black_box(burns())));
 }
 

@@ -11,6 +11,7 @@ use sam2_weights_convert::{DownloadOptions, DownloadProgress, Release, download}
 use crate::args::{DownloadArgs, DownloadModel, VersionArg};
 use crate::exit::ExitStatus;
 use crate::model::cache_folder;
+use crate::standard_output::print;
 
 /// A line this often where there is no terminal for a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
         tracing::info!("it was downloaded before");
     }
     // On its own on stdout, for scripts.
-    println!("{}", downloaded.path.display());
+    print(format!("{}\n", downloaded.path.display()))?;
     Ok(ExitStatus::Done)
 }
 

@@ -48,7 +48,7 @@ impl ExitStatus {
 
     /// The status of many recordings.
     pub fn of_all(each: &[Self]) -> Self {
-        let any = |wanted: fn(&Self) -> bool| each.iter().copied().find(|status| wanted(status));
+        let any = |wanted: fn(&Self) -> bool| each.iter().copied().find(wanted);
         if let Some(interrupted) = any(|status| matches!(status, Self::Interrupted(_))) {
             return interrupted;
         }

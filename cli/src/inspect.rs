@@ -5,21 +5,23 @@ use sam2_weights_convert::{Inspection, inspect};
 
 use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
+use crate::standard_output::print;
 
 /// Says what a weights file is. Fails if it is of no SAM 2 model, after saying what can be said.
 pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
     let inspection = inspect(&args.file)?;
     if args.json {
-        println!("{:#}", json(&inspection));
+        print(format!("{:#}\n", json(&inspection)))?;
     } else {
-        print_table(&args.file.display().to_string(), &inspection);
+        print(table(&args.file.display().to_string(), &inspection))?;
     }
     inspection.config?;
     Ok(ExitStatus::Done)
 }
 
-fn print_table(file: &str, inspection: &Inspection) {
-    let line = |name: &str, value: String| println!("{name:<12}{value}");
+fn table(file: &str, inspection: &Inspection) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<12}{value}\n"));
     line("file", file.to_owned());
     match &inspection.config {
         Ok(config) => {
@@ -50,6 +52,7 @@ fn print_table(file: &str, inspection: &Inspection) {
             None => "none that is known".to_owned(),
         },
     );
+    text
 }
 
 /// `f32`, or `f16 (390), f32 (5)`.

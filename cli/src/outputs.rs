@@ -230,9 +230,11 @@ pub fn check(
 pub fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
     let path = Path::new(typed);
     let prefix = typed.to_str().and_then(|text| text.split_once(':'));
-    // Something with a dot or a slash before its colon is a path.
-    let is_word =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    // Something with a dot or a slash before its colon is a path, and so is a time.
+    let is_word = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_alphabetic())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
     if let Some((name, rest)) = prefix
         && is_word(name)
     {
@@ -385,6 +387,7 @@ mod tests {
             ("davis:a/b", OutputFormat::Davis, "a/b"),
             ("object-pngs:/a:b", OutputFormat::ObjectPngs, "/a:b"),
             ("./odd:name.csv", OutputFormat::Csv, "./odd:name.csv"),
+            ("2026-11-26T12:30.btf", OutputFormat::Tiff, "2026-11-26T12:30.btf"),
         ];
         for (typed, format, path) in cases {
             assert_eq!(resolve_text(typed), Ok((format, path.to_owned())), "{typed}");

@@ -8,6 +8,7 @@ use sam2_frame_provider::{
 use crate::args::ProbeArgs;
 use crate::exit::ExitStatus;
 use crate::recording::index_cache;
+use crate::standard_output::print;
 
 /// Says what a recording is.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
@@ -19,22 +20,29 @@ pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
         report.kind = if args.recording.is_dir() { "folder" } else { "file" }.to_owned();
     }
     if args.json {
-        println!("{:#}", serde_json::to_value(&report)?);
+        print(format!("{:#}\n", serde_json::to_value(&report)?))?;
     } else {
-        print_table(&report);
+        print(table(&report))?;
     }
     Ok(if report.damaged_frames.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed })
 }
 
-fn line(name: &str, value: &str) {
-    println!("{name:<10}{value}");
+/// Lines of a name and a value.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn line(&mut self, name: &str, value: &str) {
+        self.0.push_str(&format!("{name:<10}{value}\n"));
+    }
 }
 
-fn print_table(report: &ProbeReport) {
-    line("source", &report.source);
-    line("kind", &report.kind);
+fn table(report: &ProbeReport) -> String {
+    let mut lines = Lines::default();
+    lines.line("source", &report.source);
+    lines.line("kind", &report.kind);
     let claimed = report.video.as_ref().and_then(|video| video.claimed_frames);
-    line(
+    lines.line(
         "frames",
         &match claimed {
             Some(claimed) if claimed == report.frames => format!("{claimed}, as the file claims"),
@@ -42,43 +50,44 @@ fn print_table(report: &ProbeReport) {
             None => report.frames.to_string(),
         },
     );
-    line("size", &format!("{} x {}", report.size.width, report.size.height));
+    lines.line("size", &format!("{} x {}", report.size.width, report.size.height));
     if let Some(rate) = report.frames_per_second {
         let kind = match report.video.as_ref().and_then(|video| video.variable_frame_rate) {
             Some(true) => ", variable",
             Some(false) => ", constant",
             None => "",
         };
-        line("rate", &format!("{rate:.6} frames a second{kind}"));
+        lines.line("rate", &format!("{rate:.6} frames a second{kind}"));
     }
     if let Some(video) = &report.video {
-        print_video(video);
+        add_video(&mut lines, video);
     }
     let verified = match (report.verified, report.damaged_frames.len()) {
         (false, _) => "no; --verify decodes every frame".to_owned(),
         (true, 0) => "every frame decodes".to_owned(),
         (true, damaged) => format!("{damaged} damaged frames: {:?}", report.damaged_frames),
     };
-    line("verified", &verified);
+    lines.line("verified", &verified);
     if report.issues.is_empty() {
-        line("issues", "none");
+        lines.line("issues", "none");
     }
     for issue in &report.issues {
-        line("issue", issue);
+        lines.line("issue", issue);
     }
+    lines.0
 }
 
-fn print_video(video: &VideoDetails) {
+fn add_video(lines: &mut Lines, video: &VideoDetails) {
     if let Some(seconds) = video.duration_seconds {
-        line("duration", &format!("{seconds:.3} s"));
+        lines.line("duration", &format!("{seconds:.3} s"));
     }
-    line("codec", &format!("{}, {}", video.codec, video.pixel_format));
-    line("container", &video.container);
-    line("colour", &format!("matrix {}, range {}", video.colour_matrix, video.colour_range));
+    lines.line("codec", &format!("{}, {}", video.codec, video.pixel_format));
+    lines.line("container", &video.container);
+    lines.line("colour", &format!("matrix {}, range {}", video.colour_matrix, video.colour_range));
     if video.rotation_degrees != 0 || video.mirrored {
         let stored = video.stored_size;
         let mirrored = if video.mirrored { ", mirrored" } else { "" };
-        line(
+        lines.line(
             "rotation",
             &format!(
                 "{} degrees{mirrored}; stored as {} x {}",
@@ -87,7 +96,7 @@ fn print_video(video: &VideoDetails) {
         );
     }
     let groups = &video.groups;
-    line(
+    lines.line(
         "groups",
         &format!(
             "{} of {} to {} frames, {:.1} on average",
@@ -101,5 +110,5 @@ fn print_video(video: &VideoDetails) {
         _ => "other",
     };
     let cached = if video.index_from_cache { ", kept from an earlier time" } else { "" };
-    line("index", &format!("{index}{cached}"));
+    lines.line("index", &format!("{index}{cached}"));
 }

@@ -5,6 +5,7 @@ use sam2_mask_writer::{Mask, MaskStackReader};
 
 use crate::args::ScoreArgs;
 use crate::exit::ExitStatus;
+use crate::standard_output::print;
 
 /// Prints the mean, lowest and highest J of all frames.
 pub fn run(args: &ScoreArgs) -> Result<ExitStatus> {
@@ -29,6 +30,7 @@ pub fn run(args: &ScoreArgs) -> Result<ExitStatus> {
     let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     let (worst, lowest) =
         scores.iter().copied().enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0, 0.0));
-    println!("mean J {mean:.4} over {} frames; lowest {lowest:.4} in frame {worst}", scores.len());
+    let frames = scores.len();
+    print(format!("mean J {mean:.4} over {frames} frames; lowest {lowest:.4} in frame {worst}\n"))?;
     Ok(ExitStatus::Done)
 }

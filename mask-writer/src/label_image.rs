@@ -230,7 +230,8 @@ mod tests {
     #[test]
     fn values_are_objects_but_for_black_and_white() {
         use png::{BitDepth, ColorType};
-        let cases: [(ColorType, BitDepth, &[u8], &[(u32, u64)]); 8] = [
+        type Case<'a> = (ColorType, BitDepth, &'a [u8], &'a [(u32, u64)]);
+        let cases: [Case<'_>; 8] = [
             (ColorType::Grayscale, BitDepth::Eight, &[0, 255, 255, 0, 0, 0, 0, 255], &[(1, 3)]),
             (ColorType::Grayscale, BitDepth::Eight, &[0, 2, 2, 0, 3, 0, 0, 0], &[(2, 2), (3, 1)]),
             (ColorType::Grayscale, BitDepth::Eight, &[0; 8], &[]),

@@ -3,8 +3,11 @@
 use crate::device::{DeviceChoice, DeviceError};
 use crate::kernels::CpuTier;
 
+/// From an index to the device's choice.
+type Choose = fn(usize) -> DeviceChoice;
+
 /// Kinds of GPU, best first: the feature that they need, what it is for, and how one of them is named.
-const GPUS: [(&str, &str, fn(usize) -> DeviceChoice); 2] = [
+const GPUS: [(&str, &str, Choose); 2] = [
     ("cuda", "NVIDIA GPUs", DeviceChoice::Cuda),
     ("vulkan", "GPUs with a Vulkan driver", DeviceChoice::Vulkan),
 ];

@@ -28,7 +28,8 @@ fn the_cpu_is_listed_and_what_the_build_lacks() {
     let cpu = &listed["devices"][0];
     assert_eq!(cpu["name"], "cpu");
     assert!(cpu["threads"].as_u64().unwrap() >= 1);
-    assert!(["generic", "neon", "avx2", "avx512"].contains(&cpu["kernels"].as_str().unwrap()));
+    let tiers = ["generic", "neon", "avx2", "avx512", "avx512-bf16", "amx"];
+    assert!(tiers.contains(&cpu["kernels"].as_str().unwrap()));
     let one = json(&workshop.sam2_where(&[("RAYON_NUM_THREADS", "1")], &["devices", "--json"]));
     assert_eq!(one["devices"][0]["threads"], 1);
     let generic = workshop.sam2_where(&[("SAM2_CPU_TIER", "generic")], &["devices"]).succeeded();

@@ -189,7 +189,8 @@ fn an_output_that_fails_leaves_none_of_the_others() {
 fn an_interrupt_leaves_no_folders_either() {
     let workshop = Workshop::new();
     let recording = crate::support::asset_text("clips/mouse-arena.mp4");
-    let mut outputs = vec!["--point", "0:245,80"];
+    // Without checkpoints there is nothing to go on with yet, and no journal stays.
+    let mut outputs = vec!["--point", "0:245,80", "--checkpoint-frames", "0"];
     ALL[1..].iter().for_each(|output| outputs.extend(["-o", output]));
     let run = || workshop.start(&recording, &outputs).stop("INT");
     workshop.fails(130, &["stopped"], run);

@@ -233,7 +233,9 @@ fn masks_prompt_and_a_stack_of_masks_prompts_another_run() {
             let pairs = || first.pages[frame].iter().zip(&again.pages[frame]);
             let both = pairs().filter(|(a, b)| **a == object && **b == object).count() as f64;
             let either = pairs().filter(|(a, b)| **a == object || **b == object).count() as f64;
-            assert!(both / either > 0.9, "object {object}, frame {frame}: {both} of {either}");
+            // The prompted frame shows the mask that was given; the others what the model makes of another start than the clicks on frame 0.
+            let bar = if frame == 4 { 0.99 } else { 0.8 };
+            assert!(both / either > bar, "object {object}, frame {frame}: {both} of {either}");
         }
     }
     // All of it is the object that is named; a document finds its masks beside itself.

@@ -129,7 +129,7 @@ fn of_recordings_prompts_and_outputs() {
         &of("mouse.mkv", "masks.btf", &["--point", "9:122,40"]),
         &of("mouse.mkv", "masks.btf", &["--box", "0:9,9,1,1"]),
         &of("mouse.mkv", "masks.btf", &boxes),
-        &of("mouse.mkv", "masks.mp4", point),
+        &of("mouse.mkv", "masks.avi", point),
         &of("mouse.mkv", "exists.btf", point),
         &of("mouse.mkv", "no/such/masks.btf", point),
     ];

@@ -155,7 +155,8 @@ fn a_journal_that_is_damaged_or_none_costs_time_only() {
     let workshop = interrupted(&BATCHES);
     let whole = workshop.read(JOURNAL);
     let last = whole.len() - 1;
-    let cases: [&dyn Fn(&mut Vec<u8>); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [Change<'_>; 5] = [
         &|bytes| bytes[last / 2] ^= 1,
         &|bytes| bytes.truncate(last / 2),
         &|bytes| bytes.truncate(9),

@@ -61,7 +61,7 @@ fn every_option_of_segment_has_a_variable_and_a_key() {
         assert!(variable.starts_with("SAM2_"), "{variable}");
     }
     assert_eq!(options["config"]["variable"], "SAM2_MODEL_CONFIG");
-    assert_eq!(options["batch-size"]["value"], "400");
+    assert_eq!(options["batch-size"]["value"], "400 with a track, otherwise 0");
     assert_eq!(options["overwrite"]["value"], "false");
 }
 
@@ -108,23 +108,19 @@ fn switches_can_be_turned_off_again() {
 #[test]
 fn settings_that_have_no_use_here_are_no_mistake_but_typed_ones_are() {
     let workshop = mouse();
-    workshop.write("sam2.toml", "keypoints = \"track.csv\"\nbatch-size = 3\n");
-    // A click excludes the track of the file, and with it there are no batches.
+    workshop.write("sam2.toml", "bodyparts = \"body\"\nnegatives = true\n");
+    // They are about tracks, and a click needs none.
     let click = ["--point", ON_THE_MOUSE, "--config-file", "sam2.toml"];
     assert_eq!(batches(&workshop, &[("SAM2_MIN_LIKELIHOOD", "0.2")], &click), 1);
     let typed =
-        ["segment", "mouse.mkv", "-o", "n.btf", "--point", ON_THE_MOUSE, "--batch-size", "3"];
-    workshop.refused(2, &typed, &["--batch-size", "--keypoints"]);
-    // A click in the environment beats the track in the file.
-    let variables = [("SAM2_POINT", ON_THE_MOUSE), ("SAM2_OUTPUT", "e.btf")];
-    let arguments = ["segment", "mouse.mkv", "--config-file", "sam2.toml"];
+        ["segment", "mouse.mkv", "-o", "n.btf", "--point", ON_THE_MOUSE, "--min-likelihood", "0.3"];
+    workshop.refused(2, &typed, &["--min-likelihood", "--keypoints"]);
+    // A recording that is typed beats the job file of the environment.
+    let variables = [("SAM2_JOB", "nowhere.toml"), ("SAM2_OUTPUT", "e.btf")];
+    let arguments = ["segment", "mouse.mkv", "--point", ON_THE_MOUSE];
     workshop.sam2_where(&variables, &arguments).succeeded();
     workshop.segment_to("f.btf", "mouse.mkv", &["--point", ON_THE_MOUSE]);
     assert_eq!(workshop.read("e.btf"), workshop.read("f.btf"));
-    // Two of the same strength that exclude each other.
-    workshop.write("both.toml", "keypoints = \"track.csv\"\npoint = [\"0:1,1\", \"0:2,2\"]\n");
-    let both = ["segment", "mouse.mkv", "-o", "n.btf", "--config-file", "both.toml"];
-    workshop.refused(2, &both, &["both.toml:1", "both.toml:2", "together"]);
 }
 
 #[test]

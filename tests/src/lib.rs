@@ -16,6 +16,7 @@ pub mod policy_runs;
 pub mod saved;
 pub mod scenario;
 pub mod seeded;
+pub mod truth_runs;
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use sam2_mask_writer::{RunBatch, RunReader};
 use sam2_model::DeviceMemory;
 
 use super::memory_shortage::{at_a_time, with_less_in_flight};
-use super::plan::{BatchPlan, JobPrompt};
+use super::plan::{BatchPlan, JobPrompt, frames_of};
 use super::report::{BatchTimings, JobStage};
 use super::run::Run;
 use super::spool::MaskSpool;
@@ -29,8 +29,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         prompts: &[JobPrompt],
     ) -> Result<BatchTimings, EngineError> {
         let started = Instant::now();
-        let mut prompt_frames: Vec<usize> = prompts.iter().map(|prompt| prompt.frame).collect();
-        prompt_frames.dedup();
+        let prompt_frames = frames_of(prompts);
         let mut encode = Duration::ZERO;
         let mut restored = self.taken_up(batch, !prompts.is_empty())?;
         if prompts.is_empty() {

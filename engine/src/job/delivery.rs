@@ -88,7 +88,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         }
         let started = Instant::now();
         let frame = MaskFrame::new(index, objects).with_seconds(seconds);
-        self.to_sinks(&frame)?;
+        self.hand_out(&frame)?;
         if let Some(journal) = &mut self.journal {
             journal.write(&frame)?;
         }
@@ -109,7 +109,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
 
     /// Sends out a frame that comes from a run file.
     pub(super) fn replay(&mut self, frame: &RunFrame) -> Result<(), EngineError> {
-        self.to_sinks(&frame.as_mask_frame())
+        self.hand_out(&frame.as_mask_frame())
     }
 
     /// Ends a batch of such frames.
@@ -126,7 +126,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         Ok(())
     }
 
-    fn to_sinks(&mut self, frame: &MaskFrame<'_>) -> Result<(), EngineError> {
+    fn hand_out(&mut self, frame: &MaskFrame<'_>) -> Result<(), EngineError> {
         let index = frame.index;
         let wanted = self.sinks.iter().any(|sink| sink.wants_image(index));
         let image = match self.recording.filter(|_| wanted) {

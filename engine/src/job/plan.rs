@@ -244,9 +244,14 @@ impl JobPlan {
 impl BatchPlan {
     /// Frames with a prompt: each once, rising.
     pub fn prompt_frames(&self) -> Vec<usize> {
-        let frames: BTreeSet<usize> = self.prompts.iter().map(|prompt| prompt.frame).collect();
-        frames.into_iter().collect()
+        frames_of(&self.prompts)
     }
+}
+
+/// The prompted frames: each once, rising.
+pub(super) fn frames_of(prompts: &[JobPrompt]) -> Vec<usize> {
+    let frames: BTreeSet<usize> = prompts.iter().map(|prompt| prompt.frame).collect();
+    frames.into_iter().collect()
 }
 
 /// Batches without prompts.

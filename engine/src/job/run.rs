@@ -11,7 +11,7 @@ use sam2_model::{DeviceMemory, Sam2};
 use super::carry_over::with_carried_over;
 use super::delivery::{Delivery, JobOutputs};
 use super::part::FramePart;
-use super::plan::JobPlan;
+use super::plan::{JobPlan, frames_of};
 use super::report::{JobObserver, JobReport, JobStage};
 use crate::error::EngineError;
 use crate::session::SessionOptions;
@@ -116,11 +116,7 @@ pub fn segment<S: FrameSource + ?Sized>(
             index,
             count: plan.batches.len(),
             frames: batch.frames.clone(),
-            prompt_frames: {
-                let mut prompted: Vec<usize> = prompts.iter().map(|p| p.frame).collect();
-                prompted.dedup();
-                prompted
-            },
+            prompt_frames: frames_of(&prompts),
         });
         // A damaged recording shows as a frame that cannot be read, or as another number of frames; the latter explains the former.
         let done = run.batch(batch, &prompts);

@@ -82,11 +82,14 @@ impl JobObserver for Shortages {
     }
 }
 
+/// Frames and what they showed, in the order in which a sink got them.
+type SeenFrames = Vec<(usize, Vec<LabelledMask>)>;
+
 fn run(
     model: &Sam2,
     journal: Option<Journal>,
     shortages: &mut Shortages,
-) -> (Result<JobReport, EngineError>, Vec<(usize, Vec<LabelledMask>)>) {
+) -> (Result<JobReport, EngineError>, SeenFrames) {
     let folder = tempfile::tempdir().unwrap();
     let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let seen = Seen::default();

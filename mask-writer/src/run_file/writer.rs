@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::frame;
 use super::header::{RunBatch, RunHeader};
@@ -114,17 +115,25 @@ impl RunWriter {
     }
 }
 
+/// Half a second in all.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Opens and locks without touching the contents: they may be another process's.
 fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     let io = |source| WriteError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create(create).truncate(false).open(path).map_err(io)?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(WriteError::InUse(path.to_owned())),
-        // Some network file systems know no locks.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    // A process that this one starts shares the lock of a file for the moment until it becomes another program, also of a file that is closed meanwhile.
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            // Some network file systems know no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+        }
     }
+    Err(WriteError::InUse(path.to_owned()))
 }
 
 /// Turns frames into records and sees to their order.

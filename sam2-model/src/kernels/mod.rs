@@ -33,6 +33,7 @@ pub(crate) use pointwise::max_pool_2x2;
 pub use pointwise::{gelu, scaled_sigmoid};
 pub(crate) use resample::{Taps, resample};
 pub use rotate::{rotate, rotate_on_any_device};
+pub use scope::with_products_in;
 
 /// Whether kernels of this room run there.
 pub(crate) fn is_on_cpu(device: &Device) -> bool {

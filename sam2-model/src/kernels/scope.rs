@@ -14,7 +14,7 @@ thread_local! {
 
 /// Runs `work` with products in `precision`: bfloat16, if that is what it is and the processor is faster in it; else `f32`. Scopes nest: the thread may run another model's work while this one waits for
 /// its other threads.
-pub(super) fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R {
+pub fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R {
     /// Puts back what was there, also after a panic.
     struct Before(bool);
     impl Drop for Before {

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, activation};
 use super::*;
 use crate::layer_norm::LayerNorm;
 use crate::layer_norm_2d::LayerNorm2d;
+use crate::precision::Precision;
 use burn::nn::LinearConfig;
 
 use crate::resize::{Interpolation, Resize};
@@ -103,4 +104,29 @@ fn a_tensor_that_somebody_else_holds_is_left_alone() {
     let _ = rotate(x.clone(), noise([1, 4, 4]), noise([1, 4, 4]), 4);
     let after: Vec<f32> = x.into_data().try_to_vec().unwrap();
     assert_eq!(before, after);
+}
+
+#[test]
+fn products_in_bf16_are_close_to_those_in_f32() {
+    let rounded = |work: &dyn Fn() -> Tensor<3>| with_products_in(Precision::Bf16, work);
+    let within = |ours: Tensor<3>, exact: Tensor<3>, bar: f32| {
+        let off: f32 = (ours - exact).abs().max().into_scalar();
+        assert!(off < bar, "{off}");
+        off
+    };
+    let device = Device::flex();
+    let (narrow, wide) =
+        (LinearConfig::new(70, 130).init(&device), LinearConfig::new(130, 70).init(&device));
+    let norm = LayerNorm::init(70, LayerNorm::EPSILON, &device);
+    let x = noise([2, 40, 70]);
+    let perceptron = || {
+        let first = FusedLinear::new(&narrow).after(&norm).activated(Activation::Gelu);
+        fused_linear_chain(&[first, FusedLinear::new(&wide).plus(&x)], x.clone())
+    };
+    let off = within(rounded(&perceptron), perceptron(), 2e-2);
+    // Something was rounded, where the processor has the instructions.
+    assert_eq!(off > 1e-5, CpuTier::current().multiplies_bf16(), "{off}");
+    let (q, k, v) = (noise([2, 3, 50, 24]), noise([2, 3, 90, 24]), noise([2, 3, 90, 40]));
+    let attend = || attention(q.clone(), k.clone(), v.clone());
+    within(rounded(&attend), attend(), 4e-2);
 }
