@@ -233,8 +233,9 @@ fn masks_prompt_and_a_stack_of_masks_prompts_another_run() {
             let pairs = || first.pages[frame].iter().zip(&again.pages[frame]);
             let both = pairs().filter(|(a, b)| **a == object && **b == object).count() as f64;
             let either = pairs().filter(|(a, b)| **a == object || **b == object).count() as f64;
-            // The prompted frame shows the mask that was given; the others what the model makes of another start than the clicks on frame 0.
-            let bar = if frame == 4 { 0.99 } else { 0.8 };
+            // The prompted frame shows the mask that was given, at a quarter of the model's resolution; the others what the model makes of another start
+            // than the clicks on frame 0.
+            let bar = if frame == 4 { 0.9 } else { 0.8 };
             assert!(both / either > bar, "object {object}, frame {frame}: {both} of {either}");
         }
     }

@@ -115,12 +115,6 @@ fn settings_that_have_no_use_here_are_no_mistake_but_typed_ones_are() {
     let typed =
         ["segment", "mouse.mkv", "-o", "n.btf", "--point", ON_THE_MOUSE, "--min-likelihood", "0.3"];
     workshop.refused(2, &typed, &["--min-likelihood", "--keypoints"]);
-    // A recording that is typed beats the job file of the environment.
-    let variables = [("SAM2_JOB", "nowhere.toml"), ("SAM2_OUTPUT", "e.btf")];
-    let arguments = ["segment", "mouse.mkv", "--point", ON_THE_MOUSE];
-    workshop.sam2_where(&variables, &arguments).succeeded();
-    workshop.segment_to("f.btf", "mouse.mkv", &["--point", ON_THE_MOUSE]);
-    assert_eq!(workshop.read("e.btf"), workshop.read("f.btf"));
 }
 
 #[test]
