@@ -223,7 +223,7 @@ pub struct SegmentArgs {
     pub fill_holes: u32,
 
     /// Side of the model's input, in pixels: other than its own (1024; micro 256) it trades detail for speed. Multiples of 32.
-    #[arg(long, value_name = "PIXELS", help_heading = "Model")]
+    #[arg(long, value_name = "PIXELS", help_heading = "Model", value_parser = image_size)]
     pub image_size: Option<usize>,
     /// Look at this part of the frames only, at the model's full resolution; masks come back in place.
     #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", help_heading = "Model")]
@@ -321,7 +321,7 @@ pub struct FrameArgs {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub cache_frames: usize,
     /// Frames read ahead, in the direction of travel.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = prefetch)]
     pub prefetch: usize,
     /// A frame that cannot be decoded is an error, shows its neighbour (repeat) or is black (blank). It is reported in any case.
     #[arg(long, value_name = "WHAT", default_value_t = BadFrames::Error)]
@@ -497,6 +497,26 @@ pub struct ScoreArgs {
     pub masks: PathBuf,
     /// True masks, the same number of pages of the same size.
     pub truth: PathBuf,
+}
+
+/// More than a frame cache of any use, and few enough to be walked through.
+const MOST_PREFETCHED: usize = 10_000;
+/// A model of that size needs tens of gigabytes.
+const LARGEST_INPUT: usize = 4096;
+
+fn prefetch(text: &str) -> Result<usize, String> {
+    let fits = |count: &usize| *count <= MOST_PREFETCHED;
+    text.parse()
+        .ok()
+        .filter(fits)
+        .ok_or_else(|| format!("use a number from 0 to {MOST_PREFETCHED}"))
+}
+
+/// `--image-size`.
+pub fn image_size(text: &str) -> Result<usize, String> {
+    let fits = |side: &usize| (32..=LARGEST_INPUT).contains(side) && side.is_multiple_of(32);
+    let refused = || format!("use a multiple of 32 from 32 to {LARGEST_INPUT}, such as 512 or 768");
+    text.parse().ok().filter(fits).ok_or_else(refused)
 }
 
 fn memory(text: &str) -> Result<MemoryArg, String> {

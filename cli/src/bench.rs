@@ -31,7 +31,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = Precision::Auto)]
     pub precision: Precision,
     /// Side of the model's input, in pixels.
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = crate::args::image_size)]
     pub image_size: Option<usize>,
     /// Objects that are tracked, 1 to 16.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
@@ -99,7 +99,7 @@ impl Report<'_> {
         let Self { args, model, measured, first_mask, host, device } = self;
         serde_json::json!({
             "model": model.config().to_string(),
-            "device": args.device.to_string(),
+            "device": self.device_name(),
             "precision": model.precision().to_string(),
             "threads": model.parallel_batches(),
             "objects": args.objects,
@@ -118,12 +118,17 @@ impl Report<'_> {
         })
     }
 
+    /// As `--device` names it, but for `auto` that came to the CPU.
+    fn device_name(&self) -> String {
+        if self.model.is_on_cpu() { DeviceChoice::Cpu } else { self.args.device }.to_string()
+    }
+
     fn text(&self) -> String {
         let Self { args, model, measured, first_mask, host, device } = self;
         let mut lines = vec![format!(
-            "{} on {} in {}, {} threads, {} objects; medians",
+            "{} on {} in {}; threads: {}, objects: {}; medians",
             model.config(),
-            args.device,
+            self.device_name(),
             model.precision(),
             model.parallel_batches(),
             args.objects

@@ -73,7 +73,8 @@ pub fn run(
             journal.display()
         );
     }
-    let inputs = args.prompts.files().chain([&args.recording]).chain(&args.model);
+    let masks = args.prompts.masks_in_documents();
+    let inputs = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
     let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     let outputs =
         outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;

@@ -270,6 +270,14 @@ fn formats() -> String {
     format!("an ending of {}, or FORMAT:PATH with one of {}", endings.join(" "), names.join(" "))
 }
 
+/// Refuses one name for two things.
+pub fn check_differ(a: &Path, b: &Path) -> Result<()> {
+    if same_file(a, b) {
+        bail!("'{}' is given for two outputs: choose different names", a.display());
+    }
+    Ok(())
+}
+
 /// Whether two names lead to the same file, also by way of links and `..`; an output need not exist yet.
 fn same_file(a: &Path, b: &Path) -> bool {
     match (resolved(a), resolved(b)) {

@@ -18,6 +18,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether log lines are JSON; there is no bar then.
 static JSON: OnceLock<bool> = OnceLock::new();
+
 /// Prompted frames of a batch that are listed one by one.
 const MOST_LISTED: usize = 12;
 
@@ -30,7 +31,7 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
         _ => tracing::Level::TRACE,
     };
     // FFmpeg's own remarks (target "video") name no file and mean little; what matters comes as our own warnings and errors.
-    let ffmpeg = if verbose > 0 { LevelFilter::from(level) } else { LevelFilter::OFF };
+    let ffmpeg = if verbose > 1 { LevelFilter::from(level) } else { LevelFilter::OFF };
     let filter = Targets::new().with_default(level).with_target("video", ffmpeg);
     let _ = JSON.set(format == LogFormat::Json);
     match format {

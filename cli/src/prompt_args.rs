@@ -1,6 +1,6 @@
 //! Prompts on the command line: a track and how it is used, files of prompts, clicks, boxes and masks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
@@ -9,6 +9,7 @@ use sam2_engine::{
     BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PromptFrames,
     PromptSet, read_mask, read_prompts,
 };
+use serde_json::Value;
 
 /// Frames per batch of a recording with a track, as in the lab's own scripts.
 const DEFAULT_BATCH_SIZE: usize = 400;
@@ -96,6 +97,20 @@ impl PromptArgs {
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let masks = self.mask.iter().map(|mask| &mask.file);
         self.keypoints.iter().chain(&self.prompts).chain(masks)
+    }
+
+    /// The masks that JSON documents among [`Self::files`] name. What is no such document is somebody else's to complain of.
+    pub fn masks_in_documents(&self) -> Vec<PathBuf> {
+        let mut masks = Vec::new();
+        for document in &self.prompts {
+            let parsed = std::fs::read(document).ok();
+            let parsed = parsed.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+            let prompts = parsed.as_ref().and_then(|document| document["prompts"].as_array());
+            let folder = document.parent().unwrap_or(Path::new(""));
+            let named = prompts.into_iter().flatten().filter_map(|prompt| prompt["mask"].as_str());
+            masks.extend(named.map(|name| folder.join(name)));
+        }
+        masks
     }
 
     /// What to take from the track.

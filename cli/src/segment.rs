@@ -10,15 +10,25 @@ use crate::exit::ExitStatus;
 use crate::loaded_models::LoadedModels;
 use crate::one_recording::{self, Finished};
 use crate::signals::cancel_on_signals;
-use crate::stats::{RecordingStats, Stats};
-use crate::{job_file, message, progress, recordings};
+use crate::stats::{self, RecordingStats, Stats};
+use crate::{job_file, message, outputs, progress, recordings};
 
 /// Segments everything that the arguments name.
 pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
     // First of all, so that a signal at any time ends the same way.
     let cancel = cancel_on_signals()?;
     let mut stats = Stats::begin();
-    let result = each(args).and_then(|each| run_all(&each, quiet, &cancel, &mut stats));
+    if let Some(path) = &args.running.stats {
+        stats::check_name(path)?;
+    }
+    let each = each(args)?;
+    if let Some(path) = &args.running.stats {
+        let outputs = each.iter().flat_map(|one| &one.output);
+        for output in outputs.map(outputs::resolve).filter_map(Result::ok) {
+            outputs::check_differ(path, &output.path)?;
+        }
+    }
+    let result = run_all(&each, quiet, &cancel, &mut stats);
     let Some(path) = &args.running.stats else { return result };
     let status = result.as_ref().map_or_else(ExitStatus::of, |status| *status);
     let written = stats.write(path, status);

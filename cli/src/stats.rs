@@ -1,9 +1,11 @@
 //! `--stats FILE.json`: what a job took. The format is documented in `docs/stats.md`.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, bail};
 use sam2_engine::{
     BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames,
     LazyStats, Sam2, WriteError,
@@ -189,6 +191,20 @@ impl Stats {
         text.push(b'\n');
         output.file().write_all(&text).map_err(|source| output.io_error(source))?;
         output.complete()?.publish()
+    }
+}
+
+/// Refuses to replace a file that holds no statistics: it may be a recording.
+pub fn check_name(path: &Path) -> Result<()> {
+    const BEGIN: &[u8] = b"{\n  \"format_version\":";
+    let Ok(mut file) = File::open(path) else { return Ok(()) };
+    let mut found = [0; BEGIN.len()];
+    match file.read_exact(&mut found) {
+        Ok(()) if found == *BEGIN => Ok(()),
+        _ => bail!(
+            "'{}' is there already and holds no statistics: choose another name for --stats",
+            path.display()
+        ),
     }
 }
 

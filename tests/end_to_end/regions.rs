@@ -54,8 +54,11 @@ fn bad_regions_and_sizes_are_refused_with_the_remedy() {
     ] {
         workshop.refuses("mouse.mkv", &[&point[..], &["--roi", region]].concat(), told);
     }
-    let size = [&point[..], &["--image-size", "100"]].concat();
-    workshop.refuses("mouse.mkv", &size, &["--image-size 100", "multiple of 32"]);
+    let command = ["segment", "mouse.mkv", "-o", "masks.btf"];
+    for side in ["100", "0", "100000"] {
+        let size = [&command[..], &point[..], &["--image-size", side]].concat();
+        workshop.refused(2, &size, &["--image-size", side, "multiple of 32"]);
+    }
     let all = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--roi", "1,2,3"];
     workshop.refused(2, &all, &["x,y,width,height"]);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Workshop, scaled_track};
+use crate::support::{ON_THE_MOUSE, Workshop, scaled_track};
 
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
@@ -70,7 +70,7 @@ fn stats_say_where_time_and_memory_went() {
 #[test]
 fn stats_are_written_whatever_comes_of_the_job_and_replace_older_ones() {
     let workshop = workshop();
-    workshop.write("stats.json", "of another day");
+    workshop.write("stats.json", "{\n  \"format_version\": 1,\n  \"of\": \"another day\"\n}\n");
     let arguments = ["mouse.mkv", "missing.mkv", "-o", "{stem}.btf", "--point", "0:122,40"];
     let all = [&["segment"], &arguments[..], &["--stats", "stats.json"]].concat();
     assert_eq!(workshop.sam2(&all).code, Some(4));
@@ -104,4 +104,38 @@ fn log_lines_can_be_json_and_so_is_the_error() {
     let last: Value = serde_json::from_str(failed.stderr.lines().last().unwrap()).unwrap();
     assert_eq!(last["level"], "ERROR");
     assert!(last["message"].as_str().unwrap().contains("missing.mkv"));
+}
+
+#[test]
+fn statistics_replace_statistics_only() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "mouse.mkv").mouse(3, "other.mkv");
+    let run = |stats: &str| {
+        [
+            "segment",
+            "mouse.mkv",
+            "-o",
+            "m.csv",
+            "--point",
+            ON_THE_MOUSE,
+            "--overwrite",
+            "--stats",
+            stats,
+        ]
+        .map(str::to_owned)
+    };
+    for stats in ["mouse.mkv", "other.mkv"] {
+        let before = workshop.read(stats);
+        let arguments = run(stats);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        workshop.refused(1, &arguments, &[stats, "--stats"]);
+        assert!(workshop.read(stats) == before, "{stats} was changed");
+    }
+    let arguments = run("m.csv");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    workshop.refused(1, &arguments, &["m.csv", "two outputs"]);
+    let arguments = run("s.json");
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    workshop.sam2(&arguments).succeeded();
+    workshop.sam2(&arguments).succeeded();
 }

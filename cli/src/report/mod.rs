@@ -20,8 +20,9 @@ pub use sink::ReportSink;
 /// Makes the page of a run file.
 pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     check_ending(&args.output)?;
-    if same(&args.run, &args.output) {
-        bail!("'{}' is an input: choose another name for the page", args.run.display());
+    let inputs = [Some(&args.run), args.recording.as_ref(), args.stats.as_ref()];
+    if let Some(input) = inputs.into_iter().flatten().find(|input| same(input, &args.output)) {
+        bail!("'{}' is an input: choose another name for the page", input.display());
     }
     let statistics = args.stats.as_deref().map(read_statistics).transpose()?;
     let reader = RunReader::open(&args.run)?;
