@@ -279,7 +279,7 @@ pub fn check_differ(a: &Path, b: &Path) -> Result<()> {
 }
 
 /// Whether two names lead to the same file, also by way of links and `..`; an output need not exist yet.
-fn same_file(a: &Path, b: &Path) -> bool {
+pub fn same_file(a: &Path, b: &Path) -> bool {
     match (resolved(a), resolved(b)) {
         (Some(a), Some(b)) => a == b,
         _ => a == b,

@@ -13,6 +13,7 @@ use sam2_report::{Report, ReportBuilder};
 
 use crate::args::ReportArgs;
 use crate::exit::ExitStatus;
+use crate::outputs::same_file;
 
 pub use describe::prompt_marks;
 pub use sink::ReportSink;
@@ -21,7 +22,7 @@ pub use sink::ReportSink;
 pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     check_ending(&args.output)?;
     let inputs = [Some(&args.run), args.recording.as_ref(), args.stats.as_ref()];
-    if let Some(input) = inputs.into_iter().flatten().find(|input| same(input, &args.output)) {
+    if let Some(input) = inputs.into_iter().flatten().find(|input| same_file(input, &args.output)) {
         bail!("'{}' is an input: choose another name for the page", input.display());
     }
     let statistics = args.stats.as_deref().map(read_statistics).transpose()?;
@@ -62,10 +63,6 @@ fn check_ending(output: &Path) -> Result<()> {
         return Ok(());
     }
     bail!("cannot write a report to '{}': use the ending .html", output.display())
-}
-
-fn same(a: &Path, b: &Path) -> bool {
-    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Statistics are a handful of numbers; what is larger is another file.

@@ -7,6 +7,8 @@
 //!
 //! Queries, keys and values may lie anywhere, as long as the channels of one token are adjacent: slices of one `qkv` product need no copies.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::simd::{CpuTier, Simd, per_tier};
@@ -104,7 +106,7 @@ pub(crate) fn attention(
             || (Packed::default(), Scratch::default()),
             |(packed, scratch), &(b, h)| {
                 packed.fill(&sizes, keys, values, b, h);
-                for block in query_blocks(n, 1) {
+                for block in query_blocks(n, 1, QUERY_BLOCK, MOST_ROWS) {
                     let place = Place { batch: b, head: h, queries: block };
                     // One task writes one head's rows, and no other task writes those.
                     query_block(tier, &sizes, &queries, packed, place, scratch, target);
@@ -120,26 +122,35 @@ pub(crate) fn attention(
         for (packed, &(b, h)) in laid_out.iter_mut().zip(group) {
             packed.fill_in_parallel(&sizes, keys, values, b, h);
         }
-        let blocks = query_blocks(n, rayon::current_num_threads());
-        let tasks: Vec<(usize, Place)> = group
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &(batch, head))| {
-                blocks.iter().map(move |block| (at, Place { batch, head, queries: block.clone() }))
-            })
-            .collect();
-        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (at, place)| {
-            query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
-        });
+        let blocks = query_blocks(n, rayon::current_num_threads(), QUERY_BLOCK, MOST_ROWS);
+        tasks_of(group, &blocks).into_par_iter().for_each_init(
+            Scratch::default,
+            |scratch, (at, place)| {
+                query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
+            },
+        );
     }
     Some(out)
 }
 
-/// Blocks of queries, about equally large, as many as a multiple of `threads`.
-fn query_blocks(n: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
-    let count = n.div_ceil(QUERY_BLOCK).next_multiple_of(threads.max(1));
-    // Whole register tiles, but for the last block.
-    let length = n.div_ceil(count).next_multiple_of(MOST_ROWS);
+/// Every block of queries of every head of a group, with the head's place in the group.
+pub(super) fn tasks_of(group: &[(usize, usize)], blocks: &[Range<usize>]) -> Vec<(usize, Place)> {
+    let heads = group.iter().enumerate();
+    let tasks = heads.flat_map(|(at, &(batch, head))| {
+        blocks.iter().map(move |block| (at, Place { batch, head, queries: block.clone() }))
+    });
+    tasks.collect()
+}
+
+/// Blocks of at most `most` queries, about equally large, as many as a multiple of `threads`; whole tiles of `tile` queries, but for the last block.
+pub(super) fn query_blocks(
+    n: usize,
+    threads: usize,
+    most: usize,
+    tile: usize,
+) -> Vec<Range<usize>> {
+    let count = n.div_ceil(most).next_multiple_of(threads.max(1));
+    let length = n.div_ceil(count).next_multiple_of(tile);
     (0..n).step_by(length.max(1)).map(|start| start..(start + length).min(n)).collect()
 }
 
@@ -224,7 +235,7 @@ fn fill_values(row: &mut [f32], s: &Sizes, v: HeadsView<'_>, b: usize, h: usize,
 pub(super) struct Place {
     pub batch: usize,
     pub head: usize,
-    pub queries: std::ops::Range<usize>,
+    pub queries: Range<usize>,
 }
 
 /// Where results go: row-major `[batch * n, row]`.

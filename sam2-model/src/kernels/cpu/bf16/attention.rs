@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::super::attention::{
-    HeadsView, LARGE_HEAD_BYTES, LOG2_E, Place, SMALL_HEAD_BYTES, Target,
+    HeadsView, LARGE_HEAD_BYTES, LOG2_E, Place, SMALL_HEAD_BYTES, Target, query_blocks, tasks_of,
 };
 use super::super::simd::{CpuTier, Simd};
 use super::products::{BLOCK, Products, per_bf16_tier};
@@ -58,7 +58,7 @@ pub(in crate::kernels) fn attention(
                     let from = Source { keys, values, batch, head, first: block * KEY_BLOCK };
                     fill(tier, &sizes, from, to_keys, to_values, scratch);
                 }
-                for block in query_blocks(n, 1) {
+                for block in query_blocks(n, 1, QUERY_BLOCK, BLOCK) {
                     let place = Place { batch, head, queries: block };
                     // One task writes one head's rows, and no other task writes those.
                     query_block(tier, &sizes, &queries, packed, place, scratch, target);
@@ -85,26 +85,15 @@ pub(in crate::kernels) fn attention(
                 },
             );
         }
-        let blocks = query_blocks(n, rayon::current_num_threads());
-        let tasks: Vec<(usize, Place)> = group
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &(batch, head))| {
-                blocks.iter().map(move |block| (at, Place { batch, head, queries: block.clone() }))
-            })
-            .collect();
-        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (at, place)| {
-            query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
-        });
+        let blocks = query_blocks(n, rayon::current_num_threads(), QUERY_BLOCK, BLOCK);
+        tasks_of(group, &blocks).into_par_iter().for_each_init(
+            Scratch::default,
+            |scratch, (at, place)| {
+                query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
+            },
+        );
     }
     Some(out)
-}
-
-/// Blocks of queries, about equally large, as many as a multiple of `threads`.
-fn query_blocks(n: usize, threads: usize) -> Vec<std::ops::Range<usize>> {
-    let count = n.div_ceil(QUERY_BLOCK).next_multiple_of(threads.max(1));
-    let length = n.div_ceil(count).next_multiple_of(BLOCK);
-    (0..n).step_by(length).map(|start| start..(start + length).min(n)).collect()
 }
 
 struct Sizes {
