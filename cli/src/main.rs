@@ -12,6 +12,7 @@ mod download;
 mod exit;
 mod inspect;
 mod job_file;
+mod large_blocks;
 mod legacy_pipeline;
 mod loaded_models;
 mod manual;
@@ -42,6 +43,9 @@ mod terminal;
 use args::Command;
 use command_line::CommandLine;
 use exit::ExitStatus;
+
+#[global_allocator]
+static ALLOCATOR: large_blocks::LargeBlocks = large_blocks::LargeBlocks::new();
 
 fn main() -> std::process::ExitCode {
     let started = std::time::Instant::now();

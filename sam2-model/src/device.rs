@@ -32,12 +32,12 @@ pub enum DeviceError {
     Unknown(String),
     /// Compiled without the feature.
     #[error(
-        "this build has no CUDA: use --device cpu, or build with `cargo build --release --features cuda`"
+        "this build has no CUDA: use --device cpu, or build with `cargo build --release -p sam2-cli --features cuda`"
     )]
     CudaNotBuilt,
     /// Compiled without the feature.
     #[error(
-        "this build has no Vulkan: use --device cpu, or build with `cargo build --release --features vulkan`"
+        "this build has no Vulkan: use --device cpu, or build with `cargo build --release -p sam2-cli --features vulkan`"
     )]
     VulkanNotBuilt,
     /// No driver or no such GPU.
@@ -61,7 +61,9 @@ pub enum DeviceError {
         found: usize,
     },
     /// A number format that the device does not compute in.
-    #[error("{device} does not compute in {precision}: use --precision auto or f32")]
+    #[error(
+        "{device} does not compute in {precision}: use --precision auto, or f32, in which every device computes"
+    )]
     Precision {
         /// The device.
         device: String,
@@ -261,7 +263,10 @@ mod tests {
     #[test]
     fn the_cpu_refuses_f16_by_name() {
         let error = Precision::F16.on(&Device::flex()).unwrap_err().to_string();
-        assert_eq!(error, "the CPU does not compute in f16: use --precision auto or f32");
+        assert_eq!(
+            error,
+            "the CPU does not compute in f16: use --precision auto, or f32, in which every device computes"
+        );
         assert_eq!(Precision::F32.on(&Device::flex()), Ok(FloatDType::F32));
         assert!(Precision::Auto.on(&Device::flex()).is_ok());
     }

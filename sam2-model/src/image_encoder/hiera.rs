@@ -8,7 +8,6 @@ use burn::tensor::{Device, Tensor};
 
 use super::max_pool::max_pool_2x2;
 use super::multi_scale_attention::MultiScaleAttention;
-use super::window;
 use crate::config::HieraConfig;
 use crate::kernels::{self, Activation, FusedLinear};
 use crate::layer_norm::LayerNorm;
@@ -35,31 +34,20 @@ struct MultiScaleBlock {
     mlp: Mlp,
     /// Only where the width changes.
     proj: Option<Linear>,
-    /// 0 = global attention.
-    window_side: usize,
     pool: bool,
 }
 
 impl MultiScaleBlock {
     fn forward(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
-        let normed = self.norm1.forward(x_bhwc.clone());
         let shortcut = match &self.proj {
             Some(proj) => {
-                let projected = FusedLinear::new(proj).forward(normed.clone());
+                let projected = FusedLinear::new(proj).after(&self.norm1).forward(x_bhwc.clone());
                 if self.pool { max_pool_2x2(projected) } else { projected }
             }
-            None => x_bhwc,
+            None => x_bhwc.clone(),
         };
-        let [_, height, width, _] = shortcut.dims();
-        let attended = if self.window_side == 0 {
-            self.attn.forward(normed)
-        } else {
-            let windows = self.attn.forward(window::partition(normed, self.window_side));
-            // Query pooling has halved the windows along with the map.
-            let side = if self.pool { self.window_side / 2 } else { self.window_side };
-            window::unpartition(windows, side, [height, width])
-        };
-        self.mlp.refine(shortcut + attended, Some(&self.norm2))
+        let x_bhwc = self.attn.refine(shortcut, &self.norm1, x_bhwc);
+        self.mlp.refine(x_bhwc, Some(&self.norm2))
     }
 }
 
@@ -96,6 +84,7 @@ impl HieraConfig {
                         dim,
                         dim_out,
                         self.num_heads << stage,
+                        if global { 0 } else { self.window_spec[inherited] },
                         starts_stage,
                         device,
                     ),
@@ -106,7 +95,6 @@ impl HieraConfig {
                         device,
                     ),
                     proj: (dim != dim_out).then(|| LinearConfig::new(dim, dim_out).init(device)),
-                    window_side: if global { 0 } else { self.window_spec[inherited] },
                     pool: starts_stage,
                 }
             })

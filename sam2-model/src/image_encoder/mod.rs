@@ -4,7 +4,6 @@ mod fpn_neck;
 mod hiera;
 mod max_pool;
 mod multi_scale_attention;
-mod window;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

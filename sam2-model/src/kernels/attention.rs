@@ -4,8 +4,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, FloatDType, Tensor, activation};
 
 use super::bridge::{flex, from_values};
-use super::cpu::attention::{self as cpu, HeadsView};
-use super::cpu::{CpuTier, attention_in_bf16};
+use super::cpu::heads::HeadsView;
+use super::cpu::{CpuTier, attention as cpu, attention_in_bf16};
 use super::format::to_format;
 use super::scope::bf16_wins;
 
@@ -14,15 +14,18 @@ use super::scope::bf16_wins;
 pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<3> {
     let fused = || {
         let (q, k, v) = (flex(&queries)?, flex(&keys)?, flex(&values)?);
-        let (q, k, v) = (heads_view(&q)?, heads_view(&k)?, heads_view(&v)?);
+        let out = on_the_cpu(heads_view(&q)?, heads_view(&k)?, heads_view(&v)?)?;
         let ([batch, heads, n, _], v_width) = (queries.dims(), values.dims()[3]);
-        let tier = CpuTier::current();
-        let rounded = if bf16_wins(tier) { attention_in_bf16(tier, q, k, v) } else { None };
-        let out = rounded.or_else(|| cpu::attention(tier, q, k, v))?;
         Some(from_values(out, [batch, n, heads * v_width]))
     };
     fused()
         .unwrap_or_else(|| attention_on_any_device(queries.clone(), keys.clone(), values.clone()))
+}
+
+pub(super) fn on_the_cpu(q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>) -> Option<Vec<f32>> {
+    let tier = CpuTier::current();
+    let rounded = if bf16_wins(tier) { attention_in_bf16(tier, q, k, v) } else { None };
+    rounded.or_else(|| cpu::attention(tier, q, k, v))
 }
 
 /// The same through burn, on any device; queries in half precision make products in it, and the result is in the queries' format then.

@@ -17,6 +17,7 @@ mod rotate;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod window_attention;
 
 use burn::tensor::Device;
 
@@ -34,6 +35,7 @@ pub use pointwise::{gelu, scaled_sigmoid};
 pub(crate) use resample::{Taps, resample};
 pub use rotate::{rotate, rotate_on_any_device};
 pub use scope::with_products_in;
+pub use window_attention::WindowAttention;
 
 /// Whether kernels of this room run there.
 pub(crate) fn is_on_cpu(device: &Device) -> bool {

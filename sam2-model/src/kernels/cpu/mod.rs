@@ -4,6 +4,7 @@ pub(super) mod attention;
 pub(super) mod bf16;
 pub(super) mod convolution;
 pub(super) mod depthwise;
+pub(super) mod heads;
 pub(super) mod linear;
 pub(super) mod pointwise;
 pub(super) mod resample;

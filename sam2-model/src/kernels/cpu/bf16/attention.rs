@@ -4,8 +4,9 @@
 use rayon::prelude::*;
 
 use super::super::attention::{
-    HeadsView, LARGE_HEAD_BYTES, LOG2_E, Place, SMALL_HEAD_BYTES, Target, query_blocks, tasks_of,
+    LARGE_HEAD_BYTES, LOG2_E, Place, SMALL_HEAD_BYTES, Target, query_blocks, tasks_of,
 };
+use super::super::heads::{HeadTokens, HeadsView};
 use super::super::simd::{CpuTier, Simd};
 use super::products::{BLOCK, Products, per_bf16_tier};
 
@@ -18,8 +19,7 @@ const WEIGHTS_STRIDE: usize = KEY_BLOCK + BLOCK;
 /// Fewer queries or keys are left to `f32`: most of a block would be padding.
 const FEWEST_TOKENS: usize = 16;
 
-/// `[batch, heads, n, d]`, `[batch, heads, m, d]` and `[batch, heads, m, v]` to `[batch, n, heads * v]`, row-major. `None` if the shapes do
-/// not fit together or are not worth it.
+/// As the same in `f32`. `None` also if the shapes are not worth it.
 pub(in crate::kernels) fn attention(
     tier: CpuTier,
     queries: HeadsView<'_>,
@@ -29,11 +29,13 @@ pub(in crate::kernels) fn attention(
     let [batch, heads, n, d] = queries.shape;
     let [_, _, m, v] = values.shape;
     let fits = keys.shape == [batch, heads, m, d] && values.shape == [batch, heads, m, v];
-    if !fits || n < FEWEST_TOKENS || m < FEWEST_TOKENS || d == 0 || v == 0 {
+    if !fits || !keys.is_whole() || !values.is_whole() {
+        return None;
+    }
+    if n < FEWEST_TOKENS || m < FEWEST_TOKENS || d == 0 || v == 0 {
         return None;
     }
     let sizes = Sizes {
-        n,
         m,
         d,
         v,
@@ -41,7 +43,8 @@ pub(in crate::kernels) fn attention(
         v_padded: v.next_multiple_of(BLOCK),
         scale: (LOG2_E / (d as f64).sqrt()) as f32,
     };
-    let mut out = vec![0.0_f32; batch * n * heads * v];
+    let count = queries.rows() * heads * v;
+    let mut out: Vec<f32> = Vec::with_capacity(count);
     let target = Target { out: out.as_mut_ptr(), row: heads * v };
     let blocks_of_keys = m.div_ceil(KEY_BLOCK);
     let head_bytes =
@@ -54,50 +57,52 @@ pub(in crate::kernels) fn attention(
             || (Packed::default(), Scratch::default()),
             |(packed, scratch), &(batch, head)| {
                 packed.resize(&sizes);
+                let (keys, values) = (keys.head(batch, head), values.head(batch, head));
                 for (block, (to_keys, to_values)) in packed.blocks_mut(&sizes).enumerate() {
-                    let from = Source { keys, values, batch, head, first: block * KEY_BLOCK };
+                    let from = Source { keys, values, first: block * KEY_BLOCK };
                     fill(tier, &sizes, from, to_keys, to_values, scratch);
                 }
-                for block in query_blocks(n, 1, QUERY_BLOCK, BLOCK) {
+                for block in query_blocks(queries.of_batch(batch).count, 1, QUERY_BLOCK, BLOCK) {
                     let place = Place { batch, head, queries: block };
                     // One task writes one head's rows, and no other task writes those.
                     query_block(tier, &sizes, &queries, packed, place, scratch, target);
                 }
             },
         );
-        return Some(out);
-    }
-    let together = (LARGE_HEAD_BYTES / head_bytes).max(1);
-    let mut laid_out: Vec<Packed> = Vec::new();
-    for group in all.chunks(together) {
-        laid_out.resize_with(group.len(), Packed::default);
-        for (packed, &(batch, head)) in laid_out.iter_mut().zip(group) {
-            packed.resize(&sizes);
-            let blocks = packed
-                .keys
-                .par_chunks_exact_mut(KEY_BLOCK * sizes.d_padded)
-                .zip(packed.values.par_chunks_exact_mut(KEY_BLOCK * sizes.v_padded));
-            blocks.enumerate().for_each_init(
+    } else {
+        let together = (LARGE_HEAD_BYTES / head_bytes).max(1);
+        let mut laid_out: Vec<Packed> = Vec::new();
+        for group in all.chunks(together) {
+            laid_out.resize_with(group.len(), Packed::default);
+            for (packed, &(batch, head)) in laid_out.iter_mut().zip(group) {
+                packed.resize(&sizes);
+                let (keys, values) = (keys.head(batch, head), values.head(batch, head));
+                let blocks = packed
+                    .keys
+                    .par_chunks_exact_mut(KEY_BLOCK * sizes.d_padded)
+                    .zip(packed.values.par_chunks_exact_mut(KEY_BLOCK * sizes.v_padded));
+                blocks.enumerate().for_each_init(
+                    Scratch::default,
+                    |scratch, (block, (to_keys, to_values))| {
+                        let from = Source { keys, values, first: block * KEY_BLOCK };
+                        fill(tier, &sizes, from, to_keys, to_values, scratch);
+                    },
+                );
+            }
+            tasks_of(group, &queries, QUERY_BLOCK, BLOCK).into_par_iter().for_each_init(
                 Scratch::default,
-                |scratch, (block, (to_keys, to_values))| {
-                    let from = Source { keys, values, batch, head, first: block * KEY_BLOCK };
-                    fill(tier, &sizes, from, to_keys, to_values, scratch);
+                |scratch, (at, place)| {
+                    query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
                 },
             );
         }
-        let blocks = query_blocks(n, rayon::current_num_threads(), QUERY_BLOCK, BLOCK);
-        tasks_of(group, &blocks).into_par_iter().for_each_init(
-            Scratch::default,
-            |scratch, (at, place)| {
-                query_block(tier, &sizes, &queries, &laid_out[at], place, scratch, target);
-            },
-        );
     }
+    // SAFETY: every head of every query was written: the blocks cover the queries of each batch entry, and those lie in all rows of the result.
+    unsafe { out.set_len(count) };
     Some(out)
 }
 
 struct Sizes {
-    n: usize,
     m: usize,
     d: usize,
     v: usize,
@@ -131,10 +136,8 @@ impl Packed {
 /// Where a block of keys comes from.
 #[derive(Clone, Copy)]
 struct Source<'a> {
-    keys: HeadsView<'a>,
-    values: HeadsView<'a>,
-    batch: usize,
-    head: usize,
+    keys: HeadTokens<'a>,
+    values: HeadTokens<'a>,
     /// The first key.
     first: usize,
 }
@@ -180,7 +183,7 @@ unsafe fn fill_on<P: Products>(
     scratch: &mut Scratch,
 ) {
     let Sizes { m, d, v, d_padded, v_padded, .. } = *sizes;
-    let Source { keys, values, batch, head, first } = from;
+    let Source { keys, values, first } = from;
     let count = KEY_BLOCK.min(m - first);
     debug_assert!(to_keys.len() == KEY_BLOCK * d_padded && to_values.len() == KEY_BLOCK * v_padded);
     // Sixteen keys at a time become rows of bfloat16, and their pairs columns.
@@ -191,7 +194,7 @@ unsafe fn fill_on<P: Products>(
         for row in 0..16 {
             let to = &mut scratch.queries[row * by_row..][..d];
             if at + row < count {
-                let token = keys.token(batch, head, first + at + row);
+                let token = keys.at(first + at + row);
                 // SAFETY: both have `d` numbers.
                 unsafe { P::round(token.as_ptr(), to.as_mut_ptr(), d) };
             } else {
@@ -218,7 +221,7 @@ unsafe fn fill_on<P: Products>(
             for (row, (copy, source)) in rows.iter_mut().zip(&mut sources).enumerate() {
                 let key = 2 * pair + row;
                 if key < count {
-                    let token = &values.token(batch, head, first + key)[channel..channel + width];
+                    let token = &values.at(first + key)[channel..channel + width];
                     *source = if width == BLOCK {
                         token.as_ptr()
                     } else {
@@ -245,7 +248,7 @@ per_bf16_tier! {
 }
 
 /// # Safety
-/// The processor has the instructions of `P`. `target` is valid for `[batch * n, heads * v]` values, and nobody else writes this place's.
+/// The processor has the instructions of `P`. `target` is valid for a row of `heads * v` values for each of the queries' rows, and nobody else writes this place's.
 #[inline(always)]
 unsafe fn query_block_on<P: Products>(
     sizes: &Sizes,
@@ -270,8 +273,9 @@ unsafe fn query_block_on<P: Products>(
     scratch.highest.resize(rows, f32::NEG_INFINITY);
     scratch.totals.clear();
     scratch.totals.resize(rows, 0.0);
+    let of_batch = queries.of_batch(place.batch);
     for (at, query) in place.queries.clone().enumerate() {
-        let token = queries.token(place.batch, place.head, query);
+        let token = queries.query(of_batch, place.head, query);
         scratch.token.iter_mut().zip(token).for_each(|(to, from)| *to = from * sizes.scale);
         // SAFETY: the row has room for `d` numbers.
         unsafe {
@@ -320,12 +324,8 @@ unsafe fn query_block_on<P: Products>(
     for (at, query) in place.queries.clone().enumerate() {
         let total = 1.0 / scratch.totals[at];
         let row = &scratch.sums[at * v_padded..at * v_padded + v];
-        // SAFETY: the place lies within `[batch * n, heads * v]`, and only this task writes it.
-        let to = unsafe {
-            let start = (place.batch * sizes.n + query) * target.row + place.head * v;
-            std::slice::from_raw_parts_mut(target.out.add(start), v)
-        };
-        to.iter_mut().zip(row).for_each(|(to, sum)| *to = sum * total);
+        // SAFETY: the row is one of the queries', and only this task writes this head's part of it.
+        unsafe { target.write(of_batch.row(query), place.head, row, total) };
     }
 }
 
@@ -371,7 +371,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    use crate::kernels::cpu::attention::tests::check;
+    use crate::kernels::cpu::attention::tests::{check, check_windows};
     use crate::kernels::cpu::testing::tiers;
 
     /// Queries are scaled before they are rounded; weights are rounded, and one that shrinks later as well. Numbers lie between -1 and 1.
@@ -396,6 +396,18 @@ mod tests {
             }
             // Scores far apart: one key takes all.
             check(|q, k, v| attention(tier, q, k, v), rounded, BAR, [1, 1, 30, 800, 32, 16], 60.0);
+        }
+    }
+
+    #[test]
+    fn windows() {
+        for tier in tiers() {
+            for shape in [[16, 16, 8, 2, 48], [20, 23, 14, 1, 96], [9, 11, 7, 4, 72]] {
+                let run = |q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>| {
+                    Some(attention(tier, q, k, v).unwrap())
+                };
+                check_windows(run, rounded, BAR, shape);
+            }
         }
     }
 
