@@ -57,7 +57,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 /// Measures a model; `started` is when the process began.
 pub fn run(args: &BenchArgs, started: Instant) -> Result<ExitStatus> {
     let (weights, config) = (args.model.as_deref(), args.config.as_deref());
-    let model = model::load(weights, config, args.device, args.precision)?;
+    let (model, _) = model::load(weights, config, args.device, args.precision)?;
     let model = match args.image_size {
         Some(size) => model.with_image_size(size).with_context(|| {
             format!("--image-size {size} does not fit the model's windows: use a multiple of 32")

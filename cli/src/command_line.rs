@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LogFormat};
 use crate::legacy_pipeline;
+use crate::progress;
 use crate::settings::Settings;
 
 /// The settings in effect, for those who parse further command lines, such as those in a file.
@@ -37,19 +38,20 @@ impl CommandLine {
             Ok(settings) => {
                 let _ = IN_EFFECT.set(settings.clone());
                 let cli = parse_with(&settings, &command, &arguments);
-                Self { cli: cli.unwrap_or_else(|error| error.exit()), settings, problem: None }
+                let cli = cli.unwrap_or_else(|error| end(&error, &arguments));
+                Self { cli, settings, problem: None }
             }
             Err(problem) => {
                 // Help must be had whatever the settings are, and the doctor is asked what is wrong.
                 let settings = Settings::default();
                 let cli = parse_with(&settings, &command, &arguments);
                 let cli = cli.unwrap_or_else(|error| match error.use_stderr() {
-                    true => refuse(&problem),
+                    true => refuse(&problem, &arguments),
                     false => error.exit(),
                 });
                 match cli.command {
                     Command::Doctor(_) => Self { cli, settings, problem: Some(problem) },
-                    _ => refuse(&problem),
+                    _ => refuse(&problem, &arguments),
                 }
             }
         }
@@ -57,9 +59,40 @@ impl CommandLine {
 }
 
 /// The settings are as wrong as a wrong command line.
-fn refuse(problem: &str) -> ! {
-    eprintln!("error: {problem}");
+fn refuse(problem: &str, arguments: &[OsString]) -> ! {
+    if wants_json(arguments) {
+        progress::init_logging(0, false, LogFormat::Json);
+        progress::print_error(problem);
+    } else {
+        eprintln!("error: {problem}");
+    }
     std::process::exit(2)
+}
+
+/// Help, the version and mistakes end the process; a program that reads JSON gets a mistake as one line of it.
+fn end(error: &clap::Error, arguments: &[OsString]) -> ! {
+    if error.use_stderr() && wants_json(arguments) {
+        refuse(&one_line(error), arguments)
+    }
+    error.exit()
+}
+
+/// Whether JSON was asked for, as far as a command line that cannot be understood says; or the settings.
+fn wants_json(arguments: &[OsString]) -> bool {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    words.contains(&"--log-format=json")
+        || words.windows(2).any(|pair| pair == ["--log-format", "json"])
+        || std::env::var("SAM2_LOG_FORMAT").is_ok_and(|format| format == "json")
+}
+
+/// clap's message without usage and colours.
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let told: Vec<&str> =
+        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
+    let told = told.join(" ");
+    let told = told.trim().trim_start_matches("error: ");
+    told.trim_end_matches("For more information, try '--help'.").trim().to_owned()
 }
 
 /// clap's view of another command line, with the settings in effect where it says nothing.
@@ -97,7 +130,9 @@ pub fn parse_with(
 /// What clap cannot check.
 fn check(cli: &Cli) -> Result<(), String> {
     match &cli.command {
-        Command::Segment(args) if args.job.is_none() => args.prompts.check(),
+        Command::Segment(args) if args.job.is_none() || !args.recordings.is_empty() => {
+            args.prompts.check()
+        }
         _ => Ok(()),
     }
 }

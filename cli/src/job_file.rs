@@ -8,7 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
 use crate::args::{Cli, Command, SegmentArgs};
-use crate::command_line::matches;
+use crate::command_line::{matches, one_line};
 
 /// A job file that cannot be used; the same as a wrong command line.
 #[derive(Debug, thiserror::Error)]
@@ -131,25 +131,13 @@ fn arguments(recording: &Path, options: &Options) -> Result<SegmentArgs, String>
         }
     }
     let cli = matches(&line).and_then(|matches| Cli::from_arg_matches(&matches));
-    let args = match cli.map_err(|error| first_line(&error))?.command {
-        Command::Segment(args) => *args,
-        _ => return Err("there is no segment command".into()),
-    };
+    let args =
+        match cli.map_err(|error| format!("{}; check the job file", one_line(&error)))?.command {
+            Command::Segment(args) => *args,
+            _ => return Err("there is no segment command".into()),
+        };
     args.prompts.check()?;
     Ok(args)
-}
-
-/// clap's message without usage and colours.
-fn first_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let told: Vec<&str> =
-        text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).collect();
-    let told = told.join(" ");
-    let told = told.trim().trim_start_matches("error: ");
-    format!(
-        "{}; check the job file",
-        told.trim_end_matches("For more information, try '--help'.").trim()
-    )
 }
 
 /// The options of `sam2 segment` that were typed, but for `--job` and `--stats`.

@@ -42,8 +42,8 @@ impl LoadedModels {
                 // Before the next one takes its place in memory.
                 drop(other);
                 let started = Instant::now();
-                let model = load(args)?;
-                stats.loaded(&model, started.elapsed());
+                let (model, device) = load(args)?;
+                stats.loaded(&model, device, started.elapsed());
                 (wanted, model)
             }
         };
@@ -51,11 +51,12 @@ impl LoadedModels {
     }
 }
 
-fn load(args: &SegmentArgs) -> Result<Sam2> {
+fn load(args: &SegmentArgs) -> Result<(Sam2, String)> {
     let (weights, config) = (args.model.as_deref(), args.config.as_deref());
-    let model = model::load(weights, config, args.device, args.precision)?;
-    let Some(size) = args.image_size else { return Ok(model) };
-    model.with_image_size(size).with_context(|| {
+    let (model, device) = model::load(weights, config, args.device, args.precision)?;
+    let Some(size) = args.image_size else { return Ok((model, device)) };
+    let model = model.with_image_size(size).with_context(|| {
         format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
-    })
+    })?;
+    Ok((model, device))
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_engine::{EngineError, FrameSource, MaskSink, PixelValues, RunHeader, RunParts};
+use sam2_engine::{FrameSource, MaskSink, PixelValues, RunHeader, RunParts};
 use sam2_frame_provider::IndexMode;
 
 use crate::args::MergeArgs;
@@ -25,8 +25,8 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         None => None,
     };
     let header = parts.header();
-    if let Some(frames) = &frames {
-        check_recording(header, frames)?;
+    if let (Some(path), Some(frames)) = (&args.recording, &frames) {
+        check_recording(path, frames, header)?;
     }
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
     let settings =
@@ -40,21 +40,29 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         prompt_frames: parts.prompt_frames()?,
         objects: parts.objects()?,
         run: header.clone(),
-        prompts: Vec::new(),
         source: match &args.recording {
             Some(path) => Some((path.clone(), recording::options(&args.frames, IndexMode::Auto)?)),
             None => None,
         },
     };
     let sinks = outputs::create(&outputs, settings, &described)?;
+    if let Some(wanting) = outputs.iter().zip(&sinks).find(|(_, sink)| sink.wants_logits())
+        && !header.logits
+    {
+        bail!(
+            "'{}' holds logits, which these run files lack: segment again with an output of logits, which makes run files keep them",
+            wanting.0.path.display()
+        );
+    }
     if frames.is_none() && sinks.iter().any(|sink| wants_images(sink.as_ref(), header)) {
         bail!("an output shows the recording's pictures: give the recording with --recording FILE");
     }
+    let count = args.parts.len();
     tracing::info!(
-        "{}: {} frames in {} parts",
+        "{}: {} frames in {count} {}",
         header.recording,
         header.frame_count,
-        args.parts.len()
+        if count == 1 { "part" } else { "parts" }
     );
     let recording = frames.as_ref().map(|frames| frames as &dyn FrameSource);
     let report = parts.write(recording, sinks, &cancel)?;
@@ -65,19 +73,19 @@ fn wants_images(sink: &dyn MaskSink, header: &RunHeader) -> bool {
     (0..header.frame_count).any(|frame| sink.wants_image(frame))
 }
 
-fn check_recording(header: &RunHeader, frames: &dyn FrameSource) -> Result<(), EngineError> {
+/// Refuses another recording than that of the parts. It may have another name, as archives change names.
+fn check_recording(path: &Path, frames: &dyn FrameSource, header: &RunHeader) -> Result<()> {
     let (count, size) = (frames.frame_count(), frames.size());
-    if count != header.frame_count {
-        let (recording, before) = (frames.describe(), header.frame_count);
-        return Err(EngineError::FrameCountChanged { recording, before, now: count });
-    }
-    if (size.width, size.height) != (header.width, header.height) {
-        return Err(EngineError::OtherRun {
-            path: PathBuf::from(&header.recording),
-            what: "frame size".into(),
-            before: format!("{}x{}", header.width, header.height),
-            now: size.to_string(),
-        });
-    }
-    Ok(())
+    let difference = if (size.width, size.height) != (header.width, header.height) {
+        format!("its frames are {size}, the parts' {}x{}", header.width, header.height)
+    } else if count != header.frame_count {
+        format!("it has {count} frames, the parts' recording has {}", header.frame_count)
+    } else {
+        return Ok(());
+    };
+    bail!(
+        "'{}' is not the recording of the parts ('{}'): {difference}; give the one that was segmented",
+        path.display(),
+        header.recording
+    )
 }

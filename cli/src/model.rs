@@ -10,13 +10,13 @@ use sam2_weights_convert::{Checkpoint, Release};
 use crate::convert::parse_config;
 use crate::demo_model;
 
-/// Loads a weights file, a downloaded model by its name, or the built-in one.
+/// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
     model: Option<&Path>,
     config: Option<&str>,
     device: DeviceChoice,
     precision: Precision,
-) -> Result<Sam2> {
+) -> Result<(Sam2, String)> {
     let config = config.map(parse_config).transpose()?;
     let (device, name) = device.open()?;
     // Before the weights are read: what the device cannot do shows at once.
@@ -36,7 +36,7 @@ pub fn load(
     };
     let model = model.with_precision(precision)?;
     tracing::info!("{} on {name} in {}", model.config(), model.precision());
-    Ok(model)
+    Ok((model, name))
 }
 
 /// A file of that name, else the downloaded model of that name.

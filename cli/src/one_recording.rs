@@ -19,7 +19,7 @@ use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings
 use crate::planning::{open_and_plan, plan_for};
 use crate::progress::Progress;
 use crate::recording;
-use crate::report;
+use crate::recordings;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{report_bad_frames, report_reading, summarise};
@@ -59,12 +59,17 @@ pub fn run(
     stats: &mut Stats,
     taken: &mut RecordingStats,
 ) -> Result<Finished> {
+    let args = &recordings::with_track(args)?;
     let named = args.output.iter().map(outputs::resolve).collect::<Result<Vec<_>>>()?;
     let journal =
         named.first().map(|first| resuming::journal_path(&first.path)).unwrap_or_default();
     // Everything that can be wrong with names and prompts shows before the model is loaded.
     if args.running.resume && is_done(args, &named, &journal) {
-        tracing::info!("{}: its outputs are there already", args.recording.display());
+        // A finished output does not say with which options it was made.
+        tracing::info!(
+            "{}: its outputs are there already and stay as they are; --overwrite makes them anew",
+            args.recording.display()
+        );
         return Ok(Finished { status: ExitStatus::Done, report: None });
     }
     if !args.running.resume && journal.exists() {
@@ -197,7 +202,6 @@ impl Job<'_> {
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects().into_iter().map(|object| object.0).collect(),
             run: header.clone(),
-            prompts: report::prompt_marks(plan),
             source: recording::options(&self.args.frames, IndexMode::Auto)
                 .ok()
                 .map(|options| (self.args.recording.clone(), options)),

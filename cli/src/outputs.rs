@@ -12,7 +12,6 @@ use sam2_mask_writer::{
     PixelValues, RecordingInfo, RunFileSink, RunHeader, SavJsonSink, StackCompression,
     YoloLabelsSink,
 };
-use sam2_report::PromptMark;
 
 use crate::report::ReportSink;
 
@@ -186,8 +185,6 @@ pub struct OutputRecording {
     pub objects: Vec<u32>,
     /// What run files say about the job.
     pub run: RunHeader,
-    /// Where somebody said the objects are, for showing.
-    pub prompts: Vec<PromptMark>,
     /// Where the recording is and how it is opened, for outputs that find out at the end which frames they show.
     pub source: Option<(PathBuf, OpenOptions)>,
 }
@@ -210,6 +207,15 @@ pub fn check(
     for (index, Output { path, .. }) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
             bail!("'{}' is an input: choose another name for the output", input.display());
+        }
+        // A picture among the pictures of a recording would be a frame of it next time.
+        if let Some(folder) = inputs.iter().find(|input| input.is_dir() && lies_inside(path, input))
+        {
+            bail!(
+                "'{}' would lie in '{}', which is the recording: choose another folder for the output",
+                path.display(),
+                folder.display()
+            );
         }
         if outputs[..index].iter().any(|earlier| same_file(&earlier.path, path)) {
             bail!("'{}' is given for two outputs: choose different names", path.display());

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use sam2_engine::{JobObserver, JobStage};
+use sam2_engine::{FrameSpan, JobObserver, JobStage};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -112,12 +112,8 @@ impl JobObserver for Progress {
     fn on_stage(&mut self, stage: &JobStage) {
         match stage {
             JobStage::Batch { index, count, frames, prompt_frames } => {
-                let text = format!(
-                    "batch {} of {count}: frames {} to {}",
-                    index + 1,
-                    frames.start,
-                    frames.end.saturating_sub(1)
-                );
+                let span = FrameSpan(frames.clone());
+                let text = format!("batch {} of {count}: {span}", index + 1);
                 let listed = prompt_frames.iter().take(MOST_LISTED).map(ToString::to_string);
                 let mut prompted: Vec<String> = listed.collect();
                 if prompt_frames.len() > MOST_LISTED {
@@ -142,18 +138,14 @@ impl JobObserver for Progress {
             JobStage::Resumed { frames } => {
                 // What was done before says nothing about what is left.
                 self.resumed += frames.len();
-                tracing::info!(
-                    "frames {} to {} are done already",
-                    frames.start,
-                    frames.end.saturating_sub(1)
-                );
+                let span = FrameSpan(frames.clone());
+                tracing::info!("{span} {} done already", span.are());
             }
             JobStage::LessInFlight { frames, objects_per_pass, feature_cache_frames, reason } => {
                 tracing::warn!(
-                    "frames {} to {} again, with {objects_per_pass} objects at a time and {feature_cache_frames} encoded \
-                     frames kept: {reason}",
-                    frames.start,
-                    frames.end.saturating_sub(1)
+                    "{} again, with {objects_per_pass} objects at a time and {feature_cache_frames} encoded frames kept: \
+                     {reason}",
+                    FrameSpan(frames.clone())
                 );
             }
             _ => {}

@@ -17,9 +17,7 @@ pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
             }
         }
     }
-    let each: Vec<SegmentArgs> =
-        recordings.iter().map(|recording| for_one(args, recording)).collect::<Result<_>>()?;
-    Ok(each)
+    Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
 }
 
 /// Refuses recordings that would write the same file.
@@ -47,7 +45,7 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
 }
 
 /// The arguments for one recording.
-pub fn for_one(args: &SegmentArgs, recording: &Path) -> Result<SegmentArgs> {
+fn for_one(args: &SegmentArgs, recording: &Path) -> SegmentArgs {
     let mut one = args.clone();
     recording.clone_into(&mut one.recording);
     one.recordings = vec![recording.to_owned()];
@@ -68,10 +66,17 @@ pub fn for_one(args: &SegmentArgs, recording: &Path) -> Result<SegmentArgs> {
             *path = filled_in(text, recording).into();
         }
     }
-    if let Some(track) = &mut one.prompts.keypoints {
-        *track = the_one(track).with_context(|| recording.display().to_string())?;
+    one
+}
+
+/// The arguments with the track that a pattern means; patterns that mean none or several are this recording's failure, not that of
+/// others.
+pub fn with_track(args: &SegmentArgs) -> Result<SegmentArgs> {
+    let mut args = args.clone();
+    if let Some(track) = &mut args.prompts.keypoints {
+        *track = the_one(track)?;
     }
-    Ok(one)
+    Ok(args)
 }
 
 /// `{stem}`, `{name}` and `{folder}` of a recording in the place of those words.

@@ -41,14 +41,15 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
 /// The arguments of every recording.
 fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     let each = match &args.job {
-        None => recordings::each(args)?,
-        Some(path) => {
+        // A job file from the settings is for calls that name no recording.
+        Some(path) if args.recordings.is_empty() => {
             let mut each = Vec::new();
             for args in job_file::read(path)? {
                 each.extend(recordings::each(&args)?);
             }
             each
         }
+        _ => recordings::each(args)?,
     };
     recordings::check_distinct(&each)?;
     Ok(each)
@@ -79,8 +80,15 @@ fn run_all(
             Ok(finished) => (finished.status, finished.line(&name, seconds)),
             Err(error) => {
                 let text = message::of(&error);
-                progress::print_error(&format!("{name}: {text}"));
-                (ExitStatus::of(&error), format!("{name}: failed: {text}"))
+                let status = ExitStatus::of(&error);
+                let line = match status {
+                    ExitStatus::Interrupted(_) => format!("{name}: {text}"),
+                    _ => format!("{name}: failed: {text}"),
+                };
+                let is_named = text.starts_with(&name) || text.starts_with(&format!("'{name}'"));
+                let told = if is_named { text } else { format!("{name}: {text}") };
+                progress::print_error(&told);
+                (status, line)
             }
         };
         lines.push(line);

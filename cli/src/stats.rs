@@ -5,19 +5,22 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use sam2_engine::{
     BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames,
     LazyStats, Sam2, WriteError,
 };
 use sam2_mask_writer::OutputFile;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::exit::ExitStatus;
 use crate::process_memory::{HostMemory, reset_peak};
 
 /// Version of the format.
 const FORMAT_VERSION: u32 = 1;
+/// Of a file that is read back: a batch takes half a kilobyte.
+const MOST_BYTES: u64 = 64 << 20;
 /// The workspace pins it.
 const BURN_VERSION: &str = "0.22.1";
 
@@ -170,10 +173,10 @@ impl Stats {
     }
 
     /// A model was loaded.
-    pub fn loaded(&mut self, model: &Sam2, took: Duration) {
+    pub fn loaded(&mut self, model: &Sam2, device: String, took: Duration) {
         self.model_load_seconds += took.as_secs_f64();
         self.model = Some(model.config().to_string());
-        self.device = Some(format!("{:?}", model.device()));
+        self.device = Some(device);
     }
 
     /// One recording is through.
@@ -192,6 +195,45 @@ impl Stats {
         output.file().write_all(&text).map_err(|source| output.io_error(source))?;
         output.complete()?.publish()
     }
+}
+
+/// What `--stats` wrote about a recording, for its report: the process as a whole, and that recording alone.
+///
+/// # Errors
+/// If the file cannot be read, is none that `--stats` wrote, or is about other recordings.
+pub fn of_recording(path: &Path, recording: &str) -> Result<Value> {
+    let refused = |why: String| {
+        anyhow!(
+            "cannot use the statistics '{}': {why}; give the file that --stats wrote for this run",
+            path.display()
+        )
+    };
+    let io = |error: std::io::Error| refused(error.to_string());
+    let length = std::fs::metadata(path).map_err(io)?.len();
+    if length > MOST_BYTES {
+        return Err(refused(format!("{length} bytes are too many")));
+    }
+    let text = std::fs::read(path).map_err(io)?;
+    let mut all: Value = serde_json::from_slice(&text)
+        .map_err(|error| refused(format!("it is no JSON ({error})")))?;
+    let version = all.get("format_version").and_then(Value::as_u64);
+    let recordings = all.get_mut("recordings").and_then(Value::as_array_mut);
+    let (Some(version), Some(recordings)) = (version, recordings) else {
+        return Err(refused("it holds none".into()));
+    };
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(refused(format!("they are of version {version}, not {FORMAT_VERSION}")));
+    }
+    let name_of = |one: &Value| {
+        let path = one.get("recording")?.as_str()?;
+        Some(Path::new(path).file_name()?.to_string_lossy().into_owned())
+    };
+    let others: Vec<String> = recordings.iter().filter_map(name_of).collect();
+    recordings.retain(|one| name_of(one).as_deref() == Some(recording));
+    if recordings.is_empty() {
+        return Err(refused(format!("they are about {}, not {recording}", others.join(", "))));
+    }
+    Ok(all)
 }
 
 /// Refuses to replace a file that holds no statistics: it may be a recording.

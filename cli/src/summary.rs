@@ -1,6 +1,6 @@
 //! What is said about a job that is done.
 
-use sam2_engine::{FlaggedFrames, FrameSource, JobReport, LazyFrames};
+use sam2_engine::{FlaggedFrames, FrameSource, FrameSpan, JobReport, LazyFrames};
 
 use crate::exit::ExitStatus;
 use crate::outputs::Output;
@@ -14,11 +14,8 @@ pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
     }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
     for range in &report.unprompted {
-        tracing::warn!(
-            "frames {} to {} had no usable prompt and are empty",
-            range.start,
-            range.end - 1
-        );
+        let span = FrameSpan(range.clone());
+        tracing::warn!("{span} had no usable prompt and {} empty", span.are());
     }
     for missing in &report.unprompted_objects {
         tracing::warn!("{missing}");
@@ -36,7 +33,10 @@ fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
         .map(|of_kind| {
             let count: usize = of_kind.iter().map(FlaggedFrames::count).sum();
             let objects: Vec<String> = of_kind.iter().map(|f| f.object.to_string()).collect();
-            let ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
+            let mut ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
+            // Objects that are lost together are lost in the same frames.
+            ranges.sort_by_key(|range| (range.start, range.end));
+            ranges.dedup();
             let mut list: Vec<String> = ranges
                 .iter()
                 .take(FIRST)
@@ -108,7 +108,7 @@ mod tests {
             flagged(QualityFlag::Inverted, 4, std::slice::from_ref(&(6..7))),
         ]);
         assert_eq!(lines.len(), 3);
-        assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 3-4, 9, 0-19"));
+        assert!(lines[0].ends_with("found: 23 masks (object 1, 2), frames 0-19, 3-4, 9"));
         assert!(lines[1].ends_with("7 masks (object 2), frames 0, 10, 20, 30, 40, and 2 more"));
         assert!(lines[2].ends_with("1 mask (object 4), frames 6"), "{}", lines[2]);
         assert!(warnings(&[]).is_empty());

@@ -33,7 +33,7 @@
 //! | a recording and its DeepLabCut track | [`segment`]: a [`JobPlan`] of batches, straight to files | `keypoints` |
 //! | frames in your own format | your [`FrameSource`], behind [`LazyFrames`] | `custom_frame_source` |
 //!
-//! The examples are in `engine/examples/`; each runs without arguments on the bundled recordings:
+//! The examples are in `engine/examples/`; each but `automatic_masks` runs without arguments on the bundled recordings:
 //! `cargo run --release --workspace --example video_click`.
 //!
 //! # Coordinates, sizes, units
@@ -146,10 +146,10 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, JobObserver,
-    JobOptions, JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal, KeypointPrompts,
-    MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict, PromptFrames,
-    PromptSet, RunParts, UnpromptedObject, run_header, segment,
+    BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, FrameSpan,
+    JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal,
+    KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict,
+    PromptFrames, PromptSet, RunParts, UnpromptedObject, run_header, segment,
 };
 pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
 pub use prompt_file::{
@@ -180,7 +180,7 @@ pub use sam2_mask_writer::{
     BigTiffSink, CocoRle, CocoRleError, CompleteOutput, ContactSheetSink, LabelImage,
     LabelImageError, LabelledMask, Mask, MaskFacts, MaskFrame, MaskSink, MaskSizeError,
     MaskStackReader, PixelValues, RecordingInfo, RunBatch, RunFileError, RunFileSink, RunFrame,
-    RunHeader, RunReader, WriteError,
+    RunHeader, RunPoint, RunPrompt, RunReader, WriteError,
 };
 
 /// Everything about frames: `sam2-frame-provider`, whole.

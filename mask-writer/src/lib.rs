@@ -39,6 +39,7 @@ mod run_file;
 mod sink;
 mod sinks;
 mod stack_reader;
+mod temporary;
 #[cfg(test)]
 mod test_support;
 mod tiff_stack;
@@ -55,8 +56,8 @@ pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
 pub use recording_info::RecordingInfo;
 pub use run_file::{
-    RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunReader,
-    RunRecord, RunWriter,
+    RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunPoint,
+    RunPrompt, RunReader, RunRecord, RunWriter,
 };
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use sinks::bigtiff::{BigTiffSink, PixelValues};

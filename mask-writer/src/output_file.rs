@@ -7,6 +7,7 @@ use tempfile::NamedTempFile;
 
 use crate::error::WriteError;
 use crate::output_folder::OutputFolder;
+use crate::temporary;
 
 /// A file that is written beside its final name and renamed when complete; dropped before that, it vanishes.
 #[derive(Debug)]
@@ -32,23 +33,8 @@ impl OutputFile {
         if path.exists() && !overwrite {
             return Err(WriteError::Exists(path.to_owned()));
         }
-        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            // Temporary files are private by default; the result should be like any other new file.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder
-            .prefix(&format!(".{name}."))
-            .suffix(".part")
-            .tempfile_in(parent_of(path))
-            // Without the name of the temporary file, which says nothing to the user.
-            .map_err(|error| WriteError::Io {
-                path: path.to_owned(),
-                source: error.kind().into(),
-            })?;
+        let temporary = temporary::create(path, 0o666, |name, folder| name.tempfile_in(folder))?;
+        temporary::hold(temporary.as_file());
         Ok(Self { path: path.to_owned(), overwrite, temporary })
     }
 
@@ -86,6 +72,8 @@ impl OutputFile {
 
     fn publish(self) -> Result<(), WriteError> {
         let Self { path, overwrite, temporary } = self;
+        // What was too young when this one was begun.
+        temporary::sweep(&path);
         let io = |source| WriteError::Io { path: path.clone(), source };
         let renamed =
             if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };

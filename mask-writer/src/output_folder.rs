@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::error::WriteError;
 use crate::output_file::{CompleteOutput, parent_of};
+use crate::temporary;
 
 /// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct OutputFolder {
     overwrite: bool,
     is_own: fn(&str) -> bool,
     temporary: TempDir,
+    /// Says that it is in use.
+    _held: Option<fs::File>,
 }
 
 impl OutputFolder {
@@ -33,23 +36,10 @@ impl OutputFolder {
         is_own: fn(&str) -> bool,
     ) -> Result<Self, WriteError> {
         check_replaceable(path, overwrite, is_own)?;
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o777));
-        }
-        let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-        let temporary = builder
-            .prefix(&format!(".{name}."))
-            .suffix(".part")
-            .tempdir_in(parent_of(path))
-            // Without the name of the temporary folder, which says nothing to the user.
-            .map_err(|error| WriteError::Io {
-                path: path.to_owned(),
-                source: error.kind().into(),
-            })?;
-        Ok(Self { path: path.to_owned(), overwrite, is_own, temporary })
+        let temporary = temporary::create(path, 0o777, |name, folder| name.tempdir_in(folder))?;
+        let held = fs::File::open(temporary.path()).ok();
+        held.iter().for_each(temporary::hold);
+        Ok(Self { path: path.to_owned(), overwrite, is_own, temporary, _held: held })
     }
 
     /// The final name.
@@ -102,6 +92,8 @@ impl OutputFolder {
         let Self { path, temporary, .. } = self;
         let io = |source| WriteError::Io { path: path.clone(), source };
         let new = temporary.path().to_owned();
+        // What was too young when this one was begun.
+        temporary::sweep(&path);
         if !path.exists() {
             fs::rename(&new, &path).map_err(io)?;
             let _moved_away = temporary.keep();

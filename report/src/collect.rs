@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sam2_mask_writer::{LabelledMask, QualityFlag};
+use sam2_mask_writer::{LabelledMask, QualityFlag, RunPrompt};
 
 use crate::candidates::{Candidates, Sight};
 use crate::describe::RunDescription;
@@ -111,6 +111,11 @@ impl ReportBuilder {
             self.prompted.add(|| Shot::draw(frame, &shown, picture));
         }
         Ok(())
+    }
+
+    /// Takes what was said on frames, to be drawn into them: all of it at once or as it becomes known.
+    pub fn add_prompts(&mut self, prompts: &[RunPrompt]) {
+        self.run.prompts.extend_from_slice(prompts);
     }
 
     /// Keeps what is to be plotted; gives the masks that are to be drawn.

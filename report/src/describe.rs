@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use sam2_mask_writer::RunPrompt;
+
 /// What is known of a run before its masks are looked at. Texts may hold anything; the page shows them as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunDescription {
@@ -23,7 +25,7 @@ pub struct RunDescription {
     /// Names of objects, such as individuals of a track; the others are called by their numbers.
     pub object_names: BTreeMap<u32, String>,
     /// Where somebody said the objects are, to be drawn into the prompted frames.
-    pub prompts: Vec<PromptMark>,
+    pub prompts: Vec<RunPrompt>,
 }
 
 impl RunDescription {
@@ -49,19 +51,6 @@ impl RunDescription {
     pub(crate) fn rate(&self) -> Option<f64> {
         self.frames_per_second.filter(|rate| rate.is_finite() && *rate > 0.0)
     }
-}
-
-/// Somebody said here where an object is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PromptMark {
-    /// The frame's number in the recording.
-    pub frame: usize,
-    /// The object.
-    pub object: u32,
-    /// Clicks: a name (a body part, or nothing), x and y in pixels, and whether it lies on the object.
-    pub points: Vec<(String, f32, f32, bool)>,
-    /// A box: left, top, right, bottom in pixels.
-    pub bounds: Option<[f32; 4]>,
 }
 
 /// Hours, minutes and seconds, `0:05` or with tenths `0:05.0`.

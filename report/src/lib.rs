@@ -34,6 +34,6 @@ mod shot;
 mod spans;
 
 pub use collect::ReportBuilder;
-pub use describe::{PromptMark, RunDescription};
+pub use describe::RunDescription;
 pub use error::ReportError;
 pub use report::Report;

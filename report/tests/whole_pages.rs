@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sam2_mask_writer::{LabelledMask, Mask, MaskFacts, QualityFlag, QualityFlags};
-use sam2_report::{PromptMark, Report, ReportBuilder, RunDescription};
+use sam2_mask_writer::{
+    LabelledMask, Mask, MaskFacts, QualityFlag, QualityFlags, RunPoint, RunPrompt,
+};
+use sam2_report::{Report, ReportBuilder, RunDescription};
 
 /// An ellipse as runs.
 fn ellipse((width, height): (u32, u32), (x, y): (f64, f64), (rx, ry): (f64, f64)) -> Mask {
@@ -93,13 +95,15 @@ fn run(animals: u32, frames: usize) -> Report {
             let mask = animal(object, frame, rate).mask;
             let [x0, y0, x1, y1] = mask.bounds().unwrap_or([0; 4]).map(|edge| edge as f32);
             let middle = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
-            PromptMark {
+            let point =
+                |name: &str, x, positive| RunPoint { name: name.into(), x, y: middle.1, positive };
+            RunPrompt {
                 frame,
                 object,
                 points: vec![
-                    ("snout".into(), middle.0 + 18.0, middle.1, true),
-                    ("tailbase".into(), middle.0 - 18.0, middle.1, true),
-                    (String::new(), x1 + 25.0, middle.1, false),
+                    point("snout", middle.0 + 18.0, true),
+                    point("tailbase", middle.0 - 18.0, true),
+                    point("", x1 + 25.0, false),
                 ],
                 bounds: (object == 1).then_some([x0 - 4.0, y0 - 4.0, x1 + 4.0, y1 + 4.0]),
             }
@@ -233,10 +237,15 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
         made_by: HOSTILE.into(),
         parameters: serde_json::json!({ HOSTILE: HOSTILE, "nested": { HOSTILE: [HOSTILE, { HOSTILE: HOSTILE }] } }),
         object_names: BTreeMap::from([(1, HOSTILE.into())]),
-        prompts: vec![PromptMark {
+        prompts: vec![RunPrompt {
             frame: 0,
             object: 1,
-            points: vec![(HOSTILE.into(), f32::NAN, f32::INFINITY, true)],
+            points: vec![RunPoint {
+                name: HOSTILE.into(),
+                x: f32::NAN,
+                y: f32::INFINITY,
+                positive: true,
+            }],
             bounds: Some([f32::NAN, -1e30, 1e30, 5.0]),
         }],
         frames_per_second: Some(f64::MIN_POSITIVE),

@@ -53,9 +53,17 @@ fn a_kill_leaves_nothing_under_the_final_names_and_the_next_run_goes_well() {
         let journal = name == "masks.btf.sam2run.part";
         assert!(journal || name.starts_with('.') && name.ends_with(".part"), "{left:?}");
     }
+    // A while later: what was touched just now might be another process's.
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for name in &left {
+        std::fs::File::open(workshop.path(name)).unwrap().set_modified(hour_ago).unwrap();
+    }
+    workshop.write(".masks.btf.backup", "mine");
     workshop.mouse(3, "mouse.mkv");
     workshop.segment("mouse.mkv", &["--point", "0:122,40", "--contact-sheet", "sheet.png"]);
     assert_eq!(workshop.masks().pages.len(), 3);
+    let now: Vec<String> = workshop.names().into_iter().filter(|name| name != "tmp").collect();
+    assert_eq!(now, [".masks.btf.backup", "masks.btf", "mouse.mkv", "sheet.png"]);
 }
 
 #[test]

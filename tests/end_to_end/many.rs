@@ -45,6 +45,7 @@ fn one_bad_recording_does_not_stop_the_others() {
     assert!(workshop.path("a.btf").exists() && workshop.path("c.btf").exists());
     assert!(!workshop.path("b.btf").exists());
     assert!(outcome.stderr.contains("day1/b.mkv: failed: "), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("day1/b.mkv: day1/b.mkv"), "{}", outcome.stderr);
     // The retry does what is left only.
     workshop.mouse(4, "day1/b.mkv");
     let outcome = workshop.sam2(&[&all[..], &["--resume"]].concat()).succeeded();
@@ -64,14 +65,20 @@ fn when_all_fail_or_one_is_flawed_the_code_says_so() {
 }
 
 #[test]
-fn what_is_ambiguous_is_refused_before_anything_is_done() {
+fn what_is_ambiguous_is_refused() {
     let workshop = workshop();
     let with = |more: &[&'static str]| [&["segment", "day1/a.mkv", "day1/b.mkv"], more].concat();
     let one = with(&["-o", "masks.btf", "--point", "0:122,40"]);
     workshop.refused(1, &one, &["masks.btf", "day1/a.mkv", "day1/b.mkv", "{stem}"]);
     workshop.write("day1/aDLC_other.csv", "");
     let tracks = with(&TEMPLATES);
-    workshop.refused(1, &tracks, &["2 tracks match", "aDLC_other.csv"]);
+    // That is one recording's failure.
+    let outcome = workshop.sam2(&tracks);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    for told in ["error: day1/a.mkv: 2 tracks match", "aDLC_other.csv", "day1/b.mkv: 4 frames"] {
+        assert!(outcome.stderr.contains(told), "'{told}' is missing in {}", outcome.stderr);
+    }
+    assert!(!workshop.path("a.btf").exists() && workshop.path("b.btf").exists());
     let none = ["segment", "day2/*.mkv", "-o", "{stem}.btf", "--point", "0:1,1"];
     workshop.refused(1, &none, &["nothing matches 'day2/*.mkv'"]);
 }
@@ -101,6 +108,10 @@ fn a_job_file_has_defaults_and_recordings_of_its_own() {
     assert!(outcome.stderr.contains("batch 1 of 1: frames 0 to 4"), "{}", outcome.stderr);
     assert_eq!(workshop.stack("a.btf").pages.len(), 3);
     assert!(workshop.path("c.png").exists());
+    // One that the environment names is for calls without recordings.
+    let named = ["segment", "day1/b.mkv", "-o", "b.btf", "--point", "0:122,40"];
+    workshop.sam2_where(&[("SAM2_JOB", "job.toml")], &named).succeeded();
+    assert_eq!(workshop.stack("b.btf").pages.len(), 4);
     // What is typed counts for all.
     let again = ["segment", "--job", "job.toml", "--overwrite", "--batch-size", "1"];
     let outcome = workshop.sam2(&again).succeeded();

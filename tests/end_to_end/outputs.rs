@@ -44,6 +44,17 @@ fn inside(workshop: &Workshop, folder: &str) -> Vec<String> {
 }
 
 #[test]
+fn nothing_is_written_among_the_pictures_of_a_recording() {
+    let workshop = Workshop::new();
+    workshop.folder("frames");
+    workshop.cut("mouse-arena", 3, "", "frames/%03d.png");
+    for output in ["frames/sheet.png", "frames/../frames/masks.btf", "davis:frames/masks"] {
+        let command = ["segment", "frames", "-o", output, "--point", "0:240,80"];
+        workshop.refused(1, &command, &["frames", "which is the recording", "another folder"]);
+    }
+}
+
+#[test]
 fn one_run_writes_every_format_and_nothing_else() {
     let workshop = mouse();
     workshop.sam2(&arguments(&ALL, &[])).succeeded();

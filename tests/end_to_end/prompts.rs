@@ -119,7 +119,7 @@ fn an_individual_without_a_usable_prompt_in_a_batch_is_named() {
     let arguments =
         ["segment", "two.mkv", "-o", "masks.btf", "--keypoints", "two-dlc.csv", "--ids"];
     let outcome = workshop.sam2(&[&arguments[..], &["--batch-size", "1"]].concat()).ended(3);
-    outcome.warns(&["object 2 (bob)", "frames 5 to 5"]);
+    outcome.warns(&["object 2 (bob)", "in frame 5"]);
     let stack = workshop.masks();
     assert!(!stack.pages[5].contains(&2) && stack.pages[5].contains(&1));
     assert!(stack.pages[4].contains(&2) && stack.pages[6].contains(&2));

@@ -122,6 +122,17 @@ fn gaps_overlaps_and_parts_of_other_jobs_are_refused() {
     workshop.refused(1, &["merge", "mouse.mkv", "-o", "m.btf"], &["no run file"]);
     let picture = ["merge", "a.sam2run", "b.sam2run", "c.sam2run", "-o", "m.png"];
     workshop.refused(1, &picture, &["--recording"]);
+    for (other, told) in [("small.mkv", "96x72"), ("short.mkv", "11 frames")] {
+        workshop.mouse(11, "short.mkv");
+        let command = [&picture[..], &["--recording", other]].concat();
+        workshop.refused(
+            1,
+            &command,
+            &[other, told, "not the recording of the parts", "mouse.mkv"],
+        );
+    }
+    let logits = ["merge", "a.sam2run", "b.sam2run", "c.sam2run", "-o", "m.npy"];
+    workshop.refused(1, &logits, &["m.npy", "logits", "segment again"]);
 }
 
 #[test]

@@ -104,6 +104,20 @@ fn log_lines_can_be_json_and_so_is_the_error() {
     let last: Value = serde_json::from_str(failed.stderr.lines().last().unwrap()).unwrap();
     assert_eq!(last["level"], "ERROR");
     assert!(last["message"].as_str().unwrap().contains("missing.mkv"));
+    // A wrong command line and wrong settings, too: one line each.
+    let wrong = ["segment", "mouse.mkv", "--nonsense", "--log-format", "json"];
+    let settings = ["segment", "mouse.mkv", "-o", "m.btf", "--log-format=json"];
+    let no_number = [("SAM2_BATCH_SIZE", "many")];
+    for (outcome, told) in [
+        (workshop.sam2(&wrong), "--nonsense"),
+        (workshop.sam2_where(&[("SAM2_LOG_FORMAT", "json")], &wrong[..3]), "--nonsense"),
+        (workshop.sam2_where(&no_number, &settings), "SAM2_BATCH_SIZE"),
+    ] {
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        let line: Value = serde_json::from_str(&outcome.stderr).unwrap();
+        assert_eq!(line["level"], "ERROR");
+        assert!(line["message"].as_str().unwrap().contains(told), "{line}");
+    }
 }
 
 #[test]

@@ -19,7 +19,9 @@ pub enum ConvertError {
         source: std::io::Error,
     },
     /// Neither a PyTorch archive nor safetensors, or damaged.
-    #[error("'{path}' is no usable checkpoint ({message}); download it again")]
+    #[error(
+        "'{path}' is no usable checkpoint ({message}); give a .pt or safetensors file, or download it again"
+    )]
     NotACheckpoint {
         /// The input.
         path: PathBuf,

@@ -1,8 +1,7 @@
 //! What a run file says about itself, in the words of a report.
 
-use sam2_engine::{JobPlan, JobPrompt, Point, PointLabel};
 use sam2_mask_writer::RunHeader;
-use sam2_report::{PromptMark, RunDescription};
+use sam2_report::RunDescription;
 use serde_json::{Map, Value};
 
 /// Describes a run for its report.
@@ -16,25 +15,10 @@ pub(super) fn run(header: &RunHeader) -> RunDescription {
         frames_per_second: header.frames_per_second,
         made_by: format!("sam2 {}", header.sam2_version),
         parameters: Value::Object(settings.collect::<Map<_, _>>()),
-        ..RunDescription::default()
+        object_names: header.object_names.clone(),
+        // They come with the batches.
+        prompts: Vec::new(),
     }
-}
-
-/// The prompts of a plan, for showing.
-pub fn prompt_marks(plan: &JobPlan) -> Vec<PromptMark> {
-    let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
-    let mark = |prompt: &JobPrompt| {
-        let point = |(name, point): &(String, Point)| {
-            (name.clone(), point.x, point.y, point.label == PointLabel::Positive)
-        };
-        PromptMark {
-            frame: prompt.frame,
-            object: prompt.object.0,
-            points: prompt.points.iter().map(point).collect(),
-            bounds: prompt.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
-        }
-    };
-    prompts.map(mark).collect()
 }
 
 /// Settings are texts, some of them JSON: those are shown as what they mean. Numbers stay as they were written, as a fingerprint may

@@ -7,15 +7,17 @@ mod sink;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use sam2_mask_writer::{CompleteOutput, OutputFile, RunFileError, RunReader, WriteError};
+use anyhow::{Result, bail};
+use sam2_mask_writer::{
+    CompleteOutput, OutputFile, RunFileError, RunReader, RunRecord, WriteError,
+};
 use sam2_report::{Report, ReportBuilder};
 
 use crate::args::ReportArgs;
 use crate::exit::ExitStatus;
 use crate::outputs::same_file;
+use crate::stats;
 
-pub use describe::prompt_marks;
 pub use sink::ReportSink;
 
 /// Makes the page of a run file.
@@ -25,17 +27,21 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     if let Some(input) = inputs.into_iter().flatten().find(|input| same_file(input, &args.output)) {
         bail!("'{}' is an input: choose another name for the page", input.display());
     }
-    let statistics = args.stats.as_deref().map(read_statistics).transpose()?;
     let reader = RunReader::open(&args.run)?;
     let header = reader.header().clone();
+    let statistics = args.stats.as_deref();
+    let statistics =
+        statistics.map(|path| stats::of_recording(path, &header.recording)).transpose()?;
     // Whatever is wrong with names shows before hours of masks are read.
     let output = OutputFile::create(&args.output, args.overwrite)?;
     let recording = pictures::find(args, &header)?;
 
     let mut builder = ReportBuilder::new(describe::run(&header));
-    for frame in reader.frames() {
-        match frame {
-            Ok(frame) => builder.add(frame.index, &frame.objects)?,
+    for record in reader {
+        match record {
+            Ok(RunRecord::Frame(frame)) => builder.add(frame.index, &frame.objects)?,
+            Ok(RunRecord::Batch(batch)) => builder.add_prompts(&batch.prompts),
+            Ok(_) => {}
             // The page shows what there is, and says so.
             Err(error @ RunFileError::Unfinished { .. }) => tracing::warn!("{error}"),
             Err(error) => return Err(error.into()),
@@ -63,20 +69,6 @@ fn check_ending(output: &Path) -> Result<()> {
         return Ok(());
     }
     bail!("cannot write a report to '{}': use the ending .html", output.display())
-}
-
-/// Statistics are a handful of numbers; what is larger is another file.
-const MOST_STATISTICS: u64 = 16 << 20;
-
-fn read_statistics(path: &Path) -> Result<serde_json::Value> {
-    let what = || format!("cannot use the statistics '{}'", path.display());
-    let length = std::fs::metadata(path).with_context(what)?.len();
-    if length > MOST_STATISTICS {
-        bail!("{}: {length} bytes are too many; give a file that --stats wrote", what());
-    }
-    let text = std::fs::read(path).with_context(what)?;
-    serde_json::from_slice(&text)
-        .with_context(|| format!("{}: it is no JSON; give a file that --stats wrote", what()))
 }
 
 /// Writes the page and gives it its name; says how many bytes it has.

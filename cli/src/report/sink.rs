@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use sam2_mask_writer::{CompleteOutput, MaskFrame, MaskSink, OutputFile, WriteError};
-use sam2_report::{PromptMark, ReportBuilder, ReportError, RunDescription};
+use sam2_mask_writer::{CompleteOutput, MaskFrame, MaskSink, OutputFile, RunBatch, WriteError};
+use sam2_report::{ReportBuilder, ReportError};
 
 use super::{describe, fill, pictures::Recording};
 use crate::outputs::OutputRecording;
@@ -22,8 +22,7 @@ impl ReportSink {
     /// [`WriteError`] if the output exists or cannot be created.
     pub fn create(path: &Path, job: &OutputRecording, overwrite: bool) -> Result<Self, WriteError> {
         let output = OutputFile::create(path, overwrite)?;
-        let prompts: Vec<PromptMark> = job.prompts.clone();
-        let run = RunDescription { prompts, ..describe::run(&job.run) };
+        let run = describe::run(&job.run);
         let recording = match &job.source {
             Some((path, options)) => Recording::Closed(
                 path.clone(),
@@ -46,6 +45,11 @@ impl MaskSink for ReportSink {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         let added = self.builder.add(frame.index, frame.objects);
         added.map_err(|error| self.failed(&error))
+    }
+
+    fn end_batch(&mut self, batch: &RunBatch) -> Result<(), WriteError> {
+        self.builder.add_prompts(&batch.prompts);
+        Ok(())
     }
 
     fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {

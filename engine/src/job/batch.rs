@@ -54,7 +54,12 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             self.session_options = options;
             result?;
         }
-        self.delivery.end_batch(&RunBatch { frames: batch.frames.clone(), prompt_frames })?;
+        let prompts = prompts.iter().filter_map(JobPrompt::for_showing).collect();
+        self.delivery.end_batch(&RunBatch {
+            frames: batch.frames.clone(),
+            prompt_frames,
+            prompts,
+        })?;
         let (total, write) = (started.elapsed(), self.delivery.take_time());
         let track = total.saturating_sub(encode + write);
         Ok(BatchTimings { total, encode, track, write })

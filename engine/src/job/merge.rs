@@ -9,6 +9,7 @@ use sam2_mask_writer::{RunHeader, RunReader, RunRecord};
 use super::delivery::{Delivery, JobOutputs};
 use super::report::JobReport;
 use super::run::CancelFlag;
+use super::span::FrameSpan;
 use crate::error::EngineError;
 
 /// Run files do not make a whole.
@@ -29,7 +30,11 @@ pub enum MergeError {
         difference: String,
     },
     /// Frames that no part holds.
-    #[error("frames {start} to {last} are in no part: add the run file that holds them")]
+    #[error(
+        "{span} {are} in no part: add the run file with {span}",
+        span = FrameSpan::inclusive(*start, *last),
+        are = FrameSpan::inclusive(*start, *last).are()
+    )]
     Gap {
         /// The first of them.
         start: usize,
@@ -38,7 +43,9 @@ pub enum MergeError {
     },
     /// Frames that two parts hold.
     #[error(
-        "frames {start} to {last} are in '{first}' and in '{second}': leave one of the two out, or run again with parts that do not overlap"
+        "{span} {are} in '{first}' and in '{second}': leave one of the two out, or run again with parts that do not overlap",
+        span = FrameSpan::inclusive(*start, *last),
+        are = FrameSpan::inclusive(*start, *last).are()
     )]
     Overlap {
         /// The first of them.

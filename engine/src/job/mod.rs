@@ -18,6 +18,7 @@ mod prompt_set;
 mod report;
 mod run;
 mod settings;
+mod span;
 mod spool;
 
 #[cfg(test)]
@@ -36,3 +37,4 @@ pub use prompt_set::{PromptConflict, PromptSet};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};
 pub use settings::run_header;
+pub use span::FrameSpan;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sam2_mask_writer::{CompleteOutput, MaskFrame, MaskSink, RunBatch, WriteError};
+use sam2_mask_writer::{CompleteOutput, MaskFrame, MaskSink, RunBatch, RunPrompt, WriteError};
 
 use super::plan::JobPlan;
 use crate::error::EngineError;
@@ -70,6 +70,11 @@ impl MaskSink for PartSink {
         self.sink.end_batch(&RunBatch {
             frames: shifted(batch.frames.start)..shifted(batch.frames.end),
             prompt_frames: batch.prompt_frames.iter().map(|&frame| shifted(frame)).collect(),
+            prompts: batch
+                .prompts
+                .iter()
+                .map(|prompt| RunPrompt { frame: shifted(prompt.frame), ..prompt.clone() })
+                .collect(),
         })
     }
 

@@ -5,10 +5,12 @@ use std::fmt;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSize;
-use sam2_mask_writer::Mask;
+use sam2_mask_writer::{Mask, RunPoint, RunPrompt};
+use sam2_model::PointLabel;
 
 use super::keypoint_prompts::KeypointPrompts;
 use super::prompt_set::PromptSet;
+use super::span::FrameSpan;
 use crate::error::EngineError;
 use crate::keypoints::{Individual, KeypointTrack};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
@@ -33,6 +35,22 @@ impl JobPrompt {
     /// Nothing yet: to be filled in.
     pub fn empty(frame: usize, object: ObjectId) -> Self {
         Self { frame, object, points: Vec::new(), bounds: None, mask: None }
+    }
+
+    /// What a run file keeps of it; `None` if it is but a mask.
+    pub(super) fn for_showing(&self) -> Option<RunPrompt> {
+        let point = |(name, point): &(String, Point)| RunPoint {
+            name: name.clone(),
+            x: point.x,
+            y: point.y,
+            positive: point.label == PointLabel::Positive,
+        };
+        (!self.points.is_empty() || self.bounds.is_some()).then(|| RunPrompt {
+            frame: self.frame,
+            object: self.object.0,
+            points: self.points.iter().map(point).collect(),
+            bounds: self.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
+        })
     }
 }
 
@@ -62,8 +80,7 @@ impl fmt::Display for UnpromptedObject {
         if let Some(name) = &self.name {
             write!(f, " ({name})")?;
         }
-        let Range { start, end } = self.frames;
-        write!(f, " had no usable prompt in frames {start} to {}", end.saturating_sub(1))
+        write!(f, " had no usable prompt in {}", FrameSpan(self.frames.clone()))
     }
 }
 

@@ -36,6 +36,8 @@ pub fn run_header<S: FrameSource + ?Sized>(
     if let Some(part) = options.part {
         header.frames = part.range();
     }
+    header.object_names =
+        plan.names.iter().map(|(object, name)| (object.0, name.clone())).collect();
     let fingerprint =
         model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
     header.settings = settings(plan, options)?;

@@ -17,7 +17,7 @@ const FRAMES: usize = 6;
 fn model() -> Sam2 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../assets/micro/sam2.1_hiera_micro.safetensors");
-    Sam2::load(path, &Device::default()).unwrap()
+    Sam2::load(path, &Device::flex()).unwrap()
 }
 
 /// Two bright squares that move.

@@ -17,6 +17,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
         |error: csv::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let header = reader.byte_headers().map_err(broken)?.clone();
     let known = |cell: &[u8]| COLUMNS.iter().any(|name| name.as_bytes() == cell);
+    let separated = |by: u8| header.len() == 1 && header.iter().any(|cell| cell.contains(&by));
+    if let Some(by) = [b';', b'\t'].into_iter().find(|&by| separated(by)) {
+        let by = if by == b'\t' { "tabs" } else { "semicolons" };
+        return Err(format!("line 1 has {by} between its columns; use commas"));
+    }
     if let Some(other) = header.iter().find(|cell| !known(cell)) {
         return Err(format!(
             "line 1 names a column {} (known are {}); a JSON document begins with a brace, and tracks go to another place",

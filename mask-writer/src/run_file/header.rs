@@ -29,6 +29,9 @@ pub struct RunHeader {
     pub frames: Range<usize>,
     /// Whether logits are kept with the masks.
     pub logits: bool,
+    /// What objects are called, where they have names: the individuals of a track, say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub object_names: BTreeMap<u32, String>,
     /// Everything that decides what the masks are (model, prompts, parameters), by name; values are for comparing and showing.
     pub settings: BTreeMap<String, String>,
 }
@@ -51,6 +54,7 @@ impl RunHeader {
             frame_count,
             frames: 0..frame_count,
             logits: false,
+            object_names: BTreeMap::new(),
             settings: BTreeMap::new(),
         }
     }
@@ -72,6 +76,7 @@ impl RunHeader {
             .or_else(|| text("frame rate", &self.frames_per_second, &other.frames_per_second))
             .or_else(|| text("frames", &self.frames, &other.frames))
             .or_else(|| self.setting_difference(other))
+            .or_else(|| text("names of objects", &self.object_names, &other.object_names))
             .or_else(|| text("logits", &self.logits, &other.logits))
             .or_else(|| {
                 named(self.sam2_version.clone(), other.sam2_version.clone(), "version of sam2")
@@ -92,11 +97,45 @@ impl RunHeader {
 }
 
 /// Frames that were tracked together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunBatch {
     /// Their numbers in the recording.
     pub frames: Range<usize>,
     /// The prompted ones; none = there was no usable prompt, and the frames have no masks.
     pub prompt_frames: Vec<usize>,
+    /// What was said on them, for showing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<RunPrompt>,
+}
+
+/// Where somebody said that an object is, on one frame. Prompts that are masks are not kept: a mask of the frame shows them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPrompt {
+    /// The frame's number in the recording.
+    pub frame: usize,
+    /// The object.
+    pub object: u32,
+    /// Clicks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<RunPoint>,
+    /// A box: left, top, right, bottom in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounds: Option<[f32; 4]>,
+}
+
+/// A click.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunPoint {
+    /// What it is called, a body part, say; or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Pixels from the left edge of the frame.
+    pub x: f32,
+    /// Pixels from the top edge.
+    pub y: f32,
+    /// Whether it lies on the object, or beside it.
+    pub positive: bool,
 }

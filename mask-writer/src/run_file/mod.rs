@@ -46,7 +46,7 @@ mod tests;
 
 pub use error::RunFileError;
 pub use frame::RunFrame;
-pub use header::{RunBatch, RunHeader};
+pub use header::{RunBatch, RunHeader, RunPoint, RunPrompt};
 pub use reader::{RecoveredRun, RunFrames, RunReader, RunRecord};
 pub use sink::RunFileSink;
 pub use writer::RunWriter;

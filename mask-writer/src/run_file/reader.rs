@@ -199,6 +199,9 @@ impl RunReader {
                 if !batch.prompt_frames.iter().all(|frame| frames.contains(frame)) {
                     return Err("a batch prompted on a frame that is not there".into());
                 }
+                if !batch.prompts.iter().all(|prompt| batch.frames.contains(&prompt.frame)) {
+                    return Err("a prompt on a frame of another batch".into());
+                }
                 self.batch_start = next;
                 Ok(Some(RunRecord::Batch(batch)))
             }

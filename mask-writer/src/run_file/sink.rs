@@ -48,7 +48,7 @@ impl MaskSink for RunFileSink {
         // Whoever writes without naming batches has one.
         let frames = self.batch_start..self.encoder.next_frame();
         if !frames.is_empty() {
-            self.end_batch(&RunBatch { frames, prompt_frames: Vec::new() })?;
+            self.end_batch(&RunBatch { frames, ..RunBatch::default() })?;
         }
         self.encoder.end(&mut self.file, self.output.path())?;
         self.file.flush().map_err(|source| self.output.io_error(source))?;

@@ -18,6 +18,7 @@ fn header(frames: usize) -> RunHeader {
     header.frames_per_second = Some(25.0);
     header.logits = true;
     header.settings.insert("model".into(), "micro".into());
+    header.object_names.insert(1, "föo".into());
     header
 }
 
@@ -49,7 +50,13 @@ fn write_frames(writer: &mut RunWriter, frames: std::ops::Range<usize>) {
 }
 
 fn batch(frames: std::ops::Range<usize>) -> RunBatch {
-    RunBatch { prompt_frames: vec![frames.start], frames }
+    let points = vec![
+        RunPoint { name: "snout".into(), x: 1.5, y: 0.1, positive: true },
+        RunPoint { x: 4.0, y: 2.75, ..RunPoint::default() },
+    ];
+    let of = |object, points, bounds| RunPrompt { frame: frames.start, object, points, bounds };
+    let prompts = vec![of(1, points, None), of(1002, Vec::new(), Some([0.0, 0.5, 3.0, 2.25]))];
+    RunBatch { prompt_frames: vec![frames.start], prompts, frames }
 }
 
 /// A finished run of ten frames in batches of four.

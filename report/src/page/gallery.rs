@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};
 
-use sam2_mask_writer::QualityFlag;
+use sam2_mask_writer::{QualityFlag, RunPoint, RunPrompt};
 
 use super::colours;
 use super::flags;
 use super::numbers::{counted, grouped, rounded};
 use crate::candidates::Reason;
-use crate::describe::PromptMark;
 use crate::escape::Text;
 use crate::outline::Outline;
 use crate::report::Report;
@@ -60,7 +59,7 @@ pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         return Ok(());
     }
     let (all, shown) = (report.totals.prompted.count(), report.prompted.len());
-    // A run file has no prompts, only the frames that had some.
+    // Whoever gives none may still have masks that were prompted.
     let intro = if all == shown && report.run.prompts.is_empty() {
         "If a mask is wrong here, it is wrong in the frames around it.".to_owned()
     } else if report.run.prompts.is_empty() {
@@ -298,7 +297,7 @@ fn inset(
     )
 }
 
-fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Result {
+fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &RunPrompt) -> fmt::Result {
     let (width, height) = report.run.size;
     let scale = |value: f32, to: u32, from: u32| 2.0 * value * to as f32 / from.max(1) as f32;
     let place =
@@ -317,8 +316,8 @@ fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &PromptMark) -> fmt::Res
             (y1 - y).max(0.0),
         )?;
     }
-    let sound = |(_, x, y, _): &&(String, f32, f32, bool)| x.is_finite() && y.is_finite();
-    for (name, x, y, positive) in mark.points.iter().filter(sound) {
+    let sound = |point: &&RunPoint| point.x.is_finite() && point.y.is_finite();
+    for RunPoint { name, x, y, positive } in mark.points.iter().filter(sound) {
         let (x, y) = place(*x, *y);
         let arm = 0.55 * radius;
         let upright = if *positive {
