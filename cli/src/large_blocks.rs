@@ -4,7 +4,7 @@
 //! which took a sixth of the time of a frame. Here a freed block waits for a request of its size, of which a network has few. What waits is bounded, so that memory is
 //! what the largest step needs and [`MOST_KEPT`] bytes at most.
 //!
-//! Measured beside jemalloc and mimalloc in `benches/RESULTS.md`: they are as fast only where they may keep everything, which takes half as much memory again.
+//! Measured beside jemalloc and mimalloc in `benches/RESULTS.md`: jemalloc is as fast where it may keep everything, which takes half as much memory again.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
