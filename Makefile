@@ -9,7 +9,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench bench-kernels fuzz python fixtures parity formats workflow-test report-test clean-demo
+.PHONY: help setup build demo test vulkan lint doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
 	@echo "make bench-kernels  criterion benchmarks of each kernel, of the model and of frames"
 	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
+	@echo "make tiers     the CPU kernels for ARM (NEON) in an emulator: two minutes"
 	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
@@ -70,6 +71,10 @@ bench-kernels: setup
 FUZZ_SECONDS ?= 20
 fuzz: setup
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# NEON in an emulator, on any machine.
+tiers:
+	scripts/tiers.sh
 
 # `make test` does the same, with a browser if there is one; here it must be there.
 report-test: setup

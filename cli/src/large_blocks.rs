@@ -76,15 +76,9 @@ impl LargeBlocks {
             return unsafe { System.dealloc(block.address, block.layout) };
         }
         let mut left = Some(block);
-        loop {
-            let Some(oldest) = self.with_kept(|kept| kept.make_room_or_put(&mut left)) else {
-                break;
-            };
-            match oldest {
-                // SAFETY: it was kept, so that nobody uses it, and came from the system with its layout.
-                Some(oldest) => unsafe { System.dealloc(oldest.address, oldest.layout) },
-                None => break,
-            }
+        while let Some(oldest) = self.with_kept(|kept| kept.make_room_or_put(&mut left)).flatten() {
+            // SAFETY: it was kept, so that nobody uses it, and came from the system with its layout.
+            unsafe { System.dealloc(oldest.address, oldest.layout) };
         }
         if let Some(block) = left {
             // SAFETY: the caller's promise.

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs the unit and property tests of the CPU kernels for 64-bit ARM (NEON, and plain Rust) in QEMU, on a machine that is none: tests/tiers. Installs the emulator and a linker
+# (Debian, Ubuntu), and Rust's library for ARM.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=aarch64-unknown-linux-gnu
+# A folder of its own: other targets would compile everything else anew.
+build="${CARGO_TARGET_DIR:-target}/tiers"
+mkdir -p "$build"
+export CARGO_TARGET_DIR="$(cd "$build" && pwd)"
+
+if [ "$(uname -m)" != aarch64 ]; then
+    scripts/setup.sh qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    rustup target list --installed | grep -qx "$target" || rustup target add "$target"
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+fi
+
+# A test fails if this tier is not what runs.
+cd tests/tiers
+SAM2_CPU_TIER=neon "${CARGO:-cargo}" test --locked --target "$target"
