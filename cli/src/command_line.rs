@@ -77,7 +77,7 @@ fn end(error: &clap::Error, arguments: &[OsString]) -> ! {
     error.exit()
 }
 
-/// Whether JSON was asked for, as far as a command line that cannot be understood says; or the settings.
+/// Whether JSON was asked for, as far as a command line that cannot be understood says; or by the environment.
 fn wants_json(arguments: &[OsString]) -> bool {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     words.contains(&"--log-format=json")

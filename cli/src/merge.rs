@@ -46,12 +46,13 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         },
     };
     let sinks = outputs::create(&outputs, settings, &described)?;
-    if let Some(wanting) = outputs.iter().zip(&sinks).find(|(_, sink)| sink.wants_logits())
-        && !header.logits
+    let mut named = outputs.iter().zip(&sinks);
+    if !header.logits
+        && let Some((output, _)) = named.find(|(_, sink)| sink.wants_logits())
     {
         bail!(
             "'{}' holds logits, which these run files lack: segment again with an output of logits, which makes run files keep them",
-            wanting.0.path.display()
+            output.path.display()
         );
     }
     if frames.is_none() && sinks.iter().any(|sink| wants_images(sink.as_ref(), header)) {
@@ -75,14 +76,12 @@ fn wants_images(sink: &dyn MaskSink, header: &RunHeader) -> bool {
 
 /// Refuses another recording than that of the parts. It may have another name, as archives change names.
 fn check_recording(path: &Path, frames: &dyn FrameSource, header: &RunHeader) -> Result<()> {
-    let (count, size) = (frames.frame_count(), frames.size());
-    let difference = if (size.width, size.height) != (header.width, header.height) {
-        format!("its frames are {size}, the parts' {}x{}", header.width, header.height)
-    } else if count != header.frame_count {
-        format!("it has {count} frames, the parts' recording has {}", header.frame_count)
-    } else {
-        return Ok(());
-    };
+    let count = frames.frame_count();
+    let difference = recording::other_size(frames, header).or_else(|| {
+        let expected = header.frame_count;
+        (count != expected).then(|| format!("it has {count} frames, the run's has {expected}"))
+    });
+    let Some(difference) = difference else { return Ok(()) };
     bail!(
         "'{}' is not the recording of the parts ('{}'): {difference}; give the one that was segmented",
         path.display(),

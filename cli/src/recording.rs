@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use sam2_engine::{LazyFrames, LazyOptions};
+use sam2_engine::{FrameSource, LazyFrames, LazyOptions, RunHeader};
 use sam2_frame_provider::{IndexCacheMode, IndexMode, OpenOptions, VideoOptions, open_with};
 
 use crate::args::FrameArgs;
@@ -37,6 +37,13 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
     };
     let axes = args.axes.clone().unwrap_or_default();
     Ok(OpenOptions::default().intensity(args.intensity).axes(axes).video(video))
+}
+
+/// Why frames of this size cannot be those of a run; `None` if they can.
+pub fn other_size(frames: &dyn FrameSource, header: &RunHeader) -> Option<String> {
+    let (size, expected) = (frames.size(), (header.width, header.height));
+    ((size.width, size.height) != expected)
+        .then(|| format!("its frames are {size}, the run's {}x{}", header.width, header.height))
 }
 
 /// Where indices are kept, if they are.

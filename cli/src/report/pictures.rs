@@ -8,6 +8,7 @@ use sam2_mask_writer::RunHeader;
 use sam2_report::Report;
 
 use crate::args::ReportArgs;
+use crate::recording::other_size;
 
 /// The recording of a run, or why there is none.
 pub(super) enum Recording {
@@ -72,16 +73,12 @@ fn setting<T: std::str::FromStr>(header: &RunHeader, name: &str) -> Option<T> {
 
 /// What tells a recording from that of a run.
 fn difference(source: &dyn FrameSource, header: &RunHeader) -> Option<String> {
-    let (size, count) = (source.size(), source.frame_count());
-    if (size.width, size.height) != (header.width, header.height) {
-        return Some(format!(
-            "its frames are {size}, the run's {}x{}",
-            header.width, header.height
-        ));
-    }
+    let (count, end) = (source.frame_count(), header.frames.end);
     // A damaged recording may show its true length only when it is read.
-    (count < header.frames.end)
-        .then(|| format!("it has {count} frames, the run goes to frame {}", header.frames.end - 1))
+    let is_shorter = || {
+        (count < end).then(|| format!("it has {count} frames, the run goes to frame {}", end - 1))
+    };
+    other_size(source, header).or_else(is_shorter)
 }
 
 impl Recording {

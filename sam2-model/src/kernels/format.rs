@@ -17,7 +17,7 @@ pub(super) fn to_format<const D: usize>(x: Tensor<D>, format: FloatDType) -> Ten
     }
 }
 
-/// The format of products with a weight that is stored in `stored`; `None` for f32, which needs no care.
+/// The format of numbers that are stored in half precision, and of products with a weight that is; `None` for f32, which needs no care.
 pub(super) fn half(stored: DType) -> Option<FloatDType> {
     match stored {
         DType::F16 => Some(FloatDType::F16),

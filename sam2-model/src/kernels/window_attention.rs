@@ -1,10 +1,11 @@
 //! Attention within the windows of a map.
 
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{FloatDType, Tensor};
 
 use super::attention::{attention_on_any_device, on_the_cpu};
-use super::bridge::{flex, from_values, into_flex, values};
+use super::bridge::{from_values, into_flex, values};
 use super::cpu::heads::{HeadsView, WindowGrid};
+use super::format::half;
 
 /// Attention within square windows of a map of tokens, as a hierarchical vision transformer has it.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +43,6 @@ impl WindowAttention {
     ) -> Option<Tensor<4>> {
         let [batch, height, width, by_token] = qkv_bhwc.dims();
         let channels = by_token / 3;
-        flex(qkv_bhwc)?;
         let qkv = into_flex(qkv_bhwc.clone()).ok()?;
         let outside = into_flex(outside.clone()).ok()?;
         let shape = [batch, self.heads, channels / self.heads];
@@ -142,11 +142,7 @@ fn partition(x_bhwc: Tensor<4>, side: usize, outside: &Tensor<1>) -> Tensor<4> {
             return x;
         }
         shape[dim] = length - shape[dim];
-        let format = match x.dtype() {
-            DType::F16 => FloatDType::F16,
-            DType::BF16 => FloatDType::BF16,
-            _ => FloatDType::F32,
-        };
+        let format = half(x.dtype()).unwrap_or(FloatDType::F32);
         let beyond = outside.clone().cast(format).reshape([1, 1, 1, channels]).expand(shape);
         Tensor::cat(vec![x, beyond], dim)
     };
