@@ -1,9 +1,10 @@
 """What tracking costs with the official package: the twin of `sam2 bench` and `track_cost`, same weights, prompts and number of frames.
 
-    python benches/compare/official.py MODEL OBJECTS FRAMES [--threads N] [--warm-up N] [--autocast] [--checkpoint FILE]
+    python benches/compare/official.py MODEL OBJECTS FRAMES [--threads N] [--warm-up N] [--autocast] [--checkpoint FILE] [--device cuda]
     python benches/compare/official.py MODEL --save FILE        (seeded weights as a checkpoint, for both sides)
 
-Prints one JSON object: medians of seconds for a tracked frame and for each of its steps, seconds from the process's start to the first mask, and peak memory.
+Prints one JSON object: medians of seconds for a tracked frame and for each of its steps, seconds from the process's start to the first mask, and peak memory (on a GPU also the
+device's). On a GPU each step waits for the device, which `--no-steps` leaves out.
 Frames are handed over in memory and encoded once each, as the package does."""
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ def seconds_of_this_process() -> float:
 class Stopwatch:
     """Adds up what methods take."""
 
-    def __init__(self, predictor) -> None:
+    def __init__(self, predictor, wait) -> None:
         self.taken: dict[str, float] = {}
+        self.wait = wait
         for step, methods in STEPS.items():
             for method in methods:
                 setattr(predictor, method, self._timed(step, getattr(predictor, method)))
@@ -65,8 +67,10 @@ class Stopwatch:
     def _timed(self, step: str, method):
         @functools.wraps(method)
         def timed(*args, **kwargs):
+            self.wait()
             started = time.perf_counter()
             result = method(*args, **kwargs)
+            self.wait()
             self.taken[step] = self.taken.get(step, 0.0) + time.perf_counter() - started
             return result
 
@@ -86,6 +90,8 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=17, help="frames tracked before the measured ones")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 autocast, as on a GPU")
     parser.add_argument("--checkpoint", type=Path, help="weights; otherwise seeded ones are made, which takes time")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--no-steps", action="store_true", help="frames only")
     parser.add_argument("--save", type=Path, help="write the seeded weights to this file and end")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -98,8 +104,10 @@ def main() -> None:
     order = [min(at % period, period - at % period) for at in range(1 + args.warm_up + args.frames)]
     frames = [clip[at] for at in order]
     height, width = frames[0].shape[:2]
-    watch = Stopwatch(predictor)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=args.autocast):
+    predictor.to(args.device)
+    waits = args.device != "cpu" and not args.no_steps
+    watch = Stopwatch(predictor, torch.cuda.synchronize if waits else lambda: None)
+    with torch.inference_mode(), torch.autocast(args.device, torch.bfloat16, enabled=args.autocast):
         with _injected(preprocess(frames, predictor.image_size), height, width):
             state = predictor.init_state("")
         first_mask = prompt = None
@@ -112,7 +120,7 @@ def main() -> None:
             prompt = watch.lap().get("track")
         seconds, steps, last = [], [], time.perf_counter()
         for index, _, logits in predictor.propagate_in_video(state):
-            _ = (logits > 0).numpy()
+            _ = (logits > 0).cpu().numpy()
             lap = watch.lap()
             if index > args.warm_up:
                 seconds.append(time.perf_counter() - last)
@@ -130,6 +138,7 @@ def main() -> None:
                     **middle,
                 },
                 "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                **({"peak_device_bytes": torch.cuda.max_memory_allocated()} if args.device != "cpu" else {}),
             }
         )
     )

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The encoder runs once for an image; every prompt after that costs a fraction of it.
     let predictor = ImagePredictor::new(&model);
-    let encoded = predictor.encode(&image);
+    let encoded = predictor.encode(&image)?;
 
     // A click can mean a part, an object or a group: ask for all three and take the one the model trusts most.
     let prompt = ImagePrompt { points: vec![click], candidates: true, ..ImagePrompt::default() };

@@ -130,15 +130,21 @@ impl<'m> ImagePredictor<'m> {
     }
 
     /// Runs the image encoder (`set_image`).
-    pub fn encode(&self, image: &RgbFrame) -> EncodedImage {
-        let device = self.model.device();
-        let size = image.size();
-        let (height, width) = (size.height as usize, size.width as usize);
-        let low = self.model.config().low_res_mask_size();
-        let features = self.model.encode_tensor(self.input(image));
-        let conditioned = self.model.condition_without_memory(&features);
-        let to_image = Resize::new(Interpolation::Bilinear, [low, low], [height, width], device);
-        EncodedImage { features, conditioned, size, to_image }
+    ///
+    /// # Errors
+    /// [`EngineError::DeviceFailure`] if a GPU fails; the CPU does not.
+    pub fn encode(&self, image: &RgbFrame) -> Result<EncodedImage, EngineError> {
+        on_device(self.model, || {
+            let device = self.model.device();
+            let size = image.size();
+            let (height, width) = (size.height as usize, size.width as usize);
+            let low = self.model.config().low_res_mask_size();
+            let features = self.model.encode_tensor(self.input(image));
+            let conditioned = self.model.condition_without_memory(&features);
+            let to_image =
+                Resize::new(Interpolation::Bilinear, [low, low], [height, width], device);
+            Ok(EncodedImage { features, conditioned, size, to_image })
+        })
     }
 
     /// Answers one prompt (`predict`): three masks with `candidates`, else one.

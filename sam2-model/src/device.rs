@@ -124,7 +124,7 @@ impl DeviceChoice {
     }
 }
 
-/// With the feature `kernel-cache`, what was found out about kernels is kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
+/// With the feature `kernel-cache`, compiled kernels and what was found out about them are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
 /// the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
 #[cfg(feature = "gpu")]
 fn keep_kernels_in_the_cache_folder() {
@@ -133,6 +133,11 @@ fn keep_kernels_in_the_cache_folder() {
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Global;
+    }
+    // Compiled kernels too: through NVRTC each takes half a second.
+    #[cfg(feature = "kernel-cache")]
+    {
+        config.compilation.cache = true;
     }
     // If an application has decided before, that holds.
     CubeClRuntimeConfig::try_set(config);
@@ -155,14 +160,19 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
 }
 
 /// Burn lists discrete GPUs first and drivers that run on the CPU last but one.
-#[cfg(feature = "vulkan")]
+#[cfg(feature = "vulkan-wgsl")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
     use burn::tensor::DeviceType;
+    // Without burn's own compiler its Vulkan device is the one that wgpu finds by itself: Vulkan's, where there is any.
+    #[cfg(feature = "vulkan")]
+    const KIND: DeviceType = DeviceType::Vulkan;
+    #[cfg(not(feature = "vulkan"))]
+    const KIND: DeviceType = DeviceType::Wgpu;
     keep_kernels_in_the_cache_folder();
-    Ok(device_failure::guard(|| Device::enumerate(DeviceType::Vulkan).into_vec())?)
+    Ok(device_failure::guard(|| Device::enumerate(KIND).into_vec())?)
 }
 
-#[cfg(feature = "vulkan")]
+#[cfg(feature = "vulkan-wgsl")]
 fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
     let devices = vulkan_devices()?;
     let found = devices.len();
@@ -173,7 +183,7 @@ fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
 }
 
 /// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked.
-#[cfg(feature = "vulkan")]
+#[cfg(feature = "vulkan-wgsl")]
 fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
     let devices = vulkan_devices()?;
     for (index, device) in devices.iter().enumerate() {
@@ -185,12 +195,12 @@ fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
     Err(DeviceError::NoVulkanDevice { index: 0, found: 0 })
 }
 
-#[cfg(not(feature = "vulkan"))]
+#[cfg(not(feature = "vulkan-wgsl"))]
 fn open_vulkan(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::VulkanNotBuilt)
 }
 
-#[cfg(not(feature = "vulkan"))]
+#[cfg(not(feature = "vulkan-wgsl"))]
 fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
     Err(DeviceError::VulkanNotBuilt)
 }
@@ -250,11 +260,11 @@ mod tests {
     #[test]
     fn a_build_without_cuda_says_so_and_auto_falls_back() {
         assert_eq!(DeviceChoice::Cuda(0).open().unwrap_err(), DeviceError::CudaNotBuilt);
-        #[cfg(not(feature = "vulkan"))]
+        #[cfg(not(feature = "vulkan-wgsl"))]
         assert_eq!(DeviceChoice::Auto.open().unwrap().1, "cpu");
     }
 
-    #[cfg(not(feature = "vulkan"))]
+    #[cfg(not(feature = "vulkan-wgsl"))]
     #[test]
     fn a_build_without_vulkan_says_so() {
         assert_eq!(DeviceChoice::Vulkan(0).open().unwrap_err(), DeviceError::VulkanNotBuilt);

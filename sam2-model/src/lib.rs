@@ -32,13 +32,14 @@ pub mod position_encoding;
 pub mod precision;
 pub mod preprocess;
 pub mod prompt_encoder;
+mod read_back;
 pub mod resize;
 pub mod rotary;
 mod sam2;
 pub mod two_way_transformer;
 pub mod weights;
 
-pub use burn::tensor::{Device, FloatDType, Tensor};
+pub use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};
 pub use device_budget::DeviceBudget;
@@ -51,6 +52,7 @@ pub use memory_attention::MemoryTokens;
 pub use object_pointer::PointerMemory;
 pub use precision::{Precision, UnknownPrecision};
 pub use prompt_encoder::{ModelPoint, PointLabel};
+pub use read_back::read_together;
 pub use sam2::{
     ConditionedFeatures, FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries,
     MemorySelection, NO_OBJECT_LOGIT, Sam2,

@@ -165,9 +165,14 @@ impl MaskDecoder {
                     .forward(mask_tokens.clone().slice_dim(1, i..i + 1))
             })
             .collect();
-        let mask_logits = Tensor::<3>::cat(filters, 1)
-            .matmul(upscaled.reshape([batch, channels, height * width]))
-            .reshape([batch, MASK_TOKENS, height, width]);
+        let upscaled = upscaled.reshape([batch, channels, height * width]);
+        let mask_logits =
+            kernels::in_full_f32(Tensor::<3>::cat(filters, 1), upscaled, Tensor::matmul).reshape([
+                batch,
+                MASK_TOKENS,
+                height,
+                width,
+            ]);
         debug_assert_eq!(count, side * side);
         DecoderOutputs {
             mask_logits,
@@ -181,9 +186,11 @@ impl MaskDecoder {
         let [batch, _, dim] = image_tokens.dims();
         let layers = &self.output_upscaling;
         let x = image_tokens.swap_dims(1, 2).reshape([batch, dim, side, side]);
-        let x = layers.conv1.forward(x) + image.stride_8_bchw.clone();
+        let x = kernels::transposed_convolution(&layers.conv1, x) + image.stride_8_bchw.clone();
         let x = kernels::gelu(layers.norm.forward(x));
-        kernels::gelu(layers.conv2.forward(x) + image.stride_4_bchw.clone())
+        kernels::gelu(
+            kernels::transposed_convolution(&layers.conv2, x) + image.stride_4_bchw.clone(),
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::FusedLinear;
 use crate::position_encoding::sine_1d;
 
 /// A pointer and how far away its frame is.
@@ -36,7 +37,7 @@ pub(crate) fn pointer_tokens(
         Some(projection) => {
             let scale = time_scale.max(1) as f32;
             let distances: Vec<f32> = pointers.iter().map(|p| p.distance as f32 / scale).collect();
-            projection
+            FusedLinear::new(projection)
                 .forward(sine_1d(&distances, hidden_dim, device))
                 .reshape([count, 1, memory_dim])
                 .expand([count, split, memory_dim])

@@ -6,6 +6,8 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
+use crate::kernels::in_full_f32;
+
 /// Base of the geometric series of wavelengths.
 const TEMPERATURE: f32 = 10_000.0;
 
@@ -78,7 +80,8 @@ impl RandomPositionEncoding {
     pub fn encode(&self, coordinates: Tensor<3>) -> Tensor<3> {
         let [batch, points, _] = coordinates.dims();
         let centered = (coordinates * 2.0 - 1.0).reshape([batch * points, 2]);
-        let projected = centered.matmul(self.positional_encoding_gaussian_matrix.val());
+        let matrix = self.positional_encoding_gaussian_matrix.val();
+        let projected = in_full_f32(centered, matrix, Tensor::matmul);
         let angles = projected * (2.0 * std::f64::consts::PI);
         let channels = 2 * angles.dims()[1];
         Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])

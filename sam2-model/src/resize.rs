@@ -8,7 +8,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernels::{self, Taps};
+use crate::kernels::{self, Taps, in_full_f32};
 
 /// Interpolation kernels used by SAM 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,13 +64,12 @@ impl Resize {
         let mut planes = image_bchw.reshape([batch * channels, height, width]);
         // The axis that shrinks goes first in effect: rows first keeps the wide product small.
         if let Some(rows) = &self.rows {
-            planes = rows.matrix.clone().unsqueeze::<3>().matmul(planes);
+            planes = in_full_f32(rows.matrix.clone().unsqueeze::<3>(), planes, Tensor::matmul);
         }
         if let Some(columns) = &self.columns {
             // One tall product instead of a batch of products: every row uses the same weights.
-            planes = planes
-                .reshape([batch * channels * self.to[0], width])
-                .matmul(columns.matrix.clone().transpose())
+            let tall = planes.reshape([batch * channels * self.to[0], width]);
+            planes = in_full_f32(tall, columns.matrix.clone().transpose(), Tensor::matmul)
                 .reshape([batch * channels, self.to[0], self.to[1]]);
         }
         planes.reshape([batch, channels, self.to[0], self.to[1]])

@@ -447,7 +447,7 @@ impl Sam2 {
     ) -> MaskPrediction {
         let [batch, _, height, width] = masks_bchw.dims();
         let [_, tokens, channels] = features.tokens.dims();
-        let prompt = self.network.mask_downsample.forward(masks_bchw.clone());
+        let prompt = kernels::convolution(&self.network.mask_downsample, None, masks_bchw.clone());
         let frame = features.tokens.clone().expand([batch, tokens, channels]);
         let outputs = self.decode(
             features,

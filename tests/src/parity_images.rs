@@ -95,7 +95,7 @@ pub fn compare(model: &Sam2, out: &Path) -> Report {
             let frame = image.frame();
             let input = official.sampled(&format!("{key}.input"));
             report.sampled("input", predictor.input(&frame), &input, 1e-5, false);
-            predictor.encode(&frame)
+            predictor.encode(&frame).unwrap()
         };
         encoded.entry(key.clone()).or_insert_with(fresh).clone()
     };

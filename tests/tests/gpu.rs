@@ -9,7 +9,7 @@ use sam2_engine::{
     Device, DeviceBudget, DeviceFailure, DeviceMemory, Direction, EngineError, FrameMasks,
     ObjectId, Point, Precision, Sam2, Sam2Config, SessionOptions, VideoSession,
 };
-use sam2_model::{FloatDType, Tensor, kernels, preprocess};
+use sam2_model::{Distribution, FloatDType, Tensor, kernels, preprocess};
 use sam2_tests::clips;
 use sam2_tests::compare::Report;
 use sam2_tests::device::device;
@@ -187,8 +187,9 @@ fn too_much_memory_is_an_error_with_numbers_and_a_remedy() {
     let _alone = alone();
     let device = device();
     let attempt = sam2_model::device_failure::guard(|| {
-        // 4 TB.
-        let huge = Tensor::<2>::ones([1 << 20, 1 << 20], &device);
+        // 4 TB. Not of one number: a tensor of those is never made when operations are fused.
+        let spread = Distribution::Uniform(0.0, 1.0);
+        let huge = Tensor::<2>::random([1 << 20, 1 << 20], spread, &device);
         huge.sum().try_into_vec_as::<f32>().map_err(|error| format!("{error:?}"))
     });
     let failure = match attempt {

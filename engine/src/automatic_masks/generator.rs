@@ -155,7 +155,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         step: &mut impl FnMut(usize) -> Result<(), AutomaticMaskError>,
     ) -> Result<Vec<Candidate>, EngineError> {
         step(0)?;
-        let encoded = self.predictor.encode(&crop.cut(image)?);
+        let encoded = self.predictor.encode(&crop.cut(image)?)?;
         let crop_at_hand = EncodedCrop { crop, encoded, image_size: image.size() };
         let (width, height) = (f64::from(crop.width()), f64::from(crop.height()));
         let points: Vec<Point> = self.grids[layer]

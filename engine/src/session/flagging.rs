@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::direction::Direction;
 use super::features::Frames;
 use super::object::ObjectState;
-use super::post_process::read_one;
 use super::quality::{AREA_LOOK_BACK, Expectation, Found};
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
@@ -76,11 +75,11 @@ impl<F: Frames> Tracker<'_, F> {
 
     /// The numbers of a result that nobody has shown yet.
     pub(super) fn found(&self, outcome: &Outcome) -> Result<Found, EngineError> {
-        let prediction = &outcome.prediction;
+        let answer = self.post_process.read(outcome.prediction.clone())?;
         Ok(Found {
-            area: self.post_process.area(prediction)?,
-            object_score: read_one(prediction.object_score_logits.clone())?,
-            predicted_iou: read_one(prediction.iou.clone())?,
+            area: self.post_process.area(&answer.low_res_logits)?,
+            object_score: answer.object_score,
+            predicted_iou: answer.predicted_iou,
             prompted: false,
         })
     }

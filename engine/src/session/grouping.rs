@@ -11,7 +11,6 @@ use super::cores::on_cores;
 use super::direction::Direction;
 use super::distractors::distractors;
 use super::features::Frames;
-use super::post_process::PostProcess;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::Outcome;
@@ -26,12 +25,12 @@ pub(super) struct Pass {
 }
 
 /// What one object's frame comes to.
-struct Tracked {
+pub(super) struct Tracked {
     /// Its place among the session's objects.
-    index: usize,
-    outcome: Outcome,
+    pub(super) index: usize,
+    pub(super) outcome: Outcome,
     /// Whether another object was in sight.
-    distractor: bool,
+    pub(super) distractor: bool,
 }
 
 impl<F: Frames> Tracker<'_, F> {
@@ -67,30 +66,21 @@ impl<F: Frames> Tracker<'_, F> {
         passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    /// Tracks the objects of one pass, and says which of them had another one in sight. Memories are laid together only now, so that one pass's are
-    /// there at a time.
+    /// Tracks the objects of one pass. Memories are laid together only now, so that one pass's are there at a time.
     ///
     /// On the CPU every core takes a share of the objects: one core works through an object's many small steps about as fast as several together do, and
     /// two objects are twice that.
     pub(super) fn track_pass(
-        &mut self,
-        frame: usize,
+        &self,
         features: &FrameFeatures,
         queries: &MemoryQueries,
         pass: Pass,
-    ) -> Result<Vec<usize>, EngineError> {
-        let (model, post_process) = (self.model, &self.post_process);
-        let policy = self.policy.as_ref();
+    ) -> Result<Vec<Tracked>, EngineError> {
+        let (model, policy) = (self.model, self.policy.as_ref());
         let shares = pass.shares(model.parallel_batches());
-        let tracked = on_cores(model, shares, |share| {
-            share.track(model, features, queries, post_process, policy)
-        })?;
-        let mut with_distractors = Vec::new();
-        for Tracked { index, outcome, distractor } in tracked.into_iter().flatten() {
-            self.objects[index].insert_tracked(frame, outcome);
-            with_distractors.extend(distractor.then_some(index));
-        }
-        Ok(with_distractors)
+        let tracked =
+            on_cores(model, shares, |share| share.track(model, features, queries, policy))?;
+        Ok(tracked.into_iter().flatten().collect())
     }
 }
 
@@ -117,7 +107,6 @@ impl Pass {
         model: &Sam2,
         features: &FrameFeatures,
         queries: &MemoryQueries,
-        post_process: &PostProcess<'_>,
         policy: &dyn MemoryPolicy,
     ) -> Result<Vec<Tracked>, EngineError> {
         let conditioned = match model.memory_tokens(&batch_selections(self.selections)) {
@@ -135,12 +124,12 @@ impl Pass {
             false,
         );
         let one = |(position, index)| {
-            let prediction = post_process.clean(slice_prediction(&prediction, position))?;
+            let prediction = slice_prediction(&prediction, position);
             let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
             let outcome = Outcome { prediction, memory: Some(memory) };
-            Ok(Tracked { index, outcome, distractor: distractors.get(position) == Some(&true) })
+            Tracked { index, outcome, distractor: distractors.get(position) == Some(&true) }
         };
-        self.members.into_iter().enumerate().map(one).collect()
+        Ok(self.members.into_iter().enumerate().map(one).collect())
     }
 }
 

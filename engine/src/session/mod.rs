@@ -14,6 +14,7 @@ mod post_process;
 mod prompts;
 mod propagation;
 mod quality;
+mod read_back;
 mod results;
 mod saved;
 mod small_regions;

@@ -2,95 +2,150 @@
 
 use std::sync::Arc;
 
+use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::{Mask, QualityFlags};
-use sam2_model::{DeviceFailure, MaskPrediction, Sam2, Tensor};
+use sam2_model::{Device, DeviceFailure, MaskPrediction, Sam2, Tensor};
 
 use super::cores::on_cores;
 use super::options::SessionOptions;
 use super::placement::Placement;
+use super::read_back::{Answer, ReadBack, Reading};
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;
 use crate::prompt::ObjectId;
 
-/// What happens to masks between the network and the user.
+/// What happens to masks between the network and the user. All of it on the CPU: what a frame's masks are made of is small, and the device has the next frame to
+/// work on.
 pub(super) struct PostProcess<'m> {
     model: &'m Sam2,
     options: SessionOptions,
     placement: Placement,
+    read_back: ReadBack,
+}
+
+/// A prediction that is to be shown.
+pub(super) struct Shown {
+    pub(super) object: ObjectId,
+    pub(super) prediction: MaskPrediction,
+    /// Whether the frame is a conditioning frame of the object.
+    pub(super) prompted: bool,
+    /// Whether it comes from the network as it is: its small holes and islands are to be cleaned, if the session is to.
+    pub(super) raw: bool,
+}
+
+/// Predictions that are being read back.
+pub(super) struct Showing {
+    shown: Vec<Shown>,
+    reading: Reading,
 }
 
 impl<'m> PostProcess<'m> {
-    pub(super) fn new(model: &'m Sam2, options: SessionOptions, placement: Placement) -> Self {
-        Self { model, options, placement }
-    }
-
-    /// Fills small holes and removes small islands, if the session is to.
-    pub(super) fn clean(
-        &self,
-        mut prediction: MaskPrediction,
-    ) -> Result<MaskPrediction, EngineError> {
-        let SessionOptions { fill_hole_area, remove_island_area, .. } = self.options;
-        if fill_hole_area > 0 || remove_island_area > 0 {
-            let logits = &prediction.low_res_logits;
-            let dims = logits.dims();
-            let mut values = read(logits.clone())?;
-            let changed = fill_holes(&mut values, dims[3], fill_hole_area)
-                + remove_islands(&mut values, dims[3], remove_island_area);
-            if changed > 0 {
-                prediction.low_res_logits =
-                    Tensor::<1>::from_floats(&values[..], self.model.device()).reshape(dims);
-            }
-        }
-        Ok(prediction)
+    /// # Errors
+    /// [`EngineError::RegionOutside`] if the region is not within the frame.
+    pub(super) fn new(
+        model: &'m Sam2,
+        options: SessionOptions,
+        recording: FrameSize,
+    ) -> Result<Self, EngineError> {
+        let side = model.config().image_size;
+        let placement = Placement::new(recording, &options, side, &Device::flex())?;
+        Ok(Self { model, options, placement, read_back: ReadBack::new(model) })
     }
 
     /// Pixels of a mask at the recording's size.
-    pub(super) fn area(&self, prediction: &MaskPrediction) -> Result<u64, EngineError> {
-        let logits = read(self.placement.logits_of_region(prediction.low_res_logits.clone()))?;
+    pub(super) fn area(&self, low_res_logits: &[f32]) -> Result<u64, EngineError> {
+        let logits = self.at_size_of_region(low_res_logits)?;
         Ok(logits.iter().filter(|&&logit| logit > 0.0).count() as u64)
     }
 
-    /// Brings logits to the recording's size and reads them back; flags are for those who know the past.
+    /// The numbers of one prediction.
+    pub(super) fn read(&self, prediction: MaskPrediction) -> Result<Answer, EngineError> {
+        let mut answers = self.read_back.read(vec![prediction])?;
+        answers.pop().ok_or_else(|| EngineError::Device("nothing was read".to_owned()))
+    }
+
+    /// Begins to read predictions back; the device may get other work until [`Self::finish`].
+    pub(super) fn begin(&self, shown: Vec<Shown>) -> Showing {
+        let reading =
+            self.read_back.begin(shown.iter().map(|shown| shown.prediction.clone()).collect());
+        Showing { shown, reading }
+    }
+
+    /// [`Self::begin`] and [`Self::finish`].
     pub(super) fn to_masks(
         &self,
         frame_index: usize,
-        predictions: Vec<(ObjectId, MaskPrediction, bool)>,
+        shown: Vec<Shown>,
     ) -> Result<FrameMasks, EngineError> {
-        let low_res = predictions.iter().map(|(_, prediction, _)| &prediction.low_res_logits);
-        let mut logits = on_cores(self.model, low_res.cloned().collect(), |low_res| {
-            read(self.placement.logits_of_region(low_res))
-                .map(|logits| self.placement.paste(logits))
-        })?;
+        self.finish(frame_index, self.begin(shown))
+    }
+
+    /// Cleans logits that are to be cleaned and brings them to the recording's size; flags are for those who know the past. What a session is to remember of the
+    /// logits is in [`ObjectMask::low_res_logits`].
+    pub(super) fn finish(
+        &self,
+        frame_index: usize,
+        Showing { shown, reading }: Showing,
+    ) -> Result<FrameMasks, EngineError> {
+        let pairs = shown.into_iter().zip(reading.finish()?).collect();
+        let at_size = |(mut shown, mut answer): (Shown, Answer)| {
+            if shown.raw {
+                self.clean(&mut shown.prediction, &mut answer.low_res_logits);
+            }
+            let logits = self.at_size_of_region(&answer.low_res_logits)?;
+            Ok((shown, answer, self.placement.paste(logits)))
+        };
+        let mut pairs = on_cores(self.model, pairs, at_size)?;
         if self.options.non_overlap_masks {
-            suppress_overlaps(&mut logits);
+            suppress_overlaps(pairs.iter_mut().map(|(_, _, logits)| &mut logits[..]).collect());
         }
         let size = self.placement.recording();
-        let one = |((object, prediction, prompted), logits): ((_, MaskPrediction, _), Vec<f32>)| {
+        let one = |(shown, answer, logits): (Shown, Answer, Vec<f32>)| {
             let mask = Mask::from_logits(size.width, size.height, &logits)
                 .map_err(|error| EngineError::Device(error.to_string()))?;
             Ok(ObjectMask {
-                object,
+                object: shown.object,
                 mask,
-                object_score: read_one(prediction.object_score_logits)?,
-                predicted_iou: read_one(prediction.iou)?,
-                prompted,
+                object_score: answer.object_score,
+                predicted_iou: answer.predicted_iou,
+                prompted: shown.prompted,
                 flags: QualityFlags::NONE,
                 video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
-                low_res_logits: prediction.low_res_logits,
+                low_res_logits: shown.prediction.low_res_logits,
             })
         };
-        let with_logits = predictions.into_iter().zip(logits).collect();
-        let objects = on_cores(self.model, with_logits, one)?;
+        let objects = on_cores(self.model, pairs, one)?;
         Ok(FrameMasks { frame_index, objects })
+    }
+
+    /// Fills small holes and removes small islands, if the session is to.
+    fn clean(&self, prediction: &mut MaskPrediction, logits: &mut [f32]) {
+        let SessionOptions { fill_hole_area, remove_island_area, .. } = self.options;
+        let dims = prediction.low_res_logits.dims();
+        let changed = fill_holes(logits, dims[3], fill_hole_area)
+            + remove_islands(logits, dims[3], remove_island_area);
+        if changed > 0 {
+            prediction.low_res_logits =
+                Tensor::<1>::from_floats(&*logits, self.model.device()).reshape(dims);
+        }
+    }
+
+    /// Logits `[S / 4, S / 4]` at the region's size.
+    fn at_size_of_region(&self, low_res_logits: &[f32]) -> Result<Vec<f32>, EngineError> {
+        let side = low_res_logits.len().isqrt();
+        let low_res = Tensor::<1>::from_floats(low_res_logits, &Device::flex());
+        let logits = self.placement.logits_of_region(low_res.reshape([1, 1, side, side]));
+        let read = logits.try_into_vec_as::<f32>();
+        read.map_err(|error| EngineError::Device(format!("{error:?}")))
     }
 }
 
 /// Leaves each pixel to the object with the highest logit there, the first of equals
 /// (`_apply_non_overlapping_constraints`).
-fn suppress_overlaps(objects: &mut [Vec<f32>]) {
+fn suppress_overlaps(mut objects: Vec<&mut [f32]>) {
     const SUPPRESSED: f32 = -10.0;
-    let pixels = objects.first().map_or(0, Vec::len);
+    let pixels = objects.first().map_or(0, |logits| logits.len());
     for pixel in 0..pixels {
         let mut best = 0;
         for index in 1..objects.len() {

@@ -6,6 +6,7 @@ use sam2_model::MaskPrediction;
 
 use super::features::Frames;
 use super::object::ObjectState;
+use super::post_process::Shown;
 use super::results::ObjectMask;
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -163,14 +164,19 @@ impl<F: Frames> Tracker<'_, F> {
         prediction: MaskPrediction,
         conditions: bool,
     ) -> Result<ObjectMask, EngineError> {
-        let prediction = self.post_process.clean(prediction)?;
-        let shown = vec![(object, prediction.clone(), conditions)];
-        let mut shown = self.post_process.to_masks(frame, shown)?;
+        let shown =
+            Shown { object, prediction: prediction.clone(), prompted: conditions, raw: true };
+        let mut masks = self.post_process.to_masks(frame, vec![shown])?;
+        // Exactly one object went in.
+        let Some(low_res_logits) = masks.objects.first().map(|shown| shown.low_res_logits.clone())
+        else {
+            return Err(EngineError::EmptyPrompt { object, frame });
+        };
+        let prediction = MaskPrediction { low_res_logits, ..prediction };
         let outcome = Outcome { prediction, memory: None };
         self.object_mut(object).set_pending(frame, outcome, conditions);
-        self.flag_remembered(&mut shown);
-        // Exactly one object went in.
-        shown.objects.into_iter().next().ok_or(EngineError::EmptyPrompt { object, frame })
+        self.flag_remembered(&mut masks);
+        Ok(masks.objects.remove(0))
     }
 
     /// The object, which is new if nobody has prompted it before.

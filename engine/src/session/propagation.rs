@@ -12,7 +12,7 @@ use crate::prompt::ObjectId;
 
 /// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
 ///
-/// Nothing is computed before [`Iterator::next`] is called, so progress is a look at [`Self::frames_done`] between two frames,
+/// Nothing is computed before [`Iterator::next`] is called (a GPU may have encoded the next frame by then), so progress is a look at [`Self::frames_done`] between two frames,
 /// and to cancel is to stop: dropping it early is fine, the session stands where the iterator stopped, and
 /// [`VideoSession::position`] says where that is. It may be moved to another thread.
 ///
@@ -102,13 +102,14 @@ impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
         }
         let frame = self.next?;
         let (tracker, direction) = (&mut self.session.tracker, self.direction);
-        let masks = on_device(tracker.model, || tracker.track_frame(frame, direction));
-        self.done += usize::from(masks.is_ok());
-        self.next = match self.direction {
-            _ if masks.is_err() || frame == self.last => None,
+        let upcoming = match direction {
+            _ if frame == self.last => None,
             Direction::Forward => frame.checked_add(1),
             Direction::Reverse => frame.checked_sub(1),
         };
+        let masks = on_device(tracker.model, || tracker.track_frame(frame, direction, upcoming));
+        self.done += usize::from(masks.is_ok());
+        self.next = upcoming.filter(|_| masks.is_ok());
         Some(masks)
     }
 

@@ -137,7 +137,7 @@ impl<'m> StreamSession<'m> {
         let newest = NewestFrame { index, input: Arc::new(tracker.placement.input(frame)?) };
         let before = std::mem::replace(&mut tracker.frames, newest);
         // Guarded by itself as well: the frame is given back after whatever went wrong.
-        match on_device(self.model, || tracker.track_frame(index, Direction::Forward)) {
+        match on_device(self.model, || tracker.track_frame(index, Direction::Forward, None)) {
             Ok(masks) => {
                 if tracker.options.retention == MemoryRetention::Bounded {
                     let (reach, retained) = (tracker.reach, tracker.retained);

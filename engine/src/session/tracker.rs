@@ -2,19 +2,20 @@
 //!
 //! It knows neither how many frames there will be nor how they are read; [`super::VideoSession`] gives it a recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sam2_frame_provider::FrameSize;
-use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
+use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2, device_failure};
 
 use super::direction::Direction;
 use super::features::{FeatureCache, Frames};
+use super::grouping::Tracked;
 use super::object::ObjectState;
 use super::options::SessionOptions;
 use super::placement::Placement;
-use super::post_process::PostProcess;
+use super::post_process::{PostProcess, Shown};
 use super::results::FrameMasks;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
@@ -85,7 +86,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             position: None,
             features: FeatureCache::new(options.feature_cache_frames),
             encode_time: Duration::ZERO,
-            post_process: PostProcess::new(model, options, placement.clone()),
+            post_process: PostProcess::new(model, options, size)?,
             placement,
         })
     }
@@ -163,7 +164,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
             let outcome = object.latest(frame, conditions)?;
             let pending = object.pending_conditioning.iter().any(|(f, _)| *f == frame);
             let prompted = pending || object.bank.conditioning(frame).is_some();
-            Some((object.id, outcome.prediction.clone(), prompted))
+            let prediction = outcome.prediction.clone();
+            Some(Shown { object: object.id, prediction, prompted, raw: false })
         };
         let shown = self.objects.iter().filter_map(latest).collect();
         let mut masks = self.post_process.to_masks(frame, shown)?;
@@ -171,22 +173,48 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(masks)
     }
 
-    /// Tracks all objects on one frame.
+    /// Tracks all objects on one frame. After an error nothing of it is remembered.
+    ///
+    /// `upcoming` is the frame that will probably be tracked next: a GPU encodes it while this frame's results are read back and made masks.
     pub(super) fn track_frame(
         &mut self,
         frame: usize,
         direction: Direction,
+        upcoming: Option<usize>,
     ) -> Result<FrameMasks, EngineError> {
         let to_track: Vec<usize> = (0..self.objects.len())
             .filter(|&i| self.objects[i].bank.conditioning(frame).is_none())
             .collect();
+        let mut tracked = BTreeMap::new();
         let mut distractors = BTreeSet::new();
         if !to_track.is_empty() {
             let features = self.features(frame)?;
             let queries = self.model.memory_queries(&features);
             for pass in self.passes(&to_track, frame, direction) {
-                distractors.extend(self.track_pass(frame, &features, &queries, pass)?);
+                for Tracked { index, outcome, distractor } in
+                    self.track_pass(&features, &queries, pass)?
+                {
+                    tracked.insert(index, outcome);
+                    distractors.extend(distractor.then_some(index));
+                }
             }
+        }
+        let shown = self.objects.iter().enumerate().filter_map(|(index, state)| {
+            let new = tracked.get(&index);
+            let outcome = new.or_else(|| state.bank.conditioning(frame))?;
+            let (prediction, raw) = (outcome.prediction.clone(), new.is_some());
+            Some(Shown { object: state.id, prediction, prompted: !raw, raw })
+        });
+        let showing = self.post_process.begin(shown.collect());
+        self.look_ahead(upcoming);
+        let mut masks = self.post_process.finish(frame, showing)?;
+        // Every object is shown, in order.
+        for (index, mut outcome) in tracked {
+            let shown = masks.objects.get(index).filter(|o| o.object == self.objects[index].id);
+            if let Some(shown) = shown {
+                outcome.prediction.low_res_logits = shown.low_res_logits.clone();
+            }
+            self.objects[index].insert_tracked(frame, outcome);
         }
         if let Some((first, last)) = self.cleared_around(frame) {
             let conditioned = |state: &&mut ObjectState| state.bank.conditioning(frame).is_some();
@@ -195,16 +223,9 @@ impl<'m, F: Frames> Tracker<'m, F> {
                 .filter(conditioned)
                 .for_each(|state| state.forget_tracked(first, last));
         }
-        let mut outcomes = Vec::with_capacity(self.objects.len());
         for state in &mut self.objects {
             state.mark_tracked(frame, direction);
-            let conditioning = state.bank.conditioning(frame);
-            let prompted = conditioning.is_some();
-            if let Some(outcome) = conditioning.or_else(|| state.bank.tracked(frame)) {
-                outcomes.push((state.id, outcome.prediction.clone(), prompted));
-            }
         }
-        let mut masks = self.post_process.to_masks(frame, outcomes)?;
         self.flag_tracked(&mut masks, direction, &distractors);
         self.position = Some((frame, direction));
         if self.options.retention == MemoryRetention::Bounded {
@@ -213,6 +234,19 @@ impl<'m, F: Frames> Tracker<'m, F> {
             }
         }
         Ok(masks)
+    }
+
+    /// Hands the next frame to a device that works on its own, so that it has something to do while the host does the rest of this one.
+    fn look_ahead(&mut self, upcoming: Option<usize>) {
+        let Some(frame) = upcoming.filter(|_| !self.model.is_on_cpu()) else { return };
+        if self.objects.iter().all(|state| state.bank.conditioning(frame).is_some()) {
+            return;
+        }
+        // What goes wrong is an error when that frame's turn comes, if it comes.
+        let encoded = device_failure::guard(|| self.features(frame));
+        if let Err(error) = encoded.map_err(EngineError::from).flatten() {
+            tracing::debug!("frame {frame} could not be encoded ahead: {error}");
+        }
     }
 
     pub(super) fn select(

@@ -7,6 +7,7 @@ use super::bridge::{flex, from_values};
 use super::cpu::heads::HeadsView;
 use super::cpu::{CpuTier, attention as cpu, attention_in_bf16};
 use super::format::to_format;
+use super::full_f32::{in_full_f32, sums_in_matrix_units};
 use super::scope::bf16_wins;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
@@ -47,9 +48,9 @@ pub fn attention_on_any_device(
     let keys = to_format(keys, products).swap_dims(2, 3);
     let values = to_format(values, products);
     let attend = |queries: Tensor<4>| {
-        let scores = queries.matmul(keys.clone()).cast(FloatDType::F32);
+        let scores = in_full_f32(queries, keys.clone(), Tensor::matmul).cast(FloatDType::F32);
         let weights = to_format(activation::softmax(scores, 3), products);
-        weights.matmul(values.clone())
+        sum_of_products(weights, values.clone())
     };
     let block = block_of_queries(batch * heads, n, m);
     let attended = if block == n {
@@ -61,6 +62,22 @@ pub fn attention_on_any_device(
         Tensor::cat(blocks.collect(), 2)
     };
     attended.cast(format).swap_dims(1, 2).reshape([batch, n, heads * width])
+}
+
+/// `weights` times `values`. Matrix units round toward zero whenever they add to a sum, which a sum over 28,736 keys feels: f32 is summed in pieces where they are in use.
+fn sum_of_products(weights: Tensor<4>, values: Tensor<4>) -> Tensor<4> {
+    /// Keys of a piece.
+    const PIECE: usize = 4096;
+    let keys = values.dims()[2];
+    if keys <= PIECE || !sums_in_matrix_units(&weights) {
+        return in_full_f32(weights, values, Tensor::matmul);
+    }
+    let piece = |start: usize| {
+        let range = start..(start + PIECE).min(keys);
+        let weights = weights.clone().slice_dim(3, range.clone());
+        in_full_f32(weights, values.clone().slice_dim(2, range), Tensor::matmul)
+    };
+    (PIECE..keys).step_by(PIECE).fold(piece(0), |sum, start| sum + piece(start))
 }
 
 /// Numbers in the scores of one block of queries: 64 MiB in f32.

@@ -1,13 +1,16 @@
 //! Convolutions of maps.
 
 use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2d;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, activation};
 
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::CpuTier;
 use super::cpu::convolution::{self as cpu, Convolution};
 use super::cpu::depthwise::{self, Depthwise};
+use super::full_f32::in_full_f32;
 use super::norm::layer_norm_2d_on_any_device;
 use crate::layer_norm_2d::LayerNorm2d;
 
@@ -69,7 +72,7 @@ pub fn convolution_on_any_device(
     norm: Option<&LayerNorm2d>,
     x_bchw: Tensor<4>,
 ) -> Tensor<4> {
-    let x = convolution.forward(x_bchw);
+    let x = on_any_device(convolution, x_bchw);
     match norm.map(LayerNorm2d::parameters) {
         Some((weight, bias, epsilon)) => {
             activation::gelu(layer_norm_2d_on_any_device(x, weight, bias, epsilon))
@@ -105,5 +108,51 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
         };
         Some(from_values(depthwise::convolve(CpuTier::current(), input), x_bchw.dims()))
     };
-    fused().unwrap_or_else(|| convolution.forward(x_bchw.clone()))
+    fused().unwrap_or_else(|| on_any_device(convolution, x_bchw.clone()))
+}
+
+/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, through burn.
+pub fn transposed_convolution(convolution: &ConvTranspose2d, x_bchw: Tensor<4>) -> Tensor<4> {
+    let product = |x, weight| {
+        let options = ConvTransposeOptions::new(
+            convolution.stride,
+            convolution.padding,
+            convolution.padding_out,
+            convolution.dilation,
+            convolution.groups,
+        );
+        conv_transpose2d(x, weight, None, options)
+    };
+    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
+    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
+}
+
+fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
+    let padding = match convolution.padding {
+        PaddingConfig2d::Valid => [(0, 0), (0, 0)],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
+        // Not in this network.
+        PaddingConfig2d::Same => return convolution.forward(x_bchw),
+    };
+    let product = |x, weight| {
+        let options = ConvOptions {
+            stride: convolution.stride,
+            padding,
+            dilation: convolution.dilation,
+            groups: convolution.groups,
+        };
+        conv2d(x, weight, None, options)
+    };
+    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
+    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
+}
+
+fn with_bias(x_bchw: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
+    match bias {
+        Some(bias) => {
+            let channels = bias.dims()[0];
+            x_bchw + bias.reshape([1, channels, 1, 1])
+        }
+        None => x_bchw,
+    }
 }

@@ -9,6 +9,7 @@ use super::bridge::{from_values, into_flex, values};
 use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
 use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
+use super::full_f32::in_full_f32;
 use super::scope::bf16_wins;
 use crate::layer_norm::LayerNorm;
 
@@ -68,16 +69,15 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         }
         let half = half(self.layer.weight.dtype());
         x = match half {
-            None => self.layer.forward(x),
+            None => in_full_f32(x, self.layer.weight.val(), |x, weight| linear(x, weight, None)),
             Some(format) => {
                 let weight = self.layer.weight.val();
-                let product = linear(to_format(x, format), weight, None).cast(FloatDType::F32);
-                match &self.layer.bias {
-                    Some(bias) => product + bias.val().unsqueeze(),
-                    None => product,
-                }
+                linear(to_format(x, format), weight, None).cast(FloatDType::F32)
             }
         };
+        if let Some(bias) = &self.layer.bias {
+            x = x + bias.val().unsqueeze();
+        }
         x = match self.activation {
             Activation::Identity => x,
             Activation::Relu => activation::relu(x),

@@ -9,6 +9,7 @@ mod bridge;
 mod convolution;
 mod cpu;
 mod format;
+mod full_f32;
 mod fused_linear;
 mod norm;
 mod pointwise;
@@ -25,9 +26,12 @@ use crate::precision::Precision;
 
 pub(crate) use attention::SCORES;
 pub use attention::{attention, attention_on_any_device};
-pub use convolution::{convolution, convolution_on_any_device, depthwise_convolution};
+pub use convolution::{
+    convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
+};
 pub use cpu::{Activation, CpuTier, UnknownTier};
 pub use format::round_to_bf16;
+pub(crate) use full_f32::in_full_f32;
 pub use fused_linear::{FusedLinear, fused_linear_chain};
 pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_norm_on_any_device};
 pub(crate) use pointwise::max_pool_2x2;

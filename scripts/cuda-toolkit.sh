@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Cargo with CUDA where burn's LLVM cannot be downloaded: kernels are compiled by NVRTC of the CUDA toolkit on the machine that runs them.
+#
+#   scripts/cuda-toolkit.sh build --release --workspace --features sam2-cli/cuda-toolkit,sam2-cli/kernel-cache
+#
+# burn-cuda 0.22 always links both of its compilers, and the feature `cuda-toolkit` only chooses NVRTC at run time. So the build skips the download, as for docs.rs, and every function of
+# LLVM that is linked gets a body that says its name and ends the process. With NVRTC none is called.
+set -euo pipefail
+
+if [ "${0##*/}" != cc ]; then
+    cd "$(dirname "$0")/.."
+    real=$(command -v cc) || { echo "cc is missing: install gcc or clang" >&2; exit 1; }
+    front=$(mktemp -d)
+    trap 'rm -rf "$front"' EXIT
+    # This script, under the linker's name.
+    install -m 755 "scripts/${0##*/}" "$front/cc"
+    DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" cargo "$@"
+    exit
+fi
+
+# As the linker: rustc's arguments, or a file of them.
+libraries=()
+for argument in "$@"; do
+    case "$argument" in
+    @*) while IFS= read -r line; do libraries+=("${line//\"/}"); done <"${argument#@}" ;;
+    *) libraries+=("$argument") ;;
+    esac
+done
+callers=()
+for library in "${libraries[@]}"; do
+    case "${library##*/}" in
+    libcubecl_llvm-*.rlib | libpliron_llvm-*.rlib | libllvm_sys-*.rlib) callers+=("$library") ;;
+    esac
+done
+[ ${#callers[@]} -gt 0 ] || exec "$SAM2_REAL_CC" "$@"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+{
+    printf '#include <stdio.h>\n#include <stdlib.h>\n'
+    printf 'static void missing(const char *name) { fprintf(stderr, "%%s: this build has no LLVM; build with the feature cuda alone\\n", name); abort(); }\n'
+    # C names only: Rust's own symbols between these libraries are defined in one of them.
+    nm --undefined-only --no-sort "${callers[@]}" 2>/dev/null | awk 'NF == 2 && $1 == "U" { print $2 }' |
+        grep -E '^(LLVM|cubecl_llvm_|cubecl_|tracel_)[A-Za-z0-9_]*$' | sort -u |
+        while IFS= read -r name; do printf 'void %s(void) { missing("%s"); }\n' "$name" "$name"; done
+} >"$work/llvm.c"
+"$SAM2_REAL_CC" -c -fPIC -O1 -ffunction-sections -o "$work/llvm.o" "$work/llvm.c"
+"$SAM2_REAL_CC" "$@" "$work/llvm.o"
