@@ -41,7 +41,7 @@ trap 'rm -rf "$work"' EXIT
     printf 'static void missing(const char *name) { fprintf(stderr, "%%s: this build has no LLVM; build with the feature cuda alone\\n", name); abort(); }\n'
     # C names only: Rust's own symbols between these libraries are defined in one of them.
     nm --undefined-only --no-sort "${callers[@]}" 2>/dev/null | awk 'NF == 2 && $1 == "U" { print $2 }' |
-        grep -E '^(LLVM|cubecl_llvm_|cubecl_|tracel_)[A-Za-z0-9_]*$' | sort -u |
+        grep -E '^(LLVM|cubecl_|tracel_)[A-Za-z0-9_]*$' | sort -u |
         while IFS= read -r name; do printf 'void %s(void) { missing("%s"); }\n' "$name" "$name"; done
 } >"$work/llvm.c"
 "$SAM2_REAL_CC" -c -fPIC -O1 -ffunction-sections -o "$work/llvm.o" "$work/llvm.c"
