@@ -10,7 +10,7 @@ use sam2_frame_provider::{FrameError, FrameSize, FrameSource, RgbFrame, Timing};
 use sam2_model::{ConditionedFeatures, MemorySelection, ModelPoint, PointerMemory, Sam2, Tensor};
 
 use crate::error::EngineError;
-use crate::on_device::on_device;
+use crate::on_device::{on_device, read};
 use crate::prompt::{BoxPrompt, ObjectId};
 use crate::session::{Direction, SessionOptions, VideoSession};
 
@@ -174,7 +174,7 @@ fn steps(model: &Sam2, objects: usize, repeats: usize) -> Result<StepTimes, Engi
 fn settle<const D: usize>(tensor: Tensor<D>) -> Result<(), EngineError> {
     let count = tensor.shape().num_elements();
     let one = tensor.reshape([count]).slice_dim(0, 0..1);
-    crate::image_predictor::read(one).map(drop)
+    read(one).map(drop)
 }
 
 /// The median of some runs after one that does not count.

@@ -3,12 +3,10 @@
 use sam2_frame_provider::{FrameSize, RgbFrame};
 use sam2_mask_writer::Mask;
 use sam2_model::resize::{Interpolation, Resize};
-use sam2_model::{
-    ConditionedFeatures, DeviceFailure, FrameFeatures, ModelPoint, Sam2, Tensor, preprocess,
-};
+use sam2_model::{ConditionedFeatures, FrameFeatures, ModelPoint, Sam2, Tensor, preprocess};
 
 use crate::error::EngineError;
-use crate::on_device::on_device;
+use crate::on_device::{on_device, read};
 use crate::prompt::{BoxPrompt, Point};
 use crate::session::replace_small_regions;
 
@@ -293,9 +291,4 @@ impl<'m> ImagePredictor<'m> {
             })
             .collect()
     }
-}
-
-pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
-    let read = tensor.try_into_vec_as::<f32>();
-    read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())
 }

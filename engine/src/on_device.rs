@@ -1,6 +1,6 @@
 //! Where a device's failure becomes an error.
 
-use sam2_model::{DeviceFailure, DeviceMemory, Sam2};
+use sam2_model::{DeviceFailure, DeviceMemory, Sam2, Tensor};
 
 use crate::error::EngineError;
 
@@ -21,4 +21,10 @@ pub(crate) fn on_device<R>(
         }
         other => other,
     })
+}
+
+/// The values of a tensor, waited for.
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
+    let read = tensor.try_into_vec_as::<f32>();
+    read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())
 }

@@ -27,6 +27,8 @@ pub mod memory_attention;
 pub mod memory_encoder;
 pub mod mlp;
 pub mod network;
+#[cfg(test)]
+mod noise;
 pub mod object_pointer;
 pub mod position_encoding;
 pub mod precision;

@@ -12,8 +12,8 @@ use super::options::{AutomaticMaskError, AutomaticMaskOptions};
 use super::records::{MaskRecord, Segmentation, xywh};
 use super::stability::stability_score;
 use crate::error::EngineError;
-use crate::image_predictor::{EncodedImage, ImagePredictor, PointPredictions, read};
-use crate::on_device::on_device;
+use crate::image_predictor::{EncodedImage, ImagePredictor, PointPredictions};
+use crate::on_device::{on_device, read};
 use crate::prompt::Point;
 
 /// Logits at the image's size that are held at a time: 64 MB.

@@ -2,9 +2,9 @@
 
 use sam2_model::mask_decoder::DecoderOutputs;
 
-use super::post_process::read;
 use crate::error::EngineError;
 use crate::memory_policy::{Candidates, MemoryPolicy};
+use crate::on_device::read;
 
 /// Of each object that went through the decoder, whether another one was in sight; empty if the policy does not ask.
 pub(super) fn distractors(

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::{Mask, QualityFlags};
-use sam2_model::{Device, DeviceFailure, MaskPrediction, Sam2, Tensor};
+use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 
 use super::cores::on_cores;
 use super::options::SessionOptions;
 use super::placement::Placement;
-use super::read_back::{Answer, ReadBack, Reading};
+use super::read_back::{Answer, ReadBack, Reading, answers};
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
 use crate::error::EngineError;
+use crate::on_device::read;
 use crate::prompt::ObjectId;
 
 /// What happens to masks between the network and the user. All of it on the CPU: what a frame's masks are made of is small, and the device has the next frame to
@@ -61,8 +62,8 @@ impl<'m> PostProcess<'m> {
 
     /// The numbers of one prediction.
     pub(super) fn read(&self, prediction: MaskPrediction) -> Result<Answer, EngineError> {
-        let mut answers = self.read_back.read(vec![prediction])?;
-        answers.pop().ok_or_else(|| EngineError::Device("nothing was read".to_owned()))
+        let answer = answers(vec![prediction])?.pop();
+        answer.ok_or_else(|| EngineError::Device("nothing was read".to_owned()))
     }
 
     /// Begins to read predictions back; the device may get other work until [`Self::finish`].
@@ -135,9 +136,7 @@ impl<'m> PostProcess<'m> {
     fn at_size_of_region(&self, low_res_logits: &[f32]) -> Result<Vec<f32>, EngineError> {
         let side = low_res_logits.len().isqrt();
         let low_res = Tensor::<1>::from_floats(low_res_logits, &Device::flex());
-        let logits = self.placement.logits_of_region(low_res.reshape([1, 1, side, side]));
-        let read = logits.try_into_vec_as::<f32>();
-        read.map_err(|error| EngineError::Device(format!("{error:?}")))
+        read(self.placement.logits_of_region(low_res.reshape([1, 1, side, side])))
     }
 }
 
@@ -159,13 +158,4 @@ fn suppress_overlaps(mut objects: Vec<&mut [f32]>) {
             }
         }
     }
-}
-
-pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
-    let read = tensor.try_into_vec_as::<f32>();
-    read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())
-}
-
-pub(super) fn read_one(tensor: Tensor<2>) -> Result<f32, EngineError> {
-    Ok(read(tensor)?.first().copied().unwrap_or(f32::NAN))
 }

@@ -60,11 +60,6 @@ impl ReadBack {
             }
         }
     }
-
-    /// Reads, and waits for it.
-    pub(super) fn read(&self, predictions: Vec<MaskPrediction>) -> Answers {
-        answers(predictions)
-    }
 }
 
 impl Reading {
@@ -107,8 +102,8 @@ impl Drop for Reader {
     }
 }
 
-/// With one request for everything.
-fn answers(predictions: Vec<MaskPrediction>) -> Answers {
+/// The answers of predictions, in their order, waited for; with one request for everything.
+pub(super) fn answers(predictions: Vec<MaskPrediction>) -> Answers {
     let tensors = predictions.into_iter().flat_map(|prediction| {
         [
             flat(prediction.low_res_logits),
@@ -159,14 +154,11 @@ mod tests {
         let begun: Vec<Reading> =
             (0..3).map(|i| threaded.begin(vec![prediction(i as f32), prediction(-1.0)])).collect();
         for (i, reading) in begun.into_iter().enumerate() {
-            let answers = reading.finish().unwrap();
-            assert_eq!(
-                answers,
-                at_once.read(vec![prediction(i as f32), prediction(-1.0)]).unwrap()
-            );
-            assert_eq!(answers[0].low_res_logits[15], i as f32 + 15.0);
-            assert_eq!(answers[0].predicted_iou, i as f32 + 100.0);
-            assert_eq!(answers[0].object_score, i as f32 + 200.0);
+            let read = reading.finish().unwrap();
+            assert_eq!(read, answers(vec![prediction(i as f32), prediction(-1.0)]).unwrap());
+            assert_eq!(read[0].low_res_logits[15], i as f32 + 15.0);
+            assert_eq!(read[0].predicted_iou, i as f32 + 100.0);
+            assert_eq!(read[0].object_score, i as f32 + 200.0);
         }
         assert_eq!(at_once.begin(Vec::new()).finish().unwrap(), []);
     }

@@ -31,15 +31,14 @@ fn max_pool_2x2_on_any_device(x_bhwc: Tensor<4>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use burn::tensor::module::max_pool2d;
     use burn::tensor::ops::MaxPoolOptions;
-    use burn::tensor::{Device, Distribution};
 
     #[test]
     fn equals_burns_pooling() {
-        let device = Device::flex();
         for [height, width] in [[4, 6], [5, 7], [2, 2]] {
-            let x = Tensor::<4>::random([2, height, width, 3], Distribution::Default, &device);
+            let x = noise([2, height, width, 3]);
             let expected = max_pool2d(x.clone().permute([0, 3, 1, 2]), MaxPoolOptions::new([2, 2]))
                 .permute([0, 2, 3, 1]);
             let expected = expected.into_data();

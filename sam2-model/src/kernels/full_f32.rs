@@ -1,6 +1,6 @@
 //! Products of f32 numbers with all their digits.
 //!
-//! On CUDA GPUs since Ampere, burn's tuner gives products of f32 tensors, convolutions too, to the matrix units in TF32, which keep 11 of a factor's 24 digits: nobody asks for it and nothing
+//! On CUDA GPUs since Ampere, burn gives products of f32 tensors, and where it tunes convolutions too, to the matrix units in TF32, which keep 11 of a factor's 24 digits: nobody asks for it and nothing
 //! says so (`adjust_dtypes` of cubek-matmul 0.3). Where f32 was meant, each factor goes in two parts that those units hold, and three products of them make the whole:
 //! what is left out is 2^-22 of it. Other devices multiply f32 as f32.
 
@@ -58,7 +58,7 @@ fn is_cuda(_: &Device) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::Distribution;
+    use crate::noise::noise;
 
     fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
         x.into_data().try_to_vec().unwrap()
@@ -77,12 +77,8 @@ mod tests {
 
     #[test]
     fn parts_make_up_for_short_factors() {
-        let device = Device::flex();
-        let random = |shape: [usize; 2], scale: f64| {
-            Tensor::<2>::random(shape, Distribution::Normal(0.0, scale), &device)
-        };
         for scale in [1.0, 1e-4, 300.0] {
-            let (a, b) = (random([40, 256], scale), random([256, 30], 0.1));
+            let (a, b) = (noise([40, 256]) * scale, noise([256, 30]) * 0.1);
             let exact = a.clone().matmul(b.clone());
             let short = |a: Tensor<2>, b: Tensor<2>| shortened(a).matmul(shortened(b));
             let largest = values(exact.clone()).into_iter().fold(0.0, |m: f32, v| m.max(v.abs()));

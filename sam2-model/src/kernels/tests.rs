@@ -8,16 +8,12 @@ use burn::tensor::{Device, Tensor, activation};
 use super::*;
 use crate::layer_norm::LayerNorm;
 use crate::layer_norm_2d::LayerNorm2d;
+use crate::noise::noise;
 use crate::precision::Precision;
 use burn::nn::LinearConfig;
 
 use crate::resize::{Interpolation, Resize};
 use burn::nn::conv::Conv2dConfig;
-use burn::tensor::Distribution;
-
-fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
-}
 
 fn assert_close<const D: usize>(ours: Tensor<D>, burns: Tensor<D>) {
     assert_eq!(ours.dims(), burns.dims());

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::error::SessionFileError;
 use super::schema::SavedSession;
 use crate::error::EngineError;
+use crate::on_device::read;
 
 /// Version of the format that this library writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -63,7 +64,7 @@ impl Contents {
         tensor: &Tensor<D>,
     ) -> Result<(), EngineError> {
         let shape = tensor.dims().to_vec();
-        let values = crate::session::post_process::read(tensor.clone())?;
+        let values = read(tensor.clone())?;
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.0.insert(name, Stored { dtype: Dtype::F32, shape, bytes });
         Ok(())

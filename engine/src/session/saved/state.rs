@@ -9,10 +9,10 @@ use super::schema::{SavedObject, SavedOutcome, SavedPoint, SavedSession};
 use crate::error::EngineError;
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, Outcome};
+use crate::on_device::read;
 use crate::prompt::ObjectId;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
-use crate::session::post_process::read_one;
 use crate::session::tracker::Tracker;
 use sam2_mask_writer::QualityFlags;
 
@@ -232,7 +232,9 @@ fn fill_records(
         };
         let prediction = &outcome.prediction;
         let score = |tensor: &Tensor<2>| {
-            read_one(tensor.clone()).map_err(|error| Problem::Damaged(error.to_string()))
+            let values =
+                read(tensor.clone()).map_err(|error| Problem::Damaged(error.to_string()))?;
+            Ok(values.first().copied().unwrap_or(f32::NAN))
         };
         let record = FrameRecord {
             object_score: score(&prediction.object_score_logits)?,
