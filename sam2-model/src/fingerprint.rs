@@ -5,10 +5,14 @@ use std::fmt::Write as _;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::network::Sam2Network;
 use crate::weights::{Path, transpose};
+
+/// Numbers that wait for the cores at most, but for the last tensor's: 32 MB.
+const WAITING: usize = 8 << 20;
 
 /// The weights could not be read back from the device.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,7 @@ pub struct FingerprintError {
 pub(crate) fn of(network: &Sam2Network) -> Result<String, FingerprintError> {
     let mut reader = Reader::default();
     network.visit(&mut reader);
+    reader.digest_waiting();
     if let Some(error) = reader.failed {
         return Err(error);
     }
@@ -49,8 +54,45 @@ pub(crate) fn of(network: &Sam2Network) -> Result<String, FingerprintError> {
 #[derive(Default)]
 struct Reader {
     path: Path,
+    /// Values that were read and wait for the next cores.
+    waiting: Vec<Waiting>,
     tensors: BTreeMap<String, (Vec<usize>, [u8; 32])>,
     failed: Option<FingerprintError>,
+}
+
+struct Waiting {
+    name: String,
+    /// As in PyTorch.
+    shape: Vec<usize>,
+    values: Vec<f32>,
+    /// Whether the values are those of the transposed matrix.
+    transposed: bool,
+}
+
+impl Waiting {
+    fn digest(self) -> (String, (Vec<usize>, [u8; 32])) {
+        let Self { name, shape, mut values, transposed } = self;
+        if transposed {
+            values = transpose(&values, shape[1], |value| value);
+        }
+        let mut digest = Sha256::new();
+        let mut bytes = Vec::new();
+        for block in values.chunks(1 << 14) {
+            bytes.clear();
+            bytes.extend(block.iter().flat_map(|value| value.to_le_bytes()));
+            digest.update(&bytes);
+        }
+        (name, (shape, digest.finalize().into()))
+    }
+}
+
+impl Reader {
+    /// Digests what waits, with all cores.
+    fn digest_waiting(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let digests: Vec<_> = waiting.into_par_iter().map(Waiting::digest).collect();
+        self.tensors.extend(digests);
+    }
 }
 
 impl ModuleVisitor for Reader {
@@ -66,7 +108,7 @@ impl ModuleVisitor for Reader {
         let name = self.path.official_name();
         let tensor = param.val();
         let mut shape = tensor.dims().to_vec();
-        let mut values = match tensor.try_into_vec_as::<f32>() {
+        let values = match tensor.try_into_vec_as::<f32>() {
             Ok(values) => values,
             Err(error) => {
                 let reason = format!("{error:?}");
@@ -74,16 +116,15 @@ impl ModuleVisitor for Reader {
                 return;
             }
         };
-        if self.path.is_linear_weight() {
-            values = transpose(&values, shape[0], shape[1]);
+        let transposed = self.path.is_linear_weight();
+        if transposed {
             shape.reverse();
         }
-        let mut digest = Sha256::new();
-        for block in values.chunks(1 << 14) {
-            let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
-            digest.update(bytes);
+        self.waiting.push(Waiting { name, shape, values, transposed });
+        let values: usize = self.waiting.iter().map(|waiting| waiting.values.len()).sum();
+        if values > WAITING {
+            self.digest_waiting();
         }
-        self.tensors.insert(name, (shape, digest.finalize().into()));
     }
 }
 

@@ -40,6 +40,7 @@ pub mod rotary;
 mod sam2;
 pub mod two_way_transformer;
 pub mod weights;
+mod weights_file;
 
 pub use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};

@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 use burn::module::Module;
 use burn::tensor::{Device, FloatDType, Tensor};
-use safetensors::tensor::SafeTensors;
 
 use crate::config::Sam2Config;
 use crate::device::DeviceError;
@@ -28,6 +27,7 @@ use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
 use crate::resize::{Interpolation, Resize};
 use crate::rotary::RotaryTable;
 use crate::weights;
+use crate::weights_file::WeightsFile;
 
 /// Logit of every pixel of an absent object (`NO_OBJ_SCORE`).
 pub const NO_OBJECT_LOGIT: f32 = -1024.0;
@@ -162,10 +162,7 @@ impl Sam2 {
         config: Option<Sam2Config>,
         device: &Device,
     ) -> Result<Self, LoadError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(&bytes, &path.display().to_string(), config, device)
+        Self::from_file(&WeightsFile::open(path.as_ref())?, config, device)
     }
 
     /// Loads the bytes of a safetensors file; `origin` names them in errors.
@@ -178,17 +175,23 @@ impl Sam2 {
         config: Option<Sam2Config>,
         device: &Device,
     ) -> Result<Self, LoadError> {
-        let tensors = SafeTensors::deserialize(bytes)
-            .map_err(|source| LoadError::NotSafetensors { origin: origin.to_owned(), source })?;
-        let shapes = weights::shapes(&tensors);
+        Self::from_file(&WeightsFile::of_bytes(bytes, origin)?, config, device)
+    }
+
+    fn from_file(
+        file: &WeightsFile<'_>,
+        config: Option<Sam2Config>,
+        device: &Device,
+    ) -> Result<Self, LoadError> {
+        let shapes = file.shapes();
         let config = match config {
             Some(config) => config,
-            None => weights::recognise(&shapes, origin)?,
+            None => weights::recognise(&shapes, file.origin())?,
         };
-        weights::check(&shapes, &config, origin)?;
+        weights::check(&shapes, &config, file.origin())?;
         let (network, tables) = device_failure::guard(|| {
             let network = Sam2Network::init(&config, device);
-            let network = weights::apply(network, &tensors, origin, device)?;
+            let network = weights::apply(network, file, device)?;
             let tables = Tables::new(&network, &config, device);
             Ok::<_, LoadError>((network, tables))
         })??;

@@ -4,15 +4,17 @@
 //! `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs can read it too; the table that
 //! leads from our fields to the official keys is the function `official_name`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use rayon::prelude::*;
+use safetensors::tensor::Dtype;
 
 use crate::config::{ModelVersion, Sam2Config, Variant};
 use crate::error::LoadError;
 use crate::network::Sam2Network;
+use crate::weights_file::WeightsFile;
 
 /// Problems listed before "and N more".
 const MAX_PROBLEMS: usize = 5;
@@ -100,37 +102,63 @@ fn is_same_layer(expected: &[usize], found: &[usize]) -> bool {
     expected == found || (expected.len() == 2 && found == [expected[0], expected[1], 1, 1])
 }
 
-/// Names and shapes of a safetensors file.
-pub fn shapes(tensors: &SafeTensors<'_>) -> TensorShapes {
-    tensors.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect()
-}
-
 /// Replaces every parameter of a freshly built network by the weights, which [`check`] has accepted.
 ///
 /// # Errors
-/// [`LoadError::NumberFormat`] when a tensor is stored as something else than f32, f16 or bf16.
+/// [`LoadError::NumberFormat`] when a tensor is stored as something else than f32, f16 or bf16, [`LoadError::NotFinite`], and [`LoadError::Io`].
 pub(crate) fn apply(
     network: Sam2Network,
-    tensors: &SafeTensors<'_>,
-    origin: &str,
+    file: &WeightsFile<'_>,
     device: &Device,
 ) -> Result<Sam2Network, LoadError> {
-    for (name, view) in tensors.iter() {
-        if !matches!(view.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(LoadError::NumberFormat {
-                origin: origin.to_owned(),
-                tensor: name.to_owned(),
-                format: format!("{:?}", view.dtype()),
-            });
-        }
+    file.check_formats()?;
+    let mut lister = Lister::default();
+    network.visit(&mut lister);
+    let read = lister.expected.into_par_iter().zip(lister.transposed).map_init(
+        Vec::new,
+        |buffer, (tensor, transposed)| {
+            let values = values(file, &tensor.name, transposed, buffer)?;
+            Ok((tensor.name, values))
+        },
+    );
+    let values = read.collect::<Result<HashMap<_, _>, LoadError>>()?;
+    let mut loader = Loader { path: Path::default(), values, device };
+    Ok(network.map(&mut loader))
+}
+
+/// The numbers of a tensor as the network holds them.
+fn values(
+    file: &WeightsFile<'_>,
+    name: &str,
+    transposed: bool,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<f32>, LoadError> {
+    let info = file.info(name)?;
+    let bytes = file.bytes(info, buffer)?;
+    // A 1 x 1 convolution that is a linear map here has two axes of length one more.
+    let rows = info.shape.first().filter(|_| transposed).copied();
+    let values = match info.dtype {
+        Dtype::F16 => in_order(bytes, rows, |b| half::f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => in_order(bytes, rows, |b| half::bf16::from_le_bytes(b).to_f32()),
+        _ => in_order(bytes, rows, f32::from_le_bytes),
+    };
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(values)
+    } else {
+        Err(LoadError::NotFinite { origin: file.origin().to_owned(), tensor: name.to_owned() })
     }
-    let mut loader = Loader { path: Path::default(), tensors, device, failed: None };
-    let network = network.map(&mut loader);
-    let origin = origin.to_owned();
-    match loader.failed {
-        None => Ok(network),
-        Some(Failure::Missing(source)) => Err(LoadError::NotSafetensors { origin, source }),
-        Some(Failure::NotFinite(tensor)) => Err(LoadError::NotFinite { origin, tensor }),
+}
+
+/// Numbers of `N` bytes each; if they have `rows`, these become columns.
+fn in_order<const N: usize>(
+    bytes: &[u8],
+    rows: Option<usize>,
+    number: impl Fn([u8; N]) -> f32,
+) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<N>();
+    match rows {
+        None => numbers.iter().map(|bytes| number(*bytes)).collect(),
+        Some(rows) => transpose(numbers, rows, number),
     }
 }
 
@@ -201,6 +229,8 @@ fn official_name(path: &str) -> String {
 struct Lister {
     path: Path,
     expected: Vec<ExpectedTensor>,
+    /// Of each, whether it lies transposed in the network.
+    transposed: Vec<bool>,
 }
 
 impl ModuleVisitor for Lister {
@@ -214,9 +244,11 @@ impl ModuleVisitor for Lister {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let mut shape = param.lazy_shape().to_vec();
-        if self.path.is_linear_weight() {
+        let transposed = self.path.is_linear_weight();
+        if transposed {
             shape.reverse();
         }
+        self.transposed.push(transposed);
         self.expected.push(ExpectedTensor { name: self.path.official_name(), shape });
     }
 }
@@ -224,16 +256,9 @@ impl ModuleVisitor for Lister {
 /// Fills the network; shapes have been checked before.
 struct Loader<'a> {
     path: Path,
-    tensors: &'a SafeTensors<'a>,
+    /// By official name.
+    values: HashMap<String, Vec<f32>>,
     device: &'a Device,
-    failed: Option<Failure>,
-}
-
-/// What stopped the loader.
-enum Failure {
-    Missing(safetensors::SafeTensorError),
-    /// Official name of the tensor.
-    NotFinite(String),
 }
 
 impl ModuleMapper for Loader<'_> {
@@ -246,48 +271,29 @@ impl ModuleMapper for Loader<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.path.official_name();
-        let view = match self.tensors.tensor(&name) {
-            Ok(view) => view,
-            Err(error) => {
-                self.failed = Some(Failure::Missing(error));
-                return param;
+        // Every parameter was listed and read.
+        let Some(values) = self.values.remove(&self.path.official_name()) else { return param };
+        let data = TensorData::new(values, param.lazy_shape());
+        Param::initialized(param.id, Tensor::from_data(data, self.device))
+    }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, in squares that fit the cache.
+pub(crate) fn transpose<T: Copy>(values: &[T], rows: usize, number: impl Fn(T) -> f32) -> Vec<f32> {
+    /// Two cache lines.
+    const SIDE: usize = 32;
+    let columns = values.len() / rows.max(1);
+    let mut out = vec![0.0; rows * columns];
+    for row in (0..rows).step_by(SIDE) {
+        for column in (0..columns).step_by(SIDE) {
+            for row in row..(row + SIDE).min(rows) {
+                let end = (column + SIDE).min(columns);
+                let from = &values[row * columns + column..row * columns + end];
+                for (column, value) in (column..end).zip(from) {
+                    out[column * rows + row] = number(*value);
+                }
             }
-        };
-        let shape = param.lazy_shape();
-        let mut values = to_f32(&view);
-        if values.iter().any(|value| !value.is_finite()) {
-            self.failed = Some(Failure::NotFinite(name));
-            return param;
         }
-        if self.path.is_linear_weight() {
-            values = transpose(&values, shape[1], shape[0]);
-        }
-        let tensor = Tensor::from_data(TensorData::new(values, shape), self.device);
-        Param::initialized(param.id, tensor)
-    }
-}
-
-/// The values of a tensor in f32; formats were checked before.
-fn to_f32(view: &TensorView<'_>) -> Vec<f32> {
-    let bytes = view.data();
-    match view.dtype() {
-        Dtype::F16 => {
-            bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-        }
-        Dtype::BF16 => bytes
-            .chunks_exact(2)
-            .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
-            .collect(),
-        _ => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-    }
-}
-
-/// `[rows, columns]` to `[columns, rows]`.
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(values.len());
-    for column in 0..columns {
-        out.extend((0..rows).map(|row| values[row * columns + column]));
     }
     out
 }
@@ -323,6 +329,14 @@ mod tests {
 
     #[test]
     fn transposes() {
-        assert_eq!(transpose(&[1., 2., 3., 4., 5., 6.], 2, 3), [1., 4., 2., 5., 3., 6.]);
+        assert_eq!(transpose(&[1., 2., 3., 4., 5., 6.], 2, |x| x), [1., 4., 2., 5., 3., 6.]);
+        let (rows, columns) = (70, 45);
+        let values: Vec<f32> = (0..rows * columns).map(|at| at as f32).collect();
+        let turned = transpose(&values, rows, |x| x);
+        assert!(
+            (0..rows * columns).all(|at| turned[at % columns * rows + at / columns] == at as f32)
+        );
+        assert_eq!(transpose(&turned, columns, |x| x), values);
+        assert!(transpose::<f32>(&[], 0, |x| x).is_empty());
     }
 }
