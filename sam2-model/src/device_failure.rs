@@ -37,29 +37,42 @@ pub enum DeviceFailure {
 }
 
 impl DeviceFailure {
-    /// Tells the kinds apart by what burn and the drivers write, and keeps the part of `text` that says something: no backtraces.
+    /// Tells the kinds apart by what burn and the drivers write, and keeps the part of `text` that says something: no backtraces, and of a chain of causes the one that tells the kind.
     pub fn from_message(text: &str) -> Self {
         /// Characters of a message that are kept.
         const LONGEST: usize = 400;
-        let lower = text.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        let end = lower.find("backtrace").filter(|_| text.is_ascii()).unwrap_or(text.len());
-        let words = text[..end].split_whitespace().collect::<Vec<_>>().join(" ");
-        let reason: String = words.chars().take(LONGEST).collect();
-        if says(&[
+        const OUT_OF_MEMORY: [&str; 9] = [
             "out of memory",
             "out-of-memory",
             "out_of_memory",
             "outofmemory",
             "not enough memory",
+            "out of device memory",
+            "can't allocate",
+            "was never allocated",
             "buffertoobig",
-        ]) {
-            Self::OutOfMemory { reason }
-        } else if says(&["device lost", "device_lost", "devicelost", "poisoned", "device is lost"])
-        {
-            Self::Lost { reason }
+        ];
+        const LOST: [&str; 5] =
+            ["device lost", "device_lost", "devicelost", "poisoned", "device is lost"];
+        let end = text.find("Backtrace").or_else(|| text.find("backtrace")).unwrap_or(text.len());
+        let causes: Vec<String> = text[..end]
+            .split("Caused by:")
+            .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        let says = |words: &[&str]| {
+            let lower = causes.iter().map(|cause| cause.to_lowercase());
+            let mut found = lower
+                .zip(&causes)
+                .filter(|(lower, _)| words.iter().any(|word| lower.contains(word)));
+            found.next().map(|(_, cause)| cause.clone())
+        };
+        let shortened = |reason: String| reason.chars().take(LONGEST).collect();
+        if let Some(cause) = says(&OUT_OF_MEMORY) {
+            Self::OutOfMemory { reason: shortened(cause) }
+        } else if let Some(cause) = says(&LOST) {
+            Self::Lost { reason: shortened(cause) }
         } else {
-            Self::Other { reason }
+            Self::Other { reason: shortened(causes.join(": ")) }
         }
     }
 
@@ -141,7 +154,18 @@ mod tests {
     fn kinds_are_told_apart_and_backtraces_left_out() {
         let kind = DeviceFailure::from_message;
         assert!(matches!(kind("Parent device is lost"), DeviceFailure::Lost { .. }));
-        assert!(matches!(kind("CUDA_ERROR_OUT_OF_MEMORY"), DeviceFailure::OutOfMemory { .. }));
+        for text in [
+            "CUDA_ERROR_OUT_OF_MEMORY",
+            // As cubecl 0.11 has it.
+            "out of device memory allocating 12 bytes",
+            "can't allocate buffer of size: 12",
+            "Can't allocate 12 bytes: every page size is smaller",
+        ] {
+            assert!(matches!(kind(text), DeviceFailure::OutOfMemory { .. }), "{text}");
+        }
+        let chain = "An error happened\nCaused by:\n  Several at once\n  Caused by: out of device memory allocating 12 bytes\nCaused by: more";
+        let reason = "out of device memory allocating 12 bytes".to_owned();
+        assert_eq!(kind(chain), DeviceFailure::OutOfMemory { reason });
         let other = kind("The kernel\n  cannot be compiled\nBacktrace\n0: main");
         assert_eq!(other, DeviceFailure::Other { reason: "The kernel cannot be compiled".into() });
     }

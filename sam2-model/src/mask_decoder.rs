@@ -7,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 
 use crate::config::Sam2Config;
-use crate::kernels::{self, Activation, FusedLinear};
+use crate::kernels::{self, Activation, FusedLinear, join};
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::mlp::Mlp;
 use crate::prompt_encoder::{PromptEmbeddings, Token};
@@ -131,15 +131,13 @@ impl MaskDecoder {
         let sparse_batch = prompts.sparse.as_ref().map_or(1, |sparse| sparse.dims()[0]);
         let batch = image_batch.max(prompt_batch).max(sparse_batch);
         let side = image.stride_8_bchw.dims()[2] / 2;
-        let learned = Tensor::cat(
-            vec![self.obj_score_token.val(), self.iou_token.val(), self.mask_tokens.val()],
-            0,
-        );
+        let learned =
+            join(vec![self.obj_score_token.val(), self.iou_token.val(), self.mask_tokens.val()], 0);
         let learned = learned.unsqueeze::<3>();
         let learned_count = learned.dims()[1];
         let mut tokens = vec![learned.expand([sparse_batch, learned_count, dim])];
         tokens.extend(prompts.sparse.clone());
-        let tokens = Tensor::cat(tokens, 1);
+        let tokens = join(tokens, 1);
         let token_count = tokens.dims()[1];
         let tokens = tokens.expand([batch, token_count, dim]);
 
@@ -166,13 +164,8 @@ impl MaskDecoder {
             })
             .collect();
         let upscaled = upscaled.reshape([batch, channels, height * width]);
-        let mask_logits =
-            kernels::in_full_f32(Tensor::<3>::cat(filters, 1), upscaled, Tensor::matmul).reshape([
-                batch,
-                MASK_TOKENS,
-                height,
-                width,
-            ]);
+        let mask_logits = kernels::in_full_f32(join::<3>(filters, 1), upscaled, Tensor::matmul)
+            .reshape([batch, MASK_TOKENS, height, width]);
         debug_assert_eq!(count, side * side);
         DecoderOutputs {
             mask_logits,

@@ -6,7 +6,7 @@
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
 
-use crate::kernels::in_full_f32;
+use crate::kernels::{in_full_f32, join};
 
 /// Base of the geometric series of wavelengths.
 const TEMPERATURE: f32 = 10_000.0;
@@ -84,7 +84,7 @@ impl RandomPositionEncoding {
         let projected = in_full_f32(centered, matrix, Tensor::matmul);
         let angles = projected * (2.0 * std::f64::consts::PI);
         let channels = 2 * angles.dims()[1];
-        Tensor::cat(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])
+        join(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])
     }
 
     /// The encoding of every cell centre of a square grid: `[1, channels, side, side]`.

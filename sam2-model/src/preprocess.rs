@@ -46,9 +46,10 @@ fn look_up(rgb: &[u8], side: usize, table: &[[f32; 256]; 3], device: &Device) ->
         rgb.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
     let count = words.len();
     let words = Tensor::<1, Int>::from_data(TensorData::new(words, [count]), device);
-    let byte =
-        |index: i32| words.clone().bitwise_right_shift_scalar(8 * index).bitwise_and_scalar(255);
-    let values: Tensor<2, Int> = Tensor::stack((0..4).map(byte).collect(), 1);
+    let shifts = Tensor::<1, Int>::from_data([0, 8, 16, 24], device).reshape([1, 4]);
+    // At once, not byte after byte put together: see `kernels::join`.
+    let words = words.reshape([count, 1]).expand([count, 4]);
+    let values = words.bitwise_right_shift(shifts.expand([count, 4])).bitwise_and_scalar(255);
     let planes = values.reshape([side, side, 3]).permute([2, 0, 1]);
     let starts = Tensor::<1, Int>::from_data([0, 256, 512], device).reshape([3, 1, 1]);
     let table = Tensor::<1>::from_floats(table.as_flattened(), device);

@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Sam2Config;
-use crate::kernels;
+use crate::kernels::{self, join};
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::position_encoding::RandomPositionEncoding;
 
@@ -164,7 +164,7 @@ impl PromptEncoder {
         let padding = self.not_a_point_embed.val().unsqueeze::<3>();
         if points.is_empty() {
             // The official code pads an absent prompt with one such point and then pads that.
-            return Tensor::cat(vec![padding.clone(), padding], 1);
+            return join(vec![padding.clone(), padding], 1);
         }
         self.embed_point_batch(points, points.len(), size)
     }
@@ -181,9 +181,9 @@ impl PromptEncoder {
         let coordinates =
             Tensor::<3>::from_data(TensorData::new(coordinates, [batch, per_prompt, 2]), &device);
         let labels = points.iter().map(|p| self.point_embeddings[p.label.index()].val()).collect();
-        let labels = Tensor::<2>::cat(labels, 0).reshape([batch, per_prompt, dim]);
+        let labels = join::<2>(labels, 0).reshape([batch, per_prompt, dim]);
         let padding = padding.expand([batch, 1, dim]);
-        Tensor::cat(vec![self.pe_layer.encode(coordinates) + labels, padding], 1)
+        join(vec![self.pe_layer.encode(coordinates) + labels, padding], 1)
     }
 
     fn embed_mask(&self, mask: Option<Tensor<4>>) -> Tensor<4> {

@@ -15,7 +15,7 @@ use crate::device_failure;
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
 use crate::half_weights;
-use crate::kernels;
+use crate::kernels::{self, join};
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
 use crate::memory_attention::MemoryTokens;
 use crate::network::Sam2Network;
@@ -340,8 +340,8 @@ impl Sam2 {
             positions.push(times);
         }
         (!tokens.is_empty()).then(|| MemoryTokens {
-            tokens: Tensor::cat(tokens, 1),
-            positions: Tensor::cat(positions, 1),
+            tokens: join(tokens, 1),
+            positions: join(positions, 1),
             pointer_tokens: pointer_count,
         })
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sam2_engine::{LazyFrames, LazyOptions, Sam2};
+use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
 use sam2_mask_writer::{Mask, MaskStackReader};
 
 use crate::device::device;
@@ -16,7 +16,12 @@ pub fn micro_weights() -> PathBuf {
 
 /// The micro model on the device of the tests.
 pub fn micro_model() -> Sam2 {
-    Sam2::load(micro_weights(), &device()).unwrap()
+    micro_model_on(&device())
+}
+
+/// The micro model on a device.
+pub fn micro_model_on(device: &Device) -> Sam2 {
+    Sam2::load(micro_weights(), device).unwrap()
 }
 
 /// The micro model with every object score moved by `shift`: it never reports an absent object by itself.

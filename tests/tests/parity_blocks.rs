@@ -7,6 +7,7 @@
 
 use sam2_engine::{Mask, RgbFrame};
 use sam2_frame_provider::{FrameSource, resize};
+use sam2_model::kernels;
 use sam2_model::{
     ConditionedFeatures, FrameFeatures, MemoryTokens, ModelPoint, PointLabel, Sam2, Tensor,
     preprocess, resize as tensor_resize,
@@ -250,7 +251,8 @@ fn mask_prompts() {
             &as_floats(&official),
             0.0,
         );
-        let downsampled = model.network().mask_downsample.forward(model_mask.clone());
+        let downsample = &model.network().mask_downsample;
+        let downsampled = kernels::convolution(downsample, None, model_mask.clone());
         report.relative(
             &name("downsampled"),
             &to_values(downsampled),

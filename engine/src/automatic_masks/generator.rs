@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use sam2_frame_provider::{FrameSize, RgbFrame};
 use sam2_mask_writer::Mask;
-use sam2_model::{Sam2, Tensor};
+use sam2_model::Sam2;
+use sam2_model::kernels::join;
 
 use super::crops::{CropBox, crop_boxes};
 use super::nms::non_maximum_suppression;
@@ -218,7 +219,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         let pixels = size.width as usize * size.height as usize;
         for indices in good.chunks((PIXELS_AT_A_TIME / pixels).max(1)) {
             let chosen = indices.iter().map(|&i| planes.clone().slice_dim(0, i..i + 1)).collect();
-            let logits = self.predictor.at_image_size(&crop.encoded, Tensor::cat(chosen, 0))?;
+            let logits = self.predictor.at_image_size(&crop.encoded, join(chosen, 0))?;
             let logits = read(logits)?;
             for (&index, logits) in indices.iter().zip(logits.chunks_exact(pixels)) {
                 let stability = self.stability(logits);

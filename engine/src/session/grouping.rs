@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 
+use sam2_model::kernels::join;
 use sam2_model::{
     FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries, MemorySelection, PointerMemory,
-    Sam2, Tensor,
+    Sam2,
 };
 
 use super::cores::on_cores;
@@ -142,16 +143,13 @@ fn batch_selections(mut selections: Vec<MemorySelection>) -> MemorySelection {
     let spatial = (0..first.spatial.len())
         .map(|i| {
             let memories = selections.iter().map(|s| s.spatial[i].1.0.clone()).collect();
-            (first.spatial[i].0, MemoryFeatures(Tensor::cat(memories, 0)))
+            (first.spatial[i].0, MemoryFeatures(join(memories, 0)))
         })
         .collect();
     let pointers = (0..first.pointers.len())
         .map(|i| PointerMemory {
             distance: first.pointers[i].distance,
-            pointer: Tensor::cat(
-                selections.iter().map(|s| s.pointers[i].pointer.clone()).collect(),
-                0,
-            ),
+            pointer: join(selections.iter().map(|s| s.pointers[i].pointer.clone()).collect(), 0),
         })
         .collect();
     MemorySelection { spatial, pointers, pointer_time_scale: first.pointer_time_scale }

@@ -8,6 +8,7 @@ use super::cpu::heads::HeadsView;
 use super::cpu::{CpuTier, attention as cpu, attention_in_bf16};
 use super::format::to_format;
 use super::full_f32::{in_full_f32, sums_in_matrix_units};
+use super::join::join;
 use super::scope::bf16_wins;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
@@ -59,7 +60,7 @@ pub fn attention_on_any_device(
         let starts = (0..n).step_by(block);
         let blocks =
             starts.map(|start| attend(queries.clone().slice_dim(2, start..(start + block).min(n))));
-        Tensor::cat(blocks.collect(), 2)
+        join(blocks.collect(), 2)
     };
     attended.cast(format).swap_dims(1, 2).reshape([batch, n, heads * width])
 }

@@ -143,8 +143,14 @@ fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
         };
         conv2d(x, weight, None, options)
     };
-    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
-    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
+    // Where burn fuses what follows a convolution into several results, it takes the pixels of a map of one channel for vectors of four in one place and not in another
+    // (burn-cubecl-fusion 0.22.1: `next_stride` counts the stride of an axis of length one). Four equal channels, of which one is taken, have a layout that it reads aright.
+    let one = convolution.weight.dims()[0] == 1;
+    let weight = convolution.weight.val();
+    let weight = if one { weight.repeat_dim(0, 4) } else { weight };
+    let x = in_full_f32(x_bchw, weight, product);
+    let x = with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()));
+    if one { x.slice_dim(1, 0..1) } else { x }
 }
 
 fn with_bias(x_bchw: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {

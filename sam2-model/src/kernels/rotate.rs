@@ -5,6 +5,7 @@ use burn::tensor::{FloatDType, Tensor};
 
 use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
+use super::join::join;
 
 /// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
 /// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
@@ -51,7 +52,7 @@ pub fn rotate_on_any_device(
     let result =
         Tensor::<3>::stack::<4>(vec![real, imaginary], 3).reshape([batch, turned, channels]);
     let whole = match rest {
-        Some(rest) => Tensor::cat(vec![result, rest], 1),
+        Some(rest) => join(vec![result, rest], 1),
         None => result,
     };
     whole.cast(format)

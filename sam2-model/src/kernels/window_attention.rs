@@ -6,6 +6,7 @@ use super::attention::{attention_on_any_device, on_the_cpu};
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::heads::{HeadsView, WindowGrid};
 use super::format::half;
+use super::join::join;
 
 /// Attention within square windows of a map of tokens, as a hierarchical vision transformer has it.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +145,7 @@ fn partition(x_bhwc: Tensor<4>, side: usize, outside: &Tensor<1>) -> Tensor<4> {
         shape[dim] = length - shape[dim];
         let format = half(x.dtype()).unwrap_or(FloatDType::F32);
         let beyond = outside.clone().cast(format).reshape([1, 1, 1, channels]).expand(shape);
-        Tensor::cat(vec![x, beyond], dim)
+        join(vec![x, beyond], dim)
     };
     let x = filled(filled(x_bhwc, 1, rows * side), 2, columns * side);
     x.reshape([batch, rows, side, columns, side, channels]).swap_dims(2, 3).reshape([
@@ -174,11 +175,8 @@ fn unpartition(windows: Tensor<4>, side: usize, [height, width]: [usize; 2]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
-
-    fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
-    }
+    use crate::noise::noise;
+    use burn::tensor::Device;
 
     #[test]
     fn unpartition_undoes_partition() {
