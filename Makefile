@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
 CARGO ?= cargo
-# One profile and one feature set for everything, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device.
+# One profile and one feature set for everything, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device; CI has sam2-cli/vulkan-wgsl, which Mesa's driver runs.
 FEATURES ?=
 BUILD := --release --workspace --locked $(if $(FEATURES),--features $(FEATURES))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -14,7 +14,7 @@ DEMO := demo-output
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
 	@echo "make test      set up and run all tests"
-	@echo "make vulkan    the same on Mesa's Vulkan driver, which needs no GPU: parity, precision, memory"
+	@echo "make vulkan    parity, precision and memory on Mesa's Vulkan driver, which needs no GPU: a quarter of an hour"
 	@echo "make build     the sam2 program: $(SAM2)"
 	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make doc       the library documentation"
@@ -48,9 +48,11 @@ demo: build
 test: setup
 	$(CARGO) test $(BUILD)
 
+# VULKAN="--skip sixty_frames" for less.
+VULKAN ?=
 vulkan:
 	@scripts/setup.sh mesa-vulkan-drivers libvulkan1
-	CARGO="$(CARGO)" scripts/vulkan.sh
+	CARGO="$(CARGO)" scripts/vulkan.sh $(VULKAN)
 
 lint: setup
 	@scripts/msrv.sh
@@ -58,15 +60,17 @@ lint: setup
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 
 doc: setup
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
 
 # Ours beside the official package, alternating; BENCH="--rounds 1 --cases micro:1:40" for less. On a machine that does nothing else.
 BENCH ?=
 bench: build python
 	$(VENV)/bin/python benches/compare/run.py $(SAM2) $(BENCH)
 
+# KERNELS="--bench model -- --test" for one of them, once.
+KERNELS ?=
 bench-kernels: setup
-	$(CARGO) bench --workspace --locked
+	$(CARGO) bench --workspace --locked $(if $(FEATURES),--features $(FEATURES)) $(KERNELS)
 
 FUZZ_SECONDS ?= 20
 fuzz: setup

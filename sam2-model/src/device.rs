@@ -60,6 +60,15 @@ pub enum DeviceError {
         /// How many the drivers list.
         found: usize,
     },
+    /// A Vulkan driver that runs on the CPU, in a build that would give it burn's own SPIR-V. Where a driver lacks `VK_KHR_workgroup_memory_explicit_layout`, as these do, what burn
+    /// makes for shared memory is not valid (a pointer to a pointer; `lower_shared_implicit` in cubecl-spirv 0.11.3), and they end the process or compute nonsense.
+    #[error(
+        "'{name}' is a driver that runs on the CPU and cannot compile this build's kernels: build with `cargo build --release --workspace --features sam2-cli/vulkan-wgsl`, or use --device cpu, which is faster"
+    )]
+    SoftwareVulkan {
+        /// What the driver calls itself.
+        name: String,
+    },
     /// A number format that the device does not compute in.
     #[error(
         "{device} does not compute in {precision}: use --precision auto, or f32, in which every device computes"
@@ -159,17 +168,24 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::CudaNotBuilt)
 }
 
-/// Burn lists discrete GPUs first and drivers that run on the CPU last but one.
+/// Discrete GPUs first, drivers that run on the CPU last but one. Asked for one by one on Vulkan: where burn's `wgpu` lists devices itself, it takes OpenGL's if Vulkan has none.
 #[cfg(feature = "vulkan-wgsl")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
-    use burn::tensor::DeviceType;
-    // Without burn's own compiler its Vulkan device is the one that wgpu finds by itself: Vulkan's, where there is any.
-    #[cfg(feature = "vulkan")]
-    const KIND: DeviceType = DeviceType::Vulkan;
-    #[cfg(not(feature = "vulkan"))]
-    const KIND: DeviceType = DeviceType::Wgpu;
+    use burn::backend::{CubeDevice, DispatchDevice, WgpuBackend, WgpuDevice, WgpuDeviceKind};
     keep_kernels_in_the_cache_folder();
-    Ok(device_failure::guard(|| Device::enumerate(KIND).into_vec())?)
+    let there = |kind: WgpuDeviceKind| {
+        let device = CubeDevice::Wgpu(WgpuDevice::new(kind)).on(WgpuBackend::Vulkan).ok()?;
+        Some(Device::new(DispatchDevice::Cube(device)))
+    };
+    let all = |kind: fn(usize) -> WgpuDeviceKind| (0..).map(kind).map_while(there);
+    Ok(device_failure::guard(|| {
+        all(WgpuDeviceKind::DiscreteGpu)
+            .chain(all(WgpuDeviceKind::IntegratedGpu))
+            .chain(all(WgpuDeviceKind::VirtualGpu))
+            .chain(there(WgpuDeviceKind::Cpu))
+            .chain(all(WgpuDeviceKind::Other))
+            .collect()
+    })?)
 }
 
 #[cfg(feature = "vulkan-wgsl")]
@@ -178,8 +194,13 @@ fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
     let found = devices.len();
     let device = devices.into_iter().nth(index);
     let device = device.ok_or(DeviceError::NoVulkanDevice { index, found })?;
-    let name = device_failure::guard(|| device.identity().map(|identity| identity.name))?;
-    Ok((device, format!("vulkan:{index} ({})", name.as_deref().unwrap_or("unnamed"))))
+    let identity = device_failure::guard(|| device.identity())?;
+    let on_the_cpu = identity.as_ref().is_some_and(|identity| identity.physical.is_none());
+    let name = identity.map_or_else(|| "unnamed".to_owned(), |identity| identity.name);
+    if on_the_cpu && cfg!(feature = "vulkan") {
+        return Err(DeviceError::SoftwareVulkan { name });
+    }
+    Ok((device, format!("vulkan:{index} ({name})")))
 }
 
 /// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked.

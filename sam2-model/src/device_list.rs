@@ -45,13 +45,16 @@ pub fn list_devices() -> Vec<ListedDevice> {
         tier: Some(CpuTier::current()),
     };
     let gpus = GPUS.iter().flat_map(|(_, _, choose)| (0..).map(choose).map_while(opened));
-    std::iter::once(cpu).chain(gpus).collect()
+    std::iter::once(cpu).chain(gpus.flatten()).collect()
 }
 
-/// A GPU, if it is there.
-fn opened(choice: DeviceChoice) -> Option<ListedDevice> {
-    let (_, name) = choice.open().ok()?;
-    Some(ListedDevice { choice, name, threads: None, tier: None })
+/// A GPU, if it is there; `Some(None)` if it is, but cannot be used.
+fn opened(choice: DeviceChoice) -> Option<Option<ListedDevice>> {
+    match choice.open() {
+        Ok((_, name)) => Some(Some(ListedDevice { choice, name, threads: None, tier: None })),
+        Err(DeviceError::SoftwareVulkan { .. }) => Some(None),
+        Err(_) => None,
+    }
 }
 
 /// The features for other devices that this build lacks.

@@ -148,7 +148,7 @@ impl Workshop {
             .current_dir(self.folder.path())
             .env("TMPDIR", self.path("tmp"))
             .env_remove("RUST_BACKTRACE")
-            // A build with Vulkan finds no driver: these tests are the CPU's, and drivers write what they like to stderr.
+            // A build with Vulkan finds no driver: these tests are the CPU's, and drivers write what they like, to stderr and into the cache folder.
             .env("VK_ICD_FILENAMES", self.path("tmp/no-driver.json"))
             // Nothing that the user of this machine has downloaded.
             .env("XDG_CACHE_HOME", self.path("tmp"))
