@@ -7,7 +7,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 
 use crate::config::Sam2Config;
-use crate::kernels::{self, Activation, FusedLinear, join};
+use crate::kernels::{self, Activation, join};
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::mlp::Mlp;
 use crate::prompt_encoder::{PromptEmbeddings, Token};
@@ -108,13 +108,9 @@ impl MaskDecoder {
         }
     }
 
-    /// Projects the stride-4 and stride-8 maps, channels last, for [`DecoderImage`]; once per frame.
-    pub fn project_high_res(&self, stride_4: Tensor<4>, stride_8: Tensor<4>) -> [Tensor<4>; 2] {
-        let channels_first = |x: Tensor<4>| x.permute([0, 3, 1, 2]);
-        [
-            channels_first(FusedLinear::new(&self.conv_s0).forward(stride_4)),
-            channels_first(FusedLinear::new(&self.conv_s1).forward(stride_8)),
-        ]
+    /// The linear maps of the channels of the stride-4 and the stride-8 map for [`DecoderImage`] (`conv_s0`, `conv_s1`); applied once per frame, by the image encoder.
+    pub fn high_res_projections(&self) -> [&Linear; 2] {
+        [&self.conv_s0, &self.conv_s1]
     }
 
     /// All four masks and their scores. `image_positions` is the dense encoding as tokens, `[1, n, hidden_dim]`.

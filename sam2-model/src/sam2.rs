@@ -298,17 +298,16 @@ impl Sam2 {
     pub fn encode_tensor(&self, image_bchw: Tensor<4>) -> FrameFeatures {
         let positions = self.tables.trunk_positions.clone();
         let network = &self.network;
-        let ([stride_4_bchw, stride_8_bchw], stride_16) =
+        let projections = network.sam_mask_decoder.high_res_projections();
+        let [stride_4, stride_8, stride_16] =
             kernels::on_pool(&self.device, self.precision, || {
-                let [stride_4, stride_8, stride_16] =
-                    network.image_encoder.forward(image_bchw, positions);
-                (network.sam_mask_decoder.project_high_res(stride_4, stride_8), stride_16)
+                network.image_encoder.forward(image_bchw, positions, projections)
             });
         let [batch, height, width, channels] = stride_16.dims();
         FrameFeatures {
             tokens: stride_16.reshape([batch, height * width, channels]),
-            stride_4_bchw,
-            stride_8_bchw,
+            stride_4_bchw: stride_4.permute([0, 3, 1, 2]),
+            stride_8_bchw: stride_8.permute([0, 3, 1, 2]),
         }
     }
 

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::FusedLinear;
+use crate::kernels::{FusedLinear, fused_linear_chain};
 
 /// One lateral 1 x 1 convolution. A linear map over channels-last tokens is the same product, and the trunk's
 /// output already lies that way.
@@ -35,12 +35,34 @@ impl FpnNeck {
     /// Only the stride-16 map receives top-down features (from stride 32, nearest neighbour); the stride-32 map
     /// itself is dropped (`scalp: 1`).
     pub fn forward(&self, stages: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
-        let [stride_4, stride_8, stride_16, stride_32] = stages;
+        self.maps(stages, &[[], []])
+    }
+
+    /// The same with a further linear map of the channels of the first two each: what else SAM 2 does with them is nothing (`forward_image` in `modeling/sam2_base.py`), and the first
+    /// takes 67 MB before it.
+    pub fn forward_projected(
+        &self,
+        stages: [Tensor<4>; 4],
+        [stride_4, stride_8]: [&Linear; 2],
+    ) -> [Tensor<4>; 3] {
+        self.maps(stages, &[[stride_4], [stride_8]])
+    }
+
+    fn maps<const N: usize>(
+        &self,
+        [stride_4, stride_8, stride_16, stride_32]: [Tensor<4>; 4],
+        further: &[[&Linear; N]; 2],
+    ) -> [Tensor<4>; 3] {
         let lateral = |index: usize| FusedLinear::new(&self.convs[index].conv);
+        let chain = |index: usize, further: &[&Linear], x: Tensor<4>| {
+            let further = further.iter().map(|layer| FusedLinear::new(layer));
+            let layers: Vec<_> = std::iter::once(lateral(index)).chain(further).collect();
+            fused_linear_chain(&layers, x)
+        };
         let coarse = upsample_nearest_2x(lateral(0).forward(stride_32));
         [
-            lateral(3).forward(stride_4),
-            lateral(2).forward(stride_8),
+            chain(3, &further[0], stride_4),
+            chain(2, &further[1], stride_8),
             lateral(1).plus(&coarse).forward(stride_16),
         ]
     }

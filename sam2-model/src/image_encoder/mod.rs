@@ -6,6 +6,7 @@ mod max_pool;
 mod multi_scale_attention;
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
 pub use fpn_neck::FpnNeck;
@@ -39,8 +40,15 @@ impl ImageEncoder {
         &self.neck
     }
 
-    /// `[batch, 3, S, S]`, normalised, to maps of strides 4, 8, 16, channels last.
-    pub fn forward(&self, image_bchw: Tensor<4>, position_embedding: Tensor<4>) -> [Tensor<4>; 3] {
-        self.neck.forward(self.trunk.forward(image_bchw, position_embedding))
+    /// `[batch, 3, S, S]`, normalised, to maps of strides 4, 8, 16, channels last; the first two as the mask decoder's projections of them
+    /// ([`MaskDecoder::high_res_projections`](crate::mask_decoder::MaskDecoder::high_res_projections)) leave them.
+    pub fn forward(
+        &self,
+        image_bchw: Tensor<4>,
+        position_embedding: Tensor<4>,
+        projections: [&Linear; 2],
+    ) -> [Tensor<4>; 3] {
+        let stages = self.trunk.forward(image_bchw, position_embedding);
+        self.neck.forward_projected(stages, projections)
     }
 }

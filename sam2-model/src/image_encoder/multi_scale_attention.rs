@@ -5,8 +5,11 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::max_pool::max_pool_2x2;
-use crate::kernels::{FusedLinear, WindowAttention};
+use crate::kernels::{self, FusedLinear, WindowAttention};
 use crate::layer_norm::LayerNorm;
+
+/// Numbers of queries, keys and values in a band, for each thread: two megabytes.
+const BAND: usize = 1 << 19;
 
 /// Attention whose queries may be max-pooled, within windows or in the whole map.
 #[derive(Module, Debug)]
@@ -41,8 +44,43 @@ impl MultiScaleAttention {
     /// What comes of `[batch, height, width, dim]` after a norm, added to `shortcut_bhwc`, `[batch, height', width', dim_out]`, primes halved when pooling.
     ///
     /// The official code cuts the map into windows before the first product; token by token the product is the same afterwards, without work for tokens beyond the edge
-    /// (of which it makes its bias) and with its parts read where they lie.
+    /// (of which it makes its bias) and with its parts read where they lie. On the CPU large maps go through in bands of whole windows, so that what lies between the two products stays in the caches
+    /// and takes little memory.
     pub fn refine(
+        &self,
+        shortcut_bhwc: Tensor<4>,
+        norm: &LayerNorm,
+        x_bhwc: Tensor<4>,
+    ) -> Tensor<4> {
+        let rows = self.rows_of_band(&x_bhwc);
+        let [_, height, _, _] = x_bhwc.dims();
+        if rows >= height {
+            return self.refine_band(shortcut_bhwc, norm, x_bhwc);
+        }
+        let shrink = if self.pool_queries { 2 } else { 1 };
+        let band = |start: usize| {
+            let end = (start + rows).min(height);
+            let shortcut = shortcut_bhwc.clone().slice_dim(1, start / shrink..end / shrink);
+            self.refine_band(shortcut, norm, x_bhwc.clone().slice_dim(1, start..end))
+        };
+        kernels::join((0..height).step_by(rows).map(band).collect(), 1)
+    }
+
+    /// Rows of a map that go through together: whole windows, or all of it.
+    fn rows_of_band(&self, x_bhwc: &Tensor<4>) -> usize {
+        let [batch, height, width, _] = x_bhwc.dims();
+        let of_row = batch * width * self.qkv.weight.dims()[1];
+        let most = BAND * rayon::current_num_threads();
+        if self.window_side == 0
+            || height * of_row <= 4 * most
+            || !kernels::is_on_cpu(&x_bhwc.device())
+        {
+            return height;
+        }
+        (most / of_row / self.window_side).max(1) * self.window_side
+    }
+
+    fn refine_band(
         &self,
         shortcut_bhwc: Tensor<4>,
         norm: &LayerNorm,
