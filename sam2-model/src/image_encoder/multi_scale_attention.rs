@@ -53,6 +53,17 @@ impl MultiScaleAttention {
         x_bhwc: Tensor<4>,
     ) -> Tensor<4> {
         let rows = self.rows_of_band(&x_bhwc);
+        self.refine_in_bands(shortcut_bhwc, norm, x_bhwc, rows)
+    }
+
+    /// So many rows at a time: whole windows, or all.
+    fn refine_in_bands(
+        &self,
+        shortcut_bhwc: Tensor<4>,
+        norm: &LayerNorm,
+        x_bhwc: Tensor<4>,
+        rows: usize,
+    ) -> Tensor<4> {
         let [_, height, _, _] = x_bhwc.dims();
         if rows >= height {
             return self.refine_band(shortcut_bhwc, norm, x_bhwc);
@@ -97,5 +108,47 @@ impl MultiScaleAttention {
         let attention = WindowAttention { heads: self.num_heads, side: self.window_side };
         let attended = attention.forward(qkv, pooled, outside);
         FusedLinear::new(&self.proj).plus(&shortcut_bhwc).forward(attended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::noise;
+
+    #[test]
+    fn bands_make_no_difference() {
+        let device = Device::flex();
+        // Windows that reach beyond the edge, and queries that are pooled; bands of one window and of two, the last one cut.
+        for (size, dim_out, pool) in [([20, 10], 12, false), ([22, 12], 24, true)] {
+            let [height, width] = size;
+            let attention = MultiScaleAttention::init(12, dim_out, 2, 4, pool, &device);
+            let norm = LayerNorm::init(12, 1e-6, &device);
+            let x = noise([2, height, width, 12]);
+            let shrink = if pool { 2 } else { 1 };
+            let shortcut = noise([2, height / shrink, width / shrink, dim_out]);
+            let rows = |rows: usize| {
+                let out = attention.refine_in_bands(shortcut.clone(), &norm, x.clone(), rows);
+                assert_eq!(out.dims(), shortcut.dims());
+                out.into_data()
+            };
+            let whole = rows(height);
+            assert_eq!(rows(4), whole);
+            assert_eq!(rows(8), whole);
+        }
+    }
+
+    #[test]
+    fn bands_are_for_large_maps_and_of_whole_windows() {
+        let device = Device::flex();
+        let rows = |side: usize, window: usize| {
+            let x = Tensor::<4>::zeros([1, side, side, 96], &device);
+            MultiScaleAttention::init(96, 96, 1, window, false, &device).rows_of_band(&x)
+        };
+        assert_eq!(rows(64, 14), 64, "small");
+        assert_eq!(rows(64, 0), 64, "one window");
+        // A map that is large for any number of cores would be too large for a test.
+        let large = rows(256, 8);
+        assert!(large == 256 || large % 8 == 0 && large > 0, "{large}");
     }
 }
