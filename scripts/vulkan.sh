@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the model on a Vulkan device: the parity tests, what only a GPU shows (tests/tests/gpu.rs), and the program itself. Without a GPU this is Mesa's
-# software driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1), a quarter of an hour on two cores. Kernels go there as WGSL: what burn
+# software driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1). Kernels go there as WGSL: what burn
 # makes of them as SPIR-V is not valid for a driver like Mesa's (docs/gpu.md).
 #
 #   scripts/vulkan.sh [ARGUMENT...]      arguments of the tests, as in `--skip sixty_frames`
@@ -24,8 +24,10 @@ SAM2_TEST_DEVICE=vulkan $cargo test "${build[@]}" \
 $cargo build "${build[@]}" --bin sam2
 sam2="${CARGO_TARGET_DIR:-target}/release/sam2"
 clips=assets/clips
-"$sam2" segment "$clips/mouse-arena.mp4" --device vulkan --precision f32 \
-    --keypoints "$clips/mouse-arenaDLC_synthetic_micro.csv" --bodyparts snout,body,tailbase \
-    -o "$scratch/masks.btf"
-printf 'The program on Vulkan, against the bundled truth: '
-"$sam2" score "$scratch/masks.btf" "$clips/mouse-arena-truth-1.tif"
+of_a_batch=(--keypoints "$clips/mouse-arenaDLC_synthetic_micro.csv" --bodyparts snout,body,tailbase --batch-size 12 --frames 0..12)
+for device in vulkan cpu; do
+    "$sam2" segment "$clips/mouse-arena.mp4" --device "$device" --precision f32 "${of_a_batch[@]}" -o "$scratch/$device.btf"
+done
+printf 'The program on Vulkan, against itself on the CPU: '
+"$sam2" score "$scratch/vulkan.btf" "$scratch/cpu.btf" | tee "$scratch/score.txt"
+grep -Eq 'mean J (1\.0000|0\.99)' "$scratch/score.txt"
