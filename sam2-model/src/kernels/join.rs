@@ -10,17 +10,11 @@ use super::is_on_cpu;
 /// write per part into one tensor, and the write of a part that is there counts for all of it (cubecl-server 0.11.3, `exit_write`). The gap holds what was in that memory before: wrong
 /// numbers, and nobody is told. So one number of each part is added to the result, as nothing: that keeps the mark.
 pub fn join<const D: usize>(parts: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
-    match parts.first() {
-        Some(first) if parts.len() > 1 && !is_on_cpu(&first.device()) => {}
-        _ => return Tensor::cat(parts, axis),
-    }
-    let marks = nothing_of(&parts);
+    let can_fail = parts.len() > 1 && !is_on_cpu(&parts[0].device());
+    let nothing = if can_fail { nothing_of(&parts) } else { None };
     let joined = Tensor::cat(parts, axis);
-    match marks {
-        Some(nothing) => {
-            let nothing = nothing.cast(joined.dtype());
-            joined + nothing
-        }
+    match nothing.map(|nothing| nothing.cast(joined.dtype())) {
+        Some(nothing) => joined + nothing,
         None => joined,
     }
 }
@@ -33,7 +27,7 @@ fn nothing_of<const D: usize>(parts: &[Tensor<D>]) -> Option<Tensor<D>> {
     let some = parts.iter().filter(|part| part.shape().num_elements() > 0);
     let sum = some.map(one).reduce(|sum, next| sum + next)?;
     // No finite numbers are that large; sums of them that overflow are no longer right anyway.
-    Some(sum.abs().greater_elem(f32::MAX).float().cast(FloatDType::F32))
+    Some(sum.abs().greater_elem(f32::MAX).float())
 }
 
 #[cfg(test)]
