@@ -168,21 +168,25 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::CudaNotBuilt)
 }
 
-/// Discrete GPUs first, drivers that run on the CPU last but one. Asked for one by one on Vulkan: where burn's `wgpu` lists devices itself, it takes OpenGL's if Vulkan has none.
+/// A Vulkan device, if there is one of this kind and number. Asked for one by one on Vulkan: where burn's `wgpu` lists devices itself, it takes OpenGL's if Vulkan has none.
+#[cfg(feature = "vulkan-wgsl")]
+fn vulkan_device(kind: burn::backend::WgpuDeviceKind) -> Option<Device> {
+    use burn::backend::{CubeDevice, DispatchDevice, WgpuBackend, WgpuDevice};
+    let device = CubeDevice::Wgpu(WgpuDevice::new(kind)).on(WgpuBackend::Vulkan).ok()?;
+    Some(Device::new(DispatchDevice::Cube(device)))
+}
+
+/// Discrete GPUs first, drivers that run on the CPU last but one.
 #[cfg(feature = "vulkan-wgsl")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
-    use burn::backend::{CubeDevice, DispatchDevice, WgpuBackend, WgpuDevice, WgpuDeviceKind};
+    use burn::backend::WgpuDeviceKind;
     keep_kernels_in_the_cache_folder();
-    let there = |kind: WgpuDeviceKind| {
-        let device = CubeDevice::Wgpu(WgpuDevice::new(kind)).on(WgpuBackend::Vulkan).ok()?;
-        Some(Device::new(DispatchDevice::Cube(device)))
-    };
-    let all = |kind: fn(usize) -> WgpuDeviceKind| (0..).map(kind).map_while(there);
+    let all = |kind: fn(usize) -> WgpuDeviceKind| (0..).map(kind).map_while(vulkan_device);
     Ok(device_failure::guard(|| {
         all(WgpuDeviceKind::DiscreteGpu)
             .chain(all(WgpuDeviceKind::IntegratedGpu))
             .chain(all(WgpuDeviceKind::VirtualGpu))
-            .chain(there(WgpuDeviceKind::Cpu))
+            .chain(vulkan_device(WgpuDeviceKind::Cpu))
             .chain(all(WgpuDeviceKind::Other))
             .collect()
     })?)
@@ -203,17 +207,15 @@ fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
     Ok((device, format!("vulkan:{index} ({name})")))
 }
 
-/// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked.
+/// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked. Those come first among the devices, and the kind tells without opening one.
 #[cfg(feature = "vulkan-wgsl")]
 fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
-    let devices = vulkan_devices()?;
-    for (index, device) in devices.iter().enumerate() {
-        let physical = device_failure::guard(|| device.identity().and_then(|i| i.physical))?;
-        if physical.is_some() {
-            return open_vulkan(index);
-        }
-    }
-    Err(DeviceError::NoVulkanDevice { index: 0, found: 0 })
+    use burn::backend::WgpuDeviceKind::{DiscreteGpu, IntegratedGpu, VirtualGpu};
+    keep_kernels_in_the_cache_folder();
+    let kinds = [DiscreteGpu(0), IntegratedGpu(0), VirtualGpu(0)];
+    let there =
+        device_failure::guard(|| kinds.into_iter().any(|kind| vulkan_device(kind).is_some()))?;
+    if there { open_vulkan(0) } else { Err(DeviceError::NoVulkanDevice { index: 0, found: 0 }) }
 }
 
 #[cfg(not(feature = "vulkan-wgsl"))]

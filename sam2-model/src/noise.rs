@@ -4,34 +4,31 @@ use std::cell::Cell;
 
 use burn::tensor::{Device, Tensor};
 
+use crate::kernels::uniform_noise;
+
 thread_local! {
-    /// Every test has a thread of its own, and so begins here.
-    static STATE: Cell<u64> = const { Cell::new(0) };
+    /// Calls so far. Every test has a thread of its own, and so begins here.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Normally distributed numbers with variance 1, other ones at each call.
 pub(crate) fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    let device = Device::flex();
     if shape.contains(&0) {
-        return Tensor::empty(shape, &Device::flex());
+        return Tensor::empty(shape, &device);
     }
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| normal()).collect();
-    Tensor::<1>::from_floats(&values[..], &Device::flex()).reshape(shape)
+    let seed = CALLS.get() + 1;
+    CALLS.set(seed);
+    let uniform = uniform_noise(2 * shape.iter().product::<usize>(), seed);
+    let values: Vec<f32> = uniform.chunks_exact(2).map(|pair| normal(pair[0], pair[1])).collect();
+    Tensor::<1>::from_floats(&values[..], &device).reshape(shape)
 }
 
-/// Box and Muller's transformation of two uniform numbers.
-fn normal() -> f32 {
+/// Box and Muller's transformation of two numbers in -1..1.
+fn normal(a: f32, b: f32) -> f32 {
     // Above 0, for the logarithm.
-    let (a, b) = (1.0 - uniform(), uniform());
-    ((-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()) as f32
-}
-
-/// In `[0, 1)`; splitmix64.
-fn uniform() -> f64 {
-    let state = STATE.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
-    STATE.set(state);
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((mixed ^ (mixed >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    let a = (1.0 - a) / 2.0;
+    (-2.0 * a.ln()).sqrt() * (std::f32::consts::PI * b).cos()
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub use attention::{attention, attention_on_any_device};
 pub use convolution::{
     convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
 };
+#[cfg(test)]
+pub(crate) use cpu::testing::noise as uniform_noise;
 pub use cpu::{Activation, CpuTier, UnknownTier};
 pub use format::round_to_bf16;
 pub(crate) use full_f32::in_full_f32;

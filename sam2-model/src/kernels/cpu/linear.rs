@@ -154,7 +154,7 @@ impl<'a> Weights<'a> {
             let width = panel.min(outputs - start);
             for (row, values) in values.chunks_exact_mut(panel).enumerate() {
                 let from = row * outputs + start;
-                values[..width].copy_from_slice(&weight[from..from + width]);
+                copy(&weight[from..from + width], &mut values[..width]);
             }
         };
         if count * inputs * panel > SMALL_WEIGHTS {
@@ -178,6 +178,16 @@ impl<'a> Weights<'a> {
             }
         }
     }
+}
+
+/// Copies a panel's row. Its pieces have a length that the compiler knows: a call of `memcpy` takes longer than a line of the cache.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
+    for (from, to) in from.iter().zip(to) {
+        *to = *from;
+    }
+    to_rest.copy_from_slice(from_rest);
 }
 
 #[derive(Clone, Copy)]
@@ -320,7 +330,12 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
                     let of_all = rows.start + first + row;
                     finish::<S, ROWS>(sums, layer, column..column + width, of_all);
                     let to = target.add((first + row) * by_row + column);
-                    std::ptr::copy_nonoverlapping(sums.as_ptr(), to, width);
+                    if width == panel {
+                        S::store(to, S::load(sums.as_ptr()));
+                        S::store(to.add(S::LANES), S::load(sums.as_ptr().add(S::LANES)));
+                    } else {
+                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to, width);
+                    }
                 }
             }
         }

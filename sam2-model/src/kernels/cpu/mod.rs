@@ -10,7 +10,7 @@ pub(super) mod pointwise;
 pub(super) mod resample;
 pub(super) mod simd;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 mod tile;
 
 pub(super) use bf16::{attention_in_bf16, linear_in_bf16};

@@ -8,7 +8,7 @@ pub(super) fn tiers() -> impl Iterator<Item = CpuTier> {
 }
 
 /// Pseudo-random numbers in -1..1.
-pub(super) fn noise(length: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
