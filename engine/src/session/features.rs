@@ -27,6 +27,9 @@ impl<S: FrameSource> Frames for S {
     }
 }
 
+/// Pixels of the network's input for each thread up to which its kernels are too small to keep all threads busy.
+const FEW_PIXELS: usize = 1 << 17;
+
 /// Features of the frames used last.
 pub(super) struct FeatureCache {
     frames: LruCache<usize, FrameFeatures>,
@@ -61,5 +64,57 @@ impl<F: Frames> Tracker<'_, F> {
         self.encode_time += started.elapsed();
         self.features.put(frame, features.clone());
         Ok(features)
+    }
+
+    /// Does `work`, and beside it encodes the frame that will probably be tracked next, if the network runs on the CPU and is too small to keep all its threads busy: two steps at a
+    /// time are faster then than one after the other with every kernel shared out. Elsewhere, or if that frame cannot be read, it is `work` alone; what goes wrong with the frame is
+    /// an error when its turn comes, if it comes.
+    pub(super) fn beside_the_next<R>(
+        &mut self,
+        upcoming: Option<usize>,
+        work: impl FnOnce(&Self) -> R,
+    ) -> R {
+        let Some((frame, input)) = upcoming.and_then(|frame| self.small_input(frame)) else {
+            return work(self);
+        };
+        let (model, mut encoded) = (self.model, None);
+        let result = rayon::in_place_scope(|scope| {
+            scope.spawn(|_| {
+                let started = Instant::now();
+                let features = model.encode_image(input.data());
+                encoded = Some((features, started.elapsed()));
+            });
+            work(self)
+        });
+        if let Some((features, time)) = encoded {
+            self.encode_time += time;
+            self.features.put(frame, features);
+        }
+        result
+    }
+
+    /// A frame that is not encoded yet, if it is one for [`Self::beside_the_next`].
+    fn small_input(&self, frame: usize) -> Option<(usize, Arc<RgbFrame>)> {
+        let threads = self.model.parallel_batches();
+        let pixels = self.model.config().image_size.pow(2);
+        if threads < 2
+            || pixels > FEW_PIXELS * threads
+            || self.features.frames.contains(&frame)
+            || !self.will_be_tracked(frame)
+        {
+            return None;
+        }
+        match self.frames.input(frame, &self.placement) {
+            Ok(input) => Some((frame, input)),
+            Err(error) => {
+                tracing::debug!("frame {frame} could not be read ahead: {error}");
+                None
+            }
+        }
+    }
+
+    /// Whether there is an object that has no prompt there.
+    pub(super) fn will_be_tracked(&self, frame: usize) -> bool {
+        self.objects.iter().any(|state| state.bank.conditioning(frame).is_none())
     }
 }

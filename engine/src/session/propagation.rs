@@ -12,7 +12,7 @@ use crate::prompt::ObjectId;
 
 /// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
 ///
-/// Nothing is computed before [`Iterator::next`] is called (a GPU may have encoded the next frame by then), so progress is a look at [`Self::frames_done`] between two frames,
+/// Nothing is computed before [`Iterator::next`] is called (but the next frame may have been read and encoded by then), so progress is a look at [`Self::frames_done`] between two frames,
 /// and to cancel is to stop: dropping it early is fine, the session stands where the iterator stopped, and
 /// [`VideoSession::position`] says where that is. It may be moved to another thread.
 ///

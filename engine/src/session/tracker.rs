@@ -175,7 +175,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
 
     /// Tracks all objects on one frame. After an error nothing of it is remembered.
     ///
-    /// `upcoming` is the frame that will probably be tracked next: a GPU encodes it while this frame's results are read back and made masks.
+    /// `upcoming` is the frame that will probably be tracked next: a GPU encodes it while this frame's results are read back and made masks, a CPU beside the tracking if the network is small.
     pub(super) fn track_frame(
         &mut self,
         frame: usize,
@@ -189,14 +189,15 @@ impl<'m, F: Frames> Tracker<'m, F> {
         let mut distractors = BTreeSet::new();
         if !to_track.is_empty() {
             let features = self.features(frame)?;
-            let queries = self.model.memory_queries(&features);
-            for pass in self.passes(&to_track, frame, direction) {
-                for Tracked { index, outcome, distractor } in
-                    self.track_pass(&features, &queries, pass)?
-                {
-                    tracked.insert(index, outcome);
-                    distractors.extend(distractor.then_some(index));
-                }
+            let of_passes = self.beside_the_next(upcoming, |tracker| {
+                let queries = tracker.model.memory_queries(&features);
+                let passes = tracker.passes(&to_track, frame, direction).into_iter();
+                let track = |pass| tracker.track_pass(&features, &queries, pass);
+                passes.map(track).collect::<Result<Vec<_>, _>>()
+            })?;
+            for Tracked { index, outcome, distractor } in of_passes.into_iter().flatten() {
+                tracked.insert(index, outcome);
+                distractors.extend(distractor.then_some(index));
             }
         }
         let shown = self.objects.iter().enumerate().filter_map(|(index, state)| {
@@ -239,7 +240,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
     /// Hands the next frame to a device that works on its own, so that it has something to do while the host does the rest of this one.
     fn look_ahead(&mut self, upcoming: Option<usize>) {
         let Some(frame) = upcoming.filter(|_| !self.model.is_on_cpu()) else { return };
-        if self.objects.iter().all(|state| state.bank.conditioning(frame).is_some()) {
+        if !self.will_be_tracked(frame) {
             return;
         }
         // What goes wrong is an error when that frame's turn comes, if it comes.
