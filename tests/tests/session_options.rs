@@ -109,6 +109,65 @@ fn kept_features_are_not_encoded_again() {
 }
 
 #[test]
+fn threads_that_encode_ahead_give_the_same() {
+    let model = model();
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| all_bits(&both_ways(&model, SessionOptions::default())))
+    };
+    // One thread makes one step after the other.
+    let one = with(1);
+    assert!(one == with(2) && one == with(5));
+}
+
+/// Cannot read one frame.
+struct Gap(MemoryFrames, usize);
+
+impl FrameSource for Gap {
+    fn frame_count(&self) -> usize {
+        self.0.frame_count()
+    }
+
+    fn size(&self) -> FrameSize {
+        self.0.size()
+    }
+
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        self.0.frame(if index == self.1 { self.frame_count() } else { index })
+    }
+
+    fn timing(&self) -> Timing {
+        self.0.timing()
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
+    }
+}
+
+#[test]
+fn a_frame_that_cannot_be_read_is_an_error_in_its_turn() {
+    let model = model();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let until_the_end = |source: Gap| {
+        let mut session = VideoSession::new(&model, source).unwrap();
+        session.add_points(0, ObjectId(1), &TWO[..1]).unwrap();
+        let frames: Vec<_> = session.propagate(Direction::Forward).collect();
+        (frames, session.position())
+    };
+    let (whole, _) = pool.install(|| until_the_end(Gap(clip(8), usize::MAX)));
+    let (mut short, position) = pool.install(|| until_the_end(Gap(clip(8), 5)));
+    assert!(short.pop().unwrap().is_err());
+    assert_eq!(position, Some((4, Direction::Forward)));
+    let bits = |frames: Vec<Result<FrameMasks, EngineError>>| {
+        all_bits(&frames.into_iter().map(Result::unwrap).collect::<Vec<_>>())
+    };
+    let (whole, short) = (bits(whole), bits(short));
+    assert_eq!(short.len(), 5);
+    assert!(whole.len() == 8 && whole[..5] == short);
+}
+
+#[test]
 fn fewer_objects_at_a_time_give_the_same() {
     for (side, limits) in [(128, &[1, 2, 3, 5, 64][..]), (256, &[2])] {
         fewer_at_a_time(&clips::micro_model().with_image_size(side).unwrap(), limits);

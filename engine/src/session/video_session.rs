@@ -96,7 +96,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     }
 
     /// Time spent on reading frames and running the image encoder since the session was opened. On a GPU, whose work is waited for
-    /// elsewhere, it says little.
+    /// elsewhere, it says little; on a CPU with a small network part of it may have passed beside tracking.
     pub fn encode_time(&self) -> std::time::Duration {
         self.tracker.encode_time
     }
