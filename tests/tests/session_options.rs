@@ -51,29 +51,34 @@ fn all_bits(frames: &[FrameMasks]) -> Vec<Vec<u32>> {
     frames.iter().map(|frame| bits(&frame.objects)).collect()
 }
 
-/// Counts what is read.
-struct Counting(MemoryFrames, Arc<AtomicUsize>);
+/// Counts what is read, and cannot read one frame, if one is named.
+struct Watched {
+    frames: MemoryFrames,
+    reads: Arc<AtomicUsize>,
+    unreadable: Option<usize>,
+}
 
-impl FrameSource for Counting {
+impl FrameSource for Watched {
     fn frame_count(&self) -> usize {
-        self.0.frame_count()
+        self.frames.frame_count()
     }
 
     fn size(&self) -> FrameSize {
-        self.0.size()
+        self.frames.size()
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        self.1.fetch_add(1, Ordering::Relaxed);
-        self.0.frame(index)
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let is_there = self.unreadable != Some(index);
+        self.frames.frame(if is_there { index } else { self.frame_count() })
     }
 
     fn timing(&self) -> Timing {
-        self.0.timing()
+        self.frames.timing()
     }
 
     fn describe(&self) -> String {
-        self.0.describe()
+        self.frames.describe()
     }
 }
 
@@ -83,7 +88,7 @@ fn kept_features_are_not_encoded_again() {
     let reads = |feature_cache_frames| {
         let count = Arc::new(AtomicUsize::new(0));
         let options = SessionOptions { feature_cache_frames, ..SessionOptions::default() };
-        let source = Counting(clip(6), Arc::clone(&count));
+        let source = Watched { frames: clip(6), reads: Arc::clone(&count), unreadable: None };
         let mut session = VideoSession::with_options(&model, source, options).unwrap();
         // Back and forth between frames, as a user does.
         let mut shown = Vec::new();
@@ -120,43 +125,19 @@ fn threads_that_encode_ahead_give_the_same() {
     assert!(one == with(2) && one == with(5));
 }
 
-/// Cannot read one frame.
-struct Gap(MemoryFrames, usize);
-
-impl FrameSource for Gap {
-    fn frame_count(&self) -> usize {
-        self.0.frame_count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.0.size()
-    }
-
-    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        self.0.frame(if index == self.1 { self.frame_count() } else { index })
-    }
-
-    fn timing(&self) -> Timing {
-        self.0.timing()
-    }
-
-    fn describe(&self) -> String {
-        self.0.describe()
-    }
-}
-
 #[test]
 fn a_frame_that_cannot_be_read_is_an_error_in_its_turn() {
     let model = model();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let until_the_end = |source: Gap| {
+    let until_the_end = |unreadable: Option<usize>| {
+        let source = Watched { frames: clip(8), reads: Arc::default(), unreadable };
         let mut session = VideoSession::new(&model, source).unwrap();
         session.add_points(0, ObjectId(1), &TWO[..1]).unwrap();
         let frames: Vec<_> = session.propagate(Direction::Forward).collect();
         (frames, session.position())
     };
-    let (whole, _) = pool.install(|| until_the_end(Gap(clip(8), usize::MAX)));
-    let (mut short, position) = pool.install(|| until_the_end(Gap(clip(8), 5)));
+    let (whole, _) = pool.install(|| until_the_end(None));
+    let (mut short, position) = pool.install(|| until_the_end(Some(5)));
     assert!(short.pop().unwrap().is_err());
     assert_eq!(position, Some((4, Direction::Forward)));
     let bits = |frames: Vec<Result<FrameMasks, EngineError>>| {
