@@ -1,11 +1,11 @@
 //! From a session's frames to what the network sees of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use sam2_frame_provider::{FrameSource, RgbFrame};
-use sam2_model::FrameFeatures;
+use sam2_model::{FrameFeatures, device_failure};
 
 use super::placement::Placement;
 use super::tracker::Tracker;
@@ -34,13 +34,15 @@ const FEW_PIXELS: usize = 1 << 17;
 pub(super) struct FeatureCache {
     frames: LruCache<usize, FrameFeatures>,
     most: usize,
+    /// Why a frame could not be read ahead of its turn.
+    unreadable: Option<(usize, EngineError)>,
 }
 
 impl FeatureCache {
     /// A cache of at most `most` frames, or of one.
     pub(super) fn new(most: usize) -> Self {
         // Unbounded, because a bound is allocated at once, whatever it is.
-        Self { frames: LruCache::unbounded(), most: most.max(1) }
+        Self { frames: LruCache::unbounded(), most: most.max(1), unreadable: None }
     }
 
     fn put(&mut self, frame: usize, features: FrameFeatures) {
@@ -52,11 +54,23 @@ impl FeatureCache {
     }
 }
 
+/// What came of a frame ahead of its turn.
+enum Ahead {
+    Encoded(FrameFeatures, Duration),
+    Unreadable(EngineError),
+    /// The device failed: it is asked once more when the frame's turn comes, and by then may have more memory.
+    Failed,
+}
+
 impl<F: Frames> Tracker<'_, F> {
     /// The frame's features, encoded unless they are among those used last.
     pub(super) fn features(&mut self, frame: usize) -> Result<FrameFeatures, EngineError> {
         if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
+        }
+        // Once: who asks again wants it read again.
+        if let Some((_, error)) = self.features.unreadable.take().filter(|(at, _)| *at == frame) {
+            return Err(error);
         }
         let started = Instant::now();
         let input = self.frames.input(frame, &self.placement)?;
@@ -66,55 +80,80 @@ impl<F: Frames> Tracker<'_, F> {
         Ok(features)
     }
 
-    /// Does `work`, and beside it encodes the frame that will probably be tracked next, if the network runs on the CPU and is too small to keep all its threads busy: two steps at a
-    /// time are faster then than one after the other with every kernel shared out. Elsewhere, or if that frame cannot be read, it is `work` alone; what goes wrong with the frame is
-    /// an error when its turn comes, if it comes.
+    /// Does `work`, and beside it encodes the frame that will probably be tracked next. What goes wrong with that frame is an error when its turn comes, if it comes.
+    ///
+    /// A GPU works on what it is given one after the other: it gets the frame when `work`, which has handed all of its own to the device by then, calls what it is given. It has something to
+    /// do then while the host waits for results and makes masks of them. A CPU encodes it at the same time as all of `work`, if the network is too small to keep all threads busy: two
+    /// steps at a time are faster then than one after the other with every kernel shared out.
     pub(super) fn beside_the_next<R>(
         &mut self,
         upcoming: Option<usize>,
-        work: impl FnOnce(&Self) -> R,
+        work: impl FnOnce(&Self, &mut dyn FnMut()) -> R,
     ) -> R {
-        let Some((frame, input)) = upcoming.and_then(|frame| self.small_input(frame)) else {
-            return work(self);
+        let next = upcoming
+            .filter(|&frame| !self.features.frames.contains(&frame) && self.will_be_tracked(frame));
+        let (this, mut ahead) = (&*self, None);
+        let result = match next {
+            Some(frame) if !this.model.is_on_cpu() => {
+                work(this, &mut || ahead = Some(this.on_the_device(frame)))
+            }
+            Some(frame) if this.leaves_threads_idle() => {
+                match this.frames.input(frame, &this.placement) {
+                    Ok(input) => rayon::in_place_scope(|scope| {
+                        let (model, ahead) = (this.model, &mut ahead);
+                        scope.spawn(move |_| {
+                            let started = Instant::now();
+                            let features = model.encode_image(input.data());
+                            *ahead = Some(Ahead::Encoded(features, started.elapsed()));
+                        });
+                        work(this, &mut || ())
+                    }),
+                    Err(error) => {
+                        ahead = Some(Ahead::Unreadable(error));
+                        work(this, &mut || ())
+                    }
+                }
+            }
+            _ => work(this, &mut || ()),
         };
-        let (model, mut encoded) = (self.model, None);
-        let result = rayon::in_place_scope(|scope| {
-            scope.spawn(|_| {
-                let started = Instant::now();
-                let features = model.encode_image(input.data());
-                encoded = Some((features, started.elapsed()));
-            });
-            work(self)
-        });
-        if let Some((features, time)) = encoded {
-            self.encode_time += time;
-            self.features.put(frame, features);
+        if let Some((frame, ahead)) = next.zip(ahead) {
+            match ahead {
+                Ahead::Encoded(features, time) => {
+                    self.encode_time += time;
+                    self.features.put(frame, features);
+                }
+                Ahead::Unreadable(error) => self.features.unreadable = Some((frame, error)),
+                Ahead::Failed => {}
+            }
         }
         result
     }
 
-    /// A frame that is not encoded yet, if it is one for [`Self::beside_the_next`].
-    fn small_input(&self, frame: usize) -> Option<(usize, Arc<RgbFrame>)> {
-        let threads = self.model.parallel_batches();
-        let pixels = self.model.config().image_size.pow(2);
-        if threads < 2
-            || pixels > FEW_PIXELS * threads
-            || self.features.frames.contains(&frame)
-            || !self.will_be_tracked(frame)
-        {
-            return None;
-        }
-        match self.frames.input(frame, &self.placement) {
-            Ok(input) => Some((frame, input)),
-            Err(error) => {
-                tracing::debug!("frame {frame} could not be read ahead: {error}");
-                None
+    /// Hands a frame to a device that works on its own.
+    fn on_the_device(&self, frame: usize) -> Ahead {
+        let started = Instant::now();
+        let encoded = device_failure::guard(|| {
+            let input = self.frames.input(frame, &self.placement)?;
+            Ok(self.model.encode_image(input.data()))
+        });
+        match encoded {
+            Ok(Ok(features)) => Ahead::Encoded(features, started.elapsed()),
+            Ok(Err(error)) => Ahead::Unreadable(error),
+            Err(failure) => {
+                tracing::debug!("frame {frame} could not be encoded ahead: {failure}");
+                Ahead::Failed
             }
         }
     }
 
+    /// Whether this is a CPU whose threads the network's kernels cannot keep busy.
+    fn leaves_threads_idle(&self) -> bool {
+        let threads = self.model.parallel_batches();
+        threads > 1 && self.model.config().image_size.pow(2) <= FEW_PIXELS * threads
+    }
+
     /// Whether there is an object that has no prompt there.
-    pub(super) fn will_be_tracked(&self, frame: usize) -> bool {
+    fn will_be_tracked(&self, frame: usize) -> bool {
         self.objects.iter().any(|state| state.bank.conditioning(frame).is_none())
     }
 }

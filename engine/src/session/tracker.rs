@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sam2_frame_provider::FrameSize;
-use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2, device_failure};
+use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
 
 use super::direction::Direction;
 use super::features::{FeatureCache, Frames};
@@ -175,7 +175,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
 
     /// Tracks all objects on one frame. After an error nothing of it is remembered.
     ///
-    /// `upcoming` is the frame that will probably be tracked next: a GPU encodes it while this frame's results are read back and made masks, a CPU beside the tracking if the network is small.
+    /// `upcoming` is the frame that will probably be tracked next: see [`Self::beside_the_next`].
     pub(super) fn track_frame(
         &mut self,
         frame: usize,
@@ -185,32 +185,24 @@ impl<'m, F: Frames> Tracker<'m, F> {
         let to_track: Vec<usize> = (0..self.objects.len())
             .filter(|&i| self.objects[i].bank.conditioning(frame).is_none())
             .collect();
-        let mut tracked = BTreeMap::new();
-        let mut distractors = BTreeSet::new();
-        if !to_track.is_empty() {
-            let features = self.features(frame)?;
-            let of_passes = self.beside_the_next(upcoming, |tracker| {
-                let queries = tracker.model.memory_queries(&features);
-                let passes = tracker.passes(&to_track, frame, direction).into_iter();
-                let track = |pass| tracker.track_pass(&features, &queries, pass);
-                passes.map(track).collect::<Result<Vec<_>, _>>()
-            })?;
-            for Tracked { index, outcome, distractor } in of_passes.into_iter().flatten() {
-                tracked.insert(index, outcome);
-                distractors.extend(distractor.then_some(index));
-            }
-        }
-        let shown = self.objects.iter().enumerate().filter_map(|(index, state)| {
-            let new = tracked.get(&index);
-            let outcome = new.or_else(|| state.bank.conditioning(frame))?;
-            let (prediction, raw) = (outcome.prediction.clone(), new.is_some());
-            Some(Shown { object: state.id, prediction, prompted: !raw, raw })
-        });
-        let showing = self.post_process.begin(shown.collect());
-        self.look_ahead(upcoming);
-        let mut masks = self.post_process.finish(frame, showing)?;
+        let features = if to_track.is_empty() { None } else { Some(self.features(frame)?) };
+        let (tracked, mut masks) = self.beside_the_next(upcoming, |tracker, meanwhile| {
+            let tracked = match &features {
+                Some(features) => tracker.track_objects(features, &to_track, frame, direction)?,
+                None => BTreeMap::new(),
+            };
+            let showing = tracker.post_process.begin(tracker.shown(frame, &tracked));
+            meanwhile();
+            let masks = tracker.post_process.finish(frame, showing)?;
+            Ok::<_, EngineError>((tracked, masks))
+        })?;
+        let distractors: BTreeSet<usize> = tracked
+            .values()
+            .filter(|tracked| tracked.distractor)
+            .map(|tracked| tracked.index)
+            .collect();
         // Every object is shown, in order.
-        for (index, mut outcome) in tracked {
+        for (index, Tracked { mut outcome, .. }) in tracked {
             let shown = masks.objects.get(index).filter(|o| o.object == self.objects[index].id);
             if let Some(shown) = shown {
                 outcome.prediction.low_res_logits = shown.low_res_logits.clone();
@@ -237,17 +229,32 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(masks)
     }
 
-    /// Hands the next frame to a device that works on its own, so that it has something to do while the host does the rest of this one.
-    fn look_ahead(&mut self, upcoming: Option<usize>) {
-        let Some(frame) = upcoming.filter(|_| !self.model.is_on_cpu()) else { return };
-        if !self.will_be_tracked(frame) {
-            return;
+    /// What tracking makes of some of the objects, by their index.
+    fn track_objects(
+        &self,
+        features: &FrameFeatures,
+        objects: &[usize],
+        frame: usize,
+        direction: Direction,
+    ) -> Result<BTreeMap<usize, Tracked>, EngineError> {
+        let queries = self.model.memory_queries(features);
+        let mut results = BTreeMap::new();
+        for pass in self.passes(objects, frame, direction) {
+            let tracked = self.track_pass(features, &queries, pass)?;
+            results.extend(tracked.into_iter().map(|tracked| (tracked.index, tracked)));
         }
-        // What goes wrong is an error when that frame's turn comes, if it comes.
-        let encoded = device_failure::guard(|| self.features(frame));
-        if let Err(error) = encoded.map_err(EngineError::from).flatten() {
-            tracing::debug!("frame {frame} could not be encoded ahead: {error}");
-        }
+        Ok(results)
+    }
+
+    /// What is to be shown on a frame: of each object what has just been tracked, else what its prompt there gave.
+    fn shown(&self, frame: usize, tracked: &BTreeMap<usize, Tracked>) -> Vec<Shown> {
+        let objects = self.objects.iter().enumerate().filter_map(|(index, state)| {
+            let new = tracked.get(&index).map(|tracked| &tracked.outcome);
+            let outcome = new.or_else(|| state.bank.conditioning(frame))?;
+            let (prediction, raw) = (outcome.prediction.clone(), new.is_some());
+            Some(Shown { object: state.id, prediction, prompted: !raw, raw })
+        });
+        objects.collect()
     }
 
     pub(super) fn select(
