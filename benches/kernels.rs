@@ -33,6 +33,25 @@ fn compare<const D: usize>(
     group.bench_function("burn", |b| b.iter(|| black_box(burns())));
 }
 
+/// One layer's keys for a frame and seven memories at 1024: projected and rotated anew in each frame, as they are, or kept of each memory, with the rotated part of its time added (a
+/// memory's age changes from frame to frame, and rotation and projection are linear), which is the least that keeping them would leave to do.
+fn memory_keys(criterion: &mut Criterion) {
+    let [tokens, pointers, channels, narrow] = [7 * 4096, 64, 256, 64];
+    let layer = LinearConfig::new(narrow, channels).init(&Device::flex());
+    let memories = noise([1, tokens + pointers, narrow]);
+    let (cos, sin) = (noise([1, 4096, channels / 2]), noise([1, 4096, channels / 2]));
+    let (kept, time) = (noise([1, tokens, channels]), noise([1, tokens, channels]));
+    let mut group = criterion.benchmark_group("keys of seven memories, tiny");
+    group.sample_size(10);
+    group.bench_function("made anew", |b| {
+        b.iter(|| {
+            let keys = FusedLinear::new(&layer).for_products().forward(memories.clone());
+            black_box(kernels::rotate(keys, cos.clone(), sin.clone(), tokens))
+        })
+    });
+    group.bench_function("kept, time added", |b| b.iter(|| black_box(kept.clone() + time.clone())));
+}
+
 /// Name, batch, heads, queries, keys, channels, channels of values.
 type Shape = (&'static str, [usize; 6]);
 
@@ -146,5 +165,5 @@ fn pointwise(criterion: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, attention, linear, convolution, pointwise);
+criterion_group!(benches, attention, memory_keys, linear, convolution, pointwise);
 criterion_main!(benches);

@@ -63,7 +63,7 @@ pub(crate) fn attention(
         all.par_iter().for_each_init(
             || (Packed::default(), Scratch::default()),
             |(packed, scratch), &(b, h)| {
-                packed.fill(&sizes, keys.head(b, h), values.head(b, h));
+                packed.fill(tier, &sizes, keys.head(b, h), values.head(b, h));
                 for block in query_blocks(queries.of_batch(b).count, 1, QUERY_BLOCK, MOST_ROWS) {
                     let place = Place { batch: b, head: h, queries: block };
                     // One task writes one head's rows, and no other task writes those.
@@ -77,7 +77,7 @@ pub(crate) fn attention(
         for group in all.chunks(together) {
             laid_out.resize_with(group.len(), Packed::default);
             for (packed, &(b, h)) in laid_out.iter_mut().zip(group) {
-                packed.fill_in_parallel(&sizes, keys.head(b, h), values.head(b, h));
+                packed.fill_in_parallel(tier, &sizes, keys.head(b, h), values.head(b, h));
             }
             tasks_of(group, &queries, QUERY_BLOCK, MOST_ROWS).into_par_iter().for_each_init(
                 Scratch::default,
@@ -146,41 +146,69 @@ impl Packed {
         self.values.resize(sizes.m * sizes.values_padded, 0.0);
     }
 
-    fn fill(&mut self, s: &Sizes, keys: HeadTokens<'_>, values: HeadTokens<'_>) {
+    fn fill(&mut self, tier: CpuTier, s: &Sizes, keys: HeadTokens<'_>, values: HeadTokens<'_>) {
         self.resize(s);
         for (at, panel) in self.keys.chunks_exact_mut(s.panel * s.d).enumerate() {
-            fill_panel(panel, s, keys, at * s.panel);
+            fill_panel(tier, panel, s, keys, at * s.panel);
         }
         for (token, row) in self.values.chunks_exact_mut(s.values_padded).enumerate() {
             fill_values(row, s, values, token);
         }
     }
 
-    fn fill_in_parallel(&mut self, s: &Sizes, keys: HeadTokens<'_>, values: HeadTokens<'_>) {
+    fn fill_in_parallel(
+        &mut self,
+        tier: CpuTier,
+        s: &Sizes,
+        keys: HeadTokens<'_>,
+        values: HeadTokens<'_>,
+    ) {
         self.resize(s);
         let panels = self.keys.par_chunks_exact_mut(s.panel * s.d).with_min_len(8).enumerate();
-        panels.for_each(|(at, panel)| fill_panel(panel, s, keys, at * s.panel));
+        panels.for_each(|(at, panel)| fill_panel(tier, panel, s, keys, at * s.panel));
         let rows =
             self.values.par_chunks_exact_mut(s.values_padded.max(1)).with_min_len(1024).enumerate();
         rows.for_each(|(token, row)| fill_values(row, s, values, token));
     }
 }
 
-/// Transposes a panel's keys, a cache line of channels at a time.
-fn fill_panel(panel: &mut [f32], s: &Sizes, keys: HeadTokens<'_>, first: usize) {
-    const LINE: usize = 16;
+per_tier! {
+    /// Transposes a panel's keys; zeros beyond the last.
+    fn fill_panel = fill_panel_on(panel: &mut [f32], s: &Sizes, keys: HeadTokens<'_>, first: usize)
+}
+
+/// # Safety
+/// The processor has `S`'s instructions.
+#[inline(always)]
+unsafe fn fill_panel_on<S: Simd, const ROWS: usize>(
+    panel: &mut [f32],
+    s: &Sizes,
+    keys: HeadTokens<'_>,
+    first: usize,
+) {
+    const SIDE: usize = 8;
     let count = s.panel.min(s.m - first);
-    for start in (0..s.d).step_by(LINE) {
-        let end = (start + LINE).min(s.d);
-        for at in 0..count {
-            let token = &keys.at(first + at)[start..end];
-            for (channel, value) in (start..end).zip(token) {
-                panel[channel * s.panel + at] = *value;
+    let (whole, whole_channels) = (count / SIDE * SIDE, s.d / SIDE * SIDE);
+    assert!(panel.len() == s.d * s.panel);
+    for at in (0..whole).step_by(SIDE) {
+        let tokens: [&[f32]; SIDE] = std::array::from_fn(|token| keys.at(first + at + token));
+        for channel in (0..whole_channels).step_by(SIDE) {
+            // SAFETY: each token has `s.d` channels, and the panel a row of `s.panel` numbers for each of them.
+            unsafe {
+                let rows = tokens.map(|token| token.as_ptr().add(channel));
+                S::transpose_8x8(rows, panel.as_mut_ptr().add(channel * s.panel + at), s.panel);
             }
         }
-        for channel in start..end {
-            panel[channel * s.panel + count..(channel + 1) * s.panel].fill(0.0);
+    }
+    for at in 0..count {
+        let from = if at < whole { whole_channels } else { 0 };
+        let rows = panel.chunks_exact_mut(s.panel).skip(from);
+        for (row, value) in rows.zip(&keys.at(first + at)[from..]) {
+            row[at] = *value;
         }
+    }
+    if count < s.panel {
+        panel.chunks_exact_mut(s.panel).for_each(|row| row[count..].fill(0.0));
     }
 }
 

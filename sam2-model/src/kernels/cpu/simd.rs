@@ -172,6 +172,17 @@ pub(crate) unsafe trait Simd: Copy + 'static {
     unsafe fn reduce_add(v: Self::F32) -> f32;
     unsafe fn reduce_max(v: Self::F32) -> f32;
 
+    /// Eight rows of eight numbers become columns: `to[column * by + row]`.
+    #[inline(always)]
+    unsafe fn transpose_8x8(rows: [*const f32; 8], to: *mut f32, by: usize) {
+        for column in 0..8 {
+            for (at, row) in rows.into_iter().enumerate() {
+                // SAFETY: the caller promises eight readable values in each row, and eight writable ones at each multiple of `by`.
+                unsafe { to.add(column * by + at).write(row.add(column).read()) };
+            }
+        }
+    }
+
     /// 2^x, within one unit in the last place; x below -126 counts as -126, x must not be above 127.
     #[inline(always)]
     unsafe fn exp2(x: Self::F32) -> Self::F32 {
@@ -290,6 +301,41 @@ mod x86 {
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Avx512;
 
+    /// [`Simd::transpose_8x8`]: neighbours change places, then pairs, then halves.
+    ///
+    /// # Safety
+    /// As there; AVX2 is there.
+    #[inline(always)]
+    unsafe fn transpose_8x8(rows: [*const f32; 8], to: *mut f32, by: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let rows = rows.map(|row| _mm256_loadu_ps(row));
+            for half in 0..2 {
+                // Of channels 0, 1, 4, 5, then of 2, 3, 6, 7: two of four rows each.
+                let pair = |at: usize| match half {
+                    0 => _mm256_unpacklo_ps(rows[at], rows[at + 1]),
+                    _ => _mm256_unpackhi_ps(rows[at], rows[at + 1]),
+                };
+                let (a, b, c, d) = (pair(0), pair(2), pair(4), pair(6));
+                let (low, high) =
+                    (_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0x44>(c, d));
+                let (next_low, next_high) =
+                    (_mm256_shuffle_ps::<0xee>(a, b), _mm256_shuffle_ps::<0xee>(c, d));
+                let first = to.add(2 * half * by);
+                _mm256_storeu_ps(first, _mm256_permute2f128_ps::<0x20>(low, high));
+                _mm256_storeu_ps(
+                    first.add(by),
+                    _mm256_permute2f128_ps::<0x20>(next_low, next_high),
+                );
+                _mm256_storeu_ps(first.add(4 * by), _mm256_permute2f128_ps::<0x31>(low, high));
+                _mm256_storeu_ps(
+                    first.add(5 * by),
+                    _mm256_permute2f128_ps::<0x31>(next_low, next_high),
+                );
+            }
+        }
+    }
+
     // SAFETY: the instructions are there by the promise of the trait, and so are the values behind the pointers.
     #[rustfmt::skip]
     unsafe impl Simd for Avx2 {
@@ -338,6 +384,8 @@ mod x86 {
                 _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)))
             }
         }
+        #[inline(always)]
+        unsafe fn transpose_8x8(rows: [*const f32; 8], to: *mut f32, by: usize) { unsafe { transpose_8x8(rows, to, by) } }
     }
 
     // SAFETY: as above.
@@ -376,6 +424,8 @@ mod x86 {
         unsafe fn reduce_add(v: __m512) -> f32 { unsafe { _mm512_reduce_add_ps(v) } }
         #[inline(always)]
         unsafe fn reduce_max(v: __m512) -> f32 { unsafe { _mm512_reduce_max_ps(v) } }
+        #[inline(always)]
+        unsafe fn transpose_8x8(rows: [*const f32; 8], to: *mut f32, by: usize) { unsafe { transpose_8x8(rows, to, by) } }
     }
 }
 
@@ -496,6 +546,42 @@ mod tests {
             let (low, mut out) = (vec![f32::NEG_INFINITY; 16], vec![1.0; 16]);
             exp2_tier(tier, &low, &mut out);
             assert!(out.iter().all(|y| (0.0..1e-37).contains(y)), "{tier}: {out:?}");
+        }
+    }
+
+    /// A block of `from`, whose rows are `by_row` apart, to `to`.
+    unsafe fn transpose<S: Simd, const ROWS: usize>(
+        from: &[f32],
+        by_row: usize,
+        to: &mut [f32],
+        by: usize,
+    ) {
+        assert!(from.len() >= 7 * by_row + 8 && to.len() >= 7 * by + 8);
+        // SAFETY: both are as large as needed.
+        unsafe {
+            S::transpose_8x8(
+                std::array::from_fn(|row| from[row * by_row..].as_ptr()),
+                to.as_mut_ptr(),
+                by,
+            )
+        };
+    }
+    per_tier!(fn transpose_tier = transpose(from: &[f32], by_row: usize, to: &mut [f32], by: usize));
+
+    #[test]
+    fn rows_become_columns_on_every_tier_and_nothing_else_changes() {
+        let from: Vec<f32> = (0..120).map(|i| i as f32).collect();
+        for tier in CpuTier::ALL.into_iter().filter(|tier| tier.is_available()) {
+            for (by_row, by) in [(8, 8), (13, 8), (9, 16), (16, 11)] {
+                let mut to = vec![-1.0; 7 * by + 9];
+                transpose_tier(tier, &from, by_row, &mut to, by);
+                for (at, value) in to.into_iter().enumerate() {
+                    let (column, row) = (at / by, at % by);
+                    let expected =
+                        if row < 8 && column < 8 { (row * by_row + column) as f32 } else { -1.0 };
+                    assert_eq!(value, expected, "{tier} {by_row} {by} {at}");
+                }
+            }
         }
     }
 
