@@ -130,16 +130,26 @@ fn a_frame_that_cannot_be_read_is_an_error_in_its_turn() {
     let model = model();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let until_the_end = |unreadable: Option<usize>| {
-        let source = Watched { frames: clip(8), reads: Arc::default(), unreadable };
+        let reads = Arc::new(AtomicUsize::new(0));
+        let source = Watched { frames: clip(8), reads: Arc::clone(&reads), unreadable };
         let mut session = VideoSession::new(&model, source).unwrap();
         session.add_points(0, ObjectId(1), &TWO[..1]).unwrap();
         let frames: Vec<_> = session.propagate(Direction::Forward).collect();
-        (frames, session.position())
+        let (position, count) = (session.position(), reads.load(Ordering::Relaxed));
+        // Who tries again has the frame read again.
+        if unreadable.is_some() {
+            assert!(
+                session.propagate_from(Some(5), Direction::Forward, None).next().unwrap().is_err()
+            );
+            assert_eq!(reads.load(Ordering::Relaxed), count + 1);
+        }
+        (frames, position, count)
     };
-    let (whole, _) = pool.install(|| until_the_end(None));
-    let (mut short, position) = pool.install(|| until_the_end(Some(5)));
+    let (whole, _, reads) = pool.install(|| until_the_end(None));
+    assert_eq!(reads, 8);
+    let (mut short, position, reads) = pool.install(|| until_the_end(Some(5)));
     assert!(short.pop().unwrap().is_err());
-    assert_eq!(position, Some((4, Direction::Forward)));
+    assert_eq!((position, reads), (Some((4, Direction::Forward)), 6), "each frame is read once");
     let bits = |frames: Vec<Result<FrameMasks, EngineError>>| {
         all_bits(&frames.into_iter().map(Result::unwrap).collect::<Vec<_>>())
     };
