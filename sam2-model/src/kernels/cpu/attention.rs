@@ -16,8 +16,9 @@ use super::heads::{HeadTokens, HeadsView};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::{MOST_ROWS, multiply};
 
-/// Keys per block: their channels stay in the second-level cache while all queries of a task pass over them.
-const KEY_BLOCK: usize = 384;
+/// Keys per block: their channels stay in the second-level cache while all queries of a task pass over them. 256 channels of keys and 64 of values take 240 KiB, half of the smallest
+/// such caches.
+const KEY_BLOCK: usize = 192;
 /// Keys whose products are summed in registers before they join the sums.
 const SUM_BLOCK: usize = 96;
 /// Queries per task at most.
