@@ -110,14 +110,15 @@ def main() -> None:
     with torch.inference_mode(), torch.autocast(args.device, torch.bfloat16, enabled=args.autocast):
         with _injected(preprocess(frames, predictor.image_size), height, width):
             state = predictor.init_state("")
-        first_mask = prompt = None
+        first_mask, prompt = None, 0.0
         for object_id in range(args.objects):
             x, y = (object_id % 4) * 90.0 + 5.0, (object_id // 4) * 65.0 + 5.0
             watch.lap()
             predictor.add_new_points_or_box(state, 0, object_id + 1, box=[x, y, x + 60.0, y + 50.0])
             if first_mask is None:
                 first_mask = seconds_of_this_process()
-            prompt = watch.lap().get("track")
+            # Of all objects together, as on our side.
+            prompt += watch.lap().get("track", 0.0)
         seconds, steps, last = [], [], time.perf_counter()
         for index, _, logits in predictor.propagate_in_video(state):
             _ = (logits > 0).cpu().numpy()

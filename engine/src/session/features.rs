@@ -54,13 +54,8 @@ impl FeatureCache {
     }
 }
 
-/// What came of a frame ahead of its turn.
-enum Ahead {
-    Encoded(FrameFeatures, Duration),
-    Unreadable(EngineError),
-    /// The device failed: it is asked once more when the frame's turn comes, and by then may have more memory.
-    Failed,
-}
+/// What came of a frame ahead of its turn: its features and what they took, or why it could not be read.
+type Ahead = Result<(FrameFeatures, Duration), EngineError>;
 
 impl<F: Frames> Tracker<'_, F> {
     /// The frame's features, encoded unless they are among those used last.
@@ -95,7 +90,7 @@ impl<F: Frames> Tracker<'_, F> {
         let (this, mut ahead) = (&*self, None);
         let result = match next {
             Some(frame) if !this.model.is_on_cpu() => {
-                work(this, &mut || ahead = Some(this.on_the_device(frame)))
+                work(this, &mut || ahead = this.on_the_device(frame))
             }
             Some(frame) if this.leaves_threads_idle() => {
                 match this.frames.input(frame, &this.placement) {
@@ -104,46 +99,40 @@ impl<F: Frames> Tracker<'_, F> {
                         scope.spawn(move |_| {
                             let started = Instant::now();
                             let features = model.encode_image(input.data());
-                            *ahead = Some(Ahead::Encoded(features, started.elapsed()));
+                            *ahead = Some(Ok((features, started.elapsed())));
                         });
                         work(this, &mut || ())
                     }),
                     Err(error) => {
-                        ahead = Some(Ahead::Unreadable(error));
+                        ahead = Some(Err(error));
                         work(this, &mut || ())
                     }
                 }
             }
             _ => work(this, &mut || ()),
         };
-        if let Some((frame, ahead)) = next.zip(ahead) {
-            match ahead {
-                Ahead::Encoded(features, time) => {
-                    self.encode_time += time;
-                    self.features.put(frame, features);
-                }
-                Ahead::Unreadable(error) => self.features.unreadable = Some((frame, error)),
-                Ahead::Failed => {}
+        match next.zip(ahead) {
+            Some((frame, Ok((features, time)))) => {
+                self.encode_time += time;
+                self.features.put(frame, features);
             }
+            Some((frame, Err(error))) => self.features.unreadable = Some((frame, error)),
+            None => {}
         }
         result
     }
 
-    /// Hands a frame to a device that works on its own.
-    fn on_the_device(&self, frame: usize) -> Ahead {
+    /// Hands a frame to a device that works on its own. `None` if the device fails: it is asked once more when the frame's turn comes, and by then may have more memory.
+    fn on_the_device(&self, frame: usize) -> Option<Ahead> {
         let started = Instant::now();
         let encoded = device_failure::guard(|| {
             let input = self.frames.input(frame, &self.placement)?;
-            Ok(self.model.encode_image(input.data()))
+            Ok((self.model.encode_image(input.data()), started.elapsed()))
         });
-        match encoded {
-            Ok(Ok(features)) => Ahead::Encoded(features, started.elapsed()),
-            Ok(Err(error)) => Ahead::Unreadable(error),
-            Err(failure) => {
-                tracing::debug!("frame {frame} could not be encoded ahead: {failure}");
-                Ahead::Failed
-            }
-        }
+        let failed = |failure: &_| {
+            tracing::debug!("frame {frame} could not be encoded ahead: {failure}");
+        };
+        encoded.inspect_err(failed).ok()
     }
 
     /// Whether this is a CPU whose threads the network's kernels cannot keep busy.
