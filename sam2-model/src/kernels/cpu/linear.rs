@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::pointwise::{gelu_vector, moments_of};
+use super::pointwise::{gelu_on, moments_of};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::{MOST_ROWS, multiply};
 
@@ -180,16 +180,14 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Copies a panel's row or a part of it. Its pieces have a length that the compiler knows: a call of `memcpy` takes longer than a line of the cache.
+/// Copies a panel's row. Its pieces have a length that the compiler knows: a call of `memcpy` takes longer than a line of the cache.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
-    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
     for (from, to) in from.iter().zip(to) {
         *to = *from;
     }
-    for (from, to) in from_rest.iter().zip(to_rest) {
-        *to = *from;
-    }
+    to_rest.copy_from_slice(from_rest);
 }
 
 #[derive(Clone, Copy)]
@@ -305,6 +303,7 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
         for first in (0..rows.len()).step_by(ROWS) {
             // SAFETY: the inputs hold `ROWS` rows from `first` on; the weights have `depth` rows of a whole panel; the sums hold `ROWS` rows of a panel.
             unsafe {
+                let mut total = [[S::splat(0.0); 2]; ROWS];
                 for start in (0..inputs).step_by(DEPTH) {
                     let depth = DEPTH.min(inputs - start);
                     let (panel_weights, by_input) = weights.at(column, start);
@@ -313,126 +312,64 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
                     let a = from.as_ptr().add(first * stride + start);
                     let b = panel_weights.as_ptr();
                     multiply::<S, ROWS, 2>(depth, a, stride, 1, b, by_input, &mut tile);
-                    for (row, mut vectors) in tile.into_iter().enumerate() {
-                        let at = sums.as_mut_ptr().add(row * panel);
-                        if start > 0 {
-                            vectors = [
-                                S::add(S::load(at), vectors[0]),
-                                S::add(S::load(at.add(S::LANES)), vectors[1]),
-                            ];
-                        }
-                        S::store(at, vectors[0]);
-                        S::store(at.add(S::LANES), vectors[1]);
+                    for (total, tile) in total.iter_mut().zip(tile) {
+                        *total = [S::add(total[0], tile[0]), S::add(total[1], tile[1])];
                     }
+                }
+                for (row, vectors) in total.into_iter().enumerate() {
+                    let at = sums.as_mut_ptr().add(row * panel);
+                    S::store(at, vectors[0]);
+                    S::store(at.add(S::LANES), vectors[1]);
                 }
             }
             let count = ROWS.min(rows.len() - first);
-            for (row, sums) in sums.chunks_exact(panel).enumerate().take(count) {
-                let of_all = rows.start + first + row;
-                // SAFETY: the processor has the instructions, and the sums are a panel. The columns of this row lie within the target and are this task's alone.
+            for (row, sums) in sums.chunks_exact_mut(panel).enumerate().take(count) {
+                let sums = &mut sums[..width];
+                // SAFETY: the processor has the instructions. The columns of this row lie within the target and are this task's alone.
                 unsafe {
+                    let of_all = rows.start + first + row;
+                    finish::<S, ROWS>(sums, layer, column..column + width, of_all);
                     let to = target.add((first + row) * by_row + column);
-                    finish::<S>(sums.as_ptr(), to, layer, column..column + width, of_all);
+                    if width == panel {
+                        S::store(to, S::load(sums.as_ptr()));
+                        S::store(to.add(S::LANES), S::load(sums.as_ptr().add(S::LANES)));
+                    } else {
+                        std::ptr::copy_nonoverlapping(sums.as_ptr(), to, width);
+                    }
                 }
             }
         }
     }
 }
 
-/// Takes sums of one row, of `columns`, through what comes after the product, to `to`.
+/// What comes after the product, for some columns of one row.
 ///
 /// # Safety
-/// The processor has `S`'s instructions. The sums and `to` are valid for as many numbers as there are columns; they may be the same.
+/// The processor has `S`'s instructions.
 #[inline(always)]
-pub(super) unsafe fn finish<S: Simd>(
-    sums: *const f32,
-    to: *mut f32,
+pub(super) unsafe fn finish<S: Simd, const ROWS: usize>(
+    sums: &mut [f32],
     layer: &Layer<'_>,
     columns: Range<usize>,
     row: usize,
 ) {
-    let width = columns.len();
-    let around = Around {
-        bias: layer.bias.map(|bias| &bias[columns.clone()]),
-        activation: layer.activation,
-        scale: layer.scale.map(|scale| &scale[columns.clone()]),
-        add: layer.add.map(|add| {
-            let mut start = row * layer.outputs;
-            if start >= add.len() {
-                // Whole rows, used over and over.
-                start %= add.len();
-            }
-            &add[start + columns.start..start + columns.end]
-        }),
-    };
-    let mut at = 0;
-    // SAFETY: whole vectors of the columns; what is left of them is copied to where a vector has room, since none is longer than 16 numbers.
-    unsafe {
-        while at + S::LANES <= width {
-            S::store(to.add(at), around.apply::<S>(at, S::load(sums.add(at))));
-            at += S::LANES;
-        }
-        if at < width {
-            let mut rest = padded(Some(std::slice::from_raw_parts(sums.add(at), width - at)));
-            let [bias, scale, add] = [around.bias, around.scale, around.add]
-                .map(|values| padded(values.map(|values| &values[at..])));
-            let around = Around {
-                bias: around.bias.and(Some(&bias)),
-                scale: around.scale.and(Some(&scale)),
-                add: around.add.and(Some(&add)),
-                ..around
-            };
-            S::store(rest.as_mut_ptr(), around.apply::<S>(0, S::load(rest.as_ptr())));
-            copy(&rest[..width - at], std::slice::from_raw_parts_mut(to.add(at), width - at));
-        }
+    if let Some(bias) = layer.bias {
+        sums.iter_mut().zip(&bias[columns.clone()]).for_each(|(sum, bias)| *sum += bias);
     }
-}
-
-/// What happens to some columns of a row after the product, each of their length.
-#[derive(Clone, Copy)]
-struct Around<'a> {
-    bias: Option<&'a [f32]>,
-    activation: Activation,
-    scale: Option<&'a [f32]>,
-    add: Option<&'a [f32]>,
-}
-
-impl Around<'_> {
-    /// One vector of sums, of the columns from `at` on.
-    ///
-    /// # Safety
-    /// The processor has `S`'s instructions, and there are so many columns.
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(&self, at: usize, mut sum: S::F32) -> S::F32 {
+    match layer.activation {
+        Activation::Identity => {}
+        Activation::Relu => sums.iter_mut().for_each(|sum| *sum = sum.max(0.0)),
         // SAFETY: the caller's promise.
-        unsafe {
-            if let Some(bias) = self.bias {
-                sum = S::add(sum, S::load(bias.as_ptr().add(at)));
-            }
-            match self.activation {
-                Activation::Identity => {}
-                Activation::Relu => sum = S::max(sum, S::splat(0.0)),
-                Activation::Gelu => sum = gelu_vector::<S>(sum),
-            }
-            if let Some(scale) = self.scale {
-                sum = S::mul(sum, S::load(scale.as_ptr().add(at)));
-            }
-            if let Some(add) = self.add {
-                sum = S::add(sum, S::load(add.as_ptr().add(at)));
-            }
-            sum
-        }
+        Activation::Gelu => unsafe { gelu_on::<S, ROWS>(sums) },
     }
-}
-
-/// Less than a vector of numbers, with zeros behind them.
-#[inline(always)]
-fn padded(values: Option<&[f32]>) -> [f32; 16] {
-    let mut whole = [0.0_f32; 16];
-    if let Some(values) = values {
-        copy(values, &mut whole[..values.len()]);
+    if let Some(scale) = layer.scale {
+        sums.iter_mut().zip(&scale[columns.clone()]).for_each(|(sum, scale)| *sum *= scale);
     }
-    whole
+    if let Some(add) = layer.add {
+        let start = row % (add.len() / layer.outputs) * layer.outputs;
+        let add = &add[start + columns.start..start + columns.end];
+        sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
+    }
 }
 
 #[cfg(test)]

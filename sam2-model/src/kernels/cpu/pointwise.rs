@@ -42,7 +42,7 @@ pub(super) unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
 /// # Safety
 /// The processor has `S`'s instructions.
 #[inline(always)]
-pub(super) unsafe fn gelu_vector<S: Simd>(x: S::F32) -> S::F32 {
+unsafe fn gelu_vector<S: Simd>(x: S::F32) -> S::F32 {
     const P: f32 = 0.327_591_1;
     const TERMS: [f32; 5] = [1.061_405_4, -1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6];
     // SAFETY: the caller's promise.

@@ -164,18 +164,17 @@ unsafe fn block_on<P: Products>(job: Job<'_>, rows: Range<usize>, scratch: &mut 
                 }
                 let count = BLOCK.min(rows.len() - first);
                 for (row, sums) in sums.chunks_exact_mut(BLOCK).enumerate().take(count) {
-                    let sums = sums.as_mut_ptr();
+                    let sums = &mut sums[..width];
                     let of_all = rows.start + first + row;
                     // SAFETY: the processor has the instructions. The row lies within the target and is this task's alone, or within what `prepare` has made.
                     unsafe {
-                        let columns = column..column + width;
+                        finish::<P::Vectors, 12>(sums, layer, column..column + width, of_all);
                         if index < last {
-                            finish::<P::Vectors>(sums, sums, layer, columns, of_all);
                             let at = (first + row) * stride(outputs) + column;
-                            P::round(sums, to.as_mut_ptr().add(at), width);
+                            P::round(sums.as_ptr(), to.as_mut_ptr().add(at), width);
                         } else {
                             let to = job.target.0.add(of_all * outputs + column);
-                            finish::<P::Vectors>(sums, to, layer, columns, of_all);
+                            std::ptr::copy_nonoverlapping(sums.as_ptr(), to, width);
                         }
                     }
                 }
