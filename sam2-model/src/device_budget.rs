@@ -4,7 +4,7 @@ use burn::tensor::Device;
 
 use crate::config::Sam2Config;
 use crate::half_weights::is_of_a_large_product;
-use crate::kernels::SCORES;
+use crate::kernels::{ROWS, SCORES};
 use crate::precision::Precision;
 use crate::weights::expected_tensors;
 
@@ -102,9 +102,11 @@ fn attention_step(config: &Sam2Config, product: usize, objects: usize) -> usize 
     memory + frame + scores(product)
 }
 
-/// A block of scores: as they come from the product, in f32, their exponentials, and the weights for the product.
+/// A block of scores: as they come from the product, in f32, their exponentials, and the weights for the product; and what each piece of keys adds to the outcome, as it comes and in f32.
 fn scores(product: usize) -> usize {
-    SCORES * (2 * product + 3 * F32)
+    /// Channels of the values, at most: those of the memory attention to the frame itself.
+    const WIDTH: usize = 256;
+    SCORES * (2 * product + 3 * F32) + ROWS * WIDTH * (product + F32)
 }
 
 #[cfg(test)]

@@ -235,9 +235,12 @@ impl DecoderOutputs {
 
 /// IoU between the mask at a slightly raised and a slightly lowered threshold, `[batch, 1]`; 1 for an empty mask.
 fn stability(mask_bchw: &Tensor<4>) -> Tensor<2> {
-    let [batch, _, height, width] = mask_bchw.dims();
-    let flat = mask_bchw.clone().reshape([batch, height * width]);
-    let area = |threshold: f64| flat.clone().greater_scalar(threshold).float().sum_dim(1);
+    let batch = mask_bchw.dims()[0];
+    // Rows first: a GPU would give all places of a mask to one thread.
+    let area = |threshold: f64| -> Tensor<2> {
+        let inside = mask_bchw.clone().greater_scalar(threshold).float();
+        inside.sum_dim(3).sum_dim(2).reshape([batch, 1])
+    };
     let (inner, outer) = (area(STABILITY_DELTA), area(-STABILITY_DELTA));
     let empty = outer.clone().equal_scalar(0.0);
     (inner / outer).mask_fill(empty, 1.0)

@@ -447,7 +447,7 @@ impl Sam2 {
         features: &FrameFeatures,
         masks_bchw: Tensor<4>,
     ) -> MaskPrediction {
-        let [batch, _, height, width] = masks_bchw.dims();
+        let batch = masks_bchw.dims()[0];
         let [_, tokens, channels] = features.tokens.dims();
         let prompt = kernels::convolution(&self.network.mask_downsample, None, masks_bchw.clone());
         let frame = features.tokens.clone().expand([batch, tokens, channels]);
@@ -458,7 +458,8 @@ impl Sam2 {
         );
         let pointer = self.predict_mask(&outputs, false).object_pointer;
         let logits = masks_bchw.clone() * MASK_SCALE + MASK_BIAS;
-        let is_present = present(masks_bchw.reshape([batch, height * width]).max_dim(1));
+        // Rows first: a GPU would give a million places to one thread.
+        let is_present = present(masks_bchw.max_dim(3).max_dim(2).reshape([batch, 1]));
         MaskPrediction {
             low_res_logits: self.tables.model_to_low_res.forward(logits),
             iou: Tensor::ones([batch, 1], &self.device),

@@ -44,16 +44,33 @@ pub fn attention_on_any_device(
     let products = products_of(format);
     let [batch, heads, n, channels] = queries.dims();
     let (m, width) = (keys.dims()[2], values.dims()[3]);
+    let block = block_of_queries(batch * heads, n, m);
+    let pieces = pieces_of_keys(batch * heads * block, m);
+    // Pieces lie where heads do, which go to the batch then; the queries are the same for all of them.
+    let in_pieces = |x: Tensor<4>| match pieces {
+        1 => x,
+        _ => {
+            let channels = x.dims()[3];
+            x.reshape([batch * heads, pieces, m / pieces, channels])
+        }
+    };
+    let queries = match pieces {
+        1 => queries,
+        _ => queries.reshape([batch * heads, 1, n, channels]),
+    };
     // Scaled before the product, so that scores stay small: in f16 nothing above 65,504 exists.
     let queries = to_format(queries.cast(FloatDType::F32) / (channels as f32).sqrt(), products);
-    let keys = to_format(keys, products).swap_dims(2, 3);
-    let values = to_format(values, products);
+    let keys = to_format(in_pieces(keys), products).swap_dims(2, 3);
+    let values = to_format(in_pieces(values), products);
     let attend = |queries: Tensor<4>| {
         let scores = in_full_f32(queries, keys.clone(), Tensor::matmul).cast(FloatDType::F32);
-        let weights = to_format(activation::softmax(scores, 3), products);
-        sum_of_products(weights, values.clone())
+        if pieces == 1 {
+            let weights = to_format(activation::softmax(scores, 3), products);
+            return sum_of_products(weights, values.clone());
+        }
+        let weights = to_format(softmax_over_pieces(scores), products);
+        sum_of_products(weights, values.clone()).cast(FloatDType::F32).sum_dim(1)
     };
-    let block = block_of_queries(batch * heads, n, m);
     let attended = if block == n {
         attend(queries)
     } else {
@@ -62,7 +79,33 @@ pub fn attention_on_any_device(
             starts.map(|start| attend(queries.clone().slice_dim(2, start..(start + block).min(n))));
         join(blocks.collect(), 2)
     };
-    attended.cast(format).swap_dims(1, 2).reshape([batch, n, heads * width])
+    let attended = attended.cast(format).reshape([batch, heads, n, width]);
+    attended.swap_dims(1, 2).reshape([batch, n, heads * width])
+}
+
+/// Rows that keep a GPU busy: 40 to 132 processors with 1,024 threads or more. With pieces of keys there are at most so many.
+pub(crate) const ROWS: usize = 1 << 14;
+
+/// In how many pieces each row's keys go, for `rows` queries of all maps together: one, unless that leaves most of a GPU idle.
+///
+/// burn gives each row of a reduction to one thread (its "unit" routine: always without `autotune`, and with it too where it fuses a softmax), which walks through 28,736 keys while the others
+/// wait; and a product with 64-wide values is one tile of columns wide, so that 512 queries make eight groups of threads. As pieces, which are multiplied as a batch, both are spread.
+fn pieces_of_keys(rows: usize, keys: usize) -> usize {
+    const MOST: usize = 64;
+    /// Keys of a piece, at least: partial sums are to be small beside the scores.
+    const PIECE: usize = 64;
+    /// Pieces are multiples of this, as burn reads four numbers at a time where it can.
+    const STEP: usize = 4;
+    let most = ROWS.checked_div(rows).unwrap_or(1).min(keys / PIECE).min(MOST);
+    (2..=most).rev().find(|pieces| keys.is_multiple_of(pieces * STEP)).unwrap_or(1)
+}
+
+/// The softmax of scores `[maps, pieces, queries, keys]` over the keys of all pieces.
+fn softmax_over_pieces(scores: Tensor<4>) -> Tensor<4> {
+    let largest = scores.clone().max_dim(3).max_dim(1);
+    let weights = (scores - largest).exp();
+    let sum = weights.clone().sum_dim(3).sum_dim(1);
+    weights / sum
 }
 
 /// `weights` times `values`. Matrix units round toward zero whenever they add to a sum, which a sum over 28,736 keys feels: f32 is summed in pieces where they are in use.
@@ -109,6 +152,7 @@ fn heads_view(tensor: &FlexTensor) -> Option<HeadsView<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
 
     #[test]
     fn the_scores_of_sam_2_are_never_in_memory_together() {
@@ -129,5 +173,45 @@ mod tests {
         assert_eq!(block_of_queries(1, 4096, 28_736), 512);
         assert_eq!(block_of_queries(2, 100, 100), 100);
         assert_eq!(block_of_queries(1, 0, 0), 0);
+    }
+
+    #[test]
+    fn keys_go_in_pieces_where_rows_are_few_and_long() {
+        // The memory attention of a full bank; itself; eight objects of it; tokens looking at the image; windows; places looking at tokens.
+        assert_eq!(pieces_of_keys(512, 7 * 4096 + 64), 16);
+        assert_eq!(pieces_of_keys(4096, 4096), 4);
+        assert_eq!(pieces_of_keys(8 * 64, 7 * 4096 + 64), 16);
+        assert_eq!(pieces_of_keys(8 * 9, 4096), 64);
+        assert_eq!(pieces_of_keys(2048 * 64, 64), 1);
+        assert_eq!(pieces_of_keys(8 * 4096, 9), 1);
+        assert_eq!(pieces_of_keys(0, 0), 1);
+        // While the bank fills; what nothing divides stays whole.
+        assert_eq!(pieces_of_keys(512, 4096 + 4), 25);
+        assert_eq!(pieces_of_keys(512, 7 * 4096 + 36), 1);
+        for (rows, keys) in [(1, 28_736), (64, 4100), (512, 1856), (300, 12_300), (7, 131)] {
+            let pieces = pieces_of_keys(rows, keys);
+            assert_eq!(keys % pieces, 0);
+            assert!(pieces == 1 || rows * pieces <= ROWS);
+        }
+    }
+
+    #[test]
+    fn pieces_attend_as_the_whole_does() {
+        for (batch, heads, n, m, channels, width) in [
+            (1, 1, 30, 1856, 16, 8),
+            (2, 1, 9, 320, 8, 24),
+            (1, 4, 5, 1024, 8, 8),
+            (2, 3, 1, 4100, 4, 4),
+        ] {
+            assert!(pieces_of_keys(batch * heads * n, m) > 1);
+            let q = noise([batch, heads, n, channels]);
+            let (k, v) = (noise([batch, heads, m, channels]), noise([batch, heads, m, width]));
+            let scores = q.clone().matmul(k.clone().swap_dims(2, 3)) / (channels as f32).sqrt();
+            let whole = activation::softmax(scores, 3).matmul(v.clone());
+            let whole = whole.swap_dims(1, 2).reshape([batch, n, heads * width]);
+            let pieces = attention_on_any_device(q, k, v);
+            let off: f32 = (whole - pieces).abs().max().into_scalar();
+            assert!(off < 2e-6, "{batch} {heads} {n} {m}: {off}");
+        }
     }
 }

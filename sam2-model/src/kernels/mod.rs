@@ -25,7 +25,7 @@ use burn::tensor::Device;
 
 use crate::precision::Precision;
 
-pub(crate) use attention::SCORES;
+pub(crate) use attention::{ROWS, SCORES};
 pub use attention::{attention, attention_on_any_device};
 pub use convolution::{
     convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
