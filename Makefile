@@ -98,11 +98,14 @@ python:
 fixtures: python
 	$(VENV)/bin/python tests/parity/make_fixtures.py
 
+# PARITY=quick: of the official variants large-2.1 only, as the others take most of the time (`make test` has tiny); writes no table.
+PARITY ?= full
+SCENARIOS := $(if $(filter quick,$(PARITY)),$(filter-out tiny-% small-% base-plus-% large-2.0,$(basename $(notdir $(wildcard tests/parity/scenarios/*.json)))))
 parity: setup python
-	$(VENV)/bin/python tests/parity/run_official.py --out tests/parity/.out --keep-checkpoints
+	$(VENV)/bin/python tests/parity/run_official.py --out tests/parity/.out --keep-checkpoints $(if $(SCENARIOS),--only $(SCENARIOS))
 	$(VENV)/bin/python tests/parity/hf/check_names.py --models micro_2_1 --save tests/parity/.out/hugging-face
 	$(CARGO) build $(BUILD) --bin parity
-	$(TARGET)/release/parity tests/parity/.out
+	$(TARGET)/release/parity tests/parity/.out $(if $(SCENARIOS),weights $(SCENARIOS))
 
 formats: build python
 	$(VENV)/bin/python tests/formats/check_formats.py --sam2 $(SAM2)
