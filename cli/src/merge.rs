@@ -39,6 +39,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         name: stem.to_string_lossy().into_owned(),
         prompt_frames: parts.prompt_frames()?,
         objects: parts.objects()?,
+        image_names: header.image_names.clone(),
         run: header.clone(),
         source: match &args.recording {
             Some(path) => Some((path.clone(), recording::options(&args.frames, IndexMode::Auto)?)),

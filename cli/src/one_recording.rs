@@ -201,6 +201,7 @@ impl Job<'_> {
             name: name.to_string_lossy().into_owned(),
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects().into_iter().map(|object| object.0).collect(),
+            image_names: header.image_names.get(part.clone()).unwrap_or_default().to_vec(),
             run: header.clone(),
             source: recording::options(&self.args.frames, IndexMode::Auto)
                 .ok()

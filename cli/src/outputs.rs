@@ -183,6 +183,8 @@ pub struct OutputRecording {
     pub prompt_frames: Vec<usize>,
     /// The objects that are known beforehand, in ascending order; others may still come up on the way.
     pub objects: Vec<u32>,
+    /// File names of the images that the frames were read from; empty where frames are not image files of their own.
+    pub image_names: Vec<String>,
     /// What run files say about the job.
     pub run: RunHeader,
     /// Where the recording is and how it is opened, for outputs that find out at the end which frames they show.
@@ -341,6 +343,8 @@ fn create_one(
         frames_per_second: recording.rate,
         name: recording.name.clone(),
         objects: recording.objects.clone(),
+        object_names: recording.run.object_names.clone(),
+        image_names: recording.image_names.clone(),
         ..RecordingInfo::new(*size, *frames)
     };
     let largest = u32::from(u8::MAX);

@@ -281,6 +281,14 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
         self.source.timing()
     }
 
+    fn time(&self, index: usize) -> Option<f64> {
+        self.source.time(self.range.start + index)
+    }
+
+    fn frame_name(&self, index: usize) -> Option<String> {
+        self.source.frame_name(self.range.start + index)
+    }
+
     fn describe(&self) -> String {
         self.source.describe()
     }

@@ -50,6 +50,23 @@ pub trait FrameSource: Send + Sync {
     /// What is known about the frames' times.
     fn timing(&self) -> Timing;
 
+    /// Returns the time at which frame `index` is shown, in seconds from the start of the recording; `None` if unknown.
+    ///
+    /// By default this is `index` divided by the mean rate. Sources that know the time of each frame, such as videos with
+    /// time stamps, return that.
+    fn time(&self, index: usize) -> Option<f64> {
+        self.timing().frames_per_second.map(|rate| index as f64 / rate)
+    }
+
+    /// Returns the file name, without folder, of the image that frame `index` is read from; `None` where frames are not
+    /// image files of their own.
+    ///
+    /// Prompts that name an image find their frame by it, and outputs with a file for each frame are named after it.
+    fn frame_name(&self, index: usize) -> Option<String> {
+        let _ = index;
+        None
+    }
+
     /// A short name for messages, such as the file name.
     fn describe(&self) -> String;
 
@@ -160,6 +177,14 @@ macro_rules! forward {
         fn timing(&self) -> $crate::source::Timing {
             let $this = self;
             $source.timing()
+        }
+        fn time(&self, index: usize) -> Option<f64> {
+            let $this = self;
+            $source.time(index)
+        }
+        fn frame_name(&self, index: usize) -> Option<String> {
+            let $this = self;
+            $source.frame_name(index)
         }
         fn describe(&self) -> String {
             let $this = self;

@@ -202,8 +202,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         index: usize,
         objects: &[LabelledMask],
     ) -> Result<(), EngineError> {
-        let rate = self.frames.timing().frames_per_second;
-        self.delivery.put(index, rate.map(|rate| index as f64 / rate), objects)
+        self.delivery.put(index, self.frames.time(index), objects)
     }
 
     pub(super) fn stop_if_asked(&self) -> Result<(), EngineError> {

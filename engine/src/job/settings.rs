@@ -38,6 +38,9 @@ pub fn run_header<S: FrameSource + ?Sized>(
     }
     header.object_names =
         plan.names.iter().map(|(object, name)| (object.0, name.clone())).collect();
+    // All or none: sources either consist of image files or do not.
+    let names = (0..plan.frame_count()).map(|frame| frames.frame_name(frame));
+    header.image_names = names.collect::<Option<_>>().unwrap_or_default();
     let fingerprint =
         model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
     header.settings = settings(plan, options)?;

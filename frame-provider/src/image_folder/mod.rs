@@ -179,6 +179,11 @@ impl FrameSource for ImageFolder {
         self.timing
     }
 
+    fn frame_name(&self, index: usize) -> Option<String> {
+        let name = self.files.get(index)?.file_name()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
     fn describe(&self) -> String {
         self.name
             .file_name()

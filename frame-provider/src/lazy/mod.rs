@@ -162,6 +162,14 @@ impl FrameSource for LazyFrames {
         self.shared.source().timing()
     }
 
+    fn time(&self, index: usize) -> Option<f64> {
+        self.shared.source().time(index)
+    }
+
+    fn frame_name(&self, index: usize) -> Option<String> {
+        self.shared.source().frame_name(index)
+    }
+
     fn describe(&self) -> String {
         self.shared.source().describe()
     }

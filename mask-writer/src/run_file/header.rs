@@ -32,6 +32,10 @@ pub struct RunHeader {
     /// What objects are called, where they have names: the individuals of a track, say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub object_names: BTreeMap<u32, String>,
+    /// File names of the images that the recording's frames were read from, one for each frame of the whole recording; empty
+    /// where frames are not image files of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_names: Vec<String>,
     /// Everything that decides what the masks are (model, prompts, parameters), by name; values are for comparing and showing.
     pub settings: BTreeMap<String, String>,
 }
@@ -55,6 +59,7 @@ impl RunHeader {
             frames: 0..frame_count,
             logits: false,
             object_names: BTreeMap::new(),
+            image_names: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
@@ -77,11 +82,22 @@ impl RunHeader {
             .or_else(|| text("frames", &self.frames, &other.frames))
             .or_else(|| self.setting_difference(other))
             .or_else(|| text("names of objects", &self.object_names, &other.object_names))
+            .or_else(|| self.image_name_difference(other))
             .or_else(|| text("logits", &self.logits, &other.logits))
             .or_else(|| {
                 named(self.sam2_version.clone(), other.sam2_version.clone(), "version of sam2")
             })
             .or_else(|| text("format", &self.format_version, &other.format_version))
+    }
+
+    /// Returns the first frame whose image has another name.
+    fn image_name_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let name = |header: &Self, frame: usize| {
+            header.image_names.get(frame).cloned().unwrap_or_else(|| "none".to_owned())
+        };
+        (0..self.image_names.len().max(other.image_names.len()))
+            .map(|frame| (format!("image of frame {frame}"), name(self, frame), name(other, frame)))
+            .find(|(_, a, b)| a != b)
     }
 
     /// The first setting that differs.

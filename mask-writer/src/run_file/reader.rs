@@ -266,6 +266,10 @@ fn parse_header(json: &[u8], path: &Path) -> Result<RunHeader, RunFileError> {
     if frames.start > frames.end || frames.end > header.frame_count {
         return Err(not(format!("frames {frames:?} of {}", header.frame_count)));
     }
+    if !header.image_names.is_empty() && header.image_names.len() != header.frame_count {
+        let (names, frames) = (header.image_names.len(), header.frame_count);
+        return Err(not(format!("{names} names of images for {frames} frames")));
+    }
     if header.frames_per_second.is_some_and(|rate| !rate.is_finite() || rate <= 0.0) {
         return Err(not("an impossible frame rate".into()));
     }
