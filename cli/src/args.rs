@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
+use sam2_model::ModelName;
 
 use crate::bench::BenchArgs;
 use crate::devices::DevicesArgs;
@@ -440,19 +441,6 @@ pub struct InspectArgs {
     pub json: bool,
 }
 
-/// The sizes that can be downloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum DownloadModel {
-    /// 39 M parameters, 156 MB.
-    Tiny,
-    /// 46 M parameters, 184 MB.
-    Small,
-    /// 81 M parameters, 324 MB.
-    BasePlus,
-    /// 224 M parameters, 898 MB.
-    Large,
-}
-
 /// The generations that can be downloaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum VersionArg {
@@ -467,12 +455,13 @@ pub enum VersionArg {
 /// `sam2 download`.
 #[derive(Debug, Args)]
 pub struct DownloadArgs {
-    /// Which model.
+    /// Which model: tiny (39 M parameters, 156 MB), small (46 M, 184 MB), base-plus (81 M, 324 MB) or large (224 M, 898 MB), with
+    /// an optional -2.0 or -2.1; Meta's and Hugging Face's names are understood too, such as sam2.1_hiera_large.
     #[arg(required_unless_present = "url")]
-    pub model: Option<DownloadModel>,
-    /// Generation of the model.
-    #[arg(long = "version", id = "generation", value_name = "V", default_value = "2.1")]
-    pub version: VersionArg,
+    pub model: Option<ModelName>,
+    /// Generation of the model [default: 2.1].
+    #[arg(long = "version", id = "generation", value_name = "V")]
+    pub version: Option<VersionArg>,
     /// Fetch this checkpoint instead, such as one your lab has trained.
     #[arg(long, value_name = "URL", conflicts_with = "model", requires = "sha256")]
     pub url: Option<String>,

@@ -193,7 +193,7 @@ fn checkpoint(path: &Path) -> Result<PathBuf> {
     match others.as_slice() {
         [only] => Ok(only.clone()),
         [] => bail!(
-            "there is no checkpoint in '{}': expected '{}' (`sam2 download large --version 2.0` fetches it)",
+            "there is no checkpoint in '{}': expected '{}' (`sam2 download large-2.0` fetches it)",
             path.display(),
             path.join("checkpoints/sam2_hiera_large.pt").display()
         ),
