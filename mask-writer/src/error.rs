@@ -22,6 +22,16 @@ pub enum WriteError {
     /// Another process writes it.
     #[error("'{0}' is being written by another sam2: wait for it, or choose another output")]
     InUse(PathBuf),
+    /// Something that is not a journal lies where one would be written.
+    #[error(
+        "'{path}' is {what}, where the job's journal would be: remove it, or choose another output"
+    )]
+    NotAJournal {
+        /// The journal's name.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
     /// The encoder of the format failed.
     #[error("cannot encode '{path}': {message}")]
     Encode {
