@@ -18,7 +18,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let cancel = cancel_on_signals()?;
     let inputs: Vec<&Path> =
         args.parts.iter().chain(&args.recording).map(PathBuf::as_path).collect();
-    let outputs = outputs::check(&args.output, None, &inputs, args.overwrite)?;
+    let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
     let parts = RunParts::open(&args.parts)?;
     let frames = match &args.recording {
         Some(path) => Some(recording::open(path, &args.frames, IndexMode::Auto)?),

@@ -197,15 +197,9 @@ pub fn check(
     typed: &[OutputArg],
     contact_sheet: Option<&Path>,
     inputs: &[&Path],
-    overwrite: bool,
+    may_replace: impl Fn(&Output) -> bool,
 ) -> Result<Vec<Output>> {
-    let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
-    if let Some(sheet) = contact_sheet {
-        if by_ending(sheet) != Some(OutputFormat::ContactSheet) {
-            bail!("cannot write a contact sheet to '{}': use the ending .png", sheet.display());
-        }
-        outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
-    }
+    let outputs = named(typed, contact_sheet)?;
     for (index, Output { path, .. }) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
             bail!("'{}' is an input: choose another name for the output", input.display());
@@ -230,7 +224,19 @@ pub fn check(
             );
         }
     }
-    outputs.iter().try_for_each(|output| try_creating(output, overwrite))?;
+    outputs.iter().try_for_each(|output| try_creating(output, may_replace(output)))?;
+    Ok(outputs)
+}
+
+/// Says what was meant by every `-o` and `--contact-sheet`.
+pub fn named(typed: &[OutputArg], contact_sheet: Option<&Path>) -> Result<Vec<Output>> {
+    let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    if let Some(sheet) = contact_sheet {
+        if by_ending(sheet) != Some(OutputFormat::ContactSheet) {
+            bail!("cannot write a contact sheet to '{}': use the ending .png", sheet.display());
+        }
+        outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
+    }
     Ok(outputs)
 }
 

@@ -7,6 +7,7 @@ use sam2_frame_provider::{
 
 use crate::args::ProbeArgs;
 use crate::exit::ExitStatus;
+use crate::plain_text::plain;
 use crate::recording::index_cache;
 use crate::standard_output::print;
 
@@ -33,7 +34,7 @@ struct Lines(String);
 
 impl Lines {
     fn line(&mut self, name: &str, value: &str) {
-        self.0.push_str(&format!("{name:<10}{value}\n"));
+        self.0.push_str(&format!("{name:<10}{}\n", plain(value)));
     }
 }
 

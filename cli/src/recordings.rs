@@ -6,9 +6,11 @@ use anyhow::{Context, Result, bail};
 
 use crate::args::SegmentArgs;
 use crate::outputs::OutputArg;
+use crate::preflight;
 
 /// One set of arguments for each recording: wildcards expanded, placeholders filled in.
 pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
+    preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
     let mut recordings = Vec::new();
     for given in &args.recordings {
         for path in matching(given)? {

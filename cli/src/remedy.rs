@@ -1,6 +1,8 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
-use sam2_engine::{DeviceFailure, EngineError, KeypointError, RunFileError, WriteError};
+use sam2_engine::{
+    DeviceFailure, EngineError, KeypointError, ReceiptMismatch, RunFileError, WriteError,
+};
 
 /// The option to try, if one is the remedy.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -13,10 +15,15 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
             EngineError::EmptyPart { .. } => Some("--frames"),
             EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
-            EngineError::OtherRun { .. } => Some("leave out --resume to begin anew"),
+            EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. } => {
+                Some("leave out --resume to begin anew")
+            }
             EngineError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
             _ => None,
         };
+    }
+    if error.downcast_ref::<ReceiptMismatch>().is_some() {
+        return Some("--overwrite makes it anew; or choose another name");
     }
     error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
 }

@@ -147,9 +147,10 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 // Batch jobs.
 pub use job::{
     BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, FrameSpan,
-    JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal,
-    KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict,
-    PromptFrames, PromptSet, RunParts, UnpromptedObject, run_header, segment,
+    JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReceipt, JobReport, JobStage,
+    Journal, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink,
+    PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace, RunParts,
+    UnpromptedObject, recording_fingerprint, run_header, segment,
 };
 pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
 pub use prompt_file::{

@@ -110,6 +110,22 @@ impl CompleteOutput {
         Self(Complete::Folder(folder))
     }
 
+    /// Returns the final name.
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Complete::File(file) => file.path(),
+            Complete::Folder(folder) => folder.path(),
+        }
+    }
+
+    /// Returns the size of a file in bytes; `None` for a folder, or where the system does not say.
+    pub fn bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Complete::File(file) => file.file().metadata().ok().map(|metadata| metadata.len()),
+            Complete::Folder(_) => None,
+        }
+    }
+
     /// Gives the file or folder its final name.
     ///
     /// # Errors

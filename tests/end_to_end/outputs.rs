@@ -59,7 +59,7 @@ fn one_run_writes_every_format_and_nothing_else() {
     let workshop = mouse();
     workshop.sam2(&arguments(&ALL, &[])).succeeded();
     let paths = ALL.iter().map(|output| output.split(':').next_back().unwrap());
-    let mut expected: Vec<&str> = paths.chain(["mouse.mkv", "tmp"]).collect();
+    let mut expected: Vec<&str> = paths.chain([".masks.btf.sam2job", "mouse.mkv", "tmp"]).collect();
     expected.sort_unstable();
     assert_eq!(inside(&workshop, "."), expected);
     assert_eq!(inside(&workshop, "objects"), ["object-001.btf"]);
@@ -178,7 +178,7 @@ fn folders_are_replaced_only_when_asked_and_only_if_they_hold_nothing_else() {
     workshop.refused(1, &arguments(&["davis:davis"], &[]), &["davis", "exists"]);
     workshop.sam2(&arguments(&["davis:davis/"], &["--overwrite"])).succeeded();
     assert_eq!(inside(&workshop, "davis"), ["00000.png", "00001.png", "00002.png"]);
-    assert_eq!(inside(&workshop, "."), ["davis", "mouse.mkv", "tmp"]);
+    assert_eq!(inside(&workshop, "."), [".davis.sam2job", "davis", "mouse.mkv", "tmp"]);
 
     workshop.write("davis/notes.txt", "years of work");
     workshop.refused(1, &arguments(&["davis:davis"], &["--overwrite"]), &["davis", "notes.txt"]);

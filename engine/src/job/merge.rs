@@ -175,6 +175,6 @@ impl RunParts {
                 }
             }
         }
-        delivery.finish()
+        delivery.finish(false)
     }
 }

@@ -7,6 +7,7 @@
 mod batch;
 mod carry_over;
 mod delivery;
+mod fingerprint;
 mod flagged;
 mod journal;
 mod keypoint_prompts;
@@ -15,6 +16,7 @@ mod merge;
 mod part;
 mod plan;
 mod prompt_set;
+mod receipt;
 mod report;
 mod run;
 mod settings;
@@ -25,6 +27,7 @@ mod spool;
 mod tests;
 
 pub use delivery::JobOutputs;
+pub use fingerprint::recording_fingerprint;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;
 pub use keypoint_prompts::{
@@ -34,6 +37,7 @@ pub use merge::{MergeError, RunParts};
 pub use part::{FramePart, PartSink};
 pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
 pub use prompt_set::{PromptConflict, PromptSet};
+pub use receipt::{JobReceipt, ReceiptMismatch, ReceiptPlace};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};
 pub use settings::run_header;

@@ -132,12 +132,12 @@ pub fn segment<S: FrameSource + ?Sized>(
         DeviceMemory::release_unused(model.device())?;
     }
     let resumed = run.resumed;
-    let report = run.delivery.finish()?;
     let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
     if options.carry_over {
         // What was prompted once is carried on: only what is missing from the start has had no prompt.
         unprompted_objects.retain(|missing| missing.frames.start == part.start);
     }
+    let report = run.delivery.finish(!unprompted_objects.is_empty())?;
     Ok(JobReport { resumed, unprompted_objects, ..report })
 }
 
