@@ -254,6 +254,10 @@ pub struct RunningArgs {
     /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
     #[arg(long)]
     pub carry_over: bool,
+    /// Let parts and resumed jobs be computed on different kinds of processors or devices. Their kernels round differently, so
+    /// that masks differ in a few pixels; without this, going on or merging across kinds is refused.
+    #[arg(long)]
+    pub mixed_processors: bool,
     /// Write what it took to a JSON file: time per stage, cache and memory per batch (docs/stats.md). Replaces one that is there.
     #[arg(long, value_name = "FILE.json")]
     pub stats: Option<PathBuf>,
@@ -296,6 +300,9 @@ pub struct MergeArgs {
     /// The recording, for outputs that show its pictures.
     #[arg(long, value_name = "FILE")]
     pub recording: Option<PathBuf>,
+    /// Accept parts that were computed on different kinds of processors or devices, whose masks differ in a few pixels.
+    #[arg(long)]
+    pub mixed_processors: bool,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,

@@ -7,6 +7,7 @@ use sam2_weights_convert::{StoredPrecision, convert};
 use crate::args::{ConvertArgs, DtypeArg};
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
+use crate::preflight;
 use crate::standard_output::print;
 
 /// Converts a checkpoint and says what it was.
@@ -17,6 +18,7 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
         DtypeArg::F16 => StoredPrecision::F16,
         DtypeArg::Bf16 => StoredPrecision::Bf16,
     };
+    preflight::regular("the checkpoint", &args.input)?;
     let config = args.config.as_deref().map(parse_config).transpose()?;
     let report = convert(&args.input, &args.output, precision, config, args.overwrite)?;
     print(format!(

@@ -19,7 +19,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let inputs: Vec<&Path> =
         args.parts.iter().chain(&args.recording).map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
-    let parts = RunParts::open(&args.parts)?;
+    let parts = RunParts::open(&args.parts, args.mixed_processors)?;
     let frames = match &args.recording {
         Some(path) => Some(recording::open(path, &args.frames, IndexMode::Auto)?),
         None => None,

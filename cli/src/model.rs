@@ -8,7 +8,7 @@ use sam2_model::{LoadError, ModelName, Variant};
 use sam2_weights_convert::{Checkpoint, Release};
 
 use crate::convert::parse_config;
-use crate::demo_model;
+use crate::{demo_model, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
@@ -42,6 +42,7 @@ pub fn load(
 /// Finds the file that `--model` means: one of that name, else the downloaded model of that name.
 pub fn find(model: &Path) -> Result<PathBuf> {
     if model.exists() {
+        preflight::regular("--model", model)?;
         return Ok(model.to_owned());
     }
     let Some(name) = model.to_str().and_then(|name| name.parse::<ModelName>().ok()) else {

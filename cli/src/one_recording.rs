@@ -283,6 +283,7 @@ fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineE
         },
         frames_mode: args.frames.frames_mode,
         carry_over: args.running.carry_over,
+        mixed_processors: args.running.mixed_processors,
         part,
     })
 }

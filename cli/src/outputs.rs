@@ -309,6 +309,12 @@ fn lies_inside(path: &Path, folder: &Path) -> bool {
     }
 }
 
+/// The one spelling of a name, without links, `.` and `..`, as far as its folders exist.
+pub fn spelled_out(path: &Path) -> PathBuf {
+    let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    resolved(path).unwrap_or_else(absolute)
+}
+
 /// A name without links and `..`, if its folder exists.
 fn resolved(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {

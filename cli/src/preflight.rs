@@ -32,6 +32,7 @@ impl Preflight {
     pub fn check(&mut self, args: &SegmentArgs) -> Result<()> {
         check_exchanged(args)?;
         let args = &recordings::with_track(args)?;
+        regular("the recording", &args.recording)?;
         std::fs::metadata(&args.recording).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 let path = args.recording.clone();
@@ -83,6 +84,32 @@ pub fn check_outputs(args: &SegmentArgs) -> Result<CheckedOutputs> {
     let (kept, wanted) = outputs.into_iter().partition(is_kept);
     let kept: Vec<Output> = kept;
     Ok(CheckedOutputs { wanted, kept: receipt.filter(|_| !kept.is_empty()).map(|r| (r, kept)) })
+}
+
+/// Refuses devices, pipes and sockets in the place of files that are read whole: some never end.
+///
+/// # Errors
+/// The first of them, with its option.
+pub fn check_regular(args: &SegmentArgs) -> Result<()> {
+    let masks = args.prompts.mask.iter().map(|mask| ("--mask", &mask.file));
+    let prompts = args.prompts.prompts.iter().map(|path| ("--prompts", path));
+    let others = [("--keypoints", &args.prompts.keypoints), ("--model", &args.model)];
+    let others = others.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?)));
+    masks.chain(prompts).chain(others).try_for_each(|(option, path)| regular(option, path))
+}
+
+/// Refuses a device, pipe or socket; what is not there at all is told by whoever opens it.
+///
+/// # Errors
+/// The name and its option.
+pub fn regular(option: &str, path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => bail!(
+            "{option} '{}' is a device, pipe or socket: save its contents to a file and give that",
+            path.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a track in the place of a recording, and a recording in the place of a track.

@@ -8,11 +8,13 @@ use sam2_frame_provider::{
 use crate::args::ProbeArgs;
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
+use crate::preflight;
 use crate::recording::index_cache;
 use crate::standard_output::print;
 
 /// Says what a recording is.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
+    preflight::regular("the recording", &args.recording)?;
     let video = VideoOptions { index_cache: index_cache(args.index_cache)?, ..Default::default() };
     let axes = args.axes.clone().unwrap_or_default();
     let source = open_with(&args.recording, &OpenOptions::default().axes(axes).video(video))?;

@@ -174,7 +174,7 @@ fn split_names(given: &[String]) -> Vec<String> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskArg {
     frame: usize,
-    file: PathBuf,
+    pub file: PathBuf,
     object: Option<ObjectId>,
 }
 

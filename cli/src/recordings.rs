@@ -1,11 +1,12 @@
 //! Which recordings are meant, and what each one's files are called.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::args::SegmentArgs;
-use crate::outputs::OutputArg;
+use crate::outputs::{self, OutputArg};
 use crate::preflight;
 
 /// One set of arguments for each recording: wildcards expanded, placeholders filled in.
@@ -22,25 +23,61 @@ pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
 }
 
-/// Refuses recordings that would write the same file.
+/// Refuses two recordings that are one file, that would write one file, or of which one would be written over an input of the
+/// other, however the names are spelled: all of it before anything is done, also with `--overwrite`.
 pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
-    let mut seen: Vec<(&Path, &Path)> = Vec::new();
+    if each.len() < 2 {
+        return Ok(());
+    }
+    let mut recordings: HashMap<PathBuf, &SegmentArgs> = HashMap::new();
+    let mut inputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
+    let mut outputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     for args in each {
-        let sheet = args.contact_sheet.as_deref();
-        let outputs = args.output.iter().map(|output| Path::new(output.typed())).chain(sheet);
-        for output in outputs {
-            let other =
-                seen.iter().find(|(name, owner)| *name == output && *owner != args.recording);
-            if let Some((_, owner)) = other {
+        let recording = args.recording.display();
+        if let Some(other) = recordings.insert(outputs::spelled_out(&args.recording), args) {
+            bail!(
+                "'{}' and '{recording}' are the same recording: give it once",
+                other.recording.display()
+            );
+        }
+        let masks = args.prompts.masks_in_documents();
+        let named = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
+        for input in named {
+            inputs.entry(outputs::spelled_out(input)).or_insert((args, input.clone()));
+        }
+        // What cannot be understood is told of its recording.
+        for output in
+            outputs::named(&args.output, args.contact_sheet.as_deref()).unwrap_or_default()
+        {
+            let whole = outputs::spelled_out(&output.path);
+            if let Some((other, name)) = outputs.insert(whole, (args, output.path.clone())) {
+                if std::ptr::eq(other, args) {
+                    // Two outputs of one recording: told of it.
+                    continue;
+                }
                 bail!(
-                    "'{}' would be written for '{}' and for '{}': use {{stem}} (the recording's name) or {{folder}} in the \
-                     output's name",
-                    output.display(),
-                    owner.display(),
-                    args.recording.display()
+                    "'{}' would be written for '{}' and{} for '{recording}': use {{stem}} (the recording's name) or {{folder}} \
+                     in the output's name",
+                    output.path.display(),
+                    other.recording.display(),
+                    if name == output.path {
+                        String::new()
+                    } else {
+                        format!(", as '{}',", name.display())
+                    },
                 );
             }
-            seen.push((output, &args.recording));
+        }
+    }
+    for (whole, (args, output)) in &outputs {
+        if let Some((other, input)) = inputs.get(whole) {
+            bail!(
+                "'{}' would be written for '{}', and is an input ('{}') of '{}': choose another name for the output",
+                output.display(),
+                args.recording.display(),
+                input.display(),
+                other.recording.display()
+            );
         }
     }
     Ok(())
@@ -92,10 +129,26 @@ fn filled_in(template: &str, recording: &Path) -> String {
     };
     // A folder of images has no ending, whatever dots are in its name.
     let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
-    template
-        .replace("{stem}", &text(stem))
-        .replace("{name}", &text(recording.file_name()))
-        .replace("{folder}", &folder)
+    let (stem, name) = (text(stem), text(recording.file_name()));
+    let words = [("{stem}", &stem), ("{name}", &name), ("{folder}", &folder)];
+    // Once through: a recording whose own name holds such a word keeps it.
+    let (mut filled, mut rest) = (String::new(), template);
+    while let Some(start) = rest.find('{') {
+        filled.push_str(&rest[..start]);
+        rest = &rest[start..];
+        match words.iter().find(|(word, _)| rest.starts_with(word)) {
+            Some((word, value)) => {
+                filled.push_str(value);
+                rest = &rest[word.len()..];
+            }
+            None => {
+                filled.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
 }
 
 fn has_wildcards(path: &Path) -> bool {
@@ -154,5 +207,7 @@ mod tests {
         assert_eq!(fill("{folder}/{stem}DLC*.csv"), "day1/m.2DLC*.csv");
         assert_eq!(fill("out/{name}.btf"), "out/m.2.avi.btf");
         assert_eq!(filled_in("{folder}/{stem}", Path::new("a.avi")), "./a");
+        let odd = Path::new("x/{folder}{name}.avi");
+        assert_eq!(filled_in("{{stem}}-{stem}{", odd), "{{folder}{name}}-{folder}{name}{");
     }
 }

@@ -1,7 +1,8 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
 use sam2_engine::{
-    DeviceFailure, EngineError, KeypointError, ReceiptMismatch, RunFileError, WriteError,
+    COMPUTED_WITH, DeviceFailure, EngineError, KeypointError, MergeError, ReceiptMismatch,
+    RunFileError, WriteError,
 };
 
 /// The option to try, if one is the remedy.
@@ -15,6 +16,14 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
             EngineError::EmptyPart { .. } => Some("--frames"),
             EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
+            EngineError::OtherRun { what, .. } if what == COMPUTED_WITH => {
+                Some("--mixed-processors goes on all the same")
+            }
+            EngineError::Merge(MergeError::Different { difference, .. })
+                if difference.starts_with(COMPUTED_WITH) =>
+            {
+                Some("--mixed-processors puts them together all the same")
+            }
             EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. } => {
                 Some("leave out --resume to begin anew")
             }

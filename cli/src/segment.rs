@@ -9,7 +9,7 @@ use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
 use crate::loaded_models::LoadedModels;
 use crate::one_recording::{self, Finished};
-use crate::preflight::Preflight;
+use crate::preflight::{self, Preflight};
 use crate::signals::cancel_on_signals;
 use crate::stats::{self, RecordingStats, Stats};
 use crate::{job_file, message, outputs, progress, recordings};
@@ -44,6 +44,7 @@ fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     let each = match &args.job {
         // A job file from the settings is for calls that name no recording.
         Some(path) if args.recordings.is_empty() => {
+            preflight::regular("--job", path)?;
             let mut each = Vec::new();
             for args in job_file::read(path)? {
                 each.extend(recordings::each(&args)?);
@@ -52,6 +53,7 @@ fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
         }
         _ => recordings::each(args)?,
     };
+    each.iter().try_for_each(preflight::check_regular)?;
     recordings::check_distinct(&each)?;
     Ok(each)
 }

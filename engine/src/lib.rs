@@ -146,9 +146,9 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, FrameSpan,
-    JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReceipt, JobReport, JobStage,
-    Journal, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink,
+    BatchPlan, BatchTimings, BoxMargin, COMPUTED_WITH, CancelFlag, FlaggedFrames, FramePart,
+    FrameSpan, JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReceipt, JobReport,
+    JobStage, Journal, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink,
     PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace, RunParts,
     UnpromptedObject, recording_fingerprint, run_header, segment,
 };

@@ -9,6 +9,14 @@ pub enum WriteError {
     /// The output exists.
     #[error("'{0}' exists: choose another name, or allow overwriting")]
     Exists(PathBuf),
+    /// Something that is not a regular file or a folder of its own has the output's name: it is never replaced.
+    #[error("'{path}' is {what}, which is not replaced: choose another name for the output")]
+    NotReplaceable {
+        /// The output.
+        path: PathBuf,
+        /// What has its name.
+        what: &'static str,
+    },
     /// The output cannot be created or written.
     #[error(
         "cannot write '{path}': {source}; check that the folder exists, is writable and has room"

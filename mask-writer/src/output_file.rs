@@ -30,8 +30,11 @@ impl OutputFile {
                 source: std::io::Error::from(std::io::ErrorKind::IsADirectory),
             });
         }
-        if path.exists() && !overwrite {
-            return Err(WriteError::Exists(path.to_owned()));
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            if !overwrite {
+                return Err(WriteError::Exists(path.to_owned()));
+            }
+            check_replaceable(path, &found)?;
         }
         let temporary = temporary::create(path, 0o666, |name, folder| name.tempfile_in(folder))?;
         temporary::hold(temporary.as_file());
@@ -85,6 +88,16 @@ impl OutputFile {
             Err(error) => Err(io(error.error)),
         }
     }
+}
+
+/// Refuses to replace links, devices, pipes and sockets: their names belong to somebody else.
+pub(crate) fn check_replaceable(path: &Path, found: &std::fs::Metadata) -> Result<(), WriteError> {
+    let what = match found.file_type() {
+        kind if kind.is_symlink() => "a link",
+        kind if kind.is_file() || kind.is_dir() => return Ok(()),
+        _ => "a device, pipe or socket",
+    };
+    Err(WriteError::NotReplaceable { path: path.to_owned(), what })
 }
 
 /// The folder that `path` lies in.

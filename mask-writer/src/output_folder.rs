@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::WriteError;
-use crate::output_file::{CompleteOutput, parent_of};
+use crate::output_file::{self, CompleteOutput, parent_of};
 use crate::temporary;
 
 /// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
@@ -124,10 +124,12 @@ fn check_replaceable(
     overwrite: bool,
     is_own: fn(&str) -> bool,
 ) -> Result<(), WriteError> {
-    if !path.exists() {
-        return Ok(());
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if found.is_symlink() && path.exists() && !overwrite {
+        return Err(WriteError::Exists(path.to_owned()));
     }
-    if !path.is_dir() {
+    output_file::check_replaceable(path, &found)?;
+    if !found.is_dir() {
         return Err(WriteError::NotAFolder(path.to_owned()));
     }
     if !overwrite {

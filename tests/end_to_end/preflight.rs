@@ -73,3 +73,62 @@ fn words_in_the_wrong_place_are_named_for_what_they_are() {
     let words = ["--keypoints", "aDLC.csv", "--bodyparts", "snout", "body", "a.mkv"];
     refused(2, &words, &["--bodyparts took 'a.mkv'", "the recording first"]);
 }
+
+#[test]
+fn one_file_however_spelled_is_not_written_twice_or_over_an_input() {
+    let workshop = workshop();
+    workshop.folder("day");
+    workshop.mouse(3, "day/a.mkv");
+    std::os::unix::fs::symlink("a.mkv", workshop.path("link.mkv")).unwrap();
+    let job = "[defaults]\npoint = \"0:1,1\"\n[[recording]]\npath = \"a.mkv\"\noutput = \"same.btf\"\n\
+               [[recording]]\npath = \"b.mkv\"\noutput = \"./day/../same.btf\"\n";
+    workshop.write("job.toml", job);
+    workshop.refused(1, &["segment", "--job", "job.toml"], &["same.btf", "a.mkv", "b.mkv"]);
+    let click = ["--point", "0:1,1", "--overwrite"];
+    let with = |words: &[&'static str]| [&["segment"], words, &click].concat();
+    let same = with(&["a.mkv", "./day/../a.mkv", "-o", "{folder}/{stem}.btf"]);
+    workshop.refused(1, &same, &["the same recording"]);
+    let same = with(&["a.mkv", "link.mkv", "-o", "{stem}.btf"]);
+    workshop.refused(1, &same, &["the same recording", "link.mkv"]);
+    // The second recording is a stack with the name of an output of the first.
+    workshop.segment_to("a_m.btf", "a.mkv", &["--point", ON_THE_MOUSE]);
+    let stack = workshop.read("a_m.btf");
+    let over = with(&["a.mkv", "a_m.btf", "-o", "./{stem}_m.btf"]);
+    workshop.refused(1, &over, &["a_m.btf", "is an input"]);
+    assert!(workshop.read("a_m.btf") == stack);
+}
+
+#[test]
+fn devices_pipes_and_links_are_neither_read_nor_replaced() {
+    let workshop = workshop();
+    assert_eq!(workshop.shell("mkfifo pipe.csv pipe.json pipe.mkv pipe.btf").code, Some(0));
+    let with = |words: &[&'static str]| [&["segment", "a.mkv", "-o", "m.btf"], words].concat();
+    let device = "device, pipe or socket";
+    for (words, option) in [
+        (["--keypoints", "pipe.csv"], "--keypoints"),
+        (["--keypoints", "/dev/zero"], "--keypoints"),
+        (["--prompts", "pipe.json"], "--prompts"),
+        (["--prompts", "/dev/zero"], "--prompts"),
+        (["--mask", "0:/dev/zero"], "--mask"),
+        (["--model", "/dev/zero"], "--model"),
+        (["--stats", "pipe.json"], "--stats"),
+    ] {
+        workshop.refused(1, &with(&words), &[option, device]);
+    }
+    workshop.refused(1, &["segment", "--job", "/dev/zero"], &["--job", device]);
+    workshop.refused(1, &["probe", "pipe.mkv"], &["pipe.mkv", device]);
+    workshop.refused(1, &["inspect", "/dev/zero"], &["/dev/zero", device]);
+    workshop.write("mine.btf", "weeks of work");
+    std::os::unix::fs::symlink("mine.btf", workshop.path("link.btf")).unwrap();
+    std::os::unix::fs::symlink("nowhere", workshop.path("davis")).unwrap();
+    for (output, told) in [
+        ("pipe.btf", device),
+        ("link.btf", "a link"),
+        ("tiff:/dev/null", device),
+        ("davis:davis", "a link"),
+    ] {
+        let words = ["segment", "a.mkv", "-o", output, "--overwrite", "--point", "0:1,1"];
+        workshop.refused(1, &words, &[told, "choose another name"]);
+    }
+    assert_eq!(workshop.read("mine.btf"), b"weeks of work");
+}

@@ -6,7 +6,7 @@ use sam2_mask_writer::{
     MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError,
 };
 
-use super::settings::sha256;
+use super::settings::{job_difference, sha256};
 use crate::error::EngineError;
 
 /// A job's journal: a run file that grows batch by batch, and beside it, within a batch that runs forwards, the session as it was at
@@ -73,14 +73,15 @@ impl Journal {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Some((what, before, now)) = found.header.difference(&header) {
+        if let Some((what, before, now)) = job_difference(&found.header, &header) {
             return Err(EngineError::OtherRun { path, what, before, now });
         }
         // Locked from now on.
         let writer = RunWriter::append(&path, &found)?;
         Ok(Self {
             path,
-            header,
+            // What labels the checkpoints.
+            header: found.header.clone(),
             worth_keeping: !found.batches.is_empty() || !found.loose_frames.is_empty(),
             found: Some(found),
             writer: Some(writer),

@@ -40,5 +40,5 @@ pub use prompt_set::{PromptConflict, PromptSet};
 pub use receipt::{JobReceipt, ReceiptMismatch, ReceiptPlace};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};
-pub use settings::run_header;
+pub use settings::{COMPUTED_WITH, run_header};
 pub use span::FrameSpan;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sam2_mask_writer::{CompleteOutput, OutputFile, RunHeader};
 use serde::{Deserialize, Serialize};
 
+use super::settings::job_difference;
 use crate::error::EngineError;
 
 /// A larger file is not a receipt: what a file claims must not decide how much is read.
@@ -144,7 +145,7 @@ impl JobReceipt {
     /// [`ReceiptMismatch`] naming what differs.
     pub fn check(&self, run: &RunHeader, outputs: &[&Path]) -> Result<(), ReceiptMismatch> {
         let Some(first) = outputs.first() else { return Ok(()) };
-        if let Some((what, before, now)) = self.run.difference(run) {
+        if let Some((what, before, now)) = job_difference(&self.run, run) {
             let output = (*first).to_owned();
             return Err(ReceiptMismatch::Different { output, what, before, now });
         }

@@ -51,6 +51,9 @@ pub struct JobOptions {
     pub frames_mode: FramesMode,
     /// The last masks of a batch are prompts on the first frame of the next one, beside its own: identity survives the border.
     pub carry_over: bool,
+    /// Parts, and what an interrupted job has done, may come from other kinds of processors and devices, whose masks differ in
+    /// a few pixels.
+    pub mixed_processors: bool,
     /// Only these frames: whole batches of the plan, so that parts together are what one job gives. `None` = all.
     pub part: Option<FramePart>,
 }
