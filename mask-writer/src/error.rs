@@ -89,6 +89,16 @@ pub enum WriteError {
         /// The largest number.
         largest: u32,
     },
+    /// Images whose names cannot be the names of files in the output.
+    #[error(
+        "'{path}' cannot name its files after the images of the recording: {reason}; or use a format with one file, such as .btf or .json"
+    )]
+    ImageNames {
+        /// The output.
+        path: PathBuf,
+        /// What is wrong with the names.
+        reason: String,
+    },
     /// A frame came without something that the sink had asked for.
     #[error(
         "{what} of frame {frame} is not there for '{path}': this kind of output cannot be made from these masks"

@@ -30,7 +30,8 @@ pub struct ObjectStacksSink {
 
 impl ObjectStacksSink {
     /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
-    pub fn is_own(name: &str) -> bool {
+    pub fn is_own(path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("object-") && name.ends_with(".btf")
     }
 
