@@ -69,7 +69,7 @@ pub enum WriteError {
     NotAFolder(PathBuf),
     /// A folder to be replaced holds what no earlier run can have written.
     #[error(
-        "'{path}' also holds '{name}', which is no result: it is not replaced, choose another name"
+        "'{path}' also holds '{name}', which is not a result of this format: it is not replaced, choose another name"
     )]
     ForeignFiles {
         /// The output.

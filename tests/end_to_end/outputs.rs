@@ -207,7 +207,7 @@ fn frames_without_a_prompt_are_in_every_output() {
     assert_eq!(workshop.read("yolo/00005.txt"), b"");
     let table = String::from_utf8(workshop.read("table.csv")).unwrap();
     let last = table.lines().next_back().unwrap();
-    assert!(last.starts_with("5,") && last.ends_with(",1,0,,,,,,,,,,"), "{last}");
+    assert!(last.starts_with("5,") && last.ends_with(",1,0,,,,,,,,,,,,"), "{last}");
     let array = workshop.read("logits.npy");
     assert!(f32::from_le_bytes(array[array.len() - 4..].try_into().unwrap()).is_nan());
 }

@@ -24,8 +24,8 @@ use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 /// `00012-001` or, where the object has a name, `00012-001-mouse`, at the position of its frame in a stack.
 ///
 /// A mask in one piece without holes is a traced region, as the wand makes it, any other a composite one. Outlines go along the
-/// edges of pixels: ImageJ makes the mask again of them, pixel for pixel. Regions have the colours of objects, and their numbers as group, up
-/// to 255. Memory grows with the number of regions, by some 300 bytes for each, as a ZIP file ends with their list.
+/// edges of pixels: ImageJ makes the mask again of them, pixel for pixel. Regions have the colours of objects. Memory grows
+/// with the number of regions, by some 200 bytes for each, as a ZIP file ends with their list.
 pub struct ImageJRoisSink {
     output: OutputFile,
     order: FrameOrder,
@@ -146,7 +146,6 @@ fn encode(mask: &Mask, frame: usize, object: u32, name: &str) -> Option<Vec<u8>>
     put(60, &(second as u32).to_be_bytes());
     put(second + 16, &((second + HEADER) as u32).to_be_bytes());
     put(second + 20, &(name.len() as u32).to_be_bytes());
-    put(second + 30, &[u8::try_from(object).unwrap_or(0)]);
     Some(region)
 }
 
@@ -184,7 +183,8 @@ mod tests {
         assert_eq!(square[64..80], [0, 0, 0, 2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2]);
         assert_eq!((number(&square, 56), number(&square, 60)), (5, 80));
         assert_eq!(square[40..44], [255, 86, 180, 233]);
-        assert_eq!((square[80 + 30], &square[144..]), (2, &[0, b'a'][..]));
+        // No group: ImageJ would give the region the colour of that.
+        assert_eq!((square[80 + 30], &square[144..]), (0, &[0, b'a'][..]));
         let ring = encode(&mask("111 101 111"), 0, 300, "b").unwrap();
         assert_eq!((ring[6], number(&ring, 36)), (RECTANGLE, 2 * 13));
         assert_eq!(f32::from_bits(number(&ring, 64 + 12)), 1.0);
