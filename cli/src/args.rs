@@ -173,9 +173,11 @@ pub struct SegmentArgs {
     ///   .mp4              a video with the masks drawn in (overlay)
     ///   .png              an overview picture (contact-sheet)
     ///   .npy              mask logits (logits)
+    ///   .zip              outlines for ImageJ's and Fiji's ROI Manager (imagej-rois)
+    ///   .zarr             an OME-Zarr label image, a folder (ome-zarr)
     ///   .html             a page about the run: plots, what to look at (report)
     ///   .sam2run          a run file, from which the others can be made (run)
-    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, sav:FILE
+    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, labelme:FOLDER, sav:FILE
     #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", verbatim_doc_comment, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
     pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
@@ -194,6 +196,9 @@ pub struct SegmentArgs {
         help = "How the pages of stacks are compressed: none, deflate or packbits"
     )]
     pub compression: CompressionArg,
+    /// Write polygons instead of run lengths into COCO's annotations.
+    #[arg(long)]
+    pub coco_polygons: bool,
     /// The same as -o contact-sheet:FILE: an overview picture (PNG) with the masks drawn in.
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
@@ -312,6 +317,9 @@ pub struct MergeArgs {
     /// How the pages of stacks are compressed.
     #[arg(long, value_name = "METHOD", default_value = "none")]
     pub compression: CompressionArg,
+    /// Write polygons instead of run lengths into COCO's annotations.
+    #[arg(long)]
+    pub coco_polygons: bool,
     /// How its frames are read.
     #[command(flatten)]
     pub frames: FrameArgs,

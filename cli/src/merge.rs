@@ -29,8 +29,12 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         check_recording(path, frames, header)?;
     }
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    let settings =
-        OutputSettings { overwrite: args.overwrite, values, compression: args.compression.into() };
+    let settings = OutputSettings {
+        overwrite: args.overwrite,
+        values,
+        compression: args.compression.into(),
+        outlines: outputs::outlines(args.coco_polygons),
+    };
     let stem = Path::new(&header.recording).file_stem().unwrap_or_default();
     let described = OutputRecording {
         size: (header.width, header.height),

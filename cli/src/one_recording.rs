@@ -224,6 +224,7 @@ impl Job<'_> {
             overwrite: self.args.overwrite,
             values,
             compression: self.args.compression.into(),
+            outlines: outputs::outlines(self.args.coco_polygons),
         };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sam2_engine::{
     BigTiffSink, CancelFlag, ContactSheetSink, DeviceChoice, EngineError, FrameSource, JobObserver,
     JobOptions, JobPlan, JobStage, KeypointPrompts, KeypointSelection, KeypointTrack, LazyFrames,
-    LazyOptions, MaskSink, PixelValues, Sam2, segment,
+    LazyOptions, MaskSink, PixelValues, RecordingInfo, Sam2, segment,
 };
 
 /// Prints progress, and stops the job when its time is up.
@@ -61,7 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompted = plan.prompt_frames();
     let sinks: Vec<Box<dyn MaskSink>> = vec![
         Box::new(BigTiffSink::create(&stack, size, count, PixelValues::Binary, true)?),
-        Box::new(ContactSheetSink::create(&picture, size, count, &prompted, true)?),
+        Box::new(ContactSheetSink::create(
+            &picture,
+            &RecordingInfo::new(size, count),
+            &prompted,
+            true,
+        )?),
     ];
     let cancel = CancelFlag::new();
     let deadline = Instant::now() + Duration::from_secs(3600);

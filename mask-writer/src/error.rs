@@ -87,7 +87,7 @@ pub enum WriteError {
     NotAFolder(PathBuf),
     /// A folder to be replaced holds what no earlier run can have written.
     #[error(
-        "'{path}' also holds '{name}', which is no result: it is not replaced, choose another name"
+        "'{path}' also holds '{name}', which is not a result of this format: it is not replaced, choose another name"
     )]
     ForeignFiles {
         /// The output.
@@ -106,6 +106,16 @@ pub enum WriteError {
         object: u32,
         /// The largest number.
         largest: u32,
+    },
+    /// Images whose names cannot be the names of files in the output.
+    #[error(
+        "'{path}' cannot name its files after the images of the recording: {reason}; or use a format with one file, such as .btf or .json"
+    )]
+    ImageNames {
+        /// The output.
+        path: PathBuf,
+        /// What is wrong with the names.
+        reason: String,
     },
     /// A frame came without something that the sink had asked for.
     #[error(
