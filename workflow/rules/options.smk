@@ -75,7 +75,7 @@ def most_shards(name):
 def of_recording(name):
     """What `sam2 segment` is told of a recording."""
     recording = RECORDINGS[name]
-    options = ["--batch-size", str(batch_size(name))]
+    options = ["--batch-size", str(batch_size(name))] if batch_size(name) or "track" in recording else []
     if "track" in recording:
         options += ["--keypoints", recording["track"]]
     if recording.get("bodyparts"):
