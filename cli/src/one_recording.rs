@@ -20,6 +20,7 @@ use crate::planning::{open_and_plan, plan_for};
 use crate::progress::Progress;
 use crate::recording;
 use crate::recordings;
+use crate::report::told;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{report_bad_frames, report_reading, summarise};
@@ -176,7 +177,9 @@ impl Job<'_> {
             ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
             ("bad frames", args.frames.on_bad_frame.to_string()),
         ];
-        run_header(self.model, self.frames, &name, plan, options, &more)
+        let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
+        header.options = told::options(args);
+        Ok(header)
     }
 
     fn sinks(
