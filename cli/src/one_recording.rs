@@ -22,6 +22,7 @@ use crate::preflight::{self, CheckedOutputs};
 use crate::progress::Progress;
 use crate::recording;
 use crate::recordings;
+use crate::report::told;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{report_bad_frames, report_reading, summarise};
@@ -210,6 +211,7 @@ impl Job<'_> {
         let kept = self.kept.iter().flat_map(|(_, kept)| kept);
         header.logits =
             self.outputs.iter().chain(kept).any(|output| output.format == OutputFormat::Logits);
+        header.options = told::options(args);
         Ok(header)
     }
 

@@ -1,13 +1,14 @@
 //! Prompts on the command line: a track and how it is used, files of prompts, clicks, boxes and masks.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use sam2_engine::{
-    BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PromptFrames,
-    PromptSet, read_mask, read_prompts,
+    BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PointLabel,
+    PromptFrames, PromptSet, read_mask, read_prompts,
 };
 use serde_json::Value;
 
@@ -251,6 +252,29 @@ impl FromStr for BoxArg {
             return Err(usage.into());
         }
         Ok(Self { frame, object, bounds: BoxPrompt { x0, y0, x1, y1 } })
+    }
+}
+
+impl fmt::Display for PointArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frame, object, point } = self;
+        let beside = if point.label == PointLabel::Negative { ":-" } else { "" };
+        write!(f, "{frame}:{},{}:{}{beside}", point.x, point.y, object.0)
+    }
+}
+
+impl fmt::Display for BoxArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BoxPrompt { x0, y0, x1, y1 } = self.bounds;
+        write!(f, "{}:{x0},{y0},{x1},{y1}:{}", self.frame, self.object.0)
+    }
+}
+
+/// Without the file's folder.
+impl fmt::Display for MaskArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.frame, crate::report::told::name(&self.file))?;
+        self.object.map_or(Ok(()), |object| write!(f, ":{}", object.0))
     }
 }
 

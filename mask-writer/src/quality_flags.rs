@@ -6,7 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum QualityFlag {
-    /// The model does not see the object: the object score is at or below 0, or no pixel is left of the mask.
+    /// The mask is empty: the object score is at or below 0 (the model does not see the object), or the score is above 0 and no pixel
+    /// is left of the mask.
     Lost,
     /// The area differs from that of the frames before, in the order of travel, by more than a factor, or the mask is empty
     /// and the one before was not.

@@ -35,6 +35,8 @@ pub(crate) struct Totals {
     pub flagged: Spans,
     /// Frames in which nothing was looked for, as nothing was prompted.
     pub unprompted: Spans,
+    /// Frames in which something was looked for and no mask has a pixel.
+    pub nothing_found: Spans,
     /// Frames with a prompted mask.
     pub prompted: Spans,
     /// Masks with each flag, in the order of [`QualityFlag::ALL`].
@@ -43,6 +45,13 @@ pub(crate) struct Totals {
     pub left_out: BTreeSet<u32>,
     /// Whether anything is known about any mask but the mask.
     pub has_facts: bool,
+}
+
+impl Totals {
+    /// Number of frames without a single pixel of any mask, whatever the reason.
+    pub(crate) fn empty_frames(&self) -> usize {
+        self.unprompted.count() + self.nothing_found.count()
+    }
 }
 
 /// Takes the masks of a run, frame by frame and in order. Its memory depends on the number of objects and of changes
@@ -100,6 +109,8 @@ impl ReportBuilder {
         self.totals.masks += objects.len();
         if objects.is_empty() {
             self.totals.unprompted.push(frame);
+        } else if objects.iter().all(|labelled| labelled.mask.area() == 0) {
+            self.totals.nothing_found.push(frame);
         }
         let shown = self.note(frame, objects);
         if self.even.contains(&frame) {

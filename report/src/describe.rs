@@ -20,7 +20,11 @@ pub struct RunDescription {
     pub frames_per_second: Option<f64>,
     /// The program that made the masks, with its version.
     pub made_by: String,
-    /// What the run was told: an object of names and values, which may be objects again.
+    /// The command line that makes this run, to be shown and copied; empty if it is unknown.
+    pub command: String,
+    /// What the user asked for, in the user's words: names and values, in the order in which they are shown.
+    pub options: Vec<(String, String)>,
+    /// Everything that decided about the masks, in the program's own words: an object of names and values, which may be objects again.
     pub parameters: serde_json::Value,
     /// Names of objects, such as individuals of a track; the others are called by their numbers.
     pub object_names: BTreeMap<u32, String>,

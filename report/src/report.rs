@@ -92,6 +92,11 @@ impl Report {
         self.totals.flagged_masks
     }
 
+    /// Returns the number of frames without a single pixel of any mask, prompted or not.
+    pub fn empty_frames(&self) -> usize {
+        self.totals.empty_frames()
+    }
+
     /// Frames in which nothing was looked for, as nothing was prompted.
     pub fn unprompted_frames(&self) -> usize {
         self.totals.unprompted.count()

@@ -25,6 +25,13 @@ impl Spans {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
+    /// Number of frames that lie in `frames`.
+    pub(crate) fn count_within(&self, frames: &Range<usize>) -> usize {
+        let first = self.0.partition_point(|range| range.end <= frames.start);
+        let within = self.0[first..].iter().take_while(|range| range.start < frames.end);
+        within.map(|range| range.end.min(frames.end) - range.start.max(frames.start)).sum()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -57,6 +64,10 @@ mod tests {
             prop_assert_eq!(&back, &frames);
             prop_assert_eq!(spans.count(), frames.len());
             prop_assert!(spans.ranges().windows(2).all(|pair| pair[0].end < pair[1].start));
+            for window in [0..200, 30..31, 50..120, 190..300] {
+                let within = frames.range(window.clone()).count();
+                prop_assert_eq!(spans.count_within(&window), within);
+            }
             prop_assert_eq!(spans.joined(0), spans.ranges());
             let apart = spans.joined(5);
             prop_assert!(apart.windows(2).all(|pair| pair[0].end + 5 <= pair[1].start));

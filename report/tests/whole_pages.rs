@@ -116,6 +116,10 @@ fn run(animals: u32, frames: usize) -> Report {
         recording_frames: frames,
         frames_per_second: Some(rate),
         made_by: "sam2 0.1.0".into(),
+        command: "sam2 segment arena-2026-03-14_cage7.avi --keypoints cage7DLC.csv --bodyparts snout,tailbase --model large".into(),
+        options: [("Track (--keypoints)", "cage7DLC.csv"), ("Body parts (--bodyparts)", "snout, tailbase"), ("Model (--model)", "large")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into(),
         parameters: serde_json::json!({
             "model": "sam2.1_hiera_large", "device": "cpu", "batch size": 18_000, "memory policy": "official",
             "fill holes": 8, "resize": "pillow-bicubic", "keypoints": "cage7DLC.csv", "min likelihood": 0.6,
@@ -200,6 +204,9 @@ fn eight_mice_for_an_hour_make_a_small_page() {
     needs_nothing_else(&page);
     // What the page says of what was put in.
     assert_eq!(page.matches("id=\"object-").count(), 8);
+    assert_eq!(page.matches("<details class=\"table\">").count(), 8);
+    // Eight other animals have masks where one is lost.
+    assert!(page.contains("<dt>Empty frames</dt><dd>0"));
     for told in [
         "<dt>Lost</dt><dd>2,700".to_owned(),
         "<dt>Inverted</dt><dd>360".to_owned(),
@@ -207,6 +214,13 @@ fn eight_mice_for_an_hour_make_a_small_page() {
         "1:00:00 at 30 frames a second".to_owned(),
         "5,000, 25,011, 45,022, 65,033, 85,044, 105,055".to_owned(),
         "of 864,000 masks should be looked at".to_owned(),
+        // Of the user's words, and where each plot is a table.
+        "<code id=\"command\">sam2 segment arena-2026-03-14_cage7.avi --keypoints cage7DLC.csv"
+            .to_owned(),
+        "<th scope=\"row\">Body parts (--bodyparts)</th><td>snout, tailbase</td>".to_owned(),
+        "<th scope=\"row\">18,144\u{2013}22,679</th><td class=\"right\">".to_owned(),
+        "<td>Lost: 2,556</td>".to_owned(),
+        "\"flag\":\"lost\",\"object\":2,\"spans\":[[18000,20699]]".to_owned(),
     ] {
         assert!(page.contains(&told), "{told}");
     }
@@ -235,17 +249,16 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
         frames: 0..2,
         recording_frames: 2,
         made_by: HOSTILE.into(),
+        command: HOSTILE.into(),
+        options: vec![(HOSTILE.into(), HOSTILE.into())],
         parameters: serde_json::json!({ HOSTILE: HOSTILE, "nested": { HOSTILE: [HOSTILE, { HOSTILE: HOSTILE }] } }),
         object_names: BTreeMap::from([(1, HOSTILE.into())]),
         prompts: vec![RunPrompt {
             frame: 0,
             object: 1,
-            points: vec![RunPoint {
-                name: HOSTILE.into(),
-                x: f32::NAN,
-                y: f32::INFINITY,
-                positive: true,
-            }],
+            points: [(f32::NAN, f32::INFINITY), (1.0, 1.0)]
+                .map(|(x, y)| RunPoint { name: HOSTILE.into(), x, y, positive: true })
+                .into(),
             bounds: Some([f32::NAN, -1e30, 1e30, 5.0]),
         }],
         frames_per_second: Some(f64::MIN_POSITIVE),
@@ -316,4 +329,106 @@ fn runs_with_next_to_nothing_in_them_have_a_page_too() {
         is_well_formed(&page);
         assert!(!page.contains("NaN") && !page.contains("inf"), "{frames}");
     }
+}
+
+/// A run of `frames`, of two objects with masks where `visible` says so, and with these prompts.
+fn two_objects(
+    frames: usize,
+    visible: impl Fn(usize) -> Option<[bool; 2]>,
+    prompts: Vec<RunPrompt>,
+) -> Report {
+    let mut builder = ReportBuilder::new(RunDescription {
+        recording: "two.mp4".into(),
+        size: SIZE,
+        frames: 0..frames,
+        recording_frames: frames,
+        object_names: BTreeMap::from([(1, "ann".into()), (2, "bob".into())]),
+        prompts,
+        ..Default::default()
+    });
+    for frame in 0..frames {
+        let masks: Vec<_> = visible(frame)
+            .map(|seen| {
+                [1, 2].map(|object| {
+                    let mut labelled = animal(object, frame, 30.0);
+                    let facts = labelled.facts.as_mut().unwrap();
+                    if !seen[object as usize - 1] {
+                        labelled.mask = Mask::empty(SIZE.0, SIZE.1);
+                        facts.flags = [QualityFlag::Lost].into_iter().collect();
+                    }
+                    facts.prompted = frame == 0;
+                    labelled
+                })
+            })
+            .into_iter()
+            .flatten()
+            .collect();
+        builder.add(frame, &masks).unwrap();
+    }
+    builder.finish()
+}
+
+#[test]
+fn empty_frames_come_first_in_the_headline() {
+    // Nothing was prompted in 10 frames, and nothing found in 5; in 3 more one object is lost, and the other is there.
+    let report = two_objects(
+        100,
+        |frame| match frame {
+            20..30 => None,
+            40..45 => Some([false, false]),
+            60..63 => Some([false, true]),
+            _ => Some([true, true]),
+        },
+        Vec::new(),
+    );
+    assert_eq!(report.empty_frames(), 15);
+    let page = page(&report, "empty-frames.html");
+    is_well_formed(&page);
+    for told in [
+        "15 of 100 frames are empty; 13 of 180 masks should be looked at",
+        "10 frames had no usable prompt and no masks</strong>: 20\u{2013}29.",
+        "In 5 frames nothing was found</strong>, although something was prompted: 40\u{2013}44.",
+        "<dt>Empty frames</dt><dd>15<small>15.0 %",
+        "class=\"verdict look\"",
+        "{\"flag\":\"no-prompt\",\"spans\":[[20,29]]}",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    // All else in order, empty frames alone are no green page.
+    let quiet = two_objects(10, |frame| (frame != 3).then_some([true, true]), Vec::new());
+    let quiet = quiet.page().to_string();
+    assert!(quiet.contains("1 of 10 frames is empty; nothing is flagged in 18 masks"));
+    assert!(quiet.contains("class=\"verdict look\""));
+}
+
+#[test]
+fn points_beside_one_object_never_hide_points_on_another() {
+    // As `--negatives` gives them: where one is, the other is not.
+    let point = |x, positive| RunPoint { name: "snout".into(), x, y: 100.0, positive };
+    let prompt = |object, points| RunPrompt { frame: 0, object, points, bounds: None };
+    let prompts = vec![
+        prompt(1, vec![point(50.0, true), point(150.0, false)]),
+        prompt(2, vec![point(150.0, true), point(50.0, false)]),
+    ];
+    let page = page(&two_objects(3, |_| Some([true, true]), prompts), "negatives.html");
+    is_well_formed(&page);
+    let drawn = page.split("id=\"prompts-frame-0\"").nth(1).unwrap();
+    let drawn = drawn.split("</svg>").next().unwrap();
+    let places: Vec<(&str, &str)> = drawn
+        .match_indices("<g class=\"on\">")
+        .chain(drawn.match_indices("<g class=\"beside\">"))
+        .map(|(at, class)| (&drawn[at..], class))
+        .map(|(rest, class)| {
+            (class, rest.split(" r=\"").nth(1).unwrap().split('"').next().unwrap())
+        })
+        .collect();
+    assert_eq!(places.len(), 4);
+    let radius = |class: &str| -> f32 {
+        places.iter().find(|(of, _)| of.contains(class)).unwrap().1.parse().unwrap()
+    };
+    assert!(radius("beside") > radius("on"), "the one below can be seen around the other");
+    let last_beside = drawn.rfind("<g class=\"beside\">").unwrap();
+    let first_on = drawn.find("<g class=\"on\">").unwrap();
+    assert!(last_beside < first_on, "points on objects lie above all others");
+    assert!(drawn.contains("<title>snout, beside ann (object 1)</title>"));
 }

@@ -8,6 +8,7 @@ use sam2_mask_writer::{
     RunHeader,
 };
 
+use crate::browser;
 use crate::support::{Workshop, asset, asset_text};
 
 /// A run file of a bundled clip: its true masks, and facts as a model might have said them.
@@ -157,7 +158,92 @@ fn a_run_becomes_one_page_that_needs_nothing_else() {
     }
     assert_eq!(elements.matches("type=\"checkbox\"").count(), 2, "a box for each object");
     assert_eq!(elements.matches("<article class=\"object").count(), 2);
-    assert!(elements.matches("<figure").count() > 8);
+    let figures = elements.matches("<figure").count();
+    assert!(figures > 8);
+    assert_eq!(
+        elements.matches("aria-label=\"Enlarge: Frame ").count(),
+        figures,
+        "pictures are buttons"
+    );
+}
+
+#[test]
+fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
+    let Some(browser) = browser() else { return };
+    let workshop = Workshop::new();
+    write_run_of(&workshop, "run.sam2run", "two-crossing", 2, |header| {
+        header.object_names.insert(1, "ann, \"the first\"".into());
+    });
+    std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("two-crossing.mp4")).unwrap();
+    report(&workshop, &[]);
+    let mut page = browser::Page::open(&browser, &workshop, "report.html", (1280, 1000));
+
+    // Below the pointer, in a small picture: the recording is 320 pixels wide and 240 high.
+    page.point_at("#prompts .drawing", false);
+    let told = page.value("document.querySelector('#prompts .coords').textContent");
+    // The middle is a border between pixels.
+    let in_the_middle = |told: &serde_json::Value, start: &str, between: &str| {
+        let numbers: Option<(u32, u32)> = told
+            .as_str()
+            .and_then(|told| told.strip_prefix(start)?.trim_end_matches(":2:-").split_once(between))
+            .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()));
+        assert!(
+            numbers.is_some_and(|(x, y)| (159..=160).contains(&x) && (119..=120).contains(&y)),
+            "{told}"
+        );
+    };
+    in_the_middle(&told, "2: ", ", ");
+
+    // With keys alone: enlarged by Enter, a place typed, another object chosen.
+    page.value("document.querySelector('#prompts .open').focus()");
+    page.press("Enter", 13, "\r");
+    assert_eq!(page.value("document.querySelector('dialog').open"), true);
+    let prompt = "document.querySelector('dialog input[readonly]').value";
+    let copy_is_off = "document.querySelector('dialog .picker button').disabled";
+    assert_eq!((page.value(prompt), page.value(copy_is_off)), ("".into(), true.into()));
+    for (field, number) in [(0, "7"), (1, "9")] {
+        page.value(&format!(
+            "document.querySelectorAll('dialog input[type=number]')[{field}].focus()"
+        ));
+        page.press(number, u32::from(number.as_bytes()[0]), number);
+    }
+    assert_eq!(
+        (page.value(prompt), page.value(copy_is_off)),
+        ("--point 2:7,9:1".into(), false.into())
+    );
+    page.value(
+        "for (const [at, value] of [[0, '2'], [1, ':-']]) { const choice = document.querySelectorAll('dialog select')[at]; \
+         choice.value = value; choice.dispatchEvent(new Event('change')); }",
+    );
+    assert_eq!(page.value(prompt), "--point 2:7,9:2:-");
+    // A place that is not in the picture is no prompt.
+    page.value("{ const x = document.querySelector('dialog input'); x.value = 320; x.dispatchEvent(new Event('input')); }");
+    assert_eq!((page.value(prompt), page.value(copy_is_off)), ("".into(), true.into()));
+    // A click; and the program takes what the page says.
+    page.point_at("dialog .drawing", true);
+    in_the_middle(&page.value(prompt), "--point 2:", ",");
+    in_the_middle(
+        &page.value("document.querySelector('dialog .pointer').textContent"),
+        "Frame 2: x ",
+        ", y ",
+    );
+    let point = page.value("document.querySelector('dialog select').value = 1, document.querySelectorAll('dialog select')[1].value = '', document.querySelectorAll('dialog select')[1].dispatchEvent(new Event('change')), document.querySelector('dialog input[readonly]').value");
+    let point: Vec<String> = point.as_str().unwrap().split(' ').map(str::to_owned).collect();
+    workshop
+        .sam2(&["segment", "two-crossing.mp4", &point[0], &point[1], "-o", "m.btf"])
+        .succeeded();
+
+    // The list.
+    page.value("document.querySelector('dialog').close()");
+    let list = page.value(
+        "new Promise((done) => { URL.createObjectURL = (blob) => { done(blob.text()); return 'data:,'; }; \
+         HTMLAnchorElement.prototype.click = () => {}; document.querySelector('#download button').click(); })",
+    );
+    assert_eq!(
+        list,
+        "frame,object,name,flag\n20,1,NAME,lost\n21,1,NAME,lost\n22,1,NAME,lost\n30,1,NAME,area-jump\n"
+            .replace("NAME", "\"ann, \"\"the first\"\"\"")
+    );
 }
 
 #[test]
@@ -242,6 +328,7 @@ fn hostile_names_in_a_run_file_do_nothing() {
     write_run_of(&workshop, "run.sam2run", "worm", 1, |header| {
         header.recording = HOSTILE.into();
         header.settings.insert(HOSTILE.into(), HOSTILE.into());
+        header.options.push((HOSTILE.into(), HOSTILE.into()));
         header.settings.insert("points".into(), format!("[{:?}]", HOSTILE));
     });
     let page = report(&workshop, &[]);
@@ -261,6 +348,14 @@ fn segment_writes_its_own_report_with_the_prompts() {
     let page = String::from_utf8(workshop.read("run.html")).unwrap();
     assert!(page.contains("Nothing is flagged in 6 masks") && page.contains("mouse.mkv"));
     assert!(page.contains("class=\"prompt o1\"") && page.contains("on object 1</title>"));
+    // What was asked for, in the words of the command line.
+    for told in [
+        "sam2 segment mouse.mkv --point 2:122,40:1</code>",
+        "<th scope=\"row\">Clicks (--point)</th><td>2:122,40:1</td>",
+        "<th scope=\"row\">Model (--model)</th><td>the built-in demonstration model</td>",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
     assert!(pictures(&page) > 1);
     // Made of the run file it is the same.
     assert!(report_of(&workshop, "mouse.sam2run") == page);
@@ -276,7 +371,14 @@ fn a_page_made_of_a_track_names_its_animals_and_body_parts_also_when_it_is_made_
     let segment = |more: &[&str]| workshop.sam2(&[&["segment"], &all[..], more].concat());
     segment(&["-o", "whole.html", "-o", "whole.sam2run"]).succeeded();
     let page = String::from_utf8(workshop.read("whole.html")).unwrap();
-    for told in ["ann (object 1)", "bob (object 2)", "class=\"prompt o2\"", "front"] {
+    for told in [
+        "ann (object 1)",
+        "bob (object 2)",
+        "class=\"prompt o2\"",
+        "front",
+        "sam2 segment two.mkv --keypoints two-dlc.csv --batch-size 6</code>",
+        "<th scope=\"row\">Body parts (--bodyparts)</th><td>all of the track</td>",
+    ] {
         assert!(page.contains(told), "{told}");
     }
     assert!(report_of(&workshop, "whole.sam2run") == page);

@@ -135,7 +135,7 @@ impl Workshop {
     }
 
     /// Where and how every program here runs.
-    fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         // No settings of the user of this machine; which kernels run may be chosen for the tests too.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();

@@ -282,6 +282,12 @@ def check_tables(folder, objects):
             assert math.isnan(row.centroid_x) and math.isnan(row.box_x)
         assert row.prompted == (row.frame == 1)
         assert 0 <= row.predicted_iou <= 1
+    # What docs/formats.md shows, as it stands there.
+    shown = (Path(__file__).parents[2] / "docs/formats.md").read_text().splitlines()
+    first = next(number for number, line in enumerate(shown) if "pd.read_csv(" in line)
+    names = {"pd": pd}
+    exec("\n".join(line.strip() for line in shown[first:first + 2]).replace("masks.csv", str(folder / "table.csv")), names)
+    equal(names["lost"].index.to_numpy(), csv.index[csv["flags"].str.contains("lost")].to_numpy(), "lost frames")
     coco = json.loads((folder / "coco.json").read_text())["annotations"]
     scores = {(a["track_id"], a["image_id"]): a for a in coco}
     for row in parquet.itertuples():

@@ -8,7 +8,7 @@ def legacy_options(wildcards):
     of_stack = "tiff_path" in recording
     options = ["-tiff_path" if of_stack else "-video_path", recording["tiff_path" if of_stack else "video_path"]]
     options += ["-DLC_csv_file_path", recording["DLC_csv_file_path"]]
-    options += ["-column_names", *recording["column_names"]]
+    options += ["-column_names", *words(recording["column_names"])]
     for name, option in [
         ("SAM2_path", "-SAM2_path"),
         ("batch_size", "--batch_size"),
@@ -30,7 +30,8 @@ rule legacy_pipeline:
     input:
         legacy_inputs,
     output:
-        f"{OUT}/legacy/{{name}}.btf",
+        masks=f"{OUT}/legacy/{{name}}.btf",
+        status=f"{OUT}/legacy/{{name}}.status",
     params:
         options=legacy_options,
     log:
@@ -41,5 +42,8 @@ rule legacy_pipeline:
         runtime=config["minutes"],
     retries: config["retries"]
     shell:
-        "RAYON_NUM_THREADS={threads} {config[sam2]:q} legacy-pipeline {params.options:q}"
-        " -output_file_path {output:q} 2> {log:q}"
+        # What follows `--` goes to `sam2 segment`: an attempt goes on where the one before it was killed.
+        accepting_flawed(
+            "RAYON_NUM_THREADS={threads} {config[sam2]:q} legacy-pipeline {params.options:q}"
+            " -output_file_path {output.masks:q} -- --resume 2>> {log:q}"
+        )

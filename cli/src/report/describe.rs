@@ -4,6 +4,8 @@ use sam2_mask_writer::RunHeader;
 use sam2_report::RunDescription;
 use serde_json::{Map, Value};
 
+use super::told;
+
 /// Describes a run for its report.
 pub(super) fn run(header: &RunHeader) -> RunDescription {
     let settings = header.settings.iter().map(|(name, value)| (name.clone(), plain(value)));
@@ -14,6 +16,8 @@ pub(super) fn run(header: &RunHeader) -> RunDescription {
         recording_frames: header.frame_count,
         frames_per_second: header.frames_per_second,
         made_by: format!("sam2 {}", header.sam2_version),
+        command: told::command(header),
+        options: told::in_words(header),
         parameters: Value::Object(settings.collect::<Map<_, _>>()),
         object_names: header.object_names.clone(),
         // They come with the batches.

@@ -3,6 +3,7 @@
 mod describe;
 mod pictures;
 mod sink;
+pub mod told;
 
 use std::io::{BufWriter, Write};
 use std::path::Path;

@@ -41,6 +41,10 @@ pub struct RunHeader {
     /// where frames are not image files of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_names: Vec<String>,
+    /// What the user asked for, as options of the program and their values, in the order of the command line: for showing. Not
+    /// compared, as options that are written differently can ask for the same; names are without folders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<(String, String)>,
     /// Everything that decides what the masks are (model, prompts, parameters), by name; values are for comparing and showing.
     pub settings: BTreeMap<String, String>,
 }
@@ -68,11 +72,13 @@ impl RunHeader {
             logits: false,
             object_names: BTreeMap::new(),
             image_names: Vec::new(),
+            options: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
 
-    /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal.
+    /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal but for
+    /// [`Self::options`].
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         fn text<T: PartialEq + std::fmt::Debug>(
             name: &str,

@@ -195,6 +195,9 @@ fn other_files_and_impossible_heads_are_refused_with_a_reason() {
 fn what_differs_between_two_heads_is_named() {
     let mut other = header(10);
     assert_eq!(header(10).difference(&other), None);
+    // What was typed may differ and mean the same.
+    other.options.push(("--batch-size".into(), "400".into()));
+    assert_eq!(header(10).difference(&other), None);
     other.settings.insert("batch size".into(), "400".into());
     let expected = ("batch size".to_owned(), "none".to_owned(), "400".to_owned());
     assert_eq!(header(10).difference(&other), Some(expected));

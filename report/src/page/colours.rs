@@ -74,4 +74,54 @@ mod tests {
         assert!(variables(false).starts_with("--m1:#e69f00;--o1:#"));
         assert_eq!((number(1), number(7), number(8), number(0)), (1, 7, 1, 1));
     }
+
+    /// Contrast that text needs (WCAG 2.2, 1.4.3).
+    const TEXT_CONTRAST: f64 = 4.5;
+    const STYLE: &str = include_str!("style.css");
+
+    fn parsed(hex: &str) -> [u8; 3] {
+        let digits: String = match hex.len() {
+            3 => hex.chars().flat_map(|c| [c, c]).collect(),
+            _ => hex.to_owned(),
+        };
+        [0, 2, 4].map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
+    }
+
+    /// The colours that a block of the style sheet defines, by name.
+    fn colours_after(start: &str) -> std::collections::BTreeMap<&'static str, [u8; 3]> {
+        let block = STYLE.split_once(start).unwrap().1.split_once('}').unwrap().0;
+        let colours =
+            block.split(';').filter_map(|line| line.trim().strip_prefix("--")?.split_once(":#"));
+        colours.map(|(name, hex)| (name, parsed(hex))).collect()
+    }
+
+    #[test]
+    fn text_can_be_read_on_both_backgrounds() {
+        for (start, card) in [
+            (":root{color-scheme:light dark;", LIGHT),
+            ("@media screen and (prefers-color-scheme:dark){:root{", DARK),
+        ] {
+            let colours = colours_after(start);
+            assert_eq!(colours["card"], card);
+            let check = |text: &str, background: [u8; 3], on: &str| {
+                let found = contrast(colours[text], background);
+                assert!(found >= TEXT_CONTRAST, "{start}: {text} on {on} has {found:.2}");
+            };
+            for text in ["text", "muted", "link"] {
+                for on in ["page", "card", "soft"] {
+                    check(text, colours[on], on);
+                }
+            }
+            for mark in ["good", "look", "bad"] {
+                check("card", colours[mark], mark);
+            }
+            for flag in ["lost", "area-jump", "nearly-full", "inverted", "unprompted", "prompted"] {
+                // A chip's ground is a tenth of its own colour.
+                let ground = [0, 1, 2].map(|i| {
+                    (0.1 * f64::from(colours[flag][i]) + 0.9 * f64::from(card[i])).round() as u8
+                });
+                check(flag, ground, "its chip");
+            }
+        }
+    }
 }

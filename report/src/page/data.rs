@@ -1,13 +1,19 @@
-//! The plotted numbers for the script. Without it the page says the same, only not at the pointer.
+//! The plotted numbers and the flagged frames for the script. Without it the page says the same, only not at the pointer and not as a
+//! file.
 
 use std::fmt::{self, Formatter};
 
+use sam2_mask_writer::QualityFlag;
 use serde_json::{Value, json};
 
 use super::plots::buckets_per_object;
 use crate::escape::{json_in_html, visible};
 use crate::report::Report;
 use crate::series::{Bucket, Series};
+use crate::spans::Spans;
+
+/// Spans of flagged frames that are given along, so that the page stays small.
+const MOST_SPANS: usize = 50_000;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let most = buckets_per_object(report);
@@ -15,18 +21,42 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         json!({
             "object": history.object,
             "name": visible(&report.run.name_of(history.object)),
+            "own": report.run.object_names.get(&history.object).map(|name| visible(name)),
             "area": series(&history.area.reduced(most), 0),
             "score": series(&history.score.reduced(most), 2),
             "iou": series(&history.iou.reduced(most), 3),
         })
     };
+    let mut left = MOST_SPANS;
+    let mut flagged = vec![json!({
+        "flag": "no-prompt", "spans": first_spans(&report.totals.unprompted, &mut left),
+    })];
+    for history in &report.objects {
+        for flag in QualityFlag::ALL {
+            let spans = first_spans(history.flagged(flag), &mut left);
+            flagged.push(json!({ "object": history.object, "flag": flag.name(), "spans": spans }));
+        }
+    }
+    flagged.retain(|one| one["spans"].as_array().is_some_and(|spans| !spans.is_empty()));
     let data = json!({
+        "recording": visible(&report.run.recording),
+        "size": [report.run.size.0, report.run.size.1],
+        "flagged": flagged,
+        "flagged_is_cut": left == 0,
         "first": report.run.frames.start,
         "frames": report.run.frames.len(),
         "rate": report.run.rate(),
         "objects": report.objects.iter().map(object).collect::<Vec<_>>(),
     });
     writeln!(f, "<script type=\"application/json\" id=\"data\">{}</script>", json_in_html(&data))
+}
+
+/// The first of some spans, `[first frame, last frame]` each, as many as there is room for.
+fn first_spans(spans: &Spans, left: &mut usize) -> Vec<[usize; 2]> {
+    let some: Vec<_> =
+        spans.ranges().iter().take(*left).map(|range| [range.start, range.end - 1]).collect();
+    *left -= some.len();
+    some
 }
 
 /// Frames per bucket; means, and least and greatest values where a bucket has several frames.

@@ -17,8 +17,8 @@ pub(super) fn label(flag: QualityFlag) -> &'static str {
 pub(super) fn meaning(flag: QualityFlag) -> &'static str {
     match flag {
         QualityFlag::Lost => {
-            "The model does not see the object, so the mask is empty. Right if the animal is hidden or has left the picture; \
-             else prompt it once more there."
+            "The mask is empty: the object score is not above 0, so that the model does not see the object, or it sees it and no pixel \
+             is left. Right if the animal is hidden or has left the picture; else prompt it once more there."
         }
         QualityFlag::AreaJump => {
             "The mask is suddenly much larger or smaller than in the frames before: it may have spread to the background or to \

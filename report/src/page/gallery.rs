@@ -65,11 +65,13 @@ pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     } else if report.run.prompts.is_empty() {
         format!("{shown} of {}.", counted(all, "frame", "frames"))
     } else if all == shown {
-        "The masks with what they were prompted with: + on the object, \u{2212} beside it. If one is wrong here, it is wrong in \
+        "The masks with what they were prompted with: green + on the object, red \u{2212} beside it (a red ring around a green + is beside \
+         one object and on another). If one is wrong here, it is wrong in \
          the frames around it.".to_owned()
     } else {
         format!(
-            "{shown} of {}, with the prompts: + on the object, \u{2212} beside it.",
+            "{shown} of {}, with the prompts: green + on the object, red \u{2212} beside it (a red ring around a green + is beside one object and \
+             on another).",
             counted(all, "frame", "frames")
         )
     };
@@ -245,10 +247,7 @@ fn drawing(
         }
     }
     f.write_str("</g>")?;
-    // A recording has few prompted frames, so looking through all of them for each picture costs nothing.
-    for mark in report.run.prompts.iter().filter(|mark| mark.frame == shot.frame) {
-        prompt(f, report, mark)?;
-    }
+    prompts(f, report, shot.frame)?;
     f.write_str("</g>")?;
     inset(f, (width, height), &masks, id)?;
     f.write_str("</svg>")
@@ -297,38 +296,70 @@ fn inset(
     )
 }
 
-fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &RunPrompt) -> fmt::Result {
+/// Draws what was said on a frame: boxes, then points beside objects, then points on them. A point beside one object often lies exactly
+/// on another, whose own point must stay visible; the lower of the two is larger, so that both are.
+fn prompts(f: &mut Formatter<'_>, report: &Report, frame: usize) -> fmt::Result {
+    // A recording has few prompted frames, so looking through all of them for each picture costs nothing.
+    let marks: Vec<&RunPrompt> =
+        report.run.prompts.iter().filter(|mark| mark.frame == frame).collect();
+    for layer in [Layer::Box, Layer::Beside, Layer::On] {
+        marks.iter().try_for_each(|mark| prompt(f, report, mark, layer))?;
+    }
+    Ok(())
+}
+
+/// What is drawn at once, over all objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    Box,
+    Beside,
+    On,
+}
+
+/// Draws one layer of an object's prompt.
+fn prompt(f: &mut Formatter<'_>, report: &Report, mark: &RunPrompt, layer: Layer) -> fmt::Result {
     let (width, height) = report.run.size;
     let scale = |value: f32, to: u32, from: u32| 2.0 * value * to as f32 / from.max(1) as f32;
     let place =
         |x: f32, y: f32| (scale(x, report.picture.0, width), scale(y, report.picture.1, height));
-    let radius = (report.picture.0.max(report.picture.1) as f32 / 24.0).max(2.0);
     let (object, colour) = (mark.object, colours::number(mark.object));
-    write!(f, "<g class=\"prompt o{object}\" style=\"--c:var(--m{colour})\">")?;
-    // Numbers that are none would stop a browser in the middle of the path.
+    // NaN or infinity would make the browser stop in the middle of the path.
     let bounds = mark.bounds.filter(|edges| edges.iter().all(|edge| edge.is_finite()));
+    let bounds = bounds.filter(|_| layer == Layer::Box);
+    let drawn = |point: &&RunPoint| {
+        let of_layer = if point.positive { Layer::On } else { Layer::Beside };
+        of_layer == layer && point.x.is_finite() && point.y.is_finite()
+    };
+    let points: Vec<&RunPoint> = mark.points.iter().filter(drawn).collect();
+    if bounds.is_none() && points.is_empty() {
+        return Ok(());
+    }
+    write!(f, "<g class=\"prompt o{object}\" style=\"--c:var(--m{colour})\">")?;
+    let whose = match report.run.object_names.contains_key(&object) {
+        true => Text(report.run.name_of(object)),
+        false => Text(format!("object {object}")),
+    };
     if let Some([left, top, right, bottom]) = bounds {
         let ((x, y), (x1, y1)) = (place(left, top), place(right, bottom));
         write!(
             f,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>Box of object {object}</title></rect>",
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>Box of {whose}</title></rect>",
             (x1 - x).max(0.0),
             (y1 - y).max(0.0),
         )?;
     }
-    let sound = |point: &&RunPoint| point.x.is_finite() && point.y.is_finite();
-    for RunPoint { name, x, y, positive } in mark.points.iter().filter(sound) {
+    let radius = (report.picture.0.max(report.picture.1) as f32 / 30.0).max(2.0);
+    for RunPoint { name, x, y, positive } in points {
         let (x, y) = place(*x, *y);
         let arm = 0.55 * radius;
-        let upright = if *positive {
-            format!("M{x:.1} {:.1}v{:.1}", y - arm, 2.0 * arm)
+        let (sign, radius, upright) = if *positive {
+            ("on", radius, format!("M{x:.1} {:.1}v{:.1}", y - arm, 2.0 * arm))
         } else {
-            String::new()
+            ("beside", 1.35 * radius, String::new())
         };
-        let sign = if *positive { "on" } else { "beside" };
         write!(
             f,
-            "<g class=\"{sign}\"><title>{}{}{sign} object {object}</title><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
+            "<g class=\"{sign}\"><title>{}{}{sign} {whose}</title><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"/>\
              <path d=\"M{:.1} {y:.1}h{:.1}{upright}\"/></g>",
             Text(name),
             if name.is_empty() { "" } else { ", " },

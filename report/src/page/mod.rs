@@ -68,7 +68,8 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(concat!(
         "<section id=\"help\">\n<h2>How to read this page</h2>\n<dl class=\"help\">\n",
         "<dt>Area</dt><dd>Pixels of the mask in the recording. An animal changes its area slowly; steps are suspicious.</dd>\n",
-        "<dt>Object score</dt><dd>Above 0 the model sees the object in the frame, at or below 0 it does not, and the mask is empty.</dd>\n",
+        "<dt>Object score</dt><dd>A logit: above 0 the model sees the object in the frame; at or below 0 it does not, and the mask is empty. \
+         Where a mask was the prompt it is 10, or \u{2212}10 for an empty one.</dd>\n",
         "<dt>Predicted IoU</dt><dd>The model\u{2019}s own estimate of how well the mask fits, 0 to 1. It is no measurement, but where it \
          falls, masks are often wrong.</dd>\n",
         "<dt>Lines and bands</dt><dd>In a long recording a point stands for several frames: the line is their mean, the band \
@@ -86,6 +87,6 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str(
         "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values; drag to enlarge a stretch of time, \
          double-click to see all of it again. Click a picture to enlarge it; the arrow keys go on to the next, M hides the \
-         masks.</dd>\n</dl>\n</section>\n",
+         masks. A click in the enlarged picture, or numbers typed below it, make a --point to be copied.</dd>\n</dl>\n</section>\n",
     )
 }

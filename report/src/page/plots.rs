@@ -7,7 +7,7 @@ use sam2_mask_writer::QualityFlag;
 use super::axis;
 use super::colours;
 use super::flags;
-use super::numbers::{counted, grouped, percent, rounded};
+use super::numbers::{counted, grouped, percent, rounded, span};
 use super::timeline::{axes, open, spans};
 use crate::escape::Text;
 use crate::object::ObjectHistory;
@@ -56,7 +56,64 @@ fn object(f: &mut Formatter<'_>, report: &Report, history: &ObjectHistory) -> fm
         }
     }
     axes(f, report)?;
-    f.write_str("</div>\n</article>\n")
+    f.write_str("</div>\n")?;
+    table(f, report, history, &name)?;
+    f.write_str("</article>\n")
+}
+
+/// Rows of the table of an object's values at most.
+const MOST_ROWS: usize = 24;
+
+/// The plots as a table, for those who do not see them: means, with least and greatest values.
+fn table(
+    f: &mut Formatter<'_>,
+    report: &Report,
+    history: &ObjectHistory,
+    name: &str,
+) -> fmt::Result {
+    let all = [
+        ("Area, pixels", history.area.reduced(MOST_ROWS)),
+        ("Object score", history.score.reduced(MOST_ROWS)),
+        ("Predicted IoU", history.iou.reduced(MOST_ROWS)),
+    ];
+    let known: Vec<_> = all.iter().filter(|(_, series)| series.range().is_some()).collect();
+    let Some((_, first)) = known.first() else { return Ok(()) };
+    write!(
+        f,
+        "<details class=\"table\"><summary>The plots of {} as a table</summary>\n<div class=\"scroll\"><table>\n\
+         <thead><tr><th scope=\"col\">Frames</th>",
+        Text(name)
+    )?;
+    known
+        .iter()
+        .try_for_each(|(name, _)| write!(f, "<th scope=\"col\" class=\"right\">{name}</th>"))?;
+    f.write_str("<th scope=\"col\">Flagged</th></tr></thead>\n<tbody>\n")?;
+    for row in 0..first.buckets().len() {
+        let start = first.first() + row * first.frames_per_bucket();
+        let frames = start..(start + first.frames_per_bucket()).min(report.run.frames.end);
+        write!(f, "<tr><th scope=\"row\">{}</th>", span(&frames))?;
+        for (_, series) in &known {
+            let told = series.buckets().get(row).and_then(told).unwrap_or_default();
+            write!(f, "<td class=\"right\">{told}</td>")?;
+        }
+        let flagged: Vec<String> = QualityFlag::ALL
+            .into_iter()
+            .map(|flag| (flags::label(flag), history.flagged(flag).count_within(&frames)))
+            .chain([("No prompt", report.totals.unprompted.count_within(&frames))])
+            .filter(|(_, count)| *count > 0)
+            .map(|(label, count)| format!("{label}: {}", grouped(count)))
+            .collect();
+        writeln!(f, "<td>{}</td></tr>", flagged.join(", "))?;
+    }
+    f.write_str("</tbody>\n</table></div></details>\n")
+}
+
+/// The mean of a bucket, and from where to where it goes.
+fn told(bucket: &Bucket) -> Option<String> {
+    let mean = rounded(bucket.mean()?);
+    let (least, greatest) = (rounded(bucket.min.into()), rounded(bucket.max.into()));
+    let same = least == greatest;
+    Some(if same { mean } else { format!("{mean} <small>({least} to {greatest})</small>") })
 }
 
 /// The object in one line.

@@ -175,48 +175,202 @@ if (controls && data.objects.length > 1) {
   }
 }
 
-// Pictures in full size.
-const shots = all('.shot');
-const viewer = make('dialog');
-const frame = make('div', 'frame');
-const bar = make('div', 'bar');
-const caption = make('span', 'caption');
-let shown = 0;
-const show = (index) => {
-  shown = (index + shots.length) % shots.length;
-  const drawing = shots[shown].querySelector('.drawing').cloneNode(true);
-  drawing.removeAttribute('tabindex');
-  frame.replaceChildren(drawing, bar);
-  const words = shots[shown].querySelector('figcaption').cloneNode(true);
-  caption.replaceChildren(...words.childNodes);
-};
-const hideMasks = () => root.classList.toggle('no-masks');
+// Something to copy: with the clipboard where the browser gives it, else by selecting the text.
 const button = (text, action) => {
   const element = make('button', '', text);
   element.type = 'button';
   element.addEventListener('click', action);
   return element;
 };
+const status = () => {
+  const element = make('span', 'said');
+  element.setAttribute('role', 'status');
+  return element;
+};
+const copy = async (text, said) => {
+  let done = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = make('textarea');
+    field.value = text;
+    (viewer.open ? viewer : document.body).append(field);
+    field.select();
+    done = document.execCommand('copy');
+    field.remove();
+  }
+  said.textContent = done ? 'Copied' : 'The browser does not let this page copy: select the text';
+  setTimeout(() => { said.textContent = ''; }, 4000);
+};
+
+// Pictures in full size, with a place in them to be copied as a prompt.
+const shots = all('.shot');
+const viewer = make('dialog');
+const frame = make('div', 'frame');
+const bar = make('div', 'bar');
+const picker = make('div', 'bar picker');
+const caption = make('span', 'caption');
+const [width, height] = data.size;
+let shown = 0;
+const frameOf = (shot) => Number(shot.dataset.frame);
+const show = (index) => {
+  shown = (index + shots.length) % shots.length;
+  const drawing = shots[shown].querySelector('.drawing').cloneNode(true);
+  frame.replaceChildren(drawing, picker, bar);
+  const words = shots[shown].querySelector('figcaption').cloneNode(true);
+  caption.replaceChildren(...words.childNodes);
+  drawing.addEventListener('pointermove', (event) => say(placeOf(drawing, event)));
+  drawing.addEventListener('pointerleave', () => say(null));
+  drawing.addEventListener('click', (event) => {
+    const at = placeOf(drawing, event);
+    if (at) [column.value, row.value] = at;
+    choose();
+  });
+  say(null);
+  choose();
+};
+// The recording's pixel below the pointer, also in the enlarged part; null outside.
+const placeOf = (drawing, event) => {
+  const matrix = drawing.getScreenCTM();
+  if (!matrix) return null;
+  let { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix.inverse());
+  const inset = drawing.querySelector('.inset svg');
+  if (inset) {
+    const [left, top, wide, high] = ['x', 'y', 'width', 'height'].map((name) => Number(inset.getAttribute(name)));
+    const part = inset.viewBox.baseVal;
+    if (x >= left && x < left + wide && y >= top && y < top + high) {
+      x = part.x + (x - left) / wide * part.width;
+      y = part.y + (y - top) / high * part.height;
+    }
+  }
+  const whole = drawing.viewBox.baseVal;
+  const at = [Math.floor(x / whole.width * width), Math.floor(y / whole.height * height)];
+  return at[0] >= 0 && at[1] >= 0 && at[0] < width && at[1] < height ? at : null;
+};
+const pointer = make('span', 'pointer');
+const say = (at) => {
+  const number = grouped(frameOf(shots[shown]));
+  pointer.textContent = at ? `Frame ${number}: x ${at[0]}, y ${at[1]}` : 'Click a place, or type it:';
+};
+const labelled = (text, element) => {
+  const label = make('label', '', text);
+  label.append(element);
+  return label;
+};
+const number = (most) => {
+  const element = make('input');
+  Object.assign(element, { type: 'number', min: 0, max: most - 1, step: 1 });
+  element.addEventListener('input', () => choose());
+  return element;
+};
+const choice = (options) => {
+  const element = make('select');
+  for (const [text, value] of options) element.append(new Option(text, value));
+  element.addEventListener('change', () => choose());
+  return element;
+};
+const column = number(width), row = number(height);
+const whose = choice(data.objects.map((object) => [object.name, object.object]));
+const side = choice([['on it', ''], ['beside it', ':-']]);
+const prompt = make('input');
+prompt.readOnly = true;
+prompt.setAttribute('aria-label', 'The place as an option of sam2 segment');
+const copied = status();
+const copier = button('Copy', () => copy(prompt.value, copied));
+// Marks the chosen place and says it as an option.
+const choose = () => {
+  const drawing = frame.querySelector('.drawing');
+  for (const old of all('.cross', frame)) old.remove();
+  const [x, y] = [column, row].map((field) => (field.value === '' ? -1 : Number(field.value)));
+  const sound = x >= 0 && y >= 0 && x < width && y < height;
+  copier.disabled = !sound;
+  prompt.value = sound ? `--point ${frameOf(shots[shown])}:${x},${y}:${whose.value || 1}${side.value}` : '';
+  if (!sound || !drawing) return;
+  const whole = drawing.viewBox.baseVal;
+  const [a, b] = [(x + 0.5) / width * whole.width, (y + 0.5) / height * whole.height];
+  const cross = document.createElementNS(drawing.namespaceURI, 'g');
+  cross.setAttribute('class', 'cross');
+  for (let line = 0; line < 2; line += 1) {
+    const path = document.createElementNS(drawing.namespaceURI, 'path');
+    path.setAttribute('d', `M0 ${b}H${whole.width}M${a} 0V${whole.height}`);
+    cross.append(path);
+  }
+  drawing.append(cross);
+};
+const hideMasks = () => root.classList.toggle('no-masks');
+picker.append(pointer, labelled('x', column), labelled('y', row));
+if (data.objects.length > 1) picker.append(labelled('object', whose));
+picker.append(labelled('point', side), prompt, copier, copied);
+const next = button('Next \u2192', () => show(shown + 1));
+// Not the first field, in which the arrow keys mean something else.
+next.autofocus = true;
 bar.append(
-  button('\u2190 Previous', () => show(shown - 1)), button('Next \u2192', () => show(shown + 1)), caption,
+  button('\u2190 Previous', () => show(shown - 1)), next, caption,
   button('Hide or show masks (M)', hideMasks), button('Close', () => viewer.close()));
 viewer.append(frame);
 viewer.setAttribute('aria-label', 'Enlarged picture');
 document.body.append(viewer);
 shots.forEach((shot, index) => {
   const drawing = shot.querySelector('.drawing');
-  drawing.setAttribute('tabindex', '0');
-  const open = () => { show(index); viewer.showModal(); };
-  drawing.addEventListener('click', open);
-  drawing.addEventListener('keydown', (event) => { if (event.key === 'Enter') open(); });
-  shot.addEventListener('pointerenter', () => point(Number(shot.dataset.frame)));
+  const open = button('', () => { show(index); viewer.showModal(); });
+  open.className = 'open';
+  open.setAttribute('aria-haspopup', 'dialog');
+  open.setAttribute('aria-label', `Enlarge: ${drawing.getAttribute('aria-label')}`);
+  drawing.replaceWith(open);
+  open.append(drawing);
+  const coordinates = make('span', 'coords');
+  coordinates.hidden = true;
+  coordinates.setAttribute('aria-hidden', 'true');
+  shot.append(coordinates);
+  drawing.addEventListener('pointermove', (event) => {
+    const at = event.pointerType === 'touch' ? null : placeOf(drawing, event);
+    coordinates.hidden = !at;
+    if (at) coordinates.textContent = `${grouped(frameOf(shot))}: ${at[0]}, ${at[1]}`;
+  });
+  drawing.addEventListener('pointerleave', () => { coordinates.hidden = true; });
+  shot.addEventListener('pointerenter', () => point(frameOf(shot)));
   shot.addEventListener('pointerleave', unpoint);
 });
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input')) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input, select')) return;
   if (event.key === 'm' || event.key === 'M') hideMasks();
   if (!viewer.open) return;
   if (event.key === 'ArrowLeft') show(shown - 1);
   if (event.key === 'ArrowRight') show(shown + 1);
 });
+
+// The command, to be copied.
+const command = document.getElementById('command');
+if (command) {
+  const said = status();
+  const line = make('p', 'scripted');
+  line.append(button('Copy the command', () => copy(command.textContent, said)), said);
+  command.parentElement.after(line);
+}
+
+// Flagged frames as a file: a row for each frame, object and flag.
+const list = () => {
+  const rows = [];
+  for (const { object, flag, spans } of data.flagged) {
+    const owner = data.objects.find((one) => one.object === object);
+    for (const [first, last] of spans) {
+      for (let at = first; at <= last; at += 1) rows.push([at, object ?? '', (owner && owner.own) ?? '', flag]);
+    }
+  }
+  rows.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  return ['frame,object,name,flag', ...rows.map((cells) => cells.map(cell).join(','))].join('\n') + '\n';
+};
+const download = document.getElementById('download');
+if (download) {
+  const save = button('Download the flagged frames (CSV)', () => {
+    const link = make('a');
+    link.href = URL.createObjectURL(new Blob([list()], { type: 'text/csv' }));
+    link.download = `${data.recording.replace(/[/\\:*?"<>|]/g, '_')}-flagged.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  });
+  download.append(save);
+  if (data.flagged_is_cut) download.append(make('span', 'said', 'The first 50,000 spans only.'));
+}
 })();

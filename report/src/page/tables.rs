@@ -1,4 +1,4 @@
-//! Flagged spans, statistics and parameters as tables.
+//! Flagged spans, what the user asked for, statistics and parameters as tables.
 
 use std::fmt::{self, Formatter};
 
@@ -9,6 +9,7 @@ use super::flags;
 use super::numbers::{grouped, percent, spans};
 use crate::escape::Text;
 use crate::report::Report;
+use crate::spans::Spans;
 
 /// Spans that are listed one by one, of one flag and object.
 const MOST_SPANS: usize = 100;
@@ -19,51 +20,99 @@ const MOST_LETTERS: usize = 2000;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     flagged(f, report)?;
-    if let Some(statistics) = &report.statistics {
-        foreign(f, "statistics", "Statistics of the run", statistics)?;
+    told(f, report)?;
+    if let Some(statistics) = report.statistics.as_ref().map(Rows::of).filter(Rows::has_any) {
+        f.write_str("<section id=\"statistics\">\n<h2>Statistics of the run</h2>\n")?;
+        foreign(f, &statistics)?;
+        f.write_str("</section>\n")?;
     }
-    foreign(f, "parameters", "Parameters", &report.run.parameters)
+    Ok(())
+}
+
+/// The command line, the options in the user's words, and, out of the way, the program's own values.
+fn told(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let (run, parameters) = (&report.run, Rows::of(&report.run.parameters));
+    if run.command.is_empty() && run.options.is_empty() && !parameters.has_any() {
+        return Ok(());
+    }
+    f.write_str("<section id=\"told\">\n<h2>How it was made</h2>\n")?;
+    if !run.command.is_empty() {
+        writeln!(
+            f,
+            "<p class=\"intro\">The command, without folders and outputs. Options that are not in it had their defaults.</p>\n\
+             <pre class=\"command\"><code id=\"command\">{}</code></pre>",
+            Text(shortened(&run.command))
+        )?;
+    }
+    if !run.options.is_empty() {
+        f.write_str("<table class=\"pairs told\"><tbody>\n")?;
+        for (name, value) in &run.options {
+            let value = shortened(value);
+            writeln!(f, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", Text(name), Text(value))?;
+        }
+        f.write_str("</tbody></table>\n")?;
+    }
+    if parameters.has_any() {
+        f.write_str(
+            "<details id=\"parameters\"><summary>The program's own values, by which runs are compared</summary>\n",
+        )?;
+        foreign(f, &parameters)?;
+        f.write_str("</details>\n")?;
+    }
+    f.write_str("</section>\n")
 }
 
 fn flagged(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
-    if report.totals.flagged_masks == 0 {
+    let unprompted = &report.totals.unprompted;
+    if report.totals.flagged_masks == 0 && unprompted.is_empty() {
         return Ok(());
     }
     f.write_str(
-        "<section id=\"flagged\">\n<h2>Flagged spans</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>Object</th><th>Flag</th>\
-         <th class=\"right\">Frames</th><th class=\"right\">Share</th><th>Which</th></tr></thead>\n<tbody>\n",
+        "<section id=\"flagged\">\n<h2>Flagged frames</h2>\n<p class=\"scripted\" id=\"download\"></p>\n<div class=\"scroll\"><table>\n\
+         <thead><tr><th scope=\"col\">Object</th><th scope=\"col\">Flag</th><th scope=\"col\" class=\"right\">Frames</th>\
+         <th scope=\"col\" class=\"right\">Share</th><th scope=\"col\">Which</th></tr></thead>\n<tbody>\n",
     )?;
+    if !unprompted.is_empty() {
+        let chip = ("unprompted", "No prompt");
+        row(f, "", "All", chip, unprompted, report.totals.frames)?;
+    }
     for history in &report.objects {
         for flag in QualityFlag::ALL {
             let frames = history.flagged(flag);
-            if frames.is_empty() {
-                continue;
+            if !frames.is_empty() {
+                let class = format!("o{}", history.object);
+                let name = report.run.name_of(history.object);
+                let chip = (flag.name(), flags::label(flag));
+                row(f, &class, &name, chip, frames, history.tracked)?;
             }
-            writeln!(
-                f,
-                "<tr class=\"o{}\"><td>{}</td><td><span class=\"chip {}\">{}</span></td><td class=\"right\">{}</td>\
-                 <td class=\"right\">{}</td><td class=\"spans\">{}</td></tr>",
-                history.object,
-                Text(report.run.name_of(history.object)),
-                flag.name(),
-                flags::label(flag),
-                grouped(frames.count()),
-                percent(frames.count(), history.tracked),
-                spans(frames.ranges(), MOST_SPANS)
-            )?;
         }
     }
     f.write_str("</tbody>\n</table></div>\n</section>\n")
 }
 
+/// Writes a row of the table of flagged frames.
+fn row(
+    f: &mut Formatter<'_>,
+    class: &str,
+    name: &str,
+    (flag, label): (&str, &str),
+    frames: &Spans,
+    whole: usize,
+) -> fmt::Result {
+    writeln!(
+        f,
+        "<tr class=\"{class}\"><td>{}</td><td><span class=\"chip {flag}\">{label}</span></td><td class=\"right\">{}</td>\
+         <td class=\"right\">{}</td><td class=\"spans\">{}</td></tr>",
+        Text(name),
+        grouped(frames.count()),
+        percent(frames.count(), whole),
+        spans(frames.ranges(), MOST_SPANS)
+    )
+}
+
 /// A table of whatever JSON there is: a column of names, a column of values; what is nested gets headings of its own.
-fn foreign(f: &mut Formatter<'_>, id: &str, title: &str, value: &Value) -> fmt::Result {
-    let mut rows = Rows::default();
-    rows.collect(&mut Vec::new(), value);
-    if rows.rows.is_empty() {
-        return Ok(());
-    }
-    writeln!(f, "<section id=\"{id}\">\n<h2>{title}</h2>\n<div class=\"scroll columns\">")?;
+fn foreign(f: &mut Formatter<'_>, rows: &Rows) -> fmt::Result {
+    f.write_str("<div class=\"scroll columns\">\n")?;
     for part in rows.rows.chunk_by(|a, b| a.0 == b.0) {
         f.write_str("<table class=\"pairs\">\n")?;
         if let Some((heading, ..)) = part.first().filter(|row| !row.0.is_empty()) {
@@ -83,7 +132,7 @@ fn foreign(f: &mut Formatter<'_>, id: &str, title: &str, value: &Value) -> fmt::
             grouped(rows.left_out)
         )?;
     }
-    f.write_str("</section>\n")
+    Ok(())
 }
 
 /// Heading, name and value of each row.
@@ -94,6 +143,17 @@ struct Rows {
 }
 
 impl Rows {
+    /// Those of a JSON value.
+    fn of(value: &Value) -> Self {
+        let mut rows = Self::default();
+        rows.collect(&mut Vec::new(), value);
+        rows
+    }
+
+    fn has_any(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
     fn collect(&mut self, path: &mut Vec<String>, value: &Value) {
         match value {
             Value::Object(fields) if !fields.is_empty() => {

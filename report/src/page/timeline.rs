@@ -35,7 +35,8 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             let frame = grouped(frame);
             write!(
                 f,
-                "<a class=\"pin\" style=\"left:{left:.2}%\" href=\"#look-{number}\" title=\"Frame {frame}\">{number}</a>"
+                "<a class=\"pin\" style=\"left:{left:.2}%\" href=\"#look-{number}\" title=\"Frame {frame}\" \
+                 aria-label=\"Picture {number}, frame {frame}\">{number}</a>"
             )?;
         }
         f.write_str("</div></div>\n")?;
@@ -50,7 +51,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         };
         write!(
             f,
-            "<div class=\"row o{}\"><a class=\"name\" href=\"#object-{0}\"><span class=\"swatch\" style=\"--c:var(--o{})\"></span>{}</a>\
+            "<div class=\"row o{}\"><a class=\"name\" href=\"#object-{0}\"><span class=\"swatch\" style=\"--c:var(--o{})\"></span><span>{}</span></a>\
              <div class=\"field\">",
             history.object,
             super::colours::number(history.object),

@@ -47,6 +47,8 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("<ul class=\"status\">\n")?;
     status(f, report)?;
     f.write_str("</ul>\n<dl class=\"tiles\">\n")?;
+    let empty = totals.empty_frames();
+    tile(f, "unprompted", "Empty frames", empty, &percent(empty, totals.frames))?;
     let flagged = totals.flagged.count();
     tile(f, "", "Frames with a flag", flagged, &percent(flagged, totals.frames))?;
     for (flag, &count) in QualityFlag::ALL.into_iter().zip(&totals.by_flag) {
@@ -121,6 +123,15 @@ fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             spans(ranges, MOST_RANGES)
         )?;
     }
+    let ranges = totals.nothing_found.ranges();
+    if !ranges.is_empty() {
+        writeln!(
+            f,
+            "<li><strong>In {} nothing was found</strong>, although something was prompted: {}.</li>",
+            counted(totals.nothing_found.count(), "frame", "frames"),
+            spans(ranges, MOST_RANGES)
+        )?;
+    }
     if !totals.has_facts && totals.masks > 0 {
         f.write_str("<li>Nothing but the masks is known: no scores, and no flags.</li>\n")?;
     }
@@ -146,19 +157,33 @@ impl Verdict {
         let flagged = totals.flagged_masks;
         let (class, mark) = match (report.is_complete(), flagged) {
             (false, _) => ("bad", "\u{2715}"),
-            (true, 0) if totals.unprompted.is_empty() && totals.masks > 0 => ("good", "\u{2713}"),
+            (true, 0) if totals.empty_frames() == 0 && totals.masks > 0 => ("good", "\u{2713}"),
             _ => ("look", "!"),
         };
         let masks = |number| counted(number, "mask", "masks");
-        let headline = if totals.masks == 0 {
-            "There are no masks".to_owned()
-        } else if flagged == 0 {
-            format!("Nothing is flagged in {}", masks(totals.masks))
+        let judged = if flagged == 0 {
+            format!("nothing is flagged in {}", masks(totals.masks))
         } else {
             let share = percent(flagged, totals.masks);
             format!("{} of {} should be looked at ({share})", grouped(flagged), masks(totals.masks))
         };
+        let headline = match totals.empty_frames() {
+            _ if totals.masks == 0 => "There are no masks".to_owned(),
+            0 => capitalised(&judged),
+            // What is not there cannot be seen in any picture, so it comes first.
+            empty => {
+                let are = if empty == 1 { "is" } else { "are" };
+                let frames = counted(totals.frames, "frame", "frames");
+                format!("{} of {frames} {are} empty; {judged}", grouped(empty))
+            }
+        };
         let unfinished = if report.is_complete() { "" } else { "; the run is not complete" };
         Self { class, mark, headline: headline + unfinished }
     }
+}
+
+/// The sentence with a capital letter at its beginning.
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
