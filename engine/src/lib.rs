@@ -151,7 +151,10 @@ pub use job::{
     KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict,
     PromptFrames, PromptSet, RunParts, UnpromptedObject, run_header, segment,
 };
-pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+pub use keypoints::{
+    Individual, KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind,
+    TrackNotice, TrackedRecording,
+};
 pub use prompt_file::{
     PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
 };

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::table::{
-    Sightings, Table, cell_number, csv_reader, frame_number, keypoint, quote, selected,
+    RowKey, Rows, Sightings, Table, cell_number, csv_reader, keypoint, quote, selected,
 };
 use super::track::{Individual, KeypointSelection};
 
@@ -54,7 +54,7 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let mut tracks: Vec<String> = Vec::new();
     let mut positions: HashMap<String, usize> = HashMap::new();
     let mut sightings: Vec<Sightings> = Vec::new();
-    let (mut frames, mut known, mut instances) = (Vec::new(), HashSet::new(), HashSet::new());
+    let (mut rows, mut instances) = (Rows::default(), HashSet::new());
     for record in records {
         let record = record.map_err(broken)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -63,21 +63,19 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             String::from_utf8_lossy(record.get(column).unwrap_or_default()).into_owned()
         };
         let index = text(frame_column);
-        let found = frame_number(&index).filter(|found| !found.is_image);
-        let frame = found
-            .ok_or_else(|| {
-                at(format!("{} in the column 'frame_idx' is no frame number", quote(&index)))
-            })?
-            .frame;
+        let Some(RowKey::Frame(frame)) = RowKey::parse(&index) else {
+            return Err(at(format!(
+                "{} in the column 'frame_idx' is no frame number",
+                quote(&index)
+            )));
+        };
+        let row = rows.place(RowKey::Frame(frame), None).map_err(at)?;
         let track = track_column.map(text).unwrap_or_default();
         let individual = *positions.entry(track.clone()).or_insert_with(|| {
             tracks.push(track.clone());
             sightings.push(Sightings::default());
             tracks.len() - 1
         });
-        if known.insert(frame) {
-            frames.push(frame);
-        }
         if !instances.insert((frame, individual)) {
             let who = if track.is_empty() {
                 "an instance without a track: track the instances in SLEAP first".to_owned()
@@ -92,10 +90,9 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
         let mut seen = Vec::with_capacity(nodes.len());
         for (node, name) in nodes.iter().zip(&bodyparts) {
             let score = node.score.map_or(Ok(None), |column| number(column, name))?;
-            let score = score.filter(|score| score.is_finite()).or(Some(1.0));
             seen.push(keypoint(number(node.x, name)?, number(node.y, name)?, score, selection));
         }
-        sightings[individual].note(frame, &seen);
+        sightings[individual].note(row, &seen);
     }
     let alone = tracks.len() == 1;
     let individuals = tracks
@@ -109,5 +106,5 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             Individual { name, bodyparts: bodyparts.clone() }
         })
         .collect();
-    Ok(Table { bodyparts: names, individuals, frames, sightings, every_frame: false })
+    Ok(Table { bodyparts: names, individuals, rows, sightings, ..Table::default() })
 }

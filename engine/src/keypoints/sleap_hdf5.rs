@@ -7,7 +7,7 @@
 use hdf5_reader::Hdf5File;
 
 use super::hdf5_file::{Dataset, Elements, Numbers, broken};
-use super::table::{Sightings, Table, keypoint, selected};
+use super::table::{RowKey, Rows, Sightings, Table, keypoint, selected};
 use super::track::{Individual, KeypointSelection};
 
 /// The order in which SLEAP writes.
@@ -62,8 +62,7 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             parts.extend(places.iter().map(|&node| {
                 let at = |xy| tracks.number(track, node, frame, xy);
                 let score = scores.as_ref().and_then(|s| s.number(track, node, frame, 0));
-                let score = score.filter(|score| score.is_finite());
-                keypoint(at(0), at(1), score.or(Some(1.0)), selection)
+                keypoint(at(0), at(1), score, selection)
             }));
             sightings.note(frame, &parts);
         }
@@ -74,13 +73,24 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             bodyparts: chosen.clone(),
         })
         .collect();
-    Ok(Table {
-        bodyparts,
-        individuals,
-        frames: (0..frame_count).collect(),
-        sightings,
-        every_frame: false,
-    })
+    let mut rows = Rows::default();
+    let video = text(file, "/video_path").filter(|path| !path.is_empty());
+    let video = video.map(|path| rows.video(&path));
+    for frame in 0..frame_count {
+        rows.add(RowKey::Frame(frame), video)?;
+    }
+    // A file that was exported without its leading empty frames begins with one that is not empty.
+    let start_unknown = (0..track_count).any(|track| {
+        let mut nodes = (0..node_count).filter_map(|node| tracks.number(track, node, 0, 0));
+        nodes.any(f32::is_finite)
+    });
+    Ok(Table { bodyparts, individuals, rows, sightings, start_unknown, ..Table::default() })
+}
+
+/// A data set that holds one text.
+fn text(file: &Hdf5File, path: &str) -> Option<String> {
+    let dataset = file.dataset(path).ok()?;
+    dataset.read_string().ok()
 }
 
 fn names(file: &Hdf5File, path: &str) -> Result<Vec<String>, String> {
