@@ -21,11 +21,15 @@ mod dlc_columns;
 mod dlc_csv;
 #[cfg(feature = "hdf5")]
 mod dlc_hdf5;
+mod dlc_meta;
 mod error;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod locate;
 mod located;
+mod pickle;
+#[cfg(test)]
+mod real_files;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]
 mod sleap_hdf5;

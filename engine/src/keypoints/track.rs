@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::KeypointError;
 use super::located::UNIQUE_PARTS;
 use super::table::{Rows, Sightings, Table};
-use super::{dlc_csv, sleap_csv};
+use super::{dlc_csv, dlc_meta, sleap_csv};
 #[cfg(feature = "hdf5")]
 use super::{dlc_hdf5, hdf5_file, sleap_hdf5};
 
@@ -122,14 +122,22 @@ impl fmt::Display for TrackNotice {
 }
 
 impl KeypointTrack {
-    /// Reads a track of any kind.
+    /// Reads a track of any kind. Unless the selection has an offset, that of DeepLabCut's note beside the track is taken, if there is
+    /// one.
     ///
     /// # Errors
     /// [`KeypointError`] naming the file, the place and what there is instead.
     pub fn read(path: &Path, selection: &KeypointSelection) -> Result<Self, KeypointError> {
         let bytes = std::fs::read(path)
             .map_err(|source| KeypointError::Io { path: path.to_owned(), source })?;
-        Self::parse(path, bytes, selection)
+        let mut selection = selection.clone();
+        let noted = if selection.offset.is_none() { dlc_meta::offset(path) } else { None };
+        if let Some((offset, _)) = &noted {
+            selection.offset = *offset;
+        }
+        let mut track = Self::parse(path, bytes, &selection)?;
+        track.notices.extend(noted.map(|(_, notice)| notice));
+        Ok(track)
     }
 
     /// Reads the contents of a file of any kind; `path` is for messages.
