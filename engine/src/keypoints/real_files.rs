@@ -157,6 +157,17 @@ fn three_leading_columns_are_a_path() {
 }
 
 #[test]
+fn images_named_by_numbers_are_images() {
+    let images = (9_999..10_004).map(|number| format!("{number:05}.png")).collect();
+    let folder = recording("frames", images);
+    let rows = format!("{BY_IMAGE}09999,1,2\n10001,3,4\n");
+    assert_eq!(firsts(&located(&rows, &folder).unwrap(), 0), [(0, 1.0, 2.0), (2, 3.0, 4.0)]);
+    let track = located(&format!("{BY_IMAGE}003,1,2\n"), &video()).unwrap();
+    assert_eq!(firsts(&track, 0), [(3, 1.0, 2.0)]);
+    assert!(track.notices().is_empty());
+}
+
+#[test]
 fn numbers_and_images_do_not_mix() {
     let rows = format!("{BY_IMAGE}3,1,2\nimg4.png,1,2\n");
     let selection = KeypointSelection::default();
@@ -216,6 +227,16 @@ fn what_no_one_can_click_on_is_refused_by_name() {
     refused("dlc-3d-csv/trial_DLC_3D.csv", &["3D coordinates", "not pixels"]);
     refused("dlc-3d-csv/trial_DLC_3D.h5", &["3D coordinates", "not pixels"]);
     refused("duplicate-bodypart/duplicate_part2.csv", &["'left_paw'", "twice", "--bodyparts"]);
+    let parsed = |text: &str| {
+        let selection = KeypointSelection::default();
+        let error = KeypointTrack::parse(Path::new("t.csv"), text.into(), &selection).unwrap_err();
+        error.to_string()
+    };
+    let pair = "scorer,n,n,n,n,n,n\nindividuals,ann,ann,bob,bob,bob,bob\n\
+                bodyparts,nose,nose,nose,nose,nose,nose\ncoords,x,y,x,y,x,y\n0,1,2,3,4,5,6\n";
+    says(&parsed(pair), &["'nose' of 'bob'", "twice"]);
+    says(&parsed("frame_idx,track,n.x,n.y,n.x,n.y\n0,a,1,2,3,4\n"), &["node 'n'", "twice"]);
+    says(&parsed("frame_idx,track,n.x,n.y,n.z\n0,a,1,2,3\n"), &["3D coordinates"]);
     // Which of the two is meant does not matter where neither is.
     let bodyparts = vec!["nose".to_owned()];
     let selection = KeypointSelection { bodyparts, ..KeypointSelection::default() };

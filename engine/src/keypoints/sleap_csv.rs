@@ -92,6 +92,15 @@ impl Header {
                 return Err(format!("its column {} belongs to no instance", quote(cell)));
             };
             push_new(&mut names, &name[prefix.len()..]);
+            if self.names.iter().filter(|other| *other == cell).count() > 1 {
+                let name = quote(&name[prefix.len()..]);
+                return Err(format!("node {name} is there twice: rename one of the two"));
+            }
+            if self.column(&format!("{name}.z")).is_some() {
+                return Err(
+                    "it holds 3D coordinates (x, y, z), not pixels: give the track of this camera's video".into(),
+                );
+            }
         }
         let chosen = selected(&names, selection);
         let mut instances = Vec::new();
@@ -166,7 +175,8 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             String::from_utf8_lossy(record.get(column).unwrap_or_default()).into_owned()
         };
         let index = text(frame_column);
-        let Some(RowKey::Frame(frame)) = RowKey::parse(&index) else {
+        let number = index.parse().ok().and_then(RowKey::number);
+        let Some(RowKey::Frame(frame)) = number else {
             return Err(at(format!(
                 "{} in the column 'frame_idx' is no frame number",
                 quote(&index)

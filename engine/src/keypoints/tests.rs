@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use sam2_frame_provider::FrameSize;
 
 use super::{
-    KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind, TrackNotice,
-    TrackedRecording,
+    KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind, TrackedRecording,
 };
 
 const TRACK: &str = "\
