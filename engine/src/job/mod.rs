@@ -14,6 +14,7 @@ mod memory_shortage;
 mod merge;
 mod part;
 mod plan;
+mod prompt_choices;
 mod prompt_set;
 mod report;
 mod run;
@@ -27,12 +28,11 @@ mod tests;
 pub use delivery::JobOutputs;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;
-pub use keypoint_prompts::{
-    BoxMargin, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptFrames,
-};
+pub use keypoint_prompts::{KeypointPrompts, MOST_NEGATIVES};
 pub use merge::{MergeError, RunParts};
 pub use part::{FramePart, PartSink};
 pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
+pub use prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
 pub use prompt_set::{PromptConflict, PromptSet};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};

@@ -12,7 +12,7 @@ use super::track::TrackNotice;
 /// What DeepLabCut puts behind the name of a track that it has made from another: filtered, stitched, with a skeleton.
 const LATER_STEPS: [&str; 6] = ["_filtered", "_el", "_ell", "_bx", "_sk", "_skeleton"];
 /// A longer file is not looked at. One that DeepLabCut writes holds the network's settings, some kilobytes.
-const LONGEST: u64 = 16 << 20;
+const LONGEST: u64 = 1 << 20;
 
 /// The corner of the analysed part, if there is a note of one, and what to tell of it.
 pub(super) fn offset(track: &Path) -> Option<(Option<[f32; 2]>, TrackNotice)> {
