@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use sam2_engine::{FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet};
+use sam2_engine::{
+    FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet, TrackNotice, TrackedRecording,
+};
 use sam2_frame_provider::IndexMode;
 
 use crate::args::SegmentArgs;
@@ -60,9 +62,13 @@ fn plan_by_track(
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    let track = KeypointTrack::read(path, &args.prompts.selection())?;
+    // A region that is not within the picture is complained of later, by itself.
+    let region = args.roi.filter(|region| region.is_within(size));
+    let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };
+    let track = KeypointTrack::read(path, &args.prompts.selection())?.locate(&recording)?;
+    tell(track.notices());
     let rows = track.len();
-    if let Err(error) = track.check_rows(count) {
+    if let Err(error) = track.check_rows() {
         if !args.prompts.allow_row_mismatch {
             return Err(error.into());
         }
@@ -77,10 +83,19 @@ fn plan_by_track(
             path.display()
         );
     }
-    let mut plan = JobPlan::from_keypoints(&track, count, size, &args.prompts.keypoint_prompts());
-    plan.check(count, size).with_context(|| {
-        format!("{} (is it of a smaller video? then give --downsample-factor)", path.display())
-    })?;
+    let (mut plan, notices) = JobPlan::from_keypoints(&track, &args.prompts.keypoint_prompts())?;
+    tell(&notices);
+    plan.check(count, size).with_context(|| path.display().to_string())?;
     plan.add(given);
     Ok(plan)
+}
+
+/// Logs what there is to know about a track.
+fn tell(notices: &[TrackNotice]) {
+    for notice in notices {
+        match notice {
+            TrackNotice::Info(_) => tracing::info!("{notice}"),
+            _ => tracing::warn!("{notice}"),
+        }
+    }
 }

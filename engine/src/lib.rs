@@ -152,7 +152,10 @@ pub use job::{
     PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace, RunParts,
     UnpromptedObject, recording_fingerprint, run_header, segment,
 };
-pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+pub use keypoints::{
+    Individual, KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind,
+    TrackNotice, TrackedRecording,
+};
 pub use prompt_file::{
     PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
 };

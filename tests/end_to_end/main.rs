@@ -25,6 +25,7 @@ mod outputs;
 mod preflight;
 mod prompts;
 mod quality;
+mod real_tracks;
 mod recordings;
 mod regions;
 mod remedies;

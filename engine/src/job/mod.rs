@@ -15,6 +15,7 @@ mod memory_shortage;
 mod merge;
 mod part;
 mod plan;
+mod prompt_choices;
 mod prompt_set;
 mod receipt;
 mod report;
@@ -30,12 +31,11 @@ pub use delivery::JobOutputs;
 pub use fingerprint::recording_fingerprint;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;
-pub use keypoint_prompts::{
-    BoxMargin, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptFrames,
-};
+pub use keypoint_prompts::{KeypointPrompts, MOST_NEGATIVES};
 pub use merge::{MergeError, RunParts};
 pub use part::{FramePart, PartSink};
 pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
+pub use prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
 pub use prompt_set::{PromptConflict, PromptSet};
 pub use receipt::{JobReceipt, ReceiptMismatch, ReceiptPlace};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};

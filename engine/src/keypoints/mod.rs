@@ -12,7 +12,8 @@
 //!
 //! HDF5 files need the feature `hdf5`; without it they are recognised and refused by name.
 //!
-//! Rows are addressed by the frame number that the file gives them, never by their position in it.
+//! Rows are addressed by the frame number or the image that the file gives them, never by their position in it. An image's name says
+//! nothing by itself: only [`KeypointTrack::locate`], which knows the recording, makes frame numbers of rows.
 
 #[cfg(feature = "hdf5")]
 mod column_names;
@@ -20,9 +21,15 @@ mod dlc_columns;
 mod dlc_csv;
 #[cfg(feature = "hdf5")]
 mod dlc_hdf5;
+mod dlc_meta;
 mod error;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
+mod locate;
+mod located;
+mod pickle;
+#[cfg(test)]
+mod real_files;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]
 mod sleap_hdf5;
@@ -32,4 +39,6 @@ mod tests;
 mod track;
 
 pub use error::KeypointError;
-pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind};
+pub use locate::TrackedRecording;
+pub use located::LocatedTrack;
+pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind, TrackNotice};
