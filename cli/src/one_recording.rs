@@ -22,7 +22,7 @@ use crate::recording;
 use crate::recordings;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
-use crate::summary::{report_bad_frames, report_reading, summarise};
+use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
 
 /// What came of a recording that did not fail.
 pub struct Finished {
@@ -40,6 +40,11 @@ impl Finished {
         };
         let flagged: usize = report.flagged.iter().map(FlaggedFrames::count).sum();
         let result = match self.status {
+            ExitStatus::Flawed
+                if report.unprompted.is_empty() && report.unprompted_objects.is_empty() =>
+            {
+                "done, but the recording promises more frames than can be read"
+            }
             ExitStatus::Flawed => "done, but some batches had no usable prompt",
             _ => "done",
         };
@@ -80,6 +85,7 @@ pub fn run(
     }
     let masks = args.prompts.masks_in_documents();
     let inputs = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
+    let inputs = inputs.chain(&args.frames.joined);
     let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     let outputs =
         outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
@@ -111,8 +117,24 @@ pub fn run(
     };
     report_bad_frames(&frames);
     report_reading(&frames);
-    let status = summarise(&job.outputs, &report);
+    let status = match (summarise(&job.outputs, &report), is_complete(&frames)) {
+        (ExitStatus::Done, false) => ExitStatus::Flawed,
+        (status, _) => status,
+    };
     Ok(Finished { status, report: Some(report) })
+}
+
+/// The names of further files, and their sizes, by which a run knows its recording again.
+fn joined(files: &[PathBuf]) -> String {
+    if files.is_empty() {
+        return "none".to_owned();
+    }
+    let describe = |file: &PathBuf| {
+        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        format!("{name} ({bytes} bytes)")
+    };
+    files.iter().map(describe).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether every output is there, and no journal of what is still to be done.
@@ -175,6 +197,11 @@ impl Job<'_> {
             ("intensity", args.frames.intensity.to_string()),
             ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
             ("bad frames", args.frames.on_bad_frame.to_string()),
+            (
+                "video stream",
+                args.frames.stream.map_or("the default".into(), |stream| stream.to_string()),
+            ),
+            ("joined files", joined(&args.frames.joined)),
         ];
         run_header(self.model, self.frames, &name, plan, options, &more)
     }
