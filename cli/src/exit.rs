@@ -11,8 +11,8 @@ pub const HELP: &str = "\
 Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
 Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
 Exit codes: 0 done, 1 failed (nothing is left under the output's name),
-2 wrong command line or settings, 3 done, but some batches had no usable prompt
-or frames are missing or damaged (segment, probe --verify), 4 some of many
+2 wrong command line or settings, 3 done, but some batches had no usable prompt,
+frames are missing, or probe --verify found damaged ones, 4 some of many
 recordings failed, 130/143 interrupted (--resume goes on)";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).

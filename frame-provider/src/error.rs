@@ -81,7 +81,7 @@ pub enum FrameError {
         path: PathBuf,
     },
 
-    /// There are video streams, but not the one asked for.
+    /// The file has video streams, but none with the requested number.
     #[error(
         "{}: has no video stream {number}; it has {streams}; give --stream one of these numbers, or leave it out",
         path.display()
@@ -89,9 +89,9 @@ pub enum FrameError {
     NoSuchStream {
         /// The file.
         path: PathBuf,
-        /// What was asked for, counted from 0.
+        /// The number that was requested, counted from 0.
         number: usize,
-        /// Those that there are, in words.
+        /// The existing streams, in words.
         streams: String,
     },
 
@@ -188,7 +188,7 @@ pub enum FrameError {
     },
 }
 
-/// How to bring the frames of a recording to one size.
+/// Returns the remedy for frames of several sizes: the command that scales a video, or a plain request.
 fn one_size(path: &Path, size: FrameSize) -> String {
     if has_image_ending(path) || has_tiff_ending(path) {
         return "bring all frames to one size".to_owned();

@@ -40,16 +40,16 @@ pub struct JoinedFrames {
     opener: Opener,
     /// The one used last comes first.
     open: Mutex<Vec<(usize, Box<dyn FrameSource>)>>,
-    /// Of parts that were closed.
+    /// Decoding done by parts that are closed again.
     closed: Mutex<DecodeStats>,
-    /// About the whole.
+    /// Warnings about the recording as a whole.
     warnings: Vec<String>,
 }
 
 /// Opens part `number`; `true` if its frames must be counted by decoding.
 type Opener = Box<dyn Fn(usize, bool) -> Result<Box<dyn FrameSource>, FrameError> + Send + Sync>;
 
-/// What is known about a part, open or not.
+/// Facts about a part that stay known while it is closed.
 struct Part {
     name: String,
     count: AtomicUsize,
@@ -60,7 +60,7 @@ struct Part {
     said: Mutex<Said>,
 }
 
-/// What a part has said about itself so far.
+/// Warnings, damage and flaws that a part has reported so far.
 #[derive(Default)]
 struct Said {
     /// Found to have another number of frames than it seemed to have.
@@ -80,7 +80,7 @@ impl JoinedFrames {
         Self::open_with(files, options, |video, _| Ok(Box::new(video)))
     }
 
-    /// The same with something done to each part, which gets its path.
+    /// Joins video files, each passed through `wrap` with its path.
     pub(crate) fn open_with(
         files: Vec<PathBuf>,
         options: VideoOptions,
@@ -148,7 +148,7 @@ impl JoinedFrames {
         joined.ok_or_else(nothing)
     }
 
-    /// The same with something that the user should know, which is logged too.
+    /// Adds a warning, and logs it.
     pub(crate) fn with_warning(mut self, warning: String) -> Self {
         tracing::warn!("{warning}");
         self.warnings.push(warning);
@@ -207,7 +207,7 @@ impl JoinedFrames {
         said.flaws.size_change = said.flaws.size_change.take().or(flaws.size_change);
     }
 
-    /// The part that holds frame `index`, and the number of its first frame.
+    /// Returns the part that holds frame `index`, and the number of that part's first frame.
     fn part_of(&self, index: usize) -> Result<(usize, usize), FrameError> {
         let mut first = 0;
         for (number, part) in self.parts.iter().enumerate() {
@@ -220,12 +220,12 @@ impl JoinedFrames {
         Err(FrameError::IndexOutOfRange { index, count: first, path: self.describe().into() })
     }
 
-    /// The number of the first frame of part `number`.
+    /// Returns the number of the first frame of part `number`.
     fn first_of(&self, number: usize) -> usize {
         self.parts.iter().take(number).map(Part::count).sum()
     }
 
-    /// What `read` gives of the source that holds frame `index`.
+    /// Runs `read` on the part that holds frame `index`, with the frame's number in that part.
     fn read<T>(
         &self,
         index: usize,
@@ -263,7 +263,7 @@ impl JoinedFrames {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything that parts have said, with what those that are open have found since. It does not wait for a read.
+    /// Collects from what all parts have reported, the open ones up to now. It does not wait for a read in progress.
     fn said<T>(&self, take: impl Fn(usize, &Said) -> Vec<T>) -> Vec<T> {
         if let Ok(open) = self.open.try_lock() {
             open.iter().for_each(|(number, source)| self.note(*number, &**source));
@@ -288,7 +288,7 @@ impl Part {
         Self { name, count: count.into(), start, step, said: Mutex::default() }
     }
 
-    /// When the part ends: its last frame is shown as long as the others are on average.
+    /// Returns the time at which the part ends: its last frame lasts as long as the others on average.
     fn end(&self, source: &dyn FrameSource) -> Option<f64> {
         let count = self.count();
         let last = source.time(count.checked_sub(1)?)?;
@@ -306,7 +306,7 @@ impl Part {
     }
 }
 
-/// What is known about two parts of one recording.
+/// Combines the details of two parts of one recording.
 fn both(a: VideoDetails, b: VideoDetails) -> VideoDetails {
     let mut groups = a.groups;
     let frames = a.groups.mean * a.groups.number as f64 + b.groups.mean * b.groups.number as f64;
@@ -330,7 +330,7 @@ fn both(a: VideoDetails, b: VideoDetails) -> VideoDetails {
     }
 }
 
-/// The error of a part, with the frame's number in the recording.
+/// Gives the error of a part the frame's number in the whole recording.
 fn renumbered(error: FrameError, first: usize) -> FrameError {
     match error {
         FrameError::Decode { path, index, source } => {

@@ -47,7 +47,7 @@ impl OpenOptions {
         self
     }
 
-    /// The same options with these further files.
+    /// Returns the same options with these further files of the recording.
     #[must_use]
     pub fn join(mut self, files: Vec<PathBuf>) -> Self {
         self.join = files;
@@ -150,7 +150,7 @@ fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSourc
     })
 }
 
-/// Opens video files as one recording; those of a `folder`, or files whose order was given.
+/// Opens video files as one recording: those found in `folder` or, without one, files in the order given.
 fn open_joined(
     files: Vec<PathBuf>,
     options: &OpenOptions,
@@ -210,7 +210,7 @@ fn name_of(path: &Path) -> String {
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
-/// Whether a file in the folder has the ending of an image.
+/// Returns whether a file in the folder has the ending of an image.
 fn holds_images(folder: &Path) -> Result<bool, FrameError> {
     let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
     let is_hidden = |path: &Path| name_of(path).starts_with('.');

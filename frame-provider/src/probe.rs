@@ -34,7 +34,7 @@ pub struct ProbeReport {
     /// Frames found damaged, ascending: those that cannot be decoded, and those of whose picture a part is the decoder's
     /// guess. Packets of a video that give no frame at all are not numbered; they show as an issue.
     pub damaged_frames: Vec<usize>,
-    /// Why frames are missing that the recording promises, if any are. It is among the issues too.
+    /// Reason why frames are missing that the recording promises; `None` if none are. The warnings in `issues` say it too.
     pub missing_frames: Option<String>,
     /// What the user should know, one sentence each.
     pub issues: Vec<String>,
@@ -89,7 +89,7 @@ pub struct VideoStream {
     pub codec: String,
     /// Size of the frames in pixels as stored, before rotation; 0x0 if the container does not say.
     pub size: FrameSize,
-    /// The number of frames that the container claims, true or not.
+    /// Number of frames that the container claims, true or not.
     pub claimed_frames: Option<usize>,
     /// Duration in seconds that the container claims, true or not.
     pub duration_seconds: Option<f64>,

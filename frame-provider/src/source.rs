@@ -81,7 +81,7 @@ pub trait FrameSource: Send + Sync {
         Vec::new()
     }
 
-    /// What is known so far to be wrong with the recording as a whole. More can become known while frames are read.
+    /// Returns the flaws of the recording as a whole that are known so far. Reading frames can bring more to light.
     fn flaws(&self) -> Flaws {
         Flaws::default()
     }
@@ -131,12 +131,12 @@ impl ScaledFrame {
     }
 }
 
-/// What is wrong with a recording as a whole; see [`FrameSource::flaws`]. Nothing by default.
+/// Flaws of a recording as a whole; see [`FrameSource::flaws`]. None by default.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Flaws {
-    /// Why frames are missing that the recording promises or its packets should give, in words for the user. Counts that
-    /// are wrong for harmless reasons, such as those of an edit list, are none.
+    /// Reason why frames are missing that the recording promises or its packets should give, in words for the user. Counts
+    /// that are wrong for harmless reasons, such as an edit list, are not flaws.
     pub missing_frames: Option<String>,
     /// The first frame known to have another size than frame 0, as the error that reading it gives.
     pub size_change: Option<FrameError>,

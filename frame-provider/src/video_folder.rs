@@ -17,13 +17,13 @@ const ENDINGS: [&str; 25] = [
 /// How many names a message lists.
 const MOST_NAMES: usize = 8;
 
-/// Whether the name ends as that of a video file does.
+/// Returns whether the name ends as that of a video file does.
 fn has_video_ending(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-/// The video files in a folder, in the order of the recording; empty if there are none.
+/// Lists the video files in a folder, in the order of the recording; empty if there are none.
 ///
 /// # Errors
 /// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files are not obviously parts
@@ -57,14 +57,14 @@ pub(crate) fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     }
 }
 
-/// Names for a message, the first few of them.
+/// Lists the first few names for a message.
 pub(crate) fn list(names: &[&str]) -> String {
     let more = names.len().saturating_sub(MOST_NAMES);
     let shown = names[..names.len() - more].join(", ");
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
 }
 
-/// The numbers that are missing between the first and the last of parts that differ in one number, for a warning.
+/// Returns the numbers that are missing between the first and the last of parts that differ in one number, for a warning.
 pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
     const MOST_LISTED: usize = 8;
     let names = files.iter().filter_map(|file| file.file_name()?.to_str());
@@ -76,7 +76,7 @@ pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
     gaps.take(MOST_LISTED).collect()
 }
 
-/// The places of the names in the order of the recording; `None` if it is not obvious.
+/// Returns the places of the names in the order of the recording; `None` if it is not obvious.
 fn order(names: &[&str]) -> Option<Vec<usize>> {
     if names.len() < 2 {
         return Some((0..names.len()).collect());
@@ -109,12 +109,12 @@ fn order(names: &[&str]) -> Option<Vec<usize>> {
 /// Hours, minutes and seconds.
 const TIME_DIGITS: usize = 6;
 
-/// Whether the number may be a day, as in 20240131.
+/// Returns whether the number may be a day, as in 20240131.
 fn is_day(number: &str) -> bool {
     number.len() == 8 && (number.starts_with("19") || number.starts_with("20"))
 }
 
-/// The places of keys in their order; `None` if two are the same.
+/// Returns the places of keys in their order; `None` if two are the same.
 fn sorted<K: Ord>(keys: &[K]) -> Option<Vec<usize>> {
     let mut places: Vec<usize> = (0..keys.len()).collect();
     places.sort_by(|&a, &b| keys[a].cmp(&keys[b]));

@@ -72,37 +72,42 @@ fn palette_video_of_other_codecs_and_containers() {
     assert_exact(&workshop.path("gray8.mkv"));
 }
 
-/// An AVI of raw 8-bit frames, with new colours before some of them.
-fn palette_avi(frames: usize, changes: &[(usize, u8)]) -> Vec<u8> {
+/// The pictures of an AVI with a palette.
+#[derive(Clone, Copy)]
+enum Pictures {
+    /// Rows of pixels of so many bits, from bottom to top.
+    Raw(u32),
+    /// Runs of equal pixels; every fifth frame is whole, the others change a part of it (Microsoft RLE).
+    Runs,
+}
+
+/// An AVI with a palette, made by hand, with new colours before some of its frames.
+fn palette_avi(frames: usize, pictures: Pictures, changes: &[(usize, u8)]) -> Vec<u8> {
     const WIDTH: u32 = 64;
     const HEIGHT: u32 = 48;
     let le = |value: u32| value.to_le_bytes();
-    let chunk = |name: &[u8], body: &[u8]| [name, &le(body.len() as u32), body].concat();
-    let colours = |tint: u8| -> Vec<u8> {
-        (0..=255_u8).flat_map(|value| [value, value ^ tint, value.wrapping_add(tint), 0]).collect()
+    let all = |values: &[u32]| -> Vec<u8> { values.iter().flat_map(|&value| le(value)).collect() };
+    let chunk = |name: &[u8], body: &[u8]| {
+        let padding = vec![0; body.len() % 2];
+        [name, &le(body.len() as u32), body, &padding].concat()
     };
-    let pixels = (WIDTH * HEIGHT) as usize;
-    let main: Vec<u8> =
-        [40_000, 0, 0, 16, frames as u32, 0, 1, pixels as u32, WIDTH, HEIGHT, 0, 0, 0, 0]
-            .into_iter()
-            .flat_map(le)
-            .collect();
-    let stream = [
-        b"vidsDIB ".to_vec(),
-        [0, 0, 0, 1, 25, 0, frames as u32, pixels as u32, u32::MAX, 0, 0, HEIGHT << 16 | WIDTH]
-            .into_iter()
-            .flat_map(le)
-            .collect(),
-    ]
-    .concat();
-    let format = [
-        [40, WIDTH, HEIGHT, 8 << 16 | 1, 0, pixels as u32, 0, 0, 256, 0]
-            .into_iter()
-            .flat_map(le)
-            .collect(),
-        colours(0),
-    ]
-    .concat();
+    let (bits, compression) = match pictures {
+        Pictures::Raw(bits) => (bits, 0),
+        Pictures::Runs => (8, 1),
+    };
+    let colours = 1_u32 << bits;
+    let palette = |tint: u8| -> Vec<u8> {
+        let value = |colour: u32| (colour * 255 / (colours - 1)) as u8;
+        (0..colours).map(value).flat_map(|v| [v, v ^ tint, v.wrapping_add(tint), 0]).collect()
+    };
+    let stride = (WIDTH * bits / 8).next_multiple_of(4);
+    let bytes = stride * HEIGHT;
+    let count = frames as u32;
+    let main = all(&[40_000, 0, 0, 16, count, 0, 1, bytes, WIDTH, HEIGHT, 0, 0, 0, 0]);
+    let rest = [0, 0, 0, 1, 25, 0, count, bytes, u32::MAX, 0, 0, HEIGHT << 16 | WIDTH];
+    let stream = [&b"vidsDIB "[..], &all(&rest)].concat();
+    let format = [40, WIDTH, HEIGHT, bits << 16 | 1, compression, bytes, 0, 0, colours, 0];
+    let format = [all(&format), palette(0)].concat();
     let list = |name: &[u8], parts: &[Vec<u8>]| chunk(b"LIST", &[name, &parts.concat()].concat());
     let header = list(
         b"hdrl",
@@ -118,11 +123,29 @@ fn palette_avi(frames: usize, changes: &[(usize, u8)]) -> Vec<u8> {
     };
     for frame in 0..frames {
         if let Some((_, tint)) = changes.iter().find(|(at, _)| *at == frame) {
-            // Colours from 0 on, all 256 of them; in an AVI each is red, green, blue, 0.
-            add(b"00pc", 0x100, &[&[0, 0, 0, 0][..], &colours(*tint)].concat());
+            // Colours from 0 on, all of them; 0 stands for 256.
+            add(b"00pc", 0x100, &[&[0, colours as u8, 0, 0][..], &palette(*tint)].concat());
         }
-        let picture: Vec<u8> = (0..pixels).map(|at| (at % 64 * 3 + frame * 5) as u8).collect();
-        add(b"00db", 0x10, &picture);
+        match pictures {
+            Pictures::Raw(_) => {
+                let picture: Vec<u8> = (0..bytes)
+                    .map(|at| (at % stride * 3 + frame as u32 * 5 + at / stride) as u8)
+                    .collect();
+                add(b"00db", 0x10, &picture);
+            }
+            Pictures::Runs => {
+                let is_whole = frame % 5 == 0;
+                let mut picture = Vec::new();
+                for row in 0..HEIGHT as u8 {
+                    if is_whole || usize::from(row) % 5 == frame % 5 {
+                        picture.extend((0..8).flat_map(|run| [8, row * 3 + run * 9 + frame as u8]));
+                    }
+                    picture.extend([0, 0]);
+                }
+                picture.extend([0, 1]);
+                add(b"00dc", if is_whole { 0x10 } else { 0 }, &picture);
+            }
+        }
     }
     let body = [b"AVI ".to_vec(), header, chunk(b"LIST", &movie), chunk(b"idx1", &index)].concat();
     chunk(b"RIFF", &body)
@@ -132,15 +155,24 @@ fn palette_avi(frames: usize, changes: &[(usize, u8)]) -> Vec<u8> {
 fn a_palette_that_changes_in_mid_stream() {
     let workshop = Workshop::new();
     let changes = [(7, 0x55), (8, 0x1F), (20, 0x03)];
-    let path = workshop.write("colours.avi", &palette_avi(30, &changes));
-    let expected = oracle(&path, 64 * 48 * 3);
-    assert_eq!(expected.len(), 30);
-    // The test is one only if the colours make a difference to FFmpeg itself.
-    let plain = workshop.write("plain.avi", &palette_avi(30, &[]));
-    let same = oracle(&plain, 64 * 48 * 3).iter().zip(&expected).filter(|(a, b)| a == b).count();
-    assert_eq!(same, 7);
-    assert_equal_to(&path, &expected);
-    assert_exact_with_kept_index(&workshop, &path);
+    for (name, pictures) in [
+        ("1bit.avi", Pictures::Raw(1)),
+        ("4bit.avi", Pictures::Raw(4)),
+        ("8bit.avi", Pictures::Raw(8)),
+        ("runs.avi", Pictures::Runs),
+    ] {
+        let plain = workshop.write(name, &palette_avi(30, pictures, &[]));
+        let plain_frames = oracle(&plain, 64 * 48 * 3);
+        assert_exact(&plain);
+        let path = workshop.write(name, &palette_avi(30, pictures, &changes));
+        let expected = oracle(&path, 64 * 48 * 3);
+        assert_eq!(expected.len(), 30, "{name}");
+        // The test is one only if the colours make a difference to FFmpeg itself.
+        let same = plain_frames.iter().zip(&expected).filter(|(a, b)| a == b).count();
+        assert_eq!(same, 7, "{name}");
+        assert_equal_to(&path, &expected);
+        assert_exact_with_kept_index(&workshop, &path);
+    }
 }
 
 #[test]

@@ -12,8 +12,11 @@ use sam2_frame_provider::{
 
 const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -pix_fmt yuv420p";
 
+/// The name of part 0, 1, 2.
+type Naming = fn(usize) -> String;
+
 /// A film of 3 seconds and the same in files of a second each, named by `name` for 0, 1, 2.
-fn in_parts(workshop: &Workshop, folder: &str, name: fn(usize) -> String) -> PathBuf {
+fn in_parts(workshop: &Workshop, folder: &str, name: Naming) -> PathBuf {
     workshop.film(
         "96x64",
         20,
@@ -44,7 +47,7 @@ fn assert_is_whole(workshop: &Workshop, source: &dyn FrameSource) {
 #[test]
 fn folders_of_parts_are_one_recording() {
     let workshop = Workshop::new();
-    let cameras: [(&str, fn(usize) -> String); 4] = [
+    let cameras: [(&str, Naming); 4] = [
         ("miniscope", |part| format!("{}.avi", part + 9)),
         ("msCam", |part| format!("msCam{}.avi", part + 1)),
         ("avchd", |part| format!("{part:05}.MTS")),

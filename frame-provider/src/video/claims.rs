@@ -18,16 +18,16 @@ const TOLERATED_SECONDS: f64 = 0.5;
 /// Containers whose duration is written in a header, not guessed from the bytes that are left.
 const DURATION_IN_HEADER: [&str; 4] = ["matroska", "avi", "mov", "flv"];
 
-/// What the container promises and the file does not hold.
+/// Content that the container promises and the file does not hold.
 pub(super) struct Lost {
-    /// In words, for the user.
+    /// Description for the user.
     pub(super) what: String,
-    /// Whether it is frames of the video that are missing, and not perhaps only sound.
+    /// True if frames of the video are missing; false if it may be sound only.
     pub(super) is_certain: bool,
 }
 
 impl Lost {
-    /// A warning.
+    /// Returns the warning for the user.
     pub(super) fn warning(&self, path: &Path) -> String {
         let what = &self.what;
         format!(
@@ -37,7 +37,7 @@ impl Lost {
     }
 }
 
-/// What is missing, if the file seems to have been cut off. `all_packets` counts those that an edit list leaves out too.
+/// Finds out what is missing, if the file seems to have been cut off. `all_packets` counts those that an edit list leaves out too.
 pub(super) fn truncation(
     path: &Path,
     facts: &Facts,

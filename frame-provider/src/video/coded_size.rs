@@ -5,7 +5,7 @@
 
 use video_rs::ffmpeg::codec::Id;
 
-/// Width and height; `None` if the packet does not say, or the codec says it elsewhere.
+/// Returns width and height; `None` if the packet does not say, or the codec says it elsewhere.
 pub(super) fn coded_size(codec: Id, packet: &[u8]) -> Option<(u32, u32)> {
     let (width, height) = match codec {
         Id::MJPEG => jpeg(packet)?,

@@ -100,7 +100,7 @@ impl Demuxer {
         Watch::new(&self.parameters)
     }
 
-    /// How many packets there are when what an edit list leaves out counts too; `None` if that cannot be told.
+    /// Counts the packets, those that an edit list leaves out too; `None` if the file cannot be read again.
     pub(super) fn packets_without_edits(&self) -> Option<usize> {
         let mut options = ff::Dictionary::new();
         options.set("ignore_editlist", "1");
@@ -212,7 +212,7 @@ impl Demuxer {
     }
 }
 
-/// The video streams, numbered from 0; pictures that go with a sound recording are video streams to FFmpeg, but not here.
+/// Lists the video streams, numbered from 0; pictures that go with a sound recording are video streams to FFmpeg, but not here.
 fn video_streams(input: &Input) -> Vec<VideoStream> {
     let is_video = |stream: &ff::format::stream::Stream<'_>| {
         stream.parameters().medium() == ff::media::Type::Video && !ffi::is_picture_only(stream)
@@ -234,7 +234,7 @@ fn video_streams(input: &Input) -> Vec<VideoStream> {
     input.streams().filter(is_video).enumerate().map(describe).collect()
 }
 
-/// The streams in words, for messages.
+/// Describes the streams for messages.
 pub(super) fn listed(streams: &[VideoStream]) -> String {
     let each = streams.iter().map(VideoStream::to_string);
     each.collect::<Vec<_>>().join(", ")

@@ -27,14 +27,14 @@ pub(super) fn picture_pixels(parameters: &ff::codec::Parameters) -> u64 {
     u64::from(width.unsigned_abs()) * u64::from(height.unsigned_abs())
 }
 
-/// The size of the stream's pictures, as the container says; 0 if it does not.
+/// Returns the size of the stream's pictures, as the container says; 0 if it does not.
 pub(super) fn picture_size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: as above.
     let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
     (width.max(0).unsigned_abs(), height.max(0).unsigned_abs())
 }
 
-/// The header that the container keeps for the decoder; empty if there is none.
+/// Returns the header that the container keeps for the decoder; empty if there is none.
 pub(super) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds. Its `extradata` is null or points to
     // `extradata_size` bytes that live as long, and nobody writes to them while `parameters` is borrowed.
@@ -48,10 +48,9 @@ pub(super) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     }
 }
 
-/// Whether the stream is a cover picture or a row of thumbnails rather than a recording.
+/// Returns whether the stream is a cover picture or a row of thumbnails rather than a recording.
 pub(super) fn is_picture_only(stream: &ff::format::stream::Stream<'_>) -> bool {
-    const PICTURES: i32 =
-        (ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS) as i32;
+    const PICTURES: i32 = ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS;
     // SAFETY: `as_ptr` points to the live AVStream of the format context that `stream` borrows; the field is a plain integer.
     unsafe { (*stream.as_ptr()).disposition & PICTURES != 0 }
 }
@@ -76,7 +75,7 @@ pub(super) fn set_side_data(
     Some(())
 }
 
-/// A packet that says of itself what `packet` does, with another payload. `None` without memory.
+/// Makes a packet with the time stamps, flags and side data of `packet` and another payload. `None` without memory.
 pub(super) fn with_payload(packet: &ff::Packet, payload: &[u8]) -> Option<ff::Packet> {
     use ff::packet::Mut;
     // The bindings take it for granted that there is memory, and that sizes fit.
@@ -224,7 +223,7 @@ pub(super) fn planes(format: Pixel) -> Option<Vec<Plane>> {
     Some(planes)
 }
 
-/// Samples of each pixel that count, 1 (gray) or 3 (red, green, blue), for a format of gray or RGB with more than 8 bits
+/// Returns the samples of each pixel that count, 1 (gray) or 3 (red, green, blue), for a format of gray or RGB with more than 8 bits
 /// a sample; `None` for all others. Colours as luma and chroma are none of these, since their values are not intensities.
 pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
     const ODD: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
@@ -249,7 +248,7 @@ pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
     is_deep.then_some(channels)
 }
 
-/// The samples of a frame of such a format as they are stored, `[height, width, channels]`; `None` if there are none.
+/// Returns the samples of a gray or RGB frame of more than 8 bits as they are stored, `[height, width, channels]`; `None` if there are none.
 pub(super) fn deep_samples(frame: &VideoFrame) -> Option<Vec<u16>> {
     let channels = deep_channels(frame.format())?;
     let descriptor = frame.format().descriptor()?;

@@ -25,7 +25,7 @@ const MOST_CHANGES: usize = 1 << 16;
 /// Bytes of changes to keep of one file.
 const MOST_BYTES: usize = 64 << 20;
 
-/// What changes.
+/// Kinds of data that decoders are handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// The colours of palette video; side data of a packet.
@@ -41,10 +41,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Everything that is side data.
+    /// The kinds that are side data of packets.
     const SIDE_DATA: [Self; 3] = [Self::Palette, Self::Extradata, Self::Parameters];
 
-    /// FFmpeg's name of it.
+    /// Returns FFmpeg's name of the kind; `None` for what is not side data.
     pub(super) fn side_data(self) -> Option<ff::codec::packet::side_data::Type> {
         use ff::codec::packet::side_data::Type;
         match self {
@@ -73,13 +73,13 @@ pub(super) struct Handovers {
 }
 
 impl Handovers {
-    /// The packets with which the size of the picture may change, in the order of the file.
+    /// Returns the packets with which the size of the picture may change, in the order of the file.
     pub(super) fn may_change_size(&self) -> impl Iterator<Item = Ordinal> + '_ {
         let may = |change: &&Change| change.kind != Kind::Palette && change.ordinal > 0;
         self.changes.iter().filter(may).map(|change| change.ordinal)
     }
 
-    /// Packet `ordinal` as a decoder must get it that has seen none before; `None` if it is so already.
+    /// Returns packet `ordinal` as the first one for a new decoder, with everything in force; `None` if it needs no change.
     pub(super) fn first_packet(&self, ordinal: Ordinal, packet: &ff::Packet) -> Option<ff::Packet> {
         if ordinal == 0 {
             return None;
@@ -131,7 +131,7 @@ pub(super) struct Watch {
     codec: Id,
     standard: Option<Standard>,
     framing: Framing,
-    /// What is in force.
+    /// The data in force, by kind.
     side_data: BTreeMap<Kind, Arc<[u8]>>,
     sets: BTreeMap<SetName, Arc<[u8]>>,
     size: Option<(u32, u32)>,
@@ -140,7 +140,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// For a stream whose decoders are opened with these parameters.
+    /// Makes a watch for a stream whose decoders are opened with these parameters.
     pub(super) fn new(parameters: &ff::codec::Parameters) -> Self {
         let codec = parameters.id();
         let standard = match codec {
@@ -239,7 +239,7 @@ impl Watch {
         self.found.changes.push(Change { ordinal, kind, data });
     }
 
-    /// Everything that was noted.
+    /// Returns the changes noted.
     pub(super) fn finish(self) -> Handovers {
         self.found
     }

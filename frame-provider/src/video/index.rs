@@ -126,7 +126,7 @@ impl Index {
         index
     }
 
-    /// The same with what decoders are handed once.
+    /// Adds what decoders are handed once.
     pub(super) fn with_handovers(mut self, handovers: Handovers) -> Self {
         if let Some(lost) = handovers.lost_from {
             let late = (0..).zip(&self.packets).filter(|(ordinal, p)| *ordinal >= lost && p.key);
@@ -137,12 +137,12 @@ impl Index {
         self
     }
 
-    /// What a decoder is handed once.
+    /// Returns what decoders are handed once.
     pub(super) fn handovers(&self) -> &Handovers {
         &self.handovers
     }
 
-    /// The first frame, in the order shown, that comes with packet `ordinal` or a later one.
+    /// Returns the first frame, in the order shown, that comes with packet `ordinal` or a later one.
     pub(super) fn first_frame_from(&self, ordinal: Ordinal) -> Option<usize> {
         let frames = self.frame_of.get(ordinal as usize..)?;
         frames.iter().filter(|&&frame| frame != NOT_SHOWN).min().map(|&frame| frame as usize)

@@ -244,7 +244,7 @@ impl VideoFrames {
         self
     }
 
-    /// Whether [`VideoFrames::with_intensity`] is in effect.
+    /// Returns whether samples are mapped by [`VideoFrames::with_intensity`].
     pub(crate) fn maps_samples(&self) -> bool {
         self.levels.is_some()
     }
@@ -281,7 +281,7 @@ impl VideoFrames {
     }
 }
 
-/// The mean rate: the container's, unless the time stamps say something else. AVI counts chunks, empty ones too.
+/// Returns the mean rate: the container's, unless the time stamps say something else. AVI counts chunks, empty ones too.
 fn timing(facts: &Facts, index: &Index) -> Timing {
     /// Shares by which rates differ that mean the same.
     const TOLERATED: f64 = 0.1;

@@ -23,7 +23,7 @@ pub(super) struct Notes {
     times: Mutex<Times>,
 }
 
-/// When each frame is shown after the first one, in units of the stream's time base.
+/// Times of the frames after the first one, in units of the stream's time base.
 #[derive(Debug, Default)]
 enum Times {
     /// The time stamps are missing, or worth nothing.
@@ -64,7 +64,7 @@ impl Notes {
         *lock(&self.times) = times.unwrap_or_default();
     }
 
-    /// When frame `number` is shown after the first one, in units of the stream's time base, if that is known.
+    /// Returns the time of frame `number` after the first one, in units of the stream's time base; `None` if unknown.
     pub(super) fn time_of(&self, number: usize) -> Option<i64> {
         match &*lock(&self.times) {
             Times::Unknown => None,

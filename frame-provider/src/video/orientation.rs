@@ -53,7 +53,7 @@ impl Orientation {
         (degrees, self.mirrored)
     }
 
-    /// Whether pictures are shown as they are stored.
+    /// Returns whether pictures are shown as they are stored.
     pub(super) fn is_upright(self) -> bool {
         !self.transpose && !self.flip_horizontal && !self.flip_vertical
     }

@@ -33,7 +33,7 @@ impl SetName {
 }
 
 impl Standard {
-    /// The name of a unit; `None` if it is not a parameter set.
+    /// Returns the name of a unit; `None` if it is not a parameter set.
     fn name(self, unit: &[u8]) -> Option<SetName> {
         let (level, number) = match self {
             Self::H264 => match unit.first()? & 31 {
@@ -54,7 +54,7 @@ impl Standard {
         Some(SetName { level, number })
     }
 
-    /// Whether the unit holds a part of a picture.
+    /// Returns whether the unit holds a part of a picture.
     fn is_picture(self, unit: &[u8]) -> bool {
         unit.first().is_some_and(|first| match self {
             Self::H264 => (1..=5).contains(&(first & 31)),
@@ -62,8 +62,8 @@ impl Standard {
         })
     }
 
-    /// The parameter sets of a packet, in its order.
-    pub(super) fn sets<'a>(self, packet: &'a [u8], framing: Framing) -> Vec<(SetName, &'a [u8])> {
+    /// Returns the parameter sets of a packet, in its order.
+    pub(super) fn sets(self, packet: &[u8], framing: Framing) -> Vec<(SetName, &[u8])> {
         let mut sets = Vec::new();
         let mut rest = packet;
         while let Some(start) = match framing {
@@ -89,8 +89,8 @@ impl Standard {
         sets
     }
 
-    /// The framing that extradata announces, and the sets in it.
-    pub(super) fn extradata<'a>(self, data: &'a [u8]) -> (Framing, Vec<(SetName, &'a [u8])>) {
+    /// Returns the framing that extradata announces, and the sets in it.
+    pub(super) fn extradata(self, data: &[u8]) -> (Framing, Vec<(SetName, &[u8])>) {
         let has_lengths = match (self, data) {
             (Self::H264, [1, ..]) => data.len() >= 7,
             // Some old writers leave the version at 0; a start code has only zeros before its 1.
