@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use common::Workshop;
 use sam2_frame_provider::{
-    FrameError, FrameSource, IndexCacheMode, VideoFrames, VideoOptions, probe,
+    FrameError, FrameSource, IndexCacheMode, IndexMode, VideoFrames, VideoOptions, probe,
 };
 
 const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -b_strategy 0 -sc_threshold 0 -pix_fmt yuv420p";
@@ -131,7 +131,13 @@ fn packets_that_give_no_frame_are_missing_frames() {
     let mut bytes = std::fs::read(workshop.path("film.mov")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 60_000].fill(0);
-    let report = probe(workshop.write("damaged.mov", &bytes), true).unwrap();
+    let path = workshop.write("damaged.mov", &bytes);
+    // Also when frames are counted by decoding from the start.
+    let options = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
+    let counted = VideoFrames::open_with(&path, options).unwrap();
+    assert!(counted.flaws().missing_frames.is_some(), "{:?}", counted.warnings());
+    let report = probe(&path, true).unwrap();
+    assert_eq!(report.frames, counted.frame_count());
     assert!(report.missing_frames.is_some(), "{:?}", report.issues);
     assert!(report.issues.join("; ").contains("the file is damaged"), "{:?}", report.issues);
 }

@@ -33,3 +33,4 @@ mod shards;
 mod stats;
 mod support;
 mod terminal;
+mod videos;

@@ -372,13 +372,24 @@ fn make_index(
     let index = match (options.index, index::doubt(&packets, read_errors)) {
         (IndexMode::Auto, None) => Index::from_time_stamps(packets).with_handovers(handovers),
         (_, doubt) => {
+            let is_in_doubt = doubt.is_some();
             if let Some(doubt) = doubt {
                 notes.warn(format!(
                     "{}: the file is decoded once to number its frames, since its time stamps are in doubt ({doubt})",
                     path.display()
                 ));
             }
-            let Counted { index, .. } = build::decode_all(demuxer.reopen()?, options.threads)?;
+            let Counted { index, errors } = build::decode_all(demuxer.reopen()?, options.threads)?;
+            let promised = packets.iter().filter(|p| !p.discard && p.size > 0).count();
+            // Streams that begin between key frames have errors at their beginning for a good reason.
+            let is_damaged =
+                !is_in_doubt || read_errors > 0 || packets.iter().any(|packet| packet.corrupt);
+            if is_damaged && errors > 0 && index.frame_count() < promised {
+                let found = index.frame_count();
+                let missing = format!("it has {found} frames that can be decoded, not {promised}");
+                notes.warn(format!("{}: the file is damaged: {missing}", path.display()));
+                notes.misses_frames(missing);
+            }
             notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
             index
         }
