@@ -163,6 +163,10 @@ pub struct SegmentArgs {
     /// The one of them that is being segmented.
     #[arg(skip)]
     pub recording: PathBuf,
+    /// The video files named are one recording, in the order given (GoPro's chapters, a Miniscope's 0.avi, 1.avi, ...); those that one
+    /// pattern matches count by their numbers. It is named after the first. A folder of such files needs no --join.
+    #[arg(long, conflicts_with = "job")]
+    pub join: bool,
     /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
     #[arg(long, value_name = "FILE.toml", conflicts_with = "recordings")]
     pub job: Option<PathBuf>,
@@ -244,6 +248,13 @@ pub struct SegmentArgs {
     /// How frames are read.
     #[command(flatten)]
     pub frames: FrameArgs,
+}
+
+impl SegmentArgs {
+    /// Returns the files, or the folder, that the recording consists of, in their order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        std::iter::once(&self.recording).chain(&self.frames.joined).cloned().collect()
+    }
 }
 
 /// How a job runs.
@@ -356,6 +367,13 @@ pub struct FrameArgs {
     /// frames run along, such as along=z [default: along time, the first of all others].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several: 0 is the first, as V:N of ffmpeg counts [default: the first, which OpenCV,
+    /// DeepLabCut and SLEAP read].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
+    /// Further files of the same recording.
+    #[arg(skip)]
+    pub joined: Vec<PathBuf>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -406,7 +424,7 @@ pub struct ConvertArgs {
 pub struct ProbeArgs {
     /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
     pub recording: PathBuf,
-    /// Decode every frame, to find damage that does not show from outside.
+    /// Decode every frame, to find damage that does not show from outside, and read some again in other orders.
     #[arg(long)]
     pub verify: bool,
     /// Print JSON.
@@ -416,6 +434,10 @@ pub struct ProbeArgs {
     /// frames run along, such as along=z [default: along time, the first of all others].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several: 0 is the first, as V:N of ffmpeg counts [default: the first, which OpenCV,
+    /// DeepLabCut and SLEAP read].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -444,6 +466,9 @@ pub struct ReportArgs {
     /// Which images of a recording with several axes are its frames, as for segment [default: as in the run].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several, as for segment [default: as in the run].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
 }
 
 /// `sam2 inspect`.

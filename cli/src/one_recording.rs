@@ -25,7 +25,7 @@ use crate::recordings;
 use crate::report::told;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
-use crate::summary::{report_bad_frames, report_reading, summarise};
+use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
 
 /// What came of a recording that did not fail.
 pub struct Finished {
@@ -43,6 +43,11 @@ impl Finished {
         };
         let flagged: usize = report.flagged.iter().map(FlaggedFrames::count).sum();
         let result = match self.status {
+            ExitStatus::Flawed
+                if report.unprompted.is_empty() && report.unprompted_objects.is_empty() =>
+            {
+                "done, but the recording promises more frames than can be read"
+            }
             ExitStatus::Flawed => "done, but some batches had no usable prompt",
             _ => "done",
         };
@@ -79,7 +84,7 @@ pub fn run(
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.size())?;
     job_options(args, &plan)?;
-    let contents = recording_fingerprint(&args.recording).with_context(|| {
+    let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
     let model = models.get(args, stats)?;
@@ -112,7 +117,10 @@ pub fn run(
     };
     report_bad_frames(frames);
     report_reading(frames);
-    let status = summarise(&job.outputs, &report);
+    let status = match (summarise(&job.outputs, &report), is_complete(frames)) {
+        (ExitStatus::Done, false) => ExitStatus::Flawed,
+        (status, _) => status,
+    };
     Ok(Finished { status, report: Some(report) })
 }
 
@@ -159,10 +167,9 @@ impl Job<'_> {
         // A process that was killed between the last output and the end has left it.
         Journal::clear(&self.journal, self.header(plan, &job_options(self.args, plan)?)?)?;
         let unprompted = self.kept.as_ref().is_some_and(|(receipt, _)| receipt.unprompted());
-        Ok(Finished {
-            status: if unprompted { ExitStatus::Flawed } else { ExitStatus::Done },
-            report: None,
-        })
+        let flawed = unprompted || !is_complete(self.frames);
+        let status = if flawed { ExitStatus::Flawed } else { ExitStatus::Done };
+        Ok(Finished { status, report: None })
     }
 
     fn attempt(
@@ -204,6 +211,10 @@ impl Job<'_> {
             ("intensity", args.frames.intensity.to_string()),
             ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
             ("bad frames", args.frames.on_bad_frame.to_string()),
+            (
+                "video stream",
+                args.frames.stream.map_or("the default".into(), |stream| stream.to_string()),
+            ),
         ];
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
         header.recording_contents = Some(self.contents.clone());

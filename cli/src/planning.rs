@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use sam2_engine::{
     FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet, TrackNotice, TrackedRecording,
 };
-use sam2_frame_provider::IndexMode;
+use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
 
 use crate::args::SegmentArgs;
 use crate::recording;
@@ -29,12 +29,24 @@ pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
         Ok(plan) => Ok((frames, plan)),
     };
     let (frames, plan) = planned?;
+    check_sizes(args, &frames)?;
     tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
     if !plan.names.is_empty() {
         let named = plan.names.iter().map(|(object, name)| format!("{object} = {name}"));
         tracing::info!("objects: {}", named.collect::<Vec<_>>().join(", "));
     }
     Ok((frames, plan))
+}
+
+/// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
+fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
+    let Some(error) = frames.flaws().size_change else { return Ok(()) };
+    let FrameError::SizeChanged { index, .. } = error else { return Ok(()) };
+    let end = args.running.frames.and_then(|part| part.end).unwrap_or(usize::MAX);
+    if args.frames.on_bad_frame != BadFrames::Error || end <= index {
+        return Ok(());
+    }
+    Err(error.into())
 }
 
 /// The plan for the frames there are, every prompt checked.

@@ -75,8 +75,8 @@ pub fn check_outputs(args: &SegmentArgs) -> Result<CheckedOutputs> {
     let is_kept = |output: &Output| {
         receipt.as_ref().is_some_and(|receipt| output.path.exists() && receipt.names(&output.path))
     };
-    let masks = args.prompts.masks_in_documents();
-    let inputs = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
+    let (masks, files) = (args.prompts.masks_in_documents(), args.files());
+    let inputs = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
     let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
     let sheet = args.contact_sheet.as_deref();
     let may_replace = |output: &Output| args.overwrite || is_kept(output);

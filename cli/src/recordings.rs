@@ -14,13 +14,53 @@ pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
     let mut recordings = Vec::new();
     for given in &args.recordings {
-        for path in matching(given)? {
+        let mut paths = matching(given)?;
+        if args.join {
+            // Part 2 comes before part 10.
+            paths.sort_by_key(|path| by_numbers(path));
+        }
+        for path in paths {
             if !recordings.contains(&path) {
                 recordings.push(path);
             }
         }
     }
+    if args.join {
+        return joined(args, recordings);
+    }
     Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
+}
+
+/// The arguments for all files as one recording.
+fn joined(args: &SegmentArgs, files: Vec<PathBuf>) -> Result<Vec<SegmentArgs>> {
+    let [first, rest @ ..] = &files[..] else { return Ok(Vec::new()) };
+    if rest.is_empty() {
+        bail!(
+            "--join needs the video files of one recording, in their order; only '{}' is given",
+            first.display()
+        );
+    }
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    tracing::info!("{} files are one recording, in this order: {}", files.len(), names.join(", "));
+    let mut one = for_one(args, first);
+    one.frames.joined = rest.to_vec();
+    Ok(vec![one])
+}
+
+/// A name as its text and numbers in turn, so that names sort by the value of their numbers.
+fn by_numbers(path: &Path) -> Vec<(String, u128)> {
+    let name = path.to_string_lossy();
+    let mut parts = Vec::new();
+    let mut rest = &name[..];
+    while !rest.is_empty() {
+        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let number = rest[text..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - text);
+        let (head, tail) = rest.split_at(text + number);
+        // GoPro's chapter comes before the number of the recording: GX010042, GX020042. One recording has one number.
+        parts.push((head[..text].to_owned(), head[text..].parse().unwrap_or(u128::MAX)));
+        rest = tail;
+    }
+    parts
 }
 
 /// Refuses two recordings that are one file, that would write one file, or of which one would be written over an input of the
@@ -40,8 +80,8 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                 other.recording.display()
             );
         }
-        let masks = args.prompts.masks_in_documents();
-        let named = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
+        let (masks, files) = (args.prompts.masks_in_documents(), args.files());
+        let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
         for input in named {
             inputs.entry(outputs::spelled_out(input)).or_insert((args, input.clone()));
         }
@@ -200,6 +240,35 @@ fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn segment(line: &str) -> SegmentArgs {
+        use clap::Parser;
+        let line = format!("sam2 segment {line} --point 0:1,1 -o {{stem}}.btf");
+        match crate::args::Cli::parse_from(line.split_whitespace()).command {
+            crate::args::Command::Segment(args) => *args,
+            _ => unreachable!("it is what was typed"),
+        }
+    }
+
+    #[test]
+    fn joined_files_are_one_recording_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for part in [1, 2, 10] {
+            std::fs::write(path(&format!("msCam{part}.avi")), "").unwrap();
+        }
+        let one = each(&segment("--join b.avi a.avi c.avi")).unwrap();
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].recording, Path::new("b.avi"));
+        assert_eq!(one[0].frames.joined, ["a.avi", "c.avi"].map(PathBuf::from));
+        assert_eq!(one[0].output[0].typed(), "b.btf");
+        let pattern = path("msCam*.avi");
+        let one = each(&segment(&format!("--join {}", pattern.display()))).unwrap();
+        assert_eq!(one[0].recording, path("msCam1.avi"));
+        assert_eq!(one[0].frames.joined, [path("msCam2.avi"), path("msCam10.avi")]);
+        assert!(each(&segment("--join a.avi")).unwrap_err().to_string().contains("--join"));
+        assert_eq!(each(&segment("b.avi a.avi")).unwrap().len(), 2);
+    }
 
     #[test]
     fn placeholders_are_parts_of_the_recordings_name() {

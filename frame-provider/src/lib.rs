@@ -4,6 +4,7 @@
 //! frames there are, how large they are, and frame `i` as RGB8. The sources:
 //!
 //! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
+//! - [`JoinedFrames`]: several video files as one recording;
 //! - [`TiffStack`]: a TIFF or BigTIFF file with a page per frame;
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
 //! - [`NdTiff`] and [`MmStack`]: recordings of Micro-Manager;
@@ -55,6 +56,7 @@ mod error;
 mod frame;
 mod image_folder;
 mod intensity;
+mod joined;
 mod lazy;
 mod mapped;
 mod memory;
@@ -69,6 +71,7 @@ mod tiff;
 mod tolerant;
 mod travel;
 mod video;
+mod video_folder;
 
 pub use axes::{Axes, Coordinate, ParseAxesError};
 pub use batch::{BatchFrames, FramesMode};
@@ -76,13 +79,16 @@ pub use error::{Cause, FrameError};
 pub use frame::{FrameSize, RgbFrame};
 pub use image_folder::ImageFolder;
 pub use intensity::{Intensity, ParseIntensityError};
+pub use joined::JoinedFrames;
 pub use lazy::{LazyFrames, LazyOptions, LazyStats};
 pub use mapped::MappedFrames;
 pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
 pub use open::{OpenOptions, open, open_with};
-pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe_source};
-pub use source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+pub use probe::{
+    GroupLengths, IndexKind, ProbeReport, VideoDetails, VideoStream, probe, probe_source,
+};
+pub use source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{

@@ -38,3 +38,4 @@ mod shards;
 mod stats;
 mod support;
 mod terminal;
+mod videos;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_frame_provider::{FrameSource, OpenOptions, open_with};
+use sam2_frame_provider::{FrameSource, OpenOptions, VideoOptions, open_with};
 use sam2_mask_writer::RunHeader;
 use sam2_report::Report;
 
@@ -25,7 +25,9 @@ pub(super) enum Recording {
 /// # Errors
 /// If one was named and cannot be opened, or is another one.
 pub(super) fn find(args: &ReportArgs, header: &RunHeader) -> Result<Recording> {
+    let stream = args.stream.or_else(|| setting(header, "video stream"));
     let options = OpenOptions::default()
+        .video(VideoOptions { stream, ..VideoOptions::default() })
         .intensity(args.intensity.or_else(|| setting(header, "intensity")).unwrap_or_default())
         .axes(args.axes.clone().or_else(|| setting(header, "axes")).unwrap_or_default());
     if let Some(path) = &args.recording {
