@@ -36,7 +36,8 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
         ..VideoOptions::default()
     };
     let axes = args.axes.clone().unwrap_or_default();
-    Ok(OpenOptions::default().intensity(args.intensity).axes(axes).video(video))
+    let options = OpenOptions::default().intensity(args.intensity).axes(axes).video(video);
+    Ok(options.exif(!args.no_exif))
 }
 
 /// Why frames of this size cannot be those of a run; `None` if they can.
