@@ -16,6 +16,7 @@ use crate::legacy_pipeline::LegacyPipelineArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
 use crate::outputs::{CompressionArg, OutputArg};
 use crate::prompt_args::PromptArgs;
+use crate::recordings;
 use crate::settings::show::ConfigArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
@@ -156,8 +157,9 @@ pub enum Command {
 /// `sam2 segment`.
 #[derive(Clone, Debug, Args)]
 pub struct SegmentArgs {
-    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. With more than one, names
-    /// of outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
+    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. A name in quotes
+    /// whose wildcards match still images of one folder ('frames/cam1_*.png') is one recording. With more than one, names of
+    /// outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
     #[arg(required_unless_present = "job", value_name = "RECORDING")]
     pub recordings: Vec<PathBuf>,
     /// The one of them that is being segmented.
@@ -253,7 +255,10 @@ pub struct SegmentArgs {
 impl SegmentArgs {
     /// Returns the files, or the folder, that the recording consists of, in their order.
     pub fn files(&self) -> Vec<PathBuf> {
-        std::iter::once(&self.recording).chain(&self.frames.joined).cloned().collect()
+        match recordings::images_of(&self.recording) {
+            Some(images) => images,
+            None => std::iter::once(&self.recording).chain(&self.frames.joined).cloned().collect(),
+        }
     }
 }
 
@@ -356,8 +361,11 @@ pub struct FrameArgs {
     /// How samples become 8-bit: auto, full, minmax, percentile:LO,HI or LO,HI. The range is taken once for the recording.
     /// per-frame:minmax and per-frame:percentile:LO,HI take one for each frame: then brightness, and with it the masks, can
     /// flicker; only for recordings whose light changes.
-    #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto)]
+    #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto, allow_hyphen_values = true)]
     pub intensity: Intensity,
+    /// Read still images as they are stored, not upright as their EXIF orientation says and viewers show them.
+    #[arg(long)]
+    pub no_exif: bool,
     /// How frames are brought to the model's size, bit for bit as: pillow-bicubic (Pillow, what the published weights were
     /// evaluated with), torch-bilinear-antialias (torchvision), decord (FFmpeg's bilinear straight from the video, the
     /// official code's way for MP4 files), cv2-linear (OpenCV).
@@ -422,7 +430,8 @@ pub struct ConvertArgs {
 /// `sam2 probe`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
+    /// A video file, a TIFF stack, a folder of images or a pattern of some of them ('frames/cam1_*.png'), or a folder written by
+    /// Micro-Manager.
     pub recording: PathBuf,
     /// Decode every frame, to find damage that does not show from outside, and read some again in other orders.
     #[arg(long)]

@@ -206,7 +206,7 @@ impl Job<'_> {
     fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, EngineError> {
         let (args, path) = (self.args, &self.args.recording);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let more = [
+        let mut more = vec![
             ("precision", self.model.precision().to_string()),
             ("intensity", args.frames.intensity.to_string()),
             ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
@@ -216,6 +216,9 @@ impl Job<'_> {
                 args.frames.stream.map_or("the default".into(), |stream| stream.to_string()),
             ),
         ];
+        if args.frames.no_exif {
+            more.push(("still images", "as stored".into()));
+        }
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
         header.recording_contents = Some(self.contents.clone());
         // Run files among the outputs keep them too.
@@ -241,12 +244,12 @@ impl Job<'_> {
         };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
-        let name = self.args.recording.file_stem().unwrap_or("recording".as_ref());
+        let name = recordings::stem(&self.args.recording);
         let recording = OutputRecording {
             size: (header.width, header.height),
             frames: part.len(),
             rate: header.frames_per_second,
-            name: name.to_string_lossy().into_owned(),
+            name,
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects().into_iter().map(|object| object.0).collect(),
             image_names: header.image_names.get(part.clone()).unwrap_or_default().to_vec(),

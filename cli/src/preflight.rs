@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use sam2_engine::{JobReceipt, KeypointTrack};
+use sam2_frame_provider::FrameError;
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, Output};
@@ -32,14 +33,7 @@ impl Preflight {
     pub fn check(&mut self, args: &SegmentArgs) -> Result<()> {
         check_exchanged(args)?;
         let args = &recordings::with_track(args)?;
-        regular("the recording", &args.recording)?;
-        std::fs::metadata(&args.recording).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                let path = args.recording.clone();
-                sam2_frame_provider::FrameError::NotFound { path }.into()
-            }
-            _ => anyhow::Error::from(error).context(args.recording.display().to_string()),
-        })?;
+        args.files().iter().try_for_each(|file| check_there(file))?;
         check_outputs(args)?;
         if let Some(track) = &args.prompts.keypoints {
             KeypointTrack::read(track, &args.prompts.selection())?;
@@ -56,6 +50,18 @@ impl Preflight {
             self.good_models.push(wanted);
         }
         Ok(())
+    }
+}
+
+/// Checks that a file or folder of a recording is there, and neither a device nor a pipe.
+fn check_there(path: &Path) -> Result<()> {
+    regular("the recording", path)?;
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(FrameError::NotFound { path: path.to_owned() }.into())
+        }
+        Err(error) => Err(anyhow::Error::from(error).context(path.display().to_string())),
+        Ok(_) => Ok(()),
     }
 }
 

@@ -24,7 +24,8 @@ pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
     let source = open_with(&args.recording, &OpenOptions::default().axes(axes).video(video))?;
     let mut report = probe_source(&source, args.verify);
     if report.video.is_none() {
-        report.kind = if args.recording.is_dir() { "folder" } else { "file" }.to_owned();
+        // What is neither is a pattern of images in a folder.
+        report.kind = if args.recording.is_file() { "file" } else { "folder" }.to_owned();
     }
     if args.json {
         print(format!("{:#}\n", serde_json::to_value(&report)?))?;

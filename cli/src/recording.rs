@@ -38,7 +38,8 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
     };
     let axes = args.axes.clone().unwrap_or_default();
     let joined = args.joined.clone();
-    Ok(OpenOptions::default().intensity(args.intensity).axes(axes).video(video).join(joined))
+    let options = OpenOptions::default().intensity(args.intensity).axes(axes).video(video);
+    Ok(options.join(joined).exif(!args.no_exif))
 }
 
 /// Why frames of this size cannot be those of a run; `None` if they can.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use sam2_frame_provider::ImageFolder;
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, OutputArg};
@@ -95,6 +96,15 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                     // Two outputs of one recording: told of it.
                     continue;
                 }
+                if are_images_of_one_folder(&other.recording, &args.recording) {
+                    bail!(
+                        "'{}' would be written for '{}' and for '{recording}': each image is taken as a recording of its own; to \
+                         read them as the frames of one, give their folder, or the pattern in quotes so that the shell leaves it \
+                         alone",
+                        output.path.display(),
+                        other.recording.display(),
+                    );
+                }
                 bail!(
                     "'{}' would be written for '{}' and{} for '{recording}': use {{stem}} (the recording's name) or {{folder}} \
                      in the output's name",
@@ -121,6 +131,15 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether both are still images next to each other, as when the shell expands `frames/*.png`.
+fn are_images_of_one_folder(a: &Path, b: &Path) -> bool {
+    let is_image = |path: &Path| {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        ["jpg", "jpeg", "png", "bmp"].iter().any(|known| ending == *known)
+    };
+    a.parent() == b.parent() && is_image(a) && is_image(b)
 }
 
 /// The arguments for one recording.
@@ -167,9 +186,11 @@ fn filled_in(template: &str, recording: &Path) -> String {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_string_lossy().into_owned(),
         _ => ".".to_owned(),
     };
-    // A folder of images has no ending, whatever dots are in its name.
-    let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
-    let (stem, name) = (text(stem), text(recording.file_name()));
+    let name = match pattern_stem(recording) {
+        Some(stem) => stem,
+        None => text(recording.file_name()),
+    };
+    let stem = stem(recording);
     let words = [("{stem}", &stem), ("{name}", &name), ("{folder}", &folder)];
     // Once through: a recording whose own name holds such a word keeps it.
     let (mut filled, mut rest) = (String::new(), template);
@@ -191,13 +212,40 @@ fn filled_in(template: &str, recording: &Path) -> String {
     filled
 }
 
+/// The recording's name without folder and ending.
+pub fn stem(recording: &Path) -> String {
+    if let Some(stem) = pattern_stem(recording) {
+        return stem;
+    }
+    // A folder of images has no ending, whatever dots are in its name.
+    let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
+    stem.unwrap_or("recording".as_ref()).to_string_lossy().into_owned()
+}
+
+/// What the images that a pattern means are called: `cam1` for `frames/cam1_*.png`, and the folder's name for `frames/*.png`.
+/// `None` for what is no pattern.
+fn pattern_stem(recording: &Path) -> Option<String> {
+    if !has_wildcards(recording) || recording.exists() {
+        return None;
+    }
+    let name = recording.file_name()?.to_string_lossy();
+    let literal = name.split(['*', '?', '[']).next().unwrap_or_default();
+    let literal = literal.trim_end_matches(|c: char| !c.is_alphanumeric());
+    if !literal.is_empty() {
+        return Some(literal.to_owned());
+    }
+    let folder = recording.parent().and_then(Path::file_name);
+    Some(folder.map_or("images".to_owned(), |folder| folder.to_string_lossy().into_owned()))
+}
+
 fn has_wildcards(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names.
+/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names. Still images of one
+/// folder are one recording, which keeps the name with the wildcards.
 fn matching(given: &Path) -> Result<Vec<PathBuf>> {
-    if !has_wildcards(given) || given.exists() {
+    if !has_wildcards(given) || given.exists() || ImageFolder::is_pattern(given) {
         return Ok(vec![given.to_owned()]);
     }
     let found = expanded(given)?;
@@ -225,6 +273,12 @@ fn the_one(given: &Path) -> Result<PathBuf> {
             )
         }
     }
+}
+
+/// Returns the images that a pattern means as one recording; `None` for what is not such a pattern.
+pub fn images_of(recording: &Path) -> Option<Vec<PathBuf>> {
+    let is_pattern = !recording.exists() && ImageFolder::is_pattern(recording);
+    is_pattern.then(|| expanded(recording).unwrap_or_default())
 }
 
 fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
@@ -278,5 +332,15 @@ mod tests {
         assert_eq!(filled_in("{folder}/{stem}", Path::new("a.avi")), "./a");
         let odd = Path::new("x/{folder}{name}.avi");
         assert_eq!(filled_in("{{stem}}-{stem}{", odd), "{{folder}{name}}-{folder}{name}{");
+    }
+
+    #[test]
+    fn a_pattern_of_images_is_named_after_what_they_share() {
+        let fill = |recording: &str| filled_in("{folder}/{stem}.btf", Path::new(recording));
+        assert_eq!(fill("day1/frames/cam1_*.png"), "day1/frames/cam1.btf");
+        assert_eq!(fill("frames/frame*[0-9].png"), "frames/frame.btf");
+        assert_eq!(fill("day1/frames/*.png"), "day1/frames/frames.btf");
+        assert_eq!(fill("*_L.png"), "./images.btf");
+        assert_eq!(stem(Path::new("day1/m.2.avi")), "m.2");
     }
 }

@@ -211,6 +211,16 @@ impl FrameError {
         }
     }
 
+    /// The same error with the name of the file, if it has none.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Other { message, source } => {
+                Self::Other { message: format!("{}: {message}", path.display()), source }
+            }
+            other => other,
+        }
+    }
+
     /// A frame that could not be decoded, with its cause.
     pub(crate) fn decode(
         path: &Path,

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::axes::Axes;
 use crate::error::FrameError;
+use crate::foreign;
 use crate::image_folder::{ImageFolder, has_image_ending};
 use crate::intensity::Intensity;
 use crate::joined::JoinedFrames;
 use crate::mapped::MappedFrames;
 use crate::micro_manager::{MmStack, NdTiff, is_mmstack_name, mmstack_files, ndtiff_folder};
+use crate::ome::{OmeTiff, is_companion};
 use crate::source::FrameSource;
 use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
 use crate::video::{VideoFrames, VideoOptions};
@@ -26,6 +28,8 @@ pub struct OpenOptions {
     pub intensity: Intensity,
     /// Which images of a recording with several axes are its frames. Default: see [`Axes`].
     pub axes: Axes,
+    /// Whether still images stay as they are stored, instead of being turned upright; see [`OpenOptions::exif`].
+    pub as_stored: bool,
     /// Settings for video files.
     pub video: VideoOptions,
     /// Further video files of the same recording, in their order; see [`JoinedFrames`].
@@ -54,6 +58,18 @@ impl OpenOptions {
         self
     }
 
+    /// The same options, with still images turned upright as their EXIF data says (the default), or as they are stored.
+    #[must_use]
+    pub fn exif(mut self, upright: bool) -> Self {
+        self.as_stored = !upright;
+        self
+    }
+
+    /// Whether still images are turned upright.
+    pub(crate) fn is_upright(&self) -> bool {
+        !self.as_stored
+    }
+
     /// The same options with these settings for video files.
     #[must_use]
     pub fn video(mut self, video: VideoOptions) -> Self {
@@ -80,15 +96,18 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> 
 /// | a folder with `NDTiff.index` | [`NdTiff`] |
 /// | a folder with `*_MMStack*.tif` | [`MmStack`] |
 /// | another folder, with video files and no images | [`JoinedFrames`] of them, with a warning that says their order |
+/// | a folder with the files of one OME-TIFF recording | [`OmeTiff`] |
 /// | another folder | [`ImageFolder`] |
 /// | a file `*_MMStack*.tif` | [`MmStack::open_file`] |
-/// | a file that ends with `.tif`, `.tiff` or `.btf`, or starts as a TIFF does | [`TiffStack`] |
+/// | one of several files of an OME-TIFF recording, or its `.companion.ome` | [`OmeTiff`] |
+/// | a file that ends with `.tif`, `.tiff`, `.btf`, `.stk` or `.lsm`, or starts as a TIFF does | [`TiffStack`] |
 /// | a file with the ending of another image | [`ImageFolder`] with one frame |
 /// | any other file | [`VideoFrames`] |
+/// | nothing, but images match the name as a pattern | [`ImageFolder::from_pattern`] |
 ///
 /// # Errors
 /// Those of the source that is found; [`FrameError::Unsupported`] for axes, or a video stream, where there is nothing to
-/// choose from.
+/// choose from, and for formats of other programs (HDF5, NumPy, Zarr, ND2, CZI, ...), by name and with what to do.
 pub fn open_with(
     path: impl AsRef<Path>,
     options: &OpenOptions,
@@ -109,6 +128,10 @@ pub fn open_with(
 
 fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
     let intensity = options.intensity;
+    if !path.exists() && ImageFolder::is_pattern(path) {
+        refuse_axes(path, options)?;
+        return Ok(Box::new(ImageFolder::from_pattern(path, options)?));
+    }
     let metadata = std::fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
     if metadata.is_dir() {
         if let Some(folder) = ndtiff_folder(path) {
@@ -119,26 +142,41 @@ fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSourc
             let source = MmStack::open_with(path, &options.axes)?;
             return Ok(Box::new(source.with_intensity(intensity)));
         }
+        foreign::refuse_folder(path)?;
+        if let Some(source) = OmeTiff::in_folder(path, &options.axes)? {
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
         refuse_axes(path, options)?;
         let videos = if holds_images(path)? { Vec::new() } else { video_files(path)? };
         if !videos.is_empty() {
             return open_joined(videos, options, Some(path));
         }
-        return Ok(Box::new(ImageFolder::open(path)?.with_intensity(intensity)));
+        return Ok(Box::new(ImageFolder::open_with(path, options)?));
     }
     if metadata.is_file() && is_mmstack_name(path) {
         let source = MmStack::open_file(path, &options.axes)?;
         return Ok(Box::new(source.with_intensity(intensity)));
     }
+    foreign::refuse_file(path)?;
+    if is_companion(path) {
+        let source = OmeTiff::find(path, &options.axes)?;
+        let source = source.ok_or_else(|| FrameError::Unsupported {
+            path: path.to_owned(),
+            what: "is not the XML of an OME-TIFF recording; open one of its TIFF files".into(),
+        })?;
+        return Ok(Box::new(source.with_intensity(intensity)));
+    }
     if has_tiff_ending(path) && !holds_another_image(path) || starts_as_tiff(path) {
+        if let Some(source) = OmeTiff::find(path, &options.axes)? {
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
         let source = TiffStack::open_with(path, &options.axes)?;
         return Ok(Box::new(source.with_intensity(intensity)));
     }
     refuse_axes(path, options)?;
     if has_image_ending(path) {
         // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
-        let source = ImageFolder::from_files(vec![path.to_owned()])?;
-        return Ok(Box::new(source.with_intensity(intensity)));
+        return Ok(Box::new(ImageFolder::from_files_with(vec![path.to_owned()], options)?));
     }
     let video = VideoFrames::open_with(path, options.video.clone())?.with_intensity(intensity);
     Ok(match intensity {

@@ -199,7 +199,7 @@ fn wrappers_hand_the_scale_on() {
     assert_eq!(scaled_hash(&reference, 5, scale), straight[5]);
 
     // A range is one of stored samples, so the map comes first, and scaling is that of RGB.
-    let options = OpenOptions::default().intensity(Intensity::Range { low: 40, high: 180 });
+    let options = OpenOptions::default().intensity(Intensity::Range { low: 40.0, high: 180.0 });
     let mapped = open_with(&path, &options).unwrap();
     assert!(mapped.scales_from_frames(ResizeMode::Decord));
     assert_is_resized(&mapped, "mapped");
