@@ -106,7 +106,7 @@ pub enum KeypointError {
     },
     /// None of the images that the file names are in the recording.
     #[error(
-        "none of the images that '{path}' names are in '{recording}' (it names {}, {}): give the track of this recording, or name the images as in the track", quote_path(.named), there(.there)
+        "none of the images that '{path}' names are in '{recording}' (it names {}, {}): give the track of this recording, or name the images as in the track", quote_path(.named), self::there(.there)
     )]
     NoSuchImages {
         /// The file.
