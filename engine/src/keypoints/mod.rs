@@ -33,6 +33,8 @@ mod dlc_csv;
 mod dlc_hdf5;
 mod error;
 mod foreign;
+#[cfg(test)]
+mod formats_tests;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod idtracker_csv;
