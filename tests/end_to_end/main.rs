@@ -21,6 +21,7 @@ mod messages;
 mod outputs;
 mod prompts;
 mod quality;
+mod real_tracks;
 mod recordings;
 mod regions;
 mod remedies;

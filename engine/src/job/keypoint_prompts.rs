@@ -368,7 +368,6 @@ mod tests {
         for (frame, row) in rows.iter().enumerate() {
             text.push_str(&format!("{frame},{row}\n"));
         }
-        let selection = KeypointSelection::default();
         locate(&text, rows.len(), None)
     }
 
@@ -401,9 +400,12 @@ mod tests {
     }
 
     /// Prompted frame and the names of its points.
-    fn told(found: &BatchPrompts) -> Vec<(usize, Vec<&str>)> {
-        let names = |prompt: &JobPrompt| prompt.points.iter().map(|(name, _)| name.as_str());
-        found.prompts.iter().map(|prompt| (prompt.frame, names(prompt).collect())).collect()
+    fn told<'a>(found: &'a BatchPrompts) -> Vec<(usize, Vec<&'a str>)> {
+        let told = |prompt: &'a JobPrompt| {
+            let names = prompt.points.iter().map(|(name, _)| name.as_str());
+            (prompt.frame, names.collect())
+        };
+        found.prompts.iter().map(told).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The columns of a DeepLabCut frame, from the levels of its header: scorer, individuals (in multi-animal projects), body parts, coords.
 
-use super::table::{RowKey, push_new, selected};
+use super::table::{RowKey, push_new, quote, selected};
 use super::track::{Individual, KeypointSelection};
 
 /// Below this likelihood DeepLabCut itself takes a body part for not seen, unless `pcutoff` in its `config.yaml` says otherwise.
@@ -45,6 +45,12 @@ impl Layout {
         columns: &[(usize, ColumnName)],
         selection: &KeypointSelection,
     ) -> Result<Self, String> {
+        if columns.iter().any(|(_, column)| column.coord == "z") {
+            return Err(
+                "it holds 3D coordinates (x, y, z), not pixels: give the track of this camera's video"
+                    .into(),
+            );
+        }
         let (mut bodyparts, mut names) = (Vec::new(), Vec::new());
         for (_, column) in columns {
             push_new(&mut bodyparts, &column.bodypart);
@@ -62,6 +68,21 @@ impl Layout {
                         of_this().filter(|(_, c)| &c.bodypart == part && c.coord == coord);
                     found.next().map(|(position, _)| *position)
                 };
+                let times = |coord: &str| {
+                    let same = |c: &ColumnName| &c.bodypart == part && c.coord == coord;
+                    of_this().filter(|(_, c)| same(c)).count()
+                };
+                if ["x", "y", "likelihood"].iter().any(|coord| times(coord) > 1) {
+                    let part = quote(part);
+                    let of = if name.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" of {}", quote(&name))
+                    };
+                    return Err(format!(
+                        "body part {part}{of} is there twice: rename one of the two, or choose others with --bodyparts"
+                    ));
+                }
                 let (Some(x), Some(y)) = (cell("x"), cell("y")) else {
                     return Err(format!("body part '{part}' lacks a column x or y"));
                 };

@@ -106,7 +106,7 @@ pub enum KeypointError {
     },
     /// None of the images that the file names are in the recording.
     #[error(
-        "none of the images that '{path}' names are in '{recording}' (it names {}, {}): give the track of this recording, or name the images as in the track", quote_path(.named), self::there(.there)
+        "none of the images that '{path}' names are in '{recording}' (it names {}, {}): give the track of this recording, or name the images as in the track", quote_path(.named), images_of(.there)
     )]
     NoSuchImages {
         /// The file.
@@ -155,7 +155,7 @@ pub enum KeypointError {
 }
 
 /// The recording's images in a message.
-fn there(image: &Option<String>) -> String {
+fn images_of(image: &Option<String>) -> String {
     image.as_ref().map_or_else(
         || "whose name does not end in a frame number".to_owned(),
         |image| format!("the recording holds {}", quote_path(image)),

@@ -4,13 +4,13 @@
 //! video has none; there DeepLabCut's convention holds: it names what it extracts for labelling after the frame,
 //! `labeled-data/VIDEO/img0123.png`. Rows of other recordings are left out, and what does not fit is counted and told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sam2_frame_provider::{FrameSize, FrameSource};
 
 use super::error::KeypointError;
 use super::located::LocatedTrack;
-use super::table::{Row, RowKey, Sightings, quote_path as quote, rising};
+use super::table::{Row, RowKey, Sightings, is_digits, quote_path as quote, rising};
 use super::track::{KeypointTrack, TrackNotice};
 use crate::session::Region;
 
@@ -120,15 +120,19 @@ impl KeypointTrack {
         notices: &mut Vec<TrackNotice>,
     ) -> Result<Vec<bool>, KeypointError> {
         let videos: Vec<Option<&str>> = self.rows.iter().map(|row| self.video_of(row)).collect();
-        let mut names: Vec<&str> = Vec::new();
-        for name in videos.iter().flatten() {
-            // Neighbours are alike, so that this is short even for many rows.
-            if names.last() != Some(name) && !names.contains(name) {
-                names.push(name);
-            }
-        }
+        let mut known: HashSet<&str> = HashSet::new();
+        let names = videos.iter().flatten().filter(|name| known.insert(**name));
+        let names: Vec<&str> = names.copied().collect();
         let wanted = self.video.as_deref().unwrap_or(&recording.name);
-        let is_wanted = |video: &Option<&str>| video.is_some_and(|name| same_name(name, wanted));
+        // A recording that is a folder of images is named by each of them, too.
+        let images: HashSet<&str> = match self.video {
+            Some(_) => HashSet::new(),
+            None => recording.images.iter().map(String::as_str).collect(),
+        };
+        let fits = |name: &&&str| same_name(name, wanted) || images.contains(file_name(name));
+        let fitting_names: HashSet<&str> = names.iter().filter(fits).copied().collect();
+        let is_wanted =
+            |video: &Option<&str>| video.is_some_and(|name| fitting_names.contains(name));
         let fitting = videos.iter().filter(|video| is_wanted(video)).count();
         let path = || self.path.clone();
         let listed = || names.iter().map(|name| (*name).to_owned()).collect();
@@ -160,7 +164,7 @@ impl KeypointTrack {
             }
             _ => {
                 let others: Vec<&str> =
-                    names.iter().filter(|name| !same_name(name, wanted)).copied().collect();
+                    names.iter().filter(|name| !fitting_names.contains(*name)).copied().collect();
                 notices.push(TrackNotice::Warning(format!(
                     "{} of {} rows of '{}' are of other recordings ({}) and left out",
                     videos.len() - fitting,
@@ -244,7 +248,11 @@ impl KeypointTrack {
         if !recording.images.is_empty() {
             return;
         }
-        let mut bare = self.rows.iter().zip(frames).filter(|(row, _)| self.video_of(row).is_none());
+        let is_bare = |row: &Row| match &row.key {
+            RowKey::Image(name) => self.video_of(row).is_none() && !is_digits(name),
+            RowKey::Frame(_) => false,
+        };
+        let mut bare = self.rows.iter().zip(frames).filter(|(row, _)| is_bare(row));
         if let Some((Row { key: RowKey::Image(name), .. }, Some(frame))) = bare.next() {
             notices.push(TrackNotice::Warning(format!(
                 "'{}' names images, and '{}' is not a folder of images: the number in a name is taken for the frame, counted from 0 ({} is frame {frame})",

@@ -31,6 +31,7 @@ mod dlc_columns;
 mod dlc_csv;
 #[cfg(feature = "hdf5")]
 mod dlc_hdf5;
+mod dlc_meta;
 mod error;
 mod foreign;
 #[cfg(test)]
@@ -44,7 +45,10 @@ mod located;
 mod napari_csv;
 #[cfg(feature = "hdf5")]
 mod nwb;
+mod pickle;
 mod points_table;
+#[cfg(test)]
+mod real_files;
 mod row_times;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]

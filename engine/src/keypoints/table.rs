@@ -46,11 +46,14 @@ pub(super) enum RowKey {
 }
 
 impl RowKey {
-    /// Reads an index cell: a frame number (`12`, `12.0`), or else an image's name. `None` for an empty cell and for a number that
-    /// numbers no frame.
+    /// Reads an index cell: a frame number (`12`, `12.0`), or else an image's name, such as `img0012.png` or its stem; `0012` is one too.
+    /// `None` for an empty cell and for a number that numbers no frame.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;
+        }
+        if text.len() > 1 && text.starts_with('0') && is_digits(text) {
+            return Some(Self::Image(text.to_owned()));
         }
         if let Ok(frame) = text.parse() {
             return Some(Self::Frame(frame));
@@ -68,6 +71,11 @@ impl RowKey {
     }
 }
 
+/// Whether a text is a whole number and nothing else.
+pub(super) fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a row is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Row {
@@ -82,15 +90,17 @@ pub(super) struct Row {
 pub(super) struct Rows {
     rows: Vec<Row>,
     videos: Vec<String>,
+    video_numbers: HashMap<String, usize>,
     places: HashMap<Row, usize>,
 }
 
 impl Rows {
     /// The number of a recording that rows are of, by its name or path as the file has it.
     pub(super) fn video(&mut self, name: &str) -> usize {
-        if let Some(known) = self.videos.iter().position(|known| known == name) {
+        if let Some(&known) = self.video_numbers.get(name) {
             return known;
         }
+        self.video_numbers.insert(name.to_owned(), self.videos.len());
         self.videos.push(name.to_owned());
         self.videos.len() - 1
     }
@@ -100,7 +110,15 @@ impl Rows {
     /// # Errors
     /// A frame number among images' names, or the other way round.
     pub(super) fn place(&mut self, key: RowKey, video: Option<usize>) -> Result<usize, String> {
-        match (&key, self.rows.first().map(|row| &row.key)) {
+        let first = self.rows.first().map(|row| &row.key);
+        // Of images that are named by numbers alone, those without leading zeros look like frames.
+        let key = match (key, first) {
+            (RowKey::Frame(frame), Some(RowKey::Image(name))) if is_digits(name) => {
+                RowKey::Image(frame.to_string())
+            }
+            (key, _) => key,
+        };
+        match (&key, first) {
             (RowKey::Image(name), Some(RowKey::Frame(_))) => {
                 return Err(format!("{} is not a frame number, as other rows have", quote(name)));
             }

@@ -7,8 +7,7 @@ use proptest::prelude::*;
 use sam2_frame_provider::FrameSize;
 
 use super::{
-    KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind, TrackNotice,
-    TrackedRecording,
+    KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind, TrackedRecording,
 };
 
 const TRACK: &str = "\
@@ -158,7 +157,7 @@ fn individuals_are_objects_in_the_order_of_the_file_but_for_single() {
     let names = |individuals: &[&str]| {
         let individuals = individuals.iter().map(|s| s.to_string()).collect();
         let track = parse(PAIR, &KeypointSelection { individuals, ..Default::default() }).unwrap();
-        track
+        on(track, 1)
             .objects()
             .map(|(id, i)| format!("{id}{}", i.name.as_ref().unwrap()))
             .collect::<Vec<_>>()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::KeypointError;
 use super::located::UNIQUE_PARTS;
 use super::table::{RowTimes, Rows, Sightings, Table};
-use super::{annotations, kinds};
+use super::{annotations, dlc_meta, kinds};
 
 /// Numbers that an object can have in a mask of 8 bits.
 const MOST_OBJECTS: usize = 255;
@@ -157,7 +157,8 @@ impl fmt::Display for TrackNotice {
 }
 
 impl KeypointTrack {
-    /// Reads a track of any kind: a file, or a folder of Labelme's files.
+    /// Reads a track of any kind: a file, or a folder of Labelme's files. Unless the selection has an offset, that of DeepLabCut's
+    /// note beside the track is taken, if there is one.
     ///
     /// # Errors
     /// [`KeypointError`] naming the file, the place and what there is instead.
@@ -170,7 +171,14 @@ impl KeypointTrack {
         }
         let bytes = std::fs::read(path)
             .map_err(|source| KeypointError::Io { path: path.to_owned(), source })?;
-        Self::parse(path, bytes, selection)
+        let mut selection = selection.clone();
+        let noted = if selection.offset.is_none() { dlc_meta::offset(path) } else { None };
+        if let Some((offset, _)) = &noted {
+            selection.offset = *offset;
+        }
+        let mut track = Self::parse(path, bytes, &selection)?;
+        track.notices.extend(noted.map(|(_, notice)| notice));
+        Ok(track)
     }
 
     /// Reads the contents of a file of any kind; `path` is for messages.
