@@ -52,7 +52,8 @@ fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
 /// The plan for the frames there are, every prompt checked.
 pub fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    let given = args.prompts.gather()?;
+    let (given, notices) = args.prompts.gather(&TrackedRecording::of(frames))?;
+    tell(&notices);
     let plan = match &args.prompts.keypoints {
         Some(track) => plan_by_track(args, track, given, frames)?,
         None if given.is_empty() => {

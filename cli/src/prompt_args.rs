@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use sam2_engine::{
     BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PointLabel,
-    PromptFrames, PromptSet, read_mask, read_prompts,
+    PromptFrames, PromptSet, TrackNotice, TrackedRecording, read_mask, read_prompts_for,
 };
 use serde_json::Value;
 
@@ -21,8 +21,9 @@ const CONDITIONING_FRAMES: usize = 8;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
-    /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP analysis CSV or HDF5; which one is seen from the file itself. Each
-    /// individual becomes an object, numbered from 1 in the order of the file.
+    /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP .slp or analysis CSV or HDF5, NWB (ndx-pose), points of CVAT, COCO,
+    /// Labelme (or a folder of its files), Label Studio or napari, idtracker.ai CSV, or a table frame,object,x,y; which one is seen
+    /// from the file itself. Each individual becomes an object, numbered from 1 in the order of the file.
     #[arg(long, value_name = "TRACK")]
     pub keypoints: Option<PathBuf>,
     /// Body parts to use, separated by commas or spaces [default: all].
@@ -67,7 +68,8 @@ pub struct PromptArgs {
     /// Go on although the track has more or fewer rows than the recording has frames.
     #[arg(long)]
     pub allow_row_mismatch: bool,
-    /// Prompts in a file: JSON (docs/prompts.md), or CSV with the columns frame,object,x,y,label. May be repeated.
+    /// Prompts in a file: JSON (docs/prompts.md), CSV with the columns frame,object,x,y,label, or what was drawn with CVAT, Labelme (or
+    /// a folder of its files), Label Studio, napari or in COCO's format. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub prompts: Vec<PathBuf>,
     /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object. Clicks, boxes and masks may be given
@@ -156,11 +158,12 @@ impl PromptArgs {
         matches!(self.prompt_frames, Some(PromptFrames::Every(_))).then_some(CONDITIONING_FRAMES)
     }
 
-    /// All prompts that do not come from the track.
-    pub fn gather(&self) -> Result<PromptSet> {
-        let mut set = PromptSet::new();
+    /// All prompts that do not come from the track, on the frames of a recording, and what the user should know about them.
+    pub fn gather(&self, recording: &TrackedRecording) -> Result<(PromptSet, Vec<TrackNotice>)> {
+        let (mut set, mut notices) = (PromptSet::new(), Vec::new());
         for file in &self.prompts {
-            let prompts = read_prompts(file)?;
+            let (prompts, of_file) = read_prompts_for(file, recording)?;
+            notices.extend(of_file);
             set.merge(prompts).with_context(|| file.display().to_string())?;
         }
         for arg in &self.point {
@@ -174,7 +177,7 @@ impl PromptArgs {
                 set.add_mask(arg.frame, object, mask)?;
             }
         }
-        Ok(set)
+        Ok((set, notices))
     }
 }
 

@@ -117,6 +117,7 @@ pub mod keypoints;
 mod memory_bank;
 mod memory_policy;
 mod on_device;
+mod plain_text;
 mod prompt;
 mod prompt_file;
 mod session;
@@ -157,7 +158,7 @@ pub use keypoints::{
     TrackNotice, TrackedRecording,
 };
 pub use prompt_file::{
-    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
+    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts, read_prompts_for,
 };
 
 // How fast it is.

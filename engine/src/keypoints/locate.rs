@@ -32,6 +32,8 @@ pub struct TrackedRecording {
     pub region: Option<Region>,
     /// The file name of each frame's image, without folder; empty where frames are not image files.
     pub images: Vec<String>,
+    /// The time of each frame, in seconds from the start; empty where they have none.
+    pub times: Vec<f64>,
 }
 
 impl TrackedRecording {
@@ -46,6 +48,10 @@ impl TrackedRecording {
             size: frames.size(),
             region: None,
             images: images.collect::<Option<_>>().unwrap_or_default(),
+            times: (0..frame_count)
+                .map(|at| frames.time(at))
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
         }
     }
 }
@@ -58,8 +64,17 @@ impl KeypointTrack {
     /// [`KeypointError::Format`] where two rows are about the same frame.
     pub fn locate(mut self, recording: &TrackedRecording) -> Result<LocatedTrack, KeypointError> {
         let mut notices = std::mem::take(&mut self.notices);
-        let chosen = self.rows_of(recording, &mut notices)?;
-        let frames = self.frames_of_rows(&chosen, recording, &mut notices)?;
+        let frames = self.find_rows(recording, &mut notices)?;
+        if let Some([width, height]) = self.picture
+            && self.scale == 1.0
+            && [width, height] != [recording.size.width, recording.size.height]
+        {
+            notices.push(TrackNotice::Warning(format!(
+                "the coordinates of '{}' are of a picture of {width} x {height}, but the recording's is {}: is it a smaller video (--downsample-factor F) or a cropped one (--keypoints-offset X,Y)?",
+                self.path.display(),
+                recording.size
+            )));
+        }
         let twice = |frame: usize| {
             let mut rows = self.rows.iter().zip(&frames);
             let row = rows.find(|(_, found)| **found == Some(frame)).map(|(row, _)| row);
@@ -76,6 +91,29 @@ impl KeypointTrack {
         let sightings = self.sightings.iter().map(|sightings| on_frames(sightings, &frames));
         let sightings = sightings.collect::<Result<Vec<_>, _>>().map_err(twice)?;
         Ok(LocatedTrack::new(self, recording, rows, sightings, notices))
+    }
+
+    /// The frame of each row; `None` for rows of other recordings, and for images that are not in this one.
+    pub(super) fn find_rows(
+        &self,
+        recording: &TrackedRecording,
+        notices: &mut Vec<TrackNotice>,
+    ) -> Result<Vec<Option<usize>>, KeypointError> {
+        let chosen = self.rows_of(recording, notices)?;
+        let Some(times) = &self.times else {
+            return self.frames_of_rows(&chosen, recording, notices);
+        };
+        let places: Vec<usize> = (0..chosen.len()).filter(|&row| chosen[row]).collect();
+        let count = recording.frame_count;
+        let found = times
+            .frames(&places, count, &recording.times, self.first_frame, &recording.name)
+            .map_err(|what| KeypointError::Format { path: self.path.clone(), what })?;
+        notices.push(TrackNotice::Warning(format!("'{}': {}", self.path.display(), found.how)));
+        let mut frames = vec![None; chosen.len()];
+        for (place, frame) in places.into_iter().zip(found.frames) {
+            frames[place] = Some(frame);
+        }
+        Ok(frames)
     }
 
     /// Which rows are of this recording.

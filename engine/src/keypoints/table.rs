@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::track::{Individual, Keypoint, KeypointSelection};
+use super::track::{Individual, Keypoint, KeypointSelection, TrackNotice};
 
 /// A track as its file has it; rows in any order.
 #[derive(Debug, Default)]
@@ -21,6 +21,19 @@ pub(super) struct Table {
     pub(super) default_min_likelihood: f32,
     /// Whether the file does not say at which frame its first row is.
     pub(super) start_unknown: bool,
+    /// Width and height of the picture that coordinates are of, where the file says so.
+    pub(super) picture: Option<[u32; 2]>,
+    /// Where rows are numbered by position but have times instead of frames: the time of each row, in seconds, rising.
+    pub(super) times: Option<RowTimes>,
+    /// What the user should know.
+    pub(super) notices: Vec<TrackNotice>,
+}
+
+/// When rows were seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RowTimes {
+    /// Of each row, by its place, in seconds, rising.
+    pub(super) seconds: Vec<f64>,
 }
 
 /// The frame or image that a row is about.
@@ -201,6 +214,27 @@ pub(super) fn rising(frames: &[usize]) -> Result<Vec<usize>, usize> {
         Some(pair) => Err(frames[pair[0]]),
         None => Ok(order),
     }
+}
+
+/// Checks that sightings of so many body parts each take not much more memory than the points that were read: a file can name many
+/// body parts and use few.
+///
+/// # Errors
+/// More body parts than such a file can have.
+pub(super) fn check_density(
+    sightings: usize,
+    bodyparts: usize,
+    points: usize,
+) -> Result<(), String> {
+    const SMALL: usize = 1 << 22;
+    const SPARSEST: usize = 64;
+    let values = sightings.saturating_mul(bodyparts);
+    if values > SMALL.max(points.saturating_mul(SPARSEST)) {
+        return Err(format!(
+            "it names {bodyparts} body parts, but has few of them at a time: it is damaged"
+        ));
+    }
+    Ok(())
 }
 
 /// A body part where it was seen; `None` without both coordinates. A likelihood that is left blank beside coordinates means certain:

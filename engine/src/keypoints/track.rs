@@ -5,16 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::KeypointError;
 use super::located::UNIQUE_PARTS;
-use super::table::{Rows, Sightings, Table};
-use super::{dlc_csv, dlc_meta, sleap_csv};
-#[cfg(feature = "hdf5")]
-use super::{dlc_hdf5, hdf5_file, sleap_hdf5};
+use super::table::{RowTimes, Rows, Sightings, Table};
+use super::{annotations, dlc_meta, kinds};
 
 /// Numbers that an object can have in a mask of 8 bits.
 const MOST_OBJECTS: usize = 255;
-
-/// What every HDF5 file begins with.
-const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Where a body part was seen in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +43,42 @@ pub enum TrackKind {
     SleapCsv,
     /// SLEAP's analysis file, HDF5.
     SleapHdf5,
+    /// SLEAP's own file, `.slp` or `.pkg.slp`.
+    SleapLabels,
+    /// NWB with poses (ndx-pose).
+    Nwb,
+    /// CVAT's XML.
+    Cvat,
+    /// COCO's JSON.
+    Coco,
+    /// Labelme's JSON, one file or a folder.
+    Labelme,
+    /// Label Studio's JSON.
+    LabelStudio,
+    /// napari's points layer, CSV.
+    NapariCsv,
+    /// idtracker.ai's trajectories, CSV.
+    IdtrackerCsv,
+    /// A table with a point in each row, CSV.
+    PointsTable,
+}
+
+impl TrackKind {
+    /// The program or format, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DlcCsv | Self::DlcHdf5 => "DeepLabCut",
+            Self::SleapCsv | Self::SleapHdf5 | Self::SleapLabels => "SLEAP",
+            Self::Nwb => "NWB",
+            Self::Cvat => "CVAT",
+            Self::Coco => "COCO",
+            Self::Labelme => "Labelme",
+            Self::LabelStudio => "Label Studio",
+            Self::NapariCsv => "napari",
+            Self::IdtrackerCsv => "idtracker.ai",
+            Self::PointsTable => "points in a table",
+        }
+    }
 }
 
 /// What to take from a track.
@@ -101,6 +132,10 @@ pub struct KeypointTrack {
     pub(super) rows: Rows,
     pub(super) video: Option<String>,
     pub(super) first_frame: Option<usize>,
+    pub(super) picture: Option<[u32; 2]>,
+    /// What coordinates have been multiplied by.
+    pub(super) scale: f32,
+    pub(super) times: Option<RowTimes>,
     pub(super) notices: Vec<TrackNotice>,
 }
 
@@ -122,12 +157,18 @@ impl fmt::Display for TrackNotice {
 }
 
 impl KeypointTrack {
-    /// Reads a track of any kind. Unless the selection has an offset, that of DeepLabCut's note beside the track is taken, if there is
-    /// one.
+    /// Reads a track of any kind: a file, or a folder of Labelme's files. Unless the selection has an offset, that of DeepLabCut's
+    /// note beside the track is taken, if there is one.
     ///
     /// # Errors
     /// [`KeypointError`] naming the file, the place and what there is instead.
     pub fn read(path: &Path, selection: &KeypointSelection) -> Result<Self, KeypointError> {
+        if path.is_dir() {
+            let table = annotations::read_folder(path)
+                .and_then(|annotations| annotations.into_table(selection))
+                .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
+            return Self::new(path, TrackKind::Labelme, table, selection);
+        }
         let bytes = std::fs::read(path)
             .map_err(|source| KeypointError::Io { path: path.to_owned(), source })?;
         let mut selection = selection.clone();
@@ -149,14 +190,8 @@ impl KeypointTrack {
         bytes: Vec<u8>,
         selection: &KeypointSelection,
     ) -> Result<Self, KeypointError> {
-        let (kind, table) = if bytes.starts_with(HDF5_SIGNATURE) {
-            read_hdf5(bytes, selection)
-        } else if sleap_csv::recognise(&bytes) {
-            sleap_csv::read(&bytes, selection).map(|table| (TrackKind::SleapCsv, table))
-        } else {
-            dlc_csv::read(&bytes, selection).map(|table| (TrackKind::DlcCsv, table))
-        }
-        .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
+        let (kind, table) = kinds::read(bytes, selection)
+            .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
         Self::new(path, kind, table, selection)
     }
 
@@ -193,8 +228,32 @@ impl KeypointTrack {
             rows: table.rows,
             video: selection.video.clone(),
             first_frame: selection.first_frame,
-            notices: Vec::new(),
+            picture: table.picture,
+            scale: selection.scale,
+            times: table.times,
+            notices: table.notices,
         })
+    }
+
+    /// Only the rows of a file, to find their frames.
+    pub(super) fn of_rows(path: &Path, kind: TrackKind, rows: Rows) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            individuals: Vec::new(),
+            sightings: Vec::new(),
+            objects: Vec::new(),
+            every_frame: false,
+            default_min_likelihood: 0.0,
+            start_unknown: false,
+            rows,
+            video: None,
+            first_frame: None,
+            picture: None,
+            scale: 1.0,
+            times: None,
+            notices: Vec::new(),
+        }
     }
 
     /// The file.
@@ -221,20 +280,6 @@ impl KeypointTrack {
     pub fn is_empty(&self) -> bool {
         self.rows.len() == 0
     }
-}
-
-#[cfg(feature = "hdf5")]
-fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind, Table), String> {
-    let file = hdf5_file::open(bytes)?;
-    Ok(match sleap_hdf5::recognise(&file) {
-        true => (TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?),
-        false => (TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?),
-    })
-}
-
-#[cfg(not(feature = "hdf5"))]
-fn read_hdf5(_bytes: Vec<u8>, _: &KeypointSelection) -> Result<(TrackKind, Table), String> {
-    Err("it is an HDF5 file, which this build cannot read (export it as CSV, or build with the feature hdf5)".into())
 }
 
 /// Indices of the individuals that are asked for, in the order of the file.
