@@ -119,7 +119,7 @@ fn paint(image: &mut [u8], objects: &[LabelledMask], outline: usize) -> Vec<bool
         for (x, y) in border(mask, outline) {
             let colour = match is_flagged {
                 false => colour_of(*object),
-                true if (x + y) / (DASH * outline) % 2 == 0 => FLAGGED,
+                true if ((x + y) / (DASH * outline)).is_multiple_of(2) => FLAGGED,
                 true => [255; 3],
             };
             let at = 3 * (y * mask.width() as usize + x);

@@ -123,7 +123,6 @@ impl OmeZarrSink {
                 "version": "0.4",
                 "colors": colours.collect::<Vec<_>>(),
                 "properties": properties.collect::<Vec<_>>(),
-                "source": {"image": "../../"},
             },
         })
     }
