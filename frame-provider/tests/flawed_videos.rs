@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::Workshop;
+use common::{Workshop, hash, oracle};
 use sam2_frame_provider::{
     FrameError, FrameSource, IndexCacheMode, IndexMode, VideoFrames, VideoOptions, probe,
 };
@@ -100,6 +100,21 @@ fn sizes_that_change_in_other_codecs_are_known_too() {
         };
         assert_eq!(index, 20, "{codec}");
     }
+}
+
+/// A raw stream with B-frames that was copied to an MP4 has time stamps in the order of decoding.
+#[test]
+fn frames_are_in_order_from_the_first_read_whatever_the_time_stamps_say() {
+    let workshop = Workshop::new();
+    workshop.film("96x64", 25, 2.0, &format!("{X264} -g 20 -f h264"), "raw.h264");
+    workshop.ffmpeg("-r 25 -i raw.h264 -c copy copied.mp4");
+    let path = workshop.path("copied.mp4");
+    let expected = oracle(&path, 96 * 64 * 3);
+    for first in [0, 1, 2, 3, 17, 30] {
+        let source = VideoFrames::open(&path).unwrap();
+        assert_eq!(hash(&source, first), expected[first], "{first}");
+    }
+    assert_eq!(VideoFrames::open(&path).unwrap().frame_count(), expected.len());
 }
 
 #[test]

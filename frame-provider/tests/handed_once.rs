@@ -198,8 +198,11 @@ fn units(bytes: &[u8]) -> Vec<&[u8]> {
     starts.iter().zip(ends).map(unit).collect()
 }
 
+/// Whether a unit is a parameter set.
+type IsSet = fn(&[u8]) -> bool;
+
 /// The same stream with each parameter set at its first place only.
-fn sets_once(bytes: &[u8], is_set: fn(&[u8]) -> bool) -> Vec<u8> {
+fn sets_once(bytes: &[u8], is_set: IsSet) -> Vec<u8> {
     let mut seen = Vec::new();
     let mut once = Vec::new();
     for unit in units(bytes) {
@@ -224,7 +227,7 @@ fn parameter_sets_that_come_once_in_mid_stream() {
              log-level=error:keyint=8:min-keyint=8:scenecut=0:bframes=0:pools=1:repeat-headers=1:open-gop=0:{log}"
         )
     };
-    let codecs: [(&str, String, String, fn(&[u8]) -> bool); 2] = [
+    let codecs: [(&str, String, String, IsSet); 2] = [
         ("h264", format!("{h264} -coder 1"), format!("{h264} -coder 0"), |unit| {
             matches!(unit[0] & 31, 7 | 8)
         }),

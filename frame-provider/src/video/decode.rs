@@ -52,7 +52,7 @@ impl Decoder {
     /// A second decoder of the same file, at a position of its own.
     pub(super) fn another(&self) -> Result<Self, FrameError> {
         let feed = self.feed.another()?;
-        let delay = ffi::reordering_delay(&self.decoder);
+        let delay = self.delay();
         let decoder = feed.demuxer().open_decoder(self.threads, delay)?;
         Ok(Self::new(decoder, feed, self.threads))
     }
@@ -62,7 +62,12 @@ impl Decoder {
         self.progress.map(|progress| progress.next_frame)
     }
 
-    /// The file, opened again.
+    /// Returns how many frames the decoder holds back to put them in the order shown, as far as it has learned.
+    pub(super) fn delay(&self) -> u32 {
+        ffi::reordering_delay(&self.decoder)
+    }
+
+    /// Opens the file again.
     pub(super) fn reopened(&self) -> Result<Demuxer, FrameError> {
         self.feed.demuxer().reopen()
     }
@@ -80,7 +85,7 @@ impl Decoder {
         self.progress = None;
         // A new decoder, not a flushed one: after damage, flushing was seen to leave traces in the frames that follow. What
         // must survive is the reordering delay, which decoders learn on the way.
-        let delay = ffi::reordering_delay(&self.decoder);
+        let delay = self.delay();
         self.decoder = self.feed.demuxer().open_decoder(self.threads, delay)?;
         self.feed.start_at(segment.key, index)?;
         self.progress = Some(Progress {

@@ -215,6 +215,11 @@ impl Index {
         })
     }
 
+    /// Returns whether the time stamps say that frames are shown in the order in which they are decoded.
+    pub(super) fn claims_no_reordering(&self) -> bool {
+        !self.decoded && self.packets.iter().all(|packet| packet.pts == packet.dts)
+    }
+
     /// Number of frames.
     pub(super) fn frame_count(&self) -> usize {
         self.shown.len()

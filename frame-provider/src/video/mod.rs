@@ -217,6 +217,8 @@ impl VideoFrames {
             Arc::clone(&notes),
         );
         // The first frame tells the true size: a header can lie about that too.
+        let _ = reader.picture(0);
+        reader.check_order();
         let first = reader
             .picture(0)
             .and_then(|picture| Ok((reader.frame(0)?.size(), ScalerInput::of(&picture.frame))));

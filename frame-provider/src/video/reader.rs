@@ -229,7 +229,24 @@ impl Reader {
         Ok(StillPicture { size: frame.size(), channels: 3, samples })
     }
 
-    /// The size of frame `number`.
+    /// Reads a few frames of a file whose time stamps say that frames are shown as they are decoded, while its decoder puts
+    /// them in another order: such as a raw stream that was copied to an MP4. If the stamps are wrong, frames are numbered
+    /// anew here, before any has been served by a wrong number.
+    pub(super) fn check_order(&mut self) {
+        const ENOUGH: usize = 16;
+        let delay = self.cursors.first().map_or(0, |cursor| cursor.decoder.delay());
+        if delay == 0 || !self.ground.index.claims_no_reordering() {
+            return;
+        }
+        for number in 0..ENOUGH.min(self.ground.index.frame_count()) {
+            // An error is for whoever asks for the frame.
+            if self.picture(number).is_err() || self.ground.index.is_decoded() {
+                return;
+            }
+        }
+    }
+
+    /// Returns the size of frame `number`.
     pub(super) fn size_of(&mut self, number: usize) -> Result<FrameSize, FrameError> {
         let picture = self.picture(number)?;
         Ok(self.converter.size(&picture.frame))
