@@ -28,6 +28,10 @@ const BIO_FORMATS: &str =
 const TIFFFILE: &str = "save the frames as a TIFF stack, for example in Python with tifffile.imwrite(\"out.tif\", frames, \
                         bigtiff=True), frames being an array [frames, height, width]";
 
+/// Arrays that are read if they are saved one by one.
+const NPY: &str = "save its frames by themselves, in Python with numpy.save(\"out.npy\", frames), frames being an array \
+                   [frames, height, width]";
+
 /// Formats of cameras without a reader that is free and widespread.
 const EXPORT: &str = "export it as AVI, MP4 or a TIFF stack with the program that recorded it";
 
@@ -57,12 +61,11 @@ const FORMATS: &[Format] = &[
         starts: &[b"\x89HDF\r\n\x1a\n"],
         remedy: TIFFFILE,
     },
-    Format { name: "a NumPy array", endings: &["npy"], starts: &[b"\x93NUMPY"], remedy: TIFFFILE },
     Format {
         name: "an archive of NumPy arrays",
         endings: &["npz"],
         starts: &[b"PK\x03\x04"],
-        remedy: TIFFFILE,
+        remedy: NPY,
     },
     Format {
         name: "a zipped Zarr array",

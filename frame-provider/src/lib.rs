@@ -9,6 +9,7 @@
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
 //! - [`OmeTiff`]: an OME-TIFF recording in several files;
 //! - [`NdTiff`] and [`MmStack`]: recordings of Micro-Manager;
+//! - [`NumpyFrames`]: a NumPy array;
 //! - [`MemoryFrames`]: frames that are already in memory;
 //! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher;
 //! - [`MappedFrames`]: wraps any of them with another range of intensities;
@@ -63,6 +64,7 @@ mod lazy;
 mod mapped;
 mod memory;
 mod micro_manager;
+mod numpy;
 mod ome;
 mod open;
 mod picture;
@@ -87,6 +89,7 @@ pub use lazy::{LazyFrames, LazyOptions, LazyStats};
 pub use mapped::MappedFrames;
 pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
+pub use numpy::NumpyFrames;
 pub use ome::OmeTiff;
 pub use open::{OpenOptions, open, open_with};
 pub use probe::{

@@ -13,6 +13,7 @@ use crate::intensity::Intensity;
 use crate::joined::JoinedFrames;
 use crate::mapped::MappedFrames;
 use crate::micro_manager::{MmStack, NdTiff, is_mmstack_name, mmstack_files, ndtiff_folder};
+use crate::numpy::{NumpyFrames, is_numpy};
 use crate::ome::{OmeTiff, is_companion};
 use crate::source::FrameSource;
 use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
@@ -102,12 +103,13 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> 
 /// | one of several files of an OME-TIFF recording, or its `.companion.ome` | [`OmeTiff`] |
 /// | a file that ends with `.tif`, `.tiff`, `.btf`, `.stk` or `.lsm`, or starts as a TIFF does | [`TiffStack`] |
 /// | a file with the ending of another image | [`ImageFolder`] with one frame |
+/// | a file that starts as a NumPy array does (`.npy`) | [`NumpyFrames`] |
 /// | any other file | [`VideoFrames`] |
 /// | nothing, but images match the name as a pattern | [`ImageFolder::from_pattern`] |
 ///
 /// # Errors
 /// Those of the source that is found; [`FrameError::Unsupported`] for axes, or a video stream, where there is nothing to
-/// choose from, and for formats of other programs (HDF5, NumPy, Zarr, ND2, CZI, ...), by name and with what to do.
+/// choose from, and for formats of other programs (HDF5, Zarr, ND2, CZI, ...), by name and with what to do.
 pub fn open_with(
     path: impl AsRef<Path>,
     options: &OpenOptions,
@@ -156,6 +158,10 @@ fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSourc
     if metadata.is_file() && is_mmstack_name(path) {
         let source = MmStack::open_file(path, &options.axes)?;
         return Ok(Box::new(source.with_intensity(intensity)));
+    }
+    if metadata.is_file() && is_numpy(&head(path)) {
+        refuse_axes(path, options)?;
+        return Ok(Box::new(NumpyFrames::open(path)?.with_intensity(intensity)));
     }
     foreign::refuse_file(path)?;
     if is_companion(path) {

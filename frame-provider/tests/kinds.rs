@@ -139,6 +139,8 @@ fn what_is_left_out_or_missing_is_told() {
         ("scanimage_2016.tif", "only z 0 is read"),
         ("scanimage_3.tif", "only channel 1 is read, of 2 (1, 3)"),
         ("scanimage_big.tif", "only channel 1 is read, of 2 (1, 2)"),
+        ("shaped_tcyx.tif", "only channel 0 is read, of 2 (0, 1)"),
+        ("shaped_unnamed.tif", "only axis1 0 is read, of 2 (0, 1)"),
         ("zeiss.lsm", "only the first sample of each pixel is read, of 2"),
         ("ome_planes", "only channel 0 is read"),
         ("ome_positions/ome_positions_0.ome.tif", "only position 0 is read, of 2"),
@@ -241,6 +243,7 @@ fn damaged_files_are_errors_or_frames_but_never_more() {
         "float32_1_tiles_zstd_predictor_be.tif",
         "int16_1_strips_lzw_predictor_le.tif",
         "ome_positions/ome_positions_0.ome.tif",
+        "array_big_f8.npy",
         "turned_late_png/6.png",
         "turned_jpg/6.jpg",
     ];
@@ -286,7 +289,6 @@ fn other_programs_formats_are_refused_by_name_with_what_to_do() {
         ),
         ("a.nwb", b"\x89HDF\r\n\x1a\n\0\0", "is an NWB file (HDF5)"),
         ("a.avi", b"\x89HDF\r\n\x1a\n\0\0", "is an HDF5 file"),
-        ("a.npy", b"\x93NUMPY\x01\0", "is a NumPy array"),
         ("a.npz", b"PK\x03\x04", "is an archive of NumPy arrays"),
         ("a.mat", b"MATLAB 5.0 MAT-file, Platform", "is a MATLAB file"),
         (
@@ -321,6 +323,33 @@ fn other_programs_formats_are_refused_by_name_with_what_to_do() {
     let renamed = folder.path().join("film.dat");
     std::fs::copy(&film, &renamed).unwrap();
     assert_eq!(open(&renamed).unwrap().frame_count(), 15);
+}
+
+#[test]
+fn arrays_that_are_not_read_say_how_to_save_them() {
+    let folder = unpack_from(kinds_data(), "");
+    for (name, words) in [
+        ("fortran", "in Fortran order"),
+        ("int64", "of the type i8"),
+        ("first", "of the shape (3, 3, 13, 19)"),
+        ("line", "of the shape (19,)"),
+        ("complex", "of the type c8"),
+    ] {
+        let error = open(folder.path().join(format!("refused_array_{name}.npy"))).err().unwrap();
+        assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(words) && text.contains("; save it in Python"), "{text}");
+    }
+    let bytes = &kinds_data().files["array_uint16.npy"];
+    for length in 0..bytes.len() {
+        match open(write(folder.path(), "cut_off.npy", &bytes[..length])) {
+            Ok(clip) => {
+                assert!(clip.warnings()[0].contains("truncated: its header claims 3 frames"));
+                (0..clip.frame_count()).for_each(|index| drop(clip.frame(index).unwrap()));
+            }
+            Err(error) => assert!(length < 128 + 13 * 19 * 2, "{length}: {error}"),
+        }
+    }
 }
 
 #[test]

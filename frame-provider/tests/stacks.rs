@@ -212,12 +212,11 @@ fn a_page_of_another_size_is_an_error_of_that_frame() {
 
 #[test]
 fn what_is_not_supported_is_named_with_the_remedy() {
-    for (name, words) in [("lzma.tif", "compression 34925")] {
-        let error = TiffStack::from_bytes(name, file(name).to_vec(), &Axes::default()).unwrap_err();
-        assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
-        let text = error.to_string();
-        assert!(text.contains(words) && text.contains("; save it"), "{text}");
-    }
+    let name = "lzma.tif";
+    let error = TiffStack::from_bytes(name, file(name).to_vec(), &Axes::default()).unwrap_err();
+    assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("compression 34925") && text.contains("; save it"), "{text}");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(super) enum PageOrder {
     ScanImage(ScanImage),
     /// The wavelength of each plane of MetaMorph, as a fraction.
     Wavelengths(Vec<(u64, u64)>),
+    /// The sizes of an array of tifffile, the last one changing fastest, and the letters of its axes if they were given. The
+    /// first of the sizes are those of the pages.
+    Shape(Vec<u64>, Option<String>),
 }
 
 impl PageOrder {
@@ -39,6 +42,7 @@ impl PageOrder {
         match self {
             Self::ScanImage(scan_image) => scan_image.table(pages),
             Self::Wavelengths(planes) => wavelengths(planes.get(..pages)?),
+            Self::Shape(sizes, letters) => shape(sizes, letters.as_deref(), pages),
         }
     }
 }
@@ -180,8 +184,47 @@ fn shaped(text: &str) -> Option<Claims> {
         Value::Number(Number::U64(size)) => all.checked_mul(*size),
         _ => None,
     })?;
+    let sizes = shape.iter().filter_map(|size| match size {
+        Value::Number(Number::U64(size)) => Some(*size),
+        _ => None,
+    });
+    let letters = match json.get("axes") {
+        Some(Value::String(letters)) if letters.chars().count() == shape.len() => {
+            Some(letters.clone())
+        }
+        _ => None,
+    };
+    let order = Some(PageOrder::Shape(sizes.collect(), letters));
     // In samples, for now: how many of them make a page is known to the caller.
-    Some(Claims { program: "tifffile", pages: elements, ..Claims::default() })
+    Some(Claims { program: "tifffile", pages: elements, order, ..Claims::default() })
+}
+
+/// The axes of the pages of an array: as many of the first sizes as make up the pages. Axes without letters are numbered, and
+/// the first of them counts as the time.
+fn shape(sizes: &[u64], letters: Option<&str>, pages: usize) -> Option<Table> {
+    let mut product = 1u64;
+    let mut count = 0;
+    while product < pages as u64 {
+        product = product.checked_mul(*sizes.get(count)?)?;
+        count += 1;
+    }
+    let sizes = &sizes[..count];
+    if product != pages as u64 || sizes.iter().filter(|&&size| size > 1).count() < 2 {
+        return None;
+    }
+    let name = |at: usize| match letters.and_then(|letters| letters.chars().nth(at)) {
+        Some('T') => "time".to_owned(),
+        Some('Z') => "z".to_owned(),
+        Some('C') => "channel".to_owned(),
+        // Q is tifffile's letter for axes that it was told nothing about.
+        Some(letter) if letter.is_ascii_uppercase() && letter != 'Q' => letter.to_string(),
+        _ if at == 0 => "time".to_owned(),
+        _ => format!("axis{at}"),
+    };
+    let names: Vec<String> = (0..count).map(name).collect();
+    let grid: Vec<_> =
+        names.iter().map(String::as_str).zip(sizes.iter().map(|&s| s as usize)).collect();
+    Some(Table::grid(&grid))
 }
 
 /// OME-XML: sizes and their order are attributes of the first `Pixels` element.
@@ -243,6 +286,9 @@ mod tests {
         assert!(claims.table(11).is_none());
         let claims = Claims::parse("{\"shape\": [5, 3, 4], \"truncated\": true}").unwrap();
         assert_eq!((claims.pages, claims.counts_samples()), (60, true));
+        assert!(claims.table(5).is_none(), "one axis");
+        let claims = Claims::parse("{\"shape\": [5, 2, 3, 4], \"axes\": \"TCYX\"}").unwrap();
+        assert!(claims.table(10).is_some() && claims.table(7).is_none());
         let xml = "<?xml version=\"1.0\"?><OME xmlns=\"x\"><Image ID=\"Image:0\"><Pixels ID=\"Pixels:0\" \
                    DimensionOrder=\"XYZCT\" Type=\"uint16\" SizeX=\"4\" SizeY=\"3\" SizeC=\"2\" SizeZ=\"5\" SizeT=\"7\">";
         let claims = Claims::parse(xml).unwrap();

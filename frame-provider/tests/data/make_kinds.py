@@ -1,5 +1,5 @@
 """Makes kinds.bin.zst and kinds.tsv: TIFF files with signed, 32-bit and floating-point samples, TIFF files of microscopes'
-own programs, OME-TIFF recordings in several files, and images that are stored turned, with what NumPy, tifffile, Pillow and
+own programs, OME-TIFF recordings in several files, NumPy arrays, and images that are stored turned, with what NumPy, tifffile, Pillow and
 OpenCV make of them, for the tests of this crate to compare with.
 
     python3 -m venv venv && venv/bin/pip install tifffile imagecodecs pillow opencv-python-headless zstandard numpy xxhash && venv/bin/python make_kinds.py
@@ -239,6 +239,18 @@ def programs():
     add("scanimage_big.tif", stream)
     case("scanimage_big.tif", data[::2])
 
+    # Arrays of tifffile with more than one axis before those of a page, with and without names.
+    data = plain(pages=12, seed=6)
+    for name, shape, axes in [("shaped_tcyx.tif", (6, 2), "TCYX"), ("shaped_ctyx.tif", (2, 6), "CTYX"), ("shaped_unnamed.tif", (6, 2), None)]:
+        buffer = io.BytesIO()
+        tifffile.imwrite(buffer, data.reshape(shape + (HEIGHT, WIDTH)), photometric="minisblack", **({"metadata": {"axes": axes}} if axes else {}))
+        with tifffile.TiffFile(io.BytesIO(buffer.getvalue())) as tiff:
+            assert tiff.series[0].shape == shape + (HEIGHT, WIDTH) and (axes is None or tiff.series[0].axes == axes)
+        add(name, buffer.getvalue())
+        case(name, data[:6] if axes == "CTYX" else data[::2])
+    case("shaped_tcyx.tif", data[1::2], axes="channel=1")
+    case("shaped_unnamed.tif", data[1::2], axes="axis1=1")
+
     # Zeiss LSM: two channels as samples, a thumbnail after each page, three slices and two times.
     pair = numpy.stack([plain("uint8", 6, 3), plain("uint8", 6, 4)], axis=1)
     info = struct.pack("<IiIIIIII", 0x0400494C, 500, WIDTH, HEIGHT, 3, 2, 2, 1).ljust(500, b"\0")
@@ -315,6 +327,38 @@ def ome_files():
     case("ome_positions/ome_positions_0.ome.tif", data[6:], axes="position=1")
 
 
+def arrays():
+    """Files of numpy.save."""
+    for dtype in ("uint8", "uint16", ">u2", "int16", "uint32", "float32", ">f8", "bool"):
+        data = spread(numpy.arange(0, 80) % 2 == 0, (3, HEIGHT, WIDTH)) if dtype == "bool" else (plain("uint8", 3) * 3.0).astype(dtype)
+        buffer = io.BytesIO()
+        numpy.save(buffer, data)
+        name = f"array_{dtype.replace('>', 'big_')}.npy"
+        add(name, buffer.getvalue())
+        if dtype == "bool":
+            case(name, data.astype(numpy.uint8) * 255, intensity="auto")
+        elif dtype == "uint8":
+            case(name, data, intensity="auto")
+        else:
+            case(name, data, intensity="minmax", mapping=lambda f: ramp(f, data.min(), data.max()))
+    rgb = spread(numpy.random.default_rng(4).integers(0, 256, 50).astype(numpy.uint8), (3, HEIGHT, WIDTH, 3))
+    for name, data in [("array_rgb", rgb), ("array_rgba", numpy.concatenate([rgb, rgb[..., :1]], axis=3)), ("array_one_channel", rgb[..., :1])]:
+        buffer = io.BytesIO()
+        numpy.save(buffer, data)
+        add(name + ".npy", buffer.getvalue())
+        case(name + ".npy", data)
+    for name, data in [("array_image.npy", rgb[0, ..., 0]), ("array_image_rgb.npy", rgb[0])]:
+        buffer = io.BytesIO()
+        numpy.save(buffer, data)
+        add(name, buffer.getvalue())
+        case(name, [data])
+    for name, data in [("array_fortran.npy", numpy.asfortranarray(rgb[..., 0])), ("array_int64.npy", rgb[..., 0].astype(numpy.int64)),
+                       ("array_first.npy", numpy.moveaxis(rgb, 3, 1).copy()), ("array_line.npy", rgb[0, 0, :, 0]), ("array_complex.npy", rgb[..., 0].astype(numpy.complex64))]:
+        buffer = io.BytesIO()
+        numpy.save(buffer, data)
+        add("refused_" + name, buffer.getvalue())
+
+
 def orientations():
     """All eight, in each format; Pillow and OpenCV agree, but for TIFF files on their side, which OpenCV cannot read."""
     random = numpy.random.default_rng(7)
@@ -364,6 +408,7 @@ def orientations():
 real_samples()
 programs()
 ome_files()
+arrays()
 orientations()
 
 with open(os.path.join(HERE, "kinds.bin.zst"), "wb") as stream:
