@@ -28,7 +28,7 @@ fn everything_crosses_threads() {
     send_and_sync::<Sam2>();
     send_and_sync::<Device>();
     send_and_sync::<CancelFlag>();
-    send_and_sync::<KeypointTrack>();
+    send_and_sync::<(KeypointTrack, LocatedTrack, TrackedRecording, TrackNotice)>();
     send_and_sync::<MemoryBank>();
     // What goes in.
     send_and_sync::<(Point, BoxPrompt, ObjectId, Region, Fit, Direction, ImagePrompt)>();

@@ -132,7 +132,7 @@ pub enum KeypointError {
     },
     /// Most points are outside the picture, so that the coordinates must be of another one.
     #[error(
-        "{count} of {total} points of '{path}' are outside {place}, such as {part} ({x}, {y}) on frame {frame}: is it of a smaller video (--downsample-factor F), of a cropped one (--keypoints-offset X,Y), or of another recording?"
+        "{count} of {total} points of '{path}' are outside {place}, such as {part} ({x}, {y}) on frame {frame}: give --downsample-factor F if it is of a smaller video, --keypoints-offset X,Y if it is of a cropped one, or else the track of this recording"
     )]
     MostlyOutside {
         /// The file.
