@@ -157,8 +157,7 @@ pub use keypoints::{
     TrackNotice, TrackedRecording,
 };
 pub use prompt_file::{
-    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
-    read_prompts_for,
+    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts, read_prompts_for,
 };
 
 // How fast it is.

@@ -380,6 +380,7 @@ mod tests {
             size: SIZE,
             region,
             images: Vec::new(),
+            times: Vec::new(),
         };
         track.locate(&recording).unwrap()
     }

@@ -335,6 +335,7 @@ mod tests {
             size: SIZE,
             region: None,
             images: Vec::new(),
+            times: Vec::new(),
         };
         JobPlan::from_keypoints(&track.locate(&recording).unwrap(), options).unwrap()
     }

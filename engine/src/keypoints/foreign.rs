@@ -4,7 +4,8 @@
 use hdf5_reader::Hdf5File;
 
 /// What a file can be turned into that is read in any case.
-const TABLE: &str = "a CSV table with the columns frame,object,x,y (frames from 0, pixels of the recording)";
+const TABLE: &str =
+    "a CSV table with the columns frame,object,x,y (frames from 0, pixels of the recording)";
 
 /// Letters of a text that are looked at for words.
 const BEGINNING: usize = 4096;
@@ -12,17 +13,22 @@ const BEGINNING: usize = 4096;
 /// Files that are no text.
 pub(super) fn binary(bytes: &[u8]) -> Option<String> {
     let starts = |signature: &[u8]| bytes.starts_with(signature);
-    let refuse = |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
     if starts(b"MATLAB 5.0 MAT-file") || starts(b"MATLAB 7.3 MAT-file") || starts(b"MATLAB ") {
         return refuse(
             "a MATLAB file (JAABA, Ctrax, APT, DANNCE and others write such tracks)",
-            &format!("write its positions to {TABLE}, with writetable; JAABA's and Ctrax's frames count from 1"),
+            &format!(
+                "write its positions to {TABLE}, with writetable; JAABA's and Ctrax's frames count from 1"
+            ),
         );
     }
     if starts(b"\x93NUMPY") {
         return refuse(
             "a NumPy array (idtracker.ai, TRex and MoSeq write such tracks)",
-            &format!("with idtracker.ai export trajectories.csv (idtrackerai_csv), or write {TABLE}"),
+            &format!(
+                "with idtracker.ai export trajectories.csv (idtrackerai_csv), or write {TABLE}"
+            ),
         );
     }
     if starts(b"PK\x03\x04") {
@@ -31,7 +37,9 @@ pub(super) fn binary(bytes: &[u8]) -> Option<String> {
         if has(b".npy") {
             return refuse(
                 "a NumPy archive (.npz; TRex writes one for each individual)",
-                &format!("write {TABLE} from the columns frame, X#wcentroid and Y#wcentroid, in pixels"),
+                &format!(
+                    "write {TABLE} from the columns frame, X#wcentroid and Y#wcentroid, in pixels"
+                ),
             );
         }
         if has(b"xl/") || has(b"[Content_Types].xml") {
@@ -46,7 +54,8 @@ pub(super) fn binary(bytes: &[u8]) -> Option<String> {
         return refuse("an old Excel workbook", "save the sheet as CSV");
     }
     // Python's pickles since version 2 begin with their version.
-    if bytes.first() == Some(&0x80) && bytes.get(1).is_some_and(|version| (2..=5).contains(version)) {
+    if bytes.first() == Some(&0x80) && bytes.get(1).is_some_and(|version| (2..=5).contains(version))
+    {
         return refuse(
             "a Python pickle (DeepLabCut's ..._full.pickle, ..._assemblies.pickle or ..._el.pickle)",
             "give the .h5 or .csv file beside it, which DeepLabCut writes when tracklets are stitched (stitch_tracklets, or convert_detections2tracklets before)",
@@ -59,7 +68,10 @@ pub(super) fn binary(bytes: &[u8]) -> Option<String> {
         return refuse("compressed with gzip", "unpack it first");
     }
     if starts(b"SQLite format 3") {
-        return refuse("an SQLite database (FlyTracker, ethoscope and others)", &format!("export {TABLE}"));
+        return refuse(
+            "an SQLite database (FlyTracker, ethoscope and others)",
+            &format!("export {TABLE}"),
+        );
     }
     None
 }
@@ -67,17 +79,20 @@ pub(super) fn binary(bytes: &[u8]) -> Option<String> {
 /// JSON and other documents.
 pub(super) fn document(text: &str) -> Option<String> {
     let text = text.trim_start();
-    let refuse = |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
     let has = |name: &str| text.contains(&format!("\"{name}\""));
     match text.as_bytes().first()? {
         b'{' if has("skeletons") && (has("labels") || has("nodes")) => refuse(
             "SLEAP's old JSON (labels, or only a skeleton)",
             "open it in SLEAP and save it as .slp, or export an analysis file",
         ),
-        b'{' if has("_via_img_metadata") || has("_via_settings") || has("shape_attributes") => refuse(
-            "a project of the VGG Image Annotator (VIA)",
-            "export it as COCO (Annotation > Export Annotations (COCO format))",
-        ),
+        b'{' if has("_via_img_metadata") || has("_via_settings") || has("shape_attributes") => {
+            refuse(
+                "a project of the VGG Image Annotator (VIA)",
+                "export it as COCO (Annotation > Export Annotations (COCO format))",
+            )
+        }
         b'{' if has("version") && has("prompts") => Some(
             "it is a document of prompts: give it with --prompts instead of --keypoints".into(),
         ),
@@ -99,7 +114,8 @@ pub(super) fn document(text: &str) -> Option<String> {
 
 /// Tables and other plain text; `names` are the cells of the first row.
 pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
-    let refuse = |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
     let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
     let ends = |ending: &str| names.iter().filter(|name| name.ends_with(ending)).count();
     let beginning: String = text.chars().take(BEGINNING).collect::<String>().to_lowercase();
@@ -122,7 +138,9 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
     }) {
         return refuse(
             "an export of ANY-maze",
-            &format!("export positions in pixels and write {TABLE}; ANY-maze's rows have times, not frames"),
+            &format!(
+                "export positions in pixels and write {TABLE}; ANY-maze's rows have times, not frames"
+            ),
         );
     }
     if names.iter().any(|name| name.contains("#wcentroid") || name.contains("#pcentroid"))
@@ -136,10 +154,14 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
     if has("POSITION_X") && has("POSITION_Y") {
         return refuse(
             "a table of TrackMate, whose positions are in the image's own unit",
-            &format!("write {TABLE}: TRACK_ID is the object, POSITION_X and POSITION_Y in pixels, FRAME counts from 0"),
+            &format!(
+                "write {TABLE}: TRACK_ID is the object, POSITION_X and POSITION_Y in pixels, FRAME counts from 0"
+            ),
         );
     }
-    if names.iter().any(|name| name.starts_with("Item1.") || name.starts_with("Value.")) || has("Centroid.X") {
+    if names.iter().any(|name| name.starts_with("Item1.") || name.starts_with("Value."))
+        || has("Centroid.X")
+    {
         return refuse(
             "a table of Bonsai, whose rows do not say which frame they are of",
             &format!("add the frame's number in Bonsai (Zip with an index) and write {TABLE}"),
@@ -151,7 +173,10 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
             "export it as COCO (Annotation > Export Annotations (COCO format))",
         );
     }
-    if has("onset_frame") || (has("syllable") && has("centroid_x")) || names.iter().any(|n| n.starts_with("syllable")) {
+    if has("onset_frame")
+        || (has("syllable") && has("centroid_x"))
+        || names.iter().any(|n| n.starts_with("syllable"))
+    {
         return refuse(
             "a table of MoSeq or keypoint-MoSeq (syllables)",
             "give the track that it was computed from (DeepLabCut or SLEAP)",
@@ -173,7 +198,8 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
 pub(super) fn hdf5(file: &Hdf5File) -> Option<String> {
     let has = |name: &str| file.dataset(name).is_ok();
     let group = |name: &str| file.group(name).is_ok();
-    let refuse = |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
     if has("/trajectories") {
         return refuse(
             "idtracker.ai's HDF5",
@@ -181,7 +207,10 @@ pub(super) fn hdf5(file: &Hdf5File) -> Option<String> {
         );
     }
     if has("/pose/points") || has("/poseest/points") || group("/poseest") {
-        return refuse("a pose file of JABS", &format!("open it with sleap-io and save it as .slp, or write {TABLE}"));
+        return refuse(
+            "a pose file of JABS",
+            &format!("open it with sleap-io and save it as .slp, or write {TABLE}"),
+        );
     }
     if has("/trx/x") || group("/trx") || group("/#refs#") {
         return refuse(
@@ -190,10 +219,7 @@ pub(super) fn hdf5(file: &Hdf5File) -> Option<String> {
         );
     }
     if group("/metadata") && has("/annotations") || has("/annotated") {
-        return refuse(
-            "DeepPoseKit's annotations",
-            &format!("write {TABLE}"),
-        );
+        return refuse("DeepPoseKit's annotations", &format!("write {TABLE}"));
     }
     None
 }

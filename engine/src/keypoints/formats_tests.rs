@@ -206,8 +206,10 @@ fn coco_labelme_and_label_studio_find_images_by_name() {
     assert_eq!(seen(&track, 1), truth('b', [4, 9], &BOTH));
     let track = on("label-studio-min.json", &images());
     assert_eq!(names(&track), ["a", "b"]);
-    let noses: Vec<_> =
-        truth('b', [4, 9], &["nose"]).into_iter().map(|(f, _, x, y)| (f, "b".into(), x, y)).collect();
+    let noses: Vec<_> = truth('b', [4, 9], &["nose"])
+        .into_iter()
+        .map(|(f, _, x, y)| (f, "b".into(), x, y))
+        .collect();
     assert_eq!(seen(&track, 1), noses);
     // sleap-io's export has the video and the frame.
     assert_eq!(seen(&on("label-studio-sleap.json", &video()), 0), truth('a', [4, 9], &BOTH));
@@ -221,10 +223,14 @@ fn coco_labelme_and_label_studio_find_images_by_name() {
 #[test]
 fn who_is_who_is_said_or_asked() {
     let document = |shapes: &str| {
-        format!(r#"{{"version": "5", "shapes": [{shapes}], "imagePath": "img0005.png", "imageData": null}}"#)
+        format!(
+            r#"{{"version": "5", "shapes": [{shapes}], "imagePath": "img0005.png", "imageData": null}}"#
+        )
     };
     let point = |label: &str, x: i32| {
-        format!(r#"{{"label": "{label}", "points": [[{x}, 9]], "group_id": null, "shape_type": "point"}}"#)
+        format!(
+            r#"{{"label": "{label}", "points": [[{x}, 9]], "group_id": null, "shape_type": "point"}}"#
+        )
     };
     let parse = |text: String, parts: &[&str]| {
         let bodyparts = parts.iter().map(|part| (*part).to_owned()).collect();
@@ -316,12 +322,18 @@ fn other_programs_are_refused_by_name() {
         (b"Time,Centre position X,Centre position Y\n0,1,2\n".to_vec(), ["ANY-maze", "frames"]),
         (b"frame,X (cm),Y (cm),X#wcentroid (cm)\n0,1,2,3\n".to_vec(), ["TRex", "cm_per_pixel"]),
         (b"nose_x,nose_y,nose_z,nose_error,fnum\n1,2,3,4,0\n".to_vec(), ["Anipose", "2D"]),
-        (b"LABEL,ID,TRACK_ID,POSITION_X,POSITION_Y,FRAME\nL,1,1,2,3,0\n".to_vec(), ["TrackMate", "FRAME"]),
+        (
+            b"LABEL,ID,TRACK_ID,POSITION_X,POSITION_Y,FRAME\nL,1,1,2,3,0\n".to_vec(),
+            ["TrackMate", "FRAME"],
+        ),
         (b"Item1.X,Item1.Y\n1,2\n".to_vec(), ["Bonsai", "frame"]),
         (b"1,1,10,20,30,40,1,-1,-1,-1\n".to_vec(), ["MOT", "from 1"]),
         (br#"{"skeletons": [], "nodes": [], "labels": []}"#.to_vec(), ["SLEAP's old JSON", ".slp"]),
         (br#"{"_via_settings": {}, "_via_img_metadata": {}}"#.to_vec(), ["VIA", "COCO"]),
-        (br#"[{"image_id": 1, "keypoints": [1, 2, 2], "score": 1}]"#.to_vec(), ["detections", "images"]),
+        (
+            br#"[{"image_id": 1, "keypoints": [1, 2, 2], "score": 1}]"#.to_vec(),
+            ["detections", "images"],
+        ),
         (br#"{"version": 1, "prompts": []}"#.to_vec(), ["--prompts", "instead"]),
         (b"<TrackMate version=\"7\"></TrackMate>".to_vec(), ["TrackMate", "frame,object,x,y"]),
         (b"<annotation><object/></annotation>".to_vec(), ["Pascal VOC", "CVAT"]),
@@ -341,7 +353,8 @@ fn bombs_are_duds() {
         deep("[", 1_000_000),
         deep("{\"shapes\":[", 200_000),
         format!("<annotations>{}", deep("<track>", 300_000)),
-        "<!DOCTYPE a [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><annotations>&b;</annotations>".into(),
+        "<!DOCTYPE a [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><annotations>&b;</annotations>"
+            .into(),
         format!("[{{\"annotations\":[{}", deep("[", 100_000)),
     ] {
         refusal(text);
@@ -350,7 +363,8 @@ fn bombs_are_duds() {
 
 /// Reads and uses a file, whatever comes of it.
 fn use_all(bytes: Vec<u8>) {
-    let Ok(track) = KeypointTrack::parse(Path::new("x"), bytes, &KeypointSelection::default()) else {
+    let Ok(track) = KeypointTrack::parse(Path::new("x"), bytes, &KeypointSelection::default())
+    else {
         return;
     };
     for recording in [video(), images()] {

@@ -39,8 +39,9 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
         let at = |what: String| format!("line {line}: {what}");
         let time = cell_number(record.get(0).unwrap_or_default(), "time").map_err(at)?;
         let key = match time.map(f64::from) {
-            Some(frame) if by_frame => RowKey::number(frame)
-                .ok_or_else(|| at(format!("{frame} is no frame number")))?,
+            Some(frame) if by_frame => {
+                RowKey::number(frame).ok_or_else(|| at(format!("{frame} is no frame number")))?
+            }
             // Rows that were sorted otherwise, or cut and joined, are not frames by position.
             Some(time) if time < last => return Err(at("its times do not rise".into())),
             time => {

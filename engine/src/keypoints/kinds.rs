@@ -2,11 +2,11 @@
 
 use super::annotations;
 use super::foreign;
-#[cfg(feature = "hdf5")]
-use super::{dlc_hdf5, hdf5_file, nwb, sleap_hdf5, sleap_labels};
 use super::table::{Table, csv_reader};
 use super::track::{KeypointSelection, TrackKind};
 use super::{dlc_csv, idtracker_csv, napari_csv, points_table, sleap_csv};
+#[cfg(feature = "hdf5")]
+use super::{dlc_hdf5, hdf5_file, nwb, sleap_hdf5, sleap_labels};
 use crate::plain_text::{decode, with_commas};
 
 /// What every HDF5 file begins with.

@@ -48,7 +48,10 @@ impl TrackedRecording {
             size: frames.size(),
             region: None,
             images: images.collect::<Option<_>>().unwrap_or_default(),
-            times: (0..frame_count).map(|at| frames.time(at)).collect::<Option<_>>().unwrap_or_default(),
+            times: (0..frame_count)
+                .map(|at| frames.time(at))
+                .collect::<Option<_>>()
+                .unwrap_or_default(),
         }
     }
 }

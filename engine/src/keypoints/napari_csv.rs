@@ -32,7 +32,8 @@ pub(super) fn columns(names: &[&str]) -> Result<Columns, String> {
     if at.contains_key("axis-3") {
         return Err("it is a points layer of napari with more than three axes (time, y, x): save the points of one plane or channel".into());
     }
-    let (Some(frame), Some(y), Some(x)) = (of(&["axis-0"]), of(&["axis-1"]), of(&["axis-2"])) else {
+    let (Some(frame), Some(y), Some(x)) = (of(&["axis-0"]), of(&["axis-1"]), of(&["axis-2"]))
+    else {
         return Err("it is a points layer of napari of a single picture (axes y and x), without frames: open the recording as a stack, or give the points with --point".into());
     };
     Ok(Columns {

@@ -4,12 +4,14 @@
 //! animal can have different times, as sleap-io leaves out samples that are missing. Which frames the times are, only the recording can
 //! tell (see `locate`). Written by sleap-io, DLC2NWB, NeuroConv and others; the layout is described in ndx-pose's schema.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hdf5_reader::Hdf5File;
 
 use super::hdf5_file::{Dataset, Elements, Group, Numbers, broken, text_attribute, texts};
-use super::table::{RowKey, RowTimes, Rows, Sightings, Table, keypoint, push_new, quote, selected};
+use super::table::{
+    RowKey, RowTimes, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected,
+};
 use super::track::{Individual, Keypoint, KeypointSelection};
 
 /// DeepLabCut's threshold, for likelihoods on its scale.
@@ -129,6 +131,10 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         if *is_like_dlc {
             table.default_min_likelihood = DLC_MIN_LIKELIHOOD;
         }
+        let ticks: BTreeSet<i64> =
+            series.iter().flat_map(|series| &series.ticks).copied().collect();
+        let samples = series.iter().map(|series| series.ticks.len()).sum();
+        check_density(ticks.len(), parts.len(), samples)?;
         let mut seen: BTreeMap<usize, Vec<Option<Keypoint>>> = BTreeMap::new();
         for series in series {
             let Some(place) = parts.iter().position(|part| *part == series.part) else { continue };
@@ -166,7 +172,9 @@ fn animal(pose: &Group) -> Result<Animal, String> {
     if stored.is_empty() {
         return Err(format!("its PoseEstimation {} has no series", quote(group)));
     }
-    let is_prefixed = stored.iter().all(|group| group.name().len() > SERIES.len() && group.name().starts_with(SERIES));
+    let is_prefixed = stored
+        .iter()
+        .all(|group| group.name().len() > SERIES.len() && group.name().starts_with(SERIES));
     let mut series: Vec<Series> = Vec::new();
     for group in stored {
         let own = group.name();
@@ -194,20 +202,31 @@ fn numbers(dataset: &Dataset) -> Result<(Elements, Numbers), String> {
     Ok((elements, numbers))
 }
 
+/// Whether a unit, in small letters, is one of length.
+fn is_length(unit: &str) -> bool {
+    ["m", "cm", "mm", "um"].contains(&unit)
+        || ["meter", "metre", "inch"].iter().any(|known| unit.contains(known))
+}
+
 fn read_series(group: &Group, part: &str) -> Result<Series, String> {
     let at = |what: &str| format!("its series {} {what}", quote(part));
     let dataset = group.dataset("data").map_err(broken)?;
     let unit = dataset.attribute("unit").ok().and_then(|unit| unit.read_string().ok());
     let unit = unit.unwrap_or_default().to_lowercase();
-    if ["meter", "metre", "cm", "mm", "m", "inch"].iter().any(|known| {
-        unit == *known || (known.len() > 2 && unit.contains(known))
-    }) {
-        return Err(at(&format!("is in {}, not in pixels: give the track in pixels", quote(&unit))));
+    if is_length(&unit) {
+        return Err(at(&format!(
+            "is in {}, not in pixels: give the track in pixels",
+            quote(&unit)
+        )));
     }
     let (data, data_numbers) = numbers(&dataset)?;
     let columns = match data.shape() {
         [_, 2] => 2,
-        [_, 3] => return Err(at("has three coordinates: positions in space are not pixels; give the 2D track of this camera")),
+        [_, 3] => {
+            return Err(at(
+                "has three coordinates: positions in space are not pixels; give the 2D track of this camera",
+            ));
+        }
         _ => return Err(at("has no pairs of numbers")),
     };
     let rows = data.iter().len() / columns;
@@ -222,14 +241,17 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
     let ticks = match group.dataset("timestamps") {
         Ok(dataset) => {
             let (stamps, stamp_numbers) = numbers(&dataset)?;
-            let stamps = stamps.iter().map(|element| {
-                tick(stamp_numbers.read(element, 0).unwrap_or(f64::NAN))
-            });
+            let stamps = stamps
+                .iter()
+                .map(|element| tick(stamp_numbers.read(element, 0).unwrap_or(f64::NAN)));
             stamps.collect::<Result<Vec<i64>, String>>()?
         }
         Err(_) => {
-            let starting_time = group.dataset("starting_time").map_err(|_| at("has neither time stamps nor a rate"))?;
-            let rate = starting_time.attribute("rate").ok().and_then(|rate| rate.read_as_f64().ok());
+            let starting_time = group
+                .dataset("starting_time")
+                .map_err(|_| at("has neither time stamps nor a rate"))?;
+            let rate =
+                starting_time.attribute("rate").ok().and_then(|rate| rate.read_as_f64().ok());
             let rate = rate.filter(|rate| *rate > 0.0).ok_or_else(|| at("has no rate"))?;
             let (start, start_number) = numbers(&starting_time)?;
             let start = start.get(0).and_then(|element| start_number.read(element, 0));
@@ -241,14 +263,30 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
         return Err(at(&format!("has {} times for {rows} samples", ticks.len())));
     }
     let sample = |row: usize| {
-        let value = |column: usize| {
-            Some(data_numbers.read(data.get(row * columns + column)?, 0)? as f32)
-        };
-        let likelihood = confidence.as_ref().and_then(|(elements, numbers)| {
-            Some(numbers.read(elements.get(row)?, 0)? as f32)
-        });
+        let value =
+            |column: usize| Some(data_numbers.read(data.get(row * columns + column)?, 0)? as f32);
+        let likelihood = confidence
+            .as_ref()
+            .and_then(|(elements, numbers)| Some(numbers.read(elements.get(row)?, 0)? as f32));
         [value(0), value(1), likelihood]
     };
     let samples = (0..rows).map(sample).collect();
     Ok(Series { part: part.to_owned(), ticks, samples })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lengths_are_not_pixels() {
+        for (unit, is_length) in [
+            ("pixels", false),
+            ("pixel", false),
+            ("px", false),
+            ("", false),
+            ("meters", true),
+            ("mm", true),
+        ] {
+            assert_eq!(super::is_length(unit), is_length, "{unit}");
+        }
+    }
 }

@@ -13,7 +13,8 @@ use super::track::{Individual, KeypointSelection};
 
 /// Names of columns, in small letters.
 const FRAME: [&str; 4] = ["frame", "frame_idx", "frame_number", "image"];
-const OBJECT: [&str; 7] = ["object", "individual", "animal", "track", "track_id", "id", "object_id"];
+const OBJECT: [&str; 7] =
+    ["object", "individual", "animal", "track", "track_id", "id", "object_id"];
 const PART: [&str; 6] = ["bodypart", "part", "node", "keypoint", "body_part", "name"];
 const LIKELIHOOD: [&str; 4] = ["likelihood", "confidence", "score", "probability"];
 /// The body part of a table without such a column.
@@ -119,7 +120,9 @@ pub(super) fn read_with(
         if !known.insert((row, object_index, part_index)) {
             let whose = match (columns.object, columns.part) {
                 (None, _) => "it has no column 'object' that says whose they are".to_owned(),
-                (Some(_), None) => format!("of object {}: body parts need a column 'bodypart'", quote(&object)),
+                (Some(_), None) => {
+                    format!("of object {}: body parts need a column 'bodypart'", quote(&object))
+                }
                 _ => format!("of {} of object {}", quote(&part), quote(&object)),
             };
             return Err(at(format!(
@@ -130,7 +133,8 @@ pub(super) fn read_with(
         }
         let likelihood = columns.likelihood.map_or(Ok(None), |at| number(at, "likelihood"))?;
         let likelihood = likelihood.filter(|value| value.is_finite()).or(Some(1.0));
-        let seen = keypoint(number(columns.x, "x")?, number(columns.y, "y")?, likelihood, selection);
+        let seen =
+            keypoint(number(columns.x, "x")?, number(columns.y, "y")?, likelihood, selection);
         points.push((row, object_index, part_index, seen));
     }
     let chosen = selected(&table.bodyparts, selection);

@@ -18,7 +18,14 @@ fn case(name: &str) -> PathBuf {
 }
 
 fn recording(name: &str, images: Vec<String>) -> TrackedRecording {
-    TrackedRecording { name: name.into(), frame_count: FRAMES, size: SIZE, region: None, images }
+    TrackedRecording {
+        name: name.into(),
+        frame_count: FRAMES,
+        size: SIZE,
+        region: None,
+        images,
+        times: Vec::new(),
+    }
 }
 
 fn video() -> TrackedRecording {

@@ -13,7 +13,9 @@ use hdf5_reader::Hdf5File;
 use serde::Deserialize;
 
 use super::hdf5_file::{Elements, Numbers, broken, texts};
-use super::table::{RowKey, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected};
+use super::table::{
+    RowKey, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected,
+};
 use super::track::{Individual, Keypoint, KeypointSelection, TrackNotice};
 
 /// The name of instances without a track where others have one.
@@ -126,9 +128,8 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             Some(VideoRows::Frames(name)) => (RowKey::Frame(frame.index), name.as_deref()),
             None => (RowKey::Frame(frame.index), None),
         };
-        let video = *known_videos
-            .entry(frame.video)
-            .or_insert_with(|| name.map(|name| rows.video(name)));
+        let video =
+            *known_videos.entry(frame.video).or_insert_with(|| name.map(|name| rows.video(name)));
         let row = rows.place(key, video)?;
         for instance in frame.instances {
             // Each once, so that ranges that overlap cannot multiply them.
@@ -142,7 +143,8 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     let mut animals: BTreeMap<Option<usize>, Animal> = BTreeMap::new();
     let mut left_out = 0;
     // Every point belongs to one instance, so that ranges that overlap cannot multiply them.
-    let mut points_left = store.placed.elements.iter().len() + store.predicted.elements.iter().len();
+    let mut points_left =
+        store.placed.elements.iter().len() + store.predicted.elements.iter().len();
     for (row, instances) in by_row {
         let (shown, hidden) = store.shown(&instances)?;
         left_out += hidden;
@@ -181,7 +183,10 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         table.sightings.push(sightings);
     }
     if table.individuals.is_empty() {
-        return Err("it holds no labels (suggested frames are not labels): predict or label in SLEAP first".into());
+        return Err(
+            "it holds no labels (suggested frames are not labels): predict or label in SLEAP first"
+                .into(),
+        );
     }
     if left_out > 0 {
         table.notices.push(TrackNotice::Info(format!(
@@ -210,7 +215,8 @@ impl Animal {
         skeletons: &[Vec<String>],
         selection: &KeypointSelection,
     ) -> Result<(Vec<String>, Sightings), String> {
-        let used: BTreeSet<usize> = self.sightings.iter().map(|(_, skeleton, _)| *skeleton).collect();
+        let used: BTreeSet<usize> =
+            self.sightings.iter().map(|(_, skeleton, _)| *skeleton).collect();
         let mut all = Vec::new();
         for &skeleton in &used {
             skeletons[skeleton].iter().for_each(|name| push_new(&mut all, name));

@@ -221,12 +221,18 @@ pub(super) fn rising(frames: &[usize]) -> Result<Vec<usize>, usize> {
 ///
 /// # Errors
 /// More body parts than such a file can have.
-pub(super) fn check_density(sightings: usize, bodyparts: usize, points: usize) -> Result<(), String> {
+pub(super) fn check_density(
+    sightings: usize,
+    bodyparts: usize,
+    points: usize,
+) -> Result<(), String> {
     const SMALL: usize = 1 << 22;
     const SPARSEST: usize = 64;
     let values = sightings.saturating_mul(bodyparts);
     if values > SMALL.max(points.saturating_mul(SPARSEST)) {
-        return Err(format!("it names {bodyparts} body parts, but has few of them at a time: it is damaged"));
+        return Err(format!(
+            "it names {bodyparts} body parts, but has few of them at a time: it is damaged"
+        ));
     }
     Ok(())
 }

@@ -63,7 +63,14 @@ fn all(text: impl AsRef<[u8]>) -> KeypointTrack {
 fn video(name: &str, frame_count: usize) -> TrackedRecording {
     let size = FrameSize { width: 1000, height: 1000 };
     let name = name.to_owned();
-    TrackedRecording { name, frame_count, size, region: None, images: Vec::new() }
+    TrackedRecording {
+        name,
+        frame_count,
+        size,
+        region: None,
+        images: Vec::new(),
+        times: Vec::new(),
+    }
 }
 
 /// A track on a video of so many frames.

@@ -37,11 +37,12 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
         };
         header.iter().position(|cell| cell == name.as_bytes())
     };
-    let needed =
-        |name: &str| column(name).ok_or_else(|| match is_napari {
+    let needed = |name: &str| {
+        column(name).ok_or_else(|| match is_napari {
             true => "it is a points layer of napari without frames (time, y, x): open the recording as a stack, or give the points with --point".to_owned(),
             false => format!("line 1 lacks the column '{name}'"),
-        });
+        })
+    };
     let [frame, x, y] = [needed("frame")?, needed("x")?, needed("y")?];
     let (object, label) = (column("object"), column("label"));
 
@@ -92,7 +93,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
 
 /// A frame number; `12.0` is what napari and pandas write.
 fn whole(text: &str) -> Option<usize> {
-    let number = || text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
+    let number =
+        || text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
     text.parse().ok().or_else(|| number().map(|number| number as usize))
 }
 

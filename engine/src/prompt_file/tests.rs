@@ -89,7 +89,8 @@ fn tables_of_other_countries_and_of_napari() {
         format!("\u{feff}{german}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(parse_prompts(Path::new("p"), &utf16).unwrap(), plain);
 
-    let napari = parse("index,axis-0,axis-1,axis-2\n0.0,5.0,135.0,70.0\n1.0,5.0,50.0,195.5\n").unwrap();
+    let napari =
+        parse("index,axis-0,axis-1,axis-2\n0.0,5.0,135.0,70.0\n1.0,5.0,50.0,195.5\n").unwrap();
     assert_eq!(napari, parse("frame,x,y\n5,70,135\n5,195.5,50\n").unwrap());
     assert!(parse("index,axis-0,axis-1\n0,1,2\n").unwrap_err().contains("napari"));
 }

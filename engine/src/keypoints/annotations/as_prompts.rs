@@ -62,11 +62,15 @@ impl Annotations {
         }
         let objects = Objects::find(&kept)?;
         if objects.names.len() > MOST_OBJECTS {
-            return Err(format!("it has {} objects, but at most 255 can be segmented together", objects.names.len()));
+            return Err(format!(
+                "it has {} objects, but at most 255 can be segmented together",
+                objects.names.len()
+            ));
         }
         let mut set = PromptSet::new();
         let id = |object: usize| ObjectId(object as u32 + 1);
-        for (object, name) in objects.names.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+        for (object, name) in objects.names.iter().enumerate().filter(|(_, name)| !name.is_empty())
+        {
             set.name(id(object), name).map_err(|conflict| conflict.to_string())?;
         }
         let mut masks: BTreeMap<(usize, usize), Mask> = BTreeMap::new();
@@ -84,20 +88,28 @@ impl Annotations {
                     }
                 }
                 Shape::Box(edges) => {
-                    let bounds = clipped(*edges, width, height)
-                        .ok_or_else(|| format!("a box on {} is outside the picture", place_name(&mark.row)))?;
-                    set.add_box(frame, id(object), bounds).map_err(|conflict| conflict.to_string())?;
+                    let bounds = clipped(*edges, width, height).ok_or_else(|| {
+                        format!("a box on {} is outside the picture", place_name(&mark.row))
+                    })?;
+                    set.add_box(frame, id(object), bounds)
+                        .map_err(|conflict| conflict.to_string())?;
                 }
                 Shape::BoxInPercent([x0, y0, x1, y1]) => {
                     let edges = [x0 * width, y0 * height, x1 * width, y1 * height];
                     let bounds = clipped(edges.map(|edge| edge / 100.0), width, height)
-                        .ok_or_else(|| format!("a box on {} is outside the picture", place_name(&mark.row)))?;
-                    set.add_box(frame, id(object), bounds).map_err(|conflict| conflict.to_string())?;
+                        .ok_or_else(|| {
+                            format!("a box on {} is outside the picture", place_name(&mark.row))
+                        })?;
+                    set.add_box(frame, id(object), bounds)
+                        .map_err(|conflict| conflict.to_string())?;
                 }
                 Shape::Outlines(_) | Shape::Runs(_) => {
                     let mask = mask_of(&mark.shape, size, &mut budget)?;
                     if mask.area() == 0 {
-                        return Err(format!("an outline on {} holds no pixel of the picture", place_name(&mark.row)));
+                        return Err(format!(
+                            "an outline on {} holds no pixel of the picture",
+                            place_name(&mark.row)
+                        ));
                     }
                     // Several outlines of one object are its parts.
                     let mask = match masks.remove(&(frame, object)) {
@@ -119,7 +131,9 @@ impl Annotations {
             )));
         }
         if set.is_empty() {
-            return Err("all its points are outside the picture: is it of another recording?".into());
+            return Err(
+                "all its points are outside the picture: is it of another recording?".into()
+            );
         }
         let named = objects.names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
         notices.push(TrackNotice::Info(format!(
@@ -188,7 +202,9 @@ fn mask_of(
                 return Err("a mask in it reaches beyond the picture".into());
             }
             let area = u64::from(*columns) * u64::from(*rows);
-            *budget = budget.checked_sub(area).ok_or("its masks cover more than a person can have drawn")?;
+            *budget = budget
+                .checked_sub(area)
+                .ok_or("its masks cover more than a person can have drawn")?;
             let part = match counts {
                 Counts::Rows(counts) => Mask::from_runs(*columns, *rows, counts.clone())
                     .map_err(|error| error.to_string())?,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::table::{check_density, Rows, Sightings, Table, keypoint, quote, selected};
+use super::super::table::{Rows, Sightings, Table, check_density, keypoint, quote, selected};
 use super::super::track::{Individual, KeypointSelection, TrackNotice};
 use super::identity::{Objects, place_name};
 use super::{Annotations, Mark, Shape, labels_are_parts};

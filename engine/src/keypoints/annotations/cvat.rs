@@ -20,7 +20,11 @@ const OTHERS: [(&str, &str, &str); 4] = [
         "TrackMate",
         "export the spots as a table and rename its columns to frame,object,x,y, in pixels and frames from 0",
     ),
-    ("annotation", "Pascal VOC", "load the images and labels in CVAT or Labelme and save them from there"),
+    (
+        "annotation",
+        "Pascal VOC",
+        "load the images and labels in CVAT or Labelme and save them from there",
+    ),
     ("root", "TrackMate or Icy", "export a table with the columns frame,object,x,y"),
     ("icy", "Icy", "export a table with the columns frame,object,x,y"),
 ];
@@ -57,9 +61,10 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
         _ => None,
     };
     let video_of = |task: Option<&str>| match task {
-        Some(id) if tasks.len() > 1 => {
-            tasks.iter().find(|(known, _)| *known == Some(id)).and_then(|(_, source)| source.clone())
-        }
+        Some(id) if tasks.len() > 1 => tasks
+            .iter()
+            .find(|(known, _)| *known == Some(id))
+            .and_then(|(_, source)| source.clone()),
         _ => sole.clone(),
     };
     let mut reader = Reader { found: Annotations::new(TrackKind::Cvat), ignored: 0 };
@@ -250,8 +255,7 @@ fn points(shape: Node) -> Result<Vec<[f32; 2]>, String> {
     let text = shape.attribute("points").unwrap_or_default();
     let point = |pair: &str| {
         let (x, y) = pair.split_once(',')?;
-        let number =
-            |text: &str| text.trim().parse::<f32>().ok().filter(|value| value.is_finite());
+        let number = |text: &str| text.trim().parse::<f32>().ok().filter(|value| value.is_finite());
         Some([number(x)?, number(y)?])
     };
     let pairs = text.split(';').filter(|pair| !pair.trim().is_empty());

@@ -135,8 +135,13 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
         reader.task(task).map_err(|what| format!("task {}: {what}", number + 1))?;
     }
     let Reader { mut found, ignored, others } = reader;
-    found.warnings.extend(left_out(ignored, "regions of Label Studio that are no points, boxes, ellipses or polygons"));
-    found.warnings.extend(left_out(others, "annotations by a second person, of images that have several,"));
+    found.warnings.extend(left_out(
+        ignored,
+        "regions of Label Studio that are no points, boxes, ellipses or polygons",
+    ));
+    found
+        .warnings
+        .extend(left_out(others, "annotations by a second person, of images that have several,"));
     Ok(found)
 }
 
@@ -172,17 +177,21 @@ impl Reader {
             for item in items {
                 let Value::Object(fields) = &item else { continue };
                 let side = |name: &str| {
-                    fields.get(name).and_then(Value::as_u64).and_then(|side| u32::try_from(side).ok())
+                    fields
+                        .get(name)
+                        .and_then(Value::as_u64)
+                        .and_then(|side| u32::try_from(side).ok())
                 };
                 let (width, height) = (side("original_width"), side("original_height"));
                 let Ok(place) = Place::deserialize(&item) else { continue };
-                let kind = match (&place.sequence, place.points.is_some(), place.radius_x, place.height) {
-                    (Some(_), ..) => "videorectangle",
-                    (_, true, ..) => "polygonlabels",
-                    (_, _, Some(_), _) => "ellipselabels",
-                    (_, _, _, Some(_)) => "rectanglelabels",
-                    _ => "keypointlabels",
-                };
+                let kind =
+                    match (&place.sequence, place.points.is_some(), place.radius_x, place.height) {
+                        (Some(_), ..) => "videorectangle",
+                        (_, true, ..) => "polygonlabels",
+                        (_, _, Some(_), _) => "ellipselabels",
+                        (_, _, _, Some(_)) => "rectanglelabels",
+                        _ => "keypointlabels",
+                    };
                 regions.push(Region {
                     id: None,
                     kind: kind.to_owned(),
@@ -243,7 +252,8 @@ impl Reader {
             let Some(row) = &subject.row else {
                 return Err("it does not say what image it is of (data.image)".into());
             };
-            let size = picture.ok_or("it does not say how large the picture is (original_width)")?;
+            let size =
+                picture.ok_or("it does not say how large the picture is (original_width)")?;
             let pixels = |x: f64, y: f64| {
                 [(x * f64::from(size[0]) / 100.0) as f32, (y * f64::from(size[1]) / 100.0) as f32]
             };
@@ -252,10 +262,14 @@ impl Reader {
             let turn = place.rotation.unwrap_or(0.0).to_radians() as f32;
             let shape = match (kind, corner, extent) {
                 ("keypoint", Some(at), _) => Shape::Point(at),
-                ("rectangle", Some(_), Some(_)) if id.is_some_and(|id| with_points.contains(id)) => {
+                ("rectangle", Some(_), Some(_))
+                    if id.is_some_and(|id| with_points.contains(id)) =>
+                {
                     continue;
                 }
-                ("rectangle", Some(corner), Some(extent)) => Shape::Box(turned(corner, extent, turn)),
+                ("rectangle", Some(corner), Some(extent)) => {
+                    Shape::Box(turned(corner, extent, turn))
+                }
                 ("ellipse", Some(centre), _) => {
                     let radii = place.radius_x.zip(place.radius_y);
                     let (rx, ry) = radii.ok_or("an ellipse has no radius")?;
@@ -278,9 +292,11 @@ impl Reader {
             };
             let is_point = matches!(shape, Shape::Point(_));
             let parent = id.and_then(|id| parents.get(id).copied());
-            let label = parent.map_or(own, |parent| labels.get(parent).copied().unwrap_or_default());
+            let label =
+                parent.map_or(own, |parent| labels.get(parent).copied().unwrap_or_default());
             let instance = parent.map(str::to_owned);
-            let instance = instance.or_else(|| (!is_point).then(|| format!("region {}", number + 1)));
+            let instance =
+                instance.or_else(|| (!is_point).then(|| format!("region {}", number + 1)));
             self.found.marks.push(Mark {
                 row: row.clone(),
                 video: subject.video.clone(),
@@ -308,7 +324,8 @@ impl Reader {
         let id = id.map_or_else(|| format!("region {}", number + 1), str::to_owned);
         for key in place.sequence.iter().flatten() {
             // The one with `enabled: false` is the last of a stretch, and has a place still.
-            let frame = key.frame.checked_sub(1).ok_or("a video's frames count from 1 in Label Studio")?;
+            let frame =
+                key.frame.checked_sub(1).ok_or("a video's frames count from 1 in Label Studio")?;
             let corner = [key.x, key.y].map(|value| value as f32);
             let extent = [key.width, key.height].map(|value| value as f32);
             if key.rotation.is_some_and(|turn| turn != 0.0) {
@@ -340,10 +357,7 @@ fn turned([x, y]: [f32; 2], [width, height]: [f32; 2], turn: f32) -> [f32; 4] {
         return [x, y, x + width, y + height];
     }
     let (sin, cos) = turn.sin_cos();
-    let centre = [
-        x + (width * cos - height * sin) / 2.0,
-        y + (width * sin + height * cos) / 2.0,
-    ];
+    let centre = [x + (width * cos - height * sin) / 2.0, y + (width * sin + height * cos) / 2.0];
     around_turned(centre, [width, height], turn)
 }
 
@@ -363,9 +377,9 @@ fn subject(task: &Task) -> Subject {
     }
     let looks_like_a_file =
         |value: &&str| value.contains(['/', '.']) && !value.contains(char::is_whitespace);
-    let image = named("image").or_else(|| named("img")).or_else(|| {
-        fields().filter_map(|(_, value)| value.as_str()).find(looks_like_a_file)
-    });
+    let image = named("image")
+        .or_else(|| named("img"))
+        .or_else(|| fields().filter_map(|(_, value)| value.as_str()).find(looks_like_a_file));
     Subject { row: image.map(|image| RowKey::Image(file_of(image))), video: None }
 }
 

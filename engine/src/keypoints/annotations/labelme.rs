@@ -87,7 +87,8 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Annotations, String> {
     let (mut read, mut other) = (0, 0);
     for path in &files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let bytes = std::fs::read(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
         let text = crate::plain_text::decode(&bytes);
         if recognise(&text) {
             add(&text, path.file_stem().map(|stem| stem.to_string_lossy()).as_deref(), &mut found)
@@ -107,8 +108,9 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Annotations, String> {
 /// Adds the shapes of a file; `stem` is its name without ending.
 fn add(text: &str, stem: Option<&str>, found: &mut Annotations) -> Result<(), String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let document: Document = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| format!("it is Labelme's JSON, but {}: {}", error.path(), error.inner()))?;
+    let document: Document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        format!("it is Labelme's JSON, but {}: {}", error.path(), error.inner())
+    })?;
     let image = document.image.filter(|image| !image.is_empty());
     let image = image.or_else(|| stem.map(str::to_owned));
     let image = image.ok_or("it does not say what image it is of (imagePath)")?;
@@ -123,7 +125,8 @@ fn add(text: &str, stem: Option<&str>, found: &mut Annotations) -> Result<(), St
             ("point" | "points", points) => points.iter().map(|&at| Shape::Point(at)).collect(),
             ("rectangle", [first, rest @ ..]) if !rest.is_empty() => {
                 let low = |at: usize| rest.iter().fold(first[at], |low, point| low.min(point[at]));
-                let high = |at: usize| rest.iter().fold(first[at], |high, point| high.max(point[at]));
+                let high =
+                    |at: usize| rest.iter().fold(first[at], |high, point| high.max(point[at]));
                 vec![Shape::Box([low(0), low(1), high(0), high(1)])]
             }
             ("polygon" | "rotation" | "quadrilateral", corners) if corners.len() >= 3 => {

@@ -82,6 +82,11 @@ mod tests {
         assert!(fill(&[vec![[0.0, 0.0], [5.0, 4.0], [0.0, 4.0]]], [5, 4], &mut 19).is_err());
         let square = vec![[-9.0, -9.0], [99.0, -9.0], [99.0, 99.0], [-9.0, 99.0]];
         assert_eq!(fill(&[square], [5, 4], &mut 1000).unwrap().area(), 20);
-        assert_eq!(fill(&[vec![[f32::NAN, 0.0], [1.0, f32::INFINITY]], vec![]], [5, 4], &mut 1000).unwrap().area(), 0);
+        assert_eq!(
+            fill(&[vec![[f32::NAN, 0.0], [1.0, f32::INFINITY]], vec![]], [5, 4], &mut 1000)
+                .unwrap()
+                .area(),
+            0
+        );
     }
 }

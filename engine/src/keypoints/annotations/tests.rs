@@ -65,7 +65,10 @@ fn boxes_of_cvat_and_label_studio_where_a_person_drew_them() {
     let set = prompts("label-studio-video.json", &video());
     assert_eq!(named(&set), ["a", "b"]);
     let found = summary(&set);
-    assert_eq!(found.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [(4, 1), (8, 1), (4, 2), (8, 2)]);
+    assert_eq!(
+        found.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(),
+        [(4, 1), (8, 1), (4, 2), (8, 2)]
+    );
     for (found, expected) in found[1].2.unwrap().iter().zip([76.0, 126.0, 88.0, 138.0]) {
         assert!((found - expected).abs() < 1e-3, "{found} {expected}");
     }
@@ -97,12 +100,10 @@ fn shapes_of_images() {
 
     let (set, _) =
         read_folder(&path("labelme")).unwrap().into_prompts(&path("labelme"), &images()).unwrap();
-    assert_eq!(summary(&set).iter().map(|p| (p.0, p.1, p.4)).collect::<Vec<_>>(), [
-        (4, 1, 2),
-        (9, 1, 2),
-        (4, 2, 2),
-        (9, 2, 2)
-    ]);
+    assert_eq!(
+        summary(&set).iter().map(|p| (p.0, p.1, p.4)).collect::<Vec<_>>(),
+        [(4, 1, 2), (9, 1, 2), (4, 2, 2), (9, 2, 2)]
+    );
 }
 
 #[test]
@@ -118,7 +119,10 @@ fn what_does_not_fit_is_refused() {
     let twice = std::fs::read_to_string(path("coco-shapes.json")).unwrap();
     let twice = twice
         .replace("\"images\": [", "\"images\": [{\"id\": 8, \"file_name\": \"img0006.png\"}, ")
-        .replace("\"annotations\": [", "\"annotations\": [{\"image_id\": 8, \"category_id\": 1, \"bbox\": [1, 1, 5, 5]}, ");
+        .replace(
+            "\"annotations\": [",
+            "\"annotations\": [{\"image_id\": 8, \"category_id\": 1, \"bbox\": [1, 1, 5, 5]}, ",
+        );
     let found = read(&twice).unwrap().unwrap().into_prompts(&path("x"), &images()).unwrap_err();
     assert!(found.contains("'mouse'") && found.contains("img0005.png"), "{found}");
 }
