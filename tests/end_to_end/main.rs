@@ -10,6 +10,7 @@ mod convert;
 mod counts;
 mod devices_and_doctor;
 mod download;
+mod formats;
 mod frame_options;
 mod help;
 mod inspect;
