@@ -95,8 +95,16 @@ fn rewrite(text: &str, separator: u8, skipped: u64) -> Option<String> {
         .from_reader(text.as_bytes());
     let mut out = Vec::with_capacity(text.len());
     let (mut record, mut line) = (csv::StringRecord::new(), 1);
+    let (mut target, mut counted) = (1 + skipped, 0);
     while reader.read_record(&mut record).ok()? {
-        let target = record.position().map_or(line, |position| position.line() + skipped);
+        // Not the reader's own line, which is that of the empty lines before a record.
+        let start = record.position().map_or(counted, |position| position.byte() as usize);
+        let before = text.get(counted..start).unwrap_or_default();
+        let empty = text.get(start..).unwrap_or_default().bytes();
+        let empty = empty.take_while(|byte| b"\r\n".contains(byte));
+        let ends = before.bytes().chain(empty.clone()).filter(|&byte| byte == b'\n').count();
+        target += ends as u64;
+        counted = start + empty.count();
         // Empty lines, which the reader skips, so that messages name the right ones.
         while line < target {
             out.push(b'\n');

@@ -13,6 +13,7 @@ mod devices_and_doctor;
 mod documentation;
 mod download;
 mod finished;
+mod formats;
 mod frame_options;
 mod help;
 mod inspect;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::support::{Outcome, Workshop, track};
 
-fn case(name: &str) -> PathBuf {
+pub(super) fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(name)
 }
 
 /// A workshop with these files of a case.
-fn with(case_name: &str, files: &[&str]) -> Workshop {
+pub(super) fn with(case_name: &str, files: &[&str]) -> Workshop {
     let workshop = Workshop::new();
     for file in files {
         std::fs::copy(case(case_name).join(file), workshop.path(file)).unwrap();
@@ -20,13 +20,13 @@ fn with(case_name: &str, files: &[&str]) -> Workshop {
 }
 
 /// Runs with a track and more arguments.
-fn run(workshop: &Workshop, recording: &str, keypoints: &str, more: &[&str]) -> Outcome {
+pub(super) fn run(workshop: &Workshop, recording: &str, keypoints: &str, more: &[&str]) -> Outcome {
     let before = ["--keypoints", keypoints, "--overwrite"];
     workshop.segment(recording, &[&before[..], more].concat())
 }
 
 /// The mask with this value on a frame is on (x, y), rather than on the other animal.
-fn is_at(workshop: &Workshop, frame: usize, value: u8, (x, y): (f64, f64)) {
+pub(super) fn is_at(workshop: &Workshop, frame: usize, value: u8, (x, y): (f64, f64)) {
     let stack = workshop.masks();
     let width = stack.width as usize;
     let (mut count, mut sum) = (0.0, (0.0, 0.0));
@@ -41,12 +41,12 @@ fn is_at(workshop: &Workshop, frame: usize, value: u8, (x, y): (f64, f64)) {
 }
 
 /// Where the animal of `base.mp4` is.
-fn animal(frame: usize) -> (f64, f64) {
+pub(super) fn animal(frame: usize) -> (f64, f64) {
     (50.0 + 4.0 * frame as f64, 140.0 - frame as f64)
 }
 
 /// Where its decoy is.
-fn decoy(frame: usize) -> (f64, f64) {
+pub(super) fn decoy(frame: usize) -> (f64, f64) {
     (200.0 - frame as f64, 45.0 + frame as f64)
 }
 

@@ -298,6 +298,7 @@ mod tests {
             size: SIZE,
             region,
             images: Vec::new(),
+            times: Vec::new(),
         };
         track.locate(&recording).unwrap()
     }

@@ -10,7 +10,7 @@ use super::table::quote_path;
 pub enum KeypointError {
     /// It cannot be read.
     #[error(
-        "cannot read the track '{path}': {source}; give a DeepLabCut or SLEAP file (CSV or HDF5)"
+        "cannot read the track '{path}': {source}; give the file of a track, such as DeepLabCut's CSV or SLEAP's .slp"
     )]
     Io {
         /// The file.
@@ -19,9 +19,7 @@ pub enum KeypointError {
         source: std::io::Error,
     },
     /// It is none of the known kinds, or is one but damaged.
-    #[error(
-        "'{path}' is no track: {what}; give a DeepLabCut file (CSV or HDF5) or a SLEAP analysis file (CSV or HDF5)"
-    )]
+    #[error("'{path}' cannot be used as a track: {what}")]
     Format {
         /// The file.
         path: PathBuf,

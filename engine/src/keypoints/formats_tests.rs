@@ -187,6 +187,34 @@ fn cvat_points_and_skeletons() {
 }
 
 #[test]
+fn cvat_shapes_that_are_not_tracks_are_told_apart_by_label() {
+    // CVAT writes each as a track of its own, with an end on the next frame.
+    let track = |id: usize, label: &str, frame: usize, x: usize| {
+        let points = |frame, outside| {
+            format!(
+                r#"<points frame="{frame}" keyframe="1" outside="{outside}" occluded="0" points="{x},9.00"/>"#
+            )
+        };
+        let (there, gone) = (points(frame, 0), points(frame + 1, 1));
+        format!(r#"<track id="{id}" label="{label}">{there}{gone}</track>"#)
+    };
+    let document = |tracks: &[String]| format!("<annotations>{}</annotations>", tracks.concat());
+    let parse = |text: String| {
+        KeypointTrack::parse(Path::new("t"), text.into(), &KeypointSelection::default())
+    };
+    let tracks = [track(0, "a", 3, 1), track(1, "b", 3, 2), track(2, "a", 8, 3)];
+    let found = parse(document(&tracks)).unwrap().locate(&video()).unwrap();
+    assert_eq!(names(&found), ["a", "b"]);
+    assert_eq!(
+        seen(&found, 0).iter().map(|p| (p.0, p.2)).collect::<Vec<_>>(),
+        [(3, 1.0), (8, 3.0)]
+    );
+    let tracks = [track(0, "a", 3, 1), track(1, "a", 3, 2), track(2, "a", 8, 3)];
+    let message = parse(document(&tracks)).unwrap_err().to_string();
+    assert!(message.contains("frame 3") && message.contains("'a'"), "{message}");
+}
+
+#[test]
 fn coco_labelme_and_label_studio_find_images_by_name() {
     let track = on("coco-keypoints.json", &images());
     assert_eq!(names(&track), ["mouse 1", "mouse 2"]);

@@ -50,7 +50,15 @@ pub(super) fn read(
     if let Some(refusal) = foreign::table(&text, &names) {
         return Err(refusal);
     }
-    Ok((TrackKind::DlcCsv, dlc_csv::read(bytes, selection)?))
+    let table = dlc_csv::read(bytes, selection).map_err(with_kinds)?;
+    Ok((TrackKind::DlcCsv, table))
+}
+
+/// What DeepLabCut's readers say, with what else could be given: they get whatever nothing else has recognised.
+fn with_kinds(what: String) -> String {
+    format!(
+        "{what}; give a DeepLabCut file (CSV or HDF5), a SLEAP analysis file (CSV or HDF5) or .slp, or another kind that docs/prompts.md lists"
+    )
 }
 
 /// The cells of the first row.
@@ -76,7 +84,8 @@ fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind
     if let Some(refusal) = foreign::hdf5(&file) {
         return Err(refusal);
     }
-    Ok((TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?))
+    let table = dlc_hdf5::read(&file, selection).map_err(with_kinds)?;
+    Ok((TrackKind::DlcHdf5, table))
 }
 
 #[cfg(not(feature = "hdf5"))]

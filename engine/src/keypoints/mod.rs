@@ -55,6 +55,8 @@ mod sleap_csv;
 mod sleap_hdf5;
 #[cfg(feature = "hdf5")]
 mod sleap_labels;
+#[cfg(feature = "hdf5")]
+mod sleap_store;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,14 @@
 //! animal can have different times, as sleap-io leaves out samples that are missing. Which frames the times are, only the recording can
 //! tell (see `locate`). Written by sleap-io, DLC2NWB, NeuroConv and others; the layout is described in ndx-pose's schema.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use hdf5_reader::Hdf5File;
 
 use super::hdf5_file::{Dataset, Elements, Group, Numbers, broken, text_attribute, texts};
-use super::table::{RowKey, RowTimes, Rows, Sightings, Table, keypoint, push_new, quote, selected};
+use super::table::{
+    RowKey, RowTimes, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected,
+};
 use super::track::{Individual, Keypoint, KeypointSelection};
 
 /// DeepLabCut's threshold, for likelihoods on its scale.
@@ -129,6 +131,10 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         if *is_like_dlc {
             table.default_min_likelihood = DLC_MIN_LIKELIHOOD;
         }
+        let ticks: BTreeSet<i64> =
+            series.iter().flat_map(|series| &series.ticks).copied().collect();
+        let samples = series.iter().map(|series| series.ticks.len()).sum();
+        check_density(ticks.len(), parts.len(), samples)?;
         let mut seen: BTreeMap<usize, Vec<Option<Keypoint>>> = BTreeMap::new();
         for series in series {
             let Some(place) = parts.iter().position(|part| *part == series.part) else { continue };
@@ -196,15 +202,18 @@ fn numbers(dataset: &Dataset) -> Result<(Elements, Numbers), String> {
     Ok((elements, numbers))
 }
 
+/// Whether a unit, in small letters, is one of length.
+fn is_length(unit: &str) -> bool {
+    ["m", "cm", "mm", "um"].contains(&unit)
+        || ["meter", "metre", "inch"].iter().any(|known| unit.contains(known))
+}
+
 fn read_series(group: &Group, part: &str) -> Result<Series, String> {
     let at = |what: &str| format!("its series {} {what}", quote(part));
     let dataset = group.dataset("data").map_err(broken)?;
     let unit = dataset.attribute("unit").ok().and_then(|unit| unit.read_string().ok());
     let unit = unit.unwrap_or_default().to_lowercase();
-    if ["meter", "metre", "cm", "mm", "m", "inch"]
-        .iter()
-        .any(|known| unit == *known || (known.len() > 2 && unit.contains(known)))
-    {
+    if is_length(&unit) {
         return Err(at(&format!(
             "is in {}, not in pixels: give the track in pixels",
             quote(&unit)
@@ -263,4 +272,21 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
     };
     let samples = (0..rows).map(sample).collect();
     Ok(Series { part: part.to_owned(), ticks, samples })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn lengths_are_not_pixels() {
+        for (unit, is_length) in [
+            ("pixels", false),
+            ("pixel", false),
+            ("px", false),
+            ("", false),
+            ("meters", true),
+            ("mm", true),
+        ] {
+            assert_eq!(super::is_length(unit), is_length, "{unit}");
+        }
+    }
 }

@@ -174,6 +174,6 @@ mod tests {
     fn times_of_a_recording_with_a_pause() {
         let with_pause = [0.0, 0.04, 0.08, 2.0, 2.04];
         assert_eq!(frames(&[0.08, 2.0], &with_pause, None), Ok(vec![2, 3]));
-        assert!(frames(&[1.0, 2.0], &with_pause, None).is_err());
+        assert!(frames(&[1.5, 2.0], &with_pause, None).is_err());
     }
 }

@@ -36,6 +36,7 @@ impl Annotations {
         if as_parts {
             for mark in &mut marks {
                 mark.part = Some(std::mem::take(&mut mark.label));
+                mark.instance = None;
             }
         }
         let objects = Objects::find(&marks)?;

@@ -115,7 +115,11 @@ impl Reader {
         let id = track.attribute("id").map_or_else(|| number.to_string(), str::to_owned);
         // Tracks that were grouped are of one animal: its body parts, as a rule.
         let group = track.attribute("group_id").filter(|group| !["", "0"].contains(group));
-        let group = group.map_or(id, |group| format!("group {group}"));
+        let group = group.map(|group| format!("group {group}"));
+        // What was drawn on one frame only comes as a track of one frame: the track says nothing that its label does not.
+        let visible = track.children().filter(|shape| shape.is_element() && is_visible(*shape));
+        let is_lasting = visible.take(2).count() > 1;
+        let group = group.or_else(|| is_lasting.then(|| id.clone()));
         for shape in track.children().filter(Node::is_element) {
             let frame = shape.attribute("frame").and_then(|frame| frame.trim().parse().ok());
             let frame: usize = frame.ok_or_else(|| {
@@ -124,8 +128,8 @@ impl Reader {
             let mark = Mark {
                 row: RowKey::Frame(frame),
                 video: video.clone(),
-                group: Some(group.clone()),
-                instance: None,
+                group: group.clone(),
+                instance: group.is_none().then(|| format!("track {id}")),
                 label: label.to_owned(),
                 part: None,
                 shape: Shape::Point([0.0; 2]),
@@ -216,6 +220,14 @@ impl Reader {
     fn push(&mut self, like: &Mark, shape: Shape, part: Option<String>) {
         self.found.marks.push(Mark { shape, part, ..like.clone() });
     }
+}
+
+/// Whether a shape is in the picture: a skeleton is if any of its points is.
+fn is_visible(shape: Node) -> bool {
+    let is_outside = |node: &Node| node.attribute("outside") == Some("1");
+    let mut points = shape.children().filter(|node| node.has_tag_name("points"));
+    !is_outside(&shape)
+        && (!shape.has_tag_name("skeleton") || points.any(|point| !is_outside(&point)))
 }
 
 /// Where an element stands, for messages.

@@ -31,6 +31,13 @@ impl Objects {
         let is_single_row = marks
             .windows(2)
             .all(|pair| (&pair[0].row, &pair[0].video) == (&pair[1].row, &pair[1].video));
+        // Where all marks are on one image, several of a label are several objects.
+        let mut of_label: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for mark in marks.iter().filter(|mark| is_single_row && mark.group.is_none()) {
+            of_label.entry(&mark.label).or_default().extend(mark.instance.as_deref());
+        }
+        let is_several =
+            |mark: &Mark| of_label.get(mark.label.as_str()).is_some_and(|known| known.len() > 1);
         let mut found = Self { of: Vec::with_capacity(marks.len()), names: Vec::new() };
         let mut known: HashMap<Identity, usize> = HashMap::new();
         let mut identities = Vec::new();
@@ -38,17 +45,14 @@ impl Objects {
         for mark in marks {
             let identity = match (&mark.group, &mark.instance) {
                 (Some(group), _) => Identity::Group(group.clone()),
-                (None, Some(instance)) if is_single_row => Identity::Instance(instance.clone()),
+                (None, Some(instance)) if is_several(mark) => Identity::Instance(instance.clone()),
+                (None, None) if is_several(mark) => return Err(ambiguous(mark)),
                 _ => Identity::Label(mark.label.clone()),
             };
-            if let (Identity::Label(label), Some(instance)) = (&identity, &mark.instance) {
+            if let (Identity::Label(_), Some(instance)) = (&identity, &mark.instance) {
                 let place = (&mark.row, &mark.video, mark.label.as_str());
                 if *instances.entry(place).or_insert(instance) != instance {
-                    return Err(format!(
-                        "{} has several shapes {}, and nothing says which animal is which: give each animal a label, a track or a group of its own",
-                        place_name(&mark.row),
-                        quote(label)
-                    ));
+                    return Err(ambiguous(mark));
                 }
             }
             let next = identities.len();
@@ -85,6 +89,14 @@ impl Objects {
         }
         Ok(found)
     }
+}
+
+fn ambiguous(mark: &Mark) -> String {
+    format!(
+        "{} has several shapes {}, and nothing says which animal is which: give each animal a label, a track or a group of its own",
+        place_name(&mark.row),
+        quote(&mark.label)
+    )
 }
 
 /// A frame or image in a message.

@@ -144,6 +144,6 @@ fn left_out(count: usize, what: &str) -> Option<String> {
 fn labels_are_parts(annotations: &Annotations, selection: &KeypointSelection) -> bool {
     let points = || annotations.marks.iter().filter(|m| matches!(m.shape, Shape::Point(_)));
     !selection.bodyparts.is_empty()
-        && points().all(|mark| mark.group.is_none() && mark.instance.is_none())
+        && points().all(|mark| mark.group.is_none())
         && selection.bodyparts.iter().all(|part| points().any(|mark| &mark.label == part))
 }
