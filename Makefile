@@ -91,7 +91,7 @@ report-test: setup
 VENV ?= .venv
 python:
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
-	@$(VENV)/bin/python -c "import sam2, torch, transformers, pandas, pyarrow, pycocotools, tifffile" 2>/dev/null || { \
+	@$(VENV)/bin/python -c "import sam2, torch, transformers, pandas, pyarrow, pycocotools, tifffile, roifile, labelme, ome_zarr, sleap_io, pynwb" 2>/dev/null || { \
 	    $(VENV)/bin/pip install -q -r tests/parity/requirements.txt -r tests/formats/requirements.txt && \
 	    SAM2_BUILD_CUDA=0 $(VENV)/bin/pip install -q --no-build-isolation --no-deps sam2==1.1.0; }
 

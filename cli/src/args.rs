@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use sam2_engine::{DeviceChoice, Precision, Region};
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{Axes, BadFrames, FramesMode, Intensity};
+use sam2_model::ModelName;
 
 use crate::bench::BenchArgs;
 use crate::devices::DevicesArgs;
@@ -15,6 +16,7 @@ use crate::legacy_pipeline::LegacyPipelineArgs;
 use crate::manual::{CompletionsArgs, ManArgs};
 use crate::outputs::{CompressionArg, OutputArg};
 use crate::prompt_args::PromptArgs;
+use crate::recordings;
 use crate::settings::show::ConfigArgs;
 
 /// Segment Anything 2 for long recordings, without Python.
@@ -155,13 +157,18 @@ pub enum Command {
 /// `sam2 segment`.
 #[derive(Clone, Debug, Args)]
 pub struct SegmentArgs {
-    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. With more than one, names
-    /// of outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
+    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. A name in quotes
+    /// whose wildcards match still images of one folder ('frames/cam1_*.png') is one recording. With more than one, names of
+    /// outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
     #[arg(required_unless_present = "job", value_name = "RECORDING")]
     pub recordings: Vec<PathBuf>,
     /// The one of them that is being segmented.
     #[arg(skip)]
     pub recording: PathBuf,
+    /// The video files named are one recording, in the order given (GoPro's chapters, a Miniscope's 0.avi, 1.avi, ...); those that one
+    /// pattern matches count by their numbers. It is named after the first. A folder of such files needs no --join.
+    #[arg(long, conflicts_with = "job")]
+    pub join: bool,
     /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
     #[arg(long, value_name = "FILE.toml", conflicts_with = "recordings")]
     pub job: Option<PathBuf>,
@@ -172,9 +179,11 @@ pub struct SegmentArgs {
     ///   .mp4              a video with the masks drawn in (overlay)
     ///   .png              an overview picture (contact-sheet)
     ///   .npy              mask logits (logits)
+    ///   .zip              outlines for ImageJ's and Fiji's ROI Manager (imagej-rois)
+    ///   .zarr             an OME-Zarr label image, a folder (ome-zarr)
     ///   .html             a page about the run: plots, what to look at (report)
     ///   .sam2run          a run file, from which the others can be made (run)
-    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, sav:FILE
+    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, labelme:FOLDER, sav:FILE
     #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", verbatim_doc_comment, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
     pub output: Vec<OutputArg>,
     /// Replace outputs that exist.
@@ -193,6 +202,9 @@ pub struct SegmentArgs {
         help = "How the pages of stacks are compressed: none, deflate or packbits"
     )]
     pub compression: CompressionArg,
+    /// Write polygons instead of run lengths into COCO's annotations.
+    #[arg(long)]
+    pub coco_polygons: bool,
     /// The same as -o contact-sheet:FILE: an overview picture (PNG) with the masks drawn in.
     #[arg(long, value_name = "FILE")]
     pub contact_sheet: Option<PathBuf>,
@@ -240,6 +252,16 @@ pub struct SegmentArgs {
     pub frames: FrameArgs,
 }
 
+impl SegmentArgs {
+    /// Returns the files, or the folder, that the recording consists of, in their order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match recordings::images_of(&self.recording) {
+            Some(images) => images,
+            None => std::iter::once(&self.recording).chain(&self.frames.joined).cloned().collect(),
+        }
+    }
+}
+
 /// How a job runs.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Job")]
@@ -253,6 +275,10 @@ pub struct RunningArgs {
     /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
     #[arg(long)]
     pub carry_over: bool,
+    /// Let parts and resumed jobs be computed on different kinds of processors or devices. Their kernels round differently, so
+    /// that masks differ in a few pixels; without this, going on or merging across kinds is refused.
+    #[arg(long)]
+    pub mixed_processors: bool,
     /// Write what it took to a JSON file: time per stage, cache and memory per batch (docs/stats.md). Replaces one that is there.
     #[arg(long, value_name = "FILE.json")]
     pub stats: Option<PathBuf>,
@@ -295,6 +321,9 @@ pub struct MergeArgs {
     /// The recording, for outputs that show its pictures.
     #[arg(long, value_name = "FILE")]
     pub recording: Option<PathBuf>,
+    /// Accept parts that were computed on different kinds of processors or devices, whose masks differ in a few pixels.
+    #[arg(long)]
+    pub mixed_processors: bool,
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,
@@ -304,6 +333,9 @@ pub struct MergeArgs {
     /// How the pages of stacks are compressed.
     #[arg(long, value_name = "METHOD", default_value = "none")]
     pub compression: CompressionArg,
+    /// Write polygons instead of run lengths into COCO's annotations.
+    #[arg(long)]
+    pub coco_polygons: bool,
     /// How its frames are read.
     #[command(flatten)]
     pub frames: FrameArgs,
@@ -329,8 +361,11 @@ pub struct FrameArgs {
     /// How samples become 8-bit: auto, full, minmax, percentile:LO,HI or LO,HI. The range is taken once for the recording.
     /// per-frame:minmax and per-frame:percentile:LO,HI take one for each frame: then brightness, and with it the masks, can
     /// flicker; only for recordings whose light changes.
-    #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto)]
+    #[arg(long, value_name = "RANGE", default_value_t = Intensity::Auto, allow_hyphen_values = true)]
     pub intensity: Intensity,
+    /// Read still images as they are stored, not upright as their EXIF orientation says and viewers show them.
+    #[arg(long)]
+    pub no_exif: bool,
     /// How frames are brought to the model's size, bit for bit as: pillow-bicubic (Pillow, what the published weights were
     /// evaluated with), torch-bilinear-antialias (torchvision), decord (FFmpeg's bilinear straight from the video, the
     /// official code's way for MP4 files), cv2-linear (OpenCV).
@@ -340,6 +375,13 @@ pub struct FrameArgs {
     /// frames run along, such as along=z [default: along time, the first of all others].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several: 0 is the first, as V:N of ffmpeg counts [default: the first, which OpenCV,
+    /// DeepLabCut and SLEAP read].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
+    /// Further files of the same recording.
+    #[arg(skip)]
+    pub joined: Vec<PathBuf>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -388,9 +430,10 @@ pub struct ConvertArgs {
 /// `sam2 probe`.
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// A video file, a TIFF stack, a folder of images, or a folder written by Micro-Manager.
+    /// A video file, a TIFF stack, a folder of images or a pattern of some of them ('frames/cam1_*.png'), or a folder written by
+    /// Micro-Manager.
     pub recording: PathBuf,
-    /// Decode every frame, to find damage that does not show from outside.
+    /// Decode every frame, to find damage that does not show from outside, and read some again in other orders.
     #[arg(long)]
     pub verify: bool,
     /// Print JSON.
@@ -400,6 +443,10 @@ pub struct ProbeArgs {
     /// frames run along, such as along=z [default: along time, the first of all others].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several: 0 is the first, as V:N of ffmpeg counts [default: the first, which OpenCV,
+    /// DeepLabCut and SLEAP read].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -428,6 +475,9 @@ pub struct ReportArgs {
     /// Which images of a recording with several axes are its frames, as for segment [default: as in the run].
     #[arg(long, value_name = "AXES")]
     pub axes: Option<Axes>,
+    /// Which video stream of a file with several, as for segment [default: as in the run].
+    #[arg(long, value_name = "N")]
+    pub stream: Option<usize>,
 }
 
 /// `sam2 inspect`.
@@ -438,19 +488,6 @@ pub struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// The sizes that can be downloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum DownloadModel {
-    /// 39 M parameters, 156 MB.
-    Tiny,
-    /// 46 M parameters, 184 MB.
-    Small,
-    /// 81 M parameters, 324 MB.
-    BasePlus,
-    /// 224 M parameters, 898 MB.
-    Large,
 }
 
 /// The generations that can be downloaded.
@@ -467,12 +504,13 @@ pub enum VersionArg {
 /// `sam2 download`.
 #[derive(Debug, Args)]
 pub struct DownloadArgs {
-    /// Which model.
+    /// Which model: tiny (39 M parameters, 156 MB), small (46 M, 184 MB), base-plus (81 M, 324 MB) or large (224 M, 898 MB), with
+    /// an optional -2.0 or -2.1; Meta's and Hugging Face's names are understood too, such as sam2.1_hiera_large.
     #[arg(required_unless_present = "url")]
-    pub model: Option<DownloadModel>,
-    /// Generation of the model.
-    #[arg(long = "version", id = "generation", value_name = "V", default_value = "2.1")]
-    pub version: VersionArg,
+    pub model: Option<ModelName>,
+    /// Generation of the model [default: 2.1].
+    #[arg(long = "version", id = "generation", value_name = "V")]
+    pub version: Option<VersionArg>,
     /// Fetch this checkpoint instead, such as one your lab has trained.
     #[arg(long, value_name = "URL", conflicts_with = "model", requires = "sha256")]
     pub url: Option<String>,

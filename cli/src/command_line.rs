@@ -8,6 +8,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::args::{Cli, Command, LogFormat};
 use crate::legacy_pipeline;
+use crate::preflight;
 use crate::progress;
 use crate::settings::Settings;
 
@@ -64,7 +65,7 @@ fn refuse(problem: &str, arguments: &[OsString]) -> ! {
         progress::init_logging(0, false, LogFormat::Json);
         progress::print_error(problem);
     } else {
-        eprintln!("error: {problem}");
+        progress::to_stderr(&format!("error: {problem}"));
     }
     std::process::exit(2)
 }
@@ -116,7 +117,13 @@ pub fn parse_with(
     let read = |matches: ArgMatches| {
         Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command.clone()))
     };
-    let cli = read(settings.parse(command, arguments)?)?;
+    let cli =
+        read(settings.parse(command, arguments).map_err(|error| match swallowed(arguments) {
+            Some(message) if error.kind() == ErrorKind::MissingRequiredArgument => {
+                command.clone().error(ErrorKind::MissingRequiredArgument, message)
+            }
+            _ => error,
+        })?)?;
     if let Err(message) = check(&cli) {
         // Defaults that have no use here are no mistake: only what was typed is.
         let typed = settings.parse_bare(command, arguments).and_then(read);
@@ -125,6 +132,17 @@ pub fn parse_with(
         }
     }
     Ok(cli)
+}
+
+/// Explains a missing recording: `--bodyparts` takes every word up to the next option, also a file name.
+fn swallowed(arguments: &[OsString]) -> Option<String> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let option = words.iter().position(|word| *word == "--bodyparts")?;
+    let taken = words[option + 1..].iter().take_while(|word| !word.starts_with('-'));
+    let file = taken.into_iter().find(|word| preflight::is_likely_file(word))?;
+    Some(format!(
+        "--bodyparts took '{file}' for a body part: put the recording first, or write --bodyparts=snout,tailbase with commas"
+    ))
 }
 
 /// What clap cannot check.

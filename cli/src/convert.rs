@@ -6,6 +6,9 @@ use sam2_weights_convert::{StoredPrecision, convert};
 
 use crate::args::{ConvertArgs, DtypeArg};
 use crate::exit::ExitStatus;
+use crate::plain_text::plain;
+use crate::preflight;
+use crate::standard_output::print;
 
 /// Converts a checkpoint and says what it was.
 pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
@@ -15,16 +18,17 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
         DtypeArg::F16 => StoredPrecision::F16,
         DtypeArg::Bf16 => StoredPrecision::Bf16,
     };
+    preflight::regular("the checkpoint", &args.input)?;
     let config = args.config.as_deref().map(parse_config).transpose()?;
     let report = convert(&args.input, &args.output, precision, config, args.overwrite)?;
-    println!(
-        "{}: {}, {} tensors, {:.1} M parameters, {:.1} MB",
-        args.output.display(),
+    print(format!(
+        "{}: {}, {} tensors, {:.1} M parameters, {:.1} MB\n",
+        plain(&args.output.display().to_string()),
         report.config,
         report.tensors,
         report.parameters as f64 / 1e6,
         report.bytes as f64 / 1e6
-    );
+    ))?;
     Ok(ExitStatus::Done)
 }
 

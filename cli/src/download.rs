@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sam2_model::{ModelVersion, Variant};
 use sam2_weights_convert::{DownloadOptions, DownloadProgress, Release, download};
 
-use crate::args::{DownloadArgs, DownloadModel, VersionArg};
+use crate::args::{DownloadArgs, VersionArg};
 use crate::exit::ExitStatus;
 use crate::model::cache_folder;
 use crate::standard_output::print;
@@ -40,17 +40,22 @@ fn wanted(args: &DownloadArgs) -> Result<Release> {
             anyhow!("--url must be an http(s) address that ends with a file name, --sha256 64 hexadecimal digits")
         });
     }
-    let variant = match args.model {
-        Some(DownloadModel::Tiny) => Variant::Tiny,
-        Some(DownloadModel::Small) => Variant::Small,
-        Some(DownloadModel::BasePlus) => Variant::BasePlus,
-        Some(DownloadModel::Large) => Variant::Large,
-        None => return Err(anyhow!("name a model, such as large, or give --url")),
+    let Some(name) = args.model else {
+        return Err(anyhow!("name a model, such as large, or give --url"));
     };
-    let version = match args.version {
+    if name.variant == Variant::Micro {
+        return Err(anyhow!("the micro model is built in: leave --model out to use it"));
+    }
+    let typed = args.version.map(|version| match version {
         VersionArg::V2_0 => ModelVersion::V2_0,
         VersionArg::V2_1 => ModelVersion::V2_1,
-    };
+    });
+    if let (Some(said), Some(typed)) = (name.version, typed)
+        && said != typed
+    {
+        return Err(anyhow!("'{name}' is not a model of --version {typed}: leave --version out"));
+    }
+    let (variant, version) = (name.variant, name.version.or(typed).unwrap_or(ModelVersion::V2_1));
     Release::official(variant, version)
         .ok_or_else(|| anyhow!("{variant} {version} is not published"))
 }

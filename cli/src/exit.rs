@@ -11,9 +11,9 @@ pub const HELP: &str = "\
 Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
 Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
 Exit codes: 0 done, 1 failed (nothing is left under the output's name),
-2 wrong command line or settings, 3 done, but some batches had no usable prompt
-or probe --verify found damaged frames, 4 some of many recordings failed,
-130/143 interrupted (--resume goes on)";
+2 wrong command line or settings, 3 done, but some batches had no usable prompt,
+frames are missing, or probe --verify found damaged ones, 4 some of many
+recordings failed, 130/143 interrupted (--resume goes on)";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub enum ExitStatus {
     Failed,
     /// What is asked for makes no sense.
     Usage,
-    /// The output is complete, but some batches had no usable prompt and are empty; or frames are damaged.
+    /// The output is complete, but some batches had no usable prompt and are empty; or frames are damaged, or missing that
+    /// the recording promises.
     Flawed,
     /// Of many recordings some failed; the others are done.
     PartlyFailed,

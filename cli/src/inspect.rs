@@ -5,10 +5,13 @@ use sam2_weights_convert::{Inspection, inspect};
 
 use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
+use crate::plain_text::plain;
+use crate::preflight;
 use crate::standard_output::print;
 
 /// Says what a weights file is. Fails if it is of no SAM 2 model, after saying what can be said.
 pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
+    preflight::regular("the file", &args.file)?;
     let inspection = inspect(&args.file)?;
     if args.json {
         print(format!("{:#}\n", json(&inspection)))?;
@@ -21,7 +24,8 @@ pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
 
 fn table(file: &str, inspection: &Inspection) -> String {
     let mut text = String::new();
-    let mut line = |name: &str, value: String| text.push_str(&format!("{name:<12}{value}\n"));
+    let mut line =
+        |name: &str, value: String| text.push_str(&format!("{name:<12}{}\n", plain(&value)));
     line("file", file.to_owned());
     match &inspection.config {
         Ok(config) => {

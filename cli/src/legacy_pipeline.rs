@@ -123,14 +123,19 @@ fn position(arguments: &[OsString]) -> Option<usize> {
 /// Runs `sam2 segment` with the same meaning.
 pub fn run(args: &LegacyPipelineArgs, settings: &Settings, quiet: bool) -> Result<ExitStatus> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
-    let arguments = translated(args, visible.as_deref())?;
+    let mut arguments = translated(args, visible.as_deref())?;
     let cli = match parse_with(settings, &description(), &arguments) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    let Command::Segment(segment_args) = cli.command else {
+    let Command::Segment(mut segment_args) = cli.command else {
         bail!("what follows -- must be options of `sam2 segment`");
     };
+    // The scripts have no threshold. One in the settings, or behind --, is the user's own.
+    if segment_args.prompts.min_likelihood.is_none() {
+        segment_args.prompts.min_likelihood = Some(0.0);
+        arguments.insert(2, "--min-likelihood=0".into());
+    }
     let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
     tracing::debug!("{}", shown.join(" "));
     if let Some(folder) = args.output_file_path.parent().filter(|path| !path.as_os_str().is_empty())
@@ -193,7 +198,7 @@ fn checkpoint(path: &Path) -> Result<PathBuf> {
     match others.as_slice() {
         [only] => Ok(only.clone()),
         [] => bail!(
-            "there is no checkpoint in '{}': expected '{}' (`sam2 download large --version 2.0` fetches it)",
+            "there is no checkpoint in '{}': expected '{}' (`sam2 download large-2.0` fetches it)",
             path.display(),
             path.join("checkpoints/sam2_hiera_large.pt").display()
         ),

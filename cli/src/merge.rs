@@ -18,8 +18,8 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let cancel = cancel_on_signals()?;
     let inputs: Vec<&Path> =
         args.parts.iter().chain(&args.recording).map(PathBuf::as_path).collect();
-    let outputs = outputs::check(&args.output, None, &inputs, args.overwrite)?;
-    let parts = RunParts::open(&args.parts)?;
+    let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
+    let parts = RunParts::open(&args.parts, args.mixed_processors)?;
     let frames = match &args.recording {
         Some(path) => Some(recording::open(path, &args.frames, IndexMode::Auto)?),
         None => None,
@@ -29,8 +29,12 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         check_recording(path, frames, header)?;
     }
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
-    let settings =
-        OutputSettings { overwrite: args.overwrite, values, compression: args.compression.into() };
+    let settings = OutputSettings {
+        overwrite: args.overwrite,
+        values,
+        compression: args.compression.into(),
+        outlines: outputs::outlines(args.coco_polygons),
+    };
     let stem = Path::new(&header.recording).file_stem().unwrap_or_default();
     let described = OutputRecording {
         size: (header.width, header.height),

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use sam2_engine::{DeviceChoice, Precision, Sam2};
-use sam2_model::{LoadError, Sam2Config, Variant};
+use sam2_model::{LoadError, ModelName, Variant};
 use sam2_weights_convert::{Checkpoint, Release};
 
 use crate::convert::parse_config;
-use crate::demo_model;
+use crate::{demo_model, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
@@ -39,12 +39,16 @@ pub fn load(
     Ok((model, name))
 }
 
-/// A file of that name, else the downloaded model of that name.
-fn find(model: &Path) -> Result<PathBuf> {
-    let official = model.to_str().and_then(|name| name.parse::<Sam2Config>().ok());
-    let (false, Some(config)) = (model.exists(), official) else {
+/// Finds the file that `--model` means: one of that name, else the downloaded model of that name.
+pub fn find(model: &Path) -> Result<PathBuf> {
+    if model.exists() {
+        preflight::regular("--model", model)?;
         return Ok(model.to_owned());
+    }
+    let Some(name) = model.to_str().and_then(|name| name.parse::<ModelName>().ok()) else {
+        return Err(unknown(model));
     };
+    let config = name.config();
     let variant = config.variant().filter(|variant| *variant != Variant::Micro);
     let release = variant.and_then(|variant| Release::official(variant, config.version));
     let (Some(variant), Some(release)) = (variant, release) else {
@@ -53,12 +57,43 @@ fn find(model: &Path) -> Result<PathBuf> {
     let path = cache_folder(None)?.join(release.converted_file());
     if !path.exists() {
         bail!(
-            "{variant} {0} is not here yet ('{1}'): fetch it with `sam2 download {variant} --version {0}`, or give a file",
+            "{variant} {0} is not here yet ('{1}'): fetch it with `sam2 download {variant}-{0}`, or give a file",
             config.version,
             path.display()
         );
     }
     Ok(path)
+}
+
+/// Says that a model is neither a file nor a known name.
+fn unknown(model: &Path) -> anyhow::Error {
+    let name = model.display().to_string();
+    let is_path = model.components().count() > 1 || model.extension().is_some();
+    let alike = |known: &&&str| strsim::jaro(known, &name.to_lowercase()) > 0.7;
+    let names = ["tiny", "small", "base-plus", "large"];
+    match names.iter().find(alike) {
+        Some(known) if !is_path => {
+            anyhow!("--model: '{name}' is neither a file nor a model; did you mean {known}?")
+        }
+        _ => anyhow!(
+            "--model: '{name}': no such file; check the spelling, or name a downloaded model: {}, with an optional -2.0",
+            names.join(", ")
+        ),
+    }
+}
+
+/// Checks everything about a model that shows before its weights are read: name, configuration, device and precision.
+pub fn check(
+    model: Option<&Path>,
+    config: Option<&str>,
+    device: DeviceChoice,
+    precision: Precision,
+) -> Result<()> {
+    model.map(find).transpose()?;
+    config.map(parse_config).transpose()?;
+    let (device, _) = device.open()?;
+    precision.on(&device)?;
+    Ok(())
 }
 
 /// The weights under official names, where that is all that a file of another layout lacks.

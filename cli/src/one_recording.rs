@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use sam2_engine::{
     CancelFlag, EngineError, Fit, FlaggedFrames, FramePart, FrameSource, GuardedOptions,
-    JobOptions, JobOutputs, JobPlan, JobReport, Journal, LazyFrames, MaskSink, MemoryPolicyChoice,
-    PartSink, RunHeader, Sam2, SessionOptions, run_header, segment,
+    JobOptions, JobOutputs, JobPlan, JobReceipt, JobReport, Journal, LazyFrames, MaskSink,
+    MemoryPolicyChoice, PartSink, ReceiptPlace, RunHeader, Sam2, SessionOptions,
+    recording_fingerprint, run_header, segment,
 };
 use sam2_frame_provider::IndexMode;
 use sam2_mask_writer::PixelValues;
@@ -17,13 +18,14 @@ use crate::exit::ExitStatus;
 use crate::loaded_models::LoadedModels;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
+use crate::preflight::{self, CheckedOutputs};
 use crate::progress::Progress;
 use crate::recording;
 use crate::recordings;
 use crate::report::told;
 use crate::resuming;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
-use crate::summary::{report_bad_frames, report_reading, summarise};
+use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
 
 /// What came of a recording that did not fail.
 pub struct Finished {
@@ -41,6 +43,11 @@ impl Finished {
         };
         let flagged: usize = report.flagged.iter().map(FlaggedFrames::count).sum();
         let result = match self.status {
+            ExitStatus::Flawed
+                if report.unprompted.is_empty() && report.unprompted_objects.is_empty() =>
+            {
+                "done, but the recording promises more frames than can be read"
+            }
             ExitStatus::Flawed => "done, but some batches had no usable prompt",
             _ => "done",
         };
@@ -51,7 +58,7 @@ impl Finished {
     }
 }
 
-/// Segments `args.recording`.
+/// Segments `args.recording`, whose track is known by name.
 pub fn run(
     args: &SegmentArgs,
     quiet: bool,
@@ -61,42 +68,40 @@ pub fn run(
     taken: &mut RecordingStats,
 ) -> Result<Finished> {
     let args = &recordings::with_track(args)?;
-    let named = args.output.iter().map(outputs::resolve).collect::<Result<Vec<_>>>()?;
-    let journal =
-        named.first().map(|first| resuming::journal_path(&first.path)).unwrap_or_default();
+    let named = outputs::named(&args.output, args.contact_sheet.as_deref())?;
+    let first_output = named.first().map(|first| first.path.clone());
+    let journal = first_output.as_deref().map(resuming::journal_path).unwrap_or_default();
     // Everything that can be wrong with names and prompts shows before the model is loaded.
-    if args.running.resume && is_done(args, &named, &journal) {
-        // A finished output does not say with which options it was made.
-        tracing::info!(
-            "{}: its outputs are there already and stay as they are; --overwrite makes them anew",
-            args.recording.display()
-        );
-        return Ok(Finished { status: ExitStatus::Done, report: None });
-    }
+    let CheckedOutputs { wanted, kept } = preflight::check_outputs(args)?;
     if !args.running.resume && journal.exists() {
         tracing::warn!(
             "'{}' of an interrupted job is replaced; --resume would have gone on from there",
             journal.display()
         );
     }
-    let masks = args.prompts.masks_in_documents();
-    let inputs = args.prompts.files().chain(&masks).chain([&args.recording]).chain(&args.model);
-    let inputs: Vec<&Path> = inputs.map(PathBuf::as_path).collect();
-    let outputs =
-        outputs::check(&args.output, args.contact_sheet.as_deref(), &inputs, args.overwrite)?;
     let started = Instant::now();
     let (frames, plan) = open_and_plan(args)?;
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.size())?;
     job_options(args, &plan)?;
+    let contents = recording_fingerprint(&args.files()).with_context(|| {
+        format!("'{}' cannot be read: check its permissions", args.recording.display())
+    })?;
     let model = models.get(args, stats)?;
 
-    let job = Job { args, quiet, cancel, model, frames: &frames, outputs, journal };
+    let outputs = wanted;
+    let frames = &frames;
+    let job =
+        Job { args, quiet, cancel, model, frames, outputs, kept, first_output, journal, contents };
+    job.check_kept(&plan)?;
+    if job.outputs.is_empty() {
+        return job.done_before(&plan);
+    }
     let result = match job.attempt(&plan, args.running.resume, taken) {
         Err(EngineError::FrameCountChanged { recording, before, now }) => {
             // The source has counted anew by now; batches and pages must follow.
             tracing::warn!("{recording} has {now} frames, not {before}: starting over");
-            job.attempt(&plan_for(args, &frames)?, false, taken)
+            job.attempt(&plan_for(args, frames)?, false, taken)
         }
         other => other,
     };
@@ -110,17 +115,13 @@ pub fn run(
             });
         }
     };
-    report_bad_frames(&frames);
-    report_reading(&frames);
-    let status = summarise(&job.outputs, &report);
+    report_bad_frames(frames);
+    report_reading(frames);
+    let status = match (summarise(&job.outputs, &report), is_complete(frames)) {
+        (ExitStatus::Done, false) => ExitStatus::Flawed,
+        (status, _) => status,
+    };
     Ok(Finished { status, report: Some(report) })
-}
-
-/// Whether every output is there, and no journal of what is still to be done.
-fn is_done(args: &SegmentArgs, outputs: &[Output], journal: &Path) -> bool {
-    let outputs = outputs.iter().map(|output| output.path.as_path());
-    let mut outputs = outputs.chain(args.contact_sheet.as_deref());
-    !args.overwrite && !journal.exists() && outputs.all(Path::exists)
 }
 
 /// What an attempt needs.
@@ -130,11 +131,47 @@ struct Job<'a> {
     cancel: &'a CancelFlag,
     model: &'a Sam2,
     frames: &'a LazyFrames,
+    /// Those that are still to be written.
     outputs: Vec<Output>,
+    /// Those that are there, and what is known of them.
+    kept: Option<(JobReceipt, Vec<Output>)>,
+    /// The output that journal and receipt are named after.
+    first_output: Option<PathBuf>,
     journal: PathBuf,
+    /// Fingerprint of the recording.
+    contents: String,
 }
 
 impl Job<'_> {
+    /// Checks that outputs that are there are what this job would write.
+    fn check_kept(&self, plan: &JobPlan) -> Result<()> {
+        let Some((receipt, kept)) = &self.kept else { return Ok(()) };
+        let header = self.header(plan, &job_options(self.args, plan)?)?;
+        let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
+        receipt.check(&header, &paths)?;
+        let recording = self.args.recording.display();
+        if self.outputs.is_empty() {
+            tracing::info!(
+                "{recording}: its outputs are there already and stay as they are; --overwrite makes them anew"
+            );
+        } else {
+            for path in paths {
+                tracing::info!("'{}' of the same job is there already and stays", path.display());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a job all of whose outputs were published before.
+    fn done_before(&self, plan: &JobPlan) -> Result<Finished> {
+        // A process that was killed between the last output and the end has left it.
+        Journal::clear(&self.journal, self.header(plan, &job_options(self.args, plan)?)?)?;
+        let unprompted = self.kept.as_ref().is_some_and(|(receipt, _)| receipt.unprompted());
+        let flawed = unprompted || !is_complete(self.frames);
+        let status = if flawed { ExitStatus::Flawed } else { ExitStatus::Done };
+        Ok(Finished { status, report: None })
+    }
+
     fn attempt(
         &self,
         plan: &JobPlan,
@@ -142,20 +179,20 @@ impl Job<'_> {
         taken: &mut RecordingStats,
     ) -> Result<JobReport, EngineError> {
         let options = job_options(self.args, plan)?;
-        let mut header = self.header(plan, &options)?;
-        let mut sinks = self.sinks(plan, &options, &header)?;
-        header.logits = sinks.iter().any(|sink| sink.wants_logits());
-        if header.logits {
-            // Run files among the outputs keep them too.
-            sinks = self.sinks(plan, &options, &header)?;
-        }
+        let header = self.header(plan, &options)?;
+        let sinks = self.sinks(plan, &options, &header)?;
+        let receipt = self.first_output.as_deref().map(|first| ReceiptPlace {
+            path: JobReceipt::path_for(first),
+            run: header.clone(),
+            before: self.kept.as_ref().map(|(receipt, _)| receipt.clone()),
+        });
         let journal = if resume {
             Journal::resume(&self.journal, header)?
         } else {
             Journal::create(&self.journal, header)?
         };
         let journal = journal.with_checkpoints_every(self.args.running.checkpoint_frames);
-        let outputs = JobOutputs { sinks, journal: Some(journal) };
+        let outputs = JobOutputs { sinks, journal: Some(journal), receipt };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let mut progress = Progress::new(part.len(), self.quiet);
         let mut watch = BatchWatch::new(&mut progress, self.frames, self.model);
@@ -169,15 +206,25 @@ impl Job<'_> {
     fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, EngineError> {
         let (args, path) = (self.args, &self.args.recording);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let bytes = path.metadata().ok().filter(std::fs::Metadata::is_file);
-        let more = [
-            ("recording's bytes", bytes.map_or("none".into(), |file| file.len().to_string())),
+        let mut more = vec![
             ("precision", self.model.precision().to_string()),
             ("intensity", args.frames.intensity.to_string()),
             ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
             ("bad frames", args.frames.on_bad_frame.to_string()),
+            (
+                "video stream",
+                args.frames.stream.map_or("the default".into(), |stream| stream.to_string()),
+            ),
         ];
+        if args.frames.no_exif {
+            more.push(("still images", "as stored".into()));
+        }
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
+        header.recording_contents = Some(self.contents.clone());
+        // Run files among the outputs keep them too.
+        let kept = self.kept.iter().flat_map(|(_, kept)| kept);
+        header.logits =
+            self.outputs.iter().chain(kept).any(|output| output.format == OutputFormat::Logits);
         header.options = told::options(args);
         Ok(header)
     }
@@ -193,15 +240,16 @@ impl Job<'_> {
             overwrite: self.args.overwrite,
             values,
             compression: self.args.compression.into(),
+            outlines: outputs::outlines(self.args.coco_polygons),
         };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
-        let name = self.args.recording.file_stem().unwrap_or("recording".as_ref());
+        let name = recordings::stem(&self.args.recording);
         let recording = OutputRecording {
             size: (header.width, header.height),
             frames: part.len(),
             rate: header.frames_per_second,
-            name: name.to_string_lossy().into_owned(),
+            name,
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects().into_iter().map(|object| object.0).collect(),
             image_names: header.image_names.get(part.clone()).unwrap_or_default().to_vec(),
@@ -252,6 +300,7 @@ fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineE
         },
         frames_mode: args.frames.frames_mode,
         carry_over: args.running.carry_over,
+        mixed_processors: args.running.mixed_processors,
         part,
     })
 }

@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use sam2_engine::{EngineError, MaskSink, WriteError};
 use sam2_frame_provider::OpenOptions;
 use sam2_mask_writer::{
-    BigTiffSink, CocoJsonSink, ContactSheetSink, CsvTableSink, DavisPngsSink, LogitsNpySink,
-    ObjectPngsSink, ObjectStacksSink, OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink,
-    PixelValues, RecordingInfo, RunFileSink, RunHeader, SavJsonSink, StackCompression,
-    YoloLabelsSink,
+    BigTiffSink, CocoJsonSink, CocoOutlines, ContactSheetSink, CsvTableSink, DavisPngsSink,
+    ImageJRoisSink, LabelmeJsonSink, LogitsNpySink, ObjectPngsSink, ObjectStacksSink, OmeZarrSink,
+    OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink, PixelValues, RecordingInfo,
+    RunFileSink, RunHeader, SavJsonSink, StackCompression, YoloLabelsSink,
 };
 
 use crate::report::ReportSink;
@@ -49,6 +49,12 @@ pub enum OutputFormat {
     Sav,
     /// A folder of YOLO's polygon labels.
     Yolo,
+    /// A folder of Labelme's polygons.
+    Labelme,
+    /// A ZIP file of ImageJ's regions of interest.
+    ImageJRois,
+    /// A folder with an OME-Zarr label image.
+    OmeZarr,
     /// A table of masks.
     Csv,
     /// The same table.
@@ -67,7 +73,7 @@ pub enum OutputFormat {
 
 impl OutputFormat {
     /// Every format, in the order of `--help` and docs/formats.md.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Tiff,
         Self::ObjectTiffs,
         Self::Davis,
@@ -75,6 +81,9 @@ impl OutputFormat {
         Self::Coco,
         Self::Sav,
         Self::Yolo,
+        Self::Labelme,
+        Self::ImageJRois,
+        Self::OmeZarr,
         Self::Csv,
         Self::Parquet,
         Self::Overlay,
@@ -94,6 +103,9 @@ impl OutputFormat {
             Self::Coco => "coco",
             Self::Sav => "sav",
             Self::Yolo => "yolo",
+            Self::Labelme => "labelme",
+            Self::ImageJRois => "imagej-rois",
+            Self::OmeZarr => "ome-zarr",
             Self::Csv => "csv",
             Self::Parquet => "parquet",
             Self::Overlay => "overlay",
@@ -109,6 +121,8 @@ impl OutputFormat {
         match self {
             Self::Tiff => &["btf", "tif", "tiff"],
             Self::Coco => &["json"],
+            Self::ImageJRois => &["zip"],
+            Self::OmeZarr => &["zarr"],
             Self::Csv => &["csv"],
             Self::Parquet => &["parquet"],
             Self::Overlay => &["mp4"],
@@ -116,7 +130,12 @@ impl OutputFormat {
             Self::Logits => &["npy"],
             Self::Run => &["sam2run"],
             Self::Report => &["html", "htm"],
-            Self::ObjectTiffs | Self::Davis | Self::ObjectPngs | Self::Sav | Self::Yolo => &[],
+            Self::ObjectTiffs
+            | Self::Davis
+            | Self::ObjectPngs
+            | Self::Sav
+            | Self::Yolo
+            | Self::Labelme => &[],
         }
     }
 
@@ -144,6 +163,13 @@ pub struct OutputSettings {
     pub values: PixelValues,
     /// How the pages of stacks are compressed.
     pub compression: StackCompression,
+    /// How COCO's annotations say where objects are.
+    pub outlines: CocoOutlines,
+}
+
+/// What `--coco-polygons` means.
+pub fn outlines(are_polygons: bool) -> CocoOutlines {
+    if are_polygons { CocoOutlines::Polygons } else { CocoOutlines::RunLengths }
 }
 
 /// `--compression`.
@@ -197,15 +223,9 @@ pub fn check(
     typed: &[OutputArg],
     contact_sheet: Option<&Path>,
     inputs: &[&Path],
-    overwrite: bool,
+    may_replace: impl Fn(&Output) -> bool,
 ) -> Result<Vec<Output>> {
-    let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
-    if let Some(sheet) = contact_sheet {
-        if by_ending(sheet) != Some(OutputFormat::ContactSheet) {
-            bail!("cannot write a contact sheet to '{}': use the ending .png", sheet.display());
-        }
-        outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
-    }
+    let outputs = named(typed, contact_sheet)?;
     for (index, Output { path, .. }) in outputs.iter().enumerate() {
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
             bail!("'{}' is an input: choose another name for the output", input.display());
@@ -230,7 +250,19 @@ pub fn check(
             );
         }
     }
-    outputs.iter().try_for_each(|output| try_creating(output, overwrite))?;
+    outputs.iter().try_for_each(|output| try_creating(output, may_replace(output)))?;
+    Ok(outputs)
+}
+
+/// Says what was meant by every `-o` and `--contact-sheet`.
+pub fn named(typed: &[OutputArg], contact_sheet: Option<&Path>) -> Result<Vec<Output>> {
+    let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+    if let Some(sheet) = contact_sheet {
+        if by_ending(sheet) != Some(OutputFormat::ContactSheet) {
+            bail!("cannot write a contact sheet to '{}': use the ending .png", sheet.display());
+        }
+        outputs.push(Output { format: OutputFormat::ContactSheet, path: sheet.to_owned() });
+    }
     Ok(outputs)
 }
 
@@ -303,6 +335,12 @@ fn lies_inside(path: &Path, folder: &Path) -> bool {
     }
 }
 
+/// The one spelling of a name, without links, `.` and `..`, as far as its folders exist.
+pub fn spelled_out(path: &Path) -> PathBuf {
+    let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    resolved(path).unwrap_or_else(absolute)
+}
+
 /// A name without links and `..`, if its folder exists.
 fn resolved(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
@@ -314,11 +352,13 @@ fn resolved(path: &Path) -> Option<PathBuf> {
 
 /// Finds out now, rather than after hours of work, whether an output can be written; what is temporary goes at once.
 fn try_creating(Output { format, path }: &Output, overwrite: bool) -> Result<(), WriteError> {
-    let own: fn(&str) -> bool = match format {
+    let own: fn(&Path) -> bool = match format {
         OutputFormat::ObjectTiffs => ObjectStacksSink::is_own,
         OutputFormat::Davis => DavisPngsSink::is_own,
         OutputFormat::ObjectPngs => ObjectPngsSink::is_own,
         OutputFormat::Yolo => YoloLabelsSink::is_own,
+        OutputFormat::Labelme => LabelmeJsonSink::is_own,
+        OutputFormat::OmeZarr => OmeZarrSink::is_own,
         _ => return OutputFile::create(path, overwrite).map(drop),
     };
     OutputFolder::create(path, overwrite, own).map(drop)
@@ -335,7 +375,7 @@ pub fn create(
 
 fn create_one(
     Output { format, path }: &Output,
-    OutputSettings { overwrite, values, compression }: OutputSettings,
+    OutputSettings { overwrite, values, compression, outlines }: OutputSettings,
     recording: &OutputRecording,
 ) -> Result<Box<dyn MaskSink>, WriteError> {
     let OutputRecording { size, frames, prompt_frames, .. } = recording;
@@ -367,14 +407,17 @@ fn create_one(
         }
         OutputFormat::Davis => Box::new(DavisPngsSink::create(path, info, overwrite)?),
         OutputFormat::ObjectPngs => Box::new(ObjectPngsSink::create(path, info, overwrite)?),
-        OutputFormat::Coco => Box::new(CocoJsonSink::create(path, info, overwrite)?),
+        OutputFormat::Coco => Box::new(CocoJsonSink::create_with(path, info, outlines, overwrite)?),
         OutputFormat::Sav => Box::new(SavJsonSink::create(path, info, overwrite)?),
         OutputFormat::Yolo => Box::new(YoloLabelsSink::create(path, info, overwrite)?),
+        OutputFormat::Labelme => Box::new(LabelmeJsonSink::create(path, info, overwrite)?),
+        OutputFormat::ImageJRois => Box::new(ImageJRoisSink::create(path, info, overwrite)?),
+        OutputFormat::OmeZarr => Box::new(OmeZarrSink::create(path, info, overwrite)?),
         OutputFormat::Csv => Box::new(CsvTableSink::create(path, info, overwrite)?),
         OutputFormat::Parquet => Box::new(ParquetTableSink::create(path, info, overwrite)?),
         OutputFormat::Overlay => Box::new(OverlayVideoSink::create(path, info, overwrite)?),
         OutputFormat::ContactSheet => {
-            Box::new(ContactSheetSink::create(path, *size, *frames, prompt_frames, overwrite)?)
+            Box::new(ContactSheetSink::create(path, info, prompt_frames, overwrite)?)
         }
         OutputFormat::Logits => Box::new(LogitsNpySink::create(path, info, overwrite)?),
         OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
@@ -402,6 +445,9 @@ mod tests {
             ("coco:a.txt", OutputFormat::Coco, "a.txt"),
             ("a.json", OutputFormat::Coco, "a.json"),
             ("sav:a.json", OutputFormat::Sav, "a.json"),
+            ("rois.zip", OutputFormat::ImageJRois, "rois.zip"),
+            ("masks.ome.zarr", OutputFormat::OmeZarr, "masks.ome.zarr"),
+            ("labelme:a", OutputFormat::Labelme, "a"),
             ("davis:a/b", OutputFormat::Davis, "a/b"),
             ("object-pngs:/a:b", OutputFormat::ObjectPngs, "/a:b"),
             ("./odd:name.csv", OutputFormat::Csv, "./odd:name.csv"),

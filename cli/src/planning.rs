@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use sam2_engine::{FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet};
-use sam2_frame_provider::IndexMode;
+use sam2_engine::{
+    FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet, TrackNotice, TrackedRecording,
+};
+use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
 
 use crate::args::SegmentArgs;
 use crate::recording;
@@ -27,6 +29,7 @@ pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
         Ok(plan) => Ok((frames, plan)),
     };
     let (frames, plan) = planned?;
+    check_sizes(args, &frames)?;
     tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
     if !plan.names.is_empty() {
         let named = plan.names.iter().map(|(object, name)| format!("{object} = {name}"));
@@ -35,10 +38,22 @@ pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
     Ok((frames, plan))
 }
 
+/// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
+fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
+    let Some(error) = frames.flaws().size_change else { return Ok(()) };
+    let FrameError::SizeChanged { index, .. } = error else { return Ok(()) };
+    let end = args.running.frames.and_then(|part| part.end).unwrap_or(usize::MAX);
+    if args.frames.on_bad_frame != BadFrames::Error || end <= index {
+        return Ok(());
+    }
+    Err(error.into())
+}
+
 /// The plan for the frames there are, every prompt checked.
 pub fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    let given = args.prompts.gather()?;
+    let (given, notices) = args.prompts.gather(&TrackedRecording::of(frames))?;
+    tell(&notices);
     let plan = match &args.prompts.keypoints {
         Some(track) => plan_by_track(args, track, given, frames)?,
         None if given.is_empty() => {
@@ -60,9 +75,13 @@ fn plan_by_track(
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    let track = KeypointTrack::read(path, &args.prompts.selection())?;
+    // A region that is not within the picture is complained of later, by itself.
+    let region = args.roi.filter(|region| region.is_within(size));
+    let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };
+    let track = KeypointTrack::read(path, &args.prompts.selection())?.locate(&recording)?;
+    tell(track.notices());
     let rows = track.len();
-    if let Err(error) = track.check_rows(count) {
+    if let Err(error) = track.check_rows() {
         if !args.prompts.allow_row_mismatch {
             return Err(error.into());
         }
@@ -77,10 +96,19 @@ fn plan_by_track(
             path.display()
         );
     }
-    let mut plan = JobPlan::from_keypoints(&track, count, size, &args.prompts.keypoint_prompts());
-    plan.check(count, size).with_context(|| {
-        format!("{} (is it of a smaller video? then give --downsample-factor)", path.display())
-    })?;
+    let (mut plan, notices) = JobPlan::from_keypoints(&track, &args.prompts.keypoint_prompts())?;
+    tell(&notices);
+    plan.check(count, size).with_context(|| path.display().to_string())?;
     plan.add(given);
     Ok(plan)
+}
+
+/// Logs what there is to know about a track.
+fn tell(notices: &[TrackNotice]) {
+    for notice in notices {
+        match notice {
+            TrackNotice::Info(_) => tracing::info!("{notice}"),
+            _ => tracing::warn!("{notice}"),
+        }
+    }
 }

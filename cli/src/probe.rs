@@ -7,24 +7,38 @@ use sam2_frame_provider::{
 
 use crate::args::ProbeArgs;
 use crate::exit::ExitStatus;
+use crate::plain_text::plain;
+use crate::preflight;
 use crate::recording::index_cache;
 use crate::standard_output::print;
 
 /// Says what a recording is.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
-    let video = VideoOptions { index_cache: index_cache(args.index_cache)?, ..Default::default() };
+    preflight::regular("the recording", &args.recording)?;
+    let video = VideoOptions {
+        index_cache: index_cache(args.index_cache)?,
+        stream: args.stream,
+        ..Default::default()
+    };
     let axes = args.axes.clone().unwrap_or_default();
     let source = open_with(&args.recording, &OpenOptions::default().axes(axes).video(video))?;
     let mut report = probe_source(&source, args.verify);
     if report.video.is_none() {
-        report.kind = if args.recording.is_dir() { "folder" } else { "file" }.to_owned();
+        // What is neither is a pattern of images in a folder.
+        report.kind = if args.recording.is_file() { "file" } else { "folder" }.to_owned();
     }
     if args.json {
         print(format!("{:#}\n", serde_json::to_value(&report)?))?;
     } else {
         print(table(&report))?;
     }
-    Ok(if report.damaged_frames.is_empty() { ExitStatus::Done } else { ExitStatus::Flawed })
+    Ok(status(&report))
+}
+
+/// A report without `--verify` tells what there is; one with it judges.
+fn status(report: &ProbeReport) -> ExitStatus {
+    let is_cut = report.verified && report.missing_frames.is_some();
+    if is_cut || !report.damaged_frames.is_empty() { ExitStatus::Flawed } else { ExitStatus::Done }
 }
 
 /// Lines of a name and a value.
@@ -33,7 +47,7 @@ struct Lines(String);
 
 impl Lines {
     fn line(&mut self, name: &str, value: &str) {
-        self.0.push_str(&format!("{name:<10}{value}\n"));
+        self.0.push_str(&format!("{name:<10}{}\n", plain(value)));
     }
 }
 
@@ -64,6 +78,9 @@ fn table(report: &ProbeReport) -> String {
     }
     let verified = match (report.verified, report.damaged_frames.len()) {
         (false, _) => "no; --verify decodes every frame".to_owned(),
+        (true, 0) if report.missing_frames.is_some() => {
+            "every frame that is there decodes, but frames are missing".to_owned()
+        }
         (true, 0) => "every frame decodes".to_owned(),
         (true, damaged) => format!("{damaged} damaged frames: {:?}", report.damaged_frames),
     };
@@ -83,10 +100,16 @@ fn add_video(lines: &mut Lines, video: &VideoDetails) {
     }
     lines.line("codec", &format!("{}, {}", video.codec, video.pixel_format));
     lines.line("container", &video.container);
+    if video.streams.len() > 1 {
+        for stream in &video.streams {
+            let is_read = if stream.is_read { " (read)" } else { "" };
+            lines.line("stream", &format!("{stream}{is_read}"));
+        }
+    }
     lines.line("colour", &format!("matrix {}, range {}", video.colour_matrix, video.colour_range));
     if video.rotation_degrees != 0 || video.mirrored {
         let stored = video.stored_size;
-        let mirrored = if video.mirrored { ", mirrored" } else { "" };
+        let mirrored = if video.mirrored { ", not mirrored as the file asks" } else { "" };
         lines.line(
             "rotation",
             &format!(

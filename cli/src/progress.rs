@@ -1,16 +1,20 @@
 //! Telling the user how far it is.
 
-use std::io::IsTerminal;
+use std::fmt::Debug;
+use std::io::{IsTerminal, Write as _};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sam2_engine::{FrameSpan, JobObserver, JobStage};
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::prelude::*;
 
 use crate::args::LogFormat;
+use crate::plain_text::plain;
 use crate::terminal;
 
 /// Log lines go to stderr this often at most when it is no terminal.
@@ -41,6 +45,9 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
                 .with_target(false)
                 .without_time()
                 .with_ansi(colours)
+                .fmt_fields(debug_fn(write_field))
+                // A reader that is gone is no reason to stop: the default would panic on the second failure.
+                .log_internal_errors(false)
                 .with_writer(terminal::Lines::new);
             tracing_subscriber::registry().with(lines.with_filter(filter)).init();
         }
@@ -49,9 +56,19 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
                 .json()
                 .flatten_event(true)
                 .with_target(false)
+                .log_internal_errors(false)
                 .with_writer(std::io::stderr);
             tracing_subscriber::registry().with(lines.with_filter(filter)).init();
         }
+    }
+}
+
+/// Writes a field of a log line: the message as it is, others with their names.
+fn write_field(to: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => write!(to, "{}", plain(&text)),
+        name => write!(to, " {name}={}", plain(&text)),
     }
 }
 
@@ -60,8 +77,13 @@ pub fn print_error(message: &str) {
     if is_json() {
         tracing::error!("{message}");
     } else {
-        eprintln!("error: {message}");
+        to_stderr(&format!("error: {}", plain(message)));
     }
+}
+
+/// Prints a line to stderr; nobody may be reading it any more.
+pub fn to_stderr(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn is_json() -> bool {

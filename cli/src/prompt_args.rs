@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use sam2_engine::{
     BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PointLabel,
-    PromptFrames, PromptSet, read_mask, read_prompts,
+    PromptFrames, PromptSet, TrackNotice, TrackedRecording, read_mask, read_prompts_for,
 };
 use serde_json::Value;
 
@@ -21,8 +21,9 @@ const CONDITIONING_FRAMES: usize = 8;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
-    /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP analysis CSV or HDF5; which one is seen from the file itself. Each
-    /// individual becomes an object, numbered from 1 in the order of the file.
+    /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP .slp or analysis CSV or HDF5, NWB (ndx-pose), points of CVAT, COCO,
+    /// Labelme (or a folder of its files), Label Studio or napari, idtracker.ai CSV, or a table frame,object,x,y; which one is seen
+    /// from the file itself. Each individual becomes an object, numbered from 1 in the order of the file.
     #[arg(long, value_name = "TRACK")]
     pub keypoints: Option<PathBuf>,
     /// Body parts to use, separated by commas or spaces [default: all].
@@ -47,16 +48,28 @@ pub struct PromptArgs {
     /// Also give the box around an object's body parts, grown by so many pixels, or by percent of its longer side (15%).
     #[arg(long, value_name = "MARGIN")]
     pub box_from_keypoints: Option<BoxMargin>,
-    /// Body parts below this likelihood are not used [default: 0].
+    /// Body parts below this likelihood are not used [default: 0.6 where DeepLabCut wrote likelihoods; a batch in which no body part
+    /// reaches that is prompted by the best there is, with a warning. Otherwise 0].
     #[arg(long, value_name = "P", value_parser = likelihood)]
     pub min_likelihood: Option<f32>,
     /// Multiply the track's coordinates: it was made on a video smaller by this factor [default: 1].
     #[arg(long, value_name = "F", value_parser = factor)]
     pub downsample_factor: Option<f32>,
+    /// Add to the track's coordinates, before the factor: it was made on a part of the video that begins at column X and row Y
+    /// [default: what DeepLabCut noted beside the track, in ..._meta.pickle, else 0,0].
+    #[arg(long, value_name = "X,Y", value_parser = offset, allow_hyphen_values = true)]
+    pub keypoints_offset: Option<[f32; 2]>,
+    /// The frame of the recording that is frame 0 of the track [default: 0].
+    #[arg(long, value_name = "N")]
+    pub keypoints_first_frame: Option<usize>,
+    /// Take the rows of the recording of this name, where a track names its recordings and this one is called otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub keypoints_video: Option<String>,
     /// Go on although the track has more or fewer rows than the recording has frames.
     #[arg(long)]
     pub allow_row_mismatch: bool,
-    /// Prompts in a file: JSON (docs/prompts.md), or CSV with the columns frame,object,x,y,label. May be repeated.
+    /// Prompts in a file: JSON (docs/prompts.md), CSV with the columns frame,object,x,y,label, or what was drawn with CVAT, Labelme (or
+    /// a folder of its files), Label Studio, napari or in COCO's format. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub prompts: Vec<PathBuf>,
     /// A click: frame, position, object (default 1), on (+, default) or beside (-) the object. Clicks, boxes and masks may be given
@@ -86,6 +99,9 @@ impl PromptArgs {
             ("--box-from-keypoints", self.box_from_keypoints.is_some()),
             ("--min-likelihood", self.min_likelihood.is_some()),
             ("--downsample-factor", self.downsample_factor.is_some()),
+            ("--keypoints-offset", self.keypoints_offset.is_some()),
+            ("--keypoints-first-frame", self.keypoints_first_frame.is_some()),
+            ("--keypoints-video", self.keypoints_video.is_some()),
             ("--allow-row-mismatch", self.allow_row_mismatch),
         ];
         match given.iter().find(|(_, given)| *given) {
@@ -119,7 +135,10 @@ impl PromptArgs {
         KeypointSelection {
             bodyparts: split_names(&self.bodyparts),
             individuals: self.individuals.iter().map(|name| name.trim().to_owned()).collect(),
+            offset: self.keypoints_offset,
             scale: self.downsample_factor.unwrap_or(1.0),
+            video: self.keypoints_video.clone(),
+            first_frame: self.keypoints_first_frame,
         }
     }
 
@@ -127,7 +146,7 @@ impl PromptArgs {
     pub fn keypoint_prompts(&self) -> KeypointPrompts {
         KeypointPrompts {
             batch_size: self.batch_size.unwrap_or(DEFAULT_BATCH_SIZE),
-            min_likelihood: self.min_likelihood.unwrap_or(0.0),
+            min_likelihood: self.min_likelihood,
             frames: self.prompt_frames.unwrap_or_default(),
             negatives: self.negatives,
             box_margin: self.box_from_keypoints,
@@ -139,11 +158,12 @@ impl PromptArgs {
         matches!(self.prompt_frames, Some(PromptFrames::Every(_))).then_some(CONDITIONING_FRAMES)
     }
 
-    /// All prompts that do not come from the track.
-    pub fn gather(&self) -> Result<PromptSet> {
-        let mut set = PromptSet::new();
+    /// All prompts that do not come from the track, on the frames of a recording, and what the user should know about them.
+    pub fn gather(&self, recording: &TrackedRecording) -> Result<(PromptSet, Vec<TrackNotice>)> {
+        let (mut set, mut notices) = (PromptSet::new(), Vec::new());
         for file in &self.prompts {
-            let prompts = read_prompts(file)?;
+            let (prompts, of_file) = read_prompts_for(file, recording)?;
+            notices.extend(of_file);
             set.merge(prompts).with_context(|| file.display().to_string())?;
         }
         for arg in &self.point {
@@ -157,7 +177,7 @@ impl PromptArgs {
                 set.add_mask(arg.frame, object, mask)?;
             }
         }
-        Ok(set)
+        Ok((set, notices))
     }
 }
 
@@ -175,7 +195,7 @@ fn split_names(given: &[String]) -> Vec<String> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskArg {
     frame: usize,
-    file: PathBuf,
+    pub file: PathBuf,
     object: Option<ObjectId>,
 }
 
@@ -306,6 +326,10 @@ fn likelihood(text: &str) -> Result<f32, String> {
 fn factor(text: &str) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
+}
+
+fn offset(text: &str) -> Result<[f32; 2], String> {
+    numbers(Some(text), "expected X,Y, for example 100,60")
 }
 
 #[cfg(test)]

@@ -33,10 +33,13 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
     let video = VideoOptions {
         index,
         index_cache: index_cache(args.index_cache)?,
+        stream: args.stream,
         ..VideoOptions::default()
     };
     let axes = args.axes.clone().unwrap_or_default();
-    Ok(OpenOptions::default().intensity(args.intensity).axes(axes).video(video))
+    let joined = args.joined.clone();
+    let options = OpenOptions::default().intensity(args.intensity).axes(axes).video(video);
+    Ok(options.join(joined).exif(!args.no_exif))
 }
 
 /// Why frames of this size cannot be those of a run; `None` if they can.

@@ -1,47 +1,145 @@
 //! Which recordings are meant, and what each one's files are called.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use sam2_frame_provider::ImageFolder;
 
 use crate::args::SegmentArgs;
-use crate::outputs::OutputArg;
+use crate::outputs::{self, OutputArg};
+use crate::preflight;
 
 /// One set of arguments for each recording: wildcards expanded, placeholders filled in.
 pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
+    preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
     let mut recordings = Vec::new();
     for given in &args.recordings {
-        for path in matching(given)? {
+        let mut paths = matching(given)?;
+        if args.join {
+            // Part 2 comes before part 10.
+            paths.sort_by_key(|path| by_numbers(path));
+        }
+        for path in paths {
             if !recordings.contains(&path) {
                 recordings.push(path);
             }
         }
     }
+    if args.join {
+        return joined(args, recordings);
+    }
     Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
 }
 
-/// Refuses recordings that would write the same file.
+/// The arguments for all files as one recording.
+fn joined(args: &SegmentArgs, files: Vec<PathBuf>) -> Result<Vec<SegmentArgs>> {
+    let [first, rest @ ..] = &files[..] else { return Ok(Vec::new()) };
+    if rest.is_empty() {
+        bail!(
+            "--join needs the video files of one recording, in their order; only '{}' is given",
+            first.display()
+        );
+    }
+    let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    tracing::info!("{} files are one recording, in this order: {}", files.len(), names.join(", "));
+    let mut one = for_one(args, first);
+    one.frames.joined = rest.to_vec();
+    Ok(vec![one])
+}
+
+/// A name as its text and numbers in turn, so that names sort by the value of their numbers.
+fn by_numbers(path: &Path) -> Vec<(String, u128)> {
+    let name = path.to_string_lossy();
+    let mut parts = Vec::new();
+    let mut rest = &name[..];
+    while !rest.is_empty() {
+        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let number = rest[text..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - text);
+        let (head, tail) = rest.split_at(text + number);
+        // GoPro's chapter comes before the number of the recording: GX010042, GX020042. One recording has one number.
+        parts.push((head[..text].to_owned(), head[text..].parse().unwrap_or(u128::MAX)));
+        rest = tail;
+    }
+    parts
+}
+
+/// Refuses two recordings that are one file, that would write one file, or of which one would be written over an input of the
+/// other, however the names are spelled: all of it before anything is done, also with `--overwrite`.
 pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
-    let mut seen: Vec<(&Path, &Path)> = Vec::new();
+    if each.len() < 2 {
+        return Ok(());
+    }
+    let mut recordings: HashMap<PathBuf, &SegmentArgs> = HashMap::new();
+    let mut inputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
+    let mut outputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     for args in each {
-        let sheet = args.contact_sheet.as_deref();
-        let outputs = args.output.iter().map(|output| Path::new(output.typed())).chain(sheet);
-        for output in outputs {
-            let other =
-                seen.iter().find(|(name, owner)| *name == output && *owner != args.recording);
-            if let Some((_, owner)) = other {
+        let recording = args.recording.display();
+        if let Some(other) = recordings.insert(outputs::spelled_out(&args.recording), args) {
+            bail!(
+                "'{}' and '{recording}' are the same recording: give it once",
+                other.recording.display()
+            );
+        }
+        let (masks, files) = (args.prompts.masks_in_documents(), args.files());
+        let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
+        for input in named {
+            inputs.entry(outputs::spelled_out(input)).or_insert((args, input.clone()));
+        }
+        // What cannot be understood is told of its recording.
+        for output in
+            outputs::named(&args.output, args.contact_sheet.as_deref()).unwrap_or_default()
+        {
+            let whole = outputs::spelled_out(&output.path);
+            if let Some((other, name)) = outputs.insert(whole, (args, output.path.clone())) {
+                if std::ptr::eq(other, args) {
+                    // Two outputs of one recording: told of it.
+                    continue;
+                }
+                if are_images_of_one_folder(&other.recording, &args.recording) {
+                    bail!(
+                        "'{}' would be written for '{}' and for '{recording}': each image is taken as a recording of its own; to \
+                         read them as the frames of one, give their folder, or the pattern in quotes so that the shell leaves it \
+                         alone",
+                        output.path.display(),
+                        other.recording.display(),
+                    );
+                }
                 bail!(
-                    "'{}' would be written for '{}' and for '{}': use {{stem}} (the recording's name) or {{folder}} in the \
-                     output's name",
-                    output.display(),
-                    owner.display(),
-                    args.recording.display()
+                    "'{}' would be written for '{}' and{} for '{recording}': use {{stem}} (the recording's name) or {{folder}} \
+                     in the output's name",
+                    output.path.display(),
+                    other.recording.display(),
+                    if name == output.path {
+                        String::new()
+                    } else {
+                        format!(", as '{}',", name.display())
+                    },
                 );
             }
-            seen.push((output, &args.recording));
+        }
+    }
+    for (whole, (args, output)) in &outputs {
+        if let Some((other, input)) = inputs.get(whole) {
+            bail!(
+                "'{}' would be written for '{}', and is an input ('{}') of '{}': choose another name for the output",
+                output.display(),
+                args.recording.display(),
+                input.display(),
+                other.recording.display()
+            );
         }
     }
     Ok(())
+}
+
+/// Whether both are still images next to each other, as when the shell expands `frames/*.png`.
+fn are_images_of_one_folder(a: &Path, b: &Path) -> bool {
+    let is_image = |path: &Path| {
+        let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
+        ["jpg", "jpeg", "png", "bmp"].iter().any(|known| ending == *known)
+    };
+    a.parent() == b.parent() && is_image(a) && is_image(b)
 }
 
 /// The arguments for one recording.
@@ -88,21 +186,66 @@ fn filled_in(template: &str, recording: &Path) -> String {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_string_lossy().into_owned(),
         _ => ".".to_owned(),
     };
+    let name = match pattern_stem(recording) {
+        Some(stem) => stem,
+        None => text(recording.file_name()),
+    };
+    let stem = stem(recording);
+    let words = [("{stem}", &stem), ("{name}", &name), ("{folder}", &folder)];
+    // Once through: a recording whose own name holds such a word keeps it.
+    let (mut filled, mut rest) = (String::new(), template);
+    while let Some(start) = rest.find('{') {
+        filled.push_str(&rest[..start]);
+        rest = &rest[start..];
+        match words.iter().find(|(word, _)| rest.starts_with(word)) {
+            Some((word, value)) => {
+                filled.push_str(value);
+                rest = &rest[word.len()..];
+            }
+            None => {
+                filled.push('{');
+                rest = &rest[1..];
+            }
+        }
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// The recording's name without folder and ending.
+pub fn stem(recording: &Path) -> String {
+    if let Some(stem) = pattern_stem(recording) {
+        return stem;
+    }
     // A folder of images has no ending, whatever dots are in its name.
     let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
-    template
-        .replace("{stem}", &text(stem))
-        .replace("{name}", &text(recording.file_name()))
-        .replace("{folder}", &folder)
+    stem.unwrap_or("recording".as_ref()).to_string_lossy().into_owned()
+}
+
+/// What the images that a pattern means are called: `cam1` for `frames/cam1_*.png`, and the folder's name for `frames/*.png`.
+/// `None` for what is no pattern.
+fn pattern_stem(recording: &Path) -> Option<String> {
+    if !has_wildcards(recording) || recording.exists() {
+        return None;
+    }
+    let name = recording.file_name()?.to_string_lossy();
+    let literal = name.split(['*', '?', '[']).next().unwrap_or_default();
+    let literal = literal.trim_end_matches(|c: char| !c.is_alphanumeric());
+    if !literal.is_empty() {
+        return Some(literal.to_owned());
+    }
+    let folder = recording.parent().and_then(Path::file_name);
+    Some(folder.map_or("images".to_owned(), |folder| folder.to_string_lossy().into_owned()))
 }
 
 fn has_wildcards(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names.
+/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names. Still images of one
+/// folder are one recording, which keeps the name with the wildcards.
 fn matching(given: &Path) -> Result<Vec<PathBuf>> {
-    if !has_wildcards(given) || given.exists() {
+    if !has_wildcards(given) || given.exists() || ImageFolder::is_pattern(given) {
         return Ok(vec![given.to_owned()]);
     }
     let found = expanded(given)?;
@@ -132,6 +275,12 @@ fn the_one(given: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Returns the images that a pattern means as one recording; `None` for what is not such a pattern.
+pub fn images_of(recording: &Path) -> Option<Vec<PathBuf>> {
+    let is_pattern = !recording.exists() && ImageFolder::is_pattern(recording);
+    is_pattern.then(|| expanded(recording).unwrap_or_default())
+}
+
 fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     let matches = glob::glob(&text)
@@ -146,11 +295,52 @@ fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
 
+    fn segment(line: &str) -> SegmentArgs {
+        use clap::Parser;
+        let line = format!("sam2 segment {line} --point 0:1,1 -o {{stem}}.btf");
+        match crate::args::Cli::parse_from(line.split_whitespace()).command {
+            crate::args::Command::Segment(args) => *args,
+            _ => unreachable!("it is what was typed"),
+        }
+    }
+
+    #[test]
+    fn joined_files_are_one_recording_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for part in [1, 2, 10] {
+            std::fs::write(path(&format!("msCam{part}.avi")), "").unwrap();
+        }
+        let one = each(&segment("--join b.avi a.avi c.avi")).unwrap();
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].recording, Path::new("b.avi"));
+        assert_eq!(one[0].frames.joined, ["a.avi", "c.avi"].map(PathBuf::from));
+        assert_eq!(one[0].output[0].typed(), "b.btf");
+        let pattern = path("msCam*.avi");
+        let one = each(&segment(&format!("--join {}", pattern.display()))).unwrap();
+        assert_eq!(one[0].recording, path("msCam1.avi"));
+        assert_eq!(one[0].frames.joined, [path("msCam2.avi"), path("msCam10.avi")]);
+        assert!(each(&segment("--join a.avi")).unwrap_err().to_string().contains("--join"));
+        assert_eq!(each(&segment("b.avi a.avi")).unwrap().len(), 2);
+    }
+
     #[test]
     fn placeholders_are_parts_of_the_recordings_name() {
         let fill = |template| filled_in(template, Path::new("day1/m.2.avi"));
         assert_eq!(fill("{folder}/{stem}DLC*.csv"), "day1/m.2DLC*.csv");
         assert_eq!(fill("out/{name}.btf"), "out/m.2.avi.btf");
         assert_eq!(filled_in("{folder}/{stem}", Path::new("a.avi")), "./a");
+        let odd = Path::new("x/{folder}{name}.avi");
+        assert_eq!(filled_in("{{stem}}-{stem}{", odd), "{{folder}{name}}-{folder}{name}{");
+    }
+
+    #[test]
+    fn a_pattern_of_images_is_named_after_what_they_share() {
+        let fill = |recording: &str| filled_in("{folder}/{stem}.btf", Path::new(recording));
+        assert_eq!(fill("day1/frames/cam1_*.png"), "day1/frames/cam1.btf");
+        assert_eq!(fill("frames/frame*[0-9].png"), "frames/frame.btf");
+        assert_eq!(fill("day1/frames/*.png"), "day1/frames/frames.btf");
+        assert_eq!(fill("*_L.png"), "./images.btf");
+        assert_eq!(stem(Path::new("day1/m.2.avi")), "m.2");
     }
 }

@@ -1,6 +1,9 @@
 //! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
 
-use sam2_engine::{DeviceFailure, EngineError, KeypointError, RunFileError, WriteError};
+use sam2_engine::{
+    COMPUTED_WITH, DeviceFailure, EngineError, KeypointError, MergeError, ReceiptMismatch,
+    RunFileError, WriteError,
+};
 
 /// The option to try, if one is the remedy.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -13,10 +16,23 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
             EngineError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
             EngineError::EmptyPart { .. } => Some("--frames"),
             EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
-            EngineError::OtherRun { .. } => Some("leave out --resume to begin anew"),
+            EngineError::OtherRun { what, .. } if what == COMPUTED_WITH => {
+                Some("--mixed-processors goes on all the same")
+            }
+            EngineError::Merge(MergeError::Different { difference, .. })
+                if difference.starts_with(COMPUTED_WITH) =>
+            {
+                Some("--mixed-processors puts them together all the same")
+            }
+            EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. } => {
+                Some("leave out --resume to begin anew")
+            }
             EngineError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
             _ => None,
         };
+    }
+    if error.downcast_ref::<ReceiptMismatch>().is_some() {
+        return Some("--overwrite makes it anew; or choose another name");
     }
     error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
 }

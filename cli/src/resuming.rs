@@ -3,7 +3,11 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use sam2_engine::Journal;
+use anyhow::Result;
+use sam2_engine::{JobReceipt, Journal, ReceiptMismatch};
+
+use crate::args::SegmentArgs;
+use crate::outputs::Output;
 
 /// Longer command lines are not repeated in a message.
 const LONGEST: usize = 500;
@@ -17,6 +21,22 @@ pub fn journal_path(output: &Path) -> PathBuf {
     }
     name.push(".part");
     name.into()
+}
+
+/// Returns what an earlier run says about outputs that are there, if `--resume` may keep them.
+///
+/// # Errors
+/// [`ReceiptMismatch::Unknown`] if every output is there and nothing says how they were made: they are not taken for done.
+pub fn receipt(args: &SegmentArgs, outputs: &[Output]) -> Result<Option<JobReceipt>> {
+    let Some(first) = outputs.first() else { return Ok(None) };
+    if !args.running.resume || args.overwrite {
+        return Ok(None);
+    }
+    let receipt = JobReceipt::read(&first.path);
+    if receipt.is_none() && outputs.iter().all(|output| output.path.exists()) {
+        return Err(ReceiptMismatch::Unknown { output: first.path.clone() }.into());
+    }
+    Ok(receipt)
 }
 
 /// What a message says about going on; nothing if nothing is kept.

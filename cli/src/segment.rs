@@ -9,6 +9,7 @@ use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
 use crate::loaded_models::LoadedModels;
 use crate::one_recording::{self, Finished};
+use crate::preflight::{self, Preflight};
 use crate::signals::cancel_on_signals;
 use crate::stats::{self, RecordingStats, Stats};
 use crate::{job_file, message, outputs, progress, recordings};
@@ -43,6 +44,7 @@ fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     let each = match &args.job {
         // A job file from the settings is for calls that name no recording.
         Some(path) if args.recordings.is_empty() => {
+            preflight::regular("--job", path)?;
             let mut each = Vec::new();
             for args in job_file::read(path)? {
                 each.extend(recordings::each(&args)?);
@@ -51,6 +53,7 @@ fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
         }
         _ => recordings::each(args)?,
     };
+    each.iter().try_for_each(preflight::check_regular)?;
     recordings::check_distinct(&each)?;
     Ok(each)
 }
@@ -62,18 +65,36 @@ fn run_all(
     stats: &mut Stats,
 ) -> Result<ExitStatus> {
     let mut models = LoadedModels::default();
+    let mut preflight = Preflight::default();
     if let [only] = each {
-        let (result, taken) = timed(only, quiet, cancel, &mut models, stats);
+        let problem = preflight.check(only).err();
+        let (result, taken) = timed(only, problem, quiet, cancel, &mut models, stats);
         stats.add(taken);
         return result.map(|finished| finished.status);
     }
+    // What is wrong with any of them is said before hours are spent on the first.
+    let mut checked = Vec::with_capacity(each.len());
+    for args in each {
+        let problem = preflight.check(args).err();
+        if let Some(error) = &problem {
+            tell(args, error);
+        }
+        checked.push((args, problem));
+    }
+    let wrong = checked.iter().filter(|(_, problem)| problem.is_some()).count();
+    if wrong > 0 && wrong < each.len() {
+        tracing::warn!("{wrong} of {} recordings cannot be segmented; the others are", each.len());
+    }
     let mut lines = Vec::new();
     let mut statuses = Vec::new();
-    for (index, args) in each.iter().enumerate() {
+    for (index, (args, problem)) in checked.into_iter().enumerate() {
         let name = args.recording.display().to_string();
-        tracing::info!("recording {} of {}: {name}", index + 1, each.len());
+        let told_before = problem.is_some();
+        if !told_before {
+            tracing::info!("recording {} of {}: {name}", index + 1, each.len());
+        }
         let started = Instant::now();
-        let (result, taken) = timed(args, quiet, cancel, &mut models, stats);
+        let (result, taken) = timed(args, problem, quiet, cancel, &mut models, stats);
         stats.add(taken);
         let seconds = started.elapsed().as_secs_f64();
         let (status, line) = match result {
@@ -85,9 +106,9 @@ fn run_all(
                     ExitStatus::Interrupted(_) => format!("{name}: {text}"),
                     _ => format!("{name}: failed: {text}"),
                 };
-                let is_named = text.starts_with(&name) || text.starts_with(&format!("'{name}'"));
-                let told = if is_named { text } else { format!("{name}: {text}") };
-                progress::print_error(&told);
+                if !told_before {
+                    tell(args, &error);
+                }
                 (status, line)
             }
         };
@@ -106,8 +127,17 @@ fn run_all(
     Ok(ExitStatus::of_all(&statuses))
 }
 
+/// Prints an error of one of many recordings.
+fn tell(args: &SegmentArgs, error: &anyhow::Error) {
+    let (name, text) = (args.recording.display().to_string(), message::of(error));
+    let is_named = text.starts_with(&name) || text.starts_with(&format!("'{name}'"));
+    progress::print_error(&if is_named { text } else { format!("{name}: {text}") });
+}
+
+/// Segments a recording, unless a problem with it is known, and notes what it took.
 fn timed(
     args: &SegmentArgs,
+    problem: Option<anyhow::Error>,
     quiet: bool,
     cancel: &CancelFlag,
     models: &mut LoadedModels,
@@ -116,7 +146,10 @@ fn timed(
     let outputs = args.output.iter().map(|o| o.typed().to_string_lossy().into_owned()).collect();
     let mut taken = RecordingStats::new(&args.recording, outputs);
     let started = Instant::now();
-    let result = one_recording::run(args, quiet, cancel, models, stats, &mut taken);
+    let result = match problem {
+        Some(error) => Err(error),
+        None => one_recording::run(args, quiet, cancel, models, stats, &mut taken),
+    };
     let took = started.elapsed();
     match &result {
         Ok(finished) => taken.ended(finished.status, finished.report.as_ref(), took),

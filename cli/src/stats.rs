@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::ExitStatus;
+use crate::preflight;
 use crate::process_memory::{HostMemory, reset_peak};
 
 /// Version of the format.
@@ -239,6 +240,7 @@ pub fn of_recording(path: &Path, recording: &str) -> Result<Value> {
 /// Refuses to replace a file that holds no statistics: it may be a recording.
 pub fn check_name(path: &Path) -> Result<()> {
     const BEGIN: &[u8] = b"{\n  \"format_version\":";
+    preflight::regular("--stats", path)?;
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     let mut found = [0; BEGIN.len()];
     match file.read_exact(&mut found) {

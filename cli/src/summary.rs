@@ -74,6 +74,18 @@ pub fn report_bad_frames(frames: &LazyFrames) {
     tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
 }
 
+/// Whether the recording holds what it promises; says so if it does not.
+pub fn is_complete(frames: &dyn FrameSource) -> bool {
+    let missing = frames.flaws().missing_frames;
+    if let Some(missing) = &missing {
+        tracing::warn!(
+            "{}: frames are missing: {missing}; the masks are those of the frames that can be read",
+            frames.describe()
+        );
+    }
+    missing.is_none()
+}
+
 /// What reading the frames cost, for those who want to know (-v).
 pub fn report_reading(frames: &LazyFrames) {
     let stats = frames.stats();

@@ -11,7 +11,7 @@ use std::error::Error;
 use sam2_engine::frames;
 use sam2_engine::{
     BigTiffSink, ContactSheetSink, DeviceChoice, ImageMask, ImagePredictor, ImagePrompt,
-    LabelledMask, MaskFrame, MaskSink, PixelValues, Point, Sam2,
+    LabelledMask, MaskFrame, MaskSink, PixelValues, Point, RecordingInfo, Sam2,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -47,7 +47,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Drawn side by side, and the refined mask alone, 0 and 255.
     let size = (image.width(), image.height());
     let (picture, stack) = (folder.join("answers.png"), folder.join("mask.tif"));
-    let mut sheet = Box::new(ContactSheetSink::create(&picture, size, answers.len(), &[], true)?);
+    let mut sheet = Box::new(ContactSheetSink::create(
+        &picture,
+        &RecordingInfo::new(size, answers.len()),
+        &[],
+        true,
+    )?);
     let mut mask = Box::new(BigTiffSink::create(&stack, size, 1, PixelValues::Binary, true)?);
     for (index, answer) in answers.into_iter().enumerate() {
         let objects = [LabelledMask::new(1, answer.mask)];

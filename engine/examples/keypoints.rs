@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sam2_engine::{
     BigTiffSink, CancelFlag, ContactSheetSink, DeviceChoice, EngineError, FrameSource, JobObserver,
     JobOptions, JobPlan, JobStage, KeypointPrompts, KeypointSelection, KeypointTrack, LazyFrames,
-    LazyOptions, MaskSink, PixelValues, Sam2, segment,
+    LazyOptions, MaskSink, PixelValues, RecordingInfo, Sam2, TrackedRecording, segment,
 };
 
 /// Prints progress, and stops the job when its time is up.
@@ -49,11 +49,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     // What to do is settled, and checked, before anything is computed or written.
     let bodyparts = bodyparts.split(',').map(str::to_owned).collect();
     let selection = KeypointSelection { bodyparts, ..KeypointSelection::default() };
-    let track = KeypointTrack::read(&track, &selection)?;
+    let recording = TrackedRecording::of(&frames);
+    let track = KeypointTrack::read(&track, &selection)?.locate(&recording)?;
+    track.check_rows()?;
+    let how = KeypointPrompts { batch_size, ..KeypointPrompts::default() };
+    let (plan, notices) = JobPlan::from_keypoints(&track, &how)?;
+    for notice in track.notices().iter().chain(&notices) {
+        eprintln!("{notice}");
+    }
     let (count, size) = (frames.frame_count(), frames.size());
-    track.check_rows(count)?;
-    let how = KeypointPrompts { batch_size, min_likelihood: 0.6, ..KeypointPrompts::default() };
-    let plan = JobPlan::from_keypoints(&track, count, size, &how);
     plan.check(count, size)?;
 
     let (stack, picture) = (folder.join("masks.btf"), folder.join("overview.png"));
@@ -61,7 +65,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompted = plan.prompt_frames();
     let sinks: Vec<Box<dyn MaskSink>> = vec![
         Box::new(BigTiffSink::create(&stack, size, count, PixelValues::Binary, true)?),
-        Box::new(ContactSheetSink::create(&picture, size, count, &prompted, true)?),
+        Box::new(ContactSheetSink::create(
+            &picture,
+            &RecordingInfo::new(size, count),
+            &prompted,
+            true,
+        )?),
     ];
     let cancel = CancelFlag::new();
     let deadline = Instant::now() + Duration::from_secs(3600);

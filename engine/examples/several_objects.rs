@@ -12,8 +12,8 @@ use std::error::Error;
 
 use sam2_engine::{
     BigTiffSink, ContactSheetSink, DeviceChoice, Direction, FrameMasks, FrameSource, LazyFrames,
-    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, Sam2, SessionOptions,
-    VideoSession,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RecordingInfo, Sam2,
+    SessionOptions, VideoSession,
 };
 
 const FIRST: ObjectId = ObjectId(1);
@@ -68,7 +68,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (size, count) = ((session.size().width, session.size().height), masks.len());
     let mut stack_file =
         Box::new(BigTiffSink::create(&stack, size, count, PixelValues::ObjectIds, true)?);
-    let mut sheet = Box::new(ContactSheetSink::create(&picture, size, count, &[corrected], true)?);
+    let mut sheet = Box::new(ContactSheetSink::create(
+        &picture,
+        &RecordingInfo::new(size, count),
+        &[corrected],
+        true,
+    )?);
     for frame in &masks {
         let (index, objects) = (frame.frame_index, frame.labelled());
         let shown = sheet.wants_image(index).then(|| frames.frame(index)).transpose()?;

@@ -204,6 +204,16 @@ pub enum EngineError {
         /// In this job.
         now: String,
     },
+    /// A journal whose head cannot be read, although frames may follow it.
+    #[error(
+        "the journal '{path}' is damaged ({reason}), so that it cannot be told whether it belongs to this job"
+    )]
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong with its head.
+        reason: String,
+    },
     /// A part that cuts a batch in two.
     #[error(
         "frame {frame} is within a batch, so that parts would not add up to the whole: use {before} or {after}"

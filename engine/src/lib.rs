@@ -117,6 +117,7 @@ pub mod keypoints;
 mod memory_bank;
 mod memory_policy;
 mod on_device;
+mod plain_text;
 mod prompt;
 mod prompt_file;
 mod session;
@@ -146,14 +147,18 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 
 // Batch jobs.
 pub use job::{
-    BatchPlan, BatchTimings, BoxMargin, CancelFlag, FlaggedFrames, FramePart, FrameSpan,
-    JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReport, JobStage, Journal,
-    KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink, PromptConflict,
-    PromptFrames, PromptSet, RunParts, UnpromptedObject, run_header, segment,
+    BatchPlan, BatchTimings, BoxMargin, COMPUTED_WITH, CancelFlag, FlaggedFrames, FramePart,
+    FrameSpan, JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReceipt, JobReport,
+    JobStage, Journal, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink,
+    PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace, RunParts,
+    UnpromptedObject, recording_fingerprint, run_header, segment,
 };
-pub use keypoints::{Individual, KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+pub use keypoints::{
+    Individual, KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind,
+    TrackNotice, TrackedRecording,
+};
 pub use prompt_file::{
-    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts,
+    PROMPT_FILE_VERSION, PromptFileError, parse_prompts, read_mask, read_prompts, read_prompts_for,
 };
 
 // How fast it is.

@@ -14,7 +14,7 @@ use crate::image_folder::ImageFolder;
 use crate::lazy::{LazyFrames, LazyOptions};
 use crate::probe::VideoDetails;
 use crate::resize::{ResizeMode, Scale};
-use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 use crate::tolerant::BadFrames;
 
 /// JPEG quality of extracted frames, that of OpenCV's `imwrite` and as good as `ffmpeg -q:v 2`.
@@ -299,6 +299,10 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
 
     fn warnings(&self) -> Vec<String> {
         self.source.warnings()
+    }
+
+    fn flaws(&self) -> Flaws {
+        self.source.flaws()
     }
 
     fn damaged_frames(&self) -> Vec<usize> {

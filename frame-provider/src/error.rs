@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::frame::FrameSize;
+use crate::image_folder::has_image_ending;
+use crate::tiff::has_tiff_ending;
 
 /// The underlying error of a [`FrameError`], shared so that one failed decode can be reported to every thread that waits
 /// for that frame.
@@ -79,6 +81,20 @@ pub enum FrameError {
         path: PathBuf,
     },
 
+    /// The file has video streams, but none with the requested number.
+    #[error(
+        "{}: has no video stream {number}; it has {streams}; give --stream one of these numbers, or leave it out",
+        path.display()
+    )]
+    NoSuchStream {
+        /// The file.
+        path: PathBuf,
+        /// The number that was requested, counted from 0.
+        number: usize,
+        /// The existing streams, in words.
+        streams: String,
+    },
+
     /// There is a video stream, but not one frame of it can be decoded.
     #[error("{}: holds no frame that can be decoded; the file may be truncated", path.display())]
     NoFrames {
@@ -121,8 +137,9 @@ pub enum FrameError {
 
     /// A frame is of another size than the first.
     #[error(
-        "{}: frame {index} is {found} but the first frame is {expected}; bring all frames to one size",
-        path.display()
+        "{}: frame {index} is {found} but the first frame is {expected}; {}",
+        path.display(),
+        one_size(path, *expected)
     )]
     SizeChanged {
         /// The file that holds the odd frame.
@@ -171,12 +188,36 @@ pub enum FrameError {
     },
 }
 
+/// Returns the remedy for frames of several sizes: the command that scales a video, or a plain request.
+fn one_size(path: &Path, size: FrameSize) -> String {
+    if has_image_ending(path) || has_tiff_ending(path) {
+        return "bring all frames to one size".to_owned();
+    }
+    let (name, FrameSize { width, height }) = (path.display(), size);
+    let stem = path.with_extension("");
+    format!(
+        "bring all frames to one size, for example with: ffmpeg -i '{name}' -vf scale={width}:{height} -fps_mode passthrough \
+         -crf 12 '{}-{width}x{height}.mp4'",
+        stem.display()
+    )
+}
+
 impl FrameError {
     /// Sorts an error of the operating system into [`FrameError::NotFound`] or [`FrameError::Io`].
     pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound { path: path.to_owned() },
             _ => Self::Io { path: path.to_owned(), source: Arc::new(source) },
+        }
+    }
+
+    /// The same error with the name of the file, if it has none.
+    pub(crate) fn about(self, path: &Path) -> Self {
+        match self {
+            Self::Other { message, source } => {
+                Self::Other { message: format!("{}: {message}", path.display()), source }
+            }
+            other => other,
         }
     }
 

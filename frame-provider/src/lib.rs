@@ -4,8 +4,10 @@
 //! frames there are, how large they are, and frame `i` as RGB8. The sources:
 //!
 //! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
+//! - [`JoinedFrames`]: several video files as one recording;
 //! - [`TiffStack`]: a TIFF or BigTIFF file with a page per frame;
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
+//! - [`OmeTiff`]: an OME-TIFF recording in several files;
 //! - [`NdTiff`] and [`MmStack`]: recordings of Micro-Manager;
 //! - [`MemoryFrames`]: frames that are already in memory;
 //! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher;
@@ -13,7 +15,7 @@
 //! - [`TolerantFrames`]: wraps any of them and replaces frames that cannot be decoded, if that is wanted;
 //! - [`BatchFrames`]: a part of any of them, read on demand, preloaded, or extracted to JPEG files.
 //!
-//! [`open`] chooses by looking at what is at a path, [`open_with`] with options. [`Intensity`] says how 16-bit samples
+//! [`open`] chooses by looking at what is at a path, [`open_with`] with options. [`Intensity`] says how other samples
 //! become 8-bit ones.
 //!
 //! [`FrameSource::scaled`] gives frames at the size that a model takes, by a choice of [`resize`] modes. The default,
@@ -52,13 +54,16 @@
 mod axes;
 mod batch;
 mod error;
+mod foreign;
 mod frame;
 mod image_folder;
 mod intensity;
+mod joined;
 mod lazy;
 mod mapped;
 mod memory;
 mod micro_manager;
+mod ome;
 mod open;
 mod picture;
 mod probe;
@@ -69,6 +74,7 @@ mod tiff;
 mod tolerant;
 mod travel;
 mod video;
+mod video_folder;
 
 pub use axes::{Axes, Coordinate, ParseAxesError};
 pub use batch::{BatchFrames, FramesMode};
@@ -76,13 +82,17 @@ pub use error::{Cause, FrameError};
 pub use frame::{FrameSize, RgbFrame};
 pub use image_folder::ImageFolder;
 pub use intensity::{Intensity, ParseIntensityError};
+pub use joined::JoinedFrames;
 pub use lazy::{LazyFrames, LazyOptions, LazyStats};
 pub use mapped::MappedFrames;
 pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
+pub use ome::OmeTiff;
 pub use open::{OpenOptions, open, open_with};
-pub use probe::{GroupLengths, IndexKind, ProbeReport, VideoDetails, probe, probe_source};
-pub use source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+pub use probe::{
+    GroupLengths, IndexKind, ProbeReport, VideoDetails, VideoStream, probe, probe_source,
+};
+pub use source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 pub use video::{

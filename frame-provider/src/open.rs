@@ -2,20 +2,25 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 use crate::axes::Axes;
 use crate::error::FrameError;
+use crate::foreign;
 use crate::image_folder::{ImageFolder, has_image_ending};
 use crate::intensity::Intensity;
+use crate::joined::JoinedFrames;
 use crate::mapped::MappedFrames;
 use crate::micro_manager::{MmStack, NdTiff, is_mmstack_name, mmstack_files, ndtiff_folder};
+use crate::ome::{OmeTiff, is_companion};
 use crate::source::FrameSource;
 use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
 use crate::video::{VideoFrames, VideoOptions};
+use crate::video_folder::{list, missing_numbers, video_files};
 
 /// Settings of [`open_with`]. What does not concern the kind of source that is found is not used, but for
-/// [`OpenOptions::axes`], which are refused where there is nothing to choose from.
+/// [`OpenOptions::axes`] and [`VideoOptions::stream`], which are refused where there is nothing to choose from.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct OpenOptions {
@@ -23,8 +28,12 @@ pub struct OpenOptions {
     pub intensity: Intensity,
     /// Which images of a recording with several axes are its frames. Default: see [`Axes`].
     pub axes: Axes,
+    /// Whether still images stay as they are stored, instead of being turned upright; see [`OpenOptions::exif`].
+    pub as_stored: bool,
     /// Settings for video files.
     pub video: VideoOptions,
+    /// Further video files of the same recording, in their order; see [`JoinedFrames`].
+    pub join: Vec<PathBuf>,
 }
 
 impl OpenOptions {
@@ -40,6 +49,25 @@ impl OpenOptions {
     pub fn axes(mut self, axes: Axes) -> Self {
         self.axes = axes;
         self
+    }
+
+    /// Returns the same options with these further files of the recording.
+    #[must_use]
+    pub fn join(mut self, files: Vec<PathBuf>) -> Self {
+        self.join = files;
+        self
+    }
+
+    /// The same options, with still images turned upright as their EXIF data says (the default), or as they are stored.
+    #[must_use]
+    pub fn exif(mut self, upright: bool) -> Self {
+        self.as_stored = !upright;
+        self
+    }
+
+    /// Whether still images are turned upright.
+    pub(crate) fn is_upright(&self) -> bool {
+        !self.as_stored
     }
 
     /// The same options with these settings for video files.
@@ -67,20 +95,43 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> 
 /// |---|---|
 /// | a folder with `NDTiff.index` | [`NdTiff`] |
 /// | a folder with `*_MMStack*.tif` | [`MmStack`] |
+/// | another folder, with video files and no images | [`JoinedFrames`] of them, with a warning that says their order |
+/// | a folder with the files of one OME-TIFF recording | [`OmeTiff`] |
 /// | another folder | [`ImageFolder`] |
 /// | a file `*_MMStack*.tif` | [`MmStack::open_file`] |
-/// | a file that ends with `.tif`, `.tiff` or `.btf`, or starts as a TIFF does | [`TiffStack`] |
+/// | one of several files of an OME-TIFF recording, or its `.companion.ome` | [`OmeTiff`] |
+/// | a file that ends with `.tif`, `.tiff`, `.btf`, `.stk` or `.lsm`, or starts as a TIFF does | [`TiffStack`] |
 /// | a file with the ending of another image | [`ImageFolder`] with one frame |
 /// | any other file | [`VideoFrames`] |
+/// | nothing, but images match the name as a pattern | [`ImageFolder::from_pattern`] |
 ///
 /// # Errors
-/// Those of the source that is found; [`FrameError::Unsupported`] for axes where there is nothing to choose from.
+/// Those of the source that is found; [`FrameError::Unsupported`] for axes, or a video stream, where there is nothing to
+/// choose from, and for formats of other programs (HDF5, NumPy, Zarr, ND2, CZI, ...), by name and with what to do.
 pub fn open_with(
     path: impl AsRef<Path>,
     options: &OpenOptions,
 ) -> Result<Box<dyn FrameSource>, FrameError> {
     let path = path.as_ref();
+    let source = if options.join.is_empty() {
+        open_by_kind(path, options)?
+    } else {
+        let files = iter::once(path).chain(options.join.iter().map(PathBuf::as_path));
+        open_joined(files.map(Path::to_owned).collect(), options, None)?
+    };
+    if options.video.stream.is_some() && source.video_details().is_none() {
+        let what = "is not a video, so it has no video streams; leave --stream out".into();
+        return Err(FrameError::Unsupported { path: path.to_owned(), what });
+    }
+    Ok(source)
+}
+
+fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
     let intensity = options.intensity;
+    if !path.exists() && ImageFolder::is_pattern(path) {
+        refuse_axes(path, options)?;
+        return Ok(Box::new(ImageFolder::from_pattern(path, options)?));
+    }
     let metadata = std::fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
     if metadata.is_dir() {
         if let Some(folder) = ndtiff_folder(path) {
@@ -91,29 +142,119 @@ pub fn open_with(
             let source = MmStack::open_with(path, &options.axes)?;
             return Ok(Box::new(source.with_intensity(intensity)));
         }
+        foreign::refuse_folder(path)?;
+        if let Some(source) = OmeTiff::in_folder(path, &options.axes)? {
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
         refuse_axes(path, options)?;
-        return Ok(Box::new(ImageFolder::open(path)?.with_intensity(intensity)));
+        let videos = if holds_images(path)? { Vec::new() } else { video_files(path)? };
+        if !videos.is_empty() {
+            return open_joined(videos, options, Some(path));
+        }
+        return Ok(Box::new(ImageFolder::open_with(path, options)?));
     }
     if metadata.is_file() && is_mmstack_name(path) {
         let source = MmStack::open_file(path, &options.axes)?;
         return Ok(Box::new(source.with_intensity(intensity)));
     }
+    foreign::refuse_file(path)?;
+    if is_companion(path) {
+        let source = OmeTiff::find(path, &options.axes)?;
+        let source = source.ok_or_else(|| FrameError::Unsupported {
+            path: path.to_owned(),
+            what: "is not the XML of an OME-TIFF recording; open one of its TIFF files".into(),
+        })?;
+        return Ok(Box::new(source.with_intensity(intensity)));
+    }
     if has_tiff_ending(path) && !holds_another_image(path) || starts_as_tiff(path) {
+        if let Some(source) = OmeTiff::find(path, &options.axes)? {
+            return Ok(Box::new(source.with_intensity(intensity)));
+        }
         let source = TiffStack::open_with(path, &options.axes)?;
         return Ok(Box::new(source.with_intensity(intensity)));
     }
     refuse_axes(path, options)?;
     if has_image_ending(path) {
         // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
-        let source = ImageFolder::from_files(vec![path.to_owned()])?;
-        return Ok(Box::new(source.with_intensity(intensity)));
+        return Ok(Box::new(ImageFolder::from_files_with(vec![path.to_owned()], options)?));
     }
-    let video = VideoFrames::open_with(path, options.video.clone())?;
+    let video = VideoFrames::open_with(path, options.video.clone())?.with_intensity(intensity);
     Ok(match intensity {
-        // FFmpeg has brought deeper samples to 8 bits already.
+        // Gray and RGB samples of more than 8 bits are mapped before they lose any.
+        _ if video.maps_samples() => Box::new(video),
+        // FFmpeg has brought all others to 8 bits already.
         Intensity::Auto | Intensity::Full => Box::new(video),
         _ => Box::new(MappedFrames::new(video, intensity)),
     })
+}
+
+/// Opens video files as one recording: those found in `folder` or, without one, files in the order given.
+fn open_joined(
+    files: Vec<PathBuf>,
+    options: &OpenOptions,
+    folder: Option<&Path>,
+) -> Result<Box<dyn FrameSource>, FrameError> {
+    let refuse = |path: &Path, what: &str| {
+        Err(FrameError::Unsupported { path: path.to_owned(), what: what.to_owned() })
+    };
+    let is_still = |file: &&PathBuf| has_image_ending(file) || has_tiff_ending(file);
+    if let Some(still) = files.iter().find(is_still) {
+        return refuse(still, "is not a video; --join joins video files");
+    }
+    let Some(first) = files.first() else {
+        return Err(FrameError::Empty { what: "a recording in several files".into() });
+    };
+    let intensity = options.intensity;
+    let is_deep = VideoFrames::open_with(first, options.video.clone())?.maps_samples();
+    let is_measured =
+        matches!(intensity, Intensity::Auto | Intensity::MinMax | Intensity::Percentile { .. });
+    if is_deep && is_measured && files.len() > 1 {
+        let what = "has samples of more than 8 bits, and each of several files would get a range of its own; give one for \
+                    all of them with --intensity LO,HI, or --intensity full";
+        return refuse(first, what);
+    }
+    let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
+    let gaps = missing_numbers(&files);
+    let mut joined = JoinedFrames::open_with(files, options.video.clone(), move |video, _| {
+        Ok(Box::new(video.with_intensity(intensity)))
+    })?;
+    if let Some(folder) = folder {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let folder = folder.display();
+        joined = joined.with_warning(format!(
+            "{folder}: its {} video files are read as one recording, in this order: {}; if they are several recordings, give \
+             them one by one",
+            names.len(),
+            list(&names)
+        ));
+        if !gaps.is_empty() {
+            let gaps: Vec<String> = gaps.iter().map(u64::to_string).collect();
+            joined = joined.with_warning(format!(
+                "{folder}: there is no file with the number {}; frames may be missing there",
+                gaps.join(", ")
+            ));
+        }
+    }
+    Ok(match intensity {
+        Intensity::Auto | Intensity::Full => Box::new(joined),
+        _ if is_deep => Box::new(joined),
+        // One range for all files.
+        _ => Box::new(MappedFrames::new(joined, intensity)),
+    })
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
+}
+
+/// Returns whether a file in the folder has the ending of an image.
+fn holds_images(folder: &Path) -> Result<bool, FrameError> {
+    let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
+    let is_hidden = |path: &Path| name_of(path).starts_with('.');
+    Ok(entries
+        .filter_map(Result::ok)
+        .any(|entry| has_image_ending(&entry.path()) && !is_hidden(&entry.path())))
 }
 
 fn refuse_axes(path: &Path, options: &OpenOptions) -> Result<(), FrameError> {

@@ -81,6 +81,11 @@ pub trait FrameSource: Send + Sync {
         Vec::new()
     }
 
+    /// Returns the flaws of the recording as a whole that are known so far. Reading frames can bring more to light.
+    fn flaws(&self) -> Flaws {
+        Flaws::default()
+    }
+
     /// The numbers of the frames found damaged so far, ascending: those that could not be decoded, and those of whose
     /// picture a part is the decoder's guess. Frames that nobody has read yet are not in it.
     fn damaged_frames(&self) -> Vec<usize> {
@@ -124,6 +129,17 @@ impl ScaledFrame {
         };
         Ok(Self { scaled, frame: Some(frame) })
     }
+}
+
+/// Flaws of a recording as a whole; see [`FrameSource::flaws`]. None by default.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Flaws {
+    /// Reason why frames are missing that the recording promises or its packets should give, in words for the user. Counts
+    /// that are wrong for harmless reasons, such as an edit list, are not flaws.
+    pub missing_frames: Option<String>,
+    /// The first frame known to have another size than frame 0, as the error that reading it gives.
+    pub size_change: Option<FrameError>,
 }
 
 /// Bytes that a source holds besides the frames it has handed out.
@@ -201,6 +217,10 @@ macro_rules! forward {
         fn release_memory(&self) {
             let $this = self;
             $source.release_memory()
+        }
+        fn flaws(&self) -> $crate::source::Flaws {
+            let $this = self;
+            $source.flaws()
         }
         fn video_details(&self) -> Option<$crate::probe::VideoDetails> {
             let $this = self;

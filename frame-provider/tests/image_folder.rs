@@ -112,14 +112,6 @@ fn damaged_and_missing_images_are_errors() {
 }
 
 #[test]
-fn names_that_differ_only_by_the_ending_are_reported() {
-    let folder = folder(&[("420.jpg", "0.jpg"), ("rgb.png", "0.png")]);
-    let clip = open(folder.path()).unwrap();
-    assert_eq!(clip.frame_count(), 2);
-    assert!(clip.warnings()[0].contains("1 of the 2 images"), "{:?}", clip.warnings());
-}
-
-#[test]
 fn files_and_folders_are_told_apart() {
     let folder = folder(&[("420.jpg", "0.jpg")]);
     let file = folder.path().join("0.jpg");

@@ -42,7 +42,8 @@ fn image_files_are_those_of_pillow() {
         let clip = ImageFolder::from_files(vec![images().join(row[0])]).unwrap();
         // The table has the upper byte of 16-bit samples.
         let clip = clip.with_intensity(Intensity::Full);
-        assert_eq!(clip.size().to_string(), "67x45", "{}", row[0]);
+        let size = if row[0] == "exif_orientation.jpg" { "45x67" } else { "67x45" };
+        assert_eq!(clip.size().to_string(), size, "{}", row[0]);
         let frame = clip.frame(0).unwrap();
         assert_eq!(format!("{:016x}", xxh3_64(frame.data())), row[1], "{}", row[0]);
         compared += 1;

@@ -2,10 +2,12 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::Workshop;
 use sam2_frame_provider::{
-    FrameError, FrameSource, IndexKind, MemoryFrames, ProbeReport, RgbFrame, VideoDetails, probe,
-    probe_source,
+    FrameError, FrameSize, FrameSource, IndexKind, MemoryFrames, ProbeReport, RgbFrame, Timing,
+    VideoDetails, probe, probe_source,
 };
 
 const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -b_strategy 0 -sc_threshold 0 -pix_fmt yuv420p";
@@ -92,6 +94,40 @@ fn damage_is_found_by_verifying() {
     println!("{:?} {:?}", full.damaged_frames, full.issues);
     assert!(!full.damaged_frames.is_empty() && !full.issues.is_empty());
     assert!(full.damaged_frames.is_sorted());
+}
+
+/// Frames of one pixel, wrong from frame 70 on unless the frame before was read just before.
+struct Forgetful(std::sync::atomic::AtomicUsize);
+
+impl FrameSource for Forgetful {
+    fn frame_count(&self) -> usize {
+        100
+    }
+    fn size(&self) -> FrameSize {
+        FrameSize { width: 1, height: 1 }
+    }
+    fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        let before = self.0.swap(index + 1, std::sync::atomic::Ordering::Relaxed);
+        let value = if index >= 70 && before != index { 0 } else { index as u8 };
+        Ok(Arc::new(RgbFrame::new(1, 1, vec![value; 3])?))
+    }
+    fn timing(&self) -> Timing {
+        Timing::default()
+    }
+    fn describe(&self) -> String {
+        "forgetful.avi".into()
+    }
+}
+
+#[test]
+fn frames_that_depend_on_where_reading_begins_are_found_by_verifying() {
+    let report = probe_source(&Forgetful(0.into()), true);
+    // In reverse from the end, none of these has the frame before it.
+    assert!((70..99).all(|frame| report.damaged_frames.contains(&frame)), "{report:?}");
+    assert!(report.damaged_frames.iter().all(|frame| *frame >= 70), "{report:?}");
+    assert_eq!(report.issues.len(), 1);
+    assert!(report.issues[0].contains("forgetful.avi") && report.issues[0].contains("frame 70"));
+    assert!(probe_source(&Forgetful(0.into()), false).issues.is_empty());
 }
 
 #[test]

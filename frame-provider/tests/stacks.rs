@@ -212,11 +212,7 @@ fn a_page_of_another_size_is_an_error_of_that_frame() {
 
 #[test]
 fn what_is_not_supported_is_named_with_the_remedy() {
-    for (name, words) in [
-        ("float.tif", "floating-point samples of 32 bits"),
-        ("signed.tif", "signed samples of 16 bits"),
-        ("lzma.tif", "compression 34925"),
-    ] {
+    for (name, words) in [("lzma.tif", "compression 34925")] {
         let error = TiffStack::from_bytes(name, file(name).to_vec(), &Axes::default()).unwrap_err();
         assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
         let text = error.to_string();

@@ -43,11 +43,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Box::new(ObjectPngsSink::create(&to("object-pngs"), r, true)?),
         Box::new(CocoJsonSink::create(&to("coco.json"), r, true)?),
         Box::new(SavJsonSink::create(&to("sav.json"), r, true)?),
+        Box::new(CocoJsonSink::create_with(
+            &to("coco-polygons.json"),
+            r,
+            CocoOutlines::Polygons,
+            true,
+        )?),
+        Box::new(LabelmeJsonSink::create(&to("labelme"), r, true)?),
+        Box::new(ImageJRoisSink::create(&to("rois.zip"), r, true)?),
+        Box::new(OmeZarrSink::create(&to("masks.zarr"), r, true)?),
         Box::new(YoloLabelsSink::create(&to("yolo"), r, true)?),
         Box::new(CsvTableSink::create(&to("table.csv"), r, true)?),
         Box::new(ParquetTableSink::create(&to("table.parquet"), r, true)?),
         Box::new(OverlayVideoSink::create(&to("overlay.mp4"), r, true)?),
-        Box::new(ContactSheetSink::create(&to("sheet.png"), size, count, &[0], true)?),
+        Box::new(ContactSheetSink::create(&to("sheet.png"), r, &[0], true)?),
         Box::new(LogitsNpySink::create(&to("logits.npy"), r, true)?),
     ];
     // The pictures that belong to the masks; here there are none.

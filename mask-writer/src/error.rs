@@ -9,6 +9,14 @@ pub enum WriteError {
     /// The output exists.
     #[error("'{0}' exists: choose another name, or allow overwriting")]
     Exists(PathBuf),
+    /// Something that is not a regular file or a folder of its own has the output's name: it is never replaced.
+    #[error("'{path}' is {what}, which is not replaced: choose another name for the output")]
+    NotReplaceable {
+        /// The output.
+        path: PathBuf,
+        /// What has its name.
+        what: &'static str,
+    },
     /// The output cannot be created or written.
     #[error(
         "cannot write '{path}': {source}; check that the folder exists, is writable and has room"
@@ -22,6 +30,16 @@ pub enum WriteError {
     /// Another process writes it.
     #[error("'{0}' is being written by another sam2: wait for it, or choose another output")]
     InUse(PathBuf),
+    /// Something that is not a journal lies where one would be written.
+    #[error(
+        "'{path}' is {what}, where the job's journal would be: remove it, or choose another output"
+    )]
+    NotAJournal {
+        /// The journal's name.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
     /// The encoder of the format failed.
     #[error("cannot encode '{path}': {message}")]
     Encode {
@@ -69,7 +87,7 @@ pub enum WriteError {
     NotAFolder(PathBuf),
     /// A folder to be replaced holds what no earlier run can have written.
     #[error(
-        "'{path}' also holds '{name}', which is no result: it is not replaced, choose another name"
+        "'{path}' also holds '{name}', which is not a result of this format: it is not replaced, choose another name"
     )]
     ForeignFiles {
         /// The output.
@@ -88,6 +106,16 @@ pub enum WriteError {
         object: u32,
         /// The largest number.
         largest: u32,
+    },
+    /// Images whose names cannot be the names of files in the output.
+    #[error(
+        "'{path}' cannot name its files after the images of the recording: {reason}; or use a format with one file, such as .btf or .json"
+    )]
+    ImageNames {
+        /// The output.
+        path: PathBuf,
+        /// What is wrong with the names.
+        reason: String,
     },
     /// A frame came without something that the sink had asked for.
     #[error(

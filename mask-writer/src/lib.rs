@@ -13,6 +13,9 @@
 //! | [`CocoJsonSink`] | COCO's JSON with run lengths | pycocotools |
 //! | [`SavJsonSink`] | SA-V's JSON with run lengths | SA-V's tools |
 //! | [`YoloLabelsSink`] | a folder of polygon labels | Ultralytics |
+//! | [`LabelmeJsonSink`] | a folder of polygons, a JSON file for each frame | Labelme |
+//! | [`ImageJRoisSink`] | a ZIP file of outlines | the ROI Manager of ImageJ and Fiji |
+//! | [`OmeZarrSink`] | numbers of objects as an OME-Zarr label image | ome-zarr, napari, zarr |
 //! | [`CsvTableSink`], [`ParquetTableSink`] | a row for each object on each frame | pandas, R, spreadsheets |
 //! | [`OverlayVideoSink`] | MP4 with the masks drawn in | players |
 //! | [`ContactSheetSink`] | one PNG that shows whether it worked | people |
@@ -20,7 +23,9 @@
 //!
 //! The same masks give the same bytes: no output holds a time or a version of anything but this crate.
 
+mod corner_outline;
 mod error;
+mod frame_names;
 mod frame_order;
 mod json_file;
 mod known_objects;
@@ -42,6 +47,7 @@ mod stack_reader;
 mod temporary;
 #[cfg(test)]
 mod test_support;
+mod text;
 mod tiff_stack;
 mod yuv;
 
@@ -61,12 +67,15 @@ pub use run_file::{
 };
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use sinks::bigtiff::{BigTiffSink, PixelValues};
-pub use sinks::coco_json::CocoJsonSink;
+pub use sinks::coco_json::{CocoJsonSink, CocoOutlines};
 pub use sinks::contact_sheet::ContactSheetSink;
 pub use sinks::davis_pngs::DavisPngsSink;
+pub use sinks::imagej_rois::ImageJRoisSink;
+pub use sinks::labelme_json::LabelmeJsonSink;
 pub use sinks::logits_npy::LogitsNpySink;
 pub use sinks::object_pngs::ObjectPngsSink;
 pub use sinks::object_stacks::ObjectStacksSink;
+pub use sinks::ome_zarr::OmeZarrSink;
 pub use sinks::overlay_video::OverlayVideoSink;
 pub use sinks::sav_json::SavJsonSink;
 pub use sinks::table_csv::CsvTableSink;

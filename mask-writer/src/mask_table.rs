@@ -1,10 +1,13 @@
 //! A row for each object on each frame: what tables have in common.
 
+use std::collections::BTreeMap;
+
 use crate::known_objects::{KnownObjects, entry};
+use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFacts, MaskFrame};
 
 /// Names of the columns, in their order.
-pub(crate) const COLUMNS: [&str; 14] = [
+pub(crate) const COLUMNS: [&str; 16] = [
     "frame",
     "time",
     "object",
@@ -19,6 +22,8 @@ pub(crate) const COLUMNS: [&str; 14] = [
     "predicted_iou",
     "prompted",
     "flags",
+    "name",
+    "image",
 ];
 
 /// One object on one frame.
@@ -35,6 +40,10 @@ pub(crate) struct Row {
     /// Left, top, width, height; `None` for an empty mask.
     pub(crate) bounds: Option<[u32; 4]>,
     pub(crate) facts: Option<MaskFacts>,
+    /// What the object is called.
+    pub(crate) name: Option<String>,
+    /// File name of the image that the frame was read from.
+    pub(crate) image: Option<String>,
 }
 
 impl Row {
@@ -45,25 +54,44 @@ impl Row {
     }
 }
 
-/// The rows of a frame: of each object that was announced or has come up, by its number.
-pub(crate) fn rows(frame: &MaskFrame<'_>, known: &mut KnownObjects) -> Vec<Row> {
-    known.admit(frame.objects);
-    let mut numbers = known.numbers().to_vec();
-    numbers.sort_unstable();
-    let row = |object| {
-        let labelled = entry(frame.objects, object);
-        let mask = labelled.map(|labelled| &labelled.mask);
-        Row {
-            frame: frame.index,
-            time: frame.seconds,
-            object,
-            area: mask.map_or(0, |mask| mask.area()),
-            centroid: mask.and_then(|mask| mask.centroid()),
-            bounds: mask
-                .and_then(|mask| mask.bounds())
-                .map(|[x0, y0, x1, y1]| [x0, y0, x1 - x0 + 1, y1 - y0 + 1]),
-            facts: labelled.and_then(|labelled| labelled.facts),
+/// Makes the rows of a recording.
+pub(crate) struct Rows {
+    known: KnownObjects,
+    object_names: BTreeMap<u32, String>,
+    image_names: Vec<String>,
+}
+
+impl Rows {
+    pub(crate) fn new(recording: &RecordingInfo) -> Self {
+        Self {
+            known: KnownObjects::new(&recording.objects),
+            object_names: recording.object_names.clone(),
+            image_names: recording.image_names.clone(),
         }
-    };
-    numbers.into_iter().map(row).collect()
+    }
+
+    /// The rows of a frame: of each object that was announced or has come up, by its number.
+    pub(crate) fn of(&mut self, frame: &MaskFrame<'_>) -> Vec<Row> {
+        self.known.admit(frame.objects);
+        let mut numbers = self.known.numbers().to_vec();
+        numbers.sort_unstable();
+        let row = |object| {
+            let labelled = entry(frame.objects, object);
+            let mask = labelled.map(|labelled| &labelled.mask);
+            Row {
+                frame: frame.index,
+                time: frame.seconds,
+                object,
+                area: mask.map_or(0, |mask| mask.area()),
+                centroid: mask.and_then(|mask| mask.centroid()),
+                bounds: mask
+                    .and_then(|mask| mask.bounds())
+                    .map(|[x0, y0, x1, y1]| [x0, y0, x1 - x0 + 1, y1 - y0 + 1]),
+                facts: labelled.and_then(|labelled| labelled.facts),
+                name: self.object_names.get(&object).cloned(),
+                image: self.image_names.get(frame.index).cloned(),
+            }
+        };
+        numbers.into_iter().map(row).collect()
+    }
 }

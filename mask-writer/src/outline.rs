@@ -211,7 +211,7 @@ impl Grid {
 }
 
 /// The points of a closed polygon at which its direction changes.
-fn corners(points: &[Pixel]) -> Vec<Pixel> {
+pub(crate) fn corners(points: &[Pixel]) -> Vec<Pixel> {
     let mut distinct: Vec<Pixel> = points.to_vec();
     distinct.dedup();
     while distinct.len() > 1 && distinct.first() == distinct.last() {

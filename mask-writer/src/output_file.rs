@@ -30,8 +30,11 @@ impl OutputFile {
                 source: std::io::Error::from(std::io::ErrorKind::IsADirectory),
             });
         }
-        if path.exists() && !overwrite {
-            return Err(WriteError::Exists(path.to_owned()));
+        if let Ok(found) = std::fs::symlink_metadata(path) {
+            if !overwrite {
+                return Err(WriteError::Exists(path.to_owned()));
+            }
+            check_replaceable(path, &found)?;
         }
         let temporary = temporary::create(path, 0o666, |name, folder| name.tempfile_in(folder))?;
         temporary::hold(temporary.as_file());
@@ -87,6 +90,16 @@ impl OutputFile {
     }
 }
 
+/// Refuses to replace links, devices, pipes and sockets: their names belong to somebody else.
+pub(crate) fn check_replaceable(path: &Path, found: &std::fs::Metadata) -> Result<(), WriteError> {
+    let what = match found.file_type() {
+        kind if kind.is_symlink() => "a link",
+        kind if kind.is_file() || kind.is_dir() => return Ok(()),
+        _ => "a device, pipe or socket",
+    };
+    Err(WriteError::NotReplaceable { path: path.to_owned(), what })
+}
+
 /// The folder that `path` lies in.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
@@ -108,6 +121,22 @@ enum Complete {
 impl CompleteOutput {
     pub(crate) fn folder(folder: OutputFolder) -> Self {
         Self(Complete::Folder(folder))
+    }
+
+    /// Returns the final name.
+    pub fn path(&self) -> &Path {
+        match &self.0 {
+            Complete::File(file) => file.path(),
+            Complete::Folder(folder) => folder.path(),
+        }
+    }
+
+    /// Returns the size of a file in bytes; `None` for a folder, or where the system does not say.
+    pub fn bytes(&self) -> Option<u64> {
+        match &self.0 {
+            Complete::File(file) => file.file().metadata().ok().map(|metadata| metadata.len()),
+            Complete::Folder(_) => None,
+        }
     }
 
     /// Gives the file or folder its final name.

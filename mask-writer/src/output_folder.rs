@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::WriteError;
-use crate::output_file::{CompleteOutput, parent_of};
+use crate::output_file::{self, CompleteOutput, parent_of};
 use crate::temporary;
 
 /// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
@@ -15,17 +15,27 @@ use crate::temporary;
 pub struct OutputFolder {
     path: PathBuf,
     overwrite: bool,
-    is_own: fn(&str) -> bool,
+    is_own: IsOwn,
     temporary: TempDir,
     /// Says that it is in use.
     _held: Option<fs::File>,
 }
 
+/// Says whether an earlier run can have written a file or folder.
+struct IsOwn(Box<dyn Fn(&Path) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for IsOwn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("IsOwn")
+    }
+}
+
 impl OutputFolder {
     /// Creates the temporary folder in the folder of `path`.
     ///
-    /// `is_own` says whether something in a folder that is to be replaced has a name that this format gives: a folder that
-    /// holds anything else is never replaced, so that no wrong name costs anybody more than old results.
+    /// `is_own` gets the path of everything that lies in a folder that is to be replaced, and says whether it is a result of this
+    /// format, by its name and by what is in it. A folder that holds anything else is never replaced, so that no wrong name
+    /// costs anybody more than old results.
     ///
     /// # Errors
     /// [`WriteError::Exists`] if `path` is there and `overwrite` is false, [`WriteError::NotAFolder`] and
@@ -33,9 +43,10 @@ impl OutputFolder {
     pub fn create(
         path: &Path,
         overwrite: bool,
-        is_own: fn(&str) -> bool,
+        is_own: impl Fn(&Path) -> bool + Send + Sync + 'static,
     ) -> Result<Self, WriteError> {
-        check_replaceable(path, overwrite, is_own)?;
+        let is_own = IsOwn(Box::new(is_own));
+        check_replaceable(path, overwrite, &is_own)?;
         let temporary = temporary::create(path, 0o777, |name, folder| name.tempdir_in(folder))?;
         let held = fs::File::open(temporary.path()).ok();
         held.iter().for_each(temporary::hold);
@@ -88,7 +99,7 @@ impl OutputFolder {
 
     /// Gives the folder its final name; one that stands there goes only now.
     pub(crate) fn publish(self) -> Result<(), WriteError> {
-        check_replaceable(&self.path, self.overwrite, self.is_own)?;
+        check_replaceable(&self.path, self.overwrite, &self.is_own)?;
         let Self { path, temporary, .. } = self;
         let io = |source| WriteError::Io { path: path.clone(), source };
         let new = temporary.path().to_owned();
@@ -122,12 +133,14 @@ impl OutputFolder {
 fn check_replaceable(
     path: &Path,
     overwrite: bool,
-    is_own: fn(&str) -> bool,
+    IsOwn(is_own): &IsOwn,
 ) -> Result<(), WriteError> {
-    if !path.exists() {
-        return Ok(());
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    if found.is_symlink() && path.exists() && !overwrite {
+        return Err(WriteError::Exists(path.to_owned()));
     }
-    if !path.is_dir() {
+    output_file::check_replaceable(path, &found)?;
+    if !found.is_dir() {
         return Err(WriteError::NotAFolder(path.to_owned()));
     }
     if !overwrite {
@@ -135,11 +148,11 @@ fn check_replaceable(
     }
     let io = |source| WriteError::Io { path: path.to_owned(), source };
     for entry in fs::read_dir(path).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        if !name.to_str().is_some_and(is_own) {
+        let entry = entry.map_err(io)?;
+        if !is_own(&entry.path()) {
             return Err(WriteError::ForeignFiles {
                 path: path.to_owned(),
-                name: name.to_string_lossy().into_owned(),
+                name: entry.file_name().to_string_lossy().into_owned(),
             });
         }
     }
@@ -170,8 +183,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn is_own(name: &str) -> bool {
-        name.ends_with(".png")
+    fn is_own(path: &Path) -> bool {
+        path.extension().is_some_and(|ending| ending == "png")
     }
 
     fn names(folder: &Path) -> Vec<String> {

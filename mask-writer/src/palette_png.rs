@@ -1,6 +1,7 @@
 //! PNG images whose pixels are numbers of objects, coloured by DAVIS's palette.
 
 use crate::error::WriteError;
+use std::io::Read;
 use std::path::Path;
 
 /// Encodes pixels as an 8-bit palette image.
@@ -26,6 +27,30 @@ pub(crate) fn encode(
     Ok(bytes)
 }
 
+/// Whether a file in a folder to be replaced is an image that [`encode`] made, of a frame whose name `is_frame` knows. Its name
+/// alone does not say so: folders of photos and of frames have such names too.
+pub(crate) fn is_own(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_suffix(".png")).is_some_and(is_frame)
+        && starts_as_encoded(path).unwrap_or(false)
+}
+
+/// Whether a file begins as an 8-bit image with DAVIS's palette does.
+fn starts_as_encoded(path: &Path) -> std::io::Result<bool> {
+    // A link may lead to something else than it did.
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
+    // Signature and header with its checksum, then length and kind of the palette.
+    let mut start = [0; 33 + 8 + 768];
+    std::fs::File::open(path)?.read_exact(&mut start)?;
+    Ok(start.starts_with(SIGNATURE)
+        && start[24..26] == [8, 3]
+        && start[33..41] == *b"\0\0\x03\0PLTE"
+        && start[41..] == palette())
+}
+
 /// Red, green and blue of the numbers 0 to 255, as in the annotations of PASCAL VOC and DAVIS: the bits of a number, three at
 /// a time from the lowest on, are one bit each of red, green and blue, from the highest down.
 fn palette() -> Vec<u8> {
@@ -38,6 +63,37 @@ fn palette() -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_images_are_known_by_name_and_contents() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            is_own(&path, &|name| name == "a")
+        };
+        let image = encode(folder.path(), (3, 2), &[0, 1, 2, 0, 0, 255]).unwrap();
+        assert!(write("a.png", &image));
+        assert!(!write("b.png", &image) && !write("a", &image) && !write("a.txt", &image));
+        let mut photo = Vec::new();
+        let mut encoder = png::Encoder::new(&mut photo, 3, 2);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.write_header().unwrap().write_image_data(&[7; 18]).unwrap();
+        assert!(!write("a.png", &photo));
+        let mut other_colours = Vec::new();
+        let mut encoder = png::Encoder::new(&mut other_colours, 3, 2);
+        encoder.set_color(png::ColorType::Indexed);
+        encoder.set_palette(vec![9; 768]);
+        encoder.write_header().unwrap().write_image_data(&[7; 6]).unwrap();
+        assert!(
+            !write("a.png", &other_colours)
+                && !write("a.png", b"")
+                && !write("a.png", &image[..50])
+        );
+        assert!(
+            !is_own(folder.path(), &|_| true) && !is_own(&folder.path().join("x.png"), &|_| true)
+        );
+    }
 
     #[test]
     fn the_palette_is_that_of_davis() {

@@ -42,13 +42,3 @@ impl RecordingInfo {
         self.size.0 as usize * self.size.1 as usize
     }
 }
-
-/// The number of a frame in the names of files: five digits, as in DAVIS and SA-V, or more in very long recordings.
-pub(crate) fn frame_name(index: usize) -> String {
-    format!("{index:05}")
-}
-
-/// Whether [`frame_name`] gives this name.
-pub(crate) fn is_frame_name(name: &str) -> bool {
-    name.len() >= 5 && name.bytes().all(|byte| byte.is_ascii_digit())
-}

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model_name::ModelName;
+
 /// The published generations of the model. They share every layer shape but three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ModelVersion {
@@ -71,7 +73,7 @@ impl fmt::Display for Variant {
 /// A configuration name that is not one of the known ones.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown configuration '{0}': use {{micro,tiny,small,base-plus,large}} with an optional '-2.0' or '-2.1', or a JSON file"
+    "unknown configuration '{0}': use {{micro,tiny,small,base-plus,large}} with an optional '-2.0' or '-2.1', a name of Meta's or Hugging Face's such as sam2.1_hiera_large, or a JSON file"
 )]
 pub struct UnknownConfig(pub String);
 
@@ -214,18 +216,9 @@ impl Sam2Config {
 impl FromStr for Sam2Config {
     type Err = UnknownConfig;
 
-    /// `tiny`, `large-2.0`, `base-plus-2.1`, ... Without a version: 2.1.
+    /// Understands every name of [`ModelName`]. Without a version: 2.1.
     fn from_str(name: &str) -> Result<Self, UnknownConfig> {
-        let (variant, version) = match name.rsplit_once('-') {
-            Some((variant, "2.0")) => (variant, ModelVersion::V2_0),
-            Some((variant, "2.1")) => (variant, ModelVersion::V2_1),
-            _ => (name, ModelVersion::V2_1),
-        };
-        Variant::ALL
-            .into_iter()
-            .find(|known| known.name() == variant)
-            .map(|variant| Self::new(variant, version))
-            .ok_or_else(|| UnknownConfig(name.to_owned()))
+        Ok(name.parse::<ModelName>()?.config())
     }
 }
 

@@ -26,6 +26,7 @@ pub mod mask_decoder;
 pub mod memory_attention;
 pub mod memory_encoder;
 pub mod mlp;
+mod model_name;
 pub mod network;
 #[cfg(test)]
 mod noise;
@@ -52,6 +53,7 @@ pub use device_memory::DeviceMemory;
 pub use error::LoadError;
 pub use fingerprint::FingerprintError;
 pub use memory_attention::MemoryTokens;
+pub use model_name::ModelName;
 pub use object_pointer::PointerMemory;
 pub use precision::{Precision, UnknownPrecision};
 pub use prompt_encoder::{ModelPoint, PointLabel};

@@ -1,6 +1,6 @@
 //! Pages = frames that can be decoded, whatever the container claims.
 
-use crate::support::{Workshop, claimed_frames, decodable_frames, packets, scaled_track};
+use crate::support::{Outcome, Workshop, claimed_frames, decodable_frames, packets, scaled_track};
 
 /// A point on the mouse at 160x120.
 const POINT: [&str; 2] = ["--point", "0:102,33"];
@@ -14,6 +14,12 @@ fn pages_are_frames(workshop: &Workshop, recording: &str) -> usize {
     workshop.segment_to(&output, recording, &POINT);
     assert_eq!(workshop.stack(&output).pages.len(), expected, "{recording}");
     expected
+}
+
+/// Segments a recording that promises more frames than there are, which ends with 3.
+fn segment_flawed(workshop: &Workshop, recording: &str, arguments: &[&str]) -> Outcome {
+    let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
+    workshop.sam2(&all).ended(3)
 }
 
 /// Fills the payload of these packets with zeros: demuxing does not see it, and the decoder has no frame for them.
@@ -65,7 +71,9 @@ fn a_truncated_matroska_file() {
     let workshop = Workshop::new();
     workshop.cut("mouse-arena", 24, &format!("{SMALL} {X264}"), "whole.mkv");
     workshop.truncate("whole.mkv", 0.6, "cut.mkv");
-    let frames = pages_are_frames(&workshop, "cut.mkv");
+    let frames = decodable_frames(&workshop.path("cut.mkv"));
+    segment_flawed(&workshop, "cut.mkv", &POINT).warns(&["cut.mkv", "frames are missing"]);
+    assert_eq!(workshop.masks().pages.len(), frames);
     assert!((5..20).contains(&frames), "{frames}");
 }
 
@@ -78,7 +86,7 @@ fn a_header_that_promises_more_than_is_there_is_reported() {
     let file = workshop.path("cut.mp4");
     let expected = decodable_frames(&file);
     assert!(claimed_frames(&file) == Some(24) && expected < 20, "{expected}");
-    let outcome = workshop.segment("cut.mp4", &POINT);
+    let outcome = segment_flawed(&workshop, "cut.mp4", &POINT);
     assert_eq!(workshop.masks().pages.len(), expected);
     outcome.warns(&["cut.mp4", "truncated", "24"]);
 }
@@ -110,7 +118,7 @@ fn a_variable_frame_rate() {
 #[test]
 fn a_damaged_frame_found_on_the_way_with_a_prompt_at_the_start() {
     let workshop = damaged(5);
-    let outcome = workshop.segment("damaged.mov", &POINT);
+    let outcome = segment_flawed(&workshop, "damaged.mov", &POINT);
     assert_eq!(workshop.masks().pages.len(), 11);
     outcome.warns(&["damaged.mov", "11", "12"]);
 }
@@ -118,7 +126,7 @@ fn a_damaged_frame_found_on_the_way_with_a_prompt_at_the_start() {
 #[test]
 fn a_damaged_frame_found_on_the_way_with_a_prompt_behind_it() {
     let workshop = damaged(5);
-    let outcome = workshop.segment("damaged.mov", &["--point", "8:102,33"]);
+    let outcome = segment_flawed(&workshop, "damaged.mov", &["--point", "8:102,33"]);
     assert_eq!(workshop.masks().pages.len(), 11);
     outcome.warns(&["damaged.mov", "11", "12"]);
 }
@@ -126,7 +134,7 @@ fn a_damaged_frame_found_on_the_way_with_a_prompt_behind_it() {
 #[test]
 fn a_damaged_last_frame() {
     let workshop = damaged(11);
-    workshop.segment("damaged.mov", &POINT);
+    segment_flawed(&workshop, "damaged.mov", &POINT);
     assert_eq!(workshop.masks().pages.len(), 11);
 }
 
@@ -135,7 +143,7 @@ fn a_damaged_frame_found_on_the_way_in_batches() {
     let workshop = damaged(5);
     workshop.write("track.csv", scaled_track(0, 12, 160.0 / 384.0));
     let batches = ["--keypoints", "track.csv", "--batch-size", "4", "--allow-row-mismatch"];
-    workshop.segment("damaged.mov", &batches);
+    segment_flawed(&workshop, "damaged.mov", &batches);
     assert_eq!(workshop.masks().pages.len(), 11);
 }
 
@@ -143,7 +151,7 @@ fn a_damaged_frame_found_on_the_way_in_batches() {
 fn a_track_with_as_many_rows_as_a_damaged_recording_has_true_frames() {
     let workshop = damaged(5);
     workshop.write("track.csv", scaled_track(0, 11, 160.0 / 384.0));
-    workshop.segment("damaged.mov", &["--keypoints", "track.csv", "--batch-size", "4"]);
+    segment_flawed(&workshop, "damaged.mov", &["--keypoints", "track.csv", "--batch-size", "4"]);
     assert_eq!(workshop.masks().pages.len(), 11);
 }
 

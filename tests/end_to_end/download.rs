@@ -324,8 +324,8 @@ fn a_model_that_is_not_downloaded_yet() {
     let workshop = Workshop::new();
     workshop.mouse(2, "mouse.mkv");
     for (model, told) in [
-        ("large", "sam2 download large --version 2.1"),
-        ("tiny-2.0", "sam2 download tiny --version 2.0"),
+        ("large", "sam2 download large-2.1"),
+        ("tiny-2.0", "sam2 download tiny-2.0"),
         ("micro", "built-in"),
     ] {
         let arguments = ["--point", ON_THE_MOUSE, "--model", model];

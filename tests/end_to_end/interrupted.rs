@@ -32,6 +32,22 @@ fn a_request_to_terminate_leaves_nothing() {
 }
 
 #[test]
+fn a_closed_terminal_stops_like_a_request_to_terminate() {
+    stops("HUP", 129, &PROMPT_IN_THE_MIDDLE);
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_stops_nothing() {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    // The signal comes while the program starts, and again soon after.
+    let script = "trap '' HUP; SAM2 segment mouse.mkv -o masks.btf --point 0:122,40 & \
+                  for i in 1 2 3 4 5 6; do sleep 0.1; kill -HUP $!; done 2>/dev/null; wait $!";
+    workshop.shell(script).succeeded();
+    assert_eq!(workshop.masks().pages.len(), 6);
+}
+
+#[test]
 fn an_interrupt_leaves_an_older_output_alone() {
     let workshop = Workshop::new();
     workshop.write("masks.btf", "masks of another day");
@@ -63,7 +79,8 @@ fn a_kill_leaves_nothing_under_the_final_names_and_the_next_run_goes_well() {
     workshop.segment("mouse.mkv", &["--point", "0:122,40", "--contact-sheet", "sheet.png"]);
     assert_eq!(workshop.masks().pages.len(), 3);
     let now: Vec<String> = workshop.names().into_iter().filter(|name| name != "tmp").collect();
-    assert_eq!(now, [".masks.btf.backup", "masks.btf", "mouse.mkv", "sheet.png"]);
+    let receipt = ".masks.btf.sam2job";
+    assert_eq!(now, [".masks.btf.backup", receipt, "masks.btf", "mouse.mkv", "sheet.png"]);
 }
 
 #[test]
@@ -77,7 +94,8 @@ fn an_output_that_somebody_else_makes_meanwhile_is_not_replaced() {
     assert!(outcome.error().contains("masks.btf"), "{}", outcome.error());
     // The work is not lost: with another name, or --overwrite, the journal has it all.
     let journal = "masks.btf.sam2run.part";
-    assert_eq!(workshop.names(), ["masks.btf", journal, "mouse.mkv", "tmp"]);
+    let receipt = ".masks.btf.sam2job";
+    assert_eq!(workshop.names(), [receipt, "masks.btf", journal, "mouse.mkv", "tmp"]);
     let all = ["segment", "mouse.mkv", "-o", "masks.btf", "--point", "0:122,40", "--resume"];
     workshop.refused(1, &all, &["masks.btf", "--overwrite"]);
     assert_eq!(workshop.read("masks.btf"), b"masks of somebody else");

@@ -1,10 +1,10 @@
 //! Several outputs of one run: what is written, what is refused, and that folders are as safe as files. What is in them is
 //! compared by `tests/formats`, with each format's own readers.
 
-use crate::support::{ON_THE_MOUSE, Stack, Workshop};
+use crate::support::{ON_THE_MOUSE, Stack, Workshop, asset_text};
 
 /// One of each, as they are typed.
-const ALL: [&str; 12] = [
+const ALL: [&str; 16] = [
     "masks.btf",
     "object-tiffs:objects",
     "davis:davis",
@@ -12,6 +12,10 @@ const ALL: [&str; 12] = [
     "coco.json",
     "sav:sav.json",
     "yolo:yolo",
+    "labelme:labelme",
+    "rois.zip",
+    "masks.zarr",
+    "masks.sam2run",
     "table.csv",
     "table.parquet",
     "overlay.mp4",
@@ -59,13 +63,16 @@ fn one_run_writes_every_format_and_nothing_else() {
     let workshop = mouse();
     workshop.sam2(&arguments(&ALL, &[])).succeeded();
     let paths = ALL.iter().map(|output| output.split(':').next_back().unwrap());
-    let mut expected: Vec<&str> = paths.chain(["mouse.mkv", "tmp"]).collect();
+    let mut expected: Vec<&str> = paths.chain([".masks.btf.sam2job", "mouse.mkv", "tmp"]).collect();
     expected.sort_unstable();
     assert_eq!(inside(&workshop, "."), expected);
     assert_eq!(inside(&workshop, "objects"), ["object-001.btf"]);
     assert_eq!(inside(&workshop, "davis"), ["00000.png", "00001.png", "00002.png"]);
     assert_eq!(inside(&workshop, "pngs/001"), ["00000.png", "00001.png", "00002.png"]);
     assert_eq!(inside(&workshop, "yolo"), ["00000.txt", "00001.txt", "00002.txt"]);
+    assert_eq!(inside(&workshop, "labelme"), ["00000.json", "00001.json", "00002.json"]);
+    assert_eq!(inside(&workshop, "masks.zarr"), [".zattrs", ".zgroup", "0"]);
+    assert_eq!(inside(&workshop, "masks.zarr/0"), [".zarray", "0", "1", "2"]);
     let table = String::from_utf8(workshop.read("table.csv")).unwrap();
     assert_eq!(table.lines().count(), 4, "{table}");
     assert!(table.lines().nth(1).unwrap().starts_with("0,0,1,"), "{table}");
@@ -75,6 +82,86 @@ fn one_run_writes_every_format_and_nothing_else() {
     let before = workshop.snapshot();
     workshop.sam2(&arguments(&ALL, &["--overwrite"])).succeeded();
     assert!(workshop.snapshot() == before, "a second run writes the same bytes");
+}
+
+/// The names of an image folder's 24 frames, `00001` to `00024`, with another ending.
+fn frames_from_1(ending: &str) -> Vec<String> {
+    (1..=24).map(|number| format!("{number:05}{ending}")).collect()
+}
+
+#[test]
+fn frames_from_images_are_called_as_these() {
+    let workshop = Workshop::new();
+    let frames = asset_text("../tests/cases/output-names-folder-from-1/frames");
+    let mut command = vec!["segment", &frames, "--point", "0:50,140"];
+    let outputs = [
+        "davis:davis",
+        "object-pngs:pngs",
+        "yolo:yolo",
+        "labelme:labelme",
+        "coco.json",
+        "table.csv",
+        "masks.sam2run",
+    ];
+    outputs.iter().for_each(|output| command.extend(["-o", output]));
+    workshop.sam2(&command).succeeded();
+    let merge = ["merge", "masks.sam2run", "-o", "davis:again", "-o", "again.csv"];
+    workshop.sam2(&merge).succeeded();
+    for folder in ["davis", "pngs/001", "again"] {
+        assert_eq!(inside(&workshop, folder), frames_from_1(".png"), "{folder}");
+    }
+    assert_eq!(inside(&workshop, "yolo"), frames_from_1(".txt"));
+    assert_eq!(inside(&workshop, "labelme"), frames_from_1(".json"));
+    let text = |name: &str| String::from_utf8(workshop.read(name)).unwrap();
+    let coco: serde_json::Value = serde_json::from_str(&text("coco.json")).unwrap();
+    for (index, name) in frames_from_1(".jpg").iter().enumerate() {
+        let image = &coco["images"][index];
+        assert_eq!((&image["id"], &image["file_name"]), (&index.into(), &name.as_str().into()));
+    }
+    assert_eq!(text("again.csv"), text("table.csv"));
+    let table = text("table.csv");
+    assert!(table.lines().next().unwrap().ends_with(",flags,name,image"), "{table}");
+    for (row, name) in table.lines().skip(1).zip(frames_from_1(".jpg")) {
+        assert!(row.ends_with(&format!(",,{name}")), "{row}");
+        // The disc is at (50 + 4 t, 140 - t) on frame t, whose image is called t + 1.
+        let cells: Vec<f64> = row.split(',').map(|cell| cell.parse().unwrap_or(-1.0)).collect();
+        let (x, y) = (50.0 + 4.0 * cells[0], 140.0 - cells[0]);
+        assert!((cells[4] - x).abs() < 8.0 && (cells[5] - y).abs() < 8.0, "{row}");
+    }
+    // The same again replaces them; a part has the names of its own images.
+    command.push("--overwrite");
+    workshop.sam2(&command).succeeded();
+    command.extend(["--frames", "20..", "--batch-size", "10"]);
+    let at_20 = command.iter().map(|&word| if word == "0:50,140" { "20:130,120" } else { word });
+    workshop.sam2(&at_20.collect::<Vec<_>>()).succeeded();
+    assert_eq!(inside(&workshop, "davis"), frames_from_1(".png")[20..]);
+}
+
+#[test]
+fn objects_have_the_names_of_the_animals_of_a_track() {
+    let workshop = mouse();
+    let mut track = String::from(
+        "scorer,n,n,n,n,n,n\nindividuals,Tom,Tom,Tom,Jerry,Jerry,Jerry\n\
+        bodyparts,snout,snout,snout,snout,snout,snout\ncoords,x,y,likelihood,x,y,likelihood\n",
+    );
+    (0..3).for_each(|row| track += &format!("{row},122,40,0.9,30,60,0.9\n"));
+    workshop.write("track.csv", track);
+    let command = ["segment", "mouse.mkv", "--keypoints", "track.csv"];
+    let outputs = ["-o", "table.csv", "-o", "coco.json", "--coco-polygons"];
+    workshop.sam2(&[&command[..], &outputs].concat()).succeeded();
+    let table = String::from_utf8(workshop.read("table.csv")).unwrap();
+    let names: Vec<&str> =
+        table.lines().skip(1).map(|row| row.rsplit(',').nth(1).unwrap()).collect();
+    assert_eq!(names, ["Tom", "Jerry", "Tom", "Jerry", "Tom", "Jerry"]);
+    let coco: serde_json::Value = serde_json::from_slice(&workshop.read("coco.json")).unwrap();
+    let expected = serde_json::json!([{"id": 1, "name": "Tom"}, {"id": 2, "name": "Jerry"}]);
+    assert_eq!(coco["categories"], expected);
+    let annotations = coco["annotations"].as_array().unwrap();
+    assert!(!annotations.is_empty());
+    for annotation in annotations {
+        assert_eq!(annotation["category_id"], annotation["track_id"]);
+        assert!(annotation["segmentation"][0].as_array().unwrap().len() >= 8);
+    }
 }
 
 #[test]
@@ -120,7 +207,7 @@ fn frames_without_a_prompt_are_in_every_output() {
     assert_eq!(workshop.read("yolo/00005.txt"), b"");
     let table = String::from_utf8(workshop.read("table.csv")).unwrap();
     let last = table.lines().next_back().unwrap();
-    assert!(last.starts_with("5,") && last.ends_with(",1,0,,,,,,,,,,"), "{last}");
+    assert!(last.starts_with("5,") && last.ends_with(",1,0,,,,,,,,,,,,"), "{last}");
     let array = workshop.read("logits.npy");
     assert!(f32::from_le_bytes(array[array.len() - 4..].try_into().unwrap()).is_nan());
 }
@@ -172,16 +259,20 @@ fn outputs_must_not_meet() {
 #[test]
 fn folders_are_replaced_only_when_asked_and_only_if_they_hold_nothing_else() {
     let workshop = mouse();
-    workshop.folder("davis");
-    workshop.write("davis/00000.png", "masks of another day");
-    workshop.write("davis/00007.png", "masks of another day");
+    // Masks of a longer recording.
+    workshop.sam2(&arguments(&["davis:davis"], &[])).succeeded();
+    std::fs::rename(workshop.path("davis/00000.png"), workshop.path("davis/00007.png")).unwrap();
     workshop.refused(1, &arguments(&["davis:davis"], &[]), &["davis", "exists"]);
     workshop.sam2(&arguments(&["davis:davis/"], &["--overwrite"])).succeeded();
     assert_eq!(inside(&workshop, "davis"), ["00000.png", "00001.png", "00002.png"]);
-    assert_eq!(inside(&workshop, "."), ["davis", "mouse.mkv", "tmp"]);
+    assert_eq!(inside(&workshop, "."), [".davis.sam2job", "davis", "mouse.mkv", "tmp"]);
 
     workshop.write("davis/notes.txt", "years of work");
     workshop.refused(1, &arguments(&["davis:davis"], &["--overwrite"]), &["davis", "notes.txt"]);
+    // Photos whose names are those of frames.
+    workshop.folder("photos");
+    workshop.write("photos/00001.png", "a photo");
+    workshop.refused(1, &arguments(&["davis:photos"], &["--overwrite"]), &["photos", "00001.png"]);
     workshop.write("file", "not a folder");
     workshop.refused(1, &arguments(&["yolo:file"], &["--overwrite"]), &["file", "folder"]);
     workshop.refused(1, &arguments(&["csv:davis"], &["--overwrite"]), &["davis"]);

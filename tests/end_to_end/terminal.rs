@@ -90,3 +90,40 @@ fn a_warning_stands_above_the_bar() {
         assert!(!visible.contains("frames  "), "{line:?}");
     }
 }
+
+#[test]
+fn a_log_that_nobody_reads_or_that_is_full_changes_nothing() {
+    for (log, code) in [("2>&1 | head -1", 0), ("2>/dev/full", 0), ("2>&-", 0)] {
+        let workshop = mouse();
+        workshop.mouse(4, "second.mkv");
+        let script = format!(
+            "SAM2 -v segment mouse.mkv second.mkv -o '{{stem}}.btf' --point 0:122,40 --stats s.json {log}; \
+             exit ${{PIPESTATUS[0]}}"
+        );
+        assert_eq!(workshop.shell(&script).code, Some(code), "{log}");
+        assert_eq!(workshop.stack("mouse.btf").pages.len(), 6, "{log}");
+        assert_eq!(workshop.stack("second.btf").pages.len(), 4, "{log}");
+        assert!(workshop.path("s.json").exists(), "{log}");
+    }
+    // An error ends with its own code, said or not.
+    let workshop = mouse();
+    let script = "SAM2 segment none.mkv -o m.btf --point 0:1,1 2>/dev/full";
+    assert_eq!(workshop.shell(script).code, Some(1));
+}
+
+#[test]
+fn names_cannot_colour_the_terminal_or_forge_log_lines() {
+    let workshop = mouse();
+    let name = "a\u{1b}[31mred\nINFO forged\u{202e}.mkv";
+    let outcome = workshop.sam2(&["segment", name, "-o", "m.btf", "--point", "0:1,1"]).failed(1);
+    let forged = outcome.stderr.lines().any(|line| line.starts_with("INFO forged"));
+    assert!(!outcome.stderr.contains(ESCAPE) && !forged, "{:?}", outcome.stderr);
+    std::fs::rename(workshop.path("mouse.mkv"), workshop.path(name)).unwrap();
+    let outcome = workshop.sam2(&["segment", name, "-o", "m.btf", "--point", "0:122,40"]);
+    let outcome = outcome.succeeded();
+    let forged = outcome.stderr.lines().any(|line| line.starts_with("INFO forged"));
+    assert!(!outcome.stderr.contains(ESCAPE) && !forged, "{:?}", outcome.stderr);
+    assert!(outcome.stderr.contains("\\u{1b}[31mred\\nINFO"), "{:?}", outcome.stderr);
+    let probed = workshop.sam2(&["probe", name]).succeeded().stdout;
+    assert!(!probed.contains(ESCAPE) && !probed.contains("\nINFO"), "{probed:?}");
+}

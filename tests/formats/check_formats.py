@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ import tifffile
 from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+
+import more_formats
 
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 RATE = Fraction(30000, 1001)
@@ -43,6 +46,10 @@ OUTPUTS = [
     "coco.json",
     "sav:clip_auto.json",
     "yolo:yolo",
+    "labelme:labelme",
+    "rois.zip",
+    "masks.zarr",
+    "masks.sam2run",
     "table.csv",
     "table.parquet",
     "overlay.mp4",
@@ -251,7 +258,9 @@ def check_tables(folder, objects):
     assert pq.ParquetFile(folder / "table.parquet").metadata.num_rows == len(csv) == 2 * FRAMES
     assert list(csv.columns) == list(parquet.columns)
     csv["flags"] = csv["flags"].fillna("")
-    for column in csv.columns:
+    for column in ("name", "image"):
+        assert csv[column].isna().all() and parquet[column].isna().all(), "a video, and objects without names"
+    for column in csv.columns[:-2]:
         left, right = csv[column], parquet[column]
         if column in ("object_score", "predicted_iou"):
             # Single precision in the model: the text has as many digits as that needs.
@@ -289,21 +298,42 @@ def check_tables(folder, objects):
 
 
 def drawn(folder, clip, objects):
-    """The frames with the masks drawn in as the program does it, by NumPy."""
+    """The frames with the masks drawn in as the program does it, without text, by NumPy."""
     video = cv2.VideoCapture(str(clip))
     frames = []
     for frame in range(FRAMES):
         read, image = video.read()
         assert read
         image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint16)
+        tinted = np.zeros(image.shape[:2], bool)
         for number, colour in COLOURS.items():
+            mask = objects[number - 1, frame] & ~tinted
+            image[mask] = (2 * image[mask] + colour) // 3
+            tinted |= mask
+        for number, colour in reversed(COLOURS.items()):
             mask = objects[number - 1, frame]
             inside = cv2.erode(mask.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)),
                                borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
-            image[inside] = (2 * image[inside] + colour) // 3
             image[mask & ~inside] = colour
         frames.append(image.astype(np.uint8))
     return np.stack(frames)
+
+
+def without_text(folder, objects):
+    """Where no label can be: not in the upper left corner, not above, below or at the top of an object; and whole frames without a
+    flag, as outlines of flagged masks are red."""
+    free = np.ones(objects.shape[1:], bool)
+    free[:, :24, :200] = False
+    for row in pd.read_parquet(folder / "table.parquet").itertuples():
+        if row.flags:
+            free[row.frame] = False
+        elif row.area:
+            x, y = int(row.centroid_x), int(row.box_y)
+            top, bottom = y, y + int(row.box_height)
+            for rows in (slice(max(top - 44, 0), top + 24), slice(bottom, bottom + 44)):
+                free[row.frame, rows, max(x - 90, 0):x + 90] = False
+    assert free.any(axis=(1, 2)).sum() > FRAMES / 2 and free.mean() > 0.3, free.mean()
+    return free
 
 
 def psnr(found, expected):
@@ -327,7 +357,11 @@ def check_overlay(folder, clip, objects):
     video = cv2.VideoCapture(str(folder / "overlay.mp4"))
     found = np.stack([cv2.cvtColor(video.read()[1], cv2.COLOR_BGR2RGB) for _ in range(FRAMES)])
     assert not video.read()[0]
-    quality = psnr(found[:, :height, :width], drawn(folder, clip, objects))
+    free = without_text(folder, objects)
+    expected = drawn(folder, clip, objects)
+    quality = psnr(found[:, :height, :width][free], expected[free])
+    corner = found[:, 2:14, 1:7].reshape(FRAMES, -1)
+    assert len(np.unique(corner > 128, axis=0)) >= 3, "each frame has its number in the corner"
     # Colours at half the resolution blur the outlines, which are one pixel wide.
     assert quality > 28, f"{quality} dB"
     equal(np.abs(found[:, -1].astype(int) - found[:, -2]).max() < 64, True, "the last row is repeated")
@@ -352,6 +386,7 @@ def check_all(sam2, folder):
     check_sav(folder, objects)
     bridged = check_yolo(folder, objects)
     check_tables(folder, objects)
+    check_outlines(sam2, folder, clip, objects)
     quality = check_overlay(folder, clip, objects)
     check_logits(folder, objects)
     overview = Image.open(folder / "overview.png")
@@ -363,9 +398,82 @@ def check_all(sam2, folder):
     for output in map(path_of, OUTPUTS):
         same_bytes(folder / output, again / output)
     sizes = check_compressed(sam2, folder, clip, objects)
+    check_documented(folder, clip, objects)
+    check_names(sam2, folder / "named", clip)
     print(f"{len(OUTPUTS)} formats agree on {FRAMES} frames of {objects.shape[3]} x {objects.shape[2]}, two objects; "
           f"a second run wrote the same bytes; overlay {quality:.1f} dB; {bridged} polygons of several parts; "
           f"stack in bytes: {sizes}")
+
+
+def check_outlines(sam2, folder, clip, objects):
+    """Outlines, OME-Zarr and the run file."""
+    more_formats.check_rois(folder / "rois.zip", objects)
+    more_formats.check_ome_zarr(folder / "masks.zarr", objects, float(RATE))
+    more_formats.check_run_file(folder / "masks.sam2run", objects, folder / "table.parquet")
+    images = [f"{frame:05}.jpg" for frame in range(FRAMES)]
+    # Apart from the folder that a second run's is compared with.
+    beside = folder / "tmp-labelme"
+    shutil.copytree(folder / "labelme", beside)
+    ffmpeg("-i", clip, "-start_number", 0, beside / "%05d.jpg")
+    more_formats.check_labelme(beside, images, objects)
+    polygons = folder / "polygons"
+    polygons.mkdir()
+    run = [sam2, "merge", folder / "masks.sam2run", "--coco-polygons", "-o", polygons / "coco.json"]
+    subprocess.run(run, check=True, stderr=subprocess.DEVNULL)
+    more_formats.check_coco_polygons(polygons / "coco.json", objects)
+
+
+def check_documented(folder, clip, objects):
+    """What docs/formats.md makes of outputs in Python."""
+    documented = folder / "documented"
+    documented.mkdir()
+    given = {"mouse.mp4": clip, "mouse.sam2run": folder / "masks.sam2run", "mouse.parquet": folder / "table.parquet",
+             "mouse.btf": folder / "none.tif"}
+    for name, source in given.items():
+        shutil.copy(source, documented / name)
+    more_formats.check_slp(documented, objects, {1: "object 1", 2: "object 2"})
+    more_formats.check_nwb(documented, objects, documented / "mouse.parquet")
+
+
+def check_names(sam2, folder, clip):
+    """A folder of images that are not called by their frames' numbers, and a track whose animals have names."""
+    names = {1: "Tom", 2: "Jerry"}
+    images = [f"{frame:05}.png" for frame in range(1, FRAMES + 1)]
+    (folder / "frames").mkdir(parents=True)
+    ffmpeg("-i", clip, folder / "frames" / "%05d.png")
+    points = [prompt.split(":")[1].split(",") for prompt in clicks()[1::2]]
+    with open(folder / "trackDLC.csv", "w") as track:
+        for line in ["scorer" + 6 * ",net", "individuals" + "".join(3 * f",{name}" for name in names.values()),
+                     "bodyparts" + 6 * ",body", "coords" + 2 * ",x,y,likelihood"]:
+            track.write(line + "\n")
+        for frame in range(FRAMES):
+            sure = 0.99 if frame == 1 else 0.01
+            track.write(",".join([str(frame)] + [str(cell) for point in points for cell in (*point, sure)]) + "\n")
+    outputs = [output for output in OUTPUTS if output not in ("logits.npy", "masks.btf", "overlay.mp4")]
+    command = [sam2, "segment", "frames", "--keypoints", "trackDLC.csv", "--min-likelihood", "0.5", "--batch-size", "0"]
+    for output in outputs:
+        command += ["-o", output]
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stderr
+    objects = np.stack([read_stack(stack) for stack in sorted((folder / "objects").iterdir())]) > 0
+    stems = [Path(image).stem for image in images]
+    for path, ending in [("davis", "png"), ("object-pngs/001", "png"), ("yolo", "txt"), ("labelme", "json")]:
+        assert sorted(p.name for p in (folder / path).iterdir()) == [f"{stem}.{ending}" for stem in stems], path
+    for stem, expected in zip(stems, smallest_wins(objects)):
+        equal(np.array(Image.open(folder / "davis" / f"{stem}.png")), expected, f"davis/{stem}.png")
+    document = json.loads((folder / "coco.json").read_text())
+    assert [image["file_name"] for image in document["images"]] == images
+    more_formats.check_categories(folder / "coco.json", names)
+    csv, parquet = pd.read_csv(folder / "table.csv"), pd.read_parquet(folder / "table.parquet")
+    for table in (csv, parquet):
+        assert list(table.name) == [names[number] for number in table.object]
+        assert list(table.image) == [images[frame] for frame in table.frame]
+    more_formats.check_rois(folder / "rois.zip", objects, names)
+    more_formats.check_ome_zarr(folder / "masks.zarr", objects, None, names)
+    more_formats.check_run_file(folder / "masks.sam2run", objects, folder / "table.parquet", names)
+    for image in images:
+        shutil.copy(folder / "frames" / image, folder / "labelme")
+    more_formats.check_labelme(folder / "labelme", images, objects, names)
 
 
 def same_bytes(a, b):

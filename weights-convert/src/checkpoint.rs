@@ -162,6 +162,17 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
     let broken = |message: String| ConvertError::NotACheckpoint { path: path.to_owned(), message };
     let reader = PytorchReader::with_top_level_key(path, STATE_DICT_KEY)
         .map_err(|error| broken(error.to_string()))?;
+    let held = std::fs::metadata(path)
+        .map_err(|source| ConvertError::Read { path: path.to_owned(), source })?
+        .len();
+    // A few bytes of pickle can claim gigabytes: by a stride of 0, by tensors that share a storage, by a storage that inflates.
+    // `torch.save` does not compress, and no SAM 2 checkpoint shares storages, so all tensors together fit into the file.
+    let claimed = reader.tensors().values().map(claimed_bytes).fold(0, u64::saturating_add);
+    if claimed > held {
+        return Err(broken(format!(
+            "its tensors claim {claimed} bytes, and the file has {held}; save it anew with torch.save, without views"
+        )));
+    }
     let mut tensors = Tensors::new();
     for (name, tensor) in reader.tensors() {
         let dtype = match tensor.dtype() {
@@ -175,6 +186,13 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
             .insert(name.clone(), CheckpointTensor { dtype, shape: tensor.shape().to_vec(), data });
     }
     Ok(tensors)
+}
+
+/// Bytes that a tensor takes once it is read.
+fn claimed_bytes(tensor: &pytorch_reader::Tensor) -> u64 {
+    let size = |side: &usize| u64::try_from(*side).unwrap_or(u64::MAX);
+    let values = tensor.shape().iter().map(size).fold(1, u64::saturating_mul);
+    values.saturating_mul(tensor.dtype().size() as u64)
 }
 
 /// The tensors, and the hash that a conversion has noted.

@@ -169,3 +169,16 @@ fn crc32(bytes: &[u8]) -> u32 {
     }
     !crc
 }
+
+/// A few hundred bytes that claim gigabytes, by views with a stride of 0 and by thousands of tensors on one storage.
+#[test]
+fn small_archives_that_claim_gigabytes_are_refused_before_they_are_read() {
+    for name in ["expand.pt", "share.pt"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/faults").join(name);
+        let started = std::time::Instant::now();
+        let error = Checkpoint::read(&path).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("claim"), "{error}");
+        assert!(error.contains("torch.save"), "the remedy: {error}");
+        assert!(started.elapsed().as_millis() < 500, "{name} took {:?}", started.elapsed());
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_frame_provider::{FrameSource, OpenOptions, open_with};
+use sam2_frame_provider::{FrameSource, ImageFolder, OpenOptions, VideoOptions, open_with};
 use sam2_mask_writer::RunHeader;
 use sam2_report::Report;
 
@@ -25,9 +25,13 @@ pub(super) enum Recording {
 /// # Errors
 /// If one was named and cannot be opened, or is another one.
 pub(super) fn find(args: &ReportArgs, header: &RunHeader) -> Result<Recording> {
+    let stream = args.stream.or_else(|| setting(header, "video stream"));
     let options = OpenOptions::default()
+        .video(VideoOptions { stream, ..VideoOptions::default() })
         .intensity(args.intensity.or_else(|| setting(header, "intensity")).unwrap_or_default())
-        .axes(args.axes.clone().or_else(|| setting(header, "axes")).unwrap_or_default());
+        .axes(args.axes.clone().or_else(|| setting(header, "axes")).unwrap_or_default())
+        // Only runs with --no-exif have this setting.
+        .exif(!header.settings.contains_key("still images"));
     if let Some(path) = &args.recording {
         let source = open_with(path, &options)?;
         return match difference(&source, header) {
@@ -53,7 +57,8 @@ fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Record
     };
     let beside = args.run.parent().map(|folder| folder.join(name));
     let mut missing = format!("The recording was not found beside the run file, so {REMEDY}");
-    for path in beside.into_iter().chain([PathBuf::from(name)]).filter(|path| path.exists()) {
+    let is_there = |path: &PathBuf| path.exists() || ImageFolder::is_pattern(path);
+    for path in beside.into_iter().chain([PathBuf::from(name)]).filter(is_there) {
         let why = match open_with(&path, options) {
             Ok(source) => match difference(&source, header) {
                 None => return Recording::Open(source),

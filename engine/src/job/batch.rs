@@ -171,7 +171,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             }
             let done = start.is_none_or(|next| next >= count);
             if !done && every > 0 {
-                self.checkpoint(session)?;
+                self.checkpoint(session, offset)?;
             }
             self.stop_if_asked()?;
             if done {
@@ -183,11 +183,13 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     fn checkpoint<F: FrameSource>(
         &mut self,
         session: &VideoSession<'_, F>,
+        first: usize,
     ) -> Result<(), EngineError> {
         if let Some(journal) = &mut self.delivery.journal {
             // In this order: a session never knows more than the journal.
             journal.sync()?;
-            session.save(journal.checkpoint_path())?;
+            let label = journal.checkpoint_label(first)?;
+            session.save_labelled(&journal.checkpoint_path(), Some(label))?;
             journal.checkpoint_saved();
         }
         Ok(())
@@ -205,10 +207,11 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             return Ok(None);
         };
         let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
+        let label = journal.checkpoint_label(batch.frames.start)?;
         let mut session = None;
         if prompted && loose > 0 && checkpoint.exists() {
             let source = self.source(batch, self.session_options)?;
-            match VideoSession::restore(self.model, source, &checkpoint) {
+            match VideoSession::restore_labelled(self.model, source, &checkpoint, &label) {
                 Ok(restored) => session = Some(restored),
                 // Then the batch is computed from its start; nothing but time is lost.
                 Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),

@@ -7,6 +7,7 @@ use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink, RunBatch, RunFrame};
 
 use super::flagged::FlagCollector;
 use super::journal::Journal;
+use super::receipt::ReceiptPlace;
 use super::report::JobReport;
 use crate::error::EngineError;
 
@@ -17,11 +18,13 @@ pub struct JobOutputs {
     pub sinks: Vec<Box<dyn MaskSink>>,
     /// Keeps what is done, so that a job that was interrupted can go on.
     pub journal: Option<Journal>,
+    /// Where to say, once the outputs are complete, how they were made.
+    pub receipt: Option<ReceiptPlace>,
 }
 
 impl From<Vec<Box<dyn MaskSink>>> for JobOutputs {
     fn from(sinks: Vec<Box<dyn MaskSink>>) -> Self {
-        Self { sinks, journal: None }
+        Self { sinks, ..Self::default() }
     }
 }
 
@@ -31,6 +34,7 @@ pub(super) struct Delivery<'a, S: ?Sized> {
     recording: Option<&'a S>,
     sinks: Vec<Box<dyn MaskSink>>,
     pub(super) journal: Option<Journal>,
+    receipt: Option<ReceiptPlace>,
     report: JobReport,
     flags: FlagCollector,
     /// The frame that is due.
@@ -50,6 +54,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
             recording,
             sinks: outputs.sinks,
             journal: outputs.journal,
+            receipt: outputs.receipt,
             report: JobReport::default(),
             flags: FlagCollector::default(),
             next_frame: first,
@@ -151,13 +156,17 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         Ok(())
     }
 
-    /// Completes every output; the journal has done its duty then.
-    pub(super) fn finish(mut self) -> Result<JobReport, EngineError> {
+    /// Completes and publishes every output and removes the journal. `unprompted` says whether an object had no usable prompt
+    /// in batches that were prompted for others.
+    pub(super) fn finish(mut self, unprompted: bool) -> Result<JobReport, EngineError> {
         // All are complete before the first gets its name.
         let outputs =
             self.sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
         if let Some(journal) = &mut self.journal {
             journal.finish()?;
+        }
+        if let Some(receipt) = &self.receipt {
+            receipt.write(&outputs, unprompted || !self.report.unprompted.is_empty())?;
         }
         for output in outputs {
             output.publish()?;

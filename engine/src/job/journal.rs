@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use sam2_mask_writer::{MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter};
+use sam2_mask_writer::{
+    MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError,
+};
 
+use super::settings::{job_difference, sha256};
 use crate::error::EngineError;
 
 /// A job's journal: a run file that grows batch by batch, and beside it, within a batch that runs forwards, the session as it was at
@@ -35,30 +38,34 @@ impl Journal {
     pub fn create(path: impl Into<PathBuf>, header: RunHeader) -> Result<Self, EngineError> {
         let path = path.into();
         let writer = RunWriter::create(&path, &header)?;
-        let journal = Self {
+        // An older job's. Not before the journal is locked: it may be that of a process at work.
+        remove_if_there(&checkpoint_path(&path))?;
+        Ok(Self {
             path,
             header,
             found: None,
             writer: Some(writer),
             checkpoint_frames: Self::CHECKPOINT_FRAMES,
             worth_keeping: false,
-        };
-        // An older job's.
-        let _ = std::fs::remove_file(journal.checkpoint_path());
-        Ok(journal)
+        })
     }
 
     /// Takes up a journal; begins one if there is none.
     ///
     /// # Errors
-    /// [`EngineError::OtherRun`] if it is of another recording, other prompts, parameters or weights; [`EngineError::RunFile`] if it
-    /// cannot be read; [`EngineError::Write`] if another process writes it.
+    /// [`EngineError::OtherRun`] if it is of another recording, other prompts, parameters or weights;
+    /// [`EngineError::DamagedJournal`] if its head is damaged and frames may follow; [`EngineError::RunFile`] if it cannot be read; [`EngineError::Write`] if another process writes it.
     pub fn resume(path: impl Into<PathBuf>, header: RunHeader) -> Result<Self, EngineError> {
         let path = path.into();
         let found = match sam2_mask_writer::RunReader::recover(&path) {
             Ok(found) => found,
-            // Nothing there, or stopped before anything was.
-            Err(RunFileError::NotARun { .. }) => return Self::create(path, header),
+            // Stopped before there was anything in it but, perhaps, a part of its head.
+            Err(RunFileError::NotARun { .. }) if !may_hold_frames(&path, &header) => {
+                return Self::create(path, header);
+            }
+            Err(RunFileError::NotARun { reason, .. }) => {
+                return Err(EngineError::DamagedJournal { path, reason });
+            }
             Err(RunFileError::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
@@ -66,14 +73,15 @@ impl Journal {
             }
             Err(error) => return Err(error.into()),
         };
-        if let Some((what, before, now)) = found.header.difference(&header) {
+        if let Some((what, before, now)) = job_difference(&found.header, &header) {
             return Err(EngineError::OtherRun { path, what, before, now });
         }
         // Locked from now on.
         let writer = RunWriter::append(&path, &found)?;
         Ok(Self {
             path,
-            header,
+            // What labels the checkpoints.
+            header: found.header.clone(),
             worth_keeping: !found.batches.is_empty() || !found.loose_frames.is_empty(),
             found: Some(found),
             writer: Some(writer),
@@ -86,6 +94,17 @@ impl Journal {
     pub fn with_checkpoints_every(mut self, frames: usize) -> Self {
         self.checkpoint_frames = frames;
         self
+    }
+
+    /// Removes the journal of a job whose outputs are all published, if it is still there.
+    ///
+    /// # Errors
+    /// As [`Self::resume`]: a journal of another job stays.
+    pub fn clear(path: &Path, header: RunHeader) -> Result<(), EngineError> {
+        if path.exists() {
+            Self::resume(path, header)?.remove();
+        }
+        Ok(())
     }
 
     /// Frames that need not be computed again, if the journal at `path` is taken up. 0 if there is none.
@@ -109,6 +128,14 @@ impl Journal {
         self.checkpoint_frames
     }
 
+    /// Returns the label of checkpoints within the batch that begins with frame `first`: it names this job's head too, so that
+    /// a checkpoint that outlived its batch or its job is never taken for one of another.
+    pub(super) fn checkpoint_label(&self, first: usize) -> Result<String, EngineError> {
+        let head = serde_json::to_string(&self.header)
+            .map_err(|error| EngineError::Device(error.to_string()))?;
+        Ok(format!("{} from frame {first}", sha256(&head)))
+    }
+
     /// Where the session of a checkpoint lies.
     pub(super) fn checkpoint_path(&self) -> PathBuf {
         checkpoint_path(&self.path)
@@ -116,6 +143,9 @@ impl Journal {
 
     /// Cuts off what lies behind `frames` frames of the batch that was not finished.
     pub(super) fn keep_loose(&mut self, frames: usize) -> Result<(), EngineError> {
+        if frames == 0 {
+            remove_if_there(&self.checkpoint_path())?;
+        }
         if let (Some(writer), Some(found)) = (&mut self.writer, &self.found) {
             writer.cut(found, frames)?;
         }
@@ -176,6 +206,21 @@ impl Drop for Journal {
             let _ = std::fs::remove_file(&self.path);
             let _ = std::fs::remove_file(self.checkpoint_path());
         }
+    }
+}
+
+/// Returns whether a journal whose head cannot be read is long enough to hold more than a head.
+fn may_hold_frames(path: &Path, header: &RunHeader) -> bool {
+    let head = serde_json::to_vec(header).map_or(0, |json| json.len() as u64);
+    std::fs::metadata(path).map_or(true, |file| file.len() > head + RunHeader::FRAMING_BYTES)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), EngineError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(WriteError::Io { path: path.to_owned(), source }.into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,109 +1,26 @@
 //! Which frames of a track are prompted, and with what.
 
-use std::fmt;
-use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::str::FromStr;
-
-use sam2_frame_provider::FrameSize;
 
 use super::plan::JobPrompt;
-use crate::keypoints::{Keypoint, KeypointTrack};
+use super::prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
+use crate::keypoints::{Keypoint, LocatedTrack};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
-/// [`PromptFrames::Above`] prompts at most so many frames of a batch for each object. Each prompted frame is one that every other
-/// frame looks at, so that hundreds would cost tens of times as long and say little more.
-pub const MOST_FRAMES_ABOVE: usize = 8;
 /// Most negative points that a prompt gets from other individuals: the network was trained on prompts of up to eight clicks.
 pub const MOST_NEGATIVES: usize = 8;
 /// A box smaller than this, in pixels, says nothing: it is left out.
 const SMALLEST_BOX: f32 = 1.0;
-
-/// Which frames of a batch are prompted.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum PromptFrames {
-    /// The best one: with the most individuals, among those the most body parts, among those the highest mean likelihood, among those
-    /// the earliest. An individual that is missing there is prompted on the frame that is best for it alone.
-    #[default]
-    Best,
-    /// For each individual the first frame in which it is usable.
-    First,
-    /// The batch is cut into stretches of so many frames, and each individual is prompted on the first frame of each stretch in which
-    /// it is usable.
-    Every(NonZeroUsize),
-    /// For each individual the frames in which the mean likelihood of its usable body parts is above this; of more than
-    /// [`MOST_FRAMES_ABOVE`], so many that are spread evenly.
-    Above(f32),
-}
-
-impl FromStr for PromptFrames {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let likelihood = |text: &str| text.parse().ok().filter(|value| (0.0..1.0).contains(value));
-        let parsed = match text.split_once(':') {
-            None if text == "best" => Some(Self::Best),
-            None if text == "first" => Some(Self::First),
-            Some(("every", frames)) => frames.parse().ok().map(Self::Every),
-            Some(("above", value)) => likelihood(value).map(Self::Above),
-            _ => None,
-        };
-        parsed.ok_or_else(|| {
-            "use best, first, every:N (N frames, from 1) or above:L (a likelihood, 0 to below 1)".into()
-        })
-    }
-}
-
-impl fmt::Display for PromptFrames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Best => f.write_str("best"),
-            Self::First => f.write_str("first"),
-            Self::Every(frames) => write!(f, "every:{frames}"),
-            Self::Above(likelihood) => write!(f, "above:{likelihood}"),
-        }
-    }
-}
-
-/// How far a box reaches beyond the body parts.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum BoxMargin {
-    /// Pixels of the recording.
-    Pixels(f32),
-    /// Percent of the longer side of the box without a margin.
-    Percent(f32),
-}
-
-impl FromStr for BoxMargin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number =
-            |text: &str| text.parse().ok().filter(|value: &f32| value.is_finite() && *value >= 0.0);
-        let parsed = match text.strip_suffix('%') {
-            Some(percent) => number(percent).map(Self::Percent),
-            None => number(text).map(Self::Pixels),
-        };
-        parsed.ok_or_else(|| "use pixels (20) or percent of the box's longer side (15%)".into())
-    }
-}
-
-impl fmt::Display for BoxMargin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pixels(pixels) => write!(f, "{pixels}"),
-            Self::Percent(percent) => write!(f, "{percent}%"),
-        }
-    }
-}
 
 /// How a track becomes prompts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct KeypointPrompts {
     /// Frames per batch; 0 = the whole recording at once.
     pub batch_size: usize,
-    /// Body parts below this likelihood are not used.
-    pub min_likelihood: f32,
+    /// Body parts below this likelihood are not used. `None` = [`LocatedTrack::default_min_likelihood`], and in a batch in which no body
+    /// part reaches that, the best there is: of each object the frame of its most likely body part, there with all that are at least
+    /// half as likely.
+    pub min_likelihood: Option<f32>,
     /// Which frames are prompted.
     pub frames: PromptFrames,
     /// Each object gets body parts of the other individuals as negative points.
@@ -116,14 +33,62 @@ pub struct KeypointPrompts {
     pub box_margin: Option<BoxMargin>,
 }
 
+/// The prompts of one batch.
+pub(super) struct BatchPrompts {
+    /// Object by object.
+    pub(super) prompts: Vec<JobPrompt>,
+    /// Where no body part was likely enough: the highest likelihood there is.
+    pub(super) best_likelihood: Option<f32>,
+}
+
 impl KeypointPrompts {
-    /// The prompts of one batch, object by object.
-    pub(super) fn of_batch(
-        &self,
-        track: &KeypointTrack,
-        frames: &Range<usize>,
-        size: FrameSize,
-    ) -> Vec<JobPrompt> {
+    /// Below this likelihood the body parts of a track are not used.
+    pub(super) fn limit_for(&self, track: &LocatedTrack) -> f32 {
+        self.min_likelihood.unwrap_or_else(|| track.default_min_likelihood())
+    }
+
+    /// The prompts of one batch.
+    pub(super) fn of_batch(&self, track: &LocatedTrack, frames: &Range<usize>) -> BatchPrompts {
+        let strict = Self { min_likelihood: Some(self.limit_for(track)), ..*self };
+        let prompts = strict.above_limit(track, frames);
+        if prompts.is_empty() && self.min_likelihood.is_none() {
+            return self.best_there_is(track, frames);
+        }
+        BatchPrompts { prompts, best_likelihood: None }
+    }
+
+    /// Prompts where no body part reaches the default limit.
+    fn best_there_is(&self, track: &LocatedTrack, frames: &Range<usize>) -> BatchPrompts {
+        let mut found = BatchPrompts { prompts: Vec::new(), best_likelihood: None };
+        for (object, individual) in track.numbered() {
+            let mut best: Option<(usize, f32)> = None;
+            for &frame in track.frames_of(individual, frames.clone()) {
+                for (_, Keypoint { likelihood, .. }) in track.usable(frame, individual, 0.0) {
+                    if best.is_none_or(|(_, known)| likelihood > known) {
+                        best = Some((frame, likelihood));
+                    }
+                }
+            }
+            let Some((frame, likelihood)) = best else { continue };
+            // Whoever gives a limit of their own means it.
+            if matches!(self.frames, PromptFrames::Above(limit) if likelihood <= limit) {
+                continue;
+            }
+            let lenient = Self { min_likelihood: Some(likelihood / 2.0), ..*self };
+            found.prompts.push(lenient.prompt(track, frame, object, individual));
+            let highest = found.best_likelihood.map_or(likelihood, |known| known.max(likelihood));
+            found.best_likelihood = Some(highest);
+        }
+        found
+    }
+
+    /// The limit once it is settled.
+    fn limit(&self) -> f32 {
+        self.min_likelihood.unwrap_or(0.0)
+    }
+
+    /// The prompts of body parts that reach the limit, object by object.
+    fn above_limit(&self, track: &LocatedTrack, frames: &Range<usize>) -> Vec<JobPrompt> {
         let together = match self.frames {
             PromptFrames::Best => self.best_together(track, frames.clone()),
             _ => None,
@@ -155,14 +120,14 @@ impl KeypointPrompts {
                 }
             };
             for frame in chosen {
-                prompts.push(self.prompt(track, frame, object, individual, size));
+                prompts.push(self.prompt(track, frame, object, individual));
             }
         }
         prompts
     }
 
     /// The frame that is best for all objects together.
-    fn best_together(&self, track: &KeypointTrack, range: Range<usize>) -> Option<usize> {
+    fn best_together(&self, track: &LocatedTrack, range: Range<usize>) -> Option<usize> {
         let mut frames: Vec<usize> = track
             .numbered()
             .flat_map(|(_, individual)| track.frames_of(individual, range.clone()))
@@ -178,9 +143,9 @@ impl KeypointPrompts {
     }
 
     /// How good a frame is for an individual; `None` if nothing of it can be used.
-    fn rank(&self, track: &KeypointTrack, frame: usize, individual: usize) -> Option<Rank> {
+    fn rank(&self, track: &LocatedTrack, frame: usize, individual: usize) -> Option<Rank> {
         let (mut parts, mut sum) = (0, 0.0);
-        for (_, keypoint) in track.usable(frame, individual, self.min_likelihood) {
+        for (_, keypoint) in track.usable(frame, individual, self.limit()) {
             parts += 1;
             sum += keypoint.likelihood;
         }
@@ -190,51 +155,42 @@ impl KeypointPrompts {
 
     fn prompt(
         &self,
-        track: &KeypointTrack,
+        track: &LocatedTrack,
         frame: usize,
         object: ObjectId,
         individual: usize,
-        size: FrameSize,
     ) -> JobPrompt {
-        let own: Vec<(&str, Keypoint)> =
-            track.usable(frame, individual, self.min_likelihood).collect();
+        let own: Vec<(&str, Keypoint)> = track.usable(frame, individual, self.limit()).collect();
         let named = |(name, k): &(&str, Keypoint)| ((*name).to_owned(), Point::positive(k.x, k.y));
         let mut points: Vec<(String, Point)> = own.iter().map(named).collect();
         if self.negatives {
-            points.extend(self.negatives(track, frame, individual, &own, size));
+            points.extend(self.negatives(track, frame, individual, &own));
         }
-        let bounds = self.box_margin.and_then(|margin| box_around(&own, margin, size));
+        let bounds = self.box_margin.and_then(|margin| box_around(&own, margin, track.bounds()));
         JobPrompt { points, bounds, ..JobPrompt::empty(frame, object) }
     }
 
     /// See [`Self::negatives`] (the option).
     fn negatives(
         &self,
-        track: &KeypointTrack,
+        track: &LocatedTrack,
         frame: usize,
         individual: usize,
         own: &[(&str, Keypoint)],
-        size: FrameSize,
     ) -> Vec<(String, Point)> {
         let mut found: Vec<(f32, String, Point)> = Vec::new();
         for (other, about) in track.individuals().iter().enumerate() {
             if other == individual || !track.is_animal(other) {
                 continue;
             }
-            let theirs: Vec<(&str, Keypoint)> =
-                track.usable(frame, other, self.min_likelihood).collect();
+            let theirs: Vec<(&str, Keypoint)> = track.usable(frame, other, self.limit()).collect();
             for (at, (part, keypoint)) in theirs.iter().enumerate() {
                 let to_own = nearest(keypoint, own.iter().map(|(_, k)| k));
                 let rest = theirs.iter().enumerate().filter(|(i, _)| *i != at);
                 let to_theirs = nearest(keypoint, rest.map(|(_, (_, k))| k));
                 // Alone, it is as good as on top of itself.
                 let is_theirs = to_theirs.is_infinite() || to_theirs < to_own;
-                let inside = |value: f32, length: u32| (0.0..=length as f32).contains(&value);
-                if is_theirs
-                    && to_own > 0.0
-                    && inside(keypoint.x, size.width)
-                    && inside(keypoint.y, size.height)
-                {
+                if is_theirs && to_own > 0.0 {
                     let who = about.name.as_deref().unwrap_or_default();
                     let point = Point::negative(keypoint.x, keypoint.y);
                     found.push((to_own, format!("{part} of {who}"), point));
@@ -289,7 +245,12 @@ fn nearest<'a>(from: &Keypoint, to: impl Iterator<Item = &'a Keypoint>) -> f32 {
     to.map(|k| (k.x - from.x).hypot(k.y - from.y)).fold(f32::INFINITY, f32::min)
 }
 
-fn box_around(parts: &[(&str, Keypoint)], margin: BoxMargin, size: FrameSize) -> Option<BoxPrompt> {
+/// `bounds` are the left, top, right and bottom that a box may reach to.
+fn box_around(
+    parts: &[(&str, Keypoint)],
+    margin: BoxMargin,
+    bounds: [f32; 4],
+) -> Option<BoxPrompt> {
     let extent = |value: fn(&Keypoint) -> f32| {
         let values = || parts.iter().map(|(_, keypoint)| value(keypoint));
         (values().fold(f32::INFINITY, f32::min), values().fold(f32::NEG_INFINITY, f32::max))
@@ -299,9 +260,9 @@ fn box_around(parts: &[(&str, Keypoint)], margin: BoxMargin, size: FrameSize) ->
         BoxMargin::Pixels(pixels) => pixels,
         BoxMargin::Percent(percent) => (right - left).max(bottom - top) * percent / 100.0,
     };
-    let clip = |value: f32, length: u32| value.clamp(0.0, length as f32);
-    let (x0, x1) = (clip(left - grow, size.width), clip(right + grow, size.width));
-    let (y0, y1) = (clip(top - grow, size.height), clip(bottom + grow, size.height));
+    let [least_x, least_y, most_x, most_y] = bounds;
+    let (x0, x1) = ((left - grow).max(least_x), (right + grow).min(most_x));
+    let (y0, y1) = ((top - grow).max(least_y), (bottom + grow).min(most_y));
     let is_one = x1 - x0 >= SMALLEST_BOX && y1 - y0 >= SMALLEST_BOX;
     is_one.then_some(BoxPrompt { x0, y0, x1, y1 })
 }
@@ -309,25 +270,113 @@ fn box_around(parts: &[(&str, Keypoint)], margin: BoxMargin, size: FrameSize) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keypoints::KeypointSelection;
+    use crate::keypoints::{KeypointSelection, KeypointTrack, TrackedRecording};
+    use crate::session::Region;
+    use sam2_frame_provider::FrameSize;
+    use std::num::NonZeroUsize;
     use std::path::Path;
 
     const SIZE: FrameSize = FrameSize { width: 100, height: 100 };
 
     /// Two individuals with body parts p and q; `rows` are x,y of both, likelihoods 0.9.
-    fn track(rows: &[&str]) -> KeypointTrack {
+    fn track(rows: &[&str]) -> LocatedTrack {
         let mut text = "scorer,n,n,n,n,n,n,n,n\nindividuals,a,a,a,a,b,b,b,b\n\
                         bodyparts,p,p,q,q,p,p,q,q\ncoords,x,y,x,y,x,y,x,y\n"
             .to_owned();
         for (frame, row) in rows.iter().enumerate() {
             text.push_str(&format!("{frame},{row}\n"));
         }
+        locate(&text, rows.len(), None)
+    }
+
+    fn locate(text: &str, frame_count: usize, region: Option<Region>) -> LocatedTrack {
         let selection = KeypointSelection::default();
-        KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap()
+        let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+        let recording = TrackedRecording {
+            name: "r.mp4".into(),
+            frame_count,
+            size: SIZE,
+            region,
+            images: Vec::new(),
+        };
+        track.locate(&recording).unwrap()
     }
 
     fn prompts(rows: &[&str], options: KeypointPrompts) -> Vec<JobPrompt> {
-        options.of_batch(&track(rows), &(0..rows.len()), SIZE)
+        options.of_batch(&track(rows), &(0..rows.len())).prompts
+    }
+
+    /// One animal with body parts p and q; rows are x,y,likelihood of both.
+    fn likely(rows: &[&str], region: Option<Region>) -> LocatedTrack {
+        let mut text = "scorer,n,n,n,n,n,n\nbodyparts,p,p,p,q,q,q\n\
+                        coords,x,y,likelihood,x,y,likelihood\n"
+            .to_owned();
+        for (frame, row) in rows.iter().enumerate() {
+            text.push_str(&format!("{frame},{row}\n"));
+        }
+        locate(&text, rows.len(), region)
+    }
+
+    /// Prompted frame and the names of its points.
+    fn told<'a>(found: &'a BatchPrompts) -> Vec<(usize, Vec<&'a str>)> {
+        let told = |prompt: &'a JobPrompt| {
+            let names = prompt.points.iter().map(|(name, _)| name.as_str());
+            (prompt.frame, names.collect())
+        };
+        found.prompts.iter().map(told).collect()
+    }
+
+    #[test]
+    fn what_deeplabcut_takes_for_not_seen_is_no_click() {
+        let track = likely(&["1,1,0.99,50,50,0.02", "2,2,0.9,60,60,0.02"], None);
+        assert_eq!(track.default_min_likelihood(), 0.6);
+        let found = KeypointPrompts::default().of_batch(&track, &(0..2));
+        assert_eq!((told(&found), found.best_likelihood), (vec![(0, vec!["p"])], None));
+        let all = KeypointPrompts { min_likelihood: Some(0.0), ..Default::default() };
+        assert_eq!(told(&all.of_batch(&track, &(0..2))), [(0, vec!["p", "q"])]);
+    }
+
+    #[test]
+    fn a_batch_without_a_likely_body_part_takes_the_best_there_is() {
+        let track = likely(&["1,1,0.4,5,5,0.02", "2,2,0.5,6,6,0.3", "3,3,0.1,7,7,0.1"], None);
+        let found = KeypointPrompts::default().of_batch(&track, &(0..3));
+        assert_eq!((told(&found), found.best_likelihood), (vec![(1, vec!["p", "q"])], Some(0.5)));
+        let first = KeypointPrompts::default().of_batch(&track, &(0..1));
+        assert_eq!((told(&first), first.best_likelihood), (vec![(0, vec!["p"])], Some(0.4)));
+        // A limit that was given is kept.
+        let strict = KeypointPrompts { min_likelihood: Some(0.6), ..Default::default() };
+        assert!(told(&strict.of_batch(&track, &(0..3))).is_empty());
+        let above =
+            KeypointPrompts { frames: PromptFrames::Above(0.5), ..KeypointPrompts::default() };
+        assert!(told(&above.of_batch(&track, &(0..3))).is_empty());
+    }
+
+    #[test]
+    fn points_outside_are_left_out_and_boxes_end_at_the_region() {
+        let region = Region { x: 20, y: 20, width: 50, height: 50 };
+        let rows = ["30,30,0.9,40,40,0.9", "10,10,0.9,40,40,0.9", "30,30,0.9,40,40,0.9"];
+        let track = likely(&rows, Some(region));
+        let options = KeypointPrompts {
+            box_margin: Some(BoxMargin::Pixels(15.0)),
+            frames: PromptFrames::Every(NonZeroUsize::MIN),
+            ..Default::default()
+        };
+        let found = options.of_batch(&track, &(0..3));
+        let expected = [(0, vec!["p", "q"]), (1, vec!["q"]), (2, vec!["p", "q"])];
+        assert_eq!(told(&found), expected);
+        let bounds = found.prompts[0].bounds.unwrap();
+        assert_eq!([bounds.x0, bounds.y0, bounds.x1, bounds.y1], [20.0, 20.0, 55.0, 55.0]);
+        let message = track.check_points(0.6).unwrap().unwrap();
+        for part in ["1 of 6 points", "region 20,20,50,50", "p (10, 10) on frame 1"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let track =
+            likely(&["300,30,0.9,400,40,0.9", "10,10,0.9,40,40,0.9", "300,3,0.9,4,4,0"], None);
+        let message = track.check_points(0.6).unwrap_err().to_string();
+        for part in ["3 of 5", "100x100", "--downsample-factor", "--keypoints-offset"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(track.check_points(0.0).is_ok(), "3 of 6 are not most");
     }
 
     /// Names of the negative points of an object.
@@ -376,18 +425,5 @@ mod tests {
     fn many_frames_are_spread_evenly() {
         assert_eq!(spread((0..100).collect(), 3), [0, 49, 99]);
         assert_eq!(spread(vec![4, 9], 8), [4, 9]);
-    }
-
-    #[test]
-    fn choices_parse_and_print() {
-        for text in ["best", "first", "every:7", "above:0.9"] {
-            assert_eq!(text.parse::<PromptFrames>().unwrap().to_string(), text);
-        }
-        for text in ["20", "15%"] {
-            assert_eq!(text.parse::<BoxMargin>().unwrap().to_string(), text);
-        }
-        for wrong in ["-1", "%", "x", "inf"] {
-            assert!(wrong.parse::<BoxMargin>().is_err(), "{wrong}");
-        }
     }
 }

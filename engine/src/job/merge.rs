@@ -9,6 +9,7 @@ use sam2_mask_writer::{RunHeader, RunReader, RunRecord};
 use super::delivery::{Delivery, JobOutputs};
 use super::report::JobReport;
 use super::run::CancelFlag;
+use super::settings::{job_difference, mixed};
 use super::span::FrameSpan;
 use crate::error::EngineError;
 
@@ -67,12 +68,13 @@ pub struct RunParts {
 }
 
 impl RunParts {
-    /// Looks at run files, given in any order.
+    /// Looks at run files, given in any order. With `mixed_processors` they may have been computed on different kinds of
+    /// processors and devices.
     ///
     /// # Errors
     /// [`EngineError::RunFile`] if one cannot be read; [`MergeError`] if they are of different jobs, or if frames are missing or there
     /// twice.
-    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self, EngineError> {
+    pub fn open(paths: &[impl AsRef<Path>], mixed_processors: bool) -> Result<Self, EngineError> {
         let mut parts = paths
             .iter()
             .map(|path| {
@@ -85,7 +87,7 @@ impl RunParts {
             return Err(MergeError::Nothing.into());
         };
         let whole = |header: &RunHeader| {
-            let mut whole = header.clone();
+            let mut whole = if mixed_processors { mixed(header) } else { header.clone() };
             whole.frames = 0..header.frame_count;
             whole
         };
@@ -93,7 +95,7 @@ impl RunParts {
         let mut due = 0;
         let mut before = &first_path;
         for (part, path) in &parts {
-            if let Some((what, here, there)) = header.difference(&whole(part)) {
+            if let Some((what, here, there)) = job_difference(&header, &whole(part)) {
                 let (first, second) = (first_path.clone(), path.clone());
                 let difference = format!("{what} is {there}, not {here}");
                 return Err(MergeError::Different { first, second, difference }.into());
@@ -175,6 +177,6 @@ impl RunParts {
                 }
             }
         }
-        delivery.finish()
+        delivery.finish(false)
     }
 }

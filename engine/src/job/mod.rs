@@ -7,6 +7,7 @@
 mod batch;
 mod carry_over;
 mod delivery;
+mod fingerprint;
 mod flagged;
 mod journal;
 mod keypoint_prompts;
@@ -14,7 +15,9 @@ mod memory_shortage;
 mod merge;
 mod part;
 mod plan;
+mod prompt_choices;
 mod prompt_set;
+mod receipt;
 mod report;
 mod run;
 mod settings;
@@ -25,16 +28,17 @@ mod spool;
 mod tests;
 
 pub use delivery::JobOutputs;
+pub use fingerprint::recording_fingerprint;
 pub use flagged::FlaggedFrames;
 pub use journal::Journal;
-pub use keypoint_prompts::{
-    BoxMargin, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, PromptFrames,
-};
+pub use keypoint_prompts::{KeypointPrompts, MOST_NEGATIVES};
 pub use merge::{MergeError, RunParts};
 pub use part::{FramePart, PartSink};
 pub use plan::{BatchPlan, JobPlan, JobPrompt, UnpromptedObject};
+pub use prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
 pub use prompt_set::{PromptConflict, PromptSet};
+pub use receipt::{JobReceipt, ReceiptMismatch, ReceiptPlace};
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use run::{CancelFlag, JobOptions, segment};
-pub use settings::run_header;
+pub use settings::{COMPUTED_WITH, run_header};
 pub use span::FrameSpan;

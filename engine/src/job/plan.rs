@@ -12,9 +12,12 @@ use super::keypoint_prompts::KeypointPrompts;
 use super::prompt_set::PromptSet;
 use super::span::FrameSpan;
 use crate::error::EngineError;
-use crate::keypoints::{Individual, KeypointTrack};
+use crate::keypoints::{Individual, KeypointError, LocatedTrack, TrackNotice};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 use crate::session::Region;
+
+/// Batches without a likely body part that are named one by one.
+const MOST_UNLIKELY: usize = 5;
 
 /// One object's prompt on one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,21 +111,43 @@ impl JobPlan {
         plan
     }
 
-    /// Batches, each prompted by a track as the options say. The individuals of the track become objects 1 to n.
+    /// Batches of the track's recording, each prompted as the options say, and what the user should know of it. The individuals of the
+    /// track become objects 1 to n.
+    ///
+    /// # Errors
+    /// [`KeypointError::MostlyOutside`] if most of the track's points are outside the picture or the region.
     pub fn from_keypoints(
-        track: &KeypointTrack,
-        frame_count: usize,
-        size: FrameSize,
+        track: &LocatedTrack,
         options: &KeypointPrompts,
-    ) -> Self {
-        let mut batches = batches(frame_count, options.batch_size);
-        for batch in &mut batches {
-            batch.prompts = options.of_batch(track, &batch.frames, size);
+    ) -> Result<(Self, Vec<TrackNotice>), KeypointError> {
+        let limit = options.limit_for(track);
+        let outside = track.check_points(limit)?;
+        let mut notices: Vec<TrackNotice> = outside.into_iter().map(TrackNotice::Warning).collect();
+        let mut batches = batches(track.frame_count(), options.batch_size);
+        let (count, mut unlikely) = (batches.len(), 0);
+        for (number, batch) in (1..).zip(&mut batches) {
+            let found = options.of_batch(track, &batch.frames);
+            batch.prompts = found.prompts;
+            let Some(likelihood) = found.best_likelihood else { continue };
+            unlikely += 1;
+            if unlikely <= MOST_UNLIKELY {
+                notices.push(TrackNotice::Warning(format!(
+                    "batch {number} of {count} ({}): no body part has the likelihood {limit}; prompted by the best there is, {likelihood} \
+                     (--min-likelihood sets the limit)",
+                    FrameSpan(batch.frames.clone())
+                )));
+            }
+        }
+        if unlikely > MOST_UNLIKELY {
+            notices.push(TrackNotice::Warning(format!(
+                "in {} more batches no body part has the likelihood {limit}; they are prompted by the best there is, too",
+                unlikely - MOST_UNLIKELY
+            )));
         }
         let name = |(object, individual): (ObjectId, &Individual)| {
             Some((object, individual.name.clone()?))
         };
-        Self { batches, names: track.objects().filter_map(name).collect() }
+        Ok((Self { batches, names: track.objects().filter_map(name).collect() }, notices))
     }
 
     /// Adds prompts to a plan: points to those that an object has on a frame already, while a box or a mask takes the place of another.
@@ -282,7 +307,7 @@ fn batches(frame_count: usize, batch_size: usize) -> Vec<BatchPlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keypoints::KeypointSelection;
+    use crate::keypoints::{KeypointSelection, KeypointTrack, TrackedRecording};
     use std::path::Path;
 
     const SIZE: FrameSize = FrameSize { width: 100, height: 100 };
@@ -294,8 +319,24 @@ mod tests {
         }
         let selection = KeypointSelection::default();
         let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+        let min_likelihood = Some(min_likelihood);
         let options = KeypointPrompts { batch_size: size, min_likelihood, ..Default::default() };
-        JobPlan::from_keypoints(&track, rows, SIZE, &options)
+        plan_of(track, rows, &options).0
+    }
+
+    fn plan_of(
+        track: KeypointTrack,
+        frame_count: usize,
+        options: &KeypointPrompts,
+    ) -> (JobPlan, Vec<TrackNotice>) {
+        let recording = TrackedRecording {
+            name: "r.mp4".into(),
+            frame_count,
+            size: SIZE,
+            region: None,
+            images: Vec::new(),
+        };
+        JobPlan::from_keypoints(&track.locate(&recording).unwrap(), options).unwrap()
     }
 
     #[test]
@@ -315,6 +356,26 @@ mod tests {
         let prompts: Vec<usize> =
             plan(10, 4, 0.8).batches.iter().map(|b| b.prompts.len()).collect();
         assert_eq!(prompts, [1, 0, 1]);
+    }
+
+    #[test]
+    fn batches_without_a_likely_body_part_are_named() {
+        let mut text = "scorer,n,n,n\nbodyparts,s,s,s\ncoords,x,y,likelihood\n".to_owned();
+        for row in 0..16 {
+            text.push_str(&format!("{row},1,1,{}\n", if row < 2 { 0.9 } else { 0.25 }));
+        }
+        let selection = KeypointSelection::default();
+        let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+        let options = KeypointPrompts { batch_size: 2, ..Default::default() };
+        let (plan, notices) = plan_of(track, 16, &options);
+        assert_eq!(plan.prompt_frames(), [0, 2, 4, 6, 8, 10, 12, 14]);
+        let [TrackNotice::Warning(first), .., TrackNotice::Warning(last)] = notices.as_slice()
+        else {
+            panic!("{notices:?}")
+        };
+        assert!(first.contains("batch 2 of 8 (frames 2 to 3)"), "{first}");
+        assert!(first.contains("0.6;") && first.contains("0.25"), "{first}");
+        assert!(notices.len() == 6 && last.contains("2 more batches"), "{last}");
     }
 
     #[test]

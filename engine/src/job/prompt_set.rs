@@ -1,6 +1,6 @@
 //! Prompts that a user gives one by one, gathered by frame and object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sam2_mask_writer::Mask;
 
@@ -43,6 +43,8 @@ pub enum PromptConflict {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PromptSet {
     prompts: Vec<JobPrompt>,
+    /// Where the prompt of a frame and object is: files of annotation tools hold thousands.
+    places: HashMap<(usize, ObjectId), usize>,
     names: BTreeMap<ObjectId, String>,
 }
 
@@ -140,11 +142,11 @@ impl PromptSet {
     }
 
     fn entry(&mut self, frame: usize, object: ObjectId) -> &mut JobPrompt {
-        let found = self.prompts.iter().position(|p| p.frame == frame && p.object == object);
-        let index = found.unwrap_or_else(|| {
+        let next = self.prompts.len();
+        let index = *self.places.entry((frame, object)).or_insert(next);
+        if index == next {
             self.prompts.push(JobPrompt::empty(frame, object));
-            self.prompts.len() - 1
-        });
+        }
         &mut self.prompts[index]
     }
 }

@@ -51,6 +51,9 @@ pub struct JobOptions {
     pub frames_mode: FramesMode,
     /// The last masks of a batch are prompts on the first frame of the next one, beside its own: identity survives the border.
     pub carry_over: bool,
+    /// Parts, and what an interrupted job has done, may come from other kinds of processors and devices, whose masks differ in
+    /// a few pixels.
+    pub mixed_processors: bool,
     /// Only these frames: whole batches of the plan, so that parts together are what one job gives. `None` = all.
     pub part: Option<FramePart>,
 }
@@ -132,12 +135,12 @@ pub fn segment<S: FrameSource + ?Sized>(
         DeviceMemory::release_unused(model.device())?;
     }
     let resumed = run.resumed;
-    let report = run.delivery.finish()?;
     let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
     if options.carry_over {
         // What was prompted once is carried on: only what is missing from the start has had no prompt.
         unprompted_objects.retain(|missing| missing.frames.start == part.start);
     }
+    let report = run.delivery.finish(!unprompted_objects.is_empty())?;
     Ok(JobReport { resumed, unprompted_objects, ..report })
 }
 

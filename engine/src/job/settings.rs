@@ -6,11 +6,39 @@ use std::fmt::Write as _;
 use sam2_frame_provider::{FrameSource, FramesMode};
 use sam2_mask_writer::RunHeader;
 use sam2_model::Sam2;
+use sam2_model::kernels::CpuTier;
 use sha2::{Digest, Sha256};
 
 use super::plan::JobPlan;
 use super::run::JobOptions;
 use crate::error::EngineError;
+
+/// The setting that says which kernels computed the masks: those of different processors and devices round differently, and
+/// masks differ in a few pixels.
+pub const COMPUTED_WITH: &str = "computed with";
+/// Its value for jobs that may be computed by several kinds of processors and devices.
+const MIXED: &str = "mixed processors";
+
+/// Returns what tells the heads of two jobs apart, as [`RunHeader::difference`] does. Where one of them allows mixed
+/// processors, they do not count.
+pub(super) fn job_difference(
+    before: &RunHeader,
+    now: &RunHeader,
+) -> Option<(String, String, String)> {
+    let is_mixed =
+        |header: &RunHeader| header.settings.get(COMPUTED_WITH).is_some_and(|value| value == MIXED);
+    if is_mixed(before) || is_mixed(now) {
+        return mixed(before).difference(&mixed(now));
+    }
+    before.difference(now)
+}
+
+/// Returns the head of the same job on mixed processors.
+pub(super) fn mixed(header: &RunHeader) -> RunHeader {
+    let mut mixed = header.clone();
+    mixed.settings.insert(COMPUTED_WITH.to_owned(), MIXED.to_owned());
+    mixed
+}
 
 /// Session options that change how much is held at a time, never what comes out.
 const WITHOUT_EFFECT: [&str; 4] =
@@ -47,6 +75,12 @@ pub fn run_header<S: FrameSource + ?Sized>(
     let mut set = |name: &str, value: String| header.settings.insert(name.to_owned(), value);
     set("model", format!("{} {}", model.config(), short(fingerprint)));
     set("image size", model.config().image_size.to_string());
+    let kernels = match (options.mixed_processors, model.is_on_cpu()) {
+        (true, _) => MIXED.to_owned(),
+        (false, true) => format!("{} kernels of the processor", CpuTier::current()),
+        (false, false) => "a GPU".to_owned(),
+    };
+    set(COMPUTED_WITH, kernels);
     for (name, value) in more {
         set(name, value.clone());
     }
@@ -78,7 +112,8 @@ fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, Str
     Ok(settings)
 }
 
-fn sha256(text: &str) -> String {
+/// SHA-256 of a text, in hexadecimal.
+pub(super) fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

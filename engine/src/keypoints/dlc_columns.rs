@@ -1,7 +1,10 @@
 //! The columns of a DeepLabCut frame, from the levels of its header: scorer, individuals (in multi-animal projects), body parts, coords.
 
-use super::table::{push_new, selected};
+use super::table::{RowKey, push_new, quote, selected};
 use super::track::{Individual, KeypointSelection};
+
+/// Below this likelihood DeepLabCut itself takes a body part for not seen, unless `pcutoff` in its `config.yaml` says otherwise.
+const PCUTOFF: f32 = 0.6;
 
 /// What one column of a frame is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,12 @@ impl Layout {
         columns: &[(usize, ColumnName)],
         selection: &KeypointSelection,
     ) -> Result<Self, String> {
+        if columns.iter().any(|(_, column)| column.coord == "z") {
+            return Err(
+                "it holds 3D coordinates (x, y, z), not pixels: give the track of this camera's video"
+                    .into(),
+            );
+        }
         let (mut bodyparts, mut names) = (Vec::new(), Vec::new());
         for (_, column) in columns {
             push_new(&mut bodyparts, &column.bodypart);
@@ -59,6 +68,21 @@ impl Layout {
                         of_this().filter(|(_, c)| &c.bodypart == part && c.coord == coord);
                     found.next().map(|(position, _)| *position)
                 };
+                let times = |coord: &str| {
+                    let same = |c: &ColumnName| &c.bodypart == part && c.coord == coord;
+                    of_this().filter(|(_, c)| same(c)).count()
+                };
+                if ["x", "y", "likelihood"].iter().any(|coord| times(coord) > 1) {
+                    let part = quote(part);
+                    let of = if name.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" of {}", quote(&name))
+                    };
+                    return Err(format!(
+                        "body part {part}{of} is there twice: rename one of the two, or choose others with --bodyparts"
+                    ));
+                }
                 let (Some(x), Some(y)) = (cell("x"), cell("y")) else {
                     return Err(format!("body part '{part}' lacks a column x or y"));
                 };
@@ -69,4 +93,22 @@ impl Layout {
         }
         Ok(Self { bodyparts, individuals, cells })
     }
+
+    /// DeepLabCut's own threshold (`pcutoff` in its `config.yaml`), where the file has likelihoods.
+    pub(super) fn default_min_likelihood(&self) -> f32 {
+        let has_likelihoods = self.cells.iter().any(|cells| cells.likelihood.is_some());
+        if has_likelihoods { PCUTOFF } else { 0.0 }
+    }
+}
+
+/// What the cells of an index say. An image's name, in the last cell, makes a path with the folders in the cells before; numbers are a
+/// program's own index, put in front of the older one, which counts.
+pub(super) fn image_path(cells: &[String]) -> String {
+    let mut cells = cells.iter().rev().filter(|cell| !cell.is_empty());
+    let Some(last) = cells.next() else { return String::new() };
+    if !matches!(RowKey::parse(last), Some(RowKey::Image(_))) {
+        return last.clone();
+    }
+    let folders = cells.take_while(|cell| cell.parse::<f64>().is_err());
+    folders.fold(last.clone(), |path, folder| format!("{folder}/{path}"))
 }

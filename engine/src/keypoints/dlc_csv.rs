@@ -9,8 +9,8 @@
 
 use std::collections::HashSet;
 
-use super::dlc_columns::{ColumnName, Layout};
-use super::table::{Table, cell_number, csv_reader, frame_number, keypoint, quote};
+use super::dlc_columns::{ColumnName, Layout, image_path};
+use super::table::{RowKey, Table, cell_number, csv_reader, keypoint, quote};
 use super::track::KeypointSelection;
 
 /// Cells among which a header row has its name: behind at most one index column.
@@ -20,7 +20,6 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let mut header = Header::default();
     let mut layout = None;
     let mut table = Table { every_frame: true, ..Table::default() };
-    let mut seen = HashSet::new();
     for record in csv_reader(bytes).byte_records() {
         let record = record.map_err(|error| one_line(&error.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -34,14 +33,10 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
         };
         let at = |what: String| format!("line {line}: {what}");
         let index = index_cell(&record, *first);
-        let found = frame_number(&index).ok_or_else(|| {
-            at(format!("{} is neither a frame number nor an image's name with one", quote(&index)))
+        let key = RowKey::parse(&index).ok_or_else(|| {
+            at(format!("{} is neither a frame number nor an image's name", quote(&index)))
         })?;
-        if !seen.insert(found.frame) {
-            return Err(at(format!("frame {} appears twice", found.frame)));
-        }
-        table.every_frame &= !found.is_image;
-        table.frames.push(found.frame);
+        let row = table.rows.add(key, None).map_err(at)?;
         let mut cells = layout.cells.iter();
         for (individual, sightings) in layout.individuals.iter().zip(&mut table.sightings) {
             let mut parts = Vec::with_capacity(individual.bodyparts.len());
@@ -53,20 +48,23 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
                 let (x, y) = (number(cells.x)?, number(cells.y)?);
                 parts.push(keypoint(x, y, likelihood, selection));
             }
-            sightings.note(found.frame, &parts);
+            sightings.note(row, &parts);
         }
     }
     let Some((_, layout)) = layout else {
         return Err("the header rows 'bodyparts' and 'coords' are missing".into());
     };
+    table.every_frame = !table.rows.are_images();
+    table.default_min_likelihood = layout.default_min_likelihood();
     Ok(Table { bodyparts: layout.bodyparts, individuals: layout.individuals, ..table })
 }
 
-/// The last of the index cells that is not empty: the image's name where there are three, the older one of two numbers.
+/// What the index cells of a row say: of two numbers the older one, behind it, and of an image the path that its name, in the last
+/// cell, makes with the folders in the cells before.
 fn index_cell(record: &csv::ByteRecord, first: usize) -> String {
-    let cells = (0..first).rev().filter_map(|column| record.get(column));
-    let cell = cells.into_iter().find(|cell| !cell.is_empty()).unwrap_or_default();
-    String::from_utf8_lossy(cell).into_owned()
+    let cells = (0..first).filter_map(|column| record.get(column));
+    let cells: Vec<String> = cells.map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+    image_path(&cells)
 }
 
 fn one_line(text: &str) -> String {

@@ -9,9 +9,9 @@ use std::rc::Rc;
 use hdf5_reader::Hdf5File;
 
 use super::column_names;
-use super::dlc_columns::{ColumnName, Layout};
+use super::dlc_columns::{ColumnName, Layout, image_path};
 use super::hdf5_file::{Elements, Group, Numbers, broken, text_attribute};
-use super::table::{IndexedFrame, Table, frame_number, keypoint, quote};
+use super::table::{RowKey, Rows, Table, keypoint, quote};
 use super::track::KeypointSelection;
 
 /// The key that DeepLabCut uses.
@@ -49,7 +49,7 @@ fn pandas_frame(file: &Hdf5File) -> Result<Group, String> {
 
 /// A frame as it is stored, whichever way.
 struct Stored {
-    index: Vec<IndexedFrame>,
+    rows: Rows,
     blocks: Vec<Block>,
 }
 
@@ -88,14 +88,14 @@ impl Stored {
             .flat_map(|(at, block)| (0..block.names.len()).map(move |column| (at, column)))
             .collect();
         let mut table = Table {
-            every_frame: !self.index.iter().any(|found| found.is_image),
-            frames: self.index.iter().map(|found| found.frame).collect(),
+            every_frame: !self.rows.are_images(),
+            default_min_likelihood: layout.default_min_likelihood(),
             bodyparts: layout.bodyparts,
             ..Table::default()
         };
         table.sightings.resize_with(layout.individuals.len(), Default::default);
         let mut parts = Vec::new();
-        for (row, &IndexedFrame { frame, .. }) in self.index.iter().enumerate() {
+        for row in 0..self.rows.len() {
             let number = |column: usize| {
                 let (block, column) = places[column];
                 self.blocks[block].number(row, column)
@@ -107,10 +107,11 @@ impl Stored {
                     let likelihood = cells.likelihood.map_or(Some(1.0), number);
                     keypoint(number(cells.x), number(cells.y), likelihood, selection)
                 }));
-                sightings.note(frame, &parts);
+                sightings.note(row, &parts);
             }
         }
         table.individuals = layout.individuals;
+        table.rows = self.rows;
         Ok(table)
     }
 }
@@ -131,19 +132,23 @@ fn column_name(levels: &[String]) -> Result<ColumnName, String> {
     Ok(ColumnName { individual, bodypart: bodypart.clone(), coord: coord.clone() })
 }
 
-fn index_entry(text: &str) -> Result<IndexedFrame, String> {
-    frame_number(text).ok_or_else(|| {
-        format!(
-            "{} in its index is neither a frame number nor an image's name with one",
-            quote(text)
-        )
+fn index_entry(text: &str) -> Result<RowKey, String> {
+    RowKey::parse(text).ok_or_else(|| {
+        format!("{} in its index is neither a frame number nor an image's name", quote(text))
     })
 }
 
-fn index_number(value: f64) -> Result<IndexedFrame, String> {
-    let is_frame = value >= 0.0 && value.fract() == 0.0 && value < 1e15;
-    let found = IndexedFrame { frame: value as usize, is_image: false };
-    is_frame.then_some(found).ok_or_else(|| format!("{value} in its index is no frame number"))
+fn index_number(value: f64) -> Result<RowKey, String> {
+    RowKey::number(value).ok_or_else(|| format!("{value} in its index is no frame number"))
+}
+
+/// Each frame or image once.
+fn rows_of(keys: impl Iterator<Item = Result<RowKey, String>>) -> Result<Rows, String> {
+    let mut rows = Rows::default();
+    for key in keys {
+        rows.add(key?, None)?;
+    }
+    Ok(rows)
 }
 
 /// PyTables' table format.
@@ -152,14 +157,15 @@ fn read_table(frame: &Group) -> Result<Stored, String> {
     let attribute =
         |name: &str| -> Option<String> { dataset.attribute(name).ok()?.read_string().ok() };
     let records = Rc::new(Elements::read(&dataset)?);
-    let index = match records.field("index") {
-        Some(numbers) => records
-            .iter()
-            .map(|record| index_number(numbers.read(record, 0).unwrap_or(f64::NAN)))
-            .collect::<Result<Vec<_>, _>>()?,
-        None => (0..records.iter().len())
-            .map(|row| index_entry(&records.text("index", row).ok_or("its table has no index")?))
-            .collect::<Result<Vec<_>, _>>()?,
+    let rows = match records.field("index") {
+        Some(numbers) => rows_of(
+            records.iter().map(|record| index_number(numbers.read(record, 0).unwrap_or(f64::NAN))),
+        )?,
+        None => {
+            rows_of((0..records.iter().len()).map(|row| {
+                index_entry(&records.text("index", row).ok_or("its table has no index")?)
+            }))?
+        }
     };
     let mut blocks = Vec::new();
     for block in 0..MOST_BLOCKS {
@@ -174,12 +180,12 @@ fn read_table(frame: &Group) -> Result<Stored, String> {
         }
         blocks.push(Block { names, elements: Rc::clone(&records), numbers, is_record: true });
     }
-    Ok(Stored { index, blocks })
+    Ok(Stored { rows, blocks })
 }
 
 /// PyTables' fixed format.
 fn read_fixed(frame: &Group) -> Result<Stored, String> {
-    let index = read_index(frame)?;
+    let rows = read_index(frame)?;
     let mut blocks = Vec::new();
     for block in 0..MOST_BLOCKS {
         let Ok(values) = frame.dataset(&format!("block{block}_values")) else { break };
@@ -188,37 +194,33 @@ fn read_fixed(frame: &Group) -> Result<Stored, String> {
             levels.iter().map(|levels| column_name(levels)).collect::<Result<Vec<_>, _>>()?;
         let elements = Rc::new(Elements::read(&values)?);
         let numbers = elements.numbers().ok_or("its columns hold something other than numbers")?;
-        if elements.shape() != [index.len(), names.len()] || numbers.count() != 1 {
+        if elements.shape() != [rows.len(), names.len()] || numbers.count() != 1 {
             return Err(format!(
                 "its block of numbers is {:?} for {} rows and {} columns",
                 elements.shape(),
-                index.len(),
+                rows.len(),
                 names.len()
             ));
         }
         blocks.push(Block { names, elements, numbers, is_record: false });
     }
-    Ok(Stored { index, blocks })
+    Ok(Stored { rows, blocks })
 }
 
-/// Frame numbers, or images in one text or in three levels.
-fn read_index(frame: &Group) -> Result<Vec<IndexedFrame>, String> {
+/// Frame numbers, or images in one text or in levels (`labeled-data`, video, image: DeepLabCut from 2.2 on).
+fn read_index(frame: &Group) -> Result<Rows, String> {
     let Ok(axis) = frame.dataset("axis1") else {
         let levels = read_levels(frame, "axis1")?;
-        return levels
-            .iter()
-            .map(|levels| index_entry(levels.last().map_or("", String::as_str)))
-            .collect();
+        return rows_of(levels.iter().map(|levels| index_entry(&image_path(levels))));
     };
     if let Ok(texts) = axis.read_strings() {
-        return texts.iter().map(|text| index_entry(text)).collect();
+        return rows_of(texts.iter().map(|text| index_entry(text)));
     }
     let elements = Elements::read(&axis)?;
     let numbers = elements.numbers().ok_or("its index holds neither numbers nor texts")?;
-    elements
-        .iter()
-        .map(|element| index_number(numbers.read(element, 0).unwrap_or(f64::NAN)))
-        .collect()
+    rows_of(
+        elements.iter().map(|element| index_number(numbers.read(element, 0).unwrap_or(f64::NAN))),
+    )
 }
 
 /// The entries of an axis with several levels.

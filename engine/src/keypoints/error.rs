@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::table::quote_path;
+
 /// A keypoint file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +82,84 @@ pub enum KeypointError {
         /// How many have none.
         missing: usize,
     },
+    /// Rows of several recordings, none of which is this one.
+    #[error(
+        "'{path}' has rows of several recordings ({}), but none of '{recording}': say which is the same with --keypoints-video NAME, or give the track of this recording", listed(.available)
+    )]
+    OtherRecordings {
+        /// The file.
+        path: PathBuf,
+        /// The recording.
+        recording: String,
+        /// Those that the file names.
+        available: Vec<String>,
+    },
+    /// A recording that the file does not name.
+    #[error("'{path}' has no rows of the recording '{name}' (--keypoints-video); it has rows of {}", listed(.available))]
+    UnknownRecording {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// None of the images that the file names are in the recording.
+    #[error(
+        "none of the images that '{path}' names are in '{recording}' (it names {}, {}): give the track of this recording, or name the images as in the track", quote_path(.named), images_of(.there)
+    )]
+    NoSuchImages {
+        /// The file.
+        path: PathBuf,
+        /// The recording.
+        recording: String,
+        /// An image in the file.
+        named: String,
+        /// An image of the recording; `None` where it has none.
+        there: Option<String>,
+    },
+    /// Fewer rows than frames in a file that does not say where it starts.
+    #[error(
+        "'{path}' has {rows} rows for {frames} frames and does not say at which frame they begin: give --keypoints-first-frame 0 if it lacks only the last frames, or --keypoints-first-frame {} if it lacks the first ones (in SLEAP, export with all frames)", .frames.saturating_sub(*.rows)
+    )]
+    UnknownStart {
+        /// The file.
+        path: PathBuf,
+        /// Rows in the track.
+        rows: usize,
+        /// Frames in the recording.
+        frames: usize,
+    },
+    /// Most points are outside the picture, so that the coordinates must be of another one.
+    #[error(
+        "{count} of {total} points of '{path}' are outside {place}, such as {part} ({x}, {y}) on frame {frame}: is it of a smaller video (--downsample-factor F), of a cropped one (--keypoints-offset X,Y), or of another recording?"
+    )]
+    MostlyOutside {
+        /// The file.
+        path: PathBuf,
+        /// Points that are outside.
+        count: usize,
+        /// Points that can be used otherwise.
+        total: usize,
+        /// The first one: its body part,
+        part: String,
+        /// column,
+        x: f32,
+        /// row,
+        y: f32,
+        /// and frame.
+        frame: usize,
+        /// What they are outside of.
+        place: String,
+    },
+}
+
+/// The recording's images in a message.
+fn images_of(image: &Option<String>) -> String {
+    image.as_ref().map_or_else(
+        || "whose name does not end in a frame number".to_owned(),
+        |image| format!("the recording holds {}", quote_path(image)),
+    )
 }
 
 /// Names for a message, no more than fit on a line.

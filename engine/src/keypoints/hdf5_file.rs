@@ -13,6 +13,9 @@ const GAIN: usize = 1024;
 /// ... but never more than this. An hour of ten animals takes a tenth of it.
 const MOST: usize = 4 << 30;
 
+/// Texts of a data set together.
+const MOST_TEXT: usize = 256 << 20;
+
 /// Opens a file that is in memory. Links to other files are not followed.
 pub(super) fn open(bytes: Vec<u8>) -> Result<Hdf5File, String> {
     let limit = bytes.len().saturating_mul(GAIN).clamp(LEAST_LIMIT, MOST);
@@ -33,6 +36,31 @@ pub(super) fn broken(error: hdf5_reader::error::Error) -> String {
 /// An attribute that holds a text.
 pub(super) fn text_attribute(group: &Group, name: &str) -> Option<String> {
     group.attribute(name).ok()?.read_string().ok()
+}
+
+/// The texts of a data set, of fixed or of variable length. A text that is mentioned many times counts each time, so that a small
+/// file cannot claim more than [`MOST_TEXT`] bytes.
+pub(super) fn texts(dataset: &Dataset) -> Result<Vec<String>, String> {
+    let is_fixed = match dataset.dtype() {
+        Datatype::String { size: StringSize::Fixed(_), .. } => true,
+        Datatype::String { size: StringSize::Variable, .. } | Datatype::VarLen { .. } => false,
+        _ => {
+            let name = dataset.name().escape_debug();
+            return Err(format!("its data set '{name}' does not hold texts"));
+        }
+    };
+    let elements = Elements::read(dataset)?;
+    let mut left = MOST_TEXT;
+    let text = |element: &[u8]| {
+        let bytes = match is_fixed {
+            true => element.to_vec(),
+            false => dataset.resolve_vlen_reference_bytes(element, 1).map_err(broken)?,
+        };
+        let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        left = left.checked_sub(end).ok_or("its HDF5 claims more text than fits in memory")?;
+        Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
+    };
+    elements.iter().map(text).collect()
 }
 
 /// Numbers inside elements of a data set: `count` of them from `offset` on.
@@ -76,6 +104,8 @@ impl Numbers {
                 })?;
                 return Some(Self { count, ..inner });
             }
+            // h5py stores truth values as an enumeration of 0 and 1.
+            Datatype::Enum { base, .. } => return Self::of(base, offset),
             _ => return None,
         };
         let fits = if format.is_float {
@@ -112,6 +142,7 @@ impl Numbers {
 }
 
 /// A data set in memory.
+#[derive(Debug)]
 pub(super) struct Elements {
     bytes: Vec<u8>,
     datatype: Datatype,

@@ -1,4 +1,4 @@
-//! Keypoint tracks as prompts: what DeepLabCut and SLEAP write.
+//! Keypoint tracks as prompts: what DeepLabCut, SLEAP and other programs write.
 //!
 //! Whatever the file, a track is one table in memory: frames x individuals x body parts, with holes where a body part was not seen.
 //! [`KeypointTrack::read`] tells the kinds apart by what is in the file, never by its name:
@@ -10,26 +10,58 @@
 //! | SLEAP analysis CSV | a header row with `frame_idx` and `NODE.x` | `sleap_csv` |
 //! | SLEAP analysis HDF5 | HDF5 signature, a data set `tracks` | `sleap_hdf5` |
 //!
+//! | SLEAP labels (`.slp`, `.pkg.slp`) | HDF5, data sets `frames`, `instances`, `points`, `pred_points` | `sleap_labels` |
+//! | NWB with poses (ndx-pose) | HDF5, an attribute `nwb_version` | `nwb`, `row_times` |
+//! | CVAT, COCO, Labelme, Label Studio | XML or JSON, see there | `annotations` |
+//! | napari points | a header row with `axis-0` and `axis-1` | `napari_csv` |
+//! | idtracker.ai trajectories | a header row `time,x1,y1,...` | `idtracker_csv` |
+//! | a table of points | a header row with `frame`, `x` and `y` | `points_table` |
+//!
+//! Files of other programs are refused by name (`foreign`). Text may be UTF-16, and tables may have semicolons, tabs and decimal commas.
+//!
 //! HDF5 files need the feature `hdf5`; without it they are recognised and refused by name.
 //!
-//! Rows are addressed by the frame number that the file gives them, never by their position in it.
+//! Rows are addressed by the frame number or the image that the file gives them, never by their position in it. An image's name says
+//! nothing by itself: only [`KeypointTrack::locate`], which knows the recording, makes frame numbers of rows.
 
+mod annotations;
 #[cfg(feature = "hdf5")]
 mod column_names;
 mod dlc_columns;
 mod dlc_csv;
 #[cfg(feature = "hdf5")]
 mod dlc_hdf5;
+mod dlc_meta;
 mod error;
+mod foreign;
+#[cfg(test)]
+mod formats_tests;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
+mod idtracker_csv;
+mod kinds;
+mod locate;
+mod located;
+mod napari_csv;
+#[cfg(feature = "hdf5")]
+mod nwb;
+mod pickle;
+mod points_table;
+#[cfg(test)]
+mod real_files;
+mod row_times;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]
 mod sleap_hdf5;
+#[cfg(feature = "hdf5")]
+mod sleap_labels;
 mod table;
 #[cfg(test)]
 mod tests;
 mod track;
 
+pub(crate) use annotations::{Annotations, read as read_annotations, read_folder};
 pub use error::KeypointError;
-pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind};
+pub use locate::TrackedRecording;
+pub use located::LocatedTrack;
+pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind, TrackNotice};

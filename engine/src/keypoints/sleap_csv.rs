@@ -1,17 +1,22 @@
 //! SLEAP's analysis table: one row per instance, with columns `track`, `frame_idx`, `instance.score` and, for every node, `NODE.x`,
 //! `NODE.y` and `NODE.score`. (SLEAP's "Export Analysis CSV", and `sleap_io.save_csv(..., format="sleap")`.)
 //!
+//! sleap-io's `format="frames"` has a row per frame instead, with the same columns for several instances side by side: `inst0.track`,
+//! `inst0.NODE.x`, ... An instance's number says nothing there; its track says who it is.
+//!
 //! Nodes that were labelled by hand have no score; they count as certain.
 
 use std::collections::{HashMap, HashSet};
 
 use super::table::{
-    Sightings, Table, cell_number, csv_reader, frame_number, keypoint, quote, selected,
+    RowKey, Rows, Sightings, Table, cell_number, csv_reader, keypoint, push_new, quote, selected,
 };
 use super::track::{Individual, KeypointSelection};
 
 /// The name of instances without a track where others have one.
 const UNTRACKED: &str = "untracked";
+/// The columns that say which video a row is of, where the file has several.
+const VIDEO_COLUMNS: [&str; 2] = ["video_path", "video"];
 
 /// Whether the first row is SLEAP's.
 pub(super) fn recognise(bytes: &[u8]) -> bool {
@@ -28,33 +33,140 @@ struct Node {
     score: Option<usize>,
 }
 
+/// The columns of one instance: a row has one of them, or several side by side.
+struct Instance {
+    /// In front of its columns' names: `inst0.`, or nothing.
+    prefix: String,
+    track: TrackName,
+    nodes: Vec<Node>,
+}
+
+/// What an instance's track is called.
+enum TrackName {
+    /// As this column says in each row.
+    Column(usize),
+    /// As the columns' prefix says.
+    Prefix,
+    /// The file has no tracks.
+    None,
+}
+
+/// The header row.
+struct Header {
+    names: Vec<String>,
+}
+
+impl Header {
+    fn column(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|cell| cell == name)
+    }
+
+    /// What is in front of the columns of each instance, where a row has several: `inst0.`, which has a column `inst0.track`, or a
+    /// track's name, `ann.`, with a column `ann.track_score`.
+    fn prefixes(&self) -> Vec<String> {
+        let mut prefixes = Vec::new();
+        for cell in &self.names {
+            let found = cell.strip_suffix("track").or_else(|| cell.strip_suffix("track_score"));
+            if let Some(prefix) = found.filter(|prefix| prefix.ends_with('.')) {
+                push_new(&mut prefixes, prefix);
+            }
+        }
+        prefixes
+    }
+
+    /// The instances of a row and the nodes that they have in all.
+    fn instances(
+        &self,
+        selection: &KeypointSelection,
+    ) -> Result<(Vec<Instance>, Vec<String>, Vec<String>), String> {
+        let mut prefixes = self.prefixes();
+        if prefixes.is_empty() {
+            prefixes.push(String::new());
+        }
+        let mut names: Vec<String> = Vec::new();
+        for cell in &self.names {
+            let Some(name) = cell.strip_suffix(".x") else { continue };
+            // Every name starts with the empty prefix; of several, the longest is a track's whole name.
+            let fitting = prefixes.iter().filter(|prefix| name.starts_with(prefix.as_str()));
+            let Some(prefix) = fitting.max_by_key(|prefix| prefix.len()) else {
+                return Err(format!("its column {} belongs to no instance", quote(cell)));
+            };
+            push_new(&mut names, &name[prefix.len()..]);
+            if self.names.iter().filter(|other| *other == cell).count() > 1 {
+                let name = quote(&name[prefix.len()..]);
+                return Err(format!("node {name} is there twice: rename one of the two"));
+            }
+            if self.column(&format!("{name}.z")).is_some() {
+                return Err(
+                    "it holds 3D coordinates (x, y, z), not pixels: give the track of this camera's video".into(),
+                );
+            }
+        }
+        let chosen = selected(&names, selection);
+        let mut instances = Vec::new();
+        for prefix in prefixes {
+            let track = match self.column(&format!("{prefix}track")) {
+                Some(column) => TrackName::Column(column),
+                None if prefix.is_empty() => TrackName::None,
+                None => TrackName::Prefix,
+            };
+            let node = |name: &String| {
+                let part = |coord: &str| self.column(&format!("{prefix}{name}.{coord}"));
+                let missing = |coord: &str| format!("node {} has no column '{coord}'", quote(name));
+                let x = part("x").ok_or_else(|| missing("x"))?;
+                let y = part("y").ok_or_else(|| missing("y"))?;
+                Ok(Node { x, y, score: part("score") })
+            };
+            let nodes = chosen.iter().map(node).collect::<Result<Vec<Node>, String>>()?;
+            instances.push(Instance { prefix, track, nodes });
+        }
+        Ok((instances, names, chosen))
+    }
+}
+
+/// The tracks that there are, in the order in which they appear.
+#[derive(Default)]
+struct Tracks {
+    names: Vec<String>,
+    positions: HashMap<String, usize>,
+    sightings: Vec<Sightings>,
+}
+
+impl Tracks {
+    fn position(&mut self, name: &str) -> usize {
+        if let Some(&known) = self.positions.get(name) {
+            return known;
+        }
+        self.positions.insert(name.to_owned(), self.names.len());
+        self.names.push(name.to_owned());
+        self.sightings.push(Sightings::default());
+        self.names.len() - 1
+    }
+
+    fn individuals(&self, bodyparts: &[String]) -> Vec<Individual> {
+        let alone = self.names.len() == 1;
+        let name = |track: &String| match track.is_empty() {
+            true if alone => None,
+            true => Some(UNTRACKED.to_owned()),
+            false => Some(track.clone()),
+        };
+        let individual = |track| Individual { name: name(track), bodyparts: bodyparts.to_vec() };
+        self.names.iter().map(individual).collect()
+    }
+}
+
 pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table, String> {
     let mut reader = csv_reader(bytes);
     let mut records = reader.byte_records();
     let broken = |error: csv::Error| error.to_string();
     let header = records.next().ok_or("it is empty")?.map_err(broken)?;
-    let header: Vec<String> =
-        header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-    let column = |name: &str| header.iter().position(|cell| cell == name);
-    let frame_column = column("frame_idx").ok_or("it has no column 'frame_idx'")?;
-    let track_column = column("track");
-    let names: Vec<String> =
-        header.iter().filter_map(|cell| cell.strip_suffix(".x")).map(str::to_owned).collect();
-    let bodyparts = selected(&names, selection);
-    let nodes = bodyparts
-        .iter()
-        .map(|name| {
-            let part = |coord: &str| column(&format!("{name}.{coord}"));
-            let missing = || format!("node {} has no column 'y'", quote(name));
-            let x = part("x").ok_or_else(missing)?;
-            Ok(Node { x, y: part("y").ok_or_else(missing)?, score: part("score") })
-        })
-        .collect::<Result<Vec<Node>, String>>()?;
+    let names = header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+    let header = Header { names };
+    let frame_column = header.column("frame_idx").ok_or("it has no column 'frame_idx'")?;
+    let video_column = VIDEO_COLUMNS.iter().find_map(|name| header.column(name));
+    let (instances, names, bodyparts) = header.instances(selection)?;
 
-    let mut tracks: Vec<String> = Vec::new();
-    let mut positions: HashMap<String, usize> = HashMap::new();
-    let mut sightings: Vec<Sightings> = Vec::new();
-    let (mut frames, mut known, mut instances) = (Vec::new(), HashSet::new(), HashSet::new());
+    let (mut tracks, mut rows, mut known) = (Tracks::default(), Rows::default(), HashSet::new());
     for record in records {
         let record = record.map_err(broken)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -63,51 +175,48 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             String::from_utf8_lossy(record.get(column).unwrap_or_default()).into_owned()
         };
         let index = text(frame_column);
-        let found = frame_number(&index).filter(|found| !found.is_image);
-        let frame = found
-            .ok_or_else(|| {
-                at(format!("{} in the column 'frame_idx' is no frame number", quote(&index)))
-            })?
-            .frame;
-        let track = track_column.map(text).unwrap_or_default();
-        let individual = *positions.entry(track.clone()).or_insert_with(|| {
-            tracks.push(track.clone());
-            sightings.push(Sightings::default());
-            tracks.len() - 1
-        });
-        if known.insert(frame) {
-            frames.push(frame);
-        }
-        if !instances.insert((frame, individual)) {
-            let who = if track.is_empty() {
-                "an instance without a track: track the instances in SLEAP first".to_owned()
-            } else {
-                format!("track {}", quote(&track))
-            };
-            return Err(at(format!("frame {frame} has a second time {who}")));
-        }
-        let number = |column: usize, name: &str| {
-            cell_number(record.get(column).unwrap_or_default(), name).map_err(at)
+        let number = index.parse().ok().and_then(RowKey::number);
+        let Some(RowKey::Frame(frame)) = number else {
+            return Err(at(format!(
+                "{} in the column 'frame_idx' is no frame number",
+                quote(&index)
+            )));
         };
-        let mut seen = Vec::with_capacity(nodes.len());
-        for (node, name) in nodes.iter().zip(&bodyparts) {
-            let score = node.score.map_or(Ok(None), |column| number(column, name))?;
-            let score = score.filter(|score| score.is_finite()).or(Some(1.0));
-            seen.push(keypoint(number(node.x, name)?, number(node.y, name)?, score, selection));
-        }
-        sightings[individual].note(frame, &seen);
-    }
-    let alone = tracks.len() == 1;
-    let individuals = tracks
-        .into_iter()
-        .map(|track| {
-            let name = match track.is_empty() {
-                true if alone => None,
-                true => Some(UNTRACKED.to_owned()),
-                false => Some(track),
+        let video = video_column.map(text).filter(|name| !name.is_empty());
+        let video = video.map(|name| rows.video(&name));
+        let row = rows.place(RowKey::Frame(frame), video).map_err(at)?;
+        for Instance { prefix, track, nodes } in &instances {
+            let number = |column: usize, name: &str| {
+                cell_number(record.get(column).unwrap_or_default(), name).map_err(at)
             };
-            Individual { name, bodyparts: bodyparts.clone() }
-        })
-        .collect();
-    Ok(Table { bodyparts: names, individuals, frames, sightings, every_frame: false })
+            let mut seen = Vec::with_capacity(nodes.len());
+            for (node, name) in nodes.iter().zip(&bodyparts) {
+                let score = node.score.map_or(Ok(None), |column| number(column, name))?;
+                seen.push(keypoint(number(node.x, name)?, number(node.y, name)?, score, selection));
+            }
+            let track = match track {
+                TrackName::Column(column) => text(*column),
+                TrackName::Prefix => prefix.trim_end_matches('.').to_owned(),
+                TrackName::None => String::new(),
+            };
+            // Of several instances side by side, those that a row does not have are blank.
+            let is_blank = track.is_empty() && seen.iter().all(Option::is_none);
+            if is_blank && instances.len() > 1 {
+                continue;
+            }
+            let individual = tracks.position(&track);
+            if !known.insert((row, individual)) {
+                let who = if track.is_empty() {
+                    "an instance without a track: track the instances in SLEAP first".to_owned()
+                } else {
+                    format!("track {}", quote(&track))
+                };
+                return Err(at(format!("frame {frame} has a second time {who}")));
+            }
+            tracks.sightings[individual].note(row, &seen);
+        }
+    }
+    let individuals = tracks.individuals(&bodyparts);
+    let sightings = tracks.sightings;
+    Ok(Table { bodyparts: names, individuals, rows, sightings, ..Table::default() })
 }

@@ -1,13 +1,14 @@
 //! SLEAP's analysis files: data sets `tracks`, `track_names`, `node_names` and, in newer ones, `point_scores`.
 //!
 //! SLEAP itself writes `tracks` as `[track, xy, node, frame]` (`sleap.info.write_tracking_h5`); sleap-io can write any order and says
-//! which in the attribute `dims`. Row 0 is frame 0 unless the file was exported without its leading empty frames, which it does not
-//! tell. Behind the last tracked frame there are no rows. Nodes that were labelled by hand have no score; they count as certain.
+//! which in the attribute `dims`. Row 0 is frame 0 unless the file was exported without its leading empty frames (`all_frames=False`),
+//! which it does not tell: with something in row 0, and fewer rows than the recording has frames, it cannot be known. Behind the last
+//! tracked frame there may be no rows. Nodes that were labelled by hand have no score; they count as certain.
 
 use hdf5_reader::Hdf5File;
 
 use super::hdf5_file::{Dataset, Elements, Numbers, broken};
-use super::table::{Sightings, Table, keypoint, selected};
+use super::table::{RowKey, Rows, Sightings, Table, keypoint, quote, selected};
 use super::track::{Individual, KeypointSelection};
 
 /// The order in which SLEAP writes.
@@ -21,6 +22,11 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     let tracks = Axes::of(&file.dataset("/tracks").map_err(broken)?, &SLEAP_ORDER)?;
     let [track_count, node_count, frame_count] =
         ["track", "node", "frame"].map(|axis| tracks.length(axis));
+    if tracks.length("xy") == 3 {
+        return Err(
+            "it holds 3D coordinates, not pixels: give the track of this camera's video".into()
+        );
+    }
     if tracks.length("xy") != 2 {
         return Err(format!(
             "its 'tracks' have {} coordinates instead of two",
@@ -30,6 +36,9 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     let bodyparts = names(file, "/node_names")?;
     if bodyparts.len() != node_count {
         return Err(format!("it names {} nodes but stores {node_count}", bodyparts.len()));
+    }
+    if let Some(name) = (1..).zip(&bodyparts).find(|(at, name)| bodyparts[*at..].contains(name)) {
+        return Err(twice(name.1));
     }
     // Recordings of one animal have a track without a name.
     let track_names = names(file, "/track_names").unwrap_or_default();
@@ -62,8 +71,7 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             parts.extend(places.iter().map(|&node| {
                 let at = |xy| tracks.number(track, node, frame, xy);
                 let score = scores.as_ref().and_then(|s| s.number(track, node, frame, 0));
-                let score = score.filter(|score| score.is_finite());
-                keypoint(at(0), at(1), score.or(Some(1.0)), selection)
+                keypoint(at(0), at(1), score, selection)
             }));
             sightings.note(frame, &parts);
         }
@@ -74,13 +82,30 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             bodyparts: chosen.clone(),
         })
         .collect();
-    Ok(Table {
-        bodyparts,
-        individuals,
-        frames: (0..frame_count).collect(),
-        sightings,
-        every_frame: false,
-    })
+    let mut rows = Rows::default();
+    // Of images there can be a list of names instead.
+    let video = text(file, "/video_path").filter(|path| !path.is_empty() && !path.starts_with('['));
+    let video = video.map(|path| rows.video(&path));
+    for frame in 0..frame_count {
+        rows.add(RowKey::Frame(frame), video)?;
+    }
+    // A file that was exported without its leading empty frames begins with one that is not empty.
+    let start_unknown = (0..track_count).any(|track| {
+        let mut nodes = (0..node_count).filter_map(|node| tracks.number(track, node, 0, 0));
+        nodes.any(f32::is_finite)
+    });
+    Ok(Table { bodyparts, individuals, rows, sightings, start_unknown, ..Table::default() })
+}
+
+/// Why a file with a node twice is refused.
+fn twice(node: &str) -> String {
+    format!("node {} is there twice: rename one of the two", quote(node))
+}
+
+/// A data set that holds one text.
+fn text(file: &Hdf5File, path: &str) -> Option<String> {
+    let dataset = file.dataset(path).ok()?;
+    dataset.read_string().ok()
 }
 
 fn names(file: &Hdf5File, path: &str) -> Result<Vec<String>, String> {

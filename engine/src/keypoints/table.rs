@@ -1,6 +1,8 @@
 //! What every reader hands over, and what they share.
 
-use super::track::{Individual, Keypoint, KeypointSelection};
+use std::collections::HashMap;
+
+use super::track::{Individual, Keypoint, KeypointSelection, TrackNotice};
 
 /// A track as its file has it; rows in any order.
 #[derive(Debug, Default)]
@@ -9,42 +11,198 @@ pub(super) struct Table {
     pub(super) bodyparts: Vec<String>,
     /// Individuals with their selected body parts.
     pub(super) individuals: Vec<Individual>,
-    /// Frame numbers of the file's rows.
-    pub(super) frames: Vec<usize>,
-    /// What was seen of each individual.
+    /// The file's rows: each frame or image once.
+    pub(super) rows: Rows,
+    /// What was seen of each individual, by the position of the row in [`Table::rows`].
     pub(super) sightings: Vec<Sightings>,
     /// Whether every frame of the recording should have a row.
     pub(super) every_frame: bool,
+    /// Body parts below this likelihood are not used unless the user says otherwise; 0 = all are used.
+    pub(super) default_min_likelihood: f32,
+    /// Whether the file does not say at which frame its first row is.
+    pub(super) start_unknown: bool,
+    /// Width and height of the picture that coordinates are of, where the file says so.
+    pub(super) picture: Option<[u32; 2]>,
+    /// Where rows are numbered by position but have times instead of frames: the time of each row, in seconds, rising.
+    pub(super) times: Option<RowTimes>,
+    /// What the user should know.
+    pub(super) notices: Vec<TrackNotice>,
 }
 
-/// The frames in which something of an individual was seen. Only those take memory: a recording can have thousands of short tracks.
+/// When rows were seen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct RowTimes {
+    /// Of each row, by its place, in seconds, rising.
+    pub(super) seconds: Vec<f64>,
+}
+
+/// The frame or image that a row is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum RowKey {
+    /// The frame of this number, from 0.
+    Frame(usize),
+    /// The image of this name: as the file has it, perhaps with folders. Which frame that is, only the recording can tell.
+    Image(String),
+}
+
+impl RowKey {
+    /// Reads an index cell: a frame number (`12`, `12.0`), or else an image's name, such as `img0012.png` or its stem; `0012` is one too.
+    /// `None` for an empty cell and for a number that numbers no frame.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        if text.len() > 1 && text.starts_with('0') && is_digits(text) {
+            return Some(Self::Image(text.to_owned()));
+        }
+        if let Ok(frame) = text.parse() {
+            return Some(Self::Frame(frame));
+        }
+        match text.parse::<f64>() {
+            Ok(number) => Self::number(number),
+            Err(_) => Some(Self::Image(text.to_owned())),
+        }
+    }
+
+    /// A frame number that is stored as a number of any type.
+    pub(super) fn number(value: f64) -> Option<Self> {
+        let is_frame = value >= 0.0 && value.fract() == 0.0 && value < 1e15;
+        is_frame.then_some(Self::Frame(value as usize))
+    }
+}
+
+/// Whether a text is a whole number and nothing else.
+pub(super) fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What a row is about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Row {
+    /// The frame or image.
+    pub(super) key: RowKey,
+    /// Which of [`Rows::videos`] it is in; `None` where the file does not say so. The folders in an image's name are looked at anyway.
+    pub(super) video: Option<usize>,
+}
+
+/// The rows of a file, each with its place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    videos: Vec<String>,
+    video_numbers: HashMap<String, usize>,
+    places: HashMap<Row, usize>,
+}
+
+impl Rows {
+    /// The number of a recording that rows are of, by its name or path as the file has it.
+    pub(super) fn video(&mut self, name: &str) -> usize {
+        if let Some(&known) = self.video_numbers.get(name) {
+            return known;
+        }
+        self.video_numbers.insert(name.to_owned(), self.videos.len());
+        self.videos.push(name.to_owned());
+        self.videos.len() - 1
+    }
+
+    /// The place of a row, which is made if it is new.
+    ///
+    /// # Errors
+    /// A frame number among images' names, or the other way round.
+    pub(super) fn place(&mut self, key: RowKey, video: Option<usize>) -> Result<usize, String> {
+        let first = self.rows.first().map(|row| &row.key);
+        // Of images that are named by numbers alone, those without leading zeros look like frames.
+        let key = match (key, first) {
+            (RowKey::Frame(frame), Some(RowKey::Image(name))) if is_digits(name) => {
+                RowKey::Image(frame.to_string())
+            }
+            (key, _) => key,
+        };
+        match (&key, first) {
+            (RowKey::Image(name), Some(RowKey::Frame(_))) => {
+                return Err(format!("{} is not a frame number, as other rows have", quote(name)));
+            }
+            (RowKey::Frame(frame), Some(RowKey::Image(name))) => {
+                let name = quote(name);
+                return Err(format!("{frame} is not an image's name, as other rows have ({name})"));
+            }
+            _ => {}
+        }
+        let row = Row { key, video };
+        let next = self.rows.len();
+        Ok(match self.places.entry(row.clone()) {
+            std::collections::hash_map::Entry::Occupied(known) => *known.get(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                free.insert(next);
+                self.rows.push(row);
+                next
+            }
+        })
+    }
+
+    /// The place of a row that must be new.
+    ///
+    /// # Errors
+    /// As [`Rows::place`]; a row that is there already.
+    pub(super) fn add(&mut self, key: RowKey, video: Option<usize>) -> Result<usize, String> {
+        let twice = match &key {
+            RowKey::Frame(frame) => format!("frame {frame} appears twice"),
+            RowKey::Image(name) => format!("image {} appears twice", quote_path(name)),
+        };
+        let next = self.rows.len();
+        let place = self.place(key, video)?;
+        if place == next { Ok(place) } else { Err(twice) }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Every row, in the order of places.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Row> {
+        self.rows.iter()
+    }
+
+    /// The names of the recordings that rows are of.
+    pub(super) fn videos(&self) -> &[String] {
+        &self.videos
+    }
+
+    /// Whether rows are named by images.
+    pub(super) fn are_images(&self) -> bool {
+        self.rows.first().is_some_and(|row| matches!(row.key, RowKey::Image(_)))
+    }
+}
+
+/// Where something of an individual was seen. Only that takes memory: a recording can have thousands of short tracks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sightings {
-    /// Frame numbers.
-    pub(super) frames: Vec<usize>,
-    /// `[frames, body parts]`.
+    /// Places of rows; once the track has found its recording, frame numbers.
+    pub(super) at: Vec<usize>,
+    /// `[at, body parts]`.
     pub(super) values: Vec<Option<Keypoint>>,
 }
 
 impl Sightings {
-    /// Notes the body parts of a frame, unless there are none.
-    pub(super) fn note(&mut self, frame: usize, seen: &[Option<Keypoint>]) {
+    /// Notes the body parts of a row, unless there are none.
+    pub(super) fn note(&mut self, row: usize, seen: &[Option<Keypoint>]) {
         if seen.iter().any(Option::is_some) {
-            self.frames.push(frame);
+            self.at.push(row);
             self.values.extend_from_slice(seen);
         }
     }
 
-    /// In the order of frames; a frame that was noted twice is the error.
+    /// In rising order; a place that was noted twice is the error.
     pub(super) fn sorted(self) -> Result<Self, usize> {
-        if self.frames.is_sorted_by(|a, b| a < b) {
+        if self.at.is_sorted_by(|a, b| a < b) {
             return Ok(self);
         }
-        let parts = self.values.len() / self.frames.len().max(1);
-        let order = rising(&self.frames)?;
+        let parts = self.values.len() / self.at.len().max(1);
+        let order = rising(&self.at)?;
         let rows = order.iter().flat_map(|&row| &self.values[row * parts..(row + 1) * parts]);
         let values = rows.copied().collect();
-        Ok(Self { frames: order.iter().map(|&row| self.frames[row]).collect(), values })
+        Ok(Self { at: order.iter().map(|&row| self.at[row]).collect(), values })
     }
 }
 
@@ -58,7 +216,29 @@ pub(super) fn rising(frames: &[usize]) -> Result<Vec<usize>, usize> {
     }
 }
 
-/// A body part where it was seen; `None` unless all numbers are there.
+/// Checks that sightings of so many body parts each take not much more memory than the points that were read: a file can name many
+/// body parts and use few.
+///
+/// # Errors
+/// More body parts than such a file can have.
+pub(super) fn check_density(
+    sightings: usize,
+    bodyparts: usize,
+    points: usize,
+) -> Result<(), String> {
+    const SMALL: usize = 1 << 22;
+    const SPARSEST: usize = 64;
+    let values = sightings.saturating_mul(bodyparts);
+    if values > SMALL.max(points.saturating_mul(SPARSEST)) {
+        return Err(format!(
+            "it names {bodyparts} body parts, but has few of them at a time: it is damaged"
+        ));
+    }
+    Ok(())
+}
+
+/// A body part where it was seen; `None` without both coordinates. A likelihood that is left blank beside coordinates means certain:
+/// that is what programs write for points that a person has placed.
 pub(super) fn keypoint(
     x: Option<f32>,
     y: Option<f32>,
@@ -66,9 +246,11 @@ pub(super) fn keypoint(
     selection: &KeypointSelection,
 ) -> Option<Keypoint> {
     let finite = |value: Option<f32>| value.filter(|value| value.is_finite());
-    let scale = selection.scale;
-    let (x, y) = (finite(x)? * scale, finite(y)? * scale);
-    Some(Keypoint { x, y, likelihood: finite(likelihood)? })
+    let [left, top] = selection.offset.unwrap_or_default();
+    let (x, y) = (finite(x)? + left, finite(y)? + top);
+    let likelihood = likelihood.filter(|value| !value.is_nan()).unwrap_or(1.0);
+    let (x, y) = (x * selection.scale, y * selection.scale);
+    Some(Keypoint { x, y, likelihood: finite(Some(likelihood))? })
 }
 
 /// The selected ones among these body parts, in the order of the selection.
@@ -95,12 +277,22 @@ pub(super) fn push_new(names: &mut Vec<String>, name: &str) {
 /// A cell as it can stand in a one-line message: escaped and short.
 pub(super) fn quote(cell: &str) -> String {
     const LONGEST: usize = 24;
-    let mut text: String =
-        cell.chars().take(LONGEST).flat_map(char::escape_debug).filter(|c| *c != '\0').collect();
-    if cell.chars().nth(LONGEST).is_some() {
-        text.push_str("...");
+    quote_start(cell, LONGEST)
+}
+
+/// A path or name of a file in a message.
+pub(super) fn quote_path(path: &str) -> String {
+    const LONGEST: usize = 80;
+    quote_start(path, LONGEST)
+}
+
+fn quote_start(text: &str, longest: usize) -> String {
+    let letters = text.chars().take(longest);
+    let mut shown: String = letters.flat_map(char::escape_debug).filter(|c| *c != '\0').collect();
+    if text.chars().nth(longest).is_some() {
+        shown.push_str("...");
     }
-    format!("'{text}'")
+    format!("'{shown}'")
 }
 
 /// A CSV reader of bytes without their byte order mark.
@@ -122,29 +314,4 @@ pub(super) fn cell_number(cell: &[u8], column: &str) -> Result<Option<f32>, Stri
     text.parse::<f64>()
         .map(|value| Some(value as f32))
         .map_err(|_| format!("{} in the column of {} is no number", quote(text), quote(column)))
-}
-
-/// A frame number from an index: `12`, `12.0`, or an image like `labeled-data/mouse/img0012.png`, which is frame 12.
-pub(super) fn frame_number(text: &str) -> Option<IndexedFrame> {
-    if let Ok(frame) = text.parse() {
-        return Some(IndexedFrame { frame, is_image: false });
-    }
-    if let Ok(number) = text.parse::<f64>() {
-        let is_frame = number >= 0.0 && number.fract() == 0.0 && number < 1e15;
-        return is_frame.then_some(IndexedFrame { frame: number as usize, is_image: false });
-    }
-    let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
-    let (stem, _ending) = name.rsplit_once('.')?;
-    let digits = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let frame = stem[stem.len() - digits..].parse().ok()?;
-    Some(IndexedFrame { frame, is_image: true })
-}
-
-/// What an index says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IndexedFrame {
-    /// The frame.
-    pub(super) frame: usize,
-    /// Whether it is an image's name: labelled data then, which has only some frames.
-    pub(super) is_image: bool,
 }

@@ -4,7 +4,11 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{KeypointError, KeypointSelection, KeypointTrack, TrackKind};
+use sam2_frame_provider::FrameSize;
+
+use super::{
+    KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind, TrackedRecording,
+};
 
 const TRACK: &str = "\
 scorer,net,net,net,net,net,net
@@ -55,6 +59,23 @@ fn all(text: impl AsRef<[u8]>) -> KeypointTrack {
     parse(text, &KeypointSelection::default()).unwrap()
 }
 
+/// A video of so many frames.
+fn video(name: &str, frame_count: usize) -> TrackedRecording {
+    let size = FrameSize { width: 1000, height: 1000 };
+    let name = name.to_owned();
+    TrackedRecording { name, frame_count, size, region: None, images: Vec::new() }
+}
+
+/// A track on a video of so many frames.
+fn on(track: KeypointTrack, frame_count: usize) -> LocatedTrack {
+    track.locate(&video("two.mp4", frame_count)).unwrap()
+}
+
+/// Why rows do not fit a video of so many frames.
+fn misfit(track: &KeypointTrack, frame_count: usize) -> Option<String> {
+    on(track.clone(), frame_count).check_rows().err().map(|error| error.to_string())
+}
+
 /// A fixture's track; `None` for HDF5 in a build that cannot read it, which must say so.
 fn readable(name: &str) -> Option<KeypointTrack> {
     if name.ends_with(".h5") && !cfg!(feature = "hdf5") {
@@ -66,13 +87,14 @@ fn readable(name: &str) -> Option<KeypointTrack> {
 }
 
 /// What is usable of an individual in a frame.
-fn seen(track: &KeypointTrack, frame: usize, individual: usize) -> Vec<(String, f32, f32, f32)> {
+fn seen(track: &LocatedTrack, frame: usize, individual: usize) -> Vec<(String, f32, f32, f32)> {
     let usable = track.usable(frame, individual, 0.0);
     usable.map(|(name, k)| (name.to_owned(), k.x, k.y, k.likelihood)).collect()
 }
 
 /// Everything in a track but where it came from, likelihoods aside if they are not in every file.
 fn contents(track: &KeypointTrack, likelihoods: bool) -> Vec<String> {
+    let track = &on(track.clone(), 100);
     let individuals = track.individuals().iter().enumerate();
     individuals
         .flat_map(|(index, individual)| {
@@ -115,14 +137,16 @@ fn labelled_data_are_addressed_by_the_number_in_the_images_name() {
     for name in ["labelled.csv", "labelled.h5", "labelled-paths.csv", "labelled-paths.h5"] {
         let Some(track) = readable(&format!("two-{name}")) else { continue };
         assert_eq!(contents(&track, true), expected, "{name}");
-        assert!(!track.has_every_frame() && track.check_rows(12).is_ok(), "{name}");
-        assert!(track.check_rows(7).is_err(), "{name}");
+        assert!(!on(track.clone(), 12).has_every_frame(), "{name}");
+        assert_eq!(misfit(&track, 12), None, "{name}");
+        assert!(misfit(&track, 7).is_some(), "{name}");
     }
 }
 
 #[test]
 fn coordinates_scale_and_holes_stay_holes() {
     let track = parse(TRACK, &KeypointSelection { scale: 2.0, ..with_parts(&["snout"]) }).unwrap();
+    let track = on(track, 5);
     assert_eq!(seen(&track, 0, 0), [("snout".to_owned(), 2.0, 4.0, 0.5)]);
     assert!(seen(&track, 3, 0).is_empty() && seen(&track, 4, 0).is_empty());
     assert_eq!(track.frames_of(0, 1..5), [1, 2]);
@@ -133,7 +157,7 @@ fn individuals_are_objects_in_the_order_of_the_file_but_for_single() {
     let names = |individuals: &[&str]| {
         let individuals = individuals.iter().map(|s| s.to_string()).collect();
         let track = parse(PAIR, &KeypointSelection { individuals, ..Default::default() }).unwrap();
-        track
+        on(track, 1)
             .objects()
             .map(|(id, i)| format!("{id}{}", i.name.as_ref().unwrap()))
             .collect::<Vec<_>>()
@@ -150,9 +174,10 @@ fn individuals_are_objects_in_the_order_of_the_file_but_for_single() {
 fn a_sleap_table_is_addressed_by_frame_idx() {
     let track = all(SLEAP);
     assert_eq!((track.kind(), track.len()), (TrackKind::SleapCsv, 2));
+    assert!(misfit(&track, 9).is_some() && misfit(&track, 50).is_none());
+    let track = on(track, 50);
     assert_eq!(seen(&track, 4, 1), [("head".to_owned(), 5.0, 6.0, 0.5)]);
     assert_eq!(seen(&track, 9, 0)[1], ("abd.omen".to_owned(), 9.0, 10.0, 1.0));
-    assert!(track.check_rows(9).is_err() && track.check_rows(50).is_ok());
     let twice = format!("{SLEAP}f1,4,1,1,1,1,1,1,1\n");
     let message = parse(twice, &with_parts(&[])).unwrap_err().to_string();
     assert!(message.contains("line 5") && message.contains("'f1'"), "{message}");
@@ -216,21 +241,29 @@ fn errors_name_the_cause_and_the_kinds() {
 #[test]
 fn row_counts_are_compared() {
     let track = all(TRACK);
-    assert!(track.check_rows(5).is_ok());
-    let message = track.check_rows(7).unwrap_err().to_string();
+    assert_eq!(misfit(&track, 5), None);
+    let message = misfit(&track, 7).unwrap();
     assert!(message.contains("5 rows") && message.contains("7 frames"), "{message}");
     let gap = all(TRACK.replace("\n2,1.5,2.5,0.9,3.5,4.5,0.9", ""));
-    let message = gap.check_rows(5).unwrap_err().to_string();
+    let message = misfit(&gap, 5).unwrap();
     assert!(message.contains("frame 2"), "{message}");
     // Rows keep their numbers.
-    assert_eq!(seen(&gap, 3, 0).len(), 1);
+    assert_eq!(seen(&on(gap, 5), 3, 0).len(), 1);
 }
 
 /// Reads and uses a track, whatever comes of it.
 fn use_all(bytes: Vec<u8>) {
     if let Ok(track) = KeypointTrack::parse(Path::new("x"), bytes, &KeypointSelection::default()) {
-        let _ = track.check_rows(3);
-        contents(&track, true);
+        for images in [Vec::new(), vec!["img0003.png".to_owned(), "7".to_owned()]] {
+            let recording = TrackedRecording { images, ..video("two.mp4", 3) };
+            let Ok(located) = track.clone().locate(&recording) else { continue };
+            let _ = (located.check_rows(), located.check_points(0.5));
+            for individual in 0..located.individuals().len() {
+                for &frame in located.frames_of(individual, 0..usize::MAX) {
+                    seen(&located, frame, individual);
+                }
+            }
+        }
     }
 }
 

@@ -1,22 +1,15 @@
 //! A track in memory, and where it comes from.
 
-use std::ops::Range;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::error::KeypointError;
-use super::table::{Sightings, Table, rising};
-use super::{dlc_csv, sleap_csv};
-#[cfg(feature = "hdf5")]
-use super::{dlc_hdf5, hdf5_file, sleap_hdf5};
-use crate::prompt::ObjectId;
+use super::located::UNIQUE_PARTS;
+use super::table::{RowTimes, Rows, Sightings, Table};
+use super::{annotations, dlc_meta, kinds};
 
-/// The individual under which multi-animal projects of DeepLabCut keep body parts that belong to none of the animals.
-const UNIQUE_PARTS: &str = "single";
 /// Numbers that an object can have in a mask of 8 bits.
 const MOST_OBJECTS: usize = 255;
-
-/// What every HDF5 file begins with.
-const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Where a body part was seen in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +43,42 @@ pub enum TrackKind {
     SleapCsv,
     /// SLEAP's analysis file, HDF5.
     SleapHdf5,
+    /// SLEAP's own file, `.slp` or `.pkg.slp`.
+    SleapLabels,
+    /// NWB with poses (ndx-pose).
+    Nwb,
+    /// CVAT's XML.
+    Cvat,
+    /// COCO's JSON.
+    Coco,
+    /// Labelme's JSON, one file or a folder.
+    Labelme,
+    /// Label Studio's JSON.
+    LabelStudio,
+    /// napari's points layer, CSV.
+    NapariCsv,
+    /// idtracker.ai's trajectories, CSV.
+    IdtrackerCsv,
+    /// A table with a point in each row, CSV.
+    PointsTable,
+}
+
+impl TrackKind {
+    /// The program or format, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DlcCsv | Self::DlcHdf5 => "DeepLabCut",
+            Self::SleapCsv | Self::SleapHdf5 | Self::SleapLabels => "SLEAP",
+            Self::Nwb => "NWB",
+            Self::Cvat => "CVAT",
+            Self::Coco => "COCO",
+            Self::Labelme => "Labelme",
+            Self::LabelStudio => "Label Studio",
+            Self::NapariCsv => "napari",
+            Self::IdtrackerCsv => "idtracker.ai",
+            Self::PointsTable => "points in a table",
+        }
+    }
 }
 
 /// What to take from a track.
@@ -59,43 +88,97 @@ pub struct KeypointSelection {
     pub bodyparts: Vec<String>,
     /// The animals to segment; empty = all, but for DeepLabCut's `single`, which holds the body parts of no animal.
     pub individuals: Vec<String>,
+    /// Added to coordinates, before [`KeypointSelection::scale`]: the corner of the part of the video that the track was made on, in
+    /// pixels of that video. `None` = what DeepLabCut noted beside the track, or else nothing.
+    pub offset: Option<[f32; 2]>,
     /// Coordinates are multiplied by this: the track may be of a smaller video.
     pub scale: f32,
+    /// The recording in the file to take rows of, by name, where it goes by another name than the recording's own.
+    pub video: Option<String>,
+    /// The frame of the recording that is frame 0 of the track; `None` = 0.
+    pub first_frame: Option<usize>,
 }
 
 impl Default for KeypointSelection {
     fn default() -> Self {
-        Self { bodyparts: Vec::new(), individuals: Vec::new(), scale: 1.0 }
+        Self {
+            bodyparts: Vec::new(),
+            individuals: Vec::new(),
+            offset: None,
+            scale: 1.0,
+            video: None,
+            first_frame: None,
+        }
     }
 }
 
-/// The requested body parts of every animal in every frame.
+/// The requested body parts of every animal in every row of a file.
 ///
 /// The animals to segment become objects 1 to n, in the order in which the file names them. The others are there too: their body
-/// parts can tell the model where an object is not.
-#[derive(Clone, Debug, PartialEq)]
+/// parts can tell the model where an object is not. Rows may be named by images, and be of other recordings: only together with a
+/// recording does a track have frames, see [`KeypointTrack::locate`].
+#[derive(Clone, Debug)]
 pub struct KeypointTrack {
-    path: PathBuf,
-    kind: TrackKind,
-    individuals: Vec<Individual>,
-    /// Of each individual, by rising frame.
-    sightings: Vec<Sightings>,
+    pub(super) path: PathBuf,
+    pub(super) kind: TrackKind,
+    pub(super) individuals: Vec<Individual>,
+    /// Of each individual, by place of the row.
+    pub(super) sightings: Vec<Sightings>,
     /// Indices of the individuals that are objects.
-    objects: Vec<usize>,
-    every_frame: bool,
-    /// Frame numbers of the file's rows, rising.
-    frames: Vec<usize>,
+    pub(super) objects: Vec<usize>,
+    pub(super) every_frame: bool,
+    pub(super) default_min_likelihood: f32,
+    pub(super) start_unknown: bool,
+    pub(super) rows: Rows,
+    pub(super) video: Option<String>,
+    pub(super) first_frame: Option<usize>,
+    pub(super) picture: Option<[u32; 2]>,
+    /// What coordinates have been multiplied by.
+    pub(super) scale: f32,
+    pub(super) times: Option<RowTimes>,
+    pub(super) notices: Vec<TrackNotice>,
+}
+
+/// What the user should know about how a track was used: one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrackNotice {
+    /// How the file was read.
+    Info(String),
+    /// The program had to guess, or left something out.
+    Warning(String),
+}
+
+impl fmt::Display for TrackNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Info(text) | Self::Warning(text)) = self;
+        f.write_str(text)
+    }
 }
 
 impl KeypointTrack {
-    /// Reads a track of any kind.
+    /// Reads a track of any kind: a file, or a folder of Labelme's files. Unless the selection has an offset, that of DeepLabCut's
+    /// note beside the track is taken, if there is one.
     ///
     /// # Errors
     /// [`KeypointError`] naming the file, the place and what there is instead.
     pub fn read(path: &Path, selection: &KeypointSelection) -> Result<Self, KeypointError> {
+        if path.is_dir() {
+            let table = annotations::read_folder(path)
+                .and_then(|annotations| annotations.into_table(selection))
+                .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
+            return Self::new(path, TrackKind::Labelme, table, selection);
+        }
         let bytes = std::fs::read(path)
             .map_err(|source| KeypointError::Io { path: path.to_owned(), source })?;
-        Self::parse(path, bytes, selection)
+        let mut selection = selection.clone();
+        let noted = if selection.offset.is_none() { dlc_meta::offset(path) } else { None };
+        if let Some((offset, _)) = &noted {
+            selection.offset = *offset;
+        }
+        let mut track = Self::parse(path, bytes, &selection)?;
+        track.notices.extend(noted.map(|(_, notice)| notice));
+        Ok(track)
     }
 
     /// Reads the contents of a file of any kind; `path` is for messages.
@@ -107,14 +190,8 @@ impl KeypointTrack {
         bytes: Vec<u8>,
         selection: &KeypointSelection,
     ) -> Result<Self, KeypointError> {
-        let (kind, table) = if bytes.starts_with(HDF5_SIGNATURE) {
-            read_hdf5(bytes, selection)
-        } else if sleap_csv::recognise(&bytes) {
-            sleap_csv::read(&bytes, selection).map(|table| (TrackKind::SleapCsv, table))
-        } else {
-            dlc_csv::read(&bytes, selection).map(|table| (TrackKind::DlcCsv, table))
-        }
-        .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
+        let (kind, table) = kinds::read(bytes, selection)
+            .map_err(|what| KeypointError::Format { path: path.to_owned(), what })?;
         Self::new(path, kind, table, selection)
     }
 
@@ -131,7 +208,7 @@ impl KeypointTrack {
         }
         let format =
             |what: &str| KeypointError::Format { path: path.to_owned(), what: what.into() };
-        if table.frames.is_empty() {
+        if table.rows.len() == 0 {
             return Err(format("it has a header but no rows"));
         }
         let individuals = table.individuals;
@@ -139,20 +216,44 @@ impl KeypointTrack {
             return Err(format("it names no body parts"));
         }
         let objects = choose(path, &individuals, &selection.individuals)?;
-        let twice = |frame: usize| format(&format!("frame {frame} appears twice"));
-        let order = rising(&table.frames).map_err(twice)?;
-        let frames = order.into_iter().map(|row| table.frames[row]).collect();
-        let sightings = table.sightings.into_iter().map(Sightings::sorted);
-        let sightings = sightings.collect::<Result<Vec<_>, _>>().map_err(twice)?;
         Ok(Self {
             path: path.to_owned(),
             kind,
             individuals,
-            sightings,
+            sightings: table.sightings,
             objects,
             every_frame: table.every_frame,
-            frames,
+            default_min_likelihood: table.default_min_likelihood,
+            start_unknown: table.start_unknown,
+            rows: table.rows,
+            video: selection.video.clone(),
+            first_frame: selection.first_frame,
+            picture: table.picture,
+            scale: selection.scale,
+            times: table.times,
+            notices: table.notices,
         })
+    }
+
+    /// Only the rows of a file, to find their frames.
+    pub(super) fn of_rows(path: &Path, kind: TrackKind, rows: Rows) -> Self {
+        Self {
+            path: path.to_owned(),
+            kind,
+            individuals: Vec::new(),
+            sightings: Vec::new(),
+            objects: Vec::new(),
+            every_frame: false,
+            default_min_likelihood: 0.0,
+            start_unknown: false,
+            rows,
+            video: None,
+            first_frame: None,
+            picture: None,
+            scale: 1.0,
+            times: None,
+            notices: Vec::new(),
+        }
     }
 
     /// The file.
@@ -170,95 +271,15 @@ impl KeypointTrack {
         &self.individuals
     }
 
-    /// The animals to segment and their object numbers: 1 to n in the order of the file.
-    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, &Individual)> {
-        self.numbered().map(|(object, index)| (object, &self.individuals[index]))
-    }
-
-    /// Object numbers and indices into [`Self::individuals`].
-    pub(crate) fn numbered(&self) -> impl Iterator<Item = (ObjectId, usize)> {
-        (1..).map(ObjectId).zip(self.objects.iter().copied())
-    }
-
-    /// Number of rows.
+    /// Number of rows, of whatever recording.
     pub fn len(&self) -> usize {
-        self.frames.len()
+        self.rows.len()
     }
 
     /// Never: a track without rows is an error.
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.rows.len() == 0
     }
-
-    /// Whether the file should have a row for every frame of the recording. Labelled data and SLEAP's tables hold only frames on
-    /// which there is something.
-    pub fn has_every_frame(&self) -> bool {
-        self.every_frame
-    }
-
-    /// Checks that the rows fit a recording of so many frames: exactly one for each, or, where the file holds only some frames,
-    /// none behind the end.
-    ///
-    /// # Errors
-    /// [`KeypointError::RowCount`] with both numbers, [`KeypointError::MissingRows`].
-    pub fn check_rows(&self, frames: usize) -> Result<(), KeypointError> {
-        let end = self.frames.last().map_or(0, |last| last.saturating_add(1));
-        if end > frames || (self.every_frame && end < frames) {
-            let rows = self.len().max(end);
-            return Err(KeypointError::RowCount { path: self.path.clone(), rows, frames });
-        }
-        if self.every_frame && self.len() < frames {
-            // Frame numbers rise, so the first that is not its own position follows a gap.
-            let first = self.frames.iter().zip(0..).find(|(frame, at)| *frame != at);
-            let (first, missing) = (first.map_or(0, |(_, at)| at), frames - self.len());
-            return Err(KeypointError::MissingRows { path: self.path.clone(), first, missing });
-        }
-        Ok(())
-    }
-
-    /// Whether an individual is an animal, rather than what holds the body parts of none.
-    pub(crate) fn is_animal(&self, individual: usize) -> bool {
-        self.individuals[individual].name.as_deref() != Some(UNIQUE_PARTS)
-    }
-
-    /// The frames of a range in which something of an individual was seen, rising.
-    pub(crate) fn frames_of(&self, individual: usize, range: Range<usize>) -> &[usize] {
-        let frames = &self.sightings[individual].frames;
-        let start = frames.partition_point(|&frame| frame < range.start);
-        let end = frames.partition_point(|&frame| frame < range.end).max(start);
-        &frames[start..end]
-    }
-
-    /// An individual's body parts in a frame: those that were seen with at least this likelihood.
-    pub(crate) fn usable(
-        &self,
-        frame: usize,
-        individual: usize,
-        min_likelihood: f32,
-    ) -> impl Iterator<Item = (&str, Keypoint)> {
-        let names = &self.individuals[individual].bodyparts;
-        let Sightings { frames, values } = &self.sightings[individual];
-        let row = frames.binary_search(&frame).ok();
-        let seen = row.map_or(&values[..0], |row| &values[row * names.len()..][..names.len()]);
-        names.iter().zip(seen).filter_map(move |(name, keypoint)| {
-            let keypoint = (*keypoint)?;
-            (keypoint.likelihood >= min_likelihood).then_some((name.as_str(), keypoint))
-        })
-    }
-}
-
-#[cfg(feature = "hdf5")]
-fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind, Table), String> {
-    let file = hdf5_file::open(bytes)?;
-    Ok(match sleap_hdf5::recognise(&file) {
-        true => (TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?),
-        false => (TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?),
-    })
-}
-
-#[cfg(not(feature = "hdf5"))]
-fn read_hdf5(_bytes: Vec<u8>, _: &KeypointSelection) -> Result<(TrackKind, Table), String> {
-    Err("it is an HDF5 file, which this build cannot read (export it as CSV, or build with the feature hdf5)".into())
 }
 
 /// Indices of the individuals that are asked for, in the order of the file.

@@ -1,6 +1,6 @@
-//! Prompts in files: a JSON document, a simple CSV table, mask images.
+//! Prompts in files: a JSON document, a simple CSV table, mask images, and the files of annotation tools.
 //!
-//! Both kinds of file become a [`PromptSet`]; `docs/prompts.md` describes them for users, `docs/prompts.schema.json` the JSON document
+//! Every kind of file becomes a [`PromptSet`]; `docs/prompts.md` describes them for users, `docs/prompts.schema.json` the JSON document
 //! for programs.
 
 mod json;
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use sam2_mask_writer::LabelImageError;
 
 use crate::job::{PromptConflict, PromptSet};
+use crate::keypoints::{Annotations, TrackNotice, TrackedRecording, read_annotations, read_folder};
+use crate::plain_text::{decode, with_commas};
 use crate::prompt::ObjectId;
 
 pub use json::PROMPT_FILE_VERSION;
@@ -58,14 +60,40 @@ pub enum PromptFileError {
     },
 }
 
-/// Reads a file of prompts: JSON if its first letter is a brace, otherwise CSV. Masks that it names lie relative to its folder.
+/// Reads a file of prompts: a JSON document if its first letter is a brace, otherwise CSV. Masks that it names lie relative to its folder.
+///
+/// # Errors
+/// [`PromptFileError`] naming the file and the place in it. Files of annotation tools are refused: see [`read_prompts_for`].
+pub fn read_prompts(path: &Path) -> Result<PromptSet, PromptFileError> {
+    parse_prompts(path, &read(path)?)
+}
+
+/// Reads a file of prompts for a recording, or what a person has drawn with CVAT, Labelme (a file or a folder of them), Label Studio or
+/// a program that writes COCO's JSON: points become clicks, boxes boxes, outlines masks. Images are found in the recording by
+/// their names. What the user should know comes with the prompts.
 ///
 /// # Errors
 /// [`PromptFileError`] naming the file and the place in it.
-pub fn read_prompts(path: &Path) -> Result<PromptSet, PromptFileError> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| PromptFileError::Io { path: path.to_owned(), source })?;
-    parse_prompts(path, &bytes)
+pub fn read_prompts_for(
+    path: &Path,
+    recording: &TrackedRecording,
+) -> Result<(PromptSet, Vec<TrackNotice>), PromptFileError> {
+    let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
+    let prompts = |annotations: Result<Annotations, String>| {
+        annotations.and_then(|found| found.into_prompts(path, recording)).map_err(format)
+    };
+    if path.is_dir() {
+        return prompts(read_folder(path));
+    }
+    let bytes = read(path)?;
+    match read_annotations(&decode(&bytes)) {
+        Some(annotations) => prompts(annotations),
+        None => Ok((parse_prompts(path, &bytes)?, Vec::new())),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PromptFileError> {
+    std::fs::read(path).map_err(|source| PromptFileError::Io { path: path.to_owned(), source })
 }
 
 /// Reads the contents of a file of prompts; `path` is for messages and for finding masks.
@@ -73,12 +101,15 @@ pub fn read_prompts(path: &Path) -> Result<PromptSet, PromptFileError> {
 /// # Errors
 /// As [`read_prompts`].
 pub fn parse_prompts(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        json::parse(path, bytes)
-    } else {
-        let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
-        table::parse(bytes).map_err(format)
+    let text = decode(bytes);
+    let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
+    match read_annotations(&text) {
+        Some(Ok(_)) => Err(format(
+            "it is a file of an annotation tool, whose images only a recording can tell the frames of".into(),
+        )),
+        Some(Err(what)) => Err(format(what)),
+        None if text.trim_ascii_start().starts_with('{') => json::parse(path, text.as_bytes()),
+        None => table::parse(with_commas(text).as_bytes()).map_err(format),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Clicks as a table: `frame,object,x,y,label`, one a row, with these names in the first row in any order.
 //!
 //! `object` and `label` may be left out: object 1, on the object. Objects are numbers from 1 to 255, or names, which are numbered in the
-//! order in which they first appear.
+//! order in which they first appear. Columns may be separated by semicolons or tabs instead, with decimal commas. A points layer of napari
+//! is such a table too: `axis-0` is the frame, `axis-1` y and `axis-2` x.
 
 use std::collections::HashMap;
 
@@ -17,21 +18,31 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
         |error: csv::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let header = reader.byte_headers().map_err(broken)?.clone();
     let known = |cell: &[u8]| COLUMNS.iter().any(|name| name.as_bytes() == cell);
-    let separated = |by: u8| header.len() == 1 && header.iter().any(|cell| cell.contains(&by));
-    if let Some(by) = [b';', b'\t'].into_iter().find(|&by| separated(by)) {
-        let by = if by == b'\t' { "tabs" } else { "semicolons" };
-        return Err(format!("line 1 has {by} between its columns; use commas"));
-    }
-    if let Some(other) = header.iter().find(|cell| !known(cell)) {
+    let is_napari = header.iter().any(|cell| cell == b"axis-0");
+    if let Some(other) = header.iter().find(|cell| !known(cell) && !is_napari) {
         return Err(format!(
             "line 1 names a column {} (known are {}); a JSON document begins with a brace, and tracks go to another place",
             quote(other),
             COLUMNS.join(", ")
         ));
     }
-    let column = |name: &str| header.iter().position(|cell| cell == name.as_bytes());
-    let needed =
-        |name: &str| column(name).ok_or_else(|| format!("line 1 lacks the column '{name}'"));
+    let column = |name: &str| {
+        let name = match name {
+            "frame" if is_napari => "axis-0",
+            "y" if is_napari => "axis-1",
+            "x" if is_napari => "axis-2",
+            // A column that napari calls so is something else.
+            "label" if is_napari => return None,
+            _ => name,
+        };
+        header.iter().position(|cell| cell == name.as_bytes())
+    };
+    let needed = |name: &str| {
+        column(name).ok_or_else(|| match is_napari {
+            true => "it is a points layer of napari without frames (time, y, x): open the recording as a stack, or give the points with --point".to_owned(),
+            false => format!("line 1 lacks the column '{name}'"),
+        })
+    };
     let [frame, x, y] = [needed("frame")?, needed("x")?, needed("y")?];
     let (object, label) = (column("object"), column("label"));
 
@@ -47,7 +58,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
             let value = text(at).parse::<f32>().ok().filter(|value| value.is_finite());
             value.ok_or_else(|| wrong(at, "coordinate"))
         };
-        let frame = text(frame).parse::<usize>().map_err(|_| wrong(frame, "frame number"))?;
+        let frame = whole(text(frame)).ok_or_else(|| wrong(frame, "frame number"))?;
         let (x, y) = (number(x)?, number(y)?);
         let is_on = match label.map(|at| (at, text(at))) {
             None | Some((_, "" | "1" | "+")) => true,
@@ -78,6 +89,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
         set.add_point(frame, object, point);
     }
     Ok(set)
+}
+
+/// A frame number; `12.0` is what napari and pandas write.
+fn whole(text: &str) -> Option<usize> {
+    let number =
+        || text.parse::<f64>().ok().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
+    text.parse().ok().or_else(|| number().map(|number| number as usize))
 }
 
 fn quote(cell: &[u8]) -> String {

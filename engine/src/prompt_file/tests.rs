@@ -78,6 +78,23 @@ fn names_in_a_table_are_numbered_as_they_appear() {
     assert_eq!(set.names()[&ObjectId(2)], "ann");
 }
 
+#[test]
+fn tables_of_other_countries_and_of_napari() {
+    let plain = parse("frame,object,x,y,label\n0,1,210.5,350,1\n3,2,9.25,8,0\n").unwrap();
+    let german = "frame;object;x;y;label\r\n0;1;210,5;350;1\r\n3;2;9,25;8;0\r\n";
+    assert_eq!(parse(german).unwrap(), plain);
+    assert_eq!(parse(&format!("\u{feff}{german}")).unwrap(), plain);
+    assert_eq!(parse(&german.replace(';', "\t")).unwrap(), plain);
+    let utf16: Vec<u8> =
+        format!("\u{feff}{german}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(parse_prompts(Path::new("p"), &utf16).unwrap(), plain);
+
+    let napari =
+        parse("index,axis-0,axis-1,axis-2\n0.0,5.0,135.0,70.0\n1.0,5.0,50.0,195.5\n").unwrap();
+    assert_eq!(napari, parse("frame,x,y\n5,70,135\n5,195.5,50\n").unwrap());
+    assert!(parse("index,axis-0,axis-1\n0,1,2\n").unwrap_err().contains("napari"));
+}
+
 proptest! {
     #[test]
     fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), is_json: bool) {

@@ -6,9 +6,11 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat};
 
+use super::orientation::{self, upright, upright_size};
 use crate::error::FrameError;
 use crate::frame::FrameSize;
 use crate::picture::{Picture, Samples};
@@ -17,53 +19,74 @@ use crate::tiff;
 /// Enough for the header of almost every JPEG; one with a larger preview inside is read in full.
 const HEADER_BYTES: u64 = 64 * 1024;
 
-/// Reads only as much as is needed to know the image's size.
-pub(super) fn read_size(path: &Path, index: usize) -> Result<FrameSize, FrameError> {
+/// Reads only as much as is needed to know the image's size, and how it is to be turned if `exif` counts.
+pub(super) fn read_header(
+    path: &Path,
+    index: usize,
+    exif: bool,
+) -> Result<(FrameSize, Orientation), FrameError> {
+    let (size, orientation) = read_stored_header(path, index)?;
+    let orientation = if exif { orientation } else { Orientation::NoTransforms };
+    Ok((upright_size(size, orientation), orientation))
+}
+
+/// The size as stored, and the orientation.
+fn read_stored_header(path: &Path, index: usize) -> Result<(FrameSize, Orientation), FrameError> {
     let io_error = |error| FrameError::from_io(path, error);
     let mut head = Vec::new();
     let mut file = File::open(path).map_err(io_error)?;
     file.by_ref().take(HEADER_BYTES).read_to_end(&mut head).map_err(io_error)?;
     if is_jpeg(&head) {
         if let Ok(header) = turbojpeg::read_header(&head) {
-            return jpeg_size(path, header);
+            return Ok((jpeg_size(path, header)?, orientation::of_jpeg(&head)));
         }
         file.read_to_end(&mut head).map_err(io_error)?;
         let header = turbojpeg::read_header(&head)
             .map_err(|error| FrameError::decode(path, index, error))?;
-        return jpeg_size(path, header);
+        return Ok((jpeg_size(path, header)?, orientation::of_jpeg(&head)));
     }
     if tiff::is_tiff(&head) {
-        return only_page_size(path);
+        return only_page(path);
     }
     let (width, height) = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(io_error)?
         .into_dimensions()
         .map_err(|error| FrameError::decode(path, index, error))?;
-    Ok(FrameSize { width, height })
+    let orientation =
+        if is_png(&head) { orientation::of_png(&mut file) } else { Orientation::NoTransforms };
+    Ok((FrameSize { width, height }, orientation))
 }
 
 /// A TIFF with several pages would silently become one frame, so it is refused.
-fn only_page_size(path: &Path) -> Result<FrameSize, FrameError> {
-    match tiff::only_page_size(path)? {
-        (size, false) => Ok(size),
-        (_, true) => {
-            let what = "is a TIFF with several pages; open it by itself, or save one page per file";
-            Err(FrameError::Unsupported { path: path.to_owned(), what: what.into() })
-        }
+fn only_page(path: &Path) -> Result<(FrameSize, Orientation), FrameError> {
+    let tiff::OnlyPage { size, orientation, has_more } = tiff::only_page(path)?;
+    if has_more {
+        let what = "is a TIFF with several pages; open it by itself, or save one page per file";
+        return Err(FrameError::Unsupported { path: path.to_owned(), what: what.into() });
     }
+    Ok((size, orientation::of_tiff(orientation)))
 }
 
-/// Reads and decodes the whole image.
-pub(super) fn read_picture(path: &Path, index: usize) -> Result<Picture, FrameError> {
+/// Reads and decodes the whole image, upright if `exif` counts.
+pub(super) fn read_picture(path: &Path, index: usize, exif: bool) -> Result<Picture, FrameError> {
     let bytes = std::fs::read(path).map_err(|error| FrameError::from_io(path, error))?;
-    if is_jpeg(&bytes) {
-        decode_jpeg(path, index, &bytes)
+    let (picture, orientation) = if is_jpeg(&bytes) {
+        (decode_jpeg(path, index, &bytes)?, orientation::of_jpeg(&bytes))
     } else if tiff::is_tiff(&bytes) {
-        tiff::first_page(bytes, path, index)
+        let (picture, tag) = tiff::first_page(bytes, path, index)?;
+        (picture, orientation::of_tiff(tag))
+    } else if is_png(&bytes) {
+        let orientation = orientation::of_png(&mut Cursor::new(&bytes));
+        (decode_other(path, index, &bytes)?, orientation)
     } else {
-        decode_other(path, index, &bytes)
-    }
+        (decode_other(path, index, &bytes)?, Orientation::NoTransforms)
+    };
+    Ok(if exif { upright(picture, orientation) } else { picture })
+}
+
+fn is_png(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x89PNG\r\n\x1a\n")
 }
 
 fn is_jpeg(bytes: &[u8]) -> bool {

@@ -1,32 +1,47 @@
 //! A folder of still images as a clip.
 
 mod decode;
+mod gaps;
+mod names;
 mod natural_order;
+mod orientation;
+mod pattern;
+mod series;
 
-use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use image::metadata::Orientation;
+
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
+use crate::open::OpenOptions;
 use crate::picture::Picture;
 use crate::source::{DecodeStats, FrameSource, Timing};
+use series::Several;
 
 /// Accepted endings, in lower case; the comparison ignores case.
 const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
 
 /// A folder of images (`.jpg`, `.jpeg`, `.png`, `.bmp`, `.tif`, `.tiff`), one per frame.
 ///
-/// - **Order:** natural order of the file names: `frame2.png` comes before `frame10.png`.
+/// - **Order:** natural order of the file names: `frame2.png` comes before `frame10.png`. A hyphen before a number is a minus
+///   sign where the same name also comes without one (`frame-1.png`, `frame0.png`).
 /// - **Ignored:** files with other endings, hidden files, and folders inside the folder.
+/// - **One clip:** a folder whose names show several series (`cam1_000.png` and `cam2_000.png`), masks next to frames, or a
+///   file that is not of the series, is refused; [`ImageFolder::from_pattern`] picks one. Numbers that are missing are a
+///   warning. Names without numbers are a clip in the order of the names.
 /// - **Size:** all images have one size; this is checked when the folder is opened, by reading each file's header.
 /// - **JPEG** pixels are those of libjpeg-turbo, bit for bit, which is also what Pillow gives.
 /// - **Other depths and colours:** 16 bits become 8 by the [`Intensity`], gray and palette become RGB, alpha is dropped.
 /// - **TIFF** files are read as by [`TiffStack`](crate::TiffStack), and have one page each.
-/// - **EXIF orientation is ignored**, as the official SAM 2 code does: pixels come in the order they are stored.
+/// - **Orientation:** images are turned upright as their EXIF data says (JPEG, and the chunk `eXIf` of PNG), and TIFF files
+///   by the tag Orientation: as viewers, OpenCV's `IMREAD_COLOR` and Pillow's `exif_transpose` show them. (OpenCV cannot
+///   read TIFF files that are stored lying on their side.) [`OpenOptions::exif`](crate::OpenOptions::exif) leaves the pixels
+///   in the order in which they are stored, as the official SAM 2 code does.
 #[derive(Debug)]
 pub struct ImageFolder {
     name: PathBuf,
@@ -35,6 +50,8 @@ pub struct ImageFolder {
     levels: Levels,
     timing: Timing,
     warnings: Vec<String>,
+    /// Whether images are turned upright.
+    exif: bool,
     decoded: AtomicU64,
 }
 
@@ -44,30 +61,59 @@ impl ImageFolder {
     /// # Errors
     /// [`FrameError::NotFound`], [`FrameError::NotADirectory`], [`FrameError::NoImages`], [`FrameError::SizeChanged`]
     /// naming the first file of another size, [`FrameError::Decode`] or [`FrameError::Unsupported`] for a file whose
-    /// header cannot be read.
+    /// header cannot be read, [`FrameError::Unsupported`] for a folder that is not one clip by its names.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// Opens a folder with options, of which [`OpenOptions::intensity`] and [`OpenOptions::exif`] matter.
+    ///
+    /// # Errors
+    /// Those of [`ImageFolder::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions) -> Result<Self, FrameError> {
         let folder = path.as_ref();
         let metadata =
             std::fs::metadata(folder).map_err(|error| FrameError::from_io(folder, error))?;
         if !metadata.is_dir() {
             return Err(FrameError::NotADirectory { path: folder.to_owned() });
         }
-        let mut files = Vec::new();
-        for entry in
-            std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?
-        {
-            let file = entry.map_err(|error| FrameError::from_io(folder, error))?.path();
-            // `is_file` follows links: a folder of links to frames is a common way to choose a subset.
-            if has_image_ending(&file) && !is_hidden(&file) && file.is_file() {
-                files.push(file);
-            }
+        let clip = series::clip_of(folder, images_in(folder)?, Several::Refused)?;
+        Self::checked(folder.to_owned(), clip.files, clip.warnings, options)
+    }
+
+    /// Opens the images of one folder whose names match a pattern such as `frames/cam1_*.png`: `*`, `?` and `[a-z]` in the
+    /// file name. They have to be one clip by their names, as those of a folder do; the pattern `frames/*` takes all images
+    /// of a folder in the order of their names, with a warning if they are several series.
+    ///
+    /// # Errors
+    /// Those of [`ImageFolder::open`]; [`FrameError::NotFound`] if nothing matches or the name is no pattern.
+    pub fn from_pattern(
+        pattern: impl AsRef<Path>,
+        options: &OpenOptions,
+    ) -> Result<Self, FrameError> {
+        let pattern = pattern.as_ref();
+        let (folder, name) = pattern::parts(pattern)
+            .ok_or_else(|| FrameError::NotFound { path: pattern.to_owned() })?;
+        let mut files = images_in(&folder)?;
+        files.retain(|file| name.matches(&name_of(file)));
+        if files.is_empty() {
+            return Err(FrameError::NotFound { path: pattern.to_owned() });
         }
-        files.sort_by(|a, b| compare_names(a, b));
-        let warnings = naming_warnings(folder, &files);
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        Self::checked(folder.to_owned(), files, warnings)
+        let several = if name.as_str() == "*" { Several::Joined } else { Several::Refused };
+        let clip = series::clip_of(&folder, files, several)?;
+        tracing::info!(
+            "{}: the {} images that match are the frames of one clip",
+            pattern.display(),
+            clip.files.len()
+        );
+        Self::checked(pattern.to_owned(), clip.files, clip.warnings, options)
+    }
+
+    /// Whether `path` is a pattern for [`ImageFolder::from_pattern`]: no file itself, with wildcards in its file name, and two
+    /// or more files of its folder match, all of them still images. TIFF files with several pages are recordings of their
+    /// own.
+    pub fn is_pattern(path: impl AsRef<Path>) -> bool {
+        pattern::matches_images(path.as_ref())
     }
 
     /// A clip of these image files, in this order.
@@ -75,6 +121,14 @@ impl ImageFolder {
     /// # Errors
     /// Those of [`ImageFolder::open`].
     pub fn from_files(files: Vec<PathBuf>) -> Result<Self, FrameError> {
+        Self::from_files_with(files, &OpenOptions::default())
+    }
+
+    /// A clip of these image files, in this order, with the options of [`ImageFolder::open_with`].
+    ///
+    /// # Errors
+    /// Those of [`ImageFolder::open`].
+    pub fn from_files_with(files: Vec<PathBuf>, options: &OpenOptions) -> Result<Self, FrameError> {
         let name = match files.as_slice() {
             [only] => only.clone(),
             [first, ..] => first.parent().unwrap_or(first).to_owned(),
@@ -82,21 +136,25 @@ impl ImageFolder {
                 return Err(FrameError::Empty { what: "the list of image files".into() });
             }
         };
-        Self::checked(name, files, Vec::new())
+        Self::checked(name, files, Vec::new(), options)
     }
 
     fn checked(
         name: PathBuf,
         files: Vec<PathBuf>,
         warnings: Vec<String>,
+        options: &OpenOptions,
     ) -> Result<Self, FrameError> {
         let Some(first) = files.first() else {
             let accepted = ENDINGS.map(|ending| format!(".{ending}")).join(", ");
             return Err(FrameError::NoImages { path: name, accepted });
         };
-        let size = decode::read_size(first, 0)?;
+        let exif = options.is_upright();
+        let (size, orientation) = decode::read_header(first, 0, exif)?;
+        let mut turned = usize::from(orientation != Orientation::NoTransforms);
         for (index, file) in files.iter().enumerate().skip(1) {
-            let found = decode::read_size(file, index)?;
+            let (found, orientation) = decode::read_header(file, index, exif)?;
+            turned += usize::from(orientation != Orientation::NoTransforms);
             if found != size {
                 return Err(FrameError::SizeChanged {
                     path: file.clone(),
@@ -106,13 +164,22 @@ impl ImageFolder {
                 });
             }
         }
+        if turned > 0 {
+            tracing::info!(
+                "{}: {turned} of the {} images are stored turned or mirrored; they are read upright, {size}, as viewers and \
+                 OpenCV show them (--no-exif reads them as stored)",
+                name.display(),
+                files.len()
+            );
+        }
         Ok(Self {
             name,
             files,
             size,
-            levels: Levels::new(Intensity::default()),
+            levels: Levels::new(options.intensity),
             timing: Timing::default(),
             warnings,
+            exif,
             decoded: AtomicU64::new(0),
         })
     }
@@ -145,7 +212,7 @@ impl ImageFolder {
                 path: self.name.clone(),
             });
         };
-        let picture = decode::read_picture(file, index)?;
+        let picture = decode::read_picture(file, index, self.exif)?;
         self.decoded.fetch_add(1, Ordering::Relaxed);
         // The file may have been replaced since the folder was opened.
         if picture.size != self.size {
@@ -171,8 +238,8 @@ impl FrameSource for ImageFolder {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.files.len(), |index| self.picture(index))?;
-        Ok(Arc::new(frame))
+        let frame = self.levels.render(picture, self.files.len(), |index| self.picture(index));
+        frame.map(Arc::new).map_err(|error| error.about(&self.name))
     }
 
     fn timing(&self) -> Timing {
@@ -223,19 +290,16 @@ fn is_hidden(path: &Path) -> bool {
     name_of(path).starts_with('.')
 }
 
-/// Signs that the folder holds more than one clip.
-fn naming_warnings(folder: &Path, files: &[PathBuf]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let endings: BTreeSet<String> = files.iter().filter_map(|file| ending(file)).collect();
-    let stems: HashSet<&OsStr> = files.iter().filter_map(|file| file.file_stem()).collect();
-    if stems.len() < files.len() {
-        warnings.push(format!(
-            "{}: {} of the {} images share their name with another one but for the ending ({}); each counts as a frame",
-            folder.display(),
-            files.len() - stems.len(),
-            files.len(),
-            endings.into_iter().collect::<Vec<_>>().join(", "),
-        ));
+/// The images of a folder, in any order.
+fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
+    let io_error = |error| FrameError::from_io(folder, error);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io_error)? {
+        let file = entry.map_err(io_error)?.path();
+        // `is_file` follows links: a folder of links to frames is a common way to choose a subset.
+        if has_image_ending(&file) && !is_hidden(&file) && file.is_file() {
+            files.push(file);
+        }
     }
-    warnings
+    Ok(files)
 }

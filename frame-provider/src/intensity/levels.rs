@@ -2,34 +2,45 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Intensity;
+use super::{Intensity, ranks};
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
-use crate::picture::{Picture, Samples};
+use crate::picture::{Depth, Picture, Samples};
 
 /// Frames that a range is measured on, spread over the recording.
 const SAMPLED_FRAMES: usize = 32;
 
-/// The percentiles of [`Intensity::Auto`] for 16-bit samples.
+/// The percentiles of [`Intensity::Auto`] for all but 8-bit samples.
 const AUTO: (f64, f64) = (0.1, 99.9);
 
 /// One output byte per stored value: 256 or 65,536 of them.
 type Table = Arc<[u8]>;
 
+/// From stored values to output bytes.
+#[derive(Debug, Clone)]
+enum Mapping {
+    /// For 8 and 16 bits.
+    Table(Table),
+    /// The formula of [`Intensity`], for every other type.
+    Ramp { low: f64, high: f64 },
+    /// The upper byte of an integer: `step` values from `low` on share one.
+    UpperByte { low: f64, step: f64 },
+}
+
 /// Brings the pictures of one recording to RGB8.
 #[derive(Debug)]
 pub(crate) struct Levels {
     intensity: Intensity,
-    /// The table and the depth it is for, once measured.
-    measured: OnceLock<(u32, Table)>,
+    /// The mapping and the depth it is for, once measured.
+    measured: OnceLock<(Depth, Mapping)>,
     warnings: Mutex<Vec<String>>,
 }
 
-/// What the table of one picture is made from.
+/// What the mapping of one picture is made from.
 enum Plan {
     /// 8-bit samples as they are.
     Identity,
-    Fixed(Table),
+    Fixed(Mapping),
     Recording(Measure),
     Frame(Measure),
 }
@@ -62,83 +73,152 @@ impl Levels {
         count: usize,
         decode: impl Fn(usize) -> Result<Picture, FrameError>,
     ) -> Result<RgbFrame, FrameError> {
-        let bits = picture.bits();
-        let table = match self.plan(bits) {
+        let depth = picture.depth();
+        let mapping = match self.plan(depth)? {
             Plan::Identity => return to_rgb(picture, None),
-            Plan::Fixed(table) => table,
+            Plan::Fixed(mapping) => mapping,
             Plan::Frame(measure) => {
-                let mut histogram = Histogram::new(bits);
-                histogram.add(&picture);
-                histogram.table(measure)
+                let visit = |see: &mut dyn FnMut(&Picture)| see(&picture);
+                range(depth, measure, visit)
+                    .map_or_else(|| whole(depth), |range| over(depth, range))
             }
             Plan::Recording(measure) => {
                 // Others wait here: measuring twice would cost more than waiting.
-                let (measured_bits, table) = self
+                let (measured, mapping) = self
                     .measured
-                    .get_or_init(|| (bits, self.measure(bits, count, measure, decode)));
-                if *measured_bits != bits {
+                    .get_or_init(|| (depth, self.measure(depth, count, measure, decode)));
+                if *measured != depth {
                     let message = format!(
-                        "a frame has {bits}-bit samples but the range was measured on {measured_bits}-bit ones; \
+                        "a frame has {depth} samples but the range was measured on {measured} ones; \
                          bring all frames to one depth, or choose the intensity `full`"
                     );
                     return Err(FrameError::Other { message, source: None });
                 }
-                Arc::clone(table)
+                mapping.clone()
             }
         };
-        to_rgb(picture, Some(&table))
+        to_rgb(picture, Some(&mapping))
     }
 
-    fn plan(&self, bits: u32) -> Plan {
-        match (self.intensity, bits) {
-            (Intensity::Auto | Intensity::Full, 8) => Plan::Identity,
+    fn plan(&self, depth: Depth) -> Result<Plan, FrameError> {
+        Ok(match (self.intensity, depth) {
+            (Intensity::Auto | Intensity::Full, Depth::Eight) => Plan::Identity,
             (Intensity::Auto, _) => Plan::Recording(Measure::Percentile(AUTO.0, AUTO.1)),
-            (Intensity::Full, _) => Plan::Fixed(upper_bytes()),
+            (Intensity::Full, Depth::Sixteen) => Plan::Fixed(Mapping::Table(upper_bytes())),
+            (Intensity::Full, Depth::Real(kind)) => match kind.upper_byte() {
+                Some((low, step)) => Plan::Fixed(Mapping::UpperByte { low, step }),
+                None => {
+                    let message = format!(
+                        "{depth} samples have no full range; choose the intensity auto, minmax or LO,HI, such as 0,1"
+                    );
+                    return Err(FrameError::Other { message, source: None });
+                }
+            },
             (Intensity::MinMax, _) => Plan::Recording(Measure::MinMax),
             (Intensity::Percentile { low, high }, _) => {
                 Plan::Recording(Measure::Percentile(low, high))
             }
-            (Intensity::Range { low, high }, _) => Plan::Fixed(ramp(bits, low.into(), high.into())),
+            (Intensity::Range { low, high }, _) => Plan::Fixed(over(depth, (low, high))),
             (Intensity::PerFrameMinMax, _) => Plan::Frame(Measure::MinMax),
             (Intensity::PerFramePercentile { low, high }, _) => {
                 Plan::Frame(Measure::Percentile(low, high))
             }
-        }
+        })
     }
 
     fn measure(
         &self,
-        bits: u32,
+        depth: Depth,
         count: usize,
         measure: Measure,
         decode: impl Fn(usize) -> Result<Picture, FrameError>,
-    ) -> Table {
-        let mut histogram = Histogram::new(bits);
-        for index in sampled(count) {
-            match decode(index) {
-                Ok(picture) if picture.bits() == bits => histogram.add(&picture),
-                // The frame of another depth is refused when it is asked for.
-                Ok(_) => {}
-                Err(error) => self.warn(format!(
-                    "frame {index} was left out when the intensity range was measured: {error}"
-                )),
+    ) -> Mapping {
+        let mut is_first = true;
+        let found = range(depth, measure, |see: &mut dyn FnMut(&Picture)| {
+            for index in sampled(count) {
+                match decode(index) {
+                    Ok(picture) if picture.depth() == depth => see(&picture),
+                    // The frame of another depth is refused when it is asked for.
+                    Ok(_) => {}
+                    Err(error) if is_first => self.warn(format!(
+                        "frame {index} was left out when the intensity range was measured: {error}"
+                    )),
+                    Err(_) => {}
+                }
             }
-        }
-        if histogram.total == 0 {
+            is_first = false;
+        });
+        let Some((low, high)) = found else {
             self.warn(
                 "no frame could be decoded to measure the intensity range; the range of the type is used"
                     .into(),
             );
-            return if bits == 8 { ramp(8, 0, 255) } else { upper_bytes() };
-        }
-        let (low, high) = histogram.range(measure);
+            return whole(depth);
+        };
         tracing::info!(low, high, intensity = %self.intensity, "intensity range of the recording");
-        histogram.table(measure)
+        over(depth, (low, high))
     }
 
     fn warn(&self, warning: String) {
         tracing::warn!("{warning}");
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+    }
+}
+
+/// The range of the pictures that `visit` shows, the same ones each time it is called; `None` without any sample.
+fn range(
+    depth: Depth,
+    measure: Measure,
+    mut visit: impl FnMut(&mut dyn FnMut(&Picture)),
+) -> Option<(f64, f64)> {
+    if let Depth::Eight | Depth::Sixteen = depth {
+        let mut histogram = Histogram::new(depth);
+        visit(&mut |picture| histogram.add(picture));
+        return (histogram.total > 0).then(|| histogram.range(measure));
+    }
+    let mut visit_values = |see: &mut dyn FnMut(f64)| {
+        visit(&mut |picture| {
+            if let Samples::Real(values, _) = &picture.samples {
+                values.iter().for_each(|&value| see(value));
+            }
+        });
+    };
+    match measure {
+        Measure::MinMax => {
+            let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+            visit_values(&mut |value| {
+                if value.is_finite() {
+                    (low, high) = (low.min(value), high.max(value));
+                }
+            });
+            (low <= high).then_some((low, high))
+        }
+        Measure::Percentile(low, high) => {
+            ranks::percentiles([low, high], visit_values).map(|[low, high]| (low, high))
+        }
+    }
+}
+
+/// The mapping of a range.
+fn over(depth: Depth, (low, high): (f64, f64)) -> Mapping {
+    // A recording of one gray level.
+    let high = if high > low { high } else { low + 1.0 };
+    match depth {
+        Depth::Eight => Mapping::Table(ramp(8, low, high)),
+        Depth::Sixteen => Mapping::Table(ramp(16, low, high)),
+        Depth::Real(_) => Mapping::Ramp { low, high },
+    }
+}
+
+/// The mapping where nothing could be measured.
+fn whole(depth: Depth) -> Mapping {
+    match depth {
+        Depth::Eight => over(depth, (0.0, 255.0)),
+        Depth::Sixteen => Mapping::Table(upper_bytes()),
+        Depth::Real(kind) => kind.upper_byte().map_or_else(
+            || over(depth, (0.0, 1.0)),
+            |(low, step)| Mapping::UpperByte { low, step },
+        ),
     }
 }
 
@@ -151,16 +231,16 @@ fn sampled(count: usize) -> impl Iterator<Item = usize> {
     })
 }
 
-/// How often each stored value occurs.
+/// How often each stored value of 8 or 16 bits occurs.
 struct Histogram {
-    bits: u32,
     counts: Vec<u64>,
     total: u64,
 }
 
 impl Histogram {
-    fn new(bits: u32) -> Self {
-        Self { bits, counts: vec![0; 1 << bits], total: 0 }
+    fn new(depth: Depth) -> Self {
+        let values = if depth == Depth::Eight { 1 << 8 } else { 1 << 16 };
+        Self { counts: vec![0; values], total: 0 }
     }
 
     fn add(&mut self, picture: &Picture) {
@@ -173,21 +253,18 @@ impl Histogram {
                 samples.iter().for_each(|&sample| self.counts[usize::from(sample)] += 1);
                 self.total += samples.len() as u64;
             }
+            // Has no histogram; see `ranks`.
+            Samples::Real(..) => {}
         }
     }
 
-    fn range(&self, measure: Measure) -> (u32, u32) {
-        match measure {
+    fn range(&self, measure: Measure) -> (f64, f64) {
+        let percentile = |percent| self.ranked(ranks::rank(self.total, percent));
+        let (low, high) = match measure {
             Measure::MinMax => (self.ranked(0), self.ranked(self.total.saturating_sub(1))),
-            Measure::Percentile(low, high) => (self.percentile(low), self.percentile(high)),
-        }
-    }
-
-    /// NumPy's `inverted_cdf`, with its order of operations.
-    fn percentile(&self, percent: f64) -> u32 {
-        let position = self.total as f64 * (percent / 100.0) - 1.0;
-        // The cast takes negative positions to 0, as NumPy's clipping does.
-        self.ranked((position.ceil() as u64).min(self.total.saturating_sub(1)))
+            Measure::Percentile(low, high) => (percentile(low), percentile(high)),
+        };
+        (low.into(), high.into())
     }
 
     /// The value at `rank`, counted from 0, of all samples in order.
@@ -201,42 +278,48 @@ impl Histogram {
         }
         0
     }
-
-    fn table(&self, measure: Measure) -> Table {
-        let (low, high) = self.range(measure);
-        ramp(self.bits, low, high)
-    }
 }
 
-/// The formula of [`Intensity`], for every value.
-fn ramp(bits: u32, low: u32, high: u32) -> Table {
-    let high = high.max(low + 1);
+/// The formula of [`Intensity`]. What is not finite is black.
+fn level(value: f64, low: f64, high: f64) -> u8 {
+    if !value.is_finite() {
+        return 0;
+    }
     let span = high - low;
-    (0..1 << bits)
-        .map(|value: u32| {
-            let above = value.clamp(low, high) - low;
-            // At most 255, and 65,535 * 510 fits in 32 bits.
-            ((above * 510 + span) / (2 * span)) as u8
-        })
-        .collect()
+    // Exact for integers of up to 32 bits: numerator and denominator are whole numbers below 2^53. The cast rounds down.
+    (((value.clamp(low, high) - low) * 510.0 + span) / (2.0 * span)) as u8
+}
+
+/// [`level`] of every value, for a range of which `high` is above `low`.
+fn ramp(bits: u32, low: f64, high: f64) -> Table {
+    (0..1u32 << bits).map(|value| level(value.into(), low, high)).collect()
 }
 
 fn upper_bytes() -> Table {
     (0..=u16::MAX).map(|value| (value >> 8) as u8).collect()
 }
 
-fn to_rgb(picture: Picture, table: Option<&[u8]>) -> Result<RgbFrame, FrameError> {
+fn to_rgb(picture: Picture, mapping: Option<&Mapping>) -> Result<RgbFrame, FrameError> {
     let Picture { size, channels, samples } = picture;
-    let bytes = match (samples, table) {
-        (Samples::Eight(samples), None) => samples,
-        (Samples::Eight(samples), Some(table)) => {
+    let bytes: Vec<u8> = match (samples, mapping) {
+        (Samples::Eight(samples), Some(Mapping::Table(table))) => {
             samples.into_iter().map(|sample| table[usize::from(sample)]).collect()
         }
-        (Samples::Sixteen(samples), Some(table)) => {
+        (Samples::Eight(samples), _) => samples,
+        (Samples::Sixteen(samples), Some(Mapping::Table(table))) => {
             samples.into_iter().map(|sample| table[usize::from(sample)]).collect()
         }
-        (Samples::Sixteen(samples), None) => {
+        (Samples::Sixteen(samples), _) => {
             samples.into_iter().map(|sample| (sample >> 8) as u8).collect()
+        }
+        (Samples::Real(samples, _), Some(&Mapping::Ramp { low, high })) => {
+            samples.into_iter().map(|sample| level(sample, low, high)).collect()
+        }
+        (Samples::Real(samples, _), Some(&Mapping::UpperByte { low, step })) => {
+            samples.into_iter().map(|sample| ((sample - low) / step) as u8).collect()
+        }
+        (Samples::Real(samples, _), _) => {
+            samples.into_iter().map(|sample| level(sample, 0.0, 1.0)).collect()
         }
     };
     let rgb =
@@ -248,6 +331,7 @@ fn to_rgb(picture: Picture, table: Option<&[u8]>) -> Result<RgbFrame, FrameError
 mod tests {
     use super::*;
     use crate::frame::FrameSize;
+    use crate::picture::RealKind;
     use proptest::prelude::*;
 
     fn picture(samples: Vec<u16>) -> Picture {
@@ -313,14 +397,58 @@ mod tests {
         let levels = Levels::new(Intensity::MinMax);
         let frame = levels.render(picture(vec![9, 9]), 1, |_| Ok(picture(vec![9, 9]))).unwrap();
         assert_eq!(frame.data(), [0; 6]);
-        assert_eq!(*ramp(16, 65_535, 65_535).last().unwrap(), 0);
+        let Mapping::Table(table) = over(Depth::Sixteen, (65_535.0, 65_535.0)) else { panic!() };
+        assert_eq!(*table.last().unwrap(), 0);
+    }
+
+    fn real(values: &[f64], kind: RealKind) -> Picture {
+        let size = FrameSize { width: values.len() as u32, height: 1 };
+        Picture { size, channels: 1, samples: Samples::Real(values.to_vec(), kind) }
+    }
+
+    fn grays(intensity: &str, values: &[f64], kind: RealKind) -> Vec<u8> {
+        let levels = Levels::new(intensity.parse().unwrap());
+        let decode = |_| Ok(real(values, kind));
+        let frame = levels.render(real(values, kind), 1, decode).unwrap();
+        frame.data().iter().copied().step_by(3).collect()
+    }
+
+    #[test]
+    fn negative_large_and_fractional_values_are_spread_over_the_range_in_use() {
+        assert_eq!(grays("minmax", &[-100.0, 0.0, 100.0], RealKind::I16), [0, 128, 255]);
+        assert_eq!(grays("auto", &[-100.0, 0.0, 100.0], RealKind::I16), [0, 128, 255]);
+        assert_eq!(grays("minmax", &[0.0, 0.25, 0.5], RealKind::F32), [0, 128, 255]);
+        assert_eq!(
+            grays("-1,1.5", &[-9.0, -1.0, 0.25, 1.5, 2.0], RealKind::F64),
+            [0, 0, 128, 255, 255]
+        );
+        assert_eq!(
+            grays("full", &[-32_768.0, -1.0, 0.0, 32_767.0], RealKind::I16),
+            [0, 127, 128, 255]
+        );
+        assert_eq!(
+            grays("full", &[0.0, 16_777_216.0, 4_294_967_295.0], RealKind::U32),
+            [0, 1, 255]
+        );
+        assert_eq!(grays("per-frame:minmax", &[5.0, 5.0], RealKind::F32), [0, 0]);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_black_and_does_not_count() {
+        let values = [f64::NAN, 1.0, f64::INFINITY, 3.0, f64::NEG_INFINITY];
+        assert_eq!(grays("minmax", &values, RealKind::F32), [0, 0, 0, 255, 0]);
+        assert_eq!(grays("auto", &values, RealKind::F32), [0, 0, 0, 255, 0]);
+        assert_eq!(grays("auto", &[f64::NAN; 2], RealKind::F32), [0, 0]);
+        let levels = Levels::new(Intensity::Full);
+        let error = levels.render(real(&values, RealKind::F32), 1, |_| unreachable!()).unwrap_err();
+        assert!(error.to_string().contains("have no full range; choose"), "{error}");
     }
 
     proptest! {
         #[test]
         fn the_ramp_rounds_half_up_and_never_falls(low in 0u32..65_535, span in 1u32..65_536) {
             let high = (low + span).min(65_535);
-            let table = ramp(16, low, high);
+            let table = ramp(16, low.into(), high.into());
             prop_assert!(table.is_sorted());
             prop_assert_eq!((table[low as usize], table[high as usize]), (0, 255));
             for (value, &byte) in table.iter().enumerate().step_by(997) {
@@ -334,7 +462,7 @@ mod tests {
         fn percentiles_are_those_of_the_sorted_samples(
             mut samples in prop::collection::vec(0u16..300, 1..200), percent in 0u32..=100
         ) {
-            let mut histogram = Histogram::new(16);
+            let mut histogram = Histogram::new(Depth::Sixteen);
             histogram.add(&picture(samples.clone()));
             samples.sort_unstable();
             // The smallest value with at least `percent` of the samples at or below it; their number as NumPy rounds it.
@@ -343,7 +471,8 @@ mod tests {
                 let below = samples.iter().filter(|&&other| other <= value).count();
                 below as f64 >= wanted
             });
-            prop_assert_eq!(histogram.percentile(percent.into()), u32::from(*expected.unwrap()));
+            let measure = Measure::Percentile(percent.into(), 100.0);
+            prop_assert_eq!(histogram.range(measure).0, f64::from(*expected.unwrap()));
         }
     }
 }

@@ -1,6 +1,7 @@
-//! How 16-bit samples become 8-bit ones.
+//! How samples of other types become 8-bit ones.
 
 mod levels;
+mod ranks;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,11 +23,15 @@ pub(crate) use levels::Levels;
 /// `((numpy.clip(v, low, high) - low) * 510 + (high - low)) // (2 * (high - low))`. [`Intensity::Full`] is `v >> 8` for
 /// 16-bit samples, which is what Pillow, libpng and OpenCV do.
 ///
+/// Signed and 32-bit integers follow the same formula. So do floating-point samples, in `float64`, with `high = low + 1` only
+/// where `high` is not above `low`; NaN and infinite ones are black and do not count for a range.
+///
 /// # Where the range comes from
 /// [`Intensity::MinMax`] and [`Intensity::Percentile`] measure the range **once for a recording**, when its first frame is
 /// read, on at most 32 frames that are spread evenly from the first to the last: frames `i * (count - 1) / (n - 1)` for
 /// `i` in `0..n`, `n = min(count, 32)`. All their pixels and channels count, in one histogram. The cost is the decoding
-/// of these frames and 512 KiB of memory. Frames that cannot be decoded are left out, with a warning. The choice
+/// of these frames and 512 KiB of memory; for percentiles of other types than 8 and 16 unsigned bits, they are decoded two to
+/// four times, with 1 MiB of memory. Frames that cannot be decoded are left out, with a warning. The choice
 /// depends on the recording only, never on what was read before; a part cut out of a recording has a range of its own, so
 /// give [`Intensity::Range`] where parts must agree.
 ///
@@ -40,20 +45,21 @@ pub(crate) use levels::Levels;
 /// use sam2_frame_provider::Intensity;
 /// let intensity: Intensity = "percentile:0.1,99.9".parse()?;
 /// assert_eq!(intensity, Intensity::Percentile { low: 0.1, high: 99.9 });
-/// assert_eq!("0,4095".parse::<Intensity>()?, Intensity::Range { low: 0, high: 4095 });
+/// assert_eq!("0,4095".parse::<Intensity>()?, Intensity::Range { low: 0.0, high: 4095.0 });
 /// # Ok::<(), sam2_frame_provider::ParseIntensityError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Intensity {
-    /// 8-bit samples as they are; 16-bit samples as by `percentile:0.1,99.9`.
+    /// 8-bit samples as they are; all others (16 and 32 bits, signed, floating point) as by `percentile:0.1,99.9`.
     ///
     /// Microscopes and cameras put 10 to 14 bits into 16, so `full` would show them nearly black, and every viewer
     /// (ImageJ, napari) stretches the range that is in use. The percentiles keep a few hot or dead pixels, which most
     /// scientific cameras have, from taking the range for themselves as they do with `minmax`.
     #[default]
     Auto,
-    /// The whole range of the type: 8-bit samples as they are, 16-bit samples by their upper byte.
+    /// The whole range of the type: 8-bit samples as they are, other integers by their upper byte. Floating-point samples
+    /// have none, which is an error.
     Full,
     /// From the smallest to the largest sample of the recording.
     MinMax,
@@ -64,12 +70,13 @@ pub enum Intensity {
         /// Becomes white, in percent.
         high: f64,
     },
-    /// Between two stored values, `low < high`, the same for every recording.
+    /// Between two stored values, both finite and `low < high`, the same for every recording. Values below 0 and with
+    /// fractions are for signed and floating-point samples.
     Range {
         /// Becomes black, as stored.
-        low: u16,
+        low: f64,
         /// Becomes white, as stored.
-        high: u16,
+        high: f64,
     },
     /// [`Intensity::MinMax`] of each frame by itself.
     ///
@@ -96,8 +103,7 @@ impl Intensity {
 /// Text that is no [`Intensity`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no intensity range; use auto, full, minmax, percentile:LO,HI with 0 <= LO < HI <= 100, LO,HI with \
-     0 <= LO < HI <= 65535, per-frame:minmax or per-frame:percentile:LO,HI"
+    "{text:?} is no intensity range; use auto, full, minmax, percentile:LO,HI with 0 <= LO < HI <= 100, LO,HI with LO < HI, per-frame:minmax or per-frame:percentile:LO,HI"
 )]
 pub struct ParseIntensityError {
     text: String,
@@ -128,8 +134,8 @@ fn parse(text: &str) -> Option<Intensity> {
         return Some(Intensity::PerFramePercentile { low, high });
     }
     let (low, high) = text.split_once(',')?;
-    let (low, high): (u16, u16) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
-    (low < high).then_some(Intensity::Range { low, high })
+    let (low, high): (f64, f64) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
+    (low.is_finite() && high.is_finite() && low < high).then_some(Intensity::Range { low, high })
 }
 
 fn percentiles(pair: &str) -> Option<(f64, f64)> {
@@ -168,6 +174,7 @@ mod tests {
             "percentile:0.35,99.65",
             "percentile:0,100",
             "0,4095",
+            "-100,500.5",
             "per-frame:minmax",
             "per-frame:percentile:1,99",
         ] {
@@ -179,8 +186,8 @@ mod tests {
             "5",
             "5,5",
             "9,3",
-            "-1,5",
-            "0,65536",
+            "0,inf",
+            "nan,5",
             "1,2,3",
             "percentile:",
             "percentile:50,50",

@@ -21,7 +21,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::probe::VideoDetails;
 use crate::resize::{ResizeMode, Scale};
-use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 use crate::tolerant::{BadFrames, TolerantFrames};
 use cache::Wanted;
 use shared::Shared;
@@ -180,6 +180,10 @@ impl FrameSource for LazyFrames {
 
     fn warnings(&self) -> Vec<String> {
         self.shared.source().warnings()
+    }
+
+    fn flaws(&self) -> Flaws {
+        self.shared.source().flaws()
     }
 
     fn damaged_frames(&self) -> Vec<usize> {

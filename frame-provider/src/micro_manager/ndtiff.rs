@@ -326,8 +326,8 @@ impl FrameSource for NdTiff {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.frames.len(), |index| self.picture(index))?;
-        Ok(Arc::new(frame))
+        let frame = self.levels.render(picture, self.frames.len(), |index| self.picture(index));
+        frame.map(Arc::new).map_err(|error| error.about(&self.folder))
     }
 
     fn timing(&self) -> Timing {

@@ -3,12 +3,22 @@
 use super::codec::decompress;
 use super::directory::{Order, Tiff};
 use super::error::TiffError;
-use super::page::{Meaning, Page};
-use crate::picture::{Picture, Samples};
+use super::page::{Meaning, Page, Predictor};
+use crate::picture::{Picture, RealKind, Samples};
 
 /// Reads and decodes a page.
 pub(super) fn decode(tiff: &Tiff, page: &Page) -> Result<Picture, TiffError> {
     let size = page.size;
+    if let Some(kind) = page.real {
+        let values = match page.bits {
+            8 => real_values::<u8>(tiff, page, kind),
+            16 => real_values::<u16>(tiff, page, kind),
+            32 => real_values::<u32>(tiff, page, kind),
+            _ => real_values::<u64>(tiff, page, kind),
+        };
+        let samples = Samples::Real(values?, kind);
+        return Ok(Picture { size, channels: kept_channels(page), samples });
+    }
     if page.bits == 16 {
         let mut samples: Vec<u16> = assemble(tiff, page)?;
         if page.meaning == Meaning::WhiteIsZero {
@@ -40,15 +50,30 @@ pub(super) fn decode(tiff: &Tiff, page: &Page) -> Result<Picture, TiffError> {
     Ok(Picture { size, channels: kept_channels(page), samples: Samples::Eight(samples) })
 }
 
+/// Samples of signed, 32-bit and floating-point types.
+fn real_values<S: Sample + Into<u64>>(
+    tiff: &Tiff,
+    page: &Page,
+    kind: RealKind,
+) -> Result<Vec<f64>, TiffError> {
+    let samples: Vec<S> = assemble(tiff, page)?;
+    let is_inverted = page.meaning == Meaning::WhiteIsZero;
+    let value = |sample: S| {
+        let bits: u64 = sample.into();
+        kind.value(if is_inverted { !bits } else { bits })
+    };
+    Ok(samples.into_iter().map(value).collect())
+}
+
 /// Gray and palette keep one sample per pixel, colours three; alpha and further channels are dropped.
-fn kept_channels(page: &Page) -> usize {
+pub(super) fn kept_channels(page: &Page) -> usize {
     match page.meaning {
         Meaning::BlackIsZero | Meaning::WhiteIsZero | Meaning::Palette(_) => 1,
         Meaning::Rgb | Meaning::YCbCr => 3,
     }
 }
 
-/// A sample of one or two bytes.
+/// The bits of a sample of one, two, four or eight bytes.
 trait Sample: Copy + Default {
     /// Reads one row of a chunk.
     fn read_row(stored: &[u8], bits: u32, order: Order, row: &mut [Self]);
@@ -73,23 +98,34 @@ impl Sample for u8 {
     }
 }
 
-impl Sample for u16 {
-    fn read_row(stored: &[u8], _bits: u32, order: Order, row: &mut [Self]) {
-        let pairs = stored.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        match order {
-            Order::Little => {
-                row.iter_mut().zip(pairs).for_each(|(to, pair)| *to = u16::from_le_bytes(pair))
+/// Samples of whole bytes.
+macro_rules! sample {
+    ($type:ty) => {
+        impl Sample for $type {
+            fn read_row(stored: &[u8], _bits: u32, order: Order, row: &mut [Self]) {
+                let (values, _) = stored.as_chunks::<{ size_of::<$type>() }>();
+                match order {
+                    Order::Little => row
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(to, bytes)| *to = Self::from_le_bytes(*bytes)),
+                    Order::Big => row
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(to, bytes)| *to = Self::from_be_bytes(*bytes)),
+                }
             }
-            Order::Big => {
-                row.iter_mut().zip(pairs).for_each(|(to, pair)| *to = u16::from_be_bytes(pair))
+
+            fn wrapping_add(self, other: Self) -> Self {
+                <$type>::wrapping_add(self, other)
             }
         }
-    }
-
-    fn wrapping_add(self, other: Self) -> Self {
-        u16::wrapping_add(self, other)
-    }
+    };
 }
+
+sample!(u16);
+sample!(u32);
+sample!(u64);
 
 /// Puts the chunks together: `[height, width, kept channels]`.
 fn assemble<S: Sample>(tiff: &Tiff, page: &Page) -> Result<Vec<S>, TiffError> {
@@ -107,9 +143,17 @@ fn assemble<S: Sample>(tiff: &Tiff, page: &Page) -> Result<Vec<S>, TiffError> {
             let rows = chunks.height.min(height - top);
             let stored = read_chunk(tiff, page, plane * chunks.across * chunks.down + at, rows)?;
             for (y, stored) in (top..top + rows).zip(stored.chunks_exact(page.row_bytes())) {
-                S::read_row(stored, page.bits, tiff.order, &mut row);
-                if page.predictor {
-                    undo_differences(&mut row, page.samples_in_chunk());
+                let channels = page.samples_in_chunk();
+                match page.predictor {
+                    Predictor::None => S::read_row(stored, page.bits, tiff.order, &mut row),
+                    Predictor::Differences => {
+                        S::read_row(stored, page.bits, tiff.order, &mut row);
+                        undo_differences(&mut row, channels);
+                    }
+                    Predictor::FloatingPoint => {
+                        let bytes = undo_float_predictor(stored, channels, page.bits as usize / 8);
+                        S::read_row(&bytes, page.bits, Order::Big, &mut row);
+                    }
                 }
                 let start = y * width * kept;
                 let line = &mut picture[start..start + width * kept];
@@ -141,6 +185,20 @@ fn undo_differences<S: Sample>(row: &mut [S], channels: usize) {
     for at in channels..row.len() {
         row[at] = row[at].wrapping_add(row[at - channels]);
     }
+}
+
+/// Undoes Adobe's predictor 3: a row's highest bytes come first, then the next lower ones, and so on, and each byte was stored
+/// as the difference to the one `channels` before it. Returns the numbers with their highest byte first, whatever the order
+/// of the file is.
+fn undo_float_predictor(stored: &[u8], channels: usize, sample_bytes: usize) -> Vec<u8> {
+    let mut bytes = stored.to_vec();
+    undo_differences(&mut bytes, channels);
+    let samples = bytes.len() / sample_bytes;
+    let mut row = Vec::with_capacity(bytes.len());
+    for sample in 0..samples {
+        row.extend((0..sample_bytes).map(|byte| bytes[byte * samples + sample]));
+    }
+    row
 }
 
 /// Copies the part of a chunk's row that is inside the page, without the channels that are not kept. `line` runs from the

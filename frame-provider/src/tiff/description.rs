@@ -1,8 +1,11 @@
-//! What programs write about a whole stack into the description of its first page.
+//! What programs write about a whole stack into the first page: its description, or tags of their own.
 
 use miniserde::json::{Number, Object, Value};
 
-use crate::axes::Table;
+use super::directory::{Directory, Order, Tiff, tag};
+use super::error::TiffError;
+use super::scan_image::ScanImage;
+use crate::axes::{Coordinate, Table};
 
 /// What is looked at of a description; the XML of large OME files goes on for megabytes, its head does not.
 pub(super) const DESCRIPTION_BYTES: u64 = 1 << 20;
@@ -19,9 +22,54 @@ pub(super) struct Claims {
     pub(super) pages: u64,
     /// Axes and their sizes, the last one changing fastest; empty if unknown.
     pub(super) axes: Vec<(&'static str, u64)>,
+    /// Axes that are no full grid.
+    pub(super) order: Option<PageOrder>,
+}
+
+/// Which page is where, other than in a full grid.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PageOrder {
+    ScanImage(ScanImage),
+    /// The wavelength of each plane of MetaMorph, as a fraction.
+    Wavelengths(Vec<(u64, u64)>),
+}
+
+impl PageOrder {
+    fn table(&self, pages: usize) -> Option<Table> {
+        match self {
+            Self::ScanImage(scan_image) => scan_image.table(pages),
+            Self::Wavelengths(planes) => wavelengths(planes.get(..pages)?),
+        }
+    }
 }
 
 impl Claims {
+    /// What the first page says about the file.
+    pub(super) fn find(tiff: &Tiff, directory: &Directory<'_>) -> Result<Option<Self>, TiffError> {
+        if directory.count(tag::UIC2) > 0 {
+            return meta_morph(directory).map(Some);
+        }
+        if directory.count(tag::LSM) > 0
+            && let Some(claims) = zeiss(tiff.order, &directory.bytes(tag::LSM, 28)?)
+        {
+            return Ok(Some(claims));
+        }
+        let text = directory.text(tag::DESCRIPTION, DESCRIPTION_BYTES);
+        let claims = Self::parse(&text);
+        if claims.as_ref().is_some_and(|claims| !claims.counts_samples()) {
+            return Ok(claims);
+        }
+        let software = directory.text(tag::SOFTWARE, DESCRIPTION_BYTES);
+        let ahead = ahead_of_directories(tiff).unwrap_or_default();
+        let scan_image = [ahead, software, text].iter().find_map(|text| ScanImage::parse(text));
+        Ok(scan_image.map(Self::scan_image).or(claims))
+    }
+
+    fn scan_image(scan_image: ScanImage) -> Self {
+        let order = Some(PageOrder::ScanImage(scan_image));
+        Self { program: "ScanImage", order, ..Self::default() }
+    }
+
     /// What the description says, or `None` if it is of no known kind.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim_start();
@@ -38,6 +86,9 @@ impl Claims {
 
     /// The places of `pages` pages, if the claims fit that number.
     pub(super) fn table(&self, pages: usize) -> Option<Table> {
+        if let Some(order) = &self.order {
+            return order.table(Some(pages).filter(|&pages| pages <= MAX_TABLE)?);
+        }
         let product = self.axes.iter().try_fold(1u64, |all, (_, size)| all.checked_mul(*size))?;
         let long = self.axes.iter().filter(|(_, size)| *size > 1).count();
         if product != pages as u64 || long < 2 || pages > MAX_TABLE {
@@ -46,6 +97,61 @@ impl Claims {
         let sizes: Vec<_> = self.axes.iter().map(|&(name, size)| (name, size as usize)).collect();
         Some(Table::grid(&sizes))
     }
+}
+
+/// MetaMorph: the planes of a stack follow each other behind a single directory.
+const META_MORPH: &str = "MetaMorph";
+
+/// MetaMorph: the tag UIC2 has one entry for each plane, and UIC3 the wavelength of each.
+fn meta_morph(directory: &Directory<'_>) -> Result<Claims, TiffError> {
+    let pages = directory.count(tag::UIC2);
+    let wavelengths = directory.fractions(tag::UIC3, pages.min(MAX_TABLE as u64))?;
+    let changes = wavelengths.windows(2).any(|pair| pair[0] != pair[1]);
+    let order = changes.then_some(PageOrder::Wavelengths(wavelengths));
+    Ok(Claims { program: META_MORPH, pages, axes: Vec::new(), order })
+}
+
+/// Planes of several wavelengths: the n-th of a wavelength is its n-th time point.
+fn wavelengths(planes: &[(u64, u64)]) -> Option<Table> {
+    let mut table = Table::default();
+    let mut known: Vec<((u64, u64), i64)> = Vec::new();
+    for &wavelength in planes {
+        let at = known.iter().position(|(other, _)| *other == wavelength).unwrap_or_else(|| {
+            known.push((wavelength, 0));
+            known.len() - 1
+        });
+        let time = known[at].1;
+        known[at].1 += 1;
+        table.push([
+            ("time".into(), Coordinate::Number(time)),
+            ("channel".into(), Coordinate::Number(at as i64)),
+        ]);
+    }
+    // Wavelengths that all differ are those of a spectrum or of nothing, not channels.
+    (known.len() * 2 <= planes.len()).then_some(table)
+}
+
+/// Zeiss LSM: sizes in a structure of its own, after a magic number and a length: width, height, slices, channels, times.
+/// Channels are the samples of a page.
+fn zeiss(order: Order, info: &[u8]) -> Option<Claims> {
+    const MAGIC: [u64; 2] = [0x0300_494c, 0x0400_494c];
+    let number = |at: usize| info.get(at..at + 4).map(|bytes| order.number(bytes));
+    MAGIC.contains(&number(0)?).then_some(())?;
+    let size = |at: usize| number(at).map(|size| size.max(1));
+    let (slices, times) = (size(16)?, size(24)?);
+    let pages = slices.checked_mul(times)?;
+    let axes = vec![("time", times), ("z", slices)];
+    Some(Claims { program: "Zeiss LSM", pages, axes, order: None })
+}
+
+/// ScanImage's settings ahead of the first directory of a BigTIFF: a magic number, a version, two lengths, the text.
+fn ahead_of_directories(tiff: &Tiff) -> Option<String> {
+    const MAGIC: u64 = 117_637_889;
+    let head = tiff.bytes.read_up_to(16, 16).ok()?;
+    let number = |at: usize| head.get(at..at + 4).map(|bytes| tiff.order.number(bytes));
+    (number(0)? == MAGIC).then_some(())?;
+    let text = tiff.bytes.read_up_to(32, number(8)?.min(DESCRIPTION_BYTES)).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// ImageJ: lines of `key=value`. Hyperstacks have the channel change fastest, then the slice, then the frame.
@@ -62,6 +168,7 @@ fn image_j(text: &str) -> Option<Claims> {
         program: "ImageJ",
         pages: value("images").unwrap_or(1),
         axes: vec![("time", size("frames")), ("z", size("slices")), ("channel", size("channels"))],
+        order: None,
     })
 }
 
@@ -74,7 +181,7 @@ fn shaped(text: &str) -> Option<Claims> {
         _ => None,
     })?;
     // In samples, for now: how many of them make a page is known to the caller.
-    Some(Claims { program: "tifffile", pages: elements, axes: Vec::new() })
+    Some(Claims { program: "tifffile", pages: elements, ..Claims::default() })
 }
 
 /// OME-XML: sizes and their order are attributes of the first `Pixels` element.
@@ -99,13 +206,18 @@ fn ome(text: &str) -> Option<Claims> {
         })
         .collect();
     let pages = axes.iter().try_fold(1u64, |all, (_, size)| all.checked_mul(*size))?;
-    Some(Claims { program: "OME", pages, axes })
+    Some(Claims { program: "OME", pages, axes, order: None })
 }
 
 impl Claims {
     /// Whether the program writes pages without directories of their own.
     pub(super) fn can_lack_directories(&self) -> bool {
-        matches!(self.program, "ImageJ" | "tifffile")
+        matches!(self.program, "ImageJ" | "tifffile" | META_MORPH)
+    }
+
+    /// Whether the program writes several pages behind one directory or not at all.
+    pub(super) fn never_has_directories(&self) -> bool {
+        self.program == META_MORPH
     }
 
     /// Whether [`Claims::pages`] counts samples rather than pages.

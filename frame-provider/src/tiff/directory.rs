@@ -23,6 +23,7 @@ pub(super) mod tag {
     pub(in crate::tiff) const FILL_ORDER: u16 = 266;
     pub(in crate::tiff) const DESCRIPTION: u16 = 270;
     pub(in crate::tiff) const STRIP_OFFSETS: u16 = 273;
+    pub(in crate::tiff) const ORIENTATION: u16 = 274;
     pub(in crate::tiff) const SAMPLES_PER_PIXEL: u16 = 277;
     pub(in crate::tiff) const ROWS_PER_STRIP: u16 = 278;
     pub(in crate::tiff) const STRIP_BYTE_COUNTS: u16 = 279;
@@ -33,9 +34,19 @@ pub(super) mod tag {
     pub(in crate::tiff) const TILE_LENGTH: u16 = 323;
     pub(in crate::tiff) const TILE_OFFSETS: u16 = 324;
     pub(in crate::tiff) const TILE_BYTE_COUNTS: u16 = 325;
+    pub(in crate::tiff) const SOFTWARE: u16 = 305;
+    pub(in crate::tiff) const EXTRA_SAMPLES: u16 = 338;
     pub(in crate::tiff) const SAMPLE_FORMAT: u16 = 339;
     pub(in crate::tiff) const JPEG_TABLES: u16 = 347;
     pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
+    /// Of MetaMorph: one entry for each plane of a stack.
+    pub(in crate::tiff) const UIC2: u16 = 33629;
+    /// Of MetaMorph: the wavelength of each plane.
+    pub(in crate::tiff) const UIC3: u16 = 33630;
+    /// Of Olympus FluoView: the axes.
+    pub(in crate::tiff) const FLUO_VIEW: u16 = 34361;
+    /// Of Zeiss LSM: the axes.
+    pub(in crate::tiff) const LSM: u16 = 34412;
 }
 
 /// The byte order of a file.
@@ -150,6 +161,26 @@ impl Directory<'_> {
                 count: order.number(&entry[4..middle]),
                 field: entry[middle..].to_vec(),
             })
+    }
+
+    /// How many values a tag claims to have; 0 without the tag.
+    pub(super) fn count(&self, tag: u16) -> u64 {
+        self.find(tag).map_or(0, |values| values.count)
+    }
+
+    /// The first `limit` values of a tag of fractions, as numerator and denominator; empty without the tag.
+    pub(super) fn fractions(&self, tag: u16, limit: u64) -> Result<Vec<(u64, u64)>, TiffError> {
+        const BYTES: u64 = 8;
+        let Some(Values { kind: 5, count, field }) = self.find(tag) else { return Ok(Vec::new()) };
+        let order = self.tiff.order;
+        let length = count.min(limit).saturating_mul(BYTES);
+        let bytes = if count == 1 && field.len() as u64 >= BYTES {
+            field
+        } else {
+            self.tiff.bytes.read(order.number(&field), length)?
+        };
+        let pairs = bytes.as_chunks::<8>().0.iter();
+        Ok(pairs.map(|pair| (order.number(&pair[..4]), order.number(&pair[4..]))).collect())
     }
 
     /// The raw bytes of the first `limit` values of a tag, and the size of one; `None` without the tag.

@@ -3,7 +3,7 @@
 //! How it works, from the bottom up: `bytes` reads by offset and never past the end; `directory` follows the chain of
 //! directories (IFDs); `page` checks what one directory says against the file; `codec` decompresses one strip or tile
 //! with the libraries for it; `decode` puts these together; `description` knows what ImageJ, tifffile and OME write about
-//! a whole stack.
+//! a whole stack, `scan_image` what ScanImage does.
 //!
 //! Opening reads the chain of directories and no pixels: eight bytes are kept per page, so page `i` of a hundred
 //! thousand is found at once. Nothing is allocated before it is known that the file is long enough to fill it.
@@ -15,6 +15,7 @@ mod description;
 mod directory;
 mod error;
 mod page;
+mod scan_image;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,24 +28,27 @@ use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
 use crate::source::{DecodeStats, FrameSource, Timing};
 pub(crate) use bytes::Bytes;
-use description::{Claims, DESCRIPTION_BYTES};
+use description::Claims;
 use directory::tag;
 pub(crate) use directory::{Chain, Order, Tiff, is_tiff};
 pub(crate) use error::TiffError;
 use page::Page;
 
 /// Endings of files that are opened as stacks, in lower case.
-const ENDINGS: [&str; 3] = ["tif", "tiff", "btf"];
+const ENDINGS: [&str; 5] = ["tif", "tiff", "btf", "stk", "lsm"];
 
 /// A TIFF or BigTIFF file (`.tif`, `.tiff`, `.btf`), one page per frame.
 ///
 /// - **Layouts:** both byte orders; strips and tiles; interleaved and planar channels.
-/// - **Samples:** gray and RGB with 8 or 16 bits, with alpha, which is dropped; gray of 1, 2 or 4 bits; palettes; black or
-///   white as zero. 16 bits become 8 by the [`Intensity`].
+/// - **Samples:** gray and RGB with 8, 16 or 32 bits, signed or unsigned, or floating point of 16, 32 or 64 bits, with alpha,
+///   which is dropped; gray of 1, 2 or 4 bits; palettes; black or white as zero. All but 8 bits become 8 by the [`Intensity`].
 /// - **Compressions:** none, LZW, deflate, PackBits, zstd, JPEG (bit for bit as libjpeg-turbo), with or without the
-///   horizontal predictor.
-/// - **Descriptions:** stacks of ImageJ and tifffile whose frames follow each other behind a single directory, also
-///   beyond 4 GiB; hyperstacks of ImageJ and OME, of which [`Axes`] chooses the frames.
+///   horizontal and the floating-point predictor.
+/// - **Descriptions:** stacks of ImageJ, tifffile and MetaMorph (`.stk`) whose frames follow each other behind a single
+///   directory, also beyond 4 GiB; hyperstacks of ImageJ and OME, channels and slices of ScanImage, slices of Zeiss LSM and
+///   wavelengths of MetaMorph, of which [`Axes`] chooses the frames.
+/// - **Orientation:** the tag is not followed, as tifffile and ImageJ do not; a warning says so. (In an
+///   [`ImageFolder`](crate::ImageFolder) it is.)
 /// - **Not frames:** thumbnails, levels of a pyramid, and masks.
 ///
 /// **Cost:** opening reads the directories, about 200 bytes per page, and no pixels. Reading a frame reads and decodes
@@ -54,8 +58,8 @@ const ENDINGS: [&str; 3] = ["tif", "tiff", "btf"];
 /// the damage, with a warning. Damaged pixels are an error of that frame only. A page of another size than the first is
 /// [`FrameError::SizeChanged`] for that frame.
 ///
-/// Not handled: floating-point, signed and 32-bit samples, CMYK, uncompressed YCbCr, volumes within one page, OME series
-/// in several files other than Micro-Manager's.
+/// Not handled: complex samples, CMYK, uncompressed YCbCr, volumes within one page. OME series in several files are
+/// [`OmeTiff`](crate::OmeTiff).
 #[derive(Debug)]
 pub struct TiffStack {
     path: PathBuf,
@@ -123,8 +127,10 @@ impl TiffStack {
         };
         let directory = tiff.directory(first).map_err(opening)?;
         let page = Page::read(&directory, &tiff.bytes).map_err(opening)?;
-        let claims = Claims::parse(&directory.text(tag::DESCRIPTION, DESCRIPTION_BYTES));
+        let claims = Claims::find(&tiff, &directory).map_err(opening)?;
         let mut warnings = chain_warnings(&path, &chain);
+        warnings
+            .extend(page_warnings(&path, &directory, &page, chain.pages.len()).map_err(opening)?);
         let pages = find_pages(&path, &tiff, chain, &page, claims.as_ref(), axes, &mut warnings)?;
         for warning in &warnings {
             tracing::warn!("{warning}");
@@ -229,6 +235,45 @@ fn chain_warnings(path: &Path, chain: &Chain) -> Vec<String> {
     warnings
 }
 
+/// What the user should know about the way pages are read.
+fn page_warnings(
+    path: &Path,
+    directory: &directory::Directory<'_>,
+    page: &Page,
+    pages: usize,
+) -> Result<Vec<String>, TiffError> {
+    let mut warnings = Vec::new();
+    let orientation = directory.number(tag::ORIENTATION, 1)?;
+    if (2..=8).contains(&orientation) {
+        warnings.push(format!(
+            "{}: says that it is stored turned or mirrored (Orientation {orientation}); stacks are read as stored, as tifffile \
+             and ImageJ read them",
+            path.display()
+        ));
+    }
+    let kept = decode::kept_channels(page);
+    let extra = directory.numbers(tag::EXTRA_SAMPLES, page.samples as u64)?;
+    // Samples that the file does not declare to be alpha are channels.
+    let alpha = extra.iter().filter(|&&kind| kind == 1 || kind == 2).count();
+    if page.samples > kept + alpha {
+        let which =
+            if kept == 1 { "first sample".to_owned() } else { format!("first {kept} samples") };
+        warnings.push(format!(
+            "{}: only the {which} of each pixel is read, of {}; save another channel by itself to read that",
+            path.display(),
+            page.samples
+        ));
+    }
+    if directory.count(tag::FLUO_VIEW) > 0 && pages > 1 {
+        warnings.push(format!(
+            "{}: written by Olympus FluoView, whose axes are not read: all {pages} pages are frames; if there are channels or \
+             slices among them, save it as OME-TIFF",
+            path.display()
+        ));
+    }
+    Ok(warnings)
+}
+
 /// Which pages are the frames, and where.
 fn find_pages(
     path: &Path,
@@ -251,6 +296,13 @@ fn find_pages(
     // More pages than directories: they follow the first without gaps, as ImageJ writes beyond 4 GiB.
     let can_follow = count == 1 && claimed > 1 && claims.is_some_and(Claims::can_lack_directories);
     let contiguous = can_follow.then(|| page.contiguous_start()).flatten();
+    if can_follow && contiguous.is_none() && claims.is_some_and(Claims::never_has_directories) {
+        let what = format!(
+            "is a stack of {claimed} planes whose pixels are compressed or in tiles, which is not supported; save it uncompressed, \
+             or with one page for each plane"
+        );
+        return Err(FrameError::Unsupported { path: path.to_owned(), what });
+    }
     if let Some(start) = contiguous {
         let present = (tiff.bytes.length() - start) / page.stored_bytes().max(1);
         count = usize::try_from(claimed.min(present)).unwrap_or(usize::MAX).max(1);
@@ -304,8 +356,8 @@ impl FrameSource for TiffStack {
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.pages.count(), |index| self.picture(index))?;
-        Ok(Arc::new(frame))
+        let frame = self.levels.render(picture, self.pages.count(), |index| self.picture(index));
+        frame.map(Arc::new).map_err(|error| error.about(&self.path))
     }
 
     fn timing(&self) -> Timing {
@@ -337,14 +389,37 @@ pub(crate) fn has_tiff_ending(path: &Path) -> bool {
         .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }
 
-/// The size of the only page of a file, and whether there are more.
-pub(crate) fn only_page_size(path: &Path) -> Result<(FrameSize, bool), FrameError> {
+/// What the header of a TIFF with one picture says.
+pub(crate) struct OnlyPage {
+    /// As stored.
+    pub(crate) size: FrameSize,
+    /// The value of the tag Orientation: 1 is upright.
+    pub(crate) orientation: u64,
+    /// Whether there are further pages.
+    pub(crate) has_more: bool,
+}
+
+/// Reads the header of the first page of a file.
+pub(crate) fn only_page(path: &Path) -> Result<OnlyPage, FrameError> {
     let opening = |error: TiffError| error.while_opening(path);
     let tiff = Tiff::new(Bytes::open(path)?).map_err(opening)?;
     let chain = Chain::read(&tiff, 2).map_err(opening)?;
     let &first =
         chain.pages.first().ok_or_else(|| FrameError::NoFrames { path: path.to_owned() })?;
-    Ok((page_size(&tiff, first).map_err(opening)?, chain.pages.len() > 1))
+    let orientation = orientation_of(&tiff, first);
+    let size = page_size(&tiff, first).map_err(opening)?;
+    Ok(OnlyPage { size, orientation, has_more: chain.pages.len() > 1 })
+}
+
+/// The orientation of a page; 1 if it is not readable.
+fn orientation_of(tiff: &Tiff, offset: u64) -> u64 {
+    let directory = tiff.directory(offset);
+    directory.and_then(|directory| directory.number(tag::ORIENTATION, 1)).unwrap_or(1)
+}
+
+/// The description of the first page, at most `limit` bytes.
+pub(crate) fn description_of(tiff: &Tiff, limit: u64) -> Result<String, TiffError> {
+    Ok(tiff.directory(tiff.first)?.text(tag::DESCRIPTION, limit))
 }
 
 /// The size of the page whose directory is at `offset`, without reading its pixels.
@@ -365,13 +440,17 @@ pub(crate) fn page_at(
         .map_err(|error| error.in_frame(path, index))
 }
 
-/// The first page of a whole file in memory, as frame `index` of `path`.
-pub(crate) fn first_page(data: Vec<u8>, path: &Path, index: usize) -> Result<Picture, FrameError> {
+/// The first page of a whole file in memory, as frame `index` of `path`, and its orientation.
+pub(crate) fn first_page(
+    data: Vec<u8>,
+    path: &Path,
+    index: usize,
+) -> Result<(Picture, u64), FrameError> {
     let in_frame = |error: TiffError| error.in_frame(path, index);
     let tiff = Tiff::new(Bytes::in_memory(data)).map_err(in_frame)?;
     let chain = Chain::read(&tiff, 1).map_err(in_frame)?;
     let &first = chain.pages.first().ok_or_else(|| {
         TiffError::malformed("it holds thumbnails or masks only").in_frame(path, index)
     })?;
-    page_at(&tiff, first, path, index)
+    Ok((page_at(&tiff, first, path, index)?, orientation_of(&tiff, first)))
 }

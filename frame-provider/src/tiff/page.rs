@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::directory::{Directory, tag};
 use super::error::TiffError;
 use crate::frame::FrameSize;
+use crate::picture::RealKind;
 
 /// No frame of a recording is this large; files that claim more are damaged or hostile.
 const MAX_PAGE_BYTES: u64 = 1 << 30;
@@ -67,20 +68,31 @@ pub(super) enum Meaning {
     YCbCr,
 }
 
+/// How rows were made easier to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Predictor {
+    None,
+    /// They hold differences (2).
+    Differences,
+    /// They hold differences of the bytes of floating-point numbers, the highest bytes of all first (3).
+    FloatingPoint,
+}
+
 /// A page that has been checked: every chunk lies within the file and is large enough for what it claims.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) size: FrameSize,
-    /// 1, 2, 4, 8 or 16.
+    /// 1, 2, 4, 8, 16, 32 or 64.
     pub(super) bits: u32,
+    /// The type of the samples, unless they are unsigned with 16 bits or fewer.
+    pub(super) real: Option<RealKind>,
     /// Samples per pixel as stored, with alpha.
     pub(super) samples: usize,
     /// Whether each channel has chunks of its own (planar configuration 2).
     pub(super) planar: bool,
     pub(super) meaning: Meaning,
     pub(super) compression: Compression,
-    /// Whether rows hold differences (predictor 2).
-    pub(super) predictor: bool,
+    pub(super) predictor: Predictor,
     /// Strips or tiles.
     pub(super) chunks: Chunks,
     /// Quantisation and Huffman tables that all JPEG chunks share.
@@ -162,10 +174,12 @@ impl Page {
         if samples == 0 || samples > 0xffff {
             return Err(TiffError::malformed(format!("it claims {samples} samples per pixel")));
         }
-        let bits = read_bits(directory, samples)?;
+        let (bits, real) = read_bits(directory, samples)?;
         let area = u64::from(size.width) * u64::from(size.height);
+        // In memory, types other than 8 and 16 bits take eight bytes.
+        let sample_bytes = if real.is_some() { 8 } else { bits.div_ceil(8) };
         let claimed =
-            area.checked_mul(samples).and_then(|all| all.checked_mul(bits.div_ceil(8).into()));
+            area.checked_mul(samples).and_then(|all| all.checked_mul(sample_bytes.into()));
         if claimed.is_none_or(|bytes| bytes > MAX_PAGE_BYTES) {
             return Err(TiffError::malformed(format!(
                 "a page of {size} with {samples} samples of {bits} bits is larger than 1 GiB"
@@ -173,6 +187,10 @@ impl Page {
         }
         let compression = Compression::from_number(directory.number(tag::COMPRESSION, 1)?)?;
         let meaning = read_meaning(directory, samples, bits, compression)?;
+        if meaning == Meaning::WhiteIsZero && real.is_some_and(|kind| kind.upper_byte().is_none()) {
+            let what = "has floating-point samples with white as zero, which are not supported; save it with black as zero";
+            return Err(TiffError::Unsupported(what.into()));
+        }
         let planar = match directory.number(tag::PLANAR_CONFIGURATION, 1)? {
             _ if samples == 1 => false,
             1 => false,
@@ -181,10 +199,11 @@ impl Page {
                 return Err(TiffError::malformed(format!("its planar configuration is {other}")));
             }
         };
-        let predictor = read_predictor(directory, compression, bits)?;
+        let predictor = read_predictor(directory, compression, bits, real)?;
         let mut page = Self {
             size,
             bits,
+            real,
             samples: samples as usize,
             planar,
             meaning,
@@ -257,23 +276,38 @@ impl Page {
     }
 }
 
-fn read_bits(directory: &Directory<'_>, samples: u64) -> Result<u32, TiffError> {
+/// Bits per sample, and the type of what is not unsigned with 16 bits or fewer.
+fn read_bits(
+    directory: &Directory<'_>,
+    samples: u64,
+) -> Result<(u32, Option<RealKind>), TiffError> {
+    const UNSIGNED: u64 = 1;
+    const SIGNED: u64 = 2;
+    const FLOATING_POINT: u64 = 3;
+    // "Undefined", which writers use for plain numbers.
+    const UNDEFINED: u64 = 4;
     let bits = directory.numbers(tag::BITS_PER_SAMPLE, samples)?;
     let first = bits.first().copied().unwrap_or(1);
-    let format = directory.number(tag::SAMPLE_FORMAT, 1)?;
-    // 4 is "undefined", which writers use for plain numbers.
-    let is_plain = matches!(format, 1 | 4);
+    let format = directory.number(tag::SAMPLE_FORMAT, UNSIGNED)?;
     let is_uniform = bits.iter().all(|&other| other == first);
-    let depth = match first {
-        1 | 2 | 4 if samples == 1 => Some(first as u32),
-        8 | 16 => Some(first as u32),
+    let real = match (format, first) {
+        (UNSIGNED | UNDEFINED, 1 | 2 | 4) if samples == 1 => Some(None),
+        (UNSIGNED | UNDEFINED, 8 | 16) => Some(None),
+        (UNSIGNED | UNDEFINED, 32) => Some(Some(RealKind::U32)),
+        (SIGNED, 8) => Some(Some(RealKind::I8)),
+        (SIGNED, 16) => Some(Some(RealKind::I16)),
+        (SIGNED, 32) => Some(Some(RealKind::I32)),
+        (FLOATING_POINT, 16) => Some(Some(RealKind::F16)),
+        (FLOATING_POINT, 32) => Some(Some(RealKind::F32)),
+        (FLOATING_POINT, 64) => Some(Some(RealKind::F64)),
         _ => None,
     };
-    depth.filter(|_| is_plain && is_uniform).ok_or_else(|| {
+    real.filter(|_| is_uniform).map(|real| (first as u32, real)).ok_or_else(|| {
         let kind = match format {
-            2 => "signed",
-            3 => "floating-point",
-            _ => "unsigned",
+            UNSIGNED | UNDEFINED => "unsigned",
+            SIGNED => "signed",
+            FLOATING_POINT => "floating-point",
+            _ => "complex",
         };
         TiffError::Unsupported(format!(
             "has {kind} samples of {first} bits, which are not supported; save it with 8 or 16 unsigned bits"
@@ -325,14 +359,17 @@ fn read_predictor(
     directory: &Directory<'_>,
     compression: Compression,
     bits: u32,
-) -> Result<bool, TiffError> {
+    real: Option<RealKind>,
+) -> Result<Predictor, TiffError> {
     // Readers ignore the tag where no compression would profit from it.
     if !matches!(compression, Compression::Lzw | Compression::Deflate | Compression::Zstd) {
-        return Ok(false);
+        return Ok(Predictor::None);
     }
+    let is_float = matches!(real, Some(RealKind::F16 | RealKind::F32 | RealKind::F64));
     match directory.number(tag::PREDICTOR, 1)? {
-        1 => Ok(false),
-        2 if bits >= 8 => Ok(true),
+        1 => Ok(Predictor::None),
+        2 if bits >= 8 => Ok(Predictor::Differences),
+        3 if is_float => Ok(Predictor::FloatingPoint),
         other => Err(TiffError::Unsupported(format!(
             "uses predictor {other} with {bits} bits, which is not supported; save it without a predictor"
         ))),

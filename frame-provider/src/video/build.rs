@@ -1,13 +1,13 @@
 //! Making the index and the feed of a file.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use video_rs::ffmpeg as ff;
 
 use super::decode::{self, Received, is_intra};
 use super::demux::Demuxer;
 use super::feed;
+use super::handover::Handovers;
 use super::index::{Index, Ordinal, PacketInfo};
 use crate::error::FrameError;
 
@@ -17,6 +17,10 @@ pub(super) struct Scan {
     /// The packets themselves, named by their ordinals, if all together are small enough.
     pub(super) kept: Option<Vec<ff::Packet>>,
     pub(super) read_errors: usize,
+    /// What decoders are handed once.
+    pub(super) handovers: Handovers,
+    /// When the last frame ends, in units of the stream's time base, as far as packets say.
+    pub(super) end: Option<i64>,
 }
 
 /// Reads all packets of the video stream. Keeps them if they need at most `keep_bytes`.
@@ -24,11 +28,15 @@ pub(super) fn scan(demuxer: &mut Demuxer, keep_bytes: u64) -> Scan {
     let mut packets = Vec::new();
     let mut kept = (keep_bytes > 0).then(Vec::new);
     let mut bytes = 0;
+    let mut watch = demuxer.watch();
+    let mut end = None;
     while let Some(mut packet) = demuxer.next_packet() {
         let Ok(ordinal) = Ordinal::try_from(packets.len()) else {
             break;
         };
         packets.push(PacketInfo::of(&packet));
+        watch.see(ordinal, &packet);
+        end = end.max(packet.pts().map(|pts| pts.saturating_add(packet.duration().max(0))));
         bytes += packet.size() as u64;
         if bytes > keep_bytes {
             kept = None;
@@ -38,19 +46,29 @@ pub(super) fn scan(demuxer: &mut Demuxer, keep_bytes: u64) -> Scan {
             kept.push(packet);
         }
     }
-    Scan { packets, kept, read_errors: demuxer.read_errors }
+    Scan { packets, kept, read_errors: demuxer.read_errors, handovers: watch.finish(), end }
 }
 
-/// Decodes the whole file from start to end and notes which packet each frame comes from.
-pub(super) fn decode_all(path: &Path, threads: usize) -> Result<Index, FrameError> {
-    let mut demuxer = Demuxer::open(path)?;
+/// An index from a decode of the whole file.
+pub(super) struct Counted {
+    pub(super) index: Index,
+    /// Packets that the decoder refused or could not make a frame of.
+    pub(super) errors: usize,
+}
+
+/// Decodes the whole file from start to end, with a demuxer that has just been opened, and notes which packet each frame
+/// comes from.
+pub(super) fn decode_all(mut demuxer: Demuxer, threads: usize) -> Result<Counted, FrameError> {
+    let mut watch = demuxer.watch();
     let mut decoder = demuxer.open_decoder(threads, 0)?;
     let mut packets = Vec::new();
     let mut shown = Vec::new();
     let mut not_intra = BTreeSet::new();
     let mut picture = ff::frame::Video::empty();
+    let mut errors = 0;
     let mut receive = |decoder: &mut ff::decoder::Video, packets: &[PacketInfo]| {
-        while matches!(decode::receive(decoder, &mut picture), Received::Frame) {
+        let mut errors = 0;
+        while matches!(decode::receive(decoder, &mut picture, &mut errors), Received::Frame) {
             let ordinal = picture.pts().and_then(|pts| Ordinal::try_from(pts).ok());
             let ordinal = ordinal.filter(|&ordinal| (ordinal as usize) < packets.len());
             if let Some(key) =
@@ -60,18 +78,22 @@ pub(super) fn decode_all(path: &Path, threads: usize) -> Result<Index, FrameErro
             }
             shown.push(ordinal);
         }
+        errors
     };
     while let Some(mut packet) = demuxer.next_packet() {
         let Ok(ordinal) = Ordinal::try_from(packets.len()) else {
             break;
         };
         packets.push(PacketInfo::of(&packet));
+        watch.see(ordinal, &packet);
         feed::name(&mut packet, ordinal);
         // Damaged packets are refused; the frames that do come out are what counts.
-        let _ = decoder.send_packet(&packet);
-        receive(&mut decoder, &packets);
+        errors += usize::from(decoder.send_packet(&packet).is_err());
+        errors += receive(&mut decoder, &packets);
     }
     let _ = decoder.send_eof();
-    receive(&mut decoder, &packets);
-    Ok(Index::from_decode(packets, shown, not_intra))
+    errors += receive(&mut decoder, &packets);
+    errors += demuxer.read_errors;
+    let index = Index::from_decode(packets, shown, not_intra).with_handovers(watch.finish());
+    Ok(Counted { index, errors })
 }

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::build::Scan;
 use super::completeness;
 use super::demux::Facts;
 use super::index::PacketInfo;
+use super::transport_stream;
 
 /// Headers are rounded, and the last frames of sound recordings end late: smaller gaps mean nothing.
 const TOLERATED_FRAMES: f64 = 0.02;
@@ -16,56 +18,86 @@ const TOLERATED_SECONDS: f64 = 0.5;
 /// Containers whose duration is written in a header, not guessed from the bytes that are left.
 const DURATION_IN_HEADER: [&str; 4] = ["matroska", "avi", "mov", "flv"];
 
-/// Bytes of a transport stream packet.
-const TRANSPORT_PACKET: u64 = 188;
-
-/// A warning if the file seems to have been cut off.
-pub(super) fn truncation(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
-    let lost = lost_frames(facts, packets)
-        .or_else(|| lost_time(facts, packets))
-        .or_else(|| cut_packet(path, facts))
-        .or_else(|| completeness::missing_end(path, &facts.format))?;
-    Some(format!(
-        "{}: the file seems to be truncated: {lost}; only what can be read is used",
-        path.display()
-    ))
+/// Content that the container promises and the file does not hold.
+pub(super) struct Lost {
+    /// Description for the user.
+    pub(super) what: String,
+    /// True if frames of the video are missing; false if it may be sound only.
+    pub(super) is_certain: bool,
 }
 
-fn lost_frames(facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
+impl Lost {
+    /// Returns the warning for the user.
+    pub(super) fn warning(&self, path: &Path) -> String {
+        let what = &self.what;
+        format!(
+            "{}: the file seems to be truncated: {what}; only what can be read is used",
+            path.display()
+        )
+    }
+}
+
+/// Finds out what is missing, if the file seems to have been cut off. `all_packets` counts those that an edit list leaves out too.
+pub(super) fn truncation(
+    path: &Path,
+    facts: &Facts,
+    scan: &Scan,
+    all_packets: impl FnOnce() -> Option<usize>,
+) -> Option<Lost> {
+    let certain = |what: String| Lost { what, is_certain: true };
+    lost_frames(facts, &scan.packets, all_packets)
+        .map(certain)
+        .or_else(|| lost_time(facts, scan))
+        .or_else(|| transport_stream::cut_packet(path, &facts.format).map(certain))
+        .or_else(|| completeness::missing_end(path, &facts.format).map(certain))
+}
+
+fn lost_frames(
+    facts: &Facts,
+    packets: &[PacketInfo],
+    all_packets: impl FnOnce() -> Option<usize>,
+) -> Option<String> {
     let claimed = facts.claimed_frames?;
+    let is_lost = |found: usize| {
+        let gap = claimed.saturating_sub(found);
+        gap > 1 && gap as f64 > claimed as f64 * TOLERATED_FRAMES
+    };
     // With an edit list, the container also counts frames that lie outside of it.
     let is_cut = packets.iter().any(|packet| packet.discard);
-    let gap = claimed.saturating_sub(packets.len());
-    let is_lost = !is_cut && gap > 1 && gap as f64 > claimed as f64 * TOLERATED_FRAMES;
-    is_lost
-        .then(|| format!("its header promises {claimed} frames, but {} are there", packets.len()))
+    if is_cut || !is_lost(packets.len()) {
+        return None;
+    }
+    let found = if facts.format == "avi" {
+        // It also counts the empty chunks that stand for frames which were dropped; time stamps do as well.
+        let ticks = packets.iter().filter_map(|packet| packet.dts.max(packet.pts)).max()?;
+        packets.len().max(usize::try_from(ticks.saturating_add(1)).unwrap_or(0))
+    } else {
+        all_packets().unwrap_or(packets.len())
+    };
+    is_lost(found).then(|| format!("its header promises {claimed} frames, but {found} are there"))
 }
 
-fn lost_time(facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
+fn lost_time(facts: &Facts, scan: &Scan) -> Option<Lost> {
     if facts.claimed_frames.is_some()
         || !DURATION_IN_HEADER.iter().any(|name| facts.format.split(',').any(|n| n == *name))
     {
         return None;
     }
-    let times = packets.iter().filter_map(|packet| packet.pts);
+    let times = scan.packets.iter().filter_map(|packet| packet.pts);
     let (first, last) = (times.clone().min()?, times.max()?);
     let frame = facts.timing.frames_per_second.map_or(0.0, |rate| 1.0 / rate);
-    // A header may count from zero or from the first frame. Only what is missing either way is missing.
-    let read = (last - first.min(0)) as f64 * facts.time_base + frame;
-    let (promised, tolerated) = match (facts.stream_seconds, facts.file_seconds) {
-        (Some(stream), _) => (stream, TOLERATED_FRAMES),
-        (None, Some(file)) if facts.streams == 1 => (file, TOLERATED_FRAMES),
-        (None, Some(file)) => (file, TOLERATED_FRAMES_WITH_SOUND),
+    let seconds = |ticks: i64| ticks.saturating_sub(first.min(0)) as f64 * facts.time_base;
+    // A header may count from zero or from the first frame, and the last frame may be a long one. Only what is missing
+    // either way is missing.
+    let read = (seconds(last) + frame).max(scan.end.map_or(0.0, seconds));
+    let (promised, tolerated, is_certain) = match (facts.stream_seconds, facts.file_seconds) {
+        (Some(stream), _) => (stream, TOLERATED_FRAMES, true),
+        (None, Some(file)) if facts.streams == 1 => (file, TOLERATED_FRAMES, true),
+        (None, Some(file)) => (file, TOLERATED_FRAMES_WITH_SOUND, false),
         (None, None) => return None,
     };
     let gap = promised - read;
     let is_lost = gap > TOLERATED_SECONDS && gap > promised * tolerated;
-    is_lost.then(|| format!("its header promises {promised:.1} seconds, but {read:.1} are there"))
-}
-
-/// Transport streams promise nothing, but consist of packets of one size.
-fn cut_packet(path: &Path, facts: &Facts) -> Option<String> {
-    let length = std::fs::metadata(path).ok()?.len();
-    let is_cut = facts.format == "mpegts" && length % TRANSPORT_PACKET != 0;
-    is_cut.then(|| "its last packet is incomplete".to_owned())
+    let what = format!("its header promises {promised:.1} seconds, but {read:.1} are there");
+    is_lost.then_some(Lost { what, is_certain })
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
 
+use super::ffi;
 use super::orientation::Orientation;
 use super::scaler::{Scaler, ScalerInput};
 use super::upright::upright;
 use crate::frame::{BufferPool, FrameSize, RgbFrame};
+use crate::picture::{Picture, Samples};
 
 /// Converts decoded frames to RGB, keeping contexts and buffers from one frame to the next.
 pub(super) struct Converter {
@@ -45,6 +47,22 @@ impl Converter {
         to_rgb(scaler, frame, self.orientation, &mut self.unturned, &self.pool)
     }
 
+    /// The frame's samples as they are stored, turned upright, if they are gray or RGB of more than 8 bits.
+    pub(super) fn deep(&self, frame: &ff::frame::Video) -> Option<Picture> {
+        let channels = ffi::deep_channels(frame.format())?;
+        let stored = ffi::deep_samples(frame)?;
+        let size = ScalerInput::of(frame).size();
+        let mut samples = Vec::new();
+        if self.orientation.is_upright() {
+            samples = stored;
+        } else {
+            let stride = size.width as usize * channels;
+            self.orientation.copy(&stored, stride, size, channels, &mut samples);
+        }
+        let size = self.orientation.size(size);
+        Some(Picture { size, channels, samples: Samples::Sixteen(samples) })
+    }
+
     /// The size of the frame, turned upright.
     pub(super) fn size(&self, frame: &ff::frame::Video) -> FrameSize {
         self.orientation.size(ScalerInput::of(frame).size())
@@ -60,7 +78,7 @@ impl Converter {
         frame: &ff::frame::Video,
         size: FrameSize,
     ) -> Result<Arc<RgbFrame>, ff::Error> {
-        let turned = match self.orientation == Orientation::default() {
+        let turned = match self.orientation.is_upright() {
             true => None,
             false => upright(frame, self.orientation),
         };
@@ -88,7 +106,7 @@ fn to_rgb(
     let (size, stride) = (scaler.output(), scaler.stride());
     // With padding, so that the same memory can come back for the next frame.
     let mut data = pool.take(scaler.bytes());
-    if orientation == Orientation::default() {
+    if orientation.is_upright() {
         scaler.run(frame, &mut data)?;
         scaler.remove_padding(&mut data);
     } else {

@@ -1,11 +1,10 @@
 //! The decoder together with its feed: numbered frames, one after the other.
 
-use std::path::Path;
-
 use video_rs::ffmpeg as ff;
 
 use ff::frame::Video as VideoFrame;
 
+use super::demux::Demuxer;
 use super::feed::{Feed, WrongPacket};
 use super::ffi;
 use super::index::{Index, Ordinal, Segment};
@@ -51,8 +50,8 @@ impl Decoder {
     }
 
     /// A second decoder of the same file, at a position of its own.
-    pub(super) fn another(&self, path: &Path) -> Result<Self, FrameError> {
-        let feed = self.feed.another(path)?;
+    pub(super) fn another(&self) -> Result<Self, FrameError> {
+        let feed = self.feed.another()?;
         let delay = ffi::reordering_delay(&self.decoder);
         let decoder = feed.demuxer().open_decoder(self.threads, delay)?;
         Ok(Self::new(decoder, feed, self.threads))
@@ -61,6 +60,11 @@ impl Decoder {
     /// The number of the next frame that can come out without a restart.
     pub(super) fn next_frame_number(&self) -> Option<usize> {
         self.progress.map(|progress| progress.next_frame)
+    }
+
+    /// The file, opened again.
+    pub(super) fn reopened(&self) -> Result<Demuxer, FrameError> {
+        self.feed.demuxer().reopen()
     }
 
     /// Whether decoding on, without a restart, leads to frame `number` and is the shorter way.
@@ -72,18 +76,13 @@ impl Decoder {
     }
 
     /// Begins anew with the key frame of `segment`.
-    pub(super) fn restart(
-        &mut self,
-        segment: Segment,
-        index: &Index,
-        path: &Path,
-    ) -> Result<(), FrameError> {
+    pub(super) fn restart(&mut self, segment: Segment, index: &Index) -> Result<(), FrameError> {
         self.progress = None;
         // A new decoder, not a flushed one: after damage, flushing was seen to leave traces in the frames that follow. What
         // must survive is the reordering delay, which decoders learn on the way.
         let delay = ffi::reordering_delay(&self.decoder);
         self.decoder = self.feed.demuxer().open_decoder(self.threads, delay)?;
-        self.feed.start_at(segment.key, index, path)?;
+        self.feed.start_at(segment.key, index)?;
         self.progress = Some(Progress {
             started_at: segment.key,
             next_packet: segment.key,
@@ -109,7 +108,7 @@ impl Decoder {
     pub(super) fn next_frame(&mut self, index: &Index) -> Result<Option<Decoded>, WrongPacket> {
         let mut picture = VideoFrame::empty();
         while let Some(progress) = &mut self.progress {
-            match receive(&mut self.decoder, &mut picture) {
+            match receive(&mut self.decoder, &mut picture, &mut 0) {
                 Received::Frame => {
                     let ordinal = picture.pts().and_then(|pts| Ordinal::try_from(pts).ok());
                     let number = if index.is_counted() {
@@ -129,6 +128,13 @@ impl Decoder {
                 Received::Hunger if !progress.draining => {
                     match self.feed.packet(progress.next_packet, index) {
                         Ok(Some(packet)) => {
+                            let is_first = progress.next_packet == progress.started_at;
+                            let complete = is_first
+                                .then(|| {
+                                    index.handovers().first_packet(progress.next_packet, packet)
+                                })
+                                .flatten();
+                            let packet = complete.as_ref().unwrap_or(packet);
                             // A packet that is refused gives no frame, which is noticed there.
                             if let Err(error) = self.decoder.send_packet(packet) {
                                 tracing::trace!(packet = progress.next_packet, %error, "the decoder refused a packet");
@@ -169,7 +175,13 @@ const MAX_ERRORS_IN_A_ROW: usize = 256;
 ///
 /// An error is that of one packet, possibly an earlier one: with several threads, sound frames wait behind it, and no
 /// packet is accepted before they have been taken out.
-pub(super) fn receive(decoder: &mut ff::decoder::Video, picture: &mut VideoFrame) -> Received {
+///
+/// Adds the errors that it passes over to `errors`.
+pub(super) fn receive(
+    decoder: &mut ff::decoder::Video,
+    picture: &mut VideoFrame,
+    errors: &mut usize,
+) -> Received {
     for _ in 0..MAX_ERRORS_IN_A_ROW {
         match decoder.receive_frame(picture) {
             Ok(()) => return Received::Frame,
@@ -177,7 +189,10 @@ pub(super) fn receive(decoder: &mut ff::decoder::Video, picture: &mut VideoFrame
             Err(ff::Error::Other { errno }) if errno == ff::util::error::EAGAIN => {
                 return Received::Hunger;
             }
-            Err(error) => tracing::trace!(%error, "the decoder gave an error for a frame"),
+            Err(error) => {
+                *errors += 1;
+                tracing::trace!(%error, "the decoder gave an error for a frame");
+            }
         }
     }
     Received::End

@@ -8,11 +8,13 @@ use video_rs::ffmpeg as ff;
 
 use ff::codec::threading;
 use ff::format::context::Input;
-use ff::format::stream::Disposition;
 
 use super::ffi;
+use super::handover::Watch;
 use super::orientation::Orientation;
 use crate::error::FrameError;
+use crate::frame::FrameSize;
+use crate::probe::VideoStream;
 use crate::source::Timing;
 
 /// Reading goes on after this many errors in a row at the most; a demuxer can report the same one forever.
@@ -32,13 +34,52 @@ pub(super) struct Demuxer {
     input: Input,
     stream: usize,
     path: PathBuf,
+    /// What decoders are opened with. Some demuxers change what the file says about the stream while they read; a decoder
+    /// that begins anew begins with what was there first, and is handed the rest.
+    parameters: ff::codec::Parameters,
     /// Errors met while reading, other than the end of the file.
     pub(super) read_errors: usize,
 }
 
 impl Demuxer {
-    /// Opens the file and finds the best video stream.
-    pub(super) fn open(path: &Path) -> Result<Self, FrameError> {
+    /// Opens the file and chooses a video stream: by its number among them or, without one, the first that can be decoded.
+    ///
+    /// The first is what OpenCV reads in every container, so the tracks of DeepLabCut and SLEAP are of that one. FFmpeg's
+    /// own choice would be the largest in some containers.
+    pub(super) fn open(path: &Path, number: Option<usize>) -> Result<Self, FrameError> {
+        Self::open_where(path, |streams, input| match number {
+            Some(number) => streams.get(number).map(|stream| stream.index).ok_or_else(|| {
+                let path = path.to_owned();
+                FrameError::NoSuchStream { path, number, streams: listed(streams) }
+            }),
+            None => {
+                let can_decode = |stream: &&VideoStream| {
+                    let stream = input.stream(stream.index);
+                    stream
+                        .is_some_and(|stream| ff::decoder::find(stream.parameters().id()).is_some())
+                };
+                let first = streams.iter().find(can_decode).or(streams.first());
+                first
+                    .map(|stream| stream.index)
+                    .ok_or_else(|| FrameError::NoVideoStream { path: path.to_owned() })
+            }
+        })
+    }
+
+    /// Opens the same file again, with the same stream.
+    pub(super) fn reopen(&self) -> Result<Self, FrameError> {
+        let again = Self::open_where(&self.path, |streams, _| {
+            let same = streams.iter().find(|stream| stream.index == self.stream);
+            same.map(|stream| stream.index)
+                .ok_or_else(|| FrameError::NoVideoStream { path: self.path.clone() })
+        })?;
+        Ok(Self { parameters: self.parameters.clone(), ..again })
+    }
+
+    fn open_where(
+        path: &Path,
+        choose: impl FnOnce(&[VideoStream], &Input) -> Result<usize, FrameError>,
+    ) -> Result<Self, FrameError> {
         initialise()?;
         let input =
             ff::format::input(&check_file(path)?).map_err(|error| not_a_video(path, error))?;
@@ -46,14 +87,29 @@ impl Demuxer {
             let reason = "it holds text or plain data".to_owned();
             return Err(FrameError::NotAVideo { path: path.to_owned(), reason, source: None });
         }
-        let stream = input
-            .streams()
-            .best(ff::media::Type::Video)
-            // The cover picture of a sound recording is a video stream to FFmpeg.
-            .filter(|stream| !stream.disposition().contains(Disposition::ATTACHED_PIC))
-            .ok_or_else(|| FrameError::NoVideoStream { path: path.to_owned() })?
-            .index();
-        Ok(Self { input, stream, path: path.to_owned(), read_errors: 0 })
+        let stream = choose(&video_streams(&input), &input)?;
+        let parameters = input
+            .stream(stream)
+            .map(|stream| stream.parameters().clone())
+            .ok_or_else(|| FrameError::NoVideoStream { path: path.to_owned() })?;
+        Ok(Self { input, stream, path: path.to_owned(), parameters, read_errors: 0 })
+    }
+
+    /// Notes what decoders of the stream are handed once.
+    pub(super) fn watch(&self) -> Watch {
+        Watch::new(&self.parameters)
+    }
+
+    /// Counts the packets, those that an edit list leaves out too; `None` if the file cannot be read again.
+    pub(super) fn packets_without_edits(&self) -> Option<usize> {
+        let mut options = ff::Dictionary::new();
+        options.set("ignore_editlist", "1");
+        let name = check_file(&self.path).ok()?;
+        let input = ff::format::input_with_dictionary(&name, options).ok()?;
+        let path = self.path.clone();
+        let parameters = self.parameters.clone();
+        let mut all = Self { input, stream: self.stream, path, parameters, read_errors: 0 };
+        Some(std::iter::from_fn(|| all.next_packet()).count())
     }
 
     /// The next packet of the video stream, or `None` at the end. Damage in between is counted and skipped.
@@ -93,7 +149,7 @@ impl Demuxer {
     ) -> Result<ff::decoder::Video, FrameError> {
         let open = || {
             let stream = self.input.stream(self.stream).ok_or(ff::Error::StreamNotFound)?;
-            let mut context = ff::codec::Context::from_parameters(stream.parameters())?;
+            let mut context = ff::codec::Context::from_parameters(self.parameters.clone())?;
             let count = if threads == 0 { self.default_threads() } else { threads };
             context.set_threading(threading::Config {
                 kind: threading::Type::Frame,
@@ -114,8 +170,7 @@ impl Demuxer {
 
     /// Threads pay off or not by the size of the picture.
     fn default_threads(&self) -> usize {
-        let stream = self.input.stream(self.stream);
-        let pixels = stream.map_or(0, |stream| ffi::picture_pixels(&stream.parameters()));
+        let pixels = ffi::picture_pixels(&self.parameters);
         if pixels < PIXELS_FOR_THREADS {
             return 1;
         }
@@ -140,17 +195,49 @@ impl Demuxer {
             .map(|data| Orientation::from_display_matrix(data.data()));
         let seconds = |duration: i64, unit: f64| (duration > 0).then_some(duration as f64 * unit);
         Facts {
-            codec: stream.parameters().id().name().to_owned(),
+            codec: self.parameters.id().name().to_owned(),
             format: self.input.format().name().to_owned(),
             claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
             stream_seconds: seconds(stream.duration(), time_base),
             file_seconds: seconds(self.input.duration(), 1.0 / f64::from(ff::ffi::AV_TIME_BASE)),
             streams: self.input.nb_streams() as usize,
+            video_streams: video_streams(&self.input)
+                .into_iter()
+                .map(|found| VideoStream { is_read: found.index == self.stream, ..found })
+                .collect(),
             time_base,
             timing: rate.unwrap_or_default(),
             orientation: orientation.unwrap_or_default(),
         }
     }
+}
+
+/// Lists the video streams, numbered from 0; pictures that go with a sound recording are video streams to FFmpeg, but not here.
+fn video_streams(input: &Input) -> Vec<VideoStream> {
+    let is_video = |stream: &ff::format::stream::Stream<'_>| {
+        stream.parameters().medium() == ff::media::Type::Video && !ffi::is_picture_only(stream)
+    };
+    let describe = |(number, stream): (usize, ff::format::stream::Stream<'_>)| {
+        let parameters = stream.parameters();
+        let (width, height) = ffi::picture_size(&parameters);
+        let seconds = stream.duration() as f64 * f64::from(stream.time_base());
+        VideoStream {
+            number,
+            index: stream.index(),
+            codec: parameters.id().name().to_owned(),
+            size: FrameSize { width, height },
+            claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
+            duration_seconds: (stream.duration() > 0).then_some(seconds),
+            is_read: false,
+        }
+    };
+    input.streams().filter(is_video).enumerate().map(describe).collect()
+}
+
+/// Describes the streams for messages.
+pub(super) fn listed(streams: &[VideoStream]) -> String {
+    let each = streams.iter().map(VideoStream::to_string);
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Sets FFmpeg up, once: among other things, its messages go to `tracing` from then on.
@@ -174,6 +261,8 @@ pub(super) struct Facts {
     pub(super) stream_seconds: Option<f64>,
     pub(super) file_seconds: Option<f64>,
     pub(super) streams: usize,
+    /// The video streams among them, in the order of the file.
+    pub(super) video_streams: Vec<VideoStream>,
     /// Seconds per unit of the packets' time stamps.
     pub(super) time_base: f64,
     pub(super) timing: Timing,

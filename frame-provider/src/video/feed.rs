@@ -1,6 +1,5 @@
 //! Packets for the decoder, from memory or from the file, by ordinal.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use video_rs::ffmpeg as ff;
@@ -47,7 +46,7 @@ impl FileFeed {
     }
 
     /// Makes `key` the next packet.
-    fn start_at(&mut self, key: Ordinal, index: &Index, path: &Path) -> Result<(), FrameError> {
+    fn start_at(&mut self, key: Ordinal, index: &Index) -> Result<(), FrameError> {
         self.pending = None;
         if self.next == Some(key) {
             return Ok(());
@@ -57,7 +56,7 @@ impl FileFeed {
             return Ok(());
         }
         // Counting from the beginning is slow but cannot go wrong.
-        self.demuxer = Demuxer::open(path)?;
+        self.demuxer = self.demuxer.reopen()?;
         for _ in 0..key {
             self.demuxer.next_packet();
         }
@@ -134,8 +133,8 @@ impl FileFeed {
 
 impl Feed {
     /// Another feed of the same packets, at a position of its own. Opens the file again.
-    pub(super) fn another(&self, path: &Path) -> Result<Self, FrameError> {
-        let demuxer = Demuxer::open(path)?;
+    pub(super) fn another(&self) -> Result<Self, FrameError> {
+        let demuxer = self.demuxer().reopen()?;
         Ok(match self {
             Self::Memory { packets, .. } => Self::Memory { packets: Arc::clone(packets), demuxer },
             Self::File(file) => {
@@ -154,15 +153,10 @@ impl Feed {
     }
 
     /// Makes `key` the next packet.
-    pub(super) fn start_at(
-        &mut self,
-        key: Ordinal,
-        index: &Index,
-        path: &Path,
-    ) -> Result<(), FrameError> {
+    pub(super) fn start_at(&mut self, key: Ordinal, index: &Index) -> Result<(), FrameError> {
         match self {
             Self::Memory { .. } => Ok(()),
-            Self::File(file) => file.start_at(key, index, path),
+            Self::File(file) => file.start_at(key, index),
         }
     }
 

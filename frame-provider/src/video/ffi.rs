@@ -27,6 +27,66 @@ pub(super) fn picture_pixels(parameters: &ff::codec::Parameters) -> u64 {
     u64::from(width.unsigned_abs()) * u64::from(height.unsigned_abs())
 }
 
+/// Returns the size of the stream's pictures, as the container says; 0 if it does not.
+pub(super) fn picture_size(parameters: &ff::codec::Parameters) -> (u32, u32) {
+    // SAFETY: as above.
+    let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
+    (width.max(0).unsigned_abs(), height.max(0).unsigned_abs())
+}
+
+/// Returns the header that the container keeps for the decoder; empty if there is none.
+pub(super) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
+    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds. Its `extradata` is null or points to
+    // `extradata_size` bytes that live as long, and nobody writes to them while `parameters` is borrowed.
+    unsafe {
+        let (data, size) =
+            ((*parameters.as_ptr()).extradata, (*parameters.as_ptr()).extradata_size);
+        match usize::try_from(size) {
+            Ok(size) if !data.is_null() && size > 0 => std::slice::from_raw_parts(data, size),
+            _ => &[],
+        }
+    }
+}
+
+/// Returns whether the stream is a cover picture or a row of thumbnails rather than a recording.
+pub(super) fn is_picture_only(stream: &ff::format::stream::Stream<'_>) -> bool {
+    const PICTURES: i32 = ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS;
+    // SAFETY: `as_ptr` points to the live AVStream of the format context that `stream` borrows; the field is a plain integer.
+    unsafe { (*stream.as_ptr()).disposition & PICTURES != 0 }
+}
+
+/// Attaches side data to a packet, in the place of any of the same kind. `None` without memory.
+pub(super) fn set_side_data(
+    packet: &mut ff::Packet,
+    kind: ff::codec::packet::side_data::Type,
+    data: &[u8],
+) -> Option<()> {
+    use ff::packet::Mut;
+    // SAFETY: `as_mut_ptr` points to the live AVPacket that `packet` owns and that is borrowed exclusively. FFmpeg gives
+    // null or a new buffer of the size asked for, which belongs to the packet.
+    unsafe {
+        let target =
+            ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind.into(), data.len() as _);
+        if target.is_null() {
+            return None;
+        }
+        ptr::copy_nonoverlapping(data.as_ptr(), target, data.len());
+    }
+    Some(())
+}
+
+/// Makes a packet with the time stamps, flags and side data of `packet` and another payload. `None` without memory.
+pub(super) fn with_payload(packet: &ff::Packet, payload: &[u8]) -> Option<ff::Packet> {
+    use ff::packet::Mut;
+    // The bindings take it for granted that there is memory, and that sizes fit.
+    i32::try_from(payload.len()).ok()?;
+    let mut copy = ff::Packet::copy(payload);
+    // SAFETY: both point to live AVPackets, `copy` is borrowed exclusively; time stamps, flags and side data are copied, the
+    // payload is not touched.
+    let code = unsafe { ffi::av_packet_copy_props(copy.as_mut_ptr(), packet.as_ptr()) };
+    (code >= 0).then_some(copy)
+}
+
 /// How many frames the decoder holds back to put them in the order shown; it grows when a stream needs more.
 pub(super) fn reordering_delay(decoder: &ff::decoder::Video) -> u32 {
     // SAFETY: `as_ptr` points to the live AVCodecContext that `decoder` owns; the field is a plain integer, written by
@@ -161,6 +221,72 @@ pub(super) fn planes(format: Pixel) -> Option<Vec<Plane>> {
         }
     }
     Some(planes)
+}
+
+/// Returns the samples of each pixel that count, 1 (gray) or 3 (red, green, blue), for a format of gray or RGB with more than 8 bits
+/// a sample; `None` for all others. Colours as luma and chroma are none of these, since their values are not intensities.
+pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
+    const ODD: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
+        | ffi::AV_PIX_FMT_FLAG_BITSTREAM
+        | ffi::AV_PIX_FMT_FLAG_HWACCEL
+        | ffi::AV_PIX_FMT_FLAG_BAYER
+        | ffi::AV_PIX_FMT_FLAG_FLOAT) as u64;
+    const RGB: u64 = ffi::AV_PIX_FMT_FLAG_RGB as u64;
+    let descriptor = format.descriptor()?;
+    // SAFETY: descriptors are static tables of FFmpeg; the fields are plain numbers.
+    let (flags, depth) = unsafe {
+        let descriptor = descriptor.as_ptr();
+        ((*descriptor).flags, (*descriptor).comp[0].depth)
+    };
+    let is_deep = (9..=16).contains(&depth) && flags & ODD == 0;
+    // Alpha, the second or fourth, is dropped.
+    let channels = match descriptor.nb_components() {
+        1 | 2 if flags & RGB == 0 => 1,
+        3 | 4 if flags & RGB != 0 => 3,
+        _ => return None,
+    };
+    is_deep.then_some(channels)
+}
+
+/// Returns the samples of a gray or RGB frame of more than 8 bits as they are stored, `[height, width, channels]`; `None` if there are none.
+pub(super) fn deep_samples(frame: &VideoFrame) -> Option<Vec<u16>> {
+    let channels = deep_channels(frame.format())?;
+    let descriptor = frame.format().descriptor()?;
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let (row_pixels, rows) = (i32::try_from(width).ok()?, i32::try_from(height).ok()?);
+    if frame_bytes(frame) == 0 || width == 0 {
+        return None;
+    }
+    let mut samples = vec![0; width * height * channels];
+    let mut row = vec![0_u16; width];
+    for (y, target) in (0..rows).zip(samples.chunks_exact_mut(width * channels)) {
+        for channel in 0..channels {
+            // SAFETY: `frame` is live and has memory for its format and size, so FFmpeg reads row `y`, which exists, within
+            // its planes. It writes `width` samples of 2 bytes, which is the length of `row`. The pointers to the planes
+            // are copied, since the function takes them as mutable.
+            unsafe {
+                let mut planes = [ptr::null::<u8>(); 4];
+                for (plane, data) in planes.iter_mut().zip((*frame.as_ptr()).data) {
+                    *plane = data;
+                }
+                ffi::av_read_image_line2(
+                    row.as_mut_ptr().cast(),
+                    planes.as_mut_ptr(),
+                    (*frame.as_ptr()).linesize.as_ptr(),
+                    descriptor.as_ptr(),
+                    0,
+                    y,
+                    i32::try_from(channel).ok()?,
+                    row_pixels,
+                    0,
+                    size_of::<u16>() as i32,
+                );
+            }
+            let places = target.iter_mut().skip(channel).step_by(channels);
+            places.zip(&row).for_each(|(place, sample)| *place = *sample);
+        }
+    }
+    Some(samples)
 }
 
 /// Copies the pixels, and what converting them and judging their soundness needs. Unlike a clone it leaves out side data,

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use video_rs::ffmpeg as ff;
 
 use super::ffi;
+use super::handover::Handovers;
 
 /// The place of a packet in the file among the packets of its stream.
 pub(super) type Ordinal = u32;
@@ -68,6 +69,7 @@ pub(super) struct IndexParts<'a> {
     pub(super) packets: Cow<'a, [PacketInfo]>,
     pub(super) shown: Cow<'a, [Ordinal]>,
     pub(super) refused: Cow<'a, BTreeSet<Ordinal>>,
+    pub(super) handovers: Cow<'a, Handovers>,
     pub(super) decoded: bool,
     pub(super) counted: bool,
 }
@@ -85,6 +87,8 @@ pub(super) struct Index {
     segments: Vec<Segment>,
     /// Key frames from which decoding was found not to give the frames of a sequential decode.
     refused: BTreeSet<Ordinal>,
+    /// What a decoder is handed once.
+    handovers: Handovers,
     /// Made by decoding the whole file, not from time stamps.
     decoded: bool,
     /// Decoded frames do not name their packets, or several name the same: only counting from the start tells them apart.
@@ -122,12 +126,35 @@ impl Index {
         index
     }
 
+    /// Adds what decoders are handed once.
+    pub(super) fn with_handovers(mut self, handovers: Handovers) -> Self {
+        if let Some(lost) = handovers.lost_from {
+            let late = (0..).zip(&self.packets).filter(|(ordinal, p)| *ordinal >= lost && p.key);
+            self.refused.extend(late.map(|(ordinal, _)| ordinal));
+        }
+        self.handovers = handovers;
+        self.update();
+        self
+    }
+
+    /// Returns what decoders are handed once.
+    pub(super) fn handovers(&self) -> &Handovers {
+        &self.handovers
+    }
+
+    /// Returns the first frame, in the order shown, that comes with packet `ordinal` or a later one.
+    pub(super) fn first_frame_from(&self, ordinal: Ordinal) -> Option<usize> {
+        let frames = self.frame_of.get(ordinal as usize..)?;
+        frames.iter().filter(|&&frame| frame != NOT_SHOWN).min().map(|&frame| frame as usize)
+    }
+
     /// What a file can keep of it; [`Index::from_parts`] undoes it.
     pub(super) fn parts(&self) -> IndexParts<'_> {
         IndexParts {
             packets: Cow::Borrowed(&self.packets),
             shown: Cow::Borrowed(&self.shown),
             refused: Cow::Borrowed(&self.refused),
+            handovers: Cow::Borrowed(&self.handovers),
             decoded: self.decoded,
             counted: self.counted,
         }
@@ -141,6 +168,7 @@ impl Index {
         let mut index = Self {
             shown,
             refused: parts.refused.into_owned(),
+            handovers: parts.handovers.into_owned(),
             decoded: parts.decoded,
             counted: parts.counted,
             ..Self::default()
@@ -169,9 +197,22 @@ impl Index {
             .map(|(start, end)| end - start.first)
     }
 
-    /// The time stamps of the frames in the order shown; `None` if one has none.
+    /// The time stamps of the frames in the order shown; `None` if one has none, or frames do not tell their packets.
+    ///
+    /// AVI with B-frames says only when packets are decoded. In order, these are the times of the frames too, but for a
+    /// delay that is the same for all.
     pub(super) fn times(&self) -> Option<Vec<i64>> {
-        self.shown.iter().map(|&ordinal| self.packets.get(ordinal as usize)?.pts).collect()
+        if self.counted {
+            return None;
+        }
+        let stamps = |stamp: fn(&PacketInfo) -> Option<i64>| -> Option<Vec<i64>> {
+            self.shown.iter().map(|&ordinal| stamp(self.packets.get(ordinal as usize)?)).collect()
+        };
+        stamps(|packet| packet.pts).or_else(|| {
+            let mut decoded = stamps(|packet| packet.dts)?;
+            decoded.sort_unstable();
+            Some(decoded)
+        })
     }
 
     /// Number of frames.
@@ -396,6 +437,7 @@ fn check(mut index: Index) {
             packets: Cow::Owned(index.packets.clone()),
             shown: Cow::Owned(index.shown.clone()),
             refused: Cow::Owned(index.refused.clone()),
+            handovers: Cow::Owned(index.handovers.clone()),
             decoded: index.decoded,
             counted: index.counted,
         });

@@ -13,6 +13,7 @@ use std::time::UNIX_EPOCH;
 use serde::{Deserialize, Serialize};
 
 use super::ffi;
+use super::handover::{Change, Handovers, Kind};
 use super::index::{Index, IndexParts, Ordinal, PacketInfo};
 
 /// Where the index of a video is kept between runs, so that opening it again needs no pass over the file.
@@ -31,7 +32,7 @@ pub enum IndexCacheMode {
 const MAGIC: &[u8; 8] = b"frameidx";
 
 /// Rises with each change of the format or of what an index means.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Bytes at either end of the video that its fingerprint covers.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
@@ -50,6 +51,8 @@ struct Key {
     fingerprint: u64,
     /// Another version of the demuxers may see other packets.
     demuxer_version: u32,
+    /// Which of several video streams was asked for.
+    stream: Option<usize>,
 }
 
 /// Each column of the packets' table as differences to the row before, which makes small numbers.
@@ -64,9 +67,22 @@ struct Body {
     /// Differences too.
     shown: Vec<i64>,
     refused: BTreeSet<Ordinal>,
+    /// What decoders are handed once, each with its packet.
+    changes: Vec<(Ordinal, Kind, Vec<u8>)>,
+    changes_lost_from: Option<Ordinal>,
     decoded: bool,
     counted: bool,
     warnings: Vec<String>,
+    missing_frames: Option<String>,
+}
+
+/// What is kept of a video.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) index: Index,
+    pub(super) warnings: Vec<String>,
+    /// Why frames are missing, if any are.
+    pub(super) missing_frames: Option<String>,
 }
 
 const KEY_FLAG: u8 = 1;
@@ -78,12 +94,18 @@ const CORRUPT_FLAG: u8 = 4;
 pub(super) struct IndexCache {
     file: PathBuf,
     video: PathBuf,
+    stream: Option<usize>,
 }
 
 impl IndexCache {
     /// The cache of `video`, whether it is there or not; `None` if it is to be kept nowhere.
-    pub(super) fn of(video: &Path, mode: &IndexCacheMode) -> Option<Self> {
-        let name = video.file_name()?.to_string_lossy();
+    ///
+    /// Each video stream of a file has a cache of its own.
+    pub(super) fn of(video: &Path, stream: Option<usize>, mode: &IndexCacheMode) -> Option<Self> {
+        let mut name = video.file_name()?.to_string_lossy().into_owned();
+        if let Some(stream) = stream {
+            name.push_str(&format!(".stream{stream}"));
+        }
         let file = match mode {
             IndexCacheMode::Off => return None,
             IndexCacheMode::Beside => video.with_file_name(format!("{name}.frameindex")),
@@ -92,11 +114,11 @@ impl IndexCache {
                 folder.join(format!("{name}-{place:016x}.frameindex"))
             }
         };
-        Some(Self { file, video: video.to_owned() })
+        Some(Self { file, video: video.to_owned(), stream })
     }
 
-    /// The index and the warnings that went with it, if they are there and still valid.
-    pub(super) fn load(&self) -> Option<(Index, Vec<String>)> {
+    /// The index and what went with it, if they are there and still valid.
+    pub(super) fn load(&self) -> Option<Kept> {
         match self.try_load() {
             Ok(found) => {
                 tracing::debug!(cache = %self.file.display(), "the cached index is used");
@@ -109,7 +131,7 @@ impl IndexCache {
         }
     }
 
-    fn try_load(&self) -> Result<(Index, Vec<String>), String> {
+    fn try_load(&self) -> Result<Kept, String> {
         let length = fs::metadata(&self.file).map_err(|error| error.to_string())?.len();
         if length > MOST_BYTES {
             return Err("it is too large".into());
@@ -117,16 +139,16 @@ impl IndexCache {
         let bytes = fs::read(&self.file).map_err(|error| error.to_string())?;
         let body = unwrap(&bytes).ok_or("it is damaged or of another version")?;
         let body: Body = postcard::from_bytes(body).map_err(|error| error.to_string())?;
-        let key = Key::of(&self.video).map_err(|error| error.to_string())?;
+        let key = Key::of(&self.video, self.stream).map_err(|error| error.to_string())?;
         if body.key != key {
             return Err("the video has changed since".into());
         }
-        body.into_index().ok_or_else(|| "it does not fit together".into())
+        body.into_kept().ok_or_else(|| "it does not fit together".into())
     }
 
     /// Keeps `index` for the next time. A failure is only logged.
-    pub(super) fn store(&self, index: &Index, warnings: &[String]) {
-        if let Err(error) = self.try_store(index, warnings) {
+    pub(super) fn store(&self, index: &Index, warnings: &[String], missing: Option<String>) {
+        if let Err(error) = self.try_store(index, warnings, missing) {
             tracing::debug!(cache = %self.file.display(), %error, "the index could not be kept");
         }
     }
@@ -135,8 +157,9 @@ impl IndexCache {
         &self,
         index: &Index,
         warnings: &[String],
+        missing: Option<String>,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let body = Body::new(Key::of(&self.video)?, index, warnings);
+        let body = Body::new(Key::of(&self.video, self.stream)?, index, warnings, missing);
         let body = postcard::to_stdvec(&body)?;
         let folder = self.file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
@@ -161,7 +184,7 @@ fn unwrap(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 impl Key {
-    fn of(video: &Path) -> io::Result<Self> {
+    fn of(video: &Path, stream: Option<usize>) -> io::Result<Self> {
         let mut file = File::open(video)?;
         let metadata = file.metadata()?;
         let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -176,13 +199,14 @@ impl Key {
             modified_nanoseconds: modified.subsec_nanos(),
             fingerprint: fnv(&ends),
             demuxer_version: ffi::demuxer_version(),
+            stream,
         })
     }
 }
 
 impl Body {
-    fn new(key: Key, index: &Index, warnings: &[String]) -> Self {
-        let IndexParts { packets, shown, refused, decoded, counted } = index.parts();
+    fn new(key: Key, index: &Index, warnings: &[String], missing: Option<String>) -> Self {
+        let IndexParts { packets, shown, refused, handovers, decoded, counted } = index.parts();
         let flags = |packet: &PacketInfo| {
             u8::from(packet.key) * KEY_FLAG
                 + u8::from(packet.discard) * DISCARD_FLAG
@@ -197,13 +221,20 @@ impl Body {
             flags: packets.iter().map(flags).collect(),
             shown: differences(shown.iter().map(|&ordinal| i64::from(ordinal))),
             refused: refused.into_owned(),
+            changes: handovers
+                .changes
+                .iter()
+                .map(|change| (change.ordinal, change.kind, change.data.to_vec()))
+                .collect(),
+            changes_lost_from: handovers.lost_from,
             decoded,
             counted,
             warnings: warnings.to_vec(),
+            missing_frames: missing,
         }
     }
 
-    fn into_index(self) -> Option<(Index, Vec<String>)> {
+    fn into_kept(self) -> Option<Kept> {
         let count = self.flags.len();
         let columns = [self.pts.len(), self.dts.len(), self.positions.len(), self.sizes.len()];
         if columns != [count; 4] {
@@ -223,14 +254,22 @@ impl Body {
             })
         });
         let shown = sums(self.shown).into_iter().map(|ordinal| Ordinal::try_from(ordinal).ok());
+        let changes = self.changes.into_iter();
+        let handovers = Handovers {
+            changes: changes
+                .map(|(ordinal, kind, data)| Change { ordinal, kind, data: data.into() })
+                .collect(),
+            lost_from: self.changes_lost_from,
+        };
         let index = Index::from_parts(IndexParts {
             packets: Cow::Owned(packets.collect::<Option<_>>()?),
             shown: Cow::Owned(shown.collect::<Option<_>>()?),
             refused: Cow::Owned(self.refused),
+            handovers: Cow::Owned(handovers),
             decoded: self.decoded,
             counted: self.counted,
         })?;
-        Some((index, self.warnings))
+        Some(Kept { index, warnings: self.warnings, missing_frames: self.missing_frames })
     }
 }
 
@@ -310,15 +349,20 @@ mod tests {
         fn what_is_kept_comes_back(packets in proptest::collection::vec(packet(), 1..60)) {
             let folder = tempfile::tempdir().unwrap();
             let video = video(folder.path());
-            let index = Index::from_time_stamps(packets);
+            let changes = [(0, Kind::Palette), (1, Kind::Set { level: 1, number: 7, lengths: 4 })];
+            let changes = changes.map(|(ordinal, kind)| Change { ordinal, kind, data: [1, 2].into() });
+            let handovers = Handovers { changes: changes.into(), lost_from: None };
+            let index = Index::from_time_stamps(packets).with_handovers(handovers);
             prop_assume!(index.frame_count() > 0);
             let mode = IndexCacheMode::Folder(folder.path().join("made/for/this"));
-            let cache = IndexCache::of(&video, &mode).unwrap();
+            let cache = IndexCache::of(&video, None, &mode).unwrap();
             prop_assert!(cache.load().is_none());
-            cache.store(&index, &["a warning".to_owned()]);
-            let (found, warnings) = cache.load().unwrap();
-            prop_assert_eq!(format!("{found:?}"), format!("{index:?}"));
-            prop_assert_eq!(warnings, ["a warning"]);
+            cache.store(&index, &["a warning".to_owned()], Some("it was cut".to_owned()));
+            let kept = cache.load().unwrap();
+            prop_assert_eq!(format!("{:?}", kept.index), format!("{index:?}"));
+            prop_assert_eq!(kept.warnings, ["a warning"]);
+            prop_assert_eq!(kept.missing_frames.as_deref(), Some("it was cut"));
+            prop_assert!(IndexCache::of(&video, Some(1), &mode).unwrap().load().is_none());
         }
 
         /// Any damage is noticed, and none does harm.
@@ -331,8 +375,8 @@ mod tests {
                 discard: false, corrupt: false,
             });
             let index = Index::from_time_stamps(packets.collect());
-            let cache = IndexCache::of(&video, &IndexCacheMode::Beside).unwrap();
-            cache.store(&index, &[]);
+            let cache = IndexCache::of(&video, None, &IndexCacheMode::Beside).unwrap();
+            cache.store(&index, &[], None);
             let good = fs::read(&cache.file).unwrap();
             let mut bad = good.clone();
             let at = at % bad.len();
@@ -364,8 +408,8 @@ mod tests {
             discard: false,
             corrupt: false,
         };
-        let cache = IndexCache::of(&video, &IndexCacheMode::Beside).unwrap();
-        cache.store(&Index::from_time_stamps(vec![packet]), &[]);
+        let cache = IndexCache::of(&video, None, &IndexCacheMode::Beside).unwrap();
+        cache.store(&Index::from_time_stamps(vec![packet]), &[], None);
         assert!(cache.load().is_some());
         let modified = fs::metadata(&video).unwrap().modified().unwrap();
         // Of the same length and, by its time stamp, of the same age.

@@ -5,16 +5,20 @@
 //! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
 //! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame, of
 //! its own size or scaled, and `upright` turns it before that.
-//! `index_cache` keeps the index for the next time, `claims` and `completeness` find out whether the file was cut off.
+//! `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
+//! hands it on wherever decoding begins. `index_cache` keeps the index for the next time, `claims`, `completeness` and
+//! `transport_stream` find out whether the file was cut off.
 
 mod build;
 mod claims;
+mod coded_size;
 mod completeness;
 mod convert;
 mod decode;
 mod demux;
 mod feed;
 mod ffi;
+mod handover;
 mod index;
 mod index_cache;
 mod lane;
@@ -23,11 +27,13 @@ mod lane_tests;
 mod libraries;
 mod notes;
 mod orientation;
+mod parameter_sets;
 mod reader;
 mod scaler;
 mod sync {
     pub(super) use crate::sync::*;
 }
+mod transport_stream;
 mod upright;
 mod window;
 
@@ -37,10 +43,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::intensity::{Intensity, Levels};
+use crate::picture::Picture;
 use crate::probe::{GroupLengths, IndexKind, VideoDetails};
 use crate::resize::{ResizeMode, Scale};
-use crate::source::{DecodeStats, FrameSource, ScaledFrame, SourceMemory, Timing};
-use build::Scan;
+use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+use build::{Counted, Scan};
 use convert::Converter;
 use decode::Decoder;
 use demux::{Demuxer, Facts};
@@ -48,8 +56,8 @@ use feed::{Feed, FileFeed};
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
-use index_cache::IndexCache;
 pub use index_cache::IndexCacheMode;
+use index_cache::{IndexCache, Kept};
 pub use libraries::{LibraryVersion, ffmpeg_libraries, video_decoders};
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
@@ -86,6 +94,10 @@ pub struct VideoOptions {
     pub packet_bytes: u64,
     /// Where to keep the index for the next time. Default [`IndexCacheMode::Off`].
     pub index_cache: IndexCacheMode,
+    /// Which video stream to read, counted from 0 among the file's video streams as `V:N` of the `ffmpeg` program counts
+    /// them: without sound, and without cover pictures. Default `None`: the first that can be decoded, which is what
+    /// OpenCV (and so DeepLabCut and SLEAP) reads, with a warning if there are several.
+    pub stream: Option<usize>,
 }
 
 impl Default for VideoOptions {
@@ -96,6 +108,7 @@ impl Default for VideoOptions {
             reverse_bytes: 256 << 20,
             packet_bytes: 32 << 20,
             index_cache: IndexCacheMode::Off,
+            stream: None,
         }
     }
 }
@@ -107,8 +120,17 @@ impl Default for VideoOptions {
 /// it. So frame numbers agree with those of `cv2.VideoCapture.read` and of `ffmpeg -vsync passthrough`.
 ///
 /// **Pixels** are those of `ffmpeg -pix_fmt rgb24`: the stream's colour matrix and range are respected, deeper samples
-/// are brought to 8 bits, alpha is dropped. The display rotation of the file is applied. Scaled frames are made of these,
-/// except with [`ResizeMode::Decord`]: then they are those of `ffmpeg -vf scale=W:H:flags=bilinear -pix_fmt rgb24`, which
+/// of luma and chroma are brought to 8 bits, alpha is dropped.
+///
+/// Gray and RGB video of more than 8 bits a sample (`gray10` to `gray16`, `rgb48`, `gbrp16`, ...) is what scientific cameras
+/// write, often with a few bits of the range in use. Its samples become 8-bit ones as those of TIFF and PNG files do, by
+/// [`Intensity`] ([`VideoFrames::with_intensity`]); with [`Intensity::Full`], they are again those of `ffmpeg`.
+///
+/// **Rotation:** the display rotation of the file is applied, as OpenCV applies it. A few files ask for a mirrored picture
+/// too. OpenCV does not mirror, so the tracks of DeepLabCut and SLEAP are of pictures that are not, and these frames are
+/// the same; a warning says so, since players show something else.
+///
+/// Scaled frames are made of these, except with [`ResizeMode::Decord`]: then they are those of `ffmpeg -vf scale=W:H:flags=bilinear -pix_fmt rgb24`, which
 /// scales the decoder's YUV, as decord does in the official code's path for MP4 files.
 ///
 /// **Cost:** opening reads the file once without decoding. Reading forward decodes each frame once. A jump decodes from
@@ -123,16 +145,22 @@ impl Default for VideoOptions {
 /// that are damaged are the decoder's guess, announced by a warning; only there, and in the frames up to the next key
 /// frame, pixels can depend on what was read before.
 ///
-/// Not handled: more than one video stream (the best is chosen), frames whose size changes in mid-stream (an error for
-/// those frames), non-square pixels (frames come as stored), files that are still being written.
+/// **Times** are those of the frames' own time stamps, counted from the first frame, if every frame has one and they rise;
+/// otherwise the frame's number divided by the mean rate.
+///
+/// Not handled: more than one video stream at a time, frames whose size changes in mid-stream (an error for those frames;
+/// where headers tell it, [`FrameSource::flaws`] names the first one from the start), non-square pixels (frames come as stored), files that are still being written.
 pub struct VideoFrames {
     path: PathBuf,
     size: FrameSize,
     facts: Facts,
+    timing: Timing,
     /// What the first frame was before it became RGB.
     picture: ScalerInput,
     /// Whether the index was kept from an earlier time.
     is_cached: bool,
+    /// For gray and RGB samples of more than 8 bits, unless FFmpeg is to bring them to 8.
+    levels: Option<Levels>,
     notes: Arc<Notes>,
     reader: Mutex<Reader>,
 }
@@ -142,8 +170,8 @@ impl VideoFrames {
     ///
     /// # Errors
     /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`], [`FrameError::NotAVideo`],
-    /// [`FrameError::NoVideoStream`], [`FrameError::NoFrames`], or [`FrameError::Unsupported`] for a codec that this
-    /// FFmpeg lacks.
+    /// [`FrameError::NoVideoStream`], [`FrameError::NoSuchStream`], [`FrameError::NoFrames`], or
+    /// [`FrameError::Unsupported`] for a codec that this FFmpeg lacks.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(path, VideoOptions::default())
     }
@@ -155,16 +183,17 @@ impl VideoFrames {
     pub fn open_with(path: impl AsRef<Path>, options: VideoOptions) -> Result<Self, FrameError> {
         let path = path.as_ref().to_owned();
         let notes = Arc::new(Notes::default());
-        let demuxer = Demuxer::open(&path)?;
+        let demuxer = Demuxer::open(&path, options.stream)?;
         let facts = demuxer.facts();
         let decoder = demuxer.open_decoder(options.threads, 0)?;
-        let cache = IndexCache::of(&path, &options.index_cache);
+        let cache = IndexCache::of(&path, options.stream, &options.index_cache);
         let kept = cache.as_ref().and_then(IndexCache::load);
-        let kept = kept.filter(|(index, _)| options.index == IndexMode::Auto || index.is_decoded());
+        let kept = kept.filter(|kept| options.index == IndexMode::Auto || kept.index.is_decoded());
         let is_cached = kept.is_some();
         let (index, feed) = match kept {
-            Some((index, warnings)) => {
+            Some(Kept { index, warnings, missing_frames }) => {
                 warnings.into_iter().for_each(|warning| notes.warn(warning));
+                missing_frames.into_iter().for_each(|missing| notes.misses_frames(missing));
                 (index, Feed::File(Box::new(FileFeed::new(demuxer))))
             }
             None => make_index(&path, demuxer, &facts, &options, &notes)?,
@@ -173,7 +202,7 @@ impl VideoFrames {
             return Err(FrameError::NoFrames { path });
         }
         if let Some(cache) = cache.as_ref().filter(|_| !is_cached) {
-            cache.store(&index, &notes.warnings());
+            cache.store(&index, &notes.warnings(), notes.flaws().missing_frames);
         }
         let decoder = Decoder::new(decoder, feed, options.threads);
         let converter = Converter::new(facts.orientation);
@@ -196,7 +225,28 @@ impl VideoFrames {
             Err(FrameError::IndexOutOfRange { .. }) => return Err(FrameError::NoFrames { path }),
             Err(error) => return Err(error),
         };
-        Ok(Self { path, size, facts, picture, is_cached, notes, reader: Mutex::new(reader) })
+        warn_of_choices(&path, &facts, options.stream, &notes);
+        look_for_other_sizes(&path, &mut reader, size, &notes);
+        let timing = timing(&facts, reader.index());
+        let reader = Mutex::new(reader);
+        let levels = None;
+        let video = Self { path, size, facts, timing, picture, is_cached, levels, notes, reader };
+        Ok(video.with_intensity(Intensity::default()))
+    }
+
+    /// Brings samples of more than 8 bits, gray or RGB, to 8 bits in another way than [`Intensity::Auto`]. For all other
+    /// video it changes nothing; see [`MappedFrames`](crate::MappedFrames) for that.
+    #[must_use]
+    pub fn with_intensity(mut self, intensity: Intensity) -> Self {
+        let is_deep = ffi::deep_channels(self.picture.format).is_some();
+        let is_mapped = is_deep && intensity != Intensity::Full;
+        self.levels = is_mapped.then(|| Levels::new(intensity));
+        self
+    }
+
+    /// Returns whether samples are mapped by [`VideoFrames::with_intensity`].
+    pub(crate) fn maps_samples(&self) -> bool {
+        self.levels.is_some()
     }
 
     /// The number of frames that the container claims, true or not; `None` if it says nothing. For the true number see
@@ -218,9 +268,85 @@ impl VideoFrames {
         Err(FrameError::SizeChanged { path, index, expected, found })
     }
 
+    /// Frame `index` before its samples are brought to 8 bits.
+    fn samples(&self, index: usize) -> Result<Picture, FrameError> {
+        let picture = self.lock().samples(index)?;
+        self.check_size(index, picture.size)?;
+        Ok(picture)
+    }
+
     /// A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
     fn lock(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the mean rate: the container's, unless the time stamps say something else. AVI counts chunks, empty ones too.
+fn timing(facts: &Facts, index: &Index) -> Timing {
+    /// Shares by which rates differ that mean the same.
+    const TOLERATED: f64 = 0.1;
+    let stamped = index.times().and_then(|times| {
+        let ticks = times.last()?.checked_sub(*times.first()?)?;
+        Timing::from_rate((times.len() - 1) as f64 / (ticks as f64 * facts.time_base))
+            .frames_per_second
+    });
+    match (facts.timing.frames_per_second, stamped) {
+        (Some(said), Some(stamped)) if (said / stamped - 1.0).abs() <= TOLERATED => facts.timing,
+        (_, Some(stamped)) => Timing::from_rate(stamped),
+        (_, None) => facts.timing,
+    }
+}
+
+/// Says which stream was taken of several, and what a mirrored picture looks like.
+fn warn_of_choices(path: &Path, facts: &Facts, stream: Option<usize>, notes: &Notes) {
+    let path = path.display();
+    if let [first, _, ..] = &facts.video_streams[..]
+        && stream.is_none()
+    {
+        let read = facts.video_streams.iter().find(|stream| stream.is_read).unwrap_or(first);
+        notes.warn(format!(
+            "{path}: has {} video streams ({}); stream {} is read, as OpenCV, DeepLabCut and SLEAP do; choose another with \
+             --stream N",
+            facts.video_streams.len(),
+            demux::listed(&facts.video_streams),
+            read.number
+        ));
+    }
+    if let (degrees, true) = facts.orientation.degrees() {
+        let turned = match degrees {
+            0 => "as stored".to_owned(),
+            degrees => format!("turned by {degrees} degrees"),
+        };
+        notes.warn(format!(
+            "{path}: asks to be shown mirrored; it is shown {turned}, not mirrored, as OpenCV, DeepLabCut and SLEAP do; players \
+             (VLC, QuickTime) and the ffmpeg program mirror it, so coordinates from there do not fit"
+        ));
+    }
+}
+
+/// Notes the first frame of another size, where headers let suspect one.
+fn look_for_other_sizes(path: &Path, reader: &mut Reader, expected: FrameSize, notes: &Notes) {
+    /// Each costs up to a group of pictures.
+    const MOST_SUSPECTS: usize = 16;
+    let index = reader.index();
+    if index.is_counted() {
+        return;
+    }
+    let mut suspects: Vec<_> = index
+        .handovers()
+        .may_change_size()
+        .filter_map(|ordinal| index.first_frame_from(ordinal))
+        .collect();
+    suspects.dedup();
+    for number in suspects.into_iter().take(MOST_SUSPECTS) {
+        // A frame that cannot be decoded is the reader's matter.
+        if let Ok(found) = reader.size_of(number)
+            && found != expected
+        {
+            let path = path.to_owned();
+            notes.changes_size(FrameError::SizeChanged { path, index: number, expected, found });
+            return;
+        }
     }
 }
 
@@ -232,30 +358,45 @@ fn make_index(
     options: &VideoOptions,
     notes: &Notes,
 ) -> Result<(Index, Feed), FrameError> {
-    let Scan { packets, kept, read_errors } = build::scan(&mut demuxer, options.packet_bytes);
-    if packets.is_empty() {
+    let scan = build::scan(&mut demuxer, options.packet_bytes);
+    if scan.packets.is_empty() {
         return Err(FrameError::NoFrames { path: path.to_owned() });
     }
-    if let Some(warning) = claims::truncation(path, facts, &packets) {
-        notes.warn(warning);
+    if let Some(lost) = claims::truncation(path, facts, &scan, || demuxer.packets_without_edits()) {
+        notes.warn(lost.warning(path));
+        if lost.is_certain {
+            notes.misses_frames(lost.what);
+        }
     }
+    let Scan { packets, kept, read_errors, handovers, .. } = scan;
     let index = match (options.index, index::doubt(&packets, read_errors)) {
-        (IndexMode::Auto, None) => Index::from_time_stamps(packets),
+        (IndexMode::Auto, None) => Index::from_time_stamps(packets).with_handovers(handovers),
         (_, doubt) => {
+            let is_in_doubt = doubt.is_some();
             if let Some(doubt) = doubt {
                 notes.warn(format!(
                     "{}: the file is decoded once to number its frames, since its time stamps are in doubt ({doubt})",
                     path.display()
                 ));
             }
-            let index = build::decode_all(path, options.threads)?;
+            let Counted { index, errors } = build::decode_all(demuxer.reopen()?, options.threads)?;
+            let promised = packets.iter().filter(|p| !p.discard && p.size > 0).count();
+            // Streams that begin between key frames have errors at their beginning for a good reason.
+            let is_damaged =
+                !is_in_doubt || read_errors > 0 || packets.iter().any(|packet| packet.corrupt);
+            if is_damaged && errors > 0 && index.frame_count() < promised {
+                let found = index.frame_count();
+                let missing = format!("it has {found} frames that can be decoded, not {promised}");
+                notes.warn(format!("{}: the file is damaged: {missing}", path.display()));
+                notes.misses_frames(missing);
+            }
             notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
             index
         }
     };
     let feed = match kept {
         Some(packets) => Feed::Memory { packets: packets.into(), demuxer },
-        None => Feed::File(Box::new(FileFeed::new(Demuxer::open(path)?))),
+        None => Feed::File(Box::new(FileFeed::new(demuxer.reopen()?))),
     };
     Ok((index, feed))
 }
@@ -279,6 +420,11 @@ impl FrameSource for VideoFrames {
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+        if let Some(levels) = &self.levels {
+            let picture = self.samples(index)?;
+            let count = self.frame_count();
+            return levels.render(picture, count, |index| self.samples(index)).map(Arc::new);
+        }
         let frame = self.lock().frame(index)?;
         self.check_size(index, frame.size())?;
         Ok(frame)
@@ -294,11 +440,18 @@ impl FrameSource for VideoFrames {
     }
 
     fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        mode != ResizeMode::Decord
+        // Samples of more than 8 bits have no colours before their range is known.
+        mode != ResizeMode::Decord || self.levels.is_some()
     }
 
     fn timing(&self) -> Timing {
-        self.facts.timing
+        self.timing
+    }
+
+    fn time(&self, index: usize) -> Option<f64> {
+        let stamped = self.notes.time_of(index);
+        let by_rate = || Some(index as f64 / self.timing.frames_per_second?);
+        stamped.map(|ticks| ticks as f64 * self.facts.time_base).or_else(by_rate)
     }
 
     fn describe(&self) -> String {
@@ -312,7 +465,12 @@ impl FrameSource for VideoFrames {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.notes.warnings()
+        let levels = self.levels.as_ref().map(Levels::warnings).unwrap_or_default();
+        self.notes.warnings().into_iter().chain(levels).collect()
+    }
+
+    fn flaws(&self) -> Flaws {
+        self.notes.flaws()
     }
 
     fn damaged_frames(&self) -> Vec<usize> {
@@ -338,7 +496,7 @@ impl FrameSource for VideoFrames {
         let index = reader.index();
         let (groups, longest) = (index.segment_lengths().count(), index.segment_lengths().max());
         let times = index.times().filter(|times| times.len() > 1);
-        let rate = self.facts.timing.frames_per_second;
+        let rate = self.timing.frames_per_second;
         let count = index.frame_count() as f64;
         let span = times.as_ref().and_then(|times| {
             let ticks = times.iter().max()?.checked_sub(*times.iter().min()?)? as f64;
@@ -376,6 +534,7 @@ impl FrameSource for VideoFrames {
                 (false, false) => IndexKind::TimeStamps,
             },
             index_from_cache: self.is_cached,
+            streams: self.facts.video_streams.clone(),
         })
     }
 }

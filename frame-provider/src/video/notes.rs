@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::source::{DecodeStats, SourceMemory};
+use crate::error::FrameError;
+use crate::source::{DecodeStats, Flaws, SourceMemory};
 
 /// Counters and warnings, apart from the reader so that asking for them never waits for a decode.
 #[derive(Debug, Default)]
@@ -18,13 +19,74 @@ pub(super) struct Notes {
     peak_bytes: AtomicU64,
     damaged: Mutex<BTreeSet<usize>>,
     warnings: Mutex<Vec<String>>,
+    flaws: Mutex<Flaws>,
+    times: Mutex<Times>,
+}
+
+/// Times of the frames after the first one, in units of the stream's time base.
+#[derive(Debug, Default)]
+enum Times {
+    /// The time stamps are missing, or worth nothing.
+    #[default]
+    Unknown,
+    /// So many units from each of so many frames to the next.
+    Steady {
+        step: i64,
+        frames: usize,
+    },
+    Each(Vec<i64>),
 }
 
 impl Notes {
-    /// Logs the warning and keeps it.
+    /// Logs the warning and keeps it. The same one again, say from an index that was kept, is said once.
     pub(super) fn warn(&self, warning: String) {
-        tracing::warn!("{warning}");
-        lock(&self.warnings).push(warning);
+        let mut warnings = lock(&self.warnings);
+        if !warnings.contains(&warning) {
+            tracing::warn!("{warning}");
+            warnings.push(warning);
+        }
+    }
+
+    /// Notes when frames are shown, from their time stamps in the order shown.
+    pub(super) fn set_times(&self, stamps: Option<Vec<i64>>) {
+        let rises = |stamps: &Vec<i64>| {
+            stamps.is_sorted() && (stamps.len() < 2 || stamps.first() < stamps.last())
+        };
+        let stamps = stamps.filter(rises);
+        let times = stamps.and_then(|mut times| {
+            let first = *times.first()?;
+            times.iter_mut().for_each(|time| *time = time.saturating_sub(first));
+            let step = times.get(1).copied().unwrap_or(0);
+            let is_steady = (0..).zip(&times).all(|(n, time)| step.checked_mul(n) == Some(*time));
+            let frames = times.len();
+            Some(if is_steady { Times::Steady { step, frames } } else { Times::Each(times) })
+        });
+        *lock(&self.times) = times.unwrap_or_default();
+    }
+
+    /// Returns the time of frame `number` after the first one, in units of the stream's time base; `None` if unknown.
+    pub(super) fn time_of(&self, number: usize) -> Option<i64> {
+        match &*lock(&self.times) {
+            Times::Unknown => None,
+            Times::Steady { step, frames } => {
+                (number < *frames).then(|| step.checked_mul(i64::try_from(number).ok()?))?
+            }
+            Times::Each(times) => times.get(number).copied(),
+        }
+    }
+
+    /// Notes why frames are missing; the first reason counts.
+    pub(super) fn misses_frames(&self, why: String) {
+        lock(&self.flaws).missing_frames.get_or_insert(why);
+    }
+
+    /// Notes the first frame that is of another size.
+    pub(super) fn changes_size(&self, error: FrameError) {
+        lock(&self.flaws).size_change.get_or_insert(error);
+    }
+
+    pub(super) fn flaws(&self) -> Flaws {
+        lock(&self.flaws).clone()
     }
 
     pub(super) fn warnings(&self) -> Vec<String> {
@@ -74,4 +136,26 @@ impl Notes {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_count_from_the_first_frame() {
+        let times = |stamps: Option<Vec<i64>>| {
+            let notes = Notes::default();
+            notes.set_times(stamps);
+            (0..4).map(|frame| notes.time_of(frame)).collect::<Vec<_>>()
+        };
+        assert_eq!(times(Some(vec![7, 10, 13])), [Some(0), Some(3), Some(6), None]);
+        assert_eq!(times(Some(vec![-5, 10, 13])), [Some(0), Some(15), Some(18), None]);
+        assert_eq!(times(Some(vec![4])), [Some(0), None, None, None]);
+        // Stamps that fall, or stand still, are those of something else.
+        assert_eq!(times(Some(vec![7, 13, 10])), [None; 4]);
+        assert_eq!(times(Some(vec![7, 7, 7])), [None; 4]);
+        assert_eq!(times(None), [None; 4]);
+        assert_eq!(times(Some(Vec::new())), [None; 4]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::frame::FrameSize;
 
-/// One of the eight ways to lay a picture down: which source pixel each shown pixel comes from.
+/// One of the four ways to turn a picture: which source pixel each shown pixel comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Orientation {
     /// Rows and columns change places (first).
@@ -11,40 +11,51 @@ pub(super) struct Orientation {
     flip_horizontal: bool,
     /// Top and bottom change places (after the transposition).
     flip_vertical: bool,
+    /// The file asks for a mirrored picture, which it does not get.
+    mirrored: bool,
 }
 
 impl Orientation {
     /// From an MP4 display matrix: nine native-endian `i32`, `[a, b, u, c, d, v, x, y, w]`, that map a source pixel
-    /// `(p, q)` to `(a*p + c*q, b*p + d*q)`. Anything but quarter turns and mirrorings counts as upright, as players do.
+    /// `(p, q)` to `(a*p + c*q, b*p + d*q)`.
+    ///
+    /// Turned as OpenCV turns it, so that the coordinates of DeepLabCut and SLEAP fit: by the angle of the matrix, in whole
+    /// degrees, if that is a quarter turn or several. OpenCV ignores that a matrix mirrors, and then shows something else
+    /// than players do: instead of left and right changed, a picture upside down.
     pub(super) fn from_display_matrix(bytes: &[u8]) -> Self {
         let mut matrix = [0i32; 9];
         for (value, bytes) in matrix.iter_mut().zip(bytes.chunks_exact(4)) {
             *value = i32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         }
-        let [a, b, _, c, d, ..] = matrix;
-        match (a, b, c, d) {
-            (a, 0, 0, d) if a != 0 && d != 0 => {
-                Self { transpose: false, flip_horizontal: a < 0, flip_vertical: d < 0 }
-            }
-            (0, b, c, 0) if b != 0 && c != 0 => {
-                Self { transpose: true, flip_horizontal: c < 0, flip_vertical: b < 0 }
-            }
-            _ => Self::default(),
+        let [a, b, _, c, d, ..] = matrix.map(f64::from);
+        let (first, second) = (a.hypot(c), b.hypot(d));
+        if first == 0.0 || second == 0.0 {
+            return Self::default();
         }
+        let degrees = (b / second).atan2(a / first).to_degrees().round() as i32;
+        let turned = match degrees.rem_euclid(360) {
+            90 => Self { transpose: true, flip_horizontal: true, ..Self::default() },
+            180 => Self { flip_horizontal: true, flip_vertical: true, ..Self::default() },
+            270 => Self { transpose: true, flip_vertical: true, ..Self::default() },
+            _ => Self::default(),
+        };
+        Self { mirrored: a * d - b * c < 0.0, ..turned }
     }
 
-    /// Clockwise quarter turns in degrees, and whether left and right change places after that.
+    /// Clockwise quarter turns in degrees, and whether the file asks for a mirrored picture besides.
     pub(super) fn degrees(self) -> (u16, bool) {
-        match (self.transpose, self.flip_horizontal, self.flip_vertical) {
-            (false, false, false) => (0, false),
-            (true, true, false) => (90, false),
-            (false, true, true) => (180, false),
-            (true, false, true) => (270, false),
-            (false, true, false) => (0, true),
-            (true, false, false) => (90, true),
-            (false, false, true) => (180, true),
-            (true, true, true) => (270, true),
-        }
+        let degrees = match (self.transpose, self.flip_horizontal, self.flip_vertical) {
+            (true, true, _) => 90,
+            (false, true, _) => 180,
+            (true, false, _) => 270,
+            (false, false, _) => 0,
+        };
+        (degrees, self.mirrored)
+    }
+
+    /// Returns whether pictures are shown as they are stored.
+    pub(super) fn is_upright(self) -> bool {
+        !self.transpose && !self.flip_horizontal && !self.flip_vertical
     }
 
     /// Whether rows become columns.
@@ -57,19 +68,19 @@ impl Orientation {
         if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
     }
 
-    /// Appends pixels of `step` bytes, in rows of `source_stride` bytes, to `target` without gaps,
+    /// Appends pixels of `step` values, in rows of `source_stride` values, to `target` without gaps,
     /// `[height, width, step]`, as the turned picture. `source` must hold `size.height` rows.
-    pub(super) fn copy(
+    pub(super) fn copy<T: Copy>(
         self,
-        source: &[u8],
+        source: &[T],
         source_stride: usize,
         size: FrameSize,
         step: usize,
-        target: &mut Vec<u8>,
+        target: &mut Vec<T>,
     ) {
         let (width, height) = (size.width as usize, size.height as usize);
         target.reserve(width * height * step);
-        if self == Self::default() {
+        if self.is_upright() {
             for row in source.chunks(source_stride).take(height) {
                 target.extend_from_slice(&row[..width * step]);
             }
@@ -115,12 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn turns_and_mirrors() {
+    fn turns() {
         let (upright, turned_size) =
             (FrameSize { width: 3, height: 2 }, FrameSize { width: 2, height: 3 });
         assert_eq!(turned(ONE, 0, 0, ONE), (upright, vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(turned(-ONE, 0, 0, -ONE), (upright, vec![6, 5, 4, 3, 2, 1]));
-        assert_eq!(turned(-ONE, 0, 0, ONE), (upright, vec![3, 2, 1, 6, 5, 4]));
         // A quarter turn clockwise, as phones write it: left column up becomes the top row.
         assert_eq!(turned(0, ONE, -ONE, 0), (turned_size, vec![4, 1, 5, 2, 6, 3]));
         assert_eq!(turned(0, -ONE, ONE, 0), (turned_size, vec![3, 6, 2, 5, 1, 4]));
@@ -138,8 +148,25 @@ mod tests {
         assert_eq!(name(0, ONE, -ONE, 0), (90, false));
         assert_eq!(name(-ONE, 0, 0, -ONE), (180, false));
         assert_eq!(name(0, -ONE, ONE, 0), (270, false));
-        assert_eq!(name(-ONE, 0, 0, ONE), (0, true));
-        assert_eq!(name(ONE, 0, 0, -ONE), (180, true));
+    }
+
+    /// What `cv2.VideoCapture` of OpenCV 5.0 shows for such files.
+    #[test]
+    fn mirrored_pictures_are_shown_as_opencv_shows_them() {
+        let (wide, tall) = (FrameSize { width: 3, height: 2 }, FrameSize { width: 2, height: 3 });
+        assert_eq!(turned(-ONE, 0, 0, ONE), (wide, vec![6, 5, 4, 3, 2, 1]));
+        assert_eq!(turned(ONE, 0, 0, -ONE), (wide, vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(turned(0, ONE, ONE, 0), (tall, vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(turned(0, -ONE, -ONE, 0), (tall, vec![3, 6, 2, 5, 1, 4]));
+        assert_eq!(turned(200, ONE, -ONE, 200), (tall, vec![4, 1, 5, 2, 6, 3]));
+        assert_eq!(turned(ONE, 3000, -3000, ONE), (wide, vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(turned(2 * ONE, 0, 0, 2 * ONE), (wide, vec![1, 2, 3, 4, 5, 6]));
+        for (matrix, mirrored) in [([-ONE, 0, 0, ONE], true), ([0, ONE, -ONE, 0], false)] {
+            let [a, b, c, d] = matrix;
+            let values = [a, b, 0, c, d, 0, 0, 0, 1 << 30];
+            let bytes: Vec<u8> = values.iter().flat_map(|v: &i32| v.to_ne_bytes()).collect();
+            assert_eq!(Orientation::from_display_matrix(&bytes).degrees().1, mirrored);
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 
 use video_rs::ffmpeg as ff;
 
-use super::build;
+use super::build::{self, Counted};
 use super::convert::Converter;
 use super::decode::Decoder;
 use super::index::Index;
@@ -21,6 +21,7 @@ use super::notes::Notes;
 use super::window::{Picture, PicturePool, Trail, Window};
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
+use crate::picture::{Picture as StillPicture, Samples};
 use crate::travel::Travel;
 
 /// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
@@ -68,7 +69,7 @@ impl Ground {
     fn restart(&self, decoder: &mut Decoder, number: usize) -> Result<(), Miss> {
         self.notes.restarts.fetch_add(1, Ordering::Relaxed);
         let segment = self.index.segment_of(number);
-        decoder.restart(segment, &self.index, &self.path).map_err(Miss::Fatal)
+        decoder.restart(segment, &self.index).map_err(Miss::Fatal)
     }
 
     /// The next frame of the clip that comes out of the decoder.
@@ -180,6 +181,7 @@ impl Reader {
     ) -> Self {
         let ReaderOptions { threads, budget, cache } = options;
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
+        notes.set_times(index.times());
         Self {
             ground: Ground {
                 path,
@@ -214,6 +216,23 @@ impl Reader {
         self.converter
             .convert(&picture.frame)
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
+    }
+
+    /// Frame `number` before its samples are brought to 8 bits, turned upright. Frames of 8 bits come as RGB.
+    pub(super) fn samples(&mut self, number: usize) -> Result<StillPicture, FrameError> {
+        let picture = self.picture(number)?;
+        if let Some(deep) = self.converter.deep(&picture.frame) {
+            return Ok(deep);
+        }
+        let frame = self.frame(number)?;
+        let samples = Samples::Eight(frame.data().to_vec());
+        Ok(StillPicture { size: frame.size(), channels: 3, samples })
+    }
+
+    /// The size of frame `number`.
+    pub(super) fn size_of(&mut self, number: usize) -> Result<FrameSize, FrameError> {
+        let picture = self.picture(number)?;
+        Ok(self.converter.size(&picture.frame))
     }
 
     /// Frame `number` scaled straight from the decoder's format, and the size of the frame itself.
@@ -294,7 +313,7 @@ impl Reader {
         self.lane_unused = 0;
         if self.lane.is_none() {
             // Without a decoder or a thread more, reading in reverse is only slower.
-            let decoder = self.cursors.first()?.decoder.another(&self.ground.path).ok()?;
+            let decoder = self.cursors.first()?.decoder.another().ok()?;
             let maker =
                 WindowMaker { ground: self.ground.clone(), decoder, frame_bytes: self.frame_bytes };
             self.lane = Some(Lane::start(maker, self.budget).ok()?);
@@ -427,8 +446,7 @@ impl Reader {
             let is_idle = |cursor: &Cursor| cursor.decoder.next_frame_number().is_none();
             if self.cursors.len() < FORWARD_DECODERS
                 && !self.cursors.iter().any(is_idle)
-                && let Some(Ok(another)) =
-                    self.cursors.first().map(|first| first.decoder.another(&self.ground.path))
+                && let Some(Ok(another)) = self.cursors.first().map(|first| first.decoder.another())
             {
                 self.cursors.push(Cursor::new(another));
             }
@@ -480,22 +498,36 @@ impl Reader {
     fn rebuild(&mut self) -> Result<(), FrameError> {
         let path = &self.ground.path;
         tracing::info!(path = %path.display(), "decoding the whole file to number its frames");
-        let index = build::decode_all(path, self.threads)?;
+        let Some(cursor) = self.cursors.first() else { return Ok(()) };
+        let Counted { index, errors } =
+            build::decode_all(cursor.decoder.reopened()?, self.threads)?;
         let notes = &self.ground.notes;
         notes.frames_decoded.fetch_add(index.frame_count() as u64, Ordering::Relaxed);
         if !index.agrees_with(&self.ground.index) {
             notes.forget_damaged();
-            notes.warn(format!(
-                "{}: the file is damaged: it has {} frames that can be decoded, not {}; frame numbers after the damage \
-                 have changed",
-                path.display(),
-                index.frame_count(),
-                self.ground.index.frame_count(),
-            ));
+            let (found, before) = (index.frame_count(), self.ground.index.frame_count());
+            let path = path.display();
+            if errors > 0 && found < before {
+                let missing = format!("it has {found} frames that can be decoded, not {before}");
+                notes.warn(format!(
+                    "{path}: the file is damaged: {missing}; frame numbers after the damage have changed"
+                ));
+                notes.misses_frames(missing);
+            } else if found != before {
+                notes.warn(format!(
+                    "{path}: decoding the file gives {found} frames, not {before} as its packets do; frames are numbered as \
+                     they are decoded"
+                ));
+            } else {
+                notes.warn(format!(
+                    "{path}: the frames come in another order than their time stamps say; they are numbered as they are decoded"
+                ));
+            }
         }
         notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
+        notes.set_times(index.times());
         if let Some(cache) = &self.cache {
-            cache.store(&index, &notes.warnings());
+            cache.store(&index, &notes.warnings(), notes.flaws().missing_frames);
         }
         self.change_index(|old| *old = index);
         self.clear_windows();

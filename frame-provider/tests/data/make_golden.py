@@ -12,7 +12,7 @@ import os
 import numpy
 import PIL
 import xxhash
-from PIL import Image, features
+from PIL import Image, ImageOps, features
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VERSIONS = f"# Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}\n"
@@ -73,7 +73,7 @@ def image_table():
         path = os.path.join(folder, name)
         image.save(path, **options)
         if expected is None:
-            expected = numpy.asarray(Image.open(path).convert("RGB"))
+            expected = numpy.asarray(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
         lines.append(f"{name}\t{digest(expected)}\n")
 
     rgb = Image.fromarray(picture(67, 45))
@@ -83,7 +83,7 @@ def image_table():
     write("gray.jpg", rgb.convert("L"), quality=80)
     write("restart.jpg", rgb, quality=95, restart_marker_rows=1)
     turned = Image.Exif()
-    turned[0x0112] = 6  # To be shown a quarter turn on, which SAM 2's own loader ignores.
+    turned[0x0112] = 6  # To be shown a quarter turn on.
     write("exif_orientation.jpg", rgb, quality=80, exif=turned)
     write("rgb.png", rgb)
     write("gray.png", rgb.convert("L"))

@@ -1,4 +1,4 @@
-//! The files that `data/make_stacks.py` wrote, unpacked.
+//! The files that `data/make_stacks.py` and `data/make_kinds.py` wrote, unpacked.
 
 #![allow(dead_code)] // Each test file uses a part of this.
 
@@ -21,31 +21,42 @@ pub struct StackData {
     pub cases: Vec<Case>,
 }
 
-/// Everything, unpacked once.
+/// Everything that `make_stacks.py` wrote, unpacked once.
 pub fn stack_data() -> &'static StackData {
     static DATA: OnceLock<StackData> = OnceLock::new();
     DATA.get_or_init(|| {
-        let packed = include_bytes!("../data/stacks.bin.zst");
-        let all = zstd::bulk::decompress(packed, 64 << 20).unwrap();
-        let mut data = StackData { files: BTreeMap::new(), cases: Vec::new() };
-        for line in include_str!("../data/stacks.tsv").lines() {
-            match line.split('\t').collect::<Vec<_>>()[..] {
-                ["file", name, offset, length] => {
-                    let (offset, length): (usize, usize) =
-                        (offset.parse().unwrap(), length.parse().unwrap());
-                    data.files.insert(name.to_owned(), all[offset..offset + length].to_vec());
-                }
-                ["case", path, axes, intensity, frames] => data.cases.push(Case {
-                    path: path.to_owned(),
-                    axes: axes.to_owned(),
-                    intensity: intensity.to_owned(),
-                    frames: frames.split(' ').map(str::to_owned).collect(),
-                }),
-                _ => assert!(line.starts_with('#'), "{line}"),
-            }
-        }
-        data
+        read(include_bytes!("../data/stacks.bin.zst"), include_str!("../data/stacks.tsv"))
     })
+}
+
+/// Everything that `make_kinds.py` wrote, unpacked once.
+pub fn kinds_data() -> &'static StackData {
+    static DATA: OnceLock<StackData> = OnceLock::new();
+    DATA.get_or_init(|| {
+        read(include_bytes!("../data/kinds.bin.zst"), include_str!("../data/kinds.tsv"))
+    })
+}
+
+fn read(packed: &[u8], table: &str) -> StackData {
+    let all = zstd::bulk::decompress(packed, 64 << 20).unwrap();
+    let mut data = StackData { files: BTreeMap::new(), cases: Vec::new() };
+    for line in table.lines() {
+        match line.split('\t').collect::<Vec<_>>()[..] {
+            ["file", name, offset, length] => {
+                let (offset, length): (usize, usize) =
+                    (offset.parse().unwrap(), length.parse().unwrap());
+                data.files.insert(name.to_owned(), all[offset..offset + length].to_vec());
+            }
+            ["case", path, axes, intensity, frames] => data.cases.push(Case {
+                path: path.to_owned(),
+                axes: axes.to_owned(),
+                intensity: intensity.to_owned(),
+                frames: frames.split(' ').map(str::to_owned).collect(),
+            }),
+            _ => assert!(line.starts_with('#'), "{line}"),
+        }
+    }
+    data
 }
 
 pub fn file(name: &str) -> &'static [u8] {
@@ -54,8 +65,12 @@ pub fn file(name: &str) -> &'static [u8] {
 
 /// Writes the files whose names start with `prefix` into a new folder, with their subfolders.
 pub fn unpack(prefix: &str) -> TempDir {
+    unpack_from(stack_data(), prefix)
+}
+
+pub fn unpack_from(data: &StackData, prefix: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in stack_data().files.iter().filter(|(name, _)| name.starts_with(prefix)) {
+    for (name, bytes) in data.files.iter().filter(|(name, _)| name.starts_with(prefix)) {
         write(folder.path(), name, bytes);
     }
     folder

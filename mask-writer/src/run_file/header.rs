@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::record::{HEAD, MAGIC};
+
 /// The head of a run file.
 ///
 /// Holds nothing that depends on when, where or how often a job was started, so that a run that was interrupted ends in the same bytes.
@@ -17,6 +19,9 @@ pub struct RunHeader {
     pub sam2_version: String,
     /// The recording's file name.
     pub recording: String,
+    /// Fingerprint of the recording's contents, whatever its name; `None` in files of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording_contents: Option<String>,
     /// Columns of the recording's frames, and of every mask.
     pub width: u32,
     /// Rows.
@@ -47,6 +52,8 @@ pub struct RunHeader {
 impl RunHeader {
     /// Version of the format that is written and read.
     pub const FORMAT_VERSION: u32 = 1;
+    /// Bytes of a file up to the end of its head, besides the head's own JSON.
+    pub const FRAMING_BYTES: u64 = MAGIC.len() as u64 + HEAD;
     /// Pixels of a frame that are believed: what a file claims must not decide how much is allocated.
     pub(super) const MOST_PIXELS: u64 = 1 << 28;
 
@@ -56,6 +63,7 @@ impl RunHeader {
             format_version: Self::FORMAT_VERSION,
             sam2_version: env!("CARGO_PKG_VERSION").to_owned(),
             recording: recording.to_owned(),
+            recording_contents: None,
             width,
             height,
             frames_per_second: None,
@@ -86,6 +94,12 @@ impl RunHeader {
             .or_else(|| text("number of frames", &self.frame_count, &other.frame_count))
             .or_else(|| text("frame rate", &self.frames_per_second, &other.frames_per_second))
             .or_else(|| text("frames", &self.frames, &other.frames))
+            .or_else(|| {
+                let contents = |header: &Self| {
+                    header.recording_contents.clone().unwrap_or_else(|| "unknown".to_owned())
+                };
+                named(contents(self), contents(other), "content of the recording (its fingerprint)")
+            })
             .or_else(|| self.setting_difference(other))
             .or_else(|| text("names of objects", &self.object_names, &other.object_names))
             .or_else(|| self.image_name_difference(other))

@@ -1,7 +1,7 @@
 //! Writing a run file in place: a journal that survives the process.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -119,9 +119,16 @@ impl RunWriter {
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Opens and locks without touching the contents: they may be another process's.
+/// Opens and locks without touching the contents: they may be another process's. A link is not followed, and a file that does
+/// not begin like a run file is left alone.
 fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     let io = |source| WriteError::Io { path: path.to_owned(), source };
+    let foreign = |what| WriteError::NotAJournal { path: path.to_owned(), what };
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => return Err(foreign("a link")),
+        Ok(found) if !found.is_file() => return Err(foreign("not a regular file")),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create(create).truncate(false).open(path).map_err(io)?;
@@ -130,10 +137,24 @@ fn open(path: &Path, create: bool) -> Result<File, WriteError> {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
             // Some network file systems know no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(file),
+            Ok(()) | Err(TryLockError::Error(_)) => {
+                return match begins_like_a_run(&file).map_err(io)? {
+                    true => Ok(file),
+                    false => Err(foreign("another kind of file")),
+                };
+            }
         }
     }
     Err(WriteError::InUse(path.to_owned()))
+}
+
+/// Returns whether the file begins with [`MAGIC`], as far as it reaches.
+fn begins_like_a_run(mut file: &File) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(MAGIC.starts_with(&start))
 }
 
 /// Turns frames into records and sees to their order.

@@ -1,26 +1,53 @@
 //! Instance masks as COCO's JSON.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
+use crate::corner_outline::cut_polygons;
 use crate::error::WriteError;
+use crate::frame_names::image_name;
 use crate::frame_order::FrameOrder;
 use crate::json_file::JsonFile;
+use crate::known_objects::KnownObjects;
 use crate::mask_coco::CocoRle;
 use crate::output_file::CompleteOutput;
-use crate::recording_info::{RecordingInfo, frame_name};
+use crate::recording_info::RecordingInfo;
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 
-/// Writes one COCO document: an image for each frame, whose id is the frame's number, one category (`object`), and an
-/// annotation for each mask that is not empty, with compressed run lengths.
+/// Writes one COCO document: an image for each frame, whose id is the frame's number, and an annotation for each mask that is not
+/// empty, with compressed run lengths.
 ///
-/// Beside COCO's own fields an annotation has `track_id`, the object's number, and what the model said: `object_score`,
-/// `predicted_iou`, `prompted`, `flags`. `file_name` is what `ffmpeg -start_number 0 %05d.jpg` calls the frame.
+/// There is one category, `object`; but where objects have names, each name is a category, whose id is the object's number.
+/// In addition to COCO's own fields an annotation has `track_id`, the object's number, and what the model said: `object_score`,
+/// `predicted_iou`, `prompted`, `flags`. `file_name` is that of the image that the frame was read from, else what
+/// `ffmpeg -start_number 0 %05d.jpg` calls the frame.
 pub struct CocoJsonSink {
     file: JsonFile,
     order: FrameOrder,
     annotations: u64,
+    objects: KnownObjects,
+    names: BTreeMap<u32, String>,
+    outlines: CocoOutlines,
+}
+
+/// How COCO's annotations say where an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CocoOutlines {
+    /// Compressed run lengths.
+    #[default]
+    RunLengths,
+    /// Polygons along the edges of pixels, one for each part. Filled by pycocotools they are the mask again. A hole is joined by a cut to what
+    /// lies left of it, as COCO's polygons have none.
+    Polygons,
+}
+
+#[derive(Serialize)]
+struct Category {
+    id: u32,
+    name: String,
 }
 
 #[derive(Serialize)]
@@ -32,12 +59,12 @@ struct Image<'a> {
 }
 
 #[derive(Serialize)]
-struct Annotation<'a> {
+struct Annotation {
     id: u64,
     image_id: usize,
     category_id: u32,
     track_id: u32,
-    segmentation: Segmentation<'a>,
+    segmentation: Segmentation,
     area: u64,
     /// Left, top, width, height.
     bbox: [u32; 4],
@@ -47,10 +74,15 @@ struct Annotation<'a> {
 }
 
 #[derive(Serialize)]
-struct Segmentation<'a> {
-    /// Height, width.
-    size: [u32; 2],
-    counts: &'a str,
+#[serde(untagged)]
+enum Segmentation {
+    RunLengths {
+        /// Height, width.
+        size: [u32; 2],
+        counts: String,
+    },
+    /// x and y in turn.
+    Polygons(Vec<Vec<u32>>),
 }
 
 #[derive(Serialize)]
@@ -62,7 +94,7 @@ struct Facts {
 }
 
 impl CocoJsonSink {
-    /// Starts the document with everything but the annotations.
+    /// Starts a document with run lengths.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -71,20 +103,62 @@ impl CocoJsonSink {
         recording: &RecordingInfo,
         overwrite: bool,
     ) -> Result<Self, WriteError> {
+        Self::create_with(path, recording, CocoOutlines::RunLengths, overwrite)
+    }
+
+    /// Starts a document with everything but the annotations.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_with(
+        path: &Path,
+        recording: &RecordingInfo,
+        outlines: CocoOutlines,
+        overwrite: bool,
+    ) -> Result<Self, WriteError> {
         let mut file = JsonFile::create(path, overwrite)?;
         file.text("{\"info\": {\"description\": ")?;
         file.value(&recording.name)?;
         file.text("},\n\"licenses\": [],\n")?;
-        file.text("\"categories\": [{\"id\": 1, \"name\": \"object\"}],\n\"images\": [")?;
+        file.text("\"images\": [")?;
         let (width, height) = recording.size;
         for id in 0..recording.frames {
             file.text(if id == 0 { "\n" } else { ",\n" })?;
-            let file_name = &format!("{}.jpg", frame_name(id));
+            let file_name = &image_name(recording, id);
             file.value(&Image { id, file_name, width, height })?;
         }
         file.text("],\n\"annotations\": [")?;
         let order = FrameOrder::new(path, recording.size, recording.frames);
-        Ok(Self { file, order, annotations: 0 })
+        let objects = KnownObjects::new(&recording.objects);
+        Ok(Self {
+            file,
+            order,
+            annotations: 0,
+            objects,
+            names: recording.object_names.clone(),
+            outlines,
+        })
+    }
+
+    /// Returns the category of an object: of several with one name, the number of the first.
+    fn category(&self, object: u32) -> u32 {
+        if self.names.is_empty() {
+            return 1;
+        }
+        let Some(own) = self.names.get(&object) else { return object };
+        self.names.iter().find(|&(_, name)| name == own).map_or(object, |(&first, _)| first)
+    }
+
+    /// Returns the categories of all objects, by their ids.
+    fn categories(&self) -> Vec<Category> {
+        if self.names.is_empty() {
+            return vec![Category { id: 1, name: "object".into() }];
+        }
+        let objects = self.objects.numbers().iter().chain(self.names.keys());
+        let ids: std::collections::BTreeSet<u32> =
+            objects.map(|&object| self.category(object)).collect();
+        let name = |id| self.names.get(&id).cloned().unwrap_or_else(|| format!("object {id}"));
+        ids.into_iter().map(|id| Category { id, name: name(id) }).collect()
     }
 
     fn annotate(&mut self, frame: usize, labelled: &LabelledMask) -> Result<(), WriteError> {
@@ -92,17 +166,27 @@ impl CocoJsonSink {
         // Readers take number 0 for "none".
         self.annotations += 1;
         self.file.text(if self.annotations == 1 { "\n" } else { ",\n" })?;
-        let rle = CocoRle::from_mask(&labelled.mask);
+        let segmentation = match self.outlines {
+            CocoOutlines::RunLengths => {
+                let rle = CocoRle::from_mask(&labelled.mask);
+                Segmentation::RunLengths {
+                    size: [rle.height(), rle.width()],
+                    counts: rle.to_compressed(),
+                }
+            }
+            CocoOutlines::Polygons => {
+                let parts = cut_polygons(&labelled.mask).into_iter();
+                let in_turn = |part: Vec<(u32, u32)>| part.into_iter().flat_map(|(x, y)| [x, y]);
+                Segmentation::Polygons(parts.map(|part| in_turn(part).collect()).collect())
+            }
+        };
         self.file.value(&Annotation {
             id: self.annotations,
             image_id: frame,
-            category_id: 1,
+            category_id: self.category(labelled.object),
             track_id: labelled.object,
-            segmentation: Segmentation {
-                size: [rle.height(), rle.width()],
-                counts: &rle.to_compressed(),
-            },
-            area: rle.area(),
+            segmentation,
+            area: labelled.mask.area(),
             bbox: [x0, y0, x1 - x0 + 1, y1 - y0 + 1],
             iscrowd: 0,
             facts: labelled.facts.map(|facts| Facts {
@@ -118,12 +202,15 @@ impl CocoJsonSink {
 impl MaskSink for CocoJsonSink {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         self.order.accept(frame)?;
+        self.objects.admit(frame.objects);
         frame.objects.iter().try_for_each(|labelled| self.annotate(frame.index, labelled))
     }
 
     fn finish(mut self: Box<Self>) -> Result<CompleteOutput, WriteError> {
         self.order.complete()?;
-        self.file.text("]}\n")?;
+        self.file.text("],\n\"categories\": ")?;
+        self.file.value(&self.categories())?;
+        self.file.text("}\n")?;
         self.file.complete()
     }
 }
@@ -148,6 +235,7 @@ mod tests {
         assert_eq!(document["info"]["description"], "a \"b\"");
         assert_eq!(document["images"].as_array().unwrap().len(), 3);
         assert_eq!(document["images"][2]["file_name"], "00002.jpg");
+        assert_eq!(document["categories"], serde_json::json!([{"id": 1, "name": "object"}]));
         let annotations = document["annotations"].as_array().unwrap();
         assert_eq!(annotations.len(), 3);
         let first = &annotations[0];
@@ -161,6 +249,47 @@ mod tests {
         assert_eq!(annotations[2]["image_id"], 2);
         assert_eq!(annotations[2]["track_id"], 7);
         assert!(annotations[2].get("object_score").is_none());
+    }
+
+    #[test]
+    fn images_and_objects_have_their_own_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("masks.json");
+        let names = [(2, "mouse"), (3, "rat"), (5, "mouse")];
+        let recording = RecordingInfo {
+            objects: vec![2, 3],
+            object_names: names.map(|(object, name)| (object, name.to_owned())).into(),
+            image_names: vec!["00001.jpg".into()],
+            ..RecordingInfo::new((4, 1), 1)
+        };
+        let all = masks(&[(2, "1000"), (3, "0100"), (5, "0010"), (9, "0001")]);
+        run(CocoJsonSink::create(&path, &recording, false).unwrap(), &[all]);
+        let document: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(document["images"][0]["file_name"], "00001.jpg");
+        let expected = serde_json::json!([
+            {"id": 2, "name": "mouse"}, {"id": 3, "name": "rat"}, {"id": 9, "name": "object 9"}
+        ]);
+        assert_eq!(document["categories"], expected);
+        let annotations = document["annotations"].as_array().unwrap();
+        let ids = annotations.iter().map(|a| (&a["track_id"], &a["category_id"]));
+        let ids: Vec<_> = ids.map(|(a, b)| (a.as_u64().unwrap(), b.as_u64().unwrap())).collect();
+        assert_eq!(ids, [(2, 2), (3, 3), (5, 2), (9, 9)]);
+    }
+
+    #[test]
+    fn outlines_can_be_polygons() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("masks.json");
+        let (recording, polygons) = (RecordingInfo::new((4, 2), 1), CocoOutlines::Polygons);
+        let sink = CocoJsonSink::create_with(&path, &recording, polygons, false).unwrap();
+        run(sink, &[masks(&[(1, "1101 1100")])]);
+        let document: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let annotation = &document["annotations"][0];
+        let parts = serde_json::json!([[0, 0, 2, 0, 2, 2, 0, 2], [3, 0, 4, 0, 4, 1, 3, 1]]);
+        assert_eq!(annotation["segmentation"], parts);
+        assert_eq!((&annotation["area"], &annotation["iscrowd"]), (&5.into(), &0.into()));
     }
 
     #[test]

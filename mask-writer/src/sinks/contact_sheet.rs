@@ -5,9 +5,12 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::error::WriteError;
+use crate::mask::Mask;
 use crate::output_file::{CompleteOutput, OutputFile};
-use crate::overlay::blend;
-use crate::sink::{MaskFrame, MaskSink};
+use crate::overlay::Overlay;
+use crate::recording_info::RecordingInfo;
+use crate::sink::{LabelledMask, MaskFrame, MaskSink};
+use crate::text::{Area, Canvas};
 
 /// Tiles in a row.
 const COLUMNS: usize = 4;
@@ -20,31 +23,42 @@ const GAP: usize = 6;
 /// Grey of the background.
 const BACKGROUND: u8 = 32;
 
-/// Collects evenly spaced frames with their masks drawn in, and writes them as one PNG, frame numbers in the corners.
+/// Width of the border around prompted frames.
+const BORDER: usize = 3;
+
+/// Collects evenly spaced frames with their masks drawn in, and writes them as one PNG: frame numbers in the corners, numbers and
+/// names of objects at their masks, a white border around frames that were prompted.
 pub struct ContactSheetSink {
     output: OutputFile,
     width: usize,
     height: usize,
     selected: BTreeSet<usize>,
+    highlights: BTreeSet<usize>,
     tile_width: usize,
     tile_height: usize,
-    tiles: Vec<Vec<u8>>,
+    overlay: Overlay,
+    images: Vec<String>,
+    tiles: Vec<Tile>,
+}
+
+struct Tile {
+    rgb: Vec<u8>,
+    is_prompted: bool,
 }
 
 impl ContactSheetSink {
-    /// A sheet for a recording of `frames` frames of `width` x `height`; `highlights` (prompt frames) are shown before
-    /// others when there is not room for all.
+    /// A sheet for a recording; `highlights` (prompted frames) are shown before others when there is not room for all.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
     pub fn create(
         path: &Path,
-        (width, height): (u32, u32),
-        frames: usize,
+        recording: &RecordingInfo,
         highlights: &[usize],
         overwrite: bool,
     ) -> Result<Self, WriteError> {
         let output = OutputFile::create(path, overwrite)?;
+        let ((width, height), frames) = (recording.size, recording.frames);
         let room = COLUMNS * ROWS;
         let mut selected: BTreeSet<usize> =
             highlights.iter().copied().filter(|&f| f < frames).take(room / 2).collect();
@@ -55,16 +69,23 @@ impl ContactSheetSink {
         let (width, height) = (width as usize, height as usize);
         let tile_width = width.clamp(1, TILE_WIDTH);
         let tile_height = (height * tile_width / width.max(1)).max(1);
-        Ok(Self { output, width, height, selected, tile_width, tile_height, tiles: Vec::new() })
+        Ok(Self {
+            output,
+            width,
+            height,
+            selected,
+            highlights: highlights.iter().copied().collect(),
+            tile_width,
+            tile_height,
+            overlay: Overlay::new((tile_width, tile_height), &recording.object_names),
+            images: recording.image_names.clone(),
+            tiles: Vec::new(),
+        })
     }
 
     /// Averages source pixels into tile pixels.
     fn shrink(&self, image: &[u8]) -> Vec<u8> {
         let mut tile = Vec::with_capacity(3 * self.tile_width * self.tile_height);
-        let span = |i: usize, from: usize, to: usize| {
-            let start = i * from / to;
-            start..((i + 1) * from / to).max(start + 1)
-        };
         for y in 0..self.tile_height {
             for x in 0..self.tile_width {
                 let mut sum = [0_u32; 3];
@@ -83,6 +104,50 @@ impl ContactSheetSink {
         }
         tile
     }
+
+    /// The mask of a tile: pixels of which at least half is mask; if there are none, those of which any is.
+    fn shrink_mask(&self, mask: &Mask) -> Mask {
+        let inside = mask.to_bytes(1);
+        let (width, height) = (self.tile_width, self.tile_height);
+        let mut least_and_half = [vec![false; width * height], vec![false; width * height]];
+        for y in 0..height {
+            for x in 0..width {
+                let (columns, rows) = (span(x, self.width, width), span(y, self.height, height));
+                let all = columns.len() * rows.len();
+                let covered: usize = rows
+                    .map(|row| {
+                        let row = &inside[row * self.width..(row + 1) * self.width];
+                        row[columns.clone()].iter().filter(|&&value| value == 1).count()
+                    })
+                    .sum();
+                let at = y * width + x;
+                least_and_half[0][at] = covered > 0;
+                least_and_half[1][at] = 2 * covered >= all;
+            }
+        }
+        let [least, half] = least_and_half;
+        let shown = if half.contains(&true) { half } else { least };
+        Mask::encode(width as u32, height as u32, shown.into_iter())
+    }
+}
+
+/// Which of `from` pixels make pixel `i` of `to`.
+fn span(i: usize, from: usize, to: usize) -> std::ops::Range<usize> {
+    let start = i * from / to;
+    start..((i + 1) * from / to).max(start + 1)
+}
+
+/// What stands in the corner of a frame: its number, the name of its image, whether it was prompted.
+pub(crate) fn corner_text(frame: &MaskFrame<'_>, image: Option<&String>) -> String {
+    let mut text = frame.index.to_string();
+    if let Some(image) = image {
+        text = format!("{text} {image}");
+    }
+    if is_prompted(frame) { format!("{text} prompted") } else { text }
+}
+
+fn is_prompted(frame: &MaskFrame<'_>) -> bool {
+    frame.objects.iter().any(|labelled| labelled.facts.is_some_and(|facts| facts.prompted))
 }
 
 impl MaskSink for ContactSheetSink {
@@ -102,13 +167,26 @@ impl MaskSink for ContactSheetSink {
                 found: format!("{} bytes", image.len()),
             });
         }
-        let mut overlay = image.to_vec();
-        for labelled in frame.objects {
-            blend(&mut overlay, &labelled.mask, labelled.object);
+        let size = (self.width as u32, self.height as u32);
+        let of_other_size = |m: &&LabelledMask| (m.mask.width(), m.mask.height()) != size;
+        if let Some(LabelledMask { mask, .. }) = frame.objects.iter().find(of_other_size) {
+            return Err(WriteError::Size {
+                path: self.output.path().to_owned(),
+                frame: frame.index,
+                expected: format!("{} x {}", size.0, size.1),
+                found: format!("{} x {}", mask.width(), mask.height()),
+            });
         }
-        let mut tile = self.shrink(&overlay);
-        draw_number(&mut tile, self.tile_width, frame.index);
-        self.tiles.push(tile);
+        let mut rgb = self.shrink(image);
+        // Drawn at the tile's size, as thin outlines would vanish and colours mix.
+        let shrunk = |labelled: &LabelledMask| LabelledMask {
+            facts: labelled.facts,
+            ..LabelledMask::new(labelled.object, self.shrink_mask(&labelled.mask))
+        };
+        let objects: Vec<LabelledMask> = frame.objects.iter().map(shrunk).collect();
+        self.overlay.draw(&mut rgb, &objects, &corner_text(frame, self.images.get(frame.index)));
+        let is_prompted = is_prompted(frame) || self.highlights.contains(&frame.index);
+        self.tiles.push(Tile { rgb, is_prompted });
         Ok(())
     }
 
@@ -121,7 +199,16 @@ impl MaskSink for ContactSheetSink {
         for (position, tile) in self.tiles.iter().enumerate() {
             let left = GAP + (position % COLUMNS) * (self.tile_width + GAP);
             let top = GAP + (position / COLUMNS) * (self.tile_height + GAP);
-            for (y, row) in tile.chunks_exact(3 * self.tile_width).enumerate() {
+            if tile.is_prompted {
+                let border = Area {
+                    left: left - BORDER,
+                    top: top - BORDER,
+                    width: self.tile_width + 2 * BORDER,
+                    height: self.tile_height + 2 * BORDER,
+                };
+                Canvas::new(&mut sheet, sheet_width).fill(border, [255; 3]);
+            }
+            for (y, row) in tile.rgb.chunks_exact(3 * self.tile_width).enumerate() {
                 let at = 3 * ((top + y) * sheet_width + left);
                 sheet[at..at + row.len()].copy_from_slice(row);
             }
@@ -151,60 +238,19 @@ impl ContactSheetSink {
     }
 }
 
-/// Digits 0 to 9 as five rows of three bits.
-const DIGITS: [[u8; 5]; 10] = [
-    [0b111, 0b101, 0b101, 0b101, 0b111],
-    [0b010, 0b110, 0b010, 0b010, 0b111],
-    [0b111, 0b001, 0b111, 0b100, 0b111],
-    [0b111, 0b001, 0b111, 0b001, 0b111],
-    [0b101, 0b101, 0b111, 0b001, 0b001],
-    [0b111, 0b100, 0b111, 0b001, 0b111],
-    [0b111, 0b100, 0b111, 0b101, 0b111],
-    [0b111, 0b001, 0b010, 0b010, 0b010],
-    [0b111, 0b101, 0b111, 0b101, 0b111],
-    [0b111, 0b101, 0b111, 0b001, 0b111],
-];
-/// Pixels per dot of a digit.
-const DOT: usize = 2;
-
-/// Draws a number, white on black, into the top-left corner of an RGB8 tile.
-fn draw_number(tile: &mut [u8], width: usize, number: usize) {
-    let text = number.to_string();
-    let box_width = (4 * text.len() + 1) * DOT;
-    let box_height = 7 * DOT;
-    let mut set = |x: usize, y: usize, value: u8| {
-        if x < width
-            && let Some(pixel) = tile.get_mut(3 * (y * width + x)..3 * (y * width + x) + 3)
-        {
-            pixel.fill(value);
-        }
-    };
-    for y in 0..box_height {
-        for x in 0..box_width {
-            let (column, row) = (x / DOT, y / DOT);
-            let digit =
-                text.as_bytes().get(column.wrapping_sub(1) / 4).map(|b| usize::from(b - b'0'));
-            let lit = match (column % 4, row, digit) {
-                (dot @ 1..=3, 1..=5, Some(digit)) => DIGITS[digit][row - 1] >> (3 - dot) & 1 == 1,
-                _ => false,
-            };
-            set(x, y, if lit { 255 } else { 0 });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LabelledMask, Mask};
 
     #[test]
     fn shows_the_selected_frames_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sheet.png");
         let frames = 100;
-        let mut sink =
-            Box::new(ContactSheetSink::create(&path, (64, 48), frames, &[37], false).unwrap());
+        let mut sink = Box::new(
+            ContactSheetSink::create(&path, &RecordingInfo::new((64, 48), frames), &[37], false)
+                .unwrap(),
+        );
         let image = vec![100_u8; 64 * 48 * 3];
         let object = LabelledMask::new(1, Mask::empty(64, 48));
         let mut shown = Vec::new();
@@ -227,10 +273,40 @@ mod tests {
     }
 
     #[test]
+    fn prompted_frames_have_a_border_and_small_masks_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sheet.png");
+        let recording = RecordingInfo::new((1280, 960), 2);
+        let mut sink = Box::new(ContactSheetSink::create(&path, &recording, &[1], false).unwrap());
+        // One pixel of a frame, a sixteenth of a tile's.
+        let dot = (0..1280 * 960).map(|at| at == 700 * 1280 + 640);
+        let objects = [LabelledMask::new(1, Mask::from_pixels(1280, 960, dot).unwrap())];
+        let image = vec![100_u8; 1280 * 960 * 3];
+        for index in 0..2 {
+            sink.write(&MaskFrame::new(index, &objects).with_image(Some(&image))).unwrap();
+        }
+        sink.finish().unwrap().publish().unwrap();
+        let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
+        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let width = reader.next_frame(&mut rgb).unwrap().width as usize;
+        let at = |x: usize, y: usize| &rgb[3 * (y * width + x)..3 * (y * width + x) + 3];
+        for (tile, border) in [(0, [BACKGROUND; 3]), (1, [255; 3])] {
+            let left = GAP + tile * (TILE_WIDTH + GAP);
+            assert_eq!(at(left - 1, GAP + 100), border);
+            assert_eq!(at(left - BORDER - 1, GAP + 100), [BACKGROUND; 3]);
+            assert_eq!(at(left + 160, GAP + 175), crate::OBJECT_COLOURS[0]);
+            assert_eq!(at(left + 160, GAP + 178), [100; 3]);
+        }
+    }
+
+    #[test]
     fn one_frame_makes_one_tile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sheet.png");
-        let mut sink = Box::new(ContactSheetSink::create(&path, (3, 3), 1, &[], false).unwrap());
+        let mut sink = Box::new(
+            ContactSheetSink::create(&path, &RecordingInfo::new((3, 3), 1), &[], false).unwrap(),
+        );
         let image = [0_u8; 27];
         sink.write(&MaskFrame::new(0, &[]).with_image(Some(&image))).unwrap();
         sink.finish().unwrap().publish().unwrap();

@@ -3,30 +3,33 @@
 use std::path::Path;
 
 use crate::error::WriteError;
+use crate::frame_names::FrameNames;
 use crate::frame_order::FrameOrder;
 use crate::known_objects::paint_all;
 use crate::output_file::CompleteOutput;
 use crate::output_folder::OutputFolder;
-use crate::palette_png::encode;
-use crate::recording_info::{RecordingInfo, frame_name, is_frame_name};
+use crate::palette_png::{self, encode};
+use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 use crate::sinks::bigtiff::check_numbers;
 
-/// Writes `00000.png`, `00001.png`, ...: each pixel the number of its object, the smallest where objects overlap, 0 elsewhere,
-/// with DAVIS's palette.
+/// Writes `00000.png`, `00001.png`, ..., or images named after those that the frames were read from: each pixel the number of its
+/// object, the smallest where objects overlap, 0 elsewhere, with DAVIS's palette.
 ///
 /// The folder is what lies in DAVIS's `Annotations/480p/<sequence>`, and what the official `vos_inference.py` reads and writes.
 pub struct DavisPngsSink {
     output: OutputFolder,
     order: FrameOrder,
+    names: FrameNames,
     size: (u32, u32),
     page: Vec<u8>,
 }
 
 impl DavisPngsSink {
-    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
-    pub fn is_own(name: &str) -> bool {
-        name.strip_suffix(".png").is_some_and(is_frame_name)
+    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
+    /// [`OutputFolder::create`].
+    pub fn is_own(path: &Path) -> bool {
+        palette_png::is_own(path, &|_| true)
     }
 
     /// Starts the folder.
@@ -38,8 +41,12 @@ impl DavisPngsSink {
         recording: &RecordingInfo,
         overwrite: bool,
     ) -> Result<Self, WriteError> {
+        let names = FrameNames::new(path, recording)?;
+        let known = names.clone();
+        let is_own = move |path: &Path| palette_png::is_own(path, &|name| known.may_be(name));
         Ok(Self {
-            output: OutputFolder::create(path, overwrite, Self::is_own)?,
+            output: OutputFolder::create(path, overwrite, is_own)?,
+            names,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
             page: vec![0; recording.pixels()],
@@ -53,7 +60,7 @@ impl MaskSink for DavisPngsSink {
         check_numbers(self.output.path(), frame)?;
         paint_all(&mut self.page, frame.objects, |object| object as u8);
         let image = encode(self.output.path(), self.size, &self.page)?;
-        self.output.write(format!("{}.png", frame_name(frame.index)), &image)
+        self.output.write(format!("{}.png", self.names.of(frame.index)), &image)
     }
 
     fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {
@@ -84,5 +91,38 @@ mod tests {
         assert_eq!(read("00000.png"), [9, 9, 2, 2, 0, 0, 0, 0]);
         assert_eq!(read("00001.png"), [0; 8]);
         assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn images_are_called_as_those_of_the_recording_and_replace_only_masks() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("clip");
+        let recording = RecordingInfo {
+            image_names: vec!["00001.jpg".into(), "cam_2.jpg".into()],
+            ..RecordingInfo::new((4, 2), 2)
+        };
+        let create = || DavisPngsSink::create(&path, &recording, true);
+        run(create().unwrap(), &[masks(&[]), masks(&[])]);
+        let mut names: Vec<_> = std::fs::read_dir(&path)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["00001.png", "cam_2.png"]);
+        // Its own results, and those of before images had names.
+        std::fs::rename(path.join("00001.png"), path.join("00000.png")).unwrap();
+        run(create().unwrap(), &[masks(&[]), masks(&[])]);
+        // Masks of other images, and the frames themselves.
+        std::fs::copy(path.join("00001.png"), path.join("cam_3.png")).unwrap();
+        assert!(
+            matches!(create(), Err(WriteError::ForeignFiles { name, .. }) if name == "cam_3.png")
+        );
+        assert!(DavisPngsSink::is_own(&path.join("cam_3.png")));
+        std::fs::remove_file(path.join("cam_3.png")).unwrap();
+        std::fs::write(path.join("cam_2.png"), b"\x89PNG\r\n\x1a\n a photo").unwrap();
+        assert!(
+            matches!(create(), Err(WriteError::ForeignFiles { name, .. }) if name == "cam_2.png")
+        );
+        assert!(!DavisPngsSink::is_own(&path.join("cam_2.png")));
     }
 }

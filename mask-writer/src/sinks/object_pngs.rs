@@ -3,22 +3,24 @@
 use std::path::Path;
 
 use crate::error::WriteError;
+use crate::frame_names::FrameNames;
 use crate::frame_order::FrameOrder;
 use crate::known_objects::{KnownObjects, entry};
 use crate::output_file::CompleteOutput;
 use crate::output_folder::OutputFolder;
-use crate::palette_png::encode;
-use crate::recording_info::{RecordingInfo, frame_name};
+use crate::palette_png::{self, encode};
+use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
 /// Writes `001/00000.png`, ...: a folder for each object, an image for every frame, 1 where the object is, else 0, with DAVIS's
-/// palette.
+/// palette. Frames that were read from images are called as these.
 ///
 /// The folder is what lies in SA-V's `Annotations_6fps/<video>`, and what the official `vos_inference.py --per_obj_png_file`
 /// writes. An object that comes up late gets empty images for the frames before.
 pub struct ObjectPngsSink {
     output: OutputFolder,
     order: FrameOrder,
+    names: FrameNames,
     size: (u32, u32),
     objects: KnownObjects,
     page: Vec<u8>,
@@ -27,9 +29,10 @@ pub struct ObjectPngsSink {
 }
 
 impl ObjectPngsSink {
-    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
-    pub fn is_own(name: &str) -> bool {
-        name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit())
+    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
+    /// [`OutputFolder::create`].
+    pub fn is_own(path: &Path) -> bool {
+        is_own_folder(path, &|_| true)
     }
 
     /// Starts the folders of the objects that are known.
@@ -42,8 +45,12 @@ impl ObjectPngsSink {
         overwrite: bool,
     ) -> Result<Self, WriteError> {
         let page = vec![0; recording.pixels()];
+        let names = FrameNames::new(path, recording)?;
+        let known = names.clone();
+        let is_own = move |path: &Path| is_own_folder(path, &|name| known.may_be(name));
         let sink = Self {
-            output: OutputFolder::create(path, overwrite, Self::is_own)?,
+            output: OutputFolder::create(path, overwrite, is_own)?,
+            names,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
             objects: KnownObjects::new(&recording.objects),
@@ -57,7 +64,7 @@ impl ObjectPngsSink {
     }
 
     fn write_image(&self, object: u32, index: usize, image: &[u8]) -> Result<(), WriteError> {
-        let name = format!("{}/{}.png", folder_name(object), frame_name(index));
+        let name = format!("{}/{}.png", folder_name(object), self.names.of(index));
         self.output.write(name, image)
     }
 }
@@ -91,6 +98,18 @@ impl MaskSink for ObjectPngsSink {
     }
 }
 
+/// Whether `path` is an object's folder with nothing but images of this sink, of frames whose names `is_frame` knows.
+fn is_own_folder(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
+    let is_number = |name: &str| name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit());
+    let is_folder = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    is_folder
+        && path.file_name().and_then(|name| name.to_str()).is_some_and(is_number)
+        && std::fs::read_dir(path).is_ok_and(|mut entries| {
+            entries
+                .all(|entry| entry.is_ok_and(|entry| palette_png::is_own(&entry.path(), is_frame)))
+        })
+}
+
 fn folder_name(object: u32) -> String {
     format!("{object:03}")
 }
@@ -122,5 +141,26 @@ mod tests {
         assert_eq!(read("012/00000.png"), [0; 8]);
         assert_eq!(read("012/00001.png"), [1, 1, 1, 1, 0, 0, 0, 0]);
         assert_eq!(read("012/00002.png"), [0; 8]);
+    }
+
+    #[test]
+    fn images_are_called_as_those_of_the_recording_and_replace_only_masks() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("clip");
+        let recording = RecordingInfo {
+            image_names: vec!["00001.jpg".into()],
+            objects: vec![1],
+            ..RecordingInfo::new((4, 2), 1)
+        };
+        let create = || ObjectPngsSink::create(&path, &recording, true);
+        run(create().unwrap(), &[masks(&[])]);
+        assert!(path.join("001/00001.png").is_file());
+        run(create().unwrap(), &[masks(&[])]);
+        assert!(ObjectPngsSink::is_own(&path.join("001")));
+        // A folder with a number for a name may hold anything.
+        std::fs::create_dir(path.join("2026")).unwrap();
+        std::fs::write(path.join("2026/recording.mp4"), "years of work").unwrap();
+        assert!(matches!(create(), Err(WriteError::ForeignFiles { name, .. }) if name == "2026"));
+        assert!(!ObjectPngsSink::is_own(&path.join("2026")));
     }
 }

@@ -30,8 +30,12 @@ pub struct ObjectStacksSink {
 
 impl ObjectStacksSink {
     /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
-    pub fn is_own(name: &str) -> bool {
-        name.starts_with("object-") && name.ends_with(".btf")
+    pub fn is_own(path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = name.strip_prefix("object-").and_then(|rest| rest.strip_suffix(".btf"));
+        number.is_some_and(|number| {
+            number.len() >= 3 && number.bytes().all(|byte| byte.is_ascii_digit())
+        }) && std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
     }
 
     /// Starts the stacks of the objects that are known.
@@ -137,6 +141,9 @@ mod tests {
                 [empty.clone(), empty.clone(), frames[2][0].mask.clone()]
             );
             assert_eq!(std::fs::read_dir(&path).unwrap().count(), 2);
+            assert!(ObjectStacksSink::is_own(&path.join("object-003.btf")));
+            std::fs::write(path.join("object-of-study.btf"), "years of work").unwrap();
+            assert!(!ObjectStacksSink::is_own(&path.join("object-of-study.btf")));
         }
     }
 }

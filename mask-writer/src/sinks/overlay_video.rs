@@ -8,9 +8,10 @@ use video_rs::ffmpeg as ff;
 use crate::error::WriteError;
 use crate::frame_order::FrameOrder;
 use crate::output_file::{CompleteOutput, OutputFile};
-use crate::overlay::blend;
+use crate::overlay::Overlay;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
+use crate::sinks::contact_sheet::corner_text;
 use crate::yuv::Yuv420;
 
 /// Frames per second of a recording that does not say.
@@ -23,6 +24,9 @@ const LARGEST: u64 = 65_535;
 /// Writes an MP4 file that players and presentations show: H.264 where FFmpeg has libx264, else MPEG-4 part 2; `yuv420p`,
 /// without sound, at the recording's constant rate (25 frames a second if it has none).
 ///
+/// Each frame's number stands in its top left corner, with the name of its image if it has one, and each object's number and name
+/// at its mask. Masks with a [flag](crate::QualityFlag) have a red and white outline and a red label that says the flag.
+///
 /// Video of that kind has even sides: an odd one grows by a pixel, which repeats the last column or row. Memory stays at the
 /// encoder's, but for FFmpeg's own list of frames at the end of the file, about 60 bytes for each.
 pub struct OverlayVideoSink {
@@ -30,6 +34,8 @@ pub struct OverlayVideoSink {
     order: FrameOrder,
     size: (usize, usize),
     picture: Vec<u8>,
+    overlay: Overlay,
+    images: Vec<String>,
     yuv: Yuv420,
     encoder: ff::codec::encoder::video::Encoder,
     container: ff::format::context::Output,
@@ -80,6 +86,8 @@ impl OverlayVideoSink {
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: (width, height),
             picture: Vec::with_capacity(3 * recording.pixels()),
+            overlay: Overlay::new((width, height), &recording.object_names),
+            images: recording.image_names.clone(),
             yuv,
             encoder,
             container,
@@ -206,9 +214,8 @@ impl MaskSink for OverlayVideoSink {
         let image = self.order.image(frame)?;
         self.picture.clear();
         self.picture.extend_from_slice(image);
-        for labelled in frame.objects {
-            blend(&mut self.picture, &labelled.mask, labelled.object);
-        }
+        let corner = corner_text(frame, self.images.get(frame.index));
+        self.overlay.draw(&mut self.picture, frame.objects, &corner);
         self.yuv.take(&self.picture, self.size.0, self.size.1);
         self.encode(frame.index).map_err(|error| video_error(&self.output, error))
     }

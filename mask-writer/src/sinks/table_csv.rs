@@ -5,15 +5,15 @@ use std::path::Path;
 
 use crate::error::WriteError;
 use crate::frame_order::FrameOrder;
-use crate::known_objects::KnownObjects;
-use crate::mask_table::{COLUMNS, Row, rows};
+use crate::mask_table::{COLUMNS, Row, Rows};
 use crate::output_file::{CompleteOutput, OutputFile};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
 /// Writes a header and a row for each object on each frame: `frame`, `time` (seconds), `object`, `area` (pixels), `centroid_x`,
 /// `centroid_y` (pixels; 0 is the centre of the first), `box_x`, `box_y`, `box_width`, `box_height`, `object_score`,
-/// `predicted_iou`, `prompted`, `flags` (separated by `|`).
+/// `predicted_iou`, `prompted`, `flags` (separated by `|`), `name` (of the object), `image` (file name of that which the frame was
+/// read from).
 ///
 /// What is unknown is an empty cell: the centroid and box of an empty mask, what the model said on a frame that it did not see.
 /// Numbers are as short as they can be without losing a bit. Rows of an object begin with the first frame if it was announced,
@@ -22,7 +22,7 @@ pub struct CsvTableSink {
     output: OutputFile,
     table: csv::Writer<File>,
     order: FrameOrder,
-    known: KnownObjects,
+    rows: Rows,
 }
 
 impl CsvTableSink {
@@ -42,7 +42,7 @@ impl CsvTableSink {
             output,
             table,
             order: FrameOrder::new(path, recording.size, recording.frames),
-            known: KnownObjects::new(&recording.objects),
+            rows: Rows::new(recording),
         })
     }
 }
@@ -50,7 +50,7 @@ impl CsvTableSink {
 impl MaskSink for CsvTableSink {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         self.order.accept(frame)?;
-        for row in rows(frame, &mut self.known) {
+        for row in self.rows.of(frame) {
             self.table.write_record(cells(&row)).map_err(|error| csv_error(&self.output, error))?;
         }
         Ok(())
@@ -87,6 +87,8 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
         text(row.facts.map(|facts| facts.predicted_iou)),
         text(row.facts.map(|facts| facts.prompted)),
         row.flags(),
+        text(row.name.as_ref()),
+        text(row.image.as_ref()),
     ]
 }
 
@@ -117,11 +119,28 @@ mod tests {
         run(sink, &frames);
         let expected = "\
             frame,time,object,area,centroid_x,centroid_y,box_x,box_y,box_width,box_height,\
-            object_score,predicted_iou,prompted,flags\n\
-            0,0,1,5,1.6,0.8,1,0,2,3,1.25,0.5,true,lost|area-jump\n\
-            1,0.1,1,0,,,,,,,,,,\n\
-            2,0.2,1,0,,,,,,,1.25,0.5,true,lost|area-jump\n\
-            2,0.2,2,1,0,0,0,0,1,1,2.25,0.5,false,\n";
+            object_score,predicted_iou,prompted,flags,name,image\n\
+            0,0,1,5,1.6,0.8,1,0,2,3,1.25,0.5,true,lost|area-jump,,\n\
+            1,0.1,1,0,,,,,,,,,,,,\n\
+            2,0.2,1,0,,,,,,,1.25,0.5,true,lost|area-jump,,\n\
+            2,0.2,2,1,0,0,0,0,1,1,2.25,0.5,false,,,\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn objects_and_images_have_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("masks.csv");
+        let recording = RecordingInfo {
+            objects: vec![1, 2],
+            object_names: [(2, "Tom, the \"cat\"".to_owned())].into(),
+            image_names: vec!["00001.jpg".into(), "00002.jpg".into()],
+            ..RecordingInfo::new((4, 3), 2)
+        };
+        run(CsvTableSink::create(&path, &recording, false).unwrap(), &[vec![], vec![]]);
+        let table = std::fs::read_to_string(&path).unwrap();
+        let rows: Vec<&str> = table.lines().skip(1).collect();
+        assert_eq!(rows[0], "0,0,1,0,,,,,,,,,,,,00001.jpg");
+        assert_eq!(rows[3], "1,0.1,2,0,,,,,,,,,,,\"Tom, the \"\"cat\"\"\",00002.jpg");
     }
 }

@@ -14,8 +14,7 @@ use parquet::schema::parser::parse_message_type;
 
 use crate::error::WriteError;
 use crate::frame_order::FrameOrder;
-use crate::known_objects::KnownObjects;
-use crate::mask_table::{Row, rows};
+use crate::mask_table::{Row, Rows};
 use crate::output_file::{CompleteOutput, OutputFile};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
@@ -36,6 +35,8 @@ const SCHEMA: &str = "message masks {
     optional float predicted_iou;
     optional boolean prompted;
     required binary flags (UTF8);
+    optional binary name (UTF8);
+    optional binary image (UTF8);
 }";
 
 /// Rows that are written together; so many are held in memory.
@@ -49,7 +50,7 @@ pub struct ParquetTableSink {
     output: OutputFile,
     table: SerializedFileWriter<File>,
     order: FrameOrder,
-    known: KnownObjects,
+    make: Rows,
     rows: Vec<Row>,
 }
 
@@ -73,7 +74,7 @@ impl ParquetTableSink {
             .map_err(failed)?;
         Ok(Self {
             order: FrameOrder::new(path, recording.size, recording.frames),
-            known: KnownObjects::new(&recording.objects),
+            make: Rows::new(recording),
             rows: Vec::new(),
             table,
             output,
@@ -103,6 +104,10 @@ impl ParquetTableSink {
         group.required::<ByteArrayType>(
             rows.iter().map(|row| ByteArray::from(row.flags().as_bytes())),
         )?;
+        let text =
+            |text: &Option<String>| text.as_ref().map(|text| ByteArray::from(text.as_bytes()));
+        group.optional::<ByteArrayType>(rows.iter().map(|row| text(&row.name)))?;
+        group.optional::<ByteArrayType>(rows.iter().map(|row| text(&row.image)))?;
         group.0.close()?;
         Ok(())
     }
@@ -145,7 +150,7 @@ impl Group<'_> {
 impl MaskSink for ParquetTableSink {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         self.order.accept(frame)?;
-        self.rows.extend(rows(frame, &mut self.known));
+        self.rows.extend(self.make.of(frame));
         if self.rows.len() >= ROWS_AT_ONCE {
             self.write_rows().map_err(|error| table_error(&self.output, error))?;
         }
@@ -197,11 +202,18 @@ mod tests {
     fn each_object_has_a_row_on_each_frame() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("masks.parquet");
-        let recording = RecordingInfo { objects: vec![1], ..RecordingInfo::new((4, 3), 2) };
+        let recording = RecordingInfo {
+            objects: vec![1],
+            object_names: [(1, "Jerry".to_owned())].into(),
+            image_names: vec!["7.png".into(), "8.png".into()],
+            ..RecordingInfo::new((4, 3), 2)
+        };
         let sink = ParquetTableSink::create(&path, &recording, false).unwrap();
         run(sink, &[masks(&[(1, "0110 0110 0010")]), masks(&[])]);
-        let known = "0 0E0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\"";
-        let unknown = "1 0.1 1 0 null null null null null null null null null \"\"";
+        let known =
+            "0 0E0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\" \"Jerry\" \"7.png\"";
+        let unknown =
+            "1 0.1 1 0 null null null null null null null null null \"\" \"Jerry\" \"8.png\"";
         let rows: Vec<String> = read(&path).iter().map(|row| row.join(" ")).collect();
         assert_eq!(rows[0], known);
         assert_eq!(rows[1], unknown);

@@ -1,21 +1,24 @@
 //! Polygons as YOLO's segmentation labels: a text file for each frame.
 
 use std::fmt::Write;
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::WriteError;
+use crate::frame_names::FrameNames;
 use crate::frame_order::FrameOrder;
 use crate::outline::polygon;
 use crate::output_file::CompleteOutput;
 use crate::output_folder::OutputFolder;
-use crate::recording_info::{RecordingInfo, frame_name, is_frame_name};
+use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
 /// YOLO's readers take fewer points for no polygon.
 const FEWEST_POINTS: usize = 3;
 
 /// Writes `00000.txt`, `00001.txt`, ...: a line `class x1 y1 x2 y2 ...` for each object that is on the frame, coordinates as
-/// shares of width and height; a file without lines for a frame without objects.
+/// shares of width and height; a file without lines for a frame without objects. Files are called as the images that frames were
+/// read from: `a.txt` for `a.jpg`, which is how Ultralytics finds them.
 ///
 /// The class is the object's number - 1, as YOLO counts from 0. Points are the centres of border pixels, so that filling the
 /// polygon and drawing its edges, as OpenCV's `fillPoly` does, gives the mask again. An object in several parts is one polygon
@@ -23,13 +26,15 @@ const FEWEST_POINTS: usize = 3;
 pub struct YoloLabelsSink {
     output: OutputFolder,
     order: FrameOrder,
+    names: FrameNames,
     size: (u32, u32),
 }
 
 impl YoloLabelsSink {
-    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
-    pub fn is_own(name: &str) -> bool {
-        name.strip_suffix(".txt").is_some_and(is_frame_name)
+    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
+    /// [`OutputFolder::create`].
+    pub fn is_own(path: &Path) -> bool {
+        is_own_file(path, &|_| true)
     }
 
     /// Starts the folder.
@@ -41,8 +46,12 @@ impl YoloLabelsSink {
         recording: &RecordingInfo,
         overwrite: bool,
     ) -> Result<Self, WriteError> {
+        let names = FrameNames::new(path, recording)?;
+        let known = names.clone();
+        let is_own = move |path: &Path| is_own_file(path, &|name| known.may_be(name));
         Ok(Self {
-            output: OutputFolder::create(path, overwrite, Self::is_own)?,
+            output: OutputFolder::create(path, overwrite, is_own)?,
+            names,
             order: FrameOrder::new(path, recording.size, recording.frames),
             size: recording.size,
         })
@@ -65,13 +74,28 @@ impl MaskSink for YoloLabelsSink {
             }
             text.push('\n');
         }
-        self.output.write(format!("{}.txt", frame_name(frame.index)), text.as_bytes())
+        self.output.write(format!("{}.txt", self.names.of(frame.index)), text.as_bytes())
     }
 
     fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {
         self.order.complete()?;
         self.output.complete()
     }
+}
+
+/// Whether a file holds lines as this sink writes them, for a frame whose name `is_frame` knows. Notes end in `.txt` too.
+fn is_own_file(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_suffix(".txt")).is_some_and(is_frame)
+        && std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+        && has_only_numbers(path).unwrap_or(false)
+}
+
+/// Whether a file begins with numbers and nothing else.
+fn has_only_numbers(path: &Path) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    std::fs::File::open(path)?.take(4096).read_to_end(&mut start)?;
+    Ok(start.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b' ' | b'\n')))
 }
 
 #[cfg(test)]
@@ -90,5 +114,27 @@ mod tests {
         let point = "2 0.125000 0.250000 0.125000 0.250000 0.125000 0.250000\n";
         assert_eq!(read("00000.txt"), format!("{square}{point}"));
         assert_eq!(read("00001.txt"), "");
+    }
+
+    #[test]
+    fn labels_are_called_as_the_images_and_replace_only_labels() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("labels");
+        let recording = RecordingInfo {
+            image_names: vec!["img1.jpg".into(), "img2.jpg".into()],
+            ..RecordingInfo::new((4, 2), 2)
+        };
+        let create = || YoloLabelsSink::create(&path, &recording, true);
+        for _ in 0..2 {
+            run(create().unwrap(), &[masks(&[(1, "0110 0110")]), masks(&[])]);
+            assert!(std::fs::read(path.join("img1.txt")).unwrap().starts_with(b"0 0.37"));
+            assert_eq!(std::fs::read(path.join("img2.txt")).unwrap(), b"");
+        }
+        for (name, contents) in [("notes.txt", "1 2"), ("img2.txt", "good frame"), ("img1", "")] {
+            std::fs::write(path.join(name), contents).unwrap();
+            let refused = create().map(drop).unwrap_err();
+            assert!(matches!(refused, WriteError::ForeignFiles { .. }), "{name}");
+            std::fs::remove_file(path.join(name)).unwrap();
+        }
     }
 }

@@ -88,6 +88,12 @@ pub enum SessionFileError {
         /// The recording given.
         expected: String,
     },
+    /// It is a checkpoint of another job, or of another batch.
+    #[error("the session '{path}' is a checkpoint of another job or batch; remove it")]
+    OtherCheckpoint {
+        /// The file.
+        path: PathBuf,
+    },
     /// It is the other kind of session.
     #[error("the session '{path}' is of {found}, not of {expected}; restore it as what it was")]
     OtherKind {

@@ -50,11 +50,34 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
     /// # Errors
     /// [`EngineError::Write`] if the file cannot be written, [`EngineError::Device`] if the device does not give tensors back.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), EngineError> {
+        self.save_labelled(path.as_ref(), None)
+    }
+
+    /// Saves a checkpoint of a job under a label, which [`Self::restore_labelled`] asks for.
+    pub(crate) fn save_labelled(
+        &self,
+        path: &Path,
+        label: Option<String>,
+    ) -> Result<(), EngineError> {
         let tracker = &self.tracker;
         let kind = SavedKind::Video { frame_count: tracker.frame_count };
         let mut contents = Contents::default();
-        let saved = SavedSession::of(tracker, kind, tracker.options, &mut contents)?;
-        contents.write(&saved, path.as_ref())
+        let mut saved = SavedSession::of(tracker, kind, tracker.options, &mut contents)?;
+        saved.label = label;
+        contents.write(&saved, path)
+    }
+
+    /// Opens a checkpoint that was saved under this very label.
+    ///
+    /// # Errors
+    /// As [`Self::restore`], and [`SessionFileError::OtherCheckpoint`].
+    pub(crate) fn restore_labelled(
+        model: &'m Sam2,
+        frames: S,
+        path: &Path,
+        label: &str,
+    ) -> Result<Self, EngineError> {
+        Self::restore_with(model, frames, path, None, Some(label))
     }
 
     /// Opens a session as it was when it was saved, its options included, on the same recording with the same weights.
@@ -67,7 +90,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         frames: S,
         path: impl AsRef<Path>,
     ) -> Result<Self, EngineError> {
-        Self::restore_with(model, frames, path.as_ref(), None)
+        Self::restore_with(model, frames, path.as_ref(), None, None)
     }
 
     /// Opens a session that was opened with [`Self::with_memory_policy`], with the same policy.
@@ -80,7 +103,7 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         path: impl AsRef<Path>,
         policy: Arc<dyn MemoryPolicy>,
     ) -> Result<Self, EngineError> {
-        Self::restore_with(model, frames, path.as_ref(), Some(policy))
+        Self::restore_with(model, frames, path.as_ref(), Some(policy), None)
     }
 
     fn restore_with(
@@ -88,8 +111,12 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         frames: S,
         path: &Path,
         policy: Option<Arc<dyn MemoryPolicy>>,
+        label: Option<&str>,
     ) -> Result<Self, EngineError> {
         let (mut contents, saved) = Contents::read(path)?;
+        if label.is_some() && saved.label.as_deref() != label {
+            return Err(SessionFileError::OtherCheckpoint { path: path.to_owned() }.into());
+        }
         let about = |problem: Problem| problem.in_file(path);
         let (count, size) = (frames.frame_count(), frames.size());
         saved.check_model(model, path)?;

@@ -23,6 +23,9 @@ use crate::session::tracker::Tracker;
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedSession {
     pub(super) kind: SavedKind,
+    /// What a job calls its checkpoint, so that it is restored in its own place only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) label: Option<String>,
     /// Of this library, for people who read the file.
     pub(super) crate_version: String,
     /// See [`Sam2::fingerprint`].
@@ -107,6 +110,7 @@ impl SavedSession {
         let model = tracker.model;
         Ok(Self {
             kind,
+            label: None,
             crate_version: env!("CARGO_PKG_VERSION").to_owned(),
             weights: fingerprint(model)?.to_owned(),
             configuration: model.config().clone(),

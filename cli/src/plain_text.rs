@@ -1,0 +1,45 @@
+//! Text from outside, such as file names and metadata, made safe to print.
+//!
+//! A file name may hold escape sequences that recolour or rewrite a terminal, or line breaks that forge log lines.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Returns the text with every character spelled out that would move the cursor, end the line or turn the direction of reading.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_active) {
+        return Cow::Borrowed(text);
+    }
+    let mut spelled = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        match character {
+            '\n' => spelled.push_str("\\n"),
+            '\r' => spelled.push_str("\\r"),
+            '\t' => spelled.push_str("\\t"),
+            active if is_active(active) => {
+                // Writing to a string cannot fail.
+                let _ = write!(spelled, "\\u{{{:x}}}", active as u32);
+            }
+            other => spelled.push(other),
+        }
+    }
+    Cow::Owned(spelled)
+}
+
+/// Control characters, line and paragraph separators, and marks that reverse the direction of text.
+fn is_active(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn active_characters_are_spelled_out_and_nothing_else_changes() {
+        assert!(matches!(plain("mouse_größe 鼠.avi"), Cow::Borrowed(_)));
+        assert_eq!(plain("a\x1b[31mb\nINFO: forged\r"), "a\\u{1b}[31mb\\nINFO: forged\\r");
+        assert_eq!(plain("gpj\u{202e}.exe\u{9b}"), "gpj\\u{202e}.exe\\u{9b}");
+    }
+}

@@ -1,0 +1,96 @@
+//! Which marks are of one object.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::table::{RowKey, quote};
+use super::Mark;
+
+/// The objects that marks are of.
+#[derive(Debug)]
+pub(super) struct Objects {
+    /// Of each mark, its object.
+    pub(super) of: Vec<usize>,
+    /// What each object is called.
+    pub(super) names: Vec<String>,
+}
+
+/// What says that two marks are of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Identity {
+    Group(String),
+    Instance(String),
+    Label(String),
+}
+
+impl Objects {
+    /// Finds the objects, in the order in which they first appear.
+    ///
+    /// # Errors
+    /// Two marks of one label on one image of several, where nothing says whether they are one animal or two.
+    pub(super) fn find(marks: &[Mark]) -> Result<Self, String> {
+        let is_single_row = marks
+            .windows(2)
+            .all(|pair| (&pair[0].row, &pair[0].video) == (&pair[1].row, &pair[1].video));
+        let mut found = Self { of: Vec::with_capacity(marks.len()), names: Vec::new() };
+        let mut known: HashMap<Identity, usize> = HashMap::new();
+        let mut identities = Vec::new();
+        let mut instances: HashMap<(&RowKey, &Option<String>, &str), &str> = HashMap::new();
+        for mark in marks {
+            let identity = match (&mark.group, &mark.instance) {
+                (Some(group), _) => Identity::Group(group.clone()),
+                (None, Some(instance)) if is_single_row => Identity::Instance(instance.clone()),
+                _ => Identity::Label(mark.label.clone()),
+            };
+            if let (Identity::Label(label), Some(instance)) = (&identity, &mark.instance) {
+                let place = (&mark.row, &mark.video, mark.label.as_str());
+                if *instances.entry(place).or_insert(instance) != instance {
+                    return Err(format!(
+                        "{} has several shapes {}, and nothing says which animal is which: give each animal a label, a track or a group of its own",
+                        place_name(&mark.row),
+                        quote(label)
+                    ));
+                }
+            }
+            let next = identities.len();
+            let object = *known.entry(identity.clone()).or_insert(next);
+            if object == next {
+                identities.push((identity, Vec::new()));
+            }
+            let labels: &mut Vec<&str> = &mut identities[object].1;
+            if labels.len() < 2 && !labels.contains(&mark.label.as_str()) {
+                labels.push(&mark.label);
+            }
+            found.of.push(object);
+        }
+        let mut used: HashMap<&str, usize> = HashMap::new();
+        for (_, labels) in &identities {
+            if let [label] = labels.as_slice() {
+                *used.entry(label).or_default() += 1;
+            }
+        }
+        let mut taken = HashSet::new();
+        for (at, (identity, labels)) in identities.iter().enumerate() {
+            let name = match (labels.as_slice(), identity) {
+                ([label], _) if used.get(label) == Some(&1) && !label.is_empty() => {
+                    (*label).to_owned()
+                }
+                ([label], Identity::Group(id)) => format!("{label} {id}").trim().to_owned(),
+                ([label], _) => format!("{label} {}", at + 1).trim().to_owned(),
+                (_, Identity::Group(id)) => format!("group {id}"),
+                _ => format!("object {}", at + 1),
+            };
+            let free = if taken.contains(&name) { format!("{name} ({})", at + 1) } else { name };
+            taken.insert(free.clone());
+            found.names.push(free);
+        }
+        Ok(found)
+    }
+}
+
+/// A frame or image in a message.
+pub(super) fn place_name(row: &RowKey) -> String {
+    match row {
+        RowKey::Frame(frame) => format!("frame {frame}"),
+        RowKey::Image(name) => format!("image {}", quote(name)),
+    }
+}

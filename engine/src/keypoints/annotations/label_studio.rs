@@ -1,0 +1,425 @@
+//! Label Studio's exports "JSON" (a list of tasks with `annotations`) and "JSON-MIN" (a list of tasks with fields called after the controls).
+//!
+//! Coordinates are percent of the picture. Frames of a video rectangle count from 1, and its `sequence` holds the ones that a person has
+//! drawn. Points belong to a box by `parentID` or by a relation. sleap-io keeps the video and the frame in `meta.video`. The formats are
+//! described in Label Studio's documentation, "Export annotations".
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use super::super::table::{RowKey, quote};
+use super::super::track::TrackKind;
+use super::cvat::{around_turned, ellipse_outline};
+use super::{Annotations, Mark, Shape, left_out};
+
+/// Length of the number that Label Studio puts before the name of an uploaded file: `1a2b3c4d-img0005.png`.
+const UPLOAD_DIGITS: usize = 8;
+/// The picture that sleap-io assumes where it does not know its size: percent are pixels then.
+const UNKNOWN_PICTURE: [u32; 2] = [100, 100];
+
+#[derive(Deserialize)]
+struct Task {
+    #[serde(default, alias = "completions")]
+    annotations: Option<Vec<Annotation>>,
+    #[serde(default)]
+    data: BTreeMap<String, Value>,
+    #[serde(default)]
+    meta: Option<Value>,
+    #[serde(flatten)]
+    fields: BTreeMap<String, Value>,
+}
+
+/// What sleap-io notes under `meta`.
+#[derive(Deserialize)]
+struct MetaVideo {
+    filename: String,
+    frame_idx: usize,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    #[serde(default)]
+    result: Vec<Region>,
+    #[serde(default)]
+    was_cancelled: bool,
+}
+
+#[derive(Deserialize)]
+struct Region {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    value: Option<Place>,
+    #[serde(default)]
+    original_width: Option<u32>,
+    #[serde(default)]
+    original_height: Option<u32>,
+    #[serde(default, rename = "parentID")]
+    parent: Option<String>,
+    #[serde(default)]
+    from_id: Option<String>,
+    #[serde(default)]
+    to_id: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+struct Place {
+    #[serde(default)]
+    x: Option<f64>,
+    #[serde(default)]
+    y: Option<f64>,
+    #[serde(default)]
+    width: Option<f64>,
+    #[serde(default)]
+    height: Option<f64>,
+    #[serde(default)]
+    rotation: Option<f64>,
+    #[serde(default, rename = "radiusX")]
+    radius_x: Option<f64>,
+    #[serde(default, rename = "radiusY")]
+    radius_y: Option<f64>,
+    #[serde(default)]
+    points: Option<Vec<[f64; 2]>>,
+    #[serde(default)]
+    sequence: Option<Vec<KeyFrame>>,
+    #[serde(default)]
+    rle: Option<IgnoredAny>,
+    #[serde(
+        default,
+        alias = "keypointlabels",
+        alias = "rectanglelabels",
+        alias = "polygonlabels",
+        alias = "ellipselabels",
+        alias = "brushlabels",
+        alias = "hypertextlabels",
+        alias = "videorectanglelabels"
+    )]
+    labels: Option<Vec<String>>,
+}
+
+#[derive(Clone, Deserialize)]
+struct KeyFrame {
+    frame: usize,
+    x: f64,
+    y: f64,
+    width: f64,
+    height: f64,
+    #[serde(default)]
+    rotation: Option<f64>,
+}
+
+/// Fields that only its tasks have.
+const TASK_FIELDS: [&str; 4] = ["annotations", "completions", "annotator", "annotation_id"];
+
+pub(super) fn recognise(text: &str) -> bool {
+    // A list of results in COCO's format has other fields.
+    let Ok(tasks) = serde_json::from_str::<Vec<BTreeMap<String, IgnoredAny>>>(text) else {
+        return false;
+    };
+    tasks.first().is_some_and(|task| TASK_FIELDS.iter().any(|name| task.contains_key(*name)))
+}
+
+pub(super) fn read(text: &str) -> Result<Annotations, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let tasks: Vec<Task> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        format!("it is Label Studio's JSON, but {}: {}", error.path(), error.inner())
+    })?;
+    let found = Annotations::new(TrackKind::LabelStudio);
+    let mut reader = Reader { found, ignored: 0, others: 0 };
+    for (number, task) in tasks.into_iter().enumerate() {
+        reader.task(task).map_err(|what| format!("task {}: {what}", number + 1))?;
+    }
+    let Reader { mut found, ignored, others } = reader;
+    found.warnings.extend(left_out(
+        ignored,
+        "regions of Label Studio that are no points, boxes, ellipses or polygons",
+    ));
+    found
+        .warnings
+        .extend(left_out(others, "annotations by a second person, of images that have several,"));
+    Ok(found)
+}
+
+struct Reader {
+    found: Annotations,
+    ignored: usize,
+    others: usize,
+}
+
+/// What a task is about.
+struct Subject {
+    row: Option<RowKey>,
+    video: Option<String>,
+}
+
+impl Reader {
+    fn task(&mut self, task: Task) -> Result<(), String> {
+        let subject = subject(&task);
+        let Some(annotations) = task.annotations else {
+            return self.flat(task.fields, &subject);
+        };
+        let mut valid = annotations.into_iter().filter(|annotation| !annotation.was_cancelled);
+        let Some(Annotation { result, .. }) = valid.next() else { return Ok(()) };
+        self.others += valid.count();
+        self.regions(result, &subject)
+    }
+
+    /// JSON-MIN: every field that is a list of places.
+    fn flat(&mut self, fields: BTreeMap<String, Value>, subject: &Subject) -> Result<(), String> {
+        let mut regions = Vec::new();
+        for value in fields.into_values() {
+            let Value::Array(items) = value else { continue };
+            for item in items {
+                let Value::Object(fields) = &item else { continue };
+                let side = |name: &str| {
+                    fields
+                        .get(name)
+                        .and_then(Value::as_u64)
+                        .and_then(|side| u32::try_from(side).ok())
+                };
+                let (width, height) = (side("original_width"), side("original_height"));
+                let Ok(place) = Place::deserialize(&item) else { continue };
+                let kind =
+                    match (&place.sequence, place.points.is_some(), place.radius_x, place.height) {
+                        (Some(_), ..) => "videorectangle",
+                        (_, true, ..) => "polygonlabels",
+                        (_, _, Some(_), _) => "ellipselabels",
+                        (_, _, _, Some(_)) => "rectanglelabels",
+                        _ => "keypointlabels",
+                    };
+                regions.push(Region {
+                    id: None,
+                    kind: kind.to_owned(),
+                    value: Some(place),
+                    original_width: width,
+                    original_height: height,
+                    parent: None,
+                    from_id: None,
+                    to_id: None,
+                });
+            }
+        }
+        self.regions(regions, subject)
+    }
+
+    fn regions(&mut self, regions: Vec<Region>, subject: &Subject) -> Result<(), String> {
+        // A region's label may be in a result of its own, with the same number.
+        let mut labels: HashMap<&str, &str> = HashMap::new();
+        let mut boxes: HashSet<&str> = HashSet::new();
+        for region in &regions {
+            let Some(id) = region.id.as_deref() else { continue };
+            let label = region.value.as_ref().and_then(|value| value.labels.as_ref()?.first());
+            if let Some(label) = label {
+                labels.insert(id, label);
+            }
+            if region.kind.starts_with("rectangle") {
+                boxes.insert(id);
+            }
+        }
+        // The box that each point belongs to.
+        let mut parents: HashMap<&str, &str> = HashMap::new();
+        for region in &regions {
+            if let (Some(id), Some(parent)) = (&region.id, &region.parent) {
+                parents.insert(id, parent);
+            }
+            if let (Some(from), Some(to)) = (&region.from_id, &region.to_id) {
+                let (point, of) = if boxes.contains(to.as_str()) { (from, to) } else { (to, from) };
+                parents.insert(point, of);
+            }
+        }
+        let with_points: HashSet<&str> = parents.values().copied().collect();
+        let mut seen = HashSet::new();
+        for (number, region) in regions.iter().enumerate() {
+            let Some(place) = &region.value else { continue };
+            let id = region.id.as_deref();
+            // Controls without labels of their own repeat the place with its label; once is enough.
+            let kind = region.kind.trim_end_matches("labels");
+            if kind.is_empty() || id.is_some_and(|id| !seen.insert(id)) {
+                continue;
+            }
+            let own = place.labels.as_ref().and_then(|labels| labels.first()).map(String::as_str);
+            let own = own.or_else(|| labels.get(id?).copied()).unwrap_or_default();
+            let picture = region.original_width.zip(region.original_height).map(|(w, h)| [w, h]);
+            if kind == "videorectangle" {
+                self.sequence(place, own, id, number, subject)?;
+                continue;
+            }
+            let Some(row) = &subject.row else {
+                return Err("it does not say what image it is of (data.image)".into());
+            };
+            let size =
+                picture.ok_or("it does not say how large the picture is (original_width)")?;
+            let pixels = |x: f64, y: f64| {
+                [(x * f64::from(size[0]) / 100.0) as f32, (y * f64::from(size[1]) / 100.0) as f32]
+            };
+            let corner = place.x.zip(place.y).map(|(x, y)| pixels(x, y));
+            let extent = place.width.zip(place.height).map(|(width, height)| pixels(width, height));
+            let turn = place.rotation.unwrap_or(0.0).to_radians() as f32;
+            let shape = match (kind, corner, extent) {
+                ("keypoint", Some(at), _) => Shape::Point(at),
+                ("rectangle", Some(_), Some(_))
+                    if id.is_some_and(|id| with_points.contains(id)) =>
+                {
+                    continue;
+                }
+                ("rectangle", Some(corner), Some(extent)) => {
+                    Shape::Box(turned(corner, extent, turn))
+                }
+                ("ellipse", Some(centre), _) => {
+                    let radii = place.radius_x.zip(place.radius_y);
+                    let (rx, ry) = radii.ok_or("an ellipse has no radius")?;
+                    Shape::Outlines(vec![ellipse_outline(centre, pixels(rx, ry), turn)])
+                }
+                ("polygon", ..) => {
+                    let points = place.points.as_deref().unwrap_or_default();
+                    Shape::Outlines(vec![points.iter().map(|[x, y]| pixels(*x, *y)).collect()])
+                }
+                ("brush", ..) if place.rle.is_some() => {
+                    return Err(format!(
+                        "{} is painted with a brush, which is not read: export as PNG and give the images with --mask",
+                        quote(own)
+                    ));
+                }
+                _ => {
+                    self.ignored += 1;
+                    continue;
+                }
+            };
+            let is_point = matches!(shape, Shape::Point(_));
+            let parent = id.and_then(|id| parents.get(id).copied());
+            let label =
+                parent.map_or(own, |parent| labels.get(parent).copied().unwrap_or_default());
+            let instance = parent.map(str::to_owned);
+            let instance =
+                instance.or_else(|| (!is_point).then(|| format!("region {}", number + 1)));
+            self.found.marks.push(Mark {
+                row: row.clone(),
+                video: subject.video.clone(),
+                group: None,
+                instance,
+                label: label.to_owned(),
+                part: is_point.then(|| own.to_owned()),
+                shape,
+                picture: Some(size).filter(|size| *size != UNKNOWN_PICTURE),
+                is_interpolated: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// A box that was followed through a video.
+    fn sequence(
+        &mut self,
+        place: &Place,
+        label: &str,
+        id: Option<&str>,
+        number: usize,
+        subject: &Subject,
+    ) -> Result<(), String> {
+        let id = id.map_or_else(|| format!("region {}", number + 1), str::to_owned);
+        for key in place.sequence.iter().flatten() {
+            // The one with `enabled: false` is the last of a stretch, and has a place still.
+            let frame =
+                key.frame.checked_sub(1).ok_or("a video's frames count from 1 in Label Studio")?;
+            let corner = [key.x, key.y].map(|value| value as f32);
+            let extent = [key.width, key.height].map(|value| value as f32);
+            if key.rotation.is_some_and(|turn| turn != 0.0) {
+                return Err(format!(
+                    "the box {} is turned on frame {}, which is not read in videos: draw it upright",
+                    quote(label),
+                    key.frame
+                ));
+            }
+            self.found.marks.push(Mark {
+                row: RowKey::Frame(frame),
+                video: subject.video.clone(),
+                group: Some(id.clone()),
+                instance: None,
+                label: label.to_owned(),
+                part: None,
+                shape: Shape::BoxInPercent(turned(corner, extent, 0.0)),
+                picture: None,
+                is_interpolated: false,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The box around one that is turned around its top left corner, as Label Studio does.
+fn turned([x, y]: [f32; 2], [width, height]: [f32; 2], turn: f32) -> [f32; 4] {
+    if turn == 0.0 {
+        return [x, y, x + width, y + height];
+    }
+    let (sin, cos) = turn.sin_cos();
+    let centre = [x + (width * cos - height * sin) / 2.0, y + (width * sin + height * cos) / 2.0];
+    around_turned(centre, [width, height], turn)
+}
+
+/// The image or video of a task: whatever field names a file.
+fn subject(task: &Task) -> Subject {
+    let video = task.meta.as_ref().and_then(|meta| meta.get("video"));
+    if let Some(Ok(MetaVideo { filename, frame_idx })) = video.map(MetaVideo::deserialize) {
+        return Subject { row: Some(RowKey::Frame(frame_idx)), video: Some(filename) };
+    }
+    let fields = || task.data.iter().chain(&task.fields);
+    let named = |wanted: &str| {
+        let mut found = fields().filter(|(name, _)| name.as_str() == wanted);
+        found.find_map(|(_, value)| value.as_str())
+    };
+    if let Some(video) = named("video").or_else(|| named("video_url")) {
+        return Subject { row: None, video: Some(file_of(video)) };
+    }
+    let looks_like_a_file =
+        |value: &&str| value.contains(['/', '.']) && !value.contains(char::is_whitespace);
+    let image = named("image")
+        .or_else(|| named("img"))
+        .or_else(|| fields().filter_map(|(_, value)| value.as_str()).find(looks_like_a_file));
+    Subject { row: image.map(|image| RowKey::Image(file_of(image))), video: None }
+}
+
+/// The path of a file as the user has it: without the address of a server, and without the number and folders of an upload.
+fn file_of(address: &str) -> String {
+    let path = address.split_once("?d=").map_or(address, |(_, path)| path);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = percent_decoded(path.split_once("://").map_or(path, |(_, path)| path));
+    let name = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    if !address.contains("/upload/") && name != path {
+        return path;
+    }
+    match name.split_once('-') {
+        Some((number, name))
+            if number.len() == UPLOAD_DIGITS
+                && number.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            name.to_owned()
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// `%20` is a space.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = text.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,225 @@
+//! Files of programs that are not read: each is refused by its program's name, with what to give instead.
+
+#[cfg(feature = "hdf5")]
+use hdf5_reader::Hdf5File;
+
+/// What a file can be turned into that is read in any case.
+const TABLE: &str =
+    "a CSV table with the columns frame,object,x,y (frames from 0, pixels of the recording)";
+
+/// Letters of a text that are looked at for words.
+const BEGINNING: usize = 4096;
+
+/// Files that are no text.
+pub(super) fn binary(bytes: &[u8]) -> Option<String> {
+    let starts = |signature: &[u8]| bytes.starts_with(signature);
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    if starts(b"MATLAB 5.0 MAT-file") || starts(b"MATLAB 7.3 MAT-file") || starts(b"MATLAB ") {
+        return refuse(
+            "a MATLAB file (JAABA, Ctrax, APT, DANNCE and others write such tracks)",
+            &format!(
+                "write its positions to {TABLE}, with writetable; JAABA's and Ctrax's frames count from 1"
+            ),
+        );
+    }
+    if starts(b"\x93NUMPY") {
+        return refuse(
+            "a NumPy array (idtracker.ai, TRex and MoSeq write such tracks)",
+            &format!(
+                "with idtracker.ai export trajectories.csv (idtrackerai_csv), or write {TABLE}"
+            ),
+        );
+    }
+    if starts(b"PK\x03\x04") {
+        let beginning = &bytes[..bytes.len().min(BEGINNING)];
+        let has = |name: &[u8]| beginning.windows(name.len()).any(|window| window == name);
+        if has(b".npy") {
+            return refuse(
+                "a NumPy archive (.npz; TRex writes one for each individual)",
+                &format!(
+                    "write {TABLE} from the columns frame, X#wcentroid and Y#wcentroid, in pixels"
+                ),
+            );
+        }
+        if has(b"xl/") || has(b"[Content_Types].xml") {
+            return refuse("an Excel workbook", "save the sheet as CSV");
+        }
+        return refuse(
+            "a ZIP archive",
+            "unpack it and give the file that is in it (CVAT's annotations.xml, or a COCO, Labelme or Label Studio JSON)",
+        );
+    }
+    if starts(b"\xd0\xcf\x11\xe0") {
+        return refuse("an old Excel workbook", "save the sheet as CSV");
+    }
+    // Python's pickles since version 2 begin with their version.
+    if bytes.first() == Some(&0x80) && bytes.get(1).is_some_and(|version| (2..=5).contains(version))
+    {
+        return refuse(
+            "a Python pickle (DeepLabCut's ..._full.pickle, ..._assemblies.pickle or ..._el.pickle)",
+            "give the .h5 or .csv file beside it, which DeepLabCut writes when tracklets are stitched (stitch_tracklets, or convert_detections2tracklets before)",
+        );
+    }
+    if starts(b"PAR1") {
+        return refuse("a Parquet file", &format!("write {TABLE}"));
+    }
+    if starts(b"\x1f\x8b") {
+        return refuse("compressed with gzip", "unpack it first");
+    }
+    if starts(b"SQLite format 3") {
+        return refuse(
+            "an SQLite database (FlyTracker, ethoscope and others)",
+            &format!("export {TABLE}"),
+        );
+    }
+    None
+}
+
+/// JSON and other documents.
+pub(super) fn document(text: &str) -> Option<String> {
+    let text = text.trim_start();
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let has = |name: &str| text.contains(&format!("\"{name}\""));
+    match text.as_bytes().first()? {
+        b'{' if has("skeletons") && (has("labels") || has("nodes")) => refuse(
+            "SLEAP's old JSON (labels, or only a skeleton)",
+            "open it in SLEAP and save it as .slp, or export an analysis file",
+        ),
+        b'{' if has("_via_img_metadata") || has("_via_settings") || has("shape_attributes") => {
+            refuse(
+                "a project of the VGG Image Annotator (VIA)",
+                "export it as COCO (Annotation > Export Annotations (COCO format))",
+            )
+        }
+        b'{' if has("version") && has("prompts") => Some(
+            "it is a document of prompts: give it with --prompts instead of --keypoints".into(),
+        ),
+        b'{' | b'[' if has("image_id") && (has("keypoints") || has("bbox")) => refuse(
+            "a list of detections in COCO's format, which does not name the images",
+            "give the full COCO file with 'images', 'annotations' and 'categories'",
+        ),
+        b'{' | b'[' if has("bodyparts") => refuse(
+            "DeepLabCut's JSON of detections",
+            "give the .h5 or .csv file that DeepLabCut writes beside it",
+        ),
+        b'{' | b'[' => refuse(
+            "JSON of an unknown kind",
+            "known are COCO (keypoints), Labelme and Label Studio",
+        ),
+        _ => None,
+    }
+}
+
+/// Tables and other plain text; `names` are the cells of the first row.
+pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let ends = |ending: &str| names.iter().filter(|name| name.ends_with(ending)).count();
+    let beginning: String = text.chars().take(BEGINNING).collect::<String>().to_lowercase();
+    if ends("_x") > 0 && ends("_y") > 0 && ends("_z") > 0 {
+        return refuse(
+            "a 3D track (Anipose and others), whose coordinates are not pixels",
+            "give the 2D track of this camera, which Anipose keeps in pose-2d or pose-2d-filtered",
+        );
+    }
+    if beginning.contains("number of header lines") || has("X center") || has("Trial time") {
+        return refuse(
+            "an export of EthoVision, whose coordinates are centimetres of the arena",
+            &format!("turn X center and Y center into pixels and frames and write {TABLE}"),
+        );
+    }
+    if names.iter().any(|name| {
+        let name = name.to_lowercase();
+        (name.contains("centre") || name.contains("center") || name.contains("head"))
+            && name.contains("position x")
+    }) {
+        return refuse(
+            "an export of ANY-maze",
+            &format!(
+                "export positions in pixels and write {TABLE}; ANY-maze's rows have times, not frames"
+            ),
+        );
+    }
+    if names.iter().any(|name| name.contains("#wcentroid") || name.contains("#pcentroid"))
+        || (has("frame") && names.iter().any(|name| name.starts_with("X (")))
+    {
+        return refuse(
+            "a table of TRex, of one individual, in centimetres unless cm_per_pixel was 1",
+            &format!("write {TABLE} from all individuals' tables, in pixels"),
+        );
+    }
+    if has("POSITION_X") && has("POSITION_Y") {
+        return refuse(
+            "a table of TrackMate, whose positions are in the image's own unit",
+            &format!(
+                "write {TABLE}: TRACK_ID is the object, POSITION_X and POSITION_Y in pixels, FRAME counts from 0"
+            ),
+        );
+    }
+    if names.iter().any(|name| name.starts_with("Item1.") || name.starts_with("Value."))
+        || has("Centroid.X")
+    {
+        return refuse(
+            "a table of Bonsai, whose rows do not say which frame they are of",
+            &format!("add the frame's number in Bonsai (Zip with an index) and write {TABLE}"),
+        );
+    }
+    if has("region_shape_attributes") {
+        return refuse(
+            "a table of the VGG Image Annotator (VIA)",
+            "export it as COCO (Annotation > Export Annotations (COCO format))",
+        );
+    }
+    if has("onset_frame")
+        || (has("syllable") && has("centroid_x"))
+        || names.iter().any(|n| n.starts_with("syllable"))
+    {
+        return refuse(
+            "a table of MoSeq or keypoint-MoSeq (syllables)",
+            "give the track that it was computed from (DeepLabCut or SLEAP)",
+        );
+    }
+    // MOT: ten numbers and no names.
+    let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
+    if numbers == names.len() && (6..=10).contains(&numbers) {
+        return refuse(
+            "a table of numbers without names, perhaps MOT's (frame, object, left, top, width, height)",
+            &format!("write {TABLE} with the box's centre; MOT's frames count from 1"),
+        );
+    }
+    None
+}
+
+/// HDF5 files of other programs.
+#[cfg(feature = "hdf5")]
+pub(super) fn hdf5(file: &Hdf5File) -> Option<String> {
+    let has = |name: &str| file.dataset(name).is_ok();
+    let group = |name: &str| file.group(name).is_ok();
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    if has("/trajectories") {
+        return refuse(
+            "idtracker.ai's HDF5",
+            "export trajectories.csv (idtrackerai_csv) and give that",
+        );
+    }
+    if has("/pose/points") || has("/poseest/points") || group("/poseest") {
+        return refuse(
+            "a pose file of JABS",
+            &format!("open it with sleap-io and save it as .slp, or write {TABLE}"),
+        );
+    }
+    if has("/trx/x") || group("/trx") || group("/#refs#") {
+        return refuse(
+            "a MATLAB file in HDF5 (JAABA, APT, DANNCE)",
+            &format!("write its positions to {TABLE}; JAABA's frames count from 1"),
+        );
+    }
+    if group("/metadata") && has("/annotations") || has("/annotated") {
+        return refuse("DeepPoseKit's annotations", &format!("write {TABLE}"));
+    }
+    None
+}

@@ -1,0 +1,85 @@
+//! Telling the kinds of files apart, by what is in them.
+
+use super::annotations;
+use super::foreign;
+use super::table::{Table, csv_reader};
+use super::track::{KeypointSelection, TrackKind};
+use super::{dlc_csv, idtracker_csv, napari_csv, points_table, sleap_csv};
+#[cfg(feature = "hdf5")]
+use super::{dlc_hdf5, hdf5_file, nwb, sleap_hdf5, sleap_labels};
+use crate::plain_text::{decode, with_commas};
+
+/// What every HDF5 file begins with.
+const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
+
+/// Reads a file of any kind.
+pub(super) fn read(
+    bytes: Vec<u8>,
+    selection: &KeypointSelection,
+) -> Result<(TrackKind, Table), String> {
+    if bytes.starts_with(HDF5_SIGNATURE) {
+        return read_hdf5(bytes, selection);
+    }
+    if let Some(refusal) = foreign::binary(&bytes) {
+        return Err(refusal);
+    }
+    let text = decode(&bytes);
+    if let Some(annotations) = annotations::read(&text) {
+        let annotations = annotations?;
+        return Ok((annotations.kind, annotations.into_table(selection)?));
+    }
+    if let Some(refusal) = foreign::document(&text) {
+        return Err(refusal);
+    }
+    let text = with_commas(text);
+    let bytes = text.as_bytes();
+    let header = first_row(bytes);
+    let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    if sleap_csv::recognise(bytes) {
+        return Ok((TrackKind::SleapCsv, sleap_csv::read(bytes, selection)?));
+    }
+    if napari_csv::recognise(&names) {
+        return Ok((TrackKind::NapariCsv, napari_csv::read(bytes, selection)?));
+    }
+    if idtracker_csv::recognise(&names) {
+        return Ok((TrackKind::IdtrackerCsv, idtracker_csv::read(bytes, selection)?));
+    }
+    if points_table::recognise(&names) {
+        return Ok((TrackKind::PointsTable, points_table::read(bytes, selection)?));
+    }
+    if let Some(refusal) = foreign::table(&text, &names) {
+        return Err(refusal);
+    }
+    Ok((TrackKind::DlcCsv, dlc_csv::read(bytes, selection)?))
+}
+
+/// The cells of the first row.
+pub(super) fn first_row(bytes: &[u8]) -> Vec<String> {
+    let mut record = csv::ByteRecord::new();
+    let read = csv_reader(bytes).read_byte_record(&mut record).unwrap_or(false);
+    let cells = record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned());
+    if read { cells.collect() } else { Vec::new() }
+}
+
+#[cfg(feature = "hdf5")]
+fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind, Table), String> {
+    let file = hdf5_file::open(bytes)?;
+    if sleap_hdf5::recognise(&file) {
+        return Ok((TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?));
+    }
+    if sleap_labels::recognise(&file) {
+        return Ok((TrackKind::SleapLabels, sleap_labels::read(&file, selection)?));
+    }
+    if nwb::recognise(&file) {
+        return Ok((TrackKind::Nwb, nwb::read(&file, selection)?));
+    }
+    if let Some(refusal) = foreign::hdf5(&file) {
+        return Err(refusal);
+    }
+    Ok((TrackKind::DlcHdf5, dlc_hdf5::read(&file, selection)?))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn read_hdf5(_bytes: Vec<u8>, _: &KeypointSelection) -> Result<(TrackKind, Table), String> {
+    Err("it is an HDF5 file, which this build cannot read (export it as CSV, or build with the feature hdf5)".into())
+}

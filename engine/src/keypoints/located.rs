@@ -1,0 +1,261 @@
+//! A track that has found its recording: every row has a frame, and every point lies in the picture.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use sam2_frame_provider::FrameSize;
+
+use super::error::KeypointError;
+use super::locate::TrackedRecording;
+use super::table::Sightings;
+use super::track::{Individual, Keypoint, KeypointTrack, TrackNotice};
+use crate::prompt::{ObjectId, Point};
+use crate::session::Region;
+
+/// The individual under which multi-animal projects of DeepLabCut keep body parts that belong to none of the animals.
+pub(super) const UNIQUE_PARTS: &str = "single";
+
+/// The requested body parts of every animal in every frame of a recording, see [`KeypointTrack::locate`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocatedTrack {
+    path: PathBuf,
+    individuals: Vec<Individual>,
+    /// Of each individual, by rising frame.
+    sightings: Vec<Sightings>,
+    /// Indices of the individuals that are objects.
+    objects: Vec<usize>,
+    every_frame: bool,
+    start_unknown: bool,
+    default_min_likelihood: f32,
+    /// Frames that have a row, rising.
+    frames: Vec<usize>,
+    frame_count: usize,
+    size: FrameSize,
+    region: Option<Region>,
+    outside: Vec<OutsidePoint>,
+    notices: Vec<TrackNotice>,
+}
+
+/// A point of an object that lies outside the picture or the region.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct OutsidePoint {
+    frame: usize,
+    individual: usize,
+    part: usize,
+    keypoint: Keypoint,
+}
+
+impl LocatedTrack {
+    pub(super) fn new(
+        track: KeypointTrack,
+        recording: &TrackedRecording,
+        frames: Vec<usize>,
+        sightings: Vec<Sightings>,
+        notices: Vec<TrackNotice>,
+    ) -> Self {
+        let mut located = Self {
+            path: track.path,
+            individuals: track.individuals,
+            sightings,
+            objects: track.objects,
+            every_frame: track.every_frame,
+            start_unknown: track.start_unknown && track.first_frame.is_none(),
+            default_min_likelihood: track.default_min_likelihood,
+            frames,
+            frame_count: recording.frame_count,
+            size: recording.size,
+            region: recording.region,
+            outside: Vec::new(),
+            notices,
+        };
+        located.leave_out_what_is_outside();
+        located
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every animal of the file, in its order, also those that are not to be segmented.
+    pub fn individuals(&self) -> &[Individual] {
+        &self.individuals
+    }
+
+    /// The animals to segment and their object numbers: 1 to n in the order of the file.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, &Individual)> {
+        self.numbered().map(|(object, index)| (object, &self.individuals[index]))
+    }
+
+    /// Object numbers and indices into [`Self::individuals`].
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (ObjectId, usize)> {
+        (1..).map(ObjectId).zip(self.objects.iter().copied())
+    }
+
+    /// Number of rows that are of this recording.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Never: a track without a row of the recording is an error.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Frames of the recording.
+    pub fn frame_count(&self) -> usize {
+        self.frame_count
+    }
+
+    /// The size of the recording's frames.
+    pub fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    /// What was found out on the way, for the user to know.
+    pub fn notices(&self) -> &[TrackNotice] {
+        &self.notices
+    }
+
+    /// Body parts below this likelihood are not used unless the user says otherwise: 0.6 where DeepLabCut wrote likelihoods, which is its
+    /// own threshold, and 0 otherwise. SLEAP leaves out itself what it holds for too uncertain, and its scores are not on that scale.
+    pub fn default_min_likelihood(&self) -> f32 {
+        self.default_min_likelihood
+    }
+
+    /// Whether the file should have a row for every frame of the recording. Labelled data and SLEAP's tables hold only frames on
+    /// which there is something.
+    pub fn has_every_frame(&self) -> bool {
+        self.every_frame
+    }
+
+    /// Checks that the rows fit the recording: exactly one for each frame, or, where the file holds only some frames, none behind the
+    /// end, and a start that the file tells.
+    ///
+    /// # Errors
+    /// [`KeypointError::RowCount`] with both numbers, [`KeypointError::MissingRows`], [`KeypointError::UnknownStart`].
+    pub fn check_rows(&self) -> Result<(), KeypointError> {
+        let frames = self.frame_count;
+        let path = || self.path.clone();
+        let end = self.frames.last().map_or(0, |last| last.saturating_add(1));
+        if end > frames || (self.every_frame && end < frames) {
+            return Err(KeypointError::RowCount {
+                path: path(),
+                rows: self.len().max(end),
+                frames,
+            });
+        }
+        if self.every_frame && self.len() < frames {
+            // Frame numbers rise, so the first that is not its own position follows a gap.
+            let first = self.frames.iter().zip(0..).find(|(frame, at)| *frame != at);
+            let (first, missing) = (first.map_or(0, |(_, at)| at), frames - self.len());
+            return Err(KeypointError::MissingRows { path: path(), first, missing });
+        }
+        if self.start_unknown && self.len() < frames {
+            return Err(KeypointError::UnknownStart { path: path(), rows: self.len(), frames });
+        }
+        Ok(())
+    }
+
+    /// Says which usable points of the objects lie outside the picture or the region; they have been left out. `None` if there are none.
+    ///
+    /// # Errors
+    /// [`KeypointError::MostlyOutside`] if that is more than half of them: the coordinates are of another picture then.
+    pub fn check_points(&self, min_likelihood: f32) -> Result<Option<String>, KeypointError> {
+        let usable = |keypoint: &Keypoint| keypoint.likelihood >= min_likelihood;
+        let mut outside = self.outside.iter().filter(|point| usable(&point.keypoint));
+        let count = outside.clone().count();
+        let Some(first) = outside.next() else { return Ok(None) };
+        let inside = self.objects.iter().flat_map(|&individual| &self.sightings[individual].values);
+        let total = count + inside.flatten().filter(|keypoint| usable(keypoint)).count();
+        let part = self.individuals[first.individual].bodyparts.get(first.part);
+        let part = part.cloned().unwrap_or_default();
+        let (x, y, frame) = (first.keypoint.x, first.keypoint.y, first.frame);
+        let place = self.region.map_or_else(
+            || format!("the {} picture", self.size),
+            |region| format!("the region {region}"),
+        );
+        if 2 * count > total {
+            let path = self.path.clone();
+            return Err(KeypointError::MostlyOutside {
+                path,
+                count,
+                total,
+                part,
+                x,
+                y,
+                frame,
+                place,
+            });
+        }
+        Ok(Some(format!(
+            "{count} of {total} points of '{}' are outside {place} and left out (the first: {part} ({x}, {y}) on frame {frame})",
+            self.path.display()
+        )))
+    }
+
+    /// The part of the picture in which points may lie.
+    pub(crate) fn contains(&self, x: f32, y: f32) -> bool {
+        let inside = |value: f32, length: u32| (0.0..=length as f32).contains(&value);
+        inside(x, self.size.width)
+            && inside(y, self.size.height)
+            && self.region.is_none_or(|region| region.contains(Point::positive(x, y)))
+    }
+
+    /// Left, top, right and bottom of it.
+    pub(crate) fn bounds(&self) -> [f32; 4] {
+        let (width, height) = (self.size.width as f32, self.size.height as f32);
+        self.region.map_or([0.0, 0.0, width, height], |Region { x, y, width, height }| {
+            [x as f32, y as f32, x as f32 + width as f32, y as f32 + height as f32]
+        })
+    }
+
+    /// Makes them body parts that were not seen.
+    fn leave_out_what_is_outside(&mut self) {
+        let mut sightings = std::mem::take(&mut self.sightings);
+        for (individual, sightings) in sightings.iter_mut().enumerate() {
+            let parts = self.individuals[individual].bodyparts.len().max(1);
+            let is_object = self.objects.contains(&individual);
+            for (index, value) in sightings.values.iter_mut().enumerate() {
+                let Some(keypoint) = value.filter(|k| !self.contains(k.x, k.y)) else { continue };
+                *value = None;
+                let frame = sightings.at.get(index / parts).copied().unwrap_or(0);
+                if is_object {
+                    let part = index % parts;
+                    self.outside.push(OutsidePoint { frame, individual, part, keypoint });
+                }
+            }
+        }
+        self.sightings = sightings;
+    }
+
+    /// Whether an individual is an animal, rather than what holds the body parts of none.
+    pub(crate) fn is_animal(&self, individual: usize) -> bool {
+        self.individuals[individual].name.as_deref() != Some(UNIQUE_PARTS)
+    }
+
+    /// The frames of a range in which something of an individual was seen, rising.
+    pub(crate) fn frames_of(&self, individual: usize, range: Range<usize>) -> &[usize] {
+        let frames = &self.sightings[individual].at;
+        let start = frames.partition_point(|&frame| frame < range.start);
+        let end = frames.partition_point(|&frame| frame < range.end).max(start);
+        &frames[start..end]
+    }
+
+    /// An individual's body parts in a frame: those that were seen with at least this likelihood.
+    pub(crate) fn usable(
+        &self,
+        frame: usize,
+        individual: usize,
+        min_likelihood: f32,
+    ) -> impl Iterator<Item = (&str, Keypoint)> {
+        let names = &self.individuals[individual].bodyparts;
+        let Sightings { at, values } = &self.sightings[individual];
+        let row = at.binary_search(&frame).ok();
+        let seen = row.map_or(&values[..0], |row| &values[row * names.len()..][..names.len()]);
+        names.iter().zip(seen).filter_map(move |(name, keypoint)| {
+            let keypoint = (*keypoint)?;
+            (keypoint.likelihood >= min_likelihood).then_some((name.as_str(), keypoint))
+        })
+    }
+}

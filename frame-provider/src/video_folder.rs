@@ -1,0 +1,251 @@
+//! A folder that holds one recording in several video files: which files, and in which order.
+//!
+//! Cameras close a file every few minutes or gigabytes and go on in the next: GoPro's chapters (`GX010042.MP4`,
+//! `GX020042.MP4`), AVCHD (`00000.MTS`, `00001.MTS`), Miniscopes (`0.avi`, `1.avi`; `msCam1.avi`), dash cams. The names say
+//! the order where they differ in one number only, or in times.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::FrameError;
+
+/// Endings of video files, in lower case. Low-resolution copies and thumbnails (GoPro's `.LRV`, `.THM`) are none.
+const ENDINGS: [&str; 25] = [
+    "avi", "mp4", "m4v", "mov", "mkv", "webm", "mts", "m2ts", "ts", "mpg", "mpeg", "wmv", "asf",
+    "flv", "ogv", "mjpeg", "mjpg", "h264", "h265", "hevc", "nut", "dv", "vob", "360", "3gp",
+];
+
+/// How many names a message lists.
+const MOST_NAMES: usize = 8;
+
+/// Returns whether the name ends as that of a video file does.
+fn has_video_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
+/// Lists the video files in a folder, in the order of the recording; empty if there are none.
+///
+/// # Errors
+/// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files are not obviously parts
+/// of one recording.
+pub(crate) fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
+    let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
+    let mut named = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| FrameError::from_io(folder, error))?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|name| !name.starts_with('.'))
+            && has_video_ending(&path)
+            && path.is_file()
+        {
+            named.push((name, path));
+        }
+    }
+    named.sort();
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    match order(&names) {
+        Some(places) => Ok(places.into_iter().map(|place| named[place].1.clone()).collect()),
+        None => Err(FrameError::Unsupported {
+            path: folder.to_owned(),
+            what: format!(
+                "holds {} video files whose names do not say whether and in which order they are parts of one recording \
+                 ({}); give the one that is meant, or all of them in their order with --join",
+                names.len(),
+                list(&names)
+            ),
+        }),
+    }
+}
+
+/// Lists the first few names for a message.
+pub(crate) fn list(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(MOST_NAMES);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown}, and {more} more") }
+}
+
+/// Returns the numbers that are missing between the first and the last of parts that differ in one number, for a warning.
+pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
+    const MOST_LISTED: usize = 8;
+    let names = files.iter().filter_map(|file| file.file_name()?.to_str());
+    let split: Vec<Name> = names.map(Name::of).collect();
+    let [place] = varying(&split)[..] else { return Vec::new() };
+    let numbers = split.iter().filter_map(|name| name.numbers.get(place)?.parse::<u64>().ok());
+    let numbers: Vec<u64> = numbers.collect();
+    let gaps = numbers.windows(2).flat_map(|pair| pair[0].saturating_add(1)..pair[1]);
+    gaps.take(MOST_LISTED).collect()
+}
+
+/// Returns the places of the names in the order of the recording; `None` if it is not obvious.
+fn order(names: &[&str]) -> Option<Vec<usize>> {
+    if names.len() < 2 {
+        return Some((0..names.len()).collect());
+    }
+    if let Some(chapters) = names.iter().map(|name| gopro(name)).collect::<Option<Vec<_>>>() {
+        return sorted(&chapters);
+    }
+    let split: Vec<Name> = names.iter().map(|name| Name::of(name)).collect();
+    let first = &split[0];
+    if split.iter().any(|name| name.texts != first.texts) {
+        return None;
+    }
+    let varying = varying(&split);
+    let keys = split.iter().map(|name| name.values(&varying)).collect::<Option<Vec<_>>>()?;
+    let places = sorted(&keys)?;
+    let numbers = |column: usize| split.iter().filter_map(move |name| name.numbers.get(column));
+    let &first_varying = varying.first()?;
+    if varying.len() == 1 {
+        // Files that differ in their day alone are the sessions of several days.
+        return (!numbers(first_varying).all(|number| is_day(number))).then_some(places);
+    }
+    // Several numbers that differ: times, as dash cams write them, perhaps with a counter. Of one recording, one of them
+    // rises all along; it does not where two cameras count each for itself (cam1_01, cam2_01).
+    let has_times = numbers(first_varying).all(|number| number.len() >= TIME_DIGITS);
+    let rises =
+        |column: usize| places.windows(2).all(|pair| keys[pair[0]][column] < keys[pair[1]][column]);
+    (has_times && (0..varying.len()).any(rises)).then_some(places)
+}
+
+/// Hours, minutes and seconds.
+const TIME_DIGITS: usize = 6;
+
+/// Returns whether the number may be a day, as in 20240131.
+fn is_day(number: &str) -> bool {
+    number.len() == 8 && (number.starts_with("19") || number.starts_with("20"))
+}
+
+/// Returns the places of keys in their order; `None` if two are the same.
+fn sorted<K: Ord>(keys: &[K]) -> Option<Vec<usize>> {
+    let mut places: Vec<usize> = (0..keys.len()).collect();
+    places.sort_by(|&a, &b| keys[a].cmp(&keys[b]));
+    places.windows(2).all(|pair| keys[pair[0]] != keys[pair[1]]).then_some(places)
+}
+
+/// The number of the recording and of the chapter in the name of a GoPro's file: `GX020042.MP4` is chapter 2 of recording 42,
+/// and so is `GP020042.MP4`, whose chapter 0 is `GOPR0042.MP4`.
+fn gopro(name: &str) -> Option<(u32, u32)> {
+    let (stem, _) = name.rsplit_once('.')?;
+    let stem = stem.to_ascii_uppercase();
+    let digits = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?
+    };
+    if let Some(number) = stem.strip_prefix("GOPR").filter(|number| number.len() == 4) {
+        return Some((digits(number)?, 0));
+    }
+    let is_chapter =
+        stem.len() == 8 && ["GX", "GH", "GP", "GS", "GL"].iter().any(|p| stem.starts_with(p));
+    is_chapter.then_some(())?;
+    Some((digits(stem.get(4..)?)?, digits(stem.get(2..4)?)?))
+}
+
+/// A name as what lies between its numbers, and the numbers.
+struct Name<'a> {
+    /// In lower case: cameras are not consistent in that.
+    texts: Vec<String>,
+    numbers: Vec<&'a str>,
+}
+
+impl<'a> Name<'a> {
+    fn of(name: &'a str) -> Self {
+        let is_digit = |byte: &u8| byte.is_ascii_digit();
+        // The digits of an ending (.mp4, .h264) say the format.
+        let end = name.rfind('.').unwrap_or(name.len());
+        let (mut texts, mut numbers) = (Vec::new(), Vec::new());
+        let mut rest = &name[..end];
+        loop {
+            let text = rest.bytes().take_while(|byte| !is_digit(byte)).count();
+            texts.push(rest[..text].to_lowercase());
+            rest = &rest[text..];
+            let number = rest.bytes().take_while(is_digit).count();
+            if number == 0 {
+                break;
+            }
+            numbers.push(&rest[..number]);
+            rest = &rest[number..];
+        }
+        texts.push(name[end..].to_lowercase());
+        Self { texts, numbers }
+    }
+
+    /// The numbers at these places.
+    fn values(&self, places: &[usize]) -> Option<Vec<u128>> {
+        places.iter().map(|&place| self.numbers.get(place)?.parse().ok()).collect()
+    }
+}
+
+/// The places of the numbers that are not the same in all names.
+fn varying(names: &[Name]) -> Vec<usize> {
+    let Some(first) = names.first() else { return Vec::new() };
+    let differs = |place: &usize| {
+        names.iter().any(|name| name.numbers.get(*place) != first.numbers.get(*place))
+    };
+    (0..first.numbers.len()).filter(differs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ordered<'a>(names: &[&'a str]) -> Option<Vec<&'a str>> {
+        Some(order(names)?.into_iter().map(|place| names[place]).collect())
+    }
+
+    #[test]
+    fn parts_of_one_recording_have_an_order() {
+        let cases: [&[&str]; 8] = [
+            &["0.avi", "1.avi", "2.avi", "9.avi", "10.avi"],
+            &["msCam1.avi", "msCam2.avi", "msCam11.avi"],
+            &["00000.MTS", "00001.MTS"],
+            &["GX010042.MP4", "GX020042.MP4", "GX010043.MP4"],
+            &["GOPR0042.MP4", "GP010042.MP4", "GP020042.MP4"],
+            &[
+                "20240101_120000_0001F.MP4",
+                "20240101_120300_0002F.MP4",
+                "20240102_000100_0003F.MP4",
+            ],
+            &["behav_part1.mp4", "behav_part2.mp4"],
+            &["one.avi"],
+        ];
+        for names in cases {
+            let mut mixed = names.to_vec();
+            mixed.reverse();
+            assert_eq!(ordered(&mixed).as_deref(), Some(names), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn other_videos_have_none() {
+        let cases: [&[&str]; 7] = [
+            &["mouse1_20240101.mp4", "mouse2_20240102.mp4"],
+            &["mouse_20240101.mp4", "mouse_20240102.mp4"],
+            &["cam1_01.avi", "cam1_02.avi", "cam2_01.avi", "cam2_02.avi"],
+            &["mouse.avi", "mouse2.avi"],
+            &["0.avi", "0DLC_resnet50_labeled.mp4"],
+            &["1.avi", "01.avi"],
+            &["left.mp4", "right.mp4"],
+        ];
+        for names in cases {
+            assert_eq!(ordered(names), None, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_found() {
+        let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(missing_numbers(&files(&["0.avi", "1.avi", "4.avi"])), [2, 3]);
+        assert_eq!(missing_numbers(&files(&["0.avi", "1.avi"])), [0; 0]);
+        assert_eq!(missing_numbers(&files(&["a.avi"])), [0; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_names_are_ordered_or_not(names in proptest::collection::vec("[aé0-9.]{0,6}", 0..5)) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            if let Some(mut places) = order(&names) {
+                places.sort_unstable();
+                prop_assert!(places.into_iter().eq(0..names.len()));
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What the names of a folder's images say about the clip: gaps, several series, minus signs, patterns.
+
+use std::path::{Path, PathBuf};
+
+use sam2_frame_provider::{FrameError, FrameSource, ImageFolder, OpenOptions, open};
+
+fn case(name: &str) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cases")).join(name)
+}
+
+/// A folder of images with these names, all alike.
+fn folder(names: &[impl AsRef<str>]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/images/rgb.png");
+    for name in names {
+        std::fs::copy(image, folder.path().join(name.as_ref())).unwrap();
+    }
+    folder
+}
+
+fn names(source: &dyn FrameSource) -> Vec<String> {
+    (0..source.frame_count()).map(|index| source.frame_name(index).unwrap()).collect()
+}
+
+/// The warnings of a folder that is one clip.
+fn warnings(names: &[impl AsRef<str>]) -> String {
+    let folder = folder(names);
+    open(folder.path()).unwrap_or_else(|error| panic!("{error}")).warnings().join("; ")
+}
+
+/// Why a folder is refused.
+fn refusal(names: &[impl AsRef<str>]) -> String {
+    let folder = folder(names);
+    let error = open(folder.path()).err().unwrap();
+    assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
+    error.to_string().replace(folder.path().to_str().unwrap(), "F")
+}
+
+fn numbered(pattern: &str, numbers: impl IntoIterator<Item = i32>) -> Vec<String> {
+    numbers.into_iter().map(|n| pattern.replace("{}", &format!("{n:03}"))).collect()
+}
+
+#[test]
+fn missing_numbers_are_told() {
+    let clip = open(case("folder-with-gaps/frames")).unwrap();
+    assert_eq!(clip.frame_count(), 4);
+    let text = clip.warnings().join("; ");
+    assert!(text.contains("2 numbers are missing in the file names (5 to 6)"), "{text}");
+    assert!(text.contains("from frame 2 on"), "{text}");
+    let dropped = (0..24).filter(|n| ![5, 6, 13].contains(n));
+    let text = warnings(&numbered("img-{}_raw.png", dropped));
+    assert!(text.contains("3 numbers are missing") && text.contains("(5 to 6, 13)"), "{text}");
+    let text = warnings(&numbered("{}.png", [0, 10, 20, 40, 50]));
+    assert!(text.contains("1 number is missing in the file names in steps of 10 (30)"), "{text}");
+}
+
+#[test]
+fn strides_times_and_names_without_numbers_have_no_gaps() {
+    for names in [
+        numbered("f{}.png", 7..12),
+        numbered("f{}.png", [0, 5, 10, 15]),
+        ["a.png", "b.png", "c.png"].map(str::to_owned).to_vec(),
+        ["mouse.png", "water.png", "wheel 2.png"].map(str::to_owned).to_vec(),
+        ["img_20260101_115959.png", "img_20260101_120000.png", "img_20260101_120003.png"]
+            .map(str::to_owned)
+            .to_vec(),
+        ["2026-01-01 23-59-58.png", "2026-01-01 23-59-59.png", "2026-01-02 00-00-00.png"]
+            .map(str::to_owned)
+            .to_vec(),
+        ["20260101_120000_01.png", "20260101_120000_02.png", "20260101_120001_03.png"]
+            .map(str::to_owned)
+            .to_vec(),
+        numbered("t1700000000{}.png", [0, 33, 66, 100, 133]),
+        ["000_rest.png", "001_walk.png", "002_rest.png"].map(str::to_owned).to_vec(),
+        ["img0012.png", "img0457.png", "img0998.png", "img1003.png"].map(str::to_owned).to_vec(),
+        ["3f2a91bc.png", "77e0d1aa.png", "9b1c0f3e.png", "a0a0f1d2.png"]
+            .map(str::to_owned)
+            .to_vec(),
+        ["frame1.jpeg", "frame2.png", "frame3.PNG"].map(str::to_owned).to_vec(),
+        vec!["only.png".to_owned()],
+    ] {
+        assert_eq!(warnings(&names), "", "{names:?}");
+    }
+}
+
+#[test]
+fn two_series_and_masks_are_refused_with_the_patterns_that_pick_one() {
+    let error = open(case("folder-of-two-clips/b")).err().unwrap().to_string();
+    assert!(error.contains("2 series of images"), "{error}");
+    assert!(error.contains("4 images cam1_000.png to cam1_003.png"), "{error}");
+    assert!(error.contains("b/cam1_*.png' or '"), "{error}");
+    let error = open(case("folder-of-two-clips/a")).err().unwrap().to_string();
+    assert!(error.contains("4 images frame000_mask.png to frame003_mask.png"), "{error}");
+    assert!(error.contains("a/frame*[0-9].png' or '"), "{error}");
+    assert!(error.contains("a/frame*_mask.png'"), "{error}");
+    for (names, pattern) in [
+        (
+            [numbered("left_{}.png", 0..4), numbered("right_{}.png", 0..4)].concat(),
+            "'F/left_*.png'",
+        ),
+        ([numbered("{}_L.png", 0..4), numbered("{}_R.png", 0..4)].concat(), "'F/*_R.png'"),
+        ([numbered("t{}_z00.png", 0..4), numbered("t{}_z01.png", 0..4)].concat(), "'F/t*_z01.png'"),
+        // Numbers go on, but the order of the names is not theirs.
+        ([numbered("b_{}.png", 0..4), numbered("a_{}.png", 4..8)].concat(), "'F/a_*.png'"),
+        // Masks under the frames' own names.
+        (
+            ["0.jpg", "1.jpg", "0.png", "1.png"].map(str::to_owned).to_vec(),
+            "'F/*.jpg' or 'F/*.png'",
+        ),
+        ([numbered("frame{}.png", 0..5), vec!["background.png".into()]].concat(), "'F/frame*.png'"),
+        (
+            [numbered("frame{}.png", 0..5), vec!["background0.png".into()]].concat(),
+            "'F/frame*.png'",
+        ),
+        (
+            [numbered("frame{}.png", 0..5), vec!["frame002_mask.png".into()]].concat(),
+            "'F/frame*[0-9].png'",
+        ),
+    ] {
+        let text = refusal(&names);
+        assert!(text.contains(pattern), "{text}");
+        assert!(text.contains("pattern in quotes"), "{text}");
+    }
+    let text = refusal(&[numbered("frame{}.png", 0..5), vec!["reference.png".into()]].concat());
+    assert!(text.contains("5 images (frame000.png to frame004.png) and 1 that are not"), "{text}");
+    assert!(text.contains("(reference.png)") && text.contains("'F/*'"), "{text}");
+}
+
+#[test]
+fn names_that_count_on_are_one_clip_with_a_warning() {
+    let names = [numbered("rest_{}.png", 0..4), numbered("walk_{}.png", 4..8)].concat();
+    let text = warnings(&names);
+    assert!(text.contains("2 beginnings (rest_*: 4, walk_*: 4)"), "{text}");
+}
+
+#[test]
+fn minus_signs_count_where_the_names_show_it() {
+    let clip = open(case("negative-frame-numbers/frames")).unwrap();
+    assert_eq!(
+        names(&clip),
+        ["frame-3.png", "frame-2.png", "frame-1.png", "frame0.png", "frame1.png"]
+    );
+    let text = clip.warnings().join("; ");
+    assert!(text.contains("minus signs in the names count"), "{text}");
+    assert!(text.contains("3 negative numbers") && !text.contains("missing"), "{text}");
+    let all: Vec<String> = (-12..12).map(|n| format!("frame{n}.png")).collect();
+    let folder_of_all = folder(&all);
+    assert_eq!(names(&open(folder_of_all.path()).unwrap()), all);
+    let plus: Vec<String> = (-3..4).map(|n| format!("t{n:+}ms.png")).collect();
+    assert_eq!(names(&open(folder(&plus).path()).unwrap()), plus);
+    let text = warnings(&["f-2.png", "f-1.png", "f1.png", "f2.png"]);
+    assert!(text.contains("1 number is missing in the file names (0)"), "{text}");
+    // A hyphen that separates.
+    let hyphens: Vec<String> = (1..25).map(|n| format!("frame-{n}.png")).collect();
+    let folder = folder(&hyphens);
+    let clip = open(folder.path()).unwrap();
+    assert_eq!(names(&clip), hyphens);
+    assert_eq!(clip.warnings(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pattern_in_a_folder_is_a_recording() {
+    let pattern = case("folder-of-two-clips/b/cam2_*.png");
+    assert!(ImageFolder::is_pattern(&pattern));
+    let clip = open(&pattern).unwrap();
+    assert_eq!(names(&clip), ["cam2_000.png", "cam2_001.png", "cam2_002.png", "cam2_003.png"]);
+    assert_eq!(clip.describe(), "cam2_*.png");
+    let one = open(case("folder-of-two-clips/b/cam2_001.png")).unwrap();
+    assert_eq!(clip.frame(1).unwrap().data(), one.frame(0).unwrap().data());
+    let frames = open(case("folder-of-two-clips/a/frame*[0-9].png")).unwrap();
+    assert_eq!(frames.frame_count(), 4);
+    assert!(open(case("folder-of-two-clips/b/cam*.png")).is_err(), "still two series");
+    let all = open(case("folder-of-two-clips/b/*")).unwrap();
+    assert_eq!(all.frame_count(), 8);
+    assert!(all.warnings()[0].contains("since the pattern asks for all"), "{:?}", all.warnings());
+    // A file whose name has brackets is that file.
+    let folder = folder(&["[a].png", "b [1].png", "a.png"]);
+    assert_eq!(open(folder.path().join("[a].png")).unwrap().frame_count(), 1);
+    assert!(!ImageFolder::is_pattern(folder.path().join("[a].png")));
+    let options = OpenOptions::default();
+    for nothing in ["c*.png", "plain.png", "[", ""] {
+        let error = ImageFolder::from_pattern(folder.path().join(nothing), &options).unwrap_err();
+        assert!(matches!(error, FrameError::NotFound { .. }), "{nothing}: {error}");
+    }
+}
+
+#[test]
+fn recordings_that_are_files_are_no_pattern_of_images() {
+    let folder = folder(&["a_1.png", "a_2.png", "b.png"]);
+    let at = |name: &str| folder.path().join(name);
+    assert!(ImageFolder::is_pattern(at("a_*.png")));
+    assert!(!ImageFolder::is_pattern(at("b*.png")), "one match is that image");
+    std::fs::write(at("a_3.csv"), "").unwrap();
+    assert!(!ImageFolder::is_pattern(at("a_*")));
+    assert!(ImageFolder::is_pattern(at("*")));
+    std::fs::write(at("a.avi"), "").unwrap();
+    assert!(!ImageFolder::is_pattern(at("*")));
+    let images = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/images/");
+    for number in 0..2 {
+        std::fs::copy(format!("{images}gray16.tif"), at(&format!("c_{number}.tif"))).unwrap();
+    }
+    assert!(ImageFolder::is_pattern(at("c_*.tif")));
+    std::fs::copy(format!("{images}stack.tif.refused"), at("c_2.tif")).unwrap();
+    assert!(!ImageFolder::is_pattern(at("c_*.tif")), "a stack is a recording of its own");
+}

@@ -1,0 +1,134 @@
+//! Mistakes in any recording's arguments are told before the first recording is computed.
+
+use crate::support::{ON_THE_MOUSE, Workshop, scaled_track};
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::new();
+    for name in ["a", "b"] {
+        workshop.mouse(3, &format!("{name}.mkv"));
+        workshop.write(&format!("{name}DLC.csv"), scaled_track(0, 3, 0.5));
+    }
+    workshop
+}
+
+#[test]
+fn what_is_wrong_with_the_last_recording_is_told_before_the_first_is_begun() {
+    let workshop = workshop();
+    std::fs::remove_file(workshop.path("bDLC.csv")).unwrap();
+    workshop.folder("masks-of-a");
+    type Case<'a> = (&'a [&'a str], &'a str);
+    let cases: [Case<'_>; 3] = [
+        (&["--keypoints", "{stem}DLC.csv", "-o", "{stem}.btf"], "bDLC.csv"),
+        (&["--keypoints", "{stem}DLC*.csv", "-o", "{stem}.btf"], "no track matches 'bDLC*.csv'"),
+        (&["--point", ON_THE_MOUSE, "-o", "masks-of-{stem}/masks.btf"], "masks-of-b"),
+    ];
+    for (how, told) in cases {
+        let all = [&["segment", "a.mkv", "b.mkv", "--overwrite"], how].concat();
+        let outcome = workshop.sam2(&all).failed(4);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+        assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+        outcome.warns(&["1 of 2 recordings cannot be segmented"]);
+        assert!(outcome.stderr.contains("a.mkv: 3 frames"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn an_unknown_model_or_device_stops_all_at_once() {
+    let workshop = workshop();
+    let with = |more: &[&'static str]| {
+        [&["segment", "a.mkv", "b.mkv", "-o", "{stem}.btf", "--point", ON_THE_MOUSE], more].concat()
+    };
+    for (how, told) in [
+        (["--model", "larg"], "did you mean large?"),
+        (["--model", "weights/mine.safetensors"], "no such file"),
+        (["--model", "sam2.1_hiera_large"], "sam2 download large-2.1"),
+        (["--model", "facebook/sam2-hiera-tiny"], "sam2 download tiny-2.0"),
+        (["--device", "cuda"], "cuda"),
+    ] {
+        let outcome = workshop.sam2(&with(&how));
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(told), "'{told}' is missing in {}", outcome.stderr);
+        assert!(!outcome.stderr.contains("recording 1 of 2"), "{}", outcome.stderr);
+        assert!(!workshop.path("a.btf").exists());
+    }
+}
+
+#[test]
+fn words_in_the_wrong_place_are_named_for_what_they_are() {
+    let workshop = workshop();
+    let video = workshop.read("a.mkv");
+    workshop.write("my mouse.mkv", &video);
+    workshop.write("my track.csv", scaled_track(0, 3, 0.5));
+    let output = ["-o", "masks.btf"];
+    let refused = |code: i32, words: &[&'static str], told: &[&str]| {
+        workshop.refused(code, &[&["segment"], words, &output].concat(), told);
+    };
+    refused(1, &["aDLC.csv", "--keypoints", "a.mkv"], &["exchange them", "segment a.mkv"]);
+    refused(1, &["aDLC.csv", "--point", "0:1,1"], &["a track, not a recording", "--keypoints"]);
+    refused(1, &["a.mkv", "--keypoints", "b.mkv"], &["a recording, not a track"]);
+    refused(1, &["my", "mouse.mkv", "--point", "0:1,1"], &["quotes", "'my mouse.mkv'"]);
+    let words = ["a.mkv", "--keypoints", "my", "track.csv"];
+    refused(1, &words, &["quotes", "'my track.csv'"]);
+    let words = ["--keypoints", "aDLC.csv", "--bodyparts", "snout", "body", "a.mkv"];
+    refused(2, &words, &["--bodyparts took 'a.mkv'", "the recording first"]);
+}
+
+#[test]
+fn one_file_however_spelled_is_not_written_twice_or_over_an_input() {
+    let workshop = workshop();
+    workshop.folder("day");
+    workshop.mouse(3, "day/a.mkv");
+    std::os::unix::fs::symlink("a.mkv", workshop.path("link.mkv")).unwrap();
+    let job = "[defaults]\npoint = \"0:1,1\"\n[[recording]]\npath = \"a.mkv\"\noutput = \"same.btf\"\n\
+               [[recording]]\npath = \"b.mkv\"\noutput = \"./day/../same.btf\"\n";
+    workshop.write("job.toml", job);
+    workshop.refused(1, &["segment", "--job", "job.toml"], &["same.btf", "a.mkv", "b.mkv"]);
+    let click = ["--point", "0:1,1", "--overwrite"];
+    let with = |words: &[&'static str]| [&["segment"], words, &click].concat();
+    let same = with(&["a.mkv", "./day/../a.mkv", "-o", "{folder}/{stem}.btf"]);
+    workshop.refused(1, &same, &["the same recording"]);
+    let same = with(&["a.mkv", "link.mkv", "-o", "{stem}.btf"]);
+    workshop.refused(1, &same, &["the same recording", "link.mkv"]);
+    // The second recording is a stack with the name of an output of the first.
+    workshop.segment_to("a_m.btf", "a.mkv", &["--point", ON_THE_MOUSE]);
+    let stack = workshop.read("a_m.btf");
+    let over = with(&["a.mkv", "a_m.btf", "-o", "./{stem}_m.btf"]);
+    workshop.refused(1, &over, &["a_m.btf", "is an input"]);
+    assert!(workshop.read("a_m.btf") == stack);
+}
+
+#[test]
+fn devices_pipes_and_links_are_neither_read_nor_replaced() {
+    let workshop = workshop();
+    assert_eq!(workshop.shell("mkfifo pipe.csv pipe.json pipe.mkv pipe.btf").code, Some(0));
+    let with = |words: &[&'static str]| [&["segment", "a.mkv", "-o", "m.btf"], words].concat();
+    let device = "device, pipe or socket";
+    for (words, option) in [
+        (["--keypoints", "pipe.csv"], "--keypoints"),
+        (["--keypoints", "/dev/zero"], "--keypoints"),
+        (["--prompts", "pipe.json"], "--prompts"),
+        (["--prompts", "/dev/zero"], "--prompts"),
+        (["--mask", "0:/dev/zero"], "--mask"),
+        (["--model", "/dev/zero"], "--model"),
+        (["--stats", "pipe.json"], "--stats"),
+    ] {
+        workshop.refused(1, &with(&words), &[option, device]);
+    }
+    workshop.refused(1, &["segment", "--job", "/dev/zero"], &["--job", device]);
+    workshop.refused(1, &["probe", "pipe.mkv"], &["pipe.mkv", device]);
+    workshop.refused(1, &["inspect", "/dev/zero"], &["/dev/zero", device]);
+    workshop.write("mine.btf", "weeks of work");
+    std::os::unix::fs::symlink("mine.btf", workshop.path("link.btf")).unwrap();
+    std::os::unix::fs::symlink("nowhere", workshop.path("davis")).unwrap();
+    for (output, told) in [
+        ("pipe.btf", device),
+        ("link.btf", "a link"),
+        ("tiff:/dev/null", device),
+        ("davis:davis", "a link"),
+    ] {
+        let words = ["segment", "a.mkv", "-o", output, "--overwrite", "--point", "0:1,1"];
+        workshop.refused(1, &words, &[told, "choose another name"]);
+    }
+    assert_eq!(workshop.read("mine.btf"), b"weeks of work");
+}
