@@ -163,15 +163,17 @@ pub(super) fn in_words(header: &RunHeader) -> Vec<(String, String)> {
             .map(|(_, value)| if value.is_empty() { "yes" } else { value })
             .collect();
         let from_track = header.options.iter().any(|(given, _)| given == "--keypoints");
-        let value = match option {
+        let (words, value) = match option {
             "--bodyparts" | "--individual" if !values.is_empty() => {
-                values.join(",").replace(',', ", ")
+                (words, values.join(",").replace(',', ", "))
             }
-            _ if !values.is_empty() => values.join("; "),
-            "--bodyparts" if from_track => "all of the track".to_owned(),
-            "--model" => "the built-in demonstration model".to_owned(),
-            "--batch-size" => header.settings.get("batches").cloned().unwrap_or_default(),
-            "--frames" if header.frames != (0..header.frame_count) => range(header),
+            _ if !values.is_empty() => (words, values.join("; ")),
+            "--bodyparts" if from_track => (words, "all of the track".to_owned()),
+            "--model" => (words, "the built-in demonstration model".to_owned()),
+            "--batch-size" => {
+                ("Batches", header.settings.get("batches").cloned().unwrap_or_default())
+            }
+            "--frames" if header.frames != (0..header.frame_count) => (words, range(header)),
             _ => continue,
         };
         rows.push((format!("{words} ({option})"), value));
@@ -273,7 +275,7 @@ mod tests {
             ("Track (--keypoints)", "a.csv"),
             ("Body parts (--bodyparts)", "all of the track"),
             ("Negative points on the other animals (--negatives)", "yes"),
-            ("Frames per batch (--batch-size)", "1 of up to 60 frames"),
+            ("Batches (--batch-size)", "1 of up to 60 frames"),
             ("Model (--model)", "the built-in demonstration model"),
         ] {
             assert!(rows.contains(&(row.0.into(), row.1.into())), "{row:?} in {rows:?}");
