@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use sam2_engine::{
     CancelFlag, EngineError, Fit, FlaggedFrames, FramePart, FrameSource, GuardedOptions,
     JobOptions, JobOutputs, JobPlan, JobReceipt, JobReport, Journal, LazyFrames, MaskSink,
-    MemoryPolicyChoice, PartSink, ReceiptPlace, RunHeader, Sam2, SessionOptions,
+    MemoryPolicyChoice, PartSink, ReceiptPlace, RecordingStamp, RunHeader, Sam2, SessionOptions,
     recording_fingerprint, run_header, segment,
 };
 use sam2_frame_provider::IndexMode;
@@ -79,6 +79,7 @@ pub fn run(
             journal.display()
         );
     }
+    let stamp = RecordingStamp::of(&args.files());
     let started = Instant::now();
     let (frames, plan) = open_and_plan(args)?;
     taken.opened(started.elapsed());
@@ -91,8 +92,19 @@ pub fn run(
 
     let outputs = wanted;
     let frames = &frames;
-    let job =
-        Job { args, quiet, cancel, model, frames, outputs, kept, first_output, journal, contents };
+    let job = Job {
+        args,
+        quiet,
+        cancel,
+        model,
+        frames,
+        outputs,
+        kept,
+        first_output,
+        journal,
+        stamp,
+        contents,
+    };
     job.check_kept(&plan)?;
     if job.outputs.is_empty() {
         return job.done_before(&plan);
@@ -138,6 +150,8 @@ struct Job<'a> {
     /// The output that journal and receipt are named after.
     first_output: Option<PathBuf>,
     journal: PathBuf,
+    /// What its files were before they were opened.
+    stamp: RecordingStamp,
     /// Fingerprint of the recording.
     contents: String,
 }
@@ -192,7 +206,8 @@ impl Job<'_> {
             Journal::create(&self.journal, header)?
         };
         let journal = journal.with_checkpoints_every(self.args.running.checkpoint_frames);
-        let outputs = JobOutputs { sinks, journal: Some(journal), receipt };
+        let outputs =
+            JobOutputs { sinks, journal: Some(journal), receipt, recording: self.stamp.clone() };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let mut progress = Progress::new(part.len(), self.quiet);
         let mut watch = BatchWatch::new(&mut progress, self.frames, self.model);

@@ -214,6 +214,16 @@ pub enum EngineError {
         /// What is wrong with its head.
         reason: String,
     },
+    /// The recording is no longer what it was when the job began.
+    #[error(
+        "the recording changed while it was read ('{path}': {how}); begin anew when it is complete and nothing writes it"
+    )]
+    RecordingChanged {
+        /// The file or folder.
+        path: PathBuf,
+        /// What shows it.
+        how: String,
+    },
     /// A part that cuts a batch in two.
     #[error(
         "frame {frame} is within a batch, so that parts would not add up to the whole: use {before} or {after}"

@@ -186,6 +186,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         first: usize,
     ) -> Result<(), EngineError> {
         if let Some(journal) = &mut self.delivery.journal {
+            self.delivery.stamp.check()?;
             // In this order: a session never knows more than the journal.
             journal.sync()?;
             let label = journal.checkpoint_label(first)?;

@@ -8,6 +8,7 @@ use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink, RunBatch, RunFrame};
 use super::flagged::FlagCollector;
 use super::journal::Journal;
 use super::receipt::ReceiptPlace;
+use super::recording_stamp::RecordingStamp;
 use super::report::JobReport;
 use crate::error::EngineError;
 
@@ -20,6 +21,8 @@ pub struct JobOutputs {
     pub journal: Option<Journal>,
     /// Where to say, once the outputs are complete, how they were made.
     pub receipt: Option<ReceiptPlace>,
+    /// What the recording's files were when it was opened; looked at again before a batch counts as done.
+    pub recording: RecordingStamp,
 }
 
 impl From<Vec<Box<dyn MaskSink>>> for JobOutputs {
@@ -35,6 +38,7 @@ pub(super) struct Delivery<'a, S: ?Sized> {
     sinks: Vec<Box<dyn MaskSink>>,
     pub(super) journal: Option<Journal>,
     receipt: Option<ReceiptPlace>,
+    pub(super) stamp: RecordingStamp,
     report: JobReport,
     flags: FlagCollector,
     /// The frame that is due.
@@ -55,6 +59,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
             sinks: outputs.sinks,
             journal: outputs.journal,
             receipt: outputs.receipt,
+            stamp: outputs.recording,
             report: JobReport::default(),
             flags: FlagCollector::default(),
             next_frame: first,
@@ -104,6 +109,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
     /// Ends a batch.
     pub(super) fn end_batch(&mut self, batch: &RunBatch) -> Result<(), EngineError> {
         let started = Instant::now();
+        self.stamp.check()?;
         self.note_batch(batch)?;
         if let Some(journal) = &mut self.journal {
             journal.end_batch(batch)?;

@@ -86,7 +86,7 @@ fn collect(
 }
 
 /// At most `most` of the numbers below `count`, spread evenly, with the first and the last.
-fn spread(count: usize, most: usize) -> Vec<usize> {
+pub(super) fn spread(count: usize, most: usize) -> Vec<usize> {
     if count <= most {
         return (0..count).collect();
     }

@@ -231,6 +231,8 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         if now == self.recording_frames {
             return Ok(());
         }
+        // A file that is cut or written while it is read explains another number of frames, and what was done before that counts.
+        self.delivery.stamp.check()?;
         // What was done was done for another number of frames: nothing can go on from there.
         if let Some(journal) = &mut self.delivery.journal {
             journal.discard();

@@ -94,7 +94,7 @@ fn run(
     let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let seen = Seen::default();
     let sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(Collector(Arc::clone(&seen), output))];
-    let outputs = JobOutputs { sinks, journal, receipt: None };
+    let outputs = JobOutputs { sinks, journal, ..JobOutputs::default() };
     let cancel = shortages.1.as_ref().map(|(_, flag)| flag.clone()).unwrap_or_default();
     let (frames, options) = (recording(), JobOptions::default());
     let report = segment(model, &frames, &plan(), options, outputs, shortages, &cancel);
