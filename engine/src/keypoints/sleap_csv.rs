@@ -51,6 +51,15 @@ enum TrackName {
     None,
 }
 
+/// What the header row says.
+struct Layout {
+    instances: Vec<Instance>,
+    /// Every node that there is.
+    names: Vec<String>,
+    /// Those that are selected.
+    chosen: Vec<String>,
+}
+
 /// The header row.
 struct Header {
     names: Vec<String>,
@@ -74,11 +83,8 @@ impl Header {
         prefixes
     }
 
-    /// The instances of a row and the nodes that they have in all.
-    fn instances(
-        &self,
-        selection: &KeypointSelection,
-    ) -> Result<(Vec<Instance>, Vec<String>, Vec<String>), String> {
+    /// The instances of a row and their nodes.
+    fn layout(&self, selection: &KeypointSelection) -> Result<Layout, String> {
         let mut prefixes = self.prefixes();
         if prefixes.is_empty() {
             prefixes.push(String::new());
@@ -120,7 +126,7 @@ impl Header {
             let nodes = chosen.iter().map(node).collect::<Result<Vec<Node>, String>>()?;
             instances.push(Instance { prefix, track, nodes });
         }
-        Ok((instances, names, chosen))
+        Ok(Layout { instances, names, chosen })
     }
 }
 
@@ -164,7 +170,7 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let header = Header { names };
     let frame_column = header.column("frame_idx").ok_or("it has no column 'frame_idx'")?;
     let video_column = VIDEO_COLUMNS.iter().find_map(|name| header.column(name));
-    let (instances, names, bodyparts) = header.instances(selection)?;
+    let Layout { instances, names, chosen: bodyparts } = header.layout(selection)?;
 
     let (mut tracks, mut rows, mut known) = (Tracks::default(), Rows::default(), HashSet::new());
     for record in records {
