@@ -76,6 +76,16 @@ pub(super) fn binary(bytes: &[u8]) -> Option<String> {
     None
 }
 
+/// Says what a file is that is no text, and so holds no prompts.
+pub(crate) fn refuse_binary(bytes: &[u8]) -> Option<String> {
+    match bytes.starts_with(b"\x89HDF") {
+        true => Some(
+            "it is an HDF5 file: a track (DeepLabCut, SLEAP, NWB) is given with --keypoints".into(),
+        ),
+        false => binary(bytes),
+    }
+}
+
 /// JSON and other documents.
 pub(super) fn document(text: &str) -> Option<String> {
     let text = text.trim_start();

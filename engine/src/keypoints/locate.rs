@@ -108,7 +108,11 @@ impl KeypointTrack {
         let found = times
             .frames(&places, count, &recording.times, self.first_frame, &recording.name)
             .map_err(|what| KeypointError::Format { path: self.path.clone(), what })?;
-        notices.push(TrackNotice::Warning(format!("'{}': {}", self.path.display(), found.how)));
+        let how = format!("'{}': {}", self.path.display(), found.how);
+        notices.push(match found.is_guess {
+            true => TrackNotice::Warning(how),
+            false => TrackNotice::Info(how),
+        });
         let mut frames = vec![None; chosen.len()];
         for (place, frame) in places.into_iter().zip(found.frames) {
             frames[place] = Some(frame);

@@ -64,6 +64,7 @@ mod track;
 
 pub(crate) use annotations::{Annotations, read as read_annotations, read_folder};
 pub use error::KeypointError;
+pub(crate) use foreign::refuse_binary;
 pub use locate::TrackedRecording;
 pub use located::LocatedTrack;
 pub use track::{Individual, Keypoint, KeypointSelection, KeypointTrack, TrackKind, TrackNotice};

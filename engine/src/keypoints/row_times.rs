@@ -14,6 +14,8 @@ pub(super) struct TimedFrames {
     pub(super) frames: Vec<usize>,
     /// A sentence for the user.
     pub(super) how: String,
+    /// Whether it could have been another way.
+    pub(super) is_guess: bool,
 }
 
 impl RowTimes {
@@ -36,13 +38,17 @@ impl RowTimes {
         let times: Vec<f64> =
             rows.iter().filter_map(|&row| self.seconds.get(row).copied()).collect();
         let (Some(&start), Some(&end)) = (times.first(), times.last()) else {
-            return Ok(TimedFrames { frames: Vec::new(), how: "it has no rows".into() });
+            return Ok(TimedFrames {
+                frames: Vec::new(),
+                how: "it has no rows".into(),
+                is_guess: false,
+            });
         };
         if first_frame.is_none() && times.len() == frame_count {
             let how = format!(
                 "it has as many rows as '{recording}' has frames: one each, in their order"
             );
-            return Ok(TimedFrames { frames: (0..frame_count).collect(), how });
+            return Ok(TimedFrames { frames: (0..frame_count).collect(), how, is_guess: false });
         }
         let shift = match first_frame {
             // The first row is on that frame, whatever the clock says.
@@ -57,7 +63,7 @@ impl RowTimes {
                 let how = format!(
                     "its times are whole numbers, as programs write that do not know the recording's rate: they count as frame numbers (the first is {start})"
                 );
-                return Ok(TimedFrames { frames, how });
+                return Ok(TimedFrames { frames, how, is_guess: true });
             }
             (Some(by_time), by_number)
                 if by_number.as_ref().is_none_or(|other| *other == by_time) =>
@@ -66,7 +72,7 @@ impl RowTimes {
                 let how = format!(
                     "its rows have times, not frames: the first ({start} s) is on frame {first}"
                 );
-                return Ok(TimedFrames { frames: by_time, how });
+                return Ok(TimedFrames { frames: by_time, how, is_guess: true });
             }
             _ => {}
         }

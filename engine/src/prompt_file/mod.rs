@@ -101,8 +101,11 @@ fn read(path: &Path) -> Result<Vec<u8>, PromptFileError> {
 /// # Errors
 /// As [`read_prompts`].
 pub fn parse_prompts(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileError> {
-    let text = decode(bytes);
     let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
+    if let Some(what) = refuse_binary(bytes) {
+        return Err(format(what));
+    }
+    let text = decode(bytes);
     match read_annotations(&text) {
         Some(Ok(_)) => Err(format(
             "it is a file of an annotation tool, whose images only a recording can tell the frames of".into(),

@@ -21,7 +21,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
     let is_napari = header.iter().any(|cell| cell == b"axis-0");
     if let Some(other) = header.iter().find(|cell| !known(cell) && !is_napari) {
         return Err(format!(
-            "line 1 names a column {} (known are {}); a JSON document begins with a brace, and tracks go to another place",
+            "line 1 names a column {} (known are {}); a JSON document begins with a brace, and a track is given with --keypoints",
             quote(other),
             COLUMNS.join(", ")
         ));

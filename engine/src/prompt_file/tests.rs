@@ -95,6 +95,14 @@ fn tables_of_other_countries_and_of_napari() {
     assert!(parse("index,axis-0,axis-1\n0,1,2\n").unwrap_err().contains("napari"));
 }
 
+#[test]
+fn tracks_and_archives_are_refused_as_such() {
+    let refused = |bytes: &[u8]| parse_prompts(Path::new("p"), bytes).unwrap_err().to_string();
+    assert!(refused(b"\x89HDF\r\n\x1a\n").contains("--keypoints"));
+    assert!(refused(b"PK\x03\x04annotations.xml").contains("unpack"));
+    assert!(refused(b"scorer,n,n\nbodyparts,p,p\n").contains("--keypoints"));
+}
+
 proptest! {
     #[test]
     fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), is_json: bool) {

@@ -80,9 +80,11 @@ fn shapes_of_images() {
     assert_eq!(named(&set), ["a", "b"]);
     let found = summary(&set);
     assert_eq!(found[0], (4, 1, Some([60.0, 130.0, 72.0, 142.0]), None, 0));
-    // Runs 0, 2, 1, 3 of three columns: two pixels in the first row, all in the second.
-    assert_eq!((found[1].0, found[1].3), (4, Some([196, 49, 198, 50])));
-    assert_eq!(set.prompts()[1].mask.as_ref().unwrap().area(), 5);
+    // Runs of 2 and 142 in rows of 12: the first two pixels of the first row are not on it.
+    assert_eq!((found[1].0, found[1].3), (4, Some([190, 43, 201, 54])));
+    let mask = set.prompts()[1].mask.as_ref().unwrap();
+    let row: Vec<u8> = mask.to_bytes(1)[43 * 256 + 190..][..4].to_vec();
+    assert_eq!((mask.area(), row), (142, vec![0, 0, 1, 1]));
 
     // Three annotations of one class on the only image are three objects.
     let set = prompts("coco-shapes.json", &images());
