@@ -49,7 +49,7 @@ device: cpu
 outputs: ["{name}.btf", "tables/{name}.csv", "{name}.html", "davis:annotations/{name}"]
 recordings:
   one: { recording: one.mkv, track: one.csv }
-  two: { recording: two.mkv, track: two.csv, options: [--min-likelihood, 0.1, --ids, --compression, deflate] }
+  two: { recording: two.mkv, track: two.csv, options: [--min-likelihood, 0.1, --ids, --compression, deflate, --stream, 0, --mixed-processors] }
   gap: { recording: one.mkv, track: gap.csv }
   click: { recording: one.mkv, points: ["$click"] }
 legacy_pipeline:
@@ -82,7 +82,8 @@ by_one() { # NAME EXIT_CODE RECORDING [OPTION...]
     [ -s "results/runs/$name.sam2run" ] || fail "the run file of $name was not kept"
 }
 by_one one 0 one.mkv --keypoints one.csv --batch-size "$batch"
-by_one two 0 two.mkv --keypoints two.csv --batch-size "$batch" --min-likelihood 0.1 --ids --compression deflate
+by_one two 0 two.mkv --keypoints two.csv --batch-size "$batch" --min-likelihood 0.1 --ids --compression deflate --stream 0 \
+    --mixed-processors
 by_one gap 3 one.mkv --keypoints gap.csv --batch-size "$batch"
 by_one click 0 one.mkv --point "$click"
 for name in old old_gap; do

@@ -21,10 +21,12 @@ KEYS_OF_OPTIONS = {
 }
 # Options of `sam2 segment` that say how outputs are written: those of `sam2 merge` too, with the number of values that each takes.
 OF_OUTPUTS = {"--ids": 0, "--compression": 1, "--coco-polygons": 0}
+# Options that say which parts may be put together.
+OF_PARTS = {"--mixed-processors": 0}
 # Options that say what the recording's frames are: every command that opens it must be told.
-OF_FRAMES = {"--axes": 1, "--stream": 1, "--join": 0, "--no-exif": 0, "--index-cache": 0}
+OF_FRAMES = {"--axes": 1, "--stream": 1, "--index-cache": 0}
 # Options that say how its pictures are read: `merge` needs them where an output shows pictures.
-OF_PICTURES = {"--intensity": 1, "--on-bad-frame": 1, "--cache-frames": 1, "--prefetch": 1}
+OF_PICTURES = {"--intensity": 1, "--no-exif": 0, "--on-bad-frame": 1, "--cache-frames": 1, "--prefetch": 1}
 # Formats that show no pictures, by name and by ending.
 WITHOUT_PICTURES = {
     *("tiff", "object-tiffs", "davis", "object-pngs", "coco", "sav", "yolo", "csv", "parquet", "run"),
@@ -125,6 +127,8 @@ def check(name):
         raise WorkflowError(f"recordings: {name}: {what}")
 
     recording, options = RECORDINGS[name], own_options(name)
+    if "--join" in options:
+        wrong("--join among the options: a recording in several files is named by its folder here")
     for word in options:
         option = word.partition("=")[0]
         if option in KEYS_OF_OPTIONS:

@@ -80,13 +80,15 @@ rule whole_run:
     output:
         run=f"{OUT}/runs/{{name}}.sam2run",
         status=f"{OUT}/runs/{{name}}.status",
+    params:
+        options=lambda wildcards: selected(own_options(wildcards.name), OF_PARTS),
     log:
         f"{OUT}/logs/{{name}}/run.log",
     resources:
         mem_mb=2000,
         runtime=config["minutes"],
     shell:
-        accepting_flawed("{config[sam2]:q} merge {input.runs:q} --output {output.run:q} --overwrite 2> {log:q}")
+        accepting_flawed("{config[sam2]:q} merge {input.runs:q} --output {output.run:q} {params.options:q} --overwrite 2> {log:q}")
         # What a part lacks for another reason than its prompts, such as damaged frames, the run file does not know.
         + "\nif grep -qx flawed {input.statuses:q}; then echo flawed > {output.status:q}; fi"
 

@@ -15,9 +15,13 @@ use crate::args::{MemoryArg, SegmentArgs};
 
 /// The options that decide about masks, and what a page calls them.
 const WORDS: &[(&str, &str)] = &[
+    ("--join", "Further files of the recording"),
     ("--keypoints", "Track"),
     ("--bodyparts", "Body parts"),
     ("--individual", "Individuals"),
+    ("--keypoints-video", "Recording's name in the track"),
+    ("--keypoints-first-frame", "Frame that is the track's first"),
+    ("--keypoints-offset", "Added to the track's coordinates"),
     ("--downsample-factor", "Track's coordinates multiplied by"),
     ("--allow-row-mismatch", "Track of another length allowed"),
     ("--min-likelihood", "Least likelihood of a body part"),
@@ -43,6 +47,8 @@ const WORDS: &[(&str, &str)] = &[
     ("--intensity", "Samples to 8 bits"),
     ("--resize", "Frames resized as by"),
     ("--axes", "Axes"),
+    ("--stream", "Video stream"),
+    ("--no-exif", "Images as stored, not as their cameras were held"),
     ("--frames", "Frames of the recording"),
 ];
 
@@ -51,9 +57,13 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     let (prompts, frames) = (&args.prompts, &args.frames);
     let selection = prompts.selection();
     let mut told = Told(Vec::new());
+    told.files("--join", &frames.joined);
     told.files("--keypoints", &prompts.keypoints);
     told.all("--bodyparts", joined(&selection.bodyparts));
     told.all("--individual", joined(&selection.individuals));
+    told.all("--keypoints-video", &prompts.keypoints_video);
+    told.all("--keypoints-first-frame", prompts.keypoints_first_frame);
+    told.all("--keypoints-offset", prompts.keypoints_offset.map(|[x, y]| format!("{x},{y}")));
     told.all("--downsample-factor", prompts.downsample_factor);
     told.switch("--allow-row-mismatch", prompts.allow_row_mismatch);
     told.all("--min-likelihood", prompts.min_likelihood);
@@ -80,6 +90,8 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.unless("--intensity", frames.intensity, Intensity::Auto);
     told.unless("--resize", frames.resize, ResizeMode::PillowBicubic);
     told.all("--axes", &frames.axes);
+    told.all("--stream", frames.stream);
+    told.switch("--no-exif", frames.no_exif);
     told.0
 }
 
@@ -123,7 +135,12 @@ pub(super) fn command(header: &RunHeader) -> String {
         return String::new();
     }
     let mut words = vec!["sam2".to_owned(), "segment".to_owned(), quoted(&header.recording)];
-    for (option, value) in &header.options {
+    // Further files stand next to the first, and the switch once behind them.
+    let (further, options): (Vec<_>, Vec<_>) =
+        header.options.iter().partition(|(option, _)| option == "--join");
+    words.extend(further.iter().map(|(_, file)| quoted(file)));
+    words.extend((!further.is_empty()).then(|| "--join".to_owned()));
+    for (option, value) in options {
         words.push(quoted(option));
         if !value.is_empty() {
             words.push(quoted(value));
@@ -203,6 +220,7 @@ mod tests {
         "overwrite",
         "ids",
         "compression",
+        "coco-polygons",
         "contact-sheet",
         "resume",
         "stats",
@@ -212,6 +230,8 @@ mod tests {
         "cache-frames",
         "prefetch",
         "index-cache",
+        // Lets a run go on; the masks are those of the processors that computed them.
+        "mixed-processors",
         // Told by the run's frames.
         "frames",
     ];
@@ -280,6 +300,11 @@ mod tests {
         ] {
             assert!(rows.contains(&(row.0.into(), row.1.into())), "{row:?} in {rows:?}");
         }
+        header.options.insert(0, ("--join".into(), "b c.avi".into()));
+        assert_eq!(
+            command(&header),
+            r"sam2 segment 'my mouse'\''s.avi' 'b c.avi' --join --keypoints a.csv --negatives"
+        );
         header.frames = 0..20;
         assert!(command(&header).ends_with(" --frames 0..20"));
     }
