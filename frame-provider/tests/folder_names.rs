@@ -84,6 +84,38 @@ fn strides_times_and_names_without_numbers_have_no_gaps() {
 }
 
 #[test]
+fn names_of_cameras_and_programs_are_one_clip() {
+    let hashes = |seed: u64| {
+        (1..60u64).map(move |n| {
+            let hash = xxhash_rust::xxh3::xxh3_64(&(n * 977 + seed).to_le_bytes());
+            format!("{hash:016x}.png")
+        })
+    };
+    for names in [
+        (1..40)
+            .map(|n| format!("Basler_acA1300-60gm__22334455__20260101_1200{n:02}123_{n:04}.png"))
+            .collect(),
+        (0..40).map(|n| format!("mouse1-01012026120000-{n:04}.png")).collect(),
+        (0..9).map(|n| format!("Screenshot 2026-01-31 at 23.59.5{n}.png")).collect(),
+        (0..9).map(|n| format!("t={}.{}s.png", n / 2, n % 2 * 5)).collect(),
+        (0..30)
+            .map(|n| format!("{}.png", 1_700_000_000_000_000_000u64 + n * 33_333_333 + n % 3))
+            .collect(),
+        (1..12).map(|n| format!("img ({n}).png")).collect(),
+        (0..12).map(|n| format!("frame_{n:04}_640x480_exp{}us.png", 900 + n % 3)).collect(),
+        (0..12).map(|n| format!("rec2_run7_{n:03}_of_012.png")).collect(),
+        (0..12).map(|n| format!("shot.{n:04}.v2.png")).collect(),
+        hashes(1).collect(),
+        hashes(2).collect(),
+        vec!["before.png".to_owned(), "after.png".to_owned()],
+        vec!["cam1.png".to_owned(), "cam2.png".to_owned()],
+    ] as [Vec<String>; 13]
+    {
+        assert_eq!(warnings(&names), "", "{names:?}");
+    }
+}
+
+#[test]
 fn two_series_and_masks_are_refused_with_the_patterns_that_pick_one() {
     let error = open(case("folder-of-two-clips/b")).err().unwrap().to_string();
     assert!(error.contains("2 series of images"), "{error}");
@@ -100,6 +132,12 @@ fn two_series_and_masks_are_refused_with_the_patterns_that_pick_one() {
         ),
         ([numbered("{}_L.png", 0..4), numbered("{}_R.png", 0..4)].concat(), "'F/*_R.png'"),
         ([numbered("t{}_z00.png", 0..4), numbered("t{}_z01.png", 0..4)].concat(), "'F/t*_z01.png'"),
+        (
+            [numbered("frame_{}_cam1.png", 0..4), numbered("frame_{}_cam2.png", 0..4)].concat(),
+            "'F/frame_*_cam2.png'",
+        ),
+        ([numbered("cam1.{}.png", 0..4), numbered("cam2.{}.png", 0..4)].concat(), "'F/cam2.*.png'"),
+        ([numbered("100_{}.png", 0..4), numbered("101_{}.png", 0..2)].concat(), "'F/101_*.png'"),
         // Numbers go on, but the order of the names is not theirs.
         ([numbered("b_{}.png", 0..4), numbered("a_{}.png", 4..8)].concat(), "'F/a_*.png'"),
         // Masks under the frames' own names.

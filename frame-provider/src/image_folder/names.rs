@@ -201,6 +201,9 @@ fn stamp_length(names: &[Name], stems: &[String], members: &[usize], at: usize) 
         0
     };
     if date + clock == 0 {
+        if is_decimal(names, stems, members, at) {
+            return 2;
+        }
         return usize::from(is_clock_alone(names, stems, members, at));
     }
     let next = clock_at + clock;
@@ -273,6 +276,31 @@ fn has_clock_parts(name: &Name, stem: &str, at: usize, after_date: bool) -> bool
         && part(second, 0..second.len(), 0..=59)
 }
 
+/// `0.5`, where all steps from one name to the next are the same: `cam1.001` after `cam1.000` and before `cam2.000` is a number
+/// of a series.
+fn is_decimal(names: &[Name], stems: &[String], members: &[usize], at: usize) -> bool {
+    const ENOUGH: usize = 3;
+    let value = |member: usize| {
+        let (name, stem) = (&names[member], &stems[member]);
+        let (whole, fraction) = (digits(name, stem, at)?, digits(name, stem, at + 1)?);
+        let value = format!("{whole}{fraction}").parse::<i128>().ok()?;
+        (name.texts[at + 1] == ".").then_some((fraction.len(), value))
+    };
+    let Some(mut values) = members.iter().map(|&member| value(member)).collect::<Option<Vec<_>>>()
+    else {
+        return false;
+    };
+    values.sort_unstable();
+    let steps = |pair: &[(usize, i128)]| pair[1].1.saturating_sub(pair[0].1);
+    let same_width = values.windows(2).all(|pair| pair[0].0 == pair[1].0);
+    let mut all_steps = values.windows(2).map(steps);
+    let first = all_steps.next();
+    values.len() >= ENOUGH
+        && same_width
+        && first > Some(0)
+        && all_steps.all(|step| Some(step) == first)
+}
+
 /// Six digits without a date are a time of day if none of many names has a 60th second or minute, over more than a minute.
 fn is_clock_alone(names: &[Name], stems: &[String], members: &[usize], at: usize) -> bool {
     const ENOUGH: usize = 5;
@@ -337,6 +365,11 @@ mod tests {
             let names = parse(&[stem, stem]);
             assert!(names.names[0].numbers.iter().all(|number| !number.is_stamp), "{stem}");
         }
+        let seconds = parse(&["t=0.0s", "t=0.5s", "t=1.0s", "t=1.5s"]);
+        assert_eq!(values(&seconds).len(), 4);
+        assert!(seconds.names.iter().all(|name| name.numbers.len() == 1));
+        let cameras = parse(&["cam1.000", "cam1.001", "cam2.000", "cam2.001"]);
+        assert!(cameras.names.iter().all(|name| name.numbers.len() == 2));
         let clock = ["115958", "115959", "120000", "120001", "120002"];
         assert!(parse(&clock).names[0].numbers[0].is_stamp);
         let counter = ["000098", "000099", "000100", "000101", "000102"];
