@@ -253,3 +253,28 @@ fn what_is_not_a_journal_is_never_emptied() {
     workshop.refuses("mouse.mkv", &arguments(&BATCHES, &[]), &[JOURNAL, "a link"]);
     assert_eq!(workshop.read("notes.txt"), b"weeks of work");
 }
+
+#[test]
+fn a_recording_that_changes_while_it_is_read_keeps_what_is_done() {
+    let expected = expected(&BATCHES);
+    let workshop = workshop();
+    let whole = workshop.read("mouse.mkv");
+    let mut running = workshop.start("mouse.mkv", &arguments(&BATCHES, &[]));
+    running.wait_until(|| journal_bytes(&workshop) > 4_000);
+    workshop.write("mouse.mkv", &whole[..whole.len() / 2]);
+    let outcome = running.wait().failed(1);
+    let told = outcome.error();
+    for part in ["changed while it was read", "mouse.mkv", "frames are kept", "--resume`"] {
+        assert!(told.contains(part), "'{part}' is missing in: {told}");
+    }
+    assert!(!workshop.path("masks.btf").exists());
+    // Half of it is another recording.
+    let again = arguments(&BATCHES, &["--resume"]);
+    let outcome =
+        workshop.sam2(&[&["segment", "mouse.mkv", "-o", "masks.btf"], &again[..]].concat());
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    workshop.write("mouse.mkv", &whole);
+    let outcome = resume(&workshop, &BATCHES);
+    assert!(resumed_frames(&outcome) > 0, "{}", outcome.stderr);
+    came_out(&workshop, &expected);
+}
