@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use sam2_mask_writer::LabelImageError;
 
 use crate::job::{PromptConflict, PromptSet};
-use crate::keypoints::{Annotations, TrackNotice, TrackedRecording, read_annotations, read_folder};
+use crate::keypoints::{
+    Annotations, TrackNotice, TrackedRecording, read_annotations, read_folder, refuse_binary,
+};
 use crate::plain_text::{decode, with_commas};
 use crate::prompt::ObjectId;
 

@@ -38,8 +38,10 @@ fn prompts(name: &str, recording: &TrackedRecording) -> PromptSet {
     fixture(name).into_prompts(&path(name), recording).unwrap().0
 }
 
-/// Frame, object, centre of the box and of the mask, number of clicks.
-fn summary(set: &PromptSet) -> Vec<(usize, u32, Option<[f32; 4]>, Option<[u32; 4]>, usize)> {
+/// Frame, object, box, first and last column and row of the mask, number of clicks.
+type Summary = (usize, u32, Option<[f32; 4]>, Option<[u32; 4]>, usize);
+
+fn summary(set: &PromptSet) -> Vec<Summary> {
     let of = |prompt: &crate::job::JobPrompt| {
         let bounds = prompt.bounds.map(|b| [b.x0, b.y0, b.x1, b.y1]);
         let mask = prompt.mask.as_ref().and_then(|mask| mask.bounds());
