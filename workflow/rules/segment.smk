@@ -70,6 +70,8 @@ rule segment_part:
             " --frames {wildcards.first}..{wildcards.end} {params.options:q}"
             " --output {output.run:q} --overwrite --resume 2>> {log:q}"
         )
+        # The record of which job the part is of would outlive it; here its folder's name says that.
+        + "\nrm -f {params.folder:q}/.{wildcards.first}-{wildcards.end}.sam2run.sam2job"
 
 
 # The run file of the whole recording is kept: outputs that are wanted later are made of it, without the model.
