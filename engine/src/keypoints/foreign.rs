@@ -192,11 +192,11 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
             "give the track that it was computed from (DeepLabCut or SLEAP)",
         );
     }
-    // MOT: ten numbers and no names.
+    // MOT: ten numbers and no names, of which the last three, positions in space, are -1.
     let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
-    if numbers == names.len() && (6..=10).contains(&numbers) {
+    if numbers == 10 && names.len() == 10 && names[7..].iter().all(|name| *name == "-1") {
         return refuse(
-            "a table of numbers without names, perhaps MOT's (frame, object, left, top, width, height)",
+            "a table of MOT (frame, object, left, top, width, height)",
             &format!("write {TABLE} with the box's centre; MOT's frames count from 1"),
         );
     }
