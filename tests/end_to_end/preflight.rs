@@ -101,28 +101,38 @@ fn one_file_however_spelled_is_not_written_twice_or_over_an_input() {
 #[test]
 fn devices_pipes_and_links_are_neither_read_nor_replaced() {
     let workshop = workshop();
-    assert_eq!(workshop.shell("mkfifo pipe.csv pipe.json pipe.mkv pipe.btf").code, Some(0));
-    let with = |words: &[&'static str]| [&["segment", "a.mkv", "-o", "m.btf"], words].concat();
+    // Elsewhere: the folder of a workshop is read whole.
+    let pipes = Workshop::new();
+    assert_eq!(pipes.shell("mkfifo pipe.csv pipe.json pipe.mkv pipe.btf").code, Some(0));
+    let pipe = |ending: &str| pipes.path(&format!("pipe.{ending}")).display().to_string();
+    let (table, json, video, stack) = (pipe("csv"), pipe("json"), pipe("mkv"), pipe("btf"));
+    let with = |words: [&str; 2]| {
+        ["segment", "a.mkv", "-o", "m.btf"].iter().chain(&words).map(ToString::to_string).collect()
+    };
+    let refused = |words: Vec<String>, told: &[&str]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        workshop.refused(1, &words, told);
+    };
     let device = "device, pipe or socket";
-    for (words, option) in [
-        (["--keypoints", "pipe.csv"], "--keypoints"),
-        (["--keypoints", "/dev/zero"], "--keypoints"),
-        (["--prompts", "pipe.json"], "--prompts"),
-        (["--prompts", "/dev/zero"], "--prompts"),
-        (["--mask", "0:/dev/zero"], "--mask"),
-        (["--model", "/dev/zero"], "--model"),
-        (["--stats", "pipe.json"], "--stats"),
+    for (option, value) in [
+        ("--keypoints", &table[..]),
+        ("--keypoints", "/dev/zero"),
+        ("--prompts", &json),
+        ("--prompts", "/dev/zero"),
+        ("--mask", "0:/dev/zero"),
+        ("--model", "/dev/zero"),
+        ("--stats", &json),
     ] {
-        workshop.refused(1, &with(&words), &[option, device]);
+        refused(with([option, value]), &[option, device]);
     }
     workshop.refused(1, &["segment", "--job", "/dev/zero"], &["--job", device]);
-    workshop.refused(1, &["probe", "pipe.mkv"], &["pipe.mkv", device]);
+    workshop.refused(1, &["probe", &video], &["pipe.mkv", device]);
     workshop.refused(1, &["inspect", "/dev/zero"], &["/dev/zero", device]);
     workshop.write("mine.btf", "weeks of work");
     std::os::unix::fs::symlink("mine.btf", workshop.path("link.btf")).unwrap();
     std::os::unix::fs::symlink("nowhere", workshop.path("davis")).unwrap();
     for (output, told) in [
-        ("pipe.btf", device),
+        (&stack[..], device),
         ("link.btf", "a link"),
         ("tiff:/dev/null", device),
         ("davis:davis", "a link"),
