@@ -30,8 +30,11 @@ fn a_recording_that_is_not_there() {
 fn a_folder_without_images() {
     let workshop = Workshop::new();
     workshop.folder("recordings");
-    workshop.write("recordings/mouse.avi", "a video in a folder");
+    workshop.write("recordings/notes.txt", "no image in the folder");
     refuses_recording(&workshop, "recordings", &["no images", ".png"]);
+    // A folder of videos is a recording in several files.
+    workshop.write("recordings/mouse.avi", "no video in it");
+    refuses_recording(&workshop, "recordings", &["recordings/mouse.avi", "not a readable video"]);
 }
 
 #[test]

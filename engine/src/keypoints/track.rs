@@ -209,11 +209,11 @@ impl KeypointTrack {
         let format =
             |what: &str| KeypointError::Format { path: path.to_owned(), what: what.into() };
         if table.rows.len() == 0 {
-            return Err(format("it has a header but no rows"));
+            return Err(format("it has a header but no rows: export the track again"));
         }
         let individuals = table.individuals;
         if individuals.iter().all(|individual| individual.bodyparts.is_empty()) {
-            return Err(format("it names no body parts"));
+            return Err(format("it names no body parts: export the track again"));
         }
         let objects = choose(path, &individuals, &selection.individuals)?;
         Ok(Self {
