@@ -3,19 +3,21 @@
 CARGO ?= cargo
 # One profile and one feature set for everything, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device; CI has sam2-cli/vulkan-wgsl, which Mesa's driver runs.
 FEATURES ?=
+comma := ,
 BUILD := --release --workspace --locked $(if $(FEATURES),--features $(FEATURES))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan lint doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
+.PHONY: help setup build demo test vulkan faults lint doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
 	@echo "make test      set up and run all tests"
 	@echo "make vulkan    parity, precision and memory on Mesa's Vulkan driver, which needs no GPU: a quarter of an hour"
 	@echo "make build     the sam2 program: $(SAM2)"
+	@echo "make faults    end a job at every point that changes the disk, and resume it: some minutes"
 	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make doc       the library documentation"
 	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
@@ -53,6 +55,11 @@ VULKAN ?=
 vulkan:
 	@scripts/setup.sh mesa-vulkan-drivers libvulkan1
 	CARGO="$(CARGO)" scripts/vulkan.sh $(VULKAN)
+
+# Ends a job at every point at which what is on the disk changes, and resumes it. CI has the first and last pass of each point.
+faults: setup
+	SAM2_FAULTS=all $(CARGO) test --release --workspace --locked --features $(if $(FEATURES),$(FEATURES)$(comma))sam2-cli/faults \
+	    --test end_to_end faults:: -- --nocapture
 
 lint: setup
 	@scripts/msrv.sh

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo=${CARGO:-cargo}
-build=(--release --workspace --locked --features sam2-cli/vulkan-wgsl)
+build=(--release --workspace --locked --features "${FEATURES:-sam2-cli/vulkan-wgsl}")
 
 # The driver wants a folder of its own, which a login makes and a bare container lacks.
 scratch=$(mktemp -d)

@@ -9,9 +9,9 @@ use sam2_frame_provider::IndexMode;
 use crate::args::MergeArgs;
 use crate::exit::ExitStatus;
 use crate::outputs::{self, OutputRecording, OutputSettings};
-use crate::recording;
 use crate::signals::cancel_on_signals;
 use crate::summary::summarise;
+use crate::{recording, recordings};
 
 /// Makes the whole of its parts.
 pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
@@ -35,12 +35,11 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         compression: args.compression.into(),
         outlines: outputs::outlines(args.coco_polygons),
     };
-    let stem = Path::new(&header.recording).file_stem().unwrap_or_default();
     let described = OutputRecording {
         size: (header.width, header.height),
         frames: header.frame_count,
         rate: header.frames_per_second,
-        name: stem.to_string_lossy().into_owned(),
+        name: recordings::stem(Path::new(&header.recording)),
         prompt_frames: parts.prompt_frames()?,
         objects: parts.objects()?,
         image_names: header.image_names.clone(),

@@ -107,6 +107,8 @@
 //! where the official predictor does not say; patch versions do neither. Error enums and the structs that are only read are
 //! `#[non_exhaustive]`. The minimum supported Rust version is `rust-version` in `Cargo.toml`; raising it takes a minor version.
 
+#![forbid(unsafe_code)]
+
 mod automatic_masks;
 mod benchmark;
 mod error;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::FrameError;
@@ -16,6 +17,26 @@ pub struct FrameSize {
 }
 
 impl FrameSize {
+    /// Pixels of the largest frame that is read, 8192 x 8192: more than any camera of video has, and a few hundred compressed
+    /// kilobytes can claim gigabytes.
+    pub(crate) const MOST_PIXELS: u64 = 1 << 26;
+
+    /// Number of pixels.
+    pub(crate) fn pixels(self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Refuses a size that a file claims, before anything of that size is read or decoded.
+    pub(crate) fn check(self, path: &Path) -> Result<Self, FrameError> {
+        if self.pixels() <= Self::MOST_PIXELS {
+            return Ok(self);
+        }
+        let what = format!(
+            "claims frames of {self} pixels, more than 8192x8192, which are not read; scale or cut it first, for example with ffmpeg"
+        );
+        Err(FrameError::Unsupported { path: path.to_owned(), what })
+    }
+
     /// Bytes of one RGB8 frame of this size: `width * height * 3`.
     pub fn rgb_bytes(self) -> usize {
         self.width as usize * self.height as usize * 3

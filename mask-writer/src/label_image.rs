@@ -11,6 +11,8 @@ use crate::mask::Mask;
 
 /// Bytes that a decoded image may take: 16 bits a pixel at 16384 x 16384.
 const MOST_BYTES: usize = 512 << 20;
+/// Pixels of an image: 8192 x 8192. A few hundred compressed kilobytes can claim gigabytes.
+const MOST_PIXELS: u64 = 1 << 26;
 /// More values than this in a grey image without a palette are shades, not objects.
 const MOST_SHADES: usize = 32;
 
@@ -123,6 +125,16 @@ impl LabelImage {
     }
 }
 
+/// Refuses a size before anything of it is decoded.
+fn check_size(width: u32, height: u32) -> Result<(), String> {
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(format!(
+            "it claims {width} x {height} pixels, more than 8192 x 8192; give a mask of the recording's size"
+        ));
+    }
+    Ok(())
+}
+
 type Decoded = (u32, u32, Vec<u16>, Kind);
 
 fn decode(path: &Path, page: usize) -> Result<Decoded, String> {
@@ -145,6 +157,7 @@ fn decode_png(file: File) -> Result<Decoded, String> {
     let mut decoder = png::Decoder::new_with_limits(BufReader::new(file), limits);
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(text)?;
+    check_size(reader.info().width, reader.info().height)?;
     let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
     let mut bytes = vec![0; size.ok_or("it is too large")?];
     let info = reader.next_frame(&mut bytes).map_err(text)?;
@@ -183,6 +196,7 @@ fn decode_tiff(file: File, page: usize) -> Result<Decoded, String> {
         }
     }
     let (width, height) = decoder.dimensions().map_err(text)?;
+    check_size(width, height)?;
     let colours = decoder.colortype().map_err(text)?;
     let kind =
         if matches!(colours, tiff::ColorType::Palette(_)) { Kind::Palette } else { Kind::Grey };

@@ -23,8 +23,11 @@
 //!
 //! The same masks give the same bytes: no output holds a time or a version of anything but this crate.
 
+#![forbid(unsafe_code)]
+
 mod corner_outline;
 mod error;
+mod fault;
 mod frame_names;
 mod frame_order;
 mod json_file;
@@ -52,6 +55,7 @@ mod tiff_stack;
 mod yuv;
 
 pub use error::WriteError;
+pub use fault::fault_point;
 pub use label_image::{LabelImage, LabelImageError};
 pub use mask::{Mask, MaskSizeError};
 pub use mask_coco::{CocoRle, CocoRleError};

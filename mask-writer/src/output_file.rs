@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::WriteError;
+use crate::fault::fault_point;
 use crate::output_folder::OutputFolder;
 use crate::temporary;
 
@@ -78,10 +79,14 @@ impl OutputFile {
         // What was too young when this one was begun.
         temporary::sweep(&path);
         let io = |source| WriteError::Io { path: path.clone(), source };
+        fault_point("file not renamed");
         let renamed =
             if overwrite { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
         match renamed {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                fault_point("file renamed");
+                Ok(())
+            }
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
                 Err(WriteError::Exists(path))
             }

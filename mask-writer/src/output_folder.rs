@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::WriteError;
+use crate::fault::fault_point;
 use crate::output_file::{self, CompleteOutput, parent_of};
 use crate::temporary;
 
@@ -105,9 +106,16 @@ impl OutputFolder {
         let new = temporary.path().to_owned();
         // What was too young when this one was begun.
         temporary::sweep(&path);
+        fault_point("folder not renamed");
         if !path.exists() {
             fs::rename(&new, &path).map_err(io)?;
+            fault_point("folder renamed");
             let _moved_away = temporary.keep();
+            return Ok(());
+        }
+        if exchange(&new, &path) {
+            fault_point("folders exchanged");
+            // One step: at no time is there no folder. The old one has the temporary name now, and goes with it.
             return Ok(());
         }
         // Renaming does not replace a folder with something in it. The old one steps aside first, and comes back if the new one
@@ -128,6 +136,19 @@ impl OutputFolder {
         let _moved_away = temporary.keep();
         Ok(())
     }
+}
+
+/// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+}
+
+/// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
 }
 
 fn check_replaceable(

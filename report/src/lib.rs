@@ -19,6 +19,8 @@
 //! # Ok::<(), sam2_report::ReportError>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod candidates;
 mod collect;
 mod describe;

@@ -325,3 +325,40 @@ fn stacks_that_cannot_be_scored() {
     workshop.refused(1, &["score", "masks.btf", "mouse.mkv"], &["mouse.mkv"]);
     workshop.refused(1, &["score", "missing.btf", "masks.btf"], &["missing.btf"]);
 }
+
+/// Files of at most a few hundred kilobytes that claim gigabytes of pixels, tensors or names.
+#[test]
+fn small_files_that_claim_gigabytes_are_refused_at_once() {
+    let hostile = |name: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/faults");
+        path.join(name).canonicalize().unwrap().display().to_string()
+    };
+    let workshop = Workshop::new();
+    workshop.mouse(2, "mouse.mkv").folder("frames");
+    std::fs::copy(hostile("hostile-m1.png"), workshop.path("frames/0.png")).unwrap();
+    let mask = format!("0:{}", hostile("hostile-m1.png"));
+    let segment = ["segment", "mouse.mkv", "-o", "m.btf"];
+    let with = |option: &'static str, value: &str| -> Vec<String> {
+        segment.iter().copied().chain([option, value]).map(str::to_owned).collect()
+    };
+    let folder = ["segment", "frames", "-o", "m.btf", "--point", "0:1,1"];
+    let cases: [(Vec<String>, &str); 5] = [
+        (folder.map(str::to_owned).to_vec(), "8192x8192"),
+        (with("--mask", &mask), "8192 x 8192"),
+        (with("--keypoints", &hostile("names.h5")), "names.h5"),
+        (
+            [&with("--model", &hostile("expand.pt"))[..], &["--point".into(), "0:1,1".into()]]
+                .concat(),
+            "expand.pt",
+        ),
+        (vec!["inspect".into(), hostile("share.pt")], "claim"),
+    ];
+    for (arguments, told) in cases {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let started = std::time::Instant::now();
+        workshop.refused(1, &arguments, &[told]);
+        let took = started.elapsed().as_secs_f64();
+        // Two seconds on a machine that does nothing else.
+        assert!(took < 6.0, "{arguments:?} took {took:.1} s");
+    }
+}

@@ -12,6 +12,8 @@ mod counts;
 mod devices_and_doctor;
 mod documentation;
 mod download;
+#[cfg(feature = "faults")]
+mod faults;
 mod finished;
 mod formats;
 mod frame_options;

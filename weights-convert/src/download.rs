@@ -244,6 +244,9 @@ fn fetch(
     }
 }
 
+/// Where neither the server nor the release says how long the file is, no more than this is taken: twice the largest checkpoint.
+const MOST_BYTES: u64 = 2 << 30;
+
 /// How one connection ended.
 enum Received {
     All,
@@ -323,9 +326,8 @@ fn receive(
             Err(error) => return Ok(Received::Some { reason: error.to_string() }),
         };
         part.append(&piece[..length])?;
-        if let Some(expected) = total
-            && part.length > expected
-        {
+        let expected = total.unwrap_or(MOST_BYTES);
+        if part.length > expected {
             let found = part.length;
             part.discard_quietly();
             return Err(DownloadError::Size { url: url.to_owned(), found, expected });
@@ -361,6 +363,11 @@ impl Part {
         observer: &mut dyn FnMut(DownloadProgress),
     ) -> Result<Self, DownloadError> {
         let failed = |source| DownloadError::Cache { path: path.to_owned(), source };
+        // What is written to a link lands elsewhere, and a pipe never opens.
+        if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+            let text = "it is not a regular file; remove it";
+            return Err(failed(std::io::Error::new(std::io::ErrorKind::AlreadyExists, text)));
+        }
         loop {
             let mut file = OpenOptions::new()
                 .read(true)

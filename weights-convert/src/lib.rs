@@ -5,6 +5,8 @@
 //! safetensors file with the same names and layouts, checked against the network's own list of parameters, so that what
 //! converts also loads.
 
+#![forbid(unsafe_code)]
+
 mod checkpoint;
 mod convert;
 mod download;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sam2_frame_provider::resize::Scale;
 use sam2_frame_provider::{BatchFrames, FrameSource};
-use sam2_mask_writer::{RunBatch, RunReader};
+use sam2_mask_writer::{RunBatch, RunReader, fault_point};
 use sam2_model::DeviceMemory;
 
 use super::memory_shortage::{at_a_time, with_less_in_flight};
@@ -189,9 +189,11 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             self.delivery.stamp.check()?;
             // In this order: a session never knows more than the journal.
             journal.sync()?;
+            fault_point("journal ahead of checkpoint");
             let label = journal.checkpoint_label(first)?;
             session.save_labelled(&journal.checkpoint_path(), Some(label))?;
             journal.checkpoint_saved();
+            fault_point("checkpoint saved");
         }
         Ok(())
     }

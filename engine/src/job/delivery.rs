@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink, RunBatch, RunFrame};
+use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink, RunBatch, RunFrame, fault_point};
 
 use super::flagged::FlagCollector;
 use super::journal::Journal;
@@ -168,18 +168,22 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         // All are complete before the first gets its name.
         let outputs =
             self.sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
+        fault_point("outputs complete");
         if let Some(journal) = &mut self.journal {
             journal.finish()?;
         }
         if let Some(receipt) = &self.receipt {
             receipt.write(&outputs, unprompted || !self.report.unprompted.is_empty())?;
         }
+        fault_point("receipt written");
         for output in outputs {
             output.publish()?;
+            fault_point("output published");
         }
         if let Some(journal) = self.journal {
             journal.remove();
         }
+        fault_point("journal removed");
         self.report.flagged = self.flags.into_flagged();
         Ok(self.report)
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sam2_mask_writer::{
-    MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError,
+    MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError, fault_point,
 };
 
 use super::settings::{job_difference, sha256};
@@ -171,6 +171,7 @@ impl Journal {
         self.found = None;
         // It is behind us.
         let _ = std::fs::remove_file(self.checkpoint_path());
+        fault_point("checkpoint removed");
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub(super) fn read_header(
     exif: bool,
 ) -> Result<(FrameSize, Orientation), FrameError> {
     let (size, orientation) = read_stored_header(path, index)?;
+    size.check(path)?;
     let orientation = if exif { orientation } else { Orientation::NoTransforms };
     Ok((upright_size(size, orientation), orientation))
 }

@@ -170,6 +170,11 @@ impl Page {
         };
         let size =
             FrameSize { width: side(tag::WIDTH, "width")?, height: side(tag::HEIGHT, "height")? };
+        if size.pixels() > FrameSize::MOST_PIXELS {
+            return Err(TiffError::Unsupported(format!(
+                "claims frames of {size} pixels, more than 8192x8192, which are not read; scale or cut it first"
+            )));
+        }
         let samples = directory.number(tag::SAMPLES_PER_PIXEL, 1)?;
         if samples == 0 || samples > 0xffff {
             return Err(TiffError::malformed(format!("it claims {samples} samples per pixel")));

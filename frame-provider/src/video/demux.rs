@@ -157,6 +157,7 @@ impl Demuxer {
                 safe: true,
             });
             ffi::start_from_gray(&mut context);
+            ffi::limit_pixels(&mut context, FrameSize::MOST_PIXELS);
             ffi::expect_reordering_delay(&mut context, delay);
             let mut decoder = context.decoder();
             decoder.set_packet_time_base(stream.time_base());

@@ -114,6 +114,12 @@ pub(super) fn start_from_gray(context: &mut ff::codec::Context) {
     unsafe { (*context.as_mut_ptr()).get_buffer2 = Some(get_gray_buffer) };
 }
 
+/// Makes the decoder refuse pictures of more pixels than this, before it makes room for them.
+pub(super) fn limit_pixels(context: &mut ff::codec::Context, most: u64) {
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a plain integer.
+    unsafe { (*context.as_mut_ptr()).max_pixels = i64::try_from(most).unwrap_or(i64::MAX) };
+}
+
 /// FFmpeg's own `get_buffer2`, and then a fill. Keeps no state, so several decoder threads may call it at once.
 unsafe extern "C" fn get_gray_buffer(
     context: *mut ffi::AVCodecContext,

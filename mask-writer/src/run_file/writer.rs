@@ -10,6 +10,7 @@ use super::header::{RunBatch, RunHeader};
 use super::reader::RecoveredRun;
 use super::record::{self, Kind, MAGIC};
 use crate::error::WriteError;
+use crate::fault::fault_point;
 use crate::sink::MaskFrame;
 
 /// Writes a run file that may be continued after an interruption: what lies before the end of a batch is on the disk when
@@ -31,7 +32,9 @@ impl RunWriter {
     pub fn create(path: &Path, header: &RunHeader) -> Result<Self, WriteError> {
         let io = |source| WriteError::Io { path: path.to_owned(), source };
         let file = open(path, true)?;
+        fault_point("journal opened");
         file.set_len(0).map_err(io)?;
+        fault_point("journal emptied");
         let mut writer = Self {
             path: path.to_owned(),
             file: BufWriter::new(file),
@@ -39,6 +42,7 @@ impl RunWriter {
         };
         writer.encoder.begin(&mut writer.file, header).map_err(io)?;
         writer.sync()?;
+        fault_point("journal begun");
         Ok(writer)
     }
 
@@ -67,6 +71,7 @@ impl RunWriter {
         self.file.get_ref().set_len(length).map_err(|source| self.io(source))?;
         self.file.seek(SeekFrom::Start(length)).map_err(|source| self.io(source))?;
         self.encoder.next_frame = found.next_frame() + loose;
+        fault_point("journal cut");
         Ok(())
     }
 
@@ -80,7 +85,9 @@ impl RunWriter {
     /// # Errors
     /// [`WriteError::OutOfOrder`], [`WriteError::Size`], [`WriteError::Io`].
     pub fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
-        self.encoder.frame(&mut self.file, frame, &self.path)
+        self.encoder.frame(&mut self.file, frame, &self.path)?;
+        fault_point("frame written");
+        Ok(())
     }
 
     /// Ends a batch: its frames are safe from now on.
@@ -89,7 +96,10 @@ impl RunWriter {
     /// [`WriteError::Io`].
     pub fn end_batch(&mut self, batch: &RunBatch) -> Result<(), WriteError> {
         self.encoder.batch(&mut self.file, batch).map_err(|source| self.io(source))?;
-        self.sync()
+        fault_point("batch written");
+        self.sync()?;
+        fault_point("batch synced");
+        Ok(())
     }
 
     /// Ends the run.
@@ -98,7 +108,10 @@ impl RunWriter {
     /// [`WriteError::Incomplete`], [`WriteError::Io`].
     pub fn finish(mut self) -> Result<(), WriteError> {
         self.encoder.end(&mut self.file, &self.path)?;
-        self.sync()
+        fault_point("end written");
+        self.sync()?;
+        fault_point("end synced");
+        Ok(())
     }
 
     /// Brings everything written so far to the disk.
