@@ -1,5 +1,6 @@
 //! One recording, from its arguments to its outputs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -162,7 +163,7 @@ impl Job<'_> {
         let Some((receipt, kept)) = &self.kept else { return Ok(()) };
         let header = self.header(plan, &job_options(self.args, plan)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
-        receipt.check(&header, &paths)?;
+        receipt.check(&header, &self.written(), &paths)?;
         let recording = self.args.recording.display();
         if self.outputs.is_empty() {
             tracing::info!(
@@ -174,6 +175,16 @@ impl Job<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Options that do not change the masks but how outputs hold them.
+    fn written(&self) -> BTreeMap<String, String> {
+        let options = [
+            ("--ids", self.args.ids.to_string()),
+            ("--coco-polygons", self.args.coco_polygons.to_string()),
+            ("--compression", format!("{:?}", self.args.compression).to_lowercase()),
+        ];
+        options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Ends a job all of whose outputs were published before.
@@ -198,6 +209,7 @@ impl Job<'_> {
         let receipt = self.first_output.as_deref().map(|first| ReceiptPlace {
             path: JobReceipt::path_for(first),
             run: header.clone(),
+            written: self.written(),
             before: self.kept.as_ref().map(|(receipt, _)| receipt.clone()),
         });
         let journal = if resume {

@@ -131,7 +131,8 @@ fn check_exchanged(args: &SegmentArgs) -> Result<()> {
             "--keypoints '{}' is a recording, not a track: give the table that DeepLabCut or SLEAP wrote for it",
             track.display()
         ),
-        None if is_track => bail!(
+        // HDF5 may hold a movie as well; whoever opens it says more.
+        None if is_track && !has_ending(&args.recording, &["h5", "hdf5", "nwb"]) => bail!(
             "'{recording}' is a track, not a recording: use `sam2 segment RECORDING --keypoints {recording}`"
         ),
         _ => Ok(()),

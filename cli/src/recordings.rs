@@ -119,6 +119,16 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
             }
         }
     }
+    let mut tracks: HashMap<PathBuf, usize> = HashMap::new();
+    for track in each.iter().filter_map(|args| args.prompts.keypoints.as_ref()) {
+        *tracks.entry(outputs::spelled_out(track)).or_default() += 1;
+    }
+    for (track, count) in tracks.iter().filter(|(_, count)| **count > 1) {
+        tracing::warn!(
+            "'{}' is given as the track of {count} recordings: is it of each of them? With {{stem}} in its name, each recording has its own",
+            track.display()
+        );
+    }
     for (whole, (args, output)) in &outputs {
         if let Some((other, input)) = inputs.get(whole) {
             bail!(

@@ -8,7 +8,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, RealKind, Samples};
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
 use crate::tiff::{Bytes, Order, TiffError};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -282,6 +282,10 @@ impl FrameSource for NumpyFrames {
 
     fn decode_stats(&self) -> DecodeStats {
         DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
+    }
+
+    fn flaws(&self) -> Flaws {
+        Flaws::of_stack(&self.warnings)
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -149,7 +149,15 @@ fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSourc
             return Ok(Box::new(source.with_intensity(intensity)));
         }
         refuse_axes(path, options)?;
-        let videos = if holds_images(path)? { Vec::new() } else { video_files(path)? };
+        let videos = video_files(path)?;
+        if let (Some(video), Some(image)) = (videos.first(), an_image(path)?) {
+            let (videos, video, image) = (videos.len(), name_of(video), name_of(&image));
+            let what = format!(
+                "holds {videos} video files (such as {video}) and images (such as {image}): it cannot be told which of them are the \
+                 recording; give the video file, several with --join, or a pattern of the images in quotes"
+            );
+            return Err(FrameError::Unsupported { path: path.to_owned(), what });
+        }
         if !videos.is_empty() {
             return open_joined(videos, options, Some(path));
         }
@@ -254,13 +262,15 @@ fn name_of(path: &Path) -> String {
         .map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into())
 }
 
-/// Returns whether a file in the folder has the ending of an image.
-fn holds_images(folder: &Path) -> Result<bool, FrameError> {
+/// Returns a file in the folder that has the ending of an image.
+fn an_image(folder: &Path) -> Result<Option<PathBuf>, FrameError> {
     let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
     let is_hidden = |path: &Path| name_of(path).starts_with('.');
     Ok(entries
         .filter_map(Result::ok)
-        .any(|entry| has_image_ending(&entry.path()) && !is_hidden(&entry.path())))
+        .map(|entry| entry.path())
+        .filter(|path| has_image_ending(path) && !is_hidden(path))
+        .min())
 }
 
 fn refuse_axes(path: &Path, options: &OpenOptions) -> Result<(), FrameError> {

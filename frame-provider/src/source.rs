@@ -142,6 +142,17 @@ pub struct Flaws {
     pub size_change: Option<FrameError>,
 }
 
+impl Flaws {
+    /// What a stack's warnings about missing frames contain.
+    pub(crate) const TRUNCATED: &str = ": truncated: ";
+
+    /// Returns the flaws of a stack with these warnings: one that says it is truncated tells of missing frames.
+    pub(crate) fn of_stack(warnings: &[String]) -> Self {
+        let truncated = warnings.iter().find_map(|text| text.split_once(Self::TRUNCATED));
+        Self { missing_frames: truncated.map(|(_, why)| why.to_owned()), size_change: None }
+    }
+}
+
 /// Bytes that a source holds besides the frames it has handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceMemory {

@@ -362,3 +362,29 @@ fn small_files_that_claim_gigabytes_are_refused_at_once() {
         assert!(took < 6.0, "{arguments:?} took {took:.1} s");
     }
 }
+
+#[test]
+fn a_folder_of_videos_and_images_is_refused_with_both() {
+    let workshop = Workshop::new();
+    workshop.folder("day");
+    workshop.mouse(2, "day/0.mkv").mouse(3, "day/1.mkv");
+    workshop.cut("mouse-arena", 1, "", "day/snapshot.png");
+    refuses_recording(&workshop, "day", &["2 video files", "0.mkv", "snapshot.png", "--join"]);
+    std::fs::remove_file(workshop.path("day/snapshot.png")).unwrap();
+    workshop.segment("day", &["--point", "0:122,40"]);
+    assert_eq!(workshop.masks().pages.len(), 5);
+}
+
+#[test]
+fn a_stack_that_was_cut_off_ends_with_3() {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    workshop.segment("mouse.mkv", &["--point", "0:122,40"]);
+    // A stack like any other: pages of 8 bits, one after the other.
+    workshop.truncate("masks.btf", 0.6, "cut.btf");
+    let probed = workshop.sam2(&["probe", "cut.btf", "--verify"]).ended(3);
+    assert!(probed.stdout.contains("truncated"), "{}", probed.stdout);
+    let all = ["segment", "cut.btf", "-o", "m.btf", "--point", "0:122,40"];
+    let outcome = workshop.sam2(&all).ended(3);
+    outcome.warns(&["cut.btf", "frames are missing"]);
+}

@@ -161,3 +161,35 @@ fn a_downsample_factor_that_leads_out_of_the_frame() {
     let told = ["192x144", "good.csv", "--downsample-factor"];
     tracked.workshop.refuses("mouse.mkv", &arguments, &told);
 }
+
+#[test]
+fn coordinates_that_are_shares_of_the_picture() {
+    let rows = ["0.63,0.28,0.9", "0.64,0.29,0.9", "0.65,0.29,0.9"];
+    Tracked::new().refuses(track(&["body"], &rows), &["between 0 and 1", "not pixels"]);
+    let table = "frame,object,x,y\n0,1,0.63,0.28\n1,1,0.64,0.29\n";
+    Tracked::new().refuses(table, &["between 0 and 1", "multiply"]);
+}
+
+#[test]
+fn tables_of_boxes_and_of_trex_are_not_tables_of_points() {
+    Tracked::new().refuses("frame,id,x,y,w,h\n0,1,100,20,40,40\n", &["a table of boxes"]);
+    let trex = "frame,X,Y,X#wcentroid,Y#wcentroid,SPEED\n0,1,2,122,40,0\n";
+    Tracked::new().refuses(trex, &["TRex", "X#wcentroid"]);
+}
+
+#[test]
+fn frames_counted_from_one() {
+    let table = "frame,object,x,y\n1,1,122,40\n2,1,122,40\n3,1,122,40\n";
+    Tracked::new().refuses(table, &["numbered from 1 to 3", "count from 0"]);
+}
+
+#[test]
+fn a_likelihood_of_nothing_is_not_the_best_there_is() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "mouse.mkv");
+    workshop.write("zero.csv", track(&["body"], &["0,0,0", "0,0,0", "0,0,0"]));
+    let all = ["segment", "mouse.mkv", "-o", "m.btf", "--keypoints", "zero.csv"];
+    let outcome = workshop.sam2(&all).ended(3);
+    outcome.warns(&["frames 0 to 2", "no usable prompt"]);
+    assert_eq!(workshop.stack("m.btf").areas(), [0; 3]);
+}

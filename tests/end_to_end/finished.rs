@@ -101,3 +101,13 @@ fn outputs_that_were_deleted_or_are_new_are_made_and_the_others_stay() {
     let outcome = workshop.sam2(&three).succeeded();
     assert!(outcome.stderr.contains("there already"), "{}", outcome.stderr);
 }
+
+#[test]
+fn how_outputs_are_written_counts_too() {
+    let workshop = workshop();
+    workshop.sam2(&command(&[&CLICK])).succeeded();
+    let with = |option: &[&'static str]| command(&[&CLICK, option]);
+    workshop.refused(1, &with(&["--ids"]), &["--ids was false and is now true", "masks.btf"]);
+    let deflate = with(&["--compression", "deflate"]);
+    workshop.refused(1, &deflate, &["--compression was", "deflate", "masks.btf"]);
+}

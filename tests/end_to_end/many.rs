@@ -160,3 +160,12 @@ fn an_interrupt_stops_all_and_resuming_ends_in_the_same_files() {
         assert!(workshop.read("alone.btf") == workshop.read(&format!("{name}.btf")), "{name}");
     }
 }
+
+#[test]
+fn one_track_for_several_recordings_is_said() {
+    let workshop = workshop();
+    let all = ["segment", "day1/a.mkv", "day1/b.mkv", "-o", "{stem}.btf", "--allow-row-mismatch"];
+    let outcome = workshop.sam2(&[&all[..], &["--keypoints", "day1/aDLC_net.csv"]].concat());
+    outcome.warns(&["aDLC_net.csv", "the track of 2 recordings", "{stem}"]);
+    outcome.warns(&["by its name the track of 'a'", "b.mkv"]);
+}

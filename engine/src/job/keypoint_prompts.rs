@@ -64,7 +64,8 @@ impl KeypointPrompts {
             let mut best: Option<(usize, f32)> = None;
             for &frame in track.frames_of(individual, frames.clone()) {
                 for (_, Keypoint { likelihood, .. }) in track.usable(frame, individual, 0.0) {
-                    if best.is_none_or(|(_, known)| likelihood > known) {
+                    // Trackers write 0, often with coordinates of 0, for what they did not see.
+                    if likelihood > 0.0 && best.is_none_or(|(_, known)| likelihood > known) {
                         best = Some((frame, likelihood));
                     }
                 }

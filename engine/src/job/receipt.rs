@@ -3,6 +3,7 @@
 //! Most formats cannot say which prompts, options, weights and recording their masks come from. The receipt says it for all
 //! outputs of a job, so that a repeated command can tell finished work from masks that were made in another way.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sam2_mask_writer::{CompleteOutput, OutputFile, RunHeader};
@@ -22,6 +23,9 @@ pub struct JobReceipt {
     format_version: u32,
     /// What decided about the masks.
     run: RunHeader,
+    /// Settings that do not change the masks but how they are written, such as object numbers instead of 0/255.
+    #[serde(default)]
+    written: BTreeMap<String, String>,
     /// Whether some batches or objects had no usable prompt.
     unprompted: bool,
     /// The outputs that were published together.
@@ -45,6 +49,8 @@ pub struct ReceiptPlace {
     pub path: PathBuf,
     /// What decides about the masks.
     pub run: RunHeader,
+    /// Settings that do not change the masks but how they are written.
+    pub written: BTreeMap<String, String>,
     /// The receipt of outputs of the same job that were published before.
     pub before: Option<JobReceipt>,
 }
@@ -66,6 +72,7 @@ impl ReceiptPlace {
         let receipt = JobReceipt {
             format_version: JobReceipt::FORMAT_VERSION,
             run: self.run.clone(),
+            written: self.written.clone(),
             unprompted,
             outputs: described,
         };
@@ -139,13 +146,22 @@ impl JobReceipt {
         self.outputs.iter().any(|written| written.name == name)
     }
 
-    /// Checks that `outputs` are those of the job with the head `run`.
+    /// Checks that `outputs` are those of the job with the head `run`, written with these settings.
     ///
     /// # Errors
     /// [`ReceiptMismatch`] naming what differs.
-    pub fn check(&self, run: &RunHeader, outputs: &[&Path]) -> Result<(), ReceiptMismatch> {
+    pub fn check(
+        &self,
+        run: &RunHeader,
+        written: &BTreeMap<String, String>,
+        outputs: &[&Path],
+    ) -> Result<(), ReceiptMismatch> {
         let Some(first) = outputs.first() else { return Ok(()) };
-        if let Some((what, before, now)) = job_difference(&self.run, run) {
+        let other = written.iter().find_map(|(name, now)| {
+            let before = self.written.get(name).filter(|before| *before != now)?;
+            Some((name.clone(), before.clone(), now.clone()))
+        });
+        if let Some((what, before, now)) = job_difference(&self.run, run).or(other) {
             let output = (*first).to_owned();
             return Err(ReceiptMismatch::Different { output, what, before, now });
         }
@@ -185,8 +201,12 @@ mod tests {
         let output = folder.path().join("masks.bin");
         let mut run = RunHeader::new("mouse.avi", (4, 3), 2);
         run.settings.insert("model".into(), "tiny".into());
-        let place =
-            ReceiptPlace { path: JobReceipt::path_for(&output), run: run.clone(), before: None };
+        let place = ReceiptPlace {
+            path: JobReceipt::path_for(&output),
+            run: run.clone(),
+            before: None,
+            written: BTreeMap::new(),
+        };
         assert_eq!(JobReceipt::read(&output), None);
         let complete = OutputFile::create(&output, false).unwrap();
         std::io::Write::write_all(&mut complete.file(), b"abc").unwrap();
@@ -196,16 +216,22 @@ mod tests {
 
         let receipt = JobReceipt::read(&output).unwrap();
         assert!(receipt.unprompted());
-        assert_eq!(receipt.check(&run, &[&output]), Ok(()));
+        assert_eq!(receipt.check(&run, &BTreeMap::new(), &[&output]), Ok(()));
         run.settings.insert("model".into(), "large".into());
-        let told = receipt.check(&run, &[&output]).unwrap_err().to_string();
+        let told = receipt.check(&run, &BTreeMap::new(), &[&output]).unwrap_err().to_string();
         assert!(told.contains("model was tiny and is now large"), "{told}");
         run.settings.insert("model".into(), "tiny".into());
         std::fs::write(&output, "abcd").unwrap();
-        let told = receipt.check(&run, &[&output]).unwrap_err().to_string();
+        let told = receipt.check(&run, &BTreeMap::new(), &[&output]).unwrap_err().to_string();
         assert!(told.contains("it is 4 bytes, and was 3 bytes"), "{told}");
         let other = folder.path().join("other.bin");
-        assert!(receipt.check(&run, &[&other]).unwrap_err().to_string().contains("other.bin"));
+        assert!(
+            receipt
+                .check(&run, &BTreeMap::new(), &[&other])
+                .unwrap_err()
+                .to_string()
+                .contains("other.bin")
+        );
         std::fs::write(JobReceipt::path_for(&output), "{").unwrap();
         assert_eq!(JobReceipt::read(&output), None);
     }

@@ -10,7 +10,8 @@ use super::pickle::{Pickle, Value};
 use super::track::TrackNotice;
 
 /// What DeepLabCut puts behind the name of a track that it has made from another: filtered, stitched, with a skeleton.
-const LATER_STEPS: [&str; 6] = ["_filtered", "_el", "_ell", "_bx", "_sk", "_skeleton"];
+const LATER_STEPS: [&str; 8] =
+    ["_filtered", "_el", "_ell", "_bx", "_sk", "_tr", "_ctd", "_skeleton"];
 /// A longer file is not looked at. One that DeepLabCut writes holds the network's settings, some kilobytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -112,6 +113,8 @@ mod tests {
             "mouseDLC_resnet50.h5",
             "mouseDLC_resnet50_filtered.csv",
             "mouseDLC_resnet50_el_filtered.h5",
+            "mouseDLC_resnet50_tr.csv",
+            "mouseDLC_resnet50_ctd_filtered.csv",
         ] {
             assert_eq!(beside(&folder.path().join(name)).as_ref(), Some(&note), "{name}");
         }

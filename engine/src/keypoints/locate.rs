@@ -11,7 +11,7 @@ use sam2_frame_provider::{FrameSize, FrameSource};
 use super::error::KeypointError;
 use super::located::LocatedTrack;
 use super::table::{Row, RowKey, Sightings, is_digits, quote_path as quote, rising};
-use super::track::{KeypointTrack, TrackNotice};
+use super::track::{KeypointTrack, TrackKind, TrackNotice};
 use crate::session::Region;
 
 /// Names in a message, at most.
@@ -90,7 +90,30 @@ impl KeypointTrack {
         rows = rising(&rows).map_err(twice)?.into_iter().map(|at| rows[at]).collect();
         let sightings = self.sightings.iter().map(|sightings| on_frames(sightings, &frames));
         let sightings = sightings.collect::<Result<Vec<_>, _>>().map_err(twice)?;
+        if are_shares(&sightings) {
+            let what = "all its coordinates lie between 0 and 1: they are shares of the picture, not pixels; multiply them by the picture's width and height".into();
+            return Err(KeypointError::Format { path: self.path, what });
+        }
+        notices.extend(self.other_name(recording));
         Ok(LocatedTrack::new(self, recording, rows, sightings, notices))
+    }
+
+    /// Tells of a DeepLabCut track whose file is named after another video: `VIDEODLC_...`.
+    fn other_name(&self, recording: &TrackedRecording) -> Option<TrackNotice> {
+        let is_dlc = matches!(self.kind, TrackKind::DlcCsv | TrackKind::DlcHdf5);
+        let name = self.path.file_name()?.to_str()?;
+        let (video, _) = name.split_once("DLC").filter(|_| is_dlc)?;
+        let video = video.trim_end_matches(['_', '-', ' ']);
+        let recorded = stem(file_name(&recording.name));
+        // A name may have been shortened, or have got an addition such as `_small`.
+        if video.is_empty() || recorded.starts_with(video) || video.starts_with(recorded) {
+            return None;
+        }
+        Some(TrackNotice::Warning(format!(
+            "'{}' is by its name the track of '{video}', but the recording is '{}': is it the right track?",
+            self.path.display(),
+            recording.name
+        )))
     }
 
     /// The frame of each row; `None` for rows of other recordings, and for images that are not in this one.
@@ -138,6 +161,16 @@ impl KeypointTrack {
         };
         let fits = |name: &&&str| same_name(name, wanted) || images.contains(file_name(name));
         let fitting_names: HashSet<&str> = names.iter().filter(fits).copied().collect();
+        let places: HashSet<String> =
+            fitting_names.iter().filter_map(|name| folder(name)).collect();
+        if places.len() > 1 {
+            let several: Vec<&str> = fitting_names.iter().copied().collect();
+            let what = format!(
+                "it has rows of several recordings of that name ({}): say which is meant with --keypoints-video FOLDER/NAME",
+                some_of(&several)
+            );
+            return Err(KeypointError::Format { path: self.path.clone(), what });
+        }
         let is_wanted =
             |video: &Option<&str>| video.is_some_and(|name| fitting_names.contains(name));
         let fitting = videos.iter().filter(|video| is_wanted(video)).count();
@@ -320,10 +353,30 @@ fn frame_in_name(path: &str) -> Option<usize> {
     stem[stem.len() - digits..].parse().ok()
 }
 
-/// Whether two names are of the same recording: folders and the endings of files do not count.
+/// Whether two names are of the same recording: the endings of files do not count, and folders only where both names have them.
 fn same_name(a: &str, b: &str) -> bool {
-    let (a, b) = (file_name(a), file_name(b));
-    a == b || stem(a) == stem(b)
+    let (name_a, name_b) = (file_name(a), file_name(b));
+    let same_place = match (folder(a), folder(b)) {
+        (Some(a), Some(b)) => {
+            a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}"))
+        }
+        _ => true,
+    };
+    same_place && (name_a == name_b || stem(name_a) == stem(name_b))
+}
+
+/// The folder in a path of any system, with slashes; `None` if it has none.
+fn folder(path: &str) -> Option<String> {
+    let (folder, _) = path.trim_end_matches(is_separator).rsplit_once(is_separator)?;
+    Some(folder.replace('\\', "/")).filter(|folder| !folder.is_empty())
+}
+
+/// Whether coordinates are shares of the picture's sides: all within 0 to 1, and not all of them whole.
+fn are_shares(sightings: &[Sightings]) -> bool {
+    let seen = || sightings.iter().flat_map(|sightings| &sightings.values).flatten();
+    let within = |value: f32| (0.0..=1.0).contains(&value);
+    seen().all(|point| within(point.x) && within(point.y))
+        && seen().any(|point| point.x.fract() != 0.0 || point.y.fract() != 0.0)
 }
 
 fn is_separator(letter: char) -> bool {

@@ -138,6 +138,12 @@ impl LocatedTrack {
         let frames = self.frame_count;
         let path = || self.path.clone();
         let end = self.frames.last().map_or(0, |last| last.saturating_add(1));
+        if self.len() == frames && end == frames + 1 && self.frames.first() == Some(&1) {
+            let what = format!(
+                "its rows are numbered from 1 to {frames}, and frames count from 0: subtract 1 from the numbers, or export them counted from 0"
+            );
+            return Err(KeypointError::Format { path: path(), what });
+        }
         if end > frames || (self.every_frame && end < frames) {
             return Err(KeypointError::RowCount {
                 path: path(),

@@ -53,6 +53,13 @@ fn columns(names: &[&str]) -> Result<Columns, String> {
     if find(names, &["z"]).is_some() {
         return Err("it has a column z: coordinates in space are not pixels; give the 2D track of this camera".into());
     }
+    let has = |wanted: &[&str]| find(names, wanted).is_some();
+    if has(&["w", "width"]) && has(&["h", "height"]) {
+        return Err("it is a table of boxes, and x and y are their corners, not points on the animal: write a column for the middle of each box, or give boxes with --prompts".into());
+    }
+    if names.iter().any(|name| name.contains("#wcentroid")) {
+        return Err("it is a table of TRex, of one individual: write a table frame,object,x,y from the columns frame, X#wcentroid and Y#wcentroid, in pixels".into());
+    }
     Ok(Columns {
         frame: needed(&FRAME)?,
         x: needed(&["x"])?,

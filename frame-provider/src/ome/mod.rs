@@ -15,7 +15,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
 use crate::tiff::{
     Bytes, Chain, Tiff, TiffError, description_of, has_tiff_ending, page_at, page_size,
 };
@@ -478,6 +478,10 @@ impl FrameSource for OmeTiff {
 
     fn decode_stats(&self) -> DecodeStats {
         DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
+    }
+
+    fn flaws(&self) -> Flaws {
+        Flaws::of_stack(&self.warnings)
     }
 
     fn warnings(&self) -> Vec<String> {

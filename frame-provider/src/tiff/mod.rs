@@ -26,7 +26,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
 pub(crate) use bytes::Bytes;
 use description::Claims;
 use directory::tag;
@@ -220,7 +220,7 @@ fn chain_warnings(path: &Path, chain: &Chain) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(reason) = &chain.broken {
         warnings.push(format!(
-            "{}: damaged after page {} ({reason}); the {} pages before are read",
+            "{}: truncated: damaged after page {} ({reason}); the {} pages before are read",
             path.display(),
             chain.pages.len() - 1,
             chain.pages.len()
@@ -372,6 +372,10 @@ impl FrameSource for TiffStack {
 
     fn decode_stats(&self) -> DecodeStats {
         DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
+    }
+
+    fn flaws(&self) -> Flaws {
+        Flaws::of_stack(&self.warnings)
     }
 
     fn warnings(&self) -> Vec<String> {
