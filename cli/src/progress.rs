@@ -46,7 +46,7 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
                 .without_time()
                 .with_ansi(colours)
                 .fmt_fields(debug_fn(write_field))
-                // A reader that is gone is no reason to stop: the default would panic on the second failure.
+                // By default a line that cannot be written is reported to stderr, which panics if stderr is closed.
                 .log_internal_errors(false)
                 .with_writer(terminal::Lines::new);
             tracing_subscriber::registry().with(lines.with_filter(filter)).init();
@@ -81,7 +81,7 @@ pub fn print_error(message: &str) {
     }
 }
 
-/// Prints a line to stderr; nobody may be reading it any more.
+/// Prints a line to stderr. A stderr that is closed or full is not an error.
 pub fn to_stderr(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -233,7 +233,7 @@ pub fn stem(recording: &Path) -> String {
 }
 
 /// What the images that a pattern means are called: `cam1` for `frames/cam1_*.png`, and the folder's name for `frames/*.png`.
-/// `None` for what is no pattern.
+/// `None` for a name that is not a pattern.
 fn pattern_stem(recording: &Path) -> Option<String> {
     if !has_wildcards(recording) || recording.exists() {
         return None;

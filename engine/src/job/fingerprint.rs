@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::spread::spread;
+
 /// Bytes of a piece that is read of a file.
 const PIECE: u64 = 64 << 10;
 /// Pieces of a file, spread evenly from its first to its last byte. A file of up to a megabyte is read whole.
@@ -85,14 +87,6 @@ fn collect(
     Ok(())
 }
 
-/// At most `most` of the numbers below `count`, spread evenly, with the first and the last.
-pub(super) fn spread(count: usize, most: usize) -> Vec<usize> {
-    if count <= most {
-        return (0..count).collect();
-    }
-    (0..most).map(|at| at * (count - 1) / (most - 1)).collect()
-}
-
 fn add_pieces(path: &Path, digest: &mut Sha256) -> io::Result<()> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -157,12 +151,5 @@ mod tests {
         assert_eq!(of(), first);
         fs::rename(folder.path().join("2.png"), folder.path().join("3.png")).unwrap();
         assert_ne!(of(), first);
-    }
-
-    #[test]
-    fn numbers_are_spread_with_both_ends() {
-        assert_eq!(spread(3, 64), [0, 1, 2]);
-        let many = spread(1000, 64);
-        assert_eq!((many.len(), many[0], many[63]), (64, 0, 999));
     }
 }

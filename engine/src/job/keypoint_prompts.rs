@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::plan::JobPrompt;
 use super::prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
+use super::spread::spread;
 use crate::keypoints::{Keypoint, LocatedTrack};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
@@ -117,7 +118,8 @@ impl KeypointPrompts {
                 }
                 PromptFrames::Above(limit) => {
                     let above = candidates().filter(|(_, rank)| rank.likelihood > limit);
-                    spread(above.map(|(frame, _)| frame).collect(), MOST_FRAMES_ABOVE)
+                    let above: Vec<usize> = above.map(|(frame, _)| frame).collect();
+                    spread_frames(&above, MOST_FRAMES_ABOVE)
                 }
             };
             for frame in chosen {
@@ -232,13 +234,9 @@ fn best(ranked: impl Iterator<Item = (usize, Rank)>) -> Option<(usize, Rank)> {
     ranked.reduce(|best, next| if next.1.is_better_than(&best.1) { next } else { best })
 }
 
-/// At most so many of them, evenly spread, with the first and the last.
-fn spread(frames: Vec<usize>, most: usize) -> Vec<usize> {
-    if frames.len() <= most {
-        return frames;
-    }
-    let last = frames.len() - 1;
-    (0..most).map(|i| frames[i * last / (most - 1)]).collect()
+/// Returns at most `most` of the frames, evenly spread, the first and the last among them.
+fn spread_frames(frames: &[usize], most: usize) -> Vec<usize> {
+    spread(frames.len(), most).into_iter().map(|at| frames[at]).collect()
 }
 
 /// Distance to the nearest of some points; infinite if there are none.
@@ -425,7 +423,7 @@ mod tests {
 
     #[test]
     fn many_frames_are_spread_evenly() {
-        assert_eq!(spread((0..100).collect(), 3), [0, 49, 99]);
-        assert_eq!(spread(vec![4, 9], 8), [4, 9]);
+        assert_eq!(spread_frames(&(0..100).collect::<Vec<_>>(), 3), [0, 49, 99]);
+        assert_eq!(spread_frames(&[4, 9], 8), [4, 9]);
     }
 }

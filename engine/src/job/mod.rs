@@ -24,6 +24,7 @@ mod run;
 mod settings;
 mod span;
 mod spool;
+mod spread;
 
 #[cfg(test)]
 mod tests;

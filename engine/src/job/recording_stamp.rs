@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::fingerprint::spread;
+use super::spread::spread;
 use crate::error::EngineError;
 
 /// Files that are looked at again at each batch, spread evenly: there can be a hundred thousand images on a slow network.
