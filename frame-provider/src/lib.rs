@@ -48,7 +48,6 @@
 //! `info` for slow steps, `debug` for decisions.
 
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
 // The tests compile the hand-over between threads a second time, with a model checker's locks.
 #![cfg_attr(test, allow(clippy::duplicate_mod))]
 
