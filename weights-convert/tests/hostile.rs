@@ -32,7 +32,21 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     let _ = inspect(file.path());
     let (loaded, origin) = (kind(Sam2::load(file.path(), &Device::flex())), "damaged");
     assert_eq!(loaded, kind(Sam2::from_bytes(bytes, origin, None, &Device::flex())));
-    Checkpoint::read(file.path()).map_err(|error| error.to_string())
+    let checkpoint = Checkpoint::read(file.path()).map_err(|error| error.to_string());
+    if let Some(peak) = peak_memory() {
+        assert!(peak < MOST_MEMORY, "{} MB", peak >> 20);
+    }
+    checkpoint
+}
+
+/// All tests of this file together: each holds a model of 10 MB and a few copies of its weights.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// Bytes that this process has held at most; `None` where the system does not say.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
 
 /// Changes `count` bytes to others, where the structure is: at the start, at the end, or around the pickle.

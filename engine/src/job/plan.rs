@@ -35,6 +35,9 @@ pub struct JobPrompt {
 }
 
 impl JobPrompt {
+    /// Points of an object on a frame at most. The model compares each with each: ten thousand would take gigabytes.
+    pub const MOST_POINTS: usize = 1000;
+
     /// Nothing yet: to be filled in.
     pub fn empty(frame: usize, object: ObjectId) -> Self {
         Self { frame, object, points: Vec::new(), bounds: None, mask: None }
@@ -219,6 +222,11 @@ impl JobPlan {
             let frame = prompt.frame;
             if frame >= frame_count {
                 return Err(EngineError::FrameOutOfRange { frame, count: frame_count });
+            }
+            if prompt.points.len() > JobPrompt::MOST_POINTS {
+                let (object, points) = (prompt.object, prompt.points.len());
+                let limit = JobPrompt::MOST_POINTS;
+                return Err(EngineError::TooManyPoints { object, frame, points, limit });
             }
             let corners = prompt.bounds.into_iter().flat_map(|bounds| {
                 bounds.corners().map(|corner| ("the box corner".to_owned(), corner))
@@ -411,6 +419,13 @@ mod tests {
         let message = check(prompt(20.0, 2)).unwrap_err().to_string();
         assert!(message.contains("snout") && message.contains("10x10"), "{message}");
         assert!(check(JobPrompt::empty(0, ObjectId(1))).is_err());
+        let many = |count| JobPrompt {
+            points: vec![("point".to_owned(), Point::positive(5.0, 5.0)); count],
+            ..JobPrompt::empty(0, ObjectId(1))
+        };
+        assert!(check(many(1000)).is_ok());
+        let message = check(many(1001)).unwrap_err().to_string();
+        assert!(message.contains("1001 points on frame 0"), "{message}");
         let mask = Some(Mask::empty(9, 10));
         let message = check(JobPrompt { mask, ..JobPrompt::empty(0, ObjectId(1)) }).unwrap_err();
         assert!(message.to_string().contains("9x10"), "{message}");
