@@ -12,7 +12,7 @@ use sam2_engine::{
     recording_fingerprint, run_header, segment,
 };
 use sam2_frame_provider::IndexMode;
-use sam2_mask_writer::PixelValues;
+use sam2_mask_writer::{PixelValues, sweep_left_overs};
 
 use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
@@ -164,6 +164,8 @@ impl Job<'_> {
         let header = self.header(plan, &job_options(self.args, plan)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
+        // A process that was killed as it published them has left what they replaced.
+        paths.iter().for_each(|path| sweep_left_overs(path));
         let recording = self.args.recording.display();
         if self.outputs.is_empty() {
             tracing::info!(

@@ -43,6 +43,18 @@ impl Workshop {
         Self { folder }
     }
 
+    /// A folder with these files, as [`Workshop::snapshot`] lists them.
+    pub fn with(files: &BTreeMap<PathBuf, Option<Vec<u8>>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, contents) in files {
+            match contents {
+                Some(bytes) => std::fs::write(folder.path().join(path), bytes).unwrap(),
+                None => std::fs::create_dir_all(folder.path().join(path)).unwrap(),
+            }
+        }
+        Self { folder }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sam2_mask_writer::fault_point;
 use ureq::http::StatusCode;
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
@@ -157,12 +158,13 @@ pub fn download(
     observer: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Downloaded, DownloadError> {
     let path = options.cache.join(release.converted_file());
+    let part_path = options.cache.join(format!("{}.part", release.file));
     if is_conversion_of(&path, release) {
+        remove_if_left(&part_path);
         return Ok(Downloaded { path, fetched: false });
     }
     std::fs::create_dir_all(&options.cache)
         .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
-    let part_path = options.cache.join(format!("{}.part", release.file));
     let mut part = Part::open(&part_path, observer)?;
     // Another process may have finished while this one waited.
     if is_conversion_of(&path, release) {
@@ -184,6 +186,19 @@ pub fn download(
     convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
     part.discard()?;
     Ok(Downloaded { path, fetched: true })
+}
+
+/// Removes a download that was converted already and that no process holds: one that was killed in between has left it.
+fn remove_if_left(part: &Path) {
+    if std::fs::symlink_metadata(part).is_ok_and(|found| found.is_file())
+        && let Ok(file) = File::open(part)
+        && file.try_lock().is_ok()
+        && is_same_file(&file, part)
+    {
+        // What cannot be removed is in nobody's way.
+        let _ = std::fs::remove_file(part);
+        fault_point("converted download removed");
+    }
 }
 
 /// Whether the file is whole and was converted from this release.
@@ -387,6 +402,7 @@ impl Part {
             }
             // Who held the lock before may have finished and removed the file; a lock on a removed file guards nothing.
             if is_same_file(&file, path) {
+                fault_point("download opened");
                 let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
                 return Ok(Self { path: path.to_owned(), file, length, unflushed: 0 });
             }
@@ -399,6 +415,7 @@ impl Part {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), DownloadError> {
         self.file.write_all(bytes).map_err(|source| self.failed(source))?;
+        fault_point("piece of a download written");
         self.length += bytes.len() as u64;
         self.unflushed += bytes.len() as u64;
         if self.unflushed >= FLUSH_EVERY { self.flush() } else { Ok(()) }
@@ -406,7 +423,9 @@ impl Part {
 
     fn flush(&mut self) -> Result<(), DownloadError> {
         self.unflushed = 0;
-        self.file.sync_data().map_err(|source| self.failed(source))
+        self.file.sync_data().map_err(|source| self.failed(source))?;
+        fault_point("download synced");
+        Ok(())
     }
 
     fn restart(&mut self) -> Result<(), DownloadError> {
@@ -414,12 +433,16 @@ impl Part {
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .map(drop)
-            .map_err(|source| self.failed(source))
+            .map_err(|source| self.failed(source))?;
+        fault_point("download emptied");
+        Ok(())
     }
 
     fn discard(&mut self) -> Result<(), DownloadError> {
-        std::fs::remove_file(&self.path).map_err(|source| self.failed(source))
+        fault_point("download not removed");
+        std::fs::remove_file(&self.path).map_err(|source| self.failed(source))?;
+        fault_point("download removed");
+        Ok(())
     }
 
     /// Where another error is being reported already.
