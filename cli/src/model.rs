@@ -101,8 +101,12 @@ fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
     if !matches!(error, LoadError::NotSafetensors { .. } | LoadError::UnknownVariant { .. }) {
         return None;
     }
-    // Where this fails too, the first error says more.
-    let checkpoint = Checkpoint::read(path).ok()?;
+    let checkpoint = match Checkpoint::read(path) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) if Checkpoint::is_archive(path) => return Some(Err(error.into())),
+        // The first error says more.
+        Err(_) => return None,
+    };
     tracing::info!(
         "{}: {}; `sam2 convert` makes a file that loads faster",
         path.display(),

@@ -73,10 +73,7 @@ impl Checkpoint {
     /// [`ConvertError`] for an unreadable or damaged file or a tensor that is no float.
     pub fn read(path: &Path) -> Result<Self, ConvertError> {
         let unreadable = |source| ConvertError::Read { path: path.to_owned(), source };
-        let mut start = Vec::with_capacity(ZIP_MAGIC.len());
-        File::open(path)
-            .and_then(|file| file.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start))
-            .map_err(unreadable)?;
+        let start = first_bytes(path).map_err(unreadable)?;
         if start == ZIP_MAGIC {
             let tensors = read_pytorch(path)?;
             let source_sha256 = sha256_of(path).map_err(unreadable)?;
@@ -101,6 +98,11 @@ impl Checkpoint {
         Ok(Self { tensors, layout: CheckpointLayout::HuggingFace, source_sha256 })
     }
 
+    /// Returns whether a file begins like an archive of `torch.save`.
+    pub fn is_archive(path: &Path) -> bool {
+        first_bytes(path).is_ok_and(|start| start == ZIP_MAGIC)
+    }
+
     /// Names and shapes.
     pub fn shapes(&self) -> TensorShapes {
         self.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect()
@@ -119,6 +121,13 @@ impl Checkpoint {
         }
         safetensors::serialize(views, Some(metadata))
     }
+}
+
+/// Reads as many bytes as tell an archive from other files.
+fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(ZIP_MAGIC.len());
+    File::open(path)?.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// Reads a file in pieces and returns its SHA-256 in hexadecimal.

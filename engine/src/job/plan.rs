@@ -1,6 +1,6 @@
 //! What is to be done, settled before the model runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 
@@ -158,12 +158,19 @@ impl JobPlan {
         for (object, name) in prompts.names() {
             self.names.entry(*object).or_insert_with(|| name.clone());
         }
+        // Files of prompts can hold a hundred thousand.
+        let mut places = HashMap::new();
+        for batch in &self.batches {
+            let numbered = batch.prompts.iter().enumerate();
+            places.extend(numbered.map(|(at, prompt)| ((prompt.frame, prompt.object), at)));
+        }
         for added in prompts.prompts() {
             let after = self.batches.partition_point(|batch| batch.frames.end <= added.frame);
             let last = self.batches.len().saturating_sub(1);
             let Some(batch) = self.batches.get_mut(after.min(last)) else { continue };
-            let same = |p: &&mut JobPrompt| p.frame == added.frame && p.object == added.object;
-            match batch.prompts.iter_mut().find(same) {
+            let next = batch.prompts.len();
+            let at = *places.entry((added.frame, added.object)).or_insert(next);
+            match batch.prompts.get_mut(at) {
                 Some(prompt) => {
                     prompt.points.extend(added.points.iter().cloned());
                     prompt.bounds = added.bounds.or(prompt.bounds);

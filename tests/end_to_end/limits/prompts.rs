@@ -42,14 +42,14 @@ fn prompt_files() {
     };
     let tags = format!("<annotations>{}", "<a>".repeat(1_600_000)).into_bytes();
     let cases: [(&str, Vec<u8>, &str); 14] = [
-        ("deep.json", document(&deep), "recursion"),
+        ("deep.json", document(&deep), "deep.json"),
         (
             "points.json",
             document(&format!("{{\"frame\":0,\"points\":[{points}]}}")),
             "300000 points",
         ),
         ("far.json", document(&far.join(",")), "frame 2 does not exist"),
-        ("frame.json", document(&on_frame("9999999999999999999")), "frame.json"),
+        ("frame.json", document(&on_frame("9999999999999999999")), "does not exist"),
         ("digits.json", document(&on_frame(&"9".repeat(4_900_000))), "digits.json"),
         ("field.json", document(&format!("{{\"{}\":1}}", "f".repeat(4_900_000))), "field.json"),
         ("braces.json", "{\"a\":".repeat(900_000).into_bytes(), "braces.json"),
