@@ -102,6 +102,7 @@ pub use video::{
     IndexCacheMode, IndexMode, LibraryVersion, VideoFrames, VideoOptions, ffmpeg_libraries,
     video_decoders,
 };
+pub use video_folder::video_files;
 
 /// For fuzzing only.
 #[cfg(fuzzing)]
