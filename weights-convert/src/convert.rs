@@ -6,8 +6,10 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 use sam2_model::{Sam2Config, weights};
+use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Checkpoint, CheckpointTensor};
+use crate::checkpoint::{Checkpoint, CheckpointTensor, hexadecimal};
+use crate::digest::DigestRecord;
 use crate::error::ConvertError;
 
 /// Number format of the output.
@@ -36,6 +38,8 @@ pub struct ConvertReport {
     pub parameters: usize,
     /// Size of the output in bytes.
     pub bytes: u64,
+    /// SHA-256 of the output, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Converts an official `.pt` file, or a safetensors file of the official or Hugging Face's names, to safetensors with the
@@ -70,11 +74,12 @@ pub fn convert(
         }
     }
     let parameters = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let bytes = write(&checkpoint, output)?;
-    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes })
+    let (bytes, sha256) = write(&checkpoint, output)?;
+    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes, sha256 })
 }
 
-fn write(checkpoint: &Checkpoint, output: &Path) -> Result<u64, ConvertError> {
+/// Writes the output and returns its size and its SHA-256.
+fn write(checkpoint: &Checkpoint, output: &Path) -> Result<(u64, String), ConvertError> {
     let failed = |source| ConvertError::Write { path: output.to_owned(), source };
     let bytes = checkpoint
         .to_safetensors()
@@ -88,8 +93,10 @@ fn write(checkpoint: &Checkpoint, output: &Path) -> Result<u64, ConvertError> {
     let mut file = temporary_file(folder).map_err(|error| failed(error.kind().into()))?;
     file.write_all(&bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
+    // A record of what was there before says nothing of what is there now.
+    let _ = std::fs::remove_file(DigestRecord::path_for(output));
     file.persist(output).map_err(|error| failed(error.error))?;
-    Ok(bytes.len() as u64)
+    Ok((bytes.len() as u64, hexadecimal(&Sha256::digest(&bytes))))
 }
 
 /// What temporary files begin with.
@@ -114,7 +121,7 @@ fn sweep(folder: &Path) {
 }
 
 /// A temporary file that, once renamed, has the permissions of any newly created file.
-fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+pub(crate) fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
