@@ -9,7 +9,7 @@ use sam2_model::{LoadError, ModelName, Variant};
 use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
 
 use crate::convert::parse_config;
-use crate::{demo_model, preflight};
+use crate::{demo_model, foresight, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
@@ -24,6 +24,7 @@ pub fn load(
     precision.on(&device)?;
     let path = model.map(find).transpose()?;
     if let (Some(path), Some(given)) = (&path, model) {
+        foresight::check_weights(path)?;
         let is_recorded = verify(path)?;
         if !is_recorded && path != given {
             tracing::warn!(

@@ -16,6 +16,7 @@ use sam2_mask_writer::PixelValues;
 
 use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
+use crate::foresight;
 use crate::loaded_models::LoadedModels;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
@@ -84,7 +85,7 @@ pub fn run(
     let (frames, plan) = open_and_plan(args, track)?;
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.size())?;
-    job_options(args, &plan)?;
+    let options = job_options(args, &plan)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
@@ -109,6 +110,7 @@ pub fn run(
     if job.outputs.is_empty() {
         return job.done_before(&plan);
     }
+    foresight::check(args, model, frames, &plan, &options)?;
     let result = match job.attempt(&plan, args.running.resume, taken) {
         Err(EngineError::FrameCountChanged { recording, before, now }) => {
             // The source has counted anew by now; batches and pages must follow.
