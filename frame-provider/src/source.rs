@@ -153,6 +153,11 @@ pub(crate) struct StackNotes {
 }
 
 impl StackNotes {
+    /// Begins with warnings that say nothing about missing frames.
+    pub(crate) fn with_warnings(warnings: Vec<String>) -> Self {
+        Self { warnings, missing_frames: None }
+    }
+
     /// Adds a warning that says nothing about missing frames.
     pub(crate) fn warn(&mut self, warning: String) {
         self.warnings.push(warning);

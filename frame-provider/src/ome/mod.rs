@@ -314,7 +314,7 @@ impl Found {
             return Err(FrameError::NoFrames { path: name });
         }
         let choice = table.choose(&name, axes)?;
-        let mut notes = StackNotes { warnings: choice.warnings, ..StackNotes::default() };
+        let mut notes = StackNotes::with_warnings(choice.warnings);
         let chosen: Vec<(usize, u64)> = choice.images.iter().map(|&image| planes[image]).collect();
         check_missing(&name, &places, &chosen)?;
         let mut frames = Vec::new();
