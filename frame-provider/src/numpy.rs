@@ -8,7 +8,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, RealKind, Samples};
-use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 use crate::tiff::{Bytes, Order, TiffError};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -32,7 +32,7 @@ pub struct NumpyFrames {
     layout: Layout,
     levels: Levels,
     timing: Timing,
-    warnings: Vec<String>,
+    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -105,21 +105,21 @@ impl NumpyFrames {
         let path = path.as_ref();
         let bytes = Bytes::open(path)?;
         let mut layout = layout(&bytes).map_err(|error| error.while_opening(path))?;
-        let mut warnings = Vec::new();
+        let mut notes = StackNotes::default();
         let present =
             (bytes.length() - layout.offset.min(bytes.length())) / layout.frame_bytes().max(1);
         if present < layout.count {
-            warnings.push(format!(
-                "{}: truncated: its header claims {} frames, {present} are there",
-                path.display(),
-                layout.count
-            ));
+            let claimed = layout.count;
+            notes.truncated(
+                path,
+                format!("its header claims {claimed} frames, {present} are there"),
+            );
             layout.count = present;
         }
         if layout.count == 0 {
             return Err(FrameError::NoFrames { path: path.to_owned() });
         }
-        for warning in &warnings {
+        for warning in &notes.warnings {
             tracing::warn!("{warning}");
         }
         Ok(Self {
@@ -128,7 +128,7 @@ impl NumpyFrames {
             layout,
             levels: Levels::new(Intensity::default()),
             timing: Timing::default(),
-            warnings,
+            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -285,10 +285,10 @@ impl FrameSource for NumpyFrames {
     }
 
     fn flaws(&self) -> Flaws {
-        Flaws::of_stack(&self.warnings)
+        self.notes.flaws()
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.levels.warnings()).collect()
+        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

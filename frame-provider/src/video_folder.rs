@@ -28,7 +28,7 @@ fn has_video_ending(path: &Path) -> bool {
 /// # Errors
 /// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files are not obviously parts
 /// of one recording.
-pub(crate) fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
+pub fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
     let mut named = Vec::new();
     for entry in entries {

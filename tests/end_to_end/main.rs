@@ -15,6 +15,7 @@ mod download;
 #[cfg(feature = "faults")]
 mod faults;
 mod finished;
+mod foresight;
 mod formats;
 mod frame_options;
 mod help;

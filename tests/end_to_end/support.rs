@@ -73,6 +73,14 @@ impl Workshop {
         self.path(name)
     }
 
+    /// Bytes of a run file or journal after its head; 0 if it is not there.
+    pub fn frame_bytes(&self, name: &str) -> u64 {
+        let bytes = std::fs::read(self.path(name)).unwrap_or_default();
+        let Some(head) = bytes.get(9..17) else { return 0 };
+        let head = 21 + u64::from_le_bytes(head.try_into().unwrap());
+        (bytes.len() as u64).saturating_sub(head)
+    }
+
     /// Makes `name` from the first `share` of the bytes of `source`.
     pub fn truncate(&self, source: impl AsRef<Path>, share: f64, name: &str) {
         let bytes = std::fs::read(self.folder.path().join(source)).unwrap();

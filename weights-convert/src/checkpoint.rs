@@ -61,7 +61,8 @@ pub struct Checkpoint {
     pub tensors: BTreeMap<String, CheckpointTensor>,
     /// What the file was.
     pub layout: CheckpointLayout,
-    /// SHA-256, in hexadecimal, of the file that the weights came from: as noted by an earlier conversion, else of the file read.
+    /// SHA-256, in hexadecimal, of the file that the weights came from: as an earlier conversion says in the file, which nothing
+    /// proves, else of the file read.
     pub source_sha256: String,
 }
 
@@ -162,7 +163,7 @@ pub(crate) fn noted_source(file: &File) -> Option<String> {
     (whole == length).then(|| metadata.metadata().as_ref()?.get(SOURCE_KEY).cloned())?
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

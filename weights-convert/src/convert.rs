@@ -7,8 +7,10 @@ use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 use sam2_mask_writer::{CompleteOutput, OutputFile, WriteError, fault_point};
 use sam2_model::{Sam2Config, weights};
+use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Checkpoint, CheckpointTensor};
+use crate::checkpoint::{Checkpoint, CheckpointTensor, hexadecimal};
+use crate::digest::DigestRecord;
 use crate::error::ConvertError;
 
 /// Number format of the output.
@@ -37,6 +39,8 @@ pub struct ConvertReport {
     pub parameters: usize,
     /// Size of the output in bytes.
     pub bytes: u64,
+    /// SHA-256 of the output, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Converts an official `.pt` file, or a safetensors file of the official or Hugging Face's names, to safetensors with the
@@ -71,11 +75,16 @@ pub fn convert(
         }
     }
     let parameters = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let bytes = write(&checkpoint, output, overwrite)?;
-    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes })
+    let (bytes, sha256) = write(&checkpoint, output, overwrite)?;
+    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes, sha256 })
 }
 
-fn write(checkpoint: &Checkpoint, output: &Path, overwrite: bool) -> Result<u64, ConvertError> {
+/// Writes the output and returns its size and its SHA-256.
+fn write(
+    checkpoint: &Checkpoint,
+    output: &Path,
+    overwrite: bool,
+) -> Result<(u64, String), ConvertError> {
     let file = OutputFile::create(output, overwrite).map_err(of_output)?;
     let failed = |source| of_output(file.io_error(source));
     let bytes = checkpoint
@@ -83,8 +92,12 @@ fn write(checkpoint: &Checkpoint, output: &Path, overwrite: bool) -> Result<u64,
         .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
     file.file().write_all(&bytes).map_err(failed)?;
     fault_point("weights written");
-    file.complete().and_then(CompleteOutput::publish).map_err(of_output)?;
-    Ok(bytes.len() as u64)
+    let complete = file.complete().map_err(of_output)?;
+    // A record of what was there before says nothing of what is there now.
+    let _ = std::fs::remove_file(DigestRecord::path_for(output));
+    fault_point("digest removed");
+    complete.publish().map_err(of_output)?;
+    Ok((bytes.len() as u64, hexadecimal(&Sha256::digest(&bytes))))
 }
 
 fn of_output(error: WriteError) -> ConvertError {

@@ -11,6 +11,7 @@ use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use crate::checkpoint::sha256_of;
 use crate::convert::{StoredPrecision, convert};
+use crate::digest::{DigestCheck, DigestRecord, check_digest};
 use crate::error::ConvertError;
 use crate::releases::{OFFICIAL_BASE_URL, Release};
 
@@ -68,6 +69,11 @@ pub enum DownloadProgress {
     },
     /// The hash is computed.
     Verifying,
+    /// The converted weights are there, but are not what was written: they are fetched again.
+    Damaged {
+        /// How they differ, as a clause.
+        reason: String,
+    },
     /// The checkpoint is turned into safetensors.
     Converting,
 }
@@ -80,6 +86,8 @@ pub struct Downloaded {
     pub path: PathBuf,
     /// False if they were in the cache already.
     pub fetched: bool,
+    /// Whether they are known to be what was once written: false where no record says what that was.
+    pub verified: bool,
 }
 
 /// A download failed. What has arrived is kept unless it is wrong.
@@ -159,17 +167,20 @@ pub fn download(
 ) -> Result<Downloaded, DownloadError> {
     let path = options.cache.join(release.converted_file());
     let part_path = options.cache.join(format!("{}.part", release.file));
-    if is_conversion_of(&path, release) {
+    if let Some(verified) = is_there(&path, release, observer)?
+        // A process that was killed before it noted the digest leaves both; what is in the part shows then.
+        && (verified || !part_path.exists())
+    {
         remove_if_left(&part_path);
-        return Ok(Downloaded { path, fetched: false });
+        return Ok(Downloaded { path, fetched: false, verified });
     }
     std::fs::create_dir_all(&options.cache)
         .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
     let mut part = Part::open(&part_path, observer)?;
     // Another process may have finished while this one waited.
-    if is_conversion_of(&path, release) {
+    if is_there(&path, release, observer)? == Some(true) {
         part.discard()?;
-        return Ok(Downloaded { path, fetched: false });
+        return Ok(Downloaded { path, fetched: false, verified: true });
     }
     let url = release.url(&options.base_url);
     let agent = agent(options.patience);
@@ -183,9 +194,33 @@ pub fn download(
     }
     observer(DownloadProgress::Converting);
     // A hash that was verified needs no second look: what cannot be converted now never can.
-    convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
+    let converted = convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
+    DigestRecord::note(&path, converted.sha256, &release.file, &release.sha256)
+        .map_err(|source| DownloadError::Cache { path: path.clone(), source })?;
     part.discard()?;
-    Ok(Downloaded { path, fetched: true })
+    Ok(Downloaded { path, fetched: true, verified: true })
+}
+
+/// Returns whether the conversion of a release is there and, if so, whether it is known to be what was written. One that is
+/// known to be damaged is not there.
+fn is_there(
+    path: &Path,
+    release: &Release,
+    observer: &mut dyn FnMut(DownloadProgress),
+) -> Result<Option<bool>, DownloadError> {
+    if !is_conversion_of(path, release) {
+        return Ok(None);
+    }
+    let checked = check_digest(path, false, |_| observer(DownloadProgress::Verifying))
+        .map_err(|source| DownloadError::Cache { path: path.to_owned(), source })?;
+    Ok(match checked {
+        DigestCheck::Unrecorded => Some(false),
+        DigestCheck::Good(record) => Some(record.source_sha256 == release.sha256),
+        DigestCheck::Differs { reason, .. } => {
+            observer(DownloadProgress::Damaged { reason });
+            None
+        }
+    })
 }
 
 /// Removes a download that was converted already and that no process holds: one that was killed in between has left it.

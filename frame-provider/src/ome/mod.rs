@@ -15,7 +15,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 use crate::tiff::{
     Bytes, Chain, Tiff, TiffError, description_of, has_tiff_ending, page_at, page_size,
 };
@@ -53,7 +53,7 @@ pub struct OmeTiff {
     size: FrameSize,
     levels: Levels,
     timing: Timing,
-    warnings: Vec<String>,
+    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -314,7 +314,7 @@ impl Found {
             return Err(FrameError::NoFrames { path: name });
         }
         let choice = table.choose(&name, axes)?;
-        let mut warnings = choice.warnings;
+        let mut notes = StackNotes::with_warnings(choice.warnings);
         let chosen: Vec<(usize, u64)> = choice.images.iter().map(|&image| planes[image]).collect();
         check_missing(&name, &places, &chosen)?;
         let mut frames = Vec::new();
@@ -333,20 +333,20 @@ impl Found {
                 usize::try_from(directory).ok().and_then(|directory| chain.pages.get(directory))
             else {
                 // Frames after the gap would have other numbers than the recording gave them.
-                warnings.push(format!(
-                    "{}: truncated: OME places {} frames, but page {directory} of {} is not there; the {} frames before are read",
-                    name.display(),
+                let why = format!(
+                    "OME places {} frames, but page {directory} of {} is not there; the {} frames before are read",
                     chosen.len(),
                     path.display(),
                     frames.len()
-                ));
+                );
+                notes.truncated(&name, why);
                 break;
             };
             size.get_or_insert(page);
             frames.push((file, offset));
         }
         let size = size.ok_or_else(|| FrameError::NoFrames { path: name.clone() })?;
-        for warning in &warnings {
+        for warning in &notes.warnings {
             tracing::warn!("{warning}");
         }
         if self.files.len() > 1 {
@@ -364,7 +364,7 @@ impl Found {
             size,
             levels: Levels::new(Intensity::default()),
             timing: Timing::default(),
-            warnings,
+            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -481,10 +481,10 @@ impl FrameSource for OmeTiff {
     }
 
     fn flaws(&self) -> Flaws {
-        Flaws::of_stack(&self.warnings)
+        self.notes.flaws()
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.levels.warnings()).collect()
+        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

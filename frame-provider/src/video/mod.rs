@@ -5,7 +5,7 @@
 //! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
 //! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame, of
 //! its own size or scaled, and `upright` turns it before that.
-//! `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
+//! `glance` only looks whether a file opens. `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
 //! hands it on wherever decoding begins. `index_cache` keeps the index for the next time, `claims`, `completeness` and
 //! `transport_stream` find out whether the file was cut off.
 
@@ -18,6 +18,7 @@ mod decode;
 mod demux;
 mod feed;
 mod ffi;
+mod glance;
 mod handover;
 mod index;
 mod index_cache;
@@ -53,6 +54,7 @@ use convert::Converter;
 use decode::Decoder;
 use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
+pub(crate) use glance::check_video;
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
