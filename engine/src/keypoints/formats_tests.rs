@@ -123,7 +123,10 @@ mod hdf5 {
         // Frames are those of the video that was packed; it is called after it.
         let track = on("sleap.pkg.slp", &video());
         assert_eq!(seen(&track, 0), truth('a', [5, 10], &BOTH));
-        assert!(track.notices().is_empty(), "{:?}", track.notices());
+        // The video that the fixture was made with is no larger than it must be.
+        let [notice] = track.notices() else { panic!("{:?}", track.notices()) };
+        let notice = notice.to_string();
+        assert!(notice.contains("16 x 16") && notice.contains("256x192"), "{notice}");
         let message = refusal(std::fs::read(path("sleap-untracked.slp")).unwrap());
         assert!(message.contains("frame 3") && message.contains("without a track"), "{message}");
     }
@@ -356,6 +359,17 @@ fn other_programs_are_refused_by_name() {
         ),
         (b"Item1.X,Item1.Y\n1,2\n".to_vec(), ["Bonsai", "frame"]),
         (b"1,1,10,20,30,40,1,-1,-1,-1\n".to_vec(), ["MOT", "from 1"]),
+        (b"1,-1,1359.1,413.27,120.26,362.77,2.3092,-1,-1,-1\n".to_vec(), ["MOT", "from 1"]),
+        (b"1,-1,1359.1,413.27,120.26,362.77,2.3092\n".to_vec(), ["MOT", "from 1"]),
+        (b"1,2,912,484,97,109,0,7,0.85\n".to_vec(), ["MOT", "from 1"]),
+        (b"1;2;912;484;97;109;1;1;1\n".to_vec(), ["MOT", "from 1"]),
+        (
+            b"frame,id,bb_left,bb_top,bb_width,bb_height,conf,x,y,z\n1,1,10,20,30,40,1,-1,-1,-1\n"
+                .to_vec(),
+            ["MOT", "from 1"],
+        ),
+        (b"frame,X,Y,X#wcentroid,Y#wcentroid\n0,1,2,3,4\n".to_vec(), ["TRex", "cm_per_pixel"]),
+        (b",Nose_1_x,Nose_1_y,Nose_1_p\n0,1,2,0.9\n".to_vec(), ["SimBA", "imported"]),
         (br#"{"skeletons": [], "nodes": [], "labels": []}"#.to_vec(), ["SLEAP's old JSON", ".slp"]),
         (br#"{"_via_settings": {}, "_via_img_metadata": {}}"#.to_vec(), ["VIA", "COCO"]),
         (

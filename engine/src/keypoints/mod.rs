@@ -39,6 +39,7 @@ mod formats_tests;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod idtracker_csv;
+mod image_names;
 mod kinds;
 mod locate;
 mod located;
@@ -46,10 +47,15 @@ mod napari_csv;
 #[cfg(feature = "hdf5")]
 mod nwb;
 mod pickle;
+mod pickle_numpy;
 mod points_table;
 #[cfg(test)]
 mod real_files;
 mod row_times;
+#[cfg(test)]
+mod several_videos_tests;
+#[cfg(test)]
+mod sizes_tests;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]
 mod sleap_hdf5;

@@ -129,7 +129,7 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
     let tasks: Vec<Task> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         format!("it is Label Studio's JSON, but {}: {}", error.path(), error.inner())
     })?;
-    let found = Annotations::new(TrackKind::LabelStudio);
+    let found = Annotations::new(TrackKind::LabelStudio, text.len());
     let mut reader = Reader { found, ignored: 0, others: 0 };
     for (number, task) in tasks.into_iter().enumerate() {
         reader.task(task).map_err(|what| format!("task {}: {what}", number + 1))?;
@@ -297,7 +297,7 @@ impl Reader {
             let instance = parent.map(str::to_owned);
             let instance =
                 instance.or_else(|| (!is_point).then(|| format!("region {}", number + 1)));
-            self.found.marks.push(Mark {
+            self.found.push(Mark {
                 row: row.clone(),
                 video: subject.video.clone(),
                 group: None,
@@ -307,7 +307,7 @@ impl Reader {
                 shape,
                 picture: Some(size).filter(|size| *size != UNKNOWN_PICTURE),
                 is_interpolated: false,
-            });
+            })?;
         }
         Ok(())
     }
@@ -335,7 +335,7 @@ impl Reader {
                     key.frame
                 ));
             }
-            self.found.marks.push(Mark {
+            self.found.push(Mark {
                 row: RowKey::Frame(frame),
                 video: subject.video.clone(),
                 group: Some(id.clone()),
@@ -345,7 +345,7 @@ impl Reader {
                 shape: Shape::BoxInPercent(turned(corner, extent, 0.0)),
                 picture: None,
                 is_interpolated: false,
-            });
+            })?;
         }
         Ok(())
     }
