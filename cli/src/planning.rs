@@ -38,6 +38,15 @@ pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
     Ok((frames, plan))
 }
 
+/// Checks that there can be a plan for the recording, without telling more than why not: whoever opens it again tells the rest.
+///
+/// # Errors
+/// As [`open_and_plan`].
+pub fn check(args: &SegmentArgs) -> Result<()> {
+    let silent = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(silent, || open_and_plan(args)).map(drop)
+}
+
 /// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
 fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     let Some(error) = frames.flaws().size_change else { return Ok(()) };

@@ -8,7 +8,7 @@ use sam2_frame_provider::FrameError;
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, Output};
-use crate::{model, recordings, resuming};
+use crate::{model, planning, recordings, resuming};
 
 /// Endings of pose tracks and tables.
 const TRACK_ENDINGS: [&str; 6] = ["csv", "tsv", "h5", "hdf5", "slp", "nwb"];
@@ -26,11 +26,13 @@ pub struct Preflight {
 }
 
 impl Preflight {
-    /// Checks everything about a recording's job that shows without reading frames: names, track, outputs, model and device.
+    /// Checks everything about a recording's job that shows without reading frames: names, track, outputs, model and device. If the
+    /// recording is one of several (`is_one_of_many`), also whether its track or prompts fit its frames, for which it is opened; a single
+    /// one is opened right after this.
     ///
     /// # Errors
     /// The first thing that is wrong, with its remedy.
-    pub fn check(&mut self, args: &SegmentArgs) -> Result<()> {
+    pub fn check(&mut self, args: &SegmentArgs, is_one_of_many: bool) -> Result<()> {
         check_exchanged(args)?;
         let args = &recordings::with_track(args)?;
         args.files().iter().try_for_each(|file| check_there(file))?;
@@ -38,7 +40,12 @@ impl Preflight {
         if let Some(track) = &args.prompts.keypoints {
             KeypointTrack::read(track, &args.prompts.selection())?;
         }
-        self.check_model(args)
+        self.check_model(args)?;
+        if is_one_of_many && (args.prompts.keypoints.is_some() || !args.prompts.prompts.is_empty())
+        {
+            planning::check(args)?;
+        }
+        Ok(())
     }
 
     fn check_model(&mut self, args: &SegmentArgs) -> Result<()> {
@@ -174,6 +181,24 @@ pub fn check_unquoted(words: &[PathBuf], track: Option<&Path>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says that individuals are separated by commas, if what is given as a recording is none and may be an individual: `--individual a b`.
+///
+/// # Errors
+/// The individuals as they should be typed.
+pub fn check_individuals(words: &[PathBuf], individuals: &[String]) -> Result<()> {
+    let is_name = |word: &&PathBuf| {
+        let has_other_letters = word.to_string_lossy().contains(['/', '\\', '*', '?', '[', '{']);
+        !word.exists() && word.extension().is_none() && !has_other_letters
+    };
+    match (words.iter().find(is_name), individuals.last()) {
+        (Some(word), Some(last)) => bail!(
+            "there is no recording '{0}': if that is an individual, separate the names by commas, as in --individual {last},{0}",
+            word.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_unquoted(name: &str) -> Result<()> {

@@ -67,7 +67,7 @@ fn run_all(
     let mut models = LoadedModels::default();
     let mut preflight = Preflight::default();
     if let [only] = each {
-        let problem = preflight.check(only).err();
+        let problem = preflight.check(only, false).err();
         let (result, taken) = timed(only, problem, quiet, cancel, &mut models, stats);
         stats.add(taken);
         return result.map(|finished| finished.status);
@@ -75,7 +75,7 @@ fn run_all(
     // What is wrong with any of them is said before hours are spent on the first.
     let mut checked = Vec::with_capacity(each.len());
     for args in each {
-        let problem = preflight.check(args).err();
+        let problem = preflight.check(args, !cancel.is_cancelled()).err();
         if let Some(error) = &problem {
             tell(args, error);
         }
