@@ -18,6 +18,7 @@ mod finished;
 mod formats;
 mod frame_options;
 mod help;
+mod hostile_tracks;
 mod inspect;
 mod interrupted;
 mod legacy_pipeline;

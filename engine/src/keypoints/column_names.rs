@@ -43,7 +43,10 @@ pub(super) fn read(pickle: &str, columns: usize) -> Result<Vec<Vec<String>>, Str
             longest = longest.max(items.len());
         }
     }
-    Err(format!("it stores {columns} columns, but names {longest} at most"))
+    Err(match longest < columns {
+        true => format!("it stores {columns} columns, but names {longest} at most"),
+        false => format!("it does not name its {columns} columns, or too long"),
+    })
 }
 
 #[derive(Default)]

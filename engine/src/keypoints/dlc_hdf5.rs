@@ -23,8 +23,8 @@ pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, 
     let frame = pandas_frame(file)?;
     let kind = text_attribute(&frame, "pandas_type").unwrap_or_default();
     match kind.as_str() {
-        "frame_table" => read_table(file, &frame)?.table(selection),
-        "frame" => read_fixed(file, &frame)?.table(selection),
+        "frame_table" => read_table(file, &frame)?.table(file, selection),
+        "frame" => read_fixed(file, &frame)?.table(file, selection),
         other => Err(format!("it holds {} where a pandas frame should be", quote(other))),
     }
 }
@@ -75,7 +75,7 @@ impl Block {
 }
 
 impl Stored {
-    fn table(self, selection: &KeypointSelection) -> Result<Table, String> {
+    fn table(self, file: &File, selection: &KeypointSelection) -> Result<Table, String> {
         let names = self.blocks.iter().flat_map(|block| &block.names).cloned();
         let columns: Vec<(usize, ColumnName)> = names.enumerate().collect();
         if columns.is_empty() {
@@ -107,7 +107,9 @@ impl Stored {
                     let likelihood = cells.likelihood.map_or(Some(1.0), number);
                     keypoint(number(cells.x), number(cells.y), likelihood, selection)
                 }));
-                sightings.note(row, &parts);
+                if sightings.note(row, &parts) {
+                    file.take_points(parts.len())?;
+                }
             }
         }
         table.individuals = layout.individuals;

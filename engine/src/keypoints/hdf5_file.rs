@@ -6,14 +6,19 @@ use std::ops::Deref;
 use hdf5_reader::messages::datatype::{Datatype, StringSize};
 use hdf5_reader::{ByteOrder, Hdf5File, OpenOptions};
 
+use super::track::Keypoint;
+
 pub(super) use hdf5_reader::Dataset;
 pub(super) use hdf5_reader::group::Group;
 
-/// What is read of a file may take so much memory in any case ...
-const LEAST_LIMIT: usize = 160 << 20;
-/// ... and so many times the file's size: tracks that are empty for most of a recording gain that much by deflate.
-const GAIN: usize = 64;
-/// ... but never more than this. An hour of ten animals takes a tenth of it.
+/// A file up to this size ...
+const SMALL_FILE: usize = 5 << 20;
+/// ... may take so much memory with everything that is read of it, and a chunk of it so much; ...
+const LEAST_LIMIT: usize = 352 << 20;
+const LEAST_CHUNK: usize = 64 << 20;
+/// ... for every byte above that, so much more: what deflate can gain, as tracks that are empty for most of a recording do ...
+const GAIN: usize = 1024;
+/// ... but a data set never takes more than this. An hour of ten animals takes a tenth of it.
 const MOST: usize = 4 << 30;
 /// Bytes that a row takes in memory, in round numbers.
 const ROW_BYTES: usize = 64;
@@ -36,10 +41,11 @@ impl Deref for File {
 impl File {
     /// Opens a file that is in memory. Links to other files are not followed.
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
-        let limit = bytes.len().saturating_mul(GAIN).clamp(LEAST_LIMIT, MOST);
+        let more = bytes.len().saturating_sub(SMALL_FILE).saturating_mul(GAIN);
+        let limit = LEAST_LIMIT.saturating_add(more);
         let options = OpenOptions::default()
-            .with_max_read_bytes(limit)
-            .with_max_chunk_bytes(limit)
+            .with_max_read_bytes(limit.min(MOST))
+            .with_max_chunk_bytes(LEAST_CHUNK.saturating_add(more).min(MOST))
             .with_chunk_cache_bytes(0);
         let file = Hdf5File::from_vec_with_options(bytes, options).map_err(broken)?;
         Ok(Self { file, left: Cell::new(limit) })
@@ -51,8 +57,16 @@ impl File {
     /// What has been taken is more than a file of this size can need.
     pub(super) fn take(&self, bytes: usize) -> Result<(), String> {
         let left = self.left.get().checked_sub(bytes);
-        self.left.set(left.ok_or("its HDF5 claims more than a file of its size can hold")?);
+        self.left.set(left.ok_or("its HDF5 claims more than a file of its size can hold: export the track again, with only the tracks and frames that are needed")?);
         Ok(())
+    }
+
+    /// Takes the memory of a row with so many points of an animal.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) fn take_points(&self, points: usize) -> Result<(), String> {
+        self.take(size_of::<usize>() + points.saturating_mul(size_of::<Option<Keypoint>>()))
     }
 
     /// Takes the memory of so many rows.

@@ -23,7 +23,7 @@ const MOST_GROUPS: usize = 20_000;
 /// Times closer than this are the same.
 const TICKS_PER_SECOND: f64 = 1e6;
 /// Bytes that a sample takes in memory, with its row, in round numbers.
-const SAMPLE_BYTES: usize = 192;
+const SAMPLE_BYTES: usize = 128;
 /// What some programs put before names.
 const SERIES: &str = "PoseEstimationSeries";
 

@@ -82,7 +82,9 @@ pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, 
                 let score = scores.as_ref().and_then(|s| s.number(track, node, frame, 0));
                 keypoint(at(0), at(1), score, selection)
             }));
-            sightings.note(frame, &parts);
+            if sightings.note(frame, &parts) {
+                file.take_points(parts.len())?;
+            }
         }
     }
     let individuals = (0..track_count)

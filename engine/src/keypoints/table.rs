@@ -231,12 +231,14 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
-    /// Notes the body parts of a row, unless there are none.
-    pub(super) fn note(&mut self, row: usize, seen: &[Option<Keypoint>]) {
-        if seen.iter().any(Option::is_some) {
+    /// Notes the body parts of a row, unless there are none; true if it has noted them.
+    pub(super) fn note(&mut self, row: usize, seen: &[Option<Keypoint>]) -> bool {
+        let is_seen = seen.iter().any(Option::is_some);
+        if is_seen {
             self.at.push(row);
             self.values.extend_from_slice(seen);
         }
+        is_seen
     }
 
     /// In rising order; a place that was noted twice is the error.

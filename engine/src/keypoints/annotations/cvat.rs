@@ -15,6 +15,9 @@ use super::{Annotations, Counts, Mark, Runs, Shape, left_out};
 /// Corners of the outline that stands for an ellipse.
 const ELLIPSE_CORNERS: u32 = 64;
 
+/// Attributes of an element. Reading them takes time with the square of their number.
+const MOST_ATTRIBUTES: usize = 1000;
+
 /// Other programs whose files are XML, by their root element.
 const OTHERS: [(&str, &str, &str); 4] = [
     (
@@ -32,6 +35,11 @@ const OTHERS: [(&str, &str, &str); 4] = [
 ];
 
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
+    if most_attributes(text) > MOST_ATTRIBUTES {
+        return Err(format!(
+            "it is XML with an element of more than {MOST_ATTRIBUTES} attributes, which CVAT never writes"
+        ));
+    }
     // Declarations of entities are refused: they are what blows up XML, and CVAT writes none.
     let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text.trim_start(), options)
@@ -85,6 +93,26 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
     let Reader { mut found, ignored } = reader;
     found.warnings.extend(left_out(ignored, "shapes of CVAT (lines, cuboids, tags)"));
     Ok(found)
+}
+
+/// The largest number of attributes that an element can have, seen from the equals signs outside of quotes.
+fn most_attributes(text: &str) -> usize {
+    let (mut quote, mut is_in_tag, mut count, mut most) = (None, false, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\'' if is_in_tag && quote.is_none() => quote = Some(byte),
+            _ if quote == Some(byte) => quote = None,
+            _ if quote.is_some() => {}
+            b'<' => (is_in_tag, count) = (true, 0),
+            b'>' => is_in_tag = false,
+            b'=' if is_in_tag => {
+                count += 1;
+                most = most.max(count);
+            }
+            _ => {}
+        }
+    }
+    most
 }
 
 fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {

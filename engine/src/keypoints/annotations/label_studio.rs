@@ -5,9 +5,11 @@
 //! described in Label Studio's documentation, "Export annotations".
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::super::table::{RowKey, quote};
@@ -118,22 +120,49 @@ const TASK_FIELDS: [&str; 4] = ["annotations", "completions", "annotator", "anno
 
 pub(super) fn recognise(text: &str) -> bool {
     // A list of results in COCO's format has other fields.
-    let Ok(tasks) = serde_json::from_str::<Vec<BTreeMap<String, IgnoredAny>>>(text) else {
-        return false;
-    };
-    tasks.first().is_some_and(|task| TASK_FIELDS.iter().any(|name| task.contains_key(*name)))
+    let first = serde_json::from_str::<FirstOf<BTreeMap<String, IgnoredAny>>>(text);
+    first.is_ok_and(|FirstOf(first)| {
+        first.is_some_and(|task| TASK_FIELDS.iter().any(|name| task.contains_key(*name)))
+    })
+}
+
+/// The first of a list; the others are not kept.
+struct FirstOf<T>(Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+            type Value = FirstOf<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstOf<T>, A::Error> {
+                let first = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(FirstOf(first))
+            }
+        }
+
+        deserializer.deserialize_seq(List(PhantomData))
+    }
 }
 
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let tasks: Vec<Task> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        format!("it is Label Studio's JSON, but {}: {}", error.path(), error.inner())
-    })?;
+    let mut path = serde_path_to_error::Track::new();
     let found = Annotations::new(TrackKind::LabelStudio, text.len());
     let mut reader = Reader { found, ignored: 0, others: 0 };
-    for (number, task) in tasks.into_iter().enumerate() {
-        reader.task(task).map_err(|what| format!("task {}: {what}", number + 1))?;
+    let mut wrong = None;
+    let tasks = Tasks { reader: &mut reader, wrong: &mut wrong };
+    let done = tasks.deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut path));
+    if let Some(what) = wrong {
+        return Err(what);
     }
+    done.map_err(|error| format!("it is Label Studio's JSON, but {}: {error}", path.path()))?;
     let Reader { mut found, ignored, others } = reader;
     found.warnings.extend(left_out(
         ignored,
@@ -143,6 +172,41 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
         .warnings
         .extend(left_out(others, "annotations by a second person, of images that have several,"));
     Ok(found)
+}
+
+/// Reads tasks one after the other: all of them together take a hundred times the memory of their text.
+struct Tasks<'a> {
+    reader: &'a mut Reader,
+    /// What is wrong with the marks of a task.
+    wrong: &'a mut Option<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Tasks<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tasks<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of tasks")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
+        let mut number = 0;
+        while let Some(task) = tasks.next_element::<Task>()? {
+            number += 1;
+            if let Err(what) = self.reader.task(task) {
+                let what = self.wrong.insert(format!("task {number}: {what}"));
+                return Err(serde::de::Error::custom(what));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Reader {
