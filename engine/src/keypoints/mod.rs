@@ -35,6 +35,8 @@ mod dlc_meta;
 mod error;
 mod foreign;
 #[cfg(test)]
+mod foreign_tests;
+#[cfg(test)]
 mod formats_tests;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
@@ -48,6 +50,7 @@ mod napari_csv;
 mod nwb;
 mod pickle;
 mod pickle_numpy;
+mod picture;
 mod points_table;
 #[cfg(test)]
 mod real_files;

@@ -5,16 +5,14 @@
 //! described in Label Studio's documentation, "Export annotations".
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::super::table::{RowKey, quote};
 use super::super::track::TrackKind;
 use super::cvat::{around_turned, ellipse_outline};
+use super::label_studio_json::{Annotation, MetaVideo, Place, Region, Task, each_task};
 use super::{Annotations, Mark, Shape, left_out};
 
 /// Length of the number that Label Studio puts before the name of an uploaded file: `1a2b3c4d-img0005.png`.
@@ -22,147 +20,10 @@ const UPLOAD_DIGITS: usize = 8;
 /// The picture that sleap-io assumes where it does not know its size: percent are pixels then.
 const UNKNOWN_PICTURE: [u32; 2] = [100, 100];
 
-#[derive(Deserialize)]
-struct Task {
-    #[serde(default, alias = "completions")]
-    annotations: Option<Vec<Annotation>>,
-    #[serde(default)]
-    data: BTreeMap<String, Value>,
-    #[serde(default)]
-    meta: Option<Value>,
-    #[serde(flatten)]
-    fields: BTreeMap<String, Value>,
-}
-
-/// What sleap-io notes under `meta`.
-#[derive(Deserialize)]
-struct MetaVideo {
-    filename: String,
-    frame_idx: usize,
-}
-
-#[derive(Deserialize)]
-struct Annotation {
-    #[serde(default)]
-    result: Vec<Region>,
-    #[serde(default)]
-    was_cancelled: bool,
-}
-
-#[derive(Deserialize)]
-struct Region {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    value: Option<Place>,
-    #[serde(default)]
-    original_width: Option<u32>,
-    #[serde(default)]
-    original_height: Option<u32>,
-    #[serde(default, rename = "parentID")]
-    parent: Option<String>,
-    #[serde(default)]
-    from_id: Option<String>,
-    #[serde(default)]
-    to_id: Option<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-struct Place {
-    #[serde(default)]
-    x: Option<f64>,
-    #[serde(default)]
-    y: Option<f64>,
-    #[serde(default)]
-    width: Option<f64>,
-    #[serde(default)]
-    height: Option<f64>,
-    #[serde(default)]
-    rotation: Option<f64>,
-    #[serde(default, rename = "radiusX")]
-    radius_x: Option<f64>,
-    #[serde(default, rename = "radiusY")]
-    radius_y: Option<f64>,
-    #[serde(default)]
-    points: Option<Vec<[f64; 2]>>,
-    #[serde(default)]
-    sequence: Option<Vec<KeyFrame>>,
-    #[serde(default)]
-    rle: Option<IgnoredAny>,
-    #[serde(
-        default,
-        alias = "keypointlabels",
-        alias = "rectanglelabels",
-        alias = "polygonlabels",
-        alias = "ellipselabels",
-        alias = "brushlabels",
-        alias = "hypertextlabels",
-        alias = "videorectanglelabels"
-    )]
-    labels: Option<Vec<String>>,
-}
-
-#[derive(Clone, Deserialize)]
-struct KeyFrame {
-    frame: usize,
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-    #[serde(default)]
-    rotation: Option<f64>,
-}
-
-/// Fields that only its tasks have.
-const TASK_FIELDS: [&str; 4] = ["annotations", "completions", "annotator", "annotation_id"];
-
-pub(super) fn recognise(text: &str) -> bool {
-    // A list of results in COCO's format has other fields.
-    let first = serde_json::from_str::<FirstOf<BTreeMap<String, IgnoredAny>>>(text);
-    first.is_ok_and(|FirstOf(first)| {
-        first.is_some_and(|task| TASK_FIELDS.iter().any(|name| task.contains_key(*name)))
-    })
-}
-
-/// The first of a list; the others are not kept.
-struct FirstOf<T>(Option<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstOf<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-            type Value = FirstOf<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstOf<T>, A::Error> {
-                let first = list.next_element()?;
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(FirstOf(first))
-            }
-        }
-
-        deserializer.deserialize_seq(List(PhantomData))
-    }
-}
-
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let mut path = serde_path_to_error::Track::new();
     let found = Annotations::new(TrackKind::LabelStudio, text.len());
     let mut reader = Reader { found, ignored: 0, others: 0 };
-    let mut wrong = None;
-    let tasks = Tasks { reader: &mut reader, wrong: &mut wrong };
-    let done = tasks.deserialize(serde_path_to_error::Deserializer::new(&mut json, &mut path));
-    if let Some(what) = wrong {
-        return Err(what);
-    }
-    done.map_err(|error| format!("it is Label Studio's JSON, but {}: {error}", path.path()))?;
+    each_task(text, |task| reader.task(task))?;
     let Reader { mut found, ignored, others } = reader;
     found.warnings.extend(left_out(
         ignored,
@@ -172,41 +33,6 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
         .warnings
         .extend(left_out(others, "annotations by a second person, of images that have several,"));
     Ok(found)
-}
-
-/// Reads tasks one after the other: all of them together take a hundred times the memory of their text.
-struct Tasks<'a> {
-    reader: &'a mut Reader,
-    /// What is wrong with the marks of a task.
-    wrong: &'a mut Option<String>,
-}
-
-impl<'de> DeserializeSeed<'de> for Tasks<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tasks<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of tasks")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut tasks: A) -> Result<(), A::Error> {
-        let mut number = 0;
-        while let Some(task) = tasks.next_element::<Task>()? {
-            number += 1;
-            if let Err(what) = self.reader.task(task) {
-                let what = self.wrong.insert(format!("task {number}: {what}"));
-                return Err(serde::de::Error::custom(what));
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Reader {

@@ -19,6 +19,7 @@ mod coco;
 mod cvat;
 mod identity;
 mod label_studio;
+mod label_studio_json;
 mod labelme;
 mod outline;
 #[cfg(test)]
@@ -114,7 +115,7 @@ pub(crate) fn read(text: &str) -> Option<Result<Annotations, String>> {
         b'<' => Some(cvat::read(text)),
         b'{' if labelme::recognise(text) => Some(labelme::read(text)),
         b'{' => coco::recognise(text).then(|| coco::read(text)),
-        b'[' => label_studio::recognise(text).then(|| label_studio::read(text)),
+        b'[' => label_studio_json::recognise(text).then(|| label_studio::read(text)),
         _ => None,
     }
 }
