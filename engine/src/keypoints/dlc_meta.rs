@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::pickle::{Pickle, Value};
-use super::table::Crop;
+use super::table::{Crop, side};
 
 /// What DeepLabCut puts behind the name of a track that it has made from another: filtered, stitched, with a skeleton.
 const LATER_STEPS: [&str; 8] =
@@ -85,11 +85,6 @@ fn parse(bytes: &[u8], name: &str) -> Result<Note, &'static str> {
     let pictures = frame.map_or_else(Vec::new, |frame| vec![frame, size]);
     let crop = (corner != [0.0; 2]).then(|| Crop { corner, size, note: name.to_owned() });
     Ok(Note { pictures, crop })
-}
-
-/// A number of pixels.
-fn side(value: f64) -> Option<u32> {
-    (value >= 1.0 && value < 1e6).then_some(value as u32)
 }
 
 #[cfg(test)]

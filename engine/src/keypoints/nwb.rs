@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::hdf5_file::{Dataset, Elements, File, Group, Numbers, broken, text_attribute, texts};
 use super::table::{
     RowKey, RowTimes, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected,
+    side,
 };
 use super::track::{Individual, Keypoint, KeypointSelection};
 
@@ -209,10 +210,7 @@ fn pictures(file: &File, pose: &Group) -> Vec<[u32; 2]> {
     else {
         return Vec::new();
     };
-    let side = |index: usize| {
-        let side = numbers.read(elements.get(index)?, 0)?;
-        (side >= 1.0 && side < 1e6).then_some(side as u32)
-    };
+    let side = |index: usize| side(numbers.read(elements.get(index)?, 0)?);
     match (elements.iter().len(), side(0), side(1)) {
         (2, Some(a), Some(b)) => vec![[a, b], [b, a]],
         _ => Vec::new(),

@@ -17,7 +17,9 @@ use super::hdf5_file::{File, broken, texts};
 use super::sleap_store::{
     Instance, Instances, Points, Shown, Store, damaged, fields, open, whole_numbers,
 };
-use super::table::{RowKey, Rows, Sightings, Table, check_density, push_new, quote, selected};
+use super::table::{
+    RowKey, Rows, Sightings, Table, check_density, push_new, quote, selected, side,
+};
 use super::track::{Individual, Keypoint, KeypointSelection, TrackNotice};
 
 /// The name of instances without a track where others have one.
@@ -95,7 +97,6 @@ struct Backend {
 impl Backend {
     /// Width and height of the frames.
     fn picture(&self) -> Option<[u32; 2]> {
-        let side = |side: f64| (side >= 1.0 && side < 1e6).then_some(side as u32);
         let (width, height) = match self.shape.as_deref() {
             Some(&[_, height, width, _]) => (width, height),
             _ => (self.width, self.height),

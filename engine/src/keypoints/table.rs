@@ -29,6 +29,11 @@ pub(super) struct Table {
     pub(super) notices: Vec<TrackNotice>,
 }
 
+/// A side of a picture, in pixels, that is stored as a number of any type.
+pub(super) fn side(value: f64) -> Option<u32> {
+    (1.0..1e6).contains(&value).then_some(value as u32)
+}
+
 /// The part of each frame that a track was made on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Crop {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::table::RowKey;
+use super::super::table::{RowKey, side};
 use super::super::track::TrackKind;
 use super::{Annotations, Counts, Mark, Runs, Shape};
 
@@ -163,9 +163,6 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
             format!("annotations[{number}] is on image {}, which there is not", annotation.image_id)
         })?;
         let category = annotation.category_id.as_ref().and_then(|id| categories.get(id));
-        let side = |side: Option<f64>| {
-            side.filter(|side| (1.0..=f64::from(u32::MAX)).contains(side)).map(|side| side as u32)
-        };
         let mark = Mark {
             row: RowKey::Image(image.file_name.clone()),
             video: image
@@ -179,7 +176,11 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
             label: category.map_or(String::new(), |category| category.name.clone()),
             part: None,
             shape: Shape::Point([0.0; 2]),
-            picture: side(image.width).zip(side(image.height)).map(|(w, h)| [w, h]),
+            picture: image
+                .width
+                .and_then(side)
+                .zip(image.height.and_then(side))
+                .map(|(width, height)| [width, height]),
             is_interpolated: false,
         };
         let before = found.marks.len();
