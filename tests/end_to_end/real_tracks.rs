@@ -207,16 +207,14 @@ fn a_track_of_another_video_says_so() {
 
 /// COCO's key points of these images, each with the animal's nose.
 fn coco(images: &[(&str, (f64, f64))]) -> String {
-    let list = |of: &dyn Fn(usize, &str, (f64, f64)) -> String| {
-        let all = images.iter().enumerate().map(|(id, (name, at))| of(id, name, *at));
-        all.collect::<Vec<_>>().join(",")
-    };
-    let listed = list(&|id, name, _| {
-        format!(r#"{{"id":{id},"file_name":"{name}","width":256,"height":192}}"#)
-    });
-    let marked = list(&|id, _, (x, y)| {
-        format!(r#"{{"id":{id},"image_id":{id},"category_id":1,"keypoints":[{x},{y},2]}}"#)
-    });
+    let (mut listed, mut marked) = (Vec::new(), Vec::new());
+    for (id, (name, (x, y))) in images.iter().enumerate() {
+        listed.push(format!(r#"{{"id":{id},"file_name":"{name}","width":256,"height":192}}"#));
+        marked.push(format!(
+            r#"{{"id":{id},"image_id":{id},"category_id":1,"keypoints":[{x},{y},2]}}"#
+        ));
+    }
+    let (listed, marked) = (listed.join(","), marked.join(","));
     format!(
         r#"{{"images":[{listed}],"annotations":[{marked}],"categories":[{{"id":1,"name":"mouse","keypoints":["nose"]}}]}}"#
     )
