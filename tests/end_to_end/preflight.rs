@@ -49,7 +49,7 @@ fn a_track_that_does_not_fit_the_last_recording_is_told_before_the_first_is_begu
         let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
         assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
         // The other one is opened twice, and told of once.
-        assert_eq!(outcome.stderr.matches("a.mkv: 3 frames").count(), 1, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("a.mkv: 3 frames of").count(), 1, "{}", outcome.stderr);
         assert!(workshop.path("a.btf").exists() && !workshop.path("b.btf").exists());
     }
 }

@@ -235,7 +235,7 @@ fn images_named_after_two_videos_belong_to_theirs() {
     is_at(&workshop, 5, 255, animal(5));
     std::fs::remove_file(workshop.path("masks.btf")).unwrap();
     std::fs::rename(workshop.path("base.mp4"), workshop.path("third.mp4")).unwrap();
-    let told = ["base, other", "--keypoints-video"];
+    let told = ["other, base", "--keypoints-video"];
     workshop.refuses("third.mp4", &["--keypoints", "coco.json"], &told);
     // As prompts, the same.
     std::fs::rename(workshop.path("third.mp4"), workshop.path("base.mp4")).unwrap();

@@ -4,7 +4,7 @@
 //! video has none; there the conventions of programs that extract frames hold: DeepLabCut's `labeled-data/VIDEO/img0123.png`, and
 //! `VIDEO_frame_000123.png`. Rows of other recordings are left out, and what does not fit is counted and told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sam2_frame_provider::{FrameSize, FrameSource};
 
