@@ -43,6 +43,15 @@ pub fn open_and_plan(
     Ok((frames, plan))
 }
 
+/// Checks that there can be a plan for the recording, without telling more than why not: whoever opens it again tells the rest.
+///
+/// # Errors
+/// As [`open_and_plan`].
+pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<()> {
+    let silent = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(silent, || open_and_plan(args, track)).map(drop)
+}
+
 /// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
 fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     let Some(error) = frames.flaws().size_change else { return Ok(()) };

@@ -9,7 +9,7 @@ use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, Output};
-use crate::{message, model, recording, recordings, resuming};
+use crate::{message, model, planning, recording, recordings, resuming};
 
 /// Endings of pose tracks and tables.
 const TRACK_ENDINGS: [&str; 6] = ["csv", "tsv", "h5", "hdf5", "slp", "nwb"];
@@ -51,7 +51,7 @@ impl Preflight {
     }
 
     /// Checks everything about a recording's job that shows without reading all of it: names, track, outputs, model, device,
-    /// and, with several recordings, whether it can be opened.
+    /// and, with several recordings, whether it can be opened and its track or prompts fit its frames.
     ///
     /// # Errors
     /// The first thing that is wrong, with its remedy.
@@ -71,6 +71,10 @@ impl Preflight {
             with_default(NoSubscriber::default(), || check_opens(&args.recording, &options))?;
         }
         self.check_model(&args)?;
+        let is_placed = args.prompts.keypoints.is_some() || !args.prompts.prompts.is_empty();
+        if self.opens && is_placed {
+            planning::check(&args, track.as_ref())?;
+        }
         Ok(Checked { args, outputs, track })
     }
 
@@ -216,6 +220,24 @@ pub fn check_unquoted(words: &[PathBuf], track: Option<&Path>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says that individuals are separated by commas, if what is given as a recording is none and may be an individual: `--individual a b`.
+///
+/// # Errors
+/// The individuals as they should be typed.
+pub fn check_individuals(words: &[PathBuf], individuals: &[String]) -> Result<()> {
+    let is_name = |word: &&PathBuf| {
+        let has_other_letters = word.to_string_lossy().contains(['/', '\\', '*', '?', '[', '{']);
+        !word.exists() && word.extension().is_none() && !has_other_letters
+    };
+    match (words.iter().find(is_name), individuals.last()) {
+        (Some(word), Some(last)) => bail!(
+            "there is no recording '{0}': if that is an individual, separate the names by commas, as in --individual {last},{0}",
+            word.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_unquoted(name: &str) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::preflight;
 /// One set of arguments for each recording: wildcards expanded, placeholders filled in.
 pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
+    preflight::check_individuals(&args.recordings, &args.prompts.individuals)?;
     let recordings = files_of(&args.recordings, args.join)?;
     if args.join {
         if recordings.is_empty() {

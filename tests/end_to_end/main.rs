@@ -19,6 +19,7 @@ mod foresight;
 mod formats;
 mod frame_options;
 mod help;
+mod hostile_tracks;
 mod inspect;
 mod interrupted;
 mod legacy_pipeline;

@@ -62,6 +62,27 @@ fn a_damaged_recording_is_told_before_the_first_is_begun() {
 }
 
 #[test]
+fn a_track_that_does_not_fit_the_last_recording_is_told_before_the_first_is_begun() {
+    let workshop = workshop();
+    workshop.write("bDLC.csv", scaled_track(0, 5, 0.5));
+    workshop.write("a.json", r#"{"version": 1, "prompts": [{"frame": 0, "points": [[122, 40]]}]}"#);
+    workshop.write("b.json", r#"{"version": 1, "prompts": [{"frame": 9, "points": [[122, 40]]}]}"#);
+    for (how, told) in [
+        (["--keypoints", "{stem}DLC.csv"], ["'bDLC.csv' has 5 rows", "3 frames"]),
+        (["--prompts", "{stem}.json"], ["b.mkv", "frame 9"]),
+    ] {
+        let all = ["segment", "a.mkv", "b.mkv", "--overwrite", "-o", "{stem}.btf"];
+        let outcome = workshop.sam2(&[&all[..], &how].concat()).failed(4);
+        told.iter().for_each(|part| assert!(outcome.error().contains(part), "{}", outcome.stderr));
+        let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+        assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+        // The other one is opened twice, and told of once.
+        assert_eq!(outcome.stderr.matches("a.mkv: 3 frames of").count(), 1, "{}", outcome.stderr);
+        assert!(workshop.path("a.btf").exists() && !workshop.path("b.btf").exists());
+    }
+}
+
+#[test]
 fn what_opening_has_to_say_is_said_once() {
     let workshop = workshop();
     workshop.mouse(20, "whole.mkv");

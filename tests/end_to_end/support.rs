@@ -186,6 +186,15 @@ impl Workshop {
         self.prepare(&mut shell).output().unwrap().into()
     }
 
+    /// Runs `sam2` with so much memory for its data and so many seconds of a processor.
+    pub fn sam2_within(&self, megabytes: usize, seconds: usize, arguments: &[&str]) -> Outcome {
+        let limits = format!("ulimit -d {}; ulimit -t {seconds}", megabytes << 10);
+        let mut shell = Command::new("bash");
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
+        self.prepare(&mut shell).output().unwrap().into()
+    }
+
     /// Runs a script of bash in which `SAM2` stands for the program.
     pub fn shell(&self, script: &str) -> Outcome {
         let script = script.replace("SAM2", &format!("'{}'", env!("CARGO_BIN_EXE_sam2")));
