@@ -16,6 +16,7 @@ mod download;
 mod faults;
 mod finished;
 mod formats;
+mod frame_names;
 mod frame_options;
 mod help;
 mod inspect;
