@@ -27,6 +27,7 @@ mod memory;
 mod messages;
 mod outputs;
 mod preflight;
+mod promises;
 mod prompts;
 mod quality;
 mod real_tracks;
