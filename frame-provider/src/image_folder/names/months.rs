@@ -99,10 +99,11 @@ fn find(names: &Names, index: usize, stem: &str) -> Option<(usize, Found)> {
 }
 
 fn month_of(word: &str) -> Option<i128> {
+    const SHORT: usize = 3;
     let word = word.to_lowercase();
-    let is_it = |month: &&str| {
-        **month == word || month[..3] == word || (word == "sept" && month.starts_with("sept"))
+    let is_it = |month: &str| {
+        month == word || month[..SHORT] == word || word == "sept" && month.starts_with("sept")
     };
-    let at = MONTHS.iter().position(|month| is_it(&month))?;
+    let at = MONTHS.iter().position(|month| is_it(month))?;
     Some(at as i128 + 1)
 }
