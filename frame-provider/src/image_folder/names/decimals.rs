@@ -101,6 +101,9 @@ fn take_at(
     let goes_with = with_whole.is_some();
     let Decimals { width, is_sure, values, is_reordered } =
         with_whole.or_else(|| reading(&in_group))?;
+    if is_reordered && !names.is_many(group.len()) {
+        return None;
+    }
     if !is_sure && is_reordered {
         names.guesses.push(format!(
             "numbers such as that in {} were taken as decimals, so that 1.25 comes before 1.5; if the part after the point counts, \

@@ -206,12 +206,21 @@ impl Names {
     }
 
     fn take_signs(&mut self, stems: &[String]) {
+        let has_minus = |name: &Name| (0..name.numbers.len()).any(|at| name.sign(at) == Some('-'));
+        if !self.names.iter().any(has_minus) {
+            return;
+        }
         // A hyphen is a minus sign where the same number also comes without a sign, or with a plus.
-        let mut evidence: HashMap<(Vec<String>, usize), [bool; 3]> = HashMap::new();
+        let mut alike: HashMap<Vec<String>, usize> = HashMap::new();
+        let mut evidence: Vec<Vec<[bool; 3]>> = Vec::new();
+        let mut kinds = Vec::with_capacity(self.names.len());
         for name in &self.names {
-            let texts = name.unsigned_texts();
-            for at in 0..name.numbers.len() {
-                let found = evidence.entry((texts.clone(), at)).or_default();
+            let kind = *alike.entry(name.unsigned_texts()).or_insert_with(|| {
+                evidence.push(vec![[false; 3]; name.numbers.len()]);
+                evidence.len() - 1
+            });
+            kinds.push(kind);
+            for (at, found) in evidence[kind].iter_mut().enumerate() {
                 match name.sign(at) {
                     Some('-') => found[0] = true,
                     Some(_) => found[1] = true,
@@ -219,19 +228,18 @@ impl Names {
                 }
             }
         }
-        for (name, stem) in self.names.iter_mut().zip(stems) {
-            let texts = name.unsigned_texts();
-            for at in 0..name.numbers.len() {
-                match evidence.get(&(texts.clone(), at)) {
-                    Some([true, plus, none]) if *plus || *none => {
+        for ((name, stem), kind) in self.names.iter_mut().zip(stems).zip(kinds) {
+            for (at, found) in evidence[kind].iter().enumerate() {
+                match found {
+                    [true, plus, none] if *plus || *none => {
                         name.take_sign(at);
                         self.minus = Some(Minus::Compared);
                     }
-                    Some([true, ..]) if name.has_evident_minus(at) => {
+                    [true, ..] if name.has_evident_minus(at) => {
                         name.take_sign(at);
                         self.minus.get_or_insert(Minus::Evident);
                     }
-                    Some([true, ..]) => {
+                    [true, ..] => {
                         let digits = &stem[name.numbers[at].place.clone()];
                         self.hyphens |= !digits.starts_with('0');
                     }
@@ -240,6 +248,13 @@ impl Names {
             }
         }
         self.by_value |= self.minus.is_some();
+    }
+
+    /// Returns whether so many names tell how names of their kind are to be read: among thousands of hashes, a few look like
+    /// anything.
+    fn is_many(&self, names: usize) -> bool {
+        const SHARE: usize = 8;
+        names * SHARE >= self.names.len()
     }
 
     /// Returns the places of the names, group by group of names with the same texts.

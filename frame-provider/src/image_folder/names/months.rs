@@ -32,7 +32,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
     let mut without_year = None;
     for members in alike.into_values() {
         let months: HashSet<i128> = members.iter().map(|(_, found)| found.month).collect();
-        if months.len() < 2 {
+        if months.len() < 2 || !names.is_many(members.len()) {
             continue;
         }
         names.by_value = true;

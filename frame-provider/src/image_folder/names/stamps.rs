@@ -47,18 +47,21 @@ struct Group<'a> {
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     for members in names.groups() {
         let mut at = 0;
+        let is_many = names.is_many(members.len());
         while at < names.names[members[0]].numbers.len() {
             let group = Group { names: &names.names, stems, members: &members };
             let stamp = group.stamp(at);
             let has_date = stamp.as_ref().is_some_and(|stamp| stamp.date.is_some());
-            if !has_date && group.may_be_short_date(at) {
+            if !has_date && is_many && group.may_be_short_date(at) {
                 names.guesses.push(format!(
                     "the numbers in names such as {} were taken as they stand, so that the first one counts most; if they are dates, \
                      rename the files with the year first (2023-01-31)",
                     stems[members[0]]
                 ));
             }
-            if let Some(stamp) = stamp {
+            let is_iso =
+                |stamp: &Stamp| stamp.date.is_none_or(|(order, _)| order == Order::YearMonthDay);
+            if let Some(stamp) = stamp.filter(|stamp| is_many || is_iso(stamp)) {
                 let doubtful = stamp.date.is_some_and(|(order, _)| order == Order::Doubtful);
                 let values = group.values(&stamp, at);
                 let is_natural = match stamp.date {
