@@ -7,9 +7,6 @@ use super::{Kind, Name, Names};
 /// The most digits whose value fits.
 const MOST_DIGITS: usize = 37;
 
-/// So many fractions with two or more digits, none of which ends with 0, are no counters.
-const ENOUGH_FRACTIONS: usize = 10;
-
 /// A number as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Written<'a> {
@@ -105,11 +102,7 @@ fn take_at(
         return None;
     }
     if !is_sure && is_reordered {
-        names.guesses.push(format!(
-            "numbers such as that in {} were taken as decimals, so that 1.25 comes before 1.5; if the part after the point counts, \
-             write it with leading zeros (1.09, 1.10)",
-            stems[group[0]]
-        ));
+        names.guesses.push(guess(&stems[group[0]]));
     }
     names.by_value |= is_reordered;
     let whole = if goes_with { whole } else { &[] };
@@ -149,7 +142,10 @@ fn reading(written: &[Written<'_>]) -> Option<Decimals> {
         (true, false) => {
             are_steps_even(&distinct, 10i128.checked_pow(width as u32)?).then_some(true)?
         }
-        (false, _) => is_sure_when_uneven(written)?,
+        (false, _) => {
+            let fractions: Vec<&str> = written.iter().map(|number| number.fraction).collect();
+            is_sure_when_uneven(&fractions)?
+        }
     };
     // Natural order is wrong about uneven widths, and about minus signs.
     Some(Decimals { width: width as u32, is_sure, values, is_reordered: !is_even || has_minus })
@@ -180,22 +176,27 @@ fn are_steps_even(values: &BTreeSet<i128>, unit: i128) -> bool {
     is_smooth || !counts
 }
 
-/// Fractions of several numbers of digits: a counter goes from 1.9 to 1.10, shortest decimals never end with 0. Returns whether
-/// they are surely decimals; `None` if they are not.
-fn is_sure_when_uneven(written: &[Written<'_>]) -> Option<bool> {
-    let fractions =
-        || written.iter().map(|number| number.fraction).filter(|digits| !digits.is_empty());
-    let shortest = fractions().map(str::len).min()?;
-    let has_leading_zero = |digits: &str| digits.len() > shortest && digits.starts_with('0');
+/// Tells what fractions of several numbers of digits are: a counter goes from 1.9 to 1.10, and microseconds without leading
+/// zeros do; the shortest decimals never end with 0. Returns whether they are surely decimals; `None` if they are not.
+pub(super) fn is_sure_when_uneven(fractions: &[&str]) -> Option<bool> {
+    let fractions = || fractions.iter().filter(|digits| !digits.is_empty());
+    let shortest = fractions().map(|digits| digits.len()).min()?;
+    let has_leading_zero = |digits: &&str| digits.len() > shortest && digits.starts_with('0');
     let is_counter =
-        |digits: &str| digits.len() > 1 && digits.ends_with('0') && !digits.starts_with('0');
-    let long = fractions().filter(|digits| digits.len() > 1).count();
+        |digits: &&str| digits.len() > 1 && digits.ends_with('0') && !digits.starts_with('0');
     match (fractions().any(has_leading_zero), fractions().any(is_counter)) {
         (true, false) => Some(true),
         (false, true) => None,
-        (false, false) if long >= ENOUGH_FRACTIONS => Some(true),
         // `t=1s` next to `t=0.5s`: the fractions themselves are even.
         (false, false) if fractions().all(|digits| digits.len() == shortest) => Some(true),
         _ => Some(false),
     }
+}
+
+/// Says that decimals are a guess.
+pub(super) fn guess(stem: &str) -> String {
+    format!(
+        "numbers such as that in {stem} were taken as decimals, so that 1.25 comes before 1.5; if the part after the point counts, \
+         write it with leading zeros (1.09, 1.10)"
+    )
 }

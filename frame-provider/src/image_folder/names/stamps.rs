@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::{Kind, Name, Names};
+use super::{Kind, Name, Names, decimals};
 
 /// The same number written in another order is no date: a counter next to 12102000 would have another year each time.
 const MOST_YEARS: usize = 5;
@@ -36,6 +36,17 @@ impl Stamp {
     }
 }
 
+/// How fractions of a second are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fraction {
+    /// With the same number of digits, without any, or as a counter.
+    Even,
+    /// As decimals.
+    Uneven,
+    /// As decimals, it seems.
+    PerhapsUneven,
+}
+
 /// A group of names with the same texts.
 struct Group<'a> {
     names: &'a [Name],
@@ -63,10 +74,11 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
                 |stamp: &Stamp| stamp.date.is_none_or(|(order, _)| order == Order::YearMonthDay);
             if let Some(stamp) = stamp.filter(|stamp| is_many || is_iso(stamp)) {
                 let doubtful = stamp.date.is_some_and(|(order, _)| order == Order::Doubtful);
-                let values = group.values(&stamp, at);
+                let fraction = group.fraction(&stamp, at);
+                let values = group.values(&stamp, at, fraction);
                 let is_natural = match stamp.date {
                     Some((Order::YearMonthDay | Order::Doubtful, _)) | None => {
-                        group.is_even(&stamp, at)
+                        fraction == Fraction::Even
                     }
                     _ => false,
                 };
@@ -76,6 +88,9 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
                     names.names[member].fuse(at, length, value, 0, kind);
                 }
                 names.by_value |= !is_natural;
+                if fraction == Fraction::PerhapsUneven && is_many {
+                    names.guesses.push(decimals::guess(&stems[members[0]]));
+                }
                 if doubtful {
                     names.doubt.get_or_insert_with(|| doubt(&stems[members[0]]));
                 }
@@ -289,23 +304,39 @@ impl Group<'_> {
         self.members.iter().map(parts).collect()
     }
 
-    /// Returns whether natural order is that of time: fractions of a second have the same number of digits.
-    fn is_even(&self, stamp: &Stamp, at: usize) -> bool {
-        let may_vary = stamp.has_fraction || stamp.has_clock && stamp.clock < 3;
-        let last = |parts: &Vec<String>| parts.last().map_or(0, String::len);
+    /// Returns how the fractions of a second at the end are written.
+    fn fraction(&self, stamp: &Stamp, at: usize) -> Fraction {
         let parts = self.parts(stamp, at);
-        !may_vary || parts.windows(2).all(|pair| last(&pair[0]) == last(&pair[1]))
+        let seconds_end = match (stamp.has_fraction, stamp.has_clock, stamp.clock) {
+            (true, ..) => 0,
+            (false, true, 0) => 14,
+            (false, true, 1) => 6,
+            _ => return Fraction::Even,
+        };
+        let last = |parts: &'_ Vec<String>| parts.last().cloned().unwrap_or_default();
+        let all: Vec<String> = parts.iter().map(last).collect();
+        let fractions: Vec<&str> =
+            all.iter().map(|digits| digits.get(seconds_end..).unwrap_or_default()).collect();
+        if fractions.windows(2).all(|pair| pair[0].len() == pair[1].len()) {
+            return Fraction::Even;
+        }
+        match decimals::is_sure_when_uneven(&fractions) {
+            Some(true) => Fraction::Uneven,
+            Some(false) => Fraction::PerhapsUneven,
+            // As natural order has it, if it stands by itself.
+            None => Fraction::Even,
+        }
     }
 
     /// Returns a number for each name that rises with time.
-    fn values(&self, stamp: &Stamp, at: usize) -> Vec<i128> {
+    fn values(&self, stamp: &Stamp, at: usize, fraction: Fraction) -> Vec<i128> {
         let parts = self.parts(stamp, at);
         let columns = stamp.length();
         let width =
             |column: usize| parts.iter().map(|parts| parts[column].len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(|column| width(column).max(2)).collect();
-        // What may have a fraction of a second at its end is filled up there, everything else in front.
-        let has_open_end = stamp.has_fraction || stamp.has_clock && stamp.clock < 3;
+        // What has a fraction of a second at its end is filled up there, everything else in front.
+        let has_open_end = fraction != Fraction::Even;
         let fill = |parts: &Vec<String>| -> Vec<String> {
             let fill = |(column, digits): (usize, &String)| {
                 let width = widths[column];
