@@ -128,6 +128,10 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
     workshop.film("160x96", 30, 2.0, "-c:v wmv2 -q:v 3", "film.wmv");
     workshop.film("160x96", 30, 2.0, "-c:v mpeg2video -q:v 3", "film.mpg");
     workshop.film("160x96", 30, 2.0, "-c:v mpeg1video -q:v 3", "film1.mpeg");
+    workshop.film("160x96", 30, 2.0, "-c:v mpeg2video -q:v 3", "film.mxf");
+    workshop.film("160x96", 30, 2.0, "-c:v libtheora -q:v 6", "film.ogv");
+    workshop.film("160x96", 30, 2.0, "-c:v libvpx -f ivf", "film.ivf");
+    workshop.film("160x96", 30, 2.0, "-pix_fmt yuv420p", "film.y4m");
     let names = [
         "film.mkv",
         "film.ts",
@@ -137,6 +141,10 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
         "film.wmv",
         "film.mpg",
         "film1.mpeg",
+        "film.mxf",
+        "film.ogv",
+        "film.ivf",
+        "film.y4m",
     ];
     let options = VideoOptions { index_cache: IndexCacheMode::Beside, ..VideoOptions::default() };
     for name in names {

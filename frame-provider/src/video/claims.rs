@@ -52,6 +52,25 @@ pub(super) fn truncation(
         .or_else(|| transport_stream::cut_packet(path, &facts.format).map(certain))
         .or_else(|| program_stream::cut_packet(path, &facts.format).map(certain))
         .or_else(|| completeness::missing_end(path, &facts.format).map(certain))
+        .or_else(|| cut_packet(path, facts, &scan.packets).map(certain))
+}
+
+/// Says so if the file ends within the last packet.
+fn cut_packet(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
+    /// Before each frame of a Y4M file there is a line.
+    const Y4M_LINE: u64 = 6;
+    let last = packets.last()?;
+    let is_cut = match facts.format.as_str() {
+        // Packets are marked there for other reasons too.
+        "mpegts" => false,
+        // What is left of a frame is no packet.
+        "yuv4mpegpipe" => {
+            let end = u64::try_from(last.position).ok()? + Y4M_LINE + last.size as u64;
+            std::fs::metadata(path).ok()?.len() > end
+        }
+        _ => last.corrupt,
+    };
+    is_cut.then(|| "its last packet is incomplete".to_owned())
 }
 
 fn lost_frames(

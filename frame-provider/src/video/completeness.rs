@@ -38,6 +38,8 @@ fn promised_end(path: &Path, format: &str) -> Option<(u64, u64)> {
         last_end(&mut file, length, riff_end).map(|end| end.saturating_sub(AVI_SLACK))
     } else if is("asf") {
         last_end(&mut file, length, asf_end)
+    } else if is("ogg") {
+        last_ogg_page_end(&mut file, length)
     } else {
         None
     }?;
@@ -108,6 +110,26 @@ fn asf_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
         _ => INDICES.contains(&kind),
     };
     (is_known && size >= HEAD).then(|| place.checked_add(size))?
+}
+
+/// Where the last page of an Ogg file ends: 27 bytes, the last of which is the number of segments, then the length of each.
+fn last_ogg_page_end(file: &mut File, length: u64) -> Option<u64> {
+    /// A page has at most 65,307 bytes.
+    const END_BYTES: u64 = 1 << 17;
+    const NAME: &[u8] = b"OggS\0";
+    const HEAD: u64 = 27;
+    let start = length.saturating_sub(END_BYTES);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(start)).ok()?;
+    file.take(END_BYTES).read_to_end(&mut end).ok()?;
+    let page = end.windows(NAME.len()).rposition(|window| window == NAME)?;
+    let head = end.get(page..)?;
+    // At the least one byte more than is there, if the header is cut off itself.
+    let Some(segments) = head.get(HEAD as usize - 1) else { return Some(length + 1) };
+    let lengths = head.get(HEAD as usize..)?.iter().take(usize::from(*segments));
+    let body: u64 = lengths.clone().map(|length| u64::from(*length)).sum();
+    let missing = u64::from(*segments) - lengths.len() as u64;
+    Some(start + page as u64 + HEAD + u64::from(*segments) + body + missing)
 }
 
 /// Where the segment that holds everything of a Matroska or WebM file ends.
@@ -187,8 +209,17 @@ mod tests {
             asf("90080033b1e5cf1189f400a0c90349cb", 40),
         ]
         .concat();
-        let cases =
-            [("mov,mp4", boxes, 1), ("avi", riff, 10), ("matroska,webm", ebml, 1), ("asf", asf, 1)];
+        let page = |body: usize| {
+            [&b"OggS\0"[..], &[0; 21], &[2, 255, (body - 255) as u8], &vec![7; body]].concat()
+        };
+        let ogg = [page(300), page(400)].concat();
+        let cases = [
+            ("mov,mp4", boxes, 1),
+            ("avi", riff, 10),
+            ("matroska,webm", ebml, 1),
+            ("asf", asf, 1),
+            ("ogg", ogg, 1),
+        ];
         for (format, bytes, cut) in cases {
             assert_eq!(missing(&bytes, format), None, "{format}");
             let message = missing(&bytes[..bytes.len() - cut], format).unwrap();
