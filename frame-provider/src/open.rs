@@ -216,9 +216,13 @@ fn find(path: &Path, options: &OpenOptions) -> Result<Found, FrameError> {
         let videos = video_files(path)?;
         if let (Some(video), Some(image)) = (videos.first(), an_image(path)?) {
             let (videos, video, image) = (videos.len(), name_of(video), name_of(&image));
+            let held = match videos {
+                1 => format!("a video file ({video})"),
+                _ => format!("{videos} video files (such as {video})"),
+            };
             let what = format!(
-                "holds {videos} video files (such as {video}) and images (such as {image}): it cannot be told which of them are the \
-                 recording; give the video file, several with --join, or a pattern of the images in quotes"
+                "holds {held} and images (such as {image}): it cannot be told which of them are the recording; give the video file, \
+                 several with --join, or a pattern of the images in quotes"
             );
             return Err(FrameError::Unsupported { path: path.to_owned(), what });
         }
@@ -283,7 +287,9 @@ fn open_joined(
     let mut joined = JoinedFrames::open_with(files, options.video.clone(), move |video, _| {
         Ok(Box::new(video.with_intensity(intensity)))
     })?;
-    if let Some(folder) = folder {
+    if let (Some(folder), [name]) = (folder, &names[..]) {
+        tracing::info!("{}: its only video file, {name}, is the recording", folder.display());
+    } else if let Some(folder) = folder {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let folder = folder.display();
         joined = joined.with_warning(format!(

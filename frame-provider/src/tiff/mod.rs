@@ -308,10 +308,19 @@ fn find_pages(
         let present = (tiff.bytes.length() - start) / page.stored_bytes().max(1);
         count = usize::try_from(claimed.min(present)).unwrap_or(usize::MAX).max(1);
     }
+    if count > description::MAX_TABLE {
+        let what = format!(
+            "holds {count} pages, and no more than {} of one file are read; save it in parts",
+            description::MAX_TABLE
+        );
+        return Err(FrameError::Unsupported { path: path.to_owned(), what });
+    }
     if claimed > count as u64 {
         let program = claims.map_or("its description", |claims| claims.program);
         notes.truncated(path, format!("{program} claims {claimed} pages, {count} are there"));
     }
+    let left_out = claims.and_then(Claims::left_out);
+    notes.warnings.extend(left_out.map(|text| format!("{}: {text}", path.display())));
     let chosen = match claims.and_then(|claims| claims.table(count)) {
         Some(table) => Some(table.choose(path, axes)?),
         None if axes.is_default() => None,
