@@ -91,7 +91,7 @@ fn pages_that_are_not_there_take_no_memory() {
         )
     };
     let rest = "FirstT=\"1\" IFD=\"0\" PlaneCount=\"3999999\"";
-    let other = file("ome_other.tif", "a", "IFD=\"0\"") + &file("OTHER.tif", "b", rest);
+    let other = file("ome_other.tif", "a", "IFD=\"0\"") + &file("OTHER.tif", "c", rest);
     workshop.write("ome_other.tif", tiff(&ome(4_000_000, &other), (8, 8), &pixels));
     let own = file("ome_own2.tif", "b", "IFD=\"0\"") + &file("ome_own.tif", "a", rest);
     workshop.write("ome_own.tif", tiff(&ome(4_000_000, &own), (8, 8), &pixels));
