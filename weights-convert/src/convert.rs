@@ -5,7 +5,7 @@ use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
-use sam2_mask_writer::{CompleteOutput, OutputFile, WriteError, fault_point};
+use sam2_mask_writer::{OutputFile, WriteError, fault_point};
 use sam2_model::{Sam2Config, weights};
 use sha2::{Digest, Sha256};
 

@@ -93,7 +93,9 @@ impl RunReader {
             Ok(_) => return Err(not("it has no head")),
             Err(Missing::Io(source)) => return Err(io(source)),
             Err(Missing::Torn) => return Err(not("its head is cut off")),
-            Err(Missing::Damaged(reason)) => return Err(not(reason)),
+            Err(Missing::Damaged(reason)) => {
+                return Err(not(&format!("its head is damaged: {reason}")));
+            }
         }
         let header = parse_header(&payload, &path)?;
         let position = start + HEAD + payload.len() as u64;
