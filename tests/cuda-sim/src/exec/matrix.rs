@@ -1,0 +1,292 @@
+//! Matrix instructions: what they carry, and products of fragments.
+
+use super::float::{bf16_to_f32, f16_to_f32, f32_to_f16, widen_f16};
+use super::lanes::{LANES, V32};
+use super::op::{Address, S32};
+
+/// Element of a matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// f16.
+    F16,
+    /// bf16.
+    Bf16,
+    /// f32 of which the lower 13 bits do not count.
+    Tf32,
+    /// f32.
+    F32,
+}
+
+impl Element {
+    /// Bytes in memory.
+    pub fn bytes(self) -> usize {
+        match self {
+            Element::F16 | Element::Bf16 => 2,
+            Element::Tf32 | Element::F32 => 4,
+        }
+    }
+
+    /// Elements of a register.
+    fn per_register(self) -> usize {
+        4 / self.bytes()
+    }
+
+    fn value(self, bits: u32) -> f32 {
+        match self {
+            Element::F16 => f16_to_f32(bits & 0xffff),
+            Element::Bf16 => bf16_to_f32(bits & 0xffff),
+            Element::Tf32 => f32::from_bits(bits & !0x1fff),
+            Element::F32 => f32::from_bits(bits),
+        }
+    }
+}
+
+/// `ldmatrix` and `stmatrix`.
+#[derive(Debug)]
+pub struct LoadMatrix {
+    /// Address of a row, given by each lane.
+    pub address: Address,
+    /// A register for each 8 x 8 matrix.
+    pub registers: Vec<S32>,
+    /// `.trans`.
+    pub transposed: bool,
+}
+
+/// `mma.sync` with 16 x 8 results.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Mma {
+    pub k: usize,
+    /// Of both factors.
+    pub element: Element,
+    /// Of the sums.
+    pub sum: Element,
+    pub d: Vec<S32>,
+    pub a: Vec<S32>,
+    pub b: Vec<S32>,
+    pub c: Vec<S32>,
+}
+
+/// Registers of a fragment at most.
+const MOST: usize = 8;
+
+/// The values of two halves of a register, or of the whole.
+fn halves(register: &V32, element: Element) -> [[f32; LANES]; 2] {
+    let mut values = [[0.0; LANES]; 2];
+    match element {
+        Element::F16 => {
+            let high = V32::from_fn(|lane| register.0[lane] >> 16);
+            widen_f16(register, &mut values[0]);
+            widen_f16(&high, &mut values[1]);
+        }
+        Element::Bf16 => {
+            for lane in 0..LANES {
+                values[0][lane] = f32::from_bits(register.0[lane] << 16);
+                values[1][lane] = f32::from_bits(register.0[lane] & 0xffff_0000);
+            }
+        }
+        _ => {
+            for lane in 0..LANES {
+                values[0][lane] = element.value(register.0[lane]);
+            }
+        }
+    }
+    values
+}
+
+impl Mma {
+    /// The product and sum of fragments: `a`, `b` and `c` are the registers' values; the result has as many registers as `c`.
+    ///
+    /// Sums are f32, one product after the other. The hardware's order and rounding inside a product are not documented.
+    pub fn product(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; 4] {
+        let per = self.element.per_register();
+        let mut left = [[0f32; 16]; 16];
+        let mut right = [[0f32; 8]; 16];
+        // Lane l holds row l / 4 and, from column (l % 4) * per on, `per` elements; the next registers are 8 rows down, then further right.
+        let wide = 4 * per;
+        for (r, register) in a.iter().enumerate() {
+            let values = halves(register, self.element);
+            for lane in 0..LANES {
+                for (h, part) in values.iter().enumerate().take(per) {
+                    let column = lane % 4 * per + h + r / 2 * wide;
+                    left[lane / 4 + r % 2 * 8][column] = part[lane];
+                }
+            }
+        }
+        for (r, register) in b.iter().enumerate() {
+            let values = halves(register, self.element);
+            for lane in 0..LANES {
+                for (h, part) in values.iter().enumerate().take(per) {
+                    right[lane % 4 * per + h + r * wide][lane / 4] = part[lane];
+                }
+            }
+        }
+        let mut sums = [[0f32; 8]; 16];
+        let mut each = |at: usize, row: usize, column: usize, lane: usize| {
+            sums[row][column] = match self.sum {
+                Element::F16 => self.sum.value(c[at / 2].0[lane] >> (16 * (at % 2))),
+                _ => f32::from_bits(c[at].0[lane]),
+            };
+        };
+        for lane in 0..LANES {
+            for at in 0..4 {
+                each(at, lane / 4 + at / 2 * 8, lane % 4 * 2 + at % 2, lane);
+            }
+        }
+        for (row, sum) in sums.iter_mut().enumerate() {
+            for (k, factors) in right.iter().enumerate().take(self.k) {
+                let factor = left[row][k];
+                for (s, f) in sum.iter_mut().zip(factors) {
+                    *s = factor.mul_add(*f, *s);
+                }
+            }
+        }
+        let mut result = [V32::splat(0); 4];
+        for lane in 0..LANES {
+            for at in 0..4 {
+                let sum = sums[lane / 4 + at / 2 * 8][lane % 4 * 2 + at % 2];
+                match self.sum {
+                    Element::F16 => {
+                        result[at / 2].0[lane] |= f32_to_f16(sum) << (16 * (at % 2));
+                    }
+                    _ => result[at].0[lane] = sum.to_bits(),
+                }
+            }
+        }
+        result
+    }
+}
+
+/// A matrix of `wmma`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Part {
+    A,
+    B,
+    C,
+}
+
+impl Part {
+    fn size(self, [m, n, k]: [usize; 3]) -> (usize, usize) {
+        match self {
+            Part::A => (m, k),
+            Part::B => (k, n),
+            Part::C => (m, n),
+        }
+    }
+}
+
+/// `wmma.load` and `wmma.store`.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct WmmaAccess {
+    pub part: Part,
+    pub shape: [usize; 3],
+    pub row: bool,
+    pub element: Element,
+    pub address: Address,
+    /// Elements from one row (or column) to the next.
+    pub stride: Option<S32>,
+    pub registers: Vec<S32>,
+}
+
+impl WmmaAccess {
+    /// Checks the number of registers.
+    pub fn check(&self) -> Result<(), String> {
+        let (rows, columns) = self.part.size(self.shape);
+        let needed = rows * columns / LANES / self.element.per_register();
+        if self.registers.len() % needed != 0 || self.registers.len() > MOST {
+            return Err("wmma with a wrong number of registers".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Elements from one row (or column) to the next if no stride is given.
+    pub fn natural_stride(&self) -> usize {
+        let (rows, columns) = self.part.size(self.shape);
+        if self.row { columns } else { rows }
+    }
+
+    /// For each element of the matrix: its offset in memory, in elements, and where a fragment keeps it (register, shift, lane).
+    ///
+    /// PTX leaves the layout of fragments open. Here the i-th element of lane l is element 32 i + l of the matrix, row by row, so that an f16 and an f32 fragment of one shape agree.
+    pub fn elements(&self, stride: usize) -> impl Iterator<Item = (usize, usize, u32, usize)> {
+        let (rows, columns) = self.part.size(self.shape);
+        let (per, row_major) = (self.element.per_register(), self.row);
+        (0..rows * columns).map(move |at| {
+            let (row, column) = (at / columns, at % columns);
+            let offset = if row_major { row * stride + column } else { column * stride + row };
+            let (i, lane) = (at / LANES, at % LANES);
+            (offset, i / per, (i % per * 16) as u32, lane)
+        })
+    }
+}
+
+/// `wmma.mma`.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Fragments {
+    pub shape: [usize; 3],
+    pub element: Element,
+    pub d_element: Element,
+    pub c_element: Element,
+    pub d: Vec<S32>,
+    pub a: Vec<S32>,
+    pub b: Vec<S32>,
+    pub c: Vec<S32>,
+}
+
+impl Fragments {
+    /// Checks the numbers of registers.
+    pub fn check(&self) -> Result<(), String> {
+        let enough = |part: Part, element: Element, registers: &[S32]| {
+            let (rows, columns) = part.size(self.shape);
+            registers.len() >= rows * columns / LANES / element.per_register()
+                && registers.len() <= MOST
+        };
+        let good = enough(Part::A, self.element, &self.a)
+            && enough(Part::B, self.element, &self.b)
+            && enough(Part::C, self.c_element, &self.c)
+            && enough(Part::C, self.d_element, &self.d);
+        if good { Ok(()) } else { Err("wmma with a wrong number of registers".to_owned()) }
+    }
+
+    /// The product and sum of fragments.
+    pub fn product(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; MOST] {
+        let [m, n, k] = self.shape;
+        let unpack = |registers: &[&V32], count: usize, element: Element| {
+            let per = element.per_register();
+            let mut values = [0f32; 512];
+            for (i, chunk) in values.chunks_mut(LANES).enumerate().take(count / LANES) {
+                let register = registers[i / per];
+                for (value, bits) in chunk.iter_mut().zip(register.0) {
+                    *value = element.value(bits >> (i % per * 16));
+                }
+            }
+            values
+        };
+        let left = unpack(a, m * k, self.element);
+        let right = unpack(b, k * n, self.element);
+        let mut sums = unpack(c, m * n, self.c_element);
+        for row in 0..m {
+            let sum = &mut sums[row * n..(row + 1) * n];
+            for at in 0..k {
+                let factor = left[row * k + at];
+                for (s, f) in sum.iter_mut().zip(&right[at * n..(at + 1) * n]) {
+                    *s = factor.mul_add(*f, *s);
+                }
+            }
+        }
+        let per = self.d_element.per_register();
+        let mut result = [V32::splat(0); MOST];
+        for (at, &sum) in sums.iter().enumerate().take(m * n) {
+            let (i, lane) = (at / LANES, at % LANES);
+            let bits = match self.d_element {
+                Element::F16 => f32_to_f16(sum),
+                _ => sum.to_bits(),
+            };
+            result[i / per].0[lane] |= bits << (i % per * 16);
+        }
+        result
+    }
+}

@@ -1,0 +1,859 @@
+//! A warp: its registers, which of its threads are where, and the loop that runs its instructions.
+
+use super::env::{Env, Place};
+use super::float::{bf16_to_f32, f16_to_f32};
+use super::lanes::*;
+use super::op::*;
+use super::{Special, convert_one, extract};
+use crate::check::{Finding, Kind};
+
+type Run<T> = Result<T, Box<Finding>>;
+
+/// Threads of a warp that stand at the same instruction.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// The instruction.
+    pub pc: u32,
+    /// The threads.
+    pub mask: u32,
+    /// They wait there for other threads of the warp.
+    waiting: bool,
+}
+
+/// A copy to shared memory that has begun.
+#[derive(Debug)]
+pub struct Pending {
+    /// Lane that began it.
+    pub lane: usize,
+    /// Number of its group within the lane.
+    pub group: u32,
+    /// Destination.
+    pub to: usize,
+    /// What arrives.
+    pub data: [u8; 16],
+    /// Bytes of it.
+    pub size: usize,
+}
+
+/// A warp at a barrier of its block.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// Number of the barrier.
+    pub id: u32,
+    /// Threads expected; `None` for all of the block.
+    pub count: Option<u32>,
+    /// Instruction of the barrier.
+    pub pc: u32,
+    /// Lanes whose predicate is true, for a reduction.
+    pub votes: u32,
+}
+
+/// Why a warp has stopped running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// All threads have ended.
+    Done,
+    /// It waits at a barrier.
+    Barrier,
+    /// It has arrived at a barrier for which it does not wait.
+    Arrived,
+    /// Its share of time is used up.
+    Yield,
+}
+
+/// A warp.
+#[derive(Debug)]
+pub struct Warp {
+    /// Number within the block.
+    pub index: usize,
+    /// Threads that have not ended.
+    pub alive: u32,
+    pub(super) r32: Vec<V32>,
+    pub(super) r64: Vec<V64>,
+    pub(super) p: Vec<u32>,
+    groups: Vec<Group>,
+    current: usize,
+    /// Memory of its threads, one after the other, and which bytes of it were written.
+    pub(super) local: Vec<u8>,
+    pub(super) local_written: Vec<u8>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) committed: [u32; LANES],
+    /// The barrier at which it stands.
+    pub arrival: Option<Arrival>,
+    /// Instructions run.
+    pub steps: u64,
+    /// Instructions run, times the threads that took part.
+    pub thread_steps: u64,
+}
+
+/// Instructions after which another warp gets its turn.
+const SLICE: u64 = 1 << 16;
+
+impl Warp {
+    /// Makes a warp with registers for a program.
+    pub fn new(env: &Env<'_>, index: usize) -> Self {
+        let program = env.program;
+        let [preds, narrow, wide] = program.slots;
+        let mut warp = Self {
+            index,
+            alive: 0,
+            r32: vec![V32::splat(0xEEEE_EEEE); narrow],
+            r64: vec![V64::splat(0xEEEE_EEEE_EEEE_EEEE); wide],
+            p: vec![0; preds],
+            groups: Vec::new(),
+            current: 0,
+            local: vec![0xEE; program.local_bytes * LANES],
+            local_written: vec![0; program.local_bytes * LANES],
+            pending: Vec::new(),
+            committed: [0; LANES],
+            arrival: None,
+            steps: 0,
+            thread_steps: 0,
+        };
+        for &(slot, value) in &program.constants32 {
+            warp.r32[slot as usize] = V32::splat(value);
+        }
+        for &(slot, value) in &program.constants64 {
+            warp.r64[slot as usize] = V64::splat(value);
+        }
+        for &slot in &program.truths {
+            warp.p[slot as usize] = FULL;
+        }
+        warp
+    }
+
+    /// Puts the warp at the beginning of a block.
+    pub fn start(&mut self, env: &Env<'_>) {
+        let threads = env.threads().min((self.index as u32 + 1) * 32) - self.index as u32 * 32;
+        self.alive = if threads == 32 { FULL } else { (1 << threads) - 1 };
+        self.groups.clear();
+        self.groups.push(Group { pc: 0, mask: self.alive, waiting: false });
+        self.current = 0;
+        self.local_written.fill(0);
+        self.pending.clear();
+        self.committed = [0; LANES];
+        self.arrival = None;
+        for &(special, slot) in &env.program.specials {
+            let thread = |lane: usize| self.index as u32 * 32 + lane as u32;
+            let [dx, dy, _] = env.block_size;
+            let value = match special {
+                Special::Thread(0) => V32::from_fn(|l| thread(l) % dx),
+                Special::Thread(1) => V32::from_fn(|l| thread(l) / dx % dy),
+                Special::Thread(_) => V32::from_fn(|l| thread(l) / dx / dy),
+                Special::Block(axis) => V32::splat(env.block[axis]),
+                Special::Threads(axis) => V32::splat(env.block_size[axis]),
+                Special::Blocks(axis) => V32::splat(env.grid[axis]),
+                Special::Lane => V32::from_fn(|l| l as u32),
+                Special::Warp => V32::splat(self.index as u32),
+                Special::Warps => V32::splat(env.threads().div_ceil(32)),
+                Special::LanesBelow => V32::from_fn(|l| (1 << l) - 1),
+                Special::LanesUpTo => V32::from_fn(|l| ((2u64 << l) - 1) as u32),
+                Special::LanesAbove => V32::from_fn(|l| !((2u64 << l) - 1) as u32),
+                Special::LanesFrom => V32::from_fn(|l| !((1 << l) - 1)),
+                Special::LaneBit => V32::from_fn(|l| 1 << l),
+                Special::DynamicShared => V32::splat(env.dynamic_shared),
+                Special::TotalShared => V32::splat(env.shared.bytes.len() as u32),
+                Special::Multiprocessor => {
+                    V32::splat(env.block[0] % env.device.limits.multiprocessors)
+                }
+                Special::Zero => V32::splat(0),
+            };
+            self.r32[slot as usize] = value;
+        }
+    }
+
+    /// Where its current threads stand, for messages about a deadlock.
+    pub fn place(&self) -> Place {
+        let pc = self.arrival.map_or_else(|| self.groups.first().map_or(0, |g| g.pc), |a| a.pc);
+        Place { warp: self.index, lane: self.alive.trailing_zeros() as usize % 32, pc }
+    }
+
+    /// Lets the warp go on after a barrier. `result` is what a reduction gives.
+    pub fn release(&mut self, env: &Env<'_>, result: u32) {
+        let Some(arrival) = self.arrival.take() else { return };
+        if let Op::Barrier(barrier) = &env.program.code[arrival.pc as usize].op
+            && let Some((_, _, _, target)) = barrier.reduce
+        {
+            self.give(target, result, self.alive);
+        }
+        for group in &mut self.groups {
+            group.pc += 1;
+        }
+    }
+
+    fn give(&mut self, target: Result32, value: u32, m: u32) {
+        match target {
+            Result32::Value(slot) => self.set32(slot, &V32::splat(value), m),
+            Result32::Pred(slot) => {
+                let bits = if value != 0 { FULL } else { 0 };
+                self.set_pred(slot, bits, m);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn set32(&mut self, slot: S32, value: &V32, m: u32) {
+        let target = &mut self.r32[slot as usize];
+        if m == FULL {
+            *target = *value;
+            return;
+        }
+        for lane in 0..LANES {
+            if m >> lane & 1 == 1 {
+                target.0[lane] = value.0[lane];
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn set64(&mut self, slot: S64, value: &V64, m: u32) {
+        let target = &mut self.r64[slot as usize];
+        if m == FULL {
+            *target = *value;
+            return;
+        }
+        for lane in 0..LANES {
+            if m >> lane & 1 == 1 {
+                target.0[lane] = value.0[lane];
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn set_pred(&mut self, slot: SPred, bits: u32, m: u32) {
+        let target = &mut self.p[slot as usize];
+        *target = *target & !m | bits & m;
+    }
+
+    fn narrow(&self, slot: S32) -> &V32 {
+        &self.r32[slot as usize]
+    }
+
+    /// A lane of a register of either width.
+    pub(super) fn lane_of(&self, slot: Slot, lane: usize) -> u64 {
+        match slot {
+            Slot::Narrow(slot) => u64::from(self.r32[slot as usize].0[lane]),
+            Slot::Wide(slot) => self.r64[slot as usize].0[lane],
+        }
+    }
+
+    pub(super) fn set_lane(&mut self, slot: Slot, lane: usize, value: u64) {
+        match slot {
+            Slot::Narrow(slot) => self.r32[slot as usize].0[lane] = value as u32,
+            Slot::Wide(slot) => self.r64[slot as usize].0[lane] = value,
+        }
+    }
+
+    /// Joins groups that stand at the same instruction and chooses the one that is furthest behind. `None` if all wait.
+    fn schedule(&mut self) -> Option<usize> {
+        let mut at = 0;
+        while at < self.groups.len() {
+            let Group { pc, mask, .. } = self.groups[at];
+            match self.groups[..at].iter().position(|g| g.pc == pc) {
+                Some(first) => {
+                    self.groups[first].mask |= mask;
+                    self.groups[first].waiting = false;
+                    self.groups.swap_remove(at);
+                }
+                None => at += 1,
+            }
+        }
+        let runnable = self.groups.iter().enumerate().filter(|(_, g)| !g.waiting);
+        runnable.min_by_key(|(_, g)| g.pc).map(|(index, _)| index)
+    }
+
+    /// Runs until it ends, waits, or has had its share.
+    pub fn run(&mut self, env: &mut Env<'_>) -> Run<Stop> {
+        let code = &env.program.code[..];
+        let limit = self.steps + SLICE;
+        loop {
+            if self.groups.is_empty() {
+                return Ok(Stop::Done);
+            }
+            let Some(current) = self.schedule() else {
+                return Err(self.stuck(env));
+            };
+            self.current = current;
+            let Group { mut pc, mask, .. } = self.groups[current];
+            // Another group joins or takes over when this one reaches it.
+            let next = self
+                .groups
+                .iter()
+                .enumerate()
+                .filter(|(index, g)| *index != current && g.pc > pc)
+                .map(|(_, g)| g.pc)
+                .min()
+                .unwrap_or(u32::MAX);
+            let alone = self.groups.len() == 1;
+            loop {
+                let inst = &code[pc as usize];
+                let m = match inst.guard {
+                    ALWAYS => mask,
+                    slot => mask & (self.p[slot as usize] ^ inst.negate),
+                };
+                self.steps += 1;
+                self.thread_steps += u64::from(mask.count_ones());
+                if m == 0 {
+                    pc += 1;
+                    if pc >= next {
+                        self.groups[current].pc = pc;
+                        break;
+                    }
+                    continue;
+                }
+                match &inst.op {
+                    Op::Branch(target) => {
+                        if m == mask {
+                            pc = *target;
+                        } else {
+                            self.groups[current].pc = pc + 1;
+                            self.groups[current].mask = mask & !m;
+                            self.groups.push(Group { pc: *target, mask: m, waiting: false });
+                            break;
+                        }
+                        if self.steps >= limit {
+                            self.groups[current].pc = pc;
+                            return Ok(Stop::Yield);
+                        }
+                        if !alone && (pc >= next || self.behind(pc, current)) {
+                            self.groups[current].pc = pc;
+                            break;
+                        }
+                        continue;
+                    }
+                    Op::BranchTable(index, targets) => {
+                        let index = *self.narrow(*index);
+                        self.groups.swap_remove(current);
+                        if mask & !m != 0 {
+                            self.groups.push(Group { pc: pc + 1, mask: mask & !m, waiting: false });
+                        }
+                        for lane in lanes_of(m) {
+                            let Some(&target) = targets.get(index.0[lane] as usize) else {
+                                let place = Place { warp: self.index, lane, pc };
+                                let text =
+                                    format!("index {} is not in the branch table", index.0[lane]);
+                                env.raise(place, Kind::OutOfBounds, text)?;
+                                continue;
+                            };
+                            self.groups.push(Group { pc: target, mask: 1 << lane, waiting: false });
+                        }
+                        break;
+                    }
+                    Op::Exit => {
+                        self.alive &= !m;
+                        self.groups[current].pc = pc + 1;
+                        self.groups[current].mask = mask & !m;
+                        self.groups.retain(|g| g.mask != 0);
+                        // Those who wait may have waited for these threads only.
+                        self.groups.iter_mut().for_each(|g| g.waiting = false);
+                        break;
+                    }
+                    Op::Barrier(barrier) => {
+                        if m != self.alive {
+                            self.groups[current].pc = pc;
+                            if m != mask {
+                                let place = Place { warp: self.index, lane: 0, pc };
+                                let text = "some threads of the warp skip the barrier by its guard";
+                                env.raise(place, Kind::Barrier, text.to_owned())?;
+                            }
+                            self.groups[current].waiting = true;
+                            break;
+                        }
+                        self.groups[current].pc = pc;
+                        let id = self.uniform(env, barrier.id, pc)?;
+                        let count = match barrier.count {
+                            Some(slot) => Some(self.uniform(env, slot, pc)?),
+                            None => None,
+                        };
+                        let votes = barrier
+                            .reduce
+                            .map_or(0, |(_, p, negate, _)| (self.p[p as usize] ^ negate) & m);
+                        self.arrival = Some(Arrival { id, count, pc, votes });
+                        return Ok(if barrier.arrive { Stop::Arrived } else { Stop::Barrier });
+                    }
+                    op => {
+                        if self.must_wait(env, op, m, pc)? {
+                            self.groups[current].pc = pc;
+                            self.groups[current].waiting = true;
+                            break;
+                        }
+                        self.execute(env, op, m, pc)?;
+                        pc += 1;
+                        if pc >= next {
+                            self.groups[current].pc = pc;
+                            break;
+                        }
+                    }
+                }
+            }
+            if self.steps >= limit {
+                return Ok(Stop::Yield);
+            }
+        }
+    }
+
+    /// Whether a group that can run stands before this instruction.
+    fn behind(&self, pc: u32, current: usize) -> bool {
+        self.groups.iter().enumerate().any(|(i, g)| i != current && !g.waiting && g.pc < pc)
+    }
+
+    /// The same value in all threads, or else a finding.
+    fn uniform(&self, env: &Env<'_>, slot: S32, pc: u32) -> Run<u32> {
+        let values = self.narrow(slot);
+        let first = self.alive.trailing_zeros() as usize % 32;
+        for lane in lanes_of(self.alive) {
+            if values.0[lane] != values.0[first] {
+                let place = Place { warp: self.index, lane, pc };
+                let text = "threads of a warp name different barriers".to_owned();
+                env.raise(place, Kind::Barrier, text)?;
+            }
+        }
+        Ok(values.0[first])
+    }
+
+    /// Whether an instruction needs threads that are still on their way.
+    #[inline(always)]
+    fn must_wait(&self, env: &Env<'_>, op: &Op, m: u32, pc: u32) -> Run<bool> {
+        let slot = match op {
+            Op::Shuffle { members, .. }
+            | Op::Vote { members, .. }
+            | Op::Match { members, .. }
+            | Op::Reduce { members, .. }
+            | Op::Elect { members, .. }
+            | Op::BarrierWarp(members) => Some(*members),
+            Op::LoadMatrix(_)
+            | Op::StoreMatrix(_)
+            | Op::MoveMatrix(..)
+            | Op::Mma(_)
+            | Op::WmmaLoad(_)
+            | Op::WmmaStore(_)
+            | Op::Wmma(_) => None,
+            _ => return Ok(false),
+        };
+        // Every lane gives the mask; the first one's counts.
+        let members = slot.map_or(FULL, |s| self.narrow(s).0[m.trailing_zeros() as usize]);
+        if m == members {
+            return Ok(false);
+        }
+        self.wait_for(env, members, slot.is_none(), m, pc)
+    }
+
+    /// Checks that the threads named are here. Returns whether some are still on their way. Threads that have ended, or that a small block does not have, are not waited for.
+    fn wait_for(&self, env: &Env<'_>, members: u32, all: bool, m: u32, pc: u32) -> Run<bool> {
+        let place = |lane: u32| Place { warp: self.index, lane: lane as usize % 32, pc };
+        if m & !members != 0 {
+            let lane = (m & !members).trailing_zeros();
+            let text = format!("the mask {members:#010x} does not name the executing thread");
+            env.raise(place(lane), Kind::WarpMask, text)?;
+        }
+        let missing = members & !m;
+        if all && missing & !self.alive != 0 {
+            let text = format!("needs a whole warp; of this one only {:#010x} run", self.alive);
+            env.raise(place(m.trailing_zeros()), Kind::WarpMask, text)?;
+        }
+        Ok(missing & self.alive != 0)
+    }
+
+    /// All groups wait: for each other, or for nobody.
+    fn stuck(&self, env: &Env<'_>) -> Box<Finding> {
+        let group = self.groups[0];
+        let place = Place {
+            warp: self.index,
+            lane: group.mask.trailing_zeros() as usize % 32,
+            pc: group.pc,
+        };
+        let other = self.groups.get(1).map_or(group, |g| *g);
+        let kind = match env.program.code[group.pc as usize].op {
+            Op::Barrier(_) => Kind::Barrier,
+            _ => Kind::WarpMask,
+        };
+        let text = format!(
+            "threads {:#010x} of the warp wait here, threads {:#010x} at: {}",
+            group.mask,
+            other.mask,
+            env.text(other.pc)
+        );
+        match env.raise(place, kind, text) {
+            Err(finding) => finding,
+            Ok(()) => env.finding(place, kind, "threads of a warp wait for each other".to_owned()),
+        }
+    }
+
+    /// Runs an instruction that changes neither place nor number of threads.
+    #[inline(always)]
+    fn execute(&mut self, env: &mut Env<'_>, op: &Op, m: u32, pc: u32) -> Run<()> {
+        let r32 = |slot: S32| slot as usize;
+        match op {
+            Op::Un32(f, d, a) => {
+                let mut out = V32::splat(0);
+                f(&self.r32[r32(*a)], &mut out);
+                self.set32(*d, &out, m);
+            }
+            Op::Bin32(f, d, a, b) => {
+                let mut out = V32::splat(0);
+                f(&self.r32[r32(*a)], &self.r32[r32(*b)], &mut out);
+                self.set32(*d, &out, m);
+            }
+            Op::Tri32(f, d, a, b, c) => {
+                let mut out = V32::splat(0);
+                f(&self.r32[r32(*a)], &self.r32[r32(*b)], &self.r32[r32(*c)], &mut out);
+                self.set32(*d, &out, m);
+            }
+            Op::Un64(f, d, a) => {
+                let mut out = V64::splat(0);
+                f(&self.r64[r32(*a)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::Bin64(f, d, a, b) => {
+                let mut out = V64::splat(0);
+                f(&self.r64[r32(*a)], &self.r64[r32(*b)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::Tri64(f, d, a, b, c) => {
+                let mut out = V64::splat(0);
+                f(&self.r64[r32(*a)], &self.r64[r32(*b)], &self.r64[r32(*c)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::Mixed64(f, d, a, b) => {
+                let mut out = V64::splat(0);
+                f(&self.r64[r32(*a)], &self.r32[r32(*b)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::Widen(f, d, a) => {
+                let mut out = V64::splat(0);
+                f(&self.r32[r32(*a)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::Widen2(f, d, a, b) => {
+                let mut out = V64::splat(0);
+                f(&self.r32[r32(*a)], &self.r32[r32(*b)], &mut out);
+                self.set64(*d, &out, m);
+            }
+            Op::WidenAdd(f, d, a, b, c) => {
+                let mut out = V64::splat(0);
+                f(&self.r32[r32(*a)], &self.r32[r32(*b)], &mut out);
+                for (x, y) in out.0.iter_mut().zip(&self.r64[r32(*c)].0) {
+                    *x = x.wrapping_add(*y);
+                }
+                self.set64(*d, &out, m);
+            }
+            Op::Narrow(f, d, a) => {
+                let mut out = V32::splat(0);
+                f(&self.r64[r32(*a)], &mut out);
+                self.set32(*d, &out, m);
+            }
+            Op::Mov32(d, a) => {
+                let value = self.r32[r32(*a)];
+                self.set32(*d, &value, m);
+            }
+            Op::Mov64(d, a) => {
+                let value = self.r64[r32(*a)];
+                self.set64(*d, &value, m);
+            }
+            Op::MovPred(d, a) => self.set_pred(*d, self.p[r32(*a)], m),
+            Op::Pred(f, d, a, b) => self.set_pred(*d, f(self.p[r32(*a)], self.p[r32(*b)]), m),
+            Op::Set32(f, to, a, b) => {
+                let bits = f(&self.r32[r32(*a)], &self.r32[r32(*b)]);
+                self.set_test(to, bits, m);
+            }
+            Op::Set64(f, to, a, b) => {
+                let bits = f(&self.r64[r32(*a)], &self.r64[r32(*b)]);
+                self.set_test(to, bits, m);
+            }
+            Op::Select32(d, a, b, p) => {
+                let (bits, a, b) = (self.p[r32(*p)], &self.r32[r32(*a)], &self.r32[r32(*b)]);
+                let mut out = V32::splat(0);
+                for lane in 0..LANES {
+                    out.0[lane] = if bits >> lane & 1 == 1 { a.0[lane] } else { b.0[lane] };
+                }
+                self.set32(*d, &out, m);
+            }
+            Op::Select64(d, a, b, p) => {
+                let (bits, a, b) = (self.p[r32(*p)], &self.r64[r32(*a)], &self.r64[r32(*b)]);
+                let mut out = V64::splat(0);
+                for lane in 0..LANES {
+                    out.0[lane] = if bits >> lane & 1 == 1 { a.0[lane] } else { b.0[lane] };
+                }
+                self.set64(*d, &out, m);
+            }
+            Op::Load(access) => env.load(self, access, m, pc)?,
+            Op::Store(access) => env.store(self, access, m, pc)?,
+            other => self.execute_rare(env, other, m, pc)?,
+        }
+        Ok(())
+    }
+
+    fn set_test(&mut self, to: &SetTo, bits: u32, m: u32) {
+        let (mut p, mut q) = (bits, !bits);
+        if let Some((f, slot, negate)) = to.with {
+            let other = self.p[slot as usize] ^ negate;
+            (p, q) = (f(p, other), f(q, other));
+        }
+        self.set_pred(to.p, p, m);
+        if let Some(slot) = to.q {
+            self.set_pred(slot, q, m);
+        }
+    }
+
+    #[inline(never)]
+    fn execute_rare(&mut self, env: &mut Env<'_>, op: &Op, m: u32, pc: u32) -> Run<()> {
+        match op {
+            Op::SetValue { tests, d, a, b, truth } => {
+                let (x, y) = (*self.narrow(*a), *self.narrow(*b));
+                let half = tests[1].is_some();
+                let cut = |v: &V32, shift: u32| {
+                    V32::from_fn(|l| if half { v.0[l] >> shift & 0xffff } else { v.0[l] })
+                };
+                let mut out = V32::splat(0);
+                for (part, test) in tests.iter().enumerate() {
+                    let Some(test) = test else { continue };
+                    let shift = 16 * part as u32;
+                    let bits = test(&cut(&x, shift), &cut(&y, shift));
+                    for lane in lanes_of(bits) {
+                        out.0[lane] |= truth << shift;
+                    }
+                }
+                self.set32(*d, &out, m);
+            }
+            Op::Convert(c) => {
+                for lane in lanes_of(m) {
+                    let value = convert_one(c, self.lane_of(c.source, lane));
+                    // A narrow result fills the register with its sign or with zeros.
+                    self.set_lane(c.result, lane, value);
+                }
+            }
+            Op::Bfi32(d, sources) => {
+                let [a, b, p, n] = sources.map(|slot| *self.narrow(slot));
+                let out = V32::from_fn(|l| {
+                    insert(a.0[l].into(), b.0[l].into(), p.0[l], n.0[l], 32) as u32
+                });
+                self.set32(*d, &out, m);
+            }
+            Op::Bfi64(d, [a, b], [p, n]) => {
+                let (a, b) = (self.r64[*a as usize], self.r64[*b as usize]);
+                let (p, n) = (*self.narrow(*p), *self.narrow(*n));
+                let mut out = V64::splat(0);
+                for l in 0..LANES {
+                    out.0[l] = insert(a.0[l], b.0[l], p.0[l], n.0[l], 64);
+                }
+                self.set64(*d, &out, m);
+            }
+            Op::Bfe64(d, a, [p, n], signed) => {
+                let a = self.r64[*a as usize];
+                let (p, n) = (*self.narrow(*p), *self.narrow(*n));
+                let mut out = V64::splat(0);
+                for l in 0..LANES {
+                    out.0[l] = extract(a.0[l], p.0[l], n.0[l], 64, *signed);
+                }
+                self.set64(*d, &out, m);
+            }
+            Op::Lop3(d, sources, table) => {
+                let [a, b, c] = sources.map(|slot| *self.narrow(slot));
+                let out = V32::from_fn(|l| {
+                    let (a, b, c) = (a.0[l], b.0[l], c.0[l]);
+                    (0..8).filter(|i| table >> i & 1 == 1).fold(0, |sum, i| {
+                        let pick = |x: u32, on: bool| if on { x } else { !x };
+                        sum | pick(a, i & 4 != 0) & pick(b, i & 2 != 0) & pick(c, i & 1 != 0)
+                    })
+                });
+                self.set32(*d, &out, m);
+            }
+            Op::Pack(d, parts, bits) => {
+                for lane in lanes_of(m) {
+                    let mask = if *bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+                    let value = parts.iter().enumerate().fold(0, |sum, (i, &slot)| {
+                        sum | (self.lane_of(slot, lane) & mask) << (*bits as usize * i)
+                    });
+                    self.set_lane(*d, lane, value);
+                }
+            }
+            Op::Unpack(parts, a, bits) => {
+                for lane in lanes_of(m) {
+                    let value = self.lane_of(*a, lane);
+                    let mask = if *bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+                    for (i, slot) in parts.iter().enumerate() {
+                        if let Some(slot) = slot {
+                            self.set_lane(*slot, lane, value >> (*bits as usize * i) & mask);
+                        }
+                    }
+                }
+            }
+            Op::Clock(d) => {
+                for lane in lanes_of(m) {
+                    self.set_lane(*d, lane, self.steps);
+                }
+            }
+            Op::Atomic(atomic) => env.atomic(self, atomic, m, pc)?,
+            Op::CopyAsync(copy) => env.copy_async(self, copy, m, pc)?,
+            Op::CopyCommit => {
+                for lane in lanes_of(m) {
+                    self.committed[lane] += 1;
+                }
+            }
+            Op::CopyWait(groups) => env.copy_wait(self, *groups, m, pc)?,
+            Op::BarrierWarp(_) => env.sync_warp(self.index),
+            Op::Shuffle { mode, d, p, a, b, c, .. } => {
+                let (a, b, c) = (*self.narrow(*a), *self.narrow(*b), *self.narrow(*c));
+                let mut good = 0;
+                let out = V32::from_fn(|lane| {
+                    let (source, valid) = shuffle_source(*mode, lane, b.0[lane], c.0[lane]);
+                    good |= u32::from(valid) << lane;
+                    a.0[if valid { source } else { lane }]
+                });
+                for lane in lanes_of(m) {
+                    let (source, valid) = shuffle_source(*mode, lane, b.0[lane], c.0[lane]);
+                    if valid && m >> source & 1 == 0 {
+                        let place = Place { warp: self.index, lane, pc };
+                        let text = format!("the value of lane {source}, which does not take part");
+                        env.raise(place, Kind::WarpMask, text)?;
+                    }
+                }
+                self.set32(*d, &out, m);
+                if let Some(p) = p {
+                    self.set_pred(*p, good, m);
+                }
+            }
+            Op::Vote { mode, d, p, negate, .. } => {
+                let bits = (self.p[*p as usize] ^ negate) & m;
+                let value = match mode {
+                    VoteMode::All => u32::from(bits == m),
+                    VoteMode::Any => u32::from(bits != 0),
+                    VoteMode::Uniform => u32::from(bits == m || bits == 0),
+                    VoteMode::Ballot => bits,
+                };
+                self.give(*d, value, m);
+            }
+            Op::Match { all, d, p, a, .. } => {
+                let mut same = [0u32; LANES];
+                for lane in lanes_of(m) {
+                    let value = self.lane_of(*a, lane);
+                    same[lane] = lanes_of(m)
+                        .filter(|&other| self.lane_of(*a, other) == value)
+                        .fold(0, |bits, other| bits | 1 << other);
+                }
+                let equal = lanes_of(m).all(|lane| same[lane] == m);
+                let out = match all {
+                    true => V32::splat(if equal { m } else { 0 }),
+                    false => V32(same),
+                };
+                self.set32(*d, &out, m);
+                if let Some(p) = p {
+                    self.set_pred(*p, if equal { FULL } else { 0 }, m);
+                }
+            }
+            Op::Reduce { mode, d, a, .. } => {
+                let a = *self.narrow(*a);
+                let values = lanes_of(m).map(|lane| a.0[lane]);
+                let value = match mode {
+                    ReduceMode::Add => values.fold(0, u32::wrapping_add),
+                    ReduceMode::MinU => values.min().unwrap_or(0),
+                    ReduceMode::MaxU => values.max().unwrap_or(0),
+                    ReduceMode::MinS => values.map(|v| v as i32).min().unwrap_or(0) as u32,
+                    ReduceMode::MaxS => values.map(|v| v as i32).max().unwrap_or(0) as u32,
+                    ReduceMode::And => values.fold(u32::MAX, |x, y| x & y),
+                    ReduceMode::Or => values.fold(0, |x, y| x | y),
+                    ReduceMode::Xor => values.fold(0, |x, y| x ^ y),
+                    ReduceMode::Count => m.count_ones(),
+                };
+                self.set32(*d, &V32::splat(value), m);
+            }
+            Op::ActiveMask(d) => self.set32(*d, &V32::splat(m), m),
+            Op::Elect { d, p, .. } => {
+                let leader = m.trailing_zeros();
+                self.set32(*d, &V32::splat(leader), m);
+                self.set_pred(*p, 1 << leader, m);
+            }
+            Op::LoadMatrix(load) => env.load_matrix(self, load, pc)?,
+            Op::StoreMatrix(store) => env.store_matrix(self, store, pc)?,
+            Op::MoveMatrix(d, a) => {
+                let a = *self.narrow(*a);
+                let element = |row: usize, column: usize| {
+                    a.0[row * 4 + column / 2] >> (16 * (column % 2)) & 0xffff
+                };
+                let out = V32::from_fn(|lane| {
+                    let (row, column) = (lane / 4, lane % 4 * 2);
+                    element(column, row) | element(column + 1, row) << 16
+                });
+                self.set32(*d, &out, m);
+            }
+            Op::Mma(mma) => {
+                let get = |slots: &[S32]| -> [&V32; 4] {
+                    std::array::from_fn(|i| &self.r32[slots[i.min(slots.len() - 1)] as usize])
+                };
+                let (a, b, c) = (get(&mma.a), get(&mma.b), get(&mma.c));
+                let out = mma.product(&a[..mma.a.len()], &b[..mma.b.len()], &c[..mma.c.len()]);
+                for (slot, value) in mma.d.iter().zip(&out) {
+                    self.set32(*slot, value, m);
+                }
+            }
+            Op::WmmaLoad(access) => env.wmma_load(self, access, pc)?,
+            Op::WmmaStore(access) => env.wmma_store(self, access, pc)?,
+            Op::Wmma(product) => {
+                let get = |slots: &[S32]| -> [&V32; 8] {
+                    std::array::from_fn(|i| &self.r32[slots[i.min(slots.len() - 1)] as usize])
+                };
+                let out = product.product(&get(&product.a), &get(&product.b), &get(&product.c));
+                for (slot, value) in product.d.iter().zip(&out) {
+                    self.set32(*slot, value, m);
+                }
+            }
+            Op::Nop => {}
+            Op::Trap | Op::AssertFail => {
+                let lane = m.trailing_zeros() as usize;
+                let place = Place { warp: self.index, lane, pc };
+                let text = match op {
+                    Op::Trap => "a trap",
+                    _ => "an assertion failed",
+                };
+                env.raise(place, Kind::Assertion, text.to_owned())?;
+            }
+            Op::Unknown(reason) => {
+                let lane = m.trailing_zeros() as usize;
+                let place = Place { warp: self.index, lane, pc };
+                env.raise(place, Kind::UnknownInstruction, reason.to_string())?;
+            }
+            // All others are done by `execute` or `run`.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The lane from which a shuffle takes its value, and whether it lies in range.
+fn shuffle_source(mode: ShuffleMode, lane: usize, b: u32, c: u32) -> (usize, bool) {
+    let lane = lane as i32;
+    let (b, clamp, segment) = ((b & 0x1f) as i32, (c & 0x1f) as i32, (c >> 8 & 0x1f) as i32);
+    let most = (lane & segment) | (clamp & !segment);
+    let least = lane & segment;
+    let (source, good) = match mode {
+        ShuffleMode::Up => (lane - b, lane - b >= most),
+        ShuffleMode::Down => (lane + b, lane + b <= most),
+        ShuffleMode::Butterfly => (lane ^ b, lane ^ b <= most),
+        ShuffleMode::Index => {
+            let source = least | (b & !segment);
+            (source, source <= most)
+        }
+    };
+    (source.clamp(0, 31) as usize, good)
+}
+
+/// Inserts `n` bits of `a` into `b` at position `p`, as `bfi` defines it.
+fn insert(a: u64, b: u64, p: u32, n: u32, width: u32) -> u64 {
+    let (p, n) = (p & 0xff, n & 0xff);
+    if p >= width || n == 0 {
+        return b;
+    }
+    let kept = n.min(width - p);
+    let mask = if kept >= 64 { u64::MAX } else { ((1u64 << kept) - 1) << p };
+    b & !mask | a << p & mask
+}
+
+/// The value of an atomic operation of a narrow float.
+pub(super) fn half_add(old: u32, b: u32, bf16: bool) -> u32 {
+    use super::float::{f32_to_bf16, f32_to_f16};
+    if bf16 {
+        f32_to_bf16(bf16_to_f32(old & 0xffff) + bf16_to_f32(b & 0xffff))
+    } else {
+        f32_to_f16(f16_to_f32(old & 0xffff) + f16_to_f32(b & 0xffff))
+    }
+}

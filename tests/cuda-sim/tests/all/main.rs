@@ -1,0 +1,9 @@
+//! Tests of the software CUDA device: instructions against the PTX manual, planted faults that must be found, and the C interface.
+
+mod arithmetic;
+mod conversions;
+mod faults;
+mod harness;
+mod matrices;
+mod memory;
+mod threads;
