@@ -3,10 +3,11 @@
 //! * [`ptx`] reads the text that NVRTC makes.
 //! * `exec` runs it.
 //! * [`check`] says what counts as a fault and what is done about it.
-//! * [`device`] is the library's own interface, which the tests use.
+//! * [`device`] is the library's own interface, which the tests use; [`driver`] puts the C functions on top.
 
 pub mod check;
 pub mod device;
+pub mod driver;
 mod exec;
 pub mod ptx;
 

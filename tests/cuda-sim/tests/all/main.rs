@@ -4,6 +4,7 @@ mod arithmetic;
 mod conversions;
 mod faults;
 mod harness;
+mod interface;
 mod matrices;
 mod memory;
 mod threads;
