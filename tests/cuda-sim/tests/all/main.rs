@@ -7,4 +7,5 @@ mod harness;
 mod interface;
 mod matrices;
 mod memory;
+mod nvrtc;
 mod threads;

@@ -362,8 +362,7 @@ impl Scope<'_, '_> {
                 }
                 let ty = m.ty()?;
                 if base == "mul24" {
-                    let f =
-                        lanewise!(Bin32, |a, b| (a & 0xff_ffff).wrapping_mul(b & 0xff_ffff));
+                    let f = lanewise!(Bin32, |a, b| (a & 0xff_ffff).wrapping_mul(b & 0xff_ffff));
                     return self.bin32(s, ty, f);
                 }
                 let f = lanewise!(Tri32, |a, b, c| {
