@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use cuda::check::Findings;
 use cuda::device::{Device, Limits};
 
-fn main() -> ExitCode {
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (mut unknown, mut kernels, mut failed) = (BTreeMap::<String, usize>::new(), 0, false);
-    let limits = Limits::of(90).expect("a known device");
-    let device = Device::new(limits, 1 << 30, Findings::default()).expect("address space");
+    let limits = Limits::of(90).ok_or("a known device")?;
+    let device = Device::new(limits, 1 << 30, Findings::default())?;
     for path in std::env::args().skip(1) {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -28,8 +28,8 @@ fn main() -> ExitCode {
                     for line in &kernel.program().unknown {
                         // Counted by opcode and reason; registers differ.
                         let (text, reason) = line.split_once(';').unwrap_or((line, ""));
-                        let words = text.split_whitespace();
-                        let opcode = words.skip_while(|w| w.starts_with('@')).next().unwrap_or("");
+                        let mut words = text.split_whitespace();
+                        let opcode = words.find(|w| !w.starts_with('@')).unwrap_or("");
                         *unknown.entry(format!("{opcode}{reason}")).or_default() += 1;
                     }
                 }
@@ -44,5 +44,6 @@ fn main() -> ExitCode {
         println!("{times:6} {instruction}");
     }
     println!("{kernels} kernels, {} unknown instructions", unknown.len());
-    if failed || !unknown.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let good = !failed && unknown.is_empty();
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -134,7 +134,8 @@ impl RaceShadow {
         let clock = self.known[touch.warp as usize][touch.warp as usize];
         for granule in at >> self.shift..=(at + bytes - 1) >> self.shift {
             let mut cell = self.cells[granule];
-            if !self.ordered(&cell, touch) && !(touch.strong && cell.strong & 1 == 1) {
+            let both_strong = touch.strong && cell.strong & 1 == 1;
+            if !both_strong && !self.ordered(&cell, touch) {
                 return Err(Conflict { thread: Some(u32::from(cell.writer)), wrote: true });
             }
             let fresh = cell.readers == 0 || self.reads_ordered(&cell, touch).is_ok();
@@ -192,10 +193,12 @@ impl RaceShadow {
         let clock = self.known[touch.warp as usize][touch.warp as usize];
         for granule in at >> self.shift..=(at + bytes - 1) >> self.shift {
             let cell = self.cells[granule];
-            if !same && !self.ordered(&cell, touch) && !(touch.strong && cell.strong & 1 == 1) {
+            let both_strong = touch.strong && cell.strong & 1 == 1;
+            if !same && !both_strong && !self.ordered(&cell, touch) {
                 return Err(Conflict { thread: Some(u32::from(cell.writer)), wrote: true });
             }
-            if !(touch.strong && cell.strong & 2 == 2) && !same {
+            let all_strong = touch.strong && cell.strong & 2 == 2;
+            if !same && !all_strong {
                 self.reads_ordered(&cell, touch)?;
             }
             self.cells[granule] = Cell {

@@ -64,6 +64,7 @@ impl Arena {
         self.size
     }
 
+    #[inline(always)]
     fn offset(&self, address: u64, bytes: usize) -> usize {
         let offset = address.wrapping_sub(BASE) as usize;
         assert!(offset < self.size && bytes <= self.size - offset, "address outside the arena");
@@ -71,11 +72,13 @@ impl Arena {
     }
 
     /// The host's address of a range, for copies.
+    #[inline(always)]
     pub fn host(&self, address: u64, bytes: usize) -> *mut u8 {
         // SAFETY: `offset` has checked that the range lies within the mapping.
         unsafe { self.data.as_ptr().add(self.offset(address, bytes)) }
     }
 
+    #[inline(always)]
     fn shadow(&self, address: u64, bytes: usize) -> *mut u8 {
         // SAFETY: as in `host`; the second mapping has the same size.
         unsafe { self.written.as_ptr().add(self.offset(address, bytes)) }
@@ -125,9 +128,10 @@ impl Arena {
 
     /// The first byte of a range that was not written, as an offset.
     pub fn first_unwritten(&self, address: u64, bytes: usize) -> Option<usize> {
-        let at = self.shadow(address, bytes);
-        // SAFETY: the range lies within the mapping.
-        (0..bytes).find(|&i| unsafe { at.add(i).read() } != 1)
+        // SAFETY: the range lies within the mapping, and a host's copy is not concurrent with kernels.
+        let marks = unsafe { std::slice::from_raw_parts(self.shadow(address, bytes), bytes) };
+        let chunk = 64 * marks.chunks_exact(64).take_while(|c| c.iter().all(|&m| m == 1)).count();
+        marks[chunk..].iter().position(|&m| m != 1).map(|i| chunk + i)
     }
 
     /// Copies the marks of a range to another one.

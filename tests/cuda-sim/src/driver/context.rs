@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_void};
 
 use super::error::put;
-use super::recorder::Event;
+use super::recorder::Request;
 use super::{Status, call};
 
 /// The handle of the one context.
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn cuCtxGetDevice(device: *mut c_int) -> Status {
 #[unsafe(no_mangle)]
 pub extern "C" fn cuCtxSynchronize() -> Status {
     call(|driver| {
-        driver.recorder.event(Event::WaitStream, 0);
+        driver.recorder.request(Request::WaitStream, 0);
         Ok(())
     })
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::error::put;
-use super::recorder::{Event, Shape};
+use super::recorder::{Request, Shape};
 use super::{CudaError, Driver, Mode, Status, call};
 use crate::device::{Kernel, LaunchError, Module};
 use crate::ptx;
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn cuModuleLoadData(
         }
         // SAFETY: not null, and the caller says that it ends with a zero.
         let text = unsafe { CStr::from_ptr(image) }.to_string_lossy();
-        driver.recorder.event(Event::LoadModule, text.len() as u64);
+        driver.recorder.request(Request::LoadModule, text.len() as u64);
         dump(driver, &text);
         let loaded = Box::new(load(driver, &text)?);
         // SAFETY: as this function requires.

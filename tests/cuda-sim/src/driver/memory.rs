@@ -6,7 +6,7 @@ use std::slice;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::error::put;
-use super::recorder::Event;
+use super::recorder::Request;
 use super::{CudaError, Driver, Status, call};
 use crate::check::{Finding, Kind};
 use crate::device::MemoryError;
@@ -44,7 +44,7 @@ pub unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> S
             MemoryError::Empty => CudaError::ERROR_INVALID_VALUE,
             _ => CudaError::ERROR_OUT_OF_MEMORY,
         })?;
-        driver.recorder.event(Event::Allocate, bytes as u64);
+        driver.recorder.request(Request::Allocate, bytes as u64);
         // SAFETY: as this function requires.
         unsafe { put(address, found) }
     })
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn cuMemAllocAsync(
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFree_v2(address: Address) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::Free, 0);
+        driver.recorder.request(Request::Free, 0);
         match driver.device.memory.free(address) {
             Ok(()) => Ok(()),
             Err(finding) => {
@@ -96,7 +96,7 @@ pub unsafe extern "C" fn cuMemAllocHost_v2(address: *mut *mut c_void, bytes: usi
         // 256 bytes of alignment, as pinned pages have at least.
         let at = (memory.as_mut_ptr() as usize).next_multiple_of(256);
         PINNED.lock().unwrap_or_else(PoisonError::into_inner).insert(at, memory);
-        driver.recorder.event(Event::AllocateHost, bytes as u64);
+        driver.recorder.request(Request::AllocateHost, bytes as u64);
         // SAFETY: as this function requires.
         unsafe { put(address, at as *mut c_void) }
     })
@@ -185,7 +185,7 @@ pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
     _: *mut c_void,
 ) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::CopyIn, bytes as u64);
+        driver.recorder.request(Request::CopyIn, bytes as u64);
         // SAFETY: as this function requires.
         unsafe { copy_in(driver, to, host, bytes) }
     })
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
     _: *mut c_void,
 ) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::CopyOut, bytes as u64);
+        driver.recorder.request(Request::CopyOut, bytes as u64);
         // SAFETY: as this function requires.
         unsafe { copy_out(driver, host, from, bytes) }
     })
@@ -238,7 +238,7 @@ pub extern "C" fn cuMemcpyDtoDAsync_v2(
     _: *mut c_void,
 ) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::CopyWithin, bytes as u64);
+        driver.recorder.request(Request::CopyWithin, bytes as u64);
         if bytes == 0 {
             return Ok(());
         }
@@ -256,7 +256,7 @@ pub extern "C" fn cuMemcpyDtoD_v2(to: Address, from: Address, bytes: usize) -> S
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemsetD8Async(to: Address, value: u8, bytes: usize, _: *mut c_void) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::Fill, bytes as u64);
+        driver.recorder.request(Request::Fill, bytes as u64);
         copied(driver, driver.device.memory.fill(to, value, bytes as u64))
     })
 }
@@ -303,12 +303,12 @@ pub unsafe extern "C" fn cuMemcpy2DAsync_v2(copy: *const Copy2d, _: *mut c_void)
         // SAFETY: as this function requires.
         let c = unsafe { copy.as_ref() }.ok_or(CudaError::ERROR_INVALID_VALUE)?;
         let (event, bytes) = match (c.source_type, c.to_type) {
-            (HOST, DEVICE) => (Event::CopyIn, c.width * c.height),
-            (DEVICE, HOST) => (Event::CopyOut, c.width * c.height),
-            (DEVICE, DEVICE) => (Event::CopyWithin, c.width * c.height),
+            (HOST, DEVICE) => (Request::CopyIn, c.width * c.height),
+            (DEVICE, HOST) => (Request::CopyOut, c.width * c.height),
+            (DEVICE, DEVICE) => (Request::CopyWithin, c.width * c.height),
             _ => return Err(CudaError::ERROR_NOT_SUPPORTED),
         };
-        driver.recorder.event(event, bytes as u64);
+        driver.recorder.request(event, bytes as u64);
         for row in 0..c.height {
             let source = (row + c.source_y) * c.source_pitch + c.source_x;
             let to = (row + c.to_y) * c.to_pitch + c.to_x;
@@ -317,10 +317,10 @@ pub unsafe extern "C" fn cuMemcpy2DAsync_v2(copy: *const Copy2d, _: *mut c_void)
             // SAFETY: as this function requires.
             unsafe {
                 match event {
-                    Event::CopyIn => {
+                    Request::CopyIn => {
                         copy_in(driver, device_to, c.source_host.byte_add(source), c.width)?;
                     }
-                    Event::CopyOut => {
+                    Request::CopyOut => {
                         copy_out(driver, c.to_host.byte_add(to), device_source, c.width)?;
                     }
                     _ => copied(

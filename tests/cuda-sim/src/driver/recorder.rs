@@ -37,7 +37,7 @@ pub struct Count {
 /// A copy or a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum Request {
     /// Host to device.
     CopyIn,
     /// Device to host.
@@ -66,7 +66,7 @@ pub enum Event {
 struct Counts {
     functions: Vec<(String, Vec<usize>)>,
     launches: HashMap<Shape, u64>,
-    events: HashMap<Event, Count>,
+    events: HashMap<Request, Count>,
     stats: HashMap<usize, (Stats, f64)>,
     log: Option<BufWriter<File>>,
     total: u64,
@@ -87,7 +87,7 @@ struct Summary<'a> {
     kernels: usize,
     memory_peak: u64,
     allocations_live_at_exit: usize,
-    events: Vec<(Event, Count)>,
+    events: Vec<(Request, Count)>,
     findings: Vec<(&'static str, u64)>,
     by_kernel: Vec<KernelSummary<'a>>,
 }
@@ -168,7 +168,7 @@ impl Recorder {
     }
 
     /// Records a copy or a wait.
-    pub fn event(&self, event: Event, bytes: u64) {
+    pub fn request(&self, event: Request, bytes: u64) {
         self.with(|counts| {
             let count = counts.events.entry(event).or_default();
             count.calls += 1;

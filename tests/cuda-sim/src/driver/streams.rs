@@ -6,7 +6,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::error::put;
-use super::recorder::Event;
+use super::recorder::Request;
 use super::{CudaError, Status, call};
 
 /// Handles that are in use: for an event, when it was recorded.
@@ -91,7 +91,7 @@ pub extern "C" fn cuStreamDestroy_v2(stream: *mut c_void) -> Status {
 pub extern "C" fn cuStreamSynchronize(stream: *mut c_void) -> Status {
     call(|driver| {
         stream_exists(stream)?;
-        driver.recorder.event(Event::WaitStream, 0);
+        driver.recorder.request(Request::WaitStream, 0);
         Ok(())
     })
 }
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn cuEventCreate(to: *mut *mut c_void, _: c_uint) -> Statu
 pub extern "C" fn cuEventRecord(of: *mut c_void, stream: *mut c_void) -> Status {
     call(|driver| {
         stream_exists(stream)?;
-        driver.recorder.event(Event::RecordEvent, 0);
+        driver.recorder.request(Request::RecordEvent, 0);
         event(of, |time| {
             *time = Some(Instant::now());
             Ok(())
@@ -145,7 +145,7 @@ pub extern "C" fn cuEventRecord(of: *mut c_void, stream: *mut c_void) -> Status 
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventSynchronize(of: *mut c_void) -> Status {
     call(|driver| {
-        driver.recorder.event(Event::WaitEvent, 0);
+        driver.recorder.request(Request::WaitEvent, 0);
         event(of, |_| Ok(()))
     })
 }

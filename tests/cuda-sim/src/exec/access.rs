@@ -1,10 +1,11 @@
 //! Loads, stores, atomic operations, asynchronous copies and matrices in memory.
 
 use super::env::{Env, Place, Run};
-use super::lanes::{FULL, LANES, V32};
+use super::lanes::{FULL, LANES, V32, lanes_of};
 use super::matrix::{LoadMatrix, WmmaAccess};
 use super::op::*;
-use super::warp::{Pending, Warp, half_add};
+use super::rare::half_add;
+use super::warp::{Pending, Warp};
 use crate::check::Kind;
 use crate::device::{BASE, LOCAL_WINDOW, PARAM_WINDOW, POISON, SHARED_WINDOW, WINDOW};
 
@@ -55,6 +56,30 @@ impl Env<'_> {
         pc: u32,
     ) -> Run<()> {
         let bytes = W * access.registers.len();
+        if let Some(addresses) = self.plain_global(warp, &access.address, m, bytes)
+            && self.all_written(&addresses, m, bytes)
+        {
+            for (i, &register) in access.registers.iter().enumerate() {
+                let step = (i * W) as u64;
+                match register {
+                    Slot::Narrow(slot) => {
+                        let target = &mut warp.r32[slot as usize].0;
+                        for lane in lanes_of(m) {
+                            let value = self.arena.load(addresses[lane] + step, W);
+                            target[lane] = extended(value, W, access.signed) as u32;
+                        }
+                    }
+                    Slot::Wide(slot) => {
+                        let target = &mut warp.r64[slot as usize].0;
+                        for lane in lanes_of(m) {
+                            let value = self.arena.load(addresses[lane] + step, W);
+                            target[lane] = extended(value, W, access.signed);
+                        }
+                    }
+                }
+            }
+            return Ok(());
+        }
         for place in Self::places(warp, m, pc) {
             let (space, at) =
                 resolve(access.address.space, Self::address(warp, &access.address, place.lane));
@@ -123,6 +148,18 @@ impl Env<'_> {
         pc: u32,
     ) -> Run<()> {
         let bytes = W * access.registers.len();
+        if let Some(addresses) = self.plain_global(warp, &access.address, m, bytes) {
+            for (i, &register) in access.registers.iter().enumerate() {
+                let step = (i * W) as u64;
+                for lane in lanes_of(m) {
+                    self.arena.store(addresses[lane] + step, W, warp.lane_of(register, lane));
+                }
+            }
+            for lane in lanes_of(m) {
+                self.arena.mark_written(addresses[lane], bytes);
+            }
+            return Ok(());
+        }
         for place in Self::places(warp, m, pc) {
             let (space, at) =
                 resolve(access.address.space, Self::address(warp, &access.address, place.lane));
@@ -157,6 +194,43 @@ impl Env<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The addresses of all lanes if they lie, aligned, in one allocation: nearly always. Otherwise every lane is looked at by itself.
+    #[inline(always)]
+    fn plain_global(
+        &mut self,
+        warp: &Warp,
+        address: &Address,
+        m: u32,
+        bytes: usize,
+    ) -> Option<[u64; LANES]> {
+        let (Space::Global | Space::Generic, Some(Slot::Wide(slot))) =
+            (address.space, address.base)
+        else {
+            return None;
+        };
+        let base = &warp.r64[slot as usize].0;
+        let first = base[m.trailing_zeros() as usize % LANES].wrapping_add(address.offset);
+        let (start, end) = self.allocation_of(first);
+        let (mut least, mut most, mut bits) = (u64::MAX, 0, 0);
+        let mut addresses = [0; LANES];
+        for lane in 0..LANES {
+            let at = base[lane].wrapping_add(address.offset);
+            addresses[lane] = at;
+            // Lanes that do not take part count as the first that does.
+            let at = if m >> lane & 1 == 1 { at } else { first };
+            (least, most, bits) = (least.min(at), most.max(at), bits | at);
+        }
+        let inside = least >= start && most < end && bytes as u64 <= end - most;
+        (inside && bits & (bytes as u64 - 1) == 0).then_some(addresses)
+    }
+
+    /// Whether all bytes were written that a load reads.
+    #[inline(always)]
+    fn all_written(&self, addresses: &[u64; LANES], m: u32, bytes: usize) -> bool {
+        !self.check_unwritten
+            || lanes_of(m).all(|lane| self.arena.is_written(addresses[lane], bytes))
     }
 
     pub(super) fn atomic(&mut self, warp: &mut Warp, atomic: &Atomic, m: u32, pc: u32) -> Run<()> {
@@ -233,7 +307,7 @@ impl Env<'_> {
             let mut data = [0; 16];
             if read > 0 {
                 // The source must be aligned to the whole size even if less is read.
-                if from % copy.size as u64 != 0 {
+                if !from.is_multiple_of(copy.size as u64) {
                     let text = format!("the address {from:#x} is not a multiple of {}", copy.size);
                     self.raise(place, Kind::Misaligned, text)?;
                 }
@@ -348,7 +422,7 @@ impl Env<'_> {
                 self.raise(place, Kind::WarpMask, text)?;
             }
         }
-        if at % 16 != 0 || stride * access.element.bytes() % 16 != 0 {
+        if at % 16 != 0 || !(stride * access.element.bytes()).is_multiple_of(16) {
             let text = format!(
                 "a matrix at {at:#x} with {stride} elements from row to row is not aligned to 16 bytes"
             );

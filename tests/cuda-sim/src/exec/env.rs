@@ -47,8 +47,8 @@ pub struct Env<'a> {
     pub(super) program: &'a Program,
     pub(super) arena: &'a Arena,
     pub(super) allocations: &'a Allocations,
-    /// The allocation that was used last.
-    pub(super) recent: (u64, u64),
+    /// The allocations that were used last, the last one first.
+    pub(super) recent: [(u64, u64); 4],
     pub(super) params: &'a [u8],
     pub(super) grid: [u32; 3],
     pub(super) block_size: [u32; 3],
@@ -73,7 +73,7 @@ impl<'a> Env<'a> {
             program,
             arena: device.memory.arena(),
             allocations,
-            recent: (0, 0),
+            recent: [(0, 0); 4],
             params: &launch.params,
             grid: launch.grid,
             block_size: launch.block,
@@ -157,9 +157,10 @@ impl<'a> Env<'a> {
     /// Checks a range of global memory.
     #[inline(always)]
     pub(super) fn check_global(&mut self, place: Place, at: u64, bytes: usize) -> Run<()> {
-        let (start, end) = self.recent;
+        let (start, end) = self.allocation_of(at);
         if at < start || at.wrapping_add(bytes as u64) > end {
-            self.find_allocation(place, at, bytes)?;
+            let (kind, text) = self.device.memory.describe(at, bytes as u64);
+            self.raise(place, kind, format!("touches {text}"))?;
         }
         if at & (bytes as u64 - 1) != 0 {
             let text = format!("the address {at:#x} is not a multiple of {bytes}");
@@ -168,18 +169,23 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    #[inline(never)]
-    fn find_allocation(&mut self, place: Place, at: u64, bytes: usize) -> Run<()> {
-        match self.allocations.find(at) {
-            Some((start, end)) if bytes as u64 <= end - at => {
-                self.recent = (start, end);
-                Ok(())
-            }
-            _ => {
-                let (kind, text) = self.device.memory.describe(at, bytes as u64);
-                self.raise(place, kind, format!("touches {text}"))
+    /// The allocation in which an address lies; an empty one if there is none.
+    #[inline(always)]
+    pub(super) fn allocation_of(&mut self, at: u64) -> (u64, u64) {
+        for (start, end) in self.recent {
+            if at >= start && at < end {
+                return (start, end);
             }
         }
+        self.find_allocation(at)
+    }
+
+    #[inline(never)]
+    fn find_allocation(&mut self, at: u64) -> (u64, u64) {
+        let Some(found) = self.allocations.find(at) else { return (1, 0) };
+        self.recent.rotate_right(1);
+        self.recent[0] = found;
+        found
     }
 
     /// Checks a range of shared memory.

@@ -104,6 +104,11 @@ pub fn add(a: f64, b: f64, format: Format, round: Round) -> f64 {
     narrow(keep_sign_of_zero(odd_sum(a, b), a, b, round), format, round)
 }
 
+/// `a - b`, as [`add`].
+pub fn sub(a: f64, b: f64, format: Format, round: Round) -> f64 {
+    add(a, -b, format, round)
+}
+
 /// Replaces a subnormal f32 by zero of its sign.
 #[inline(always)]
 pub fn flush(bits: u32) -> u32 {

@@ -80,14 +80,15 @@ fn halves(register: &V32, element: Element) -> [[f32; LANES]; 2] {
             widen_f16(&high, &mut values[1]);
         }
         Element::Bf16 => {
-            for lane in 0..LANES {
-                values[0][lane] = f32::from_bits(register.0[lane] << 16);
-                values[1][lane] = f32::from_bits(register.0[lane] & 0xffff_0000);
+            let [low, high] = &mut values;
+            for ((low, high), bits) in low.iter_mut().zip(high).zip(register.0) {
+                *low = f32::from_bits(bits << 16);
+                *high = f32::from_bits(bits & 0xffff_0000);
             }
         }
         _ => {
-            for lane in 0..LANES {
-                values[0][lane] = element.value(register.0[lane]);
+            for (value, bits) in values[0].iter_mut().zip(register.0) {
+                *value = element.value(bits);
             }
         }
     }
@@ -99,25 +100,31 @@ impl Mma {
     ///
     /// Sums are f32, one product after the other. The hardware's order and rounding inside a product are not documented.
     pub fn product(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; 4] {
-        let per = self.element.per_register();
+        match self.element.per_register() {
+            1 => self.product_of::<1>(a, b, c),
+            _ => self.product_of::<2>(a, b, c),
+        }
+    }
+
+    fn product_of<const PER: usize>(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; 4] {
         let mut left = [[0f32; 16]; 16];
         let mut right = [[0f32; 8]; 16];
-        // Lane l holds row l / 4 and, from column (l % 4) * per on, `per` elements; the next registers are 8 rows down, then further right.
-        let wide = 4 * per;
+        // Lane l holds row l / 4 and, from column (l % 4) * PER on, PER elements; the next registers are 8 rows down, then further right.
         for (r, register) in a.iter().enumerate() {
             let values = halves(register, self.element);
-            for lane in 0..LANES {
-                for (h, part) in values.iter().enumerate().take(per) {
-                    let column = lane % 4 * per + h + r / 2 * wide;
-                    left[lane / 4 + r % 2 * 8][column] = part[lane];
+            let (rows, from) = (&mut left[r % 2 * 8..r % 2 * 8 + 8], r / 2 * 4 * PER);
+            for (group, row) in rows.iter_mut().enumerate() {
+                for (i, to) in row[from..from + 4 * PER].iter_mut().enumerate() {
+                    *to = values[i % PER][4 * group + i / PER];
                 }
             }
         }
         for (r, register) in b.iter().enumerate() {
             let values = halves(register, self.element);
-            for lane in 0..LANES {
-                for (h, part) in values.iter().enumerate().take(per) {
-                    right[lane % 4 * per + h + r * wide][lane / 4] = part[lane];
+            let rows = &mut right[r * 4 * PER..(r + 1) * 4 * PER];
+            for (i, row) in rows.iter_mut().enumerate() {
+                for (column, to) in row.iter_mut().enumerate() {
+                    *to = values[i % PER][4 * column + i / PER];
                 }
             }
         }
@@ -195,7 +202,7 @@ impl WmmaAccess {
     pub fn check(&self) -> Result<(), String> {
         let (rows, columns) = self.part.size(self.shape);
         let needed = rows * columns / LANES / self.element.per_register();
-        if self.registers.len() % needed != 0 || self.registers.len() > MOST {
+        if !self.registers.len().is_multiple_of(needed) || self.registers.len() > MOST {
             return Err("wmma with a wrong number of registers".to_owned());
         }
         Ok(())

@@ -8,6 +8,7 @@ mod float;
 mod lanes;
 mod matrix;
 mod op;
+mod rare;
 mod warp;
 
 pub use decode::Program;

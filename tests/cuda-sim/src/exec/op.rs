@@ -199,6 +199,9 @@ pub struct CopyAsync {
     pub ignore: Option<SPred>,
 }
 
+/// A function of two predicates.
+pub type Logic = fn(u32, u32) -> u32;
+
 /// `setp` with its optional second result and its optional combination with a third predicate.
 #[derive(Debug, Clone, Copy)]
 pub struct SetTo {
@@ -206,8 +209,8 @@ pub struct SetTo {
     pub p: SPred,
     /// The predicate that is set to the opposite.
     pub q: Option<SPred>,
-    /// Combined with this predicate (xor with the mask first).
-    pub with: Option<(fn(u32, u32) -> u32, SPred, u32)>,
+    /// Combined by a function with this predicate (xor with the mask first).
+    pub with: Option<(Logic, SPred, u32)>,
 }
 
 /// `cvt` between types for which there is no short form.
@@ -252,7 +255,7 @@ pub enum Op {
     Mov32(S32, S32),
     Mov64(S64, S64),
     MovPred(SPred, SPred),
-    Pred(fn(u32, u32) -> u32, SPred, SPred, SPred),
+    Pred(Logic, SPred, SPred, SPred),
     Set32(Test32, SetTo, S32, S32),
     Set64(Test64, SetTo, S64, S64),
     /// A comparison whose result is a value: one of the whole register, or one of each half.

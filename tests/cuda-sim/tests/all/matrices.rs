@@ -14,7 +14,7 @@ fn f16(x: i32) -> u64 {
     }
     let exponent = x.abs().log2().floor();
     let fraction = ((x.abs() / exponent.exp2() - 1.0) * 1024.0) as u64;
-    u64::from(x < 0.0) << 15 | (exponent as i64 + 15) as u64 * 1024 | fraction
+    (u64::from(x < 0.0) << 15) | (((exponent as i64 + 15) as u64) << 10) | fraction
 }
 
 fn bf16(x: i32) -> u64 {

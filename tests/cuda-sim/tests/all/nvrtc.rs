@@ -360,7 +360,7 @@ fn expected(a: &[f32], b: impl Fn(usize, usize) -> f32, [m, n, k]: [usize; 3]) -
 /// The bits of an f16 for a multiple of 1/8 below 2048.
 fn f16(x: f32) -> [u8; 2] {
     let bits = x.to_bits();
-    let half = if x == 0.0 { 0 } else { (bits >> 13) - (112 << 10) & 0x7fff };
+    let half = if x == 0.0 { 0 } else { ((bits >> 13) - (112 << 10)) & 0x7fff };
     ((half | bits >> 16 & 0x8000) as u16).to_le_bytes()
 }
 

@@ -169,10 +169,8 @@ impl Scope<'_, '_> {
         s: &Statement,
     ) -> Decoded<Op> {
         macro_rules! sum {
-            ($sign:expr, $round:expr) => {
-                f32_op!(ftz, |x, y| {
-                    float::add(f64::from(x), $sign * f64::from(y), F32, $round) as f32
-                })
+            ($f:ident, $round:expr) => {
+                f32_op!(ftz, |x, y| float::$f(f64::from(x), f64::from(y), F32, $round) as f32)
             };
         }
         macro_rules! fused {
@@ -203,12 +201,12 @@ impl Scope<'_, '_> {
             };
         }
         match (base, round) {
-            ("add", Round::Zero) => self.bin32(s, ty, sum!(1.0, Round::Zero)),
-            ("add", Round::Down) => self.bin32(s, ty, sum!(1.0, Round::Down)),
-            ("add", Round::Up) => self.bin32(s, ty, sum!(1.0, Round::Up)),
-            ("sub", Round::Zero) => self.bin32(s, ty, sum!(-1.0, Round::Zero)),
-            ("sub", Round::Down) => self.bin32(s, ty, sum!(-1.0, Round::Down)),
-            ("sub", Round::Up) => self.bin32(s, ty, sum!(-1.0, Round::Up)),
+            ("add", Round::Zero) => self.bin32(s, ty, sum!(add, Round::Zero)),
+            ("add", Round::Down) => self.bin32(s, ty, sum!(add, Round::Down)),
+            ("add", Round::Up) => self.bin32(s, ty, sum!(add, Round::Up)),
+            ("sub", Round::Zero) => self.bin32(s, ty, sum!(sub, Round::Zero)),
+            ("sub", Round::Down) => self.bin32(s, ty, sum!(sub, Round::Down)),
+            ("sub", Round::Up) => self.bin32(s, ty, sum!(sub, Round::Up)),
             ("mul", Round::Zero) => self.bin32(s, ty, product!(Round::Zero)),
             ("mul", Round::Down) => self.bin32(s, ty, product!(Round::Down)),
             ("mul", Round::Up) => self.bin32(s, ty, product!(Round::Up)),

@@ -2,6 +2,8 @@
 //!
 //! An instruction that is not known becomes [`Op::Unknown`] with the reason: it is an error when it is reached, not before.
 
+mod bits;
+mod compare;
 mod control;
 mod convert;
 mod float;
@@ -10,8 +12,8 @@ mod matrix;
 mod memory;
 mod types;
 
+pub(crate) use bits::extract;
 pub(crate) use convert::convert_one;
-pub(crate) use integer::extract;
 use types::Mods;
 pub use types::Ty;
 
