@@ -15,6 +15,8 @@ pub enum Kind {
     Unwritten,
     /// Two threads touch the same byte of shared memory, one writes, and nothing orders them.
     Race,
+    /// Two blocks of a launch touch the same bytes of global memory, and one writes.
+    BlockRace,
     /// A barrier that not all threads reach.
     Barrier,
     /// A barrier that is passed although some threads of the block have ended before it.
@@ -39,11 +41,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::OutOfBounds,
         Kind::Misaligned,
         Kind::Unwritten,
         Kind::Race,
+        Kind::BlockRace,
         Kind::Barrier,
         Kind::ExitBeforeBarrier,
         Kind::WarpMask,
@@ -63,6 +66,7 @@ impl Kind {
             Kind::Misaligned => "misaligned",
             Kind::Unwritten => "unwritten",
             Kind::Race => "race",
+            Kind::BlockRace => "block-race",
             Kind::Barrier => "barrier",
             Kind::ExitBeforeBarrier => "exit-before-barrier",
             Kind::WarpMask => "warp-mask",

@@ -1,4 +1,4 @@
-//! Host memory that stands for the device's: one range for the data and one, as large, whose bytes say which data were written.
+//! Host memory that stands for the device's: one range for the data; one, as large, whose bytes say which data were written; and one with a word for every four bytes that says which block wrote them last.
 //!
 //! The address space is reserved at once and never given out twice, so that a freed allocation stays recognisable. Pages take room only when they are touched.
 
@@ -19,12 +19,65 @@ pub const WINDOW: u64 = 0x1_0000_0000;
 /// What a byte that was never written reads as.
 pub const POISON: u8 = 0xEE;
 
-/// The two ranges.
+/// The ranges.
 #[derive(Debug)]
 pub struct Arena {
     data: NonNull<u8>,
     written: NonNull<u8>,
+    writers: NonNull<u8>,
     size: usize,
+}
+
+/// A block of a launch that touches memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Toucher {
+    /// Number of the launch.
+    pub launch: u32,
+    /// Number of the block within it.
+    pub block: u32,
+    /// An atomic or volatile access: two such accesses do not race.
+    pub strong: bool,
+}
+
+/// Who wrote four bytes last: launch (26 bits), block (32), bytes of the four (4), several blocks (1), strong (1).
+#[derive(Debug, Clone, Copy)]
+struct Writer(u64);
+
+impl Writer {
+    fn new(by: Toucher, bytes: u64, several: bool) -> Self {
+        let flags = bytes << 2 | u64::from(several) << 1 | u64::from(by.strong);
+        Self(u64::from(by.launch & 0x3ff_ffff) << 38 | u64::from(by.block) << 6 | flags)
+    }
+
+    fn bytes(self) -> u64 {
+        self.0 >> 2 & 0xf
+    }
+
+    fn block(self) -> u32 {
+        (self.0 >> 6) as u32
+    }
+
+    /// Whether it is of the same launch.
+    fn current(self, by: Toucher) -> bool {
+        self.0 >> 38 == u64::from(by.launch & 0x3ff_ffff) && self.bytes() != 0
+    }
+
+    /// The block, if it is another one of the same launch that wrote these bytes with nothing to order them. What several blocks wrote is not known byte by byte, and passes.
+    fn conflict(self, by: Toucher, bytes: u64) -> Option<u32> {
+        let both_strong = self.0 & 1 == 1 && by.strong;
+        let other = self.current(by) && self.block() != by.block && self.bytes() & bytes != 0;
+        (other && self.0 >> 1 & 1 == 0 && !both_strong).then_some(self.block())
+    }
+}
+
+/// For each four bytes that a range touches: their number, and which of them.
+fn quads(offset: usize, bytes: usize) -> impl Iterator<Item = (usize, u64)> {
+    let end = offset + bytes;
+    (offset / 4..end.div_ceil(4)).map(move |quad| {
+        let from = offset.saturating_sub(4 * quad).min(4);
+        let to = (end - 4 * quad).min(4);
+        (quad, (1 << to) - (1 << from))
+    })
 }
 
 // SAFETY: the ranges live as long as the arena, and every access to them goes through atomics or through the host's copies, which CUDA leaves to the caller to order.
@@ -50,13 +103,19 @@ fn reserve(size: usize) -> Option<NonNull<u8>> {
 impl Arena {
     /// Reserves address space of this size.
     pub fn new(size: usize) -> Option<Self> {
-        let data = reserve(size)?;
-        let Some(written) = reserve(size) else {
-            // SAFETY: `data` was mapped above with this size and nothing else knows it.
-            unsafe { libc::munmap(data.as_ptr().cast(), size) };
-            return None;
-        };
-        Some(Self { data, written, size })
+        let mut ranges: Vec<NonNull<u8>> = Vec::new();
+        for bytes in [size, size, 2 * size] {
+            let Some(range) = reserve(bytes) else {
+                for (&range, bytes) in ranges.iter().zip([size, size]) {
+                    // SAFETY: mapped just now with this size, and nothing else knows it.
+                    unsafe { libc::munmap(range.as_ptr().cast(), bytes) };
+                }
+                return None;
+            };
+            ranges.push(range);
+        }
+        let [data, written, writers] = ranges[..] else { return None };
+        Some(Self { data, written, writers, size })
     }
 
     /// Size of the address space.
@@ -108,6 +167,38 @@ impl Arena {
                 }
             }
         }
+    }
+
+    #[inline(always)]
+    fn writer(&self, quad: usize) -> &AtomicU64 {
+        // SAFETY: a word for every four bytes; the callers' ranges lie within the arena.
+        unsafe { AtomicU64::from_ptr(self.writers.as_ptr().cast::<u64>().add(quad)) }
+    }
+
+    /// Notes that a block writes a range. Returns another block of the launch that wrote there before.
+    #[inline]
+    pub fn claim(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
+        let mut other = None;
+        for (quad, mask) in quads(self.offset(address, bytes), bytes) {
+            let cell = self.writer(quad);
+            let before = Writer(cell.load(Ordering::Relaxed));
+            let (mut written, mut several) = (mask, false);
+            if before.current(by) {
+                other = other.or(before.conflict(by, mask));
+                written |= before.bytes();
+                several = before.block() != by.block && before.bytes() & !mask != 0;
+            }
+            cell.store(Writer::new(by, written, several).0, Ordering::Relaxed);
+        }
+        other
+    }
+
+    /// Another block of the launch that wrote into a range.
+    #[inline]
+    pub fn foreign(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
+        quads(self.offset(address, bytes), bytes).find_map(|(quad, mask)| {
+            Writer(self.writer(quad).load(Ordering::Relaxed)).conflict(by, mask)
+        })
     }
 
     /// Whether all bytes of a range were written.
@@ -201,9 +292,41 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        for at in [self.data, self.written] {
+        let ranges = [(self.data, 1), (self.written, 1), (self.writers, 2)];
+        for (at, times) in ranges {
             // SAFETY: mapped in `new` with this size, and nothing borrows from it any more.
-            unsafe { libc::munmap(at.as_ptr().cast(), self.size) };
+            unsafe { libc::munmap(at.as_ptr().cast(), times * self.size) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quads_cover_their_bytes() {
+        let list = |offset, bytes| quads(offset, bytes).collect::<Vec<_>>();
+        assert_eq!(list(4, 4), [(1, 0b1111)]);
+        assert_eq!(list(6, 1), [(1, 0b0100)]);
+        assert_eq!(list(2, 4), [(0, 0b1100), (1, 0b0011)]);
+        assert_eq!(list(8, 16).len(), 4);
+    }
+
+    #[test]
+    fn blocks_of_one_launch_conflict() {
+        let arena = Arena::new(1 << 20).unwrap();
+        let by = |launch, block, strong| Toucher { launch, block, strong };
+        assert_eq!(arena.claim(BASE, 4, by(1, 0, false)), None);
+        assert_eq!(arena.claim(BASE, 4, by(1, 7, false)), Some(0));
+        assert_eq!(arena.foreign(BASE, 4, by(1, 0, false)), Some(7));
+        assert_eq!(arena.foreign(BASE, 4, by(2, 0, false)), None);
+        // Two halves of four bytes.
+        assert_eq!(arena.claim(BASE + 8, 2, by(1, 0, false)), None);
+        assert_eq!(arena.claim(BASE + 10, 2, by(1, 1, false)), None);
+        // Atomic operations.
+        assert_eq!(arena.claim(BASE + 16, 4, by(1, 0, true)), None);
+        assert_eq!(arena.claim(BASE + 16, 4, by(1, 1, true)), None);
+        assert_eq!(arena.foreign(BASE + 16, 4, by(1, 0, false)), Some(1));
     }
 }

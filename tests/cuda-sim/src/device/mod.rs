@@ -9,9 +9,12 @@ pub use limits::Limits;
 pub use memory::{Allocations, Memory, MemoryError, MemoryInfo};
 pub use module::{Kernel, Module};
 
-pub(crate) use arena::{Arena, BASE, LOCAL_WINDOW, PARAM_WINDOW, POISON, SHARED_WINDOW, WINDOW};
+pub(crate) use arena::{
+    Arena, BASE, LOCAL_WINDOW, PARAM_WINDOW, POISON, SHARED_WINDOW, Toucher, WINDOW,
+};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::check::{Finding, Findings};
 use crate::exec::{self, Launch, Stats};
@@ -27,6 +30,7 @@ pub struct Device {
     pub findings: Findings,
     /// Instructions of a warp that a block may run before it is taken for endless.
     pub instruction_limit: u64,
+    launches: AtomicU32,
 }
 
 /// A launch that did not run to its end.
@@ -44,13 +48,25 @@ impl Device {
     /// Makes a device with so much memory.
     pub fn new(limits: Limits, memory_bytes: u64, findings: Findings) -> Result<Self, MemoryError> {
         let memory = Memory::new(memory_bytes, true)?;
-        Ok(Self { limits, memory, findings, instruction_limit: 1 << 32 })
+        Ok(Self {
+            limits,
+            memory,
+            findings,
+            instruction_limit: 1 << 32,
+            launches: AtomicU32::new(0),
+        })
     }
 
     /// Makes a device for counting only: it keeps no record of what was written.
     pub fn counting(limits: Limits, memory_bytes: u64) -> Result<Self, MemoryError> {
         let memory = Memory::new(memory_bytes, false)?;
-        Ok(Self { limits, memory, findings: Findings::default(), instruction_limit: 1 << 32 })
+        Ok(Self {
+            limits,
+            memory,
+            findings: Findings::default(),
+            instruction_limit: 1 << 32,
+            launches: AtomicU32::new(0),
+        })
     }
 
     /// Loads PTX text.
@@ -71,7 +87,14 @@ impl Device {
         self.limits
             .check(grid, block, kernel, dynamic_shared)
             .map_err(|message| self.limit(kernel, message))?;
-        let launch = Launch { kernel, grid, block, dynamic_shared, params };
+        let launch = Launch {
+            kernel,
+            number: self.launches.fetch_add(1, Ordering::Relaxed) + 1,
+            grid,
+            block,
+            dynamic_shared,
+            params,
+        };
         Ok(exec::run(self, &launch)?)
     }
 

@@ -59,6 +59,11 @@ impl Env<'_> {
         if let Some(addresses) = self.plain_global(warp, &access.address, m, bytes)
             && self.all_written(&addresses, m, bytes)
         {
+            if self.toucher.is_some() {
+                for place in Self::places(warp, m, pc) {
+                    self.check_foreign(place, addresses[place.lane], bytes, access.strong)?;
+                }
+            }
             for (i, &register) in access.registers.iter().enumerate() {
                 let step = (i * W) as u64;
                 match register {
@@ -86,6 +91,7 @@ impl Env<'_> {
             match space {
                 Space::Global | Space::Generic => {
                     self.check_global(place, at, bytes)?;
+                    self.check_foreign(place, at, bytes, access.strong)?;
                     if self.check_written(place, at, bytes)? {
                         for (i, &register) in access.registers.iter().enumerate() {
                             let value = self.arena.load(at + (i * W) as u64, W);
@@ -149,6 +155,13 @@ impl Env<'_> {
     ) -> Run<()> {
         let bytes = W * access.registers.len();
         if let Some(addresses) = self.plain_global(warp, &access.address, m, bytes) {
+            if self.toucher.is_some() {
+                for place in Self::places(warp, m, pc) {
+                    let at = addresses[place.lane];
+                    let same = self.same_bytes::<W>(warp, access, at, place.lane);
+                    self.claim(place, at, bytes, access.strong, same)?;
+                }
+            }
             for (i, &register) in access.registers.iter().enumerate() {
                 let step = (i * W) as u64;
                 for lane in lanes_of(m) {
@@ -165,6 +178,8 @@ impl Env<'_> {
                 resolve(access.address.space, Self::address(warp, &access.address, place.lane));
             if matches!(space, Space::Global | Space::Generic) {
                 self.check_global(place, at, bytes)?;
+                let same = self.same_bytes::<W>(warp, access, at, place.lane);
+                self.claim(place, at, bytes, access.strong, same)?;
                 for (i, &register) in access.registers.iter().enumerate() {
                     let value = warp.lane_of(register, place.lane);
                     self.arena.store(at + (i * W) as u64, W, value);
@@ -194,6 +209,21 @@ impl Env<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a store changes nothing.
+    #[inline(always)]
+    fn same_bytes<const W: usize>(
+        &self,
+        warp: &Warp,
+        access: &Access,
+        at: u64,
+        lane: usize,
+    ) -> bool {
+        let mask = u64::MAX >> (64 - 8 * W);
+        access.registers.iter().enumerate().all(|(i, &register)| {
+            self.arena.load(at + (i * W) as u64, W) == warp.lane_of(register, lane) & mask
+        })
     }
 
     /// The addresses of all lanes if they lie, aligned, in one allocation: nearly always. Otherwise every lane is looked at by itself.
@@ -255,6 +285,7 @@ impl Env<'_> {
                     if atomic.op != AtomicOp::Exchange {
                         self.check_written(place, at, bytes)?;
                     }
+                    self.claim(place, at, bytes, true, false)?;
                     let old = self.arena.update(at, bytes, |old| change(old).unwrap_or(old));
                     self.arena.mark_written(at, bytes);
                     old
@@ -316,6 +347,7 @@ impl Env<'_> {
                     *byte = self.arena.load(from + i as u64, 1) as u8;
                 }
                 self.check_written(place, from, read)?;
+                self.check_foreign(place, from, read, false)?;
             }
             self.begin_copy(place, to as usize, copy.size)?;
             let (to, group, size) = (to as usize, warp.committed[lane], copy.size);
@@ -449,6 +481,7 @@ impl Env<'_> {
                 _ => {
                     self.check_global(place, at, width)?;
                     self.check_written(place, at, width)?;
+                    self.check_foreign(place, at, width, false)?;
                     self.arena.load(at, width)
                 }
             };
@@ -477,6 +510,9 @@ impl Env<'_> {
                 }
                 _ => {
                     self.check_global(place, at, width)?;
+                    let mask = u64::MAX >> (64 - 8 * width);
+                    let same = self.arena.load(at, width) == u64::from(bits) & mask;
+                    self.claim(place, at, width, false, same)?;
                     self.arena.store(at, width, bits.into());
                     self.arena.mark_written(at, width);
                 }

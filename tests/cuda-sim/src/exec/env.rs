@@ -5,7 +5,7 @@ use super::lanes::lanes_of;
 use super::op::*;
 use super::warp::Warp;
 use crate::check::{Action, Conflict, Finding, Kind, RaceShadow, Touch};
-use crate::device::{Allocations, Arena, Device};
+use crate::device::{Allocations, Arena, Device, Toucher};
 
 pub(super) type Run<T> = Result<T, Box<Finding>>;
 
@@ -56,6 +56,8 @@ pub struct Env<'a> {
     pub(super) dynamic_shared: u32,
     pub(super) shared: Shared,
     pub(super) check_unwritten: bool,
+    /// Who the block is among all that touch global memory; `None` if that is not looked at.
+    pub(super) toucher: Option<Toucher>,
 }
 
 impl<'a> Env<'a> {
@@ -87,12 +89,18 @@ impl<'a> Env<'a> {
                 }),
             },
             check_unwritten: device.findings.action(Kind::Unwritten) != Action::Ignore,
+            toucher: (device.findings.action(Kind::BlockRace) != Action::Ignore)
+                .then_some(Toucher { launch: launch.number, block: 0, strong: false }),
         }
     }
 
     /// Begins another block.
     pub(super) fn start(&mut self, block: [u32; 3]) {
         self.block = block;
+        let [x, y, _] = self.grid;
+        if let Some(toucher) = &mut self.toucher {
+            toucher.block = block[0] + x * (block[1] + y * block[2]);
+        }
         self.shared.bytes.fill(crate::device::POISON);
         self.shared.state.fill(state::UNWRITTEN);
         if let Some(race) = &mut self.shared.race {
@@ -279,6 +287,53 @@ impl<'a> Env<'a> {
         let text = format!("reads {bytes} bytes at {at:#x} that were never written");
         self.raise(place, Kind::Unwritten, text)?;
         Ok(false)
+    }
+
+    #[cold]
+    fn raise_block_race(&self, place: Place, other: u32, wrote: bool) -> Run<()> {
+        let [x, y, _] = self.grid;
+        let block = [other % x, other / x % y, other / x / y];
+        let text = format!(
+            "{} global memory that block {block:?} of the same launch wrote",
+            if wrote { "writes" } else { "reads" }
+        );
+        self.raise(place, Kind::BlockRace, text)
+    }
+
+    /// Looks for another block that wrote what a load reads.
+    #[inline(always)]
+    pub(super) fn check_foreign(
+        &self,
+        place: Place,
+        at: u64,
+        bytes: usize,
+        strong: bool,
+    ) -> Run<()> {
+        if let Some(toucher) = self.toucher
+            && let Some(other) = self.arena.foreign(at, bytes, Toucher { strong, ..toucher })
+        {
+            self.raise_block_race(place, other, false)?;
+        }
+        Ok(())
+    }
+
+    /// Looks for another block that wrote where a store writes. `same` says that the bytes do not change, which does no harm.
+    #[inline(always)]
+    pub(super) fn claim(
+        &self,
+        place: Place,
+        at: u64,
+        bytes: usize,
+        strong: bool,
+        same: bool,
+    ) -> Run<()> {
+        if let Some(toucher) = self.toucher
+            && let Some(other) = self.arena.claim(at, bytes, Toucher { strong, ..toucher })
+            && !same
+        {
+            self.raise_block_race(place, other, true)?;
+        }
+        Ok(())
     }
 
     /// Checks a range of the memory of a thread and gives its place in the warp's.

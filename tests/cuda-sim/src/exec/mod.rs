@@ -27,6 +27,8 @@ use crate::device::{Device, Kernel};
 pub struct Launch<'a> {
     /// The kernel.
     pub kernel: &'a Kernel,
+    /// Number of the launch.
+    pub number: u32,
     /// Blocks along each axis.
     pub grid: [u32; 3],
     /// Threads of a block along each axis.

@@ -193,6 +193,37 @@ fn endless_loops_and_assertions() {
     assert_eq!(fault(&device, &kernel("trap;"), 1, 0).0, Kind::Assertion);
 }
 
+/// Launches four blocks of one thread.
+fn blocks(body: &str) -> Result<(), LaunchError> {
+    let device = device(90);
+    let module = device.load(&kernel(&format!("mov.u32 %r1, %ctaid.x; {body}"))).unwrap();
+    let at = device.memory.alloc(64).unwrap();
+    device.memory.fill(at, 0, 64).unwrap();
+    let (k, at) = (module.kernel("k").unwrap(), at.to_le_bytes());
+    device.launch(&k, [4, 1, 1], [1; 3], 0, &[&at, &at]).map(|_| ())
+}
+
+#[test]
+fn blocks_that_touch_the_same_memory() {
+    let own = "mul.wide.u32 %rd2, %r1, 4; add.s64 %rd3, %rd0, %rd2;";
+    blocks(&format!("{own} st.global.u32 [%rd3], %r1; ld.global.u32 %r2, [%rd3];")).unwrap();
+    blocks("atom.global.add.u32 %r2, [%rd0], %r1;").unwrap();
+    // All write the same value.
+    blocks("mov.u32 %r2, 5; st.global.u32 [%rd0], %r2;").unwrap();
+    let race = |body: &str| match blocks(body) {
+        Err(LaunchError::Finding(finding)) => {
+            assert_eq!(finding.kind, Kind::BlockRace, "{finding}");
+            finding.message
+        }
+        other => panic!("{other:?}"),
+    };
+    let text = race("add.u32 %r1, %r1, 1; st.global.u32 [%rd0], %r1;");
+    assert!(text.contains("of the same launch wrote"), "{text}");
+    race(&format!(
+        "{own} add.u32 %r1, %r1, 1; st.global.u32 [%rd3], %r1; ld.global.v4.u32 {{%r2, %r3, %r4, %r5}}, [%rd0];"
+    ));
+}
+
 fn free(device: &Device, address: u64) -> Kind {
     device.memory.free(address).unwrap_err().kind
 }

@@ -29,6 +29,8 @@ fn generic_addresses_reach_every_memory() {
         ld.shared.u64 %rd21, [s+8]; ld.local.u64 %rd22, [l+8];
         ld.u64 %rd23, [%rd12]; sub.u64 %rd23, %rd23, %rd0;
         st.u64 [%rd1], %rd21; st.u64 [%rd1+8], %rd22; st.u64 [%rd1+16], %rd23;
+        isspacep.shared %p1, %rd10; isspacep.local %p2, %rd10; not.pred %p2, %p2; and.pred %p1, %p1, %p2;
+        @!%p1 trap;
         cvta.to.shared.u64 %rd24, %rd10; st.u64 [%rd1+24], %rd24;",
     );
     assert_eq!(run(&device(80), &text, 1, &[9], 4).unwrap(), [5, 6, 0, 0]);

@@ -1,7 +1,7 @@
 //! `cvt` and `cvta`.
 
 use super::*;
-use crate::device::{LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW};
+use crate::device::{BASE, LOCAL_WINDOW, PARAM_WINDOW, SHARED_WINDOW, WINDOW};
 use crate::exec::float::{
     Round, bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16, to_bf16, to_f16,
 };
@@ -140,6 +140,23 @@ impl Scope<'_, '_> {
         let step = if back { 0u64.wrapping_sub(window) } else { window };
         let step = self.decoder.constant64(step);
         Ok(Op::Bin64(lanewise!(Bin64, |a, b| a.wrapping_add(b)), d, a, step))
+    }
+}
+
+impl Scope<'_, '_> {
+    /// `isspacep`: whether a generic address lies in a memory.
+    pub(super) fn is_space(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
+        let f = m.one_of::<Test64>(&[
+            ("global", compare!(Test64, |a, _b| a >= BASE)),
+            ("shared", compare!(Test64, |a, _b| a / WINDOW * WINDOW == SHARED_WINDOW)),
+            ("shared::cta", compare!(Test64, |a, _b| a / WINDOW * WINDOW == SHARED_WINDOW)),
+            ("local", compare!(Test64, |a, _b| a / WINDOW * WINDOW == LOCAL_WINDOW)),
+            ("param", compare!(Test64, |a, _b| a / WINDOW * WINDOW == PARAM_WINDOW)),
+        ]);
+        let f = f.ok_or("a state space is missing or not known")?;
+        let p = self.target_pred(&self.operand(s, 0)?.clone())?;
+        let a = self.s64(s, 1, Ty::B64)?;
+        Ok(Op::Set64(f, SetTo { p, q: None, with: None }, a, a))
     }
 }
 

@@ -374,6 +374,7 @@ impl Scope<'_, '_> {
             | "testp" => self.special_function(base, m, s),
             "cvt" => self.convert(m, s),
             "cvta" => self.convert_address(m, s),
+            "isspacep" => self.is_space(m, s),
             "ld" | "ldu" | "st" => self.access(base, m, s),
             "atom" | "red" => self.atomic(base, m, s),
             "cp" => self.copy(m, s),
