@@ -130,10 +130,18 @@ impl RaceShadow {
     }
 
     /// Records a read of the bytes from `at`.
+    #[inline]
     pub fn read(&mut self, at: usize, bytes: usize, touch: Touch) -> Result<(), Conflict> {
         let clock = self.known[touch.warp as usize][touch.warp as usize];
         for granule in at >> self.shift..=(at + bytes - 1) >> self.shift {
             let mut cell = self.cells[granule];
+            // Read before by the same thread, or by several of the warp: a write in between would have cleared that.
+            let again = cell.readers == 1 << touch.warp && cell.read_clock == clock;
+            let known = cell.read_lane == SEVERAL || cell.read_lane == touch.lane as u8;
+            if again && known && !touch.strong {
+                self.cells[granule].strong &= 1;
+                continue;
+            }
             let both_strong = touch.strong && cell.strong & 1 == 1;
             if !both_strong && !self.ordered(&cell, touch) {
                 return Err(Conflict { thread: Some(u32::from(cell.writer)), wrote: true });

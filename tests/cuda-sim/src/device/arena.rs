@@ -176,10 +176,24 @@ impl Arena {
     }
 
     /// Notes that a block writes a range. Returns another block of the launch that wrote there before.
-    #[inline]
+    #[inline(always)]
     pub fn claim(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
+        let offset = self.offset(address, bytes);
         let mut other = None;
-        for (quad, mask) in quads(self.offset(address, bytes), bytes) {
+        // Whole words, nearly always.
+        if (offset | bytes) & 3 == 0 {
+            let mine = Writer::new(by, 0xf, false);
+            for quad in offset / 4..(offset + bytes) / 4 {
+                let cell = self.writer(quad);
+                let before = Writer(cell.load(Ordering::Relaxed));
+                if before.0 != mine.0 {
+                    other = other.or(before.conflict(by, 0xf));
+                    cell.store(mine.0, Ordering::Relaxed);
+                }
+            }
+            return other;
+        }
+        for (quad, mask) in quads(offset, bytes) {
             let cell = self.writer(quad);
             let before = Writer(cell.load(Ordering::Relaxed));
             let (mut written, mut several) = (mask, false);
@@ -194,9 +208,14 @@ impl Arena {
     }
 
     /// Another block of the launch that wrote into a range.
-    #[inline]
+    #[inline(always)]
     pub fn foreign(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
-        quads(self.offset(address, bytes), bytes).find_map(|(quad, mask)| {
+        let offset = self.offset(address, bytes);
+        if (offset | bytes) & 3 == 0 {
+            return (offset / 4..(offset + bytes) / 4)
+                .find_map(|q| Writer(self.writer(q).load(Ordering::Relaxed)).conflict(by, 0xf));
+        }
+        quads(offset, bytes).find_map(|(quad, mask)| {
             Writer(self.writer(quad).load(Ordering::Relaxed)).conflict(by, mask)
         })
     }

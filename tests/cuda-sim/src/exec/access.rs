@@ -158,7 +158,7 @@ impl Env<'_> {
             if self.toucher.is_some() {
                 for place in Self::places(warp, m, pc) {
                     let at = addresses[place.lane];
-                    let same = self.same_bytes::<W>(warp, access, at, place.lane);
+                    let same = || self.same_bytes::<W>(warp, access, at, place.lane);
                     self.claim(place, at, bytes, access.strong, same)?;
                 }
             }
@@ -178,7 +178,7 @@ impl Env<'_> {
                 resolve(access.address.space, Self::address(warp, &access.address, place.lane));
             if matches!(space, Space::Global | Space::Generic) {
                 self.check_global(place, at, bytes)?;
-                let same = self.same_bytes::<W>(warp, access, at, place.lane);
+                let same = || self.same_bytes::<W>(warp, access, at, place.lane);
                 self.claim(place, at, bytes, access.strong, same)?;
                 for (i, &register) in access.registers.iter().enumerate() {
                     let value = warp.lane_of(register, place.lane);
@@ -285,7 +285,7 @@ impl Env<'_> {
                     if atomic.op != AtomicOp::Exchange {
                         self.check_written(place, at, bytes)?;
                     }
-                    self.claim(place, at, bytes, true, false)?;
+                    self.claim(place, at, bytes, true, || false)?;
                     let old = self.arena.update(at, bytes, |old| change(old).unwrap_or(old));
                     self.arena.mark_written(at, bytes);
                     old
@@ -511,7 +511,7 @@ impl Env<'_> {
                 _ => {
                     self.check_global(place, at, width)?;
                     let mask = u64::MAX >> (64 - 8 * width);
-                    let same = self.arena.load(at, width) == u64::from(bits) & mask;
+                    let same = || self.arena.load(at, width) == u64::from(bits) & mask;
                     self.claim(place, at, width, false, same)?;
                     self.arena.store(at, width, bits.into());
                     self.arena.mark_written(at, width);

@@ -40,6 +40,21 @@ pub struct Shared {
     pub(super) race: Option<RaceShadow>,
 }
 
+/// Whether every byte was written; the usual sizes are compared at once.
+#[inline(always)]
+fn all_written(states: &[u8]) -> bool {
+    if let Ok(four) = <[u8; 4]>::try_from(states) {
+        return four == [state::WRITTEN; 4];
+    }
+    if let Ok(sixteen) = <[u8; 16]>::try_from(states) {
+        return sixteen == [state::WRITTEN; 16];
+    }
+    if let Ok(eight) = <[u8; 8]>::try_from(states) {
+        return eight == [state::WRITTEN; 8];
+    }
+    states.iter().all(|&s| s == state::WRITTEN)
+}
+
 /// What the warps of a block share.
 #[derive(Debug)]
 pub struct Env<'a> {
@@ -226,7 +241,7 @@ impl<'a> Env<'a> {
     ) -> Run<()> {
         if self.check_unwritten {
             let states = &self.shared.state[at..at + bytes];
-            if states.iter().any(|&s| s != state::WRITTEN) {
+            if !all_written(states) {
                 let text = match states.contains(&state::IN_FLIGHT) {
                     true => {
                         "reads shared memory to which cp.async still copies: no wait for its group"
@@ -317,7 +332,7 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// Looks for another block that wrote where a store writes. `same` says that the bytes do not change, which does no harm.
+    /// Looks for another block that wrote where a store writes. `same` tells whether the bytes do not change, which does no harm.
     #[inline(always)]
     pub(super) fn claim(
         &self,
@@ -325,11 +340,11 @@ impl<'a> Env<'a> {
         at: u64,
         bytes: usize,
         strong: bool,
-        same: bool,
+        same: impl FnOnce() -> bool,
     ) -> Run<()> {
         if let Some(toucher) = self.toucher
             && let Some(other) = self.arena.claim(at, bytes, Toucher { strong, ..toucher })
-            && !same
+            && !same()
         {
             self.raise_block_race(place, other, true)?;
         }
