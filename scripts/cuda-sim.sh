@@ -3,8 +3,9 @@
 #
 #   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests
 #   scripts/cuda-sim.sh run COMMAND...   run a program that was built with sam2-cli/cuda-toolkit on it
+#   scripts/cuda-sim.sh ptxas FOLDER     registers, spills and shared memory of kernels whose PTX CUDA_SIM_DUMP has put there
 #
-# Everything is kept in .cuda-sim, which git ignores: a quarter of a gigabyte, from PyPI.
+# Everything is kept in .cuda-sim, which git ignores: half a gigabyte, from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -55,8 +56,27 @@ run)
     export LD_LIBRARY_PATH="$kept/lib:$toolkit/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" CUDA_PATH="$toolkit"
     exec "$@"
     ;;
+ptxas)
+    [ -x "$toolkit/bin/ptxas" ] || { echo "ptxas is missing: make cuda-sim installs it" >&2; exit 1; }
+    [ -d "${2:-}" ] || { echo "usage: scripts/cuda-sim.sh ptxas FOLDER" >&2; exit 2; }
+    printf 'kernel\tregisters\tspilled bytes stored, loaded\tshared bytes\tfile\n'
+    for file in "$2"/*.ptx; do
+        target=$(sed -n 's/^\.target \(sm_[0-9a-z]*\).*/\1/p' "$file")
+        "$toolkit/bin/ptxas" -v -arch="$target" "$file" -o /dev/null 2>&1 | awk -v file="${file##*/}" '
+            /Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
+            /bytes stack frame/ { stored = $5; loaded = $9 }
+            /Used [0-9]+ registers/ {
+                match($0, /Used [0-9]+/); registers = substr($0, RSTART + 5, RLENGTH - 5)
+                shared = 0
+                if (match($0, /[0-9]+ bytes smem/)) { shared = substr($0, RSTART, RLENGTH - 11) }
+                printf "%s\t%s\t%s, %s\t%s\t%s\n", kernel, registers, stored, loaded, shared, file
+            }
+            /error|fatal/ { print; failed = 1 }
+            END { exit failed }'
+    done
+    ;;
 *)
-    echo "usage: scripts/cuda-sim.sh [test | run COMMAND...]" >&2
+    echo "usage: scripts/cuda-sim.sh [test | run COMMAND... | ptxas FOLDER]" >&2
     exit 2
     ;;
 esac
