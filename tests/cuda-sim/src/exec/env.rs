@@ -43,16 +43,12 @@ pub struct Shared {
 /// Whether every byte was written; the usual sizes are compared at once.
 #[inline(always)]
 fn all_written(states: &[u8]) -> bool {
-    if let Ok(four) = <[u8; 4]>::try_from(states) {
-        return four == [state::WRITTEN; 4];
+    match states.len() {
+        4 => states == [state::WRITTEN; 4],
+        8 => states == [state::WRITTEN; 8],
+        16 => states == [state::WRITTEN; 16],
+        _ => states.iter().all(|&s| s == state::WRITTEN),
     }
-    if let Ok(sixteen) = <[u8; 16]>::try_from(states) {
-        return sixteen == [state::WRITTEN; 16];
-    }
-    if let Ok(eight) = <[u8; 8]>::try_from(states) {
-        return eight == [state::WRITTEN; 8];
-    }
-    states.iter().all(|&s| s == state::WRITTEN)
 }
 
 /// What the warps of a block share.

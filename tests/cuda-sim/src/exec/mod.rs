@@ -7,8 +7,10 @@ mod env;
 mod float;
 mod lanes;
 mod matrix;
+mod matrix_access;
 mod op;
 mod rare;
+mod schedule;
 mod warp;
 
 pub use decode::Program;

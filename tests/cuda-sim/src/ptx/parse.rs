@@ -203,7 +203,16 @@ fn function(cursor: &mut Cursor<'_>, bodies: bool) -> Result<Function> {
             Token::Dot("minnctapersm" | "maxnreg" | "maxnctapersm") => {
                 cursor.unsigned()?;
             }
-            Token::Dot("noreturn") => {}
+            Token::Dot("reqnctapercluster") => {
+                let mut blocks = cursor.unsigned()?;
+                while cursor.take(Token::Comma) {
+                    blocks *= cursor.unsigned()?;
+                }
+                if blocks > 1 {
+                    return Err(cursor.error("clusters of several blocks are not supported"));
+                }
+            }
+            Token::Dot("noreturn" | "explicitcluster") => {}
             Token::Dot("pragma") => while cursor.next()? != Token::Semicolon {},
             other => {
                 return Err(cursor.error(&format!("{other:?} is not known before a function body")));
