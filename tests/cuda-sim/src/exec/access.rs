@@ -358,10 +358,26 @@ impl Env<'_> {
 
     /// Lets the copies of all but the last `groups` groups arrive.
     pub(super) fn copy_wait(&mut self, warp: &mut Warp, groups: u32, m: u32, pc: u32) -> Run<()> {
+        self.finish(warp, pc, |warp, copy| {
+            m >> copy.lane & 1 == 1 && copy.group + groups < warp.committed[copy.lane]
+        })
+    }
+
+    /// Lets all copies of a lane arrive.
+    pub(super) fn finish_copies(&mut self, warp: &mut Warp, lane: usize, pc: u32) -> Run<()> {
+        self.finish(warp, pc, |_, copy| copy.lane == lane)
+    }
+
+    fn finish(
+        &mut self,
+        warp: &mut Warp,
+        pc: u32,
+        done: impl Fn(&Warp, &Pending) -> bool,
+    ) -> Run<()> {
         let mut pending = std::mem::take(&mut warp.pending);
         let mut result = Ok(());
         pending.retain(|copy| {
-            let done = m >> copy.lane & 1 == 1 && copy.group + groups < warp.committed[copy.lane];
+            let done = done(warp, copy);
             if done && result.is_ok() {
                 let place = Place { warp: warp.index, lane: copy.lane, pc };
                 result = self.write_shared(place, copy.to, &copy.data[..copy.size], false);

@@ -14,6 +14,9 @@ struct Arrived {
     snapshots: Vec<[u32; 32]>,
 }
 
+/// Rounds of all warps without an arrival at an `mbarrier` that count as a deadlock.
+const IDLE_ROUNDS: u32 = 10_000;
+
 /// Room for one block after the other.
 #[derive(Debug)]
 pub struct Block<'a> {
@@ -39,8 +42,12 @@ impl<'a> Block<'a> {
         for warp in &mut self.warps {
             warp.start(&self.env);
         }
+        let mut idle = 0;
         loop {
             let mut running = false;
+            self.env.progress = false;
+            self.env.asked_in_vain = false;
+            let round = self.steps().0;
             for index in 0..self.warps.len() {
                 if self.warps[index].alive == 0 || self.warps[index].arrival.is_some() {
                     continue;
@@ -50,6 +57,14 @@ impl<'a> Block<'a> {
             }
             if running {
                 self.check_time(before.0)?;
+                // Nobody arrives at the barrier that others ask for, and nobody does anything else.
+                let busy = self.env.progress
+                    || !self.env.asked_in_vain
+                    || self.steps().0 - round > 1000 * self.warps.len() as u64;
+                idle = if busy { 0 } else { idle + 1 };
+                if idle > IDLE_ROUNDS {
+                    return self.deadlock();
+                }
                 continue;
             }
             if self.warps.iter().all(|w| w.alive == 0) {
@@ -166,6 +181,14 @@ impl<'a> Block<'a> {
 
     fn deadlock<T>(&self) -> Run<T> {
         let waits = |w: &&Warp| w.arrival.is_some();
+        if !self.warps.iter().any(|w| w.arrival.is_some()) {
+            let asking = self.warps.iter().find(|w| w.alive != 0);
+            let place = asking.map_or(Place { warp: 0, lane: 0, pc: 0 }, Warp::place);
+            let text = "threads wait for an mbarrier at which nobody arrives any more".to_owned();
+            let finding = self.env.finding(place, Kind::Barrier, text);
+            self.env.device.findings.raise(*finding.clone())?;
+            return Err(finding);
+        }
         let waiting: u32 = self.warps.iter().filter(waits).map(|w| w.alive.count_ones()).sum();
         let first = self.warps.iter().find(waits);
         let place = first.map_or(Place { warp: 0, lane: 0, pc: 0 }, Warp::place);

@@ -1,7 +1,10 @@
 //! What the warps of a block share: memory, parameters, and the way to report findings.
 
+use std::collections::HashMap;
+
 use super::decode::Program;
 use super::lanes::lanes_of;
+use super::mbarrier::MBarrierState;
 use super::op::*;
 use super::warp::Warp;
 use crate::check::{Action, Conflict, Finding, Kind, RaceShadow, Touch};
@@ -67,6 +70,14 @@ pub struct Env<'a> {
     pub(super) dynamic_shared: u32,
     pub(super) shared: Shared,
     pub(super) check_unwritten: bool,
+    /// Barriers in shared memory, by address.
+    pub(super) mbarriers: HashMap<u64, MBarrierState>,
+    /// A thread has asked for a barrier in vain: another warp should run.
+    pub(super) spinning: bool,
+    /// That has happened since the block's warps last had a turn.
+    pub(super) asked_in_vain: bool,
+    /// An `mbarrier` has been arrived at since then.
+    pub(super) progress: bool,
     /// Who the block is among all that touch global memory; `None` if that is not looked at.
     pub(super) toucher: Option<Toucher>,
 }
@@ -100,6 +111,10 @@ impl<'a> Env<'a> {
                 }),
             },
             check_unwritten: device.findings.action(Kind::Unwritten) != Action::Ignore,
+            mbarriers: HashMap::new(),
+            spinning: false,
+            asked_in_vain: false,
+            progress: false,
             toucher: (device.findings.action(Kind::BlockRace) != Action::Ignore)
                 .then_some(Toucher { launch: launch.number, block: 0, strong: false }),
         }
@@ -112,6 +127,7 @@ impl<'a> Env<'a> {
         if let Some(toucher) = &mut self.toucher {
             toucher.block = block[0] + x * (block[1] + y * block[2]);
         }
+        self.mbarriers.clear();
         self.shared.bytes.fill(crate::device::POISON);
         self.shared.state.fill(state::UNWRITTEN);
         if let Some(race) = &mut self.shared.race {

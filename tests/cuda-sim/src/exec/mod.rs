@@ -8,6 +8,7 @@ mod float;
 mod lanes;
 mod matrix;
 mod matrix_access;
+mod mbarrier;
 mod op;
 mod rare;
 mod schedule;

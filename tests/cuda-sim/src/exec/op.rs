@@ -199,6 +199,59 @@ pub struct CopyAsync {
     pub ignore: Option<SPred>,
 }
 
+/// What an `mbarrier` instruction does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MBarrierKind {
+    /// Begins a barrier for so many arrivals.
+    Init,
+    /// Ends it.
+    Invalidate,
+    /// Arrives so many times.
+    Arrive,
+    /// Arrives once, and expects so many bytes.
+    ArriveExpect,
+    /// Expects so many bytes.
+    Expect,
+    /// Asks whether a phase is over: the one with this token, or with this parity.
+    Wait {
+        /// Whether the operand is a parity.
+        parity: bool,
+    },
+    /// Arrives once the thread's copies have; `counted` if the barrier's count includes it.
+    CopyArrive {
+        /// `.noinc`.
+        counted: bool,
+    },
+}
+
+/// `mbarrier`.
+#[derive(Debug)]
+pub struct MBarrier {
+    /// What it does.
+    pub kind: MBarrierKind,
+    /// The barrier.
+    pub address: Address,
+    /// Where an arrival's token goes.
+    pub token: Option<Slot>,
+    /// Where the answer of a wait goes.
+    pub done: Option<SPred>,
+    /// The count, bytes, token or parity.
+    pub operand: Option<Slot>,
+}
+
+/// `cp.async.bulk` to shared memory.
+#[derive(Debug)]
+pub struct CopyBulk {
+    /// Destination.
+    pub to: Address,
+    /// Source.
+    pub from: Address,
+    /// Bytes.
+    pub size: S32,
+    /// The barrier that counts them.
+    pub barrier: Address,
+}
+
 /// A function of two predicates.
 pub type Logic = fn(u32, u32) -> u32;
 
@@ -282,6 +335,8 @@ pub enum Op {
     Atomic(Box<Atomic>),
     CopyAsync(Box<CopyAsync>),
     CopyCommit,
+    CopyBulk(Box<CopyBulk>),
+    MBarrier(Box<MBarrier>),
     CopyWait(u32),
     Branch(u32),
     BranchTable(S32, Vec<u32>),

@@ -99,6 +99,8 @@ impl Warp {
             }
             Op::Atomic(atomic) => env.atomic(self, atomic, m, pc)?,
             Op::CopyAsync(copy) => env.copy_async(self, copy, m, pc)?,
+            Op::CopyBulk(copy) => env.copy_bulk(self, copy, m, pc)?,
+            Op::MBarrier(barrier) => env.mbarrier(self, barrier, m, pc)?,
             Op::CopyCommit => {
                 for lane in lanes_of(m) {
                     self.committed[lane] += 1;

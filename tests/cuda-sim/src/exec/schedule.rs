@@ -76,7 +76,7 @@ impl Warp {
                             self.groups.push(Group { pc: *target, mask: m, waiting: false });
                             break;
                         }
-                        if self.steps >= limit {
+                        if self.steps >= limit || std::mem::take(&mut env.spinning) {
                             self.groups[current].pc = pc;
                             return Ok(Stop::Yield);
                         }

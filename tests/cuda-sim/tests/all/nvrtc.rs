@@ -432,3 +432,20 @@ fn faults_planted_in_a_compiled_kernel_are_found() {
     let kind = broken(&[], |ptx| ptx.replace("bar.sync", "// bar.sync"));
     assert!(matches!(kind, Some(Kind::Race | Kind::Unwritten)), "{kind:?}");
 }
+
+#[test]
+fn copies_that_a_barrier_counts() {
+    each("barrier.cu", |sm, device, ptx| {
+        if sm < 80 {
+            // There it is made of atomic operations, whose order the check for races does not know.
+            return;
+        }
+        let x = noise(1024, 7, 1.0);
+        let (input, out) = (up(device, &x, f32::to_le_bytes), room(device, 256));
+        launch(device, ptx, "stages", [[1; 3], [64, 1, 1]], 0, &[&input, &out]).unwrap();
+        for (i, got) in down(device, out, 256).iter().enumerate() {
+            let want: f32 = (0..4).map(|stage| x[stage * 256 + (i + 5) % 256]).sum();
+            assert_eq!(f32::from_bits(*got), want);
+        }
+    });
+}

@@ -175,3 +175,31 @@ fn many_blocks_run() {
     // 3 of the harness, 5 here, and the end.
     assert_eq!(stats.thread_instructions, 150 * 32 * 9);
 }
+
+/// Warp 0 writes and arrives at an `mbarrier`; the others wait for its phase.
+fn phases(arrive: &str) -> String {
+    format!(
+        ".shared .align 8 .b8 b[8]; .shared .align 4 .b8 s[4]; setp.ne.u32 %p1, %r0, 0; mov.u32 %r1, 42;
+        @!%p1 mbarrier.init.shared.b64 [b], 1; bar.sync 0;
+        setp.ge.u32 %p2, %r0, 32; @%p2 bra wait;
+        @!%p1 st.shared.u32 [s], %r1; {arrive} mov.u64 %rd4, 0; bra end;
+        wait: mbarrier.try_wait.parity.shared::cta.b64 %p3, [b], 0; @!%p3 bra wait;
+        ld.shared.u32 %r2, [s]; cvt.u64.u32 %rd4, %r2; end:"
+    )
+}
+
+#[test]
+fn phases_of_barriers_in_memory() {
+    let out = lanes(&phases("@!%p1 mbarrier.arrive.shared.b64 %rd5, [b];"), 96);
+    assert_eq!((out[0], out[50]), (0, 42));
+    // Bytes that never come.
+    let text = kernel(&phases("@!%p1 mbarrier.arrive.expect_tx.shared.b64 %rd5, [b], 16;"));
+    let error = run(&device(90), &text, 96, &[], 0).unwrap_err();
+    assert!(error.to_string().contains("at which nobody arrives any more"), "{error}");
+    // Read without waiting.
+    let text = kernel(&phases("@!%p1 mbarrier.arrive.shared.b64 %rd5, [b];"));
+    let text =
+        text.replace("mbarrier.try_wait.parity.shared::cta.b64 %p3, [b], 0; @!%p3 bra wait;", "");
+    let error = run(&device(90), &text, 96, &[], 0).unwrap_err();
+    assert!(error.to_string().contains("race"), "{error}");
+}

@@ -4,7 +4,7 @@ use super::*;
 
 impl Scope<'_, '_> {
     /// An address in a state space; a name fixes the space.
-    fn address(&mut self, operand: &Operand, space: Space) -> Decoded<Address> {
+    pub(super) fn address(&mut self, operand: &Operand, space: Space) -> Decoded<Address> {
         let Operand::Address(base, offset) = operand else {
             return Err(format!("{operand:?} is not an address"));
         };
@@ -161,6 +161,12 @@ impl Scope<'_, '_> {
     pub(super) fn copy(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         if !m.has("async") {
             return Err("this copy is not known".to_owned());
+        }
+        if m.has("bulk") {
+            return self.copy_bulk(m, s);
+        }
+        if m.has("mbarrier") {
+            return self.copy_arrive(m, s);
         }
         if m.has("commit_group") {
             return Ok(Op::CopyCommit);

@@ -9,6 +9,7 @@ mod convert;
 mod float;
 mod integer;
 mod matrix;
+mod mbarrier;
 mod memory;
 mod operands;
 mod types;
@@ -382,6 +383,7 @@ impl Scope<'_, '_> {
             "ld" | "ldu" | "st" => self.access(base, m, s),
             "atom" | "red" => self.atomic(base, m, s),
             "cp" => self.copy(m, s),
+            "mbarrier" => self.mbarrier(m, s),
             "prefetch" | "prefetchu" | "membar" | "fence" | "discard" | "applypriority" => {
                 return Ok(Op::Nop);
             }
