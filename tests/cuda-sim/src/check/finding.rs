@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// The kinds of fault that are looked for.
@@ -151,14 +152,14 @@ pub enum Action {
 /// Collects findings and decides what they do.
 #[derive(Debug)]
 pub struct Findings {
-    actions: HashMap<Kind, Action>,
+    actions: [Action; Kind::ALL.len()],
+    counts: [AtomicU64; Kind::ALL.len()],
     seen: Mutex<Seen>,
     print: bool,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    counts: HashMap<Kind, u64>,
     places: HashMap<(Kind, String, u32), u64>,
     list: Vec<Finding>,
 }
@@ -168,11 +169,13 @@ const KEPT: usize = 200;
 
 impl Default for Findings {
     fn default() -> Self {
-        let mut actions: HashMap<_, _> = Kind::ALL.map(|kind| (kind, Action::Stop)).into();
-        // Hardware lets both pass, and correct programs do them.
-        actions.insert(Kind::ExitBeforeBarrier, Action::Report);
-        actions.insert(Kind::UnwrittenCopy, Action::Report);
-        Self { actions, seen: Mutex::default(), print: true }
+        // Hardware lets these pass, and correct programs do them.
+        let actions = Kind::ALL.map(|kind| match kind {
+            Kind::ExitBeforeBarrier | Kind::UnwrittenCopy => Action::Report,
+            _ => Action::Stop,
+        });
+        let counts = Kind::ALL.map(|_| AtomicU64::new(0));
+        Self { actions, counts, seen: Mutex::default(), print: true }
     }
 }
 
@@ -181,7 +184,7 @@ impl Findings {
     #[must_use]
     pub fn with(mut self, kind: Kind, action: Action) -> Self {
         if action == Action::Stop || kind.survivable() {
-            self.actions.insert(kind, action);
+            self.actions[kind as usize] = action;
         }
         self
     }
@@ -195,7 +198,7 @@ impl Findings {
 
     /// What a kind does.
     pub fn action(&self, kind: Kind) -> Action {
-        self.actions.get(&kind).copied().unwrap_or(Action::Stop)
+        self.actions[kind as usize]
     }
 
     /// Takes a finding. Returns it if it must stop the launch.
@@ -204,8 +207,8 @@ impl Findings {
         if action == Action::Ignore {
             return Ok(());
         }
+        self.count(finding.kind);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen.counts.entry(finding.kind).or_default() += 1;
         let place = (finding.kind, finding.kernel.clone(), finding.line);
         let times = seen.places.entry(place).or_default();
         *times += 1;
@@ -222,16 +225,45 @@ impl Findings {
         }
     }
 
+    /// Counts a finding at a place that has been reported already.
+    pub fn count(&self, kind: Kind) {
+        self.counts[kind as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Findings so far by kind.
     pub fn counts(&self) -> Vec<(Kind, u64)> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut counts: Vec<_> = seen.counts.iter().map(|(&k, &n)| (k, n)).collect();
-        counts.sort_unstable();
-        counts
+        let all = Kind::ALL.iter().zip(&self.counts);
+        all.map(|(&kind, n)| (kind, n.load(Ordering::Relaxed))).filter(|(_, n)| *n > 0).collect()
     }
 
     /// The first finding at each place, in order.
     pub fn list(&self) -> Vec<Finding> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).list.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_listed_in_order_with_names_of_their_own() {
+        for (i, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, i);
+            assert!(Kind::ALL[..i].iter().all(|other| other.name() != kind.name()));
+        }
+    }
+
+    #[test]
+    fn faults_that_end_a_kernel_cannot_be_ignored() {
+        let findings = Findings::default()
+            .with(Kind::OutOfBounds, Action::Ignore)
+            .with(Kind::Race, Action::Report)
+            .quiet();
+        assert_eq!(findings.action(Kind::OutOfBounds), Action::Stop);
+        let race = Finding::host(Kind::Race, "a race".to_owned());
+        findings.raise(race.clone()).unwrap();
+        findings.raise(race).unwrap();
+        assert_eq!((findings.counts(), findings.list().len()), (vec![(Kind::Race, 2)], 1));
     }
 }

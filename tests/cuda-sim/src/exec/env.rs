@@ -1,6 +1,7 @@
 //! What the warps of a block share: memory, parameters, and the way to report findings.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 
 use super::decode::Program;
 use super::lanes::lanes_of;
@@ -70,6 +71,8 @@ pub struct Env<'a> {
     pub(super) dynamic_shared: u32,
     pub(super) shared: Shared,
     pub(super) check_unwritten: bool,
+    /// Places that have been reported.
+    reported: RefCell<HashSet<(Kind, u32)>>,
     /// Barriers in shared memory, by address.
     pub(super) mbarriers: HashMap<u64, MBarrierState>,
     /// A thread has asked for a barrier in vain: another warp should run.
@@ -111,6 +114,7 @@ impl<'a> Env<'a> {
                 }),
             },
             check_unwritten: device.findings.action(Kind::Unwritten) != Action::Ignore,
+            reported: RefCell::default(),
             mbarriers: HashMap::new(),
             spinning: false,
             asked_in_vain: false,
@@ -166,6 +170,14 @@ impl<'a> Env<'a> {
 
     #[cold]
     pub(super) fn raise(&self, place: Place, kind: Kind, message: String) -> Run<()> {
+        let findings = &self.device.findings;
+        // A place that has been reported is only counted.
+        if findings.action(kind) == Action::Report
+            && !self.reported.borrow_mut().insert((kind, place.pc))
+        {
+            findings.count(kind);
+            return Ok(());
+        }
         self.device.findings.raise(*self.finding(place, kind, message))
     }
 
