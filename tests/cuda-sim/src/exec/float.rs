@@ -234,6 +234,25 @@ pub fn widen_f16(a: &V32, d: &mut [f32; LANES]) {
     }
 }
 
+/// The two f16 of every lane as f32, the lower one first.
+#[inline]
+pub fn widen_pairs(a: &V32, d: &mut [f32; 2 * LANES]) {
+    #[cfg(target_feature = "f16c")]
+    for part in 0..LANES / 4 {
+        use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
+        // SAFETY: four lanes are read and eight values written, which both arrays have from there on. x86 keeps the lower half first.
+        unsafe {
+            let eight = _mm_loadu_si128(a.0.as_ptr().add(4 * part).cast());
+            _mm256_storeu_ps(d.as_mut_ptr().add(8 * part), _mm256_cvtph_ps(eight));
+        }
+    }
+    #[cfg(not(target_feature = "f16c"))]
+    for (to, from) in d.chunks_exact_mut(2).zip(&a.0) {
+        to[0] = f16_to_f32(from & 0xffff);
+        to[1] = f16_to_f32(from >> 16);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Matrix instructions: what they carry, and products of fragments.
 
-use super::float::{bf16_to_f32, f16_to_f32, f32_to_f16, widen_f16};
+use super::float::{bf16_to_f32, f16_to_f32, f32_to_f16, widen_pairs};
 use super::lanes::{LANES, V32};
 use super::op::{Address, S32};
 
@@ -70,24 +70,19 @@ pub struct Mma {
 /// Registers of a fragment at most.
 const MOST: usize = 8;
 
-/// The values of two halves of a register, or of the whole.
-fn halves(register: &V32, element: Element) -> [[f32; LANES]; 2] {
-    let mut values = [[0.0; LANES]; 2];
+/// The elements of a register, lane by lane: as many rows of 4 lanes as fit. Of tf32 only the first half is used.
+fn elements(register: &V32, element: Element) -> [f32; 2 * LANES] {
+    let mut values = [0.0; 2 * LANES];
     match element {
-        Element::F16 => {
-            let high = V32::from_fn(|lane| register.0[lane] >> 16);
-            widen_f16(register, &mut values[0]);
-            widen_f16(&high, &mut values[1]);
-        }
+        Element::F16 => widen_pairs(register, &mut values),
         Element::Bf16 => {
-            let [low, high] = &mut values;
-            for ((low, high), bits) in low.iter_mut().zip(high).zip(register.0) {
-                *low = f32::from_bits(bits << 16);
-                *high = f32::from_bits(bits & 0xffff_0000);
+            for (pair, bits) in values.chunks_exact_mut(2).zip(register.0) {
+                pair[0] = f32::from_bits(bits << 16);
+                pair[1] = f32::from_bits(bits & 0xffff_0000);
             }
         }
         _ => {
-            for (value, bits) in values[0].iter_mut().zip(register.0) {
+            for (value, bits) in values.iter_mut().zip(register.0) {
                 *value = element.value(bits);
             }
         }
@@ -111,20 +106,18 @@ impl Mma {
         let mut right = [[0f32; 8]; 16];
         // Lane l holds row l / 4 and, from column (l % 4) * PER on, PER elements; the next registers are 8 rows down, then further right.
         for (r, register) in a.iter().enumerate() {
-            let values = halves(register, self.element);
+            let values = elements(register, self.element);
             let (rows, from) = (&mut left[r % 2 * 8..r % 2 * 8 + 8], r / 2 * 4 * PER);
-            for (group, row) in rows.iter_mut().enumerate() {
-                for (i, to) in row[from..from + 4 * PER].iter_mut().enumerate() {
-                    *to = values[i % PER][4 * group + i / PER];
-                }
+            for (row, part) in rows.iter_mut().zip(values.chunks_exact(4 * PER)) {
+                row[from..from + 4 * PER].copy_from_slice(part);
             }
         }
         for (r, register) in b.iter().enumerate() {
-            let values = halves(register, self.element);
+            let values = elements(register, self.element);
             let rows = &mut right[r * 4 * PER..(r + 1) * 4 * PER];
-            for (i, row) in rows.iter_mut().enumerate() {
-                for (column, to) in row.iter_mut().enumerate() {
-                    *to = values[i % PER][4 * column + i / PER];
+            for (column, part) in values.chunks_exact(4 * PER).enumerate().take(8) {
+                for (row, value) in rows.iter_mut().zip(part) {
+                    row[column] = *value;
                 }
             }
         }
