@@ -134,12 +134,12 @@ impl Mma {
             }
         }
         for (row, sum) in sums.iter_mut().enumerate() {
-            for (k, factors) in right.iter().enumerate().take(self.k) {
-                let factor = left[row][k];
-                for (s, f) in sum.iter_mut().zip(factors) {
-                    *s = factor.mul_add(*f, *s);
-                }
+            // In a register until the row is done.
+            let mut row_sum = *sum;
+            for (factors, factor) in right.iter().zip(&left[row]).take(self.k) {
+                row_sum = std::array::from_fn(|i| factor.mul_add(factors[i], row_sum[i]));
             }
+            *sum = row_sum;
         }
         let mut result = [V32::splat(0); 4];
         for lane in 0..LANES {
@@ -207,17 +207,29 @@ impl WmmaAccess {
         if self.row { columns } else { rows }
     }
 
+    /// The number of lines that lie one after the other in memory, rows or columns, and the elements of each.
+    pub fn lines(&self) -> (usize, usize) {
+        let (rows, columns) = self.part.size(self.shape);
+        if self.row { (rows, columns) } else { (columns, rows) }
+    }
+
+    /// Where a fragment keeps an element of a line: register, shift, lane.
+    pub fn kept(&self, line: usize, at: usize) -> (usize, u32, usize) {
+        let columns = self.part.size(self.shape).1;
+        let index = if self.row { line * columns + at } else { at * columns + line };
+        let (i, per) = (index / LANES, self.element.per_register());
+        (i / per, (i % per * 16) as u32, index % LANES)
+    }
+
     /// For each element of the matrix: its offset in memory, in elements, and where a fragment keeps it (register, shift, lane).
     ///
     /// PTX leaves the layout of fragments open. Here the i-th element of lane l is element 32 i + l of the matrix, row by row, so that an f16 and an f32 fragment of one shape agree.
     pub fn elements(&self, stride: usize) -> impl Iterator<Item = (usize, usize, u32, usize)> {
-        let (rows, columns) = self.part.size(self.shape);
-        let (per, row_major) = (self.element.per_register(), self.row);
-        (0..rows * columns).map(move |at| {
-            let (row, column) = (at / columns, at % columns);
-            let offset = if row_major { row * stride + column } else { column * stride + row };
-            let (i, lane) = (at / LANES, at % LANES);
-            (offset, i / per, (i % per * 16) as u32, lane)
+        let (lines, length) = self.lines();
+        (0..lines * length).map(move |i| {
+            let (line, at) = (i / length, i % length);
+            let (register, shift, lane) = self.kept(line, at);
+            (line * stride + at, register, shift, lane)
         })
     }
 }
@@ -269,12 +281,17 @@ impl Fragments {
         let right = unpack(b, k * n, self.element);
         let mut sums = unpack(c, m * n, self.c_element);
         for row in 0..m {
-            let sum = &mut sums[row * n..(row + 1) * n];
-            for at in 0..k {
-                let factor = left[row * k + at];
-                for (s, f) in sum.iter_mut().zip(&right[at * n..(at + 1) * n]) {
-                    *s = factor.mul_add(*f, *s);
+            let factors = &left[row * k..(row + 1) * k];
+            for column in (0..n).step_by(8) {
+                let part = row * n + column..row * n + column + 8;
+                // In a register until the row is done.
+                let mut sum = [0f32; 8];
+                sum.copy_from_slice(&sums[part.clone()]);
+                for (factor, values) in factors.iter().zip(right.chunks_exact(n)) {
+                    let values = &values[column..column + 8];
+                    sum = std::array::from_fn(|i| factor.mul_add(values[i], sum[i]));
                 }
+                sums[part].copy_from_slice(&sum);
             }
         }
         let per = self.d_element.per_register();

@@ -108,29 +108,46 @@ impl Env<'_> {
         Ok((space, at, stride))
     }
 
+    /// Reads 16 bytes of a matrix.
+    fn wmma_read(&mut self, place: Place, space: Space, at: u64, to: &mut [u8]) -> Run<()> {
+        if space == Space::Shared {
+            self.check_shared(place, at, 16)?;
+            self.before_read(place, at as usize, 16, false)?;
+            to.copy_from_slice(&self.shared.bytes[at as usize..at as usize + 16]);
+            return Ok(());
+        }
+        self.check_global(place, at, 16)?;
+        self.check_foreign(place, at, 16, false)?;
+        if self.check_written(place, at, 16)? {
+            to[..8].copy_from_slice(&self.arena.load(at, 8).to_le_bytes());
+            to[8..].copy_from_slice(&self.arena.load(at + 8, 8).to_le_bytes());
+        } else {
+            to.fill(crate::device::POISON);
+        }
+        Ok(())
+    }
+
     pub(super) fn wmma_load(&mut self, warp: &mut Warp, access: &WmmaAccess, pc: u32) -> Run<()> {
         let (space, base, stride) = self.wmma_address(warp, access, pc)?;
         let width = access.element.bytes();
         let mut values = [V32::splat(0); 8];
         let mut used = 0;
-        for (offset, register, shift, lane) in access.elements(stride) {
-            let at = base + (offset * width) as u64;
-            let place = Place { warp: warp.index, lane, pc };
-            let bits = match space {
-                Space::Shared => {
-                    self.check_shared(place, at, width)?;
-                    self.before_read(place, at as usize, width, false)?;
-                    element(&self.shared.bytes[at as usize..at as usize + width])
-                }
-                _ => {
-                    self.check_global(place, at, width)?;
-                    self.check_written(place, at, width)?;
-                    self.check_foreign(place, at, width, false)?;
-                    self.arena.load(at, width)
-                }
-            };
-            values[register].0[lane] |= (bits as u32) << shift;
-            used = used.max(register + 1);
+        let (lines, length) = access.lines();
+        for line in 0..lines {
+            let start = base + (line * stride * width) as u64;
+            let mut bytes = [0; 128];
+            // 16 bytes at a time: lines begin at multiples of that and are as long.
+            for (chunk, to) in bytes[..length * width].chunks_exact_mut(16).enumerate() {
+                let at = start + 16 * chunk as u64;
+                let (_, _, lane) = access.kept(line, 16 / width * chunk);
+                self.wmma_read(Place { warp: warp.index, lane, pc }, space, at, to)?;
+            }
+            for at in 0..length {
+                let (register, shift, lane) = access.kept(line, at);
+                let bits = element(&bytes[at * width..(at + 1) * width]) as u32;
+                values[register].0[lane] |= bits << shift;
+                used = used.max(register + 1);
+            }
         }
         // A fragment of f16 holds everything twice.
         for (i, &slot) in access.registers.iter().enumerate() {
