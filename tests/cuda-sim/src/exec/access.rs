@@ -1,5 +1,7 @@
 //! Loads, stores, atomic operations and asynchronous copies.
 
+use std::ops::Range;
+
 use super::env::{Env, Place, Run};
 use super::lanes::{LANES, lanes_of};
 use super::op::*;
@@ -57,11 +59,11 @@ impl Env<'_> {
     ) -> Run<()> {
         let bytes = W * access.registers.len();
         if let Some(addresses) = self.plain_global(warp, &access.address, m, bytes)
-            && self.all_written(&addresses, m, bytes)
+            && self.all_written(&addresses, m, &access.used)
         {
             if self.toucher.is_some() {
                 for place in Self::places(warp, m, pc) {
-                    self.check_foreign(place, addresses[place.lane], bytes, access.strong)?;
+                    self.check_used(place, addresses[place.lane], access)?;
                 }
             }
             for (i, &register) in access.registers.iter().enumerate() {
@@ -91,8 +93,12 @@ impl Env<'_> {
             match space {
                 Space::Global | Space::Generic => {
                     self.check_global(place, at, bytes)?;
-                    self.check_foreign(place, at, bytes, access.strong)?;
-                    if self.check_written(place, at, bytes)? {
+                    self.check_used(place, at, access)?;
+                    let mut written = true;
+                    for used in &access.used {
+                        written &= self.check_written(place, at + used.start as u64, used.len())?;
+                    }
+                    if written {
                         for (i, &register) in access.registers.iter().enumerate() {
                             let value = self.arena.load(at + (i * W) as u64, W);
                             warp.set_lane(register, place.lane, extended(value, W, access.signed));
@@ -107,7 +113,9 @@ impl Env<'_> {
                 Space::Shared => {
                     self.check_shared(place, at, bytes)?;
                     let at = at as usize;
-                    self.before_read(place, at, bytes, access.strong)?;
+                    for used in &access.used {
+                        self.before_read(place, at + used.start, used.len(), access.strong)?;
+                    }
                     for (i, &register) in access.registers.iter().enumerate() {
                         let value = element(&self.shared.bytes[at + i * W..at + (i + 1) * W]);
                         warp.set_lane(register, place.lane, extended(value, W, access.signed));
@@ -115,7 +123,10 @@ impl Env<'_> {
                 }
                 Space::Local => {
                     let at = self.check_local(place, at, bytes)?;
-                    if self.check_unwritten && warp.local_written[at..at + bytes].contains(&0) {
+                    let unwritten = |used: &Range<usize>| {
+                        warp.local_written[at + used.start..at + used.end].contains(&0)
+                    };
+                    if self.check_unwritten && access.used.iter().any(unwritten) {
                         let text = "reads local memory that was never written".to_owned();
                         self.raise(place, Kind::Unwritten, text)?;
                     }
@@ -258,9 +269,21 @@ impl Env<'_> {
 
     /// Whether all bytes were written that a load reads.
     #[inline(always)]
-    fn all_written(&self, addresses: &[u64; LANES], m: u32, bytes: usize) -> bool {
+    fn all_written(&self, addresses: &[u64; LANES], m: u32, used: &[Range<usize>]) -> bool {
         !self.check_unwritten
-            || lanes_of(m).all(|lane| self.arena.is_written(addresses[lane], bytes))
+            || lanes_of(m).all(|lane| {
+                used.iter()
+                    .all(|u| self.arena.is_written(addresses[lane] + u.start as u64, u.len()))
+            })
+    }
+
+    /// Looks for another block that wrote what counts of a load.
+    #[inline(always)]
+    fn check_used(&self, place: Place, at: u64, access: &Access) -> Run<()> {
+        for used in &access.used {
+            self.check_foreign(place, at + used.start as u64, used.len(), access.strong)?;
+        }
+        Ok(())
     }
 
     pub(super) fn atomic(&mut self, warp: &mut Warp, atomic: &Atomic, m: u32, pc: u32) -> Run<()> {

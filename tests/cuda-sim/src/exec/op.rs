@@ -1,5 +1,7 @@
 //! Decoded instructions. Operands are indices of slots: registers, special registers and constants alike are slots of a warp.
 
+use std::ops::Range;
+
 use super::decode::Ty;
 use super::float::Round;
 use super::lanes::*;
@@ -72,6 +74,8 @@ pub struct Access {
     pub width: usize,
     /// Registers, one for each element.
     pub registers: Vec<Slot>,
+    /// The bytes of a load that count, as ranges from the address on.
+    pub used: Vec<Range<usize>>,
     /// Sign-extend when loading.
     pub signed: bool,
     /// Volatile, relaxed, acquire or release: such accesses do not race with each other.

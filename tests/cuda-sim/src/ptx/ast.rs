@@ -101,6 +101,8 @@ pub struct Statement {
     pub opcode: Vec<String>,
     /// Operands in order.
     pub operands: Vec<Operand>,
+    /// Which of the bytes of a load count (`.pragma "used_bytes_mask"`), the first byte in the lowest bit.
+    pub used_bytes: Option<u64>,
     /// Line of the text, from 1.
     pub line: u32,
     /// Text of the instruction with single spaces.

@@ -24,12 +24,19 @@ struct Body<'f> {
     current: usize,
     /// The scope of each instruction.
     scope_of: Vec<usize>,
+    /// What a pragma says of the next instruction.
+    used_bytes: Option<u64>,
 }
 
 /// Reads a body whose opening brace has been taken, closing brace included.
 pub(super) fn read(cursor: &mut Cursor<'_>, function: &mut Function) -> Result<()> {
-    let mut body =
-        Body { function, scopes: vec![Scope::default()], current: 0, scope_of: Vec::new() };
+    let mut body = Body {
+        function,
+        scopes: vec![Scope::default()],
+        current: 0,
+        scope_of: Vec::new(),
+        used_bytes: None,
+    };
     while let Some(current) = body.statement(cursor)? {
         body.current = current;
     }
@@ -53,7 +60,8 @@ impl Body<'_> {
                 cursor.next()?;
             }
             Some(Token::Dot("reg")) => self.registers(cursor)?,
-            Some(Token::Dot("loc" | "file" | "pragma")) => debug_line(cursor)?,
+            Some(Token::Dot("loc" | "file")) => debug_line(cursor)?,
+            Some(Token::Dot("pragma")) => self.pragma(cursor)?,
             Some(Token::Dot("shared" | "local" | "param" | "global" | "const")) => {
                 let variable = variable(cursor)?;
                 self.declare(variable);
@@ -86,6 +94,27 @@ impl Body<'_> {
             return Err(cursor.error(&format!("the label {name} is defined twice")));
         }
         Ok(())
+    }
+
+    /// Reads a pragma: a list of texts, hints but for one. NVRTC makes a load wider than what is used of it, and says so by a mask of the bytes that count.
+    fn pragma(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
+        cursor.next()?;
+        loop {
+            match cursor.next()? {
+                Token::Text(text) => {
+                    let mut words = text.trim_matches('"').split_whitespace();
+                    if words.next() != Some("used_bytes_mask") {
+                        continue;
+                    }
+                    let mask = words.next().and_then(integer);
+                    let mask = mask.ok_or_else(|| cursor.error("a mask of bytes is missing"))?;
+                    self.used_bytes = Some(mask);
+                }
+                Token::Comma => {}
+                Token::Semicolon => return Ok(()),
+                other => return Err(cursor.error(&format!("{other:?} is not known in a pragma"))),
+            }
+        }
     }
 
     /// Reads `.reg .b32 %r<58>;` or `.reg .pred p, q;`.
@@ -182,7 +211,8 @@ impl Body<'_> {
             }
         }
         let text = cursor.text_since(from);
-        self.function.code.push(Statement { guard, opcode, operands, line, text });
+        let used_bytes = self.used_bytes.take();
+        self.function.code.push(Statement { guard, opcode, operands, used_bytes, line, text });
         self.scope_of.push(self.current);
         Ok(())
     }

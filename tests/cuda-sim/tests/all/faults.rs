@@ -108,6 +108,50 @@ fn memory_that_was_never_written() {
     assert_eq!(run(&device, &text, 1, &[], 1).unwrap(), [0xEEEE_EEEE]);
 }
 
+/// Writes 12 of 16 bytes in shared and in global memory and reads all 16, of which a mask says which count.
+fn partly_used(mask: &str) -> String {
+    kernel(&format!(
+        ".shared .align 16 .b8 s[16]; mov.u32 %r1, 5;
+        st.shared.u32 [s], %r1; st.shared.u32 [s+4], %r1; st.shared.u32 [s+8], %r1;
+        bar.sync 0;
+        .pragma \"used_bytes_mask {mask}\";
+        ld.shared.v4.u32 {{%r2, %r3, %r4, %r5}}, [s];
+        .pragma \"nounroll\";
+        add.u32 %r2, %r2, %r4; cvt.u64.u32 %rd4, %r2; st.global.u64 [%rd1], %rd4;"
+    ))
+}
+
+#[test]
+fn bytes_that_a_load_does_not_use_may_be_unwritten() {
+    assert_eq!(run(&device(90), &partly_used("4095"), 1, &[], 1).unwrap(), [10]);
+    assert_eq!(run(&device(90), &partly_used("0x0f0f"), 1, &[], 1).unwrap(), [10]);
+    assert_eq!(fault(&device(90), &partly_used("0xffff"), 1, 0).0, Kind::Unwritten);
+    assert_eq!(fault(&device(90), &partly_used("0xf000"), 1, 0).0, Kind::Unwritten);
+    // The mask is for the next instruction only.
+    let text = partly_used("4095");
+    let text = text.replace("add.u32 %r2", "ld.shared.v2.u32 {%r6, %r7}, [s+8]; add.u32 %r2");
+    assert_eq!(fault(&device(90), &text, 1, 0).0, Kind::Unwritten);
+    let (kind, message) = fault(&device(90), &partly_used("0x10000"), 1, 0);
+    assert_eq!(kind, Kind::UnknownInstruction);
+    assert!(message.contains("a mask of used bytes, 0x10000, for a load of 16"), "{message}");
+}
+
+#[test]
+fn bytes_that_a_load_does_not_use_do_not_race() {
+    // Thread 0 of the second warp writes the last word while the first warp reads the others.
+    let text = |mask: &str| {
+        kernel(&format!(
+            ".shared .align 16 .b8 s[16]; mov.u32 %r1, 0; setp.eq.u32 %p1, %r0, 0; setp.eq.u32 %p2, %r0, 32;
+            @%p1 st.shared.v4.u32 [s], {{%r1, %r1, %r1, %r1}};
+            bar.sync 0; mov.u32 %r1, 7; @%p2 st.shared.u32 [s+12], %r1;
+            .pragma \"used_bytes_mask {mask}\";
+            @%p1 ld.shared.v4.u32 {{%r2, %r3, %r4, %r5}}, [s];"
+        ))
+    };
+    run(&device(90), &text("4095"), 64, &[], 0).unwrap();
+    assert_eq!(fault(&device(90), &text("0xffff"), 64, 0).0, Kind::Race);
+}
+
 #[test]
 fn an_address_that_is_not_aligned() {
     let text = kernel("ld.global.u32 %r1, [%rd0+2];");

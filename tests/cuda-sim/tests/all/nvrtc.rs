@@ -330,6 +330,21 @@ fn reductions_and_transposition() {
 }
 
 #[test]
+fn loads_that_are_wider_than_what_they_use() {
+    each("threads.cu", |_, device, ptx| {
+        assert!(ptx.contains("used_bytes_mask 4095"), "NVRTC has changed: find another case");
+        let x = noise(1024, 8, 1.0);
+        let (input, out) = (up(device, &x, f32::to_le_bytes), room(device, 64));
+        launch(device, ptx, "three_of_four", [[1; 3], [64, 1, 1]], 0, &[&input, &out]).unwrap();
+        for (thread, got) in down(device, out, 64).iter().enumerate() {
+            let four = |i: usize| &x[(thread * 4 + i) * 4..];
+            let want: f32 = (0..4).map(|i| four(i)[0] + four(i)[1] * four(i)[2]).sum();
+            assert!((f32::from_bits(*got) - want).abs() < 1e-5);
+        }
+    });
+}
+
+#[test]
 fn histograms() {
     each("threads.cu", |_, device, ptx| {
         let x: Vec<u32> = (0..5000).map(|i| i * i % 97).collect();

@@ -42,3 +42,17 @@ extern "C" __global__ void histogram(const unsigned *in, unsigned *out, float *s
     __syncthreads();
     if (threadIdx.x < 16) atomicAdd(&out[threadIdx.x], counts[threadIdx.x]);
 }
+
+// Reads three of every four words, of which only these were written: NVRTC loads all four and says which count.
+extern "C" __global__ void three_of_four(const float *in, float *out) {
+    __shared__ alignas(16) float words[1024];
+    for (unsigned i = threadIdx.x; i < 1024; i += blockDim.x)
+        if (i % 4 != 3) words[i] = in[i];
+    __syncthreads();
+    float sum = 0.0f;
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned at = (threadIdx.x * 4 + i) % 256 * 4;
+        sum += words[at] + words[at + 1] * words[at + 2];
+    }
+    out[threadIdx.x] = sum;
+}

@@ -1,5 +1,7 @@
 //! Loads, stores, atomic operations and asynchronous copies.
 
+use std::ops::Range;
+
 use super::*;
 
 impl Scope<'_, '_> {
@@ -99,8 +101,12 @@ impl Scope<'_, '_> {
             });
         }
         let width = ty.bytes();
-        self.note(address.space, width * count);
-        let access = Access { address, width, registers, signed: ty.signed(), strong };
+        let used = used_ranges(s.used_bytes, width * count)?;
+        for range in &used {
+            // The largest power of two that the range is made of.
+            self.note(address.space, 1 << (range.start | range.len()).trailing_zeros());
+        }
+        let access = Access { address, width, registers, used, signed: ty.signed(), strong };
         Ok(if load { Op::Load(Box::new(access)) } else { Op::Store(Box::new(access)) })
     }
 
@@ -223,5 +229,33 @@ impl Scope<'_, '_> {
 
     pub(super) fn note_shared(&mut self, space: Space, width: usize) {
         self.note(space, width);
+    }
+}
+
+/// The ranges of bytes in a mask; all bytes if there is none.
+fn used_ranges(mask: Option<u64>, bytes: usize) -> Decoded<Vec<Range<usize>>> {
+    let all = u64::MAX >> (64 - bytes);
+    let mask = mask.unwrap_or(all);
+    if mask == 0 || mask & !all != 0 {
+        return Err(format!("a mask of used bytes, {mask:#x}, for a load of {bytes}"));
+    }
+    let is_used = |at: usize| at < bytes && mask >> at & 1 == 1;
+    let starts = (0..bytes).filter(|&at| is_used(at) && (at == 0 || !is_used(at - 1)));
+    Ok(starts.map(|start| start..(start..).find(|&at| !is_used(at)).unwrap_or(bytes)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::single_range_in_vec_init)] // A list of one range is meant.
+    fn masks_of_bytes_become_ranges() {
+        assert_eq!(used_ranges(None, 16).unwrap(), [0..16]);
+        assert_eq!(used_ranges(Some(4095), 16).unwrap(), [0..12]);
+        assert_eq!(used_ranges(Some(0xf0f0), 16).unwrap(), [4..8, 12..16]);
+        assert_eq!(used_ranges(Some(u64::MAX), 64).unwrap(), [0..64]);
+        assert!(used_ranges(Some(0x1_0000), 16).is_err());
+        assert!(used_ranges(Some(0), 16).is_err());
     }
 }
