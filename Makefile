@@ -10,7 +10,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
+.PHONY: help setup build demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
 	@echo "make bench-kernels  criterion benchmarks of each kernel, of the model and of frames"
 	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (default 20)"
+	@echo "make cuda-sim  a CUDA driver made of software, and its tests: no GPU needed, some minutes"
 	@echo "make tiers     the CPU kernels for ARM (NEON) in an emulator: two minutes"
 	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
@@ -90,6 +91,10 @@ fuzz: setup
 # NEON in an emulator, on any machine.
 tiers:
 	scripts/tiers.sh
+
+# NVRTC comes from PyPI, pinned, into an ignored folder. `scripts/cuda-sim.sh run COMMAND...` then runs a CUDA build without a GPU.
+cuda-sim:
+	CARGO="$(CARGO)" scripts/cuda-sim.sh
 
 # `make test` does the same, with a browser if there is one; here it must be there.
 report-test: setup

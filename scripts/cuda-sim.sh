@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The software CUDA device: tests/cuda-sim/README.md.
+#
+#   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests
+#   scripts/cuda-sim.sh run COMMAND...   run a program that was built with sam2-cli/cuda-toolkit on it
+#   scripts/cuda-sim.sh ptxas FOLDER     registers, spills and shared memory of kernels whose PTX CUDA_SIM_DUMP has put there
+#
+# Everything is kept in .cuda-sim, which git ignores: half a gigabyte, from PyPI.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kept="$PWD/.cuda-sim"
+toolkit="$kept/toolkit"
+
+# Installs the compilers, pinned; skipped when they are there.
+install_compilers() {
+    if ! cmp -s tests/cuda-sim/requirements.txt "$kept/requirements.txt"; then
+        rm -rf "$kept"
+        mkdir -p "$kept"
+        python3 -m venv "$kept/venv"
+        "$kept/venv/bin/pip" install -q -r tests/cuda-sim/requirements.txt
+        ln -s "$(echo "$kept"/venv/lib/python3*/site-packages/nvidia/cu13)" "$toolkit"
+        cp tests/cuda-sim/requirements.txt "$kept/requirements.txt"
+    fi
+    [ -e "$toolkit/lib/libnvrtc.so.13" ] || { echo "$toolkit/lib/libnvrtc.so.13 is missing: remove $kept and run this again" >&2; exit 1; }
+}
+
+# A folder of its own: the flags are not those of the workspace.
+build="${CARGO_TARGET_DIR:-$PWD/target}/cuda-sim"
+mkdir -p "$build"
+build="$(cd "$build" && pwd)"
+
+build_library() {
+    (cd tests/cuda-sim && CARGO_TARGET_DIR="$build" "${CARGO:-cargo}" build --release --locked --lib)
+    # Only under this name. NVRTC opens `libcuda.so.1` if there is one, asks it for functions that are not here, and crashes.
+    rm -rf "$kept/lib"
+    mkdir -p "$kept/lib"
+    cp "$build/release/libcuda.so" "$kept/lib/libcuda.so"
+    ln -s "$toolkit/lib/libnvrtc.so.13" "$kept/lib/libnvrtc.so"
+}
+
+case "${1:-test}" in
+test)
+    install_compilers
+    build_library
+    cd tests/cuda-sim
+    export CARGO_TARGET_DIR="$build" CUDA_SIM_NVRTC="$toolkit"
+    "${CARGO:-cargo}" fmt --check
+    "${CARGO:-cargo}" clippy --release --locked --all-targets -- -D warnings
+    "${CARGO:-cargo}" test --release --locked
+    echo "libcuda.so: $kept/lib; a program on it: scripts/cuda-sim.sh run COMMAND..."
+    ;;
+run)
+    shift
+    [ -e "$kept/lib/libcuda.so" ] || { echo "libcuda.so is missing: make cuda-sim builds it" >&2; exit 1; }
+    export LD_LIBRARY_PATH="$kept/lib:$toolkit/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" CUDA_PATH="$toolkit"
+    exec "$@"
+    ;;
+ptxas)
+    [ -x "$toolkit/bin/ptxas" ] || { echo "ptxas is missing: make cuda-sim installs it" >&2; exit 1; }
+    [ -d "${2:-}" ] || { echo "usage: scripts/cuda-sim.sh ptxas FOLDER" >&2; exit 2; }
+    printf 'kernel\tregisters\tspilled bytes stored, loaded\tshared bytes\tfile\n'
+    for file in "$2"/*.ptx; do
+        target=$(sed -n 's/^\.target \(sm_[0-9a-z]*\).*/\1/p' "$file")
+        "$toolkit/bin/ptxas" -v -arch="$target" "$file" -o /dev/null 2>&1 | awk -v file="${file##*/}" '
+            /Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
+            /bytes stack frame/ { stored = $5; loaded = $9 }
+            /Used [0-9]+ registers/ {
+                match($0, /Used [0-9]+/); registers = substr($0, RSTART + 5, RLENGTH - 5)
+                shared = 0
+                if (match($0, /[0-9]+ bytes smem/)) { shared = substr($0, RSTART, RLENGTH - 11) }
+                printf "%s\t%s\t%s, %s\t%s\t%s\n", kernel, registers, stored, loaded, shared, file
+            }
+            /error|fatal/ { print; failed = 1 }
+            END { exit failed }'
+    done
+    ;;
+*)
+    echo "usage: scripts/cuda-sim.sh [test | run COMMAND... | ptxas FOLDER]" >&2
+    exit 2
+    ;;
+esac
