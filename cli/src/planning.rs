@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use sam2_engine::{
-    FrameSource, JobPlan, KeypointTrack, LazyFrames, PromptSet, TrackNotice, TrackedRecording,
+    FrameSource, JobPlan, KeypointTrack, KnownObjects, LazyFrames, TrackNotice, TrackedRecording,
 };
 use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
 
@@ -70,10 +70,19 @@ pub fn plan_for(
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    let (given, notices) = args.prompts.gather(&TrackedRecording::of(frames))?;
+    let by_track = match &args.prompts.keypoints {
+        Some(path) => Some(plan_by_track(args, (path.as_path(), track), frames)?),
+        None => None,
+    };
+    let names = by_track.as_ref().map(|plan| plan.names.clone()).unwrap_or_default();
+    let recording = TrackedRecording::of(frames);
+    let (given, notices) = args.prompts.gather(&recording, &KnownObjects::new(names))?;
     tell(&notices);
-    let plan = match &args.prompts.keypoints {
-        Some(path) => plan_by_track(args, (path.as_path(), track), given, frames)?,
+    let plan = match by_track {
+        Some(mut plan) => {
+            plan.add(given);
+            plan
+        }
         None if given.is_empty() => {
             bail!(
                 "nothing to segment: give --keypoints TRACK, --prompts FILE, --point, --box or --mask"
@@ -85,11 +94,10 @@ pub fn plan_for(
     Ok(plan)
 }
 
-/// Makes a plan by a track, given by its name and, if it was read before, as it was read, to which prompts that were given otherwise are added.
+/// Makes a plan by a track, given by its name and, if it was read before, as it was read.
 fn plan_by_track(
     args: &SegmentArgs,
     (path, track): (&Path, Option<&KeypointTrack>),
-    given: PromptSet,
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
@@ -118,10 +126,9 @@ fn plan_by_track(
             path.display()
         );
     }
-    let (mut plan, notices) = JobPlan::from_keypoints(&track, &args.prompts.keypoint_prompts())?;
+    let (plan, notices) = JobPlan::from_keypoints(&track, &args.prompts.keypoint_prompts())?;
     tell(&notices);
     plan.check(count, size).with_context(|| path.display().to_string())?;
-    plan.add(given);
     Ok(plan)
 }
 

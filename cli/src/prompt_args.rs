@@ -7,8 +7,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use clap::Args;
 use sam2_engine::{
-    BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, ObjectId, Point, PointLabel,
-    PromptFrames, PromptSet, TrackNotice, TrackedRecording, read_mask, read_prompts_for,
+    BoxMargin, BoxPrompt, KeypointPrompts, KeypointSelection, KnownObjects, ObjectId, Point,
+    PointLabel, PromptFrames, PromptSet, TrackNotice, TrackedRecording, read_mask,
+    read_prompts_for,
 };
 use serde_json::Value;
 
@@ -88,6 +89,10 @@ pub struct PromptArgs {
 impl PromptArgs {
     /// What clap cannot check: flags that mean nothing without a track.
     pub fn check(&self) -> Result<(), String> {
+        let is_blank = |name: &String| name.trim().is_empty();
+        if !self.individuals.is_empty() && self.individuals.iter().all(is_blank) {
+            return Err("--individual is empty: give names, or leave it out for all".into());
+        }
         if self.keypoints.is_some() {
             return Ok(());
         }
@@ -163,12 +168,22 @@ impl PromptArgs {
         matches!(self.prompt_frames, Some(PromptFrames::Every(_))).then_some(CONDITIONING_FRAMES)
     }
 
-    /// All prompts that do not come from the track, on the frames of a recording, and what the user should know about them.
-    pub fn gather(&self, recording: &TrackedRecording) -> Result<(PromptSet, Vec<TrackNotice>)> {
+    /// All prompts that do not come from the track, on the frames of a recording, and what the user should know about them. Names in
+    /// files stand for the track's objects of these names.
+    pub fn gather(
+        &self,
+        recording: &TrackedRecording,
+        of_track: &KnownObjects,
+    ) -> Result<(PromptSet, Vec<TrackNotice>)> {
         let (mut set, mut notices) = (PromptSet::new(), Vec::new());
+        let mut known = of_track.clone();
         for file in &self.prompts {
-            let (prompts, of_file) = read_prompts_for(file, recording)?;
+            let (prompts, of_file) = read_prompts_for(file, recording, &known)?;
             notices.extend(of_file);
+            if self.keypoints.is_some() {
+                notices.extend(not_of_track(file, &prompts, of_track));
+            }
+            known.add(&prompts);
             set.merge(prompts).with_context(|| file.display().to_string())?;
         }
         for arg in &self.point {
@@ -184,6 +199,20 @@ impl PromptArgs {
         }
         Ok((set, notices))
     }
+}
+
+/// Tells of names in a file of prompts that the track's objects do not have.
+fn not_of_track(file: &Path, prompts: &PromptSet, of_track: &KnownObjects) -> Option<TrackNotice> {
+    let new = prompts.names().iter().filter(|(_, name)| of_track.find(name).is_none());
+    let new: Vec<String> = new
+        .map(|(object, name)| format!("'{}' is object {}", name.escape_debug(), object.0))
+        .collect();
+    let why = match of_track.names().is_empty() {
+        true => "the track does not name its animal",
+        false => "the track has no such names",
+    };
+    (!new.is_empty())
+        .then(|| TrackNotice::Warning(format!("'{}': {} ({why})", file.display(), new.join(", "))))
 }
 
 /// `snout,tailbase`, `"snout tailbase"` and `snout tailbase` all mean the same.

@@ -151,9 +151,9 @@ pub use image_predictor::{EncodedImage, ImageMask, ImagePredictor, ImagePrompt, 
 pub use job::{
     BatchPlan, BatchTimings, BoxMargin, COMPUTED_WITH, CancelFlag, FlaggedFrames, FramePart,
     FrameSpan, JobObserver, JobOptions, JobOutputs, JobPlan, JobPrompt, JobReceipt, JobReport,
-    JobStage, Journal, KeypointPrompts, MOST_FRAMES_ABOVE, MOST_NEGATIVES, MergeError, PartSink,
-    PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace, RecordingStamp,
-    RunParts, UnpromptedObject, recording_fingerprint, run_header, segment,
+    JobStage, Journal, KeypointPrompts, KnownObjects, MOST_FRAMES_ABOVE, MOST_NEGATIVES,
+    MergeError, PartSink, PromptConflict, PromptFrames, PromptSet, ReceiptMismatch, ReceiptPlace,
+    RecordingStamp, RunParts, UnpromptedObject, recording_fingerprint, run_header, segment,
 };
 pub use keypoints::{
     Individual, KeypointError, KeypointSelection, KeypointTrack, LocatedTrack, TrackKind,

@@ -211,6 +211,9 @@ fn individuals_that_are_separated_by_spaces() {
     let words = [&words[..], &["-o", "masks.btf"]].concat();
     let told = ["no recording 'bob'", "--individual ann,bob"];
     tracked.workshop.refused(1, &words, &told);
+    let blank = ["segment", "mouse.mkv", "--keypoints", "good.csv", "--individual", ""];
+    let blank = [&blank[..], &["-o", "masks.btf"]].concat();
+    tracked.workshop.refused(2, &blank, &["--individual is empty"]);
 }
 
 #[test]

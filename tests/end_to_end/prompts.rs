@@ -321,3 +321,32 @@ fn an_hdf5_file_of_another_kind_names_the_kinds() {
     let told = ["cut.h5", "HDF5", "DeepLabCut", "SLEAP"];
     workshop.refuses("two.mkv", &["--keypoints", "cut.h5"], &told);
 }
+
+#[test]
+fn names_in_files_are_the_track_s_objects() {
+    let workshop = two();
+    let (x, y) = row(&workshop, 7)[1][0];
+    workshop.write("bob.csv", format!("frame,object,x,y\n7,bob,{x},{y}\n"));
+    let document = |objects: &str| {
+        format!(
+            r#"{{"version":1,{objects}"prompts":[{{"frame":7,"object":"bob","points":[{{"x":{x},"y":{y}}}]}}]}}"#
+        )
+    };
+    workshop.write("bob.json", document(""));
+    let track = ["--keypoints", "two-dlc.csv"];
+    let flag = format!("7:{x},{y}:2");
+    let by_number = [&track[..], &["--point", &flag]].concat();
+    for file in ["bob.csv", "bob.json"] {
+        same(&workshop, &[&track[..], &["--prompts", file]].concat(), &by_number);
+    }
+    // A name that the track does not have.
+    workshop.write("carl.csv", format!("frame,object,x,y\n7,carl,{x},{y}\n"));
+    let outcome = workshop.segment("two.mkv", &[&track[..], &["--prompts", "carl.csv"]].concat());
+    outcome.warns(&["'carl' is object 3", "the track has no such names"]);
+    assert!(outcome.stderr.contains("1 = ann, 2 = bob, 3 = carl"), "{}", outcome.stderr);
+    std::fs::remove_file(workshop.path("masks.btf")).unwrap();
+    // A number that contradicts the track.
+    workshop.write("wrong.json", document(r#""objects":[{"id":1,"name":"bob"}],"#));
+    let arguments = [&track[..], &["--prompts", "wrong.json"]].concat();
+    workshop.refuses("two.mkv", &arguments, &["wrong.json", "'ann' and 'bob'"]);
+}

@@ -94,6 +94,28 @@ fn rows_of_other_videos_are_left_out_and_counted() {
 }
 
 #[test]
+fn a_plain_table_says_which_recording_its_rows_are_of() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    let table = |here: &str| {
+        let rows = (0..12).map(|frame| {
+            let ((x, y), video) = match frame < 6 {
+                true => ((5.0, 5.0), "other.mp4"),
+                false => (animal(frame), here),
+            };
+            format!("{frame},{x},{y},{video}\n")
+        });
+        format!("frame,x,y,video\n{}", rows.collect::<String>())
+    };
+    workshop.write("table.csv", table("base.mp4"));
+    let outcome = run(&workshop, "base.mp4", "table.csv", &["--prompt-frames", "first"]);
+    outcome.warns(&["6 of 12 rows", "'other"]);
+    assert_eq!(outcome.prompted(), [6]);
+    is_at(&workshop, 10, 255, animal(10));
+    workshop.write("table.csv", table("other.mp4").replace(",5,5,", ",60,130,"));
+    run(&workshop, "base.mp4", "table.csv", &[]).warns(&["'other", "is it the right track?"]);
+}
+
+#[test]
 fn coordinates_of_a_cropped_part_are_moved_to_where_it_was() {
     let workshop = with("dlc-analysed-with-cropping", &["crop.mp4", "crop.csv"]);
     let target = |frame: usize| (150.0 + 2.0 * frame as f64, 130.0);

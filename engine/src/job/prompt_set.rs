@@ -37,6 +37,22 @@ pub enum PromptConflict {
         /// The other one.
         second: String,
     },
+    /// A name with two numbers, in a track and a file, say.
+    #[error("'{name}' is both object {first} and object {second}: number the objects alike")]
+    TwoNumbers {
+        /// The name.
+        name: String,
+        /// Its first number.
+        first: ObjectId,
+        /// The other one.
+        second: ObjectId,
+    },
+    /// No number is left for a name.
+    #[error("no number is left for '{name}': at most 255 objects can be segmented together")]
+    TooManyObjects {
+        /// The name.
+        name: String,
+    },
 }
 
 /// Prompts, one for each frame and object, in the order in which they were first mentioned, and what the objects are called.

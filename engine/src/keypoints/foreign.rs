@@ -137,6 +137,17 @@ pub(super) fn table_like_points(names: &[&str]) -> Option<String> {
             ),
         );
     }
+    // Older versions name positions X and Y, in centimetres, and may leave the others out.
+    if has("frame") && TREX.iter().filter(|own| names.iter().any(|name| name == *own)).count() >= 2
+    {
+        return refuse(
+            "a table of TRex, of one individual, in centimetres unless cm_per_pixel was 1",
+            &format!("export X#wcentroid and Y#wcentroid, in pixels, and write {TABLE}"),
+        );
+    }
+    if is_corners(names) {
+        return Some(super::points_table::BOXES.into());
+    }
     // Its header, where a program has written one, names the box, and the place in space as x, y and z.
     if has("bb_left") && has("bb_top") || is_mot(names) {
         return refuse(
@@ -145,6 +156,38 @@ pub(super) fn table_like_points(names: &[&str]) -> Option<String> {
         );
     }
     None
+}
+
+/// Names of columns that are TRex's own.
+const TREX: [&str; 16] = [
+    "SPEED",
+    "ANGLE",
+    "ACCELERATION",
+    "ANGULAR_V",
+    "ANGULAR_A",
+    "BORDER_DISTANCE",
+    "NEIGHBOR_DISTANCE",
+    "MIDLINE_OFFSET",
+    "VX",
+    "VY",
+    "AX",
+    "AY",
+    "missing",
+    "midline_length",
+    "normalized_midline",
+    "num_pixels",
+];
+
+/// Whether columns are the corners of a box. Two animals of idtracker.ai have the columns `x1,y1,x2,y2` too, behind one of times.
+fn is_corners(names: &[&str]) -> bool {
+    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let all = |corners: [&str; 4]| corners.into_iter().all(has);
+    let is_timed = ["time", "times", "seconds"]
+        .iter()
+        .any(|time| names.first().is_some_and(|first| first.eq_ignore_ascii_case(time)));
+    all(["xmin", "ymin", "xmax", "ymax"])
+        || all(["x_min", "y_min", "x_max", "y_max"])
+        || (all(["x1", "y1", "x2", "y2"]) && !has("x3") && !is_timed)
 }
 
 /// Whether the first row is one of MOT's, which have no names: frame, object, left, top, width and height of its box, and what is known of

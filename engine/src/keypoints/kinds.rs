@@ -66,6 +66,10 @@ pub(super) fn read(
 
 /// What DeepLabCut's readers say, with what else could be given: they get whatever nothing else has recognised.
 fn with_kinds(what: String) -> String {
+    // It has been read so far as to know its frames: its kind is right.
+    if what.contains("appears twice") {
+        return what;
+    }
     format!(
         "{what}; give a DeepLabCut file (CSV or HDF5), a SLEAP analysis file (CSV or HDF5) or .slp, or another kind that docs/prompts.md lists"
     )

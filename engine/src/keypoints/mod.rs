@@ -51,9 +51,12 @@ mod nwb;
 mod pickle;
 mod pickle_numpy;
 mod picture;
+#[cfg(test)]
+mod plain_table_tests;
 mod points_table;
 #[cfg(test)]
 mod real_files;
+mod recording_column;
 mod row_times;
 #[cfg(test)]
 mod several_videos_tests;

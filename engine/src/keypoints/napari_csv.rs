@@ -43,6 +43,7 @@ pub(super) fn columns(names: &[&str]) -> Result<Columns, String> {
         object: of(&OBJECT_COLUMNS),
         part: of(&PART_COLUMNS),
         likelihood: None,
+        image: None,
         what: "a points layer of napari",
     })
 }

@@ -5,18 +5,23 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::recording_column::RecordingColumn;
 use super::table::{
     RowKey, Rows, Sightings, Table, cell_number, check_density, csv_reader, keypoint, quote,
     selected,
 };
-use super::track::{Individual, KeypointSelection};
+use super::track::{Individual, KeypointSelection, TrackNotice};
 
 /// Names of columns, in small letters.
-const FRAME: [&str; 4] = ["frame", "frame_idx", "frame_number", "image"];
+const FRAME: [&str; 3] = ["frame", "frame_idx", "frame_number"];
+const IMAGE: [&str; 1] = ["image"];
 const OBJECT: [&str; 7] =
     ["object", "individual", "animal", "track", "track_id", "id", "object_id"];
 const PART: [&str; 6] = ["bodypart", "part", "node", "keypoint", "body_part", "name"];
-const LIKELIHOOD: [&str; 4] = ["likelihood", "confidence", "score", "probability"];
+const LIKELIHOOD: [&str; 7] =
+    ["likelihood", "confidence", "score", "probability", "p", "prob", "conf"];
+/// What is said of tables of boxes.
+pub(super) const BOXES: &str = "it is a table of boxes, and x and y are their corners, not points on the animal: write a column for the middle of each box, or give boxes with --prompts";
 /// The body part of a table without such a column.
 const POINT: &str = "point";
 
@@ -29,6 +34,8 @@ pub(super) struct Columns {
     pub(super) object: Option<usize>,
     pub(super) part: Option<usize>,
     pub(super) likelihood: Option<usize>,
+    /// A column of images beside that of frames, which must not contradict it.
+    pub(super) image: Option<usize>,
     /// What kind of table it is, for messages.
     pub(super) what: &'static str,
 }
@@ -37,16 +44,36 @@ fn find(names: &[&str], wanted: &[&str]) -> Option<usize> {
     wanted.iter().find_map(|wanted| names.iter().position(|name| name.eq_ignore_ascii_case(wanted)))
 }
 
+/// The only column of these names.
+///
+/// # Errors
+/// Two, of which one would go unnoticed.
+fn find_one(names: &[&str], wanted: &[&str]) -> Result<Option<usize>, String> {
+    let is_wanted = |name: &str| wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted));
+    let mut found = (0..names.len()).filter(|&at| is_wanted(names[at]));
+    let first = found.next();
+    match (first, found.next()) {
+        (Some(first), Some(second)) => Err(format!(
+            "it has two columns for one thing, {} (column {}) and {} (column {}): leave one out, or rename it",
+            quote(names[first]),
+            first + 1,
+            quote(names[second]),
+            second + 1
+        )),
+        _ => Ok(first),
+    }
+}
+
 /// Whether the first row names a frame, x and y.
 pub(super) fn recognise(names: &[&str]) -> bool {
-    find(names, &FRAME).is_some() && find(names, &["x"]).is_some() && find(names, &["y"]).is_some()
+    let has_frames = find(names, &FRAME).is_some() || find(names, &IMAGE).is_some();
+    has_frames && find(names, &["x"]).is_some() && find(names, &["y"]).is_some()
 }
 
 fn columns(names: &[&str]) -> Result<Columns, String> {
     let needed = |wanted: &[&str]| {
-        find(names, wanted).ok_or_else(|| format!("it has no column '{}'", wanted[0]))
+        find_one(names, wanted)?.ok_or_else(|| format!("it has no column '{}'", wanted[0]))
     };
-    let part = find(names, &PART);
     if find(names, &["label"]).is_some() {
         return Err("it is a table of clicks: give it with --prompts instead of --keypoints (a track's table has no column 'label'; body parts are in 'bodypart')".into());
     }
@@ -55,17 +82,31 @@ fn columns(names: &[&str]) -> Result<Columns, String> {
     }
     let has = |wanted: &[&str]| find(names, wanted).is_some();
     if has(&["w", "width"]) && has(&["h", "height"]) {
-        return Err("it is a table of boxes, and x and y are their corners, not points on the animal: write a column for the middle of each box, or give boxes with --prompts".into());
+        return Err(BOXES.into());
     }
+    let image = find_one(names, &IMAGE)?;
+    let (frame, image) = match find_one(names, &FRAME)? {
+        Some(frame) => (frame, image),
+        None => (needed(&IMAGE)?, None),
+    };
     Ok(Columns {
-        frame: needed(&FRAME)?,
+        frame,
         x: needed(&["x"])?,
         y: needed(&["y"])?,
-        object: find(names, &OBJECT),
-        part,
-        likelihood: find(names, &LIKELIHOOD),
+        object: find_one(names, &OBJECT)?,
+        part: find_one(names, &PART)?,
+        likelihood: find_one(names, &LIKELIHOOD)?,
+        image,
         what: "a table of points",
     })
+}
+
+/// The number at the end of an image's name, without its ending.
+fn number_at_end(image: &str) -> Option<i64> {
+    let stem = image.rsplit_once('.').map_or(image, |(stem, _)| stem);
+    let digits = stem.len() - stem.trim_end_matches(|letter: char| letter.is_ascii_digit()).len();
+    // More digits are no number of a frame.
+    (digits <= 15).then(|| stem[stem.len() - digits..].parse().ok())?
 }
 
 pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table, String> {
@@ -86,6 +127,9 @@ pub(super) fn read_with(
         header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
     let names: Vec<&str> = header.iter().map(String::as_str).collect();
     let columns = columns(&names)?;
+    let video_column = RecordingColumn::find(&names, bytes);
+    // By how much the number in an image's name differs from its frame.
+    let mut shift: Option<i64> = None;
 
     let mut table = Table::default();
     let mut rows = Rows::default();
@@ -107,7 +151,22 @@ pub(super) fn read_with(
         let key = RowKey::parse(&index).ok_or_else(|| {
             at(format!("{} is neither a frame number nor an image's name", quote(&index)))
         })?;
-        let row = rows.place(key, None).map_err(at)?;
+        if let (Some(image), RowKey::Frame(frame)) = (columns.image.map(text), &key)
+            && let Some(number) = number_at_end(&image)
+        {
+            let differs = number - i64::try_from(*frame).unwrap_or(i64::MAX);
+            if *shift.get_or_insert(differs) != differs {
+                return Err(at(format!(
+                    "its columns {} and {} contradict each other ({frame} and {}): leave one out",
+                    quote(names[columns.frame]),
+                    quote(names[columns.image.unwrap_or_default()]),
+                    quote(&image)
+                )));
+            }
+        }
+        let video = video_column.and_then(|column| column.name(&record));
+        let video = video.map(|name| rows.video(&name));
+        let row = rows.place(key, video).map_err(at)?;
         let object = columns.object.map(text).unwrap_or_default();
         let part = columns.part.map(text).filter(|part| !part.is_empty());
         let part = part.unwrap_or_else(|| POINT.to_owned());
@@ -140,6 +199,11 @@ pub(super) fn read_with(
         let seen =
             keypoint(number(columns.x, "x")?, number(columns.y, "y")?, likelihood, selection);
         points.push((row, object_index, part_index, seen));
+    }
+    if let Some(shift) = shift.filter(|&shift| shift != 0) {
+        table.notices.push(TrackNotice::Warning(format!(
+            "the numbers in its column 'image' are those of its frames with {shift:+}: the frames are used; leave the column 'frame' out if the images are right"
+        )));
     }
     let chosen = selected(&table.bodyparts, selection);
     let place: HashMap<usize, usize> = chosen

@@ -1,6 +1,7 @@
 //! Files with images of several recordings, and files whose program renamed the images: in `base.mp4`, the animal's nose is at
 //! (50 + 4t, 140 - t); in the others at (1, 1).
 
+use crate::job::KnownObjects;
 use std::path::Path;
 
 use sam2_frame_provider::FrameSize;
@@ -98,11 +99,15 @@ fn images_named_after_their_videos_belong_to_those() {
 #[test]
 fn they_do_as_prompts_too() {
     let read = || read_annotations(&coco(&OF_TWO)).unwrap().unwrap();
-    let (set, notices) = read().into_prompts(Path::new("t"), &recording("base.mp4", &[])).unwrap();
+    let (set, notices) = read()
+        .into_prompts(Path::new("t"), &recording("base.mp4", &[]), &KnownObjects::default())
+        .unwrap();
     let frames: Vec<usize> = set.prompts().iter().map(|prompt| prompt.frame).collect();
     assert_eq!(frames, [5, 10]);
     assert!(notices.iter().any(|notice| notice.to_string().contains("1 of 3 rows")));
-    let error = read().into_prompts(Path::new("t"), &recording("third.mp4", &[])).unwrap_err();
+    let error = read()
+        .into_prompts(Path::new("t"), &recording("third.mp4", &[]), &KnownObjects::default())
+        .unwrap_err();
     says(&error, &["base, other", "third.mp4"]);
 }
 
@@ -160,7 +165,7 @@ fn images_that_roboflow_has_made_of_one_are_refused() {
     let error = located(&coco(&twice), &folder).unwrap_err().to_string();
     says(&error, &["frame 0", "twice", "without augmentation"]);
     let read = read_annotations(&coco(&twice)).unwrap().unwrap();
-    let error = read.into_prompts(Path::new("t"), &folder).unwrap_err();
+    let error = read.into_prompts(Path::new("t"), &folder, &KnownObjects::default()).unwrap_err();
     says(&error, &["frame 0", "twice", "without augmentation"]);
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::recording_column::RecordingColumn;
 use super::table::{
     RowKey, Rows, Sightings, Table, cell_number, check_cells, csv_reader, keypoint, quote, selected,
 };
@@ -15,8 +16,6 @@ use super::track::{Individual, KeypointSelection};
 
 /// The name of instances without a track where others have one.
 const UNTRACKED: &str = "untracked";
-/// The columns that say which video a row is of, where the file has several.
-const VIDEO_COLUMNS: [&str; 2] = ["video_path", "video"];
 
 /// Points in a column's name after which the prefix may end.
 const MOST_POINTS: usize = 64;
@@ -189,7 +188,8 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let names = header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
     let header = Header::new(names);
     let frame_column = header.column("frame_idx").ok_or("it has no column 'frame_idx'")?;
-    let video_column = VIDEO_COLUMNS.iter().find_map(|name| header.column(name));
+    let column_names: Vec<&str> = header.names.iter().map(String::as_str).collect();
+    let video_column = RecordingColumn::find(&column_names, bytes);
     let Layout { instances, names, chosen: bodyparts } = header.layout(selection)?;
 
     let (mut tracks, mut rows, mut known) = (Tracks::default(), Rows::default(), HashSet::new());
@@ -212,7 +212,7 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
                 quote(&index)
             )));
         };
-        let video = video_column.map(text).filter(|name| !name.is_empty());
+        let video = video_column.and_then(|column| column.name(&record));
         let video = video.map(|name| rows.video(&name));
         let row = rows.place(RowKey::Frame(frame), video).map_err(at)?;
         for Instance { prefix, track, nodes } in &instances {

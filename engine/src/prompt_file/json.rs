@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{PromptFileError, object_number, read_mask};
-use crate::job::{PromptConflict, PromptSet};
+use crate::job::{KnownObjects, PromptConflict, PromptSet};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// The version of the document that this program reads.
@@ -73,7 +73,11 @@ fn on_the_object() -> u8 {
     1
 }
 
-pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileError> {
+pub(super) fn parse(
+    path: &Path,
+    bytes: &[u8],
+    known: &KnownObjects,
+) -> Result<PromptSet, PromptFileError> {
     let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
     let Versioned { version } = read(bytes).map_err(format)?;
     if version != PROMPT_FILE_VERSION {
@@ -89,10 +93,15 @@ pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileEr
         let at = |what: String| format(format!("objects[{index}].{what}"));
         let object = object_number(id)
             .ok_or_else(|| at(format!("id: {id} is no object number (1 to 255)")))?;
+        known.check(object, &name).map_err(conflict)?;
         set.name(object, &name).map_err(conflict)?;
         if ids.insert(name.clone(), object).is_some_and(|earlier| earlier != object) {
             return Err(at(format!("name: '{}' is the name of two objects", name.escape_debug())));
         }
+    }
+    // Names that the document leaves to the track, or to a file before it.
+    for (object, name) in known.names() {
+        ids.entry(name.clone()).or_insert(*object);
     }
     if document.prompts.is_empty() {
         return Err(format("prompts: there are none".into()));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use sam2_mask_writer::LabelImageError;
 
-use crate::job::{PromptConflict, PromptSet};
+use crate::job::{KnownObjects, PromptConflict, PromptSet};
 use crate::keypoints::{
     Annotations, TrackNotice, TrackedRecording, read_annotations, read_folder, refuse_binary,
 };
@@ -72,17 +72,18 @@ pub fn read_prompts(path: &Path) -> Result<PromptSet, PromptFileError> {
 
 /// Reads a file of prompts for a recording, or what a person has drawn with CVAT, Labelme (a file or a folder of them), Label Studio or
 /// a program that writes COCO's JSON: points become clicks, boxes boxes, outlines masks. Images are found in the recording by
-/// their names. What the user should know comes with the prompts.
+/// their names. What the user should know comes with the prompts. Names of objects that are known stand for these.
 ///
 /// # Errors
 /// [`PromptFileError`] naming the file and the place in it.
 pub fn read_prompts_for(
     path: &Path,
     recording: &TrackedRecording,
+    known: &KnownObjects,
 ) -> Result<(PromptSet, Vec<TrackNotice>), PromptFileError> {
     let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
     let prompts = |annotations: Result<Annotations, String>| {
-        annotations.and_then(|found| found.into_prompts(path, recording)).map_err(format)
+        annotations.and_then(|found| found.into_prompts(path, recording, known)).map_err(format)
     };
     if path.is_dir() {
         return prompts(read_folder(path));
@@ -90,7 +91,7 @@ pub fn read_prompts_for(
     let bytes = read(path)?;
     match read_annotations(&decode(&bytes)) {
         Some(annotations) => prompts(annotations),
-        None => Ok((parse_prompts(path, &bytes)?, Vec::new())),
+        None => Ok((parse(path, &bytes, known)?, Vec::new())),
     }
 }
 
@@ -103,6 +104,10 @@ fn read(path: &Path) -> Result<Vec<u8>, PromptFileError> {
 /// # Errors
 /// As [`read_prompts`].
 pub fn parse_prompts(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileError> {
+    parse(path, bytes, &KnownObjects::default())
+}
+
+fn parse(path: &Path, bytes: &[u8], known: &KnownObjects) -> Result<PromptSet, PromptFileError> {
     let format = |what: String| PromptFileError::Format { path: path.to_owned(), what };
     if let Some(what) = refuse_binary(bytes) {
         return Err(format(what));
@@ -113,8 +118,10 @@ pub fn parse_prompts(path: &Path, bytes: &[u8]) -> Result<PromptSet, PromptFileE
             "it is a file of an annotation tool, whose images only a recording can tell the frames of".into(),
         )),
         Some(Err(what)) => Err(format(what)),
-        None if text.trim_ascii_start().starts_with('{') => json::parse(path, text.as_bytes()),
-        None => table::parse(with_commas(text).as_bytes()).map_err(format),
+        None if text.trim_ascii_start().starts_with('{') => {
+            json::parse(path, text.as_bytes(), known)
+        },
+        None => table::parse(with_commas(text).as_bytes(), known).map_err(format),
     }
 }
 

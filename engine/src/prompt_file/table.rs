@@ -1,30 +1,34 @@
 //! Clicks as a table: `frame,object,x,y,label`, one a row, with these names in the first row in any order.
 //!
-//! `object` and `label` may be left out: object 1, on the object. Objects are numbers from 1 to 255, or names, which are numbered in the
-//! order in which they first appear. Columns may be separated by semicolons or tabs instead, with decimal commas. A points layer of napari
+//! `object` and `label` may be left out: object 1, on the object. Objects are numbers from 1 to 255, or names: those of objects
+//! that are known, or else new ones, which get the next free numbers in the order in which they first appear. Columns may be separated by semicolons or tabs instead, with decimal commas. A points layer of napari
 //! is such a table too: `axis-0` is the frame, `axis-1` y and `axis-2` x.
 
-use std::collections::HashMap;
-
-use crate::job::PromptSet;
-use crate::prompt::Point;
+use crate::job::{KnownObjects, PromptSet};
+use crate::prompt::{ObjectId, Point};
 
 /// The columns there can be.
 const COLUMNS: [&str; 5] = ["frame", "object", "x", "y", "label"];
 
-pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
+pub(super) fn parse(bytes: &[u8], known: &KnownObjects) -> Result<PromptSet, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
     let broken =
         |error: csv::Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let header = reader.byte_headers().map_err(broken)?.clone();
-    let known = |cell: &[u8]| COLUMNS.iter().any(|name| name.as_bytes() == cell);
+    let is_column = |cell: &[u8]| COLUMNS.iter().any(|name| name.as_bytes() == cell);
     let is_napari = header.iter().any(|cell| cell == b"axis-0");
-    if let Some(other) = header.iter().find(|cell| !known(cell) && !is_napari) {
+    if let Some(other) = header.iter().find(|cell| !is_column(cell) && !is_napari) {
         return Err(format!(
             "line 1 names a column {} (known are {}); a JSON document begins with a brace, and a track is given with --keypoints",
             quote(other),
             COLUMNS.join(", ")
         ));
+    }
+    if let Some((_, twice)) =
+        header.iter().enumerate().find(|(at, cell)| header.iter().take(*at).any(|c| c == *cell))
+        && is_column(twice)
+    {
+        return Err(format!("line 1 has the column {} twice: leave one out", quote(twice)));
     }
     let column = |name: &str| {
         let name = match name {
@@ -75,17 +79,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<PromptSet, String> {
     if rows.is_empty() {
         return Err("it has no rows".into());
     }
-    let numbered = rows.iter().all(|(_, _, name, _)| name.parse::<u64>().is_ok());
-    let (mut set, mut names) = (PromptSet::new(), HashMap::new());
+    let numbers = rows.iter().filter_map(|(_, _, name, _)| name.parse().ok());
+    let mut numbering = known.numbering(numbers.map(ObjectId));
+    let mut set = PromptSet::new();
     for (line, frame, name, point) in rows {
-        let next = names.len() as u64 + 1;
-        let number = name.parse::<u64>().ok().filter(|_| numbered);
-        let number = number.unwrap_or_else(|| *names.entry(name.clone()).or_insert(next));
-        let object = super::object_number(number)
-            .ok_or_else(|| format!("line {line}: {number} is no object number (1 to 255)"))?;
-        if !numbered {
-            set.name(object, &name).map_err(|conflict| conflict.to_string())?;
-        }
+        let object = match name.parse::<u64>() {
+            Ok(number) => super::object_number(number)
+                .ok_or_else(|| format!("line {line}: {number} is no object number (1 to 255)"))?,
+            Err(_) => {
+                let object = numbering.number(&name).map_err(|conflict| conflict.to_string())?;
+                set.name(object, &name).map_err(|conflict| conflict.to_string())?;
+                object
+            }
+        };
         set.add_point(frame, object, point);
     }
     Ok(set)

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::parse_prompts;
-use crate::job::PromptSet;
+use crate::job::{KnownObjects, PromptSet};
 use crate::prompt::ObjectId;
 
 fn docs(name: &str) -> String {
@@ -124,4 +124,40 @@ proptest! {
         let damaged = format!("{}{value}{}", &text[..at], &text[at + 1..]);
         let _ = parse(&damaged);
     }
+}
+
+/// Numbers and names of the objects that a file prompts beside ann (1) and bob (2).
+fn beside_a_track(text: &str) -> Result<Vec<u32>, String> {
+    let names = [(1, "ann"), (2, "bob")].map(|(id, name)| (ObjectId(id), name.to_owned()));
+    let known = KnownObjects::new(names.into());
+    let set = super::parse(Path::new("p"), text.as_bytes(), &known);
+    let set = set.map_err(|error| error.to_string())?;
+    Ok(set.prompts().iter().map(|prompt| prompt.object.0).collect())
+}
+
+#[test]
+fn names_are_those_of_a_track() {
+    assert_eq!(beside_a_track("frame,object,x,y\n0,bob,1,2\n0,carl,1,2\n"), Ok(vec![2, 3]));
+    assert_eq!(beside_a_track("frame,object,x,y\n0,2,1,2\n0,1,1,2\n"), Ok(vec![2, 1]));
+    let json = |objects: &str, object: &str| {
+        beside_a_track(&format!(
+            r#"{{"version":1,{objects}"prompts":[{{"frame":0,"object":{object},"box":[0,0,2,2]}}]}}"#
+        ))
+    };
+    assert_eq!(json("", r#""bob""#), Ok(vec![2]));
+    assert_eq!(json(r#""objects":[{"id":3,"name":"carl"}],"#, r#""carl""#), Ok(vec![3]));
+    let told = json(r#""objects":[{"id":1,"name":"bob"}],"#, r#""bob""#).unwrap_err();
+    assert!(told.contains("'ann' and 'bob'"), "{told}");
+    let told = json(r#""objects":[{"id":3,"name":"bob"}],"#, r#""bob""#).unwrap_err();
+    assert!(told.contains("both object 2 and object 3"), "{told}");
+    assert!(json("", r#""eve""#).unwrap_err().contains("'eve'"));
+}
+
+#[test]
+fn numbers_stay_numbers_beside_names() {
+    let set = parse("frame,object,x,y\n0,bob,1,2\n0,1,3,4\n0,7,5,6\n").unwrap();
+    let objects: Vec<u32> = set.prompts().iter().map(|prompt| prompt.object.0).collect();
+    assert_eq!(objects, [2, 1, 7]);
+    assert_eq!(set.names().len(), 1);
+    assert!(parse("frame,x,y,x,y\n0,1,2,3,4\n").unwrap_err().contains("'x' twice"));
 }

@@ -9,11 +9,11 @@ use sam2_mask_writer::{CocoRle, Mask};
 use super::super::error::KeypointError;
 use super::super::locate::TrackedRecording;
 use super::super::table::Rows;
-use super::super::track::{KeypointTrack, TrackNotice};
+use super::super::track::{KeypointTrack, TrackKind, TrackNotice};
 use super::identity::{Objects, place_name};
 use super::outline::fill;
 use super::{Annotations, Counts, Mark, Runs, Shape};
-use crate::job::PromptSet;
+use crate::job::{KnownObjects, PromptSet};
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
 /// Numbers that an object can have.
@@ -32,6 +32,7 @@ impl Annotations {
         mut self,
         path: &Path,
         recording: &TrackedRecording,
+        known: &KnownObjects,
     ) -> Result<(PromptSet, Vec<TrackNotice>), String> {
         self.without_common_folder();
         let kind = self.kind;
@@ -69,7 +70,11 @@ impl Annotations {
             ));
         }
         let mut set = PromptSet::new();
-        let id = |object: usize| ObjectId(object as u32 + 1);
+        let mut numbers = known.numbering([]);
+        let ids = objects.names.iter().map(|name| numbers.number(name));
+        let ids: Vec<ObjectId> =
+            ids.collect::<Result<_, _>>().map_err(|conflict| conflict.to_string())?;
+        let id = |object: usize| ids[object];
         for (object, name) in objects.names.iter().enumerate().filter(|(_, name)| !name.is_empty())
         {
             set.name(id(object), name).map_err(|conflict| conflict.to_string())?;
@@ -105,6 +110,12 @@ impl Annotations {
                         .map_err(|conflict| conflict.to_string())?;
                 }
                 Shape::Outlines(_) | Shape::Runs(_) => {
+                    if kind == TrackKind::Coco && reaches_beyond(&mark.shape, size) {
+                        return Err(format!(
+                            "an outline on {} reaches beyond the picture",
+                            place_name(&mark.row)
+                        ));
+                    }
                     let mask = mask_of(&mark.shape, size, &mut budget)?;
                     if mask.area() == 0 {
                         return Err(format!(
@@ -179,6 +190,13 @@ fn fitting(mark: &Mark, recording: &TrackedRecording) -> Result<FrameSize, Strin
         }
         _ => Ok(recording.size),
     }
+}
+
+/// Whether a corner of an outline is more than a pixel outside: programs put corners on the edge of the picture in different ways.
+fn reaches_beyond(shape: &Shape, FrameSize { width, height }: FrameSize) -> bool {
+    let Shape::Outlines(outlines) = shape else { return false };
+    let is_within = |value: f32, side: u32| (-1.0..=side as f32 + 1.0).contains(&value);
+    !outlines.iter().flatten().all(|&[x, y]| is_within(x, width) && is_within(y, height))
 }
 
 /// The part of a box within the picture.

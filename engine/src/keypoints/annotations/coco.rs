@@ -163,6 +163,20 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
             format!("annotations[{number}] is on image {}, which there is not", annotation.image_id)
         })?;
         let category = annotation.category_id.as_ref().and_then(|id| categories.get(id));
+        if let (Some(id), None, false) = (&annotation.category_id, category, categories.is_empty())
+        {
+            return Err(format!(
+                "annotations[{number}] is of the category {id}, which there is not"
+            ));
+        }
+        if let Some(Segmentation::Outlines(outlines)) = &annotation.segmentation
+            && let Some(odd) = outlines.iter().find(|flat| flat.len() % 2 == 1)
+        {
+            return Err(format!(
+                "annotations[{number}] has an outline of {} numbers instead of two for each corner",
+                odd.len()
+            ));
+        }
         let mark = Mark {
             row: RowKey::Image(image.file_name.clone()),
             video: image

@@ -72,6 +72,14 @@ impl Objects {
                 *used.entry(label).or_default() += 1;
             }
         }
+        // Numbers that the file itself gives are not given to others.
+        let of_groups: HashSet<String> = identities
+            .iter()
+            .filter_map(|(identity, labels)| match (labels.as_slice(), identity) {
+                ([label], Identity::Group(id)) => Some(format!("{label} {id}").trim().to_owned()),
+                _ => None,
+            })
+            .collect();
         let mut taken = HashSet::new();
         for (at, (identity, labels)) in identities.iter().enumerate() {
             let name = match (labels.as_slice(), identity) {
@@ -79,7 +87,11 @@ impl Objects {
                     (*label).to_owned()
                 }
                 ([label], Identity::Group(id)) => format!("{label} {id}").trim().to_owned(),
-                ([label], _) => format!("{label} {}", at + 1).trim().to_owned(),
+                ([label], _) => {
+                    let named = |number: usize| format!("{label} {number}").trim().to_owned();
+                    let is_free = |name: &String| !of_groups.contains(name);
+                    (at + 1..).map(named).find(is_free).unwrap_or_default()
+                }
                 (_, Identity::Group(id)) => format!("group {id}"),
                 _ => format!("object {}", at + 1),
             };

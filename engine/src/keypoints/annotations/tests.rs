@@ -7,7 +7,7 @@ use sam2_frame_provider::FrameSize;
 
 use super::super::TrackedRecording;
 use super::{Annotations, read, read_folder};
-use crate::job::PromptSet;
+use crate::job::{KnownObjects, PromptSet};
 
 const SIZE: FrameSize = FrameSize { width: 256, height: 192 };
 
@@ -35,7 +35,7 @@ fn fixture(name: &str) -> Annotations {
 }
 
 fn prompts(name: &str, recording: &TrackedRecording) -> PromptSet {
-    fixture(name).into_prompts(&path(name), recording).unwrap().0
+    fixture(name).into_prompts(&path(name), recording, &KnownObjects::default()).unwrap().0
 }
 
 /// Frame, object, box, first and last column and row of the mask, number of clicks.
@@ -102,8 +102,10 @@ fn shapes_of_images() {
     assert_eq!(found[0], (4, 1, Some([60.0, 130.0, 72.0, 142.0]), None, 0));
     assert_eq!((found[1].3, found[1].4), (Some([190, 43, 201, 54]), 1));
 
-    let (set, _) =
-        read_folder(&path("labelme")).unwrap().into_prompts(&path("labelme"), &images()).unwrap();
+    let (set, _) = read_folder(&path("labelme"))
+        .unwrap()
+        .into_prompts(&path("labelme"), &images(), &KnownObjects::default())
+        .unwrap();
     assert_eq!(
         summary(&set).iter().map(|p| (p.0, p.1, p.4)).collect::<Vec<_>>(),
         [(4, 1, 2), (9, 1, 2), (4, 2, 2), (9, 2, 2)]
@@ -113,7 +115,7 @@ fn shapes_of_images() {
 #[test]
 fn what_does_not_fit_is_refused() {
     let message = |name: &str, recording: &TrackedRecording| {
-        fixture(name).into_prompts(&path(name), recording).unwrap_err()
+        fixture(name).into_prompts(&path(name), recording, &KnownObjects::default()).unwrap_err()
     };
     let larger = TrackedRecording { size: FrameSize { width: 512, height: 384 }, ..images() };
     assert!(message("coco-shapes.json", &larger).contains("512 x 384"));
@@ -127,7 +129,11 @@ fn what_does_not_fit_is_refused() {
             "\"annotations\": [",
             "\"annotations\": [{\"image_id\": 8, \"category_id\": 1, \"bbox\": [1, 1, 5, 5]}, ",
         );
-    let found = read(&twice).unwrap().unwrap().into_prompts(&path("x"), &images()).unwrap_err();
+    let found = read(&twice)
+        .unwrap()
+        .unwrap()
+        .into_prompts(&path("x"), &images(), &KnownObjects::default())
+        .unwrap_err();
     assert!(found.contains("'mouse'") && found.contains("img0005.png"), "{found}");
 }
 
@@ -155,7 +161,41 @@ proptest! {
             text.replace_range(at..=at, &letter);
         }
         if let Some(Ok(annotations)) = read(&text) {
-            let _ = annotations.into_prompts(Path::new("x"), &images());
+            let _ = annotations.into_prompts(Path::new("x"), &images(), &KnownObjects::default());
         }
     }
+}
+
+#[test]
+fn what_is_wrong_in_coco_is_refused() {
+    let of = |annotation: &str| {
+        let text = format!(
+            r#"{{"images":[{{"id":1,"file_name":"img0003.png"}}],"categories":[{{"id":1,"name":"bob"}}],
+            "annotations":[{{"id":1,"image_id":1,{annotation}}}]}}"#
+        );
+        let names = [(1, "ann"), (2, "bob")];
+        let names = names.map(|(id, name)| (crate::prompt::ObjectId(id), name.to_owned()));
+        let known = KnownObjects::new(names.into());
+        let set = read(&text).unwrap()?.into_prompts(Path::new("c"), &images(), &known)?.0;
+        Ok::<_, String>(set.prompts()[0].object.0)
+    };
+    let outline = |corners: &str| of(&format!(r#""category_id":1,"segmentation":[[{corners}]]"#));
+    // The category is an object of the track; corners may lie on the edge.
+    assert_eq!(outline("10,10,256.5,10,30,30"), Ok(2));
+    assert!(outline("10,10,20").unwrap_err().contains("3 numbers"));
+    assert!(outline("10,10,20,10,30,30,5").unwrap_err().contains("annotations[0]"));
+    assert!(outline("10,10,400,10,30,30").unwrap_err().contains("beyond the picture"));
+    let other = of(r#""category_id":5,"bbox":[1,1,9,9]"#).unwrap_err();
+    assert!(other.contains("the category 5"), "{other}");
+}
+
+#[test]
+fn a_number_of_the_file_is_not_given_to_another_object() {
+    let text = r#"{"images":[{"id":1,"file_name":"img0003.png"}],"categories":[{"id":1,"name":"mouse"}],
+        "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[1,1,9,9]},
+        {"id":2,"image_id":1,"category_id":1,"bbox":[50,1,9,9],"track_id":1}]}"#;
+    let annotations = read(text).unwrap().unwrap();
+    let known = KnownObjects::default();
+    let set = annotations.into_prompts(Path::new("c"), &images(), &known).unwrap().0;
+    assert_eq!(named(&set), ["mouse 2", "mouse 1"]);
 }
