@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use sam2_engine::{JobReceipt, KeypointTrack};
+use sam2_engine::{FrameSource, JobReceipt, KeypointTrack};
 use sam2_frame_provider::{FrameError, IndexMode, check_opens};
 use tracing::subscriber::{NoSubscriber, with_default};
 

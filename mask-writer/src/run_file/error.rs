@@ -45,7 +45,7 @@ pub enum RunFileError {
         reason: String,
     },
     /// The end is missing.
-    #[error("'{path}' {} resume the run, or run it again", incomplete(*found, *expected))]
+    #[error("'{path}' {} resume the run, or run it again", incomplete(*.found, *.expected))]
     Unfinished {
         /// The file.
         path: PathBuf,
