@@ -98,7 +98,7 @@ impl Display {
             DownloadProgress::Verifying => tracing::info!("verifying"),
             DownloadProgress::Damaged { reason } => {
                 tracing::warn!(
-                    "what was downloaded before is damaged ({reason}): fetching it again"
+                    "what was downloaded before is damaged: {reason}; fetching it again"
                 );
             }
             DownloadProgress::Converting => tracing::info!("converting to safetensors"),

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use sam2_engine::{
     DeviceBudget, Fit, FrameSource, FramesMode, JobOptions, JobPlan, ResizeMode, Sam2,
 };
+use sam2_model::{ModelName, ModelVersion, Sam2Config, Variant};
 
 use crate::args::SegmentArgs;
 use crate::memory_limits::{Limit, of_cgroup, of_meminfo, of_slurm_job};
@@ -61,6 +62,28 @@ pub fn check(
     }
 }
 
+/// Refuses frames that cannot fit, before the model is loaded: what only the model tells is checked by [`check`].
+///
+/// # Errors
+/// As [`check`].
+pub fn check_frames(
+    args: &SegmentArgs,
+    frames: &dyn FrameSource,
+    plan: &JobPlan,
+    options: &JobOptions,
+) -> Result<()> {
+    // The side of the network's input, if it is known: at least that of the smallest model.
+    let named = args.model.as_deref().and_then(|model| model.to_str()?.parse::<ModelName>().ok());
+    let named = named.filter(|_| args.model.as_deref().is_some_and(|model| !model.is_file()));
+    let smallest = Sam2Config::new(Variant::Micro, ModelVersion::V2_1).image_size;
+    let side = args.image_size.unwrap_or(named.map_or(smallest, |name| name.config().image_size));
+    match judge(&frame_uses(args, side, frames, plan, options), &Room::now()) {
+        Judgement::TooLittle(text) => bail!(text),
+        // Told in its turn.
+        _ => Ok(()),
+    }
+}
+
 /// Refuses weights that do not fit into the machine or the limit of the process, before they are read.
 ///
 /// # Errors
@@ -79,9 +102,10 @@ pub fn check_weights(path: &Path) -> Result<()> {
     }
 }
 
-fn uses(
+/// What the frames of a job take, as they are held.
+fn frame_uses(
     args: &SegmentArgs,
-    model: &Sam2,
+    side: usize,
     frames: &dyn FrameSource,
     plan: &JobPlan,
     options: &JobOptions,
@@ -93,7 +117,7 @@ fn uses(
         let within = plan.batches.iter().map(|batch| &batch.frames);
         let within = within.filter(|batch| part.start <= batch.start && batch.end <= part.end);
         let longest = within.map(ExactSizeIterator::len).max().unwrap_or(0) as u64;
-        let side = model.config().image_size as u64;
+        let side = side as u64;
         let is_scaled = options.session.region.is_none() && options.session.fit == Fit::Squash;
         let each = if is_scaled { side * side * 3 } else { frame };
         uses.push(Use {
@@ -113,6 +137,17 @@ fn uses(
             is_certain: true,
         });
     }
+    uses
+}
+
+fn uses(
+    args: &SegmentArgs,
+    model: &Sam2,
+    frames: &dyn FrameSource,
+    plan: &JobPlan,
+    options: &JobOptions,
+) -> Vec<Use> {
+    let mut uses = frame_uses(args, model.config().image_size, frames, plan, options);
     if model.is_on_cpu() {
         let objects = plan.objects().len().max(1);
         let features = options.session.feature_cache_frames;

@@ -1,7 +1,7 @@
 //! `sam2 inspect`.
 
 use anyhow::Result;
-use sam2_weights_convert::{Inspection, Provenance, Release, inspect};
+use sam2_weights_convert::{DigestRecord, Inspection, Provenance, Release, inspect};
 
 use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
@@ -17,6 +17,11 @@ pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
         print(format!("{:#}\n", json(&inspection)))?;
     } else {
         print(table(&args.file.display().to_string(), &inspection))?;
+    }
+    if let Some(problem) = DigestRecord::problem(&args.file) {
+        tracing::warn!(
+            "the file was not compared with what was downloaded, as {problem}; fetch it again with `sam2 download MODEL`"
+        );
     }
     if let Provenance::Damaged { record, reason } = &inspection.provenance {
         return Err(model::damaged(&args.file, record, reason));

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sam2_engine::{DeviceChoice, Precision, Sam2};
-use sam2_model::{LoadError, ModelName, Variant};
+use sam2_model::{LoadError, ModelName, Sam2Config, Variant};
 use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
 
 use crate::convert::parse_config;
@@ -13,7 +13,7 @@ use crate::{demo_model, foresight, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
-    model: Option<&Path>,
+    given: Option<&Path>,
     config: Option<&str>,
     device: DeviceChoice,
     precision: Precision,
@@ -22,18 +22,12 @@ pub fn load(
     let (device, name) = device.open()?;
     // Before the weights are read: what the device cannot do shows at once.
     precision.on(&device)?;
-    let path = model.map(find).transpose()?;
-    if let (Some(path), Some(given)) = (&path, model) {
+    let path = given.map(find).transpose()?;
+    let model_file = path.clone();
+    if let (Some(path), Some(given)) = (&path, given) {
         foresight::check_weights(path)?;
         let is_recorded = verify(path)?;
-        if !is_recorded && path != given {
-            tracing::warn!(
-                "'{}' has no record of its SHA-256 next to it, so it is used without a check; to have one, remove it and fetch it \
-                 again with `sam2 download {}`",
-                path.display(),
-                given.display()
-            );
-        }
+        tell_record(path, given, is_recorded);
     }
     let model = match path {
         None => {
@@ -48,9 +42,77 @@ pub fn load(
             }
         },
     };
+    if let (Some(path), Some(name)) = (model_file, named(given)) {
+        check_variant(name, &path, model.config())?;
+    }
     let model = model.with_precision(precision)?;
     tracing::info!("{} on {name} in {}", model.config(), model.precision());
     Ok((model, name))
+}
+
+/// Says which weights are not compared with a record of their SHA-256, and where a file hides the model of its name.
+fn tell_record(path: &Path, given: &Path, is_recorded: bool) {
+    let (file, name) = (path.display(), given.display());
+    let is_name = path != given;
+    if !is_name && is_model_name(given) {
+        tracing::warn!(
+            "--model {name} is taken as the file '{name}' that is in this folder, not as the model of that name: --model ./{name} \
+             says so; for the model, remove or rename the file"
+        );
+    }
+    if is_recorded {
+        return;
+    }
+    match DigestRecord::problem(path) {
+        Some(problem) => tracing::warn!(
+            "'{file}' is used without a check, as {problem}; fetch it again with `sam2 download {}`",
+            if is_name { given.to_string_lossy() } else { "MODEL".into() }
+        ),
+        None if is_name => tracing::warn!(
+            "'{file}' has no record of its SHA-256 next to it, so it is used without a check; to have one, remove it and fetch it \
+             again with `sam2 download {name}`"
+        ),
+        None => {}
+    }
+}
+
+/// The model that `--model` names, if it is a name and no file.
+fn named(given: Option<&Path>) -> Option<ModelName> {
+    given.filter(|given| !given.is_file())?.to_str()?.parse().ok()
+}
+
+/// Whether it is a name as a user types it, rather than a path or a file's name.
+fn is_model_name(given: &Path) -> bool {
+    let has_ending = given.extension().is_some_and(|ending| {
+        ["pt", "safetensors", "yaml"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    });
+    given.components().count() == 1
+        && !has_ending
+        && !given.to_string_lossy().starts_with('.')
+        && given.to_str().is_some_and(|name| name.parse::<ModelName>().is_ok())
+}
+
+/// Refuses weights in the place of a downloaded model that are, by their tensors, another one.
+fn check_variant(name: ModelName, path: &Path, found: &Sam2Config) -> Result<()> {
+    let wanted = name.config();
+    if (wanted.variant(), wanted.version) == (found.variant(), found.version) {
+        return Ok(());
+    }
+    let text = |config: &Sam2Config| {
+        format!(
+            "{}-{}",
+            config.variant().map_or("custom", |variant| variant.name()),
+            config.version
+        )
+    };
+    bail!(
+        "'{}' holds the model {}, not {}, which it is named after: remove it and fetch the right one with `sam2 download {}`, or give the file \
+         to use by its path",
+        path.display(),
+        text(found),
+        text(&wanted),
+        text(&wanted),
+    )
 }
 
 /// Files that this process has compared with their records.
@@ -99,13 +161,17 @@ pub fn damaged(path: &Path, record: &DigestRecord, reason: &str) -> anyhow::Erro
     )
 }
 
-/// Finds the file that `--model` means: one of that name, else the downloaded model of that name.
+/// Finds the file that `--model` means: one of that name, else the downloaded model of that name. A folder is neither.
 pub fn find(model: &Path) -> Result<PathBuf> {
-    if model.exists() {
+    let is_folder = model.is_dir();
+    if model.exists() && !is_folder {
         preflight::regular("--model", model)?;
         return Ok(model.to_owned());
     }
     let Some(name) = model.to_str().and_then(|name| name.parse::<ModelName>().ok()) else {
+        if is_folder {
+            bail!("--model '{}' is a folder: give the weights file in it", model.display());
+        }
         return Err(unknown(model));
     };
     let config = name.config();

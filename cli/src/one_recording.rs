@@ -122,8 +122,11 @@ pub fn run(
     let report = match result {
         Ok(report) => report,
         Err(error) => {
+            // A job that could not be taken up is not taken up by the same command either.
+            let is_refused =
+                matches!(error, EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. });
             let error = anyhow::Error::from(error);
-            return Err(match resuming::hint(&job.journal) {
+            return Err(match resuming::hint(&job.journal).filter(|_| !is_refused) {
                 Some(hint) => error.context_behind(hint),
                 None => error,
             });
@@ -303,7 +306,7 @@ impl Job<'_> {
 }
 
 /// How the job is run; a part is checked against the plan.
-fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineError> {
+pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineError> {
     let count = plan.frame_count();
     let part = args
         .running

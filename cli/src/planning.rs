@@ -43,13 +43,13 @@ pub fn open_and_plan(
     Ok((frames, plan))
 }
 
-/// Checks that there can be a plan for the recording, without telling more than why not: whoever opens it again tells the rest.
+/// Opens the recording and makes its plan, without telling more than why it cannot be: whoever opens it again tells the rest.
 ///
 /// # Errors
 /// As [`open_and_plan`].
-pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<()> {
+pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<(LazyFrames, JobPlan)> {
     let silent = tracing::subscriber::NoSubscriber::default();
-    tracing::subscriber::with_default(silent, || open_and_plan(args, track)).map(drop)
+    tracing::subscriber::with_default(silent, || open_and_plan(args, track))
 }
 
 /// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.

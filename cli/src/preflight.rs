@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
-use sam2_engine::{JobReceipt, KeypointTrack};
+use sam2_engine::{FrameSource, JobReceipt, KeypointTrack};
 use sam2_frame_provider::{FrameError, IndexMode, check_opens};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::args::SegmentArgs;
+use crate::one_recording::job_options;
 use crate::outputs::{self, Output};
-use crate::{message, model, planning, recording, recordings, resuming};
+use crate::{foresight, message, model, planning, recording, recordings, resuming};
 
 /// Endings of pose tracks and tables.
 const TRACK_ENDINGS: [&str; 6] = ["csv", "tsv", "h5", "hdf5", "slp", "nwb"];
@@ -51,7 +52,7 @@ impl Preflight {
     }
 
     /// Checks everything about a recording's job that shows without reading all of it: names, track, outputs, model, device,
-    /// and, with several recordings, whether it can be opened and its track or prompts fit its frames.
+    /// and, with several recordings, whether it can be opened, its track or prompts fit its frames and these fit into the memory.
     ///
     /// # Errors
     /// The first thing that is wrong, with its remedy.
@@ -71,9 +72,10 @@ impl Preflight {
             with_default(NoSubscriber::default(), || check_opens(&args.recording, &options))?;
         }
         self.check_model(&args)?;
-        let is_placed = args.prompts.keypoints.is_some() || !args.prompts.prompts.is_empty();
-        if self.opens && is_placed {
-            planning::check(&args, track.as_ref())?;
+        if self.opens {
+            let (frames, plan) = planning::check(&args, track.as_ref())?;
+            plan.check_region(args.roi, frames.size())?;
+            foresight::check_frames(&args, &frames, &plan, &job_options(&args, &plan)?)?;
         }
         Ok(Checked { args, outputs, track })
     }

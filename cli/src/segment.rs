@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use sam2_engine::CancelFlag;
+use sam2_frame_provider::FrameError;
 
 use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
@@ -104,13 +105,15 @@ fn run_all(
         let (status, line) = match result {
             Ok(finished) => (finished.status, finished.line(&name, seconds)),
             Err(error) => {
-                let text = message::of(&error);
+                let text = without_name(args, &error);
                 let status = ExitStatus::of(&error);
                 let line = match status {
                     ExitStatus::Interrupted(_) => format!("{name}: {text}"),
                     _ => match failed.entry(text) {
                         Entry::Vacant(new) => {
-                            let line = format!("{name}: failed: {}", new.key());
+                            let prefix = format!("{name}: ");
+                            let reason = new.key().strip_prefix(&prefix).unwrap_or(new.key());
+                            let line = format!("{name}: failed: {reason}");
                             new.insert(name.clone());
                             line
                         }
@@ -152,7 +155,7 @@ fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usi
     let mut places = BTreeMap::new();
     for &(args, ref result) in checked {
         let Err(error) = result else { continue };
-        let text = message::of(error);
+        let text = without_name(args, error);
         let place = *places.entry(text.clone()).or_insert(problems.len());
         if place == problems.len() {
             problems.push((text, Vec::new()));
@@ -176,6 +179,19 @@ fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usi
         }
     }
     problems.iter().map(|(_, those)| those.len()).sum()
+}
+
+/// The message without the recording's name in front, by which those that share a mistake would differ. What is wrong with a file
+/// itself is told of each.
+fn without_name(args: &SegmentArgs, error: &anyhow::Error) -> String {
+    let text = message::of(error);
+    if error.downcast_ref::<FrameError>().is_some() {
+        return text;
+    }
+    match text.strip_prefix(&format!("{}: ", args.recording.display())) {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }
 }
 
 /// Prints an error of one of many recordings.

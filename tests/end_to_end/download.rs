@@ -90,14 +90,23 @@ fn damaged_weights_are_refused_where_they_are_used_and_fetched_again() {
     let server = Server::start(checkpoint(), vec![Answer::File]);
     fetch(&workshop, &server, &[]).succeeded();
     let whole = workshop.read("cache/mouse.safetensors");
+    let modified = workshop.path("cache/mouse.safetensors").metadata().unwrap().modified().unwrap();
     damage(&workshop);
+    // As `touch -r` and `cp -p` leave it.
+    let file = std::fs::File::options().write(true).open(workshop.path("cache/mouse.safetensors"));
+    file.unwrap().set_modified(modified).unwrap();
     let told =
         ["cache/mouse.safetensors", "is not what was downloaded", "SHA-256", "sam2 download"];
     let model = ["--point", ON_THE_MOUSE, "--model", "cache/mouse.safetensors"];
     workshop.refuses("mouse.mkv", &model, &told);
     let outcome = workshop.refused(1, &["inspect", "cache/mouse.safetensors"], &told);
     assert!(outcome.stdout.contains("damaged     its SHA-256 is"), "{}", outcome.stdout);
-    fetch(&workshop, &server, &[]).succeeded().warns(&["is damaged", "fetching it again"]);
+    let outcome = fetch(&workshop, &server, &[]).succeeded();
+    outcome.warns(&["is damaged", "fetching it again"]);
+    // Once for what was there, once for what has come.
+    for (text, times) in [("is damaged", 1), ("verifying", 2)] {
+        assert_eq!(outcome.stderr.matches(text).count(), times, "{}", outcome.stderr);
+    }
     assert!(workshop.read("cache/mouse.safetensors") == whole);
     workshop.segment("mouse.mkv", &model);
     let table = workshop.sam2(&["inspect", "cache/mouse.safetensors"]).succeeded().stdout;
@@ -129,14 +138,53 @@ fn weights_are_read_for_their_digest_only_after_a_change() {
 }
 
 #[test]
-fn weights_without_a_record_are_used_and_it_is_said() {
+fn a_record_that_cannot_be_read_is_said_and_made_anew() {
+    let workshop = Workshop::new();
+    workshop.mouse(2, "mouse.mkv");
+    let server = Server::start(checkpoint(), vec![Answer::File, Answer::File, Answer::File]);
+    fetch(&workshop, &server, &[]).succeeded();
+    let model = ["--point", ON_THE_MOUSE, "--overwrite", "--model", "cache/mouse.safetensors"];
+    for (bytes, told) in [("", "it is empty"), ("junk", "it is damaged")] {
+        workshop.write(&format!("cache/{RECORD}"), bytes);
+        let told = ["without a check", RECORD, "cannot be read", told, "sam2 download"];
+        workshop.segment("mouse.mkv", &model).warns(&told);
+        let outcome = workshop.sam2(&["inspect", "cache/mouse.safetensors"]).succeeded();
+        outcome.warns(&["was not compared", RECORD]);
+        fetch(&workshop, &server, &[]).succeeded().warns(&["cannot be read", "fetching it again"]);
+        let outcome = workshop.segment("mouse.mkv", &model);
+        assert!(!outcome.stderr.contains("without a check"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn folders_and_files_that_are_called_like_a_model_are_told_from_it() {
+    let workshop = Workshop::new();
+    workshop.mouse(2, "mouse.mkv");
+    workshop.folder("tiny");
+    workshop.folder("mine");
+    workshop.write("large", "no weights");
+    let with = |model: &'static str| ["--point", ON_THE_MOUSE, "--model", model];
+    workshop.refuses("mouse.mkv", &with("tiny"), &["tiny 2.1 is not here yet", "sam2 download"]);
+    workshop.refuses("mouse.mkv", &with("mine"), &["'mine' is a folder", "weights file"]);
+    let outcome = workshop.refuses("mouse.mkv", &with("large"), &["large"]);
+    outcome.warns(&["--model large is taken as the file 'large'", "--model ./large"]);
+    let outcome = workshop.refuses("mouse.mkv", &with("./large"), &["large"]);
+    assert!(!outcome.stderr.contains("is taken as"), "{}", outcome.stderr);
+}
+
+#[test]
+fn another_model_under_the_name_is_refused_and_a_missing_record_said() {
     let workshop = Workshop::new();
     workshop.mouse(2, "mouse.mkv");
     workshop.folder("own");
     let micro = std::fs::read(asset("micro/sam2.1_hiera_micro.safetensors")).unwrap();
     workshop.write("own/sam2.1_hiera_tiny.safetensors", micro);
     let all = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--model", "tiny"];
-    let outcome = workshop.sam2_where(&[("SAM2_CACHE", "own")], &all).succeeded();
+    let outcome = workshop.sam2_where(&[("SAM2_CACHE", "own")], &all).failed(1);
+    for told in ["holds the model micro-2.1, not tiny-2.1", "`sam2 download tiny-2.1`"] {
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+    }
+    assert!(!workshop.path("m.btf").exists());
     outcome.warns(&["has no record of its SHA-256", "sam2 download tiny"]);
     assert_eq!(outcome.stderr.matches("has no record").count(), 1, "{}", outcome.stderr);
     // With a record, another file under the name is refused with the command that mends it.

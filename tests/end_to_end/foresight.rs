@@ -1,6 +1,6 @@
 //! Memory that cannot suffice is told before the work begins, with the option to lower.
 
-use crate::support::Workshop;
+use crate::support::{ON_THE_MOUSE, Workshop};
 
 /// Writes a NumPy array of 5000 gray frames of 8192 x 8192 pixels that takes no room on the disk, as all of it is a hole.
 fn endless(workshop: &Workshop) {
@@ -37,4 +37,19 @@ fn a_cache_or_a_batch_that_cannot_fit_is_refused_before_anything_is_computed() {
         }
         assert!(!workshop.path("masks.btf.sam2run.part").exists());
     }
+}
+
+#[test]
+fn what_cannot_fit_is_told_of_all_recordings_before_the_first_is_begun() {
+    let workshop = Workshop::new();
+    endless(&workshop);
+    workshop.mouse(2, "a.mkv");
+    let all = ["segment", "a.mkv", "endless.npy", "-o", "{stem}.btf", "--point", ON_THE_MOUSE];
+    let outcome = workshop.sam2(&[&all[..], &["--cache-frames", "5000"]].concat()).failed(4);
+    for part in ["endless.npy: this job needs at least", "cache of 5000 frames"] {
+        assert!(outcome.error().contains(part), "{}", outcome.stderr);
+    }
+    let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+    assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+    assert!(workshop.path("a.btf").exists());
 }

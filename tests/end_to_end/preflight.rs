@@ -83,6 +83,39 @@ fn a_track_that_does_not_fit_the_last_recording_is_told_before_the_first_is_begu
 }
 
 #[test]
+fn clicks_boxes_and_masks_are_checked_for_all_recordings_before_the_first_is_begun() {
+    let workshop = workshop();
+    workshop.mouse(12, "long.mkv");
+    let all = ["segment", "long.mkv", "b.mkv", "-o", "{stem}.btf", "--overwrite"];
+    let click = ["--point", ON_THE_MOUSE];
+    for (option, value, told) in
+        [("--point", "9:122,40", "frame 9"), ("--box", "9:100,20,140,60", "frame 9")]
+    {
+        let outcome = workshop.sam2(&[&all[..], &[option, value]].concat()).failed(4);
+        assert!(outcome.error().contains("b.mkv"), "{}", outcome.stderr);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+        assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("b.mkv: failed: "), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("b.mkv: failed: b.mkv"), "{}", outcome.stderr);
+    }
+    // What all share is told once, and nothing is begun.
+    for (how, told) in [
+        (&["--point", "99:122,40"][..], "frame 99"),
+        (&["--mask", "0:none.png"], "none.png"),
+        (&[&click[..], &["--roi", "0,0,9000,9000"]].concat(), "9000"),
+        (&[], "nothing to segment"),
+    ] {
+        let outcome = workshop.sam2(&[&all[..], how].concat()).failed(1);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("recording 1 of 2"), "{}", outcome.stderr);
+    }
+    let same = ["segment", "a.mkv", "b.mkv", "-o", "{stem}.btf", "--point", "9:122,40"];
+    let outcome = workshop.sam2(&same).failed(1);
+    assert_eq!(outcome.stderr.matches("frame 9").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
 fn what_opening_has_to_say_is_said_once() {
     let workshop = workshop();
     workshop.mouse(20, "whole.mkv");

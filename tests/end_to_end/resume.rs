@@ -134,7 +134,11 @@ fn going_on_with_other_settings_is_refused_and_says_what_differs() {
     let with = |how: &[&'static str], more: &[&'static str]| {
         [&["segment", "mouse.mkv", "-o", "masks.btf", "--resume"], how, &OUTPUTS, more].concat()
     };
-    let cases: [(Vec<&str>, &str); 5] = [
+    let cases: [(Vec<&str>, &str); 9] = [
+        (with(&BATCHES, &["--min-likelihood", "1"]), "(no prompts are left; --min-likelihood: 1 "),
+        (with(&BATCHES, &["--letterbox"]), "--letterbox was off and is now on"),
+        (with(&BATCHES, &["--memory", "guarded"]), "--memory was official and is now guarded"),
+        (with(&BATCHES, &["--roi", "0,0,200,200"]), "--roi was not given and is now 0,0,200,200"),
         (with(&BATCHES, &["--fill-holes", "3"]), "fill hole area was 8 and is now 3"),
         (with(&["--keypoints", "track.csv", "--batch-size", "5"], &[]), "batches was"),
         (
@@ -145,7 +149,13 @@ fn going_on_with_other_settings_is_refused_and_says_what_differs() {
         (with(&BATCHES, &["--frames", "0..30"]), "frames was 0..60 and is now 0..30"),
     ];
     for (arguments, told) in cases {
-        workshop.refused(1, &arguments, &["belongs to another job", told, "--resume"]);
+        let outcome = workshop.refused(
+            1,
+            &arguments,
+            &["belongs to another job", told, "leave out --resume"],
+        );
+        // The command that was just refused is no way to go on.
+        assert!(!outcome.error().contains("to go on, run"), "{}", outcome.stderr);
     }
     workshop.write("track.csv", scaled_track(0, 60, 0.4));
     let told = ["on frame", "the options are the same, so 'track.csv' has changed"];
@@ -220,7 +230,9 @@ fn a_full_disk_loses_nothing_that_is_done() {
     // A page takes 27 kB.
     let outcome = workshop.sam2_with_room(1000, &all);
     let message = outcome.failed(1).error().to_owned();
-    for part in ["masks.btf", "MB are free in '.'", "frames are kept", "--resume`"] {
+    for part in
+        ["masks.btf", "raise the file size limit (`ulimit -f`)", "frames are kept", "--resume`"]
+    {
         assert!(message.contains(part), "'{part}' is missing in: {message}");
     }
     assert!(!workshop.path("masks.btf").exists());

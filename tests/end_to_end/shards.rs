@@ -95,10 +95,11 @@ fn gaps_overlaps_and_parts_of_other_jobs_are_refused() {
     workshop.segment_to("small.sam2run", "small.mkv", &small);
     let bytes = workshop.read("b.sam2run");
     workshop.write("torn.sam2run", &bytes[..bytes.len() - 30]);
+    workshop.write("endless.sam2run", &bytes[..bytes.len() - 2]);
     let mut bad = bytes.clone();
     bad[bytes.len() - 60] ^= 1;
     workshop.write("bad.sam2run", bad);
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 10] = [
         (&["a", "c"], &["frames 4 to 7 are in no part"]),
         (&["b", "c"], &["frames 0 to 3 are in no part"]),
         (&["a", "b"], &["frames 8 to 11 are in no part"]),
@@ -106,7 +107,8 @@ fn gaps_overlaps_and_parts_of_other_jobs_are_refused() {
         (&["a", "b", "b", "c"], &["frames 4 to 7", "b.sam2run"]),
         (&["a", "b", "other"], &["other.sam2run", "fill hole area is 0, not 8"]),
         (&["a", "b", "small"], &["small.sam2run"]),
-        (&["a", "torn", "c"], &["torn.sam2run", "of 4 frames", "--resume"]),
+        (&["a", "torn", "c"], &["torn.sam2run", "4 frames", "--resume"]),
+        (&["a", "endless", "c"], &["all 4 frames but lacks its end", "copy it again", "--resume"]),
         (&["a", "bad", "c"], &["bad.sam2run", "damaged"]),
     ];
     for (parts, told) in cases {

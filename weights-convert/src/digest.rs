@@ -1,7 +1,8 @@
 //! What downloaded weights were when they were written, so that damage shows before masks are made with them.
 //!
 //! A safetensors file holds no checksum of itself. The record next to it, `.NAME.sam2digest`, holds the SHA-256 of the file as it was
-//! written, and its size, time of modification and inode at the last check: while these are the same the file is not read again.
+//! written, and its size, times and inode at the last check: while these are the same the file is not read again. The time of the last
+//! change (ctime) is one of them, because `touch -r`, `cp -p` and `rsync -t` set the time of modification back.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -34,24 +35,36 @@ pub struct DigestRecord {
 
 /// What tells without reading that a file may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+pub(crate) struct Stamp {
     bytes: u64,
     /// Time of modification: seconds and nanoseconds since 1970.
     modified: Option<(u64, u32)>,
+    /// Time of the last change of contents or attributes, which no program can set; `None` where files have none, and in records
+    /// of older programs.
+    #[serde(default)]
+    changed: Option<(i64, i64)>,
     /// `None` where files have none.
     inode: Option<u64>,
 }
 
 impl Stamp {
+    /// What a file looks like now; `None` if it is not there.
+    pub(crate) fn now(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|metadata| Self::of(&metadata))
+    }
+
     fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
         let modified =
             metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         #[cfg(unix)]
-        let inode = Some(std::os::unix::fs::MetadataExt::ino(metadata));
+        let (inode, changed) =
+            (Some(metadata.ino()), Some((metadata.ctime(), metadata.ctime_nsec())));
         #[cfg(not(unix))]
-        let inode = None;
+        let (inode, changed) = (None, None);
         let modified = modified.map(|since| (since.as_secs(), since.subsec_nanos()));
-        Self { bytes: metadata.len(), modified, inode }
+        Self { bytes: metadata.len(), modified, changed, inode }
     }
 }
 
@@ -61,6 +74,11 @@ impl Stamp {
 pub enum DigestCheck {
     /// There is no record next to the file, so there is nothing to compare it with.
     Unrecorded,
+    /// There is a record, but it cannot be read, so the file was not compared with it.
+    Unreadable {
+        /// Which record, and what is wrong with it, as a clause.
+        reason: String,
+    },
     /// It is what was written: nothing about it has changed since the last check, or its SHA-256 is the recorded one.
     Good(DigestRecord),
     /// It is not what was written.
@@ -82,7 +100,11 @@ pub fn check_digest(
     always: bool,
     reading: impl FnOnce(u64),
 ) -> std::io::Result<DigestCheck> {
-    let Some(record) = DigestRecord::read(weights) else { return Ok(DigestCheck::Unrecorded) };
+    let record = match DigestRecord::read(weights) {
+        Ok(Some(record)) => record,
+        Ok(None) => return Ok(DigestCheck::Unrecorded),
+        Err(reason) => return Ok(DigestCheck::Unreadable { reason }),
+    };
     let stamp = Stamp::of(&weights.metadata()?);
     if stamp == record.stamp && !always {
         return Ok(DigestCheck::Good(record));
@@ -127,15 +149,34 @@ impl DigestRecord {
         weights.with_file_name(format!(".{name}.sam2digest"))
     }
 
-    /// Reads the record of a weights file; `None` if there is none that can be read.
-    fn read(weights: &Path) -> Option<Self> {
+    /// Returns what is wrong with the record of a weights file, as a clause; `None` if it is fine or there is none.
+    pub fn problem(weights: &Path) -> Option<String> {
+        Self::read(weights).err()
+    }
+
+    /// Reads the record of a weights file; `None` if there is none.
+    fn read(weights: &Path) -> Result<Option<Self>, String> {
         let path = Self::path_for(weights);
-        let size = std::fs::metadata(&path).ok().filter(Metadata::is_file)?.len();
-        if size > MOST_BYTES {
-            return None;
+        let wrong = |reason: &str| {
+            format!("the record of its SHA-256, '{}', cannot be read ({reason})", path.display())
+        };
+        let found = match std::fs::metadata(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(wrong(&error.to_string())),
+        };
+        if !found.is_file() || found.len() > MOST_BYTES {
+            return Err(wrong("it is not a record"));
         }
-        let record: Self = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-        (record.format_version == FORMAT_VERSION).then_some(record)
+        let bytes = std::fs::read(&path).map_err(|error| wrong(&error.to_string()))?;
+        if bytes.is_empty() {
+            return Err(wrong("it is empty"));
+        }
+        let record: Self = serde_json::from_slice(&bytes).map_err(|_| wrong("it is damaged"))?;
+        if record.format_version != FORMAT_VERSION {
+            return Err(wrong("another version of this program wrote it"));
+        }
+        Ok(Some(record))
     }
 
     /// Writes the record in one step.
@@ -181,17 +222,28 @@ mod tests {
             let DigestCheck::Differs { reason, .. } = differs else { panic!("{differs:?}") };
             assert!(reason.contains(told), "{reason}");
         }
-        std::fs::write(DigestRecord::path_for(&weights), "{").unwrap();
-        assert_eq!(check(&weights), (DigestCheck::Unrecorded, false));
+        for (bytes, told) in
+            [("{", "damaged"), ("", "empty"), ("{\"format_version\": 9}", "damaged")]
+        {
+            std::fs::write(DigestRecord::path_for(&weights), bytes).unwrap();
+            let (unreadable, was_read) = check(&weights);
+            let DigestCheck::Unreadable { reason } = unreadable else { panic!("{unreadable:?}") };
+            assert!(
+                reason.contains(told) && reason.contains(".sam2digest") && !was_read,
+                "{reason}"
+            );
+        }
     }
 
     #[test]
-    fn a_change_that_leaves_no_trace_is_found_when_the_file_is_always_read() {
+    fn a_change_that_keeps_the_time_of_modification_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let weights = folder.path().join("tiny.safetensors");
         std::fs::write(&weights, "weights").unwrap();
         DigestRecord::note(&weights, sha256_of(&weights).unwrap(), "tiny.pt", "ab").unwrap();
         let modified = weights.metadata().unwrap().modified().unwrap();
+        // Longer than a tick of the file system's clock.
+        std::thread::sleep(std::time::Duration::from_millis(50));
         std::fs::write(&weights, "weighed").unwrap();
         std::fs::File::options()
             .write(true)
@@ -199,7 +251,8 @@ mod tests {
             .unwrap()
             .set_modified(modified)
             .unwrap();
-        assert!(matches!(check(&weights).0, DigestCheck::Good(_)));
+        #[cfg(unix)]
+        assert!(matches!(check(&weights).0, DigestCheck::Differs { .. }));
         let found = check_digest(&weights, true, |_| {}).unwrap();
         assert!(matches!(found, DigestCheck::Differs { .. }));
     }

@@ -11,7 +11,7 @@ use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use crate::checkpoint::sha256_of;
 use crate::convert::{StoredPrecision, convert};
-use crate::digest::{DigestCheck, DigestRecord, check_digest};
+use crate::digest::{DigestCheck, DigestRecord, Stamp, check_digest};
 use crate::error::ConvertError;
 use crate::releases::{OFFICIAL_BASE_URL, Release};
 
@@ -167,7 +167,9 @@ pub fn download(
 ) -> Result<Downloaded, DownloadError> {
     let path = options.cache.join(release.converted_file());
     let part_path = options.cache.join(format!("{}.part", release.file));
-    if let Some(verified) = is_there(&path, release, observer)?
+    let before = Stamp::now(&path);
+    let there = is_there(&path, release, observer)?;
+    if let Some(verified) = there
         // A process that was killed before it noted the digest leaves both; what is in the part shows then.
         && (verified || !part_path.exists())
     {
@@ -177,8 +179,9 @@ pub fn download(
     std::fs::create_dir_all(&options.cache)
         .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
     let mut part = Part::open(&part_path, observer)?;
-    // Another process may have finished while this one waited.
-    if is_there(&path, release, observer)? == Some(true) {
+    // Another process may have finished while this one waited. What is missing or damaged and has not been touched is so still.
+    let is_bad_still = there.is_none() && Stamp::now(&path) == before;
+    if !is_bad_still && is_there(&path, release, observer)? == Some(true) {
         part.discard()?;
         return Ok(Downloaded { path, fetched: false, verified: true });
     }
@@ -216,7 +219,7 @@ fn is_there(
     Ok(match checked {
         DigestCheck::Unrecorded => Some(false),
         DigestCheck::Good(record) => Some(record.source_sha256 == release.sha256),
-        DigestCheck::Differs { reason, .. } => {
+        DigestCheck::Differs { reason, .. } | DigestCheck::Unreadable { reason } => {
             observer(DownloadProgress::Damaged { reason });
             None
         }

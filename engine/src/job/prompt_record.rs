@@ -28,8 +28,7 @@ pub(super) type PromptRecord = (usize, u32, Vec<String>);
 
 /// Returns what a head keeps of the prompts of a plan; nothing if there are too many.
 pub(super) fn of_plan(plan: &JobPlan) -> Vec<PromptRecord> {
-    let count: usize = plan.batches.iter().map(|batch| batch.prompts.len()).sum();
-    if count > MOST_PROMPTS {
+    if count(plan) > MOST_PROMPTS {
         return Vec::new();
     }
     plan.batches.iter().flat_map(|batch| &batch.prompts).map(of_prompt).collect()
@@ -56,10 +55,16 @@ fn point_text(name: &str, point: &Point) -> String {
     format!("{name}{},{}{negative}", point.x, point.y)
 }
 
-/// Returns the first prompt that tells two jobs apart: what, before, now. `None` if one of the heads does not keep its prompts.
+/// Returns how many prompts a plan has.
+pub(super) fn count(plan: &JobPlan) -> usize {
+    plan.batches.iter().map(|batch| batch.prompts.len()).sum()
+}
+
+/// Returns the first prompt that tells two jobs apart: what, before, now; only how many there are where one of the heads does not
+/// keep its prompts, or has none. `None` if nothing is known of them.
 pub(super) fn difference(before: &RunHeader, now: &RunHeader) -> Option<(String, String, String)> {
     if before.prompts.is_empty() || now.prompts.is_empty() {
-        return None;
+        return difference_in_number(before, now);
     }
     let (what, was, is) = first_difference(&before.prompts, &now.prompts).unwrap_or_else(|| {
         let text = |text: &str| text.to_owned();
@@ -72,6 +77,23 @@ pub(super) fn difference(before: &RunHeader, now: &RunHeader) -> Option<(String,
     let remarks =
         if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
     Some((what, was, format!("{is}{remarks}")))
+}
+
+/// How many prompts there were and are, if that differs.
+fn difference_in_number(before: &RunHeader, now: &RunHeader) -> Option<(String, String, String)> {
+    let number = |header: &RunHeader| {
+        header.prompt_count.or_else(|| Some(header.prompts.len()).filter(|number| *number > 0))
+    };
+    let (was, is) = (number(before)?, number(now)?);
+    if was == is {
+        return None;
+    }
+    let none_left = (is == 0).then(|| "no prompts are left".to_owned());
+    let remarks: Vec<String> =
+        none_left.into_iter().chain(options(&before.options, &now.options)).collect();
+    let remarks =
+        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
+    Some(("the number of prompts".to_owned(), was.to_string(), format!("{is}{remarks}")))
 }
 
 fn first_difference(
@@ -161,10 +183,28 @@ fn options(before: &[(String, String)], now: &[(String, String)]) -> Vec<String>
     if !told.is_empty() {
         return told;
     }
-    let file = FILES.iter().find_map(|name| values(now, name));
-    file.map(|file| format!("the options are the same, so '{file}' has changed"))
-        .into_iter()
-        .collect()
+    let files: Vec<String> = now
+        .iter()
+        .filter(|(option, _)| FILES.contains(&option.as_str()))
+        .map(|(option, value)| if option == "--mask" { mask_file(value) } else { value })
+        .map(|file| format!("'{}'", shortened(file)))
+        .take(MOST_OPTIONS)
+        .collect();
+    if files.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("the options are the same, so {} has changed", files.join(" or "))]
+}
+
+/// The file of `--mask FRAME:FILE[:OBJECT]`.
+fn mask_file(value: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let file = value.split_once(':').filter(|(frame, _)| is_number(frame));
+    let file = file.map_or(value, |(_, file)| file);
+    match file.rsplit_once(':') {
+        Some((file, object)) if is_number(object) => file,
+        _ => file,
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -239,6 +279,16 @@ mod tests {
         let more = header(vec![point.clone(), boxed.clone()], &[]);
         let text = told(&header(vec![point], &[]), &more);
         assert!(text.starts_with("the box of object 1 on frame 2 was none and is now 1,2,3.5,4"));
+        // None is left, or there were none; the number is known of heads without prompts too.
+        let mut counted = more.clone();
+        counted.prompts.clear();
+        counted.prompt_count = Some(0);
+        assert_eq!(
+            told(&more, &counted),
+            "the number of prompts was 2 and is now 0 (no prompts are left)"
+        );
+        assert_eq!(mask_file("0:m.png"), "m.png");
+        assert_eq!(mask_file("12:a:b.png:3"), "a:b.png");
         // A head without prompts, as older programs wrote it, tells nothing.
         assert_eq!(difference(&header(vec![], &[]), &more), None);
     }

@@ -31,10 +31,43 @@ pub(super) fn job_difference(
 ) -> Option<(String, String, String)> {
     let (what, was, is) = difference(before, now)?;
     if what != PROMPTS {
-        return Some((what, was, is));
+        return Some(as_option(what, was, is));
     }
     let in_words = prompt_record::difference(before, now);
     Some(in_words.unwrap_or_else(|| ("the digest of the prompts".to_owned(), was, is)))
+}
+
+/// A setting that is kept as JSON, under the option's name and in the words of the command line.
+fn as_option(what: String, was: String, is: String) -> (String, String, String) {
+    type Words = fn(&serde_json::Value) -> Option<String>;
+    let (option, words): (&str, Words) = match what.as_str() {
+        "region" => ("--roi", region_in_words),
+        "fit" => {
+            ("--letterbox", |value| Some(if value == "Letterbox" { "on" } else { "off" }.into()))
+        }
+        "memory policy" => ("--memory", |value| {
+            let name = value.as_str().or_else(|| Some(value.as_object()?.keys().next()?.as_str()));
+            name.map(str::to_lowercase)
+        }),
+        _ => return (what, was, is),
+    };
+    let in_words = |text: &str| {
+        // Texts are kept without their quotes.
+        words(&serde_json::from_str(text).unwrap_or_else(|_| text.into()))
+    };
+    match (in_words(&was), in_words(&is)) {
+        (Some(before), Some(now)) if before != now => (option.to_owned(), before, now),
+        // They differ in what the words leave out.
+        _ => (what, was, is),
+    }
+}
+
+fn region_in_words(region: &serde_json::Value) -> Option<String> {
+    if region.is_null() || region == "none" {
+        return Some("not given".to_owned());
+    }
+    let of = |name: &str| region.get(name)?.as_u64();
+    Some(format!("{},{},{},{}", of("x")?, of("y")?, of("width")?, of("height")?))
 }
 
 fn difference(before: &RunHeader, now: &RunHeader) -> Option<(String, String, String)> {
@@ -83,6 +116,7 @@ pub fn run_header<S: FrameSource + ?Sized>(
     let names = (0..plan.frame_count()).map(|frame| frames.frame_name(frame));
     header.image_names = names.collect::<Option<_>>().unwrap_or_default();
     header.prompts = prompt_record::of_plan(plan);
+    header.prompt_count = Some(prompt_record::count(plan));
     let fingerprint =
         model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
     header.settings = settings(plan, options)?;
@@ -138,4 +172,28 @@ pub(super) fn sha256(text: &str) -> String {
 /// Enough to tell apart by eye.
 pub(super) fn short(hex: &str) -> String {
     hex.chars().take(16).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_kept_as_json_are_told_as_options() {
+        let told = |what: &str, was: &str, is: &str| {
+            let (what, was, is) = as_option(what.into(), was.into(), is.into());
+            format!("{what} was {was} and is now {is}")
+        };
+        let region = r#"{"x":1,"y":2,"width":30,"height":40}"#;
+        assert_eq!(told("region", "null", region), "--roi was not given and is now 1,2,30,40");
+        assert_eq!(told("fit", "Squash", "Letterbox"), "--letterbox was off and is now on");
+        let guarded = r#"{"Guarded":{"a":1}}"#;
+        let other = r#"{"Guarded":{"a":2}}"#;
+        assert_eq!(
+            told("memory policy", "Official", guarded),
+            "--memory was official and is now guarded"
+        );
+        assert!(told("memory policy", guarded, other).contains(guarded));
+        assert_eq!(told("image size", "256", "320"), "image size was 256 and is now 320");
+    }
 }

@@ -45,7 +45,7 @@ pub enum RunFileError {
         reason: String,
     },
     /// The end is missing.
-    #[error("'{path}' holds {found} of {expected} frames: resume the run, or run it again")]
+    #[error("'{path}' {} resume the run, or run it again", incomplete(*.found, *.expected))]
     Unfinished {
         /// The file.
         path: PathBuf,
@@ -54,4 +54,12 @@ pub enum RunFileError {
         /// Frames that are there.
         found: usize,
     },
+}
+
+/// What is missing. Behind the last frame a run file has an end, without which nobody knows that it is whole.
+fn incomplete(found: usize, expected: usize) -> String {
+    if found < expected {
+        return format!("holds {found} of {expected} frames:");
+    }
+    format!("holds all {expected} frames but lacks its end; if it is a copy, copy it again, else")
 }

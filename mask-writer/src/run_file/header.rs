@@ -46,6 +46,9 @@ pub struct RunHeader {
     /// older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<(usize, u32, Vec<String>)>,
+    /// How many prompts the whole job has, [`Self::prompts`] or not; `None` in files of older programs. Not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_count: Option<usize>,
     /// What the user asked for, as options of the program and their values, in the order of the command line: for showing. Not
     /// compared, as options that are written differently can ask for the same; names are without folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -78,13 +81,14 @@ impl RunHeader {
             object_names: BTreeMap::new(),
             image_names: Vec::new(),
             prompts: Vec::new(),
+            prompt_count: None,
             options: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
 
     /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal but for
-    /// [`Self::options`] and [`Self::prompts`].
+    /// [`Self::options`], [`Self::prompts`] and [`Self::prompt_count`].
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         fn text<T: PartialEq + std::fmt::Debug>(
             name: &str,
@@ -95,6 +99,13 @@ impl RunHeader {
         }
         let size = |header: &Self| format!("{}x{}", header.width, header.height);
         let named = |a: String, b: String, name: &str| (a != b).then(|| (name.to_owned(), a, b));
+        let names = |header: &Self| match &header.object_names {
+            names if names.is_empty() => "none".to_owned(),
+            names => {
+                let each = names.iter().map(|(object, name)| format!("{object} = {name}"));
+                each.collect::<Vec<_>>().join(", ")
+            }
+        };
         named(self.recording.clone(), other.recording.clone(), "recording")
             .or_else(|| named(size(self), size(other), "frame size"))
             .or_else(|| text("number of frames", &self.frame_count, &other.frame_count))
@@ -107,7 +118,7 @@ impl RunHeader {
                 named(contents(self), contents(other), "content of the recording (its fingerprint)")
             })
             .or_else(|| self.setting_difference(other))
-            .or_else(|| text("names of objects", &self.object_names, &other.object_names))
+            .or_else(|| named(names(self), names(other), "names of objects"))
             .or_else(|| self.image_name_difference(other))
             .or_else(|| text("logits", &self.logits, &other.logits))
             .or_else(|| {
