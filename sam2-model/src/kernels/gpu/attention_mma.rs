@@ -137,22 +137,23 @@ fn eight_of<B: Float>(
     eight: usize,
     beyond: usize,
     #[comptime] format: Option<Half>,
+    #[comptime] units: Units,
 ) -> Eight {
     let mut value = Eight::new(0u32);
     let (at, inside) = place;
     if inside {
         #[comptime]
         if let ComptimeOption::Some(half) = half {
-            value = as_f16(half[at / EIGHT + eight], comptime!(format.unwrap_or(Half::F16)));
+            value = as_f16(half[at / EIGHT + eight], comptime!(format.unwrap_or(Half::F16)), units);
         }
         #[comptime]
         if let ComptimeOption::Some(full) = full {
             let four = at / 4 + 2 * eight;
             let (a, b) = (full[four], full[four + 1]);
-            value.insert(0usize, pack(a.extract(0usize), a.extract(1usize), Half::F16));
-            value.insert(1usize, pack(a.extract(2usize), a.extract(3usize), Half::F16));
-            value.insert(2usize, pack(b.extract(0usize), b.extract(1usize), Half::F16));
-            value.insert(3usize, pack(b.extract(2usize), b.extract(3usize), Half::F16));
+            value.insert(0usize, pack(a.extract(0usize), a.extract(1usize), Half::F16, units));
+            value.insert(1usize, pack(a.extract(2usize), a.extract(3usize), Half::F16, units));
+            value.insert(2usize, pack(b.extract(0usize), b.extract(1usize), Half::F16, units));
+            value.insert(3usize, pack(b.extract(2usize), b.extract(3usize), Half::F16, units));
         }
     } else {
         #[comptime]
@@ -162,7 +163,7 @@ fn eight_of<B: Float>(
             for i in 0..4usize {
                 let low = f32::cast_from(outside[first + 2 * i]);
                 let high = f32::cast_from(outside[first + 2 * i + 1]);
-                value.insert(i, pack(low, high, Half::F16));
+                value.insert(i, pack(low, high, Half::F16, units));
             }
         }
     }
@@ -256,9 +257,17 @@ fn attend<B: Float, O: Float>(
                 let mut value = Eight::new(0u32);
                 // Queries beyond the map's edge attend to no purpose; nothing is written for them.
                 if token < queries && inside && eight < comptime!(shape.width / EIGHT) {
-                    let format = comptime!(shape.formats[0]);
-                    value =
-                        eight_of(&q, &nothing, &outside, (place, true), eight, beyond_keys, format);
+                    let (format, on) = comptime!((shape.formats[0], shape.units));
+                    value = eight_of(
+                        &q,
+                        &nothing,
+                        &outside,
+                        (place, true),
+                        eight,
+                        beyond_keys,
+                        format,
+                        on,
+                    );
                 }
                 q_tile[row * key_line + eight] = value;
             }
@@ -277,8 +286,9 @@ fn attend<B: Float, O: Float>(
                     if token < end && eight < comptime!(shape.width / EIGHT) {
                         let place =
                             place_of(token, map, window, head, &k_places, &key_grid, windowed);
-                        let format = comptime!(shape.formats[1]);
-                        value = eight_of(&k, &nothing, &outside, place, eight, beyond_keys, format);
+                        let (format, on) = comptime!((shape.formats[1], shape.units));
+                        value =
+                            eight_of(&k, &nothing, &outside, place, eight, beyond_keys, format, on);
                     }
                     k_tile[row * key_line + eight] = value;
                 }
@@ -293,9 +303,17 @@ fn attend<B: Float, O: Float>(
                     if token < end && eight < comptime!(value_width / EIGHT) {
                         let place =
                             place_of(token, map, window, head, &v_places, &key_grid, windowed);
-                        let format = comptime!(shape.formats[2]);
-                        value =
-                            eight_of(&v, &v_full, &outside, place, eight, beyond_values, format);
+                        let (format, on) = comptime!((shape.formats[2], shape.units));
+                        value = eight_of(
+                            &v,
+                            &v_full,
+                            &outside,
+                            place,
+                            eight,
+                            beyond_values,
+                            format,
+                            on,
+                        );
                     }
                     v_tile[row * value_line + eight] = value;
                 }
@@ -374,11 +392,12 @@ fn attend<B: Float, O: Float>(
                 let x = scores[comptime!(step * 2)];
                 let y = scores[comptime!(step * 2 + 1)];
                 // Sums of one product lie as factors of the next.
+                let on = comptime!(shape.units);
                 let mut weights = Eight::empty();
-                weights.insert(0usize, pack_weights(x.extract(0usize), x.extract(1usize)));
-                weights.insert(1usize, pack_weights(x.extract(2usize), x.extract(3usize)));
-                weights.insert(2usize, pack_weights(y.extract(0usize), y.extract(1usize)));
-                weights.insert(3usize, pack_weights(y.extract(2usize), y.extract(3usize)));
+                weights.insert(0usize, pack_weights(x.extract(0usize), x.extract(1usize), on));
+                weights.insert(1usize, pack_weights(x.extract(2usize), x.extract(3usize), on));
+                weights.insert(2usize, pack_weights(y.extract(0usize), y.extract(1usize), on));
+                weights.insert(3usize, pack_weights(y.extract(2usize), y.extract(3usize), on));
                 #[unroll]
                 for n in 0..comptime!(value_tiles / 2) {
                     let row = step * 16 + lane / 8 % 2 * 8 + lane % 8;

@@ -178,11 +178,15 @@ fn product<A: Float>(
                     #[comptime]
                     if let ComptimeOption::Some(x) = &x_full {
                         let (a, b) = (x[2 * place], x[2 * place + 1]);
-                        let format = comptime!(shape.format);
-                        value.insert(0usize, pack(a.extract(0usize), a.extract(1usize), format));
-                        value.insert(1usize, pack(a.extract(2usize), a.extract(3usize), format));
-                        value.insert(2usize, pack(b.extract(0usize), b.extract(1usize), format));
-                        value.insert(3usize, pack(b.extract(2usize), b.extract(3usize), format));
+                        let (format, on) = comptime!((shape.format, shape.units));
+                        value
+                            .insert(0usize, pack(a.extract(0usize), a.extract(1usize), format, on));
+                        value
+                            .insert(1usize, pack(a.extract(2usize), a.extract(3usize), format, on));
+                        value
+                            .insert(2usize, pack(b.extract(0usize), b.extract(1usize), format, on));
+                        value
+                            .insert(3usize, pack(b.extract(2usize), b.extract(3usize), format, on));
                     }
                 }
                 x_next[i] = value;
@@ -283,7 +287,8 @@ fn product<A: Float>(
                     #[comptime]
                     if let ComptimeOption::Some(out) = &mut out_half {
                         let format = comptime!(shape.half_out.unwrap_or(shape.format));
-                        out[at] = pack(two.extract(0usize), two.extract(1usize), format);
+                        let on = comptime!(shape.units);
+                        out[at] = pack(two.extract(0usize), two.extract(1usize), format, on);
                     }
                     #[comptime]
                     if let ComptimeOption::Some(out) = &mut out_full {

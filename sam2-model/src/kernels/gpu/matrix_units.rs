@@ -93,43 +93,53 @@ pub(super) fn multiply(
     #[comptime] units: Units,
 ) -> Sums {
     let out: Sums;
+    // One by one: a vector that was put together would be handed over as its address.
+    let a0 = a.extract(0usize);
+    let a1 = a.extract(1usize);
+    let a2 = a.extract(2usize);
+    let a3 = a.extract(3usize);
     let b0 = b.extract(first);
     let b1 = b.extract(comptime!(first + 1));
     if comptime!(units.by_eight) {
-        let a0 = a.extract(0usize);
-        let a1 = a.extract(1usize);
-        let a2 = a.extract(2usize);
-        let a3 = a.extract(3usize);
         let half: Sums;
         gpu_asm!("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}}}, {{{b0}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, b0 = in(_) b0, c = in(_) sums, d = out(_) half, options(pure, nomem));
-        gpu_asm!("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}}}, {{{b0}}}, {c};", a0 = in(_) a2, a1 = in(_) a3, b0 = in(_) b1, c = in(_) half, d = out(_) out, options(pure, nomem));
+        let c0 = half.extract(0usize);
+        let c1 = half.extract(1usize);
+        let c2 = half.extract(2usize);
+        let c3 = half.extract(3usize);
+        gpu_asm!("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}}}, {{{b0}}}, {{{c0}, {c1}, {c2}, {c3}}};", a0 = in(_) a2, a1 = in(_) a3, b0 = in(_) b1, c0 = in(_) c0, c1 = in(_) c1, c2 = in(_) c2, c3 = in(_) c3, d = out(_) out, options(pure, nomem));
     } else if comptime!(format == Half::F16) {
-        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {a}, {{{b0}, {b1}}}, {c};", a = in(_) a, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
+        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}, {a2}, {a3}}}, {{{b0}, {b1}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, a2 = in(_) a2, a3 = in(_) a3, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
     } else {
-        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {d}, {a}, {{{b0}, {b1}}}, {c};", a = in(_) a, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
+        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {d}, {{{a0}, {a1}, {a2}, {a3}}}, {{{b0}, {b1}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, a2 = in(_) a2, a3 = in(_) a3, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
     }
     out
 }
 
 /// Two numbers in one register, rounded to the nearest; what f16 does not reach becomes its largest number.
 #[cube]
-pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half) -> u32 {
-    let packed: u32;
+pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] units: Units) -> u32 {
     if comptime!(format == Half::F16) {
         let low = clamp(low, -65_504.0f32, 65_504.0f32);
         let high = clamp(high, -65_504.0f32, 65_504.0f32);
-        gpu_asm!("cvt.rn.f16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+        pack_weights(low, high, units)
     } else {
+        let packed: u32;
         gpu_asm!("cvt.rn.bf16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+        packed
     }
-    packed
 }
 
-/// The same for weights of a softmax, which need no limits.
+/// Two numbers as f16 that are known to be in its limits, as weights of a softmax are.
 #[cube]
-pub(super) fn pack_weights(low: f32, high: f32) -> u32 {
+pub(super) fn pack_weights(low: f32, high: f32, #[comptime] units: Units) -> u32 {
     let packed: u32;
-    gpu_asm!("cvt.rn.f16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+    if comptime!(units.by_eight) {
+        // Turing rounds one at a time.
+        gpu_asm!("{{ .reg .b16 l, h; cvt.rn.f16.f32 l, {low}; cvt.rn.f16.f32 h, {high}; mov.b32 {d}, {{l, h}}; }}", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+    } else {
+        gpu_asm!("cvt.rn.f16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+    }
     packed
 }
 
@@ -143,7 +153,7 @@ pub(super) fn power_of_two(x: f32) -> f32 {
 
 /// Eight numbers of another format as f16's; bfloat16's digits are all kept, beyond f16's end its largest number is taken.
 #[cube]
-pub(super) fn as_f16(eight: Eight, #[comptime] format: Half) -> Eight {
+pub(super) fn as_f16(eight: Eight, #[comptime] format: Half, #[comptime] units: Units) -> Eight {
     if comptime!(format == Half::F16) {
         eight
     } else {
@@ -153,7 +163,7 @@ pub(super) fn as_f16(eight: Eight, #[comptime] format: Half) -> Eight {
             let two = eight.extract(i);
             let low = f32::reinterpret(two << 16u32);
             let high = f32::reinterpret(two & 0xFFFF_0000u32);
-            out.insert(i, pack(low, high, Half::F16));
+            out.insert(i, pack(low, high, Half::F16, units));
         }
         out
     }
