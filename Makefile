@@ -10,7 +10,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan faults lint doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
+.PHONY: help setup build demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
@@ -19,10 +19,11 @@ help:
 	@echo "make build     the sam2 program: $(SAM2)"
 	@echo "make faults    end a job at every point that changes the disk, and resume it: some minutes"
 	@echo "make lint      MSRV, formatting and clippy"
+	@echo "make deny      licences, sources and known flaws of the dependencies"
 	@echo "make doc       the library documentation"
 	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
 	@echo "make bench-kernels  criterion benchmarks of each kernel, of the model and of frames"
-	@echo "make fuzz      the fuzz targets of the frame provider, FUZZ_SECONDS each (default 20)"
+	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (default 20)"
 	@echo "make tiers     the CPU kernels for ARM (NEON) in an emulator: two minutes"
 	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
 	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
@@ -65,6 +66,9 @@ lint: setup
 	@scripts/msrv.sh
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+
+deny:
+	scripts/deny.sh
 
 doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps

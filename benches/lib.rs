@@ -1,5 +1,7 @@
 //! What the benchmarks share: the micro model and its clip.
 
+#![forbid(unsafe_code)]
+
 use std::path::PathBuf;
 
 use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};

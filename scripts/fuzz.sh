@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs each fuzz target of frame-provider for so many seconds (default 20): scripts/fuzz.sh [SECONDS [TARGET...]]
+# Runs each fuzz target for so many seconds (default 20): scripts/fuzz.sh [SECONDS [TARGET...]]
 #
-# Fails on a crash, on an input that takes longer than 25 s, and on one that needs more than 2 GB; the input is then in the
+# Fails on a crash, on an input that takes longer than 2 s, and on one that needs more than 500 MB; the input is then in the
 # folder that the last lines name. Needs no nightly toolchain and no cargo-fuzz: the flags below are the ones that it gives,
 # without the address sanitizer. Seeds are checked in (fuzz/seeds) but for films, which ffmpeg makes. What was learned stays
 # in the target folder for the next run.
@@ -11,9 +11,9 @@ cd "$(dirname "$0")/.."
 seconds="${1:-20}"
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(index tiff_stack video_file)
+[ ${#targets[@]} -gt 0 ] || targets=(index tiff_stack video_file run_file label_image)
 
-crate=frame-provider/fuzz
+crate=fuzz
 # A folder of its own: other flags would compile everything else anew.
 build="${CARGO_TARGET_DIR:-target}/fuzz"
 mkdir -p "$build"
@@ -56,13 +56,16 @@ if [ ! -e "$films/made" ]; then
 fi
 
 for target in "${targets[@]}"; do
-    seeds="$crate/seeds/$target"
-    [ "$target" = video_file ] && seeds="$films"
+    seeds=("$crate/seeds/$target")
+    case "$target" in
+    video_file) seeds=("$films") ;;
+    label_image) seeds+=("$crate/seeds/tiff_stack") ;;
+    esac
     corpus="$build/corpus/$target" found="$build/found/$target"
     mkdir -p "$corpus" "$found"
     printf '\n-- fuzzing %s for %s s\n' "$target" "$seconds"
     log="$build/$target.log"
-    if ! "$build/$host/release/$target" "$corpus" "$seeds" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 \
+    if ! "$build/$host/release/$target" "$corpus" "${seeds[@]}" -max_total_time="$seconds" -timeout=2 -rss_limit_mb=500 \
         -max_len=65536 -artifact_prefix="$found/" -print_final_stats=1 >"$log" 2>&1; then
         tail -n 40 "$log"
         echo "error: fuzzing $target found an input that fails; it is in $found" >&2

@@ -101,7 +101,8 @@ pub enum Command {
     /// Say what a recording is: frames, size, rate, codec, faults.
     #[command(after_help = "Examples:\n  \
         sam2 probe mouse.avi\n  \
-        sam2 probe mouse.avi --verify --json")]
+        sam2 probe mouse.avi --verify --json\n  \
+        sam2 probe --join GX010042.MP4 GX020042.MP4")]
     Probe(ProbeArgs),
     /// Make a page about a run, to see whether it worked.
     ///
@@ -318,9 +319,13 @@ pub struct MergeArgs {
     /// Where results go, as for `sam2 segment`.
     #[arg(short, long, value_name = "[FORMAT:]PATH", required = true, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
     pub output: Vec<OutputArg>,
-    /// The recording, for outputs that show its pictures.
+    /// The recording, for outputs that show its pictures; given once for each file with --join.
     #[arg(long, value_name = "FILE")]
-    pub recording: Option<PathBuf>,
+    pub recording: Vec<PathBuf>,
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
+    /// numbers.
+    #[arg(long, requires = "recording")]
+    pub join: bool,
     /// Accept parts that were computed on different kinds of processors or devices, whose masks differ in a few pixels.
     #[arg(long)]
     pub mixed_processors: bool,
@@ -431,8 +436,13 @@ pub struct ConvertArgs {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// A video file, a TIFF stack, a folder of images or a pattern of some of them ('frames/cam1_*.png'), or a folder written by
-    /// Micro-Manager.
-    pub recording: PathBuf,
+    /// Micro-Manager; with --join the video files of one recording.
+    #[arg(required = true, value_name = "RECORDING")]
+    pub recordings: Vec<PathBuf>,
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
+    /// numbers.
+    #[arg(long)]
+    pub join: bool,
     /// Decode every frame, to find damage that does not show from outside, and read some again in other orders.
     #[arg(long)]
     pub verify: bool,
@@ -447,6 +457,9 @@ pub struct ProbeArgs {
     /// DeepLabCut and SLEAP read].
     #[arg(long, value_name = "N")]
     pub stream: Option<usize>,
+    /// Read still images as they are stored, not upright as their EXIF orientation says and viewers show them.
+    #[arg(long)]
+    pub no_exif: bool,
     /// Keep the index of a video in the cache folder, so that opening it again takes no time.
     #[arg(long)]
     pub index_cache: bool,
@@ -460,9 +473,14 @@ pub struct ReportArgs {
     /// The page to write (.html).
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
-    /// The recording, for its pictures [default: one of the run's name beside the run file or in the working folder].
+    /// The recording, for its pictures; given once for each file with --join [default: one of the run's name beside the run file
+    /// or in the working folder].
     #[arg(long, value_name = "PATH")]
-    pub recording: Option<PathBuf>,
+    pub recording: Vec<PathBuf>,
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
+    /// numbers.
+    #[arg(long, requires = "recording")]
+    pub join: bool,
     /// Statistics of the run (JSON), to be shown too.
     #[arg(long, value_name = "FILE")]
     pub stats: Option<PathBuf>,

@@ -26,8 +26,14 @@ pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
     let downloaded = download(&release, &options, &mut |progress| display.show(progress));
     display.finish();
     let downloaded = downloaded?;
-    if !downloaded.fetched {
-        tracing::info!("it was downloaded before");
+    match (downloaded.fetched, downloaded.verified) {
+        (true, _) => {}
+        (false, true) => tracing::info!("it was downloaded before"),
+        (false, false) => tracing::warn!(
+            "'{}' is there, but no record next to it says what its SHA-256 was, so it was not verified; remove it and run this again to \
+             have it fetched anew",
+            downloaded.path.display()
+        ),
     }
     // On its own on stdout, for scripts.
     print(format!("{}\n", downloaded.path.display()))?;
@@ -90,6 +96,11 @@ impl Display {
                 tracing::warn!("{reason}; trying again in {} s", pause.as_secs_f32());
             }
             DownloadProgress::Verifying => tracing::info!("verifying"),
+            DownloadProgress::Damaged { reason } => {
+                tracing::warn!(
+                    "what was downloaded before is damaged ({reason}): fetching it again"
+                );
+            }
             DownloadProgress::Converting => tracing::info!("converting to safetensors"),
         }
     }

@@ -13,7 +13,7 @@ Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
 Exit codes: 0 done, 1 failed (nothing is left under the output's name),
 2 wrong command line or settings, 3 done, but some batches had no usable prompt,
 frames are missing, or probe --verify found damaged ones, 4 some of many
-recordings failed, 130/143 interrupted (--resume goes on)";
+recordings failed, 129/130/143 interrupted (--resume goes on)";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum ExitStatus {
     Flawed,
     /// Of many recordings some failed; the others are done.
     PartlyFailed,
-    /// Stopped by Ctrl-C or SIGTERM; carries the signal's number.
+    /// Stopped by Ctrl-C, SIGTERM or SIGHUP; carries the signal's number.
     Interrupted(u8),
 }
 
@@ -86,6 +86,33 @@ impl From<ExitStatus> for ExitCode {
 mod tests {
     use super::ExitStatus::*;
     use super::*;
+
+    /// Every status with its code; signals are those that `signals.rs` reacts to.
+    const EVERY: [(ExitStatus, u8); 8] = [
+        (Done, 0),
+        (Failed, 1),
+        (Usage, 2),
+        (Flawed, 3),
+        (PartlyFailed, 4),
+        (Interrupted(1), 129),
+        (Interrupted(2), 130),
+        (Interrupted(15), 143),
+    ];
+
+    #[test]
+    fn help_and_the_document_name_every_code_and_no_other() {
+        let document = include_str!("../../docs/exit-codes.md");
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+        let mut rows: Vec<u8> = rows.filter_map(|code| code.parse().ok()).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, EVERY.map(|(_, code)| code), "the table of docs/exit-codes.md");
+        let (_, codes) = HELP.split_once("Exit codes:").unwrap();
+        let numbers = codes.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+        assert_eq!(numbers.collect::<Vec<u8>>(), EVERY.map(|(_, code)| code), "--help");
+        for (status, code) in EVERY {
+            assert_eq!(status.code(), code, "{status:?}");
+        }
+    }
 
     #[test]
     fn one_bad_recording_changes_the_status_of_all() {

@@ -1,13 +1,13 @@
 //! `sam2 inspect`.
 
 use anyhow::Result;
-use sam2_weights_convert::{Inspection, inspect};
+use sam2_weights_convert::{Inspection, Provenance, Release, inspect};
 
 use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
-use crate::preflight;
 use crate::standard_output::print;
+use crate::{model, preflight};
 
 /// Says what a weights file is. Fails if it is of no SAM 2 model, after saying what can be said.
 pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
@@ -17,6 +17,9 @@ pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
         print(format!("{:#}\n", json(&inspection)))?;
     } else {
         print(table(&args.file.display().to_string(), &inspection))?;
+    }
+    if let Provenance::Damaged { record, reason } = &inspection.provenance {
+        return Err(model::damaged(&args.file, record, reason));
     }
     inspection.config?;
     Ok(ExitStatus::Done)
@@ -43,20 +46,40 @@ fn table(file: &str, inspection: &Inspection) -> String {
     line("parameters", format!("{} ({millions:.1} M)", inspection.parameters));
     line("bytes", inspection.bytes.to_string());
     line("sha256", inspection.sha256.clone());
-    if inspection.source_sha256 != inspection.sha256 {
-        line("made from", inspection.source_sha256.clone());
-    }
     line(
         "release",
         match &inspection.release {
-            Some(release) if inspection.source_sha256 == inspection.sha256 => {
-                format!("{}, as published", release.file)
+            Some(release) => {
+                format!("{}, as published: the SHA-256 is that of the release", release.file)
             }
-            Some(release) => format!("converted from {}", release.file),
-            None => "none that is known".to_owned(),
+            None => "not a known release by its SHA-256".to_owned(),
         },
     );
+    match &inspection.provenance {
+        Provenance::Recorded(record) => line(
+            "made from",
+            format!(
+                "{} (SHA-256 {}, verified when it was downloaded; this file's is the one recorded then)",
+                record.source, record.source_sha256
+            ),
+        ),
+        Provenance::Claimed { source_sha256 } => line(
+            "claims",
+            format!(
+                "to be made from {} with the SHA-256 {source_sha256}: the file says so of itself, nothing proves it",
+                claimed_name(source_sha256)
+            ),
+        ),
+        Provenance::Damaged { reason, .. } => line("damaged", reason.clone()),
+        _ => {}
+    }
     text
+}
+
+/// What a file with this SHA-256 is called.
+fn claimed_name(source_sha256: &str) -> String {
+    Release::by_sha256(source_sha256)
+        .map_or("a file".to_owned(), |release| release.file.into_owned())
 }
 
 /// `f32`, or `f16 (390), f32 (5)`.
@@ -87,8 +110,22 @@ fn json(inspection: &Inspection) -> serde_json::Value {
         "parameters": inspection.parameters,
         "bytes": inspection.bytes,
         "sha256": inspection.sha256,
-        "source_sha256": inspection.source_sha256,
         "release": inspection.release.as_ref().map(|release| release.file.as_ref()),
+        "made_from": match &inspection.provenance {
+            Provenance::Recorded(record) => Some(serde_json::json!({
+                "file": record.source,
+                "sha256": record.source_sha256,
+            })),
+            _ => None,
+        },
+        "claimed_source_sha256": match &inspection.provenance {
+            Provenance::Claimed { source_sha256 } => Some(source_sha256),
+            _ => None,
+        },
+        "damaged": match &inspection.provenance {
+            Provenance::Damaged { reason, .. } => Some(reason),
+            _ => None,
+        },
         "problem": inspection.config.as_ref().err().map(ToString::to_string),
     })
 }

@@ -18,6 +18,9 @@ pub struct JobFileError {
     reason: String,
 }
 
+/// Recordings in a job file at most. Each is checked like a command line, before the first is computed.
+const MOST_RECORDINGS: usize = 2000;
+
 /// An option and what was said to it.
 type Options = Vec<(String, Vec<OsString>)>;
 
@@ -54,6 +57,12 @@ fn parse(text: &str, typed: &Options, folder: Option<&Path>) -> Result<Vec<Segme
     }
     if recordings.is_empty() {
         return Err("there are no recordings: add [[recording]] with a path".into());
+    }
+    if recordings.len() > MOST_RECORDINGS {
+        return Err(format!(
+            "{} recordings are more than {MOST_RECORDINGS}: make several job files of it",
+            recordings.len()
+        ));
     }
     let mut all = Vec::new();
     for (index, entry) in recordings.into_iter().enumerate() {

@@ -6,6 +6,8 @@
 //!
 //! Measured beside jemalloc and mimalloc in `benches/RESULTS.md`: jemalloc is as fast where it may keep everything, which takes half as much memory again.
 
+#![allow(unsafe_code)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;

@@ -16,17 +16,27 @@ use crate::{recording, recordings};
 /// Makes the whole of its parts.
 pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let cancel = cancel_on_signals()?;
-    let inputs: Vec<&Path> =
-        args.parts.iter().chain(&args.recording).map(PathBuf::as_path).collect();
+    let given = recordings::one(&args.recording, args.join)?;
+    let mut frame_args = args.frames.clone();
+    let files: Vec<PathBuf> = given
+        .iter()
+        .flat_map(|(first, more)| std::iter::once(first).chain(more))
+        .cloned()
+        .collect();
+    let recording = given.map(|(first, further)| {
+        frame_args.joined = further;
+        first
+    });
+    let inputs: Vec<&Path> = args.parts.iter().chain(&files).map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
     let parts = RunParts::open(&args.parts, args.mixed_processors)?;
-    let frames = match &args.recording {
-        Some(path) => Some(recording::open(path, &args.frames, IndexMode::Auto)?),
+    let frames = match &recording {
+        Some(path) => Some(recording::open(path, &frame_args, IndexMode::Auto)?),
         None => None,
     };
     let header = parts.header();
-    if let (Some(path), Some(frames)) = (&args.recording, &frames) {
-        check_recording(path, frames, header)?;
+    if let (Some(path), Some(frames)) = (&recording, &frames) {
+        check_recording(path, &files, frames, header)?;
     }
     let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
     let settings = OutputSettings {
@@ -44,8 +54,8 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         objects: parts.objects()?,
         image_names: header.image_names.clone(),
         run: header.clone(),
-        source: match &args.recording {
-            Some(path) => Some((path.clone(), recording::options(&args.frames, IndexMode::Auto)?)),
+        source: match &recording {
+            Some(path) => Some((path.clone(), recording::options(&frame_args, IndexMode::Auto)?)),
             None => None,
         },
     };
@@ -69,8 +79,8 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         header.frame_count,
         if count == 1 { "part" } else { "parts" }
     );
-    let recording = frames.as_ref().map(|frames| frames as &dyn FrameSource);
-    let report = parts.write(recording, sinks, &cancel)?;
+    let pictures = frames.as_ref().map(|frames| frames as &dyn FrameSource);
+    let report = parts.write(pictures, sinks, &cancel)?;
     Ok(summarise(&outputs, &report))
 }
 
@@ -79,12 +89,18 @@ fn wants_images(sink: &dyn MaskSink, header: &RunHeader) -> bool {
 }
 
 /// Refuses another recording than that of the parts. It may have another name, as archives change names.
-fn check_recording(path: &Path, frames: &dyn FrameSource, header: &RunHeader) -> Result<()> {
+fn check_recording(
+    path: &Path,
+    files: &[PathBuf],
+    frames: &dyn FrameSource,
+    header: &RunHeader,
+) -> Result<()> {
     let count = frames.frame_count();
     let difference = recording::other_size(frames, header).or_else(|| {
         let expected = header.frame_count;
         (count != expected).then(|| format!("it has {count} frames, the run's has {expected}"))
     });
+    let difference = difference.or_else(|| recording::other_contents(files, header));
     let Some(difference) = difference else { return Ok(()) };
     bail!(
         "'{}' is not the recording of the parts ('{}'): {difference}; give the one that was segmented",

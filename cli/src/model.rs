@@ -1,14 +1,15 @@
 //! Which weights `--model` means.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sam2_engine::{DeviceChoice, Precision, Sam2};
 use sam2_model::{LoadError, ModelName, Variant};
-use sam2_weights_convert::{Checkpoint, Release};
+use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
 
 use crate::convert::parse_config;
-use crate::{demo_model, preflight};
+use crate::{demo_model, foresight, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
@@ -21,7 +22,20 @@ pub fn load(
     let (device, name) = device.open()?;
     // Before the weights are read: what the device cannot do shows at once.
     precision.on(&device)?;
-    let model = match model.map(find).transpose()? {
+    let path = model.map(find).transpose()?;
+    if let (Some(path), Some(given)) = (&path, model) {
+        foresight::check_weights(path)?;
+        let is_recorded = verify(path)?;
+        if !is_recorded && path != given {
+            tracing::warn!(
+                "'{}' has no record of its SHA-256 next to it, so it is used without a check; to have one, remove it and fetch it \
+                 again with `sam2 download {}`",
+                path.display(),
+                given.display()
+            );
+        }
+    }
+    let model = match path {
         None => {
             tracing::warn!("{}", demo_model::NOTICE);
             Sam2::from_bytes(demo_model::WEIGHTS, "the built-in model", None, &device)?
@@ -37,6 +51,52 @@ pub fn load(
     let model = model.with_precision(precision)?;
     tracing::info!("{} on {name} in {}", model.config(), model.precision());
     Ok((model, name))
+}
+
+/// Files that this process has compared with their records.
+static VERIFIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Compares weights with the record of their SHA-256 that `sam2 download` left next to them; returns whether there is one.
+///
+/// # Errors
+/// If they are not what was written, with the command that fetches them again.
+fn verify(path: &Path) -> Result<bool> {
+    let known = || VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
+    if known().iter().any(|verified| verified == path) {
+        return Ok(true);
+    }
+    let reading = |bytes: u64| {
+        tracing::info!(
+            "computing the SHA-256 of '{}' ({:.0} MB), which is new or has changed since it was last checked",
+            path.display(),
+            bytes as f64 / 1e6
+        );
+    };
+    let checked = check_digest(path, false, reading)
+        .with_context(|| format!("--model: '{}' cannot be read", path.display()))?;
+    match checked {
+        DigestCheck::Good(_) => {
+            known().push(path.to_owned());
+            Ok(true)
+        }
+        DigestCheck::Differs { record, reason } => Err(damaged(path, &record, &reason)),
+        _ => Ok(false),
+    }
+}
+
+/// Says that weights are not what `sam2 download` wrote, and how to get them again.
+pub fn damaged(path: &Path, record: &DigestRecord, reason: &str) -> anyhow::Error {
+    let official = Release::all().find(|(_, release)| release.sha256 == record.source_sha256);
+    let name =
+        official.and_then(|(config, _)| Some(format!("{}-{}", config.variant()?, config.version)));
+    let command = match name {
+        Some(name) => format!("`sam2 download {name}`"),
+        None => "`sam2 download` with its --url and --sha256".to_owned(),
+    };
+    anyhow!(
+        "'{}' is not what was downloaded, it is damaged or was replaced: {reason}; fetch it again with {command}",
+        path.display()
+    )
 }
 
 /// Finds the file that `--model` means: one of that name, else the downloaded model of that name.
@@ -89,7 +149,9 @@ pub fn check(
     device: DeviceChoice,
     precision: Precision,
 ) -> Result<()> {
-    model.map(find).transpose()?;
+    if let Some(path) = model.map(find).transpose()? {
+        verify(&path)?;
+    }
     config.map(parse_config).transpose()?;
     let (device, _) = device.open()?;
     precision.on(&device)?;
@@ -101,8 +163,12 @@ fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
     if !matches!(error, LoadError::NotSafetensors { .. } | LoadError::UnknownVariant { .. }) {
         return None;
     }
-    // Where this fails too, the first error says more.
-    let checkpoint = Checkpoint::read(path).ok()?;
+    let checkpoint = match Checkpoint::read(path) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) if Checkpoint::is_archive(path) => return Some(Err(error.into())),
+        // The first error says more.
+        Err(_) => return None,
+    };
     tracing::info!(
         "{}: {}; `sam2 convert` makes a file that loads faster",
         path.display(),

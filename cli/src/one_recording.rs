@@ -12,14 +12,15 @@ use sam2_engine::{
     recording_fingerprint, run_header, segment,
 };
 use sam2_frame_provider::IndexMode;
-use sam2_mask_writer::PixelValues;
+use sam2_mask_writer::{PixelValues, sweep_left_overs};
 
 use crate::args::{MemoryArg, SegmentArgs};
 use crate::exit::ExitStatus;
+use crate::foresight;
 use crate::loaded_models::LoadedModels;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
-use crate::preflight::{self, CheckedOutputs};
+use crate::preflight::{Checked, CheckedOutputs};
 use crate::progress::Progress;
 use crate::recording;
 use crate::recordings;
@@ -59,21 +60,20 @@ impl Finished {
     }
 }
 
-/// Segments `args.recording`, whose track is known by name.
+/// Segments a recording whose names, track, outputs and model were checked.
 pub fn run(
-    args: &SegmentArgs,
+    checked: Checked,
     quiet: bool,
     cancel: &CancelFlag,
     models: &mut LoadedModels,
     stats: &mut Stats,
     taken: &mut RecordingStats,
 ) -> Result<Finished> {
-    let args = &recordings::with_track(args)?;
+    let Checked { args, outputs: CheckedOutputs { wanted, kept }, track } = checked;
+    let (args, track) = (&args, track.as_ref());
     let named = outputs::named(&args.output, args.contact_sheet.as_deref())?;
     let first_output = named.first().map(|first| first.path.clone());
     let journal = first_output.as_deref().map(resuming::journal_path).unwrap_or_default();
-    // Everything that can be wrong with names and prompts shows before the model is loaded.
-    let CheckedOutputs { wanted, kept } = preflight::check_outputs(args)?;
     if !args.running.resume && journal.exists() {
         tracing::warn!(
             "'{}' of an interrupted job is replaced; --resume would have gone on from there",
@@ -82,10 +82,10 @@ pub fn run(
     }
     let stamp = RecordingStamp::of(&args.files());
     let started = Instant::now();
-    let (frames, plan) = open_and_plan(args)?;
+    let (frames, plan) = open_and_plan(args, track)?;
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.size())?;
-    job_options(args, &plan)?;
+    let options = job_options(args, &plan)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
@@ -110,11 +110,12 @@ pub fn run(
     if job.outputs.is_empty() {
         return job.done_before(&plan);
     }
+    foresight::check(args, model, frames, &plan, &options)?;
     let result = match job.attempt(&plan, args.running.resume, taken) {
         Err(EngineError::FrameCountChanged { recording, before, now }) => {
             // The source has counted anew by now; batches and pages must follow.
             tracing::warn!("{recording} has {now} frames, not {before}: starting over");
-            job.attempt(&plan_for(args, frames)?, false, taken)
+            job.attempt(&plan_for(args, track, frames)?, false, taken)
         }
         other => other,
     };
@@ -164,6 +165,8 @@ impl Job<'_> {
         let header = self.header(plan, &job_options(self.args, plan)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
+        // A process that was killed as it published them has left what they replaced.
+        paths.iter().for_each(|path| sweep_left_overs(path));
         let recording = self.args.recording.display();
         if self.outputs.is_empty() {
             tracing::info!(

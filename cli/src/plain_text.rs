@@ -26,6 +26,25 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(spelled)
 }
 
+/// Characters of an error that are shown.
+pub const ERROR_LENGTH: usize = 1500;
+/// Characters of a line of the log that are shown. Lists of prompted frames can be long.
+pub const LOG_LENGTH: usize = 8000;
+
+/// Returns [`plain`] text of at most about `most` characters. Of longer text the middle is left out, and it says how much: a file can
+/// hold names of megabytes.
+pub fn plain_line(text: &str, most: usize) -> Cow<'_, str> {
+    let count = if text.len() <= most { 0 } else { text.chars().count() };
+    if count <= most {
+        return plain(text);
+    }
+    let (first, last) = (most * 3 / 4, most / 4);
+    let start: String = text.chars().take(first).collect();
+    let end: String = text.chars().skip(count - last).collect();
+    let left_out = count - first - last;
+    Cow::Owned(format!("{} ... ({left_out} characters) ... {}", plain(&start), plain(&end)))
+}
+
 /// Control characters, line and paragraph separators, and marks that reverse the direction of text.
 fn is_active(character: char) -> bool {
     character.is_control()
@@ -41,5 +60,12 @@ mod tests {
         assert!(matches!(plain("mouse_größe 鼠.avi"), Cow::Borrowed(_)));
         assert_eq!(plain("a\x1b[31mb\nINFO: forged\r"), "a\\u{1b}[31mb\\nINFO: forged\\r");
         assert_eq!(plain("gpj\u{202e}.exe\u{9b}"), "gpj\\u{202e}.exe\\u{9b}");
+    }
+
+    #[test]
+    fn of_long_text_the_ends_are_shown() {
+        assert!(matches!(plain_line("mouse.avi", 9), Cow::Borrowed("mouse.avi")));
+        assert_eq!(plain_line("größe", 5), "größe");
+        assert_eq!(plain_line("abcdefghijkl\n", 8), "abcdef ... (5 characters) ... l\\n");
     }
 }

@@ -12,14 +12,19 @@ use crate::args::SegmentArgs;
 use crate::recording;
 
 /// Opens the recording and settles what is to be done.
-pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
+///
+/// `track` is that of the arguments, if it has been read before.
+pub fn open_and_plan(
+    args: &SegmentArgs,
+    track: Option<&KeypointTrack>,
+) -> Result<(LazyFrames, JobPlan)> {
     let frames = recording::open(&args.recording, &args.frames, IndexMode::Auto)?;
-    let planned = match plan_for(args, &frames) {
+    let planned = match plan_for(args, track, &frames) {
         Err(error) if args.prompts.keypoints.is_some() && args.recording.is_file() => {
             // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
             match recording::open(&args.recording, &args.frames, IndexMode::Decode) {
                 Ok(counted) if counted.frame_count() != frames.frame_count() => {
-                    let plan = plan_for(args, &counted)?;
+                    let plan = plan_for(args, track, &counted)?;
                     Ok((counted, plan))
                 }
                 _ => Err(error),
@@ -38,6 +43,15 @@ pub fn open_and_plan(args: &SegmentArgs) -> Result<(LazyFrames, JobPlan)> {
     Ok((frames, plan))
 }
 
+/// Checks that there can be a plan for the recording, without telling more than why not: whoever opens it again tells the rest.
+///
+/// # Errors
+/// As [`open_and_plan`].
+pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<()> {
+    let silent = tracing::subscriber::NoSubscriber::default();
+    tracing::subscriber::with_default(silent, || open_and_plan(args, track)).map(drop)
+}
+
 /// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
 fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     let Some(error) = frames.flaws().size_change else { return Ok(()) };
@@ -49,13 +63,17 @@ fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     Err(error.into())
 }
 
-/// The plan for the frames there are, every prompt checked.
-pub fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan> {
+/// Makes the plan for the frames there are, every prompt checked.
+pub fn plan_for(
+    args: &SegmentArgs,
+    track: Option<&KeypointTrack>,
+    frames: &dyn FrameSource,
+) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
     let (given, notices) = args.prompts.gather(&TrackedRecording::of(frames))?;
     tell(&notices);
     let plan = match &args.prompts.keypoints {
-        Some(track) => plan_by_track(args, track, given, frames)?,
+        Some(path) => plan_by_track(args, (path.as_path(), track), given, frames)?,
         None if given.is_empty() => {
             bail!(
                 "nothing to segment: give --keypoints TRACK, --prompts FILE, --point, --box or --mask"
@@ -67,10 +85,10 @@ pub fn plan_for(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<JobPlan>
     Ok(plan)
 }
 
-/// A plan by a track, to which prompts that were given otherwise are added.
+/// Makes a plan by a track, given by its name and, if it was read before, as it was read, to which prompts that were given otherwise are added.
 fn plan_by_track(
     args: &SegmentArgs,
-    path: &Path,
+    (path, track): (&Path, Option<&KeypointTrack>),
     given: PromptSet,
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
@@ -78,7 +96,11 @@ fn plan_by_track(
     // A region that is not within the picture is complained of later, by itself.
     let region = args.roi.filter(|region| region.is_within(size));
     let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };
-    let track = KeypointTrack::read(path, &args.prompts.selection())?.locate(&recording)?;
+    let track = match track {
+        Some(track) => track.clone(),
+        None => KeypointTrack::read(path, &args.prompts.selection())?,
+    };
+    let track = track.locate(&recording)?;
     tell(track.notices());
     let rows = track.len();
     if let Err(error) = track.check_rows() {

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use sam2_engine::{JobReceipt, KeypointTrack};
-use sam2_frame_provider::FrameError;
+use sam2_frame_provider::{FrameError, IndexMode, check_opens};
+use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, Output};
-use crate::{model, recordings, resuming};
+use crate::{message, model, planning, recording, recordings, resuming};
 
 /// Endings of pose tracks and tables.
 const TRACK_ENDINGS: [&str; 6] = ["csv", "tsv", "h5", "hdf5", "slp", "nwb"];
@@ -18,38 +19,83 @@ const RECORDING_ENDINGS: [&str; 20] = [
     "h265", "flv", "tif", "tiff", "btf", "stk", "lsm",
 ];
 
+/// Bytes of track files up to which tracks that were read are kept for the recordings' turns; others are read again.
+const KEPT_TRACKS: u64 = 256 << 20;
+
 /// Checks recordings one by one; what several of them share is checked once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Preflight {
-    /// Models that were found to be good: weights, configuration, device and precision as typed.
-    good_models: Vec<String>,
+    /// Whether recordings are opened too: not where the only one is opened next anyway.
+    opens: bool,
+    /// Models by weights, configuration, device and precision as typed, each with what is wrong with it.
+    models: Vec<(String, Option<String>)>,
+    /// Bytes of the tracks that are kept.
+    track_bytes: u64,
+}
+
+/// A recording's job without a known problem, and what was found out about it.
+#[derive(Debug)]
+pub struct Checked {
+    /// The job, with the name of its track.
+    pub args: SegmentArgs,
+    /// Its outputs.
+    pub outputs: CheckedOutputs,
+    /// Its track, if it has one that was worth keeping.
+    pub track: Option<KeypointTrack>,
 }
 
 impl Preflight {
-    /// Checks everything about a recording's job that shows without reading frames: names, track, outputs, model and device.
+    /// Prepares to check so many recordings.
+    pub fn of(recordings: usize) -> Self {
+        Self { opens: recordings > 1, models: Vec::new(), track_bytes: 0 }
+    }
+
+    /// Checks everything about a recording's job that shows without reading all of it: names, track, outputs, model, device,
+    /// and, with several recordings, whether it can be opened and its track or prompts fit its frames.
     ///
     /// # Errors
     /// The first thing that is wrong, with its remedy.
-    pub fn check(&mut self, args: &SegmentArgs) -> Result<()> {
+    pub fn check(&mut self, args: &SegmentArgs) -> Result<Checked> {
         check_exchanged(args)?;
-        let args = &recordings::with_track(args)?;
+        // Before the track, whose name may come from that of the recording.
         args.files().iter().try_for_each(|file| check_there(file))?;
-        check_outputs(args)?;
-        if let Some(track) = &args.prompts.keypoints {
-            KeypointTrack::read(track, &args.prompts.selection())?;
+        let args = recordings::with_track(args)?;
+        let outputs = check_outputs(&args)?;
+        let track = match &args.prompts.keypoints {
+            Some(path) => self.kept(path, KeypointTrack::read(path, &args.prompts.selection())?),
+            None => None,
+        };
+        if self.opens {
+            let options = recording::options(&args.frames, IndexMode::Auto)?;
+            // What there is to say about it is said in its turn.
+            with_default(NoSubscriber::default(), || check_opens(&args.recording, &options))?;
         }
-        self.check_model(args)
+        self.check_model(&args)?;
+        let is_placed = args.prompts.keypoints.is_some() || !args.prompts.prompts.is_empty();
+        if self.opens && is_placed {
+            planning::check(&args, track.as_ref())?;
+        }
+        Ok(Checked { args, outputs, track })
+    }
+
+    /// Returns the track if there is room for it.
+    fn kept(&mut self, path: &Path, track: KeypointTrack) -> Option<KeypointTrack> {
+        let bytes = path.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+        self.track_bytes = self.track_bytes.saturating_add(bytes);
+        (self.track_bytes <= KEPT_TRACKS).then_some(track)
     }
 
     fn check_model(&mut self, args: &SegmentArgs) -> Result<()> {
         let wanted =
             format!("{:?} {:?} {:?} {:?}", args.model, args.config, args.device, args.precision);
-        if !self.good_models.contains(&wanted) {
-            let (weights, config) = (args.model.as_deref(), args.config.as_deref());
-            model::check(weights, config, args.device, args.precision)?;
-            self.good_models.push(wanted);
+        let known = self.models.iter().find(|(model, _)| *model == wanted);
+        if let Some((_, problem)) = known {
+            return problem.as_ref().map_or(Ok(()), |problem| Err(anyhow!(problem.clone())));
         }
-        Ok(())
+        let (weights, config) = (args.model.as_deref(), args.config.as_deref());
+        let checked = model::check(weights, config, args.device, args.precision);
+        self.models.push((wanted, checked.as_ref().err().map(message::of)));
+        checked
     }
 }
 
@@ -174,6 +220,24 @@ pub fn check_unquoted(words: &[PathBuf], track: Option<&Path>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Says that individuals are separated by commas, if what is given as a recording is none and may be an individual: `--individual a b`.
+///
+/// # Errors
+/// The individuals as they should be typed.
+pub fn check_individuals(words: &[PathBuf], individuals: &[String]) -> Result<()> {
+    let is_name = |word: &&PathBuf| {
+        let has_other_letters = word.to_string_lossy().contains(['/', '\\', '*', '?', '[', '{']);
+        !word.exists() && word.extension().is_none() && !has_other_letters
+    };
+    match (words.iter().find(is_name), individuals.last()) {
+        (Some(word), Some(last)) => bail!(
+            "there is no recording '{0}': if that is an individual, separate the names by commas, as in --individual {last},{0}",
+            word.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_unquoted(name: &str) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `sam2 probe`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sam2_frame_provider::{
     IndexKind, OpenOptions, ProbeReport, VideoDetails, VideoOptions, open_with, probe_source,
 };
@@ -10,22 +10,29 @@ use crate::exit::ExitStatus;
 use crate::plain_text::plain;
 use crate::preflight;
 use crate::recording::index_cache;
+use crate::recordings;
 use crate::standard_output::print;
 
 /// Says what a recording is.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
-    preflight::regular("the recording", &args.recording)?;
+    let Some((recording, further)) = recordings::one(&args.recordings, args.join)? else {
+        bail!("name a recording");
+    };
+    std::iter::once(&recording)
+        .chain(&further)
+        .try_for_each(|file| preflight::regular("the recording", file))?;
     let video = VideoOptions {
         index_cache: index_cache(args.index_cache)?,
         stream: args.stream,
         ..Default::default()
     };
     let axes = args.axes.clone().unwrap_or_default();
-    let source = open_with(&args.recording, &OpenOptions::default().axes(axes).video(video))?;
+    let options = OpenOptions::default().axes(axes).video(video).exif(!args.no_exif).join(further);
+    let source = open_with(&recording, &options)?;
     let mut report = probe_source(&source, args.verify);
     if report.video.is_none() {
         // What is neither is a pattern of images in a folder.
-        report.kind = if args.recording.is_file() { "file" } else { "folder" }.to_owned();
+        report.kind = if recording.is_file() { "file" } else { "folder" }.to_owned();
     }
     if args.json {
         print(format!("{:#}\n", serde_json::to_value(&report)?))?;

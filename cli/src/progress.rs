@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::prelude::*;
 
 use crate::args::LogFormat;
-use crate::plain_text::plain;
+use crate::plain_text::{ERROR_LENGTH, LOG_LENGTH, plain_line};
 use crate::terminal;
 
 /// Log lines go to stderr this often at most when it is no terminal.
@@ -67,8 +67,8 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
 fn write_field(to: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     let text = format!("{value:?}");
     match field.name() {
-        "message" => write!(to, "{}", plain(&text)),
-        name => write!(to, " {name}={}", plain(&text)),
+        "message" => write!(to, "{}", plain_line(&text, LOG_LENGTH)),
+        name => write!(to, " {name}={}", plain_line(&text, LOG_LENGTH)),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn print_error(message: &str) {
     if is_json() {
         tracing::error!("{message}");
     } else {
-        to_stderr(&format!("error: {}", plain(message)));
+        to_stderr(&format!("error: {}", plain_line(message, ERROR_LENGTH)));
     }
 }
 

@@ -59,9 +59,9 @@ pub struct PromptArgs {
     /// [default: what DeepLabCut noted beside the track, in ..._meta.pickle, else 0,0].
     #[arg(long, value_name = "X,Y", value_parser = offset, allow_hyphen_values = true)]
     pub keypoints_offset: Option<[f32; 2]>,
-    /// The frame of the recording that is frame 0 of the track [default: 0].
-    #[arg(long, value_name = "N")]
-    pub keypoints_first_frame: Option<usize>,
+    /// The frame of the recording that is frame 0 of the track; -1 for a track that counts from 1 [default: 0].
+    #[arg(long, value_name = "N", value_parser = first_frame, allow_hyphen_values = true)]
+    pub keypoints_first_frame: Option<isize>,
     /// Take the rows of the recording of this name, where a track names its recordings and this one is called otherwise.
     #[arg(long, value_name = "NAME")]
     pub keypoints_video: Option<String>,
@@ -134,7 +134,12 @@ impl PromptArgs {
     pub fn selection(&self) -> KeypointSelection {
         KeypointSelection {
             bodyparts: split_names(&self.bodyparts),
-            individuals: self.individuals.iter().map(|name| name.trim().to_owned()).collect(),
+            individuals: self
+                .individuals
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect(),
             offset: self.keypoints_offset,
             scale: self.downsample_factor.unwrap_or(1.0),
             video: self.keypoints_video.clone(),
@@ -326,6 +331,12 @@ fn likelihood(text: &str) -> Result<f32, String> {
 fn factor(text: &str) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err("must be above 0".into()) }
+}
+
+fn first_frame(text: &str) -> Result<isize, String> {
+    text.trim().parse().map_err(|_| {
+        "give the number of a frame of the recording, such as 5, or -1 for a track that counts from 1".into()
+    })
 }
 
 fn offset(text: &str) -> Result<[f32; 2], String> {

@@ -1,13 +1,16 @@
 //! Opening what is to be segmented.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sam2_engine::{FrameSource, LazyFrames, LazyOptions, RunHeader};
-use sam2_frame_provider::{IndexCacheMode, IndexMode, OpenOptions, VideoOptions, open_with};
+use sam2_engine::{FrameSource, LazyFrames, LazyOptions, RunHeader, recording_fingerprint};
+use sam2_frame_provider::{
+    IndexCacheMode, IndexMode, OpenOptions, VideoOptions, open_with, video_files,
+};
 
 use crate::args::FrameArgs;
 use crate::model::cache_folder;
+use crate::recordings;
 
 /// Opens any recording with the cache and the settings of the command line.
 pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrames> {
@@ -47,6 +50,48 @@ pub fn other_size(frames: &dyn FrameSource, header: &RunHeader) -> Option<String
     let (size, expected) = (frames.size(), (header.width, header.height));
     ((size.width, size.height) != expected)
         .then(|| format!("its frames are {size}, the run's {}x{}", header.width, header.height))
+}
+
+/// Returns why these files are not the recording of a run, by the fingerprint of their contents; `None` if they are, or if the
+/// run file says nothing of it. Names do not count, and a folder of video files is the same as the files joined.
+pub fn other_contents(files: &[PathBuf], header: &RunHeader) -> Option<String> {
+    let expected = header.recording_contents.as_ref()?;
+    let images = match files {
+        [pattern] => recordings::images_of(pattern),
+        _ => None,
+    };
+    let mut ways = vec![images.unwrap_or_else(|| files.to_vec())];
+    match files {
+        [folder] if folder.is_dir() => ways.extend(video_files(folder)),
+        [first, ..] => {
+            let folder = first.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            if video_files(folder).is_ok_and(|all| same_files(&all, files)) {
+                ways.push(vec![folder.to_owned()]);
+            }
+        }
+        [] => {}
+    }
+    let mut found = None;
+    for way in ways.iter().filter(|way| !way.is_empty()) {
+        match recording_fingerprint(way) {
+            Ok(fingerprint) if fingerprint == *expected => return None,
+            Ok(fingerprint) => {
+                found.get_or_insert(fingerprint);
+            }
+            Err(error) => return Some(format!("its contents cannot be read ({error})")),
+        }
+    }
+    let found = found.unwrap_or_else(|| "none".to_owned());
+    Some(format!(
+        "its contents are other ones (their fingerprint is {found}, the run's {expected})"
+    ))
+}
+
+/// Returns whether both lists name the same files in the same order.
+fn same_files(some: &[PathBuf], others: &[PathBuf]) -> bool {
+    some.len() == others.len()
+        && some.iter().zip(others).all(|(a, b)| a.file_name() == b.file_name())
 }
 
 /// Where indices are kept, if they are.

@@ -13,39 +13,71 @@ use crate::preflight;
 /// One set of arguments for each recording: wildcards expanded, placeholders filled in.
 pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
-    let mut recordings = Vec::new();
-    for given in &args.recordings {
-        let mut paths = matching(given)?;
-        if args.join {
-            // Part 2 comes before part 10.
-            paths.sort_by_key(|path| by_numbers(path));
-        }
-        for path in paths {
-            if !recordings.contains(&path) {
-                recordings.push(path);
-            }
-        }
-    }
+    preflight::check_individuals(&args.recordings, &args.prompts.individuals)?;
+    let recordings = files_of(&args.recordings, args.join)?;
     if args.join {
-        return joined(args, recordings);
+        if recordings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (first, further) = joined(recordings)?;
+        let mut one = for_one(args, &first);
+        one.frames.joined = further;
+        return Ok(vec![one]);
     }
     Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
 }
 
-/// The arguments for all files as one recording.
-fn joined(args: &SegmentArgs, files: Vec<PathBuf>) -> Result<Vec<SegmentArgs>> {
-    let [first, rest @ ..] = &files[..] else { return Ok(Vec::new()) };
-    if rest.is_empty() {
+/// Returns the one recording of a command that takes one: its file or folder and, with `--join`, its further files.
+///
+/// # Errors
+/// Several names without `--join`, or one with it.
+pub fn one(given: &[PathBuf], join: bool) -> Result<Option<(PathBuf, Vec<PathBuf>)>> {
+    match given {
+        [] => Ok(None),
+        given if join => joined(files_of(given, true)?).map(Some),
+        [only] => Ok(Some((only.clone(), Vec::new()))),
+        [first, second, ..] => bail!(
+            "'{}' and '{}' are two recordings, and one is wanted: give one, or add --join if they are files of the same recording",
+            first.display(),
+            second.display()
+        ),
+    }
+}
+
+/// Returns the files that names mean, wildcards expanded, each once. With `join` those that one pattern matches are in the order
+/// of their numbers.
+fn files_of(given: &[PathBuf], join: bool) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for given in given {
+        let mut paths = matching(given)?;
+        if join {
+            // Part 2 comes before part 10.
+            paths.sort_by_key(|path| by_numbers(path));
+        }
+        for path in paths {
+            if !files.contains(&path) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Returns the first of the files of one recording, and the further ones.
+fn joined(mut files: Vec<PathBuf>) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if let [only] = &files[..] {
         bail!(
             "--join needs the video files of one recording, in their order; only '{}' is given",
-            first.display()
+            only.display()
         );
     }
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     tracing::info!("{} files are one recording, in this order: {}", files.len(), names.join(", "));
-    let mut one = for_one(args, first);
-    one.frames.joined = rest.to_vec();
-    Ok(vec![one])
+    let further = files.split_off(files.len().min(1));
+    match files.pop() {
+        Some(first) => Ok((first, further)),
+        None => bail!("--join needs the video files of one recording, in their order"),
+    }
 }
 
 /// A name as its text and numbers in turn, so that names sort by the value of their numbers.
@@ -332,6 +364,16 @@ mod tests {
         assert_eq!(one[0].frames.joined, [path("msCam2.avi"), path("msCam10.avi")]);
         assert!(each(&segment("--join a.avi")).unwrap_err().to_string().contains("--join"));
         assert_eq!(each(&segment("b.avi a.avi")).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn commands_that_take_one_recording_take_several_files_with_join() {
+        let files = ["b.avi", "a.avi"].map(PathBuf::from);
+        assert_eq!(one(&[], false).unwrap(), None);
+        assert_eq!(one(&files[..1], false).unwrap(), Some(("b.avi".into(), vec![])));
+        assert_eq!(one(&files, true).unwrap(), Some(("b.avi".into(), vec!["a.avi".into()])));
+        assert!(one(&files, false).unwrap_err().to_string().contains("add --join"));
+        assert!(one(&files[..1], true).unwrap_err().to_string().contains("only 'b.avi'"));
     }
 
     #[test]

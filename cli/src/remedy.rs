@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn the_option_is_found_below_context_and_in_the_engines_error() {
         let exists = || WriteError::Exists(PathBuf::from("masks.btf"));
-        let rows = || KeypointError::RowCount { path: PathBuf::new(), rows: 1, frames: 2 };
+        let rows = || KeypointError::RowCount { path: PathBuf::new(), rows: 1, last: 0, frames: 2 };
         let full = || DeviceFailure::from_message("out of memory");
         let cases: [(anyhow::Error, Option<&str>); 6] = [
             (exists().into(), Some("--overwrite")),

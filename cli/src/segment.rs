@@ -1,5 +1,7 @@
 //! `sam2 segment`: one recording or many, one after the other.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -9,7 +11,7 @@ use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
 use crate::loaded_models::LoadedModels;
 use crate::one_recording::{self, Finished};
-use crate::preflight::{self, Preflight};
+use crate::preflight::{self, Checked, Preflight};
 use crate::signals::cancel_on_signals;
 use crate::stats::{self, RecordingStats, Stats};
 use crate::{job_file, message, outputs, progress, recordings};
@@ -65,36 +67,38 @@ fn run_all(
     stats: &mut Stats,
 ) -> Result<ExitStatus> {
     let mut models = LoadedModels::default();
-    let mut preflight = Preflight::default();
+    let mut preflight = Preflight::of(each.len());
     if let [only] = each {
-        let problem = preflight.check(only).err();
-        let (result, taken) = timed(only, problem, quiet, cancel, &mut models, stats);
+        let checked = preflight.check(only);
+        let (result, taken) = timed(only, checked, quiet, cancel, &mut models, stats);
         stats.add(taken);
         return result.map(|finished| finished.status);
     }
     // What is wrong with any of them is said before hours are spent on the first.
-    let mut checked = Vec::with_capacity(each.len());
+    let mut all_checked = Vec::with_capacity(each.len());
     for args in each {
-        let problem = preflight.check(args).err();
-        if let Some(error) = &problem {
-            tell(args, error);
+        all_checked.push((args, preflight.check(args)));
+        if cancel.is_cancelled() {
+            break;
         }
-        checked.push((args, problem));
     }
-    let wrong = checked.iter().filter(|(_, problem)| problem.is_some()).count();
-    if wrong > 0 && wrong < each.len() {
+    let wrong = tell_problems(&all_checked, each.len());
+    let none_can = wrong == each.len();
+    if wrong > 0 && !none_can {
         tracing::warn!("{wrong} of {} recordings cannot be segmented; the others are", each.len());
     }
     let mut lines = Vec::new();
     let mut statuses = Vec::new();
-    for (index, (args, problem)) in checked.into_iter().enumerate() {
+    // Each reason, and the first recording that failed for it.
+    let mut failed = BTreeMap::new();
+    for (index, (args, checked)) in all_checked.into_iter().enumerate() {
         let name = args.recording.display().to_string();
-        let told_before = problem.is_some();
+        let told_before = checked.is_err();
         if !told_before {
             tracing::info!("recording {} of {}: {name}", index + 1, each.len());
         }
         let started = Instant::now();
-        let (result, taken) = timed(args, problem, quiet, cancel, &mut models, stats);
+        let (result, taken) = timed(args, checked, quiet, cancel, &mut models, stats);
         stats.add(taken);
         let seconds = started.elapsed().as_secs_f64();
         let (status, line) = match result {
@@ -104,7 +108,16 @@ fn run_all(
                 let status = ExitStatus::of(&error);
                 let line = match status {
                     ExitStatus::Interrupted(_) => format!("{name}: {text}"),
-                    _ => format!("{name}: failed: {text}"),
+                    _ => match failed.entry(text) {
+                        Entry::Vacant(new) => {
+                            let line = format!("{name}: failed: {}", new.key());
+                            new.insert(name.clone());
+                            line
+                        }
+                        Entry::Occupied(first) => {
+                            format!("{name}: failed for the same reason as {}", first.get())
+                        }
+                    },
                 };
                 if !told_before {
                     tell(args, &error);
@@ -122,9 +135,47 @@ fn run_all(
             break;
         }
     }
-    tracing::info!("summary of {} recordings:", each.len());
-    lines.iter().for_each(|line| tracing::info!("  {line}"));
+    // Where nothing was begun, everything has just been said.
+    if !none_can {
+        tracing::info!("summary of {} recordings:", each.len());
+        lines.iter().for_each(|line| tracing::info!("  {line}"));
+    }
     Ok(ExitStatus::of_all(&statuses))
+}
+
+/// Recordings that a message lists by name.
+const LISTED: usize = 5;
+
+/// Prints what is wrong with recordings, once for those that share it, and returns how many cannot be segmented.
+fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usize {
+    let mut problems: Vec<(String, Vec<(&SegmentArgs, &anyhow::Error)>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for &(args, ref result) in checked {
+        let Err(error) = result else { continue };
+        let text = message::of(error);
+        let place = *places.entry(text.clone()).or_insert(problems.len());
+        if place == problems.len() {
+            problems.push((text, Vec::new()));
+        }
+        problems[place].1.push((args, error));
+    }
+    for (text, those) in &problems {
+        match those.as_slice() {
+            [(args, error)] => tell(args, error),
+            those if those.len() == all => progress::print_error(text),
+            those => {
+                let names = those.iter().take(LISTED).map(|(args, _)| args.recording.display());
+                let names: Vec<String> = names.map(|name| name.to_string()).collect();
+                let more = if those.len() > LISTED { ", ..." } else { "" };
+                progress::print_error(&format!(
+                    "{text} (so for {} of {all} recordings: {}{more})",
+                    those.len(),
+                    names.join(", ")
+                ));
+            }
+        }
+    }
+    problems.iter().map(|(_, those)| those.len()).sum()
 }
 
 /// Prints an error of one of many recordings.
@@ -134,10 +185,10 @@ fn tell(args: &SegmentArgs, error: &anyhow::Error) {
     progress::print_error(&if is_named { text } else { format!("{name}: {text}") });
 }
 
-/// Segments a recording, unless a problem with it is known, and notes what it took.
+/// Segments a recording, unless a problem with it was found, and notes what it took.
 fn timed(
     args: &SegmentArgs,
-    problem: Option<anyhow::Error>,
+    checked: Result<Checked>,
     quiet: bool,
     cancel: &CancelFlag,
     models: &mut LoadedModels,
@@ -146,10 +197,8 @@ fn timed(
     let outputs = args.output.iter().map(|o| o.typed().to_string_lossy().into_owned()).collect();
     let mut taken = RecordingStats::new(&args.recording, outputs);
     let started = Instant::now();
-    let result = match problem {
-        Some(error) => Err(error),
-        None => one_recording::run(args, quiet, cancel, models, stats, &mut taken),
-    };
+    let result = checked
+        .and_then(|checked| one_recording::run(checked, quiet, cancel, models, stats, &mut taken));
     let took = started.elapsed();
     match &result {
         Ok(finished) => taken.ended(finished.status, finished.report.as_ref(), took),

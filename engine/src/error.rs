@@ -204,6 +204,20 @@ pub enum EngineError {
         /// In this job.
         now: String,
     },
+    /// More points on one frame than the model can take in: what it needs grows with the square of their number.
+    #[error(
+        "object {object} has {points} points on frame {frame}, more than {limit}: give fewer, or a mask"
+    )]
+    TooManyPoints {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: usize,
+        /// How many it has.
+        points: usize,
+        /// How many it may have.
+        limit: usize,
+    },
     /// A journal whose head cannot be read, although frames may follow it.
     #[error(
         "the journal '{path}' is damaged ({reason}), so that it cannot be told whether it belongs to this job"

@@ -119,12 +119,15 @@ impl fmt::Display for Axes {
 
 /// Where each image of a recording is on each axis.
 ///
-/// Places are kept as small numbers, so that a hundred thousand images cost a few megabytes.
+/// Places are kept as small numbers, axis by axis, so that a million images cost a few megabytes.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     axes: Vec<Axis>,
-    /// For each image the number of its value on each axis; axes that came up later count as number 0.
-    images: Vec<Vec<u32>>,
+    images: usize,
+    /// Images that are never frames, ascending.
+    left_out: Vec<usize>,
+    /// Whether there are more than [`Table::MOST_AXES`].
+    has_too_many_axes: bool,
 }
 
 #[derive(Debug)]
@@ -133,6 +136,8 @@ struct Axis {
     /// In the order in which they came up. An image that lacks the axis has `Number(0)`.
     values: Vec<Coordinate>,
     numbers: HashMap<Coordinate, u32>,
+    /// For each image the number of its value.
+    places: Vec<u32>,
 }
 
 impl Axis {
@@ -178,51 +183,77 @@ pub(crate) struct Choice {
 }
 
 impl Table {
-    /// Adds an image by its places.
-    pub(crate) fn push(&mut self, places: impl IntoIterator<Item = (String, Coordinate)>) {
-        let mut row = vec![u32::MAX; self.axes.len()];
+    /// The most axes that an image can have: metadata of a few bytes can name any number.
+    pub(crate) const MOST_AXES: usize = 32;
+
+    /// Adds an image by its places. With more than [`Table::MOST_AXES`] axes in all, no frames can be chosen.
+    pub(crate) fn push<N>(&mut self, places: impl IntoIterator<Item = (N, Coordinate)>)
+    where
+        N: AsRef<str> + Into<String>,
+    {
         for (name, place) in places {
-            let at = self.axes.iter().position(|axis| axis.name == name).unwrap_or_else(|| {
-                self.axes.push(Axis { name, values: Vec::new(), numbers: HashMap::new() });
-                // Images before this one lack the axis, which counts as 0.
-                if !self.images.is_empty() {
-                    let last = self.axes.len() - 1;
-                    self.axes[last].number(Coordinate::Number(0));
+            let known = self.axes.iter().position(|axis| axis.name == name.as_ref());
+            let at = match known {
+                Some(at) => at,
+                None if self.axes.len() == Self::MOST_AXES => {
+                    self.has_too_many_axes = true;
+                    continue;
                 }
-                self.axes.len() - 1
-            });
-            row.resize(row.len().max(at + 1), u32::MAX);
-            row[at] = self.axes[at].number(place);
+                None => {
+                    let mut axis = Axis {
+                        name: name.into(),
+                        values: Vec::new(),
+                        numbers: HashMap::new(),
+                        places: Vec::new(),
+                    };
+                    // Images before this one lack the axis, which counts as 0.
+                    if self.images > 0 {
+                        axis.number(Coordinate::Number(0));
+                        axis.places.resize(self.images, 0);
+                    }
+                    self.axes.push(axis);
+                    self.axes.len() - 1
+                }
+            };
+            let axis = &mut self.axes[at];
+            let number = axis.number(place);
+            axis.places.truncate(self.images);
+            axis.places.push(number);
         }
-        for (at, number) in row.iter_mut().enumerate().filter(|(_, number)| **number == u32::MAX) {
-            *number = self.axes[at].number(Coordinate::Number(0));
+        for axis in self.axes.iter_mut().filter(|axis| axis.places.len() == self.images) {
+            let number = axis.number(Coordinate::Number(0));
+            axis.places.push(number);
         }
-        self.images.push(row);
+        self.images += 1;
+    }
+
+    /// Adds an image that is never a frame.
+    pub(crate) fn push_left_out(&mut self) {
+        self.left_out.push(self.images);
+        // The first value of each axis: no value of its own.
+        self.axes.iter_mut().for_each(|axis| axis.places.push(0));
+        self.images += 1;
     }
 
     /// A full grid, stored with the last axis changing fastest.
     pub(crate) fn grid(sizes: &[(&str, usize)]) -> Self {
-        let mut table = Self::default();
-        let count = sizes.iter().map(|(_, size)| size).product();
-        for image in 0..count {
-            let mut rest: usize = image;
-            let mut places: Vec<_> = sizes
-                .iter()
-                .rev()
-                .map(|&(name, size)| {
-                    let place = rest % size;
-                    rest /= size;
-                    (name.to_owned(), Coordinate::Number(place as i64))
-                })
-                .collect();
-            places.reverse();
-            table.push(places);
-        }
-        table
+        let count: usize = sizes.iter().map(|(_, size)| size).product();
+        let mut repeats = count;
+        let axis = |&(name, size): &(&str, usize)| {
+            repeats /= size.max(1);
+            let values = (0..size as i64).map(Coordinate::Number);
+            Axis {
+                name: name.to_owned(),
+                numbers: values.clone().zip(0..).collect(),
+                values: values.collect(),
+                places: (0..count).map(|image| (image / repeats % size) as u32).collect(),
+            }
+        };
+        Self { axes: sizes.iter().map(axis).collect(), images: count, ..Self::default() }
     }
 
     fn place(&self, image: usize, axis: usize) -> u32 {
-        self.images[image].get(axis).copied().unwrap_or(0)
+        self.axes[axis].places[image]
     }
 
     /// Chooses the frames.
@@ -236,6 +267,10 @@ impl Table {
             if !self.axes.iter().any(|axis| axis.name == *name) {
                 return Err(refuse(format!("has no axis {name}; it has {}", known())));
             }
+        }
+        if self.has_too_many_axes {
+            let most = Self::MOST_AXES;
+            return Err(refuse(format!("has more than {most} axes, which no recording has")));
         }
         let along = self.frame_axis(wanted);
         let mut choice = Choice::default();
@@ -261,16 +296,19 @@ impl Table {
             }
             fixed.push((at, number));
         }
-        // An image that was written twice counts once, as it was written last.
-        let mut frames: BTreeMap<&Coordinate, usize> = BTreeMap::new();
-        for image in 0..self.images.len() {
-            if fixed.iter().all(|&(axis, number)| self.place(image, axis) == number) {
+        let mut frames: Vec<(&Coordinate, usize)> = Vec::new();
+        for image in 0..self.images {
+            let is_chosen = fixed.iter().all(|&(axis, number)| self.place(image, axis) == number);
+            if is_chosen && self.left_out.binary_search(&image).is_err() {
                 let frame = along.map_or(&Coordinate::Number(0), |axis| {
                     self.axes[axis].value(self.place(image, axis))
                 });
-                frames.insert(frame, image);
+                frames.push((frame, image));
             }
         }
+        // An image that was written twice counts once, as it was written last.
+        frames.sort_by_key(|(frame, image)| (*frame, std::cmp::Reverse(*image)));
+        frames.dedup_by_key(|(frame, _)| *frame);
         if frames.is_empty() {
             let what = "holds no image with the chosen axes; it has";
             return Err(refuse(format!("{what} {}", known())));
@@ -278,7 +316,7 @@ impl Table {
         if let Some(along) = along {
             choice.warnings.extend(self.frame_axis_warnings(path, along, wanted, &frames));
         }
-        choice.images = frames.into_values().collect();
+        choice.images = frames.into_iter().map(|(_, image)| image).collect();
         Ok(choice)
     }
 
@@ -303,7 +341,7 @@ impl Table {
         path: &Path,
         along: usize,
         wanted: &Axes,
-        frames: &BTreeMap<&Coordinate, usize>,
+        frames: &[(&Coordinate, usize)],
     ) -> Vec<String> {
         let mut warnings = Vec::new();
         let name = &self.axes[along].name;
@@ -313,8 +351,8 @@ impl Table {
                 path.display()
             ));
         }
-        let ends = (frames.keys().next(), frames.keys().next_back());
-        if let (Some(Coordinate::Number(first)), Some(Coordinate::Number(last))) = ends {
+        let ends = frames.first().zip(frames.last());
+        if let Some(((Coordinate::Number(first), _), (Coordinate::Number(last), _))) = ends {
             let missing = last.abs_diff(*first).saturating_add(1) - frames.len() as u64;
             if *first != 0 || missing > 0 {
                 warnings.push(format!(
@@ -386,6 +424,18 @@ mod tests {
         assert!(error.to_string().contains("has no channel c; choose one of 0, a, b"), "{error}");
         let error = choose(&table, "tile=1").unwrap_err();
         assert!(error.to_string().contains("has no axis tile; it has time"), "{error}");
+    }
+
+    #[test]
+    fn no_recording_has_hundreds_of_axes() {
+        let mut table = Table::default();
+        for axis in 0..Table::MOST_AXES {
+            table.push([(format!("axis{axis}"), Coordinate::from(1))]);
+        }
+        assert!(choose(&table, "").is_ok());
+        table.push([("another", Coordinate::from(1))]);
+        let error = choose(&table, "").unwrap_err();
+        assert!(error.to_string().contains("has more than 32 axes"), "{error}");
     }
 
     #[test]

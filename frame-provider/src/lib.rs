@@ -48,7 +48,6 @@
 //! `info` for slow steps, `debug` for decisions.
 
 #![deny(missing_docs)]
-#![deny(unsafe_code)]
 // The tests compile the hand-over between threads a second time, with a model checker's locks.
 #![cfg_attr(test, allow(clippy::duplicate_mod))]
 
@@ -91,7 +90,7 @@ pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
 pub use numpy::NumpyFrames;
 pub use ome::OmeTiff;
-pub use open::{OpenOptions, open, open_with};
+pub use open::{OpenOptions, check_opens, open, open_with};
 pub use probe::{
     GroupLengths, IndexKind, ProbeReport, VideoDetails, VideoStream, probe, probe_source,
 };
@@ -102,6 +101,7 @@ pub use video::{
     IndexCacheMode, IndexMode, LibraryVersion, VideoFrames, VideoOptions, ffmpeg_libraries,
     video_decoders,
 };
+pub use video_folder::video_files;
 
 /// For fuzzing only.
 #[cfg(fuzzing)]

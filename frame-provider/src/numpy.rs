@@ -1,5 +1,7 @@
 //! Arrays as `numpy.save` writes them.
 
+mod fortran;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,8 +10,9 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, RealKind, Samples};
-use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 use crate::tiff::{Bytes, Order, TiffError};
+use fortran::Fortran;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -19,20 +22,27 @@ const MOST_HEADER_BYTES: u64 = 1 << 16;
 /// No frame of a recording is this large.
 const MOST_FRAME_BYTES: u64 = 1 << 30;
 
+/// No recording has more frames.
+const MOST_FRAMES: u64 = 1 << 23;
+
 /// A NumPy array (`.npy`) of gray `[frames, height, width]` or of colours `[frames, height, width, 3 or 4]`; also one image,
 /// `[height, width]` or `[height, width, 3 or 4]`.
 ///
 /// Samples are `bool` (white where true), `uint8`, `uint16`, or what becomes 8 bits by the [`Intensity`] as well: signed
 /// integers, `uint32` and floating point of up to 64 bits. A fourth channel is dropped. Opening reads the header; a frame is
-/// read by itself. Not handled: `int64` and `uint64`, arrays in Fortran order, arrays with the channel before height and width.
+/// read by itself. In Fortran order (of arrays that were transposed, or come from MATLAB), the pixels of a frame are spread over
+/// the whole file: a run of frames is read at a time then, in up to 64 MiB. Not handled: `int64` and `uint64`, arrays with the
+/// channel before height and width.
 #[derive(Debug)]
 pub struct NumpyFrames {
     path: PathBuf,
     bytes: Bytes,
     layout: Layout,
+    /// For arrays in Fortran order.
+    fortran: Option<Fortran>,
     levels: Levels,
     timing: Timing,
-    warnings: Vec<String>,
+    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -47,6 +57,8 @@ struct Layout {
     channels: u64,
     kind: Kind,
     order: Order,
+    /// Whether the first index changes fastest.
+    is_fortran: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,30 +117,46 @@ impl NumpyFrames {
         let path = path.as_ref();
         let bytes = Bytes::open(path)?;
         let mut layout = layout(&bytes).map_err(|error| error.while_opening(path))?;
-        let mut warnings = Vec::new();
+        let mut notes = StackNotes::default();
         let present =
             (bytes.length() - layout.offset.min(bytes.length())) / layout.frame_bytes().max(1);
+        if present < layout.count && layout.is_fortran {
+            let what = format!(
+                "is cut off, and in Fortran order every frame has lost a part then: its header claims {} frames of {} bytes; copy it again",
+                layout.count,
+                layout.frame_bytes()
+            );
+            return Err(FrameError::Unsupported { path: path.to_owned(), what });
+        }
         if present < layout.count {
-            warnings.push(format!(
-                "{}: truncated: its header claims {} frames, {present} are there",
-                path.display(),
-                layout.count
-            ));
+            let claimed = layout.count;
+            notes.truncated(
+                path,
+                format!("its header claims {claimed} frames, {present} are there"),
+            );
             layout.count = present;
         }
         if layout.count == 0 {
             return Err(FrameError::NoFrames { path: path.to_owned() });
         }
-        for warning in &warnings {
+        if layout.count > MOST_FRAMES {
+            let what = format!(
+                "holds {} frames, and no more than {MOST_FRAMES} of one file are read; save it in parts",
+                layout.count
+            );
+            return Err(FrameError::Unsupported { path: path.to_owned(), what });
+        }
+        for warning in &notes.warnings {
             tracing::warn!("{warning}");
         }
         Ok(Self {
             path: path.to_owned(),
             bytes,
+            fortran: layout.is_fortran.then(Fortran::default),
             layout,
             levels: Levels::new(Intensity::default()),
             timing: Timing::default(),
-            warnings,
+            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -155,10 +183,11 @@ impl NumpyFrames {
             return Err(FrameError::IndexOutOfRange { index, count, path: self.path.clone() });
         }
         let length = self.layout.frame_bytes();
-        let data = self
-            .bytes
-            .read(offset + index as u64 * length, length)
-            .map_err(|error| error.in_frame(&self.path, index))?;
+        let data = match &self.fortran {
+            Some(fortran) => fortran.frame(&self.bytes, &self.layout, index as u64),
+            None => self.bytes.read(offset + index as u64 * length, length),
+        };
+        let data = data.map_err(|error| error.in_frame(&self.path, index))?;
         self.decoded.fetch_add(1, Ordering::Relaxed);
         let kept = if channels >= 3 { 3 } else { 1 };
         let sample_bytes = kind.sample_bytes() as usize;
@@ -211,9 +240,7 @@ fn layout(bytes: &Bytes) -> Result<Layout, TiffError> {
             "is a NumPy array of the type {letters}, which is not read"
         )));
     };
-    if value("fortran_order").ok_or_else(damaged)?.starts_with("True") {
-        return Err(unsupported("is a NumPy array in Fortran order, which is not read"));
-    }
+    let is_fortran = value("fortran_order").ok_or_else(damaged)?.starts_with("True");
     let shape = value("shape").and_then(|text| text.strip_prefix('(')).ok_or_else(damaged)?;
     let shape = shape.split(')').next().unwrap_or_default();
     let sides: Vec<u64> = shape
@@ -240,7 +267,7 @@ fn layout(bytes: &Bytes) -> Result<Layout, TiffError> {
     if width == 0 || height == 0 || frame_bytes.is_none_or(|bytes| bytes > MOST_FRAME_BYTES) {
         return Err(TiffError::malformed(format!("its frames are {size}")));
     }
-    Ok(Layout { offset: start + length, count, size, channels, kind, order })
+    Ok(Layout { offset: start + length, count, size, channels, kind, order, is_fortran })
 }
 
 fn unsupported(what: &str) -> TiffError {
@@ -285,10 +312,10 @@ impl FrameSource for NumpyFrames {
     }
 
     fn flaws(&self) -> Flaws {
-        Flaws::of_stack(&self.warnings)
+        self.notes.flaws()
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.levels.warnings()).collect()
+        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

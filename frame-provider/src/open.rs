@@ -17,7 +17,7 @@ use crate::numpy::{NumpyFrames, is_numpy};
 use crate::ome::{OmeTiff, is_companion};
 use crate::source::FrameSource;
 use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
-use crate::video::{VideoFrames, VideoOptions};
+use crate::video::{VideoFrames, VideoOptions, check_video};
 use crate::video_folder::{list, missing_numbers, video_files};
 
 /// Settings of [`open_with`]. What does not concern the kind of source that is found is not used, but for
@@ -121,76 +121,64 @@ pub fn open_with(
         let files = iter::once(path).chain(options.join.iter().map(PathBuf::as_path));
         open_joined(files.map(Path::to_owned).collect(), options, None)?
     };
+    check_stream(source.as_ref(), path, options)?;
+    Ok(source)
+}
+
+/// Looks whether [`open_with`] could open what is at `path`, without reading a video whole: its first frame is decoded, and
+/// no more. Everything else is opened.
+///
+/// A program with many recordings can tell of a damaged one before it begins with the first.
+///
+/// # Errors
+/// Those of [`open_with`]. Damage behind the start of a video does not show.
+pub fn check_opens(path: impl AsRef<Path>, options: &OpenOptions) -> Result<(), FrameError> {
+    let path = path.as_ref();
+    let files = match options.join.as_slice() {
+        [] => match find(path, options)? {
+            Found::Videos(files) => files,
+            Found::Video => vec![path.to_owned()],
+            Found::Source(source) => return check_stream(source.as_ref(), path, options),
+        },
+        further => {
+            let files: Vec<PathBuf> =
+                iter::once(path.to_owned()).chain(further.iter().cloned()).collect();
+            check_joinable(&files)?;
+            files
+        }
+    };
+    files.iter().try_for_each(|file| check_video(file, &options.video))
+}
+
+/// Refuses the choice of a video stream where there are none.
+fn check_stream(
+    source: &dyn FrameSource,
+    path: &Path,
+    options: &OpenOptions,
+) -> Result<(), FrameError> {
     if options.video.stream.is_some() && source.video_details().is_none() {
         let what = "is not a video, so it has no video streams; leave --stream out".into();
         return Err(FrameError::Unsupported { path: path.to_owned(), what });
     }
-    Ok(source)
+    Ok(())
+}
+
+/// What there is at a path.
+enum Found {
+    /// Anything but video, open.
+    Source(Box<dyn FrameSource>),
+    /// A file that must be a video, as it is nothing else.
+    Video,
+    /// A folder with the video files of one recording.
+    Videos(Vec<PathBuf>),
 }
 
 fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
     let intensity = options.intensity;
-    if !path.exists() && ImageFolder::is_pattern(path) {
-        refuse_axes(path, options)?;
-        return Ok(Box::new(ImageFolder::from_pattern(path, options)?));
-    }
-    let metadata = std::fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
-    if metadata.is_dir() {
-        if let Some(folder) = ndtiff_folder(path) {
-            let source = NdTiff::open_with(folder, &options.axes)?;
-            return Ok(Box::new(source.with_intensity(intensity)));
-        }
-        if !mmstack_files(path)?.is_empty() {
-            let source = MmStack::open_with(path, &options.axes)?;
-            return Ok(Box::new(source.with_intensity(intensity)));
-        }
-        foreign::refuse_folder(path)?;
-        if let Some(source) = OmeTiff::in_folder(path, &options.axes)? {
-            return Ok(Box::new(source.with_intensity(intensity)));
-        }
-        refuse_axes(path, options)?;
-        let videos = video_files(path)?;
-        if let (Some(video), Some(image)) = (videos.first(), an_image(path)?) {
-            let (videos, video, image) = (videos.len(), name_of(video), name_of(&image));
-            let what = format!(
-                "holds {videos} video files (such as {video}) and images (such as {image}): it cannot be told which of them are the \
-                 recording; give the video file, several with --join, or a pattern of the images in quotes"
-            );
-            return Err(FrameError::Unsupported { path: path.to_owned(), what });
-        }
-        if !videos.is_empty() {
-            return open_joined(videos, options, Some(path));
-        }
-        return Ok(Box::new(ImageFolder::open_with(path, options)?));
-    }
-    if metadata.is_file() && is_mmstack_name(path) {
-        let source = MmStack::open_file(path, &options.axes)?;
-        return Ok(Box::new(source.with_intensity(intensity)));
-    }
-    if metadata.is_file() && is_numpy(&head(path)) {
-        refuse_axes(path, options)?;
-        return Ok(Box::new(NumpyFrames::open(path)?.with_intensity(intensity)));
-    }
-    foreign::refuse_file(path)?;
-    if is_companion(path) {
-        let source = OmeTiff::find(path, &options.axes)?;
-        let source = source.ok_or_else(|| FrameError::Unsupported {
-            path: path.to_owned(),
-            what: "is not the XML of an OME-TIFF recording; open one of its TIFF files".into(),
-        })?;
-        return Ok(Box::new(source.with_intensity(intensity)));
-    }
-    if has_tiff_ending(path) && !holds_another_image(path) || starts_as_tiff(path) {
-        if let Some(source) = OmeTiff::find(path, &options.axes)? {
-            return Ok(Box::new(source.with_intensity(intensity)));
-        }
-        let source = TiffStack::open_with(path, &options.axes)?;
-        return Ok(Box::new(source.with_intensity(intensity)));
-    }
-    refuse_axes(path, options)?;
-    if has_image_ending(path) {
-        // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
-        return Ok(Box::new(ImageFolder::from_files_with(vec![path.to_owned()], options)?));
+    match find(path, options)? {
+        Found::Source(source) => return Ok(source),
+        Found::Videos(files) => return open_joined(files, options, Some(path)),
+        Found::Video => {}
     }
     let video = VideoFrames::open_with(path, options.video.clone())?.with_intensity(intensity);
     Ok(match intensity {
@@ -202,19 +190,86 @@ fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSourc
     })
 }
 
+/// Finds out what is at a path, and opens it unless it is video.
+fn find(path: &Path, options: &OpenOptions) -> Result<Found, FrameError> {
+    let intensity = options.intensity;
+    let open = |source: Box<dyn FrameSource>| Ok(Found::Source(source));
+    if !path.exists() && ImageFolder::is_pattern(path) {
+        refuse_axes(path, options)?;
+        return open(Box::new(ImageFolder::from_pattern(path, options)?));
+    }
+    let metadata = std::fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
+    if metadata.is_dir() {
+        if let Some(folder) = ndtiff_folder(path) {
+            let source = NdTiff::open_with(folder, &options.axes)?;
+            return open(Box::new(source.with_intensity(intensity)));
+        }
+        if !mmstack_files(path)?.is_empty() {
+            let source = MmStack::open_with(path, &options.axes)?;
+            return open(Box::new(source.with_intensity(intensity)));
+        }
+        foreign::refuse_folder(path)?;
+        if let Some(source) = OmeTiff::in_folder(path, &options.axes)? {
+            return open(Box::new(source.with_intensity(intensity)));
+        }
+        refuse_axes(path, options)?;
+        let videos = video_files(path)?;
+        if let (Some(video), Some(image)) = (videos.first(), an_image(path)?) {
+            let (videos, video, image) = (videos.len(), name_of(video), name_of(&image));
+            let held = match videos {
+                1 => format!("a video file ({video})"),
+                _ => format!("{videos} video files (such as {video})"),
+            };
+            let what = format!(
+                "holds {held} and images (such as {image}): it cannot be told which of them are the recording; give the video file, \
+                 several with --join, or a pattern of the images in quotes"
+            );
+            return Err(FrameError::Unsupported { path: path.to_owned(), what });
+        }
+        if !videos.is_empty() {
+            return Ok(Found::Videos(videos));
+        }
+        return open(Box::new(ImageFolder::open_with(path, options)?));
+    }
+    if metadata.is_file() && is_mmstack_name(path) {
+        let source = MmStack::open_file(path, &options.axes)?;
+        return open(Box::new(source.with_intensity(intensity)));
+    }
+    if metadata.is_file() && is_numpy(&head(path)) {
+        refuse_axes(path, options)?;
+        return open(Box::new(NumpyFrames::open(path)?.with_intensity(intensity)));
+    }
+    foreign::refuse_file(path)?;
+    if is_companion(path) {
+        let source = OmeTiff::find(path, &options.axes)?;
+        let source = source.ok_or_else(|| FrameError::Unsupported {
+            path: path.to_owned(),
+            what: "is not the XML of an OME-TIFF recording; open one of its TIFF files".into(),
+        })?;
+        return open(Box::new(source.with_intensity(intensity)));
+    }
+    if has_tiff_ending(path) && !holds_another_image(path) || starts_as_tiff(path) {
+        if let Some(source) = OmeTiff::find(path, &options.axes)? {
+            return open(Box::new(source.with_intensity(intensity)));
+        }
+        let source = TiffStack::open_with(path, &options.axes)?;
+        return open(Box::new(source.with_intensity(intensity)));
+    }
+    refuse_axes(path, options)?;
+    if has_image_ending(path) {
+        // FFmpeg would open these too, but its JPEG decoder is not bit-identical to the reference.
+        return open(Box::new(ImageFolder::from_files_with(vec![path.to_owned()], options)?));
+    }
+    Ok(Found::Video)
+}
+
 /// Opens video files as one recording: those found in `folder` or, without one, files in the order given.
 fn open_joined(
     files: Vec<PathBuf>,
     options: &OpenOptions,
     folder: Option<&Path>,
 ) -> Result<Box<dyn FrameSource>, FrameError> {
-    let refuse = |path: &Path, what: &str| {
-        Err(FrameError::Unsupported { path: path.to_owned(), what: what.to_owned() })
-    };
-    let is_still = |file: &&PathBuf| has_image_ending(file) || has_tiff_ending(file);
-    if let Some(still) = files.iter().find(is_still) {
-        return refuse(still, "is not a video; --join joins video files");
-    }
+    check_joinable(&files)?;
     let Some(first) = files.first() else {
         return Err(FrameError::Empty { what: "a recording in several files".into() });
     };
@@ -225,14 +280,16 @@ fn open_joined(
     if is_deep && is_measured && files.len() > 1 {
         let what = "has samples of more than 8 bits, and each of several files would get a range of its own; give one for \
                     all of them with --intensity LO,HI, or --intensity full";
-        return refuse(first, what);
+        return Err(FrameError::Unsupported { path: first.clone(), what: what.to_owned() });
     }
     let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
     let gaps = missing_numbers(&files);
     let mut joined = JoinedFrames::open_with(files, options.video.clone(), move |video, _| {
         Ok(Box::new(video.with_intensity(intensity)))
     })?;
-    if let Some(folder) = folder {
+    if let (Some(folder), [name]) = (folder, &names[..]) {
+        tracing::info!("{}: its only video file, {name}, is the recording", folder.display());
+    } else if let Some(folder) = folder {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let folder = folder.display();
         joined = joined.with_warning(format!(
@@ -255,6 +312,14 @@ fn open_joined(
         // One range for all files.
         _ => Box::new(MappedFrames::new(joined, intensity)),
     })
+}
+
+/// Refuses still images and stacks among files that are to be joined.
+fn check_joinable(files: &[PathBuf]) -> Result<(), FrameError> {
+    let is_still = |file: &&PathBuf| has_image_ending(file) || has_tiff_ending(file);
+    let Some(still) = files.iter().find(is_still) else { return Ok(()) };
+    let what = "is not a video; --join joins video files".to_owned();
+    Err(FrameError::Unsupported { path: still.clone(), what })
 }
 
 fn name_of(path: &Path) -> String {

@@ -19,7 +19,7 @@ use crate::source::FrameSource;
 pub struct ProbeReport {
     /// The source's short name.
     pub source: String,
-    /// `video`, `folder`, `file` (of images), or `frames` for a source without a path.
+    /// `video`, `folder` (also part of one, by a pattern), `file` (of images), or `frames` for a source without a path.
     pub kind: String,
     /// The true number of frames.
     pub frames: usize,
@@ -146,7 +146,8 @@ pub fn probe(path: impl AsRef<Path>, verify: bool) -> Result<ProbeReport, FrameE
     let source = crate::open(path)?;
     let mut report = probe_source(&source, verify);
     if report.video.is_none() {
-        report.kind = if path.is_dir() { "folder" } else { "file" }.to_owned();
+        // What is neither is a pattern of images in a folder.
+        report.kind = if path.is_file() { "file" } else { "folder" }.to_owned();
     }
     Ok(report)
 }

@@ -1,5 +1,6 @@
 //! The trait that every source of frames implements.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::FrameError;
@@ -142,14 +143,35 @@ pub struct Flaws {
     pub size_change: Option<FrameError>,
 }
 
-impl Flaws {
-    /// What a stack's warnings about missing frames contain.
-    pub(crate) const TRUNCATED: &str = ": truncated: ";
+/// What is found while a stack is opened: warnings, and whether frames are missing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StackNotes {
+    /// One sentence each, in the order found out.
+    pub(crate) warnings: Vec<String>,
+    /// Why frames are missing, as far as the first finding says.
+    missing_frames: Option<String>,
+}
 
-    /// Returns the flaws of a stack with these warnings: one that says it is truncated tells of missing frames.
-    pub(crate) fn of_stack(warnings: &[String]) -> Self {
-        let truncated = warnings.iter().find_map(|text| text.split_once(Self::TRUNCATED));
-        Self { missing_frames: truncated.map(|(_, why)| why.to_owned()), size_change: None }
+impl StackNotes {
+    /// Begins with warnings that say nothing about missing frames.
+    pub(crate) fn with_warnings(warnings: Vec<String>) -> Self {
+        Self { warnings, missing_frames: None }
+    }
+
+    /// Adds a warning that says nothing about missing frames.
+    pub(crate) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
+    /// Notes that frames are missing, and warns of it.
+    pub(crate) fn truncated(&mut self, path: &Path, why: String) {
+        self.warnings.push(format!("{}: truncated: {why}", path.display()));
+        self.missing_frames.get_or_insert(why);
+    }
+
+    /// Returns the flaws of the stack as a whole.
+    pub(crate) fn flaws(&self) -> Flaws {
+        Flaws { missing_frames: self.missing_frames.clone(), size_change: None }
     }
 }
 
@@ -282,6 +304,21 @@ impl<T: FrameSource + ?Sized> FrameSource for &T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_is_truncated_only_if_that_was_noted() {
+        let mut notes = StackNotes::default();
+        // A name that holds the words of the warning makes no flaw.
+        notes.warn("a: truncated: b.tif: page 3 is of another size".into());
+        assert_eq!(notes.flaws().missing_frames, None);
+        notes.truncated(Path::new("a: truncated: b.tif"), "8 pages claimed, 5 are there".into());
+        notes.truncated(Path::new("a.tif"), "another finding".into());
+        assert_eq!(
+            notes.warnings[1],
+            "a: truncated: b.tif: truncated: 8 pages claimed, 5 are there"
+        );
+        assert_eq!(notes.flaws().missing_frames.as_deref(), Some("8 pages claimed, 5 are there"));
+    }
 
     #[test]
     fn odd_rates_count_as_unknown() {

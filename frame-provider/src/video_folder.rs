@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::FrameError;
+use crate::image_folder::names::{Kind, Name, Names, Number};
 
 /// Endings of video files, in lower case. Low-resolution copies and thumbnails (GoPro's `.LRV`, `.THM`) are none.
 const ENDINGS: [&str; 25] = [
@@ -28,7 +29,7 @@ fn has_video_ending(path: &Path) -> bool {
 /// # Errors
 /// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files are not obviously parts
 /// of one recording.
-pub(crate) fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
+pub fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
     let mut named = Vec::new();
     for entry in entries {
@@ -67,10 +68,12 @@ pub(crate) fn list(names: &[&str]) -> String {
 /// Returns the numbers that are missing between the first and the last of parts that differ in one number, for a warning.
 pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
     const MOST_LISTED: usize = 8;
-    let names = files.iter().filter_map(|file| file.file_name()?.to_str());
-    let split: Vec<Name> = names.map(Name::of).collect();
+    let names: Vec<&str> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    let (split, _) = taken_apart(&names);
     let [place] = varying(&split)[..] else { return Vec::new() };
-    let numbers = split.iter().filter_map(|name| name.numbers.get(place)?.parse::<u64>().ok());
+    let numbers = split.iter().filter_map(|name| name.numbers.get(place));
+    let counts = |number: &&Number| number.kind == Kind::Count && number.decimals == 0;
+    let numbers = numbers.filter(counts).filter_map(|number| u64::try_from(number.value).ok());
     let numbers: Vec<u64> = numbers.collect();
     let gaps = numbers.windows(2).flat_map(|pair| pair[0].saturating_add(1)..pair[1]);
     gaps.take(MOST_LISTED).collect()
@@ -84,35 +87,47 @@ fn order(names: &[&str]) -> Option<Vec<usize>> {
     if let Some(chapters) = names.iter().map(|name| gopro(name)).collect::<Option<Vec<_>>>() {
         return sorted(&chapters);
     }
-    let split: Vec<Name> = names.iter().map(|name| Name::of(name)).collect();
-    let first = &split[0];
-    if split.iter().any(|name| name.texts != first.texts) {
+    let (split, endings) = taken_apart(names);
+    let first = split.first()?;
+    let alike = |name: &Name| name.texts == first.texts;
+    if !split.iter().all(alike) || endings.iter().any(|ending| *ending != endings[0]) {
         return None;
     }
     let varying = varying(&split);
-    let keys = split.iter().map(|name| name.values(&varying)).collect::<Option<Vec<_>>>()?;
+    let values = |name: &Name| varying.iter().map(|&place| name.numbers[place].value).collect();
+    let keys: Vec<Vec<i128>> = split.iter().map(values).collect();
     let places = sorted(&keys)?;
-    let numbers = |column: usize| split.iter().filter_map(move |name| name.numbers.get(column));
-    let &first_varying = varying.first()?;
+    let first_number = &first.numbers[*varying.first()?];
     if varying.len() == 1 {
         // Files that differ in their day alone are the sessions of several days.
-        return (!numbers(first_varying).all(|number| is_day(number))).then_some(places);
+        return (!matches!(first_number.kind, Kind::Date | Kind::Month)).then_some(places);
     }
     // Several numbers that differ: times, as dash cams write them, perhaps with a counter. Of one recording, one of them
     // rises all along; it does not where two cameras count each for itself (cam1_01, cam2_01).
-    let has_times = numbers(first_varying).all(|number| number.len() >= TIME_DIGITS);
+    let is_time = |name: &Name| {
+        let number = &name.numbers[varying[0]];
+        number.kind == Kind::Time || number.place.len() >= TIME_DIGITS
+    };
     let rises =
         |column: usize| places.windows(2).all(|pair| keys[pair[0]][column] < keys[pair[1]][column]);
-    (has_times && (0..varying.len()).any(rises)).then_some(places)
+    (split.iter().all(is_time) && (0..varying.len()).any(rises)).then_some(places)
+}
+
+/// Takes names apart, without and with their endings, whose digits (.mp4, .h264) say the format. Cameras are not consistent in
+/// capital letters. Where a date does not tell the order, no name has numbers that do.
+fn taken_apart(names: &[&str]) -> (Vec<Name>, Vec<String>) {
+    let split = |name: &&str| {
+        let end = name.rfind('.').unwrap_or(name.len());
+        (name[..end].to_lowercase(), name[end..].to_lowercase())
+    };
+    let (stems, endings): (Vec<String>, Vec<String>) = names.iter().map(split).unzip();
+    let all = Names::parse(&stems);
+    let names = if all.doubt.is_some() { Vec::new() } else { all.names };
+    (names, endings)
 }
 
 /// Hours, minutes and seconds.
 const TIME_DIGITS: usize = 6;
-
-/// Returns whether the number may be a day, as in 20240131.
-fn is_day(number: &str) -> bool {
-    number.len() == 8 && (number.starts_with("19") || number.starts_with("20"))
-}
 
 /// Returns the places of keys in their order; `None` if two are the same.
 fn sorted<K: Ord>(keys: &[K]) -> Option<Vec<usize>> {
@@ -138,46 +153,12 @@ fn gopro(name: &str) -> Option<(u32, u32)> {
     Some((digits(stem.get(4..)?)?, digits(stem.get(2..4)?)?))
 }
 
-/// A name as what lies between its numbers, and the numbers.
-struct Name<'a> {
-    /// In lower case: cameras are not consistent in that.
-    texts: Vec<String>,
-    numbers: Vec<&'a str>,
-}
-
-impl<'a> Name<'a> {
-    fn of(name: &'a str) -> Self {
-        let is_digit = |byte: &u8| byte.is_ascii_digit();
-        // The digits of an ending (.mp4, .h264) say the format.
-        let end = name.rfind('.').unwrap_or(name.len());
-        let (mut texts, mut numbers) = (Vec::new(), Vec::new());
-        let mut rest = &name[..end];
-        loop {
-            let text = rest.bytes().take_while(|byte| !is_digit(byte)).count();
-            texts.push(rest[..text].to_lowercase());
-            rest = &rest[text..];
-            let number = rest.bytes().take_while(is_digit).count();
-            if number == 0 {
-                break;
-            }
-            numbers.push(&rest[..number]);
-            rest = &rest[number..];
-        }
-        texts.push(name[end..].to_lowercase());
-        Self { texts, numbers }
-    }
-
-    /// The numbers at these places.
-    fn values(&self, places: &[usize]) -> Option<Vec<u128>> {
-        places.iter().map(|&place| self.numbers.get(place)?.parse().ok()).collect()
-    }
-}
-
 /// The places of the numbers that are not the same in all names.
 fn varying(names: &[Name]) -> Vec<usize> {
     let Some(first) = names.first() else { return Vec::new() };
     let differs = |place: &usize| {
-        names.iter().any(|name| name.numbers.get(*place) != first.numbers.get(*place))
+        let value = |name: &Name| name.numbers.get(*place).map(|number| number.value);
+        names.iter().any(|name| value(name) != value(first))
     };
     (0..first.numbers.len()).filter(differs).collect()
 }
@@ -193,7 +174,11 @@ mod tests {
 
     #[test]
     fn parts_of_one_recording_have_an_order() {
-        let cases: [&[&str]; 8] = [
+        let cases: [&[&str]; 12] = [
+            &["2024-03-01_10-59-00.avi", "2024-03-01_11-04-00.avi", "2024-03-02_00-01-00.avi"],
+            &["cam_2024-03-01T10-59-00_001.mp4", "cam_2024-03-01T11-04-00_002.mp4"],
+            &["10-59-00.avi", "11-04-00.avi"],
+            &["31-01-2024 23-59-00.avi", "01-02-2024 00-04-00.avi"],
             &["0.avi", "1.avi", "2.avi", "9.avi", "10.avi"],
             &["msCam1.avi", "msCam2.avi", "msCam11.avi"],
             &["00000.MTS", "00001.MTS"],
@@ -216,7 +201,11 @@ mod tests {
 
     #[test]
     fn other_videos_have_none() {
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 11] = [
+            &["2024-03-01.avi", "2024-03-02.avi"],
+            &["mouse1_2024-03-01_10-00-00.avi", "mouse2_2024-03-01_10-30-00.avi"],
+            &["01-03-2024_10-00-00.avi", "02-01-2024_10-00-00.avi"],
+            &["Jan-2024.avi", "Feb-2024.avi"],
             &["mouse1_20240101.mp4", "mouse2_20240102.mp4"],
             &["mouse_20240101.mp4", "mouse_20240102.mp4"],
             &["cam1_01.avi", "cam1_02.avi", "cam2_01.avi", "cam2_02.avi"],

@@ -125,8 +125,29 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
     workshop.ffmpeg("-i film.mkv -c copy film.flv");
     workshop.ffmpeg("-i film.mkv -c copy -movflags +faststart fast.mp4");
     workshop.film("160x96", 30, 2.0, "-c:v mjpeg -q:v 3", "mjpeg.avi");
+    workshop.film("160x96", 30, 2.0, "-c:v wmv2 -q:v 3", "film.wmv");
+    workshop.film("160x96", 30, 2.0, "-c:v mpeg2video -q:v 3", "film.mpg");
+    workshop.film("160x96", 30, 2.0, "-c:v mpeg1video -q:v 3", "film1.mpeg");
+    workshop.film("160x96", 30, 2.0, "-c:v mpeg2video -q:v 3", "film.mxf");
+    workshop.film("160x96", 30, 2.0, "-c:v libtheora -q:v 6", "film.ogv");
+    workshop.film("160x96", 30, 2.0, "-c:v libvpx -f ivf", "film.ivf");
+    workshop.film("160x96", 30, 2.0, "-pix_fmt yuv420p", "film.y4m");
+    let names = [
+        "film.mkv",
+        "film.ts",
+        "film.flv",
+        "fast.mp4",
+        "mjpeg.avi",
+        "film.wmv",
+        "film.mpg",
+        "film1.mpeg",
+        "film.mxf",
+        "film.ogv",
+        "film.ivf",
+        "film.y4m",
+    ];
     let options = VideoOptions { index_cache: IndexCacheMode::Beside, ..VideoOptions::default() };
-    for name in ["film.mkv", "film.ts", "film.flv", "fast.mp4", "mjpeg.avi"] {
+    for name in names {
         let whole = VideoFrames::open(workshop.path(name)).unwrap();
         assert!(whole.flaws().missing_frames.is_none(), "{name}");
         let path = workshop.truncate(name, 0.61, &format!("cut_{name}"));
@@ -206,5 +227,66 @@ fn harmless_claims_are_no_flaws() {
         assert_eq!(report.missing_frames, None, "{name}: {:?}", report.issues);
         assert!(report.damaged_frames.is_empty(), "{name}");
         assert!(!report.issues.join("; ").contains("damaged"), "{name}: {:?}", report.issues);
+    }
+}
+
+/// The data of a WMV file consists of packets of one size; a cut between two of them leaves only whole ones.
+#[test]
+fn a_wmv_that_ends_between_two_packets_misses_frames() {
+    let workshop = Workshop::new();
+    let film = workshop.film("160x96", 30, 2.0, "-c:v wmv2 -q:v 3", "film.wmv");
+    let bytes = std::fs::read(film).unwrap();
+    let data =
+        bytes.windows(16).position(|bytes| bytes.starts_with(b"\x36\x26\xb2\x75\x8e\x66\xcf\x11"));
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let data = data.unwrap();
+    let packet = (number(data + 16) - 50) / number(data + 40);
+    for packets in [number(data + 40) / 2, number(data + 40) - 1] {
+        let cut = workshop.write("cut.wmv", &bytes[..data + 50 + packets * packet]);
+        let report = probe(&cut, false).unwrap();
+        let missing = report.missing_frames.unwrap_or_else(|| panic!("{:?}", report.issues));
+        assert!(missing.contains("bytes are missing at its end"), "{missing}");
+    }
+}
+
+/// Every third frame of the second half, in slots of a millisecond, most of which are empty.
+const SLOTS: &str =
+    "-vf select='not(mod(n,3))+lt(n,12)',settb=1/1000 -vsync vfr -enc_time_base 1/1000";
+
+#[test]
+fn avi_files_with_empty_slots_are_whole_and_have_their_times() {
+    let workshop = Workshop::new();
+    let film = workshop.film("96x64", 25, 1.0, &format!("{SLOTS} -c:v mpeg4"), "film.avi");
+    let source = VideoFrames::open(&film).unwrap();
+    assert!(source.claimed_frame_count().unwrap() > 20 * source.frame_count());
+    assert!(source.warnings().is_empty(), "{:?}", source.warnings());
+    assert!(source.flaws().missing_frames.is_none());
+    let time = |frame: usize| source.time(frame).unwrap();
+    assert_eq!(source.frame_count(), 17);
+    assert!((time(11) - 0.44).abs() < 1e-6 && (time(12) - 0.48).abs() < 1e-6, "{}", time(12));
+    assert!((time(16) - 0.96).abs() < 1e-6, "{}", time(16));
+    let cut = workshop.truncate("film.avi", 0.7, "cut.avi");
+    assert!(VideoFrames::open(cut).unwrap().flaws().missing_frames.is_some());
+}
+
+#[test]
+fn times_of_avi_files_with_reordered_frames_are_known_at_a_steady_rate_only() {
+    let workshop = Workshop::new();
+    for codec in ["-c:v libx264 -bf 2 -b_strategy 0", "-c:v mpeg4 -bf 2"] {
+        let film = workshop.film("96x64", 25, 2.0, &format!("{SLOTS} {codec}"), "variable.avi");
+        let source = VideoFrames::open(&film).unwrap();
+        let text = source.warnings().join("; ");
+        assert!(text.contains("the times of its frames cannot be known"), "{codec}: {text}");
+        let details = source.video_details().unwrap();
+        assert_eq!(details.variable_frame_rate, Some(true), "{codec}");
+        // As many frames as there are, over the two seconds.
+        let rate = source.timing().frames_per_second.unwrap();
+        let expected = source.frame_count() as f64 / 2.0;
+        assert!((rate / expected - 1.0).abs() < 0.15, "{codec}: {rate} is not {expected}");
+        let film = workshop.film("96x64", 25, 2.0, codec, "steady.avi");
+        let source = VideoFrames::open(&film).unwrap();
+        let text = source.warnings().join("; ");
+        assert!(!text.contains("times of its frames"), "{codec}: {text}");
+        assert!((source.time(10).unwrap() - 0.4).abs() < 1e-6, "{codec}");
     }
 }

@@ -196,6 +196,87 @@ fn minus_signs_count_where_the_names_show_it() {
     assert_eq!(clip.warnings(), Vec::<String>::new());
 }
 
+/// Expects these names, which are in the order of the frames, to be one clip, with a warning that holds all of `told`.
+fn in_order(expected: &[&str], told: &[&str]) {
+    let files: Vec<String> = expected.iter().map(|stem| format!("{stem}.png")).collect();
+    let folder = folder(&files);
+    let clip = open(folder.path()).unwrap_or_else(|error| panic!("{expected:?}: {error}"));
+    assert_eq!(names(&clip), files);
+    let text = clip.warnings().join("; ");
+    assert_eq!(text.is_empty(), told.is_empty(), "{expected:?}: {text}");
+    assert!(told.iter().all(|part| text.contains(part)), "{text}");
+}
+
+#[test]
+fn negative_numbers_alone_are_in_order() {
+    for pattern in ["{}", "img_{}", "t={}", "img ({})", "z={}um_01"] {
+        let stems: Vec<String> = (-20..-4).map(|n| pattern.replace("{}", &n.to_string())).collect();
+        let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+        in_order(&stems, &["minus signs in the names count", "16 negative numbers"]);
+    }
+    in_order(&["z_-2", "z_-1", "z_1"], &["the same name also", "1 number is missing", "(0)"]);
+}
+
+#[test]
+fn decimals_are_in_order_of_their_values() {
+    in_order(&["1700000000.041667", "1700000000.25", "1700000000.3", "1700000001.125"], &[]);
+    in_order(&["t0.05", "t0.5", "t1.0", "t1.25", "t1.5"], &[]);
+    in_order(&["t=-1.5", "t=-1.25", "t=-1.0", "t=-0.5"], &["minus signs in the names count"]);
+    let tenths: Vec<String> = (1..17).map(|n| format!("t={}s", f64::from(n) / 10.0)).collect();
+    in_order(&tenths.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    in_order(&["a0.5", "a1.0", "a1.5", "a2.5", "a3.0"], &["in steps of 0.5 (2)"]);
+    // What may be either is told; two counters stay so.
+    in_order(&["t1.25", "t1.5"], &["were taken as decimals", "write it with leading zeros"]);
+    in_order(&["v1.8", "v1.9", "v1.10", "v1.11"], &[]);
+}
+
+#[test]
+fn dates_are_in_order_or_refused() {
+    in_order(&["m_31-01-2023", "m_01-02-2023", "m_02-02-2023"], &[]);
+    in_order(&["12-31-2022_10-00-00", "01-15-2023_09-00-00"], &[]);
+    in_order(&["31122022_100000", "15012023_090000"], &[]);
+    in_order(&["Nov-2022", "Dec-2022", "Jan-2023", "Apr-2023"], &[]);
+    in_order(&["5 March 2023", "12 March 2023", "1 April 2023"], &[]);
+    in_order(&["Jan", "Feb", "Mar"], &["from January on"]);
+    in_order(&["01-03-23", "05-02-23"], &["taken as they stand", "year first"]);
+    in_order(&["23-01-31", "23-02-01"], &[]);
+    // The order is the same either way, or a number tells it.
+    in_order(&["01-02-2023", "02-02-2023", "03-02-2023"], &[]);
+    in_order(&["001_01-05-2023", "002_02-03-2023"], &[]);
+    let doubtful = ["01-05-2023.png", "02-03-2023.png"];
+    let text = refusal(&doubtful);
+    for part in ["whether the day or the month comes first", "year first", "'F/*'"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let folder = folder(&doubtful);
+    let all = open(folder.path().join("*")).unwrap();
+    assert_eq!(names(&all), doubtful);
+    assert!(all.warnings()[0].contains("whether the day or the month"), "{:?}", all.warnings());
+}
+
+#[test]
+fn go_pros_pictures_have_no_gaps_where_a_group_is_full() {
+    let group = |group: u32, numbers: std::ops::RangeInclusive<u32>| {
+        numbers.map(move |n| format!("G{group:03}{n:04}.png"))
+    };
+    for next in [1, 1000] {
+        let names: Vec<String> = group(1, 990..=999).chain(group(2, next..=next + 5)).collect();
+        assert_eq!(warnings(&names), "", "{names:?}");
+    }
+    let text = warnings(&group(1, 1..=9).chain(group(2, 1..=4)).collect::<Vec<_>>());
+    assert!(text.contains("2 groups of GoPro's pictures (G001*.png: 9, G002*.png: 4)"), "{text}");
+    assert!(text.contains("G001*.png'") && !text.contains("missing"), "{text}");
+    let names: Vec<String> = group(1, 1..=9).filter(|name| !name.contains("0005")).collect();
+    assert!(warnings(&names).contains("1 number is missing in the file names (10005)"));
+}
+
+#[test]
+fn capital_letters_make_no_series() {
+    in_order(&["frame_1", "Frame_2", "FRAME_3"], &[]);
+    let text = refusal(&["A_1.png", "A_2.png", "a_1.png", "a_2.png"]);
+    assert!(text.contains("2 series of images"), "{text}");
+}
+
 #[test]
 fn a_pattern_in_a_folder_is_a_recording() {
     let pattern = case("folder-of-two-clips/b/cam2_*.png");

@@ -179,9 +179,21 @@ fn ome_files_are_found_missed_and_told_apart() {
             "{text}"
         );
     }
-    // One without frames of the chosen channel is not missed.
+    // So is one of several pages, of which one file is left.
+    std::fs::remove_file(at("ome_companion/ome_companion_1.ome.tif")).unwrap();
+    for path in ["", "/ome_companion_0.ome.tif", "/rec.companion.ome"] {
+        let text = refused(at(&format!("ome_companion{path}")));
+        let words = "2 files, of which 1 with frames are missing (ome_companion_1.ome.tif)";
+        assert!(text.contains(words), "{path}: {text}");
+    }
+    // One without frames of the chosen channel is not needed, and told.
     std::fs::remove_file(at("ome_planes/ome_planes_2.ome.tif")).unwrap();
     assert_eq!(frames(at("ome_planes")).unwrap(), 3);
+    let text = open(at("ome_planes")).unwrap().warnings().join("; ");
+    assert!(
+        text.contains("1 of the 12 files") && text.contains("(ome_planes_2.ome.tif)"),
+        "{text}"
+    );
     let options = OpenOptions::default().axes("channel=1".parse().unwrap());
     let text = open_with(at("ome_planes"), &options).err().unwrap().to_string();
     assert!(text.contains("ome_planes_2.ome.tif"), "{text}");
@@ -329,7 +341,6 @@ fn other_programs_formats_are_refused_by_name_with_what_to_do() {
 fn arrays_that_are_not_read_say_how_to_save_them() {
     let folder = unpack_from(kinds_data(), "");
     for (name, words) in [
-        ("fortran", "in Fortran order"),
         ("int64", "of the type i8"),
         ("first", "of the shape (3, 3, 13, 19)"),
         ("line", "of the shape (19,)"),
@@ -350,6 +361,54 @@ fn arrays_that_are_not_read_say_how_to_save_them() {
             Err(error) => assert!(length < 128 + 13 * 19 * 2, "{length}: {error}"),
         }
     }
+}
+
+/// The same array in Fortran order, from the bytes of one in C order.
+fn in_fortran_order(bytes: &[u8]) -> Vec<u8> {
+    let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+    let header = String::from_utf8(bytes[..start][10..].to_vec()).unwrap();
+    let shape = header.split_once("'shape': (").unwrap().1.split_once(')').unwrap().0;
+    let sides: Vec<usize> = shape.split(',').filter_map(|side| side.trim().parse().ok()).collect();
+    let count: usize = sides.iter().product();
+    let sample = (bytes.len() - start) / count;
+    let mut data = vec![0; bytes.len() - start];
+    for (at, value) in bytes[start..].chunks_exact(sample).enumerate() {
+        let (mut rest, mut target, mut stride) = (at, 0, count);
+        for side in sides.iter().rev() {
+            stride /= side;
+            target += rest % side * stride;
+            rest /= side;
+        }
+        data[target * sample..][..sample].copy_from_slice(value);
+    }
+    // One blank fewer, as `True` is shorter.
+    let header = header.replace("'fortran_order': False", "'fortran_order': True ");
+    [&bytes[..10], header.as_bytes(), &data].concat()
+}
+
+#[test]
+fn arrays_in_fortran_order_have_the_frames_of_those_in_c_order() {
+    let data = kinds_data();
+    let folder = tempfile::tempdir().unwrap();
+    let mut compared = 0;
+    for (name, bytes) in data.files.iter() {
+        if !name.starts_with("array_") || name == "array_fortran.npy" {
+            continue;
+        }
+        let fortran = in_fortran_order(bytes);
+        let [c, f] = [("c.npy", bytes), ("f.npy", &fortran)]
+            .map(|(name, bytes)| open(write(folder.path(), name, bytes)).unwrap());
+        assert_eq!((c.frame_count(), c.size()), (f.frame_count(), f.size()), "{name}");
+        for index in (0..c.frame_count()).rev() {
+            assert_eq!(hash(&c, index), hash(&f, index), "{name}: {index}");
+            compared += 1;
+        }
+        // Every frame has lost something then.
+        let cut = write(folder.path(), "cut.npy", &fortran[..fortran.len() - 1]);
+        let error = open(cut).err().unwrap().to_string();
+        assert!(error.contains("cut off") && error.contains("copy it again"), "{error}");
+    }
+    assert!(compared > 30, "{compared}");
 }
 
 #[test]

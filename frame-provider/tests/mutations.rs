@@ -1,6 +1,6 @@
 //! Real files with random changes: whatever comes out, nothing panics, hangs, or eats memory.
 //!
-//! The changes are the same in each run. A few seconds here; `fuzz/` has targets that go on for as long as one likes.
+//! The changes are the same in each run. A few seconds here; `../fuzz/` has targets that go on for as long as one likes.
 
 mod common;
 

@@ -139,6 +139,8 @@ fn other_sources_tell_what_they_can() {
     assert!(report.video.is_none());
     let report = probe(workshop.path("03.png"), false).unwrap();
     assert_eq!((report.kind.as_str(), report.frames), ("file", 1));
+    let report = probe(workshop.path("0[1-3].png"), false).unwrap();
+    assert_eq!((report.kind.as_str(), report.frames), ("folder", 3));
     let clip = MemoryFrames::new(vec![RgbFrame::new(2, 1, vec![0; 6]).unwrap()]).unwrap();
     let report = probe_source(&clip, true);
     assert_eq!((report.kind.as_str(), report.size), ("frames", clip.size()));

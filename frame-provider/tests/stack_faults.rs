@@ -1,6 +1,8 @@
 //! TIFF stacks that are missing, damaged or hostile: typed errors and warnings; never a panic, a hang, a silent shift, or
 //! memory that the file could not fill.
 
+#![allow(unsafe_code)] // An allocator that notes the largest request.
+
 mod common;
 mod stack_data;
 

@@ -26,6 +26,19 @@ pub fn fault_point(name: &'static str) {
     }
 }
 
+/// Returns whether folders are to be replaced as on file systems that cannot exchange two names: `SAM2_FAULT_NO_EXCHANGE` is set.
+#[cfg(all(target_os = "linux", feature = "faults"))]
+pub(crate) fn exchange_is_off() -> bool {
+    std::env::var_os("SAM2_FAULT_NO_EXCHANGE").is_some()
+}
+
+/// Returns `false`: this build has no faults.
+#[cfg(all(target_os = "linux", not(feature = "faults")))]
+#[inline(always)]
+pub(crate) fn exchange_is_off() -> bool {
+    false
+}
+
 /// Does nothing: this build has no faults.
 #[cfg(not(feature = "faults"))]
 #[inline(always)]

@@ -9,8 +9,8 @@ use tiff::decoder::{Decoder, DecodingResult};
 
 use crate::mask::Mask;
 
-/// Bytes that a decoded image may take: 16 bits a pixel at 16384 x 16384.
-const MOST_BYTES: usize = 512 << 20;
+/// Bytes that a decoded TIFF page may take: four 8-bit samples a pixel at 8192 x 8192.
+const MOST_BYTES: usize = 256 << 20;
 /// Pixels of an image: 8192 x 8192. A few hundred compressed kilobytes can claim gigabytes.
 const MOST_PIXELS: u64 = 1 << 26;
 /// More values than this in a grey image without a palette are shades, not objects.
@@ -52,19 +52,11 @@ impl LabelImage {
     /// [`LabelImageError`] for a file that cannot be read, is of another format, is too large or has no such page.
     pub fn read(path: &Path, page: usize) -> Result<Self, LabelImageError> {
         let failed = |message: String| LabelImageError { path: path.to_owned(), message };
-        let (width, height, samples, kind) = decode(path, page).map_err(failed)?;
-        let pixels = width as usize * height as usize;
-        let channels = samples.len().checked_div(pixels).unwrap_or(0);
-        if channels == 0 || samples.len() != pixels * channels {
+        let (width, height, labels, kind) = decode(path, page).map_err(failed)?;
+        if labels.len() != width as usize * height as usize {
             return Err(failed("it holds fewer pixels than it says".into()));
         }
-        let labels = samples.chunks_exact(channels).map(|pixel| match pixel {
-            [_, 0] | [_, _, _, 0] => 0,
-            [value] | [value, _] => *value,
-            colours => u16::from(colours.iter().take(3).any(|&value| value > 0)),
-        });
-        let kind = if channels > 2 { Kind::Colour } else { kind };
-        Ok(Self { path: path.to_owned(), width, height, labels: labels.collect(), kind })
+        Ok(Self { path: path.to_owned(), width, height, labels, kind })
     }
 
     /// Columns.
@@ -135,7 +127,17 @@ fn check_size(width: u32, height: u32) -> Result<(), String> {
     Ok(())
 }
 
+/// Width, height, a label for each pixel, and how the labels are meant.
 type Decoded = (u32, u32, Vec<u16>, Kind);
+
+/// Returns the label of a pixel of so many samples. Transparent pixels are background.
+fn label(pixel: &[u16]) -> u16 {
+    match pixel {
+        [_, 0] | [_, _, _, 0] => 0,
+        [value] | [value, _] => *value,
+        colours => u16::from(colours.iter().take(3).any(|&value| value > 0)),
+    }
+}
 
 fn decode(path: &Path, page: usize) -> Result<Decoded, String> {
     let mut file = File::open(path).map_err(|error| error.to_string())?;
@@ -158,15 +160,36 @@ fn decode_png(file: File) -> Result<Decoded, String> {
     decoder.set_transformations(png::Transformations::IDENTITY);
     let mut reader = decoder.read_info().map_err(text)?;
     check_size(reader.info().width, reader.info().height)?;
-    let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
-    let mut bytes = vec![0; size.ok_or("it is too large")?];
-    let info = reader.next_frame(&mut bytes).map_err(text)?;
-    let kind = if info.color_type == png::ColorType::Indexed { Kind::Palette } else { Kind::Grey };
-    let depth = info.bit_depth as usize;
-    let in_row = info.width as usize * info.color_type.samples();
-    let rows = bytes.chunks_exact(info.line_size.max(1)).take(info.height as usize);
-    let samples = rows.flat_map(|row| unpack(row, depth, in_row)).collect();
-    Ok((info.width, info.height, samples, kind))
+    let (colour, depth) = reader.output_color_type();
+    let (channels, depth) = (colour.samples(), depth as usize);
+    let (width, height) = (reader.info().width, reader.info().height);
+    let kind = match colour {
+        png::ColorType::Indexed => Kind::Palette,
+        _ if channels > 2 => Kind::Colour,
+        _ => Kind::Grey,
+    };
+    let in_row = width as usize * channels;
+    let mut labels = Vec::new();
+    let mut samples = Vec::with_capacity(in_row);
+    let mut add = |row: &[u8]| {
+        samples.clear();
+        samples.extend(unpack(row, depth, in_row));
+        labels.extend(samples.chunks_exact(channels).map(label));
+    };
+    if reader.info().interlaced {
+        // Its rows come in seven passes.
+        let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
+        let mut bytes = vec![0; size.ok_or("it is too large for an interlaced image")?];
+        let info = reader.next_frame(&mut bytes).map_err(text)?;
+        let rows = bytes.chunks_exact(info.line_size.max(1)).take(height as usize);
+        rows.for_each(&mut add);
+    } else {
+        // Row by row: decoded, an image can be a thousand times as large as its file.
+        while let Some(row) = reader.next_row().map_err(text)? {
+            add(row.data());
+        }
+    }
+    Ok((width, height, labels, kind))
 }
 
 /// Samples of 1, 2, 4, 8 or 16 bits, the highest bits first.
@@ -186,7 +209,9 @@ fn unpack(row: &[u8], depth: usize, count: usize) -> impl Iterator<Item = u16> {
 
 fn decode_tiff(file: File, page: usize) -> Result<Decoded, String> {
     let text = |error: tiff::TiffError| error.to_string();
-    let mut decoder = Decoder::new(BufReader::new(file)).map_err(text)?;
+    let mut limits = tiff::decoder::Limits::default();
+    limits.decoding_buffer_size = MOST_BYTES;
+    let mut decoder = Decoder::new(BufReader::new(file)).map_err(text)?.with_limits(limits);
     if decoder.more_images() {
         for earlier in 0..page {
             if !decoder.more_images() {
@@ -198,23 +223,45 @@ fn decode_tiff(file: File, page: usize) -> Result<Decoded, String> {
     let (width, height) = decoder.dimensions().map_err(text)?;
     check_size(width, height)?;
     let colours = decoder.colortype().map_err(text)?;
-    let kind =
-        if matches!(colours, tiff::ColorType::Palette(_)) { Kind::Palette } else { Kind::Grey };
-    let samples = match decoder.read_image().map_err(text)? {
+    let pixels = width as usize * height as usize;
+    let (labels, channels) = match decoder.read_image().map_err(text)? {
         DecodingResult::U8(bytes) => {
             let line = (width as usize).div_ceil(8);
             if colours == tiff::ColorType::Gray(1) && bytes.len() == line * height as usize {
                 let rows = bytes.chunks_exact(line.max(1));
+                let bits = rows.flat_map(|row| unpack(row, 1, width as usize));
                 // One bit means all: the highest value there is.
-                rows.flat_map(|row| unpack(row, 1, width as usize)).map(|bit| bit * 255).collect()
+                (bits.map(|bit| bit * 255).collect(), 1)
             } else {
-                bytes.into_iter().map(u16::from).collect()
+                labels_of(&bytes, pixels)?
             }
         }
-        DecodingResult::U16(samples) => samples,
+        DecodingResult::U16(samples) => labels_of(&samples, pixels)?,
         _ => return Err("its pixels are neither 8- nor 16-bit integers".into()),
     };
-    Ok((width, height, samples, kind))
+    let kind = match colours {
+        _ if channels > 2 => Kind::Colour,
+        tiff::ColorType::Palette(_) => Kind::Palette,
+        _ => Kind::Grey,
+    };
+    Ok((width, height, labels, kind))
+}
+
+/// Labels of the pixels of a decoded page, and the number of samples of each.
+fn labels_of<T: Copy + Into<u16>>(
+    samples: &[T],
+    pixels: usize,
+) -> Result<(Vec<u16>, usize), String> {
+    let channels = samples.len().checked_div(pixels).unwrap_or(0);
+    if channels == 0 || samples.len() != pixels * channels {
+        return Err("it holds fewer pixels than it says".into());
+    }
+    let mut pixel = vec![0; channels];
+    let labels = samples.chunks_exact(channels).map(|values| {
+        pixel.iter_mut().zip(values).for_each(|(to, &value)| *to = value.into());
+        label(&pixel)
+    });
+    Ok((labels.collect(), channels))
 }
 
 #[cfg(test)]

@@ -86,4 +86,5 @@ pub use sinks::table_csv::CsvTableSink;
 pub use sinks::table_parquet::ParquetTableSink;
 pub use sinks::yolo_labels::YoloLabelsSink;
 pub use stack_reader::{MaskStackReader, ReadError};
+pub use temporary::sweep as sweep_left_overs;
 pub use tiff_stack::StackCompression;

@@ -39,6 +39,7 @@ impl OutputFile {
         }
         let temporary = temporary::create(path, 0o666, |name, folder| name.tempfile_in(folder))?;
         temporary::hold(temporary.as_file());
+        fault_point("file begun");
         Ok(Self { path: path.to_owned(), overwrite, temporary })
     }
 
@@ -65,7 +66,9 @@ impl OutputFile {
     /// # Errors
     /// [`WriteError::Io`], for example when the disk is full.
     pub fn complete(self) -> Result<CompleteOutput, WriteError> {
+        fault_point("file not synced");
         self.file().sync_all().map_err(|source| self.io_error(source))?;
+        fault_point("file synced");
         Ok(CompleteOutput(Complete::File(self)))
     }
 
@@ -85,6 +88,7 @@ impl OutputFile {
         match renamed {
             Ok(_) => {
                 fault_point("file renamed");
+                sync_name(&path);
                 Ok(())
             }
             Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -93,6 +97,16 @@ impl OutputFile {
             Err(error) => Err(io(error.error)),
         }
     }
+}
+
+/// Brings a name to the disk: without it, a power failure could undo a renaming that later steps rely on. Some file systems cannot,
+/// and lose nothing that was there before.
+pub(crate) fn sync_name(path: &Path) {
+    #[cfg(unix)]
+    let _ = File::open(parent_of(path)).and_then(|folder| folder.sync_all());
+    #[cfg(not(unix))]
+    let _ = path;
+    fault_point("name synced");
 }
 
 /// Refuses to replace links, devices, pipes and sockets: their names belong to somebody else.

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::error::WriteError;
 use crate::fault::fault_point;
-use crate::output_file::{self, CompleteOutput, parent_of};
+use crate::output_file::{self, CompleteOutput, sync_name};
 use crate::temporary;
 
 /// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
@@ -51,6 +51,7 @@ impl OutputFolder {
         let temporary = temporary::create(path, 0o777, |name, folder| name.tempdir_in(folder))?;
         let held = fs::File::open(temporary.path()).ok();
         held.iter().for_each(temporary::hold);
+        fault_point("folder begun");
         Ok(Self { path: path.to_owned(), overwrite, is_own, temporary, _held: held })
     }
 
@@ -71,7 +72,9 @@ impl OutputFolder {
     pub fn write(&self, name: impl AsRef<Path>, contents: &[u8]) -> Result<(), WriteError> {
         let name = name.as_ref();
         fs::write(self.inside(name), contents)
-            .map_err(|source| WriteError::Io { path: self.path.join(name), source })
+            .map_err(|source| WriteError::Io { path: self.path.join(name), source })?;
+        fault_point("file in folder written");
+        Ok(())
     }
 
     /// Makes a folder in the folder.
@@ -89,7 +92,9 @@ impl OutputFolder {
     /// # Errors
     /// [`WriteError::Io`], for example when the disk is full.
     pub fn complete(self) -> Result<CompleteOutput, WriteError> {
+        fault_point("folder not synced");
         sync_folder(self.temporary.path()).map_err(|source| self.io_error(source))?;
+        fault_point("folder synced");
         Ok(CompleteOutput::folder(self))
     }
 
@@ -111,38 +116,50 @@ impl OutputFolder {
             fs::rename(&new, &path).map_err(io)?;
             fault_point("folder renamed");
             let _moved_away = temporary.keep();
-            return Ok(());
-        }
-        if exchange(&new, &path) {
+        } else if exchange(&new, &path) {
             fault_point("folders exchanged");
+            sync_name(&path);
             // One step: at no time is there no folder. The old one has the temporary name now, and goes with it.
-            return Ok(());
+            drop(temporary);
+            fault_point("old folder removed");
+        } else {
+            replace_in_two_steps(&new, &path).map_err(io)?;
+            let _moved_away = temporary.keep();
         }
-        // Renaming does not replace a folder with something in it. The old one steps aside first, and comes back if the new one
-        // cannot take its place; it vanishes with `aside`.
-        let aside = tempfile::Builder::new()
-            .prefix(".replaced.")
-            .tempdir_in(parent_of(&path))
-            .map_err(|error| io(error.kind().into()))?;
-        let old = aside.path().join("old");
-        fs::rename(&path, &old).map_err(io)?;
-        if let Err(error) = fs::rename(&new, &path) {
-            if fs::rename(&old, &path).is_err() {
-                // Better an odd name than nothing.
-                let _kept = aside.keep();
-            }
-            return Err(io(error));
-        }
-        let _moved_away = temporary.keep();
+        sync_name(&path);
+        // A process that was killed between the two steps has left the old folder.
+        temporary::sweep_replaced(&path);
         Ok(())
     }
+}
+
+/// Renames a folder to the name of another one, which steps aside first: renaming does not replace a folder with something in it.
+/// The old one comes back if the new one cannot take its place, and vanishes if it can.
+fn replace_in_two_steps(new: &Path, path: &Path) -> io::Result<()> {
+    let aside = temporary::beside_replaced(path)?;
+    let old = aside.path().join("old");
+    fs::rename(path, &old)?;
+    fault_point("old folder stepped aside");
+    if let Err(error) = fs::rename(new, path) {
+        if fs::rename(&old, path).is_err() {
+            // Better an odd name than nothing.
+            let _kept = aside.keep();
+        }
+        return Err(error);
+    }
+    fault_point("new folder took its place");
+    sync_name(path);
+    drop(aside);
+    fault_point("old folder removed");
+    Ok(())
 }
 
 /// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.
 #[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+    !crate::fault::exchange_is_off()
+        && renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
 /// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.

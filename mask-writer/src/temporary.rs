@@ -10,6 +10,8 @@ use crate::error::WriteError;
 use crate::output_file::parent_of;
 
 const SUFFIX: &str = ".part";
+/// The same for what makes room for a new folder. It may be the last complete result, so it goes only when the new one is there.
+const REPLACED: &str = ".old";
 /// Letters and digits of chance between the output's name and the suffix.
 const RANDOM: usize = 6;
 /// What was touched less than this ago may be another process's that has not locked it yet.
@@ -60,15 +62,36 @@ pub(crate) fn hold(held: &File) {
     let _ = held;
 }
 
-/// Removes what killed processes left of the output `path`. What cannot be removed stays: it is in nobody's way.
-pub(crate) fn sweep(path: &Path) {
+/// Makes a folder next to `path` for what it replaces.
+pub(crate) fn beside_replaced(path: &Path) -> std::io::Result<tempfile::TempDir> {
+    let prefix = prefix(path);
+    let mut builder = tempfile::Builder::new();
+    let aside = builder.prefix(&prefix).suffix(REPLACED).rand_bytes(RANDOM);
+    // Without the name of the temporary folder, which says nothing to the user.
+    aside.tempdir_in(parent_of(path)).map_err(|error| error.kind().into())
+}
+
+/// Removes what killed processes left of the output `path`: unfinished files and folders that no process holds. What cannot be
+/// removed stays.
+///
+/// Every new output of that name does the same.
+pub fn sweep(path: &Path) {
+    sweep_ending(path, SUFFIX);
+}
+
+/// Removes folders that `path` replaced in processes that were killed meanwhile. Only for one that has its final name.
+pub(crate) fn sweep_replaced(path: &Path) {
+    sweep_ending(path, REPLACED);
+}
+
+fn sweep_ending(path: &Path, suffix: &str) {
     let prefix = prefix(path);
     let Ok(entries) = fs::read_dir(parent_of(path)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let chance = name
             .to_str()
-            .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(SUFFIX))
+            .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(suffix))
             .is_some_and(|rest| {
                 rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
             });
@@ -93,6 +116,7 @@ fn remove_if_left(entry: &fs::DirEntry) -> Option<()> {
     } else {
         fs::remove_file(entry.path())
     };
+    crate::fault::fault_point("left-over removed");
     removed.ok()
 }
 

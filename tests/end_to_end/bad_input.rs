@@ -351,7 +351,7 @@ fn small_files_that_claim_gigabytes_are_refused_at_once() {
                 .concat(),
             "expand.pt",
         ),
-        (vec!["inspect".into(), hostile("share.pt")], "claim"),
+        (vec!["inspect".into(), hostile("share.pt")], "compressed"),
     ];
     for (arguments, told) in cases {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

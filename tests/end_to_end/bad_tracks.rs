@@ -178,9 +178,45 @@ fn tables_of_boxes_and_of_trex_are_not_tables_of_points() {
 }
 
 #[test]
+fn tables_of_mot_and_simba_are_refused_by_name() {
+    let tracked = Tracked::new();
+    for table in [
+        "1,1,100,20,40,40,1,-1,-1,-1\n",
+        "1,-1,100,20,40,40,0.9,-1,-1,-1\n",
+        "1,1,100,20,40,40,1,1,0.5\n",
+        "frame,id,bb_left,bb_top,bb_width,bb_height,conf,x,y,z\n1,1,100,20,40,40,1,-1,-1,-1\n",
+    ] {
+        tracked.refuses(table, &["a table of MOT", "count from 1"]);
+    }
+    tracked.refuses(",Nose_1_x,Nose_1_y,Nose_1_p\n0,122,40,1\n", &["a table of SimBA"]);
+}
+
+#[test]
+fn columns_of_two_scorers() {
+    let text = "scorer,ann,ann,bob,bob\nbodyparts,nose,nose,nose,nose\ncoords,x,y,x,y\n0,1,2,3,4\n";
+    Tracked::new().refuses(text, &["several scorers ('ann' and 'bob')", "columns of one"]);
+}
+
+#[test]
+fn a_row_after_the_end_is_named() {
+    let table = "frame,object,x,y\n0,1,122,40\n7,1,122,40\n";
+    let told = ["2 rows, the last of which is on frame 7", "has 3 frames", "--allow-row-mismatch"];
+    Tracked::new().refuses(table, &told);
+}
+
+#[test]
+fn individuals_that_are_separated_by_spaces() {
+    let tracked = Tracked::new();
+    let words = ["segment", "--keypoints", "good.csv", "--individual", "ann", "bob", "mouse.mkv"];
+    let words = [&words[..], &["-o", "masks.btf"]].concat();
+    let told = ["no recording 'bob'", "--individual ann,bob"];
+    tracked.workshop.refused(1, &words, &told);
+}
+
+#[test]
 fn frames_counted_from_one() {
     let table = "frame,object,x,y\n1,1,122,40\n2,1,122,40\n3,1,122,40\n";
-    Tracked::new().refuses(table, &["numbered from 1 to 3", "count from 0"]);
+    Tracked::new().refuses(table, &["numbered from 1 to 3", "count from 0", "-first-frame -1"]);
 }
 
 #[test]

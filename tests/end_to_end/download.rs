@@ -26,6 +26,7 @@ fn cached(workshop: &Workshop) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(workshop.path("cache"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != RECORD)
         .collect();
     names.sort();
     names
@@ -33,6 +34,8 @@ fn cached(workshop: &Workshop) -> Vec<String> {
 
 const DONE: &str = "mouse.safetensors";
 const PART: &str = "mouse.pt.part";
+/// What the weights were when they were written.
+const RECORD: &str = ".mouse.safetensors.sam2digest";
 
 #[test]
 fn a_checkpoint_is_fetched_converted_and_used() {
@@ -70,6 +73,94 @@ fn a_damaged_conversion_is_made_again() {
     workshop.write("cache/mouse.safetensors", &whole[..whole.len() / 2]);
     fetch(&workshop, &server, &[]).succeeded();
     assert!(workshop.read("cache/mouse.safetensors") == whole);
+}
+
+/// Changes a byte in the middle of the converted weights, as a bad disk does.
+fn damage(workshop: &Workshop) {
+    let mut bytes = workshop.read("cache/mouse.safetensors");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    workshop.write("cache/mouse.safetensors", bytes);
+}
+
+#[test]
+fn damaged_weights_are_refused_where_they_are_used_and_fetched_again() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "mouse.mkv");
+    let server = Server::start(checkpoint(), vec![Answer::File]);
+    fetch(&workshop, &server, &[]).succeeded();
+    let whole = workshop.read("cache/mouse.safetensors");
+    damage(&workshop);
+    let told =
+        ["cache/mouse.safetensors", "is not what was downloaded", "SHA-256", "sam2 download"];
+    let model = ["--point", ON_THE_MOUSE, "--model", "cache/mouse.safetensors"];
+    workshop.refuses("mouse.mkv", &model, &told);
+    let outcome = workshop.refused(1, &["inspect", "cache/mouse.safetensors"], &told);
+    assert!(outcome.stdout.contains("damaged     its SHA-256 is"), "{}", outcome.stdout);
+    fetch(&workshop, &server, &[]).succeeded().warns(&["is damaged", "fetching it again"]);
+    assert!(workshop.read("cache/mouse.safetensors") == whole);
+    workshop.segment("mouse.mkv", &model);
+    let table = workshop.sam2(&["inspect", "cache/mouse.safetensors"]).succeeded().stdout;
+    let made = format!("made from   mouse.pt (SHA-256 {}, verified", sha256(&checkpoint()));
+    assert!(table.contains(&made), "{table}");
+}
+
+#[test]
+fn weights_are_read_for_their_digest_only_after_a_change() {
+    let workshop = Workshop::new();
+    workshop.mouse(2, "mouse.mkv");
+    let server = Server::start(checkpoint(), vec![Answer::File]);
+    fetch(&workshop, &server, &[]).succeeded();
+    let model = ["--point", ON_THE_MOUSE, "--overwrite", "--model", "cache/mouse.safetensors"];
+    let told = |workshop: &Workshop| {
+        let outcome = workshop.segment("mouse.mkv", &model);
+        outcome.stderr.matches("computing the SHA-256 of 'cache/mouse.safetensors'").count()
+    };
+    assert_eq!(told(&workshop), 0, "nothing has changed");
+    workshop.write("cache/mouse.safetensors", workshop.read("cache/mouse.safetensors"));
+    std::fs::File::options()
+        .write(true)
+        .open(workshop.path("cache/mouse.safetensors"))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH)
+        .unwrap();
+    assert_eq!(told(&workshop), 1, "written again with the same bytes");
+    assert_eq!(told(&workshop), 0, "and known from then on");
+}
+
+#[test]
+fn weights_without_a_record_are_used_and_it_is_said() {
+    let workshop = Workshop::new();
+    workshop.mouse(2, "mouse.mkv");
+    workshop.folder("own");
+    let micro = std::fs::read(asset("micro/sam2.1_hiera_micro.safetensors")).unwrap();
+    workshop.write("own/sam2.1_hiera_tiny.safetensors", micro);
+    let all = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--model", "tiny"];
+    let outcome = workshop.sam2_where(&[("SAM2_CACHE", "own")], &all).succeeded();
+    outcome.warns(&["has no record of its SHA-256", "sam2 download tiny"]);
+    assert_eq!(outcome.stderr.matches("has no record").count(), 1, "{}", outcome.stderr);
+    // With a record, another file under the name is refused with the command that mends it.
+    let server = Server::start(checkpoint(), vec![Answer::File]);
+    fetch(&workshop, &server, &[]).succeeded();
+    let record = String::from_utf8(workshop.read(&format!("cache/{RECORD}"))).unwrap();
+    let tiny = "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69";
+    let record = record.replace(&sha256(&checkpoint()), tiny);
+    workshop.write("own/.sam2.1_hiera_tiny.safetensors.sam2digest", record);
+    let again = [&all[..], &["--overwrite"]].concat();
+    damage(&workshop);
+    workshop.write("own/sam2.1_hiera_tiny.safetensors", workshop.read("cache/mouse.safetensors"));
+    let outcome = workshop.sam2_where(&[("SAM2_CACHE", "own")], &again).failed(1);
+    assert!(outcome.error().contains("`sam2 download tiny-2.1`"), "{}", outcome.stderr);
+}
+
+#[test]
+fn what_was_downloaded_without_a_record_stays_and_it_is_said() {
+    let workshop = Workshop::new();
+    let server = Server::start(checkpoint(), vec![Answer::File]);
+    fetch(&workshop, &server, &[]).succeeded();
+    std::fs::remove_file(workshop.path(&format!("cache/{RECORD}"))).unwrap();
+    fetch(&workshop, &server, &[]).succeeded().warns(&["was not verified", "remove it"]);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

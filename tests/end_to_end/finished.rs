@@ -23,7 +23,14 @@ fn outputs_of_another_job_are_refused_with_what_differs() {
     let refused = |how: &[&'static str], told: &str| {
         workshop.refused(1, &command(&[how]), &["'masks.btf'", told, "--overwrite"]);
     };
-    refused(&["-o", "masks.btf", "--point", "0:100,40"], "prompts was");
+    refused(
+        &["-o", "masks.btf", "--point", "0:100,40"],
+        "point 1 of object 1 on frame 0 was 122,40 and is now 100,40 (--point: 0:100,40:1 instead of 0:122,40:1)",
+    );
+    refused(
+        &[&CLICK[..], &["--box", "2:10,10,50,50"]].concat(),
+        "the box of object 1 on frame 2 was none and is now 10,10,50,50 (1 boxes in all instead of 0; --box: 2:10,10,50,50:1 instead",
+    );
     refused(&[&CLICK[..], &["--fill-holes", "0"]].concat(), "fill hole area was 8 and is now 0");
     refused(&[&CLICK[..], &["--image-size", "320"]].concat(), "image size was 256 and is now 320");
     refused(&[&CLICK[..], &["--frames", "0..4", "--batch-size", "2"]].concat(), "batches was");
@@ -34,6 +41,21 @@ fn outputs_of_another_job_are_refused_with_what_differs() {
     let other = command(&[&["-o", "masks.btf", "--point", "0:100,40", "--overwrite"]]);
     let outcome = workshop.sam2(&other).succeeded();
     assert!(!outcome.stderr.contains("there already"), "{}", outcome.stderr);
+}
+
+#[test]
+fn other_prompts_in_the_same_file_are_told_with_object_and_frame() {
+    let workshop = workshop();
+    let document = |x: u32| format!("frame,object,x,y,label\n0,1,122,40,1\n2,2,{x},41,1\n");
+    workshop.write("clicks.csv", document(120));
+    let how = ["-o", "masks.btf", "--prompts", "clicks.csv"];
+    workshop.sam2(&command(&[&how])).succeeded();
+    workshop.write("clicks.csv", document(121));
+    let told = "point 1 of object 2 on frame 2 was 120,41 and is now 121,41 (the options are the same, so 'clicks.csv' has changed)";
+    workshop.refused(1, &command(&[&how]), &["'masks.btf'", told, "--overwrite"]);
+    workshop.write("clicks.csv", document(120) + "2,2,9,9,0\n");
+    let told = "point 2 of object 2 on frame 2 was none and is now 9,9 (negative) (3 points in all instead of 2; ";
+    workshop.refused(1, &command(&[&how]), &["'masks.btf'", told, "'clicks.csv' has changed"]);
 }
 
 #[test]

@@ -25,14 +25,14 @@ fn everything_that_is_asked_for() {
         "parameters  2628674",
         "bytes       5378712",
         MICRO_SHA256,
-        "release     none that is known",
+        "release     not a known release by its SHA-256",
     ] {
         assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
     }
 }
 
 #[test]
-fn conversions_know_where_they_come_from() {
+fn what_a_conversion_says_of_itself_is_marked_as_its_claim() {
     let workshop = Workshop::new();
     let file = asset_text("micro/sam2.1_hiera_micro.pt");
     workshop.sam2(&["convert", &file, "f32.safetensors", "--dtype", "f32"]).succeeded();
@@ -41,12 +41,35 @@ fn conversions_know_where_they_come_from() {
         .succeeded();
     for (name, dtype) in [("f32.safetensors", "f32"), ("bf16.safetensors", "bf16")] {
         let json = inspected(&workshop, name);
-        assert_eq!(json["source_sha256"], MICRO_SHA256, "{name}");
+        assert_eq!(json["claimed_source_sha256"], MICRO_SHA256, "{name}");
+        assert_eq!((&json["release"], &json["made_from"]), (&Value::Null, &Value::Null));
+        let table = workshop.sam2(&["inspect", name]).succeeded().stdout;
+        assert!(table.contains(MICRO_SHA256) && table.contains("nothing proves it"), "{table}");
         assert_ne!(json["sha256"], MICRO_SHA256);
         assert_eq!(json["dtypes"], serde_json::json!({ dtype: 395 }));
         assert_eq!((&json["variant"], &json["version"]), (&"micro".into(), &"2.1".into()));
         assert_eq!(json["problem"], Value::Null);
     }
+}
+
+#[test]
+fn a_file_that_claims_to_be_a_release_is_not_called_one() {
+    let workshop = Workshop::new();
+    let file = asset_text("micro/sam2.1_hiera_micro.pt");
+    workshop.sam2(&["convert", &file, "own.safetensors"]).succeeded();
+    // The SHA-256 of sam2.1_hiera_large.pt in the place of its own, with the same length.
+    let large = "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318";
+    let mut bytes = workshop.read("own.safetensors");
+    let at = bytes.windows(64).position(|part| part == MICRO_SHA256.as_bytes()).unwrap();
+    bytes[at..at + 64].copy_from_slice(large.as_bytes());
+    workshop.write("false.safetensors", bytes);
+    let table = workshop.sam2(&["inspect", "false.safetensors"]).succeeded().stdout;
+    assert!(table.contains("release     not a known release"), "{table}");
+    let claim =
+        format!("claims      to be made from sam2.1_hiera_large.pt with the SHA-256 {large}");
+    assert!(table.contains(&claim), "{table}");
+    let json = inspected(&workshop, "false.safetensors");
+    assert_eq!((&json["release"], &json["made_from"]), (&Value::Null, &Value::Null));
 }
 
 #[test]

@@ -143,10 +143,7 @@ fn an_interrupt_stops_all_and_resuming_ends_in_the_same_files() {
     let all =
         ["b.mkv", "c.mkv", "-o", "{stem}.btf", "--point", "0:122,40", "--checkpoint-frames", "5"];
     let mut running = workshop.start_bare(&[&["segment", "a.mkv"], &all[..]].concat());
-    running.wait_until(|| {
-        let journal = workshop.path("b.btf.sam2run.part");
-        std::fs::metadata(journal).map_or(0, |file| file.len()) > 2_500
-    });
+    running.wait_until(|| workshop.frame_bytes("b.btf.sam2run.part") > 1_000);
     let outcome = running.stop("TERM");
     assert_eq!(outcome.code, Some(143), "{}", outcome.stderr);
     for part in ["b.mkv: stopped after", "1 more recordings were not begun", "--resume"] {

@@ -34,6 +34,118 @@ fn what_is_wrong_with_the_last_recording_is_told_before_the_first_is_begun() {
 }
 
 #[test]
+fn a_damaged_recording_is_told_before_the_first_is_begun() {
+    let workshop = workshop();
+    workshop.cut("mouse-arena", 3, "-c:v libx264 -pix_fmt yuv420p", "whole.mp4");
+    // The part that says where the frames are is missing.
+    workshop.truncate("whole.mp4", 0.7, "cut.mp4");
+    let cut = workshop.read("cut.mp4");
+    workshop.folder("empty");
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("b.mkv", b"no video", "not a readable video"),
+        ("b.mkv", b"", "not a readable video"),
+        ("b.tif", b"II*", "b.tif"),
+        ("b.mp4", &cut, "b.mp4"),
+        ("empty", b"", "empty"),
+    ];
+    for (name, bytes, told) in cases {
+        if name != "empty" {
+            workshop.write(name, bytes);
+        }
+        let all = ["segment", "a.mkv", name, "-o", "{stem}.btf", "--overwrite"];
+        let outcome = workshop.sam2(&[&all[..], &["--point", ON_THE_MOUSE]].concat()).failed(4);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+        assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("a.mkv: 3 frames"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_track_that_does_not_fit_the_last_recording_is_told_before_the_first_is_begun() {
+    let workshop = workshop();
+    workshop.write("bDLC.csv", scaled_track(0, 5, 0.5));
+    workshop.write("a.json", r#"{"version": 1, "prompts": [{"frame": 0, "points": [[122, 40]]}]}"#);
+    workshop.write("b.json", r#"{"version": 1, "prompts": [{"frame": 9, "points": [[122, 40]]}]}"#);
+    for (how, told) in [
+        (["--keypoints", "{stem}DLC.csv"], ["'bDLC.csv' has 5 rows", "3 frames"]),
+        (["--prompts", "{stem}.json"], ["b.mkv", "frame 9"]),
+    ] {
+        let all = ["segment", "a.mkv", "b.mkv", "--overwrite", "-o", "{stem}.btf"];
+        let outcome = workshop.sam2(&[&all[..], &how].concat()).failed(4);
+        told.iter().for_each(|part| assert!(outcome.error().contains(part), "{}", outcome.stderr));
+        let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
+        assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
+        // The other one is opened twice, and told of once.
+        assert_eq!(outcome.stderr.matches("a.mkv: 3 frames of").count(), 1, "{}", outcome.stderr);
+        assert!(workshop.path("a.btf").exists() && !workshop.path("b.btf").exists());
+    }
+}
+
+#[test]
+fn what_opening_has_to_say_is_said_once() {
+    let workshop = workshop();
+    workshop.mouse(20, "whole.mkv");
+    workshop.truncate("whole.mkv", 0.6, "b.mkv");
+    let all = ["segment", "a.mkv", "b.mkv", "-o", "{stem}.btf", "--point", ON_THE_MOUSE];
+    let alone = ["segment", "b.mkv", "-o", "alone.btf", "--point", ON_THE_MOUSE];
+    let warnings = |words: &[&str]| {
+        let outcome = workshop.sam2(words).ended(3);
+        outcome
+            .stderr
+            .lines()
+            .filter(|line| line.contains("WARN") && line.contains("b.mkv"))
+            .count()
+    };
+    let once = warnings(&alone);
+    assert!(once > 0);
+    assert_eq!(warnings(&all), once);
+}
+
+#[test]
+fn a_recording_that_is_not_there_is_told_before_its_track() {
+    let workshop = workshop();
+    for track in ["{stem}DLC*.csv", "{stem}DLC.csv"] {
+        let all = ["segment", "a.mkv", "c.mkv", "-o", "{stem}.btf", "--overwrite"];
+        let outcome = workshop.sam2(&[&all[..], &["--keypoints", track]].concat()).failed(4);
+        assert!(outcome.error().contains("c.mkv: no such file"), "{}", outcome.stderr);
+        assert!(!outcome.stderr.contains("no track matches"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_mistake_that_recordings_share_is_told_once() {
+    let workshop = workshop();
+    let names = ["c", "d"].map(|name| format!("{name}.mkv"));
+    for name in &names {
+        workshop.mouse(3, name);
+    }
+    let all = ["segment", "a.mkv", "b.mkv", "c.mkv", "d.mkv", "-o", "{stem}.btf"];
+    for (option, value, told) in [
+        ("--model", "larg", "did you mean large?"),
+        ("--model", "large", "sam2 download large"),
+        ("--device", "cuda:7", "cuda"),
+    ] {
+        let more = [option, value, "--point", ON_THE_MOUSE];
+        let outcome = workshop.sam2(&[&all[..], &more].concat()).failed(1);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches(told).count(), 1, "{}", outcome.stderr);
+    }
+    // Some of them.
+    workshop.write(
+        "job.toml",
+        "[defaults]\noutput = \"{stem}.btf\"\npoint = \"0:122,40\"\n[[recording]]\npath = \"a.mkv\"\n\
+         [[recording]]\npath = \"b.mkv\"\nmodel = \"larg\"\n[[recording]]\npath = \"c.mkv\"\nmodel = \"larg\"\n",
+    );
+    let outcome = workshop.sam2(&["segment", "--job", "job.toml"]).failed(4);
+    for told in ["did you mean large?", "so for 2 of 3 recordings: b.mkv, c.mkv"] {
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+    }
+    let again = "c.mkv: failed for the same reason as b.mkv";
+    assert!(outcome.stderr.contains(again), "{}", outcome.stderr);
+}
+
+#[test]
 fn an_unknown_model_or_device_stops_all_at_once() {
     let workshop = workshop();
     let with = |more: &[&'static str]| {

@@ -205,6 +205,140 @@ fn a_track_of_another_video_says_so() {
     run(&workshop, "base.mp4", "s_twovideos.h5", &[]).warns(&["rot180.mp4", "base.mp4"]);
 }
 
+/// COCO's key points of these images, each with the animal's nose.
+fn coco(images: &[(&str, (f64, f64))]) -> String {
+    let (mut listed, mut marked) = (Vec::new(), Vec::new());
+    for (id, (name, (x, y))) in images.iter().enumerate() {
+        listed.push(format!(r#"{{"id":{id},"file_name":"{name}","width":256,"height":192}}"#));
+        marked.push(format!(
+            r#"{{"id":{id},"image_id":{id},"category_id":1,"keypoints":[{x},{y},2]}}"#
+        ));
+    }
+    let (listed, marked) = (listed.join(","), marked.join(","));
+    format!(
+        r#"{{"images":[{listed}],"annotations":[{marked}],"categories":[{{"id":1,"name":"mouse","keypoints":["nose"]}}]}}"#
+    )
+}
+
+#[test]
+fn images_named_after_two_videos_belong_to_theirs() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    let images = [
+        ("other_frame_000005.png", decoy(5)),
+        ("base_frame_000005.png", animal(5)),
+        ("base_frame_000015.png", animal(15)),
+    ];
+    workshop.write("coco.json", coco(&images));
+    let outcome = run(&workshop, "base.mp4", "coco.json", &["--prompt-frames", "every:6"]);
+    outcome.warns(&["1 of 3 rows", "'other'"]);
+    assert_eq!(outcome.prompted(), [5, 15]);
+    is_at(&workshop, 5, 255, animal(5));
+    std::fs::remove_file(workshop.path("masks.btf")).unwrap();
+    std::fs::rename(workshop.path("base.mp4"), workshop.path("third.mp4")).unwrap();
+    let told = ["other, base", "--keypoints-video"];
+    workshop.refuses("third.mp4", &["--keypoints", "coco.json"], &told);
+    // As prompts, the same.
+    std::fs::rename(workshop.path("third.mp4"), workshop.path("base.mp4")).unwrap();
+    workshop.segment("base.mp4", &["--prompts", "coco.json"]).warns(&["1 of 3 rows", "'other'"]);
+    is_at(&workshop, 5, 255, animal(5));
+}
+
+#[test]
+fn images_that_roboflow_has_renamed_are_found() {
+    let name = "track-by-image-name-folder-from-1";
+    let workshop = with(name, &[]);
+    workshop.folder("frames");
+    for number in 1..=24 {
+        let image = format!("frames/img{number:04}.png");
+        std::fs::copy(case(name).join(&image), workshop.path(&image)).unwrap();
+    }
+    // The hash ends in a number that is a frame, too.
+    let hashed = "img0010_png.rf.0a1b2c3d4e5f60718293a4b5c6d7e803.jpg";
+    workshop.write("coco.json", coco(&[(hashed, animal(9))]));
+    assert_eq!(run(&workshop, "frames", "coco.json", &[]).prompted(), [9]);
+    is_at(&workshop, 9, 255, animal(9));
+}
+
+#[test]
+fn two_projects_with_a_video_of_one_name_are_refused_until_one_is_named() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    let (right, wrong) = (animal(5), decoy(15));
+    let rows = format!(
+        "scorer,me,me\nbodyparts,nose,nose\ncoords,x,y\n/a/labeled-data/base/img005.png,{},{}\n\
+         /b/labeled-data/base/img015.png,{},{}\n",
+        right.0, right.1, wrong.0, wrong.1
+    );
+    workshop.write("labels.csv", rows);
+    let told = ["/a/labeled-data/base", "/b/labeled-data/base", "--keypoints-video FOLDER/NAME"];
+    workshop.refuses("base.mp4", &["--keypoints", "labels.csv"], &told);
+    let named = ["--keypoints-video", "a/labeled-data/base"];
+    let outcome = run(&workshop, "base.mp4", "labels.csv", &named);
+    outcome.warns(&["1 of 2 rows", "left out"]);
+    assert_eq!(outcome.prompted(), [5]);
+    is_at(&workshop, 15, 255, animal(15));
+}
+
+#[test]
+fn a_recording_that_is_the_crop_is_left_where_it_is() {
+    let workshop = with("dlc-analysed-with-cropping", &["crop.mp4", "crop.csv"]);
+    let note = case("../fixtures/tracks/crop_numpy_numbers.pickle");
+    std::fs::copy(note, workshop.path("crop_meta.pickle")).unwrap();
+    run(&workshop, "crop.mp4", "crop.csv", &[]);
+    is_at(&workshop, 6, 255, (162.0, 130.0));
+    workshop.ffmpeg("-i crop.mp4 -vf crop=156:132:100:60 -c:v ffv1 part.mkv");
+    let outcome = run(&workshop, "part.mkv", "crop.csv", &[]);
+    outcome.warns(&["156 x 132", "nothing is added", "--keypoints-offset 100,60"]);
+    is_at(&workshop, 6, 255, (62.0, 70.0));
+}
+
+#[test]
+fn sleap_files_that_were_refused_wrongly_are_read() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    for name in ["sleap-unlinked.slp", "sleap-reversed.h5"] {
+        std::fs::copy(case("../fixtures/tracks").join(name), workshop.path(name)).unwrap();
+    }
+    let first = ["--prompt-frames", "every:1", "--batch-size", "0"];
+    let outcome = run(&workshop, "base.mp4", "sleap-unlinked.slp", &first);
+    outcome.warns(&["frame 6", "nothing links"]).warns(&["512 x 384", "--downsample-factor"]);
+    assert_eq!(outcome.prompted(), [5, 6, 7]);
+    is_at(&workshop, 6, 255, animal(6));
+    let outcome = run(&workshop, "base.mp4", "sleap-reversed.h5", &["--ids"]);
+    assert!(outcome.stderr.contains("objects: 1 = a, 2 = b"), "{}", outcome.stderr);
+    is_at(&workshop, 10, 1, animal(10));
+    is_at(&workshop, 10, 2, decoy(10));
+}
+
+#[test]
+fn an_animal_without_a_point_is_no_object() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    let ((x, y), (other_x, other_y)) = (animal(3), decoy(3));
+    let text = format!(
+        "scorer,s,s,s,s,s,s\nindividuals,a,a,old,old,b,b\nbodyparts,n,n,n,n,n,n\ncoords,x,y,x,y,x,y\n\
+         labeled-data/base/img0003.png,{x},{y},,,{other_x},{other_y}\n"
+    );
+    workshop.write("labels.csv", text);
+    let outcome = run(&workshop, "base.mp4", "labels.csv", &["--ids"]);
+    outcome.warns(&["no point of 'old'"]);
+    assert!(outcome.stderr.contains("objects: 1 = a, 2 = b"), "{}", outcome.stderr);
+    is_at(&workshop, 3, 2, decoy(3));
+}
+
+#[test]
+fn a_track_that_counts_from_one_is_moved_by_minus_one() {
+    let workshop = with("labelled-data-of-several-videos", &["base.mp4"]);
+    let rows: String = (0..24)
+        .map(|frame| format!("{},1,{},{}\n", frame + 1, animal(frame).0, animal(frame).1))
+        .collect();
+    workshop.write("table.csv", format!("frame,object,x,y\n{rows}"));
+    let told = ["numbered from 1 to 24", "--keypoints-first-frame -1"];
+    workshop.refuses("base.mp4", &["--keypoints", "table.csv"], &told);
+    run(&workshop, "base.mp4", "table.csv", &["--keypoints-first-frame", "-1"]);
+    is_at(&workshop, 20, 255, animal(20));
+    let wrong = ["segment", "base.mp4", "-o", "m.btf", "--keypoints", "table.csv"];
+    let wrong = [&wrong[..], &["--keypoints-first-frame", "x"]].concat();
+    workshop.refused(2, &wrong, &["number of a frame", "-1 for a track that counts from 1"]);
+}
+
 #[test]
 fn options_of_tracks_need_one_and_are_checked() {
     let workshop = Workshop::new();

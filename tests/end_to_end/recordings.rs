@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{ON_THE_MOUSE, Workshop};
+use crate::support::{ON_THE_MOUSE, Workshop, asset_text};
 
 const POINT: [&str; 2] = ["--point", ON_THE_MOUSE];
 
@@ -59,6 +59,77 @@ fn probe_finds_a_damaged_image() {
     let json = probed(&workshop, &["frames", "--verify"], 3);
     assert_eq!(json["damaged_frames"], serde_json::json!([2]));
     assert_eq!(json["kind"], "folder");
+}
+
+#[test]
+fn probe_takes_several_files_and_images_as_stored_as_segment_does() {
+    let workshop = Workshop::new();
+    workshop.mouse(3, "m1.mkv").mouse(4, "m2.mkv");
+    let json = probed(&workshop, &["m1.mkv", "m2.mkv", "--join"], 0);
+    assert_eq!(json["frames"], 7, "{json}");
+    assert_eq!(probed(&workshop, &["m*.mkv", "--join"], 0)["frames"], 7);
+    workshop.refused(1, &["probe", "m1.mkv", "m2.mkv"], &["'m2.mkv'", "--join"]);
+    workshop.refused(1, &["probe", "m1.mkv", "--join"], &["only 'm1.mkv' is given"]);
+    workshop.refused(1, &["probe", "m1.mkv", "m3.mkv", "--join"], &["m3.mkv"]);
+    // The camera was held upright: rows and columns of the stored image are exchanged.
+    let frames = asset_text("../tests/cases/exif-orientation/frames");
+    let size = |json: Value| (json["size"]["width"].clone(), json["size"]["height"].clone());
+    let (width, height) = size(probed(&workshop, &[&frames], 0));
+    assert_ne!(width, height);
+    assert_eq!(size(probed(&workshop, &[&frames, "--no-exif"], 0)), (height, width));
+}
+
+#[test]
+fn merge_and_report_take_the_files_of_a_joined_recording() {
+    let workshop = Workshop::new();
+    workshop.folder("day");
+    workshop.mouse(3, "day/m1.mkv").mouse(4, "day/m2.mkv");
+    let (first, second) = ("day/m1.mkv", "day/m2.mkv");
+    let all = ["segment", "--join", first, second, "-o", "j.sam2run", "-o", "j.png"];
+    workshop.sam2(&[&all[..], &POINT].concat()).succeeded();
+    let merge = ["merge", "j.sam2run", "--overwrite", "-o", "m.png"];
+    let report = ["report", "j.sam2run", "--overwrite", "-o", "r.html"];
+    let files = ["--recording", first, "--recording", second, "--join"];
+    let pattern = ["--recording", "day/m*.mkv", "--join"];
+    let folder = ["--recording", "day"];
+    for how in [&files[..], &pattern, &folder] {
+        workshop.sam2(&[&merge[..], how].concat()).succeeded();
+        assert!(workshop.read("m.png") == workshop.read("j.png"), "{how:?}");
+        let outcome = workshop.sam2(&[&report[..], how].concat()).succeeded();
+        assert!(!outcome.stderr.contains("shown alone"), "{}", outcome.stderr);
+    }
+    let without = &files[..4];
+    let exchanged = ["--recording", second, "--recording", first, "--join"];
+    for (how, told) in [(without, "--join"), (&exchanged, "its contents are other ones")] {
+        workshop.refused(1, &[&merge[..], how].concat(), &[told]);
+        workshop.refused(1, &[&report[..], how].concat(), &[told]);
+    }
+    workshop.refused(1, &[&merge[..], &["--recording", first]].concat(), &["3 frames"]);
+    // Next to the files, the report finds all of them.
+    workshop.write("day/j.sam2run", workshop.read("j.sam2run"));
+    let outcome = workshop.sam2(&["report", "day/j.sam2run", "-o", "found.html"]).succeeded();
+    assert!(!outcome.stderr.contains("shown alone"), "{}", outcome.stderr);
+}
+
+#[test]
+fn merge_and_report_refuse_another_recording_of_the_same_shape() {
+    let workshop = Workshop::new();
+    workshop.mouse(4, "mouse.mkv");
+    workshop.segment_to("m.sam2run", "mouse.mkv", &POINT);
+    workshop.cut("mouse-arena", 4, "-vf scale=192:144,hflip -c:v ffv1 -g 1", "other.mkv");
+    let told = ["'other.mkv'", "not the recording of the", "its contents are other ones"];
+    let merge = ["merge", "m.sam2run", "-o", "m.png", "--recording"];
+    let report = ["report", "m.sam2run", "-o", "r.html", "--recording"];
+    for command in [merge, report] {
+        workshop.refused(1, &[&command[..], &["other.mkv"]].concat(), &told);
+        // Another name is no other recording.
+        workshop.write("archived.mkv", workshop.read("mouse.mkv"));
+        workshop.sam2(&[&command[..], &["archived.mkv"]].concat()).succeeded();
+    }
+    // One that is found by its name is left out, and the page says so.
+    workshop.write("mouse.mkv", workshop.read("other.mkv"));
+    let outcome = workshop.sam2(&["report", "m.sam2run", "-o", "alone.html"]).succeeded();
+    outcome.warns(&["'mouse.mkv' is not used", "its contents are other ones"]);
 }
 
 #[test]

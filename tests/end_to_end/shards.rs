@@ -53,10 +53,7 @@ fn an_interrupted_part_goes_on() {
     let workshop = workshop();
     let arguments = [&TRACK[..], &["--frames", "4..12", "--resume"]].concat();
     let mut running = workshop.start("mouse.mkv", &arguments);
-    running.wait_until(|| {
-        let journal = workshop.path("masks.btf.sam2run.part");
-        std::fs::metadata(journal).map_or(0, |file| file.len()) > 2_500
-    });
+    running.wait_until(|| workshop.frame_bytes("masks.btf.sam2run.part") > 1_000);
     running.stop("KILL");
     workshop.segment("mouse.mkv", &arguments);
     workshop.segment_to("whole.btf", "mouse.mkv", &TRACK);

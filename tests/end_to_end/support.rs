@@ -43,6 +43,18 @@ impl Workshop {
         Self { folder }
     }
 
+    /// A folder with these files, as [`Workshop::snapshot`] lists them.
+    pub fn with(files: &BTreeMap<PathBuf, Option<Vec<u8>>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, contents) in files {
+            match contents {
+                Some(bytes) => std::fs::write(folder.path().join(path), bytes).unwrap(),
+                None => std::fs::create_dir_all(folder.path().join(path)).unwrap(),
+            }
+        }
+        Self { folder }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -59,6 +71,14 @@ impl Workshop {
     pub fn folder(&self, name: &str) -> PathBuf {
         std::fs::create_dir_all(self.path(name)).unwrap();
         self.path(name)
+    }
+
+    /// Bytes of a run file or journal after its head; 0 if it is not there.
+    pub fn frame_bytes(&self, name: &str) -> u64 {
+        let bytes = std::fs::read(self.path(name)).unwrap_or_default();
+        let Some(head) = bytes.get(9..17) else { return 0 };
+        let head = 21 + u64::from_le_bytes(head.try_into().unwrap());
+        (bytes.len() as u64).saturating_sub(head)
     }
 
     /// Makes `name` from the first `share` of the bytes of `source`.
@@ -162,6 +182,15 @@ impl Workshop {
         // `sh` counts in blocks of 512 bytes. With the signal ignored, writing more fails as on a full disk.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kilobytes);
         let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
+        self.prepare(&mut shell).output().unwrap().into()
+    }
+
+    /// Runs `sam2` with so much memory for its data and so many seconds of a processor.
+    pub fn sam2_within(&self, megabytes: usize, seconds: usize, arguments: &[&str]) -> Outcome {
+        let limits = format!("ulimit -d {}; ulimit -t {seconds}", megabytes << 10);
+        let mut shell = Command::new("bash");
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
         self.prepare(&mut shell).output().unwrap().into()
     }

@@ -75,6 +75,54 @@ fn a_whole_camcorder_file_has_no_warning_and_a_cut_one_ends_with_3() {
 }
 
 #[test]
+fn cut_files_of_containers_without_an_end_end_with_3() {
+    let workshop = Workshop::new();
+    for (name, codec) in
+        [("film.wmv", "wmv2"), ("film.mpg", "mpeg2video"), ("film.vob", "mpeg2video")]
+    {
+        workshop.cut(
+            "mouse-arena",
+            12,
+            &format!("-vf scale=192:144 -c:v {codec} -q:v 2 -g 4"),
+            name,
+        );
+        let whole = workshop.sam2(&["probe", name, "--verify"]).succeeded();
+        assert!(!whole.stdout.contains("truncated"), "{name}: {}", whole.stdout);
+        let cut = format!("cut_{name}");
+        workshop.truncate(name, 0.7, &cut);
+        workshop.sam2(&["probe", &cut, "--verify"]).ended(3);
+        let all = [&segment(&cut, ON_THE_MOUSE)[..], &["--overwrite"]].concat();
+        workshop.sam2(&all).ended(3).warns(&[&cut, "frames are missing"]);
+    }
+}
+
+#[test]
+fn avi_files_with_empty_slots_are_whole_and_reordered_ones_have_no_known_times() {
+    let workshop = Workshop::new();
+    let slots = "-vf scale=192:144,select='not(mod(n,3))+lt(n,6)',settb=1/1000 -vsync vfr -enc_time_base 1/1000";
+    workshop.cut("mouse-arena", 10, &format!("{slots} -c:v mpeg4 -q:v 2"), "slots.avi");
+    let outcome = workshop.segment("slots.avi", &["--point", ON_THE_MOUSE]);
+    assert!(!outcome.stderr.contains("truncated"), "{}", outcome.stderr);
+    workshop.cut("mouse-arena", 10, &format!("{slots} -c:v mpeg4 -bf 2 -q:v 2"), "b.avi");
+    let outcome = workshop.segment_to("b.btf", "b.avi", &["--point", ON_THE_MOUSE]);
+    outcome.warns(&["b.avi", "times of its frames cannot be known"]);
+}
+
+#[test]
+fn video_files_named_by_the_time_are_one_recording() {
+    let workshop = Workshop::new();
+    workshop.folder("day");
+    workshop.mouse(2, "day/2024-03-01_10-59-00.mkv").mouse(3, "day/2024-03-01_11-04-00.mkv");
+    let outcome = workshop.segment("day", &["--point", ON_THE_MOUSE]);
+    outcome.warns(&["2 video files", "10-59-00.mkv, 2024-03-01_11-04-00.mkv"]);
+    assert_eq!(workshop.masks().pages.len(), 5);
+    // One is the recording, and nothing needs to be said.
+    std::fs::remove_file(workshop.path("day/2024-03-01_10-59-00.mkv")).unwrap();
+    let outcome = workshop.segment_to("one.btf", "day", &["--point", ON_THE_MOUSE]);
+    assert!(!outcome.stderr.contains("video files"), "{}", outcome.stderr);
+}
+
+#[test]
 fn parts_of_a_recording_are_one_by_folder_or_join() {
     let workshop = Workshop::new();
     workshop.mouse(9, "whole.mkv").folder("day");

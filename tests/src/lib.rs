@@ -1,5 +1,6 @@
 //! What the tests share: fixtures made by the official code, comparisons that look at every element, and clips.
 
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // Test code: a failure here is a failed test.
 
 pub mod clips;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use pytorch_reader::{DType, PytorchReader};
@@ -10,6 +10,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use sam2_model::weights::TensorShapes;
 use sha2::{Digest, Sha256};
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::ConvertError;
 use crate::hugging_face::{self, Conflict};
@@ -60,7 +61,8 @@ pub struct Checkpoint {
     pub tensors: BTreeMap<String, CheckpointTensor>,
     /// What the file was.
     pub layout: CheckpointLayout,
-    /// SHA-256, in hexadecimal, of the file that the weights came from: as noted by an earlier conversion, else of the file read.
+    /// SHA-256, in hexadecimal, of the file that the weights came from: as an earlier conversion says in the file, which nothing
+    /// proves, else of the file read.
     pub source_sha256: String,
 }
 
@@ -72,10 +74,7 @@ impl Checkpoint {
     /// [`ConvertError`] for an unreadable or damaged file or a tensor that is no float.
     pub fn read(path: &Path) -> Result<Self, ConvertError> {
         let unreadable = |source| ConvertError::Read { path: path.to_owned(), source };
-        let mut start = Vec::with_capacity(ZIP_MAGIC.len());
-        File::open(path)
-            .and_then(|file| file.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start))
-            .map_err(unreadable)?;
+        let start = first_bytes(path).map_err(unreadable)?;
         if start == ZIP_MAGIC {
             let tensors = read_pytorch(path)?;
             let source_sha256 = sha256_of(path).map_err(unreadable)?;
@@ -100,6 +99,11 @@ impl Checkpoint {
         Ok(Self { tensors, layout: CheckpointLayout::HuggingFace, source_sha256 })
     }
 
+    /// Returns whether a file begins like an archive of `torch.save`.
+    pub fn is_archive(path: &Path) -> bool {
+        first_bytes(path).is_ok_and(|start| start == ZIP_MAGIC)
+    }
+
     /// Names and shapes.
     pub fn shapes(&self) -> TensorShapes {
         self.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect()
@@ -118,6 +122,13 @@ impl Checkpoint {
         }
         safetensors::serialize(views, Some(metadata))
     }
+}
+
+/// Reads as many bytes as tell an archive from other files.
+fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut start = Vec::with_capacity(ZIP_MAGIC.len());
+    File::open(path)?.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
+    Ok(start)
 }
 
 /// Reads a file in pieces and returns its SHA-256 in hexadecimal.
@@ -152,14 +163,56 @@ pub(crate) fn noted_source(file: &File) -> Option<String> {
     (whole == length).then(|| metadata.metadata().as_ref()?.get(SOURCE_KEY).cloned())?
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 type Tensors = BTreeMap<String, CheckpointTensor>;
 
+/// Bytes of the pickle in an archive at most. Those of the largest checkpoints, with an optimizer's state, have half a megabyte; a byte of a
+/// pickle can take a hundred once it is read.
+const MOST_PICKLE: u64 = 2 << 20;
+
+/// Refuses an archive whose entries are compressed or together larger than the file, before any of them is read: `torch.save`
+/// only stores, and a megabyte can inflate to a gigabyte.
+fn check_archive(path: &Path) -> Result<(), ConvertError> {
+    let broken = |message: String| ConvertError::NotACheckpoint { path: path.to_owned(), message };
+    let file =
+        File::open(path).map_err(|source| ConvertError::Read { path: path.to_owned(), source })?;
+    let held = file
+        .metadata()
+        .map_err(|source| ConvertError::Read { path: path.to_owned(), source })?
+        .len();
+    let mut archive =
+        ZipArchive::new(BufReader::new(file)).map_err(|error| broken(error.to_string()))?;
+    let mut claimed = 0_u64;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|error| broken(error.to_string()))?;
+        if entry.compression() != CompressionMethod::Stored {
+            return Err(broken(
+                "its entries are compressed, which torch.save does not do; save it anew with torch.save".into(),
+            ));
+        }
+        let is_pickle = entry.name_raw().ends_with(b"data.pkl");
+        if is_pickle && entry.size() > MOST_PICKLE {
+            return Err(broken(format!(
+                "its pickle has {} bytes, more than {MOST_PICKLE}; save only the state dict, with torch.save",
+                entry.size()
+            )));
+        }
+        claimed = claimed.saturating_add(entry.size());
+    }
+    if claimed > held {
+        return Err(broken(format!(
+            "its entries claim {claimed} bytes, and the file has {held}; save it anew with torch.save"
+        )));
+    }
+    Ok(())
+}
+
 fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
     let broken = |message: String| ConvertError::NotACheckpoint { path: path.to_owned(), message };
+    check_archive(path)?;
     let reader = PytorchReader::with_top_level_key(path, STATE_DICT_KEY)
         .map_err(|error| broken(error.to_string()))?;
     let held = std::fs::metadata(path)

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
+use sam2_mask_writer::{CompleteOutput, OutputFile, WriteError, fault_point};
 use sam2_model::{Sam2Config, weights};
+use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Checkpoint, CheckpointTensor};
+use crate::checkpoint::{Checkpoint, CheckpointTensor, hexadecimal};
+use crate::digest::DigestRecord;
 use crate::error::ConvertError;
 
 /// Number format of the output.
@@ -36,6 +39,8 @@ pub struct ConvertReport {
     pub parameters: usize,
     /// Size of the output in bytes.
     pub bytes: u64,
+    /// SHA-256 of the output, in hexadecimal.
+    pub sha256: String,
 }
 
 /// Converts an official `.pt` file, or a safetensors file of the official or Hugging Face's names, to safetensors with the
@@ -70,58 +75,37 @@ pub fn convert(
         }
     }
     let parameters = shapes.values().map(|shape| shape.iter().product::<usize>()).sum();
-    let bytes = write(&checkpoint, output)?;
-    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes })
+    let (bytes, sha256) = write(&checkpoint, output, overwrite)?;
+    Ok(ConvertReport { config, tensors: shapes.len(), parameters, bytes, sha256 })
 }
 
-fn write(checkpoint: &Checkpoint, output: &Path) -> Result<u64, ConvertError> {
-    let failed = |source| ConvertError::Write { path: output.to_owned(), source };
+/// Writes the output and returns its size and its SHA-256.
+fn write(
+    checkpoint: &Checkpoint,
+    output: &Path,
+    overwrite: bool,
+) -> Result<(u64, String), ConvertError> {
+    let file = OutputFile::create(output, overwrite).map_err(of_output)?;
+    let failed = |source| of_output(file.io_error(source));
     let bytes = checkpoint
         .to_safetensors()
         .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
-    let folder = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    sweep(folder);
-    // Without the name of the temporary file, which says nothing to the user.
-    let mut file = temporary_file(folder).map_err(|error| failed(error.kind().into()))?;
-    file.write_all(&bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(output).map_err(|error| failed(error.error))?;
-    Ok(bytes.len() as u64)
+    file.file().write_all(&bytes).map_err(failed)?;
+    fault_point("weights written");
+    let complete = file.complete().map_err(of_output)?;
+    // A record of what was there before says nothing of what is there now.
+    let _ = std::fs::remove_file(DigestRecord::path_for(output));
+    fault_point("digest removed");
+    complete.publish().map_err(of_output)?;
+    Ok((bytes.len() as u64, hexadecimal(&Sha256::digest(&bytes))))
 }
 
-/// What temporary files begin with.
-const PREFIX: &str = ".sam2-";
-/// What a killed process left is older than this; a conversion takes seconds.
-const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-
-/// Removes temporary files that killed conversions left in the folder. What cannot be removed is in nobody's way.
-fn sweep(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let is_ours = rest.is_some_and(|rest| {
-            rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        });
-        let age = entry.metadata().ok().filter(std::fs::Metadata::is_file);
-        let age = age.and_then(|metadata| metadata.modified().ok()?.elapsed().ok());
-        if is_ours && age.is_some_and(|age| age > ABANDONED) {
-            let _ = std::fs::remove_file(entry.path());
-        }
+fn of_output(error: WriteError) -> ConvertError {
+    match error {
+        WriteError::Exists(path) => ConvertError::OutputExists(path),
+        WriteError::Io { path, source } => ConvertError::Write { path, source },
+        other => ConvertError::Output(other),
     }
-}
-
-/// A temporary file that, once renamed, has the permissions of any newly created file.
-fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.prefix(PREFIX).tempfile_in(folder)
 }
 
 /// Re-encodes a tensor's values; false if one is too large for the format.

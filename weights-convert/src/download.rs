@@ -5,11 +5,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sam2_mask_writer::fault_point;
 use ureq::http::StatusCode;
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
 use crate::checkpoint::sha256_of;
 use crate::convert::{StoredPrecision, convert};
+use crate::digest::{DigestCheck, DigestRecord, check_digest};
 use crate::error::ConvertError;
 use crate::releases::{OFFICIAL_BASE_URL, Release};
 
@@ -67,6 +69,11 @@ pub enum DownloadProgress {
     },
     /// The hash is computed.
     Verifying,
+    /// The converted weights are there, but are not what was written: they are fetched again.
+    Damaged {
+        /// How they differ, as a clause.
+        reason: String,
+    },
     /// The checkpoint is turned into safetensors.
     Converting,
 }
@@ -79,6 +86,8 @@ pub struct Downloaded {
     pub path: PathBuf,
     /// False if they were in the cache already.
     pub fetched: bool,
+    /// Whether they are known to be what was once written: false where no record says what that was.
+    pub verified: bool,
 }
 
 /// A download failed. What has arrived is kept unless it is wrong.
@@ -157,17 +166,21 @@ pub fn download(
     observer: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Downloaded, DownloadError> {
     let path = options.cache.join(release.converted_file());
-    if is_conversion_of(&path, release) {
-        return Ok(Downloaded { path, fetched: false });
+    let part_path = options.cache.join(format!("{}.part", release.file));
+    if let Some(verified) = is_there(&path, release, observer)?
+        // A process that was killed before it noted the digest leaves both; what is in the part shows then.
+        && (verified || !part_path.exists())
+    {
+        remove_if_left(&part_path);
+        return Ok(Downloaded { path, fetched: false, verified });
     }
     std::fs::create_dir_all(&options.cache)
         .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
-    let part_path = options.cache.join(format!("{}.part", release.file));
     let mut part = Part::open(&part_path, observer)?;
     // Another process may have finished while this one waited.
-    if is_conversion_of(&path, release) {
+    if is_there(&path, release, observer)? == Some(true) {
         part.discard()?;
-        return Ok(Downloaded { path, fetched: false });
+        return Ok(Downloaded { path, fetched: false, verified: true });
     }
     let url = release.url(&options.base_url);
     let agent = agent(options.patience);
@@ -181,9 +194,46 @@ pub fn download(
     }
     observer(DownloadProgress::Converting);
     // A hash that was verified needs no second look: what cannot be converted now never can.
-    convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
+    let converted = convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
+    DigestRecord::note(&path, converted.sha256, &release.file, &release.sha256)
+        .map_err(|source| DownloadError::Cache { path: path.clone(), source })?;
     part.discard()?;
-    Ok(Downloaded { path, fetched: true })
+    Ok(Downloaded { path, fetched: true, verified: true })
+}
+
+/// Returns whether the conversion of a release is there and, if so, whether it is known to be what was written. One that is
+/// known to be damaged is not there.
+fn is_there(
+    path: &Path,
+    release: &Release,
+    observer: &mut dyn FnMut(DownloadProgress),
+) -> Result<Option<bool>, DownloadError> {
+    if !is_conversion_of(path, release) {
+        return Ok(None);
+    }
+    let checked = check_digest(path, false, |_| observer(DownloadProgress::Verifying))
+        .map_err(|source| DownloadError::Cache { path: path.to_owned(), source })?;
+    Ok(match checked {
+        DigestCheck::Unrecorded => Some(false),
+        DigestCheck::Good(record) => Some(record.source_sha256 == release.sha256),
+        DigestCheck::Differs { reason, .. } => {
+            observer(DownloadProgress::Damaged { reason });
+            None
+        }
+    })
+}
+
+/// Removes a download that was converted already and that no process holds: one that was killed in between has left it.
+fn remove_if_left(part: &Path) {
+    if std::fs::symlink_metadata(part).is_ok_and(|found| found.is_file())
+        && let Ok(file) = File::open(part)
+        && file.try_lock().is_ok()
+        && is_same_file(&file, part)
+    {
+        // What cannot be removed is in nobody's way.
+        let _ = std::fs::remove_file(part);
+        fault_point("converted download removed");
+    }
 }
 
 /// Whether the file is whole and was converted from this release.
@@ -387,6 +437,7 @@ impl Part {
             }
             // Who held the lock before may have finished and removed the file; a lock on a removed file guards nothing.
             if is_same_file(&file, path) {
+                fault_point("download opened");
                 let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
                 return Ok(Self { path: path.to_owned(), file, length, unflushed: 0 });
             }
@@ -399,6 +450,7 @@ impl Part {
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), DownloadError> {
         self.file.write_all(bytes).map_err(|source| self.failed(source))?;
+        fault_point("piece of a download written");
         self.length += bytes.len() as u64;
         self.unflushed += bytes.len() as u64;
         if self.unflushed >= FLUSH_EVERY { self.flush() } else { Ok(()) }
@@ -406,7 +458,9 @@ impl Part {
 
     fn flush(&mut self) -> Result<(), DownloadError> {
         self.unflushed = 0;
-        self.file.sync_data().map_err(|source| self.failed(source))
+        self.file.sync_data().map_err(|source| self.failed(source))?;
+        fault_point("download synced");
+        Ok(())
     }
 
     fn restart(&mut self) -> Result<(), DownloadError> {
@@ -414,12 +468,16 @@ impl Part {
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .map(drop)
-            .map_err(|source| self.failed(source))
+            .map_err(|source| self.failed(source))?;
+        fault_point("download emptied");
+        Ok(())
     }
 
     fn discard(&mut self) -> Result<(), DownloadError> {
-        std::fs::remove_file(&self.path).map_err(|source| self.failed(source))
+        fault_point("download not removed");
+        std::fs::remove_file(&self.path).map_err(|source| self.failed(source))?;
+        fault_point("download removed");
+        Ok(())
     }
 
     /// Where another error is being reported already.

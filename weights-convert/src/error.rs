@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use sam2_mask_writer::WriteError;
 use sam2_model::LoadError;
 
 /// A conversion failed. Nothing is left under the output's name.
@@ -64,4 +65,7 @@ pub enum ConvertError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The output's name is that of something that is never replaced.
+    #[error(transparent)]
+    Output(WriteError),
 }

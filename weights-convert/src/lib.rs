@@ -9,6 +9,7 @@
 
 mod checkpoint;
 mod convert;
+mod digest;
 mod download;
 mod error;
 mod hugging_face;
@@ -17,7 +18,8 @@ mod releases;
 
 pub use checkpoint::{Checkpoint, CheckpointLayout, CheckpointTensor};
 pub use convert::{ConvertReport, StoredPrecision, convert};
+pub use digest::{DigestCheck, DigestRecord, check_digest};
 pub use download::{DownloadError, DownloadOptions, DownloadProgress, Downloaded, download};
 pub use error::ConvertError;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, Provenance, inspect};
 pub use releases::{OFFICIAL_BASE_URL, Release};

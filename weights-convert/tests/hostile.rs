@@ -32,7 +32,21 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     let _ = inspect(file.path());
     let (loaded, origin) = (kind(Sam2::load(file.path(), &Device::flex())), "damaged");
     assert_eq!(loaded, kind(Sam2::from_bytes(bytes, origin, None, &Device::flex())));
-    Checkpoint::read(file.path()).map_err(|error| error.to_string())
+    let checkpoint = Checkpoint::read(file.path()).map_err(|error| error.to_string());
+    if let Some(peak) = peak_memory() {
+        assert!(peak < MOST_MEMORY, "{} MB", peak >> 20);
+    }
+    checkpoint
+}
+
+/// All tests of this file together: each holds a model of 10 MB and a few copies of its weights.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// Bytes that this process has held at most; `None` where the system does not say.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
 
 /// Changes `count` bytes to others, where the structure is: at the start, at the end, or around the pickle.
@@ -170,14 +184,33 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// A few hundred bytes that claim gigabytes, by views with a stride of 0 and by thousands of tensors on one storage.
+/// Small files that claim gigabytes: by views with a stride of 0, by compressed entries, and by thousands of tensors on one storage.
 #[test]
 fn small_archives_that_claim_gigabytes_are_refused_before_they_are_read() {
-    for name in ["expand.pt", "share.pt"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/faults").join(name);
+    let folder = tempfile::tempdir().unwrap();
+    let case =
+        |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/faults").join(name);
+    // The same entries, stored as torch.save stores them.
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(case("share.pt")).unwrap()).unwrap();
+    let entries: Vec<(String, Vec<u8>)> = (0..archive.len())
+        .map(|index| {
+            let mut entry = archive.by_index(index).unwrap();
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+            (String::from_utf8(entry.name_raw().to_vec()).unwrap(), bytes)
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> =
+        entries.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+    let stored = folder.path().join("stored.pt");
+    std::fs::write(&stored, stored_zip(&files)).unwrap();
+    for (path, why) in
+        [(case("expand.pt"), "claim"), (case("share.pt"), "compressed"), (stored, "claim")]
+    {
+        let name = path.file_name().unwrap().to_str().unwrap();
         let started = std::time::Instant::now();
         let error = Checkpoint::read(&path).unwrap_err().to_string();
-        assert!(error.contains(name) && error.contains("claim"), "{error}");
+        assert!(error.contains(name) && error.contains(why), "{error}");
         assert!(error.contains("torch.save"), "the remedy: {error}");
         assert!(started.elapsed().as_millis() < 500, "{name} took {:?}", started.elapsed());
     }

@@ -17,15 +17,17 @@ use sam2_report::{Report, ReportBuilder};
 use crate::args::ReportArgs;
 use crate::exit::ExitStatus;
 use crate::outputs::same_file;
-use crate::stats;
+use crate::{recordings, stats};
 
 pub use sink::ReportSink;
 
 /// Makes the page of a run file.
 pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     check_ending(&args.output)?;
-    let inputs = [Some(&args.run), args.recording.as_ref(), args.stats.as_ref()];
-    if let Some(input) = inputs.into_iter().flatten().find(|input| same_file(input, &args.output)) {
+    let given = recordings::one(&args.recording, args.join)?;
+    let files = given.iter().flat_map(|(first, more)| std::iter::once(first).chain(more));
+    let mut inputs = std::iter::once(&args.run).chain(files).chain(&args.stats);
+    if let Some(input) = inputs.find(|input| same_file(input, &args.output)) {
         bail!("'{}' is an input: choose another name for the page", input.display());
     }
     let reader = RunReader::open(&args.run)?;
@@ -35,7 +37,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
         statistics.map(|path| stats::of_recording(path, &header.recording)).transpose()?;
     // Whatever is wrong with names shows before hours of masks are read.
     let output = OutputFile::create(&args.output, args.overwrite)?;
-    let recording = pictures::find(args, &header)?;
+    let recording = pictures::find(args, given, &header)?;
 
     let mut builder = ReportBuilder::new(describe::run(&header));
     for record in reader {

@@ -1,5 +1,6 @@
 //! The pictures of a report's frames, from the recording if it is there.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -8,7 +9,7 @@ use sam2_mask_writer::RunHeader;
 use sam2_report::Report;
 
 use crate::args::ReportArgs;
-use crate::recording::other_size;
+use crate::recording::{other_contents, other_size};
 
 /// The recording of a run, or why there is none.
 pub(super) enum Recording {
@@ -24,7 +25,11 @@ pub(super) enum Recording {
 ///
 /// # Errors
 /// If one was named and cannot be opened, or is another one.
-pub(super) fn find(args: &ReportArgs, header: &RunHeader) -> Result<Recording> {
+pub(super) fn find(
+    args: &ReportArgs,
+    given: Option<(PathBuf, Vec<PathBuf>)>,
+    header: &RunHeader,
+) -> Result<Recording> {
     let stream = args.stream.or_else(|| setting(header, "video stream"));
     let options = OpenOptions::default()
         .video(VideoOptions { stream, ..VideoOptions::default() })
@@ -32,9 +37,11 @@ pub(super) fn find(args: &ReportArgs, header: &RunHeader) -> Result<Recording> {
         .axes(args.axes.clone().or_else(|| setting(header, "axes")).unwrap_or_default())
         // Only runs with --no-exif have this setting.
         .exif(!header.settings.contains_key("still images"));
-    if let Some(path) = &args.recording {
-        let source = open_with(path, &options)?;
-        return match difference(&source, header) {
+    if let Some((path, further)) = given {
+        let files: Vec<PathBuf> = std::iter::once(&path).chain(&further).cloned().collect();
+        let source = open_with(&path, &options.join(further))?;
+        let difference = difference(&source, header).or_else(|| other_contents(&files, header));
+        return match difference {
             None => Ok(Recording::Open(source)),
             Some(difference) => bail!(
                 "'{}' is not the recording of the run: {difference}; give the one that was segmented",
@@ -56,14 +63,27 @@ fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Record
         ));
     };
     let beside = args.run.parent().map(|folder| folder.join(name));
+    // Those of a recording in several files that follow its first.
+    let further: Vec<&OsStr> = header
+        .options
+        .iter()
+        .filter(|(option, _)| option == "--join")
+        .filter_map(|(_, file)| Path::new(file).file_name())
+        .collect();
     let mut missing = format!("The recording was not found beside the run file, so {REMEDY}");
     let is_there = |path: &PathBuf| path.exists() || ImageFolder::is_pattern(path);
     for path in beside.into_iter().chain([PathBuf::from(name)]).filter(is_there) {
-        let why = match open_with(&path, options) {
-            Ok(source) => match difference(&source, header) {
-                None => return Recording::Open(source),
-                Some(difference) => difference,
-            },
+        let further: Vec<PathBuf> = further.iter().map(|name| path.with_file_name(name)).collect();
+        let files: Vec<PathBuf> = std::iter::once(&path).chain(&further).cloned().collect();
+        let why = match open_with(&path, &options.clone().join(further)) {
+            Ok(source) => {
+                let difference =
+                    difference(&source, header).or_else(|| other_contents(&files, header));
+                match difference {
+                    None => return Recording::Open(source),
+                    Some(difference) => difference,
+                }
+            }
             Err(error) => error.to_string(),
         };
         missing = format!("'{}' is not used as the recording ({why}), so {REMEDY}", path.display());

@@ -134,6 +134,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         for sink in &mut self.sinks {
             sink.end_batch(batch)?;
         }
+        fault_point("batch in outputs");
         Ok(())
     }
 
@@ -147,6 +148,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         let frame = frame.with_image(image.as_ref().map(|image| image.data()));
         for sink in &mut self.sinks {
             sink.write(&frame)?;
+            fault_point("frame in output");
         }
         self.flags.note(index, frame.objects);
         if frame.objects.iter().all(|labelled| labelled.mask.area() == 0) {
@@ -171,6 +173,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
         fault_point("outputs complete");
         if let Some(journal) = &mut self.journal {
             journal.finish()?;
+            fault_point("journal finished");
         }
         if let Some(receipt) = &self.receipt {
             receipt.write(&outputs, unprompted || !self.report.unprompted.is_empty())?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sam2_mask_writer::{
     MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError, fault_point,
+    sweep_left_overs,
 };
 
 use super::settings::{job_difference, sha256};
@@ -204,8 +205,11 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if !self.worth_keeping {
-            let _ = std::fs::remove_file(&self.path);
+            // The journal last: as long as it is there, `--resume` clears away what belongs to it.
             let _ = std::fs::remove_file(self.checkpoint_path());
+            sweep_left_overs(&self.checkpoint_path());
+            fault_point("journal not removed");
+            let _ = std::fs::remove_file(&self.path);
         }
     }
 }
@@ -221,7 +225,11 @@ fn remove_if_there(path: &Path) -> Result<(), EngineError> {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(WriteError::Io { path: path.to_owned(), source }.into())
         }
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            fault_point("old checkpoint removed");
+            Ok(())
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod merge;
 mod part;
 mod plan;
 mod prompt_choices;
+mod prompt_record;
 mod prompt_set;
 mod receipt;
 mod recording_stamp;

@@ -1,6 +1,6 @@
 //! What is to be done, settled before the model runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 
@@ -35,6 +35,9 @@ pub struct JobPrompt {
 }
 
 impl JobPrompt {
+    /// Points of an object on a frame at most. The model compares each with each: ten thousand would take gigabytes.
+    pub const MOST_POINTS: usize = 1000;
+
     /// Nothing yet: to be filled in.
     pub fn empty(frame: usize, object: ObjectId) -> Self {
         Self { frame, object, points: Vec::new(), bounds: None, mask: None }
@@ -155,12 +158,19 @@ impl JobPlan {
         for (object, name) in prompts.names() {
             self.names.entry(*object).or_insert_with(|| name.clone());
         }
+        // Files of prompts can hold a hundred thousand.
+        let mut places = HashMap::new();
+        for batch in &self.batches {
+            let numbered = batch.prompts.iter().enumerate();
+            places.extend(numbered.map(|(at, prompt)| ((prompt.frame, prompt.object), at)));
+        }
         for added in prompts.prompts() {
             let after = self.batches.partition_point(|batch| batch.frames.end <= added.frame);
             let last = self.batches.len().saturating_sub(1);
             let Some(batch) = self.batches.get_mut(after.min(last)) else { continue };
-            let same = |p: &&mut JobPrompt| p.frame == added.frame && p.object == added.object;
-            match batch.prompts.iter_mut().find(same) {
+            let next = batch.prompts.len();
+            let at = *places.entry((added.frame, added.object)).or_insert(next);
+            match batch.prompts.get_mut(at) {
                 Some(prompt) => {
                     prompt.points.extend(added.points.iter().cloned());
                     prompt.bounds = added.bounds.or(prompt.bounds);
@@ -219,6 +229,11 @@ impl JobPlan {
             let frame = prompt.frame;
             if frame >= frame_count {
                 return Err(EngineError::FrameOutOfRange { frame, count: frame_count });
+            }
+            if prompt.points.len() > JobPrompt::MOST_POINTS {
+                let (object, points) = (prompt.object, prompt.points.len());
+                let limit = JobPrompt::MOST_POINTS;
+                return Err(EngineError::TooManyPoints { object, frame, points, limit });
             }
             let corners = prompt.bounds.into_iter().flat_map(|bounds| {
                 bounds.corners().map(|corner| ("the box corner".to_owned(), corner))
@@ -411,6 +426,13 @@ mod tests {
         let message = check(prompt(20.0, 2)).unwrap_err().to_string();
         assert!(message.contains("snout") && message.contains("10x10"), "{message}");
         assert!(check(JobPrompt::empty(0, ObjectId(1))).is_err());
+        let many = |count| JobPrompt {
+            points: vec![("point".to_owned(), Point::positive(5.0, 5.0)); count],
+            ..JobPrompt::empty(0, ObjectId(1))
+        };
+        assert!(check(many(1000)).is_ok());
+        let message = check(many(1001)).unwrap_err().to_string();
+        assert!(message.contains("1001 points on frame 0"), "{message}");
         let mask = Some(Mask::empty(9, 10));
         let message = check(JobPrompt { mask, ..JobPrompt::empty(0, ObjectId(1)) }).unwrap_err();
         assert!(message.to_string().contains("9x10"), "{message}");

@@ -10,6 +10,7 @@ use sam2_model::kernels::CpuTier;
 use sha2::{Digest, Sha256};
 
 use super::plan::JobPlan;
+use super::prompt_record;
 use super::run::JobOptions;
 use crate::error::EngineError;
 
@@ -19,12 +20,24 @@ pub const COMPUTED_WITH: &str = "computed with";
 /// Its value for jobs that may be computed by several kinds of processors and devices.
 const MIXED: &str = "mixed processors";
 
-/// Returns what tells the heads of two jobs apart, as [`RunHeader::difference`] does. Where one of them allows mixed
-/// processors, they do not count.
+/// The setting that holds a digest of all prompts.
+const PROMPTS: &str = "prompts";
+
+/// Returns what tells the heads of two jobs apart, as [`RunHeader::difference`] does, prompts in words. Where one of them allows
+/// mixed processors, they do not count.
 pub(super) fn job_difference(
     before: &RunHeader,
     now: &RunHeader,
 ) -> Option<(String, String, String)> {
+    let (what, was, is) = difference(before, now)?;
+    if what != PROMPTS {
+        return Some((what, was, is));
+    }
+    let in_words = prompt_record::difference(before, now);
+    Some(in_words.unwrap_or_else(|| ("the digest of the prompts".to_owned(), was, is)))
+}
+
+fn difference(before: &RunHeader, now: &RunHeader) -> Option<(String, String, String)> {
     let is_mixed =
         |header: &RunHeader| header.settings.get(COMPUTED_WITH).is_some_and(|value| value == MIXED);
     if is_mixed(before) || is_mixed(now) {
@@ -69,6 +82,7 @@ pub fn run_header<S: FrameSource + ?Sized>(
     // All or none: sources either consist of image files or do not.
     let names = (0..plan.frame_count()).map(|frame| frames.frame_name(frame));
     header.image_names = names.collect::<Option<_>>().unwrap_or_default();
+    header.prompts = prompt_record::of_plan(plan);
     let fingerprint =
         model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
     header.settings = settings(plan, options)?;
@@ -94,7 +108,7 @@ fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, Str
     settings.insert("batches".into(), format!("{} of up to {longest} frames", lengths.len()));
     let prompts: Vec<_> = plan.batches.iter().map(|b| (&b.frames, &b.prompts)).collect();
     // Debug output tells every bit of a number apart, and only the same version compares it.
-    settings.insert("prompts".into(), short(&sha256(&format!("{prompts:?}"))));
+    settings.insert(PROMPTS.into(), short(&sha256(&format!("{prompts:?}"))));
     settings.insert("carry over".into(), options.carry_over.to_string());
     // The other modes give the same masks.
     let lossy = options.frames_mode == FramesMode::Jpeg;
@@ -122,6 +136,6 @@ pub(super) fn sha256(text: &str) -> String {
 }
 
 /// Enough to tell apart by eye.
-fn short(hex: &str) -> String {
+pub(super) fn short(hex: &str) -> String {
     hex.chars().take(16).collect()
 }

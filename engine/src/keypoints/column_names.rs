@@ -3,6 +3,11 @@
 //! They are an attribute: a Python list of tuples of texts, pickled with protocol 0, which is what PyTables writes whatever the
 //! Python. Here is a reader for just that: lists, tuples, dictionaries, texts, numbers and None. Nothing is ever called or imported.
 
+/// Letters that the names of all columns have together, at most.
+const MOST_TEXT: usize = 16 << 20;
+/// Levels that a column's name has at most.
+const MOST_LEVELS: usize = 8;
+
 /// A value, with places in the arena for what it contains: a value may be mentioned many times, and is not copied then.
 #[derive(Clone, Debug)]
 enum Value {
@@ -11,18 +16,37 @@ enum Value {
     Other,
 }
 
-/// Every list of tuples (or of texts) in a pickle that is as long as the longest of them: the names of columns, one list of levels each.
-pub(super) fn read(pickle: &str) -> Result<Vec<Vec<String>>, String> {
+/// The names of so many columns in a pickle, one list of levels each: the first list of tuples of texts that is as long.
+///
+/// # Errors
+/// No pickle of pandas', or none with a list of so many names.
+pub(super) fn read(pickle: &str, columns: usize) -> Result<Vec<Vec<String>>, String> {
     let arena =
         Arena::load(pickle).ok_or("the names of its columns are not pickled as pandas does it")?;
-    let mut best: Vec<Vec<String>> = Vec::new();
-    for value in &arena.values {
-        let Value::Sequence(items) = value else { continue };
-        let names: Option<Vec<Vec<String>>> =
-            items.iter().map(|&item| arena.levels(item)).collect();
-        best = names.filter(|names| names.len() > best.len()).unwrap_or(best);
+    let lists = arena.values.iter().filter_map(|value| match value {
+        Value::Sequence(items) => Some(items),
+        _ => None,
+    });
+    let mut longest = 0;
+    // A text can be mentioned by every tuple, and a tuple by every list: what they hold together is bounded.
+    let mut left = MOST_TEXT;
+    for items in lists {
+        let names: Option<Vec<Vec<String>>> = match items.len() == columns {
+            true => items.iter().map(|&item| arena.levels(item, &mut left)).collect(),
+            false => None,
+        };
+        if let Some(names) = names {
+            return Ok(names);
+        }
+        let first = items.first().and_then(|&item| arena.values.get(item));
+        if matches!(first, Some(Value::Sequence(_))) {
+            longest = longest.max(items.len());
+        }
     }
-    Ok(best)
+    Err(match longest < columns {
+        true => format!("it stores {columns} columns, but names {longest} at most"),
+        false => format!("it does not name its {columns} columns, or too long"),
+    })
 }
 
 #[derive(Default)]
@@ -32,13 +56,16 @@ struct Arena {
 
 impl Arena {
     /// The texts of a tuple.
-    fn levels(&self, item: usize) -> Option<Vec<String>> {
+    fn levels(&self, item: usize, left: &mut usize) -> Option<Vec<String>> {
         let Value::Sequence(items) = self.values.get(item)? else { return None };
         let text = |&item: &usize| match self.values.get(item)? {
-            Value::Text(text) => Some(text.clone()),
+            Value::Text(text) => {
+                *left = left.checked_sub(text.len() + size_of::<String>())?;
+                Some(text.clone())
+            }
             _ => None,
         };
-        items.iter().map(text).collect()
+        items.iter().take(MOST_LEVELS + 1).map(text).collect()
     }
 
     fn push(&mut self, value: Value) -> usize {
@@ -139,18 +166,20 @@ mod tests {
         // Python: pickle.dumps([(1, [('n', 'snout', 'x'), ('n', 'snout', 'y')])], 0)
         let pickle =
             "(lp0\n(I1\n(lp1\n(Vn\np2\nVsnout\np3\nVx\np4\ntp5\na(g2\ng3\nVy\np6\ntp7\natp8\na.";
-        assert_eq!(read(pickle).unwrap(), [["n", "snout", "x"], ["n", "snout", "y"]]);
+        assert_eq!(read(pickle, 2).unwrap(), [["n", "snout", "x"], ["n", "snout", "y"]]);
+        let message = read(pickle, 3).unwrap_err();
+        assert!(message.contains("3 columns") && message.contains("names 2"), "{message}");
     }
 
     #[test]
     fn letters_beyond_ascii_and_python_2() {
         let pickle = "(lp0\n(Vschw\\u00e4nz\\u005c\np1\nS'x'\np2\ntp3\na.";
-        assert_eq!(read(pickle).unwrap(), [["schwänz\\", "x"]]);
+        assert_eq!(read(pickle, 1).unwrap(), [["schwänz\\", "x"]]);
     }
 
     #[test]
     fn a_pickle_that_would_do_something_is_refused() {
-        assert!(read("cos\nsystem\n(S'true'\ntR.").is_err());
+        assert!(read("cos\nsystem\n(S'true'\ntR.", 1).is_err());
     }
 
     #[test]
@@ -159,13 +188,21 @@ mod tests {
         for level in 0..10_000 {
             pickle.push_str(&format!("(g{level}\ng{level}\nlp{}\n", level + 1));
         }
-        let _ = read(&(pickle + "."));
+        let _ = read(&(pickle + "."), 2);
+    }
+
+    #[test]
+    fn a_long_name_that_every_column_has_is_refused() {
+        let columns = 10_000;
+        let mut pickle = format!("(lp0\n(V{}\np1\ntp2\na", "x".repeat(1 << 16));
+        pickle.push_str(&"g2\na".repeat(columns - 1));
+        assert!(read(&(pickle + "."), columns).is_err());
     }
 
     proptest! {
         #[test]
         fn never_panics(pickle in "[(lpgVSIaNtds.0-9\n'\\\\ux]{0,80}") {
-            let _ = read(&pickle);
+            let _ = read(&pickle, 1);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The columns of a DeepLabCut frame, from the levels of its header: scorer, individuals (in multi-animal projects), body parts, coords.
 
-use super::table::{RowKey, push_new, quote, selected};
+use std::collections::HashMap;
+
+use super::table::{RowKey, quote, selected};
 use super::track::{Individual, KeypointSelection};
 
 /// Below this likelihood DeepLabCut itself takes a body part for not seen, unless `pcutoff` in its `config.yaml` says otherwise.
@@ -9,6 +11,8 @@ const PCUTOFF: f32 = 0.6;
 /// What one column of a frame is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ColumnName {
+    /// Who, or which network, has put the points there; empty where that is not said.
+    pub(super) scorer: String,
     /// Empty where the frame has no individuals.
     pub(super) individual: String,
     /// The body part.
@@ -51,28 +55,28 @@ impl Layout {
                     .into(),
             );
         }
-        let (mut bodyparts, mut names) = (Vec::new(), Vec::new());
-        for (_, column) in columns {
-            push_new(&mut bodyparts, &column.bodypart);
-            push_new(&mut names, &column.individual);
+        check_scorers(columns)?;
+        // Body parts and individuals by name, in the order in which they first appear.
+        let (mut bodyparts, mut names) = (Names::default(), Names::default());
+        let mut places: HashMap<(usize, usize), Place> = HashMap::new();
+        let mut parts_of: Vec<Names> = Vec::new();
+        for (position, column) in columns {
+            let part = bodyparts.number(&column.bodypart);
+            let individual = names.number(&column.individual);
+            if individual == parts_of.len() {
+                parts_of.push(Names::default());
+            }
+            parts_of[individual].number(&column.bodypart);
+            places.entry((individual, part)).or_default().take(*position, &column.coord);
         }
         let (mut individuals, mut cells) = (Vec::new(), Vec::new());
-        for name in names {
-            let of_this = || columns.iter().filter(|(_, column)| column.individual == name);
-            let mut parts = Vec::new();
-            of_this().for_each(|(_, column)| push_new(&mut parts, &column.bodypart));
-            let chosen = selected(&parts, selection);
+        let named = names.in_order.into_iter().zip(parts_of);
+        for (individual, (name, parts)) in named.enumerate() {
+            let chosen = selected(&parts.in_order, selection);
             for part in &chosen {
-                let cell = |coord: &str| {
-                    let mut found =
-                        of_this().filter(|(_, c)| &c.bodypart == part && c.coord == coord);
-                    found.next().map(|(position, _)| *position)
-                };
-                let times = |coord: &str| {
-                    let same = |c: &ColumnName| &c.bodypart == part && c.coord == coord;
-                    of_this().filter(|(_, c)| same(c)).count()
-                };
-                if ["x", "y", "likelihood"].iter().any(|coord| times(coord) > 1) {
+                let number = bodyparts.numbers.get(part).copied().unwrap_or_default();
+                let place = places.remove(&(individual, number)).unwrap_or_default();
+                if place.is_double {
                     let part = quote(part);
                     let of = if name.is_empty() {
                         String::new()
@@ -83,14 +87,15 @@ impl Layout {
                         "body part {part}{of} is there twice: rename one of the two, or choose others with --bodyparts"
                     ));
                 }
-                let (Some(x), Some(y)) = (cell("x"), cell("y")) else {
-                    return Err(format!("body part '{part}' lacks a column x or y"));
+                let (Some(x), Some(y)) = (place.x, place.y) else {
+                    return Err(format!("body part {} lacks a column x or y", quote(part)));
                 };
-                cells.push(Cells { x, y, likelihood: cell("likelihood") });
+                cells.push(Cells { x, y, likelihood: place.likelihood });
             }
             let name = Some(name).filter(|name| !name.is_empty());
             individuals.push(Individual { name, bodyparts: chosen });
         }
+        let bodyparts = bodyparts.in_order;
         Ok(Self { bodyparts, individuals, cells })
     }
 
@@ -98,6 +103,62 @@ impl Layout {
     pub(super) fn default_min_likelihood(&self) -> f32 {
         let has_likelihoods = self.cells.iter().any(|cells| cells.likelihood.is_some());
         if has_likelihoods { PCUTOFF } else { 0.0 }
+    }
+}
+
+/// Names, each once, in the order in which they first appear.
+#[derive(Default)]
+struct Names {
+    in_order: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> usize {
+        if let Some(&known) = self.numbers.get(name) {
+            return known;
+        }
+        self.numbers.insert(name.to_owned(), self.in_order.len());
+        self.in_order.push(name.to_owned());
+        self.in_order.len() - 1
+    }
+}
+
+/// The columns of a body part of an individual.
+#[derive(Default)]
+struct Place {
+    x: Option<usize>,
+    y: Option<usize>,
+    likelihood: Option<usize>,
+    /// Whether one of them is there twice.
+    is_double: bool,
+}
+
+impl Place {
+    fn take(&mut self, position: usize, coord: &str) {
+        let place = match coord {
+            "x" => &mut self.x,
+            "y" => &mut self.y,
+            "likelihood" => &mut self.likelihood,
+            _ => return,
+        };
+        self.is_double |= place.is_some();
+        place.get_or_insert(position);
+    }
+}
+
+/// Refuses a file in which several people, or networks, have placed the same body parts.
+fn check_scorers(columns: &[(usize, ColumnName)]) -> Result<(), String> {
+    let mut scorers = columns.iter().map(|(_, column)| column.scorer.as_str());
+    let mut scorers = scorers.by_ref().filter(|scorer| !scorer.is_empty());
+    let Some(first) = scorers.next() else { return Ok(()) };
+    match scorers.find(|scorer| *scorer != first) {
+        Some(other) => Err(format!(
+            "it has columns of several scorers ({} and {}), and nothing says whose points to take: keep the columns of one of them",
+            quote(first),
+            quote(other)
+        )),
+        None => Ok(()),
     }
 }
 

@@ -10,7 +10,8 @@
 use std::collections::HashSet;
 
 use super::dlc_columns::{ColumnName, Layout, image_path};
-use super::table::{RowKey, Table, cell_number, csv_reader, keypoint, quote};
+use super::kinds::MOST_COLUMNS;
+use super::table::{RowKey, Table, cell_number, check_cells, csv_reader, keypoint, quote};
 use super::track::KeypointSelection;
 
 /// Cells among which a header row has its name: behind at most one index column.
@@ -18,7 +19,7 @@ const NAME_CELLS: usize = 2;
 
 pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table, String> {
     let mut header = Header::default();
-    let mut layout = None;
+    let (mut layout, mut read_cells) = (None, 0);
     let mut table = Table { every_frame: true, ..Table::default() };
     for record in csv_reader(bytes).byte_records() {
         let record = record.map_err(|error| one_line(&error.to_string()))?;
@@ -37,6 +38,8 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             at(format!("{} is neither a frame number nor an image's name", quote(&index)))
         })?;
         let row = table.rows.add(key, None).map_err(at)?;
+        read_cells += record.len();
+        check_cells(table.rows.len(), layout.cells.len(), read_cells).map_err(at)?;
         let mut cells = layout.cells.iter();
         for (individual, sightings) in layout.individuals.iter().zip(&mut table.sightings) {
             let mut parts = Vec::with_capacity(individual.bodyparts.len());
@@ -74,6 +77,7 @@ fn one_line(text: &str) -> String {
 /// The header rows as far as they have been read.
 #[derive(Default)]
 struct Header {
+    scorers: Option<Vec<String>>,
     individuals: Option<Vec<String>>,
     bodyparts: Option<Vec<String>>,
     coords: Option<Vec<String>>,
@@ -82,6 +86,11 @@ struct Header {
 impl Header {
     /// Takes one header row; true once it was the last.
     fn take(&mut self, record: &csv::ByteRecord, line: u64) -> Result<bool, String> {
+        if record.len() > MOST_COLUMNS {
+            return Err(format!(
+                "line {line} has more than {MOST_COLUMNS} columns, which no track has"
+            ));
+        }
         let mut cells: Vec<String> = record
             .iter()
             .map(|cell| String::from_utf8_lossy(cell).into_owned())
@@ -101,6 +110,7 @@ impl Header {
         // Cells in front of the name are an index, not names of columns.
         cells[..at].iter_mut().for_each(String::clear);
         match name.as_str() {
+            "scorer" => self.scorers = Some(cells),
             "individuals" => self.individuals = Some(cells),
             "bodyparts" => self.bodyparts = Some(cells),
             "coords" => {
@@ -120,6 +130,8 @@ impl Header {
         let mut individuals = self.individuals.take();
         undo_numbering(&mut bodyparts);
         individuals.iter_mut().for_each(|row| undo_numbering(row));
+        let mut scorers = self.scorers.take().unwrap_or_default();
+        undo_numbering(&mut scorers);
         let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
         let columns: Vec<(usize, ColumnName)> = (0..coords.len())
             .map(|column| {
@@ -128,7 +140,8 @@ impl Header {
                     (individual.unwrap_or_default(), cell(&bodyparts, column));
                 // pandas tells repeated coords apart too.
                 let coord = coords[column].split('.').next().unwrap_or_default().to_owned();
-                (column, ColumnName { individual, bodypart, coord })
+                let scorer = cell(&scorers, column);
+                (column, ColumnName { scorer, individual, bodypart, coord })
             })
             .filter(|(_, name)| !name.bodypart.is_empty() && !name.coord.is_empty())
             .collect();

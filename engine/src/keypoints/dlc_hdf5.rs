@@ -6,11 +6,11 @@
 
 use std::rc::Rc;
 
-use hdf5_reader::Hdf5File;
-
 use super::column_names;
 use super::dlc_columns::{ColumnName, Layout, image_path};
-use super::hdf5_file::{Elements, Group, Numbers, broken, text_attribute};
+use super::hdf5_file::{
+    Elements, File, Group, Numbers, broken, holds_texts, text_attribute, texts,
+};
 use super::table::{RowKey, Rows, Table, keypoint, quote};
 use super::track::KeypointSelection;
 
@@ -19,18 +19,18 @@ const KEY: &str = "df_with_missing";
 /// More parts than any frame is stored in.
 const MOST_BLOCKS: usize = 1000;
 
-pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
+pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, String> {
     let frame = pandas_frame(file)?;
     let kind = text_attribute(&frame, "pandas_type").unwrap_or_default();
     match kind.as_str() {
-        "frame_table" => read_table(&frame)?.table(selection),
-        "frame" => read_fixed(&frame)?.table(selection),
+        "frame_table" => read_table(file, &frame)?.table(file, selection),
+        "frame" => read_fixed(file, &frame)?.table(file, selection),
         other => Err(format!("it holds {} where a pandas frame should be", quote(other))),
     }
 }
 
 /// The group that a frame is stored in.
-fn pandas_frame(file: &Hdf5File) -> Result<Group, String> {
+fn pandas_frame(file: &File) -> Result<Group, String> {
     let groups = file.root_group().and_then(|root| root.groups()).map_err(broken)?;
     let mut frames: Vec<Group> =
         groups.into_iter().filter(|group| text_attribute(group, "pandas_type").is_some()).collect();
@@ -75,7 +75,7 @@ impl Block {
 }
 
 impl Stored {
-    fn table(self, selection: &KeypointSelection) -> Result<Table, String> {
+    fn table(self, file: &File, selection: &KeypointSelection) -> Result<Table, String> {
         let names = self.blocks.iter().flat_map(|block| &block.names).cloned();
         let columns: Vec<(usize, ColumnName)> = names.enumerate().collect();
         if columns.is_empty() {
@@ -107,7 +107,9 @@ impl Stored {
                     let likelihood = cells.likelihood.map_or(Some(1.0), number);
                     keypoint(number(cells.x), number(cells.y), likelihood, selection)
                 }));
-                sightings.note(row, &parts);
+                if sightings.note(row, &parts) {
+                    file.take_points(parts.len())?;
+                }
             }
         }
         table.individuals = layout.individuals;
@@ -118,9 +120,10 @@ impl Stored {
 
 /// A column from its levels: scorer, individual if there are four, body part, coord.
 fn column_name(levels: &[String]) -> Result<ColumnName, String> {
-    let individual = match levels {
-        [_, individual, _, _] => individual.clone(),
-        [_, _, _] | [_, _] => String::new(),
+    let (scorer, individual) = match levels {
+        [scorer, individual, _, _] => (scorer.clone(), individual.clone()),
+        [scorer, _, _] => (scorer.clone(), String::new()),
+        [_, _] => Default::default(),
         _ => {
             return Err(format!(
                 "its columns have {} levels instead of three or four",
@@ -129,7 +132,7 @@ fn column_name(levels: &[String]) -> Result<ColumnName, String> {
         }
     };
     let [.., bodypart, coord] = levels else { return Err("its columns have no levels".into()) };
-    Ok(ColumnName { individual, bodypart: bodypart.clone(), coord: coord.clone() })
+    Ok(ColumnName { scorer, individual, bodypart: bodypart.clone(), coord: coord.clone() })
 }
 
 fn index_entry(text: &str) -> Result<RowKey, String> {
@@ -152,11 +155,12 @@ fn rows_of(keys: impl Iterator<Item = Result<RowKey, String>>) -> Result<Rows, S
 }
 
 /// PyTables' table format.
-fn read_table(frame: &Group) -> Result<Stored, String> {
+fn read_table(file: &File, frame: &Group) -> Result<Stored, String> {
     let dataset = frame.dataset("table").map_err(broken)?;
     let attribute =
         |name: &str| -> Option<String> { dataset.attribute(name).ok()?.read_string().ok() };
-    let records = Rc::new(Elements::read(&dataset)?);
+    let records = Rc::new(Elements::read(file, &dataset)?);
+    file.take_rows(records.iter().len())?;
     let rows = match records.field("index") {
         Some(numbers) => rows_of(
             records.iter().map(|record| index_number(numbers.read(record, 0).unwrap_or(f64::NAN))),
@@ -172,7 +176,7 @@ fn read_table(frame: &Group) -> Result<Stored, String> {
         let name = format!("values_block_{block}");
         let Some(numbers) = records.field(&name) else { break };
         let pickle = attribute(&format!("{name}_kind")).ok_or("its columns have no names")?;
-        let names = column_names::read(&pickle)?;
+        let names = column_names::read(&pickle, numbers.count())?;
         let names =
             names.iter().map(|levels| column_name(levels)).collect::<Result<Vec<_>, _>>()?;
         if names.len() != numbers.count() {
@@ -184,15 +188,15 @@ fn read_table(frame: &Group) -> Result<Stored, String> {
 }
 
 /// PyTables' fixed format.
-fn read_fixed(frame: &Group) -> Result<Stored, String> {
-    let rows = read_index(frame)?;
+fn read_fixed(file: &File, frame: &Group) -> Result<Stored, String> {
+    let rows = read_index(file, frame)?;
     let mut blocks = Vec::new();
     for block in 0..MOST_BLOCKS {
         let Ok(values) = frame.dataset(&format!("block{block}_values")) else { break };
-        let levels = read_levels(frame, &format!("block{block}_items"))?;
+        let levels = read_levels(file, frame, &format!("block{block}_items"))?;
         let names =
             levels.iter().map(|levels| column_name(levels)).collect::<Result<Vec<_>, _>>()?;
-        let elements = Rc::new(Elements::read(&values)?);
+        let elements = Rc::new(Elements::read(file, &values)?);
         let numbers = elements.numbers().ok_or("its columns hold something other than numbers")?;
         if elements.shape() != [rows.len(), names.len()] || numbers.count() != 1 {
             return Err(format!(
@@ -208,15 +212,15 @@ fn read_fixed(frame: &Group) -> Result<Stored, String> {
 }
 
 /// Frame numbers, or images in one text or in levels (`labeled-data`, video, image: DeepLabCut from 2.2 on).
-fn read_index(frame: &Group) -> Result<Rows, String> {
+fn read_index(file: &File, frame: &Group) -> Result<Rows, String> {
     let Ok(axis) = frame.dataset("axis1") else {
-        let levels = read_levels(frame, "axis1")?;
+        let levels = read_levels(file, frame, "axis1")?;
         return rows_of(levels.iter().map(|levels| index_entry(&image_path(levels))));
     };
-    if let Ok(texts) = axis.read_strings() {
-        return rows_of(texts.iter().map(|text| index_entry(text)));
+    if holds_texts(&axis) {
+        return rows_of(texts(file, &axis)?.iter().map(|text| index_entry(text)));
     }
-    let elements = Elements::read(&axis)?;
+    let elements = Elements::read(file, &axis)?;
     let numbers = elements.numbers().ok_or("its index holds neither numbers nor texts")?;
     rows_of(
         elements.iter().map(|element| index_number(numbers.read(element, 0).unwrap_or(f64::NAN))),
@@ -224,15 +228,16 @@ fn read_index(frame: &Group) -> Result<Rows, String> {
 }
 
 /// The entries of an axis with several levels.
-fn read_levels(frame: &Group, axis: &str) -> Result<Vec<Vec<String>>, String> {
+fn read_levels(file: &File, frame: &Group, axis: &str) -> Result<Vec<Vec<String>>, String> {
     let mut entries: Vec<Vec<String>> = Vec::new();
     for level in 0.. {
         let Ok(names) = frame.dataset(&format!("{axis}_level{level}")) else { break };
-        let names = names.read_strings().map_err(broken)?;
+        let names = texts(file, &names)?;
         let labels = frame.dataset(&format!("{axis}_label{level}")).map_err(broken)?;
-        let labels = Elements::read(&labels)?;
+        let labels = Elements::read(file, &labels)?;
         let numbers = labels.numbers().ok_or("the labels of its columns are no numbers")?;
         if level == 0 {
+            file.take_rows(labels.iter().len())?;
             entries.resize(labels.iter().len(), Vec::new());
         }
         if labels.iter().len() != entries.len() {
@@ -242,6 +247,7 @@ fn read_levels(frame: &Group, axis: &str) -> Result<Vec<Vec<String>>, String> {
             let label = numbers.read(label, 0).unwrap_or(f64::NAN);
             // -1 is a missing name.
             let name = if label >= 0.0 { names.get(label as usize) } else { None };
+            file.take(size_of::<String>() + name.map_or(0, String::len))?;
             entry.push(name.cloned().unwrap_or_default());
         }
         if level > 8 {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use super::pickle::{Pickle, Value};
-use super::track::TrackNotice;
+use super::table::{Crop, side};
 
 /// What DeepLabCut puts behind the name of a track that it has made from another: filtered, stitched, with a skeleton.
 const LATER_STEPS: [&str; 8] =
@@ -15,26 +15,27 @@ const LATER_STEPS: [&str; 8] =
 /// A longer file is not looked at. One that DeepLabCut writes holds the network's settings, some kilobytes.
 const LONGEST: u64 = 1 << 20;
 
-/// The corner of the analysed part, if there is a note of one, and what to tell of it.
-pub(super) fn offset(track: &Path) -> Option<(Option<[f32; 2]>, TrackNotice)> {
+/// What a note says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Note {
+    /// Sizes, width and height, any of which a recording can have that the coordinates are of; empty if that is unknown.
+    pub(super) pictures: Vec<[u32; 2]>,
+    /// The part that was analysed; `None` if that was the whole frame.
+    pub(super) crop: Option<Crop>,
+}
+
+/// Reads the note beside a track, if there is one.
+///
+/// # Errors
+/// A warning for the user: the note does not say whether, or how, frames were cropped.
+pub(super) fn read_beside(track: &Path) -> Option<Result<Note, String>> {
     let path = beside(track)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Some(match read(&path) {
-        Ok(None) => return None,
-        Ok(Some([x, y])) => {
-            let text = format!(
-                "'{name}': DeepLabCut analysed a part of each frame that begins at column {x} and row {y}; this is added to the track's \
-                 coordinates (--keypoints-offset 0,0 leaves them as they are)"
-            );
-            (Some([x, y]), TrackNotice::Info(text))
-        }
-        Err(what) => {
-            let text = format!(
-                "'{name}' {what}: if DeepLabCut analysed the video with cropping, give --keypoints-offset X,Y (x1 and y1 of its config.yaml)"
-            );
-            (None, TrackNotice::Warning(text))
-        }
-    })
+    Some(read(&path, &name).map_err(|what| {
+        format!(
+            "'{name}' {what}: if DeepLabCut analysed the video with cropping, give --keypoints-offset X,Y (x1 and y1 of its config.yaml)"
+        )
+    }))
 }
 
 /// The note that belongs to a track.
@@ -49,33 +50,41 @@ fn beside(track: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The corner in a note; `None` if the whole frame was analysed.
-fn read(path: &Path) -> Result<Option<[f32; 2]>, &'static str> {
+fn read(path: &Path, name: &str) -> Result<Note, &'static str> {
     let length = std::fs::metadata(path).map(|metadata| metadata.len());
     if length.is_ok_and(|length| length > LONGEST) {
         return Err("is too long to be DeepLabCut's note on its analysis");
     }
     let bytes = std::fs::read(path).map_err(|_| "cannot be read")?;
-    corner(&bytes)
+    parse(&bytes, name)
 }
 
-fn corner(bytes: &[u8]) -> Result<Option<[f32; 2]>, &'static str> {
+fn parse(bytes: &[u8], name: &str) -> Result<Note, &'static str> {
     let pickle = Pickle::read(bytes).ok_or("is damaged")?;
     let data = pickle.entry(pickle.root(), "data");
     let entry = |name: &str| data.and_then(|data| pickle.entry(data, name));
-    match entry("cropping") {
-        Some(Value::Bool(true)) => {}
-        Some(Value::Number(number)) if *number == 1.0 => {}
-        Some(Value::Bool(false) | Value::Number(_) | Value::Other) => return Ok(None),
-        _ => return Err("does not say whether frames were cropped"),
+    let numbers = |name: &str| entry(name).and_then(|value| pickle.numbers(value));
+    let frame = match numbers("frame_dimensions").as_deref() {
+        Some(&[height, width]) => side(width).zip(side(height)).map(|(w, h)| [w, h]),
+        _ => None,
+    };
+    let cropping = entry("cropping").ok_or("does not say whether frames were cropped")?;
+    match pickle.number(cropping) {
+        Some(1.0) => {}
+        None if *cropping != Value::None => return Err("does not say whether frames were cropped"),
+        _ => return Ok(Note { pictures: frame.into_iter().collect(), crop: None }),
     }
-    let corners = entry("cropping_parameters").and_then(|corners| pickle.numbers(corners));
-    match corners.as_deref() {
-        Some(&[x, _, y, _]) if x >= 0.0 && y >= 0.0 && x < 1e6 && y < 1e6 => {
-            Ok((x > 0.0 || y > 0.0).then_some([x as f32, y as f32]))
-        }
-        _ => Err("says that frames were cropped, but not how"),
-    }
+    let unclear = "says that frames were cropped, but not how";
+    let corners = numbers("cropping_parameters");
+    let Some(&[x1, x2, y1, y2]) = corners.as_deref() else { return Err(unclear) };
+    let size = side(x2 - x1).zip(side(y2 - y1)).filter(|_| x1 >= 0.0 && y1 >= 0.0);
+    let (width, height) = size.ok_or(unclear)?;
+    let (corner, size) = ([x1 as f32, y1 as f32], [width, height]);
+    // Whether the size is that of the whole frame or of the part, versions of DeepLabCut differ.
+    let frame = frame.filter(|frame| *frame != size);
+    let pictures = frame.map_or_else(Vec::new, |frame| vec![frame, size]);
+    let crop = (corner != [0.0; 2]).then(|| Crop { corner, size, note: name.to_owned() });
+    Ok(Note { pictures, crop })
 }
 
 #[cfg(test)]
@@ -92,14 +101,25 @@ mod tests {
         bytes
     }
 
+    fn corner(bytes: &[u8]) -> Result<Option<[f32; 2]>, &'static str> {
+        parse(bytes, "note").map(|note| note.crop.map(|crop| crop.corner))
+    }
+
     #[test]
     fn the_corner_of_the_analysed_part() {
         let corners = b"](K\x64M\x00\x01K\x3cK\xc0e";
         assert_eq!(corner(&note(0x88, corners)), Ok(Some([100.0, 60.0])));
+        let crop = parse(&note(0x88, corners), "note").unwrap().crop.unwrap();
+        assert_eq!(crop.size, [156, 132], "columns 100 to 256, rows 60 to 192");
         assert_eq!(corner(&note(0x89, corners)), Ok(None), "no cropping");
-        assert_eq!(corner(&note(0x88, b"](K\0K\x64K\0K\x3ce")), Ok(None), "all of the frame");
+        assert_eq!(corner(&note(b'N', corners)), Ok(None), "no cropping");
+        assert_eq!(corner(&note(0x88, b"](K\0K\x64K\0K\x3ce")), Ok(None), "from the corner on");
         assert!(corner(&note(0x88, b"]")).is_err());
-        // An array of numpy's.
+        assert!(
+            corner(&note(0x88, b"](K\x64K\x32K\x3cK\xc0e")).is_err(),
+            "it ends before it begins"
+        );
+        // What only Python could make.
         assert!(corner(&note(0x88, b"cnumpy\narray\n)R")).is_err());
         assert!(corner(b"junk").is_err() && corner(b"}.").is_err());
     }

@@ -58,13 +58,15 @@ pub enum KeypointError {
     },
     /// More or fewer rows than the recording has frames.
     #[error(
-        "'{path}' has {rows} rows but the recording has {frames} frames: is it the track of another recording? If not, the rows that there are can be used without this check"
+        "'{path}' has {rows} rows{} but the recording has {frames} frames: is it the track of another recording? If not, the rows that there are can be used without this check", up_to(*.rows, *.last)
     )]
     RowCount {
         /// The file.
         path: PathBuf,
-        /// Rows in the track, or the number that its last row implies.
+        /// Rows in the track.
         rows: usize,
+        /// The frame that its last row is on.
+        last: usize,
         /// Frames in the recording.
         frames: usize,
     },
@@ -150,6 +152,15 @@ pub enum KeypointError {
         /// What they are outside of.
         place: String,
     },
+}
+
+/// Where rows end that are not simply one for each frame from the first on.
+fn up_to(rows: usize, last: usize) -> String {
+    match rows {
+        0 => String::new(),
+        _ if last.checked_add(1) == Some(rows) => String::new(),
+        _ => format!(", the last of which is on frame {last} (counted from 0),"),
+    }
 }
 
 /// The recording's images in a message.

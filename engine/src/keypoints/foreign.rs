@@ -1,7 +1,7 @@
 //! Files of programs that are not read: each is refused by its program's name, with what to give instead.
 
 #[cfg(feature = "hdf5")]
-use hdf5_reader::Hdf5File;
+use super::hdf5_file::File;
 
 /// What a file can be turned into that is read in any case.
 const TABLE: &str =
@@ -122,6 +122,60 @@ pub(super) fn document(text: &str) -> Option<String> {
     }
 }
 
+/// Tables of which some columns are called as in a table of points, and mean something else; `names` are the cells of the first row.
+pub(super) fn table_like_points(names: &[&str]) -> Option<String> {
+    let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
+    let refuse =
+        |what: &str, remedy: &str| Some(format!("it is {what}, which is not read: {remedy}"));
+    if names.iter().any(|name| name.contains("#wcentroid") || name.contains("#pcentroid"))
+        || (has("frame") && names.iter().any(|name| name.starts_with("X (")))
+    {
+        return refuse(
+            "a table of TRex, of one individual, in centimetres unless cm_per_pixel was 1",
+            &format!(
+                "write {TABLE} from the columns frame, X#wcentroid and Y#wcentroid of all individuals' tables, in pixels"
+            ),
+        );
+    }
+    // Its header, where a program has written one, names the box, and the place in space as x, y and z.
+    if has("bb_left") && has("bb_top") || is_mot(names) {
+        return refuse(
+            "a table of MOT (frame, object, left, top, width, height)",
+            &format!("write {TABLE} with the box's centre; MOT's frames count from 1"),
+        );
+    }
+    None
+}
+
+/// Whether the first row is one of MOT's, which have no names: frame, object, left, top, width and height of its box, and what is known of
+/// it. Results and detections (`det.txt`) end in the place in space, which is -1; the ground truth (`gt.txt`) in a flag, a class and a
+/// visibility.
+fn is_mot(names: &[&str]) -> bool {
+    let cells: Option<Vec<f64>> = names.iter().map(|name| name.parse().ok()).collect();
+    let Some([frame, object, _, _, width, height, rest @ ..]) = cells.as_deref() else {
+        return false;
+    };
+    let is_whole = |value: f64| value.fract() == 0.0;
+    let is_box = *frame >= 1.0
+        && is_whole(*frame)
+        && *object >= -1.0
+        && is_whole(*object)
+        && *width > 0.0
+        && *height > 0.0;
+    is_box
+        && match *rest {
+            [_] => *object == -1.0,
+            [flag, class, visibility] => {
+                [0.0, 1.0].contains(&flag)
+                    && (1.0..=20.0).contains(&class)
+                    && is_whole(class)
+                    && (0.0..=1.0).contains(&visibility)
+            }
+            [_, x, y, z] => [x, y, z] == [-1.0; 3],
+            _ => false,
+        }
+}
+
 /// Tables and other plain text; `names` are the cells of the first row.
 pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
     let refuse =
@@ -151,14 +205,6 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
             &format!(
                 "export positions in pixels and write {TABLE}; ANY-maze's rows have times, not frames"
             ),
-        );
-    }
-    if names.iter().any(|name| name.contains("#wcentroid") || name.contains("#pcentroid"))
-        || (has("frame") && names.iter().any(|name| name.starts_with("X (")))
-    {
-        return refuse(
-            "a table of TRex, of one individual, in centimetres unless cm_per_pixel was 1",
-            &format!("write {TABLE} from all individuals' tables, in pixels"),
         );
     }
     if has("POSITION_X") && has("POSITION_Y") {
@@ -192,12 +238,11 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
             "give the track that it was computed from (DeepLabCut or SLEAP)",
         );
     }
-    // MOT: ten numbers and no names, of which the last three, positions in space, are -1.
-    let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
-    if numbers == 10 && names.len() == 10 && names[7..].iter().all(|name| *name == "-1") {
+    let parts = ends("_x");
+    if parts > 0 && ends("_y") == parts && ends("_p") == parts {
         return refuse(
-            "a table of MOT (frame, object, left, top, width, height)",
-            &format!("write {TABLE} with the box's centre; MOT's frames count from 1"),
+            "a table of SimBA (columns NAME_x, NAME_y and NAME_p)",
+            "give the file that was imported into SimBA (DeepLabCut's .csv or .h5, or SLEAP's)",
         );
     }
     None
@@ -205,7 +250,7 @@ pub(super) fn table(text: &str, names: &[&str]) -> Option<String> {
 
 /// HDF5 files of other programs.
 #[cfg(feature = "hdf5")]
-pub(super) fn hdf5(file: &Hdf5File) -> Option<String> {
+pub(super) fn hdf5(file: &File) -> Option<String> {
     let has = |name: &str| file.dataset(name).is_ok();
     let group = |name: &str| file.group(name).is_ok();
     let refuse =

@@ -123,7 +123,10 @@ mod hdf5 {
         // Frames are those of the video that was packed; it is called after it.
         let track = on("sleap.pkg.slp", &video());
         assert_eq!(seen(&track, 0), truth('a', [5, 10], &BOTH));
-        assert!(track.notices().is_empty(), "{:?}", track.notices());
+        // The video that the fixture was made with is no larger than it must be.
+        let [notice] = track.notices() else { panic!("{:?}", track.notices()) };
+        let notice = notice.to_string();
+        assert!(notice.contains("16 x 16") && notice.contains("256x192"), "{notice}");
         let message = refusal(std::fs::read(path("sleap-untracked.slp")).unwrap());
         assert!(message.contains("frame 3") && message.contains("without a track"), "{message}");
     }
@@ -331,47 +334,6 @@ fn deeplabcut_and_sleap_tables_of_other_countries() {
     // Lines keep their numbers.
     let broken = "scorer;n;n\n\nbodyparts;p;p\ncoords;x;y\n0;1,5;oops\n";
     assert!(refusal(broken).contains("line 5"), "{}", refusal(broken));
-}
-
-#[test]
-fn other_programs_are_refused_by_name() {
-    let utf16 = |text: &str| -> Vec<u8> {
-        format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect()
-    };
-    let ethovision = utf16("\"Number of header lines:\";\"38\"\n\"Experiment\";\"x\"\n");
-    for (bytes, words) in [
-        (b"MATLAB 5.0 MAT-file, Platform: PCWIN64".to_vec(), ["MATLAB", "JAABA"]),
-        (b"\x93NUMPY\x01\x00".to_vec(), ["NumPy", "trajectories.csv"]),
-        (b"PK\x03\x04....frame.npy".to_vec(), [".npz", "TRex"]),
-        (b"PK\x03\x04....annotations.xml".to_vec(), ["ZIP", "annotations.xml"]),
-        (b"\x80\x04\x95\x00".to_vec(), ["pickle", ".h5"]),
-        (b"PAR1".to_vec(), ["Parquet", "frame,object,x,y"]),
-        (ethovision, ["EthoVision", "centimetres"]),
-        (b"Time,Centre position X,Centre position Y\n0,1,2\n".to_vec(), ["ANY-maze", "frames"]),
-        (b"frame,X (cm),Y (cm),X#wcentroid (cm)\n0,1,2,3\n".to_vec(), ["TRex", "cm_per_pixel"]),
-        (b"nose_x,nose_y,nose_z,nose_error,fnum\n1,2,3,4,0\n".to_vec(), ["Anipose", "2D"]),
-        (
-            b"LABEL,ID,TRACK_ID,POSITION_X,POSITION_Y,FRAME\nL,1,1,2,3,0\n".to_vec(),
-            ["TrackMate", "FRAME"],
-        ),
-        (b"Item1.X,Item1.Y\n1,2\n".to_vec(), ["Bonsai", "frame"]),
-        (b"1,1,10,20,30,40,1,-1,-1,-1\n".to_vec(), ["MOT", "from 1"]),
-        (br#"{"skeletons": [], "nodes": [], "labels": []}"#.to_vec(), ["SLEAP's old JSON", ".slp"]),
-        (br#"{"_via_settings": {}, "_via_img_metadata": {}}"#.to_vec(), ["VIA", "COCO"]),
-        (
-            br#"[{"image_id": 1, "keypoints": [1, 2, 2], "score": 1}]"#.to_vec(),
-            ["detections", "images"],
-        ),
-        (br#"{"version": 1, "prompts": []}"#.to_vec(), ["--prompts", "instead"]),
-        (b"<TrackMate version=\"7\"></TrackMate>".to_vec(), ["TrackMate", "frame,object,x,y"]),
-        (b"<annotation><object/></annotation>".to_vec(), ["Pascal VOC", "CVAT"]),
-        (b"<html></html>".to_vec(), ["'html'", "CVAT"]),
-    ] {
-        let message = refusal(&bytes);
-        for word in words {
-            assert!(message.contains(word), "{word}: {message}");
-        }
-    }
 }
 
 #[test]

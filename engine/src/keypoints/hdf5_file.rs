@@ -1,29 +1,81 @@
 //! HDF5 files as far as tracks need them: groups, attributes, and data sets of numbers, texts and records.
 
+use std::cell::Cell;
+use std::ops::Deref;
+
 use hdf5_reader::messages::datatype::{Datatype, StringSize};
 use hdf5_reader::{ByteOrder, Hdf5File, OpenOptions};
+
+use super::track::Keypoint;
 
 pub(super) use hdf5_reader::Dataset;
 pub(super) use hdf5_reader::group::Group;
 
-/// A data set may take so much memory in any case ...
-const LEAST_LIMIT: usize = 64 << 20;
-/// ... and so many times the file's size: as much as deflate can gain.
+/// A file up to this size ...
+const SMALL_FILE: usize = 5 << 20;
+/// ... may take so much memory with everything that is read of it, and a chunk of it so much; ...
+const LEAST_LIMIT: usize = 352 << 20;
+const LEAST_CHUNK: usize = 64 << 20;
+/// ... for every byte above that, so much more: what deflate can gain, as tracks that are empty for most of a recording do ...
 const GAIN: usize = 1024;
-/// ... but never more than this. An hour of ten animals takes a tenth of it.
+/// ... but a data set never takes more than this. An hour of ten animals takes a tenth of it.
 const MOST: usize = 4 << 30;
+/// Bytes that a row takes in memory, in round numbers.
+const ROW_BYTES: usize = 64;
 
-/// Texts of a data set together.
-const MOST_TEXT: usize = 256 << 20;
+/// A file, and how much of memory may still be taken for what is read of it: data sets can be claimed to be of any size, and be mentioned
+/// any number of times.
+pub(super) struct File {
+    file: Hdf5File,
+    left: Cell<usize>,
+}
 
-/// Opens a file that is in memory. Links to other files are not followed.
-pub(super) fn open(bytes: Vec<u8>) -> Result<Hdf5File, String> {
-    let limit = bytes.len().saturating_mul(GAIN).clamp(LEAST_LIMIT, MOST);
-    let options = OpenOptions::default()
-        .with_max_read_bytes(limit)
-        .with_max_chunk_bytes(limit)
-        .with_chunk_cache_bytes(0);
-    Hdf5File::from_vec_with_options(bytes, options).map_err(broken)
+impl Deref for File {
+    type Target = Hdf5File;
+
+    fn deref(&self) -> &Hdf5File {
+        &self.file
+    }
+}
+
+impl File {
+    /// Opens a file that is in memory. Links to other files are not followed.
+    pub(super) fn open(bytes: Vec<u8>) -> Result<Self, String> {
+        let more = bytes.len().saturating_sub(SMALL_FILE).saturating_mul(GAIN);
+        let limit = LEAST_LIMIT.saturating_add(more);
+        let options = OpenOptions::default()
+            .with_max_read_bytes(limit.min(MOST))
+            .with_max_chunk_bytes(LEAST_CHUNK.saturating_add(more).min(MOST))
+            .with_chunk_cache_bytes(0);
+        let file = Hdf5File::from_vec_with_options(bytes, options).map_err(broken)?;
+        Ok(Self { file, left: Cell::new(limit) })
+    }
+
+    /// Takes so many bytes of memory.
+    ///
+    /// # Errors
+    /// What has been taken is more than a file of this size can need.
+    pub(super) fn take(&self, bytes: usize) -> Result<(), String> {
+        let left = self.left.get().checked_sub(bytes);
+        self.left.set(left.ok_or("its HDF5 claims more than a file of its size can hold: export the track again, with only the tracks and frames that are needed")?);
+        Ok(())
+    }
+
+    /// Takes the memory of a row with so many points of an animal.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) fn take_points(&self, points: usize) -> Result<(), String> {
+        self.take(size_of::<usize>() + points.saturating_mul(size_of::<Option<Keypoint>>()))
+    }
+
+    /// Takes the memory of so many rows.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub(super) fn take_rows(&self, rows: usize) -> Result<(), String> {
+        self.take(rows.saturating_mul(ROW_BYTES))
+    }
 }
 
 /// A message of the reader as part of ours.
@@ -38,9 +90,13 @@ pub(super) fn text_attribute(group: &Group, name: &str) -> Option<String> {
     group.attribute(name).ok()?.read_string().ok()
 }
 
-/// The texts of a data set, of fixed or of variable length. A text that is mentioned many times counts each time, so that a small
-/// file cannot claim more than [`MOST_TEXT`] bytes.
-pub(super) fn texts(dataset: &Dataset) -> Result<Vec<String>, String> {
+/// Whether a data set holds texts.
+pub(super) fn holds_texts(dataset: &Dataset) -> bool {
+    matches!(dataset.dtype(), Datatype::String { .. } | Datatype::VarLen { .. })
+}
+
+/// The texts of a data set, of fixed or of variable length. A text that is mentioned many times counts each time.
+pub(super) fn texts(file: &File, dataset: &Dataset) -> Result<Vec<String>, String> {
     let is_fixed = match dataset.dtype() {
         Datatype::String { size: StringSize::Fixed(_), .. } => true,
         Datatype::String { size: StringSize::Variable, .. } | Datatype::VarLen { .. } => false,
@@ -49,15 +105,14 @@ pub(super) fn texts(dataset: &Dataset) -> Result<Vec<String>, String> {
             return Err(format!("its data set '{name}' does not hold texts"));
         }
     };
-    let elements = Elements::read(dataset)?;
-    let mut left = MOST_TEXT;
+    let elements = Elements::read(file, dataset)?;
     let text = |element: &[u8]| {
         let bytes = match is_fixed {
             true => element.to_vec(),
             false => dataset.resolve_vlen_reference_bytes(element, 1).map_err(broken)?,
         };
         let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-        left = left.checked_sub(end).ok_or("its HDF5 claims more text than fits in memory")?;
+        file.take(end + size_of::<String>())?;
         Ok(String::from_utf8_lossy(&bytes[..end]).into_owned())
     };
     elements.iter().map(text).collect()
@@ -151,13 +206,14 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    pub(super) fn read(dataset: &Dataset) -> Result<Self, String> {
+    pub(super) fn read(file: &File, dataset: &Dataset) -> Result<Self, String> {
         let shape: Option<Vec<usize>> =
             dataset.shape().iter().map(|&length| usize::try_from(length).ok()).collect();
         let shape = shape.ok_or("its HDF5 claims more than fits in memory")?;
         let count = shape.iter().try_fold(1_usize, |count, &length| count.checked_mul(length));
         let count = count.ok_or("its HDF5 claims more than fits in memory")?;
         let element = dataset.raw_element_size().map_err(broken)?;
+        file.take(count.saturating_mul(element))?;
         let bytes =
             if count == 0 { Vec::new() } else { dataset.read_raw_bytes().map_err(broken)? };
         if element == 0 || count.checked_mul(element) != Some(bytes.len()) {

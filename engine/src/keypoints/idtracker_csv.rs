@@ -3,7 +3,9 @@
 //! There is a row for every frame of the recording, the first for frame 0 (`trajectories_csv/trajectories.csv`, written by
 //! `idtrackerai_csv`); where an animal was not found, the cells are empty or `nan`.
 
-use super::table::{RowKey, Rows, Sightings, Table, cell_number, csv_reader, keypoint};
+use super::table::{
+    RowKey, Rows, Sightings, Table, cell_number, check_cells, csv_reader, keypoint,
+};
 use super::track::{Individual, KeypointSelection};
 
 /// What the first column is called.
@@ -32,7 +34,7 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let by_frame = header.get(0).is_some_and(|name| name.eq_ignore_ascii_case(b"frame"));
     let mut rows = Rows::default();
     let mut sightings = vec![Sightings::default(); animals];
-    let mut last = f64::NEG_INFINITY;
+    let (mut last, mut read_cells) = (f64::NEG_INFINITY, 0);
     for (position, record) in records.enumerate() {
         let record = record.map_err(broken)?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -50,6 +52,8 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             }
         };
         let row = rows.add(key, None).map_err(at)?;
+        read_cells += record.len();
+        check_cells(rows.len(), 2 * animals, read_cells).map_err(at)?;
         for (animal, sightings) in sightings.iter_mut().enumerate() {
             let number = |column: usize| {
                 cell_number(record.get(column).unwrap_or_default(), "x and y").map_err(at)

@@ -12,6 +12,9 @@ use crate::plain_text::{decode, with_commas};
 /// What every HDF5 file begins with.
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
+/// Columns of a table. A hundred animals with a hundred body parts each have 30,000.
+pub(super) const MOST_COLUMNS: usize = 100_000;
+
 /// Reads a file of any kind.
 pub(super) fn read(
     bytes: Vec<u8>,
@@ -34,7 +37,14 @@ pub(super) fn read(
     let text = with_commas(text);
     let bytes = text.as_bytes();
     let header = first_row(bytes);
+    if header.len() > MOST_COLUMNS {
+        return Err(format!("it has more than {MOST_COLUMNS} columns, which no track has"));
+    }
     let names: Vec<&str> = header.iter().map(String::as_str).collect();
+    // Those of which columns are called as in a table that is read.
+    if let Some(refusal) = foreign::table_like_points(&names) {
+        return Err(refusal);
+    }
     if sleap_csv::recognise(bytes) {
         return Ok((TrackKind::SleapCsv, sleap_csv::read(bytes, selection)?));
     }
@@ -61,17 +71,18 @@ fn with_kinds(what: String) -> String {
     )
 }
 
-/// The cells of the first row.
+/// The cells of the first row, one more than [`MOST_COLUMNS`] at most.
 pub(super) fn first_row(bytes: &[u8]) -> Vec<String> {
     let mut record = csv::ByteRecord::new();
     let read = csv_reader(bytes).read_byte_record(&mut record).unwrap_or(false);
-    let cells = record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned());
+    let cells =
+        record.iter().take(MOST_COLUMNS + 1).map(|cell| String::from_utf8_lossy(cell).into_owned());
     if read { cells.collect() } else { Vec::new() }
 }
 
 #[cfg(feature = "hdf5")]
 fn read_hdf5(bytes: Vec<u8>, selection: &KeypointSelection) -> Result<(TrackKind, Table), String> {
-    let file = hdf5_file::open(bytes)?;
+    let file = hdf5_file::File::open(bytes)?;
     if sleap_hdf5::recognise(&file) {
         return Ok((TrackKind::SleapHdf5, sleap_hdf5::read(&file, selection)?));
     }

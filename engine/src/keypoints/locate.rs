@@ -1,14 +1,18 @@
 //! Which frames of a recording the rows of a track are about.
 //!
 //! A row has a frame number, or the name of an image. An image's name is looked up among the recording's images, where it has any. A
-//! video has none; there DeepLabCut's convention holds: it names what it extracts for labelling after the frame,
-//! `labeled-data/VIDEO/img0123.png`. Rows of other recordings are left out, and what does not fit is counted and told.
+//! video has none; there the conventions of programs that extract frames hold: DeepLabCut's `labeled-data/VIDEO/img0123.png`, and
+//! `VIDEO_frame_000123.png`. Rows of other recordings are left out, and what does not fit is counted and told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sam2_frame_provider::{FrameSize, FrameSource};
 
 use super::error::KeypointError;
+use super::image_names::{
+    Images, file_name, folder, frame_in_name, is_of_roboflow, is_separator, same_name, stem,
+    video_in_name,
+};
 use super::located::LocatedTrack;
 use super::table::{Row, RowKey, Sightings, is_digits, quote_path as quote, rising};
 use super::track::{KeypointTrack, TrackKind, TrackNotice};
@@ -16,8 +20,6 @@ use crate::session::Region;
 
 /// Names in a message, at most.
 const MOST_NAMED: usize = 3;
-/// Letters that the ending of a file name has at most.
-const LONGEST_ENDING: usize = 5;
 
 /// What a track has to know of a recording to find its frames there.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,29 +67,11 @@ impl KeypointTrack {
     pub fn locate(mut self, recording: &TrackedRecording) -> Result<LocatedTrack, KeypointError> {
         let mut notices = std::mem::take(&mut self.notices);
         let frames = self.find_rows(recording, &mut notices)?;
-        if let Some([width, height]) = self.picture
-            && self.scale == 1.0
-            && [width, height] != [recording.size.width, recording.size.height]
-        {
-            notices.push(TrackNotice::Warning(format!(
-                "the coordinates of '{}' are of a picture of {width} x {height}, but the recording's is {}: is it a smaller video (--downsample-factor F) or a cropped one (--keypoints-offset X,Y)?",
-                self.path.display(),
-                recording.size
-            )));
-        }
-        let twice = |frame: usize| {
-            let mut rows = self.rows.iter().zip(&frames);
-            let row = rows.find(|(_, found)| **found == Some(frame)).map(|(row, _)| row);
-            let what = match row.map(|row| &row.key) {
-                Some(RowKey::Image(name)) => {
-                    format!("frame {frame} (image {}) appears twice", quote(name))
-                }
-                _ => format!("frame {frame} appears twice"),
-            };
-            KeypointError::Format { path: self.path.clone(), what }
-        };
+        self.add_crop(recording, &mut notices);
+        notices.extend(self.other_size(recording, &frames));
         let mut rows: Vec<usize> = frames.iter().flatten().copied().collect();
-        rows = rising(&rows).map_err(twice)?.into_iter().map(|at| rows[at]).collect();
+        rows.sort_unstable();
+        let twice = |frame: usize| self.twice(frame, &frames);
         let sightings = self.sightings.iter().map(|sightings| on_frames(sightings, &frames));
         let sightings = sightings.collect::<Result<Vec<_>, _>>().map_err(twice)?;
         if are_shares(&sightings) {
@@ -117,7 +101,40 @@ impl KeypointTrack {
     }
 
     /// The frame of each row; `None` for rows of other recordings, and for images that are not in this one.
+    ///
+    /// # Errors
+    /// As [`Self::locate`].
     pub(super) fn find_rows(
+        &self,
+        recording: &TrackedRecording,
+        notices: &mut Vec<TrackNotice>,
+    ) -> Result<Vec<Option<usize>>, KeypointError> {
+        let frames = self.frames(recording, notices)?;
+        let found: Vec<usize> = frames.iter().flatten().copied().collect();
+        match rising(&found) {
+            Ok(_) => Ok(frames),
+            Err(frame) => Err(self.twice(frame, &frames)),
+        }
+    }
+
+    /// Why a track with two rows on one frame is refused.
+    fn twice(&self, frame: usize, frames: &[Option<usize>]) -> KeypointError {
+        let mut rows = self.rows.iter().zip(frames);
+        let row = rows.find(|(_, found)| **found == Some(frame)).map(|(row, _)| row);
+        let what = match row.map(|row| &row.key) {
+            Some(RowKey::Image(name)) if is_of_roboflow(name) => format!(
+                "frame {frame} (image {}) appears twice: Roboflow makes several images of one where it augments; export without augmentation",
+                quote(name)
+            ),
+            Some(RowKey::Image(name)) => {
+                format!("frame {frame} (image {}) appears twice", quote(name))
+            }
+            _ => format!("frame {frame} appears twice"),
+        };
+        KeypointError::Format { path: self.path.clone(), what }
+    }
+
+    fn frames(
         &self,
         recording: &TrackedRecording,
         notices: &mut Vec<TrackNotice>,
@@ -149,7 +166,9 @@ impl KeypointTrack {
         recording: &TrackedRecording,
         notices: &mut Vec<TrackNotice>,
     ) -> Result<Vec<bool>, KeypointError> {
-        let videos: Vec<Option<&str>> = self.rows.iter().map(|row| self.video_of(row)).collect();
+        let is_video = recording.images.is_empty();
+        let videos: Vec<Option<&str>> =
+            self.rows.iter().map(|row| self.video_of(row, is_video)).collect();
         let mut known: HashSet<&str> = HashSet::new();
         let names = videos.iter().flatten().filter(|name| known.insert(**name));
         let names: Vec<&str> = names.copied().collect();
@@ -160,22 +179,20 @@ impl KeypointTrack {
             None => recording.images.iter().map(String::as_str).collect(),
         };
         let fits = |name: &&&str| same_name(name, wanted) || images.contains(file_name(name));
-        let fitting_names: HashSet<&str> = names.iter().filter(fits).copied().collect();
-        let places: HashSet<String> =
-            fitting_names.iter().filter_map(|name| folder(name)).collect();
-        if places.len() > 1 {
-            let several: Vec<&str> = fitting_names.iter().copied().collect();
+        let fitting_names: Vec<&str> = names.iter().filter(fits).copied().collect();
+        let path = || self.path.clone();
+        if are_apart(&fitting_names) {
             let what = format!(
                 "it has rows of several recordings of that name ({}): say which is meant with --keypoints-video FOLDER/NAME",
-                some_of(&several)
+                some_of(&fitting_names)
             );
-            return Err(KeypointError::Format { path: self.path.clone(), what });
+            return Err(KeypointError::Format { path: path(), what });
         }
+        let fitting_names: HashSet<&str> = fitting_names.into_iter().collect();
         let is_wanted =
             |video: &Option<&str>| video.is_some_and(|name| fitting_names.contains(name));
         let fitting = videos.iter().filter(|video| is_wanted(video)).count();
-        let path = || self.path.clone();
-        let listed = || names.iter().map(|name| (*name).to_owned()).collect();
+        let listed = || short(&names).into_iter().map(str::to_owned).collect();
         if fitting == 0 && self.video.is_some() {
             let name = wanted.to_owned();
             return Err(KeypointError::UnknownRecording {
@@ -185,7 +202,7 @@ impl KeypointTrack {
             });
         }
         let all = vec![true; videos.len()];
-        match names.as_slice() {
+        match short(&names).as_slice() {
             [] => Ok(all),
             _ if fitting == videos.len() => Ok(all),
             [other] if fitting == 0 => {
@@ -197,34 +214,41 @@ impl KeypointTrack {
                 )));
                 Ok(all)
             }
-            several if fitting == 0 => {
-                let several = several.iter().map(|name| (*name).to_owned()).collect();
+            _ if fitting == 0 => {
                 let recording = recording.name.clone();
-                Err(KeypointError::OtherRecordings { path: path(), recording, available: several })
+                Err(KeypointError::OtherRecordings { path: path(), recording, available: listed() })
             }
-            _ => {
-                let others: Vec<&str> =
-                    names.iter().filter(|name| !fitting_names.contains(*name)).copied().collect();
+            shown => {
+                let others: Vec<&str> = names
+                    .iter()
+                    .zip(shown)
+                    .filter(|(name, _)| !fitting_names.contains(*name))
+                    .map(|(_, shown)| *shown)
+                    .collect();
+                let why = match others.as_slice() {
+                    [] => "do not say which recording they are of".to_owned(),
+                    others => format!("are of other recordings ({})", some_of(others)),
+                };
                 notices.push(TrackNotice::Warning(format!(
-                    "{} of {} rows of '{}' are of other recordings ({}) and left out",
+                    "{} of {} rows of '{}' {why} and left out",
                     videos.len() - fitting,
                     videos.len(),
                     self.path.display(),
-                    some_of(&others)
                 )));
                 Ok(videos.iter().map(is_wanted).collect())
             }
         }
     }
 
-    /// The recording that a row is of, as far as the file says: by itself, or by the folder of the row's image.
-    fn video_of<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
+    /// The recording that a row is of, as far as the file says: by itself, by the folder of the row's image, or, for a video, by what
+    /// stands before the number in the image's name.
+    fn video_of<'a>(&'a self, row: &'a Row, is_video: bool) -> Option<&'a str> {
         if let Some(video) = row.video {
             return self.rows.videos().get(video).map(String::as_str);
         }
         let RowKey::Image(name) = &row.key else { return None };
-        let (folders, _) = name.rsplit_once(is_separator)?;
-        folders.rsplit(is_separator).next().filter(|folder| !["", ".", ".."].contains(folder))
+        let by_name = || video_in_name(self.rows.original(name)).filter(|_| is_video);
+        folders_of(name).or_else(by_name)
     }
 
     /// The frame of each chosen row; `None` for the others, and for images that are not in the recording.
@@ -235,15 +259,25 @@ impl KeypointTrack {
         notices: &mut Vec<TrackNotice>,
     ) -> Result<Vec<Option<usize>>, KeypointError> {
         let images = Images::new(&recording.images);
+        let is_video = recording.images.is_empty();
         let first = self.first_frame.unwrap_or(0);
-        let (mut frames, mut missing, mut asked) = (Vec::new(), Vec::new(), 0);
+        let (mut frames, mut missing, mut asked, mut before) = (Vec::new(), Vec::new(), 0, 0);
         for (row, chosen) in self.rows.iter().zip(chosen) {
             frames.push(match &row.key {
                 _ if !chosen => None,
-                RowKey::Frame(frame) => Some(frame.saturating_add(first)),
+                RowKey::Frame(frame) => {
+                    let moved = frame.checked_add_signed(first);
+                    // Beyond every number is beyond every recording, too.
+                    let moved = moved.or((first > 0).then_some(usize::MAX));
+                    before += usize::from(moved.is_none());
+                    moved
+                }
                 RowKey::Image(name) => {
-                    let is_video = recording.images.is_empty();
-                    let found = if is_video { frame_in_name(name) } else { images.find(name) };
+                    let original = self.rows.original(name);
+                    let found = match is_video {
+                        true => frame_in_name(original),
+                        false => images.find(name).or_else(|| images.find(original)),
+                    };
                     asked += 1;
                     if found.is_none() {
                         missing.push(name.as_str());
@@ -251,6 +285,9 @@ impl KeypointTrack {
                     found
                 }
             });
+        }
+        if before > 0 {
+            self.tell_of_rows_before(before, &frames, notices)?;
         }
         let Some(example) = missing.first() else {
             self.tell_of_guess(&frames, recording, notices);
@@ -278,6 +315,27 @@ impl KeypointTrack {
         Ok(frames)
     }
 
+    /// Rows that `--keypoints-first-frame` moves to where there is no frame.
+    fn tell_of_rows_before(
+        &self,
+        before: usize,
+        frames: &[Option<usize>],
+        notices: &mut Vec<TrackNotice>,
+    ) -> Result<(), KeypointError> {
+        let first = self.first_frame.unwrap_or(0);
+        if frames.iter().all(Option::is_none) {
+            let what = format!(
+                "with --keypoints-first-frame {first} all its rows are before the recording's first frame"
+            );
+            return Err(KeypointError::Format { path: self.path.clone(), what });
+        }
+        notices.push(TrackNotice::Warning(format!(
+            "{before} rows of '{}' are before the recording's first frame (--keypoints-first-frame {first}) and left out",
+            self.path.display()
+        )));
+        Ok(())
+    }
+
     /// Images that are named without a folder, for a video: nothing says that their numbers are its frames'.
     fn tell_of_guess(
         &self,
@@ -289,7 +347,7 @@ impl KeypointTrack {
             return;
         }
         let is_bare = |row: &Row| match &row.key {
-            RowKey::Image(name) => self.video_of(row).is_none() && !is_digits(name),
+            RowKey::Image(name) => folders_of(name).is_none() && !is_digits(name),
             RowKey::Frame(_) => false,
         };
         let mut bare = self.rows.iter().zip(frames).filter(|(row, _)| is_bare(row));
@@ -316,61 +374,6 @@ fn on_frames(sightings: &Sightings, frames: &[Option<usize>]) -> Result<Sighting
     located.sorted()
 }
 
-/// A recording's images by name.
-struct Images<'a> {
-    names: HashMap<&'a str, usize>,
-    /// By name without ending; `None` where several images share it.
-    stems: HashMap<&'a str, Option<usize>>,
-}
-
-impl<'a> Images<'a> {
-    fn new(images: &'a [String]) -> Self {
-        let (mut names, mut stems) = (HashMap::new(), HashMap::new());
-        for (frame, image) in images.iter().enumerate() {
-            names.insert(image.as_str(), frame);
-            let known = stems.entry(stem(image)).or_insert(Some(frame));
-            if *known != Some(frame) {
-                *known = None;
-            }
-        }
-        Self { names, stems }
-    }
-
-    /// The frame of an image: by its file name, or else by that without its ending, as images may have been converted.
-    fn find(&self, path: &str) -> Option<usize> {
-        let name = file_name(path);
-        let by_name = self.names.get(name).copied();
-        by_name
-            .or_else(|| self.stems.get(stem(name)).copied().flatten())
-            .or_else(|| self.stems.get(name).copied().flatten())
-    }
-}
-
-/// The number at the end of an image's name, before its ending.
-fn frame_in_name(path: &str) -> Option<usize> {
-    let stem = stem(file_name(path));
-    let digits = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    stem[stem.len() - digits..].parse().ok()
-}
-
-/// Whether two names are of the same recording: the endings of files do not count, and folders only where both names have them.
-fn same_name(a: &str, b: &str) -> bool {
-    let (name_a, name_b) = (file_name(a), file_name(b));
-    let same_place = match (folder(a), folder(b)) {
-        (Some(a), Some(b)) => {
-            a == b || a.ends_with(&format!("/{b}")) || b.ends_with(&format!("/{a}"))
-        }
-        _ => true,
-    };
-    same_place && (name_a == name_b || stem(name_a) == stem(name_b))
-}
-
-/// The folder in a path of any system, with slashes; `None` if it has none.
-fn folder(path: &str) -> Option<String> {
-    let (folder, _) = path.trim_end_matches(is_separator).rsplit_once(is_separator)?;
-    Some(folder.replace('\\', "/")).filter(|folder| !folder.is_empty())
-}
-
 /// Whether coordinates are shares of the picture's sides: all within 0 to 1, and not all of them whole.
 fn are_shares(sightings: &[Sightings]) -> bool {
     let seen = || sightings.iter().flat_map(|sightings| &sightings.values).flatten();
@@ -379,29 +382,26 @@ fn are_shares(sightings: &[Sightings]) -> bool {
         && seen().any(|point| point.x.fract() != 0.0 || point.y.fract() != 0.0)
 }
 
-fn is_separator(letter: char) -> bool {
-    // Tracks travel between systems.
-    letter == '/' || letter == '\\'
+/// The folders of an image's path; `None` if the last of them has no name.
+fn folders_of(path: &str) -> Option<&str> {
+    let (folders, _) = path.rsplit_once(is_separator)?;
+    let last = folders.rsplit(is_separator).next();
+    Some(folders).filter(|_| last.is_some_and(|last| !["", ".", ".."].contains(&last)))
 }
 
-/// The last part of a path of any system.
-fn file_name(path: &str) -> &str {
-    path.trim_end_matches(is_separator).rsplit(is_separator).next().unwrap_or(path)
+/// Whether recordings of one name lie in several places: in folders of which none is the end of the other.
+fn are_apart(names: &[&str]) -> bool {
+    let places: HashSet<String> = names.iter().filter_map(|name| folder(name)).collect();
+    let Some(longest) = places.iter().max_by_key(|place| place.len()) else { return false };
+    let is_end = |place: &String| place == longest || longest.ends_with(&format!("/{place}"));
+    !places.iter().all(is_end)
 }
 
-/// A file name without its ending. `mouse.2024` has none: an ending is short and not a number.
-fn stem(name: &str) -> &str {
-    match name.rsplit_once('.') {
-        Some((stem, ending))
-            if !stem.is_empty()
-                && (1..=LONGEST_ENDING).contains(&ending.len())
-                && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                && ending.bytes().any(|byte| byte.is_ascii_alphabetic()) =>
-        {
-            stem
-        }
-        _ => name,
-    }
+/// Names without their folders, unless that makes some of them the same.
+fn short<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let short: Vec<&str> = names.iter().map(|name| file_name(name)).collect();
+    let mut known = HashSet::new();
+    if short.iter().all(|name| known.insert(*name)) { short } else { names.to_vec() }
 }
 
 /// Names for a message, the first few.
@@ -410,49 +410,4 @@ fn some_of(names: &[&str]) -> String {
     let more = names.len().saturating_sub(MOST_NAMED);
     let shown = shown.join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn recordings_are_the_same_by_stem() {
-        for (a, b) in [
-            ("/data/base.mp4", "base.avi"),
-            ("C:\\videos\\base.mp4", "base"),
-            ("mouse.2024.avi", "mouse.2024"),
-            ("frames/", "frames"),
-        ] {
-            assert!(same_name(a, b) && same_name(b, a), "{a} {b}");
-        }
-        for (a, b) in [("base.mp4", "base2.mp4"), ("mouse.2024", "mouse.2025"), ("a", "")] {
-            assert!(!same_name(a, b), "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_at_the_end_of_names() {
-        assert_eq!(frame_in_name("labeled-data/2024/img0012.png"), Some(12));
-        assert_eq!(frame_in_name("a\\7.tif"), Some(7));
-        assert_eq!(frame_in_name("12a.png"), None);
-        assert_eq!(frame_in_name("x99999999999999999999999.png"), None);
-    }
-
-    #[test]
-    fn images_are_found_by_name_then_by_stem() {
-        let names = ["a1.png", "a2.png", "a2.tif", "a3.jpg", "00004"].map(str::to_owned);
-        let images = Images::new(&names);
-        for (path, frame) in [
-            ("x/a1.png", Some(0)),
-            ("a2.tif", Some(2)),
-            ("a2.bmp", None),
-            ("a3.png", Some(3)),
-            ("a3", Some(3)),
-            ("00004.png", Some(4)),
-            ("a4.png", None),
-        ] {
-            assert_eq!(images.find(path), frame, "{path}");
-        }
-    }
 }

@@ -140,14 +140,15 @@ impl LocatedTrack {
         let end = self.frames.last().map_or(0, |last| last.saturating_add(1));
         if self.len() == frames && end == frames + 1 && self.frames.first() == Some(&1) {
             let what = format!(
-                "its rows are numbered from 1 to {frames}, and frames count from 0: subtract 1 from the numbers, or export them counted from 0"
+                "its rows are numbered from 1 to {frames}, and frames count from 0: give --keypoints-first-frame -1, or export them counted from 0"
             );
             return Err(KeypointError::Format { path: path(), what });
         }
         if end > frames || (self.every_frame && end < frames) {
             return Err(KeypointError::RowCount {
                 path: path(),
-                rows: self.len().max(end),
+                rows: self.len(),
+                last: self.frames.last().copied().unwrap_or(0),
                 frames,
             });
         }

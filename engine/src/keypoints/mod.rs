@@ -35,10 +35,13 @@ mod dlc_meta;
 mod error;
 mod foreign;
 #[cfg(test)]
+mod foreign_tests;
+#[cfg(test)]
 mod formats_tests;
 #[cfg(feature = "hdf5")]
 mod hdf5_file;
 mod idtracker_csv;
+mod image_names;
 mod kinds;
 mod locate;
 mod located;
@@ -46,10 +49,16 @@ mod napari_csv;
 #[cfg(feature = "hdf5")]
 mod nwb;
 mod pickle;
+mod pickle_numpy;
+mod picture;
 mod points_table;
 #[cfg(test)]
 mod real_files;
 mod row_times;
+#[cfg(test)]
+mod several_videos_tests;
+#[cfg(test)]
+mod sizes_tests;
 mod sleap_csv;
 #[cfg(feature = "hdf5")]
 mod sleap_hdf5;

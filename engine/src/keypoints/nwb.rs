@@ -6,11 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use hdf5_reader::Hdf5File;
-
-use super::hdf5_file::{Dataset, Elements, Group, Numbers, broken, text_attribute, texts};
+use super::hdf5_file::{Dataset, Elements, File, Group, Numbers, broken, text_attribute, texts};
 use super::table::{
     RowKey, RowTimes, Rows, Sightings, Table, check_density, keypoint, push_new, quote, selected,
+    side,
 };
 use super::track::{Individual, Keypoint, KeypointSelection};
 
@@ -24,10 +23,12 @@ const DEEPEST: usize = 8;
 const MOST_GROUPS: usize = 20_000;
 /// Times closer than this are the same.
 const TICKS_PER_SECOND: f64 = 1e6;
+/// Bytes that a sample takes in memory, with its row, in round numbers.
+const SAMPLE_BYTES: usize = 128;
 /// What some programs put before names.
 const SERIES: &str = "PoseEstimationSeries";
 
-pub(super) fn recognise(file: &Hdf5File) -> bool {
+pub(super) fn recognise(file: &File) -> bool {
     file.root_group().is_ok_and(|root| {
         root.attribute("nwb_version").is_ok()
             || text_attribute(&root, "neurodata_type").as_deref() == Some("NWBFile")
@@ -69,11 +70,13 @@ struct Series {
 struct Animal {
     name: String,
     video: Option<String>,
+    /// Sizes that the recording can have; empty if that is not said.
+    pictures: Vec<[u32; 2]>,
     series: Vec<Series>,
     is_like_dlc: bool,
 }
 
-pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
+pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, String> {
     let root = file.root_group().map_err(broken)?;
     let poses = find(root, "PoseEstimation")?;
     if poses.is_empty() {
@@ -83,7 +86,8 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             true => "it is an NWB file without poses (no PoseEstimation of ndx-pose): give the track that DeepLabCut or SLEAP wrote".into(),
         });
     }
-    let animals = poses.iter().map(animal).collect::<Result<Vec<Animal>, String>>()?;
+    let animals =
+        poses.iter().map(|pose| animal(file, pose)).collect::<Result<Vec<Animal>, String>>()?;
 
     // Every time at which something was seen, of each recording: its rows.
     let mut times: BTreeMap<(Option<&str>, i64), usize> = BTreeMap::new();
@@ -109,7 +113,11 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     let mut table = Table::default();
     let is_alone = animals.len() == 1;
     let mut names: Vec<String> = Vec::new();
-    for Animal { name, video, series, is_like_dlc } in &animals {
+    let is_one_recording = animals.iter().all(|animal| animal.video == animals[0].video);
+    for Animal { name, video, pictures, series, is_like_dlc } in &animals {
+        if is_one_recording && table.pictures.is_empty() {
+            table.pictures.clone_from(pictures);
+        }
         // The same animal in several recordings is one.
         let individual = names.iter().position(|known| known == name);
         let own: Vec<String> = series.iter().map(|series| series.part.clone()).collect();
@@ -154,10 +162,10 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     Ok(table)
 }
 
-fn animal(pose: &Group) -> Result<Animal, String> {
+fn animal(file: &File, pose: &Group) -> Result<Animal, String> {
     let group = pose.name();
     let text = |name: &str| {
-        let found = pose.dataset(name).ok().and_then(|dataset| texts(&dataset).ok());
+        let found = pose.dataset(name).ok().and_then(|dataset| texts(file, &dataset).ok());
         found.unwrap_or_default()
     };
     let nodes = text("nodes");
@@ -188,14 +196,29 @@ fn animal(pose: &Group) -> Result<Animal, String> {
         if series.iter().any(|known| known.part == part) {
             return Err(format!("its PoseEstimation {} has {} twice", quote(&name), quote(part)));
         }
-        series.push(read_series(group, part)?);
+        series.push(read_series(file, group, part)?);
     }
     let is_like_dlc = LIKE_DLC.iter().any(|name| software.contains(name));
-    Ok(Animal { name, video: video.filter(|video| !video.is_empty()), series, is_like_dlc })
+    let (video, pictures) = (video.filter(|video| !video.is_empty()), pictures(file, pose));
+    Ok(Animal { name, video, pictures, series, is_like_dlc })
 }
 
-fn numbers(dataset: &Dataset) -> Result<(Elements, Numbers), String> {
-    let elements = Elements::read(dataset)?;
+/// The size of an animal's recording, both ways: ndx-pose wants width and height, and programs have written height and width.
+fn pictures(file: &File, pose: &Group) -> Vec<[u32; 2]> {
+    let Some((elements, numbers)) =
+        pose.dataset("dimensions").ok().and_then(|dataset| self::numbers(file, &dataset).ok())
+    else {
+        return Vec::new();
+    };
+    let side = |index: usize| side(numbers.read(elements.get(index)?, 0)?);
+    match (elements.iter().len(), side(0), side(1)) {
+        (2, Some(a), Some(b)) => vec![[a, b], [b, a]],
+        _ => Vec::new(),
+    }
+}
+
+fn numbers(file: &File, dataset: &Dataset) -> Result<(Elements, Numbers), String> {
+    let elements = Elements::read(file, dataset)?;
     let numbers = elements.numbers().filter(|numbers| numbers.count() == 1);
     let name = dataset.name().escape_debug();
     let numbers = numbers.ok_or_else(|| format!("its data set '{name}' holds no numbers"))?;
@@ -208,7 +231,7 @@ fn is_length(unit: &str) -> bool {
         || ["meter", "metre", "inch"].iter().any(|known| unit.contains(known))
 }
 
-fn read_series(group: &Group, part: &str) -> Result<Series, String> {
+fn read_series(file: &File, group: &Group, part: &str) -> Result<Series, String> {
     let at = |what: &str| format!("its series {} {what}", quote(part));
     let dataset = group.dataset("data").map_err(broken)?;
     let unit = dataset.attribute("unit").ok().and_then(|unit| unit.read_string().ok());
@@ -219,7 +242,7 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
             quote(&unit)
         )));
     }
-    let (data, data_numbers) = numbers(&dataset)?;
+    let (data, data_numbers) = numbers(file, &dataset)?;
     let columns = match data.shape() {
         [_, 2] => 2,
         [_, 3] => {
@@ -230,8 +253,9 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
         _ => return Err(at("has no pairs of numbers")),
     };
     let rows = data.iter().len() / columns;
+    file.take(rows.saturating_mul(SAMPLE_BYTES))?;
     let confidence = match group.dataset("confidence") {
-        Ok(dataset) => Some(numbers(&dataset)?),
+        Ok(dataset) => Some(numbers(file, &dataset)?),
         Err(_) => None,
     };
     let tick = |seconds: f64| {
@@ -240,7 +264,7 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
     };
     let ticks = match group.dataset("timestamps") {
         Ok(dataset) => {
-            let (stamps, stamp_numbers) = numbers(&dataset)?;
+            let (stamps, stamp_numbers) = numbers(file, &dataset)?;
             let stamps = stamps
                 .iter()
                 .map(|element| tick(stamp_numbers.read(element, 0).unwrap_or(f64::NAN)));
@@ -253,7 +277,7 @@ fn read_series(group: &Group, part: &str) -> Result<Series, String> {
             let rate =
                 starting_time.attribute("rate").ok().and_then(|rate| rate.read_as_f64().ok());
             let rate = rate.filter(|rate| *rate > 0.0).ok_or_else(|| at("has no rate"))?;
-            let (start, start_number) = numbers(&starting_time)?;
+            let (start, start_number) = numbers(file, &starting_time)?;
             let start = start.get(0).and_then(|element| start_number.read(element, 0));
             let start = start.unwrap_or(0.0);
             (0..rows).map(|row| tick(start + row as f64 / rate)).collect::<Result<_, _>>()?

@@ -1,11 +1,14 @@
 //! Python pickles, as far as they are plain data. Nothing is ever called or imported.
 //!
 //! Every protocol's opcodes are known (Python's `pickletools` lists them). What a pickle would import or call becomes an empty
-//! dictionary, so that a numpy number somewhere does no harm to the rest. Values lie in an arena and mention each other by place: neither
+//! dictionary, so that it does no harm to the rest; of numpy's numbers and arrays it is kept as it stands, and read by `pickle_numpy`.
+//! Values lie in an arena and mention each other by place: neither
 //! deep nesting nor a value that is mentioned a million times costs more than its bytes, which is why no crate is used here; those that
 //! there are convert values recursively and copy them.
 
 use std::collections::HashMap;
+
+use super::pickle_numpy::Callable;
 
 /// A value, with places in the arena for what it contains.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,23 +19,45 @@ pub(super) enum Value {
     Sequence(Vec<usize>),
     /// Keys and values, in order. What the pickle would have constructed is an empty one.
     Dictionary(Vec<(usize, usize)>),
+    /// The bytes at this place and of this number in the pickle.
+    Bytes(usize, usize),
+    /// A name that numpy's numbers are made with.
+    Callable(Callable),
+    /// What such a name would be called with, and what the result would be told after that.
+    Call {
+        callable: Callable,
+        arguments: usize,
+        state: Option<usize>,
+    },
+    None,
     Other,
 }
 
 /// A pickle that has been read.
 #[derive(Debug)]
-pub(super) struct Pickle {
+pub(super) struct Pickle<'a> {
+    bytes: &'a [u8],
     values: Vec<Value>,
     root: usize,
 }
 
-impl Pickle {
+impl<'a> Pickle<'a> {
     /// Reads a pickle; `None` if it is damaged.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let mut machine = Machine { rest: bytes, ..Machine::default() };
+    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut machine = Machine { rest: bytes, length: bytes.len(), ..Machine::default() };
         while !machine.step()? {}
         let root = machine.stack.pop()?;
-        Some(Self { values: machine.values, root })
+        Some(Self { bytes, values: machine.values, root })
+    }
+
+    /// The value at a place.
+    pub(super) fn at(&self, place: usize) -> Option<&Value> {
+        self.values.get(place)
+    }
+
+    /// The bytes of [`Value::Bytes`].
+    pub(super) fn bytes(&self, start: usize, count: usize) -> Option<&'a [u8]> {
+        self.bytes.get(start..start.checked_add(count)?)
     }
 
     /// The outermost value.
@@ -49,14 +74,19 @@ impl Pickle {
         self.values.get(*value)
     }
 
-    /// The numbers of a list or tuple, if it holds nothing else.
+    /// A number or truth value (0 or 1), also one of numpy's.
+    pub(super) fn number(&self, value: &Value) -> Option<f64> {
+        match value {
+            Value::Number(number) => Some(*number),
+            Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
+            _ => self.numpy_number(value),
+        }
+    }
+
+    /// The numbers of a list, a tuple or a numpy array, if it holds nothing else.
     pub(super) fn numbers(&self, sequence: &Value) -> Option<Vec<f64>> {
-        let Value::Sequence(items) = sequence else { return None };
-        let number = |&place: &usize| match self.values.get(place) {
-            Some(Value::Number(number)) => Some(*number),
-            _ => None,
-        };
-        items.iter().map(number).collect()
+        let Value::Sequence(items) = sequence else { return self.numpy_array(sequence) };
+        items.iter().map(|&place| self.number(self.at(place)?)).collect()
     }
 }
 
@@ -64,6 +94,8 @@ impl Pickle {
 #[derive(Default)]
 struct Machine<'a> {
     rest: &'a [u8],
+    /// Bytes in all.
+    length: usize,
     values: Vec<Value>,
     stack: Vec<usize>,
     marks: Vec<usize>,
@@ -145,6 +177,48 @@ impl<'a> Machine<'a> {
         Some(())
     }
 
+    /// Replaces the last values by one that only Python could make of them, unless it is one of numpy's.
+    fn call(&mut self) -> Option<()> {
+        let [callable, arguments] = self.gather(2)?[..] else { return None };
+        self.push(match self.values.get(callable)? {
+            Value::Callable(callable) => {
+                Value::Call { callable: *callable, arguments, state: None }
+            }
+            _ => Value::Dictionary(Vec::new()),
+        });
+        Some(())
+    }
+
+    /// Pushes what a module calls by a name.
+    fn import(&mut self, module: &str, name: &str) {
+        self.push(match Callable::named(module, name) {
+            Some(callable) => Value::Callable(callable),
+            None => Value::Dictionary(Vec::new()),
+        });
+    }
+
+    /// Replaces a module's and a name's text by what they name.
+    fn import_from_stack(&mut self) -> Option<()> {
+        let [module, name] = self.gather(2)?[..] else { return None };
+        let text = |place: usize| match self.values.get(place) {
+            Some(Value::Text(text)) => Some(text.as_str()),
+            _ => None,
+        };
+        let callable = text(module).zip(text(name));
+        let callable = callable.and_then(|(module, name)| Callable::named(module, name));
+        self.push(callable.map_or(Value::Dictionary(Vec::new()), Value::Callable));
+        Some(())
+    }
+
+    /// Tells the last value of the stack its state.
+    fn build(&mut self) -> Option<()> {
+        let told = self.stack.pop()?;
+        if let Value::Call { state, .. } = self.values.get_mut(*self.stack.last()?)? {
+            *state = Some(told);
+        }
+        Some(())
+    }
+
     /// Replaces the last values by one that only Python could make of them.
     fn construct(&mut self, count: usize) -> Option<()> {
         self.gather(count)?;
@@ -165,7 +239,8 @@ impl<'a> Machine<'a> {
             b'0' => drop(self.stack.pop()?),
             b'1' => drop(self.since_mark()?),
             b'2' => self.stack.push(*self.stack.last()?),
-            b'N' | 0x97 => self.push(Value::Other),
+            b'N' => self.push(Value::None),
+            0x97 => self.push(Value::Other),
             0x88 => self.push(Value::Bool(true)),
             0x89 => self.push(Value::Bool(false)),
             b'I' | b'L' | b'F' => {
@@ -206,8 +281,8 @@ impl<'a> Machine<'a> {
                     b'B' => 4,
                     _ => 8,
                 };
-                self.counted(bytes)?;
-                self.push(Value::Other);
+                let count = self.counted(bytes)?.len();
+                self.push(Value::Bytes(self.length - self.rest.len() - count, count));
             }
             b']' | b')' | 0x8f => self.push(Value::Sequence(Vec::new())),
             b'}' => self.push(Value::Dictionary(Vec::new())),
@@ -255,9 +330,8 @@ impl<'a> Machine<'a> {
             0x94 => self.remember(self.memo.len() as u64)?,
             // What Python would import, and what it would call or make of it.
             b'c' => {
-                self.line()?;
-                self.line()?;
-                self.construct(0)?;
+                let (module, name) = (self.line()?, self.line()?);
+                self.import(module, name);
             }
             b'i' => {
                 self.line()?;
@@ -269,9 +343,11 @@ impl<'a> Machine<'a> {
                 self.since_mark()?;
                 self.construct(0)?;
             }
-            0x93 | b'R' | 0x81 => self.construct(2)?,
+            0x93 => self.import_from_stack()?,
+            b'R' => self.call()?,
+            0x81 => self.construct(2)?,
             0x92 => self.construct(3)?,
-            b'b' => drop(self.gather(1)?),
+            b'b' => self.build()?,
             b'P' => {
                 self.line()?;
                 self.construct(0)?;

@@ -57,9 +57,6 @@ fn columns(names: &[&str]) -> Result<Columns, String> {
     if has(&["w", "width"]) && has(&["h", "height"]) {
         return Err("it is a table of boxes, and x and y are their corners, not points on the animal: write a column for the middle of each box, or give boxes with --prompts".into());
     }
-    if names.iter().any(|name| name.contains("#wcentroid")) {
-        return Err("it is a table of TRex, of one individual: write a table frame,object,x,y from the columns frame, X#wcentroid and Y#wcentroid, in pixels".into());
-    }
     Ok(Columns {
         frame: needed(&FRAME)?,
         x: needed(&["x"])?,

@@ -32,7 +32,7 @@ impl RowTimes {
         rows: &[usize],
         frame_count: usize,
         frame_times: &[f64],
-        first_frame: Option<usize>,
+        first_frame: Option<isize>,
         recording: &str,
     ) -> Result<TimedFrames, String> {
         let times: Vec<f64> =
@@ -52,7 +52,12 @@ impl RowTimes {
         }
         let shift = match first_frame {
             // The first row is on that frame, whatever the clock says.
-            Some(first) => frame_times.get(first).map(|time| time - start),
+            Some(first) => {
+                let first = usize::try_from(first).map_err(|_| {
+                    format!("its first row cannot be on frame {first} (--keypoints-first-frame): frames count from 0")
+                })?;
+                frame_times.get(first).map(|time| time - start)
+            }
             None => Some(0.0),
         };
         let by_time = shift.and_then(|shift| nearest(&times, shift, frame_times));
@@ -143,7 +148,7 @@ mod tests {
     fn frames(
         times: &[f64],
         recording: &[f64],
-        first: Option<usize>,
+        first: Option<isize>,
     ) -> Result<Vec<usize>, String> {
         let rows: Vec<usize> = (0..times.len()).collect();
         let times = RowTimes { seconds: times.to_vec() };

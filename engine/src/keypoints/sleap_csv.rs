@@ -9,7 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::table::{
-    RowKey, Rows, Sightings, Table, cell_number, csv_reader, keypoint, push_new, quote, selected,
+    RowKey, Rows, Sightings, Table, cell_number, check_cells, csv_reader, keypoint, quote, selected,
 };
 use super::track::{Individual, KeypointSelection};
 
@@ -17,6 +17,9 @@ use super::track::{Individual, KeypointSelection};
 const UNTRACKED: &str = "untracked";
 /// The columns that say which video a row is of, where the file has several.
 const VIDEO_COLUMNS: [&str; 2] = ["video_path", "video"];
+
+/// Points in a column's name after which the prefix may end.
+const MOST_POINTS: usize = 64;
 
 /// Whether the first row is SLEAP's.
 pub(super) fn recognise(bytes: &[u8]) -> bool {
@@ -63,21 +66,33 @@ struct Layout {
 /// The header row.
 struct Header {
     names: Vec<String>,
+    /// The first column of each name.
+    columns: HashMap<String, usize>,
 }
 
 impl Header {
+    fn new(names: Vec<String>) -> Self {
+        let mut columns = HashMap::with_capacity(names.len());
+        for (column, name) in names.iter().enumerate() {
+            columns.entry(name.clone()).or_insert(column);
+        }
+        Self { names, columns }
+    }
+
     fn column(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|cell| cell == name)
+        self.columns.get(name).copied()
     }
 
     /// What is in front of the columns of each instance, where a row has several: `inst0.`, which has a column `inst0.track`, or a
     /// track's name, `ann.`, with a column `ann.track_score`.
     fn prefixes(&self) -> Vec<String> {
-        let mut prefixes = Vec::new();
+        let (mut prefixes, mut known) = (Vec::new(), HashSet::new());
         for cell in &self.names {
             let found = cell.strip_suffix("track").or_else(|| cell.strip_suffix("track_score"));
-            if let Some(prefix) = found.filter(|prefix| prefix.ends_with('.')) {
-                push_new(&mut prefixes, prefix);
+            if let Some(prefix) = found.filter(|prefix| prefix.ends_with('.'))
+                && known.insert(prefix)
+            {
+                prefixes.push(prefix.to_owned());
             }
         }
         prefixes
@@ -89,18 +104,22 @@ impl Header {
         if prefixes.is_empty() {
             prefixes.push(String::new());
         }
-        let mut names: Vec<String> = Vec::new();
-        for cell in &self.names {
+        let known: HashSet<&str> = prefixes.iter().map(String::as_str).collect();
+        let (mut names, mut listed): (Vec<String>, _) = (Vec::new(), HashSet::new());
+        for (column, cell) in self.names.iter().enumerate() {
             let Some(name) = cell.strip_suffix(".x") else { continue };
-            // Every name starts with the empty prefix; of several, the longest is a track's whole name.
-            let fitting = prefixes.iter().filter(|prefix| name.starts_with(prefix.as_str()));
-            let Some(prefix) = fitting.max_by_key(|prefix| prefix.len()) else {
+            // Of several prefixes, the longest is a track's whole name. Prefixes end in points.
+            let ends = name.rmatch_indices('.').map(|(at, _)| at + 1).chain([0]);
+            let prefix = ends.take(MOST_POINTS).map(|end| &name[..end]);
+            let Some(prefix) = prefix.into_iter().find(|prefix| known.contains(prefix)) else {
                 return Err(format!("its column {} belongs to no instance", quote(cell)));
             };
-            push_new(&mut names, &name[prefix.len()..]);
-            if self.names.iter().filter(|other| *other == cell).count() > 1 {
-                let name = quote(&name[prefix.len()..]);
-                return Err(format!("node {name} is there twice: rename one of the two"));
+            let node = &name[prefix.len()..];
+            if listed.insert(node) {
+                names.push(node.to_owned());
+            }
+            if self.column(cell) != Some(column) {
+                return Err(format!("node {} is there twice: rename one of the two", quote(node)));
             }
             if self.column(&format!("{name}.z")).is_some() {
                 return Err(
@@ -109,6 +128,7 @@ impl Header {
             }
         }
         let chosen = selected(&names, selection);
+        check_cells(prefixes.len(), chosen.len(), self.names.len())?;
         let mut instances = Vec::new();
         for prefix in prefixes {
             let track = match self.column(&format!("{prefix}track")) {
@@ -167,14 +187,18 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
     let broken = |error: csv::Error| error.to_string();
     let header = records.next().ok_or("it is empty")?.map_err(broken)?;
     let names = header.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
-    let header = Header { names };
+    let header = Header::new(names);
     let frame_column = header.column("frame_idx").ok_or("it has no column 'frame_idx'")?;
     let video_column = VIDEO_COLUMNS.iter().find_map(|name| header.column(name));
     let Layout { instances, names, chosen: bodyparts } = header.layout(selection)?;
 
     let (mut tracks, mut rows, mut known) = (Tracks::default(), Rows::default(), HashSet::new());
+    let (mut read_rows, mut read_cells) = (0, 0);
     for record in records {
         let record = record.map_err(broken)?;
+        read_rows += 1;
+        read_cells += record.len();
+        check_cells(read_rows, header.names.len(), read_cells)?;
         let line = record.position().map_or(0, csv::Position::line);
         let at = |what: String| format!("line {line}: {what}");
         let text = |column: usize| {
@@ -222,6 +246,7 @@ pub(super) fn read(bytes: &[u8], selection: &KeypointSelection) -> Result<Table,
             tracks.sightings[individual].note(row, &seen);
         }
     }
+    check_cells(tracks.names.len(), bodyparts.len(), read_cells)?;
     let individuals = tracks.individuals(&bodyparts);
     let sightings = tracks.sightings;
     Ok(Table { bodyparts: names, individuals, rows, sightings, ..Table::default() })

@@ -1,25 +1,33 @@
 //! SLEAP's analysis files: data sets `tracks`, `track_names`, `node_names` and, in newer ones, `point_scores`.
 //!
-//! SLEAP itself writes `tracks` as `[track, xy, node, frame]` (`sleap.info.write_tracking_h5`); sleap-io can write any order and says
-//! which in the attribute `dims`. Row 0 is frame 0 unless the file was exported without its leading empty frames (`all_frames=False`),
+//! SLEAP itself writes `tracks` as `[track, xy, node, frame]` (`sleap.info.write_tracking_h5`), as MATLAB wants it, or on request the
+//! other way round; which it is, is seen from the numbers of tracks and nodes. sleap-io can write any order and says which in the
+//! attribute `dims`. Row 0 is frame 0 unless the file was exported without its leading empty frames (`all_frames=False`),
 //! which it does not tell: with something in row 0, and fewer rows than the recording has frames, it cannot be known. Behind the last
 //! tracked frame there may be no rows. Nodes that were labelled by hand have no score; they count as certain.
 
-use hdf5_reader::Hdf5File;
+use std::collections::{HashMap, HashSet};
 
-use super::hdf5_file::{Dataset, Elements, Numbers, broken};
+use super::hdf5_file::{Dataset, Elements, File, Numbers, broken, texts};
 use super::table::{RowKey, Rows, Sightings, Table, keypoint, quote, selected};
 use super::track::{Individual, KeypointSelection};
 
+/// Bytes that the name of a track's body part takes, in round numbers.
+const NAME_BYTES: usize = 64;
 /// The order in which SLEAP writes.
 const SLEAP_ORDER: [&str; 4] = ["track", "xy", "node", "frame"];
 
-pub(super) fn recognise(file: &Hdf5File) -> bool {
+pub(super) fn recognise(file: &File) -> bool {
     file.dataset("/tracks").is_ok() && file.dataset("/node_names").is_ok()
 }
 
-pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
-    let tracks = Axes::of(&file.dataset("/tracks").map_err(broken)?, &SLEAP_ORDER)?;
+pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, String> {
+    let bodyparts = names(file, "/node_names")?;
+    // Recordings of one animal have a track without a name.
+    let track_names = names(file, "/track_names").unwrap_or_default();
+    let dataset = file.dataset("/tracks").map_err(broken)?;
+    let order = order_of(&dataset, track_names.len().max(1), bodyparts.len());
+    let tracks = Axes::of(file, &dataset, &order)?;
     let [track_count, node_count, frame_count] =
         ["track", "node", "frame"].map(|axis| tracks.length(axis));
     if tracks.length("xy") == 3 {
@@ -33,15 +41,13 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
             tracks.length("xy")
         ));
     }
-    let bodyparts = names(file, "/node_names")?;
     if bodyparts.len() != node_count {
         return Err(format!("it names {} nodes but stores {node_count}", bodyparts.len()));
     }
-    if let Some(name) = (1..).zip(&bodyparts).find(|(at, name)| bodyparts[*at..].contains(name)) {
-        return Err(twice(name.1));
+    let mut known = HashSet::new();
+    if let Some(name) = bodyparts.iter().find(|name| !known.insert(name.as_str())) {
+        return Err(twice(name));
     }
-    // Recordings of one animal have a track without a name.
-    let track_names = names(file, "/track_names").unwrap_or_default();
     if track_names.len() != track_count && !(track_names.is_empty() && track_count == 1) {
         return Err(format!("it names {} tracks but stores {track_count}", track_names.len()));
     }
@@ -49,7 +55,7 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         Ok(scores) => {
             let order: Vec<&str> =
                 tracks.order.iter().map(String::as_str).filter(|a| *a != "xy").collect();
-            let scores = Axes::of(&scores, &order)?;
+            let scores = Axes::of(file, &scores, &order)?;
             let fits = ["track", "node", "frame"]
                 .iter()
                 .all(|axis| scores.length(axis) == tracks.length(axis));
@@ -58,11 +64,14 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         Err(_) => None,
     };
     let chosen = selected(&bodyparts, selection);
+    let at: HashMap<&str, usize> = bodyparts.iter().map(String::as_str).zip(0..).collect();
     let places: Vec<usize> =
-        chosen.iter().filter_map(|name| bodyparts.iter().position(|known| known == name)).collect();
+        chosen.iter().filter_map(|name| at.get(name.as_str()).copied()).collect();
     if [track_count, node_count, frame_count].contains(&0) {
         return Err("it has no tracks".into());
     }
+    file.take_rows(frame_count)?;
+    file.take(track_count.saturating_mul(chosen.len()).saturating_mul(NAME_BYTES))?;
     let mut sightings = vec![Sightings::default(); track_count];
     let mut parts = Vec::new();
     for (track, sightings) in sightings.iter_mut().enumerate() {
@@ -73,7 +82,9 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
                 let score = scores.as_ref().and_then(|s| s.number(track, node, frame, 0));
                 keypoint(at(0), at(1), score, selection)
             }));
-            sightings.note(frame, &parts);
+            if sightings.note(frame, &parts) {
+                file.take_points(parts.len())?;
+            }
         }
     }
     let individuals = (0..track_count)
@@ -103,13 +114,30 @@ fn twice(node: &str) -> String {
 }
 
 /// A data set that holds one text.
-fn text(file: &Hdf5File, path: &str) -> Option<String> {
+fn text(file: &File, path: &str) -> Option<String> {
     let dataset = file.dataset(path).ok()?;
     dataset.read_string().ok()
 }
 
-fn names(file: &Hdf5File, path: &str) -> Result<Vec<String>, String> {
-    file.dataset(path).and_then(|dataset| dataset.read_strings()).map_err(broken)
+fn names(file: &File, path: &str) -> Result<Vec<String>, String> {
+    texts(file, &file.dataset(path).map_err(broken)?)
+}
+
+/// The order of the axes of `tracks` where nothing says so: SLEAP's, or the other way round if only that fits the numbers of tracks and
+/// nodes.
+fn order_of(tracks: &Dataset, track_count: usize, node_count: usize) -> [&'static str; 4] {
+    let mut reversed = SLEAP_ORDER;
+    reversed.reverse();
+    let fits = |order: &[&str; 4]| {
+        let length = |axis: &str| {
+            let at = order.iter().position(|name| *name == axis);
+            at.and_then(|at| tracks.shape().get(at).copied()).unwrap_or(0)
+        };
+        (2..=3).contains(&length("xy"))
+            && length("node") == node_count as u64
+            && length("track") == track_count as u64
+    };
+    if fits(&reversed) && !fits(&SLEAP_ORDER) { reversed } else { SLEAP_ORDER }
 }
 
 /// Numbers along named axes.
@@ -123,14 +151,14 @@ struct Axes {
 
 impl Axes {
     /// A data set with the axes that its attribute `dims` names, or these.
-    fn of(dataset: &Dataset, default: &[&str]) -> Result<Self, String> {
+    fn of(file: &File, dataset: &Dataset, default: &[&str]) -> Result<Self, String> {
         let damaged = || format!("its data set '{}' is damaged", dataset.name().escape_debug());
         let dims = dataset.attribute("dims").ok().and_then(|dims| dims.read_string().ok());
         let order: Vec<String> = match dims {
             Some(dims) => serde_json::from_str(&dims).map_err(|_| damaged())?,
             None => default.iter().map(|&axis| axis.to_owned()).collect(),
         };
-        let elements = Elements::read(dataset)?;
+        let elements = Elements::read(file, dataset)?;
         let complete = default.iter().all(|axis| order.iter().any(|found| found == axis));
         if !complete || order.len() != default.len() || elements.shape().len() != order.len() {
             return Err(damaged());

@@ -4,20 +4,22 @@
 //! `points` (placed by a person) or `pred_points` (predicted). Skeletons are JSON in an attribute of the group `metadata`, tracks and
 //! videos are JSON texts in `tracks_json` and `videos_json`. The layout is that of `sleap_io/io/slp.py`, which lists its versions.
 //!
-//! Where a person has corrected a frame, SLEAP keeps the predictions beside the corrections but no longer shows them; they are left
-//! out here too (`LabeledFrame.unused_predictions`). Suggested frames hold nothing.
+//! Where a person has corrected a frame, SLEAP keeps the predictions next to the corrections but no longer shows them; they are left
+//! out here too (`LabeledFrame.unused_predictions`). With one animal and no tracks, the person's instance counts even where nothing links
+//! it to the prediction. Suggested frames hold nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use hdf5_reader::Hdf5File;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::hdf5_file::{broken, texts};
+use super::hdf5_file::{File, broken, texts};
 use super::sleap_store::{
-    Instance, Instances, Points, Store, damaged, fields, open, whole_numbers,
+    Instance, Instances, Points, Shown, Store, damaged, fields, open, whole_numbers,
 };
-use super::table::{RowKey, Rows, Sightings, Table, check_density, push_new, quote, selected};
+use super::table::{
+    RowKey, Rows, Sightings, Table, check_density, push_new, quote, selected, side,
+};
 use super::track::{Individual, Keypoint, KeypointSelection, TrackNotice};
 
 /// The name of instances without a track where others have one.
@@ -27,7 +29,7 @@ const CENTRED: f64 = 1.1;
 /// Half a pixel.
 const HALF: f64 = 0.5;
 
-pub(super) fn recognise(file: &Hdf5File) -> bool {
+pub(super) fn recognise(file: &File) -> bool {
     ["/frames", "/instances", "/points", "/pred_points"]
         .iter()
         .all(|name| file.dataset(name).is_ok())
@@ -82,6 +84,25 @@ struct Backend {
     filenames: Option<Vec<String>>,
     #[serde(default)]
     dataset: Option<String>,
+    /// Frames, height, width, channels.
+    #[serde(default)]
+    shape: Option<Vec<Option<f64>>>,
+    /// In files of old versions.
+    #[serde(default, rename = "width_")]
+    width: Option<f64>,
+    #[serde(default, rename = "height_")]
+    height: Option<f64>,
+}
+
+impl Backend {
+    /// Width and height of the frames.
+    fn picture(&self) -> Option<[u32; 2]> {
+        let (width, height) = match self.shape.as_deref() {
+            Some(&[_, height, width, _]) => (width, height),
+            _ => (self.width, self.height),
+        };
+        Some([side(width?)?, side(height?)?])
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -89,6 +110,13 @@ struct Backend {
 enum FileNames {
     One(String),
     Several(Vec<String>),
+}
+
+/// A video of the file.
+struct Video {
+    rows: VideoRows,
+    /// Width and height of its frames.
+    picture: Option<[u32; 2]>,
 }
 
 /// What a row of a video is.
@@ -99,7 +127,7 @@ enum VideoRows {
     Images(Vec<String>),
 }
 
-pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Table, String> {
+pub(super) fn read(file: &File, selection: &KeypointSelection) -> Result<Table, String> {
     let group = file.group("/metadata").map_err(broken)?;
     let json = group.attribute("json").and_then(|json| json.read_string()).map_err(broken)?;
     let version = group.attribute("format_id").ok().and_then(|id| id.read_as_f64().ok());
@@ -120,7 +148,9 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     let mut known_videos: HashMap<usize, Option<usize>> = HashMap::new();
     let mut listed = HashSet::new();
     for frame in frames(file)? {
-        let (key, name) = match videos.get(frame.video) {
+        let video = videos.get(frame.video);
+        let picture = video.and_then(|video| video.picture);
+        let (key, name) = match video.map(|video| &video.rows) {
             Some(VideoRows::Images(images)) => {
                 let image = images.get(frame.index).ok_or_else(|| {
                     format!("it has labels on image {} of {}", frame.index, images.len())
@@ -133,6 +163,7 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
         let video =
             *known_videos.entry(frame.video).or_insert_with(|| name.map(|name| rows.video(name)));
         let row = rows.place(key, video)?;
+        rows.set_picture(row, picture);
         for instance in frame.instances {
             // Each once, so that ranges that overlap cannot multiply them.
             if instance >= store.instances.len() || !listed.insert(instance) {
@@ -143,13 +174,16 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     }
 
     let mut animals: BTreeMap<Option<usize>, Animal> = BTreeMap::new();
-    let mut left_out = 0;
+    let (mut left_out, mut unlinked) = (0, Vec::new());
     // Every point belongs to one instance, so that ranges that overlap cannot multiply them.
     let mut points_left =
         store.placed.elements.iter().len() + store.predicted.elements.iter().len();
     for (row, instances) in by_row {
-        let (shown, hidden) = store.shown(&instances)?;
+        let Shown { instances: shown, hidden, is_guess } = store.shown(&instances)?;
         left_out += hidden;
+        if is_guess {
+            unlinked.push(row);
+        }
         let mut seen = HashSet::new();
         for instance in shown {
             let Instance { track, skeleton, .. } = store.instances.get(instance)?;
@@ -193,6 +227,14 @@ pub(super) fn read(file: &Hdf5File, selection: &KeypointSelection) -> Result<Tab
     if left_out > 0 {
         table.notices.push(TrackNotice::Info(format!(
             "{left_out} predicted instances are left out where a person has corrected the frame, as in SLEAP"
+        )));
+    }
+    if let Some(first) = unlinked.first() {
+        let at = place_name(table.rows.iter().nth(*first).map(|row| &row.key));
+        table.notices.push(TrackNotice::Warning(format!(
+            "{} frames (the first: {at}) have an instance that a person has placed and a prediction that nothing links to it: the person's is \
+             taken, as SLEAP does with one animal; if they are two, give them tracks in SLEAP",
+            unlinked.len()
         )));
     }
     if file.dataset("/video_crops").is_ok_and(|crops| crops.shape().iter().all(|&n| n > 0)) {
@@ -246,12 +288,17 @@ impl Animal {
     }
 }
 
-fn twice(key: Option<&RowKey>, track: Option<usize>, tracks: &[String]) -> String {
-    let at = match key {
+/// A row in a message.
+fn place_name(key: Option<&RowKey>) -> String {
+    match key {
         Some(RowKey::Frame(frame)) => format!("frame {frame}"),
         Some(RowKey::Image(name)) => format!("image {}", quote(name)),
         None => "a frame".to_owned(),
-    };
+    }
+}
+
+fn twice(key: Option<&RowKey>, track: Option<usize>, tracks: &[String]) -> String {
+    let at = place_name(key);
     match track {
         Some(track) => {
             let name = tracks.get(track).map_or("", String::as_str);
@@ -291,51 +338,53 @@ enum StoredTrack {
 }
 
 /// The name of each track.
-fn track_names(file: &Hdf5File) -> Result<Vec<String>, String> {
+fn track_names(file: &File) -> Result<Vec<String>, String> {
     let Ok(dataset) = file.dataset("/tracks_json") else { return Ok(Vec::new()) };
     let name = |text: String| match serde_json::from_str(&text) {
         Ok(StoredTrack::Listed(_, name) | StoredTrack::Named { name }) => Ok(name),
         Err(error) => Err(format!("the name of a track cannot be read: {error}")),
     };
-    texts(&dataset)?.into_iter().map(name).collect()
+    texts(file, &dataset)?.into_iter().map(name).collect()
 }
 
-fn videos(file: &Hdf5File) -> Result<Vec<VideoRows>, String> {
+fn videos(file: &File) -> Result<Vec<Video>, String> {
     let Ok(dataset) = file.dataset("/videos_json") else { return Ok(Vec::new()) };
-    let video = |text: String| {
+    let read = |text: String| {
         let stored: StoredVideo = serde_json::from_str(&text)
             .map_err(|error| format!("what it says of its videos cannot be read: {error}"))?;
-        Ok(rows_of(file, stored))
+        Ok(video(file, stored))
     };
-    texts(&dataset)?.into_iter().map(video).collect()
+    texts(file, &dataset)?.into_iter().map(read).collect()
 }
 
-fn rows_of(file: &Hdf5File, stored: StoredVideo) -> VideoRows {
+fn video(file: &File, stored: StoredVideo) -> Video {
     let backend = stored.backend.unwrap_or_default();
+    let picture = backend.picture();
     let own = backend.filenames.map(FileNames::Several).or(backend.filename).or(stored.filename);
-    match own {
-        Some(FileNames::Several(names)) => VideoRows::Images(names),
+    let (rows, picture) = match own {
+        Some(FileNames::Several(names)) => (VideoRows::Images(names), picture),
         // The images are in the file itself; it says what video they are of.
         Some(FileNames::One(name)) if name == "." => {
             let source = stored.source_video.map(|video| *video);
             let source = source.or_else(|| source_video(file, &backend.dataset?));
-            match source {
-                // A source that is itself in a file has no name that helps.
-                Some(source) => match source.backend.and_then(|backend| backend.filename) {
-                    Some(FileNames::One(name)) if name != "." => VideoRows::Frames(Some(name)),
-                    Some(FileNames::Several(names)) => VideoRows::Images(names),
-                    _ => VideoRows::Frames(None),
-                },
-                None => VideoRows::Frames(None),
-            }
+            let source = source.and_then(|source| source.backend).unwrap_or_default();
+            let picture = source.picture();
+            // A source that is itself in a file has no name that helps.
+            let rows = match source.filename {
+                Some(FileNames::One(name)) if name != "." => VideoRows::Frames(Some(name)),
+                Some(FileNames::Several(names)) => VideoRows::Images(names),
+                _ => VideoRows::Frames(None),
+            };
+            (rows, picture)
         }
-        Some(FileNames::One(name)) => VideoRows::Frames(Some(name)),
-        None => VideoRows::Frames(None),
-    }
+        Some(FileNames::One(name)) => (VideoRows::Frames(Some(name)), picture),
+        None => (VideoRows::Frames(None), picture),
+    };
+    Video { rows, picture }
 }
 
 /// The video that embedded images are of: JSON in an attribute beside the images.
-fn source_video(file: &Hdf5File, dataset: &str) -> Option<StoredVideo> {
+fn source_video(file: &File, dataset: &str) -> Option<StoredVideo> {
     let group = dataset.strip_suffix("/video").unwrap_or(dataset);
     let group = file.group(&format!("/{}/source_video", group.trim_start_matches('/'))).ok()?;
     let json = group.attribute("json").ok()?.read_string().ok()?;
@@ -349,8 +398,9 @@ struct Frame {
     instances: std::ops::Range<usize>,
 }
 
-fn frames(file: &Hdf5File) -> Result<Vec<Frame>, String> {
+fn frames(file: &File) -> Result<Vec<Frame>, String> {
     let elements = open(file, "/frames")?;
+    file.take_rows(elements.iter().len())?;
     let columns = ["video", "frame_idx", "instance_id_start", "instance_id_end"];
     let columns = fields(&elements, "frames", columns)?;
     elements

@@ -2,15 +2,13 @@
 
 use std::collections::HashSet;
 
-use hdf5_reader::Hdf5File;
-
-use super::hdf5_file::{Elements, Numbers, broken};
+use super::hdf5_file::{Elements, File, Numbers, broken};
 use super::table::keypoint;
 use super::track::{Keypoint, KeypointSelection};
 
 /// Opens a table.
-pub(super) fn open(file: &Hdf5File, name: &str) -> Result<Elements, String> {
-    Elements::read(&file.dataset(name).map_err(broken)?)
+pub(super) fn open(file: &File, name: &str) -> Result<Elements, String> {
+    Elements::read(file, &file.dataset(name).map_err(broken)?)
 }
 
 /// What is said of a table that does not fit together.
@@ -62,7 +60,7 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    pub(super) fn open(file: &Hdf5File) -> Result<Self, String> {
+    pub(super) fn open(file: &File) -> Result<Self, String> {
         let elements = open(file, "/instances")?;
         let counts = ["instance_type", "skeleton", "point_id_start", "point_id_end"];
         let counts = fields(&elements, "instances", counts)?;
@@ -95,7 +93,7 @@ pub(super) struct Points {
 }
 
 impl Points {
-    pub(super) fn open(file: &Hdf5File, name: &str) -> Result<Self, String> {
+    pub(super) fn open(file: &File, name: &str) -> Result<Self, String> {
         let elements = open(file, name)?;
         let xy = fields(&elements, name.trim_start_matches('/'), ["x", "y"])?;
         let (visible, score) = (elements.field("visible"), elements.field("score"));
@@ -112,9 +110,19 @@ pub(super) struct Store {
     pub(super) shift: f64,
 }
 
+/// The instances of a frame.
+pub(super) struct Shown {
+    /// Those that SLEAP shows.
+    pub(super) instances: Vec<usize>,
+    /// How many it does not: predictions that a person has corrected.
+    pub(super) hidden: usize,
+    /// Whether only their numbers say that a prediction was corrected: one of each, without tracks and without a link.
+    pub(super) is_guess: bool,
+}
+
 impl Store {
-    /// The instances of a frame that SLEAP shows, and how many it does not: predictions that a person has corrected.
-    pub(super) fn shown(&self, instances: &[usize]) -> Result<(Vec<usize>, usize), String> {
+    /// The instances of a frame that SLEAP shows.
+    pub(super) fn shown(&self, instances: &[usize]) -> Result<Shown, String> {
         let read = |&index: &usize| Ok((index, self.instances.get(index)?));
         let all = instances.iter().map(read).collect::<Result<Vec<_>, String>>()?;
         let placed = || all.iter().filter(|(_, instance)| !instance.is_predicted);
@@ -128,7 +136,18 @@ impl Store {
         let shown: Vec<usize> =
             all.iter().filter(|(i, instance)| is_shown(*i, instance)).map(|(i, _)| *i).collect();
         let hidden = instances.len() - shown.len();
-        Ok((shown, hidden))
+        // Of two without a track, one placed and one predicted, the placed one counts.
+        let untracked = all.iter().filter(|(i, it)| it.track.is_none() && is_shown(*i, it));
+        let pair: Vec<_> = untracked.take(3).collect();
+        if let [(a, first), (b, second)] = pair[..]
+            && first.is_predicted != second.is_predicted
+            && all.iter().all(|(_, instance)| instance.track.is_none())
+        {
+            let left = if first.is_predicted { *a } else { *b };
+            let instances = shown.into_iter().filter(|index| *index != left).collect();
+            return Ok(Shown { instances, hidden, is_guess: true });
+        }
+        Ok(Shown { instances: shown, hidden, is_guess: false })
     }
 
     /// Where the nodes of an instance were seen.

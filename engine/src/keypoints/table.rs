@@ -21,12 +21,28 @@ pub(super) struct Table {
     pub(super) default_min_likelihood: f32,
     /// Whether the file does not say at which frame its first row is.
     pub(super) start_unknown: bool,
-    /// Width and height of the picture that coordinates are of, where the file says so.
-    pub(super) picture: Option<[u32; 2]>,
+    /// Width and height of the picture that all coordinates are of, where the file says so; any of several.
+    pub(super) pictures: Vec<[u32; 2]>,
     /// Where rows are numbered by position but have times instead of frames: the time of each row, in seconds, rising.
     pub(super) times: Option<RowTimes>,
     /// What the user should know.
     pub(super) notices: Vec<TrackNotice>,
+}
+
+/// A side of a picture, in pixels, that is stored as a number of any type.
+pub(super) fn side(value: f64) -> Option<u32> {
+    (1.0..1e6).contains(&value).then_some(value as u32)
+}
+
+/// The part of each frame that a track was made on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Crop {
+    /// Its first column and row.
+    pub(super) corner: [f32; 2],
+    /// Its width and height.
+    pub(super) size: [u32; 2],
+    /// The file that says so.
+    pub(super) note: String,
 }
 
 /// When rows were seen.
@@ -77,12 +93,14 @@ pub(super) fn is_digits(text: &str) -> bool {
 }
 
 /// What a row is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     /// The frame or image.
     pub(super) key: RowKey,
     /// Which of [`Rows::videos`] it is in; `None` where the file does not say so. The folders in an image's name are looked at anyway.
     pub(super) video: Option<usize>,
+    /// Width and height of the picture that the row's coordinates are of, where the file says so of each.
+    pub(super) picture: Option<[u32; 2]>,
 }
 
 /// The rows of a file, each with its place.
@@ -91,7 +109,9 @@ pub(super) struct Rows {
     rows: Vec<Row>,
     videos: Vec<String>,
     video_numbers: HashMap<String, usize>,
-    places: HashMap<Row, usize>,
+    places: HashMap<(RowKey, Option<usize>), usize>,
+    /// Other names of images, by the names that rows have: what an image was called before a program renamed it.
+    originals: HashMap<String, String>,
 }
 
 impl Rows {
@@ -128,16 +148,47 @@ impl Rows {
             }
             _ => {}
         }
-        let row = Row { key, video };
         let next = self.rows.len();
-        Ok(match self.places.entry(row.clone()) {
+        // Frame after frame from 0 on, as in most files: a row's place is its frame.
+        if self.places.is_empty()
+            && let RowKey::Frame(frame) = key
+            && self.rows.first().is_none_or(|row| row.video == video)
+            && frame <= next
+        {
+            if frame == next {
+                self.rows.push(Row { key, video, picture: None });
+            }
+            return Ok(frame);
+        }
+        if self.places.is_empty() {
+            let known = self.rows.iter().map(|row| (row.key.clone(), row.video));
+            self.places = known.zip(0..).collect();
+        }
+        Ok(match self.places.entry((key.clone(), video)) {
             std::collections::hash_map::Entry::Occupied(known) => *known.get(),
             std::collections::hash_map::Entry::Vacant(free) => {
                 free.insert(next);
-                self.rows.push(row);
+                self.rows.push(Row { key, video, picture: None });
                 next
             }
         })
+    }
+
+    /// Notes the size of the picture that a row's coordinates are of.
+    pub(super) fn set_picture(&mut self, place: usize, picture: Option<[u32; 2]>) {
+        if let Some(row) = self.rows.get_mut(place) {
+            row.picture = row.picture.or(picture);
+        }
+    }
+
+    /// Sets what images were called before a program renamed them, by the names that rows have.
+    pub(super) fn set_originals(&mut self, originals: HashMap<String, String>) {
+        self.originals = originals;
+    }
+
+    /// What an image was called before a program renamed it, or else its name.
+    pub(super) fn original<'a>(&'a self, name: &'a str) -> &'a str {
+        self.originals.get(name).map_or(name, String::as_str)
     }
 
     /// The place of a row that must be new.
@@ -185,12 +236,14 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
-    /// Notes the body parts of a row, unless there are none.
-    pub(super) fn note(&mut self, row: usize, seen: &[Option<Keypoint>]) {
-        if seen.iter().any(Option::is_some) {
+    /// Notes the body parts of a row, unless there are none; true if it has noted them.
+    pub(super) fn note(&mut self, row: usize, seen: &[Option<Keypoint>]) -> bool {
+        let is_seen = seen.iter().any(Option::is_some);
+        if is_seen {
             self.at.push(row);
             self.values.extend_from_slice(seen);
         }
+        is_seen
     }
 
     /// In rising order; a place that was noted twice is the error.
@@ -226,12 +279,28 @@ pub(super) fn check_density(
     bodyparts: usize,
     points: usize,
 ) -> Result<(), String> {
-    const SMALL: usize = 1 << 22;
+    const SMALL: usize = 1 << 21;
     const SPARSEST: usize = 64;
     let values = sightings.saturating_mul(bodyparts);
     if values > SMALL.max(points.saturating_mul(SPARSEST)) {
         return Err(format!(
             "it names {bodyparts} body parts, but has few of them at a time: it is damaged"
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that rows of so many columns each are not much more than the cells that were read: a file can name many columns in its header
+/// and have short rows.
+///
+/// # Errors
+/// More rows and columns than such a table can have.
+pub(super) fn check_cells(rows: usize, columns: usize, cells: usize) -> Result<(), String> {
+    const SMALL: usize = 1 << 21;
+    const SHORTEST: usize = 4;
+    if rows.saturating_mul(columns) > SMALL.max(cells.saturating_mul(SHORTEST)) {
+        return Err(format!(
+            "its header has {columns} columns, but its rows are shorter: it is damaged"
         ));
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::KeypointError;
 use super::located::UNIQUE_PARTS;
-use super::table::{RowTimes, Rows, Sightings, Table};
+use super::table::{Crop, RowTimes, Rows, Sightings, Table, quote};
 use super::{annotations, dlc_meta, kinds};
 
 /// Numbers that an object can have in a mask of 8 bits.
@@ -89,14 +89,15 @@ pub struct KeypointSelection {
     /// The animals to segment; empty = all, but for DeepLabCut's `single`, which holds the body parts of no animal.
     pub individuals: Vec<String>,
     /// Added to coordinates, before [`KeypointSelection::scale`]: the corner of the part of the video that the track was made on, in
-    /// pixels of that video. `None` = what DeepLabCut noted beside the track, or else nothing.
+    /// pixels of that video. `None` = what DeepLabCut noted beside the track, unless the recording is that part, or else nothing.
     pub offset: Option<[f32; 2]>,
     /// Coordinates are multiplied by this: the track may be of a smaller video.
     pub scale: f32,
     /// The recording in the file to take rows of, by name, where it goes by another name than the recording's own.
     pub video: Option<String>,
-    /// The frame of the recording that is frame 0 of the track; `None` = 0.
-    pub first_frame: Option<usize>,
+    /// The frame of the recording that is frame 0 of the track; `None` = 0. With -1, a track that counts from 1 begins with the
+    /// recording's first frame.
+    pub first_frame: Option<isize>,
 }
 
 impl Default for KeypointSelection {
@@ -131,8 +132,12 @@ pub struct KeypointTrack {
     pub(super) start_unknown: bool,
     pub(super) rows: Rows,
     pub(super) video: Option<String>,
-    pub(super) first_frame: Option<usize>,
-    pub(super) picture: Option<[u32; 2]>,
+    pub(super) first_frame: Option<isize>,
+    pub(super) pictures: Vec<[u32; 2]>,
+    /// What DeepLabCut noted beside the track; not yet added to coordinates.
+    pub(super) crop: Option<Crop>,
+    /// What was added to coordinates because the user says so.
+    pub(super) offset: Option<[f32; 2]>,
     /// What coordinates have been multiplied by.
     pub(super) scale: f32,
     pub(super) times: Option<RowTimes>,
@@ -171,13 +176,17 @@ impl KeypointTrack {
         }
         let bytes = std::fs::read(path)
             .map_err(|source| KeypointError::Io { path: path.to_owned(), source })?;
-        let mut selection = selection.clone();
-        let noted = if selection.offset.is_none() { dlc_meta::offset(path) } else { None };
-        if let Some((offset, _)) = &noted {
-            selection.offset = *offset;
+        let mut track = Self::parse(path, bytes, selection)?;
+        match dlc_meta::read_beside(path) {
+            Some(Ok(note)) => {
+                track.pictures.extend(note.pictures);
+                track.crop = note.crop.filter(|_| selection.offset.is_none());
+            }
+            Some(Err(what)) if selection.offset.is_none() => {
+                track.notices.push(TrackNotice::Warning(what));
+            }
+            _ => {}
         }
-        let mut track = Self::parse(path, bytes, &selection)?;
-        track.notices.extend(noted.map(|(_, notice)| notice));
         Ok(track)
     }
 
@@ -215,7 +224,24 @@ impl KeypointTrack {
         if individuals.iter().all(|individual| individual.bodyparts.is_empty()) {
             return Err(format("it names no body parts: export the track again"));
         }
-        let objects = choose(path, &individuals, &selection.individuals)?;
+        let mut notices = table.notices;
+        let wanted = &selection.individuals;
+        let mut objects = choose(path, &individuals, wanted)?;
+        if wanted.is_empty() && table.sightings.iter().any(|of| !of.at.is_empty()) {
+            let (seen, unseen): (Vec<usize>, Vec<usize>) =
+                objects.into_iter().partition(|&at| !table.sightings[at].at.is_empty());
+            // Where only body parts of no animal were seen, nothing is left out.
+            if seen.is_empty() {
+                objects = unseen;
+            } else {
+                objects = seen;
+                notices.extend(without_points(path, &individuals, &unseen));
+            }
+        }
+        if objects.len() > MOST_OBJECTS {
+            let (path, count) = (path.to_owned(), objects.len());
+            return Err(KeypointError::TooManyIndividuals { path, count });
+        }
         Ok(Self {
             path: path.to_owned(),
             kind,
@@ -228,10 +254,12 @@ impl KeypointTrack {
             rows: table.rows,
             video: selection.video.clone(),
             first_frame: selection.first_frame,
-            picture: table.picture,
+            pictures: table.pictures,
+            crop: None,
+            offset: selection.offset,
             scale: selection.scale,
             times: table.times,
-            notices: table.notices,
+            notices,
         })
     }
 
@@ -249,7 +277,9 @@ impl KeypointTrack {
             rows,
             video: None,
             first_frame: None,
-            picture: None,
+            pictures: Vec::new(),
+            crop: None,
+            offset: None,
             scale: 1.0,
             times: None,
             notices: Vec::new(),
@@ -302,11 +332,31 @@ fn choose(
     } else {
         all.filter(|&i| name(i) != Some(UNIQUE_PARTS)).collect()
     };
-    if chosen.len() > MOST_OBJECTS {
-        return Err(KeypointError::TooManyIndividuals {
-            path: path.to_owned(),
-            count: chosen.len(),
-        });
-    }
     Ok(chosen)
+}
+
+/// Tells of individuals that are not objects, because the file has no point of them: an animal that a project names and that was never
+/// seen, or a track that was emptied.
+fn without_points(
+    path: &Path,
+    individuals: &[Individual],
+    unseen: &[usize],
+) -> Option<TrackNotice> {
+    const MOST_NAMED: usize = 3;
+    let names: Vec<String> = unseen
+        .iter()
+        .take(MOST_NAMED)
+        .map(|&at| quote(individuals[at].name.as_deref().unwrap_or_default()))
+        .collect();
+    let more = match unseen.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!unseen.is_empty()).then(|| {
+        TrackNotice::Warning(format!(
+            "'{}' has no point of {}{more}: not an object",
+            path.display(),
+            names.join(", ")
+        ))
+    })
 }

@@ -2,7 +2,8 @@
 
 mod decode;
 mod gaps;
-mod names;
+mod go_pro;
+pub(crate) mod names;
 mod natural_order;
 mod orientation;
 mod pattern;
@@ -29,7 +30,9 @@ const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
 /// A folder of images (`.jpg`, `.jpeg`, `.png`, `.bmp`, `.tif`, `.tiff`), one per frame.
 ///
 /// - **Order:** natural order of the file names: `frame2.png` comes before `frame10.png`. A hyphen before a number is a minus
-///   sign where the same name also comes without one (`frame-1.png`, `frame0.png`).
+///   sign where the same name also comes without one (`frame-1.png`, `frame0.png`), at the beginning of a name, and after
+///   another separator (`t=-20.png`). Decimals are ordered by value, dates by year, month and day; dates of which it cannot be
+///   known whether the day or the month comes first are refused if the order depends on it. Capital letters do not matter.
 /// - **Ignored:** files with other endings, hidden files, and folders inside the folder.
 /// - **One clip:** a folder whose names show several series (`cam1_000.png` and `cam2_000.png`), masks next to frames, or a
 ///   file that is not of the series, is refused; [`ImageFolder::from_pattern`] picks one. Numbers that are missing are a

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::gaps::gap_warning;
-use super::names::{Name, Names};
+use super::gaps::{self, Numbers};
+use super::go_pro::GoPro;
+use super::names::{Kind, Minus, Name, Names, Number};
 use super::natural_order;
 use crate::error::FrameError;
 
@@ -35,9 +36,9 @@ pub(super) fn clip_of(
 ) -> Result<Clip, FrameError> {
     files.sort_by(|a, b| super::compare_names(a, b));
     let stems: Vec<String> = files.iter().map(|file| stem_of(file)).collect();
-    let Names { names, signed, hyphens } = Names::parse(&stems);
+    let Names { names, minus, hyphens, is_folded, by_value, guesses, doubt } = Names::parse(&stems);
     let mut order: Vec<usize> = (0..files.len()).collect();
-    if signed {
+    if by_value {
         order.sort_by(|&a, &b| {
             let natural = || natural_order::compare(&stems[a], &stems[b]);
             names[a].compare(&names[b]).then_with(natural)
@@ -48,10 +49,13 @@ pub(super) fn clip_of(
         files: order.iter().map(|&at| files[at].clone()).collect(),
         stems: order.iter().map(|&at| stems[at].clone()).collect(),
         names: order.iter().map(|&at| names[at].clone()).collect(),
+        is_folded,
+        doubt,
     };
-    let mut warnings = Vec::new();
-    if signed {
-        warnings.extend(folder_of_names.sign_warning());
+    let about = |text: String| format!("{}: {text}", folder.display());
+    let mut warnings: Vec<String> = guesses.into_iter().map(about).collect();
+    if let Some(minus) = minus {
+        warnings.extend(folder_of_names.sign_warning(minus));
     } else if hyphens && files.len() > 1 {
         tracing::info!(
             "{}: the hyphen in {} separates; it is not taken as a minus sign",
@@ -83,6 +87,10 @@ struct Folder<'a> {
     files: Vec<PathBuf>,
     stems: Vec<String>,
     names: Vec<Name>,
+    /// Whether capital letters do not count, and do differ.
+    is_folded: bool,
+    /// Why dates do not tell the order, if they do not.
+    doubt: Option<String>,
 }
 
 enum Verdict {
@@ -104,7 +112,12 @@ impl Folder<'_> {
             return Verdict::NotOne(self.same_stems(stems.len()));
         }
         let all: Vec<usize> = (0..self.files.len()).collect();
-        if let Some(counter) = self.counter(&all) {
+        let counter = self.counter(&all);
+        let counts = |counter: &Vec<usize>| self.names[0].numbers[counter[0]].kind == Kind::Count;
+        if let Some(doubt) = self.doubt.clone().filter(|_| !counter.as_ref().is_some_and(counts)) {
+            return Verdict::NotOne(self.doubtful(doubt));
+        }
+        if let Some(counter) = counter {
             return Verdict::Clip(self.counted(&counter));
         }
         let groups = self.groups();
@@ -160,7 +173,7 @@ impl Folder<'_> {
             .chain(places(&|name| name.numbers.len().checked_sub(1)))
             .collect();
         // Of several numbers that rise, the one that counts rather than a time.
-        let counts = |at: &&Vec<usize>| !self.names[members[0]].numbers[at[0]].is_stamp;
+        let counts = |at: &&Vec<usize>| !self.names[members[0]].numbers[at[0]].is_stamp();
         rising.iter().find(counts).or(rising.first()).cloned()
     }
 
@@ -179,9 +192,10 @@ impl Folder<'_> {
         let mut prefixes: BTreeMap<String, usize> = BTreeMap::new();
         for (at, &field) in counter.iter().enumerate() {
             let start = self.names[at].numbers[field].place.start;
-            let has_stamp = self.names[at].numbers[..field].iter().any(|number| number.is_stamp);
+            let has_stamp = self.names[at].numbers[..field].iter().any(Number::is_stamp);
             let prefix = if has_stamp { "" } else { &self.stems[at][..start] };
-            *prefixes.entry(prefix.to_owned()).or_default() += 1;
+            let prefix = if self.is_folded { prefix.to_lowercase() } else { prefix.to_owned() };
+            *prefixes.entry(prefix).or_default() += 1;
         }
         if prefixes.len() > 1 && prefixes.len() * 2 <= self.files.len() {
             let kinds: Vec<String> = prefixes
@@ -202,12 +216,38 @@ impl Folder<'_> {
         }
         let numbers: Vec<_> =
             counter.iter().zip(&self.names).map(|(&field, name)| &name.numbers[field]).collect();
-        if numbers.iter().all(|number| !number.is_stamp) {
+        if numbers.iter().all(|number| !number.is_stamp()) {
             let values: Vec<i128> = numbers.iter().map(|number| number.value).collect();
-            let warning = gap_warning(&values);
+            let decimals = numbers.iter().map(|number| number.decimals).max().unwrap_or(0);
+            let go_pro = GoPro::find(&self.stems, &values);
+            let breaks = go_pro.as_ref().map_or(&[][..], |go_pro| &go_pro.starts);
+            warnings
+                .extend(go_pro.as_ref().and_then(|go_pro| self.go_pro_warning(go_pro, &values)));
+            let warning = gaps::warning(&Numbers { values: &values, decimals, breaks });
             warnings.extend(warning.map(|text| format!("{}: {text}", self.path.display())));
         }
         warnings
+    }
+
+    /// Says which groups of GoPro's pictures are taken as one clip, unless each but the last one is full.
+    fn go_pro_warning(&self, go_pro: &GoPro, values: &[i128]) -> Option<String> {
+        let groups = go_pro.groups(values);
+        let is_full = |&(_, _, last): &(i128, usize, i128)| GoPro::LAST.contains(&last);
+        let full = groups.split_last().is_none_or(|(_, others)| others.iter().all(is_full));
+        let ending = self.files.first()?.extension()?.to_string_lossy().into_owned();
+        let letter = self.stems.first()?.get(..1)?;
+        let shown = groups.iter().take(SHOWN);
+        let kinds = shown.map(|(group, count, _)| format!("{letter}{group:03}*.{ending}: {count}"));
+        let kinds = listed(kinds.collect(), groups.len());
+        let pattern = self.quoted(&format!("{letter}{:03}*.{ending}", groups.first()?.0));
+        (!full).then(|| {
+            format!(
+                "{}: {} groups of GoPro's pictures ({kinds}) are read as one clip, in this order; if they are several recordings, \
+                 pick one with a pattern in quotes, such as {pattern}",
+                self.path.display(),
+                groups.len()
+            )
+        })
     }
 
     /// Images that belong together: the same texts, and the same numbers but for the one that varies most.
@@ -240,18 +280,30 @@ impl Folder<'_> {
         groups
     }
 
-    fn sign_warning(&self) -> Option<String> {
+    fn sign_warning(&self, minus: Minus) -> Option<String> {
         let is_negative = |name: &&Name| name.numbers.iter().any(|number| number.value < 0);
         let negative = self.names.iter().filter(is_negative).count();
+        let why = match minus {
+            Minus::Compared => "the same name also comes without one",
+            Minus::Evident => "they stand where nothing is to be separated",
+        };
         (negative > 0).then(|| {
             format!(
-                "{}: minus signs in the names count, since the same name also comes without one: {negative} negative numbers, \
-                 and the frames run from {} to {}",
+                "{}: minus signs in the names count, since {why}: {negative} negative numbers, and the frames run from {} to {}",
                 self.path.display(),
                 self.file_name(0),
                 self.file_name(self.files.len().saturating_sub(1)),
             )
         })
+    }
+
+    /// Dates that can be read in two ways.
+    fn doubtful(&self, found: String) -> Found {
+        let all = self.quoted("*");
+        let remedy = format!(
+            "rename the files with the year first (2023-01-31), or take them in the order of their names as they are written with {all}"
+        );
+        Found { found, remedy }
     }
 
     /// Pairs such as `0001.jpg` and `0001.png`.

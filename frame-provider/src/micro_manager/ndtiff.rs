@@ -298,6 +298,9 @@ fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8], [u32; 8])>
 /// Axes and places in the order of their names, whatever the order of the file is.
 fn places(json: &str) -> Option<Vec<(String, Coordinate)>> {
     let axes: Object = miniserde::json::from_str(json).ok()?;
+    if axes.len() > Table::MOST_AXES {
+        return None;
+    }
     let place = |(axis, place): (String, Value)| {
         let place = match place {
             Value::Number(Number::U64(number)) => Coordinate::Number(number.try_into().ok()?),

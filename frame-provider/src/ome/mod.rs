@@ -1,37 +1,29 @@
 //! OME-TIFF recordings in several files, or with several images in one.
 
+mod found;
 mod xml;
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
-use crate::axes::{Axes, Coordinate, Table};
+use crate::axes::Axes;
 use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
-use crate::tiff::{
-    Bytes, Chain, Tiff, TiffError, description_of, has_tiff_ending, page_at, page_size,
-};
-use xml::{FileRef, Metadata};
-
-/// Files that are kept open; a recording can have one for each plane.
-const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
+use crate::tiff::{Bytes, Tiff, TiffError, description_of, has_tiff_ending, page_at};
+use found::Found;
+use xml::Metadata;
 
 /// The XML of a hundred thousand planes is some 20 MB.
 const XML_BYTES: u64 = 1 << 28;
 
 /// What is read of a file to learn its UUID.
 const HEAD_BYTES: u64 = 1 << 12;
-
-/// Files listed in a message.
-const SHOWN: usize = 5;
 
 /// The ending of XML that several files share.
 const COMPANION: &str = ".companion.ome";
@@ -53,7 +45,7 @@ pub struct OmeTiff {
     size: FrameSize,
     levels: Levels,
     timing: Timing,
-    warnings: Vec<String>,
+    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -90,14 +82,17 @@ impl OmeTiff {
             _ => return Ok(None),
         };
         let Some(found) = Found::new(first, metadata)? else { return Ok(None) };
-        if found.files.len() < 2 {
+        let other = files.iter().find(|file| !found.files.contains(file));
+        // One file of a recording that lacks the others is a part of it too, if nothing else is there.
+        let is_left = other.is_none() && found.places.iter().any(Result::is_err);
+        if found.files.len() < 2 && !is_left {
             return Ok(None);
         }
-        if let Some(other) = files.iter().find(|file| !found.files.contains(file)) {
+        if let Some(other) = other {
             let what = format!(
                 "does not belong to the OME-TIFF recording of {} files in the same folder; open {} to read that recording, or \
                  keep each recording in a folder of its own",
-                found.files.len(),
+                found.places.len(),
                 first.display()
             );
             return Err(FrameError::Unsupported { path: other.clone(), what });
@@ -190,10 +185,6 @@ fn open_tiff(path: &Path) -> Result<Tiff, FrameError> {
     Tiff::new(Bytes::open(path)?).map_err(|error| error.while_opening(path))
 }
 
-fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// A file of the same folder; the XML of a recording has no business with files outside of it.
 fn sibling(file: &Path, name: &str) -> Result<PathBuf, FrameError> {
     if Path::new(name).file_name().is_some_and(|plain| plain == name) {
@@ -217,238 +208,6 @@ fn tiff_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     }
     files.sort_by(|a, b| crate::image_folder::compare_names(a, b));
     Ok(files)
-}
-
-/// A recording whose files have been found.
-struct Found {
-    metadata: Metadata,
-    /// Where each file of the metadata is, or its name if it is missing.
-    places: Vec<Result<PathBuf, String>>,
-    /// The files that are there, each once.
-    files: Vec<PathBuf>,
-}
-
-impl Found {
-    /// Looks for the files; `None` if the file is all of its recording.
-    fn new(file: &Path, metadata: Metadata) -> Result<Option<Self>, FrameError> {
-        let own_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
-        let is_own = |other: &FileRef| match (&other.uuid, &metadata.own.uuid, &other.name) {
-            (Some(uuid), Some(own), _) => uuid == own,
-            (_, _, Some(name)) => Some(name) == own_name.as_ref(),
-            _ => true,
-        } && !is_companion(file);
-        let others: Vec<&FileRef> = metadata.files.iter().filter(|other| !is_own(other)).collect();
-        if others.is_empty() && metadata.images < 2 || metadata.blocks.is_empty() {
-            return Ok(None);
-        }
-        let mut by_uuid = None;
-        let mut places = Vec::new();
-        for other in &metadata.files {
-            if is_own(other) {
-                places.push(Ok(file.to_owned()));
-                continue;
-            }
-            let named = match &other.name {
-                Some(name) => Some(sibling(file, name)?).filter(|path| path.is_file()),
-                None => None,
-            };
-            let path = match (named, &other.uuid) {
-                (Some(path), _) => Some(path),
-                (None, Some(uuid)) => {
-                    let known = by_uuid.get_or_insert_with(|| uuids_in(folder_of(file)));
-                    known.get(uuid).cloned()
-                }
-                (None, None) => None,
-            };
-            places.push(path.ok_or_else(|| {
-                other
-                    .name
-                    .clone()
-                    .or_else(|| other.uuid.clone())
-                    .unwrap_or_else(|| "a file without a name".into())
-            }));
-        }
-        // A single file that was renamed, or that another program changed, is all there is.
-        if metadata.files.len() == 1
-            && metadata.images < 2
-            && places[0].is_err()
-            && !is_companion(file)
-        {
-            return Ok(None);
-        }
-        let mut files: Vec<PathBuf> = Vec::new();
-        for path in places.iter().flatten() {
-            if !files.contains(path) {
-                files.push(path.clone());
-            }
-        }
-        Ok(Some(Self { metadata, places, files }))
-    }
-
-    /// Chooses the frames and finds their directories.
-    fn open(self, name: PathBuf, axes: &Axes) -> Result<OmeTiff, FrameError> {
-        let Self { metadata, places, .. } = self;
-        let files: Vec<PathBuf> =
-            places.iter().map(|place| place.clone().unwrap_or_else(PathBuf::from)).collect();
-        let mut chains: HashMap<usize, (Chain, FrameSize)> = HashMap::new();
-        let mut table = Table::default();
-        let mut planes: Vec<(usize, u64)> = Vec::new();
-        for block in &metadata.blocks {
-            let count = match block.count {
-                Some(count) => count,
-                None => match &places[block.file] {
-                    Ok(path) => chain_of(&mut chains, block.file, path)?.0.pages.len() as u64,
-                    Err(_) => 1,
-                },
-            };
-            for at in 0..count.min(block.room()) {
-                let position = ("position", block.image as u64);
-                let place = block.places(at).into_iter().rev().chain([position]);
-                table.push(
-                    place.map(|(axis, place)| (axis.to_owned(), Coordinate::Number(place as i64))),
-                );
-                planes.push((block.file, block.directory.saturating_add(at)));
-            }
-        }
-        if planes.is_empty() {
-            return Err(FrameError::NoFrames { path: name });
-        }
-        let choice = table.choose(&name, axes)?;
-        let mut warnings = choice.warnings;
-        let chosen: Vec<(usize, u64)> = choice.images.iter().map(|&image| planes[image]).collect();
-        check_missing(&name, &places, &chosen)?;
-        let mut frames = Vec::new();
-        let mut size = None;
-        for &(file, directory) in &chosen {
-            let path = &files[file];
-            let (chain, page) = match chains.get(&file) {
-                Some(known) => known,
-                None => {
-                    check_uuid(path, &metadata.files[file], &name)?;
-                    chain_of(&mut chains, file, path)?
-                }
-            };
-            let page = *page;
-            let Some(&offset) =
-                usize::try_from(directory).ok().and_then(|directory| chain.pages.get(directory))
-            else {
-                // Frames after the gap would have other numbers than the recording gave them.
-                warnings.push(format!(
-                    "{}: truncated: OME places {} frames, but page {directory} of {} is not there; the {} frames before are read",
-                    name.display(),
-                    chosen.len(),
-                    path.display(),
-                    frames.len()
-                ));
-                break;
-            };
-            size.get_or_insert(page);
-            frames.push((file, offset));
-        }
-        let size = size.ok_or_else(|| FrameError::NoFrames { path: name.clone() })?;
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
-        if self.files.len() > 1 {
-            tracing::info!(
-                "{}: one recording in {} OME-TIFF files",
-                name.display(),
-                self.files.len()
-            );
-        }
-        Ok(OmeTiff {
-            name,
-            files,
-            frames,
-            open: Mutex::new(LruCache::new(OPEN_FILES)),
-            size,
-            levels: Levels::new(Intensity::default()),
-            timing: Timing::default(),
-            warnings,
-            decoded: AtomicU64::new(0),
-        })
-    }
-}
-
-/// The pages of a file, and the size of the first.
-fn chain_of<'a>(
-    chains: &'a mut HashMap<usize, (Chain, FrameSize)>,
-    file: usize,
-    path: &Path,
-) -> Result<&'a (Chain, FrameSize), FrameError> {
-    let opening = |error: TiffError| error.while_opening(path);
-    match chains.entry(file) {
-        std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-        std::collections::hash_map::Entry::Vacant(new) => {
-            let tiff = open_tiff(path)?;
-            let chain = Chain::read(&tiff, usize::MAX).map_err(opening)?;
-            let &first = chain
-                .pages
-                .first()
-                .ok_or_else(|| FrameError::NoFrames { path: path.to_owned() })?;
-            let size = page_size(&tiff, first).map_err(opening)?;
-            Ok(new.insert((chain, size)))
-        }
-    }
-}
-
-/// Refuses a recording of which files with frames are missing.
-fn check_missing(
-    name: &Path,
-    places: &[Result<PathBuf, String>],
-    chosen: &[(usize, u64)],
-) -> Result<(), FrameError> {
-    let mut missing: Vec<&String> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
-    for &(file, _) in chosen {
-        if let Err(lost) = &places[file]
-            && seen.insert(file)
-        {
-            missing.push(lost);
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let mut shown: Vec<String> = missing.iter().take(SHOWN).map(ToString::to_string).collect();
-    if missing.len() > SHOWN {
-        shown.push(format!("{} more", missing.len() - SHOWN));
-    }
-    let what = format!(
-        "is part of an OME-TIFF recording in {} files, of which {} with frames are missing ({}); put them into the same folder",
-        places.len(),
-        missing.len(),
-        shown.join(", ")
-    );
-    Err(FrameError::Unsupported { path: name.to_owned(), what })
-}
-
-/// Refuses a file that has the name, but not the UUID, of a part of the recording.
-fn check_uuid(path: &Path, expected: &FileRef, name: &Path) -> Result<(), FrameError> {
-    let found = uuid_in(path);
-    match (&expected.uuid, &found) {
-        (Some(expected), Some(found)) if expected != found => {
-            let what = format!(
-                "has the name of a file of the OME-TIFF recording {}, but another UUID: it belongs to another recording; keep each \
-                 recording in a folder of its own",
-                name.display()
-            );
-            Err(FrameError::Unsupported { path: path.to_owned(), what })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn uuid_in(path: &Path) -> Option<String> {
-    let tiff = Tiff::new(Bytes::open(path).ok()?).ok()?;
-    let head = description_of(&tiff, HEAD_BYTES).ok()?;
-    xml::uuid_of(&head).map(str::to_owned)
-}
-
-/// The TIFF files of a folder by their UUIDs.
-fn uuids_in(folder: &Path) -> HashMap<String, PathBuf> {
-    let files = tiff_files(folder).unwrap_or_default();
-    files.into_iter().filter_map(|file| Some((uuid_in(&file)?, file))).collect()
 }
 
 impl FrameSource for OmeTiff {
@@ -481,10 +240,10 @@ impl FrameSource for OmeTiff {
     }
 
     fn flaws(&self) -> Flaws {
-        Flaws::of_stack(&self.warnings)
+        self.notes.flaws()
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.levels.warnings()).collect()
+        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

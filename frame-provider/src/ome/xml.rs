@@ -1,9 +1,11 @@
 //! OME-XML: which image of which file is where.
 
+use std::collections::HashMap;
+
 use roxmltree::{Document, Node};
 
 /// The most planes that a recording can have; XML of a few bytes can claim any number.
-const MOST_PLANES: u64 = 1 << 24;
+const MOST_PLANES: u64 = 1 << 22;
 
 /// What OME-XML says about the images of one or more files.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(super) struct Metadata {
 }
 
 /// A file as the XML names it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct FileRef {
     pub(super) name: Option<String>,
     pub(super) uuid: Option<String>,
@@ -83,15 +85,18 @@ pub(super) fn parse(text: &str) -> Option<Metadata> {
         ..Metadata::default()
     };
     let mut planes = 0u64;
+    let mut known = HashMap::new();
     for pixels in children(root, "Image").filter_map(|image| child(image, "Pixels")) {
         let sizes = sizes(pixels)?;
         for data in children(pixels, "TiffData") {
-            let block = block(data, metadata.images, sizes, &mut metadata.files)?;
+            let block = block(data, metadata.images, sizes, &mut known)?;
             planes = planes.saturating_add(block.count.unwrap_or(1).min(block.room()));
             metadata.blocks.push(block);
         }
         metadata.images += 1;
     }
+    metadata.files.resize(known.len(), FileRef::default());
+    known.into_iter().for_each(|(file, number)| metadata.files[number] = file);
     (planes <= MOST_PLANES).then_some(metadata)
 }
 
@@ -130,18 +135,15 @@ fn block(
     data: Node<'_, '_>,
     image: usize,
     sizes: Sizes,
-    files: &mut Vec<FileRef>,
+    files: &mut HashMap<FileRef, usize>,
 ) -> Option<Block> {
     let number = |name: &str| data.attribute(name).and_then(|value| value.parse::<u64>().ok());
     let file = child(data, "UUID").map_or_else(FileRef::default, |uuid| FileRef {
         name: uuid.attribute("FileName").map(str::to_owned),
         uuid: uuid.text().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
     });
-    // Most often the file of the block before.
-    let file = files.iter().rposition(|known| *known == file).unwrap_or_else(|| {
-        files.push(file);
-        files.len() - 1
-    });
+    let next = files.len();
+    let file = *files.entry(file).or_insert(next);
     let mut first = 0u64;
     let mut stride = 1u64;
     for (axis, size) in sizes.0 {

@@ -11,7 +11,7 @@ use crate::axes::{Coordinate, Table};
 pub(super) const DESCRIPTION_BYTES: u64 = 1 << 20;
 
 /// No recording has more pages; a file with one-pixel pages can claim more than a table should hold.
-const MAX_TABLE: usize = 1 << 24;
+pub(super) const MAX_TABLE: usize = 1 << 23;
 
 /// What a description says about a stack.
 #[derive(Debug, PartialEq, Eq, Default)]
@@ -88,6 +88,14 @@ impl Claims {
         }
     }
 
+    /// What is not a frame of the recording, for a warning.
+    pub(super) fn left_out(&self) -> Option<String> {
+        match &self.order {
+            Some(PageOrder::ScanImage(scan_image)) => scan_image.left_out(),
+            _ => None,
+        }
+    }
+
     /// The places of `pages` pages, if the claims fit that number.
     pub(super) fn table(&self, pages: usize) -> Option<Table> {
         if let Some(order) = &self.order {
@@ -126,10 +134,8 @@ fn wavelengths(planes: &[(u64, u64)]) -> Option<Table> {
         });
         let time = known[at].1;
         known[at].1 += 1;
-        table.push([
-            ("time".into(), Coordinate::Number(time)),
-            ("channel".into(), Coordinate::Number(at as i64)),
-        ]);
+        table
+            .push([("time", Coordinate::Number(time)), ("channel", Coordinate::Number(at as i64))]);
     }
     // Wavelengths that all differ are those of a spectrum or of nothing, not channels.
     (known.len() * 2 <= planes.len()).then_some(table)

@@ -26,7 +26,7 @@ use crate::error::FrameError;
 use crate::frame::{FrameSize, RgbFrame};
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::source::{DecodeStats, Flaws, FrameSource, Timing};
+use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 pub(crate) use bytes::Bytes;
 use description::Claims;
 use directory::tag;
@@ -68,7 +68,7 @@ pub struct TiffStack {
     size: FrameSize,
     levels: Levels,
     timing: Timing,
-    warnings: Vec<String>,
+    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -128,11 +128,12 @@ impl TiffStack {
         let directory = tiff.directory(first).map_err(opening)?;
         let page = Page::read(&directory, &tiff.bytes).map_err(opening)?;
         let claims = Claims::find(&tiff, &directory).map_err(opening)?;
-        let mut warnings = chain_warnings(&path, &chain);
-        warnings
+        let mut notes = chain_notes(&path, &chain);
+        notes
+            .warnings
             .extend(page_warnings(&path, &directory, &page, chain.pages.len()).map_err(opening)?);
-        let pages = find_pages(&path, &tiff, chain, &page, claims.as_ref(), axes, &mut warnings)?;
-        for warning in &warnings {
+        let pages = find_pages(&path, &tiff, chain, &page, claims.as_ref(), axes, &mut notes)?;
+        for warning in &notes.warnings {
             tracing::warn!("{warning}");
         }
         Ok(Self {
@@ -142,7 +143,7 @@ impl TiffStack {
             pages,
             levels: Levels::new(Intensity::default()),
             timing: Timing::default(),
-            warnings,
+            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -216,23 +217,23 @@ impl Pages {
 }
 
 /// What the user should know about the chain of directories.
-fn chain_warnings(path: &Path, chain: &Chain) -> Vec<String> {
-    let mut warnings = Vec::new();
+fn chain_notes(path: &Path, chain: &Chain) -> StackNotes {
+    let mut notes = StackNotes::default();
     if let Some(reason) = &chain.broken {
-        warnings.push(format!(
-            "{}: truncated: damaged after page {} ({reason}); the {} pages before are read",
-            path.display(),
+        let why = format!(
+            "damaged after page {} ({reason}); the {} pages before are read",
             chain.pages.len() - 1,
             chain.pages.len()
-        ));
+        );
+        notes.truncated(path, why);
     }
     if let Some(odd) = chain.odd_size {
-        warnings.push(format!(
+        notes.warn(format!(
             "{}: page {odd} is of another size than the first; such frames cannot be read",
             path.display()
         ));
     }
-    warnings
+    notes
 }
 
 /// What the user should know about the way pages are read.
@@ -282,7 +283,7 @@ fn find_pages(
     page: &Page,
     claims: Option<&Claims>,
     axes: &Axes,
-    warnings: &mut Vec<String>,
+    notes: &mut StackNotes,
 ) -> Result<Pages, FrameError> {
     let claimed = claims.map_or(1, |claims| {
         if claims.counts_samples() {
@@ -307,13 +308,19 @@ fn find_pages(
         let present = (tiff.bytes.length() - start) / page.stored_bytes().max(1);
         count = usize::try_from(claimed.min(present)).unwrap_or(usize::MAX).max(1);
     }
+    if count > description::MAX_TABLE {
+        let what = format!(
+            "holds {count} pages, and no more than {} of one file are read; save it in parts",
+            description::MAX_TABLE
+        );
+        return Err(FrameError::Unsupported { path: path.to_owned(), what });
+    }
     if claimed > count as u64 {
         let program = claims.map_or("its description", |claims| claims.program);
-        warnings.push(format!(
-            "{}: truncated: {program} claims {claimed} pages, {count} are there",
-            path.display()
-        ));
+        notes.truncated(path, format!("{program} claims {claimed} pages, {count} are there"));
     }
+    let left_out = claims.and_then(Claims::left_out);
+    notes.warnings.extend(left_out.map(|text| format!("{}: {text}", path.display())));
     let chosen = match claims.and_then(|claims| claims.table(count)) {
         Some(table) => Some(table.choose(path, axes)?),
         None if axes.is_default() => None,
@@ -327,7 +334,7 @@ fn find_pages(
         Some(choice) => (Some(choice.images), choice.warnings),
         None => (None, Vec::new()),
     };
-    warnings.extend(more_warnings);
+    notes.warnings.extend(more_warnings);
     Ok(if contiguous.is_some() {
         Pages::Contiguous {
             directory: chain.pages[0],
@@ -375,14 +382,14 @@ impl FrameSource for TiffStack {
     }
 
     fn flaws(&self) -> Flaws {
-        Flaws::of_stack(&self.warnings)
+        self.notes.flaws()
     }
 
     fn warnings(&self) -> Vec<String> {
         let measuring = self.levels.warnings();
         let measuring =
             measuring.into_iter().map(|warning| format!("{}: {warning}", self.path.display()));
-        self.warnings.iter().cloned().chain(measuring).collect()
+        self.notes.warnings.iter().cloned().chain(measuring).collect()
     }
 }
 

@@ -11,8 +11,10 @@ use crate::axes::{Coordinate, Table};
 pub(super) struct ScanImage {
     /// Numbers of the channels that were saved, counted from 1.
     channels: Vec<i64>,
-    /// Slices of a stack, with those that were taken while the objective flew back.
+    /// Slices of a stack.
     slices: usize,
+    /// Slices of a volume after those, taken while the objective flew back.
+    flyback: usize,
     /// Frames of a slice before the next one, in a slow stack.
     frames_per_slice: usize,
 }
@@ -37,8 +39,8 @@ impl ScanImage {
             "stackNumSlices",
             "state.acq.numberOfZSlices",
         ]);
-        let (slices, frames_per_slice) = if is_off || slices == 1 && !is_fast {
-            (1, 1)
+        let (slices, flyback, frames_per_slice) = if is_off || slices == 1 && !is_fast {
+            (1, 0, 1)
         } else if is_fast {
             let with_flyback = settings
                 .number("hStackManager.numFramesPerVolumeWithFlyback")
@@ -48,7 +50,7 @@ impl ScanImage {
                 Some(true) => settings.number("hFastZ.numDiscardFlybackFrames").unwrap_or(0),
                 _ => 0,
             };
-            (with_flyback.unwrap_or(slices.saturating_add(discarded)), 1)
+            (slices, with_flyback.map_or(discarded, |all| all - slices), 1)
         } else {
             // Version 3 averages the frames of a slice before it saves them, if asked to.
             let is_averaged = settings.flag("state.acq.averaging") == Some(true);
@@ -57,30 +59,45 @@ impl ScanImage {
                 "acqNumFrames",
                 "state.acq.numberOfFrames",
             ]);
-            (slices, if is_averaged { 1 } else { frames })
+            (slices, 0, if is_averaged { 1 } else { frames })
         };
-        Some(Self { channels, slices, frames_per_slice })
+        Some(Self { channels, slices, flyback, frames_per_slice })
+    }
+
+    /// What is not a slice, for a warning.
+    pub(super) fn left_out(&self) -> Option<String> {
+        (self.flyback > 0).then(|| {
+            format!(
+                "ScanImage's volumes have {} slices, of which the last {} were taken while the objective flew back; these are left \
+                 out",
+                self.slices.saturating_add(self.flyback),
+                self.flyback
+            )
+        })
     }
 
     /// The places of `pages` pages, also of a recording that was ended within a volume; `None` if there is one axis only.
     pub(super) fn table(&self, pages: usize) -> Option<Table> {
         let channels = self.channels.len();
-        if channels < 2 && self.slices < 2 {
+        if channels < 2 && self.slices < 2 && self.flyback == 0 {
             return None;
         }
+        let in_volume = self.slices.saturating_add(self.flyback);
         let mut table = Table::default();
         for page in 0..pages {
             let frame = page / channels;
             let in_slice = frame % self.frames_per_slice;
             let slice = frame / self.frames_per_slice;
-            let volume = slice / self.slices;
+            let (volume, slice) = (slice / in_volume, slice % in_volume);
+            if slice >= self.slices {
+                table.push_left_out();
+                continue;
+            }
+            let time = volume * self.frames_per_slice + in_slice;
             table.push([
-                (
-                    "time".into(),
-                    Coordinate::Number((volume * self.frames_per_slice + in_slice) as i64),
-                ),
-                ("z".into(), Coordinate::Number((slice % self.slices) as i64)),
-                ("channel".into(), Coordinate::Number(self.channels[page % channels])),
+                ("time", Coordinate::Number(time as i64)),
+                ("z", Coordinate::Number(slice as i64)),
+                ("channel", Coordinate::Number(self.channels[page % channels])),
             ]);
         }
         Some(table)
@@ -183,6 +200,12 @@ mod tests {
         // Volumes of 4 slices, of which the last is the flyback, with 2 channels.
         assert_eq!(frames(fast, 20, ""), [0, 8, 16]);
         assert_eq!(frames(fast, 20, "z=2,channel=2"), [5, 13]);
+        assert_eq!(frames(fast, 20, "along=z,time=0"), [0, 2, 4]);
+        let fast = ScanImage::parse(fast).unwrap();
+        let refused = fast.table(20).unwrap().choose(Path::new("clip"), &"z=3".parse().unwrap());
+        assert!(refused.unwrap_err().to_string().contains("has no z 3; choose one of 0, 1, 2"));
+        let text = fast.left_out().unwrap();
+        assert!(text.contains("have 4 slices, of which the last 1 were"), "{text}");
         let new = "SI.hChannels.channelSave = 1\nSI.hStackManager.enable = true\nSI.hStackManager.stackMode = 'fast'\n\
                    SI.hStackManager.numSlices = 3\nSI.hStackManager.numFramesPerVolumeWithFlyback = 4\n";
         assert_eq!(frames(new, 12, "z=1"), [1, 5, 9]);

@@ -6,7 +6,7 @@ use super::build::Scan;
 use super::completeness;
 use super::demux::Facts;
 use super::index::PacketInfo;
-use super::transport_stream;
+use super::{program_stream, transport_stream};
 
 /// Headers are rounded, and the last frames of sound recordings end late: smaller gaps mean nothing.
 const TOLERATED_FRAMES: f64 = 0.02;
@@ -45,17 +45,39 @@ pub(super) fn truncation(
     all_packets: impl FnOnce() -> Option<usize>,
 ) -> Option<Lost> {
     let certain = |what: String| Lost { what, is_certain: true };
-    lost_frames(facts, &scan.packets, all_packets)
+    let is_whole = || completeness::is_whole(path, &facts.format);
+    lost_frames(facts, &scan.packets, all_packets, is_whole)
         .map(certain)
         .or_else(|| lost_time(facts, scan))
         .or_else(|| transport_stream::cut_packet(path, &facts.format).map(certain))
+        .or_else(|| program_stream::cut_packet(path, &facts.format).map(certain))
         .or_else(|| completeness::missing_end(path, &facts.format).map(certain))
+        .or_else(|| cut_packet(path, facts, &scan.packets).map(certain))
+}
+
+/// Says so if the file ends within the last packet.
+fn cut_packet(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
+    /// Before each frame of a Y4M file there is a line.
+    const Y4M_LINE: u64 = 6;
+    let last = packets.last()?;
+    let is_cut = match facts.format.as_str() {
+        // Packets are marked there for other reasons too.
+        "mpegts" => false,
+        // What is left of a frame is no packet.
+        "yuv4mpegpipe" => {
+            let end = u64::try_from(last.position).ok()? + Y4M_LINE + last.size as u64;
+            std::fs::metadata(path).ok()?.len() > end
+        }
+        _ => last.corrupt,
+    };
+    is_cut.then(|| "its last packet is incomplete".to_owned())
 }
 
 fn lost_frames(
     facts: &Facts,
     packets: &[PacketInfo],
     all_packets: impl FnOnce() -> Option<usize>,
+    is_whole: impl FnOnce() -> bool,
 ) -> Option<String> {
     let claimed = facts.claimed_frames?;
     let is_lost = |found: usize| {
@@ -69,8 +91,15 @@ fn lost_frames(
     }
     let found = if facts.format == "avi" {
         // It also counts the empty chunks that stand for frames which were dropped; time stamps do as well.
-        let ticks = packets.iter().filter_map(|packet| packet.dts.max(packet.pts)).max()?;
-        packets.len().max(usize::try_from(ticks.saturating_add(1)).unwrap_or(0))
+        let ticks = packets.iter().filter_map(|packet| packet.dts.max(packet.pts));
+        let last = ticks.clone().max()?;
+        let steps = ticks.clone().zip(ticks.skip(1)).map(|(a, b)| b.saturating_sub(a));
+        // Where frames last for several of its units, the last one does too; how many, only the end of the file tells.
+        let longest = steps.max().unwrap_or(1).max(1);
+        if longest > 1 && is_whole() {
+            return None;
+        }
+        packets.len().max(usize::try_from(last.saturating_add(longest)).unwrap_or(0))
     } else {
         all_packets().unwrap_or(packets.len())
     };

@@ -15,6 +15,18 @@ const AVI_SLACK: u64 = 9;
 
 /// How many bytes the end of the file lacks, in words; `None` if it lacks none or the container does not say.
 pub(super) fn missing_end(path: &Path, format: &str) -> Option<String> {
+    let (promised, length) = promised_end(path, format)?;
+    let missing = promised.saturating_sub(length);
+    (missing > 0).then(|| format!("at least {missing} bytes are missing at its end"))
+}
+
+/// Returns whether the container says where the file ends, and it reaches to there.
+pub(super) fn is_whole(path: &Path, format: &str) -> bool {
+    promised_end(path, format).is_some_and(|(promised, length)| promised <= length)
+}
+
+/// Where the container says that the file ends, and where it does; `None` if the container does not say.
+fn promised_end(path: &Path, format: &str) -> Option<(u64, u64)> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     let is = |name: &str| format.split(',').any(|found| found == name);
@@ -24,11 +36,14 @@ pub(super) fn missing_end(path: &Path, format: &str) -> Option<String> {
         last_end(&mut file, length, box_end)
     } else if is("avi") {
         last_end(&mut file, length, riff_end).map(|end| end.saturating_sub(AVI_SLACK))
+    } else if is("asf") {
+        last_end(&mut file, length, asf_end)
+    } else if is("ogg") {
+        last_ogg_page_end(&mut file, length)
     } else {
         None
     }?;
-    let missing = promised.saturating_sub(length);
-    (missing > 0).then(|| format!("at least {missing} bytes are missing at its end"))
+    Some((promised, length))
 }
 
 /// Follows the outermost elements to where the last one should end.
@@ -70,6 +85,51 @@ fn riff_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
     // Writers that were interrupted, or write to a pipe, leave a placeholder.
     let is_known = head[..4] == *b"RIFF" && size != 0 && size != u32::MAX;
     is_known.then(|| place + 8 + u64::from(size) + u64::from(size % 2))
+}
+
+/// Where the object of an ASF file (WMV, WMA) at `place` ends: 16 bytes of its kind, 8 of its size. Live recordings leave the size
+/// of the data open.
+fn asf_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
+    const HEAD: u64 = 24;
+    const HEADER: u128 = 0x3026_b275_8e66_cf11_a6d9_00aa_0062_ce6c;
+    const DATA: u128 = 0x3626_b275_8e66_cf11_a6d9_00aa_0062_ce6c;
+    /// Indices by time, by frame and by time code, and of several streams.
+    const INDICES: [u128; 4] = [
+        0x9008_0033_b1e5_cf11_89f4_00a0_c903_49cb,
+        0xd329_e2d6_da35_d111_9034_00a0_c903_49be,
+        0xf803_b1fe_ad12_644c_840f_2a1d_2f7a_d48c,
+        0xd03f_b73c_4a0c_0348_953d_edf7_b622_8f0c,
+    ];
+    /// What follows the data's own size: a number of the file, the number of packets.
+    const DATA_HEAD: u64 = 50;
+    let kind = u128::from_be_bytes(read_at(file, place)?);
+    let size = u64::from_le_bytes(read_at(file, place + 16)?);
+    let is_known = match kind {
+        HEADER => place == 0,
+        DATA => size > DATA_HEAD,
+        _ => INDICES.contains(&kind),
+    };
+    (is_known && size >= HEAD).then(|| place.checked_add(size))?
+}
+
+/// Where the last page of an Ogg file ends: 27 bytes, the last of which is the number of segments, then the length of each.
+fn last_ogg_page_end(file: &mut File, length: u64) -> Option<u64> {
+    /// A page has at most 65,307 bytes.
+    const END_BYTES: u64 = 1 << 17;
+    const NAME: &[u8] = b"OggS\0";
+    const HEAD: u64 = 27;
+    let start = length.saturating_sub(END_BYTES);
+    let mut end = Vec::new();
+    file.seek(SeekFrom::Start(start)).ok()?;
+    file.take(END_BYTES).read_to_end(&mut end).ok()?;
+    let page = end.windows(NAME.len()).rposition(|window| window == NAME)?;
+    let head = end.get(page..)?;
+    // At the least one byte more than is there, if the header is cut off itself.
+    let Some(segments) = head.get(HEAD as usize - 1) else { return Some(length + 1) };
+    let lengths = head.get(HEAD as usize..)?.iter().take(usize::from(*segments));
+    let body: u64 = lengths.clone().map(|length| u64::from(*length)).sum();
+    let missing = u64::from(*segments) - lengths.len() as u64;
+    Some(start + page as u64 + HEAD + u64::from(*segments) + body + missing)
 }
 
 /// Where the segment that holds everything of a Matroska or WebM file ends.
@@ -138,7 +198,28 @@ mod tests {
         let ebml =
             [&[0x1A, 0x45, 0xDF, 0xA3, 0x82, 9, 9, 0x18, 0x53, 0x80, 0x67, 0x40, 20][..], &[0; 20]]
                 .concat();
-        let cases = [("mov,mp4", boxes, 1), ("avi", riff, 10), ("matroska,webm", ebml, 1)];
+        let asf = |kind: &str, size: u64| {
+            let kind = u128::from_str_radix(kind, 16).unwrap().to_be_bytes();
+            let rest = vec![7; size as usize - 24];
+            [&kind[..], &size.to_le_bytes(), &rest].concat()
+        };
+        let asf = [
+            asf("3026b2758e66cf11a6d900aa0062ce6c", 30),
+            asf("3626b2758e66cf11a6d900aa0062ce6c", 90),
+            asf("90080033b1e5cf1189f400a0c90349cb", 40),
+        ]
+        .concat();
+        let page = |body: usize| {
+            [&b"OggS\0"[..], &[0; 21], &[2, 255, (body - 255) as u8], &vec![7; body]].concat()
+        };
+        let ogg = [page(300), page(400)].concat();
+        let cases = [
+            ("mov,mp4", boxes, 1),
+            ("avi", riff, 10),
+            ("matroska,webm", ebml, 1),
+            ("asf", asf, 1),
+            ("ogg", ogg, 1),
+        ];
         for (format, bytes, cut) in cases {
             assert_eq!(missing(&bytes, format), None, "{format}");
             let message = missing(&bytes[..bytes.len() - cut], format).unwrap();

@@ -5,9 +5,9 @@
 //! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
 //! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame, of
 //! its own size or scaled, and `upright` turns it before that.
-//! `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
-//! hands it on wherever decoding begins. `index_cache` keeps the index for the next time, `claims`, `completeness` and
-//! `transport_stream` find out whether the file was cut off.
+//! `glance` only looks whether a file opens. `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
+//! hands it on wherever decoding begins. `index_cache` keeps the index for the next time, `claims`, `completeness`,
+//! `transport_stream` and `program_stream` find out whether the file was cut off.
 
 mod build;
 mod claims;
@@ -18,6 +18,7 @@ mod decode;
 mod demux;
 mod feed;
 mod ffi;
+mod glance;
 mod handover;
 mod index;
 mod index_cache;
@@ -28,6 +29,7 @@ mod libraries;
 mod notes;
 mod orientation;
 mod parameter_sets;
+mod program_stream;
 mod reader;
 mod scaler;
 mod sync {
@@ -53,6 +55,7 @@ use convert::Converter;
 use decode::Decoder;
 use demux::{Demuxer, Facts};
 use feed::{Feed, FileFeed};
+pub(crate) use glance::check_video;
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
@@ -146,7 +149,8 @@ impl Default for VideoOptions {
 /// frame, pixels can depend on what was read before.
 ///
 /// **Times** are those of the frames' own time stamps, counted from the first frame, if every frame has one and they rise;
-/// otherwise the frame's number divided by the mean rate.
+/// otherwise the frame's number divided by the mean rate. AVI says when frames are decoded, not when they are shown: with frames
+/// that are not shown in the order of decoding, and at a variable rate, their times cannot be known, and a warning says so.
 ///
 /// Not handled: more than one video stream at a time, frames whose size changes in mid-stream (an error for those frames;
 /// where headers tell it, [`FrameSource::flaws`] names the first one from the start), non-square pixels (frames come as stored), files that are still being written.
@@ -228,6 +232,14 @@ impl VideoFrames {
             Err(error) => return Err(error),
         };
         warn_of_choices(&path, &facts, options.stream, &notes);
+        if reader.index().times_of_decoding_only().is_some() {
+            notes.warn(format!(
+                "{}: the times of its frames cannot be known: the file only says when they are decoded, at a variable rate and in \
+                 another order than they are shown; times are the frames' numbers divided by the mean rate. True times have to come \
+                 from the program that recorded it",
+                path.display()
+            ));
+        }
         look_for_other_sizes(&path, &mut reader, size, &notes);
         let timing = timing(&facts, reader.index());
         let reader = Mutex::new(reader);
@@ -287,7 +299,7 @@ impl VideoFrames {
 fn timing(facts: &Facts, index: &Index) -> Timing {
     /// Shares by which rates differ that mean the same.
     const TOLERATED: f64 = 0.1;
-    let stamped = index.times().and_then(|times| {
+    let stamped = index.times().or_else(|| index.times_of_decoding_only()).and_then(|times| {
         let ticks = times.last()?.checked_sub(*times.first()?)?;
         Timing::from_rate((times.len() - 1) as f64 / (ticks as f64 * facts.time_base))
             .frames_per_second
@@ -497,7 +509,8 @@ impl FrameSource for VideoFrames {
         let reader = self.lock();
         let index = reader.index();
         let (groups, longest) = (index.segment_lengths().count(), index.segment_lengths().max());
-        let times = index.times().filter(|times| times.len() > 1);
+        let times = index.times().or_else(|| index.times_of_decoding_only());
+        let times = times.filter(|times| times.len() > 1);
         let rate = self.timing.frames_per_second;
         let count = index.frame_count() as f64;
         let span = times.as_ref().and_then(|times| {

@@ -342,7 +342,7 @@ def arrays():
         else:
             case(name, data, intensity="minmax", mapping=lambda f: ramp(f, data.min(), data.max()))
     rgb = spread(numpy.random.default_rng(4).integers(0, 256, 50).astype(numpy.uint8), (3, HEIGHT, WIDTH, 3))
-    for name, data in [("array_rgb", rgb), ("array_rgba", numpy.concatenate([rgb, rgb[..., :1]], axis=3)), ("array_one_channel", rgb[..., :1])]:
+    for name, data in [("array_rgb", rgb), ("array_rgba", numpy.concatenate([rgb, rgb[..., :1]], axis=3)), ("array_one_channel", rgb[..., :1]), ("array_fortran", numpy.asfortranarray(rgb[..., 0]))]:
         buffer = io.BytesIO()
         numpy.save(buffer, data)
         add(name + ".npy", buffer.getvalue())
@@ -352,7 +352,7 @@ def arrays():
         numpy.save(buffer, data)
         add(name, buffer.getvalue())
         case(name, [data])
-    for name, data in [("array_fortran.npy", numpy.asfortranarray(rgb[..., 0])), ("array_int64.npy", rgb[..., 0].astype(numpy.int64)),
+    for name, data in [("array_int64.npy", rgb[..., 0].astype(numpy.int64)),
                        ("array_first.npy", numpy.moveaxis(rgb, 3, 1).copy()), ("array_line.npy", rgb[0, 0, :, 0]), ("array_complex.npy", rgb[..., 0].astype(numpy.complex64))]:
         buffer = io.BytesIO()
         numpy.save(buffer, data)

@@ -41,6 +41,11 @@ pub struct RunHeader {
     /// where frames are not image files of their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_names: Vec<String>,
+    /// The prompts of the whole job: frame, object, and a short text for each mask, box and point. For saying what differs from
+    /// another job's; not compared, as [`Self::settings`] hold a digest of them. Empty where there are very many, and in files of
+    /// older programs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<(usize, u32, Vec<String>)>,
     /// What the user asked for, as options of the program and their values, in the order of the command line: for showing. Not
     /// compared, as options that are written differently can ask for the same; names are without folders.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -72,13 +77,14 @@ impl RunHeader {
             logits: false,
             object_names: BTreeMap::new(),
             image_names: Vec::new(),
+            prompts: Vec::new(),
             options: Vec::new(),
             settings: BTreeMap::new(),
         }
     }
 
     /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal but for
-    /// [`Self::options`].
+    /// [`Self::options`] and [`Self::prompts`].
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         fn text<T: PartialEq + std::fmt::Debug>(
             name: &str,

@@ -41,6 +41,7 @@ impl RunWriter {
             encoder: Encoder::new(header),
         };
         writer.encoder.begin(&mut writer.file, header).map_err(io)?;
+        fault_point("head written");
         writer.sync()?;
         fault_point("journal begun");
         Ok(writer)
@@ -119,8 +120,9 @@ impl RunWriter {
     /// # Errors
     /// [`WriteError::Io`].
     pub fn sync(&mut self) -> Result<(), WriteError> {
-        let result = self.file.flush().and_then(|()| self.file.get_ref().sync_data());
-        result.map_err(|source| self.io(source))
+        self.file.flush().map_err(|source| self.io(source))?;
+        fault_point("journal flushed");
+        self.file.get_ref().sync_data().map_err(|source| self.io(source))
     }
 
     fn io(&self, source: std::io::Error) -> WriteError {

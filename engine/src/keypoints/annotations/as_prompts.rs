@@ -43,6 +43,7 @@ impl Annotations {
             return Err(format!("it is a file of {} without any shape", kind.name()));
         }
         let mut rows = Rows::default();
+        rows.set_originals(std::mem::take(&mut self.originals));
         let places = marks
             .iter()
             .map(|mark| {

@@ -25,7 +25,7 @@ impl Annotations {
         }
         self.without_common_folder();
         let as_parts = labels_are_parts(&self, selection);
-        let Self { marks, warnings, .. } = self;
+        let Self { marks, originals, warnings, .. } = self;
         let mut marks: Vec<Mark> =
             marks.into_iter().filter(|mark| matches!(mark.shape, Shape::Point(_))).collect();
         if marks.is_empty() {
@@ -48,6 +48,7 @@ impl Annotations {
         let mut by_row: HashMap<(usize, usize), Vec<usize>> = HashMap::new();
         let mut order = Vec::new();
         let mut rows = Rows::default();
+        rows.set_originals(originals);
         for (at, (mark, &object)) in marks.iter().zip(&objects.of).enumerate() {
             let part = mark.part.as_deref().unwrap_or(POINT);
             if known_parts.insert((object, part)) {
@@ -55,6 +56,7 @@ impl Annotations {
             }
             let video = mark.video.as_deref().map(|video| rows.video(video));
             let row = rows.place(mark.row.clone(), video)?;
+            rows.set_picture(row, mark.picture);
             let of_row = by_row.entry((row, object)).or_default();
             if of_row.is_empty() {
                 order.push((row, object));
@@ -98,7 +100,6 @@ impl Annotations {
             .zip(chosen)
             .map(|(name, bodyparts)| Individual { name: named(name), bodyparts })
             .collect();
-        table.picture = marks.iter().find_map(|mark| mark.picture);
         table.rows = rows;
         Ok(table)
     }

@@ -1,6 +1,6 @@
 //! COCO's JSON: images, categories and annotations with key points, boxes, outlines or run lengths.
 //!
-//! COCO knows no identity. Programs that do have added one: `attributes.object_id` (sleap-io), `attributes.track_id` (CVAT), `track_id`,
+//! Roboflow names images after their content, and keeps their own names in `extra.name`. COCO knows no identity. Programs that do have added one: `attributes.object_id` (sleap-io), `attributes.track_id` (CVAT), `track_id`,
 //! `instance_id`. Of an annotation's key points those with visibility 0 were not labelled; the box around key points is not a prompt, as
 //! it often cuts the animal off at its outermost points, nor is the box around an outline.
 
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::table::RowKey;
+use super::super::table::{RowKey, side};
 use super::super::track::TrackKind;
 use super::{Annotations, Counts, Mark, Runs, Shape};
 
@@ -28,6 +28,16 @@ struct Document {
     annotations: Vec<Annotation>,
     #[serde(default)]
     categories: Vec<Category>,
+    /// Where images are a video's frames.
+    #[serde(default)]
+    videos: Vec<StoredVideo>,
+}
+
+#[derive(Deserialize)]
+struct StoredVideo {
+    id: Id,
+    #[serde(default, alias = "file_name")]
+    name: String,
 }
 
 /// A number or a text: programs differ.
@@ -55,6 +65,18 @@ struct Image {
     width: Option<f64>,
     #[serde(default)]
     height: Option<f64>,
+    #[serde(default)]
+    video_id: Option<Id>,
+    #[serde(default)]
+    extra: Option<Extra>,
+}
+
+/// What Roboflow adds: the image's name before it was named after its content.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Extra {
+    Original { name: String },
+    Other(serde::de::IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -126,24 +148,39 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
     }
     let categories: HashMap<&Id, &Category> =
         document.categories.iter().map(|category| (&category.id, category)).collect();
-    let mut found = Annotations::new(TrackKind::Coco);
+    let videos: HashMap<&Id, &str> =
+        document.videos.iter().map(|video| (&video.id, video.name.as_str())).collect();
+    let mut found = Annotations::new(TrackKind::Coco, text.len());
+    for image in &document.images {
+        if let Some(Extra::Original { name }) = &image.extra
+            && !name.is_empty()
+        {
+            found.originals.insert(image.file_name.clone(), name.clone());
+        }
+    }
     for (number, annotation) in document.annotations.iter().enumerate() {
         let image = images.get(&annotation.image_id).ok_or_else(|| {
             format!("annotations[{number}] is on image {}, which there is not", annotation.image_id)
         })?;
         let category = annotation.category_id.as_ref().and_then(|id| categories.get(id));
-        let side = |side: Option<f64>| {
-            side.filter(|side| (1.0..=f64::from(u32::MAX)).contains(side)).map(|side| side as u32)
-        };
         let mark = Mark {
             row: RowKey::Image(image.file_name.clone()),
-            video: None,
+            video: image
+                .video_id
+                .as_ref()
+                .and_then(|id| videos.get(id))
+                .filter(|name| !name.is_empty())
+                .map(|name| (*name).to_owned()),
             group: annotation.object(),
             instance: Some(format!("annotation {}", number + 1)),
             label: category.map_or(String::new(), |category| category.name.clone()),
             part: None,
             shape: Shape::Point([0.0; 2]),
-            picture: side(image.width).zip(side(image.height)).map(|(w, h)| [w, h]),
+            picture: image
+                .width
+                .and_then(side)
+                .zip(image.height.and_then(side))
+                .map(|(width, height)| [width, height]),
             is_interpolated: false,
         };
         let before = found.marks.len();
@@ -162,20 +199,16 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
                 continue;
             }
             let part = names.get(at).cloned().unwrap_or_else(|| (at + 1).to_string());
-            found.marks.push(Mark {
-                shape: Shape::Point([x, y]),
-                part: Some(part),
-                ..mark.clone()
-            });
+            found.push(Mark { shape: Shape::Point([x, y]), part: Some(part), ..mark.clone() })?;
         }
         if let Some(shape) = annotation.segmentation.as_ref().and_then(outline) {
-            found.marks.push(Mark { shape, ..mark.clone() });
+            found.push(Mark { shape, ..mark.clone() })?;
         }
         if let (true, Some([x, y, width, height])) =
             (found.marks.len() == before, annotation.bbox.as_deref())
         {
             let shape = Shape::Box([*x, *y, x + width, y + height]);
-            found.marks.push(Mark { shape, ..mark });
+            found.push(Mark { shape, ..mark })?;
         }
     }
     Ok(found)

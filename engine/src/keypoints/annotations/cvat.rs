@@ -4,6 +4,8 @@
 //! with `keyframe="0"` are filled in between the ones that a person has drawn. The format is described in CVAT's manual under
 //! "Advanced: XML annotation format".
 
+use std::collections::HashMap;
+
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::super::table::{RowKey, quote};
@@ -12,6 +14,9 @@ use super::{Annotations, Counts, Mark, Runs, Shape, left_out};
 
 /// Corners of the outline that stands for an ellipse.
 const ELLIPSE_CORNERS: u32 = 64;
+
+/// Attributes of an element. Reading them takes time with the square of their number.
+const MOST_ATTRIBUTES: usize = 1000;
 
 /// Other programs whose files are XML, by their root element.
 const OTHERS: [(&str, &str, &str); 4] = [
@@ -30,6 +35,11 @@ const OTHERS: [(&str, &str, &str); 4] = [
 ];
 
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
+    if most_attributes(text) > MOST_ATTRIBUTES {
+        return Err(format!(
+            "it is XML with an element of more than {MOST_ATTRIBUTES} attributes, which CVAT never writes"
+        ));
+    }
     // Declarations of entities are refused: they are what blows up XML, and CVAT writes none.
     let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text.trim_start(), options)
@@ -51,23 +61,24 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
         Some([side("width")?, side("height")?])
     });
     // Files of a project hold several tasks, each with its video; a track says which is its own.
-    let tasks: Vec<(Option<&str>, Option<String>)> = meta
+    let tasks: Vec<Node> = meta
         .into_iter()
         .flat_map(|meta| meta.descendants().filter(|node| node.has_tag_name("task")))
-        .map(|task| (child(task, "id").and_then(|id| id.text()), source(task)))
         .collect();
-    let sole = match tasks.as_slice() {
-        [] | [_] => meta.and_then(source),
-        _ => None,
-    };
+    let sources: HashMap<&str, Option<String>> = tasks
+        .iter()
+        .filter_map(|task| {
+            let file = child(*task, "source").and_then(|source| source.text()).map(str::trim);
+            let file = file.filter(|file| !file.is_empty()).map(str::to_owned);
+            Some((child(*task, "id")?.text()?, file))
+        })
+        .collect();
+    let sole = if tasks.len() > 1 { None } else { meta.and_then(source) };
     let video_of = |task: Option<&str>| match task {
-        Some(id) if tasks.len() > 1 => tasks
-            .iter()
-            .find(|(known, _)| *known == Some(id))
-            .and_then(|(_, source)| source.clone()),
+        Some(id) if tasks.len() > 1 => sources.get(id).cloned().flatten(),
         _ => sole.clone(),
     };
-    let mut reader = Reader { found: Annotations::new(TrackKind::Cvat), ignored: 0 };
+    let mut reader = Reader { found: Annotations::new(TrackKind::Cvat, text.len()), ignored: 0 };
     for (number, node) in root.children().filter(Node::is_element).enumerate() {
         match node.tag_name().name() {
             "track" => {
@@ -82,6 +93,26 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
     let Reader { mut found, ignored } = reader;
     found.warnings.extend(left_out(ignored, "shapes of CVAT (lines, cuboids, tags)"));
     Ok(found)
+}
+
+/// The largest number of attributes that an element can have, seen from the equals signs outside of quotes.
+fn most_attributes(text: &str) -> usize {
+    let (mut quote, mut is_in_tag, mut count, mut most) = (None, false, 0, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\'' if is_in_tag && quote.is_none() => quote = Some(byte),
+            _ if quote == Some(byte) => quote = None,
+            _ if quote.is_some() => {}
+            b'<' => (is_in_tag, count) = (true, 0),
+            b'>' => is_in_tag = false,
+            b'=' if is_in_tag => {
+                count += 1;
+                most = most.max(count);
+            }
+            _ => {}
+        }
+    }
+    most
 }
 
 fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
@@ -192,7 +223,7 @@ impl Reader {
                 for (number, point) in (1..).zip(points) {
                     let name = like.label.clone();
                     let part = if several { format!("{name} {number}") } else { name };
-                    self.push(like, Shape::Point(point), Some(part));
+                    self.push(like, Shape::Point(point), Some(part))?;
                 }
                 return Ok(());
             }
@@ -203,7 +234,7 @@ impl Reader {
                 for element in visible {
                     let part = element.attribute("label").unwrap_or_default();
                     for point in points(element)? {
-                        self.push(like, Shape::Point(point), Some(part.to_owned()));
+                        self.push(like, Shape::Point(point), Some(part.to_owned()))?;
                     }
                 }
                 return Ok(());
@@ -213,12 +244,11 @@ impl Reader {
                 return Ok(());
             }
         };
-        self.push(like, place, None);
-        Ok(())
+        self.push(like, place, None)
     }
 
-    fn push(&mut self, like: &Mark, shape: Shape, part: Option<String>) {
-        self.found.marks.push(Mark { shape, part, ..like.clone() });
+    fn push(&mut self, like: &Mark, shape: Shape, part: Option<String>) -> Result<(), String> {
+        self.found.push(Mark { shape, part, ..like.clone() })
     }
 }
 

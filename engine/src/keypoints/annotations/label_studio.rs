@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::super::table::{RowKey, quote};
 use super::super::track::TrackKind;
 use super::cvat::{around_turned, ellipse_outline};
+use super::label_studio_json::{Annotation, MetaVideo, Place, Region, Task, each_task};
 use super::{Annotations, Mark, Shape, left_out};
 
 /// Length of the number that Label Studio puts before the name of an uploaded file: `1a2b3c4d-img0005.png`.
@@ -20,120 +20,10 @@ const UPLOAD_DIGITS: usize = 8;
 /// The picture that sleap-io assumes where it does not know its size: percent are pixels then.
 const UNKNOWN_PICTURE: [u32; 2] = [100, 100];
 
-#[derive(Deserialize)]
-struct Task {
-    #[serde(default, alias = "completions")]
-    annotations: Option<Vec<Annotation>>,
-    #[serde(default)]
-    data: BTreeMap<String, Value>,
-    #[serde(default)]
-    meta: Option<Value>,
-    #[serde(flatten)]
-    fields: BTreeMap<String, Value>,
-}
-
-/// What sleap-io notes under `meta`.
-#[derive(Deserialize)]
-struct MetaVideo {
-    filename: String,
-    frame_idx: usize,
-}
-
-#[derive(Deserialize)]
-struct Annotation {
-    #[serde(default)]
-    result: Vec<Region>,
-    #[serde(default)]
-    was_cancelled: bool,
-}
-
-#[derive(Deserialize)]
-struct Region {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    value: Option<Place>,
-    #[serde(default)]
-    original_width: Option<u32>,
-    #[serde(default)]
-    original_height: Option<u32>,
-    #[serde(default, rename = "parentID")]
-    parent: Option<String>,
-    #[serde(default)]
-    from_id: Option<String>,
-    #[serde(default)]
-    to_id: Option<String>,
-}
-
-#[derive(Clone, Default, Deserialize)]
-struct Place {
-    #[serde(default)]
-    x: Option<f64>,
-    #[serde(default)]
-    y: Option<f64>,
-    #[serde(default)]
-    width: Option<f64>,
-    #[serde(default)]
-    height: Option<f64>,
-    #[serde(default)]
-    rotation: Option<f64>,
-    #[serde(default, rename = "radiusX")]
-    radius_x: Option<f64>,
-    #[serde(default, rename = "radiusY")]
-    radius_y: Option<f64>,
-    #[serde(default)]
-    points: Option<Vec<[f64; 2]>>,
-    #[serde(default)]
-    sequence: Option<Vec<KeyFrame>>,
-    #[serde(default)]
-    rle: Option<IgnoredAny>,
-    #[serde(
-        default,
-        alias = "keypointlabels",
-        alias = "rectanglelabels",
-        alias = "polygonlabels",
-        alias = "ellipselabels",
-        alias = "brushlabels",
-        alias = "hypertextlabels",
-        alias = "videorectanglelabels"
-    )]
-    labels: Option<Vec<String>>,
-}
-
-#[derive(Clone, Deserialize)]
-struct KeyFrame {
-    frame: usize,
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-    #[serde(default)]
-    rotation: Option<f64>,
-}
-
-/// Fields that only its tasks have.
-const TASK_FIELDS: [&str; 4] = ["annotations", "completions", "annotator", "annotation_id"];
-
-pub(super) fn recognise(text: &str) -> bool {
-    // A list of results in COCO's format has other fields.
-    let Ok(tasks) = serde_json::from_str::<Vec<BTreeMap<String, IgnoredAny>>>(text) else {
-        return false;
-    };
-    tasks.first().is_some_and(|task| TASK_FIELDS.iter().any(|name| task.contains_key(*name)))
-}
-
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let tasks: Vec<Task> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        format!("it is Label Studio's JSON, but {}: {}", error.path(), error.inner())
-    })?;
-    let found = Annotations::new(TrackKind::LabelStudio);
+    let found = Annotations::new(TrackKind::LabelStudio, text.len());
     let mut reader = Reader { found, ignored: 0, others: 0 };
-    for (number, task) in tasks.into_iter().enumerate() {
-        reader.task(task).map_err(|what| format!("task {}: {what}", number + 1))?;
-    }
+    each_task(text, |task| reader.task(task))?;
     let Reader { mut found, ignored, others } = reader;
     found.warnings.extend(left_out(
         ignored,
@@ -297,7 +187,7 @@ impl Reader {
             let instance = parent.map(str::to_owned);
             let instance =
                 instance.or_else(|| (!is_point).then(|| format!("region {}", number + 1)));
-            self.found.marks.push(Mark {
+            self.found.push(Mark {
                 row: row.clone(),
                 video: subject.video.clone(),
                 group: None,
@@ -307,7 +197,7 @@ impl Reader {
                 shape,
                 picture: Some(size).filter(|size| *size != UNKNOWN_PICTURE),
                 is_interpolated: false,
-            });
+            })?;
         }
         Ok(())
     }
@@ -335,7 +225,7 @@ impl Reader {
                     key.frame
                 ));
             }
-            self.found.marks.push(Mark {
+            self.found.push(Mark {
                 row: RowKey::Frame(frame),
                 video: subject.video.clone(),
                 group: Some(id.clone()),
@@ -345,7 +235,7 @@ impl Reader {
                 shape: Shape::BoxInPercent(turned(corner, extent, 0.0)),
                 picture: None,
                 is_interpolated: false,
-            });
+            })?;
         }
         Ok(())
     }

@@ -61,7 +61,7 @@ pub(super) fn recognise(text: &str) -> bool {
 }
 
 pub(super) fn read(text: &str) -> Result<Annotations, String> {
-    let mut found = Annotations::new(TrackKind::Labelme);
+    let mut found = Annotations::new(TrackKind::Labelme, text.len());
     add(text, None, &mut found)?;
     Ok(found)
 }
@@ -72,10 +72,11 @@ pub(super) fn read(text: &str) -> Result<Annotations, String> {
 /// A folder without any, files that cannot be read, what is wrong in one.
 pub(crate) fn read_folder(folder: &Path) -> Result<Annotations, String> {
     let failed = |error: std::io::Error| format!("it cannot be read: {error}");
-    let mut files = Vec::new();
+    let (mut files, mut folder_bytes) = (Vec::new(), 0_usize);
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json")) {
+            folder_bytes += std::fs::metadata(&path).map_or(0, |found| found.len() as usize);
             files.push(path);
         }
         if files.len() > MOST_FILES {
@@ -83,7 +84,7 @@ pub(crate) fn read_folder(folder: &Path) -> Result<Annotations, String> {
         }
     }
     files.sort();
-    let mut found = Annotations::new(TrackKind::Labelme);
+    let mut found = Annotations::new(TrackKind::Labelme, folder_bytes);
     let (mut read, mut other) = (0, 0);
     for path in &files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -153,7 +154,7 @@ fn add(text: &str, stem: Option<&str>, found: &mut Annotations) -> Result<(), St
         });
         for shape in shapes {
             let is_point = matches!(shape, Shape::Point(_));
-            found.marks.push(Mark {
+            found.push(Mark {
                 row: RowKey::Image(image.clone()),
                 video: None,
                 instance: (!is_point && group.is_none()).then(|| format!("shape {}", number + 1)),
@@ -163,7 +164,7 @@ fn add(text: &str, stem: Option<&str>, found: &mut Annotations) -> Result<(), St
                 shape,
                 picture: document.width.zip(document.height).map(|(w, h)| [w, h]),
                 is_interpolated: false,
-            });
+            })?;
         }
     }
     found.warnings.extend(left_out(ignored, &format!("shapes (lines) of {}", quote_path(&image))));

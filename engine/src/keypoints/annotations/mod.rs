@@ -19,21 +19,33 @@ mod coco;
 mod cvat;
 mod identity;
 mod label_studio;
+mod label_studio_json;
 mod labelme;
 mod outline;
 #[cfg(test)]
 mod tests;
+
+use std::collections::HashMap;
 
 use super::table::RowKey;
 use super::track::{KeypointSelection, TrackKind};
 
 pub(crate) use labelme::read_folder;
 
+/// Marks may take so much memory in any case ...
+const LEAST_MEMORY: usize = 96 << 20;
+/// ... and so many times the file's size.
+const BYTES_PER_BYTE: usize = 32;
+
 /// What a tool's file holds.
 #[derive(Debug)]
 pub(crate) struct Annotations {
     pub(super) kind: TrackKind,
     pub(super) marks: Vec<Mark>,
+    /// What images were called before a program renamed them, by the names that marks have.
+    pub(super) originals: HashMap<String, String>,
+    /// Bytes of memory that marks may still take.
+    left: usize,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
 }
@@ -103,14 +115,39 @@ pub(crate) fn read(text: &str) -> Option<Result<Annotations, String>> {
         b'<' => Some(cvat::read(text)),
         b'{' if labelme::recognise(text) => Some(labelme::read(text)),
         b'{' => coco::recognise(text).then(|| coco::read(text)),
-        b'[' => label_studio::recognise(text).then(|| label_studio::read(text)),
+        b'[' => label_studio_json::recognise(text).then(|| label_studio::read(text)),
         _ => None,
     }
 }
 
 impl Annotations {
-    pub(super) fn new(kind: TrackKind) -> Self {
-        Self { kind, marks: Vec::new(), warnings: Vec::new() }
+    /// None yet, of a file of so many bytes.
+    pub(super) fn new(kind: TrackKind, file_bytes: usize) -> Self {
+        Self {
+            kind,
+            marks: Vec::new(),
+            originals: HashMap::new(),
+            left: file_bytes.saturating_mul(BYTES_PER_BYTE).max(LEAST_MEMORY),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds a mark.
+    ///
+    /// # Errors
+    /// More marks, or longer names, than a file of this size can hold: each mark has its own copy of them.
+    pub(super) fn push(&mut self, mark: Mark) -> Result<(), String> {
+        let image = match &mark.row {
+            RowKey::Image(name) => name.len(),
+            RowKey::Frame(_) => 0,
+        };
+        let texts = [&mark.video, &mark.group, &mark.instance, &mark.part];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let bytes = size_of::<Mark>() + image + texts + mark.label.len();
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or("its names are repeated more often than fits in memory: shorten them, or split the file")?;
+        self.marks.push(mark);
+        Ok(())
     }
 
     /// Drops the folders of images' names where all are in the same one: such a folder is called `images` or `train`, not after the
@@ -129,10 +166,18 @@ impl Annotations {
         }
         for mark in &mut self.marks {
             if let RowKey::Image(name) = &mut mark.row {
-                *name = name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+                *name = file_name(name);
             }
         }
+        let originals = std::mem::take(&mut self.originals);
+        self.originals =
+            originals.into_iter().map(|(name, original)| (file_name(&name), original)).collect();
     }
+}
+
+/// The last part of a path.
+fn file_name(path: &str) -> String {
+    path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
 
 /// A message about shapes that are not read.

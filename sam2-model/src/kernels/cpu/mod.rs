@@ -1,5 +1,7 @@
 //! Numbers in memory, in vectors as wide as the processor has them.
 
+#![allow(unsafe_code)]
+
 pub(super) mod attention;
 pub(super) mod bf16;
 pub(super) mod convolution;

