@@ -203,12 +203,14 @@ fn convolutions() {
             .with_groups(12)
             .init(device);
         convolution.weight = convolution.weight.map(|_| on(2, [12, 1, 7, 7], device));
+        convolution.bias = convolution.bias.map(|bias| bias.map(|_| on(3, [12], device)));
         to_values(kernels::depthwise_convolution(&convolution, on(1, [2, 12, 9, 11], device)))
     });
     compare("transposed convolution", F32, |device| {
         let mut convolution =
             ConvTranspose2dConfig::new([12, 10], [2, 2]).with_stride([2, 2]).init(device);
         convolution.weight = convolution.weight.map(|_| on(2, [12, 10, 2, 2], device));
+        convolution.bias = convolution.bias.map(|bias| bias.map(|_| on(3, [10], device)));
         let (x, add) = (on(1, [3, 12, 5, 6], device), on(4, [1, 10, 10, 12], device));
         to_values(kernels::transposed_convolution(&convolution, x, &add))
     });

@@ -7,6 +7,8 @@
 //! Launches are `unsafe`: CubeCL does not check that a kernel stays inside its buffers. Each kernel compares its places with the sizes that it is given, and each function here compares those with
 //! the buffers first ([`Buffer::holds`]).
 
+#![allow(unsafe_code)]
+
 mod attention;
 mod attention_mma;
 mod buffer;

@@ -1,8 +1,8 @@
 //! Attention.
 
 use burn::tensor::Tensor;
-use burn_cubecl::CubeTensor;
 use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
 
 use super::super::gpu::{self, AttentionArgs, Places, Windows};
 use super::super::window_attention::WindowAttention;

@@ -3,9 +3,10 @@
 //! Every function answers `None` where the tensors are not on a GPU, or not in a format that its kernel reads: the caller takes burn's way then.
 
 use burn::tensor::{DType, Shape, Tensor};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
-use burn_cubecl::{CubeBackend, CubeTensor};
+use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 
 use super::gpu::Buffer;
