@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the model on a Vulkan device: the parity tests, what only a GPU shows (tests/tests/gpu.rs), and the program itself. Without a GPU this is Mesa's
+# Runs the model on a Vulkan device: the parity tests, what only a GPU shows (tests/tests/gpu.rs, gpu_kernels.rs), and the program itself. Without a GPU this is Mesa's
 # software driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers libvulkan1). Kernels go there as WGSL: what burn
 # makes of them as SPIR-V is not valid for a driver like Mesa's (docs/gpu.md).
 #
@@ -19,7 +19,7 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
 fi
 
 SAM2_TEST_DEVICE=vulkan $cargo test "${build[@]}" \
-    --test gpu --test parity_blocks --test parity_tracking -- --nocapture "$@"
+    --test gpu --test gpu_kernels --test parity_blocks --test parity_tracking -- --nocapture "$@"
 
 $cargo build "${build[@]}" --bin sam2
 sam2="${CARGO_TARGET_DIR:-target}/release/sam2"

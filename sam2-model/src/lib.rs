@@ -43,6 +43,7 @@ pub mod two_way_transformer;
 pub mod weights;
 mod weights_file;
 
+pub use burn::nn;
 pub use burn::tensor::{Device, Distribution, FloatDType, Tensor};
 pub use config::{ModelVersion, Sam2Config, Variant};
 pub use device::{DeviceChoice, DeviceError};

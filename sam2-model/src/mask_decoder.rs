@@ -175,11 +175,9 @@ impl MaskDecoder {
         let [batch, _, dim] = image_tokens.dims();
         let layers = &self.output_upscaling;
         let x = image_tokens.swap_dims(1, 2).reshape([batch, dim, side, side]);
-        let x = kernels::transposed_convolution(&layers.conv1, x) + image.stride_8_bchw.clone();
+        let x = kernels::transposed_convolution(&layers.conv1, x, &image.stride_8_bchw);
         let x = kernels::gelu(layers.norm.forward(x));
-        kernels::gelu(
-            kernels::transposed_convolution(&layers.conv2, x) + image.stride_4_bchw.clone(),
-        )
+        kernels::gelu(kernels::transposed_convolution(&layers.conv2, x, &image.stride_4_bchw))
     }
 }
 

@@ -5,7 +5,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels::{Activation, FusedLinear, attention, fused_linear_chain};
+use crate::kernels::{Activation, FusedLinear, attention, fused_linear_chain, projections};
 use crate::layer_norm::LayerNorm;
 use crate::rotary::RotaryTable;
 
@@ -46,10 +46,9 @@ impl RotaryAttention {
 
     /// The frame `x` `[batch, n, dim]` with what it has seen of itself; `norm` comes first.
     fn to_itself(&self, x: Tensor<3>, norm: &LayerNorm, rotary: &RotaryTable) -> Tensor<3> {
-        let project = |layer| FusedLinear::new(layer).after(norm).for_products().forward(x.clone());
-        let queries = rotary.rotate(project(&self.q_proj));
-        let keys = rotary.rotate(project(&self.k_proj));
-        let attended = one_head(queries, keys, project(&self.v_proj));
+        let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
+        let [queries, keys, values] = projections(norm, layers, &x);
+        let attended = one_head(rotary.rotate(queries), rotary.rotate(keys), values);
         FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
     }
 

@@ -29,11 +29,12 @@ pub struct Resize {
     to: [usize; 2],
 }
 
-/// The weights of one axis, `[out, in]`: as a matrix for any device, and the few that are not zero for the CPU.
+/// The weights of one axis, `[out, in]`: as a matrix for any device, and the few that are not zero for kernels of our own.
 #[derive(Clone, Debug)]
 struct Axis {
     matrix: Tensor<2>,
     taps: Taps,
+    table: Tensor<2>,
 }
 
 impl Resize {
@@ -44,7 +45,9 @@ impl Resize {
                 let data = axis_weights(kind, from[axis], to[axis]);
                 let taps = Taps::of(&data, from[axis]);
                 let data = TensorData::new(data, [to[axis], from[axis]]);
-                Axis { matrix: Tensor::from_data(data, device), taps }
+                let (table, shape) = taps.table();
+                let table = Tensor::from_data(TensorData::new(table, shape), device);
+                Axis { matrix: Tensor::from_data(data, device), taps, table }
             })
         };
         Self { rows: matrix(0), columns: matrix(1), to }
@@ -54,7 +57,8 @@ impl Resize {
     pub fn forward(&self, image_bchw: Tensor<4>) -> Tensor<4> {
         let rows = self.rows.as_ref().map(|axis| &axis.taps);
         let columns = self.columns.as_ref().map(|axis| &axis.taps);
-        kernels::resample(image_bchw, rows, columns, self.to)
+        let tables = [&self.rows, &self.columns].map(|axis| axis.as_ref().map(|axis| &axis.table));
+        kernels::resample(image_bchw, rows, columns, tables, self.to)
             .unwrap_or_else(|image_bchw| self.forward_on_any_device(*image_bchw))
     }
 

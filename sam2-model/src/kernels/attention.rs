@@ -9,6 +9,7 @@ use super::cpu::{CpuTier, attention as cpu, attention_in_bf16};
 use super::format::to_format;
 use super::full_f32::{in_full_f32, sums_in_matrix_units};
 use super::join::join;
+use super::on_gpu;
 use super::scope::bf16_wins;
 
 /// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
@@ -21,6 +22,7 @@ pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tens
         Some(from_values(out, [batch, n, heads * v_width]))
     };
     fused()
+        .or_else(|| on_gpu::attention(&queries, &keys, &values))
         .unwrap_or_else(|| attention_on_any_device(queries.clone(), keys.clone(), values.clone()))
 }
 

@@ -6,12 +6,14 @@ use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, activation};
 
+use super::Activation;
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::CpuTier;
 use super::cpu::convolution::{self as cpu, Convolution};
 use super::cpu::depthwise::{self, Depthwise};
 use super::full_f32::in_full_f32;
 use super::norm::layer_norm_2d_on_any_device;
+use super::on_gpu;
 use crate::layer_norm_2d::LayerNorm2d;
 
 /// Runs a convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`; with a norm also that and GELU, the three in one pass over
@@ -63,7 +65,43 @@ pub fn convolution(
         let out = cpu::convolve(CpuTier::current(), input)?;
         Some(from_values(out, [batch, outputs, out_height, out_width]))
     };
-    fused().unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
+    fused()
+        .or_else(|| convolution_on_gpu(convolution, norm, &x_bchw))
+        .unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
+}
+
+/// By our own kernels for GPUs: the convolution, then norm and GELU together.
+fn convolution_on_gpu(
+    convolution: &Conv2d,
+    norm: Option<&LayerNorm2d>,
+    x_bchw: &Tensor<4>,
+) -> Option<Tensor<4>> {
+    let x = one_on_gpu(convolution, x_bchw)?;
+    match norm.map(LayerNorm2d::parameters) {
+        Some((weight, bias, epsilon)) => {
+            on_gpu::layer_norm_2d(&x, &weight, &bias, epsilon, Activation::Gelu)
+        }
+        None => Some(x),
+    }
+}
+
+fn one_on_gpu(convolution: &Conv2d, x_bchw: &Tensor<4>) -> Option<Tensor<4>> {
+    let padding = match &convolution.padding {
+        PaddingConfig2d::Valid => [0, 0],
+        PaddingConfig2d::Explicit(top, left, bottom, right) if (top, left) == (bottom, right) => {
+            [*top, *left]
+        }
+        _ => return None,
+    };
+    let convolving = on_gpu::Convolving {
+        filters: convolution.weight.val(),
+        bias: convolution.bias.as_ref().map(|bias| bias.val()),
+        stride: convolution.stride,
+        padding,
+        transposed: false,
+        add: None,
+    };
+    (convolution.dilation == [1, 1]).then(|| on_gpu::convolution(&convolving, x_bchw))?
 }
 
 /// The same through burn, on any device.
@@ -108,11 +146,31 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
         };
         Some(from_values(depthwise::convolve(CpuTier::current(), input), x_bchw.dims()))
     };
-    fused().unwrap_or_else(|| on_any_device(convolution, x_bchw.clone()))
+    fused()
+        .or_else(|| one_on_gpu(convolution, &x_bchw))
+        .unwrap_or_else(|| on_any_device(convolution, x_bchw.clone()))
 }
 
-/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, through burn.
-pub fn transposed_convolution(convolution: &ConvTranspose2d, x_bchw: Tensor<4>) -> Tensor<4> {
+/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, with `add_bchw` added, which has that shape or a batch of 1.
+pub fn transposed_convolution(
+    convolution: &ConvTranspose2d,
+    x_bchw: Tensor<4>,
+    add_bchw: &Tensor<4>,
+) -> Tensor<4> {
+    let convolving = on_gpu::Convolving {
+        filters: convolution.weight.val(),
+        bias: convolution.bias.as_ref().map(|bias| bias.val()),
+        stride: convolution.stride,
+        padding: convolution.padding,
+        transposed: true,
+        add: Some(add_bchw),
+    };
+    let plain = convolution.padding_out == [0, 0]
+        && convolution.dilation == [1, 1]
+        && convolution.groups == 1;
+    if let Some(made) = plain.then(|| on_gpu::convolution(&convolving, &x_bchw)).flatten() {
+        return made;
+    }
     let product = |x, weight| {
         let options = ConvTransposeOptions::new(
             convolution.stride,
@@ -124,7 +182,7 @@ pub fn transposed_convolution(convolution: &ConvTranspose2d, x_bchw: Tensor<4>) 
         conv_transpose2d(x, weight, None, options)
     };
     let x = in_full_f32(x_bchw, convolution.weight.val(), product);
-    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
+    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val())) + add_bchw.clone()
 }
 
 fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {

@@ -10,6 +10,7 @@ use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
 use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
 use super::full_f32::in_full_f32;
+use super::on_gpu;
 use super::scope::bf16_wins;
 use crate::layer_norm::LayerNorm;
 
@@ -17,12 +18,12 @@ use crate::layer_norm::LayerNorm;
 /// tensor that is added. On the CPU all of it is one pass over memory.
 #[derive(Clone, Copy, Debug)]
 pub struct FusedLinear<'a, const D: usize> {
-    layer: &'a Linear,
-    norm: Option<&'a LayerNorm>,
-    activation: Activation,
-    scale: Option<&'a Tensor<1>>,
-    add: Option<&'a Tensor<D>>,
-    half_out: bool,
+    pub(super) layer: &'a Linear,
+    pub(super) norm: Option<&'a LayerNorm>,
+    pub(super) activation: Activation,
+    pub(super) scale: Option<&'a Tensor<1>>,
+    pub(super) add: Option<&'a Tensor<D>>,
+    pub(super) half_out: bool,
 }
 
 impl<'a, const D: usize> FusedLinear<'a, D> {
@@ -101,8 +102,31 @@ pub fn fused_linear_chain<const D: usize>(
     layers: &[FusedLinear<'_, D>],
     x: Tensor<D>,
 ) -> Tensor<D> {
-    on_cpu(layers, &x)
-        .unwrap_or_else(|| layers.iter().fold(x.clone(), |x, layer| layer.on_any_device(x)))
+    on_cpu(layers, &x).unwrap_or_else(|| {
+        let last = layers.len().saturating_sub(1);
+        layers.iter().enumerate().fold(x.clone(), |x, (index, layer)| {
+            // What the next layer multiplies may as well lie in its format.
+            let layer = if index < last { layer.for_products() } else { *layer };
+            on_gpu::linear(&layer, &x).unwrap_or_else(|| layer.on_any_device(x))
+        })
+    })
+}
+
+/// Several layers after the same norm, each as [`FusedLinear::for_products`]. On the CPU each takes the norm along; a GPU normalises once.
+pub fn projections<const D: usize, const N: usize>(
+    norm: &LayerNorm,
+    layers: [&Linear; N],
+    x: &Tensor<D>,
+) -> [Tensor<D>; N] {
+    let (weight, bias, epsilon) = norm.parameters();
+    let format = layers.first().map_or(x.dtype(), |layer| layer.weight.dtype());
+    match on_gpu::layer_norm(x, &weight, &bias, epsilon, format) {
+        Some(normed) => {
+            layers.map(|layer| FusedLinear::new(layer).for_products().forward(normed.clone()))
+        }
+        None => layers
+            .map(|layer| FusedLinear::new(layer).after(norm).for_products().forward(x.clone())),
+    }
 }
 
 fn on_cpu<const D: usize>(layers: &[FusedLinear<'_, D>], x: &Tensor<D>) -> Option<Tensor<D>> {

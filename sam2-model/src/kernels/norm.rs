@@ -3,8 +3,10 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 
+use super::Activation;
 use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
+use super::on_gpu;
 
 /// Normalises the last axis, then scales and shifts by `weight` and `bias` `[channels]`. Works in place where nobody else holds the tensor.
 pub fn layer_norm<const D: usize>(
@@ -15,7 +17,8 @@ pub fn layer_norm<const D: usize>(
 ) -> Tensor<D> {
     let (Ok(weight_flex), Ok(bias_flex)) = (into_flex(weight.clone()), into_flex(bias.clone()))
     else {
-        return layer_norm_on_any_device(x, weight, bias, epsilon);
+        return on_gpu::layer_norm(&x, &weight, &bias, epsilon, x.dtype())
+            .unwrap_or_else(|| layer_norm_on_any_device(x, weight, bias, epsilon));
     };
     match into_flex(x) {
         Ok(x) => {
@@ -48,7 +51,8 @@ pub fn layer_norm_2d(
 ) -> Tensor<4> {
     let (Ok(weight_flex), Ok(bias_flex)) = (into_flex(weight.clone()), into_flex(bias.clone()))
     else {
-        return layer_norm_2d_on_any_device(x_bchw, weight, bias, epsilon);
+        return on_gpu::layer_norm_2d(&x_bchw, &weight, &bias, epsilon, Activation::Identity)
+            .unwrap_or_else(|| layer_norm_2d_on_any_device(x_bchw, weight, bias, epsilon));
     };
     let [_, channels, height, width] = x_bchw.dims();
     match into_flex(x_bchw) {

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, activation};
 
 use super::bridge::{from_values, in_place, into_flex, values};
 use super::cpu::{CpuTier, pointwise as cpu};
+use super::on_gpu;
 
 /// The exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place where nobody else holds the tensor.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
@@ -24,11 +25,13 @@ pub fn scaled_sigmoid<const D: usize>(x: Tensor<D>, scale: f32, shift: f32) -> T
     }
 }
 
-/// The maximum of each 2 x 2 block of `[batch, height, width, channels]`; an odd last row or column is dropped. Gives the tensor back where it does not
-/// lie on the CPU.
+/// The maximum of each 2 x 2 block of `[batch, height, width, channels]`; an odd last row or column is dropped. Gives the tensor back where there is no kernel of ours for it.
 pub(crate) fn max_pool_2x2(x_bhwc: Tensor<4>) -> Result<Tensor<4>, Box<Tensor<4>>> {
     let [batch, height, width, channels] = x_bhwc.dims();
-    let x = into_flex(x_bhwc)?;
+    let x = match into_flex(x_bhwc) {
+        Ok(x) => x,
+        Err(x_bhwc) => return on_gpu::max_pool_2x2(&x_bhwc).ok_or(x_bhwc),
+    };
     let out = cpu::max_pool_2x2(CpuTier::current(), values(&x), [height, width, channels]);
     Ok(from_values(out, [batch, height / 2, width / 2, channels]))
 }

@@ -6,13 +6,15 @@ use burn::tensor::{FloatDType, Tensor};
 use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
 use super::join::join;
+use super::on_gpu;
 
 /// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
 /// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
 pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Tensor<3> {
     let [_, length, channels] = x.dims();
     let (Ok(cos_flex), Ok(sin_flex)) = (into_flex(cos.clone()), into_flex(sin.clone())) else {
-        return rotate_on_any_device(x, cos, sin, turned);
+        return on_gpu::rotate(&x, &cos, &sin, turned)
+            .unwrap_or_else(|| rotate_on_any_device(x, cos, sin, turned));
     };
     match into_flex(x) {
         Ok(x) => {

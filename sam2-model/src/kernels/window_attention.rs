@@ -7,6 +7,7 @@ use super::bridge::{from_values, into_flex, values};
 use super::cpu::heads::{HeadsView, WindowGrid};
 use super::format::half;
 use super::join::join;
+use super::on_gpu;
 
 /// Attention within square windows of a map of tokens, as a hierarchical vision transformer has it.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,7 @@ impl WindowAttention {
         outside: Tensor<1>,
     ) -> Tensor<4> {
         self.in_place(&qkv_bhwc, pooled.as_ref(), &outside)
+            .or_else(|| on_gpu::window_attention(self, &qkv_bhwc, pooled.as_ref(), &outside))
             .unwrap_or_else(|| self.on_any_device(qkv_bhwc, pooled, outside))
     }
 

@@ -25,7 +25,7 @@ const SMALL_JOB: usize = 1 << 18;
 const SMALL_WEIGHTS: usize = 1 << 16;
 
 /// The non-linearity after bias.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
     /// None.
     #[default]

@@ -45,6 +45,15 @@ impl Taps {
         self.first.len()
     }
 
+    /// `[outputs, 1 + width]` for other devices: the first neighbour, then the weights of a run.
+    pub(crate) fn table(&self) -> (Vec<f32>, [usize; 2]) {
+        let of = |place: usize| {
+            let (first, weights) = self.at(place);
+            std::iter::once(first as f32).chain(weights.iter().copied())
+        };
+        ((0..self.outputs()).flat_map(of).collect(), [self.outputs(), 1 + self.width])
+    }
+
     fn at(&self, place: usize) -> (usize, &[f32]) {
         (self.first[place], &self.weights[place * self.width..(place + 1) * self.width])
     }

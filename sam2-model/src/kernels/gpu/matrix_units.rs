@@ -1,0 +1,170 @@
+//! NVIDIA's matrix units: products of 16-bit numbers, eight in four registers of 32 bits, with sums in f32.
+//!
+//! What CubeCL has for them goes by way of vectors of f16, which costs 40 % of a loop's instructions (shared/design's measurements, and ours); so numbers stay packed, and
+//! the few instructions are PTX. Layouts of fragments are those of the PTX manual, "Matrix Fragments for mma.m16n8k16".
+
+use cubecl::cmma::{MatrixIdent, MmaDefinition};
+use cubecl::ir::{ElemType, FloatKind};
+use cubecl::prelude::*;
+use half::f16;
+
+/// Eight 16-bit numbers: 16 bytes, which one access takes and `ldmatrix` calls a row.
+pub(super) type Eight = Vector<u32, Const<4>>;
+/// Four sums: of two adjacent columns in one row, then of the same in the row eight below.
+pub(super) type Sums = Vector<f32, Const<4>>;
+type One = Vector<u32, Const<1>>;
+
+/// How many 16-bit numbers are in an [`Eight`].
+pub(super) const EIGHT: usize = 8;
+
+/// A format of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Half {
+    /// 5 bits of exponent, 10 of fraction.
+    F16,
+    /// 8 and 7.
+    Bf16,
+}
+
+impl Half {
+    /// Which one it is, if it is one.
+    pub(super) fn of(element: ElemType) -> Option<Self> {
+        match element {
+            ElemType::Float(FloatKind::F16) => Some(Self::F16),
+            ElemType::Float(FloatKind::BF16) => Some(Self::Bf16),
+            _ => None,
+        }
+    }
+}
+
+/// What a device's matrix units do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Units {
+    /// Whether a product takes eight inputs at a time instead of sixteen (Turing).
+    pub by_eight: bool,
+}
+
+/// The device's matrix units, if it has those that are meant here and they multiply this format.
+pub(super) fn matrix_units(client: &Client, format: Half) -> Option<Units> {
+    let features = &client.properties().features.matmul;
+    if features.ldmatrix.is_empty() {
+        return None;
+    }
+    let kind = match format {
+        Half::F16 => FloatKind::F16,
+        Half::Bf16 => FloatKind::BF16,
+    };
+    let has = |k: u32| {
+        features.mma.iter().any(|shape| {
+            shape.a_type == ElemType::Float(kind)
+                && shape.cd_type == ElemType::Float(FloatKind::F32)
+                && (shape.m, shape.n, shape.k) == (16, 8, k)
+        })
+    };
+    match (has(16), has(8) && format == Half::F16) {
+        (true, _) => Some(Units { by_eight: false }),
+        (false, true) => Some(Units { by_eight: true }),
+        _ => None,
+    }
+}
+
+/// Four matrices of 8 x 8 from shared memory; each lane says where a row of eight numbers is. Transposed, each lane gets what lies in columns.
+#[cube]
+pub(super) fn load_four(row: &[Eight], #[comptime] transposed: bool) -> Eight {
+    let definition = MmaDefinition::<f16, f16, f32>::new(16usize, 8usize, 16usize);
+    let parts = definition.load_matrix::<Eight, Const<1>>(row, MatrixIdent::A, 4usize, transposed);
+    let mut four = Eight::empty();
+    #[unroll]
+    for i in 0..4usize {
+        let part: One = parts[i];
+        four.insert(i, part.extract(0usize));
+    }
+    four
+}
+
+/// Adds the product of 16 x 16 and 16 x 8 numbers to sums. `b`: registers `first` and `first + 1` of it.
+#[cube]
+pub(super) fn multiply(
+    a: Eight,
+    b: Eight,
+    #[comptime] first: usize,
+    sums: Sums,
+    #[comptime] format: Half,
+    #[comptime] units: Units,
+) -> Sums {
+    let out: Sums;
+    // One by one: a vector that was put together would be handed over as its address.
+    let a0 = a.extract(0usize);
+    let a1 = a.extract(1usize);
+    let a2 = a.extract(2usize);
+    let a3 = a.extract(3usize);
+    let b0 = b.extract(first);
+    let b1 = b.extract(comptime!(first + 1));
+    if comptime!(units.by_eight) {
+        let half: Sums;
+        gpu_asm!("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}}}, {{{b0}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, b0 = in(_) b0, c = in(_) sums, d = out(_) half, options(pure, nomem));
+        let c0 = half.extract(0usize);
+        let c1 = half.extract(1usize);
+        let c2 = half.extract(2usize);
+        let c3 = half.extract(3usize);
+        gpu_asm!("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}}}, {{{b0}}}, {{{c0}, {c1}, {c2}, {c3}}};", a0 = in(_) a2, a1 = in(_) a3, b0 = in(_) b1, c0 = in(_) c0, c1 = in(_) c1, c2 = in(_) c2, c3 = in(_) c3, d = out(_) out, options(pure, nomem));
+    } else if comptime!(format == Half::F16) {
+        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d}, {{{a0}, {a1}, {a2}, {a3}}}, {{{b0}, {b1}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, a2 = in(_) a2, a3 = in(_) a3, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
+    } else {
+        gpu_asm!("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {d}, {{{a0}, {a1}, {a2}, {a3}}}, {{{b0}, {b1}}}, {c};", a0 = in(_) a0, a1 = in(_) a1, a2 = in(_) a2, a3 = in(_) a3, b0 = in(_) b0, b1 = in(_) b1, c = in(_) sums, d = out(_) out, options(pure, nomem));
+    }
+    out
+}
+
+/// Two numbers in one register, rounded to the nearest; what f16 does not reach becomes its largest number.
+#[cube]
+pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] units: Units) -> u32 {
+    if comptime!(format == Half::F16) {
+        let low = clamp(low, -65_504.0f32, 65_504.0f32);
+        let high = clamp(high, -65_504.0f32, 65_504.0f32);
+        pack_weights(low, high, units)
+    } else {
+        let packed: u32;
+        gpu_asm!("cvt.rn.bf16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+        packed
+    }
+}
+
+/// Two numbers as f16 that are known to be in its limits, as weights of a softmax are.
+#[cube]
+pub(super) fn pack_weights(low: f32, high: f32, #[comptime] units: Units) -> u32 {
+    let packed: u32;
+    if comptime!(units.by_eight) {
+        // Turing rounds one at a time.
+        gpu_asm!("{{ .reg .b16 l, h; cvt.rn.f16.f32 l, {low}; cvt.rn.f16.f32 h, {high}; mov.b32 {d}, {{l, h}}; }}", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+    } else {
+        gpu_asm!("cvt.rn.f16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
+    }
+    packed
+}
+
+/// 2 to the power of x, within 2^-22 of it.
+#[cube]
+pub(super) fn power_of_two(x: f32) -> f32 {
+    let y: f32;
+    gpu_asm!("ex2.approx.ftz.f32 {d}, {x};", x = in(_) x, d = out(_) y, options(pure, nomem));
+    y
+}
+
+/// Eight numbers of another format as f16's; bfloat16's digits are all kept, beyond f16's end its largest number is taken.
+#[cube]
+pub(super) fn as_f16(eight: Eight, #[comptime] format: Half, #[comptime] units: Units) -> Eight {
+    if comptime!(format == Half::F16) {
+        eight
+    } else {
+        let mut out = Eight::empty();
+        #[unroll]
+        for i in 0..4usize {
+            let two = eight.extract(i);
+            let low = f32::reinterpret(two << 16u32);
+            let high = f32::reinterpret(two & 0xFFFF_0000u32);
+            out.insert(i, pack(low, high, Half::F16, units));
+        }
+        out
+    }
+}

@@ -1,0 +1,29 @@
+//! Kernels of our own for GPUs, in CubeCL: numbers in a device's buffers, nothing of burn.
+//!
+//! Each does a whole step of the network that general operations need many launches for, because on a GPU it is launches that a frame costs: some ten microseconds of the
+//! host each. The plain variants need neither matrix units nor operations across a plane and at most 32 KB of shared memory, so that every device runs them, Mesa's driver on the CPU
+//! included.
+//!
+//! Launches are `unsafe`: CubeCL does not check that a kernel stays inside its buffers. Each kernel compares its places with the sizes that it is given, and each function here compares those with
+//! the buffers first ([`Buffer::holds`]).
+
+#![allow(unsafe_code)]
+
+mod attention;
+mod attention_mma;
+mod buffer;
+mod convolution;
+mod linear;
+mod linear_mma;
+mod maps;
+mod matrix_units;
+mod norm;
+mod resample;
+
+pub use attention::{AttentionArgs, Places, Windows, attention};
+pub use buffer::Buffer;
+pub use convolution::{ConvolutionArgs, convolution, doubling_convolution};
+pub use linear::{LinearArgs, linear};
+pub use maps::{MapNormArgs, map_norm, max_pool, rotate};
+pub use norm::{NormArgs, layer_norm};
+pub use resample::{TapTable, resample};

@@ -1,0 +1,155 @@
+//! Layer norm over the last axis.
+
+use cubecl::ir::ElemType;
+use cubecl::prelude::*;
+
+use super::buffer::{Buffer, common_width};
+
+/// Units of a cube, which does one row.
+const UNITS: usize = 64;
+
+/// A layer norm: each row of `channels` numbers, then scaled and shifted.
+#[derive(Debug)]
+pub struct NormArgs<'a> {
+    /// `[rows, channels]`.
+    pub x: &'a Buffer,
+    /// `[channels]`, f32.
+    pub weight: &'a Buffer,
+    /// `[channels]`, f32.
+    pub bias: &'a Buffer,
+    /// `[rows, channels]`, in any format.
+    pub out: &'a Buffer,
+    /// How many rows.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub channels: usize,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// Normalises; `false` if buffers and sizes do not belong together, and nothing was done.
+pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
+    let NormArgs { x, weight, bias, out, rows, channels, epsilon } = *args;
+    let numbers = rows * channels;
+    if !(x.holds(numbers) && out.holds(numbers) && weight.holds(channels) && bias.holds(channels)) {
+        return false;
+    }
+    if numbers == 0 {
+        return true;
+    }
+    let width = common_width(&[channels]);
+    // SAFETY: a cube touches its own row only, and rows are compared with the buffers above.
+    unsafe {
+        normalise::launch_unchecked(
+            client,
+            grid(rows),
+            CubeDim::new_1d(UNITS as u32),
+            width,
+            x.argument(width),
+            weight.argument(width),
+            bias.argument(width),
+            out.argument(width),
+            rows as u32,
+            epsilon,
+            channels / width,
+            [x.element, out.element],
+        );
+    }
+    true
+}
+
+/// Cubes for `count` rows. An axis of a grid ends at 65,535.
+pub(super) fn grid(count: usize) -> CubeCount {
+    const MOST: usize = 65_535;
+    let planes = count.div_ceil(MOST);
+    CubeCount::Static(count.div_ceil(planes) as u32, planes as u32, 1)
+}
+
+/// Which one of [`grid`]'s this cube does.
+#[cube]
+pub(super) fn cube_in_grid() -> usize {
+    (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) as usize
+}
+
+#[cube(launch_unchecked)]
+fn normalise<I: Float, O: Float, N: Size>(
+    x: &[Vector<I, N>],
+    weight: &[Vector<f32, N>],
+    bias: &[Vector<f32, N>],
+    out: &mut [Vector<O, N>],
+    rows: u32,
+    epsilon: f32,
+    #[comptime] vectors: usize,
+    #[define(I, O)] _elements: [ElemType; 2],
+) {
+    let row = cube_in_grid();
+    let unit = UNIT_POS as usize;
+    let each = comptime!(vectors.div_ceil(UNITS));
+    let width = x.vector_size();
+    let channels = comptime!(vectors * width);
+    let mut sums = Shared::<[f32]>::new_slice(UNITS);
+    let mut row_of = Array::<Vector<f32, N>>::new(each);
+    let base = row * vectors;
+    // The last line of a grid may be longer than there are rows; barriers want every unit of a cube, so the whole cube goes or stays.
+    if row < rows as usize {
+        let mut sum = 0.0f32;
+        #[unroll]
+        for i in 0..each {
+            let at = i * UNITS + unit;
+            let mut value = Vector::new(0.0f32);
+            if at < vectors {
+                value = Vector::cast_from(x[base + at]);
+                #[unroll]
+                for lane in 0..width {
+                    sum += value.extract(lane);
+                }
+            }
+            row_of[i] = value;
+        }
+        let mean = sum_of_cube(&mut sums, sum) / comptime!(channels as f32);
+        let mut squares = 0.0f32;
+        #[unroll]
+        for i in 0..each {
+            let at = i * UNITS + unit;
+            let centred = row_of[i] - Vector::new(mean);
+            row_of[i] = centred;
+            if at < vectors {
+                let square = centred * centred;
+                #[unroll]
+                for lane in 0..width {
+                    squares += square.extract(lane);
+                }
+            }
+        }
+        let variance = sum_of_cube(&mut sums, squares) / comptime!(channels as f32);
+        let scale = 1.0f32 / (variance + epsilon).sqrt();
+        #[unroll]
+        for i in 0..each {
+            let at = i * UNITS + unit;
+            if at < vectors {
+                let value = row_of[i] * Vector::new(scale) * weight[at] + bias[at];
+                out[base + at] = Vector::cast_from(value);
+            }
+        }
+    }
+}
+
+/// The sum of one number of each unit, for all of them.
+#[cube]
+fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32) -> f32 {
+    let unit = UNIT_POS as usize;
+    sums[unit] = value;
+    sync_cube();
+    #[unroll]
+    for step in 0..comptime!(UNITS.ilog2() as usize) {
+        let half = comptime!(UNITS >> (step + 1));
+        if unit < half {
+            sums[unit] = sums[unit] + sums[unit + half];
+        }
+        sync_cube();
+    }
+    let sum = sums[0];
+    // Before anybody writes the next number there.
+    sync_cube();
+    sum
+}

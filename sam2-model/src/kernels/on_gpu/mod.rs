@@ -1,0 +1,63 @@
+//! Between tensors on a GPU and the buffers that our kernels there work on.
+//!
+//! Every function answers `None` where the tensors are not on a GPU, or not in a format that its kernel reads: the caller takes burn's way then.
+
+use burn::tensor::{DType, Shape, Tensor};
+use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, FloatKind};
+
+use super::gpu::Buffer;
+
+mod attention;
+mod linear;
+mod maps;
+
+pub(super) use attention::{attention, window_attention};
+pub(super) use linear::{layer_norm, linear};
+pub(super) use maps::{Convolving, convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
+
+/// The tensor's buffer, wherever in it the numbers lie.
+fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
+    let tensor = tensor.clone().try_into_primitive::<CubeBackend>().ok()?;
+    element(tensor.dtype).map(|_| tensor)
+}
+
+/// The same with numbers row-major from the buffer's start.
+fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
+    on_gpu(tensor).map(into_contiguous)
+}
+
+/// A format that kernels read and write.
+fn element(format: DType) -> Option<ElemType> {
+    let kind = match format {
+        DType::F32 => FloatKind::F32,
+        DType::F16 => FloatKind::F16,
+        DType::BF16 => FloatKind::BF16,
+        _ => return None,
+    };
+    Some(ElemType::Float(kind))
+}
+
+fn buffer(tensor: &CubeTensor) -> Option<Buffer> {
+    let length = tensor.handle.size_in_used() as usize / tensor.dtype.size();
+    Some(Buffer { handle: tensor.handle.clone(), length, element: element(tensor.dtype)? })
+}
+
+/// A tensor whose numbers a kernel will write, next to `like`.
+fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D], format: DType) -> CubeTensor {
+    let (client, device) = (like.client.clone(), like.device.clone());
+    empty_device_contiguous_dtype(client, device, Shape::from(shape), format)
+}
+
+fn tensor<const D: usize>(made: CubeTensor) -> Tensor<D> {
+    Tensor::from_primitive::<CubeBackend>(made)
+}
+
+/// A vector in f32: what norms, biases and factors are kept in.
+fn vector(tensor: &Tensor<1>) -> Option<Buffer> {
+    let tensor = contiguous(tensor)?;
+    (tensor.dtype == DType::F32).then(|| buffer(&tensor))?
+}
