@@ -173,8 +173,6 @@ fn formats_that_end_with_a_mark_or_count_what_they_hold_show_a_cut() {
         ("-c:v flv", "film.flv", 1),
         ("-c:v dvvideo -s 720x576 -r 25 -pix_fmt yuv420p", "film.dv", 1),
         ("-c:v libvpx -f ivf", "film.ivf", 1),
-        ("-c:v mpeg2video -q:v 3", "film.mxf", 1),
-        ("-c:v rv20", "film.rm", 2000),
     ] {
         let whole = workshop.film("352x288", 25, 2.0, arguments, name);
         let source = VideoFrames::open(&whole).unwrap();

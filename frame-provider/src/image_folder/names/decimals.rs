@@ -160,6 +160,7 @@ fn reading(written: &[Written<'_>]) -> Option<Decimals> {
     let has_minus = written.iter().any(|number| number.is_negative);
     let is_sure = match (is_even, has_minus) {
         (true, true) => true,
+        (true, false) if written.iter().all(is_epoch) => true,
         (true, false) => {
             are_steps_even(&distinct, 10i128.checked_pow(width as u32)?).then_some(true)?
         }
