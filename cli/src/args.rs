@@ -167,7 +167,7 @@ pub struct SegmentArgs {
     #[arg(skip)]
     pub recording: PathBuf,
     /// The video files named are one recording, in the order given (GoPro's chapters, a Miniscope's 0.avi, 1.avi, ...); those that one
-    /// pattern matches count by their numbers. It is named after the first. A folder of such files needs no --join.
+    /// pattern matches are in the order of a folder of videos. It is named after the first. A folder of such files needs no --join.
     #[arg(long, conflicts_with = "job")]
     pub join: bool,
     /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
@@ -322,8 +322,8 @@ pub struct MergeArgs {
     /// The recording, for outputs that show its pictures; given once for each file with --join.
     #[arg(long, value_name = "FILE")]
     pub recording: Vec<PathBuf>,
-    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
-    /// numbers.
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches are in the order of
+    /// a folder of videos.
     #[arg(long, requires = "recording")]
     pub join: bool,
     /// Accept parts that were computed on different kinds of processors or devices, whose masks differ in a few pixels.
@@ -439,8 +439,8 @@ pub struct ProbeArgs {
     /// Micro-Manager; with --join the video files of one recording.
     #[arg(required = true, value_name = "RECORDING")]
     pub recordings: Vec<PathBuf>,
-    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
-    /// numbers.
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches are in the order of
+    /// a folder of videos.
     #[arg(long)]
     pub join: bool,
     /// Decode every frame, to find damage that does not show from outside, and read some again in other orders.
@@ -477,8 +477,8 @@ pub struct ReportArgs {
     /// or in the working folder].
     #[arg(long, value_name = "PATH")]
     pub recording: Vec<PathBuf>,
-    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches count by their
-    /// numbers.
+    /// The video files named are one recording, in the order given, as for segment; those that one pattern matches are in the order of
+    /// a folder of videos.
     #[arg(long, requires = "recording")]
     pub join: bool,
     /// Statistics of the run (JSON), to be shown too.

@@ -30,11 +30,19 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let inputs: Vec<&Path> = args.parts.iter().chain(&files).map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
     let parts = RunParts::open(&args.parts, args.mixed_processors)?;
+    let header = parts.header();
+    // Only runs with --no-exif have this setting.
+    let as_stored = header.settings.contains_key("still images");
+    if frame_args.no_exif && !as_stored {
+        tracing::warn!(
+            "--no-exif is not used: still images are read upright, as the run read them"
+        );
+    }
+    frame_args.no_exif = as_stored;
     let frames = match &recording {
         Some(path) => Some(recording::open(path, &frame_args, IndexMode::Auto)?),
         None => None,
     };
-    let header = parts.header();
     if let (Some(path), Some(frames)) = (&recording, &frames) {
         check_recording(path, &files, frames, header)?;
     }

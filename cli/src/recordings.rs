@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sam2_frame_provider::ImageFolder;
+use sam2_frame_provider::{ImageFolder, order_files};
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, OutputArg};
@@ -35,7 +35,14 @@ pub fn one(given: &[PathBuf], join: bool) -> Result<Option<(PathBuf, Vec<PathBuf
     match given {
         [] => Ok(None),
         given if join => joined(files_of(given, true)?).map(Some),
-        [only] => Ok(Some((only.clone(), Vec::new()))),
+        [only] => match &matching(only)?[..] {
+            [one] => Ok(Some((one.clone(), Vec::new()))),
+            several => bail!(
+                "'{}' matches {} recordings, and one is wanted: give one, or add --join if they are files of the same recording",
+                only.display(),
+                several.len()
+            ),
+        },
         [first, second, ..] => bail!(
             "'{}' and '{}' are two recordings, and one is wanted: give one, or add --join if they are files of the same recording",
             first.display(),
@@ -45,14 +52,15 @@ pub fn one(given: &[PathBuf], join: bool) -> Result<Option<(PathBuf, Vec<PathBuf
 }
 
 /// Returns the files that names mean, wildcards expanded, each once. With `join` those that one pattern matches are in the order
-/// of their numbers.
+/// of a folder of videos.
 fn files_of(given: &[PathBuf], join: bool) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for given in given {
         let mut paths = matching(given)?;
-        if join {
-            // Part 2 comes before part 10.
-            paths.sort_by_key(|path| by_numbers(path));
+        if join && paths.len() > 1 {
+            let ordered = order_files(paths)?;
+            ordered.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            paths = ordered.files;
         }
         for path in paths {
             if !files.contains(&path) {
@@ -78,22 +86,6 @@ fn joined(mut files: Vec<PathBuf>) -> Result<(PathBuf, Vec<PathBuf>)> {
         Some(first) => Ok((first, further)),
         None => bail!("--join needs the video files of one recording, in their order"),
     }
-}
-
-/// A name as its text and numbers in turn, so that names sort by the value of their numbers.
-fn by_numbers(path: &Path) -> Vec<(String, u128)> {
-    let name = path.to_string_lossy();
-    let mut parts = Vec::new();
-    let mut rest = &name[..];
-    while !rest.is_empty() {
-        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let number = rest[text..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - text);
-        let (head, tail) = rest.split_at(text + number);
-        // GoPro's chapter comes before the number of the recording: GX010042, GX020042. One recording has one number.
-        parts.push((head[..text].to_owned(), head[text..].parse().unwrap_or(u128::MAX)));
-        rest = tail;
-    }
-    parts
 }
 
 /// Refuses two recordings that are one file, that would write one file, or of which one would be written over an input of the
@@ -362,6 +354,12 @@ mod tests {
         let one = each(&segment(&format!("--join {}", pattern.display()))).unwrap();
         assert_eq!(one[0].recording, path("msCam1.avi"));
         assert_eq!(one[0].frames.joined, [path("msCam2.avi"), path("msCam10.avi")]);
+        for chapter in ["GX010042.MP4", "GX020042.MP4", "GX010043.MP4"] {
+            std::fs::write(path(chapter), "").unwrap();
+        }
+        let one = each(&segment(&format!("--join {}", path("GX*.MP4").display()))).unwrap();
+        assert_eq!(one[0].recording, path("GX010042.MP4"));
+        assert_eq!(one[0].frames.joined, [path("GX020042.MP4"), path("GX010043.MP4")]);
         assert!(each(&segment("--join a.avi")).unwrap_err().to_string().contains("--join"));
         assert_eq!(each(&segment("b.avi a.avi")).unwrap().len(), 2);
     }
@@ -374,6 +372,15 @@ mod tests {
         assert_eq!(one(&files, true).unwrap(), Some(("b.avi".into(), vec!["a.avi".into()])));
         assert!(one(&files, false).unwrap_err().to_string().contains("add --join"));
         assert!(one(&files[..1], true).unwrap_err().to_string().contains("only 'b.avi'"));
+        let folder = tempfile::tempdir().unwrap();
+        let pattern = [folder.path().join("GX*.MP4")];
+        assert!(one(&pattern, false).unwrap_err().to_string().contains("nothing matches"));
+        std::fs::write(folder.path().join("GX010042.MP4"), "").unwrap();
+        let only = (folder.path().join("GX010042.MP4"), Vec::new());
+        assert_eq!(one(&pattern, false).unwrap(), Some(only));
+        std::fs::write(folder.path().join("GX020042.MP4"), "").unwrap();
+        let error = one(&pattern, false).unwrap_err().to_string();
+        assert!(error.contains("matches 2 recordings") && error.contains("--join"), "{error}");
     }
 
     #[test]

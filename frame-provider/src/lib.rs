@@ -101,7 +101,7 @@ pub use video::{
     IndexCacheMode, IndexMode, LibraryVersion, VideoFrames, VideoOptions, ffmpeg_libraries,
     video_decoders,
 };
-pub use video_folder::video_files;
+pub use video_folder::{OrderedFiles, order_files, video_files};
 
 /// For fuzzing only.
 #[cfg(fuzzing)]

@@ -18,7 +18,7 @@ use crate::ome::{OmeTiff, is_companion};
 use crate::source::FrameSource;
 use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
 use crate::video::{VideoFrames, VideoOptions, check_video};
-use crate::video_folder::{list, missing_numbers, video_files};
+use crate::video_folder::{list, missing_parts, order_files, video_files};
 
 /// Settings of [`open_with`]. What does not concern the kind of source that is found is not used, but for
 /// [`OpenOptions::axes`] and [`VideoOptions::stream`], which are refused where there is nothing to choose from.
@@ -283,7 +283,13 @@ fn open_joined(
         return Err(FrameError::Unsupported { path: first.clone(), what: what.to_owned() });
     }
     let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
-    let gaps = missing_numbers(&files);
+    let gaps = missing_parts(&files);
+    // What was taken of the names; files that are named one by one are in the order given.
+    let taken = match folder {
+        Some(_) => order_files(files.clone())?.warnings,
+        None => Vec::new(),
+    };
+    let place = folder.or(first.parent()).unwrap_or(first).to_owned();
     let mut joined = JoinedFrames::open_with(files, options.video.clone(), move |video, _| {
         Ok(Box::new(video.with_intensity(intensity)))
     })?;
@@ -298,13 +304,14 @@ fn open_joined(
             names.len(),
             list(&names)
         ));
-        if !gaps.is_empty() {
-            let gaps: Vec<String> = gaps.iter().map(u64::to_string).collect();
-            joined = joined.with_warning(format!(
-                "{folder}: there is no file with the number {}; frames may be missing there",
-                gaps.join(", ")
-            ));
-        }
+        joined = taken.into_iter().fold(joined, JoinedFrames::with_warning);
+    }
+    if !gaps.is_empty() {
+        joined = joined.with_warning(format!(
+            "{}: there is no file with {}; frames may be missing there",
+            place.display(),
+            gaps.join(", ")
+        ));
     }
     Ok(match intensity {
         Intensity::Auto | Intensity::Full => Box::new(joined),

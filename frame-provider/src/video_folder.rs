@@ -2,11 +2,14 @@
 //!
 //! Cameras close a file every few minutes or gigabytes and go on in the next: GoPro's chapters (`GX010042.MP4`,
 //! `GX020042.MP4`), AVCHD (`00000.MTS`, `00001.MTS`), Miniscopes (`0.avi`, `1.avi`; `msCam1.avi`), dash cams. The names say
-//! the order where they differ in one number only, or in times.
+//! the order where they differ in one number only, or in times. Files that the user joins are ordered in the same way.
 
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::FrameError;
+use crate::image_folder::compare_natural;
 use crate::image_folder::names::{Kind, Name, Names, Number};
 
 /// Endings of video files, in lower case. Low-resolution copies and thumbnails (GoPro's `.LRV`, `.THM`) are none.
@@ -58,6 +61,82 @@ pub fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     }
 }
 
+/// Video files in the order of the recording of which they are parts, and what was taken of their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrderedFiles {
+    /// The files, in their order.
+    pub files: Vec<PathBuf>,
+    /// Readings of the names that are guesses, in words for the user.
+    pub warnings: Vec<String>,
+}
+
+/// Orders the files of one recording by their names, as those in a folder of videos are ordered: GoPro's by the number of the
+/// recording and then of the chapter, decimals and negative numbers by value, dates and times by time; all others by the numbers
+/// in their names. Files of several folders come folder by folder.
+///
+/// # Errors
+/// [`FrameError::Unsupported`] if the order depends on dates of which it cannot be known whether the day or the month comes first.
+pub fn order_files(files: Vec<PathBuf>) -> Result<OrderedFiles, FrameError> {
+    let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    for file in files {
+        folders.entry(file.parent().unwrap_or(Path::new("")).to_owned()).or_default().push(file);
+    }
+    let mut ordered = OrderedFiles { files: Vec::new(), warnings: Vec::new() };
+    let (folders, mut parts): (Vec<PathBuf>, Vec<Vec<PathBuf>>) = folders.into_iter().unzip();
+    let names: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    for folder in ordered.places(&folders, &names, &names)? {
+        let files = std::mem::take(&mut parts[folder]);
+        let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
+        let stems: Vec<String> = names.iter().map(|name| split(name).0).collect();
+        let chosen = order(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let by_numbers = ordered.places(&files, &names, &stems);
+        let places = match chosen {
+            Some(places) => by_numbers.map(|_| places),
+            None => by_numbers,
+        }?;
+        ordered.files.extend(places.into_iter().map(|place| files[place].clone()));
+    }
+    Ok(ordered)
+}
+
+impl OrderedFiles {
+    /// Returns the places of names in the order of the values in their stems, and notes what had to be guessed.
+    fn places(
+        &mut self,
+        paths: &[PathBuf],
+        names: &[String],
+        stems: &[String],
+    ) -> Result<Vec<usize>, FrameError> {
+        if paths.len() < 2 {
+            return Ok((0..paths.len()).collect());
+        }
+        let all = Names::parse(stems);
+        if let Some(doubt) = all.doubt {
+            let what = format!(
+                "{doubt}; rename them with the year first (2023-01-31), or give the files one by one, in their order, with --join"
+            );
+            return Err(FrameError::Unsupported { path: paths[0].clone(), what });
+        }
+        let about = |text: String| format!("{}: {text}", paths[0].display());
+        self.warnings.extend(all.guesses.into_iter().map(about));
+        if all.minus.is_some() {
+            self.warnings.push(about("minus signs in the names count".to_owned()));
+        }
+        let mut places: Vec<usize> = (0..paths.len()).collect();
+        places.sort_by(|&a, &b| {
+            let value =
+                if all.by_value { all.names[a].compare(&all.names[b]) } else { Ordering::Equal };
+            value.then_with(|| compare_natural(&names[a], &names[b]))
+        });
+        Ok(places)
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// Lists the first few names for a message.
 pub(crate) fn list(names: &[&str]) -> String {
     let more = names.len().saturating_sub(MOST_NAMES);
@@ -65,10 +144,14 @@ pub(crate) fn list(names: &[&str]) -> String {
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
 }
 
-/// Returns the numbers that are missing between the first and the last of parts that differ in one number, for a warning.
-pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
+/// Names what is missing between the first and the last of parts that differ in one number, or among GoPro's chapters, for a
+/// warning.
+pub(crate) fn missing_parts(files: &[PathBuf]) -> Vec<String> {
     const MOST_LISTED: usize = 8;
     let names: Vec<&str> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
+    if let Some(chapters) = names.iter().map(|name| gopro(name)).collect::<Option<Vec<_>>>() {
+        return missing_chapters(&names, &chapters).into_iter().take(MOST_LISTED).collect();
+    }
     let (split, _) = taken_apart(&names);
     let [place] = varying(&split)[..] else { return Vec::new() };
     let numbers = split.iter().filter_map(|name| name.numbers.get(place));
@@ -76,7 +159,34 @@ pub(crate) fn missing_numbers(files: &[PathBuf]) -> Vec<u64> {
     let numbers = numbers.filter(counts).filter_map(|number| u64::try_from(number.value).ok());
     let numbers: Vec<u64> = numbers.collect();
     let gaps = numbers.windows(2).flat_map(|pair| pair[0].saturating_add(1)..pair[1]);
-    gaps.take(MOST_LISTED).collect()
+    gaps.take(MOST_LISTED).map(|number| format!("the number {number}")).collect()
+}
+
+/// Names the chapters before and between those of each of GoPro's recordings. Numbers of recordings that are missing are others.
+fn missing_chapters(names: &[&str], chapters: &[(u32, u32)]) -> Vec<String> {
+    let mut recordings: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    chapters
+        .iter()
+        .for_each(|&(number, chapter)| recordings.entry(number).or_default().push(chapter));
+    // GP010042 follows GOPR0042, the others begin with chapter 1.
+    let begins_with = |letters: &&str| {
+        names
+            .iter()
+            .all(|name| name.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(letters)))
+    };
+    let first =
+        if ["GX", "GH", "GS", "GL"].iter().any(|letters| begins_with(&letters)) { 1 } else { 0 };
+    let mut missing = Vec::new();
+    for (number, mut chapters) in recordings {
+        chapters.sort_unstable();
+        let mut expected = first;
+        for chapter in chapters {
+            let named = |chapter| format!("chapter {chapter} of recording {number:04}");
+            missing.extend((expected..chapter).map(named));
+            expected = chapter + 1;
+        }
+    }
+    missing
 }
 
 /// Returns the places of the names in the order of the recording; `None` if it is not obvious.
@@ -116,14 +226,16 @@ fn order(names: &[&str]) -> Option<Vec<usize>> {
 /// Takes names apart, without and with their endings, whose digits (.mp4, .h264) say the format. Cameras are not consistent in
 /// capital letters. Where a date does not tell the order, no name has numbers that do.
 fn taken_apart(names: &[&str]) -> (Vec<Name>, Vec<String>) {
-    let split = |name: &&str| {
-        let end = name.rfind('.').unwrap_or(name.len());
-        (name[..end].to_lowercase(), name[end..].to_lowercase())
-    };
-    let (stems, endings): (Vec<String>, Vec<String>) = names.iter().map(split).unzip();
+    let (stems, endings): (Vec<String>, Vec<String>) = names.iter().map(|name| split(name)).unzip();
     let all = Names::parse(&stems);
     let names = if all.doubt.is_some() { Vec::new() } else { all.names };
     (names, endings)
+}
+
+/// Returns a name without its ending, and the ending, in lower case.
+fn split(name: &str) -> (String, String) {
+    let end = name.rfind('.').unwrap_or(name.len());
+    (name[..end].to_lowercase(), name[end..].to_lowercase())
 }
 
 /// Hours, minutes and seconds.
@@ -222,9 +334,65 @@ mod tests {
     #[test]
     fn gaps_are_found() {
         let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(missing_numbers(&files(&["0.avi", "1.avi", "4.avi"])), [2, 3]);
-        assert_eq!(missing_numbers(&files(&["0.avi", "1.avi"])), [0; 0]);
-        assert_eq!(missing_numbers(&files(&["a.avi"])), [0; 0]);
+        let missing = |names: &[&str]| missing_parts(&files(names)).join(", ");
+        assert_eq!(missing(&["0.avi", "1.avi", "4.avi"]), "the number 2, the number 3");
+        assert_eq!(missing(&["0.avi", "1.avi"]), "");
+        assert_eq!(missing(&["a.avi"]), "");
+        for sound in [
+            &["GX010042.MP4", "GX020042.MP4"][..],
+            &["GX010042.MP4", "GX020042.MP4", "GX010043.MP4", "GX010050.MP4"],
+            &["GOPR0042.MP4", "GP010042.MP4", "GP020042.MP4"],
+        ] {
+            assert_eq!(missing(sound), "", "{sound:?}");
+        }
+        assert_eq!(missing(&["GX010042.MP4", "GX030042.MP4"]), "chapter 2 of recording 0042");
+        assert_eq!(missing(&["GX010042.MP4", "GX020043.MP4"]), "chapter 1 of recording 0043");
+        assert_eq!(missing(&["GOPR0042.MP4", "GP020042.MP4"]), "chapter 1 of recording 0042");
+    }
+
+    /// These names in their order, and the warnings.
+    fn joined(names: &[&str]) -> (Vec<String>, String) {
+        let mut files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+        files.reverse();
+        let found = order_files(files).unwrap();
+        (
+            found.files.iter().map(|file| file.display().to_string()).collect(),
+            found.warnings.join("; "),
+        )
+    }
+
+    #[test]
+    fn joined_files_are_in_the_order_of_a_folder() {
+        for names in [
+            &["GX010042.MP4", "GX020042.MP4", "GX010043.MP4"][..],
+            &["msCam1.avi", "msCam2.avi", "msCam10.avi"],
+            &["t0.avi", "t0.5.avi", "t1.avi", "t1.5.avi", "t2.avi"],
+            &["t0.05.avi", "t0.5.avi", "t1.75.avi"],
+            &["Clip1.avi", "clip2.avi", "CLIP3.avi"],
+            &["31-01-2024.avi", "01-02-2024.avi", "15-02-2024.avi"],
+            &["Dec-2023.avi", "Jan-2024.avi"],
+            &["2024-03-01 09-59 AM.avi", "2024-03-01 12-30 PM.avi", "2024-03-01 01-30 PM.avi"],
+            &["Wed Jan 31 2024.avi", "Thu Feb 01 2024.avi"],
+            &["day2/0.avi", "day2/1.avi", "day10/0.avi"],
+            &["a.avi", "b.avi"],
+            &["1.avi", "01.avi"],
+        ] {
+            let (files, warnings) = joined(names);
+            assert_eq!((files.len(), warnings.as_str()), (names.len(), ""), "{names:?}");
+            if names[0] != "1.avi" {
+                assert_eq!(files, names);
+            }
+        }
+        let (files, warnings) = joined(&["-2.avi", "-1.avi", "0.avi"]);
+        assert_eq!(files, ["-2.avi", "-1.avi", "0.avi"]);
+        assert!(warnings.contains("minus signs"), "{warnings}");
+        let (files, warnings) = joined(&["t1.25.avi", "t1.5.avi"]);
+        assert_eq!(files, ["t1.25.avi", "t1.5.avi"]);
+        assert!(warnings.contains("taken as decimals"), "{warnings}");
+        let doubtful = ["01-02-2024.avi", "02-01-2024.avi"].map(PathBuf::from).to_vec();
+        let error = order_files(doubtful).unwrap_err().to_string();
+        assert!(error.contains("day or the month") && error.contains("--join"), "{error}");
+        assert_eq!(order_files(Vec::new()).unwrap().files, Vec::<PathBuf>::new());
     }
 
     proptest! {

@@ -161,6 +161,54 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
 }
 
 #[test]
+fn formats_that_end_with_a_mark_or_count_what_they_hold_show_a_cut() {
+    let workshop = Workshop::new();
+    // The options, the name, and how many bytes less show.
+    for (arguments, name, least) in [
+        ("", "film.gif", 1),
+        ("-f apng", "film.apng", 9),
+        ("-c:v mjpeg -q:v 3", "film.mjpeg", 1),
+        ("-c:v mjpeg -q:v 3", "film.nut", 1),
+        ("-c:v flv", "film.swf", 1),
+        ("-c:v flv", "film.flv", 1),
+        ("-c:v dvvideo -s 720x576 -r 25 -pix_fmt yuv420p", "film.dv", 1),
+        ("-c:v libvpx -f ivf", "film.ivf", 1),
+    ] {
+        let whole = workshop.film("352x288", 25, 2.0, arguments, name);
+        let source = VideoFrames::open(&whole).unwrap();
+        assert!(source.flaws().missing_frames.is_none(), "{name}: {:?}", source.warnings());
+        let bytes = std::fs::read(&whole).unwrap();
+        // Frames of DV have one length: not between two of them.
+        for kept in [bytes.len() - least, bytes.len() * 9 / 10 - 7, bytes.len() * 6 / 10 - 7] {
+            let path = workshop.write(&format!("cut_{name}"), &bytes[..kept]);
+            let Ok(cut) = VideoFrames::open(&path) else { continue };
+            let warnings = cut.warnings().join("; ");
+            assert!(cut.flaws().missing_frames.is_some(), "{name} to {kept}: {warnings}");
+        }
+    }
+}
+
+#[test]
+fn videos_that_were_written_to_a_pipe_are_whole() {
+    let workshop = Workshop::new();
+    workshop.film("160x96", 25, 2.0, "-c:v mjpeg -q:v 3", "film.avi");
+    workshop.film("160x96", 25, 2.0, "-c:v flv", "film.flv");
+    for (format, name) in [("avi", "film.avi"), ("nut", "film.avi"), ("flv", "film.flv")] {
+        let piped = format!("piped.{format}");
+        let output = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-i", name, "-c", "copy", "-f", format, "pipe:1"])
+            .current_dir(workshop.path(""))
+            .output()
+            .unwrap();
+        let path = workshop.write(&piped, &output.stdout);
+        let source = VideoFrames::open(&path).unwrap();
+        let warnings = source.warnings().join("; ");
+        assert!(source.flaws().missing_frames.is_none(), "{piped}: {warnings}");
+        assert_eq!(source.frame_count(), 50, "{piped}");
+    }
+}
+
+#[test]
 fn packets_that_give_no_frame_are_missing_frames() {
     let workshop = Workshop::new();
     workshop.film("320x180", 30, 4.0, "-c:v mjpeg -q:v 3", "film.mov");

@@ -225,6 +225,30 @@ fn decimals_are_in_order_of_their_values() {
     let tenths: Vec<String> = (1..17).map(|n| format!("t={}s", f64::from(n) / 10.0)).collect();
     in_order(&tenths.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     in_order(&["a0.5", "a1.0", "a1.5", "a2.5", "a3.0"], &["in steps of 0.5 (2)"]);
+    // Whole numbers in the series, also where they prevail.
+    let series = |pattern: &str, halves: std::ops::RangeInclusive<i32>| -> Vec<String> {
+        let number = |half| (f64::from(half) / 2.0).to_string();
+        halves.map(|half| pattern.replace("{}", &number(half))).collect()
+    };
+    let minus = ["minus signs in the names count"];
+    for (pattern, halves, told) in [
+        ("t{}", 0..=12, &[][..]),
+        ("t{}", 0..=4, &[]),
+        ("{}", 0..=100, &[]),
+        ("{}ms", 0..=6, &[]),
+        ("z{}", -4..=4, &minus),
+        ("z{}", -5..=5, &minus),
+        ("z{}", -5..=0, &minus),
+    ] {
+        let stems = series(pattern, halves);
+        in_order(&stems.iter().map(String::as_str).collect::<Vec<_>>(), told);
+    }
+    in_order(
+        &["depth_0mm", "depth_1mm", "depth_1.5mm", "depth_2mm", "depth_3mm"],
+        &["in steps of 0.5 (0.5, 2.5)"],
+    );
+    // Seconds of the clock have no gaps, whole numbers or not.
+    in_order(&["1700000000.1", "1700000000.2", "1700000000.5", "1700000000.6"], &[]);
     // What may be either is told; two counters stay so.
     in_order(&["t1.25", "t1.5"], &["were taken as decimals", "write it with leading zeros"]);
     in_order(&["v1.8", "v1.9", "v1.10", "v1.11"], &[]);
@@ -240,6 +264,17 @@ fn dates_are_in_order_or_refused() {
     in_order(&["Jan", "Feb", "Mar"], &["from January on"]);
     in_order(&["01-03-23", "05-02-23"], &["taken as they stand", "year first"]);
     in_order(&["23-01-31", "23-02-01"], &[]);
+    // Fractions of a second are no numbers that count.
+    in_order(
+        &[
+            "2024-03-01T10:59:00.1Z",
+            "2024-03-01T10:59:00.2Z",
+            "2024-03-01T10:59:00.5Z",
+            "2024-03-01T10:59:01.1Z",
+        ],
+        &[],
+    );
+    in_order(&["2024-03-01_10-59-00.10", "2024-03-01_10-59-00.20", "2024-03-01_10-59-00.50"], &[]);
     // The order is the same either way, or a number tells it.
     in_order(&["01-02-2023", "02-02-2023", "03-02-2023"], &[]);
     in_order(&["001_01-05-2023", "002_02-03-2023"], &[]);
@@ -252,6 +287,51 @@ fn dates_are_in_order_or_refused() {
     let all = open(folder.path().join("*")).unwrap();
     assert_eq!(names(&all), doubtful);
     assert!(all.warnings()[0].contains("whether the day or the month"), "{:?}", all.warnings());
+}
+
+#[test]
+fn times_with_am_and_pm_are_in_order_of_time() {
+    for stems in [
+        &["9-58-00 AM", "9-59-00 AM", "12-01-00 PM", "1-00-00 PM"][..],
+        &["2024-03-01 11_59_00 AM", "2024-03-01 12_00_10 PM", "2024-03-01 01_00_20 PM"],
+        &["11h59am", "12h01pm", "01h00pm"],
+        &["12-58-00 PM", "12-59-00 PM", "1-01-00 PM"],
+        &["2024-02-29 at 11.58.00 PM", "2024-03-01 at 12.01.00 AM", "2024-03-01 at 1.01.00 AM"],
+        &[
+            "Screenshot 2024-03-01 at 9.59.58\u{202f}AM",
+            "Screenshot 2024-03-01 at 10.00.00\u{202f}AM",
+            "Screenshot 2024-03-01 at 1.00.00\u{202f}PM",
+        ],
+        &["2024-03-01-09-59 AM", "2024-03-01-12-30 PM", "2024-03-01-01-30 PM"],
+        &["IMG 03-01 9.59.58 PM", "IMG 03-01 10.00.01 PM"],
+        &["31-01-2024 11.59 PM", "01-02-2024 12.05 AM"],
+    ] {
+        in_order(stems, &[]);
+    }
+    // Sessions, not hours.
+    for stems in [&["day1_am", "day2_am", "day3_am"][..], &["1 am 1", "1 am 2", "1 am 3"]] {
+        in_order(stems, &[]);
+    }
+}
+
+#[test]
+fn days_of_the_week_before_dates_do_not_tell_the_order() {
+    for stems in [
+        &["Wed Jan 31 2024", "Thu Feb 01 2024", "Fri Feb 02 2024"][..],
+        &["Wed_2024-01-31", "Thu_2024-02-01", "Fri_2024-02-02"],
+        &["Wednesday, 31 January 2024", "Thursday, 1 February 2024", "Friday, 2 February 2024"],
+        &["Wed Jan 31 23_59_59 2024", "Thu Feb 01 00_00_01 2024", "Thu Feb 01 00_00_02 2024"],
+    ] {
+        in_order(stems, &[]);
+    }
+    // Messages name the files as they are.
+    let text = refusal(&["Mon 01-05-2023.png", "Fri 02-03-2023.png"]);
+    assert!(
+        text.contains("such as that in Fri 02-03-2023") || text.contains("in Mon 01-05-2023"),
+        "{text}"
+    );
+    // Without a date they are names.
+    in_order(&["Mon", "Tue", "Wed"], &[]);
 }
 
 #[test]

@@ -92,6 +92,20 @@ fn files_are_joined_in_the_order_given_and_lazily() {
 }
 
 #[test]
+fn a_missing_chapter_is_named_and_a_complete_recording_has_none() {
+    let workshop = Workshop::new();
+    let folder = in_parts(&workshop, "gopro", |part| format!("GX0{}0042.MP4", part + 1));
+    let warnings = || open(&folder).unwrap().warnings().join("; ");
+    assert!(!warnings().contains("there is no file"), "{}", warnings());
+    std::fs::remove_file(folder.join("GX020042.MP4")).unwrap();
+    assert!(warnings().contains("no file with chapter 2 of recording 0042"), "{}", warnings());
+    let files = ["GX010042.MP4", "GX030042.MP4"].map(|name| folder.join(name));
+    let joined = OpenOptions::default().join(vec![files[1].clone()]);
+    let joined = open_with(&files[0], &joined).unwrap().warnings().join("; ");
+    assert!(joined.contains("no file with chapter 2 of recording 0042"), "{joined}");
+}
+
+#[test]
 fn errors_name_the_part() {
     let workshop = Workshop::new();
     let folder = in_parts(&workshop, "parts", |part| format!("{part}.mkv"));

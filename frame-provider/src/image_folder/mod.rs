@@ -270,6 +270,11 @@ impl FrameSource for ImageFolder {
     }
 }
 
+/// Compares two names in natural order.
+pub(crate) fn compare_natural(a: &str, b: &str) -> std::cmp::Ordering {
+    natural_order::compare(a, b)
+}
+
 /// Compares the names of two files in natural order.
 pub(crate) fn compare_names(a: &Path, b: &Path) -> std::cmp::Ordering {
     natural_order::compare(&name_of(a), &name_of(b))

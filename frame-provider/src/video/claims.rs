@@ -6,7 +6,7 @@ use super::build::Scan;
 use super::completeness;
 use super::demux::Facts;
 use super::index::PacketInfo;
-use super::{program_stream, transport_stream};
+use super::{endings, program_stream, transport_stream};
 
 /// Headers are rounded, and the last frames of sound recordings end late: smaller gaps mean nothing.
 const TOLERATED_FRAMES: f64 = 0.02;
@@ -16,7 +16,7 @@ const TOLERATED_FRAMES_WITH_SOUND: f64 = 0.10;
 const TOLERATED_SECONDS: f64 = 0.5;
 
 /// Containers whose duration is written in a header, not guessed from the bytes that are left.
-const DURATION_IN_HEADER: [&str; 4] = ["matroska", "avi", "mov", "flv"];
+const DURATION_IN_HEADER: [&str; 6] = ["matroska", "avi", "mov", "flv", "mxf", "rm"];
 
 /// Content that the container promises and the file does not hold.
 pub(super) struct Lost {
@@ -52,6 +52,8 @@ pub(super) fn truncation(
         .or_else(|| transport_stream::cut_packet(path, &facts.format).map(certain))
         .or_else(|| program_stream::cut_packet(path, &facts.format).map(certain))
         .or_else(|| completeness::missing_end(path, &facts.format).map(certain))
+        .or_else(|| endings::cut(path, &facts.format).map(certain))
+        .or_else(|| lost_ivf_frames(path, facts, &scan.packets).map(certain))
         .or_else(|| cut_packet(path, facts, &scan.packets).map(certain))
 }
 
@@ -63,6 +65,11 @@ fn cut_packet(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<Stri
     let is_cut = match facts.format.as_str() {
         // Packets are marked there for other reasons too.
         "mpegts" => false,
+        // Frames have one length.
+        "dv" => {
+            let length = std::fs::metadata(path).ok()?.len();
+            last.size > 0 && length % last.size as u64 != 0
+        }
         // What is left of a frame is no packet.
         "yuv4mpegpipe" => {
             let end = u64::try_from(last.position).ok()? + Y4M_LINE + last.size as u64;
@@ -104,6 +111,22 @@ fn lost_frames(
         all_packets().unwrap_or(packets.len())
     };
     is_lost(found).then(|| format!("its header promises {claimed} frames, but {found} are there"))
+}
+
+/// Says so if the header of an IVF file counts more frames than there are. FFmpeg writes how many units of time they last, so
+/// that their times count too.
+fn lost_ivf_frames(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
+    let claimed = endings::ivf_frames(path, &facts.format)?;
+    let times = packets.iter().filter_map(|packet| packet.pts);
+    let (first, last) = (times.clone().min()?, times.clone().max()?);
+    let steps = times.clone().zip(times.skip(1)).map(|(a, b)| b.saturating_sub(a));
+    let longest = steps.max().unwrap_or(1).max(1);
+    let units = last.saturating_sub(first.min(0)).saturating_add(longest);
+    let found = packets.len().max(usize::try_from(units).unwrap_or(0));
+    let gap = claimed.saturating_sub(found);
+    let is_lost = gap > 1 && gap as f64 > claimed as f64 * TOLERATED_FRAMES;
+    is_lost
+        .then(|| format!("its header promises {claimed} frames, but {} are there", packets.len()))
 }
 
 fn lost_time(facts: &Facts, scan: &Scan) -> Option<Lost> {

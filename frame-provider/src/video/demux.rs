@@ -194,11 +194,15 @@ impl Demuxer {
             .side_data()
             .find(|data| data.kind() == ff::codec::packet::side_data::Type::DisplayMatrix)
             .map(|data| Orientation::from_display_matrix(data.data()));
-        let seconds = |duration: i64, unit: f64| (duration > 0).then_some(duration as f64 * unit);
+        let is_open = is_open_avi(&self.input, stream.frames());
+        let seconds =
+            |duration: i64, unit: f64| (duration > 0 && !is_open).then_some(duration as f64 * unit);
         Facts {
             codec: self.parameters.id().name().to_owned(),
             format: self.input.format().name().to_owned(),
-            claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
+            claimed_frames: usize::try_from(stream.frames())
+                .ok()
+                .filter(|&frames| frames > 0 && !is_open),
             stream_seconds: seconds(stream.duration(), time_base),
             file_seconds: seconds(self.input.duration(), 1.0 / f64::from(ff::ffi::AV_TIME_BASE)),
             streams: self.input.nb_streams() as usize,
@@ -213,6 +217,12 @@ impl Demuxer {
     }
 }
 
+/// Returns whether an AVI file promises FFmpeg's placeholder of 2^30 frames, which stays where the file was written to a pipe.
+fn is_open_avi(input: &Input, frames: i64) -> bool {
+    const PLACEHOLDER: i64 = 1 << 30;
+    input.format().name() == "avi" && frames >= PLACEHOLDER
+}
+
 /// Lists the video streams, numbered from 0; pictures that go with a sound recording are video streams to FFmpeg, but not here.
 fn video_streams(input: &Input) -> Vec<VideoStream> {
     let is_video = |stream: &ff::format::stream::Stream<'_>| {
@@ -222,13 +232,16 @@ fn video_streams(input: &Input) -> Vec<VideoStream> {
         let parameters = stream.parameters();
         let (width, height) = ffi::picture_size(&parameters);
         let seconds = stream.duration() as f64 * f64::from(stream.time_base());
+        let is_open = is_open_avi(input, stream.frames());
         VideoStream {
             number,
             index: stream.index(),
             codec: parameters.id().name().to_owned(),
             size: FrameSize { width, height },
-            claimed_frames: usize::try_from(stream.frames()).ok().filter(|&frames| frames > 0),
-            duration_seconds: (stream.duration() > 0).then_some(seconds),
+            claimed_frames: usize::try_from(stream.frames())
+                .ok()
+                .filter(|&frames| frames > 0 && !is_open),
+            duration_seconds: (stream.duration() > 0 && !is_open).then_some(seconds),
             is_read: false,
         }
     };

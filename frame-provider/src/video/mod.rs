@@ -16,6 +16,7 @@ mod completeness;
 mod convert;
 mod decode;
 mod demux;
+mod endings;
 mod feed;
 mod ffi;
 mod glance;

@@ -89,8 +89,10 @@ fn take_at(
     let in_whole =
         whole.iter().map(|&index| written(&names.names[index], &stems[index], at, false));
     let in_whole = in_whole.collect::<Option<Vec<Written<'_>>>>();
-    // More whole numbers than fractions: `frame12.1` is a copy of `frame12` then, not a step of a tenth.
-    let in_whole = in_whole.filter(|all| all.len() <= group.len() && all.iter().all(is_plain));
+    // Where whole numbers prevail, `frame12.1` is a copy of `frame12`, not a step of a tenth; `t12.5` is a step of a half.
+    let in_whole = in_whole.filter(|all| {
+        (all.len() <= group.len() || !are_copies(&in_group)) && all.iter().all(is_plain)
+    });
     let joined: Vec<Written<'_>> =
         in_group.iter().chain(in_whole.iter().flatten()).copied().collect();
     let has_whole = joined.len() > in_group.len();
@@ -98,19 +100,38 @@ fn take_at(
     let goes_with = with_whole.is_some();
     let Decimals { width, is_sure, values, is_reordered } =
         with_whole.or_else(|| reading(&in_group))?;
-    if is_reordered && !names.is_many(group.len()) {
+    let count = group.len() + if goes_with { whole.len() } else { 0 };
+    if is_reordered && !names.is_many(count) {
         return None;
     }
     if !is_sure && is_reordered {
         names.guesses.push(guess(&stems[group[0]]));
     }
     names.by_value |= is_reordered;
+    // Steps of a clock count no frames.
+    let kind = if joined.iter().all(is_epoch) { Kind::Time } else { Kind::Count };
     let whole = if goes_with { whole } else { &[] };
     let lengths = group.iter().map(|index| (index, 2)).chain(whole.iter().map(|index| (index, 1)));
     for ((&index, length), value) in lengths.zip(values) {
-        names.names[index].fuse(at, length, value, width, Kind::Count);
+        names.names[index].fuse(at, length, value, width, kind);
     }
     Some((width, goes_with))
+}
+
+/// Returns whether a number is of the seconds since 1970, from 2001 to 2100, with their fractions.
+fn is_epoch(number: &Written<'_>) -> bool {
+    const SECONDS: std::ops::RangeInclusive<u64> = 1_000_000_000..=4_102_444_800;
+    !number.is_negative && number.whole.parse().is_ok_and(|seconds| SECONDS.contains(&seconds))
+}
+
+/// Returns whether the parts after the points count copies: 1, 2 and so on after each whole number.
+fn are_copies(written: &[Written<'_>]) -> bool {
+    let mut counted: HashMap<(bool, &str), BTreeSet<u64>> = HashMap::new();
+    for number in written {
+        let Ok(copy) = number.fraction.parse() else { return false };
+        counted.entry((number.is_negative, number.whole)).or_default().insert(copy);
+    }
+    counted.values().all(|copies| copies.iter().copied().eq(1..=copies.len() as u64))
 }
 
 fn written<'a>(name: &Name, stem: &'a str, at: usize, has_fraction: bool) -> Option<Written<'a>> {
@@ -139,6 +160,7 @@ fn reading(written: &[Written<'_>]) -> Option<Decimals> {
     let has_minus = written.iter().any(|number| number.is_negative);
     let is_sure = match (is_even, has_minus) {
         (true, true) => true,
+        (true, false) if written.iter().all(is_epoch) => true,
         (true, false) => {
             are_steps_even(&distinct, 10i128.checked_pow(width as u32)?).then_some(true)?
         }

@@ -1,8 +1,10 @@
 //! File names as texts and numbers: minus signs, decimals, dates and times told from separators and counters.
 
+mod clocks;
 mod decimals;
 mod months;
 mod stamps;
+mod weekdays;
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -186,6 +188,28 @@ pub(crate) struct Names {
 impl Names {
     /// Reads names without their endings.
     pub(crate) fn parse(stems: &[String]) -> Self {
+        // A day of the week says nothing that the date after it does not say.
+        let has_date = |name: &Name| name.numbers.iter().any(Number::is_stamp);
+        let Some(written) = weekdays::left_out(stems) else {
+            return Self::parse_with(stems, None);
+        };
+        let mut all = Self::parse_with(stems, Some(&written));
+        if !all.names.iter().all(has_date) {
+            return Self::parse_with(stems, None);
+        }
+        // Messages show the names as they are.
+        for text in all.guesses.iter_mut().chain(&mut all.doubt) {
+            for (written, stem) in written.iter().zip(stems) {
+                *text = text.replace(written.as_str(), stem);
+            }
+        }
+        all
+    }
+
+    /// Reads names, or `written` in their place, which has as many bytes, with placeholders for the days of the week.
+    fn parse_with(stems: &[String], written: Option<&[String]>) -> Self {
+        let by_value = written.is_some();
+        let stems = written.unwrap_or(stems);
         let mut names: Vec<Name> = stems.iter().map(|stem| Name::parse(stem)).collect();
         let is_folded = fold_case(&mut names, stems);
         let mut all = Self {
@@ -193,11 +217,14 @@ impl Names {
             minus: None,
             hyphens: false,
             is_folded,
-            by_value: is_folded,
+            by_value: by_value || is_folded,
             guesses: Vec::new(),
             doubt: None,
         };
         months::take(&mut all, stems);
+        clocks::take(&mut all, stems);
+        let texts = all.names.iter_mut().flat_map(|name| &mut name.texts);
+        texts.for_each(|text| text.retain(|letter| letter != weekdays::PLACEHOLDER));
         all.take_signs(stems);
         stamps::take(&mut all, stems);
         decimals::take(&mut all, stems);
@@ -226,6 +253,21 @@ impl Names {
                     Some(_) => found[1] = true,
                     None => found[2] = true,
                 }
+            }
+        }
+        // `z-0.5` next to `z-1` and `z0`: whole numbers tell of decimals too.
+        let whole_of = |texts: &Vec<String>, at: usize| {
+            let is_point = matches!(texts[at + 1].as_str(), "." | ",") && at + 2 < texts.len();
+            let mut whole = texts.clone();
+            is_point.then(|| whole.remove(at + 1))?;
+            alike.get(&whole).copied()
+        };
+        for (texts, &kind) in &alike {
+            for at in 0..evidence[kind].len() {
+                let Some(whole) = whole_of(texts, at) else { continue };
+                let [_, plus, none] = evidence[whole][at];
+                evidence[kind][at][1] |= plus;
+                evidence[kind][at][2] |= none;
             }
         }
         for ((name, stem), kind) in self.names.iter_mut().zip(stems).zip(kinds) {

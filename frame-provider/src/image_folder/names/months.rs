@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::weekdays::PLACEHOLDER;
 use super::{Kind, Names, Number};
 
 const MONTHS: [&str; 12] = [
@@ -27,6 +28,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
         let Some((at, found)) = find(names, index, stem) else { continue };
         let mut shape = names.names[index].texts.clone();
         shape[at] = found.around(stem).join("\0").to_lowercase();
+        shape.iter_mut().for_each(|text| text.retain(|letter| letter != PLACEHOLDER));
         alike.entry(shape).or_default().push((index, Found { at, ..found }));
     }
     let mut without_year = None;
@@ -46,8 +48,12 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
             name.numbers.insert(found.at, Number::new(found.month, found.word, Kind::Month));
             let is_year =
                 |number: Option<&Number>| number.is_some_and(|n| (1900..=2099).contains(&n.value));
-            let near = [found.at.checked_sub(1), Some(found.at + 1), Some(found.at + 2)];
-            if !near.into_iter().flatten().any(|near| is_year(name.numbers.get(near))) {
+            // The year may also come after the day and the time of day.
+            let near = [found.at.checked_sub(1)]
+                .into_iter()
+                .chain([1, 2, 5].map(|further| Some(found.at + further)));
+            let mut near = near.flatten();
+            if !near.any(|near| is_year(name.numbers.get(near))) {
                 without_year.get_or_insert(index);
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use super::{Kind, Name, Names, decimals};
+use super::{Kind, Name, Names, clocks, decimals};
 
 /// The same number written in another order is no date: a counter next to 12102000 would have another year each time.
 const MOST_YEARS: usize = 5;
@@ -16,6 +16,8 @@ enum Order {
     MonthDayYear,
     YearMonth,
     MonthYear,
+    /// With the time of day before the year, as the C library writes it: `Jan 31 23_59_59 2024`.
+    MonthDayTimeYear,
     /// Day and month, or month and day: it cannot be known.
     Doubtful,
 }
@@ -73,6 +75,8 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
             let is_iso =
                 |stamp: &Stamp| stamp.date.is_none_or(|(order, _)| order == Order::YearMonthDay);
             if let Some(stamp) = stamp.filter(|stamp| is_many || is_iso(stamp)) {
+                let with_clock =
+                    !stamp.has_clock && group.has_clock_of_12_hours(at + stamp.length());
                 let doubtful = stamp.date.is_some_and(|(order, _)| order == Order::Doubtful);
                 let fraction = group.fraction(&stamp, at);
                 let values = group.values(&stamp, at, fraction);
@@ -82,10 +86,17 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
                     }
                     _ => false,
                 };
-                let kind = if stamp.has_clock { Kind::Time } else { Kind::Date };
+                let kind = if stamp.has_clock || with_clock { Kind::Time } else { Kind::Date };
                 let length = stamp.length();
                 for (&member, value) in members.iter().zip(values) {
-                    names.names[member].fuse(at, length, value, 0, kind);
+                    let name = &mut names.names[member];
+                    if with_clock {
+                        let clock = name.numbers[at + length].value;
+                        let value = value.saturating_mul(clocks::UNIT).saturating_add(clock);
+                        name.fuse(at, length + 1, value, 0, kind);
+                    } else {
+                        name.fuse(at, length, value, 0, kind);
+                    }
                 }
                 names.by_value |= !is_natural;
                 if fraction == Fraction::PerhapsUneven && is_many {
@@ -126,6 +137,11 @@ impl Group<'_> {
         self.members.iter().all(|&member| test(&self.names[member], &self.stems[member]))
     }
 
+    /// Returns whether number `at` is a time of day that was written with AM or PM, right after another number.
+    fn has_clock_of_12_hours(&self, at: usize) -> bool {
+        self.all(|name, _| name.numbers.get(at).is_some_and(|number| number.kind == Kind::Time))
+    }
+
     /// Returns the date or time that begins with number `at` in all names.
     fn stamp(&self, at: usize) -> Option<Stamp> {
         let one = |order, has_clock| Stamp {
@@ -141,6 +157,14 @@ impl Group<'_> {
             digits.len() >= 14 && digits.get(8..14).is_some_and(is_clock)
         }) {
             return Some(one(order, true));
+        }
+        if self.is_time_before_year(at) {
+            return Some(Stamp {
+                date: Some((Order::MonthDayTimeYear, 6)),
+                clock: 0,
+                has_clock: true,
+                has_fraction: false,
+            });
         }
         let date = if self.all(|name, stem| name.digits(stem, at).is_some_and(is_date)) {
             Some((Order::YearMonthDay, 1))
@@ -289,6 +313,21 @@ impl Group<'_> {
         found.map(|(order, parts)| (*order, parts.len()))
     }
 
+    /// Returns whether the names hold a month's name, the day, the time of day and the year, one after the other.
+    fn is_time_before_year(&self, at: usize) -> bool {
+        self.all(|name, stem| {
+            let is_month = name.numbers.get(at).is_some_and(|number| number.kind == Kind::Month);
+            let day = name.digits(stem, at + 1).unwrap_or_default();
+            let year = name.digits(stem, at + 5).unwrap_or_default();
+            is_month
+                && day.len() <= 2
+                && part(day, 0..day.len(), 1..=31)
+                && has_clock_parts(name, stem, at + 2, true)
+                && year.len() == 4
+                && part(year, 0..4, 1900..=2099)
+        })
+    }
+
     /// Returns the digits of the numbers of a stamp, one list for each name. Months written as words have their number.
     fn parts(&self, stamp: &Stamp, at: usize) -> Vec<Vec<String>> {
         let parts = |&member: &usize| {
@@ -361,6 +400,7 @@ impl Group<'_> {
                 Some((Order::DayMonthYear, 3)) => swap(&[2, 1, 0]),
                 Some((Order::MonthDayYear, 3)) => swap(&[2, 0, 1]),
                 Some((Order::MonthYear, 2)) => swap(&[1, 0]),
+                Some((Order::MonthDayTimeYear, 6)) => swap(&[5, 0, 1, 2, 3, 4]),
                 Some((order @ (Order::DayMonthYear | Order::MonthDayYear), 1)) => {
                     let (run, rest) = (&filled[0], filled[1..].concat());
                     let part = |range: Range<usize>| run.get(range).unwrap_or_default();
@@ -446,7 +486,7 @@ fn has_clock_parts(name: &Name, stem: &str, at: usize, after_date: bool) -> bool
     let found = [0, 1, 2].map(|i| name.digits(stem, at + i));
     let [Some(hour), Some(minute), Some(second)] = found else { return false };
     let joined = [1, 2].iter().all(|i| match name.texts[at + i].as_str() {
-        "-" | "." | "h" | "m" => true,
+        "-" | "." | ":" | "h" | "m" => true,
         "_" => after_date,
         _ => false,
     });
