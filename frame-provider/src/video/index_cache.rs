@@ -32,7 +32,7 @@ pub enum IndexCacheMode {
 const MAGIC: &[u8; 8] = b"frameidx";
 
 /// Rises with each change of the format or of what an index means.
-const VERSION: u42 = 3;
+const VERSION: u32 = 4;
 
 /// Bytes at either end of the video that its fingerprint covers.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
