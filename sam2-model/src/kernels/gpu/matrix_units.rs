@@ -1,6 +1,6 @@
 //! NVIDIA's matrix units: products of 16-bit numbers, eight in four registers of 32 bits, with sums in f32.
 //!
-//! What CubeCL has for them goes by way of vectors of f16, which costs 40 % of a loop's instructions (shared/design's measurements, and ours); so numbers stay packed, and
+//! What CubeCL has for them goes by way of vectors of f16, which costs 40 % of a loop's instructions; so numbers stay packed, and
 //! the few instructions are PTX. Layouts of fragments are those of the PTX manual, "Matrix Fragments for mma.m16n8k16".
 
 use cubecl::cmma::{MatrixIdent, MmaDefinition};
