@@ -174,8 +174,7 @@ fn missing_chapters(names: &[&str], chapters: &[(u32, u32)]) -> Vec<String> {
             .iter()
             .all(|name| name.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(letters)))
     };
-    let first =
-        if ["GX", "GH", "GS", "GL"].iter().any(|letters| begins_with(&letters)) { 1 } else { 0 };
+    let first = if ["GX", "GH", "GS", "GL"].iter().any(begins_with) { 1 } else { 0 };
     let mut missing = Vec::new();
     for (number, mut chapters) in recordings {
         chapters.sort_unstable();

@@ -6,7 +6,7 @@ use crate::support::{ON_THE_MOUSE, Workshop};
 fn endless(workshop: &Workshop) {
     let mut header =
         "{'descr': '|u1', 'fortran_order': False, 'shape': (5000, 8192, 8192), }".to_owned();
-    while (header.len() + 11) % 64 != 0 {
+    while !(header.len() + 11).is_multiple_of(64) {
         header.push(' ');
     }
     header.push('\n');

@@ -101,8 +101,7 @@ fn clicks_boxes_and_masks_are_checked_for_all_recordings_before_the_first_is_beg
     }
     // What all share is told once, and nothing is begun.
     for (how, told) in [
-        (&["--point", "99:122,40"][..], "frame 99"),
-        (&["--mask", "0:none.png"], "none.png"),
+        (&["--mask", "0:none.png"][..], "none.png"),
         (&[&click[..], &["--roi", "0,0,9000,9000"]].concat(), "9000"),
         (&[], "nothing to segment"),
     ] {

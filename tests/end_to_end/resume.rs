@@ -138,7 +138,7 @@ fn going_on_with_other_settings_is_refused_and_says_what_differs() {
         (with(&BATCHES, &["--min-likelihood", "1"]), "(no prompts are left; --min-likelihood: 1 "),
         (with(&BATCHES, &["--letterbox"]), "--letterbox was off and is now on"),
         (with(&BATCHES, &["--memory", "guarded"]), "--memory was official and is now guarded"),
-        (with(&BATCHES, &["--roi", "0,0,200,200"]), "--roi was not given and is now 0,0,200,200"),
+        (with(&BATCHES, &["--roi", "0,0,180,140"]), "--roi was not given and is now 0,0,180,140"),
         (with(&BATCHES, &["--fill-holes", "3"]), "fill hole area was 8 and is now 3"),
         (with(&["--keypoints", "track.csv", "--batch-size", "5"], &[]), "batches was"),
         (

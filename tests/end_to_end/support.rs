@@ -44,6 +44,7 @@ impl Workshop {
     }
 
     /// A folder with these files, as [`Workshop::snapshot`] lists them.
+    #[cfg(feature = "faults")]
     pub fn with(files: &BTreeMap<PathBuf, Option<Vec<u8>>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (path, contents) in files {

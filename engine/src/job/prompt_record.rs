@@ -136,12 +136,15 @@ fn points(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).filter(is_point).collect()
 }
 
+/// How many prompts of a kind are among the texts of an object on a frame.
+type Count = fn(&[String]) -> usize;
+
 /// Says how many points, boxes and masks there are instead of how many, where that differs.
 fn totals(before: &[PromptRecord], now: &[PromptRecord]) -> Vec<String> {
-    let count = |prompts: &[PromptRecord], what: fn(&[String]) -> usize| -> usize {
+    let count = |prompts: &[PromptRecord], what: Count| -> usize {
         prompts.iter().map(|(_, _, texts)| what(texts)).sum()
     };
-    let kinds: [(&str, fn(&[String]) -> usize); 3] = [
+    let kinds: [(&str, Count); 3] = [
         ("points", |texts| points(texts).len()),
         ("boxes", |texts| texts.iter().filter(|text| text.starts_with(BOX)).count()),
         ("masks", |texts| texts.iter().filter(|text| text.starts_with(MASK)).count()),

@@ -68,7 +68,7 @@ pub(super) fn read(
 fn with_kinds(what: String) -> String {
     // It has been read so far as to know its frames: its kind is right.
     if what.contains("appears twice") {
-        return what;
+        return format!("{what}; make the track anew, or keep one of the two rows");
     }
     format!(
         "{what}; give a DeepLabCut file (CSV or HDF5), a SLEAP analysis file (CSV or HDF5) or .slp, or another kind that docs/prompts.md lists"

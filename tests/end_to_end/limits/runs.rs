@@ -1,6 +1,8 @@
 //! Run files, journals and checkpoints: damaged ones, and ones with right checksums that claim what cannot be.
 
-use super::watched::{Chance, bounded, crc32, mutants, refused};
+#[cfg(feature = "faults")]
+use super::watched::refused;
+use super::watched::{Chance, bounded, crc32, mutants};
 use crate::support::{ON_THE_MOUSE, Workshop};
 
 /// Bytes before the first record.

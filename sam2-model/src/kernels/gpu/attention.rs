@@ -517,7 +517,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
                 let shrink = shrinks[my_row * 4 + i];
                 #[unroll]
                 for chunk in 0..chunks {
-                    sums[chunk * 4 + i] = sums[chunk * 4 + i] * F4::new(shrink);
+                    sums[chunk * 4 + i] *= F4::new(shrink);
                 }
             }
             // Weights times values, 64 columns at a time.

@@ -171,7 +171,8 @@ fn eight_of<B: Float>(
 }
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
+// Kernels have the operators, not the methods of integers.
+#[allow(clippy::too_many_arguments, clippy::manual_is_multiple_of)]
 fn attend<B: Float, O: Float>(
     q: ComptimeOption<&[Eight]>,
     k: ComptimeOption<&[Eight]>,

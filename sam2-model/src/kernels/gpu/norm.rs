@@ -144,7 +144,7 @@ fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32) -> f32 {
     for step in 0..comptime!(UNITS.ilog2() as usize) {
         let half = comptime!(UNITS >> (step + 1));
         if unit < half {
-            sums[unit] = sums[unit] + sums[unit + half];
+            sums[unit] += sums[unit + half];
         }
         sync_cube();
     }
