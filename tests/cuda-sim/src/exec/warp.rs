@@ -186,30 +186,12 @@ impl Warp {
 
     #[inline(always)]
     pub(super) fn set32(&mut self, slot: S32, value: &V32, m: u32) {
-        let target = &mut self.r32[slot as usize];
-        if m == FULL {
-            *target = *value;
-            return;
-        }
-        for lane in 0..LANES {
-            if m >> lane & 1 == 1 {
-                target.0[lane] = value.0[lane];
-            }
-        }
+        write(&mut self.r32[slot as usize].0, &value.0, m);
     }
 
     #[inline(always)]
     pub(super) fn set64(&mut self, slot: S64, value: &V64, m: u32) {
-        let target = &mut self.r64[slot as usize];
-        if m == FULL {
-            *target = *value;
-            return;
-        }
-        for lane in 0..LANES {
-            if m >> lane & 1 == 1 {
-                target.0[lane] = value.0[lane];
-            }
-        }
+        write(&mut self.r64[slot as usize].0, &value.0, m);
     }
 
     #[inline(always)]
@@ -350,6 +332,20 @@ impl Warp {
         self.set_pred(to.p, p, m);
         if let Some(slot) = to.q {
             self.set_pred(slot, q, m);
+        }
+    }
+}
+
+/// Writes the lanes of a mask into a register.
+#[inline(always)]
+fn write<T: Copy>(register: &mut [T; LANES], value: &[T; LANES], m: u32) {
+    if m == FULL {
+        *register = *value;
+        return;
+    }
+    for lane in 0..LANES {
+        if m >> lane & 1 == 1 {
+            register[lane] = value[lane];
         }
     }
 }

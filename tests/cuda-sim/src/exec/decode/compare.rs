@@ -104,180 +104,98 @@ impl Scope<'_, '_> {
     }
 }
 
-fn test64(name: &str, ty: Ty) -> Option<Test64> {
-    macro_rules! by {
-        (|$x:ident| $conv:expr) => {
-            Some(match name {
-                "eq" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a == $conv
-                }),
-                "ne" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a != $conv
-                }),
-                "lt" | "lo" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a < $conv
-                }),
-                "le" | "ls" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a <= $conv
-                }),
-                "gt" | "hi" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a > $conv
-                }),
-                "ge" | "hs" => compare!(Test64, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a >= $conv
-                }),
-                _ => return None,
-            })
-        };
-    }
-    match ty {
-        Ty::U64 | Ty::B64 => by!(|x| x),
-        Ty::S64 => by!(|x| x as i64),
-        Ty::F64 => unordered64(name),
-        _ => None,
-    }
+/// The comparison of that name, of numbers that are all in one order; what a register holds is made a number by `$conv`.
+macro_rules! ordered {
+    ($name:expr, $kind:ident, |$x:ident| $conv:expr) => {{
+        macro_rules! by {
+            ($op:tt) => {
+                compare!($kind, |x, y| {
+                    let a = {
+                        let $x = x;
+                        $conv
+                    };
+                    let b = {
+                        let $x = y;
+                        $conv
+                    };
+                    a $op b
+                })
+            };
+        }
+        Some(match $name {
+            "eq" => by!(==),
+            "ne" => by!(!=),
+            "lt" | "lo" => by!(<),
+            "le" | "ls" => by!(<=),
+            "gt" | "hi" => by!(>),
+            "ge" | "hs" => by!(>=),
+            _ => return None,
+        })
+    }};
 }
 
-// `not less` includes NaN, and `less or greater` does not: that is what is meant.
+/// The same where NaN is in no order with anything: `not less` includes it, and `less or greater` does not.
+macro_rules! unordered {
+    ($name:expr, $kind:ident, |$x:ident| $conv:expr) => {{
+        macro_rules! by {
+            (|$a:ident, $b:ident| $e:expr) => {
+                compare!($kind, |x, y| {
+                    let $a = {
+                        let $x = x;
+                        $conv
+                    };
+                    let $b = {
+                        let $x = y;
+                        $conv
+                    };
+                    $e
+                })
+            };
+        }
+        Some(match $name {
+            "eq" => by!(|a, b| a == b),
+            "ne" => by!(|a, b| a < b || a > b),
+            "lt" => by!(|a, b| a < b),
+            "le" => by!(|a, b| a <= b),
+            "gt" => by!(|a, b| a > b),
+            "ge" => by!(|a, b| a >= b),
+            "equ" => by!(|a, b| !(a < b || a > b)),
+            "neu" => by!(|a, b| a != b),
+            "ltu" => by!(|a, b| !(a >= b)),
+            "leu" => by!(|a, b| !(a > b)),
+            "gtu" => by!(|a, b| !(a <= b)),
+            "geu" => by!(|a, b| !(a < b)),
+            "num" => by!(|a, b| !a.is_nan() && !b.is_nan()),
+            "nan" => by!(|a, b| a.is_nan() || b.is_nan()),
+            _ => return None,
+        })
+    }};
+}
+
+// That is what `not less` and `less or greater` are for.
 #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)]
-fn unordered64(name: &str) -> Option<Test64> {
-    macro_rules! by {
-        (|$a:ident, $b:ident| $e:expr) => {
-            compare!(Test64, |x, y| {
-                let ($a, $b) = (f64::from_bits(x), f64::from_bits(y));
-                $e
-            })
-        };
+fn test64(name: &str, ty: Ty) -> Option<Test64> {
+    match ty {
+        Ty::U64 | Ty::B64 => ordered!(name, Test64, |x| x),
+        Ty::S64 => ordered!(name, Test64, |x| x as i64),
+        Ty::F64 => unordered!(name, Test64, |x| f64::from_bits(x)),
+        _ => None,
     }
-    Some(match name {
-        "eq" => by!(|a, b| a == b),
-        "ne" => by!(|a, b| a < b || a > b),
-        "lt" => by!(|a, b| a < b),
-        "le" => by!(|a, b| a <= b),
-        "gt" => by!(|a, b| a > b),
-        "ge" => by!(|a, b| a >= b),
-        "equ" => by!(|a, b| !(a < b || a > b)),
-        "neu" => by!(|a, b| a != b),
-        "ltu" => by!(|a, b| !(a >= b)),
-        "leu" => by!(|a, b| !(a > b)),
-        "gtu" => by!(|a, b| !(a <= b)),
-        "geu" => by!(|a, b| !(a < b)),
-        "num" => by!(|a, b| !a.is_nan() && !b.is_nan()),
-        "nan" => by!(|a, b| a.is_nan() || b.is_nan()),
-        _ => return None,
-    })
 }
 
 // As above.
 #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)]
 fn test32(name: &str, ty: Ty, ftz: bool) -> Option<Test32> {
     use crate::exec::float::{bf16_to_f32, f16_to_f32, flush};
-    macro_rules! integers {
-        (|$x:ident| $conv:expr) => {
-            Some(match name {
-                "eq" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a == $conv
-                }),
-                "ne" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a != $conv
-                }),
-                "lt" | "lo" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a < $conv
-                }),
-                "le" | "ls" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a <= $conv
-                }),
-                "gt" | "hi" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a > $conv
-                }),
-                "ge" | "hs" => compare!(Test32, |a, b| {
-                    let ($x, y) = (a, b);
-                    let a = $conv;
-                    let $x = y;
-                    a >= $conv
-                }),
-                _ => return None,
-            })
-        };
-    }
-    macro_rules! floats {
-        (|$x:ident| $conv:expr) => {{
-            macro_rules! by {
-                (|$a:ident, $b:ident| $e:expr) => {
-                    compare!(Test32, |x, y| {
-                        let $a = {
-                            let $x = x;
-                            $conv
-                        };
-                        let $b = {
-                            let $x = y;
-                            $conv
-                        };
-                        $e
-                    })
-                };
-            }
-            Some(match name {
-                "eq" => by!(|a, b| a == b),
-                "ne" => by!(|a, b| a < b || a > b),
-                "lt" => by!(|a, b| a < b),
-                "le" => by!(|a, b| a <= b),
-                "gt" => by!(|a, b| a > b),
-                "ge" => by!(|a, b| a >= b),
-                "equ" => by!(|a, b| !(a < b || a > b)),
-                "neu" => by!(|a, b| a != b),
-                "ltu" => by!(|a, b| !(a >= b)),
-                "leu" => by!(|a, b| !(a > b)),
-                "gtu" => by!(|a, b| !(a <= b)),
-                "geu" => by!(|a, b| !(a < b)),
-                "num" => by!(|a, b| !a.is_nan() && !b.is_nan()),
-                "nan" => by!(|a, b| a.is_nan() || b.is_nan()),
-                _ => return None,
-            })
-        }};
-    }
     match (ty, ftz) {
-        (Ty::U32 | Ty::B32, _) => integers!(|x| x),
-        (Ty::S32, _) => integers!(|x| x as i32),
-        (Ty::U16 | Ty::B16, _) => integers!(|x| x as u16),
-        (Ty::S16, _) => integers!(|x| x as i16),
-        (Ty::F32, false) => floats!(|x| f32::from_bits(x)),
-        (Ty::F32, true) => floats!(|x| f32::from_bits(flush(x))),
-        (Ty::F16, _) => floats!(|x| f16_to_f32(x & 0xffff)),
-        (Ty::Bf16, _) => floats!(|x| bf16_to_f32(x & 0xffff)),
+        (Ty::U32 | Ty::B32, _) => ordered!(name, Test32, |x| x),
+        (Ty::S32, _) => ordered!(name, Test32, |x| x as i32),
+        (Ty::U16 | Ty::B16, _) => ordered!(name, Test32, |x| x as u16),
+        (Ty::S16, _) => ordered!(name, Test32, |x| x as i16),
+        (Ty::F32, false) => unordered!(name, Test32, |x| f32::from_bits(x)),
+        (Ty::F32, true) => unordered!(name, Test32, |x| f32::from_bits(flush(x))),
+        (Ty::F16, _) => unordered!(name, Test32, |x| f16_to_f32(x & 0xffff)),
+        (Ty::Bf16, _) => unordered!(name, Test32, |x| bf16_to_f32(x & 0xffff)),
         _ => None,
     }
 }
