@@ -13,7 +13,7 @@ Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
 Exit codes: 0 done, 1 failed (nothing is left under the output's name),
 2 wrong command line or settings, 3 done, but some batches had no usable prompt,
 frames are missing, or probe --verify found damaged ones, 4 some of many
-recordings failed, 129/130/143 interrupted (--resume goes on)";
+recordings failed, 129, 130 or 143 stopped by a signal (continue with --resume)";
 
 /// How the program ends. Wrong command lines end with 2 (by clap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ struct Use {
     what: String,
     /// What to change.
     remedy: &'static str,
-    /// Whether it is taken in any case, rather than in the course of a step.
+    /// Whether the job needs this much for certain; otherwise it is an estimate of what a step needs.
     is_certain: bool,
 }
 

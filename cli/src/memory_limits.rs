@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub struct Limit {
     /// The most that may be used.
     pub bytes: u64,
-    /// Who says so.
+    /// What sets the limit, for messages.
     pub by: &'static str,
 }
 
@@ -60,7 +60,7 @@ fn tightest(mount: &Path, path: &str, file: &str) -> Option<u64> {
     let mut smallest = None;
     while folder.starts_with(mount) {
         let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
-        // "max" is no limit; so is the number near 2^63 of version 1, which is above any total.
+        // Without a limit, version 2 says "max", and version 1 a number near 2^63, more than any machine has.
         if let Ok(bytes) = text.trim().parse::<u64>() {
             smallest = Some(smallest.map_or(bytes, |other: u64| other.min(bytes)));
         }
