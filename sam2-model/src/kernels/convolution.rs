@@ -26,15 +26,7 @@ pub fn convolution(
     let fused = || {
         let [batch, inputs, height, width] = x_bchw.dims();
         let [outputs, inputs_of_group, rows, columns] = convolution.weight.dims();
-        let padding = match &convolution.padding {
-            PaddingConfig2d::Valid => [0, 0],
-            PaddingConfig2d::Explicit(top, left, bottom, right)
-                if (top, left) == (bottom, right) =>
-            {
-                [*top, *left]
-            }
-            _ => return None,
-        };
+        let padding = equal_padding(convolution)?;
         if convolution.dilation != [1, 1] || inputs_of_group != inputs {
             return None;
         }
@@ -70,6 +62,17 @@ pub fn convolution(
         .unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
 }
 
+/// Zeros above and below, and to the left and right, where those are as many.
+fn equal_padding(convolution: &Conv2d) -> Option<[usize; 2]> {
+    match convolution.padding {
+        PaddingConfig2d::Valid => Some([0, 0]),
+        PaddingConfig2d::Explicit(top, left, bottom, right) => {
+            ((top, left) == (bottom, right)).then_some([top, left])
+        }
+        PaddingConfig2d::Same => None,
+    }
+}
+
 /// By our own kernels for GPUs: the convolution, then norm and GELU together.
 fn convolution_on_gpu(
     convolution: &Conv2d,
@@ -86,13 +89,7 @@ fn convolution_on_gpu(
 }
 
 fn one_on_gpu(convolution: &Conv2d, x_bchw: &Tensor<4>) -> Option<Tensor<4>> {
-    let padding = match &convolution.padding {
-        PaddingConfig2d::Valid => [0, 0],
-        PaddingConfig2d::Explicit(top, left, bottom, right) if (top, left) == (bottom, right) => {
-            [*top, *left]
-        }
-        _ => return None,
-    };
+    let padding = equal_padding(convolution)?;
     let convolving = on_gpu::Convolving {
         filters: convolution.weight.val(),
         bias: convolution.bias.as_ref().map(|bias| bias.val()),
@@ -201,14 +198,8 @@ fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
         };
         conv2d(x, weight, None, options)
     };
-    // Where burn fuses what follows a convolution into several results, it takes the pixels of a map of one channel for vectors of four in one place and not in another
-    // (burn-cubecl-fusion 0.22.1: `next_stride` counts the stride of an axis of length one). Four equal channels, of which one is taken, have a layout that it reads aright.
-    let one = convolution.weight.dims()[0] == 1;
-    let weight = convolution.weight.val();
-    let weight = if one { weight.repeat_dim(0, 4) } else { weight };
-    let x = in_full_f32(x_bchw, weight, product);
-    let x = with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()));
-    if one { x.slice_dim(1, 0..1) } else { x }
+    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
+    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
 }
 
 fn with_bias(x_bchw: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {

@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 
 use super::super::gpu::{self, AttentionArgs, Places, Windows};
 use super::super::window_attention::WindowAttention;
-use super::{buffer, contiguous, empty, on_gpu, tensor};
+use super::{buffer, contiguous, empty, on_gpu, optional, tensor};
 
 /// Heads of tokens as they lie, if a head's channels lie together.
 fn heads(tensor: &CubeTensor) -> Option<Places> {
@@ -70,10 +70,7 @@ pub(in crate::kernels) fn window_attention(
     let channels = by_token / 3;
     let by_head = channels / heads;
     let qkv = contiguous(qkv_bhwc)?;
-    let pooled = match pooled {
-        Some(pooled) => Some((contiguous(pooled)?, pooled.dims())),
-        None => None,
-    };
+    let pooled = optional(pooled, |pooled| Some((buffer(&contiguous(pooled)?)?, pooled.dims())))?;
     let (rows, columns, query_side) = match &pooled {
         Some((_, [_, rows, columns, _])) => (*rows, *columns, side / 2),
         None => (height, width, side),
@@ -86,10 +83,6 @@ pub(in crate::kernels) fn window_attention(
     };
     let alone = Places { start: 0, by_map: rows * columns * channels, by_head, by_token: channels };
     let all = buffer(&qkv)?;
-    let of_pooled = match &pooled {
-        Some((pooled, _)) => Some(buffer(pooled)?),
-        None => None,
-    };
     let out = empty(&qkv, [batch, rows, columns, channels], qkv.dtype);
     let beyond = buffer(&contiguous(outside)?)?;
     let windows = [
@@ -97,7 +90,7 @@ pub(in crate::kernels) fn window_attention(
         Windows { side, size: [height, width] },
     ];
     let args = AttentionArgs {
-        q: of_pooled.as_ref().map_or((&all, part(0)), |pooled| (pooled, alone)),
+        q: pooled.as_ref().map_or((&all, part(0)), |(pooled, _)| (pooled, alone)),
         k: (&all, part(1)),
         v: (&all, part(2)),
         out: (&buffer(&out)?, alone),

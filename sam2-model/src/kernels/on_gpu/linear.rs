@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::super::fused_linear::FusedLinear;
 use super::super::gpu::{self, LinearArgs, NormArgs};
-use super::{buffer, contiguous, empty, tensor, vector};
+use super::{buffer, contiguous, empty, optional, tensor, vector};
 
 /// Layer norm over the last axis, with the result in `format`.
 pub(in crate::kernels) fn layer_norm<const D: usize>(
@@ -44,26 +44,17 @@ pub(in crate::kernels) fn linear<const D: usize>(
     let x = contiguous(&normed)?;
     let [inputs, outputs] = fused.layer.weight.dims();
     let rows: usize = shape[..D - 1].iter().product();
-    let add = match fused.add {
-        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
-        Some(add) => {
-            let of_add = add.dims();
-            let alike = of_add[1..D - 1] == shape[1..D - 1] && of_add[D - 1] == outputs;
-            if !alike || (of_add[0] != shape[0] && of_add[0] != 1) {
-                return None;
-            }
-            Some((buffer(&contiguous(add)?)?, of_add[..D - 1].iter().product()))
+    // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+    let add = optional(fused.add, |add| {
+        let of_add = add.dims();
+        let alike = of_add[1..D - 1] == shape[1..D - 1] && of_add[D - 1] == outputs;
+        if !alike || (of_add[0] != shape[0] && of_add[0] != 1) {
+            return None;
         }
-        None => None,
-    };
-    let bias = match &fused.layer.bias {
-        Some(bias) => Some(vector(&bias.val())?),
-        None => None,
-    };
-    let scale = match fused.scale {
-        Some(scale) => Some(vector(scale)?),
-        None => None,
-    };
+        Some((buffer(&contiguous(add)?)?, of_add[..D - 1].iter().product()))
+    })?;
+    let bias = optional(fused.layer.bias.as_ref(), |bias| vector(&bias.val()))?;
+    let scale = optional(fused.scale, vector)?;
     shape[D - 1] = outputs;
     let out = empty(&x, shape, if fused.half_out { weight.dtype } else { DType::F32 });
     let args = LinearArgs {

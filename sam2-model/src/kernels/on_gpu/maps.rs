@@ -4,7 +4,7 @@ use burn::tensor::{DType, Tensor};
 
 use super::super::Activation;
 use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, TapTable};
-use super::{buffer, contiguous, empty, on_gpu, tensor, vector};
+use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
 /// A convolution as burn's modules describe it.
 #[derive(Debug)]
@@ -42,18 +42,13 @@ pub(in crate::kernels) fn convolution(
     };
     let size = [length(0)?, length(1)?];
     let x = contiguous(x_bchw)?;
-    let bias = match &convolving.bias {
-        Some(bias) => Some(vector(bias)?),
-        None => None,
-    };
+    let bias = optional(convolving.bias.as_ref(), vector)?;
     let shape = [batch, outputs, size[0], size[1]];
-    let add = match convolving.add {
-        Some(add) if add.dims()[1..] == shape[1..] && [1, batch].contains(&add.dims()[0]) => {
-            Some((buffer(&contiguous(add)?)?, add.dims()[0]))
-        }
-        Some(_) => return None,
-        None => None,
-    };
+    let add = optional(convolving.add, |add| {
+        let [maps, ..] = add.dims();
+        let fits = add.dims()[1..] == shape[1..] && [1, batch].contains(&maps);
+        fits.then_some((buffer(&contiguous(add)?)?, maps))
+    })?;
     let out = empty(&x, shape, DType::F32);
     let args = ConvolutionArgs {
         x: &buffer(&x)?,
@@ -141,9 +136,8 @@ pub(in crate::kernels) fn resample(
 ) -> Option<Tensor<4>> {
     let [batch, channels, height, width] = x_bchw.dims();
     let x = contiguous(x_bchw)?;
-    let table = |table: Option<&Tensor<2>>| match table {
-        Some(table) => Some(Some((buffer(&contiguous(table)?)?, table.dims()[1] - 1))),
-        None => Some(None),
+    let table = |table: Option<&Tensor<2>>| {
+        optional(table, |table| Some((buffer(&contiguous(table)?)?, table.dims()[1] - 1)))
     };
     let tables = [table(tables[0])?, table(tables[1])?];
     let tables = tables

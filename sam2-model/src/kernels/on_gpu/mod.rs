@@ -61,3 +61,11 @@ fn vector(tensor: &Tensor<1>) -> Option<Buffer> {
     let tensor = contiguous(tensor)?;
     (tensor.dtype == DType::F32).then(|| buffer(&tensor))?
 }
+
+/// What `on_device` makes of a part that may be absent; `None` if it is there and nothing can be made of it.
+fn optional<T, R>(part: Option<T>, on_device: impl FnOnce(T) -> Option<R>) -> Option<Option<R>> {
+    match part {
+        Some(part) => on_device(part).map(Some),
+        None => Some(None),
+    }
+}
