@@ -62,6 +62,25 @@ pub fn convolution(
         .unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
 }
 
+/// A convolution as burn's modules describe it.
+// Only kernels for GPUs read it.
+#[cfg_attr(not(feature = "gpu"), expect(dead_code))]
+#[derive(Debug)]
+pub(super) struct Convolving<'a> {
+    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`.
+    pub filters: Tensor<4>,
+    /// `[outputs]`.
+    pub bias: Option<Tensor<1>>,
+    /// Steps between places.
+    pub stride: [usize; 2],
+    /// Zeros on either side.
+    pub padding: [usize; 2],
+    /// Whether places become more instead of fewer.
+    pub transposed: bool,
+    /// Added, with the result's shape or a batch of 1.
+    pub add: Option<&'a Tensor<4>>,
+}
+
 /// Zeros above and below, and to the left and right, where those are as many.
 fn equal_padding(convolution: &Conv2d) -> Option<[usize; 2]> {
     match convolution.padding {
@@ -90,7 +109,7 @@ fn convolution_on_gpu(
 
 fn one_on_gpu(convolution: &Conv2d, x_bchw: &Tensor<4>) -> Option<Tensor<4>> {
     let padding = equal_padding(convolution)?;
-    let convolving = on_gpu::Convolving {
+    let convolving = Convolving {
         filters: convolution.weight.val(),
         bias: convolution.bias.as_ref().map(|bias| bias.val()),
         stride: convolution.stride,
@@ -154,7 +173,7 @@ pub fn transposed_convolution(
     x_bchw: Tensor<4>,
     add_bchw: &Tensor<4>,
 ) -> Tensor<4> {
-    let convolving = on_gpu::Convolving {
+    let convolving = Convolving {
         filters: convolution.weight.val(),
         bias: convolution.bias.as_ref().map(|bias| bias.val()),
         stride: convolution.stride,

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::Activation;
+use super::convolution::Convolving;
 use super::fused_linear::FusedLinear;
 use super::window_attention::WindowAttention;
 
@@ -31,16 +32,6 @@ pub(super) fn window_attention(
     _: &Tensor<1>,
 ) -> Option<Tensor<4>> {
     None
-}
-
-/// A convolution as burn's modules describe it.
-pub(super) struct Convolving<'a> {
-    pub filters: Tensor<4>,
-    pub bias: Option<Tensor<1>>,
-    pub stride: [usize; 2],
-    pub padding: [usize; 2],
-    pub transposed: bool,
-    pub add: Option<&'a Tensor<4>>,
 }
 
 pub(super) fn convolution(_: &Convolving<'_>, _: &Tensor<4>) -> Option<Tensor<4>> {

@@ -3,25 +3,9 @@
 use burn::tensor::{DType, Tensor};
 
 use super::super::Activation;
+use super::super::convolution::Convolving;
 use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, TapTable};
 use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
-
-/// A convolution as burn's modules describe it.
-#[derive(Debug)]
-pub(in crate::kernels) struct Convolving<'a> {
-    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`.
-    pub filters: Tensor<4>,
-    /// `[outputs]`.
-    pub bias: Option<Tensor<1>>,
-    /// Steps between places.
-    pub stride: [usize; 2],
-    /// Zeros on either side.
-    pub padding: [usize; 2],
-    /// Whether places become more instead of fewer.
-    pub transposed: bool,
-    /// Added, with the result's shape or a batch of 1.
-    pub add: Option<&'a Tensor<4>>,
-}
 
 /// Convolves `[batch, inputs, height, width]`.
 pub(in crate::kernels) fn convolution(

@@ -17,7 +17,7 @@ mod maps;
 
 pub(super) use attention::{attention, window_attention};
 pub(super) use linear::{layer_norm, linear};
-pub(super) use maps::{Convolving, convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
+pub(super) use maps::{convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
 
 /// The tensor's buffer, wherever in it the numbers lie.
 fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
