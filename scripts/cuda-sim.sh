@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The software CUDA device: tests/cuda-sim/README.md.
 #
-#   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests
+#   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests and those of `program`
+#   scripts/cuda-sim.sh program [quick]  the engine's GPU tests on it, launches and the host's time; quick is CI's share
 #   scripts/cuda-sim.sh run COMMAND...   run a program that was built with sam2-cli/cuda-toolkit on it
 #   scripts/cuda-sim.sh ptxas FOLDER     registers, spills and shared memory of kernels whose PTX CUDA_SIM_DUMP has put there
 #
@@ -39,16 +40,65 @@ build_library() {
     ln -s "$toolkit/lib/libnvrtc.so.13" "$kept/lib/libnvrtc.so"
 }
 
-case "${1:-test}" in
-test)
-    install_compilers
-    build_library
+test_library() (
     cd tests/cuda-sim
     export CARGO_TARGET_DIR="$build" CUDA_SIM_NVRTC="$toolkit"
     "${CARGO:-cargo}" fmt --check
     "${CARGO:-cargo}" clippy --release --locked --all-targets -- -D warnings
     "${CARGO:-cargo}" test --release --locked
-    echo "libcuda.so: $kept/lib; a program on it: scripts/cuda-sim.sh run COMMAND..."
+)
+
+# A test of the engine on the device: its name, then arguments of the test.
+on_device() {
+    local test=$1
+    shift
+    SAM2_TEST_DEVICE=cuda "$0" run scripts/cuda-toolkit.sh test --release --workspace --locked \
+        --features "${FEATURES:-sam2-cli/cuda}" --test "$test" -- --nocapture "$@"
+}
+
+# The engine's own tests, through cubecl-cuda, NVRTC and the interpreter.
+test_program() {
+    local quick=${1:-} dump findings=0
+    dump=$(mktemp -d)
+    trap 'rm -rf "$dump"' RETURN
+    export CUDA_SIM_DUMP="$dump/ptx"
+    mkdir -p "$dump/ptx"
+    for sm in $([ -n "$quick" ] && echo 80 || echo 75 80 90); do
+        echo "== kernels as sm_$sm"
+        CUDA_SIM_SM=$sm CUDA_SIM_SUMMARY="$dump/kernels-$sm.json" on_device gpu_kernels
+    done
+    echo "== the micro model, module by module, beside PyTorch"
+    CUDA_SIM_SUMMARY="$dump/blocks.json" on_device parity_blocks
+    echo "== tracking beside PyTorch"
+    CUDA_SIM_SUMMARY="$dump/tracking.json" on_device parity_tracking \
+        $([ -n "$quick" ] && echo an_absent_object)
+    echo "== what only a GPU shows"
+    CUDA_SIM_SUMMARY="$dump/gpu.json" on_device gpu $([ -n "$quick" ] && echo too_much_memory what_is_joined pixels memories_are)
+    unset CUDA_SIM_DUMP
+    echo "== launches, and the host's time"
+    CUDA_SIM_MODE=count CUDA_SIM_LOG="$dump/log" on_device gpu_counts launches | tee "$dump/launches"
+    CUDA_SIM_MODE=count on_device gpu_counts milliseconds | tee "$dump/host"
+    echo "== registers and shared memory of every kernel"
+    "$0" budgets "$dump/ptx"
+    findings=$(cat "$dump"/*.json | tr -d '\n' | grep -o '"\(block-\)\?race", *[0-9]*' | grep -o '[0-9]*$' | paste -sd+ | bc || true)
+    printf 'launches tiny %s large %s; host ms tiny %s; kernels %s; races %s; failures 0\n' \
+        "$(sed -n 's/^launches tiny \([0-9]*\)$/\1/p' "$dump/launches")" \
+        "$(sed -n 's/^launches large //p' "$dump/launches")" \
+        "$(sed -n 's/^host ms tiny //p' "$dump/host")" \
+        "$(find "$dump/ptx" -name '*.ptx' | wc -l)" "${findings:-0}"
+}
+
+case "${1:-test}" in
+test)
+    install_compilers
+    build_library
+    test_library
+    test_program
+    ;;
+program)
+    install_compilers
+    build_library
+    test_program "${2:-}"
     ;;
 run)
     shift

@@ -31,6 +31,7 @@ pub mod network;
 #[cfg(test)]
 mod noise;
 pub mod object_pointer;
+mod packed;
 pub mod position_encoding;
 pub mod precision;
 pub mod preprocess;

@@ -7,11 +7,12 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, activation};
 
 use crate::config::Sam2Config;
+use crate::device_failure::DeviceFailure;
 use crate::kernels::{self, Activation, join};
 use crate::layer_norm_2d::LayerNorm2d;
-use crate::mlp::Mlp;
+use crate::mlp::{GroupedMlp, Mlp};
 use crate::prompt_encoder::{PromptEmbeddings, Token};
-use crate::two_way_transformer::TwoWayTransformer;
+use crate::two_way_transformer::{ImagePositions, TwoWayTransformer};
 
 /// One token for a single mask and three for the candidates of an ambiguous prompt.
 const MASK_TOKENS: usize = 4;
@@ -78,6 +79,9 @@ pub struct MaskDecoder {
     output_hypernetworks_mlps: Vec<Mlp>,
     iou_prediction_head: Mlp,
     pred_obj_score_head: Mlp,
+    /// On a GPU: the four hypernetworks side by side.
+    #[module(skip)]
+    hypernetworks: Option<GroupedMlp>,
 }
 
 impl MaskDecoder {
@@ -105,7 +109,19 @@ impl MaskDecoder {
                 .collect(),
             iou_prediction_head: mlp(&[dim, IOU_HEAD_DIM, IOU_HEAD_DIM, MASK_TOKENS]),
             pred_obj_score_head: mlp(&[dim, dim, dim, 1]),
+            hypernetworks: None,
         }
+    }
+
+    /// Puts layers together for a GPU (see [`crate::packed`]).
+    pub(crate) fn pack(&mut self) -> Result<(), DeviceFailure> {
+        self.hypernetworks = GroupedMlp::of(&self.output_hypernetworks_mlps);
+        self.transformer.pack()
+    }
+
+    /// The dense place encoding `[1, n, hidden_dim]` as [`Self::forward`] wants it; once for an input size.
+    pub fn image_positions(&self, dense: Tensor<3>) -> ImagePositions {
+        self.transformer.image_positions(dense)
     }
 
     /// The linear maps of the channels of the stride-4 and the stride-8 map for [`DecoderImage`] (`conv_s0`, `conv_s1`); applied once per frame, by the image encoder.
@@ -113,13 +129,13 @@ impl MaskDecoder {
         [&self.conv_s0, &self.conv_s1]
     }
 
-    /// All four masks and their scores. `image_positions` is the dense encoding as tokens, `[1, n, hidden_dim]`.
+    /// All four masks and their scores. `image_positions` is the dense encoding, from [`Self::image_positions`].
     ///
     /// The batch is that of the image, of the prompts or of both: where one of them is 1, it is the same for all (`repeat_image`).
     pub fn forward(
         &self,
         image: &DecoderImage,
-        image_positions: Tensor<3>,
+        image_positions: &ImagePositions,
         prompts: &PromptEmbeddings,
     ) -> DecoderOutputs {
         let [image_batch, count, dim] = image.tokens.dims();
@@ -127,13 +143,9 @@ impl MaskDecoder {
         let sparse_batch = prompts.sparse.as_ref().map_or(1, |sparse| sparse.dims()[0]);
         let batch = image_batch.max(prompt_batch).max(sparse_batch);
         let side = image.stride_8_bchw.dims()[2] / 2;
-        let learned =
-            join(vec![self.obj_score_token.val(), self.iou_token.val(), self.mask_tokens.val()], 0);
-        let learned = learned.unsqueeze::<3>();
-        let learned_count = learned.dims()[1];
-        let mut tokens = vec![learned.expand([sparse_batch, learned_count, dim])];
-        tokens.extend(prompts.sparse.clone());
-        let tokens = join(tokens, 1);
+        let learned = [&self.obj_score_token, &self.iou_token, &self.mask_tokens];
+        let learned = learned.into_iter().map(|token| token.val().unsqueeze::<3>());
+        let tokens = join(learned.chain(prompts.sparse.clone()).collect(), 1);
         let token_count = tokens.dims()[1];
         let tokens = tokens.expand([batch, token_count, dim]);
 
@@ -153,15 +165,22 @@ impl MaskDecoder {
 
         let upscaled = self.upscale(image_tokens, image, side);
         let [_, channels, height, width] = upscaled.dims();
-        let filters = (0..MASK_TOKENS)
-            .map(|i| {
-                self.output_hypernetworks_mlps[i]
-                    .forward(mask_tokens.clone().slice_dim(1, i..i + 1))
-            })
-            .collect();
+        let filters = match &self.hypernetworks {
+            Some(heads) => heads.forward(mask_tokens.clone()),
+            None => {
+                let heads = self.output_hypernetworks_mlps.iter().enumerate();
+                let filters =
+                    heads.map(|(i, head)| head.forward(mask_tokens.clone().slice_dim(1, i..i + 1)));
+                join::<3>(filters.collect(), 1)
+            }
+        };
         let upscaled = upscaled.reshape([batch, channels, height * width]);
-        let mask_logits = kernels::in_full_f32(join::<3>(filters, 1), upscaled, Tensor::matmul)
-            .reshape([batch, MASK_TOKENS, height, width]);
+        let mask_logits = kernels::in_full_f32(filters, upscaled, Tensor::matmul).reshape([
+            batch,
+            MASK_TOKENS,
+            height,
+            width,
+        ]);
         debug_assert_eq!(count, side * side);
         DecoderOutputs {
             mask_logits,

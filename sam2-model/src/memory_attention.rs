@@ -2,15 +2,17 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::config::Sam2Config;
-use crate::kernels::{Activation, FusedLinear, attention, fused_linear_chain, projections};
+use crate::device_failure::DeviceFailure;
+use crate::kernels::{Activation, FusedLinear, attention, fused_linear_chain};
 use crate::layer_norm::LayerNorm;
+use crate::packed::{Part, one_after_the_other, side_by_side};
 use crate::rotary::RotaryTable;
 
 /// Weight of the position encoding that is added to the frame once, before the first layer.
-const INPUT_POSITION_WEIGHT: f64 = 0.1;
+pub(crate) const INPUT_POSITION_WEIGHT: f64 = 0.1;
 
 /// What a frame attends to: the tokens of the selected memories and object pointers, in the official order
 /// (conditioning frames, then oldest to newest, then pointers).
@@ -31,6 +33,12 @@ pub struct RotaryAttention {
     k_proj: Linear,
     v_proj: Linear,
     out_proj: Linear,
+    /// On a GPU, for attention to itself: queries, keys and values in one product.
+    #[module(skip)]
+    packed: Option<Linear>,
+    /// On a GPU, for attention to narrower memories: values and output in one product, after the attention.
+    #[module(skip)]
+    narrow_out: Option<Linear>,
 }
 
 impl RotaryAttention {
@@ -41,14 +49,49 @@ impl RotaryAttention {
             k_proj: linear(key_value_dim),
             v_proj: linear(key_value_dim),
             out_proj: linear(dim),
+            packed: None,
+            narrow_out: None,
         }
+    }
+
+    /// Packs what the attention to itself multiplies.
+    fn pack_for_itself(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
+        let parts = [&self.q_proj, &self.k_proj, &self.v_proj].map(Part::All);
+        self.packed = Some(side_by_side(&parts, format)?);
+        Ok(())
+    }
+
+    /// Packs what the attention to memories multiplies after it.
+    fn pack_for_memories(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
+        if self.are_narrow(self.v_proj.weight.dims()[0]) {
+            self.narrow_out = Some(one_after_the_other(&self.v_proj, &self.out_proj, format)?);
+        }
+        Ok(())
+    }
+
+    /// Whether memories of so many channels are narrower than what they are mapped to.
+    fn are_narrow(&self, channels: usize) -> bool {
+        channels < self.v_proj.weight.dims()[1]
     }
 
     /// The frame `x` `[batch, n, dim]` with what it has seen of itself; `norm` comes first.
     fn to_itself(&self, x: Tensor<3>, norm: &LayerNorm, rotary: &RotaryTable) -> Tensor<3> {
-        let layers = [&self.q_proj, &self.k_proj, &self.v_proj];
-        let [queries, keys, values] = projections(norm, layers, &x);
-        let attended = one_head(rotary.rotate(queries), rotary.rotate(keys), values);
+        let attended = match &self.packed {
+            Some(packed) => {
+                let [_, n, dim] = x.dims();
+                let all = FusedLinear::new(packed).after(norm).for_products();
+                let all = all.rotated(rotary.rotation(n, 2 * dim)).forward(x.clone());
+                let part = |i: usize| all.clone().slice_dim(2, i * dim..(i + 1) * dim);
+                one_head(part(0), part(1), part(2))
+            }
+            None => {
+                let project =
+                    |layer| FusedLinear::new(layer).after(norm).for_products().forward(x.clone());
+                let [queries, keys] = [&self.q_proj, &self.k_proj].map(project);
+                let values = project(&self.v_proj);
+                one_head(rotary.rotate(queries), rotary.rotate(keys), values)
+            }
+        };
         FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
     }
 
@@ -59,25 +102,50 @@ impl RotaryAttention {
         x: Tensor<3>,
         norm: &LayerNorm,
         memory: &MemoryTokens,
-        keys: Tensor<3>,
+        keys: Keys<'_>,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
-        let queries = FusedLinear::new(&self.q_proj).after(norm).for_products().forward(x.clone());
-        let queries = rotary.rotate(queries);
-        let keys = FusedLinear::new(&self.k_proj).for_products().forward(keys);
-        let rotated = keys.dims()[1] - memory.pointer_tokens;
-        let keys = rotary.rotate_leading(keys, rotated);
+        let queries = FusedLinear::new(&self.q_proj).after(norm).for_products();
+        let (queries, keys) = match keys {
+            Keys::Projected(keys) => {
+                let [_, n, dim] = x.dims();
+                (queries.rotated(rotary.rotation(n, dim)).forward(x.clone()), keys)
+            }
+            Keys::Raw(keys) => {
+                let queries = rotary.rotate(queries.forward(x.clone()));
+                let keys = FusedLinear::new(&self.k_proj).for_products().forward(keys.clone());
+                (queries, rotary.rotate_leading(keys, memory.on_the_map()))
+            }
+        };
         let values = memory.tokens.clone();
         // Weights sum to one, so a linear map of the values may come after the attention as well as before. Memories are a quarter as wide as
         // what they are mapped to (64 and 256): mapping afterwards makes the second product of the attention a quarter as long.
-        let [_, _, narrow] = values.dims();
         let value = FusedLinear::new(&self.v_proj).for_products();
-        let attended = if narrow < self.v_proj.weight.dims()[1] {
-            value.forward(one_head(queries, keys, values))
-        } else {
-            one_head(queries, keys, value.forward(values))
-        };
-        FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
+        if !self.are_narrow(values.dims()[2]) {
+            let attended = one_head(queries, keys, value.forward(values));
+            return FusedLinear::new(&self.out_proj).plus(&x).forward(attended);
+        }
+        let attended = one_head(queries, keys, values);
+        match &self.narrow_out {
+            Some(both) => FusedLinear::new(both).plus(&x).forward(attended),
+            None => FusedLinear::new(&self.out_proj).plus(&x).forward(value.forward(attended)),
+        }
+    }
+}
+
+/// What a layer's queries are compared with, `[batch, m, channels]`.
+#[derive(Clone, Debug)]
+enum Keys<'a> {
+    /// Memories with their positions.
+    Raw(&'a Tensor<3>),
+    /// The layer's own keys, turned already.
+    Projected(Tensor<3>),
+}
+
+impl MemoryTokens {
+    /// How many tokens have a place on the map: all but the pointers.
+    fn on_the_map(&self) -> usize {
+        self.tokens.dims()[1] - self.pointer_tokens
     }
 }
 
@@ -122,10 +190,10 @@ impl MemoryAttentionLayer {
         &self,
         x: Tensor<3>,
         memory: &MemoryTokens,
-        keys: &Tensor<3>,
+        keys: Keys<'_>,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
-        self.cross_attn_image.to_memories(x, &self.norm2, memory, keys.clone(), rotary)
+        self.cross_attn_image.to_memories(x, &self.norm2, memory, keys, rotary)
     }
 
     fn feed_forward(&self, x: Tensor<3>) -> Tensor<3> {
@@ -139,6 +207,9 @@ impl MemoryAttentionLayer {
 pub struct MemoryAttention {
     layers: Vec<MemoryAttentionLayer>,
     norm: LayerNorm,
+    /// On a GPU: the keys of all layers in one product.
+    #[module(skip)]
+    all_keys: Option<Linear>,
 }
 
 impl MemoryAttention {
@@ -149,10 +220,23 @@ impl MemoryAttention {
                 .map(|_| MemoryAttentionLayer::init(config, device))
                 .collect(),
             norm: LayerNorm::init(config.hidden_dim, LayerNorm::EPSILON, device),
+            all_keys: None,
         }
     }
 
-    /// Takes `frame` `[1, n, hidden_dim]` with its positions (same shape) through what comes before the first attention to memories. Nothing here
+    /// Puts layers together for a GPU, with weights in `format` (see [`crate::packed`]).
+    pub(crate) fn pack(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
+        for layer in &mut self.layers {
+            layer.self_attn.pack_for_itself(format)?;
+            layer.cross_attn_image.pack_for_memories(format)?;
+        }
+        let keys: Vec<_> =
+            self.layers.iter().map(|layer| Part::All(&layer.cross_attn_image.k_proj)).collect();
+        self.all_keys = (!keys.is_empty()).then(|| side_by_side(&keys, format)).transpose()?;
+        Ok(())
+    }
+
+    /// Takes `frame` `[1, n, hidden_dim]` with [`INPUT_POSITION_WEIGHT`] of its positions (same shape) through what comes before the first attention to memories. Nothing here
     /// depends on the object: once per frame is enough, however many objects there are.
     pub fn begin(
         &self,
@@ -160,7 +244,7 @@ impl MemoryAttention {
         frame_positions: Tensor<3>,
         rotary: &RotaryTable,
     ) -> Tensor<3> {
-        let x = frame + frame_positions * INPUT_POSITION_WEIGHT;
+        let x = frame + frame_positions;
         match self.layers.first() {
             Some(layer) => layer.self_attention(x, rotary),
             None => x,
@@ -177,14 +261,61 @@ impl MemoryAttention {
         let [batch, _, _] = memory.tokens.dims();
         let [_, tokens, channels] = begun.dims();
         let keys = memory.tokens.clone() + memory.positions.clone();
+        let projected = self.all_keys.as_ref().map(|layer| {
+            let outputs = layer.weight.dims()[1];
+            let rotation = rotary.rotation(memory.on_the_map(), outputs);
+            FusedLinear::new(layer).for_products().rotated(rotation).forward(keys.clone())
+        });
         let mut x = begun.expand([batch, tokens, channels]);
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
                 x = layer.self_attention(x, rotary);
             }
-            x = layer.cross_attention(x, memory, &keys, rotary);
+            let keys = match &projected {
+                Some(all) => {
+                    let of_layer = index * channels..(index + 1) * channels;
+                    Keys::Projected(all.clone().slice_dim(2, of_layer))
+                }
+                None => Keys::Raw(&keys),
+            };
+            x = layer.cross_attention(x, memory, keys, rotary);
             x = layer.feed_forward(x);
         }
         self.norm.forward(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ModelVersion, Variant};
+    use crate::noise::noise;
+
+    #[test]
+    fn packed_layers_give_what_single_ones_give() {
+        let config = Sam2Config {
+            hidden_dim: 16,
+            memory_dim: 8,
+            memory_attention_feed_forward: 24,
+            ..Sam2Config::new(Variant::Micro, ModelVersion::V2_1)
+        };
+        let device = Device::flex();
+        let plain = MemoryAttention::init(&config, &device);
+        let mut packed = plain.clone();
+        packed.pack(FloatDType::F32).unwrap();
+        let rotary = RotaryTable::new(16, 3, &device);
+        let (frame, positions) = (noise([1, 9, 16]), noise([1, 9, 16]));
+        // Two objects with two memories of the map and three pointer tokens each.
+        let memory = MemoryTokens {
+            tokens: noise([2, 21, 8]),
+            positions: noise([1, 21, 8]),
+            pointer_tokens: 3,
+        };
+        let of = |attention: &MemoryAttention| {
+            let begun = attention.begin(frame.clone(), positions.clone(), &rotary);
+            attention.attend(begun, &memory, &rotary)
+        };
+        let off: f32 = (of(&plain) - of(&packed)).abs().max().into_scalar();
+        assert!(off < 1e-5, "{off}");
     }
 }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::{Activation, FusedLinear, fused_linear_chain};
+use crate::kernels::{Activation, FusedLinear, fused_linear_chain, grouped_linear, join};
 use crate::layer_norm::LayerNorm;
 
 /// Linear layers with an activation between them, none after the last.
@@ -59,5 +59,64 @@ impl Mlp {
             })
             .collect();
         fused_linear_chain(&layers, x)
+    }
+}
+
+/// Perceptrons of the same widths side by side, each with its own input: one launch a layer on a GPU.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupedMlp {
+    /// Weights `[groups, input, output]` and biases `[groups, output]`.
+    layers: Vec<(Tensor<3>, Tensor<2>)>,
+    activation: Activation,
+}
+
+impl GroupedMlp {
+    /// `None` if their widths differ, or a layer has no bias.
+    pub(crate) fn of(mlps: &[Mlp]) -> Option<Self> {
+        let first = mlps.first()?;
+        let layer = |index: usize| {
+            let of_all = mlps.iter().map(|mlp| {
+                let layer = mlp.layers.get(index)?;
+                let alike = layer.weight.dims() == first.layers[index].weight.dims();
+                let parts = (layer.weight.val().unsqueeze(), layer.bias.as_ref()?.val());
+                alike.then_some((parts.0, parts.1.unsqueeze()))
+            });
+            let (weights, biases): (Vec<_>, Vec<_>) =
+                of_all.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+            Some((join(weights, 0), join(biases, 0)))
+        };
+        let layers = (0..first.layers.len()).map(layer).collect::<Option<Vec<_>>>()?;
+        let alike = mlps.iter().all(|mlp| mlp.layers.len() == layers.len());
+        alike.then_some(Self { layers, activation: first.activation })
+    }
+
+    /// `[batch, groups, input]` to `[batch, groups, output]`.
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let last = self.layers.len().saturating_sub(1);
+        self.layers.iter().enumerate().fold(x, |x, (index, (weight, bias))| {
+            let activation = if index < last { self.activation } else { Activation::Identity };
+            grouped_linear(weight, bias, activation, x)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::noise;
+
+    #[test]
+    fn perceptrons_side_by_side_give_what_each_gives() {
+        let mlps: Vec<_> =
+            (0..3).map(|_| Mlp::init(&[8, 12, 12, 5], Activation::Relu, &Device::flex())).collect();
+        let x = noise([2, 3, 8]);
+        let grouped = GroupedMlp::of(&mlps).unwrap().forward(x.clone());
+        for (index, mlp) in mlps.iter().enumerate() {
+            let part = |x: &Tensor<3>| x.clone().slice_dim(1, index..index + 1);
+            let off = (part(&grouped) - mlp.forward(part(&x))).abs().max();
+            assert!(off.into_scalar::<f32>() < 1e-6);
+        }
+        let other = Mlp::init(&[8, 12, 12, 4], Activation::Relu, &Device::flex());
+        assert!(GroupedMlp::of(&[mlps[0].clone(), other]).is_none());
     }
 }

@@ -3,7 +3,7 @@
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::FusedLinear;
+use crate::kernels::{FusedLinear, join};
 use crate::position_encoding::sine_1d;
 
 /// A pointer and how far away its frame is.
@@ -29,7 +29,8 @@ pub(crate) fn pointer_tokens(
     device: &Device,
 ) -> (Tensor<3>, Tensor<3>) {
     let count = pointers.len();
-    let stacked = Tensor::<2>::stack::<3>(pointers.iter().map(|p| p.pointer.clone()).collect(), 1);
+    let each = pointers.iter().map(|pointer| pointer.pointer.clone().unsqueeze_dim(1));
+    let stacked = join::<3>(each.collect(), 1);
     let [batch, _, hidden_dim] = stacked.dims();
     let split = hidden_dim / memory_dim;
     let tokens = stacked.reshape([batch, count * split, memory_dim]);

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernels;
+use crate::kernels::{self, Rotation};
 
 /// Wavelength base of the rotation.
 const THETA: f32 = 10_000.0;
@@ -49,6 +49,11 @@ impl RotaryTable {
     pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
         let length = x.dims()[1];
         self.rotate_leading(x, length)
+    }
+
+    /// The same at the end of a linear layer: the first `turned` rows of each batch entry, and of them the first `outputs` outputs, are turned.
+    pub fn rotation(&self, turned: usize, outputs: usize) -> Rotation<'_> {
+        Rotation { cos: &self.cos, sin: &self.sin, turned, outputs }
     }
 
     /// The same for the first `turned` tokens, `repeats * tokens`; the others keep their direction.

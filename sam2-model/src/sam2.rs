@@ -11,13 +11,13 @@ use burn::tensor::{Device, FloatDType, Tensor};
 
 use crate::config::Sam2Config;
 use crate::device::DeviceError;
-use crate::device_failure;
+use crate::device_failure::{self, DeviceFailure};
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
 use crate::half_weights;
 use crate::kernels::{self, join};
 use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
-use crate::memory_attention::MemoryTokens;
+use crate::memory_attention::{INPUT_POSITION_WEIGHT, MemoryTokens};
 use crate::network::Sam2Network;
 use crate::object_pointer::{PointerMemory, pointer_tokens};
 use crate::position_encoding::sine_2d;
@@ -26,6 +26,7 @@ use crate::preprocess;
 use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
 use crate::resize::{Interpolation, Resize};
 use crate::rotary::RotaryTable;
+use crate::two_way_transformer::ImagePositions;
 use crate::weights;
 use crate::weights_file::WeightsFile;
 
@@ -100,12 +101,12 @@ pub struct Sam2 {
 struct Tables {
     /// `[1, S / 4, S / 4, embed_dim]`.
     trunk_positions: Tensor<4>,
-    /// `[1, side * side, hidden_dim]`.
+    /// `[1, side * side, hidden_dim]`, as much of it as the memory attention takes.
     frame_positions: Tensor<3>,
     /// By temporal position: place on the map plus age, `[1, side * side, memory_dim]`.
     memory_positions: Vec<Tensor<3>>,
-    /// `[1, side * side, hidden_dim]`.
-    dense_positions: Tensor<3>,
+    /// Where places are on the map, for the mask decoder.
+    dense_positions: ImagePositions,
     rotary: RotaryTable,
     low_res_to_model: Resize,
     model_to_low_res: Resize,
@@ -129,14 +130,16 @@ impl Tables {
             .collect();
         let (model, low) = (config.image_size, config.low_res_mask_size());
         let resize = |kind, from: usize, to: usize| Resize::new(kind, [from; 2], [to; 2], device);
+        let dense = tokens(network.sam_prompt_encoder.dense_position_encoding(side));
+        let frame = tokens(sine_2d(config.hidden_dim, side, side, device));
         Self {
             trunk_positions: network
                 .image_encoder
                 .trunk()
                 .position_embedding(config.low_res_mask_size()),
-            frame_positions: tokens(sine_2d(config.hidden_dim, side, side, device)),
+            frame_positions: frame * INPUT_POSITION_WEIGHT,
             memory_positions,
-            dense_positions: tokens(network.sam_prompt_encoder.dense_position_encoding(side)),
+            dense_positions: network.sam_mask_decoder.image_positions(dense),
             rotary: RotaryTable::new(config.hidden_dim, side, device),
             low_res_to_model: resize(Interpolation::Bilinear, low, model),
             model_to_low_res: resize(Interpolation::BilinearAntialias, model, low),
@@ -191,7 +194,7 @@ impl Sam2 {
         weights::check(&shapes, &config, file.origin())?;
         let (network, tables) = device_failure::guard(|| {
             let network = Sam2Network::init(&config, device);
-            let network = weights::apply(network, file, device)?;
+            let network = packed(weights::apply(network, file, device)?, FloatDType::F32, device)?;
             let tables = Tables::new(&network, &config, device);
             Ok::<_, LoadError>((network, tables))
         })??;
@@ -217,7 +220,11 @@ impl Sam2 {
             return Ok(Self { precision, ..self });
         }
         let Self { network, device, .. } = self;
-        let network = device_failure::guard(|| half_weights::with_products_in(network, format))?;
+        let network = device_failure::guard(|| {
+            // Packed before the weights lose digits.
+            let network = packed(network, format, &device)?;
+            Ok::<_, DeviceFailure>(half_weights::with_products_in(network, format))
+        })??;
         // Rounded weights are others, and have a fingerprint of their own.
         Ok(Self { network, device, precision, fingerprint: Arc::default(), ..self })
     }
@@ -414,7 +421,7 @@ impl Sam2 {
             stride_4_bchw: features.stride_4_bchw.clone(),
             stride_8_bchw: features.stride_8_bchw.clone(),
         };
-        let positions = self.tables.dense_positions.clone();
+        let positions = &self.tables.dense_positions;
         let decoder = &self.network.sam_mask_decoder;
         let decode = || decoder.forward(&image, positions, prompts);
         kernels::on_pool(&self.device, Precision::F32, decode)
@@ -511,6 +518,21 @@ impl Sam2 {
         let absent = present.clone() * -1.0 + 1.0;
         pointer * present + absent * self.network.no_obj_ptr.val()
     }
+}
+
+/// The network with layers put together where that is of use, with the weights of large products in `format`.
+fn packed(
+    mut network: Sam2Network,
+    format: FloatDType,
+    device: &Device,
+) -> Result<Sam2Network, DeviceFailure> {
+    if !kernels::is_on_cpu(device) {
+        let projections = network.sam_mask_decoder.high_res_projections();
+        network.image_encoder.pack(projections)?;
+        network.memory_attention.pack(format)?;
+        network.sam_mask_decoder.pack()?;
+    }
+    Ok(network)
 }
 
 /// 1 where the logit is above 0, else 0.

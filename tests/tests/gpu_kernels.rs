@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use sam2_engine::{Device, Precision};
-use sam2_model::kernels::{self, Activation, FusedLinear, WindowAttention};
+use sam2_model::kernels::{self, Activation, FusedLinear, Rotation, WindowAttention};
 use sam2_model::layer_norm::LayerNorm;
 use sam2_model::layer_norm_2d::LayerNorm2d;
 use sam2_model::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
@@ -107,6 +107,85 @@ fn linear_layers() {
                 [plain, activated, relu].into_iter().flat_map(to_values).collect()
             });
         }
+    }
+}
+
+/// Rows that are few and many; outputs that end between tiles.
+#[test]
+fn linear_layers_of_a_sum() {
+    for (rows, inputs, outputs, with) in
+        [(9, 256, 768, 512), (5, 2048, 64, 32), (150, 64, 192, 128)]
+    {
+        compare(&format!("term {rows} {inputs} {outputs} {with}"), F32, |device| {
+            let layer = layer(inputs, outputs, device, None);
+            let (x, term) = (on(1, [2, rows, inputs], device), on(2, [2, rows, inputs], device));
+            let add = on(4, [1, rows, outputs], device);
+            let fused = FusedLinear::new(&layer).activated(Activation::Relu).plus(&add);
+            to_values(fused.of_sum(&term, with).forward(x))
+        });
+    }
+}
+
+#[test]
+fn linear_layers_that_turn_pairs() {
+    let device = device();
+    let formats: Vec<_> = [None].into_iter().chain(halves(&device).into_iter().map(Some)).collect();
+    // Queries, keys and values together; keys of several layers, with pointers at the end.
+    for (length, tokens, turned, channels, outputs, turned_outputs) in
+        [(49, 49, 49, 16, 48, 32), (150, 49, 147, 64, 256, 256), (9, 9, 9, 8, 24, 8)]
+    {
+        for format in &formats {
+            let name = format!("turned {length} {turned} {outputs} {format:?}");
+            let bar = if format.is_some() { HALF } else { F32 };
+            compare(&name, bar, |device| {
+                let layer = layer(64, outputs, device, *format);
+                let norm = LayerNorm::init(64, 1e-6, device);
+                let table = |seed| on(seed, [1, tokens, channels / 2], device);
+                let (cos, sin) = (table(5), table(6));
+                let rotation = Rotation { cos: &cos, sin: &sin, turned, outputs: turned_outputs };
+                let fused = FusedLinear::new(&layer).after(&norm).rotated(rotation);
+                let x = on(1, [2, length, 64], device);
+                let both = [fused.forward(x.clone()), fused.for_products().forward(x)];
+                both.into_iter().flat_map(|x| to_values(x.cast(FloatDType::F32))).collect()
+            });
+        }
+    }
+}
+
+#[test]
+fn layers_side_by_side() {
+    for (batch, groups, inputs, outputs) in [(1, 4, 256, 32), (3, 5, 33, 7), (40, 4, 64, 64)] {
+        compare(&format!("side by side {batch} {groups} {inputs} {outputs}"), F32, |device| {
+            let (weight, bias) =
+                (on(1, [groups, inputs, outputs], device), on(2, [groups, outputs], device));
+            let x = on(3, [batch, groups, inputs], device);
+            to_values(kernels::grouped_linear(&weight, &bias, Activation::Relu, x))
+        });
+    }
+}
+
+#[test]
+fn joined() {
+    // Few and many parts, of one length and of several, a batch of one among others, an axis in the middle.
+    let of = |lengths: &[usize], axis: usize, batch: usize, device: &Device| {
+        let part = |(seed, &length): (usize, &usize)| {
+            let mut shape = [if seed == 1 && axis > 0 { 1 } else { batch }, 3, 8];
+            shape[axis] = length;
+            on(seed as u64, shape, device)
+        };
+        to_values(kernels::join(lengths.iter().enumerate().map(part).collect(), axis))
+    };
+    let lengths: Vec<usize> = (1..=19).collect();
+    for (lengths, axis, batch) in [
+        (&lengths[..], 1, 2),
+        (&[4, 4, 4][..], 2, 3),
+        (&[1, 1][..], 0, 1),
+        (&[5, 2, 1][..], 2, 2),
+        (&[7][..], 1, 2),
+    ] {
+        compare(&format!("joined {lengths:?} {axis}"), 0.0, |device| {
+            of(lengths, axis, batch, device)
+        });
     }
 }
 

@@ -2,9 +2,11 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 
+use crate::device_failure::DeviceFailure;
 use crate::kernels::{FusedLinear, fused_linear_chain};
+use crate::packed::one_after_the_other;
 
 /// One lateral 1 x 1 convolution. A linear map over channels-last tokens is the same product, and the trunk's
 /// output already lies that way.
@@ -17,6 +19,9 @@ struct Lateral {
 #[derive(Module, Debug)]
 pub struct FpnNeck {
     convs: Vec<Lateral>,
+    /// On a GPU: the maps of strides 4 and 8 and what the mask decoder makes of them, each in one product.
+    #[module(skip)]
+    projected: Option<[Linear; 2]>,
 }
 
 impl FpnNeck {
@@ -27,7 +32,16 @@ impl FpnNeck {
             .rev()
             .map(|width| Lateral { conv: LinearConfig::new(width, hidden_dim).init(device) })
             .collect();
-        Self { convs }
+        Self { convs, projected: None }
+    }
+
+    /// Puts the first two maps and the linear maps that follow them together for a GPU (see [`crate::packed`]).
+    pub(crate) fn pack(&mut self, [stride_4, stride_8]: [&Linear; 2]) -> Result<(), DeviceFailure> {
+        let together = |index: usize, further| {
+            one_after_the_other(&self.convs[index].conv, further, FloatDType::F32)
+        };
+        self.projected = Some([together(3, stride_4)?, together(2, stride_8)?]);
+        Ok(())
     }
 
     /// Stage outputs, channels last, to the three maps SAM 2 uses, channels last: strides 4, 8 and 16.
@@ -35,7 +49,7 @@ impl FpnNeck {
     /// Only the stride-16 map receives top-down features (from stride 32, nearest neighbour); the stride-32 map
     /// itself is dropped (`scalp: 1`).
     pub fn forward(&self, stages: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
-        self.maps(stages, &[[], []])
+        self.maps(stages, [&[&self.convs[3].conv], &[&self.convs[2].conv]])
     }
 
     /// The same with a further linear map of the channels of the first two each: what else SAM 2 does with them is nothing (`forward_image` in `modeling/sam2_base.py`), and the first
@@ -45,24 +59,30 @@ impl FpnNeck {
         stages: [Tensor<4>; 4],
         [stride_4, stride_8]: [&Linear; 2],
     ) -> [Tensor<4>; 3] {
-        self.maps(stages, &[[stride_4], [stride_8]])
+        match &self.projected {
+            Some([first, second]) => self.maps(stages, [&[first], &[second]]),
+            None => {
+                let [first, second] = [&self.convs[3].conv, &self.convs[2].conv];
+                self.maps(stages, [&[first, stride_4], &[second, stride_8]])
+            }
+        }
     }
 
-    fn maps<const N: usize>(
+    /// `layers`: those of the first two maps, one after the other.
+    fn maps(
         &self,
         [stride_4, stride_8, stride_16, stride_32]: [Tensor<4>; 4],
-        further: &[[&Linear; N]; 2],
+        layers: [&[&Linear]; 2],
     ) -> [Tensor<4>; 3] {
         let lateral = |index: usize| FusedLinear::new(&self.convs[index].conv);
-        let chain = |index: usize, further: &[&Linear], x: Tensor<4>| {
-            let further = further.iter().map(|layer| FusedLinear::new(layer));
-            let layers: Vec<_> = std::iter::once(lateral(index)).chain(further).collect();
+        let chain = |layers: &[&Linear], x: Tensor<4>| {
+            let layers: Vec<_> = layers.iter().map(|layer| FusedLinear::new(layer)).collect();
             fused_linear_chain(&layers, x)
         };
         let coarse = upsample_nearest_2x(lateral(0).forward(stride_32));
         [
-            chain(3, &further[0], stride_4),
-            chain(2, &further[1], stride_8),
+            chain(layers[0], stride_4),
+            chain(layers[1], stride_8),
             lateral(1).plus(&coarse).forward(stride_16),
         ]
     }

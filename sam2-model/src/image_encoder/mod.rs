@@ -13,6 +13,7 @@ pub use fpn_neck::FpnNeck;
 pub use hiera::Hiera;
 
 use crate::config::Sam2Config;
+use crate::device_failure::DeviceFailure;
 
 /// Trunk and neck.
 #[derive(Module, Debug)]
@@ -28,6 +29,11 @@ impl ImageEncoder {
             trunk: config.trunk.init(device),
             neck: FpnNeck::init(config.trunk.stage_channels(), config.hidden_dim, device),
         }
+    }
+
+    /// Puts layers together for a GPU (see [`crate::packed`]); `projections` as in [`Self::forward`].
+    pub(crate) fn pack(&mut self, projections: [&Linear; 2]) -> Result<(), DeviceFailure> {
+        self.neck.pack(projections)
     }
 
     /// The trunk, for its position embedding and for comparing its stages.

@@ -3,14 +3,17 @@
 use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
 use burn::tensor::module::linear;
-use burn::tensor::{FloatDType, Tensor, activation};
+use burn::tensor::{FloatDType, Tensor};
 
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
 use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
 use super::full_f32::in_full_f32;
+use super::join::join;
 use super::on_gpu;
+use super::pointwise::activated_on_any_device;
+use super::rotate::rotate_on_any_device;
 use super::scope::bf16_wins;
 use crate::layer_norm::LayerNorm;
 
@@ -24,13 +27,58 @@ pub struct FusedLinear<'a, const D: usize> {
     pub(super) scale: Option<&'a Tensor<1>>,
     pub(super) add: Option<&'a Tensor<D>>,
     pub(super) half_out: bool,
+    pub(super) input: Option<InputTerm<'a, D>>,
+    pub(super) rotation: Option<Rotation<'a>>,
+}
+
+/// What is added to the input of a layer for some of its outputs only: positions go to queries and keys, but not to values.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InputTerm<'a, const D: usize> {
+    /// Of the input's shape.
+    pub term: &'a Tensor<D>,
+    /// For the first so many outputs.
+    pub outputs: usize,
+}
+
+/// Turns pairs of adjacent outputs by angles, as [`rotate`](super::rotate).
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation<'a> {
+    /// Cosines, `[1, tokens, channels / 2]`, f32: used over and over, for every `tokens` rows and every `channels` outputs.
+    pub cos: &'a Tensor<3>,
+    /// Sines, of the same shape.
+    pub sin: &'a Tensor<3>,
+    /// The first so many rows of each batch entry are turned, a multiple of `tokens`.
+    pub turned: usize,
+    /// And of them the first so many outputs, a multiple of `channels`.
+    pub outputs: usize,
+}
+
+impl Rotation<'_> {
+    /// Through burn, on any device.
+    fn on_any_device<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        let shape = x.dims();
+        let (batch, all) = (shape[0], shape[D - 1]);
+        let rows = shape[1..D - 1].iter().product::<usize>();
+        let x = x.reshape([batch, rows, all]);
+        let channels = 2 * self.cos.dims()[2];
+        let turned = |first: usize| {
+            let part = x.clone().slice_dim(2, first..first + channels);
+            rotate_on_any_device(part, self.cos.clone(), self.sin.clone(), self.turned)
+        };
+        let mut parts: Vec<_> = (0..self.outputs).step_by(channels).map(turned).collect();
+        if self.outputs < all {
+            parts.push(x.clone().slice_dim(2, self.outputs..all));
+        }
+        join(parts, 2).reshape(shape)
+    }
 }
 
 impl<'a, const D: usize> FusedLinear<'a, D> {
     /// The layer alone.
     pub fn new(layer: &'a Linear) -> Self {
         let activation = Activation::Identity;
-        Self { layer, norm: None, activation, scale: None, add: None, half_out: false }
+        let (norm, scale, add, input, rotation) = (None, None, None, None, None);
+        Self { layer, norm, activation, scale, add, half_out: false, input, rotation }
     }
 
     /// Normalises the input first.
@@ -53,6 +101,16 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Self { add: Some(add), ..self }
     }
 
+    /// Adds a tensor of the input's shape to the input, for the first `outputs` outputs only.
+    pub fn of_sum(self, term: &'a Tensor<D>, outputs: usize) -> Self {
+        Self { input: Some(InputTerm { term, outputs }), ..self }
+    }
+
+    /// Turns pairs of outputs by angles, last of all; for tensors `[batch, rows, channels]`.
+    pub fn rotated(self, rotation: Rotation<'a>) -> Self {
+        Self { rotation: Some(rotation), ..self }
+    }
+
     /// Leaves the result in half precision where the product is made in it: for results that only go into other products.
     pub fn for_products(self) -> Self {
         Self { half_out: true, ..self }
@@ -69,26 +127,34 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
             x = norm.forward(x);
         }
         let half = half(self.layer.weight.dtype());
-        x = match half {
+        let product = |x: Tensor<D>| match half {
             None => in_full_f32(x, self.layer.weight.val(), |x, weight| linear(x, weight, None)),
             Some(format) => {
                 let weight = self.layer.weight.val();
                 linear(to_format(x, format), weight, None).cast(FloatDType::F32)
             }
         };
+        x = match self.input {
+            None => product(x),
+            Some(InputTerm { term, outputs }) => {
+                let (with, without) = (product(x.clone() + term.clone()), product(x));
+                let rest = outputs..without.dims()[D - 1];
+                let parts = [with.slice_dim(D - 1, 0..outputs), without.slice_dim(D - 1, rest)];
+                join(parts.into(), D - 1)
+            }
+        };
         if let Some(bias) = &self.layer.bias {
             x = x + bias.val().unsqueeze();
         }
-        x = match self.activation {
-            Activation::Identity => x,
-            Activation::Relu => activation::relu(x),
-            Activation::Gelu => activation::gelu(x),
-        };
+        x = activated_on_any_device(x, self.activation);
         if let Some(scale) = self.scale {
             x = x * scale.clone().unsqueeze();
         }
         if let Some(add) = self.add {
             x = x + add.clone();
+        }
+        if let Some(rotation) = self.rotation {
+            x = rotation.on_any_device(x);
         }
         match half {
             Some(format) if self.half_out => to_format(x, format),
@@ -112,26 +178,10 @@ pub fn fused_linear_chain<const D: usize>(
     })
 }
 
-/// Several layers after the same norm, each as [`FusedLinear::for_products`]. On the CPU each takes the norm along; a GPU normalises once.
-pub fn projections<const D: usize, const N: usize>(
-    norm: &LayerNorm,
-    layers: [&Linear; N],
-    x: &Tensor<D>,
-) -> [Tensor<D>; N] {
-    let (weight, bias, epsilon) = norm.parameters();
-    let format = layers.first().map_or(x.dtype(), |layer| layer.weight.dtype());
-    match on_gpu::layer_norm(x, &weight, &bias, epsilon, format) {
-        Some(normed) => {
-            layers.map(|layer| FusedLinear::new(layer).for_products().forward(normed.clone()))
-        }
-        None => layers
-            .map(|layer| FusedLinear::new(layer).after(norm).for_products().forward(x.clone())),
-    }
-}
-
 fn on_cpu<const D: usize>(layers: &[FusedLinear<'_, D>], x: &Tensor<D>) -> Option<Tensor<D>> {
     let (first, last) = (layers.first()?, layers.last()?);
-    if layers[1..].iter().any(|layer| layer.norm.is_some()) {
+    let has_more = |layer: &FusedLinear<'_, D>| layer.input.is_some() || layer.rotation.is_some();
+    if layers[1..].iter().any(|layer| layer.norm.is_some()) || layers.iter().any(has_more) {
         return None;
     }
     let mut shape = x.dims();

@@ -1,33 +1,26 @@
-//! Putting tensors together without losing that one of them could not be made.
+//! Putting tensors together.
 
-use burn::tensor::{FloatDType, Tensor};
+use burn::tensor::Tensor;
 
-use super::is_on_cpu;
+use super::on_gpu;
 
-/// `Tensor::cat`, also where a GPU fails.
+/// Puts tensors together along `axis`; all other axes are of one length, but for a batch of 1 that serves all.
 ///
-/// What a GPU cannot make, for want of memory say, burn marks as never written, and so all that is made of it, until somebody reads a number and gets an error. Joining loses that mark: it is one
-/// write per part into one tensor, and the write of a part that is there counts for all of it (cubecl-server 0.11.3, `exit_write`). The gap holds what was in that memory before: wrong
-/// numbers, and nobody is told. So one number of each part is added to the result, as nothing: that keeps the mark.
+/// What a GPU cannot make, for want of memory say, burn marks as never written, and so all that is made of it, until somebody reads a number and gets an error. Its own joining loses that mark: it is one
+/// write per part into one tensor, and the write of a part that is there counts for all of it (cubecl-server 0.11.3, `exit_write`). Our kernel takes all parts in one launch.
 pub fn join<const D: usize>(parts: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
-    let can_fail = parts.len() > 1 && !is_on_cpu(&parts[0].device());
-    let nothing = if can_fail { nothing_of(&parts) } else { None };
-    let joined = Tensor::cat(parts, axis);
-    match nothing.map(|nothing| nothing.cast(joined.dtype())) {
-        Some(nothing) => joined + nothing,
-        None => joined,
-    }
-}
-
-/// Zero, `[1, ...]`, made of one number of each part. Not a product with zero, which a compiler may leave out together with what it reads.
-fn nothing_of<const D: usize>(parts: &[Tensor<D>]) -> Option<Tensor<D>> {
-    let one = |part: &Tensor<D>| {
-        part.clone().slice(std::array::from_fn::<_, D, _>(|_| 0..1)).cast(FloatDType::F32)
-    };
-    let some = parts.iter().filter(|part| part.shape().num_elements() > 0);
-    let sum = some.map(one).reduce(|sum, next| sum + next)?;
-    // No finite numbers are that large; sums of them that overflow are no longer right anyway.
-    Some(sum.abs().greater_elem(f32::MAX).float())
+    on_gpu::join(&parts, axis).unwrap_or_else(|| {
+        let batch = parts.iter().map(|part| part.dims()[0]).max().unwrap_or(0);
+        let whole = |part: Tensor<D>| {
+            let mut shape = part.dims();
+            if axis == 0 || shape[0] == batch {
+                return part;
+            }
+            shape[0] = batch;
+            part.expand(shape)
+        };
+        Tensor::cat(parts.into_iter().map(whole).collect(), axis)
+    })
 }
 
 #[cfg(test)]
@@ -36,13 +29,15 @@ mod tests {
     use crate::noise::noise;
 
     #[test]
-    fn marks_add_nothing() {
-        let parts = [noise([2, 3]) * 1e30, noise([2, 5]) * 1e-30, noise([2, 0])];
-        let nothing: Vec<f32> =
-            nothing_of(&parts).map(|x| x.into_data().try_to_vec().unwrap()).unwrap();
-        assert_eq!(nothing, [0.0]);
-        let joined = join(parts.to_vec(), 1);
-        assert_eq!(joined.into_data(), Tensor::cat(parts.to_vec(), 1).into_data());
-        assert!(nothing_of::<2>(&[noise([0, 3])]).is_none());
+    fn a_batch_of_one_serves_all() {
+        let (one, two) = (noise([1, 3, 4]), noise([2, 1, 4]));
+        let joined = join(vec![one.clone(), two.clone()], 1);
+        assert_eq!(joined.dims(), [2, 4, 4]);
+        for batch in 0..2 {
+            let part = joined.clone().slice_dim(0, batch..batch + 1);
+            assert_eq!(part.clone().slice_dim(1, 0..3).into_data(), one.clone().into_data());
+            let expected = two.clone().slice_dim(0, batch..batch + 1);
+            assert_eq!(part.slice_dim(1, 3..4).into_data(), expected.into_data());
+        }
     }
 }

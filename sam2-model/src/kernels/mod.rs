@@ -13,6 +13,7 @@ mod full_f32;
 mod fused_linear;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod grouped_linear;
 mod join;
 mod norm;
 #[cfg(feature = "gpu")]
@@ -42,7 +43,8 @@ pub(crate) use cpu::testing::noise as uniform_noise;
 pub use cpu::{Activation, CpuTier, UnknownTier};
 pub use format::round_to_bf16;
 pub(crate) use full_f32::in_full_f32;
-pub use fused_linear::{FusedLinear, fused_linear_chain, projections};
+pub use fused_linear::{FusedLinear, Rotation, fused_linear_chain};
+pub use grouped_linear::grouped_linear;
 pub use join::join;
 pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_norm_on_any_device};
 pub(crate) use pointwise::max_pool_2x2;

@@ -3,6 +3,7 @@
 use burn::backend::Flex;
 use burn::tensor::{Tensor, activation};
 
+use super::Activation;
 use super::bridge::{from_values, in_place, into_flex, values};
 use super::cpu::{CpuTier, pointwise as cpu};
 use super::on_gpu;
@@ -12,6 +13,18 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match into_flex(x) {
         Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, cpu::gelu)),
         Err(x) => activation::gelu(*x),
+    }
+}
+
+/// A non-linearity through burn, on any device.
+pub(super) fn activated_on_any_device<const D: usize>(
+    x: Tensor<D>,
+    activation: Activation,
+) -> Tensor<D> {
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => activation::relu(x),
+        Activation::Gelu => activation::gelu(x),
     }
 }
 

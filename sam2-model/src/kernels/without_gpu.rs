@@ -21,6 +21,19 @@ pub(super) fn linear<const D: usize>(_: &FusedLinear<'_, D>, _: &Tensor<D>) -> O
     None
 }
 
+pub(super) fn grouped_linear(
+    _: &Tensor<3>,
+    _: &Tensor<2>,
+    _: Activation,
+    _: &Tensor<3>,
+) -> Option<Tensor<3>> {
+    None
+}
+
+pub(super) fn join<const D: usize>(_: &[Tensor<D>], _: usize) -> Option<Tensor<D>> {
+    None
+}
+
 pub(super) fn attention(_: &Tensor<4>, _: &Tensor<4>, _: &Tensor<4>) -> Option<Tensor<3>> {
     None
 }

@@ -5,7 +5,9 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Buffer, optional};
+use super::linear_few::linear_of_few_rows;
 use super::linear_mma::linear_mma;
+use super::rotation::{RotationArgs, RotationOnDevice, turn};
 
 /// Rows and columns of the result that one cube makes.
 const TILE: usize = 64;
@@ -14,14 +16,16 @@ const DEPTH: usize = 16;
 /// Units of a cube; each makes 4 x 4 numbers.
 const UNITS: usize = 256;
 
-/// `activation(x · weight + bias) * scale + add`; what is absent is left out.
+/// `rotation(activation((x + term) · weight + bias) * scale + add)`; what is absent is left out.
 #[derive(Debug)]
 pub struct LinearArgs<'a> {
-    /// `[rows, inputs]`, any format.
+    /// `[rows, groups, inputs]`, any format.
     pub x: &'a Buffer,
-    /// `[inputs, outputs]`, any format.
+    /// Numbers of `x`'s shape, and for how many of the first outputs they are added to it.
+    pub term: Option<(&'a Buffer, usize)>,
+    /// `[groups, inputs, outputs]`, any format.
     pub weight: &'a Buffer,
-    /// `[outputs]`, f32.
+    /// `[groups, outputs]`, f32.
     pub bias: Option<&'a Buffer>,
     /// What follows the bias.
     pub activation: Activation,
@@ -29,57 +33,89 @@ pub struct LinearArgs<'a> {
     pub scale: Option<&'a Buffer>,
     /// Rows of `outputs` numbers and how many there are: they are used over and over, as a batch of 1 is for all.
     pub add: Option<(&'a Buffer, usize)>,
-    /// `[rows, outputs]`, any format; what f16 does not reach becomes its largest number.
+    /// Turns pairs of outputs.
+    pub rotation: Option<RotationArgs<'a>>,
+    /// `[rows, groups, outputs]`, any format; what f16 does not reach becomes its largest number.
     pub out: &'a Buffer,
-    /// How many rows.
+    /// How many rows of each group.
     pub rows: usize,
+    /// Layers side by side, each with its own rows: 1 but for heads of the mask decoder, of which four do the same.
+    pub groups: usize,
     /// Numbers in a row of `x`.
     pub inputs: usize,
     /// Numbers in a row of `out`.
     pub outputs: usize,
 }
 
+impl LinearArgs<'_> {
+    /// Whether buffers and sizes belong together.
+    fn fit(&self) -> bool {
+        let Self { rows, groups, inputs, outputs, .. } = *self;
+        let of_columns =
+            |buffer: Option<&Buffer>| buffer.is_none_or(|buffer| buffer.holds(groups * outputs));
+        let alone = groups == 1 || (self.scale.is_none() && self.add.is_none());
+        self.x.holds(rows * groups * inputs)
+            && self.term.is_none_or(|(term, _)| term.holds(rows * groups * inputs))
+            && self.weight.holds(groups * inputs * outputs)
+            && self.out.holds(rows * groups * outputs)
+            && of_columns(self.bias)
+            && of_columns(self.scale)
+            && self.add.is_none_or(|(add, of_add)| of_add > 0 && add.holds(of_add * outputs))
+            && self.rotation.as_ref().is_none_or(|rotation| rotation.fits(outputs))
+            && alone
+    }
+
+    /// Whether a cube of so many columns either takes the term for all of them or for none.
+    pub(super) fn term_ends_between(&self, columns: usize) -> bool {
+        self.term.is_none_or(|(_, ends)| ends.is_multiple_of(columns) || ends >= self.outputs)
+    }
+}
+
 /// Multiplies; `false` if buffers and sizes do not belong together, and nothing was done.
 pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
-    let LinearArgs { x, weight, out, rows, inputs, outputs, .. } = *args;
-    let of_columns = |buffer: Option<&Buffer>| buffer.is_none_or(|buffer| buffer.holds(outputs));
-    let add_fits =
-        args.add.is_none_or(|(add, rows_of)| rows_of > 0 && add.holds(rows_of * outputs));
-    let fits = x.holds(rows * inputs)
-        && weight.holds(inputs * outputs)
-        && out.holds(rows * outputs)
-        && of_columns(args.bias)
-        && of_columns(args.scale)
-        && add_fits;
-    if !fits {
+    let LinearArgs { x, weight, out, rows, groups, inputs, outputs, .. } = *args;
+    if !args.fit() {
         return false;
     }
-    if rows * outputs == 0 {
+    if rows * groups * outputs == 0 {
         return true;
     }
-    if linear_mma(client, args) {
+    if linear_mma(client, args) || linear_of_few_rows(client, args) {
         return true;
+    }
+    if !args.term_ends_between(TILE) {
+        return false;
     }
     let (add, rows_of_add) = args.add.unwrap_or((out, 1));
+    let (term, outputs_of_term) = args.term.unwrap_or((x, 0));
+    let [cos, sin] = RotationArgs::tables(args.rotation);
+    let count =
+        CubeCount::Static(outputs.div_ceil(TILE) as u32, rows.div_ceil(TILE) as u32, groups as u32);
     // SAFETY: the kernel compares each place with rows, inputs and outputs, and those are compared with the buffers above.
     unsafe {
         product::launch_unchecked(
             client,
-            CubeCount::Static(outputs.div_ceil(TILE) as u32, rows.div_ceil(TILE) as u32, 1),
+            count,
             CubeDim::new_1d(UNITS as u32),
             x.argument(1),
+            optional(args.term.map(|(term, _)| term)),
             weight.argument(1),
             optional(args.bias),
             optional(args.scale),
             optional(args.add.map(|(add, _)| add)),
+            cos,
+            sin,
+            RotationArgs::on_device(args.rotation),
             out.argument(1),
             rows as u32,
+            groups as u32,
             inputs as u32,
             outputs as u32,
+            outputs_of_term as u32,
             rows_of_add as u32,
             args.activation,
             is_f16(out.element),
-            [x.element, weight.element, add.element, out.element],
+            [x.element, term.element, weight.element, add.element, out.element],
         );
     }
     true
@@ -94,22 +130,29 @@ type F4 = Vector<f32, Const<4>>;
 
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-fn product<X: Float, W: Float, A: Float, O: Float>(
+fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     x: &[X],
+    term: ComptimeOption<&[T]>,
     weight: &[W],
     bias: ComptimeOption<&[f32]>,
     scale: ComptimeOption<&[f32]>,
     add: ComptimeOption<&[A]>,
+    cos: ComptimeOption<&[f32]>,
+    sin: ComptimeOption<&[f32]>,
+    rotation: RotationOnDevice,
     out: &mut [O],
     rows: u32,
+    groups: u32,
     inputs: u32,
     outputs: u32,
+    outputs_of_term: u32,
     rows_of_add: u32,
     #[comptime] activation: Activation,
     #[comptime] clamped: bool,
-    #[define(X, W, A, O)] _elements: [ElemType; 4],
+    #[define(X, T, W, A, O)] _elements: [ElemType; 5],
 ) {
     let (rows, inputs, outputs) = (rows as usize, inputs as usize, outputs as usize);
+    let (groups, group) = (groups as usize, CUBE_POS_Z as usize);
     let first_row = CUBE_POS_Y as usize * TILE;
     let first_column = CUBE_POS_X as usize * TILE;
     let unit = UNIT_POS as usize;
@@ -126,6 +169,7 @@ fn product<X: Float, W: Float, A: Float, O: Float>(
     // What this unit brings: four rows of one input, and four columns of one input.
     let (x_rows, x_input) = (unit / DEPTH, unit % DEPTH);
     let (w_input, w_columns) = (unit / 16, unit % 16);
+    let weights = group * inputs * outputs;
 
     let mut start = 0usize;
     while start < inputs {
@@ -135,7 +179,15 @@ fn product<X: Float, W: Float, A: Float, O: Float>(
             for i in 0..4usize {
                 let row = first_row + x_rows * 4 + i;
                 if row < rows {
-                    value.insert(i, f32::cast_from(x[row * inputs + start + x_input]));
+                    let place = (row * groups + group) * inputs + start + x_input;
+                    let mut number = f32::cast_from(x[place]);
+                    #[comptime]
+                    if let ComptimeOption::Some(term) = &term {
+                        if first_column < outputs_of_term as usize {
+                            number += f32::cast_from(term[place]);
+                        }
+                    }
+                    value.insert(i, number);
                 }
             }
         }
@@ -146,7 +198,8 @@ fn product<X: Float, W: Float, A: Float, O: Float>(
             for i in 0..4usize {
                 let column = first_column + w_columns * 4 + i;
                 if column < outputs {
-                    value.insert(i, f32::cast_from(weight[(start + w_input) * outputs + column]));
+                    let place = weights + (start + w_input) * outputs + column;
+                    value.insert(i, f32::cast_from(weight[place]));
                 }
             }
         }
@@ -169,14 +222,15 @@ fn product<X: Float, W: Float, A: Float, O: Float>(
     for i in 0..4usize {
         let row = first_row + my_row * 4 + i;
         if row < rows {
+            let mut four = sums[i];
             #[unroll]
             for j in 0..4usize {
                 let column = first_column + my_column * 4 + j;
                 if column < outputs {
-                    let mut y = sums[i].extract(j);
+                    let mut y = four.extract(j);
                     #[comptime]
                     if let ComptimeOption::Some(bias) = &bias {
-                        y += bias[column];
+                        y += bias[group * outputs + column];
                     }
                     y = activate(y, activation);
                     #[comptime]
@@ -188,7 +242,27 @@ fn product<X: Float, W: Float, A: Float, O: Float>(
                         let row = row % rows_of_add as usize;
                         y += f32::cast_from(add[row * outputs + column]);
                     }
-                    out[row * outputs + column] = O::cast_from(within(y, clamped));
+                    four.insert(j, y);
+                }
+            }
+            #[unroll]
+            for pair in 0..2usize {
+                let column = first_column + my_column * 4 + pair * 2;
+                let (even, odd) = turn(
+                    four.extract(comptime!(pair * 2)),
+                    four.extract(comptime!(pair * 2 + 1)),
+                    row,
+                    column,
+                    &cos,
+                    &sin,
+                    &rotation,
+                );
+                let place = (row * groups + group) * outputs + column;
+                if column < outputs {
+                    out[place] = O::cast_from(within(even, clamped));
+                }
+                if column + 1 < outputs {
+                    out[place + 1] = O::cast_from(within(odd, clamped));
                 }
             }
         }

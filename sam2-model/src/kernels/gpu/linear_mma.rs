@@ -9,6 +9,7 @@ use super::linear::{LinearArgs, activate};
 use super::matrix_units::{
     EIGHT, Eight, Half, Sums, Units, load_four, matrix_units, multiply, pack,
 };
+use super::rotation::{RotationArgs, RotationOnDevice, turn};
 
 /// Inputs that are in shared memory at a time.
 const DEPTH: usize = 32;
@@ -73,7 +74,9 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
         Some(_) => return false,
         None => false,
     };
-    if !inputs.is_multiple_of(EIGHT) || !outputs.is_multiple_of(EIGHT) {
+    // Where there are several groups or a term, everything is in f32.
+    let plain = args.groups == 1 && args.term.is_none();
+    if !plain || !inputs.is_multiple_of(EIGHT) || !outputs.is_multiple_of(EIGHT) {
         return false;
     }
     let [across, down] = Tile::LARGE.cubes(rows, outputs);
@@ -82,6 +85,7 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
     let half_out = Half::of(out.element);
     let shape = Shape { tile, format, half_in, half_out, activation: args.activation, units };
     let (add, rows_of_add) = args.add.unwrap_or((out, 1));
+    let [cos, sin] = RotationArgs::tables(args.rotation);
     let when = |is: bool, buffer, width: usize| is.then_some((buffer, width));
     // SAFETY: the kernel compares each place with rows, inputs and outputs, and those were compared with the buffers.
     unsafe {
@@ -95,6 +99,9 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
             optional(args.bias),
             optional(args.scale),
             optional(args.add.map(|(add, _)| add)),
+            cos,
+            sin,
+            RotationArgs::on_device(args.rotation),
             optional_of(when(half_out.is_some(), out, 2)),
             optional_of(when(half_out.is_none(), out, 2)),
             rows as u32,
@@ -118,6 +125,9 @@ fn product<A: Float>(
     bias: ComptimeOption<&[f32]>,
     scale: ComptimeOption<&[f32]>,
     add: ComptimeOption<&[A]>,
+    cos: ComptimeOption<&[f32]>,
+    sin: ComptimeOption<&[f32]>,
+    rotation: RotationOnDevice,
     mut out_half: ComptimeOption<&mut [u32]>,
     mut out_full: ComptimeOption<&mut [F2]>,
     rows: u32,
@@ -283,16 +293,28 @@ fn product<A: Float>(
                         }
                         two.insert(e, y);
                     }
+                    let (even, odd) = turn(
+                        two.extract(0usize),
+                        two.extract(1usize),
+                        row,
+                        column,
+                        &cos,
+                        &sin,
+                        &rotation,
+                    );
                     let at = (row * outputs + column) / 2;
                     #[comptime]
                     if let ComptimeOption::Some(out) = &mut out_half {
                         let format = comptime!(shape.half_out.unwrap_or(shape.format));
                         let on = comptime!(shape.units);
-                        out[at] = pack(two.extract(0usize), two.extract(1usize), format, on);
+                        out[at] = pack(even, odd, format, on);
                     }
                     #[comptime]
                     if let ComptimeOption::Some(out) = &mut out_full {
-                        out[at] = two;
+                        let mut both = F2::empty();
+                        both.insert(0usize, even);
+                        both.insert(1usize, odd);
+                        out[at] = both;
                     }
                 }
             }

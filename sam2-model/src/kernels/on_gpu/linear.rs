@@ -2,8 +2,9 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::super::Activation;
 use super::super::fused_linear::FusedLinear;
-use super::super::gpu::{self, LinearArgs, NormArgs};
+use super::super::gpu::{self, LinearArgs, NormArgs, RotationArgs};
 use super::{buffer, contiguous, empty, optional, tensor, vector};
 
 /// Layer norm over the last axis, with the result in `format`.
@@ -53,19 +54,66 @@ pub(in crate::kernels) fn linear<const D: usize>(
         }
         Some((buffer(&contiguous(add)?)?, of_add[..D - 1].iter().product()))
     })?;
+    let term = optional(fused.input, |input| {
+        let alike = input.term.dims() == shape;
+        alike.then(|| Some((buffer(&contiguous(input.term)?)?, input.outputs)))?
+    })?;
+    let rotation = optional(fused.rotation, |rotation| {
+        let [_, tokens, pairs] = rotation.cos.dims();
+        let tables = (buffer(&contiguous(rotation.cos)?)?, buffer(&contiguous(rotation.sin)?)?);
+        Some((tables, [tokens, 2 * pairs], rotation))
+    })?;
+    let rotation = rotation.as_ref().map(|((cos, sin), [tokens, channels], rotation)| {
+        let (tokens, channels) = (*tokens, *channels);
+        let length = rows / shape[0].max(1);
+        let (turned, outputs) = (rotation.turned, rotation.outputs);
+        RotationArgs { cos, sin, tokens, channels, length, turned, outputs }
+    });
     let bias = optional(fused.layer.bias.as_ref(), |bias| vector(&bias.val()))?;
     let scale = optional(fused.scale, vector)?;
     shape[D - 1] = outputs;
     let out = empty(&x, shape, if fused.half_out { weight.dtype } else { DType::F32 });
     let args = LinearArgs {
         x: &buffer(&x)?,
+        term: term.as_ref().map(|(term, outputs)| (term, *outputs)),
         weight: &buffer(&weight)?,
         bias: bias.as_ref(),
         activation: fused.activation,
         scale: scale.as_ref(),
         add: add.as_ref().map(|(add, rows)| (add, *rows)),
+        rotation,
         out: &buffer(&out)?,
         rows,
+        groups: 1,
+        inputs,
+        outputs,
+    };
+    gpu::linear(&x.client, &args).then(|| tensor(out))
+}
+
+/// Layers side by side, `[batch, groups, inputs]` to `[batch, groups, outputs]`, as [`grouped_linear`](crate::kernels::grouped_linear).
+pub(in crate::kernels) fn grouped_linear(
+    weight: &Tensor<3>,
+    bias: &Tensor<2>,
+    activation: Activation,
+    x: &Tensor<3>,
+) -> Option<Tensor<3>> {
+    let [groups, inputs, outputs] = weight.dims();
+    let [rows, ..] = x.dims();
+    let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);
+    let out = empty(&x, [rows, groups, outputs], DType::F32);
+    let args = LinearArgs {
+        x: &buffer(&x)?,
+        term: None,
+        weight: &buffer(&weight)?,
+        bias: Some(&buffer(&bias)?),
+        activation,
+        scale: None,
+        add: None,
+        rotation: None,
+        out: &buffer(&out)?,
+        rows,
+        groups,
         inputs,
         outputs,
     };

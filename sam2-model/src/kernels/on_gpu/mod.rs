@@ -12,11 +12,13 @@ use cubecl::ir::{ElemType, FloatKind};
 use super::gpu::Buffer;
 
 mod attention;
+mod join;
 mod linear;
 mod maps;
 
 pub(super) use attention::{attention, window_attention};
-pub(super) use linear::{layer_norm, linear};
+pub(super) use join::join;
+pub(super) use linear::{grouped_linear, layer_norm, linear};
 pub(super) use maps::{convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
 
 /// The tensor's buffer, wherever in it the numbers lie.

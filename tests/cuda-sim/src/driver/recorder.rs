@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{LineWriter, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -68,7 +68,7 @@ struct Counts {
     launches: HashMap<Shape, u64>,
     events: HashMap<Request, Count>,
     stats: HashMap<usize, (Stats, f64)>,
-    log: Option<BufWriter<File>>,
+    log: Option<LineWriter<File>>,
     total: u64,
 }
 
@@ -114,7 +114,8 @@ impl Recorder {
     /// Begins to record, with a line for each call if there is a file for it.
     pub fn new(log: Option<&Path>) -> Self {
         let log = log.and_then(|path| match File::create(path) {
-            Ok(file) => Some(BufWriter::new(file)),
+            // By line, so that a test can read what its own program has done so far.
+            Ok(file) => Some(LineWriter::new(file)),
             Err(error) => {
                 eprintln!("cuda-sim: {}: {error}", path.display());
                 None

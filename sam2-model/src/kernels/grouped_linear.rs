@@ -1,0 +1,21 @@
+//! Several linear layers of one shape, each with its own input.
+
+use burn::tensor::Tensor;
+
+use super::full_f32::in_full_f32;
+use super::pointwise::activated_on_any_device;
+use super::{Activation, on_gpu};
+
+/// Layers side by side: entry `g` of `x` `[batch, groups, inputs]` goes through `weight` `[groups, inputs, outputs]` and `bias` `[groups, outputs]` of its own, to `[batch, groups,
+/// outputs]`. One launch on a GPU.
+pub fn grouped_linear(
+    weight: &Tensor<3>,
+    bias: &Tensor<2>,
+    activation: Activation,
+    x: Tensor<3>,
+) -> Tensor<3> {
+    on_gpu::grouped_linear(weight, bias, activation, &x).unwrap_or_else(|| {
+        let x = in_full_f32(x.swap_dims(0, 1), weight.clone(), Tensor::matmul).swap_dims(0, 1);
+        activated_on_any_device(x + bias.clone().unsqueeze(), activation)
+    })
+}
