@@ -89,6 +89,7 @@ test_program() {
 }
 
 case "${1:-test}" in
+install) install_compilers; build_library ;;
 test)
     install_compilers
     build_library

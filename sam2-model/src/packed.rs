@@ -109,10 +109,15 @@ impl Numbers {
         let device = device.unwrap_or_default();
         let tensor = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
         let (weight, bias): (Vec<f32>, Vec<f32>) = (tensor(weight), tensor(bias));
-        let weight = Tensor::<2>::from_data(TensorData::new(weight, [inputs, outputs]), &device);
-        let bias = Tensor::<1>::from_data(TensorData::new(bias, [outputs]), &device);
+        // As a vector first: on CUDA a tensor of several axes gets rows of whole 512 bytes, and a kernel that wants it without gaps would copy it in every frame.
+        let vector = |values: Vec<f32>| {
+            let count = values.len();
+            Tensor::<1>::from_data(TensorData::new(values, [count]), &device)
+        };
+        let weight = vector(weight).cast(format).reshape([inputs, outputs]);
+        let bias = vector(bias);
         Linear {
-            weight: Param::from_tensor(weight.cast(format)),
+            weight: Param::from_tensor(weight),
             bias: Some(Param::from_tensor(bias)),
             ..LinearConfig::new(inputs, outputs).init(&device)
         }

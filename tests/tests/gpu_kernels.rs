@@ -18,6 +18,17 @@ use sam2_tests::noise::Random;
 /// Differences over the largest value: f32's kernels, and those with 16-bit factors.
 const F32: f64 = 1e-5;
 const HALF: f64 = 2e-3;
+/// Half of the last digit of a result in bfloat16, beside a largest value just above a power of two.
+const LAST_DIGIT: f64 = 1.0 / 256.0;
+
+/// The bar of a step whose result is in `format`.
+fn bar_of(format: Option<FloatDType>) -> f64 {
+    match format {
+        None => F32,
+        Some(FloatDType::BF16) => HALF + LAST_DIGIT,
+        Some(_) => HALF,
+    }
+}
 
 fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut random = Random::new(seed);
@@ -89,7 +100,7 @@ fn linear_layers() {
     {
         for format in &formats {
             let name = format!("linear {rows} x {inputs} x {outputs} {format:?}");
-            let bar = if format.is_some() { HALF } else { F32 };
+            let bar = bar_of(*format);
             compare(&name, bar, |device| {
                 let layer = layer(inputs, outputs, device, *format);
                 let norm = LayerNorm::init(inputs, 1e-6, device);
@@ -136,7 +147,7 @@ fn linear_layers_that_turn_pairs() {
     {
         for format in &formats {
             let name = format!("turned {length} {turned} {outputs} {format:?}");
-            let bar = if format.is_some() { HALF } else { F32 };
+            let bar = bar_of(*format);
             compare(&name, bar, |device| {
                 let layer = layer(64, outputs, device, *format);
                 let norm = LayerNorm::init(64, 1e-6, device);
@@ -207,7 +218,7 @@ fn attentions() {
         for format in &formats {
             let name =
                 format!("attention {batch} {heads} {n} x {m} {width} {value_width} {format:?}");
-            let bar = if format.is_some() { HALF } else { F32 };
+            let bar = bar_of(*format);
             compare(&name, bar, |device| {
                 // As layers make them: heads of a token lie together.
                 let head = |seed, tokens, width| {
@@ -239,7 +250,7 @@ fn windows() {
         for format in &formats {
             let [height, width] = size;
             let name = format!("windows {size:?} {side} {pooled} {format:?}");
-            let bar = if format.is_some() { HALF } else { F32 };
+            let bar = bar_of(*format);
             compare(&name, bar, |device| {
                 let qkv = rounded(on(1, [2, height, width, 3 * 48], device), *format);
                 let outside = on(2, [3 * 48], device);

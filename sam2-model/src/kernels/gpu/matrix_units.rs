@@ -116,7 +116,7 @@ pub(super) fn multiply(
     out
 }
 
-/// Two numbers in one register, rounded to the nearest; what f16 does not reach becomes its largest number.
+/// Two numbers in one register, rounded to the nearest; what the format does not reach becomes its largest number.
 #[cube]
 pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] units: Units) -> u32 {
     if comptime!(format == Half::F16) {
@@ -124,6 +124,9 @@ pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] un
         let high = clamp(high, -65_504.0f32, 65_504.0f32);
         pack_weights(low, high, units)
     } else {
+        // Within bfloat16's limits; and results of an operation, since a variable would be handed over as its address.
+        let low = clamp(low, -3.389_531_4e38f32, 3.389_531_4e38f32);
+        let high = clamp(high, -3.389_531_4e38f32, 3.389_531_4e38f32);
         let packed: u32;
         gpu_asm!("cvt.rn.bf16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
         packed
