@@ -4,11 +4,11 @@
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::{Device, Int, Tensor, activation};
+use burn::tensor::{Device, Tensor, activation};
 
 use crate::config::Sam2Config;
 use crate::device_failure::DeviceFailure;
-use crate::kernels::{self, Activation, join};
+use crate::kernels::{self, Activation, ChosenMask, MaskChoice, MaskRule, join};
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::mlp::{GroupedMlp, Mlp};
 use crate::prompt_encoder::{PromptEmbeddings, Token};
@@ -18,10 +18,6 @@ use crate::two_way_transformer::{ImagePositions, TwoWayTransformer};
 const MASK_TOKENS: usize = 4;
 /// Hidden width of the head that predicts IoU.
 const IOU_HEAD_DIM: usize = 256;
-/// Logits within this distance of zero count as undecided in the stability score.
-const STABILITY_DELTA: f64 = 0.05;
-/// A single mask less stable than this gives way to the best candidate.
-const STABILITY_THRESHOLD: f64 = 0.98;
 
 /// What the decoder sees of a frame.
 #[derive(Clone, Debug)]
@@ -45,17 +41,6 @@ pub struct DecoderOutputs {
     pub mask_tokens: Tensor<3>,
     /// `[batch, 1]`: above 0 = the object is in the frame.
     pub object_score_logits: Tensor<2>,
-}
-
-/// The decoder's answer.
-#[derive(Clone, Debug)]
-pub struct ChosenMask {
-    /// `[batch, 1, 4 side, 4 side]`.
-    pub mask_logits: Tensor<4>,
-    /// `[batch, 1]`.
-    pub iou: Tensor<2>,
-    /// `[batch, hidden_dim]`: becomes the object pointer.
-    pub token: Tensor<2>,
 }
 
 /// Learned up-sampling by 4 that takes in the high-resolution features.
@@ -164,7 +149,6 @@ impl MaskDecoder {
         let mask_tokens = tokens.slice_dim(1, 2..2 + MASK_TOKENS);
 
         let upscaled = self.upscale(image_tokens, image, side);
-        let [_, channels, height, width] = upscaled.dims();
         let filters = match &self.hypernetworks {
             Some(heads) => heads.forward(mask_tokens.clone()),
             None => {
@@ -174,16 +158,9 @@ impl MaskDecoder {
                 join::<3>(filters.collect(), 1)
             }
         };
-        let upscaled = upscaled.reshape([batch, channels, height * width]);
-        let mask_logits = kernels::in_full_f32(filters, upscaled, Tensor::matmul).reshape([
-            batch,
-            MASK_TOKENS,
-            height,
-            width,
-        ]);
         debug_assert_eq!(count, side * side);
         DecoderOutputs {
-            mask_logits,
+            mask_logits: kernels::mask_product(filters, upscaled),
             ious: activation::sigmoid(self.iou_prediction_head.forward(iou_token)),
             mask_tokens,
             object_score_logits: self.pred_obj_score_head.forward(object_token),
@@ -201,16 +178,9 @@ impl MaskDecoder {
 }
 
 impl DecoderOutputs {
-    /// The candidate with the highest predicted IoU: for one click or none.
-    ///
-    /// Its own token becomes the object pointer (`use_multimask_token_for_obj_ptr`).
+    /// The mask by [`MaskRule::BestCandidate`], of absent objects too.
     pub fn best_candidate(&self) -> ChosenMask {
-        let best = self.best_candidate_index();
-        ChosenMask {
-            mask_logits: select_plane(&self.mask_logits, &best),
-            iou: self.ious.clone().gather(1, best.clone()),
-            token: select_token(&self.mask_tokens, &best),
-        }
+        self.choice(MaskRule::BestCandidate).choose()
     }
 
     /// Mask logits `[batch, 3, 4 side, 4 side]` and predicted IoUs `[batch, 3]` of the three candidates.
@@ -221,60 +191,32 @@ impl DecoderOutputs {
         )
     }
 
-    /// The single mask, or per object the best candidate where the single mask is unstable
-    /// (`_dynamic_multimask_via_stability`). The token stays the single mask's either way.
+    /// The mask by [`MaskRule::SingleIfStable`], of absent objects too.
     pub fn single_mask(&self) -> ChosenMask {
-        let [batch, _, height, width] = self.mask_logits.dims();
-        let first = Tensor::<2, Int>::zeros([batch, 1], &self.mask_logits.device());
-        let single = select_plane(&self.mask_logits, &first);
-        let best = self.best_candidate();
-        let stable = stability(&single).greater_equal_scalar(STABILITY_THRESHOLD);
-        let stable_plane =
-            stable.clone().reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
-        ChosenMask {
-            mask_logits: best.mask_logits.mask_where(stable_plane, single),
-            iou: best.iou.mask_where(stable, self.ious.clone().slice_dim(1, 0..1)),
-            token: select_token(&self.mask_tokens, &first),
+        self.choice(MaskRule::SingleIfStable).choose()
+    }
+
+    /// The mask of each object by `rule`, with `absent_logit` at every place of those that are not in the frame.
+    pub fn choose(&self, rule: MaskRule, absent_logit: f32) -> ChosenMask {
+        let object_scores = Some((&self.object_score_logits, absent_logit));
+        MaskChoice { object_scores, ..self.choice(rule) }.choose()
+    }
+
+    fn choice(&self, rule: MaskRule) -> MaskChoice<'_> {
+        MaskChoice {
+            rule,
+            mask_logits: &self.mask_logits,
+            ious: &self.ious,
+            tokens: &self.mask_tokens,
+            object_scores: None,
         }
     }
 
     /// Stability score of the single mask, `[batch, 1]`, 0..1. Near 0.98, the threshold of the fallback, two implementations may
     /// choose differently.
     pub fn single_mask_stability(&self) -> Tensor<2> {
-        stability(&self.mask_logits.clone().slice_dim(1, 0..1))
+        kernels::stability(&self.mask_logits.clone().slice_dim(1, 0..1))
     }
-
-    /// `[batch, 1]` in 1..=3.
-    fn best_candidate_index(&self) -> Tensor<2, Int> {
-        self.ious.clone().slice_dim(1, 1..MASK_TOKENS).argmax(1) + 1
-    }
-}
-
-/// IoU between the mask at a slightly raised and a slightly lowered threshold, `[batch, 1]`; 1 for an empty mask.
-fn stability(mask_bchw: &Tensor<4>) -> Tensor<2> {
-    let batch = mask_bchw.dims()[0];
-    // Rows first: a GPU would give all places of a mask to one thread.
-    let area = |threshold: f64| -> Tensor<2> {
-        let inside = mask_bchw.clone().greater_scalar(threshold).float();
-        inside.sum_dim(3).sum_dim(2).reshape([batch, 1])
-    };
-    let (inner, outer) = (area(STABILITY_DELTA), area(-STABILITY_DELTA));
-    let empty = outer.clone().equal_scalar(0.0);
-    (inner / outer).mask_fill(empty, 1.0)
-}
-
-/// Plane `index[b]` of each batch entry: `[batch, 1, height, width]`.
-fn select_plane(planes_bchw: &Tensor<4>, index: &Tensor<2, Int>) -> Tensor<4> {
-    let [batch, _, height, width] = planes_bchw.dims();
-    let index = index.clone().reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
-    planes_bchw.clone().gather(1, index)
-}
-
-/// Token `index[b]` of each batch entry: `[batch, dim]`.
-fn select_token(tokens: &Tensor<3>, index: &Tensor<2, Int>) -> Tensor<2> {
-    let [batch, _, dim] = tokens.dims();
-    let index = index.clone().reshape([batch, 1, 1]).expand([batch, 1, dim]);
-    tokens.clone().gather(1, index).squeeze_dim(1)
 }
 
 #[cfg(test)]
@@ -330,12 +272,5 @@ mod tests {
         assert_eq!(values(single.mask_logits), [9.0, 9.0, -9.0, -9.0, 4.0, 4.0, 4.0, 4.0]);
         assert_eq!(values(single.iou), [0.1, 0.7]);
         assert_eq!(values(single.token), [0.0, 4.0]);
-    }
-
-    #[test]
-    fn an_empty_mask_is_stable() {
-        let device = Device::flex();
-        let empty = Tensor::<4>::full([1, 1, 2, 2], -5.0, &device);
-        assert_eq!(values(stability(&empty)), [1.0]);
     }
 }

@@ -8,7 +8,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernels::{self, Taps, in_full_f32};
+use crate::kernels::{self, Finish, Taps, in_full_f32};
 
 /// Interpolation kernels used by SAM 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,11 +55,27 @@ impl Resize {
 
     /// `[batch, channels, height, width]` at the `from` size to the same at the `to` size.
     pub fn forward(&self, image_bchw: Tensor<4>) -> Tensor<4> {
+        self.run(image_bchw, None)
+    }
+
+    /// The same for logits, followed by `finish`.
+    pub fn forward_finished(&self, logits_bchw: Tensor<4>, finish: Finish) -> Tensor<4> {
+        self.run(logits_bchw, Some(finish))
+    }
+
+    fn run(&self, image_bchw: Tensor<4>, finish: Option<Finish>) -> Tensor<4> {
         let rows = self.rows.as_ref().map(|axis| &axis.taps);
         let columns = self.columns.as_ref().map(|axis| &axis.taps);
         let tables = [&self.rows, &self.columns].map(|axis| axis.as_ref().map(|axis| &axis.table));
-        kernels::resample(image_bchw, rows, columns, tables, self.to)
-            .unwrap_or_else(|image_bchw| self.forward_on_any_device(*image_bchw))
+        kernels::resample(image_bchw, rows, columns, tables, self.to, finish).unwrap_or_else(
+            |image_bchw| {
+                let resized = self.forward_on_any_device(*image_bchw);
+                match finish {
+                    Some(finish) => finish.on_any_device(resized),
+                    None => resized,
+                }
+            },
+        )
     }
 
     /// The same through burn, on any device.

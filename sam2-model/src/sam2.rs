@@ -15,14 +15,14 @@ use crate::device_failure::{self, DeviceFailure};
 use crate::error::LoadError;
 use crate::fingerprint::{self, FingerprintError};
 use crate::half_weights;
-use crate::kernels::{self, join};
-use crate::mask_decoder::{ChosenMask, DecoderImage, DecoderOutputs};
+use crate::kernels::{self, ChosenMask, Curve, Finish, MaskRule, join};
+use crate::mask_decoder::{DecoderImage, DecoderOutputs};
 use crate::memory_attention::{INPUT_POSITION_WEIGHT, MemoryTokens};
 use crate::network::Sam2Network;
 use crate::object_pointer::{PointerMemory, pointer_tokens};
 use crate::position_encoding::sine_2d;
 use crate::precision::Precision;
-use crate::preprocess;
+use crate::preprocess::PixelTable;
 use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
 use crate::resize::{Interpolation, Resize};
 use crate::rotary::RotaryTable;
@@ -110,6 +110,7 @@ struct Tables {
     rotary: RotaryTable,
     low_res_to_model: Resize,
     model_to_low_res: Resize,
+    pixels: PixelTable,
 }
 
 impl Tables {
@@ -143,6 +144,7 @@ impl Tables {
             rotary: RotaryTable::new(config.hidden_dim, side, device),
             low_res_to_model: resize(Interpolation::Bilinear, low, model),
             model_to_low_res: resize(Interpolation::BilinearAntialias, model, low),
+            pixels: PixelTable::new(device),
         }
     }
 }
@@ -298,7 +300,7 @@ impl Sam2 {
     /// # Panics
     /// If `rgb` is not `S * S * 3` bytes long.
     pub fn encode_image(&self, rgb: &[u8]) -> FrameFeatures {
-        self.encode_tensor(preprocess::normalise(rgb, self.config.image_size, &self.device))
+        self.encode_tensor(self.tables.pixels.normalise(rgb, self.config.image_size))
     }
 
     /// Runs the image encoder on a normalised `[1, 3, S, S]`.
@@ -432,17 +434,14 @@ impl Sam2 {
     /// `candidates`: choose among three candidate masks, as SAM 2 does for one click or none; otherwise take the single
     /// mask.
     pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
-        let ChosenMask { mask_logits, iou, token } =
-            if candidates { outputs.best_candidate() } else { outputs.single_mask() };
+        let rule = if candidates { MaskRule::BestCandidate } else { MaskRule::SingleIfStable };
+        let ChosenMask { mask_logits, iou, token } = outputs.choose(rule, NO_OBJECT_LOGIT);
         let score = outputs.object_score_logits.clone();
-        let [batch, _, height, width] = mask_logits.dims();
-        let absent = score.clone().lower_equal_scalar(0.0);
-        let absent_plane = absent.reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
         let pointer = self.network.obj_ptr_proj.forward(token);
         MaskPrediction {
-            low_res_logits: mask_logits.mask_fill(absent_plane, NO_OBJECT_LOGIT),
+            low_res_logits: mask_logits,
             iou,
-            object_pointer: self.mark_absent(pointer, present(score.clone())),
+            object_pointer: self.mark_absent(pointer, score.clone()),
             object_score_logits: score,
         }
     }
@@ -466,13 +465,13 @@ impl Sam2 {
         let pointer = self.predict_mask(&outputs, false).object_pointer;
         let logits = masks_bchw.clone() * MASK_SCALE + MASK_BIAS;
         // Rows first: a GPU would give a million places to one thread.
-        let is_present = present(masks_bchw.max_dim(3).max_dim(2).reshape([batch, 1]));
+        let highest = masks_bchw.max_dim(3).max_dim(2).reshape([batch, 1]);
         MaskPrediction {
             low_res_logits: self.tables.model_to_low_res.forward(logits),
             iou: Tensor::ones([batch, 1], &self.device),
             // The no-object mix is applied a second time, now by the mask itself.
-            object_pointer: self.mark_absent(pointer, is_present.clone()),
-            object_score_logits: is_present * MASK_SCALE + MASK_BIAS,
+            object_pointer: self.mark_absent(pointer, highest.clone()),
+            object_score_logits: kernels::present(highest) * MASK_SCALE + MASK_BIAS,
         }
     }
 
@@ -499,24 +498,21 @@ impl Sam2 {
         object_score_logits: Tensor<2>,
         prompted: bool,
     ) -> MemoryFeatures {
-        let logits = self.tables.low_res_to_model.forward(low_res_logits);
-        let masks = if prompted {
-            logits.greater_scalar(0.0).float() * MASK_SCALE + MASK_BIAS
-        } else {
-            kernels::scaled_sigmoid(logits, MASK_SCALE as f32, MASK_BIAS as f32)
+        let finish = Finish {
+            curve: if prompted { Curve::Step } else { Curve::Sigmoid },
+            scale: MASK_SCALE as f32,
+            shift: MASK_BIAS as f32,
         };
-        let mut memory = self.network.memory_encoder.forward(features.tokens.clone(), masks);
-        if let Some(embedding) = &self.network.no_obj_embed_spatial {
-            let absent = (present(object_score_logits) * -1.0 + 1.0).unsqueeze_dim::<3>(2);
-            memory = memory + absent * embedding.val().unsqueeze::<3>();
-        }
-        MemoryFeatures(kernels::round_to_bf16(memory))
+        let masks = self.tables.low_res_to_model.forward_finished(low_res_logits, finish);
+        let memory = self.network.memory_encoder.forward(features.tokens.clone(), masks);
+        let embedding = self.network.no_obj_embed_spatial.as_ref();
+        let absent = embedding.map(|embedding| (object_score_logits, embedding.val()));
+        MemoryFeatures(kernels::finish_memory(memory, absent))
     }
 
-    /// `present * pointer + (1 - present) * no_obj_ptr`, with `present` `[batch, 1]` zero or one.
-    fn mark_absent(&self, pointer: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
-        let absent = present.clone() * -1.0 + 1.0;
-        pointer * present + absent * self.network.no_obj_ptr.val()
+    /// Pointers `[batch, hidden_dim]`, with the learned pointer of no object where the logit `[batch, 1]` is not above 0.
+    fn mark_absent(&self, pointer: Tensor<2>, logits: Tensor<2>) -> Tensor<2> {
+        kernels::mark_absent(pointer, logits, self.network.no_obj_ptr.val())
     }
 }
 
@@ -533,9 +529,4 @@ fn packed(
         network.sam_mask_decoder.pack()?;
     }
     Ok(network)
-}
-
-/// 1 where the logit is above 0, else 0.
-fn present(logits: Tensor<2>) -> Tensor<2> {
-    logits.greater_scalar(0.0).float()
 }

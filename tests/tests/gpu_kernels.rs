@@ -3,11 +3,14 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use sam2_engine::{Device, Precision};
-use sam2_model::kernels::{self, Activation, FusedLinear, Rotation, WindowAttention};
+use sam2_model::kernels::{
+    self, Activation, Curve, Finish, FusedLinear, MaskChoice, MaskRule, Rotation, WindowAttention,
+};
 use sam2_model::layer_norm::LayerNorm;
 use sam2_model::layer_norm_2d::LayerNorm2d;
 use sam2_model::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
 use sam2_model::nn::{Linear, LinearConfig, PaddingConfig2d};
+use sam2_model::preprocess::PixelTable;
 use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{FloatDType, Tensor};
 use sam2_tests::compare::Report;
@@ -30,14 +33,22 @@ fn bar_of(format: Option<FloatDType>) -> f64 {
     }
 }
 
+/// Both devices must give the same numbers.
+fn assert_equal(name: &str, step: impl Fn(&Device) -> Vec<f32>) {
+    assert_eq!(step(&device()), step(&Device::flex()), "{name}");
+}
+
 fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut random = Random::new(seed);
     (0..count).map(|_| random.uniform(-2.0, 2.0)).collect()
 }
 
+fn of<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::<1>::from_floats(values, device).reshape(shape)
+}
+
 fn on<const D: usize>(seed: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
-    let values = noise(shape.iter().product(), seed);
-    Tensor::<1>::from_floats(&values[..], device).reshape(shape)
+    of(&noise(shape.iter().product(), seed), shape, device)
 }
 
 /// The device's 16-bit formats.
@@ -329,5 +340,190 @@ fn resizes() {
             let x = on(1, [2, 3, from[0], from[1]], device);
             to_values(Resize::new(kind, from, to, device).forward(x))
         });
+    }
+}
+
+#[test]
+fn resizes_that_end_in_a_curve() {
+    // Numbers whose means have no more digits than f32: zero is zero on every device.
+    let logits: Vec<f32> = noise(3 * 5 * 7, 1).iter().map(|x| (x * 8.0).round() / 2.0).collect();
+    let mut far = logits.clone();
+    far.iter_mut().step_by(3).for_each(|x| *x *= 512.0);
+    let resize = |device: &Device| Resize::new(Interpolation::Bilinear, [5, 7], [20, 28], device);
+    for values in [&logits, &far] {
+        let finished = |curve, device: &Device| {
+            let finish = Finish { curve, scale: 20.0, shift: -10.0 };
+            let x = of(values, [3, 1, 5, 7], device);
+            to_values(resize(device).forward_finished(x, finish))
+        };
+        compare("resize, sigmoid", F32, |device| finished(Curve::Sigmoid, device));
+        assert_equal("resize, step", |device| finished(Curve::Step, device));
+    }
+    let step = Finish { curve: Curve::Step, scale: 20.0, shift: -10.0 };
+    let same = Resize::new(Interpolation::Bilinear, [1, 4], [1, 4], &device());
+    let stepped = same.forward_finished(of(&[-1.0, 0.0, 1e-6, 9.0], [1, 1, 1, 4], &device()), step);
+    assert_eq!(to_values(stepped), [-10.0, -10.0, 10.0, 10.0]);
+}
+
+#[test]
+fn mask_products() {
+    for (batch, channels, height, width) in
+        [(1, 32, 16, 16), (3, 32, 5, 7), (2, 5, 9, 3), (3, 6, 1, 1)]
+    {
+        let name = format!("mask product {batch} {channels} {height} x {width}");
+        let filters = |device: &Device| on(1, [batch, 4, channels], device);
+        let product =
+            |maps: Tensor<4>| to_values(kernels::mask_product(filters(&maps.device()), maps));
+        compare(&format!("{name}, channels first"), F32, |device| {
+            product(on(2, [batch, channels, height, width], device))
+        });
+        compare(&format!("{name}, channels last"), F32, |device| {
+            product(on(2, [batch, height, width, channels], device).permute([0, 3, 1, 2]))
+        });
+        compare(&format!("{name}, some channels of more"), F32, |device| {
+            let wide = on(2, [batch, height, width, channels + 3], device);
+            product(wide.slice_dim(3, 2..2 + channels).permute([0, 3, 1, 2]))
+        });
+        compare(&format!("{name}, one map for all"), F32, |device| {
+            let one = on(2, [1, height, width, channels], device).permute([0, 3, 1, 2]);
+            product(one.expand([batch, channels, height, width]))
+        });
+    }
+}
+
+/// A plane of `count` places: `inner` of them are certain, as many more as `undecided` says are not.
+fn plane(count: usize, inner: usize, undecided: usize, logit: f32) -> Vec<f32> {
+    let undecided = inner..inner + undecided;
+    // Places that belong together lie apart.
+    let at = |place: usize| place * 37 % count;
+    let value = |place: usize| match at(place) {
+        // On the limit, which is outside.
+        place if undecided.contains(&place) => [0.05, 0.0, -0.04][place % 3],
+        place if place < inner => logit,
+        place => [-0.05, -logit][place % 2],
+    };
+    (0..count).map(value).collect()
+}
+
+#[test]
+fn choices() {
+    // Objects whose single mask is stable, not, nearly so (49 of 50 is; 48 of 49 is not), empty, whole.
+    let counts = [(20, 0), (10, 9), (49, 1), (48, 1), (0, 0), (63, 0), (0, 5)];
+    for (height, width, dim) in [(9, 7, 5), (3, 21, 100), (64, 63, 256)] {
+        let places = height * width;
+        let unit = places / 63;
+        for objects in [1, 3, 7] {
+            let mut logits = Vec::new();
+            for (object, (inner, undecided)) in counts.into_iter().enumerate().take(objects) {
+                logits.extend(plane(places, inner * unit, undecided * unit, 3.0));
+                logits.extend(noise(3 * places, object as u64));
+            }
+            // The first of equals, the last, the middle.
+            let ious = [[0.99, 0.5, 0.7, 0.7], [0.1, 0.2, 0.3, 0.4], [0.0, 0.1, 0.9, 0.2]];
+            let ious: Vec<f32> = ious.into_iter().cycle().take(objects).flatten().collect();
+            let scores: Vec<f32> =
+                [1.0, -2.0, 0.0, 0.1].into_iter().cycle().take(objects).collect();
+            for rule in [MaskRule::BestCandidate, MaskRule::SingleIfStable] {
+                for marked in [false, true] {
+                    let name = format!("{rule:?} {objects} x {height} x {width}, {marked}");
+                    assert_equal(&name, |device| {
+                        let scores = of(&scores, [objects, 1], device);
+                        // Tokens are read where they lie.
+                        let tokens = on(9, [objects, 9, dim], device).slice_dim(1, 2..6);
+                        let choice = MaskChoice {
+                            rule,
+                            mask_logits: &of(&logits, [objects, 4, height, width], device),
+                            ious: &of(&ious, [objects, 4], device),
+                            tokens: &tokens,
+                            object_scores: marked.then_some((&scores, -1024.0)),
+                        };
+                        let chosen = choice.choose();
+                        assert_eq!(chosen.mask_logits.dims(), [objects, 1, height, width]);
+                        let numbers = [
+                            to_values(chosen.mask_logits),
+                            to_values(chosen.iou),
+                            to_values(chosen.token),
+                        ];
+                        numbers.concat()
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_single_mask_is_taken_from_49_of_50_certain_places_on() {
+    let device = device();
+    for (inner, undecided, expected) in [(49, 1, 0.1), (48, 1, 0.9), (0, 0, 0.1), (0, 1, 0.9)] {
+        let logits = [plane(63, inner, undecided, 3.0), noise(3 * 63, 1)].concat();
+        let choice = MaskChoice {
+            rule: MaskRule::SingleIfStable,
+            mask_logits: &of(&logits, [1, 4, 9, 7], &device),
+            ious: &of(&[0.1, 0.2, 0.9, 0.3], [1, 4], &device),
+            tokens: &of(&[1.0, 2.0, 3.0, 4.0], [1, 4, 1], &device),
+            object_scores: None,
+        };
+        let chosen = choice.choose();
+        assert_eq!(to_values(chosen.iou), [expected], "{inner} {undecided}");
+        assert_eq!(to_values(chosen.token), [1.0]);
+    }
+}
+
+#[test]
+fn pointers_of_absent_objects() {
+    for (objects, dim) in [(1, 256), (4, 7)] {
+        assert_equal(&format!("pointers {objects} x {dim}"), |device| {
+            let scores = of(&[0.0, 1e-6, -1.0, 5.0][..objects], [objects, 1], device);
+            let (pointers, no_object) = (on(1, [objects, dim], device), on(2, [1, dim], device));
+            to_values(kernels::mark_absent(pointers, scores, no_object))
+        });
+    }
+}
+
+/// Numbers of all magnitudes, and those that lie exactly between two of bfloat16.
+fn hard_to_round(count: usize) -> Vec<f32> {
+    let mut values = noise(count, 7);
+    values.iter_mut().enumerate().for_each(|(i, v)| *v *= 10_f32.powi((i % 9) as i32 - 4));
+    let between = |value: &mut f32| *value = f32::from_bits(value.to_bits() & !0xFFFF | 0x8000);
+    values.iter_mut().step_by(5).for_each(between);
+    values
+}
+
+#[test]
+fn memories_are_rounded_to_bfloat16_as_on_the_cpu() {
+    for (objects, tokens, channels) in [(1, 9, 7), (3, 35, 64)] {
+        let values = hard_to_round(objects * tokens * channels);
+        for marked in [false, true] {
+            assert_equal(&format!("memory {objects} x {tokens} x {channels}"), |device| {
+                let scores = of(&[-1.0, 2.0, 0.0][..objects], [objects, 1], device);
+                let memory = of(&values, [objects, tokens, channels], device);
+                let absent = marked.then(|| (scores, on(2, [1, channels], device)));
+                to_values(kernels::finish_memory(memory, absent))
+            });
+        }
+    }
+    let edges =
+        [f32::MAX, -f32::MAX, f32::INFINITY, f32::NEG_INFINITY, 0.0, 1.0, f32::MIN_POSITIVE];
+    let rounded = kernels::finish_memory(of(&edges, [1, 7, 1], &device()), None);
+    let (up, infinity) = (f32::INFINITY, f32::INFINITY);
+    let expected = [up, -up, infinity, -infinity, 0.0, 1.0, f32::MIN_POSITIVE];
+    assert_eq!(to_values(rounded), expected);
+    // Those whose digits are all in the half that goes must not become infinities.
+    let undefined = [f32::NAN, f32::from_bits(0x7F80_0001), f32::from_bits(0xFFFF_FFFF)];
+    let rounded = kernels::finish_memory(of(&undefined, [1, 3, 1], &device()), None);
+    assert!(to_values(rounded).iter().all(|value| value.is_nan()));
+}
+
+#[test]
+fn pixels_become_the_same_numbers_as_on_the_cpu_bit_for_bit() {
+    // Also where the last word is not full.
+    for side in [64, 5, 1] {
+        let rgb: Vec<u8> = (0..3 * side * side).map(|i| (i * 101 / 7 % 256) as u8).collect();
+        let bits = |device: &Device| -> Vec<u32> {
+            let pixels = PixelTable::new(device).normalise(&rgb, side);
+            to_values(pixels).into_iter().map(f32::to_bits).collect()
+        };
+        assert_eq!(bits(&device()), bits(&Device::flex()), "{side}");
     }
 }

@@ -10,7 +10,7 @@ use sam2_frame_provider::{FrameSource, resize};
 use sam2_model::kernels;
 use sam2_model::{
     ConditionedFeatures, FrameFeatures, MemoryTokens, ModelPoint, PointLabel, Sam2, Tensor,
-    preprocess, resize as tensor_resize,
+    preprocess::PixelTable, resize as tensor_resize,
 };
 use sam2_tests::clips;
 use sam2_tests::compare::Report;
@@ -91,7 +91,7 @@ fn image_encoder() {
     let fixture = fixture();
     let model = clips::micro_model();
     let mut report = Report::default();
-    let image = preprocess::normalise(&fixture.bytes("input.u8"), 256, model.device());
+    let image = PixelTable::new(model.device()).normalise(&fixture.bytes("input.u8"), 256);
     report.sampled(
         "input.normalised",
         image.clone(),

@@ -7,7 +7,7 @@ use sam2_engine::{Direction, MemoryBank, MemoryReach, Outcome};
 use sam2_frame_provider::resize;
 use sam2_model::{
     ConditionedFeatures, ModelPoint, ModelVersion, PointLabel, Sam2Config, Tensor, Variant,
-    position_encoding, preprocess,
+    position_encoding, preprocess::PixelTable,
 };
 use sam2_tests::compare::Report;
 use sam2_tests::fixture::{Fixture, to_values};
@@ -53,7 +53,7 @@ fn tiny(name: &str, version: ModelVersion) {
         .collect();
     report.absolute("input.u8", &samples, &fixture.values("input.u8.sampled"), 0.0);
 
-    let image = preprocess::normalise(input.data(), 1024, model.device());
+    let image = PixelTable::new(model.device()).normalise(input.data(), 1024);
     let encoder = &model.network().image_encoder;
     let positions = encoder.trunk().position_embedding(256);
     report.sampled(

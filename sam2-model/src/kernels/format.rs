@@ -2,8 +2,6 @@
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
-use super::is_on_cpu;
-
 /// The largest number in f16.
 const F16_MAX: f32 = 65_504.0;
 
@@ -24,21 +22,6 @@ pub(super) fn half(stored: DType) -> Option<FloatDType> {
         DType::BF16 => Some(FloatDType::BF16),
         _ => None,
     }
-}
-
-/// Rounds numbers to those that bfloat16 has, and keeps them as f32: how memories are stored.
-///
-/// Not every GPU knows that format (the T4 and Mesa's software driver do not): there, the half of the digits that goes is found by Dekker's splitting,
-/// `c - (c - x)` with `c = (2^16 + 1) x`. It rounds to the nearest number, as a cast does; where two are equally near, once in 65,536 numbers, it may
-/// take the other.
-pub fn round_to_bf16<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    /// 2 to the number of digits that go, and 1.
-    const SPLIT: f32 = 65_537.0;
-    if is_on_cpu(&x.device()) || x.device().supports_dtype(DType::BF16) {
-        return x.cast(FloatDType::BF16).cast(FloatDType::F32);
-    }
-    let spread = x.clone() * SPLIT;
-    spread.clone() - (spread - x)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! same function takes burn's path. The tests compare the two. The files here deal with tensors; `cpu` with numbers in memory, for each tier of vector
 //! instructions. `unsafe` lives in that room only, each block with its argument.
 
+mod absence;
 mod attention;
 mod bridge;
+mod choice;
 mod convolution;
 mod cpu;
 mod format;
@@ -21,6 +23,7 @@ mod on_gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "without_gpu.rs"]
 mod on_gpu;
+mod pixels;
 mod pointwise;
 mod resample;
 mod rotate;
@@ -33,22 +36,29 @@ use burn::tensor::Device;
 
 use crate::precision::Precision;
 
+pub(crate) use absence::present;
+pub use absence::{
+    finish_memory, finish_memory_on_any_device, mark_absent, mark_absent_on_any_device,
+};
 pub(crate) use attention::{ROWS, SCORES};
 pub use attention::{attention, attention_on_any_device};
+pub(crate) use choice::stability;
+pub use choice::{ChosenMask, MaskChoice, MaskRule, mask_product, mask_product_on_any_device};
 pub use convolution::{
     convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
 };
 #[cfg(test)]
 pub(crate) use cpu::testing::noise as uniform_noise;
 pub use cpu::{Activation, CpuTier, UnknownTier};
-pub use format::round_to_bf16;
 pub(crate) use full_f32::in_full_f32;
 pub use fused_linear::{FusedLinear, Rotation, fused_linear_chain};
 pub use grouped_linear::grouped_linear;
 pub use join::join;
 pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_norm_on_any_device};
+pub(crate) use pixels::look_up_pixels;
 pub(crate) use pointwise::max_pool_2x2;
 pub use pointwise::{gelu, scaled_sigmoid};
+pub use resample::{Curve, Finish};
 pub(crate) use resample::{Taps, resample};
 pub use rotate::{rotate, rotate_on_any_device};
 pub use scope::with_products_in;

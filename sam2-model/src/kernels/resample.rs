@@ -4,11 +4,42 @@ use burn::tensor::Tensor;
 
 use super::bridge::{from_values, into_flex, values};
 use super::cpu::{CpuTier, resample as cpu};
+use super::on_gpu;
+use super::pointwise::scaled_sigmoid;
 
 pub(crate) use super::cpu::resample::Taps;
-use super::on_gpu;
 
-/// Resizes each plane of `[batch, channels, height, width]` to `size`, an axis without taps not at all. Gives the tensor back where it does not lie on the
+/// What becomes of a resized logit: `curve(logit) * scale + shift`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finish {
+    /// To 0..1.
+    pub curve: Curve,
+    /// Factor.
+    pub scale: f32,
+    /// Added last.
+    pub shift: f32,
+}
+
+/// How a logit becomes a number in 0..1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Curve {
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// 1 above 0, else 0.
+    Step,
+}
+
+impl Finish {
+    /// The step by itself, on any device.
+    pub fn on_any_device(self, logits: Tensor<4>) -> Tensor<4> {
+        match self.curve {
+            Curve::Sigmoid => scaled_sigmoid(logits, self.scale, self.shift),
+            Curve::Step => logits.greater_scalar(0.0).float() * self.scale + self.shift,
+        }
+    }
+}
+
+/// Resizes each plane of `[batch, channels, height, width]` to `size`, an axis without taps not at all, then applies `finish`. Gives the tensor back where it does not lie on the
 /// CPU or a GPU, or does not fit. `tables`: [`Taps::table`] of rows and of columns, on the device.
 pub(crate) fn resample(
     x_bchw: Tensor<4>,
@@ -16,14 +47,21 @@ pub(crate) fn resample(
     columns: Option<&Taps>,
     tables: [Option<&Tensor<2>>; 2],
     size: [usize; 2],
+    finish: Option<Finish>,
 ) -> Result<Tensor<4>, Box<Tensor<4>>> {
     let [batch, channels, height, width] = x_bchw.dims();
     let x = match into_flex(x_bchw.clone()) {
         Ok(x) => x,
-        Err(x_bchw) => return on_gpu::resample(&x_bchw, tables, size).ok_or(x_bchw),
+        Err(x_bchw) => return on_gpu::resample(&x_bchw, tables, size, finish).ok_or(x_bchw),
     };
     match cpu::resample(CpuTier::current(), values(&x), [height, width], rows, columns) {
-        Some(out) => Ok(from_values(out, [batch, channels, size[0], size[1]])),
+        Some(out) => {
+            let resized = from_values(out, [batch, channels, size[0], size[1]]);
+            Ok(match finish {
+                Some(finish) => finish.on_any_device(resized),
+                None => resized,
+            })
+        }
         None => Err(Box::new(x_bchw)),
     }
 }

@@ -2,10 +2,11 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::Activation;
+use super::choice::{ChosenMask, MaskChoice};
 use super::convolution::Convolving;
 use super::fused_linear::FusedLinear;
 use super::window_attention::WindowAttention;
+use super::{Activation, Finish};
 
 pub(super) fn layer_norm<const D: usize>(
     _: &Tensor<D>,
@@ -73,6 +74,30 @@ pub(super) fn resample(
     _: &Tensor<4>,
     _: [Option<&Tensor<2>>; 2],
     _: [usize; 2],
+    _: Option<Finish>,
 ) -> Option<Tensor<4>> {
+    None
+}
+
+pub(super) fn choose_mask(_: &MaskChoice<'_>) -> Option<ChosenMask> {
+    None
+}
+
+pub(super) fn mask_product(_: &Tensor<3>, _: &Tensor<4>) -> Option<Tensor<4>> {
+    None
+}
+
+pub(super) fn mark_absent(_: &Tensor<2>, _: &Tensor<2>, _: &Tensor<2>) -> Option<Tensor<2>> {
+    None
+}
+
+pub(super) fn finish_memory(
+    _: &Tensor<3>,
+    _: Option<(&Tensor<2>, &Tensor<2>)>,
+) -> Option<Tensor<3>> {
+    None
+}
+
+pub(super) fn look_up_pixels(_: &[u8], _: &Tensor<2>, _: usize) -> Option<Tensor<4>> {
     None
 }

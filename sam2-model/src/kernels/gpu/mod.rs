@@ -9,26 +9,34 @@
 
 #![allow(unsafe_code)]
 
+mod absence;
 mod attention;
 mod attention_mma;
 mod buffer;
+mod choice;
 mod convolution;
 mod join;
 mod linear;
 mod linear_few;
 mod linear_mma;
 mod maps;
+mod mask_product;
 mod matrix_units;
 mod norm;
+mod pixels;
 mod resample;
 mod rotation;
 
+pub use absence::{MemoryArgs, finish_memory, mark_absent};
 pub use attention::{AttentionArgs, Places, Windows, attention};
 pub use buffer::Buffer;
+pub use choice::{ChoiceArgs, StableFirst, choose_mask};
 pub use convolution::{ConvolutionArgs, convolution, doubling_convolution};
 pub use join::{MOST as MOST_PARTS, Part, join};
 pub use linear::{LinearArgs, linear};
 pub use maps::{MapNormArgs, map_norm, max_pool, rotate};
+pub use mask_product::{StridedMaps, mask_product};
 pub use norm::{NormArgs, layer_norm};
+pub use pixels::look_up_pixels;
 pub use resample::{TapTable, resample};
 pub use rotation::RotationArgs;

@@ -3,6 +3,7 @@
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
+use super::super::{Curve, Finish};
 use super::buffer::{Buffer, optional};
 use super::convolution::{UNITS, unit_in_grid};
 use super::norm::grid;
@@ -16,14 +17,15 @@ pub struct TapTable<'a> {
     pub taps: usize,
 }
 
-/// Resizes planes `[planes, height, width]` to `[planes, rows, columns]`; an axis without a table keeps its length. Neighbours beyond the edge must not be in the tables. `false` if buffers and sizes do not
-/// belong together, and nothing was done.
+/// Resizes planes `[planes, height, width]` to `[planes, rows, columns]`; an axis without a table keeps its length. Neighbours beyond the edge must not be in the tables. `finish` is applied to each number
+/// that comes out. `false` if buffers and sizes do not belong together, and nothing was done.
 pub fn resample(
     client: &Client,
     x: &Buffer,
     planes: usize,
     [[height, width], [rows, columns]]: [[usize; 2]; 2],
     [of_rows, of_columns]: [Option<TapTable<'_>>; 2],
+    finish: Option<Finish>,
     out: &Buffer,
 ) -> bool {
     let numbers = planes * rows * columns;
@@ -42,6 +44,7 @@ pub fn resample(
         return true;
     }
     let taps = |table: &Option<TapTable<'_>>| table.map_or(1, |table| table.taps);
+    let (scale, shift) = finish.map_or((1.0, 0.0), |finish| (finish.scale, finish.shift));
     // SAFETY: a unit compares its number with how many there are; neighbours are kept below the edge.
     unsafe {
         resize::launch_unchecked(
@@ -57,8 +60,11 @@ pub fn resample(
             width as u32,
             rows as u32,
             columns as u32,
+            scale,
+            shift,
             taps(&of_rows),
             taps(&of_columns),
+            finish.map(|finish| finish.curve),
             [x.element, out.element],
         );
     }
@@ -77,8 +83,11 @@ fn resize<I: Float, O: Float>(
     width: u32,
     rows: u32,
     columns: u32,
+    scale: f32,
+    shift: f32,
     #[comptime] row_taps: usize,
     #[comptime] column_taps: usize,
+    #[comptime] curve: Option<Curve>,
     #[define(I, O)] _elements: [ElemType; 2],
 ) {
     let at = unit_in_grid();
@@ -116,6 +125,25 @@ fn resize<I: Float, O: Float>(
             }
             sum += of_row;
         }
-        out[at] = O::cast_from(sum);
+        let value = match comptime!(curve) {
+            None => sum,
+            Some(Curve::Sigmoid) => sigmoid(sum) * scale + shift,
+            Some(Curve::Step) => step(sum) * scale + shift,
+        };
+        out[at] = O::cast_from(value);
     }
+}
+
+/// `1 / (1 + e^-x)`, without a power of e that is too large for f32.
+#[cube]
+fn sigmoid(x: f32) -> f32 {
+    let fall = (-x.abs()).exp();
+    let of_positive = 1.0f32 / (1.0f32 + fall);
+    select(x < 0.0f32, fall * of_positive, of_positive)
+}
+
+/// 1 above 0, else 0.
+#[cube]
+fn step(x: f32) -> f32 {
+    select(x > 0.0f32, 1.0f32, 0.0f32)
 }

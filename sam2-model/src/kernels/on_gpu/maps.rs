@@ -2,9 +2,9 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::super::Activation;
 use super::super::convolution::Convolving;
 use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, TapTable};
+use super::super::{Activation, Finish};
 use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
 /// Convolves `[batch, inputs, height, width]`.
@@ -112,11 +112,12 @@ pub(in crate::kernels) fn rotate(
         .then(|| tensor(out))
 }
 
-/// Resizes each plane to `size` by the tables of both axes.
+/// Resizes each plane to `size` by the tables of both axes, then applies `finish`.
 pub(in crate::kernels) fn resample(
     x_bchw: &Tensor<4>,
     tables: [Option<&Tensor<2>>; 2],
     size: [usize; 2],
+    finish: Option<Finish>,
 ) -> Option<Tensor<4>> {
     let [batch, channels, height, width] = x_bchw.dims();
     let x = contiguous(x_bchw)?;
@@ -129,6 +130,7 @@ pub(in crate::kernels) fn resample(
         .map(|table| table.as_ref().map(|(table, taps)| TapTable { table, taps: *taps }));
     let out = empty(&x, [batch, channels, size[0], size[1]], x.dtype);
     let sizes = [[height, width], size];
-    gpu::resample(&x.client, &buffer(&x)?, batch * channels, sizes, tables, &buffer(&out)?)
+    let planes = batch * channels;
+    gpu::resample(&x.client, &buffer(&x)?, planes, sizes, tables, finish, &buffer(&out)?)
         .then(|| tensor(out))
 }

@@ -11,15 +11,21 @@ use cubecl::ir::{ElemType, FloatKind};
 
 use super::gpu::Buffer;
 
+mod absence;
 mod attention;
+mod choice;
 mod join;
 mod linear;
 mod maps;
+mod pixels;
 
+pub(super) use absence::{finish_memory, mark_absent};
 pub(super) use attention::{attention, window_attention};
+pub(super) use choice::{choose_mask, mask_product};
 pub(super) use join::join;
 pub(super) use linear::{grouped_linear, layer_norm, linear};
 pub(super) use maps::{convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
+pub(super) use pixels::look_up_pixels;
 
 /// The tensor's buffer, wherever in it the numbers lie.
 fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
@@ -58,8 +64,8 @@ fn tensor<const D: usize>(made: CubeTensor) -> Tensor<D> {
     Tensor::from_primitive::<CubeBackend>(made)
 }
 
-/// A vector in f32: what norms, biases and factors are kept in.
-fn vector(tensor: &Tensor<1>) -> Option<Buffer> {
+/// Numbers in f32, row-major: what norms, biases and factors are kept in.
+fn vector<const D: usize>(tensor: &Tensor<D>) -> Option<Buffer> {
     let tensor = contiguous(tensor)?;
     (tensor.dtype == DType::F32).then(|| buffer(&tensor))?
 }

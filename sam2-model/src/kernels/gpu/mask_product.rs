@@ -1,0 +1,142 @@
+//! Masks of all places from filters of their channels.
+
+use cubecl::ir::ElemType;
+use cubecl::prelude::*;
+
+use super::buffer::{Buffer, common_width};
+use super::convolution::{UNITS, unit_in_grid};
+use super::norm::grid;
+
+/// Maps of channels and where their numbers lie: one is at `map * by_map + channel * by_channel + row * by_row + column * by_column`.
+#[derive(Clone, Copy, Debug)]
+pub struct StridedMaps<'a> {
+    /// The numbers, any format.
+    pub buffer: &'a Buffer,
+    /// Maps, channels, rows, columns.
+    pub size: [usize; 4],
+    /// From one to the next of each.
+    pub strides: [usize; 4],
+}
+
+impl StridedMaps<'_> {
+    /// Steps of axes that have only one place do not count.
+    fn simplified(mut self) -> Self {
+        for (stride, size) in self.strides.iter_mut().zip(self.size) {
+            if size == 1 {
+                *stride = 0;
+            }
+        }
+        self
+    }
+
+    fn fit(&self) -> bool {
+        let last = |axis: usize| self.size[axis].saturating_sub(1) * self.strides[axis];
+        self.buffer.holds((0..4).map(last).sum::<usize>() + 1)
+    }
+
+    /// How many channels of a place one access takes.
+    fn width(&self) -> usize {
+        match self.strides {
+            [by_map, 1, by_row, by_column] => {
+                common_width(&[self.size[1], by_map, by_row, by_column, self.buffer.length])
+            }
+            _ => 1,
+        }
+    }
+}
+
+/// `filters · maps`: `[maps, filters, channels]` in f32 times the channels of each place, to `[maps, filters, rows, columns]` in f32. `false` if buffers and sizes do not belong together, and
+/// nothing was done.
+pub fn mask_product(
+    client: &Client,
+    (filters, count): (&Buffer, usize),
+    maps: StridedMaps<'_>,
+    out: &Buffer,
+) -> bool {
+    let maps = maps.simplified();
+    let [batch, channels, rows, columns] = maps.size;
+    let places = batch * rows * columns;
+    let numbers = places * count;
+    if places * count * channels == 0 {
+        return numbers == 0;
+    }
+    if !(maps.fit() && filters.holds(batch * count * channels) && out.holds(numbers)) {
+        return false;
+    }
+    let width = maps.width();
+    let [by_map, by_channel, by_row, by_column] = maps.strides;
+    // Of vectors, from here on.
+    let by_step = if width == 1 { by_channel } else { 1 };
+    // SAFETY: a unit compares its place with how many there are; the last numbers' places are compared with the buffers above.
+    unsafe {
+        multiply::launch_unchecked(
+            client,
+            grid(places.div_ceil(UNITS)),
+            CubeDim::new_1d(UNITS as u32),
+            width,
+            filters.argument(width),
+            maps.buffer.argument(width),
+            out.argument(1),
+            places as u32,
+            rows as u32,
+            columns as u32,
+            (by_map / width) as u32,
+            by_step as u32,
+            (by_row / width) as u32,
+            (by_column / width) as u32,
+            [count, channels / width],
+            maps.buffer.element,
+        );
+    }
+    true
+}
+
+#[cube(launch_unchecked)]
+#[allow(clippy::too_many_arguments)]
+fn multiply<X: Float, N: Size>(
+    filters: &[Vector<f32, N>],
+    maps: &[Vector<X, N>],
+    out: &mut [f32],
+    places: u32,
+    rows: u32,
+    columns: u32,
+    by_map: u32,
+    by_step: u32,
+    by_row: u32,
+    by_column: u32,
+    #[comptime] size: [usize; 2],
+    #[define(X)] _element: ElemType,
+) {
+    let at = unit_in_grid();
+    let count = comptime!(size[0]);
+    let steps = comptime!(size[1]);
+    if at < places as usize {
+        let (rows, columns) = (rows as usize, columns as usize);
+        let column = at % columns;
+        let row = at / columns % rows;
+        let map = at / columns / rows;
+        let start = map * by_map as usize + row * by_row as usize + column * by_column as usize;
+        let width = maps.vector_size();
+        let mut sums = Array::<f32>::new(count);
+        #[unroll]
+        for filter in 0..count {
+            sums[filter] = 0.0f32;
+        }
+        for step in 0..steps {
+            let value = Vector::<f32, N>::cast_from(maps[start + step * by_step as usize]);
+            #[unroll]
+            for filter in 0..count {
+                let factors = filters[(map * count + filter) * steps + step];
+                #[unroll]
+                for lane in 0..width {
+                    sums[filter] += value.extract(lane) * factors.extract(lane);
+                }
+            }
+        }
+        let place = row * columns + column;
+        #[unroll]
+        for filter in 0..count {
+            out[(map * count + filter) * rows * columns + place] = sums[filter];
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Pixels into numbers.
+
+use burn::tensor::{Bytes, DType, Tensor};
+use cubecl::ir::{ElemType, UIntKind};
+
+use super::super::gpu::{self, Buffer};
+use super::{buffer, contiguous, empty, tensor, vector};
+
+/// As [`look_up_pixels`](crate::kernels::look_up_pixels). Bytes travel four to a word, since some devices have no integers of 8 bits.
+pub(in crate::kernels) fn look_up_pixels(
+    rgb: &[u8],
+    table: &Tensor<2>,
+    side: usize,
+) -> Option<Tensor<4>> {
+    let like = contiguous(table)?;
+    let table = vector(table)?;
+    if rgb.len() != 3 * side * side {
+        return None;
+    }
+    let length = rgb.len().div_ceil(4);
+    let mut bytes = Vec::with_capacity(4 * length);
+    bytes.extend_from_slice(rgb);
+    bytes.resize(4 * length, 0);
+    let handle = like.client.create(Bytes::from_bytes_vec(bytes));
+    let words = Buffer { handle, length, element: ElemType::UInt(UIntKind::U32) };
+    let out = empty(&like, [1, 3, side, side], DType::F32);
+    gpu::look_up_pixels(&like.client, &words, &table, side * side, &buffer(&out)?)
+        .then(|| tensor(out))
+}
