@@ -35,7 +35,8 @@ use crate::precision::Precision;
 pub(crate) use attention::{ROWS, SCORES};
 pub use attention::{attention, attention_on_any_device};
 pub use convolution::{
-    convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
+    convolution, convolution_on_any_device, convolution_plus, depthwise_convolution,
+    transposed_convolution,
 };
 #[cfg(test)]
 pub(crate) use cpu::testing::noise as uniform_noise;

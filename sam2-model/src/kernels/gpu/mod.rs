@@ -13,6 +13,8 @@ mod attention;
 mod attention_mma;
 mod buffer;
 mod convolution;
+mod convolution_tiles;
+mod depthwise;
 mod linear;
 mod linear_mma;
 mod maps;
@@ -22,7 +24,7 @@ mod resample;
 
 pub use attention::{AttentionArgs, Places, Windows, attention};
 pub use buffer::Buffer;
-pub use convolution::{ConvolutionArgs, convolution, doubling_convolution};
+pub use convolution::{ConvolutionArgs, Maps, convolution, doubling_convolution};
 pub use linear::{LinearArgs, linear};
 pub use maps::{MapNormArgs, map_norm, max_pool, rotate};
 pub use norm::{NormArgs, layer_norm};

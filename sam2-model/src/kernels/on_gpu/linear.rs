@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::super::Activation;
 use super::super::fused_linear::FusedLinear;
 use super::super::gpu::{self, LinearArgs, NormArgs};
 use super::{buffer, contiguous, empty, optional, tensor, vector};
@@ -22,6 +23,7 @@ pub(in crate::kernels) fn layer_norm<const D: usize>(
         x: &buffer(&x)?,
         weight: &vector(weight)?,
         bias: &vector(bias)?,
+        activation: Activation::Identity,
         out: &buffer(&out)?,
         rows: shape[..D - 1].iter().product(),
         channels,
