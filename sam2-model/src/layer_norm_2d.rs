@@ -18,10 +18,12 @@ pub struct LayerNorm2d {
 impl LayerNorm2d {
     /// For maps of `channels` channels.
     pub fn init(channels: usize, device: &Device) -> Self {
-        Self {
-            weight: Param::from_tensor(Tensor::ones([channels], device)),
-            bias: Param::from_tensor(Tensor::zeros([channels], device)),
-        }
+        Self::new(Tensor::ones([channels], device), Tensor::zeros([channels], device))
+    }
+
+    /// With these factors and offsets of the channels, `[channels]`.
+    pub fn new(weight: Tensor<1>, bias: Tensor<1>) -> Self {
+        Self { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias) }
     }
 
     /// Weight and bias, `[channels]`, and epsilon.

@@ -170,10 +170,11 @@ impl MaskDecoder {
     fn upscale(&self, image_tokens: Tensor<3>, image: &DecoderImage, side: usize) -> Tensor<4> {
         let [batch, _, dim] = image_tokens.dims();
         let layers = &self.output_upscaling;
-        let x = image_tokens.swap_dims(1, 2).reshape([batch, dim, side, side]);
-        let x = kernels::transposed_convolution(&layers.conv1, x, &image.stride_8_bchw);
-        let x = kernels::gelu(layers.norm.forward(x));
-        kernels::gelu(kernels::transposed_convolution(&layers.conv2, x, &image.stride_4_bchw))
+        // In this order both are views on every device.
+        let x = image_tokens.reshape([batch, side, side, dim]).permute([0, 3, 1, 2]);
+        let (norm, add) = (Some(&layers.norm), &image.stride_8_bchw);
+        let x = kernels::transposed_convolution(&layers.conv1, norm, x, add);
+        kernels::transposed_convolution(&layers.conv2, None, x, &image.stride_4_bchw)
     }
 }
 

@@ -45,12 +45,16 @@ impl MaskDownSampler {
         Self { steps, out: Conv2dConfig::new([width, hidden_dim], [1, 1]).init(device) }
     }
 
-    /// `[batch, 1, S, S]` to `[batch, hidden_dim, S / 16, S / 16]`.
-    fn forward(&self, mut mask_bchw: Tensor<4>) -> Tensor<4> {
+    /// `[batch, 1, S, S]` to `[batch, S / 16, S / 16, hidden_dim]`, with the projected frame added, `[1, n, hidden_dim]`.
+    fn forward(&self, mut mask_bchw: Tensor<4>, frame: Tensor<3>) -> Tensor<4> {
         for step in &self.steps {
             mask_bchw = kernels::convolution(&step.conv, Some(&step.norm), mask_bchw);
         }
-        kernels::convolution(&self.out, None, mask_bchw)
+        let [_, _, height, width] = mask_bchw.dims();
+        let [_, _, channels] = frame.dims();
+        let frame_bchw = frame.reshape([1, height, width, channels]).permute([0, 3, 1, 2]);
+        let mixed_bchw = kernels::convolution_plus(&self.out, mask_bchw, &frame_bchw);
+        mixed_bchw.permute([0, 2, 3, 1])
     }
 }
 
@@ -120,10 +124,9 @@ impl MemoryEncoder {
     /// The frame's stride-16 features `[1, n, hidden_dim]` and the masks `[batch, 1, S, S]`, already scaled for the
     /// memory, to memories `[batch, n, memory_dim]`.
     pub fn forward(&self, frame: Tensor<3>, masks_bchw: Tensor<4>) -> Tensor<3> {
-        let masks_bhwc = self.mask_downsampler.forward(masks_bchw).permute([0, 2, 3, 1]);
-        let [batch, height, width, channels] = masks_bhwc.dims();
         let frame = FusedLinear::new(&self.pix_feat_proj).forward(frame);
-        let mut x_bhwc = masks_bhwc + frame.reshape([1, height, width, channels]);
+        let mut x_bhwc = self.mask_downsampler.forward(masks_bchw, frame);
+        let [batch, height, width, channels] = x_bhwc.dims();
         for layer in &self.fuser.layers {
             x_bhwc = layer.forward(x_bhwc);
         }

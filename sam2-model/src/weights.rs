@@ -273,8 +273,10 @@ impl ModuleMapper for Loader<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // Every parameter was listed and read.
         let Some(values) = self.values.remove(&self.path.official_name()) else { return param };
-        let data = TensorData::new(values, param.lazy_shape());
-        Param::initialized(param.id, Tensor::from_data(data, self.device))
+        // As a vector first: on CUDA a tensor of several axes would get rows of whole 512 bytes, and a kernel that wants it without gaps would copy it in every frame.
+        let data = TensorData::new(values, [param.lazy_shape().num_elements()]);
+        let tensor = Tensor::<1>::from_data(data, self.device).reshape(param.lazy_shape());
+        Param::initialized(param.id, tensor)
     }
 }
 

@@ -8,7 +8,7 @@ use sam2_model::kernels::{
 };
 use sam2_model::layer_norm::LayerNorm;
 use sam2_model::layer_norm_2d::LayerNorm2d;
-use sam2_model::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
+use sam2_model::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2dConfig};
 use sam2_model::nn::{Linear, LinearConfig, PaddingConfig2d};
 use sam2_model::preprocess::PixelTable;
 use sam2_model::resize::{Interpolation, Resize};
@@ -92,12 +92,14 @@ fn norms() {
             to_values(kernels::layer_norm(x, weight, bias, 1e-6))
         });
     }
-    for (batch, channels, side) in [(1, 4, 9), (3, 64, 16), (2, 256, 5)] {
-        compare(&format!("norm of maps {batch} {channels} {side}"), F32, |device| {
-            let (weight, bias) = (on(2, [channels], device), on(3, [channels], device));
-            let x = on(1, [batch, channels, side, side], device);
-            to_values(kernels::layer_norm_2d(x, weight, bias, 1e-6))
-        });
+    for (batch, channels, side) in [(1, 4, 9), (3, 64, 16), (2, 256, 5), (3, 33, 1)] {
+        for lie in Lie::ALL {
+            compare(&format!("norm of maps {batch} {channels} {side} {lie:?}"), F32, |device| {
+                let (weight, bias) = (on(2, [channels], device), on(3, [channels], device));
+                let x = maps(1, [batch, channels, side, side], lie, device);
+                to_values(kernels::layer_norm_2d(x, weight, bias, 1e-6))
+            });
+        }
     }
 }
 
@@ -274,47 +276,178 @@ fn windows() {
     }
 }
 
+/// How maps lie in memory.
+#[derive(Clone, Copy, Debug)]
+enum Lie {
+    /// Row-major.
+    InPlanes,
+    /// `[batch, height, width, channels]`, as linear layers and convolutions leave them.
+    ChannelsLast,
+    /// Tokens of one map, read again for each of the batch.
+    Repeated,
+    /// The middle columns of wider maps.
+    Cut,
+}
+
+impl Lie {
+    const ALL: [Self; 4] = [Self::InPlanes, Self::ChannelsLast, Self::Repeated, Self::Cut];
+}
+
+/// Maps `[batch, channels, height, width]` that lie so.
+fn maps(seed: u64, shape: [usize; 4], lie: Lie, device: &Device) -> Tensor<4> {
+    let [batch, channels, height, width] = shape;
+    let last = |maps: Tensor<4>| maps.permute([0, 3, 1, 2]);
+    match lie {
+        Lie::InPlanes => on(seed, shape, device),
+        Lie::ChannelsLast => last(on(seed, [batch, height, width, channels], device)),
+        Lie::Repeated => {
+            let tokens = on::<3>(seed, [1, height * width, channels], device);
+            let tokens = tokens.expand([batch, height * width, channels]);
+            last(tokens.reshape([batch, height, width, channels]))
+        }
+        Lie::Cut => {
+            let wide = on::<4>(seed, [batch, channels, height, width + 128], device);
+            wide.slice_dim(3, 64..64 + width)
+        }
+    }
+}
+
+/// A convolution `[inputs, outputs]` with square filters.
+fn convolution(
+    channels: [usize; 2],
+    [taps, stride, padding]: [usize; 3],
+    groups: usize,
+    bias: bool,
+    device: &Device,
+) -> Conv2d {
+    let [inputs, outputs] = channels;
+    let mut convolution = Conv2dConfig::new(channels, [taps, taps])
+        .with_stride([stride, stride])
+        .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+        .with_groups(groups)
+        .with_bias(bias)
+        .init(device);
+    let filters = on(2, [outputs, inputs / groups, taps, taps], device);
+    convolution.weight = convolution.weight.map(|_| filters);
+    convolution.bias = convolution.bias.map(|bias| bias.map(|_| on(3, [outputs], device)));
+    convolution
+}
+
+/// A norm over the channels of maps, whose weight and bias are not those that do nothing.
+fn map_norm(channels: usize, device: &Device) -> LayerNorm2d {
+    LayerNorm2d::new(on(6, [channels], device), on(7, [channels], device))
+}
+
 #[test]
 fn convolutions() {
-    for (batch, channels, size, taps, stride, padding) in [
-        (1, [3, 10], [20, 24], 7, 4, 3),
-        (2, [4, 16], [9, 11], 3, 2, 1),
-        (1, [1, 1], [16, 16], 4, 4, 0),
-        (2, [12, 10], [9, 11], 1, 1, 0),
+    // The patch embedding; steps of the mask down-sampler, of every number of outputs that a cube may have, more than it may have, and as many as leave half a tile; one channel; 1 x 1; a single place.
+    for (batch, channels, size, taps) in [
+        (1, [3, 10], [20, 24], [7, 4, 3]),
+        (1, [3, 96], [29, 31], [7, 4, 3]),
+        (1, [1, 4], [50, 44], [3, 2, 1]),
+        (3, [4, 16], [9, 11], [3, 2, 1]),
+        (3, [16, 64], [5, 7], [3, 2, 1]),
+        (2, [20, 256], [9, 5], [3, 2, 1]),
+        (1, [8, 300], [6, 7], [3, 2, 1]),
+        (1, [5, 7], [11, 6], [3, 1, 1]),
+        (1, [1, 1], [16, 16], [4, 4, 0]),
+        (2, [12, 10], [9, 11], [1, 1, 0]),
+        (3, [256, 256], [5, 7], [1, 1, 0]),
+        (1, [2, 3], [1, 1], [1, 1, 0]),
     ] {
-        for normed in [false, true] {
-            compare(&format!("convolution {channels:?} {taps} {stride} {normed}"), F32, |device| {
-                let mut convolution = Conv2dConfig::new(channels, [taps, taps])
-                    .with_stride([stride, stride])
-                    .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
-                    .init(device);
-                let filters = on(2, [channels[1], channels[0], taps, taps], device);
-                convolution.weight = convolution.weight.map(|_| filters);
-                convolution.bias =
-                    convolution.bias.map(|bias| bias.map(|_| on(3, [channels[1]], device)));
-                let norm = normed.then(|| LayerNorm2d::init(channels[1], device));
-                let x = on(1, [batch, channels[0], size[0], size[1]], device);
+        for (lie, normed, bias) in [
+            (Lie::InPlanes, true, true),
+            (Lie::ChannelsLast, true, true),
+            (Lie::Repeated, false, false),
+            (Lie::Cut, false, false),
+        ] {
+            let name = format!("convolution {batch} {channels:?} {taps:?} {lie:?} {normed} {bias}");
+            compare(&name, F32, |device| {
+                let convolution = convolution(channels, taps, 1, bias, device);
+                let norm = normed.then(|| map_norm(channels[1], device));
+                let x = maps(1, [batch, channels[0], size[0], size[1]], lie, device);
                 to_values(kernels::convolution(&convolution, norm.as_ref(), x))
             });
         }
     }
-    compare("depthwise convolution", F32, |device| {
-        let mut convolution = Conv2dConfig::new([12, 12], [7, 7])
-            .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-            .with_groups(12)
-            .init(device);
-        convolution.weight = convolution.weight.map(|_| on(2, [12, 1, 7, 7], device));
-        convolution.bias = convolution.bias.map(|bias| bias.map(|_| on(3, [12], device)));
-        to_values(kernels::depthwise_convolution(&convolution, on(1, [2, 12, 9, 11], device)))
-    });
-    compare("transposed convolution", F32, |device| {
-        let mut convolution =
-            ConvTranspose2dConfig::new([12, 10], [2, 2]).with_stride([2, 2]).init(device);
-        convolution.weight = convolution.weight.map(|_| on(2, [12, 10, 2, 2], device));
-        convolution.bias = convolution.bias.map(|bias| bias.map(|_| on(3, [10], device)));
-        let (x, add) = (on(1, [3, 12, 5, 6], device), on(4, [1, 10, 10, 12], device));
-        to_values(kernels::transposed_convolution(&convolution, x, &add))
-    });
+}
+
+#[test]
+fn convolutions_with_a_sum() {
+    for (batch, channels, size, taps, out) in [
+        (1, [3, 24], [16, 20], [7, 4, 3], [4, 5]),
+        (3, [64, 40], [5, 7], [1, 1, 0], [5, 7]),
+        (3, [4, 6], [5, 7], [3, 2, 1], [3, 4]),
+    ] {
+        for lie in Lie::ALL {
+            for maps_of_add in (1..=batch).step_by(2) {
+                let name =
+                    format!("convolution and sum {batch} {channels:?} {lie:?} {maps_of_add}");
+                compare(&name, F32, |device| {
+                    let convolution = convolution(channels, taps, 1, true, device);
+                    let x = maps(1, [batch, channels[0], size[0], size[1]], lie, device);
+                    let add = maps(4, [maps_of_add, channels[1], out[0], out[1]], lie, device);
+                    to_values(kernels::convolution_plus(&convolution, x, &add))
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn depthwise_convolutions() {
+    for (batch, channels, size, taps) in
+        [(2, 12, [9, 11], 7), (1, 70, [5, 7], 7), (3, 128, [6, 3], 3), (1, 64, [1, 1], 7)]
+    {
+        for lie in Lie::ALL {
+            let name = format!("depthwise convolution {batch} {channels} {size:?} {lie:?}");
+            compare(&name, F32, |device| {
+                let taps = [taps, 1, taps / 2];
+                let convolution = convolution([channels; 2], taps, channels, true, device);
+                let x = maps(1, [batch, channels, size[0], size[1]], lie, device);
+                to_values(kernels::depthwise_convolution(&convolution, x))
+            });
+        }
+    }
+}
+
+#[test]
+fn transposed_convolutions() {
+    // As many outputs as one cube takes with a norm, and more.
+    for (batch, channels, size) in [
+        (3, [12, 10], [5, 6]),
+        (1, [64, 64], [5, 7]),
+        (3, [40, 32], [4, 9]),
+        (1, [8, 70], [3, 5]),
+        (1, [1, 1], [1, 1]),
+    ] {
+        for (lie, normed, bias) in [
+            (Lie::InPlanes, false, true),
+            (Lie::ChannelsLast, true, true),
+            (Lie::Repeated, true, false),
+            (Lie::Cut, false, false),
+        ] {
+            for maps_of_add in (1..=batch).step_by(2) {
+                let name =
+                    format!("transposed {batch} {channels:?} {lie:?} {normed} {maps_of_add}");
+                compare(&name, F32, |device| {
+                    let mut convolution = ConvTranspose2dConfig::new(channels, [2, 2])
+                        .with_stride([2, 2])
+                        .with_bias(bias)
+                        .init(device);
+                    let filters = on(2, [channels[0], channels[1], 2, 2], device);
+                    convolution.weight = convolution.weight.map(|_| filters);
+                    let of_bias = || on(3, [channels[1]], device);
+                    convolution.bias = convolution.bias.map(|bias| bias.map(|_| of_bias()));
+                    let norm = normed.then(|| map_norm(channels[1], device));
+                    let x = maps(1, [batch, channels[0], size[0], size[1]], lie, device);
+                    let doubled = [maps_of_add, channels[1], 2 * size[0], 2 * size[1]];
+                    let add = maps(4, doubled, lie, device);
+                    to_values(kernels::transposed_convolution(&convolution, norm.as_ref(), x, &add))
+                });
+            }
+        }
+    }
 }
 
 #[test]

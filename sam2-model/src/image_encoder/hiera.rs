@@ -136,9 +136,10 @@ impl Hiera {
     /// `[batch, 3, S, S]` and the embedding of [`Self::position_embedding`] (S / 4) to the outputs of the four
     /// stages, channels last: `[batch, S / 4, S / 4, c]`, then S / 8, S / 16, S / 32.
     pub fn forward(&self, image_bchw: Tensor<4>, position_embedding: Tensor<4>) -> [Tensor<4>; 4] {
-        let patches = kernels::convolution(&self.patch_embed.proj, None, image_bchw);
-        let patches = patches.permute([0, 2, 3, 1]);
-        let mut x = patches + position_embedding;
+        let positions_bchw = position_embedding.permute([0, 3, 1, 2]);
+        let proj = &self.patch_embed.proj;
+        let patches = kernels::convolution_plus(proj, image_bchw, &positions_bchw);
+        let mut x = patches.permute([0, 2, 3, 1]);
         let mut outputs = Vec::with_capacity(4);
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.forward(x);

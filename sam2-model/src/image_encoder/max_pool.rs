@@ -10,7 +10,14 @@ use crate::kernels;
 /// Written as two pairwise maxima because the map stays channels-last: burn's pooling wants channels first, and
 /// the two permutations around it cost more than the pooling.
 pub fn max_pool_2x2(x_bhwc: Tensor<4>) -> Tensor<4> {
-    kernels::max_pool_2x2(x_bhwc).unwrap_or_else(|x_bhwc| max_pool_2x2_on_any_device(*x_bhwc))
+    let channels = x_bhwc.dims()[3];
+    max_pool_2x2_of(channels, x_bhwc)
+}
+
+/// The same of the first `channels` alone.
+pub fn max_pool_2x2_of(channels: usize, x_bhwc: Tensor<4>) -> Tensor<4> {
+    kernels::max_pool_2x2(x_bhwc, channels)
+        .unwrap_or_else(|x_bhwc| max_pool_2x2_on_any_device(*x_bhwc))
 }
 
 /// The same through burn, on any device.
@@ -43,6 +50,8 @@ mod tests {
                 .permute([0, 2, 3, 1]);
             let expected = expected.into_data();
             assert_eq!(max_pool_2x2(x.clone()).into_data(), expected);
+            let wide = Tensor::cat(vec![x.clone(), noise([2, height, width, 5])], 3);
+            assert_eq!(max_pool_2x2_of(3, wide).into_data(), expected);
             assert_eq!(max_pool_2x2_on_any_device(x).into_data(), expected);
         }
     }

@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::max_pool::max_pool_2x2;
+use super::max_pool::max_pool_2x2_of;
 use crate::kernels::{self, FusedLinear, WindowAttention};
 use crate::layer_norm::LayerNorm;
 
@@ -100,7 +100,7 @@ impl MultiScaleAttention {
         let qkv = FusedLinear::new(&self.qkv).after(norm).for_products().forward(x_bhwc);
         let channels = qkv.dims()[3] / 3;
         // Windows have even sides where queries are pooled, so that no 2 x 2 tokens are of two windows.
-        let pooled = self.pool_queries.then(|| max_pool_2x2(qkv.clone().slice_dim(3, 0..channels)));
+        let pooled = self.pool_queries.then(|| max_pool_2x2_of(channels, qkv.clone()));
         let outside = match &self.qkv.bias {
             Some(bias) => bias.val(),
             None => Tensor::zeros([3 * channels], &qkv.device()),

@@ -14,10 +14,13 @@ use super::cpu::depthwise::{self, Depthwise};
 use super::full_f32::in_full_f32;
 use super::norm::layer_norm_2d_on_any_device;
 use super::on_gpu;
+use super::pointwise::gelu;
 use crate::layer_norm_2d::LayerNorm2d;
 
 /// Runs a convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`; with a norm also that and GELU, the three in one pass over
-/// memory. Groups, dilation and unequal paddings, and other devices, take burn's path.
+/// memory. Dilation and unequal paddings, groups on the CPU, and other devices take burn's path.
+///
+/// On a GPU the input is read where it lies, permuted or not, and the result lies channels last, as that of all convolutions here: `permute([0, 2, 3, 1])` is row-major.
 pub fn convolution(
     convolution: &Conv2d,
     norm: Option<&LayerNorm2d>,
@@ -58,8 +61,23 @@ pub fn convolution(
         Some(from_values(out, [batch, outputs, out_height, out_width]))
     };
     fused()
-        .or_else(|| convolution_on_gpu(convolution, norm, &x_bchw))
+        .or_else(|| on_gpu::convolution(&Convolving::of(convolution)?.normed(norm), &x_bchw))
         .unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
+}
+
+/// Runs a convolution and adds `add_bchw`, which has the result's shape or a batch of 1. On a GPU both are one launch.
+pub fn convolution_plus(
+    convolution: &Conv2d,
+    x_bchw: Tensor<4>,
+    add_bchw: &Tensor<4>,
+) -> Tensor<4> {
+    let on_gpu = || on_gpu::convolution(&Convolving::of(convolution)?.plus(add_bchw), &x_bchw);
+    on_gpu().unwrap_or_else(|| {
+        // Channels last, as the steps after it read the sum.
+        let last = |maps_bchw: Tensor<4>| maps_bchw.permute([0, 2, 3, 1]);
+        let made = self::convolution(convolution, None, x_bchw.clone());
+        (last(made) + last(add_bchw.clone())).permute([0, 3, 1, 2])
+    })
 }
 
 /// A convolution as burn's modules describe it.
@@ -77,8 +95,42 @@ pub(super) struct Convolving<'a> {
     pub padding: [usize; 2],
     /// Whether places become more instead of fewer.
     pub transposed: bool,
-    /// Added, with the result's shape or a batch of 1.
+    /// Added after the bias, with the result's shape or a batch of 1.
     pub add: Option<&'a Tensor<4>>,
+    /// A norm over the channels that follows: weight and bias `[outputs]`, and epsilon.
+    pub norm: Option<(Tensor<1>, Tensor<1>, f32)>,
+    /// What comes last.
+    pub activation: Activation,
+}
+
+impl<'a> Convolving<'a> {
+    /// The convolution alone; `None` if it is dilated or its padding is unequal.
+    fn of(convolution: &Conv2d) -> Option<Self> {
+        let padding = equal_padding(convolution)?;
+        (convolution.dilation == [1, 1]).then(|| Self {
+            filters: convolution.weight.val(),
+            bias: convolution.bias.as_ref().map(|bias| bias.val()),
+            stride: convolution.stride,
+            padding,
+            transposed: false,
+            add: None,
+            norm: None,
+            activation: Activation::Identity,
+        })
+    }
+
+    /// With a norm and GELU after it.
+    fn normed(self, norm: Option<&LayerNorm2d>) -> Self {
+        match norm.map(LayerNorm2d::parameters) {
+            Some(norm) => Self { norm: Some(norm), activation: Activation::Gelu, ..self },
+            None => self,
+        }
+    }
+
+    /// With maps added to the result.
+    fn plus(self, add: &'a Tensor<4>) -> Self {
+        Self { add: Some(add), ..self }
+    }
 }
 
 /// Zeros above and below, and to the left and right, where those are as many.
@@ -90,34 +142,6 @@ fn equal_padding(convolution: &Conv2d) -> Option<[usize; 2]> {
         }
         PaddingConfig2d::Same => None,
     }
-}
-
-/// By our own kernels for GPUs: the convolution, then norm and GELU together.
-fn convolution_on_gpu(
-    convolution: &Conv2d,
-    norm: Option<&LayerNorm2d>,
-    x_bchw: &Tensor<4>,
-) -> Option<Tensor<4>> {
-    let x = one_on_gpu(convolution, x_bchw)?;
-    match norm.map(LayerNorm2d::parameters) {
-        Some((weight, bias, epsilon)) => {
-            on_gpu::layer_norm_2d(&x, &weight, &bias, epsilon, Activation::Gelu)
-        }
-        None => Some(x),
-    }
-}
-
-fn one_on_gpu(convolution: &Conv2d, x_bchw: &Tensor<4>) -> Option<Tensor<4>> {
-    let padding = equal_padding(convolution)?;
-    let convolving = Convolving {
-        filters: convolution.weight.val(),
-        bias: convolution.bias.as_ref().map(|bias| bias.val()),
-        stride: convolution.stride,
-        padding,
-        transposed: false,
-        add: None,
-    };
-    (convolution.dilation == [1, 1]).then(|| on_gpu::convolution(&convolving, x_bchw))?
 }
 
 /// The same through burn, on any device.
@@ -163,13 +187,15 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
         Some(from_values(depthwise::convolve(CpuTier::current(), input), x_bchw.dims()))
     };
     fused()
-        .or_else(|| one_on_gpu(convolution, &x_bchw))
+        .or_else(|| on_gpu::convolution(&Convolving::of(convolution)?, &x_bchw))
         .unwrap_or_else(|| on_any_device(convolution, x_bchw.clone()))
 }
 
-/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, with `add_bchw` added, which has that shape or a batch of 1.
+/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, with `add_bchw` added, which has that shape or a batch of 1, then a norm over the channels if there is
+/// one, then GELU. On a GPU all of it is one launch if filters are 2 x 2 in steps of 2.
 pub fn transposed_convolution(
     convolution: &ConvTranspose2d,
+    norm: Option<&LayerNorm2d>,
     x_bchw: Tensor<4>,
     add_bchw: &Tensor<4>,
 ) -> Tensor<4> {
@@ -180,6 +206,8 @@ pub fn transposed_convolution(
         padding: convolution.padding,
         transposed: true,
         add: Some(add_bchw),
+        norm: norm.map(LayerNorm2d::parameters),
+        activation: Activation::Gelu,
     };
     let plain = convolution.padding_out == [0, 0]
         && convolution.dilation == [1, 1]
@@ -198,7 +226,11 @@ pub fn transposed_convolution(
         conv_transpose2d(x, weight, None, options)
     };
     let x = in_full_f32(x_bchw, convolution.weight.val(), product);
-    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val())) + add_bchw.clone()
+    let x = with_bias(x, convolution.bias.as_ref().map(|bias| bias.val())) + add_bchw.clone();
+    gelu(match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
+    })
 }
 
 fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {

@@ -45,7 +45,8 @@ pub use attention::{attention, attention_on_any_device};
 pub(crate) use choice::stability;
 pub use choice::{ChosenMask, MaskChoice, MaskRule, mask_product, mask_product_on_any_device};
 pub use convolution::{
-    convolution, convolution_on_any_device, depthwise_convolution, transposed_convolution,
+    convolution, convolution_on_any_device, convolution_plus, depthwise_convolution,
+    transposed_convolution,
 };
 #[cfg(test)]
 pub(crate) use cpu::testing::noise as uniform_noise;

@@ -38,13 +38,20 @@ pub fn scaled_sigmoid<const D: usize>(x: Tensor<D>, scale: f32, shift: f32) -> T
     }
 }
 
-/// The maximum of each 2 x 2 block of `[batch, height, width, channels]`; an odd last row or column is dropped. Gives the tensor back where there is no kernel of ours for it.
-pub(crate) fn max_pool_2x2(x_bhwc: Tensor<4>) -> Result<Tensor<4>, Box<Tensor<4>>> {
-    let [batch, height, width, channels] = x_bhwc.dims();
-    let x = match into_flex(x_bhwc) {
-        Ok(x) => x,
-        Err(x_bhwc) => return on_gpu::max_pool_2x2(&x_bhwc).ok_or(x_bhwc),
-    };
+/// The maximum of each 2 x 2 block of the first `channels` of `[batch, height, width, more channels]`; an odd last row or column is dropped. Gives those channels back where there is no kernel of
+/// ours for it.
+pub(crate) fn max_pool_2x2(
+    x_bhwc: Tensor<4>,
+    channels: usize,
+) -> Result<Tensor<4>, Box<Tensor<4>>> {
+    let [batch, height, width, all] = x_bhwc.dims();
+    // A GPU would copy what it cuts off wherever its start or end is not aligned.
+    if let Some(pooled) = on_gpu::max_pool_2x2(&x_bhwc, channels) {
+        return Ok(pooled);
+    }
+    let x_bhwc = if channels < all { x_bhwc.slice_dim(3, 0..channels) } else { x_bhwc };
+    let channels = channels.min(all);
+    let x = into_flex(x_bhwc)?;
     let out = cpu::max_pool_2x2(CpuTier::current(), values(&x), [height, width, channels]);
     Ok(from_values(out, [batch, height / 2, width / 2, channels]))
 }

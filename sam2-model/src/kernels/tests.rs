@@ -13,7 +13,7 @@ use crate::precision::Precision;
 use burn::nn::LinearConfig;
 
 use crate::resize::{Interpolation, Resize};
-use burn::nn::conv::Conv2dConfig;
+use burn::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
 
 fn assert_close<const D: usize>(ours: Tensor<D>, burns: Tensor<D>) {
     assert_eq!(ours.dims(), burns.dims());
@@ -65,6 +65,20 @@ fn kernels_agree_with_burn_whatever_the_layout() {
             convolution(&down, norm, map.clone()),
             convolution_on_any_device(&down, norm, map.clone()),
         );
+    }
+    let add = noise([1, 6, 7, 16]).permute([0, 3, 1, 2]);
+    assert_close(
+        convolution_plus(&down, map.clone(), &add),
+        convolution_on_any_device(&down, None, map.clone()) + add,
+    );
+    let up = ConvTranspose2dConfig::new([9, 16], [2, 2]).with_stride([2, 2]).init(&device);
+    let add = noise([1, 22, 26, 16]).permute([0, 3, 1, 2]);
+    let sum = up.forward(map.clone()) + add.clone();
+    let (weight, bias, epsilon) = norm.parameters();
+    let normed = layer_norm_2d_on_any_device(sum.clone(), weight, bias, epsilon);
+    for (norm, expected) in [(None, sum), (Some(&norm), normed)] {
+        let made = transposed_convolution(&up, norm, map.clone(), &add);
+        assert_close(made, activation::gelu(expected));
     }
     for (from, to) in [([9, 13], [20, 31]), ([9, 13], [4, 13]), ([9, 13], [9, 5])] {
         let resize = Resize::new(Interpolation::BilinearAntialias, from, to, &device);

@@ -62,7 +62,7 @@ pub(super) fn layer_norm_2d(
     None
 }
 
-pub(super) fn max_pool_2x2(_: &Tensor<4>) -> Option<Tensor<4>> {
+pub(super) fn max_pool_2x2(_: &Tensor<4>, _: usize) -> Option<Tensor<4>> {
     None
 }
 

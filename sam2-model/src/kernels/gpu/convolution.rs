@@ -1,26 +1,92 @@
-//! Convolutions of maps, a unit for each number that comes out.
+//! Convolutions of maps: what they are given, and which kernel makes them.
 
-use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::buffer::{Buffer, optional};
-use super::norm::{cube_in_grid, grid};
+use super::super::Activation;
+use super::buffer::Buffer;
+use super::convolution_tiles::multiply_tiles;
+use super::depthwise::{MOST_TAPS, convolve_channels};
+use super::norm::cube_in_grid;
 
-/// Units of a cube.
+/// Units of a cube whose units work each on its own.
 pub(super) const UNITS: usize = 128;
 
-/// A convolution of maps `[batch, inputs, height, width]`, or a transposed one.
+/// Which of [`grid`](super::norm::grid)'s units this is, in cubes of [`UNITS`].
+#[cube]
+pub(super) fn unit_in_grid() -> usize {
+    cube_in_grid() * UNITS + UNIT_POS as usize
+}
+
+/// Maps `[batch, channels, height, width]` where they lie: a number is at the sum of its indices times these strides.
+#[derive(Clone, Copy, Debug)]
+pub struct Maps<'a> {
+    /// The numbers, from the first one on.
+    pub buffer: &'a Buffer,
+    /// From one map, channel, row and column to the next; 0 repeats the same numbers.
+    pub strides: [usize; 4],
+}
+
+impl Maps<'_> {
+    /// Whether maps of these lengths end within the buffer.
+    pub(super) fn hold(&self, lengths: [usize; 4]) -> bool {
+        if lengths.contains(&0) {
+            return self.buffer.holds(0);
+        }
+        let last: usize = lengths.iter().zip(self.strides).map(|(n, by)| (n - 1) * by).sum();
+        self.buffer.holds(last + 1)
+    }
+
+    /// Row-major strides of maps whose channels lie last: memory `[batch, height, width, channels]`.
+    pub fn channels_last([_, channels, height, width]: [usize; 4]) -> [usize; 4] {
+        [height * width * channels, 1, width * channels, channels]
+    }
+
+    pub(super) fn on_device(&self) -> StridesOnDeviceLaunch {
+        let [map, channel, row, column] = self.strides.map(|stride| stride as u32);
+        StridesOnDeviceLaunch::new(map, channel, row, column)
+    }
+}
+
+/// Strides of [`Maps`], for kernels.
+#[derive(CubeType, CubeLaunch, Clone, Copy)]
+pub(super) struct StridesOnDevice {
+    map: u32,
+    channel: u32,
+    row: u32,
+    column: u32,
+}
+
+/// Where a number of maps lies.
+#[cube]
+pub(super) fn place_in(
+    strides: &StridesOnDevice,
+    map: usize,
+    channel: usize,
+    row: usize,
+    column: usize,
+) -> usize {
+    map * strides.map as usize
+        + channel * strides.channel as usize
+        + row * strides.row as usize
+        + column * strides.column as usize
+}
+
+/// A convolution of maps or a transposed one, with what follows it, in this order: bias, a sum with other maps, a norm over the channels of each place, a non-linearity.
 #[derive(Debug)]
 pub struct ConvolutionArgs<'a> {
-    /// The maps, any format.
-    pub x: &'a Buffer,
-    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`.
+    /// `[batch, inputs, height, width]`, any format.
+    pub x: Maps<'a>,
+    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`. Row-major, any format.
     pub filters: &'a Buffer,
     /// `[outputs]`, f32.
     pub bias: Option<&'a Buffer>,
-    /// Maps that are added, of the result's shape, and how many of them: they are used over and over, as a batch of 1 is for all.
-    pub add: Option<(&'a Buffer, usize)>,
-    /// `[batch, outputs, height', width']`, any format.
+    /// Maps that are added, `[batch, outputs, height', width']`, any format.
+    pub add: Option<Maps<'a>>,
+    /// Weight and bias of a norm, `[outputs]`, f32, and what is added to the variance. See [`Self::MOST_NORMED`].
+    pub norm: Option<(&'a Buffer, &'a Buffer, f32)>,
+    /// What comes last.
+    pub activation: Activation,
+    /// `[batch, height', width', outputs]`, row-major, any format: channels last.
     pub out: &'a Buffer,
     /// Maps of the batch.
     pub batch: usize,
@@ -39,30 +105,51 @@ pub struct ConvolutionArgs<'a> {
 }
 
 impl ConvolutionArgs<'_> {
+    /// Numbers that come of one place at most where a norm follows in the same launch, because one cube must have all of them: outputs, or four times as many of a transposed convolution. A
+    /// depthwise convolution takes no norm along.
+    pub const MOST_NORMED: usize = 256;
+
     fn fit(&self) -> bool {
         let [inputs, outputs] = self.channels;
-        let of = |size: [usize; 2]| size[0] * size[1];
-        let taps = of(self.taps);
-        let of_out = outputs * of(self.sizes[1]);
-        self.x.holds(self.batch * inputs * of(self.sizes[0]))
-            && self.out.holds(self.batch * of_out)
-            && self.bias.is_none_or(|bias| bias.holds(outputs))
-            && self.add.is_none_or(|(add, maps)| maps > 0 && add.holds(maps * of_out))
-            && taps > 0
-            && self.stride.iter().all(|&stride| stride > 0)
+        let [[height, width], [rows, columns]] = self.sizes;
+        let of_outputs = |buffer: &Buffer| buffer.holds(outputs);
+        self.x.hold([self.batch, inputs, height, width])
+            && self.out.holds(self.batch * outputs * rows * columns)
+            && self.bias.is_none_or(of_outputs)
+            && self.norm.is_none_or(|(weight, bias, _)| of_outputs(weight) && of_outputs(bias))
+            && self.add.is_none_or(|add| add.hold([self.batch, outputs, rows, columns]))
+            && self.taps.iter().chain(&self.stride).all(|&length| length > 0)
+    }
+
+    fn is_empty(&self) -> bool {
+        let [_, [rows, columns]] = self.sizes;
+        self.batch * self.channels[1] * rows * columns == 0
     }
 }
 
-/// Convolves; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Convolves, each filter over all channels or over one of its own; `false` if buffers and sizes do not belong together, and nothing was done.
 pub fn convolution(client: &Client, args: &ConvolutionArgs<'_>) -> bool {
     let [inputs, outputs] = args.channels;
     let of_group = args.inputs_of_group;
     let taps = args.taps[0] * args.taps[1];
-    let whole = of_group == inputs || (of_group == 1 && inputs == outputs);
-    if !(args.fit() && whole && args.filters.holds(outputs * of_group * taps)) {
+    if !(args.fit() && args.filters.holds(outputs * of_group * taps)) {
         return false;
     }
-    launch(client, args, false)
+    let whole = of_group == inputs && of_group > 0;
+    let depthwise = of_group == 1 && inputs == outputs;
+    let norm_fits = args.norm.is_none() || (whole && outputs <= ConvolutionArgs::MOST_NORMED);
+    if !norm_fits || !(whole || (depthwise && taps <= MOST_TAPS)) {
+        return false;
+    }
+    if args.is_empty() {
+        return true;
+    }
+    if whole {
+        multiply_tiles(client, args, false);
+    } else {
+        convolve_channels(client, args);
+    }
+    true
 }
 
 /// Convolves the other way round, with filters of 2 x 2 in steps of 2: each place becomes four. `false` if buffers and sizes do not belong together, and nothing was done.
@@ -70,138 +157,13 @@ pub fn doubling_convolution(client: &Client, args: &ConvolutionArgs<'_>) -> bool
     let [inputs, outputs] = args.channels;
     let doubled = args.sizes[1] == args.sizes[0].map(|length| 2 * length);
     let fits = args.taps == [2, 2] && args.stride == [2, 2] && args.padding == [0, 0];
-    if !(args.fit() && doubled && fits && args.filters.holds(inputs * outputs * 4)) {
+    let norm_fits = args.norm.is_none() || outputs * 4 <= ConvolutionArgs::MOST_NORMED;
+    let whole = args.filters.holds(inputs * outputs * 4) && inputs > 0;
+    if !(args.fit() && doubled && fits && norm_fits && whole) {
         return false;
     }
-    launch(client, args, true)
-}
-
-fn launch(client: &Client, args: &ConvolutionArgs<'_>, transposed: bool) -> bool {
-    let [inputs, outputs] = args.channels;
-    let numbers = args.batch * outputs * args.sizes[1][0] * args.sizes[1][1];
-    if numbers == 0 {
-        return true;
-    }
-    let add = args.add.map_or(args.out, |(add, _)| add);
-    let shape = Shape {
-        inputs,
-        inputs_of_group: args.inputs_of_group,
-        taps: args.taps,
-        stride: args.stride,
-        padding: args.padding,
-        transposed,
-    };
-    let [[height, width], [rows, columns]] = args.sizes;
-    // SAFETY: the kernel compares its number with how many there are, and its places with the map's edges; sizes are compared with the buffers above.
-    unsafe {
-        convolve::launch_unchecked(
-            client,
-            grid(numbers.div_ceil(UNITS)),
-            CubeDim::new_1d(UNITS as u32),
-            args.x.argument(1),
-            args.filters.argument(1),
-            optional(args.bias),
-            optional(args.add.map(|(add, _)| add)),
-            args.out.argument(1),
-            numbers as u32,
-            outputs as u32,
-            height as u32,
-            width as u32,
-            rows as u32,
-            columns as u32,
-            args.add.map_or(1, |(_, maps)| maps) as u32,
-            shape,
-            [args.x.element, args.filters.element, add.element, args.out.element],
-        );
+    if !args.is_empty() {
+        multiply_tiles(client, args, true);
     }
     true
-}
-
-/// What a kernel is compiled for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Shape {
-    inputs: usize,
-    inputs_of_group: usize,
-    taps: [usize; 2],
-    stride: [usize; 2],
-    padding: [usize; 2],
-    transposed: bool,
-}
-
-/// Which of [`grid`]'s units this is.
-#[cube]
-pub(super) fn unit_in_grid() -> usize {
-    cube_in_grid() * UNITS + UNIT_POS as usize
-}
-
-#[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
-fn convolve<X: Float, W: Float, A: Float, O: Float>(
-    x: &[X],
-    filters: &[W],
-    bias: ComptimeOption<&[f32]>,
-    add: ComptimeOption<&[A]>,
-    out: &mut [O],
-    numbers: u32,
-    outputs: u32,
-    height: u32,
-    width: u32,
-    rows: u32,
-    columns: u32,
-    added_maps: u32,
-    #[comptime] shape: Shape,
-    #[define(X, W, A, O)] _elements: [ElemType; 4],
-) {
-    let at = unit_in_grid();
-    let of_group = comptime!(shape.inputs_of_group);
-    let taps = comptime!(shape.taps[0] * shape.taps[1]);
-    let (height, width) = (height as usize, width as usize);
-    let (rows, columns, outputs) = (rows as usize, columns as usize, outputs as usize);
-    if at < numbers as usize {
-        let column = at % columns;
-        let row = at / columns % rows;
-        let output = at / (columns * rows) % outputs;
-        let map = at / (columns * rows * outputs);
-        let mut first = map * comptime!(shape.inputs);
-        if comptime!(of_group == 1 && shape.inputs > 1 && !shape.transposed) {
-            first += output;
-        }
-        let mut sum = 0.0f32;
-        if comptime!(shape.transposed) {
-            let from = (first * height + row / 2) * width + column / 2;
-            let filter = output * 4 + row % 2 * 2 + column % 2;
-            for input in 0..of_group {
-                sum += f32::cast_from(x[from + input * height * width])
-                    * f32::cast_from(filters[filter + input * outputs * 4]);
-            }
-        } else {
-            for input in 0..of_group {
-                let map = (first + input) * height * width;
-                let filter = (output * of_group + input) * taps;
-                #[unroll(taps <= 16)]
-                for tap in 0..taps {
-                    // One more than the place, so that nothing is below zero.
-                    let y = row * comptime!(shape.stride[0]) + tap / comptime!(shape.taps[1]);
-                    let z = column * comptime!(shape.stride[1]) + tap % comptime!(shape.taps[1]);
-                    let top = comptime!(shape.padding[0]);
-                    let left = comptime!(shape.padding[1]);
-                    if y >= top && y < height + top && z >= left && z < width + left {
-                        sum += f32::cast_from(x[map + (y - top) * width + z - left])
-                            * f32::cast_from(filters[filter + tap]);
-                    }
-                }
-            }
-        }
-        #[comptime]
-        if let ComptimeOption::Some(bias) = &bias {
-            sum += bias[output];
-        }
-        #[comptime]
-        if let ComptimeOption::Some(add) = &add {
-            let map = map % added_maps as usize;
-            let place = ((map * outputs + output) * rows + row) * columns + column;
-            sum += f32::cast_from(add[place]);
-        }
-        out[at] = O::cast_from(sum);
-    }
 }

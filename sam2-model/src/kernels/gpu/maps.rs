@@ -5,59 +5,63 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::Buffer;
-use super::convolution::{UNITS, unit_in_grid};
+use super::convolution::{Maps, StridesOnDevice, UNITS, place_in, unit_in_grid};
 use super::linear::activate;
 use super::norm::grid;
 
 /// Normalises each place of maps over their channels, scales and shifts, then applies a non-linearity.
 #[derive(Debug)]
 pub struct MapNormArgs<'a> {
-    /// `[batch, channels, places]`, any format.
-    pub x: &'a Buffer,
+    /// `[batch, channels, height, width]`, any format.
+    pub x: Maps<'a>,
     /// `[channels]`, f32.
     pub weight: &'a Buffer,
     /// `[channels]`, f32.
     pub bias: &'a Buffer,
     /// What follows.
     pub activation: Activation,
-    /// As `x`, any format.
-    pub out: &'a Buffer,
-    /// Maps, channels of each, places of each.
-    pub size: [usize; 3],
+    /// As `x`, any format; no number is written twice.
+    pub out: Maps<'a>,
+    /// Batch, channels, height and width.
+    pub size: [usize; 4],
     /// Added to the variance.
     pub epsilon: f32,
 }
 
 /// Normalises maps; `false` if buffers and sizes do not belong together, and nothing was done.
 pub fn map_norm(client: &Client, args: &MapNormArgs<'_>) -> bool {
-    let [batch, channels, places] = args.size;
-    let numbers = batch * channels * places;
-    let fits = args.x.holds(numbers)
-        && args.out.holds(numbers)
+    let [batch, channels, height, width] = args.size;
+    let places = batch * height * width;
+    let fits = args.x.hold(args.size)
+        && args.out.hold(args.size)
         && args.weight.holds(channels)
-        && args.bias.holds(channels);
+        && args.bias.holds(channels)
+        && u32::try_from(places).is_ok();
     if !fits {
         return false;
     }
-    if numbers == 0 {
+    if places * channels == 0 {
         return true;
     }
-    // SAFETY: a unit compares its place with how many there are, and sizes are compared with the buffers above.
+    // SAFETY: a unit compares its place with how many there are, and the maps' ends are compared with the buffers above.
     unsafe {
         normalise_maps::launch_unchecked(
             client,
-            grid((batch * places).div_ceil(UNITS)),
+            grid(places.div_ceil(UNITS)),
             CubeDim::new_1d(UNITS as u32),
-            args.x.argument(1),
+            args.x.buffer.argument(1),
             args.weight.argument(1),
             args.bias.argument(1),
-            args.out.argument(1),
-            (batch * places) as u32,
+            args.out.buffer.argument(1),
+            args.x.on_device(),
+            args.out.on_device(),
             places as u32,
+            height as u32,
+            width as u32,
             args.epsilon,
             channels,
             args.activation,
-            [args.x.element, args.out.element],
+            [args.x.buffer.element, args.out.buffer.element],
         );
     }
     true
@@ -70,8 +74,11 @@ fn normalise_maps<I: Float, O: Float>(
     weight: &[f32],
     bias: &[f32],
     out: &mut [O],
+    x_strides: StridesOnDevice,
+    out_strides: StridesOnDevice,
     count: u32,
-    places: u32,
+    height: u32,
+    width: u32,
     epsilon: f32,
     #[comptime] channels: usize,
     #[comptime] activation: Activation,
@@ -79,23 +86,27 @@ fn normalise_maps<I: Float, O: Float>(
 ) {
     let at = unit_in_grid();
     if at < count as usize {
-        let places = places as usize;
-        let base = at / places * channels * places + at % places;
+        let (height, width) = (height as usize, width as usize);
+        let column = at % width;
+        let row = at / width % height;
+        let map = at / width / height;
         let mut sum = 0.0f32;
         for channel in 0..channels {
-            sum += f32::cast_from(x[base + channel * places]);
+            sum += f32::cast_from(x[place_in(&x_strides, map, channel, row, column)]);
         }
         let mean = sum / comptime!(channels as f32);
         let mut squares = 0.0f32;
         for channel in 0..channels {
-            let centred = f32::cast_from(x[base + channel * places]) - mean;
+            let value = f32::cast_from(x[place_in(&x_strides, map, channel, row, column)]);
+            let centred = value - mean;
             squares += centred * centred;
         }
         let scale = 1.0f32 / (squares / comptime!(channels as f32) + epsilon).sqrt();
         for channel in 0..channels {
-            let place = base + channel * places;
-            let value = (f32::cast_from(x[place]) - mean) * scale * weight[channel] + bias[channel];
-            out[place] = O::cast_from(activate(value, activation));
+            let value = f32::cast_from(x[place_in(&x_strides, map, channel, row, column)]);
+            let normed = (value - mean) * scale * weight[channel] + bias[channel];
+            let place = place_in(&out_strides, map, channel, row, column);
+            out[place] = O::cast_from(activate(normed, activation));
         }
     }
 }

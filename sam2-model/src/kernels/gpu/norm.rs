@@ -3,12 +3,14 @@
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
+use super::super::Activation;
 use super::buffer::{Buffer, common_width};
+use super::linear::activate;
 
 /// Units of a cube, which does one row.
 const UNITS: usize = 64;
 
-/// A layer norm: each row of `channels` numbers, then scaled and shifted.
+/// A layer norm: each row of `channels` numbers, then scaled and shifted, then a non-linearity.
 #[derive(Debug)]
 pub struct NormArgs<'a> {
     /// `[rows, channels]`.
@@ -17,6 +19,8 @@ pub struct NormArgs<'a> {
     pub weight: &'a Buffer,
     /// `[channels]`, f32.
     pub bias: &'a Buffer,
+    /// What follows.
+    pub activation: Activation,
     /// `[rows, channels]`, in any format.
     pub out: &'a Buffer,
     /// How many rows.
@@ -29,7 +33,7 @@ pub struct NormArgs<'a> {
 
 /// Normalises; `false` if buffers and sizes do not belong together, and nothing was done.
 pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
-    let NormArgs { x, weight, bias, out, rows, channels, epsilon } = *args;
+    let NormArgs { x, weight, bias, activation, out, rows, channels, epsilon } = *args;
     let numbers = rows * channels;
     if !(x.holds(numbers) && out.holds(numbers) && weight.holds(channels) && bias.holds(channels)) {
         return false;
@@ -52,6 +56,7 @@ pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
             rows as u32,
             epsilon,
             channels / width,
+            activation,
             [x.element, out.element],
         );
     }
@@ -80,6 +85,7 @@ fn normalise<I: Float, O: Float, N: Size>(
     rows: u32,
     epsilon: f32,
     #[comptime] vectors: usize,
+    #[comptime] activation: Activation,
     #[define(I, O)] _elements: [ElemType; 2],
 ) {
     let row = cube_in_grid();
@@ -127,7 +133,11 @@ fn normalise<I: Float, O: Float, N: Size>(
         for i in 0..each {
             let at = i * UNITS + unit;
             if at < vectors {
-                let value = row_of[i] * Vector::new(scale) * weight[at] + bias[at];
+                let mut value = row_of[i] * Vector::new(scale) * weight[at] + bias[at];
+                #[unroll]
+                for lane in 0..width {
+                    value.insert(lane, activate(value.extract(lane), activation));
+                }
                 out[base + at] = Vector::cast_from(value);
             }
         }

@@ -23,6 +23,7 @@ pub(in crate::kernels) fn layer_norm<const D: usize>(
         x: &buffer(&x)?,
         weight: &vector(weight)?,
         bias: &vector(bias)?,
+        activation: Activation::Identity,
         out: &buffer(&out)?,
         rows: shape[..D - 1].iter().product(),
         channels,

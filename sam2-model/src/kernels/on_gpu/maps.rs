@@ -1,13 +1,45 @@
 //! Convolutions, and small steps over maps and tokens.
 
 use burn::tensor::{DType, Tensor};
+use burn_cubecl::tensor::CubeTensor;
 
 use super::super::convolution::Convolving;
-use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, TapTable};
+use super::super::gpu::{self, Buffer, ConvolutionArgs, MapNormArgs, Maps, NormArgs, TapTable};
 use super::super::{Activation, Finish};
 use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
-/// Convolves `[batch, inputs, height, width]`.
+/// Maps where they lie, `[batch, channels, height, width]` by any strides.
+struct Lying {
+    buffer: Buffer,
+    strides: [usize; 4],
+}
+
+impl Lying {
+    fn of(maps_bchw: &CubeTensor) -> Option<Self> {
+        let &[map, channel, row, column] = &maps_bchw.meta.strides()[..] else { return None };
+        Some(Self { buffer: buffer(maps_bchw)?, strides: [map, channel, row, column] })
+    }
+
+    fn maps(&self) -> Maps<'_> {
+        Maps { buffer: &self.buffer, strides: self.strides }
+    }
+}
+
+/// Memory for maps `[batch, channels, height, width]` whose channels lie last: `[batch, height, width, channels]`.
+fn empty_channels_last(
+    like: &CubeTensor,
+    [batch, channels, height, width]: [usize; 4],
+    format: DType,
+) -> CubeTensor {
+    empty(like, [batch, height, width, channels], format)
+}
+
+/// The maps in such memory, `[batch, channels, height, width]`: a view.
+fn channels_last(made: CubeTensor) -> Tensor<4> {
+    tensor::<4>(made).permute([0, 3, 1, 2])
+}
+
+/// Convolves `[batch, inputs, height, width]`, read where it lies; the result lies channels last.
 pub(in crate::kernels) fn convolution(
     convolving: &Convolving<'_>,
     x_bchw: &Tensor<4>,
@@ -20,25 +52,44 @@ pub(in crate::kernels) fn convolution(
     let length = |axis: usize| {
         let input = [height, width][axis];
         if *transposed {
-            return Some((input.checked_sub(1)? * stride[axis] + taps[axis]) - 2 * padding[axis]);
+            return ((input.checked_sub(1)? * stride[axis]) + taps[axis])
+                .checked_sub(2 * padding[axis]);
         }
-        Some((input + 2 * padding[axis]).checked_sub(taps[axis])? / stride[axis] + 1)
+        let room = (input + 2 * padding[axis]).checked_sub(taps[axis])?;
+        room.checked_div(stride[axis]).map(|steps| steps + 1)
     };
     let size = [length(0)?, length(1)?];
-    let x = contiguous(x_bchw)?;
-    let bias = optional(convolving.bias.as_ref(), vector)?;
     let shape = [batch, outputs, size[0], size[1]];
+    // A norm goes along where one cube has all channels of a place; else it is a launch of its own, and what follows it is too.
+    let of_place = if *transposed { 4 * outputs } else { outputs };
+    let joined = of_group == inputs && of_place <= ConvolutionArgs::MOST_NORMED;
+    let (norm, later) = match &convolving.norm {
+        Some(norm) if joined => (Some(norm), None),
+        norm => (None, norm.as_ref()),
+    };
+    let x = on_gpu(x_bchw)?;
+    let x_lies = Lying::of(&x)?;
+    let bias = optional(convolving.bias.as_ref(), vector)?;
+    let norm = optional(norm, |(weight, bias, e)| Some((vector(weight)?, vector(bias)?, *e)))?;
     let add = optional(convolving.add, |add| {
         let [maps, ..] = add.dims();
-        let fits = add.dims()[1..] == shape[1..] && [1, batch].contains(&maps);
-        fits.then_some((buffer(&contiguous(add)?)?, maps))
+        if add.dims()[1..] != shape[1..] || ![1, batch].contains(&maps) {
+            return None;
+        }
+        let mut lying = Lying::of(&on_gpu(add)?)?;
+        if maps == 1 {
+            lying.strides[0] = 0;
+        }
+        Some(lying)
     })?;
-    let out = empty(&x, shape, DType::F32);
+    let out = empty_channels_last(&x, shape, DType::F32);
     let args = ConvolutionArgs {
-        x: &buffer(&x)?,
+        x: x_lies.maps(),
         filters: &buffer(&contiguous(filters)?)?,
         bias: bias.as_ref(),
-        add: add.as_ref().map(|(add, maps)| (add, *maps)),
+        add: add.as_ref().map(Lying::maps),
+        norm: norm.as_ref().map(|(weight, bias, epsilon)| (weight, bias, *epsilon)),
+        activation: if later.is_some() { Activation::Identity } else { convolving.activation },
         out: &buffer(&out)?,
         batch,
         channels: [inputs, outputs],
@@ -53,10 +104,19 @@ pub(in crate::kernels) fn convolution(
     } else {
         gpu::convolution(&x.client, &args)
     };
-    done.then(|| tensor(out))
+    let made = done.then(|| channels_last(out))?;
+    match later {
+        Some((weight, bias, epsilon)) => {
+            layer_norm_2d(&made, weight, bias, *epsilon, convolving.activation)
+        }
+        None => Some(made),
+    }
 }
 
-/// Normalises each place of `[batch, channels, height, width]` over its channels, then applies a non-linearity.
+/// Channels from which on a norm of maps that lie channels last is worth a cube for each place.
+const WIDE: usize = 32;
+
+/// Normalises each place of `[batch, channels, height, width]` over its channels, then applies a non-linearity. Maps in planes stay so, all others come out channels last.
 pub(in crate::kernels) fn layer_norm_2d(
     x_bchw: &Tensor<4>,
     weight: &Tensor<1>,
@@ -64,34 +124,59 @@ pub(in crate::kernels) fn layer_norm_2d(
     epsilon: f32,
     activation: Activation,
 ) -> Option<Tensor<4>> {
-    let shape = x_bchw.dims();
-    let [batch, channels, height, width] = shape;
-    let x = contiguous(x_bchw)?;
-    let out = empty(&x, shape, x.dtype);
+    let size = x_bchw.dims();
+    let [batch, channels, height, width] = size;
+    let (weight, bias) = (vector(weight)?, vector(bias)?);
+    let x_bhwc = on_gpu(&x_bchw.clone().permute([0, 2, 3, 1]))?;
+    if channels >= WIDE && x_bhwc.is_contiguous() {
+        let out = empty_channels_last(&x_bhwc, size, x_bhwc.dtype);
+        let args = NormArgs {
+            x: &buffer(&x_bhwc)?,
+            weight: &weight,
+            bias: &bias,
+            activation,
+            out: &buffer(&out)?,
+            rows: batch * height * width,
+            channels,
+            epsilon,
+        };
+        return gpu::layer_norm(&x_bhwc.client, &args).then(|| channels_last(out));
+    }
+    let x = on_gpu(x_bchw)?;
+    let in_planes = x.is_contiguous();
+    let (out, strides) = if in_planes {
+        (empty(&x, size, x.dtype), [channels * height * width, height * width, width, 1])
+    } else {
+        (empty_channels_last(&x, size, x.dtype), Maps::channels_last(size))
+    };
+    let x_lies = Lying::of(&x)?;
     let args = MapNormArgs {
-        x: &buffer(&x)?,
-        weight: &vector(weight)?,
-        bias: &vector(bias)?,
+        x: x_lies.maps(),
+        weight: &weight,
+        bias: &bias,
         activation,
-        out: &buffer(&out)?,
-        size: [batch, channels, height * width],
+        out: Maps { buffer: &buffer(&out)?, strides },
+        size,
         epsilon,
     };
-    gpu::map_norm(&x.client, &args).then(|| tensor(out))
+    let done = gpu::map_norm(&x.client, &args);
+    done.then(|| if in_planes { tensor(out) } else { channels_last(out) })
 }
 
-/// The largest of each 2 x 2 tokens of `[batch, height, width, channels]`, which may be some channels of a wider tensor.
-pub(in crate::kernels) fn max_pool_2x2(x_bhwc: &Tensor<4>) -> Option<Tensor<4>> {
-    let shape = x_bhwc.dims();
-    let [batch, height, width, channels] = shape;
+/// The largest of each 2 x 2 tokens of the first `channels` of `[batch, height, width, more channels]`, read where they lie.
+pub(in crate::kernels) fn max_pool_2x2(x_bhwc: &Tensor<4>, channels: usize) -> Option<Tensor<4>> {
+    let [batch, height, width, all] = x_bhwc.dims();
+    let shape = [batch, height, width, channels.min(all)];
     let mut x = on_gpu(x_bhwc)?;
     let by_token = x.meta.strides()[2];
     let strides = [height * width * by_token, width * by_token, by_token, 1];
-    if x.meta.strides()[..] != strides {
+    let mut axes = x.meta.strides().iter().zip(strides).zip([batch, height, width, all]);
+    // The stride of an axis of length one says nothing.
+    if !axes.all(|((&stride, expected), length)| stride == expected || length == 1) {
         x = contiguous(x_bhwc)?;
     }
     let by_token = x.meta.strides()[2];
-    let out = empty(&x, [batch, height / 2, width / 2, channels], x.dtype);
+    let out = empty(&x, [batch, height / 2, width / 2, shape[3]], x.dtype);
     gpu::max_pool(&x.client, &buffer(&x)?, [0, by_token], shape, &buffer(&out)?)
         .then(|| tensor(out))
 }
