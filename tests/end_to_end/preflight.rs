@@ -178,6 +178,94 @@ fn a_mistake_that_recordings_share_is_told_once() {
 }
 
 #[test]
+fn a_name_that_the_tracks_lack_is_told_once() {
+    let workshop = workshop();
+    let all = ["segment", "a.mkv", "b.mkv", "-o", "{stem}.btf", "--keypoints", "{stem}DLC.csv"];
+    for (option, told) in [
+        ("--bodyparts", "the track has no body part 'zz'; it has "),
+        ("--individual", "the track has no individual 'zz'"),
+    ] {
+        let outcome = workshop.sam2(&[&all[..], &[option, "zz"]].concat()).failed(1);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("'zz'").count(), 1, "{}", outcome.stderr);
+    }
+    let alone = ["--keypoints", "aDLC.csv", "--bodyparts", "zz,zz"];
+    let outcome = workshop.refuses("a.mkv", &alone, &["'aDLC.csv' has no body part 'zz'"]);
+    assert_eq!(outcome.stderr.matches("'zz'").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
+fn the_rows_of_one_video_are_not_given_to_several_recordings() {
+    let workshop = workshop();
+    let rows = (0..3).map(|frame| format!("{frame},122,40,base\n0{frame},9,9,other\n"));
+    let table = format!("frame,x,y,video\n{}", rows.collect::<String>());
+    workshop.write("rows.csv", &table);
+    let how = ["-o", "{stem}.btf", "--allow-row-mismatch", "--keypoints-video", "base"];
+    let both = |more: &[&'static str]| [&["segment", "a.mkv", "b.mkv"], &how[..], more].concat();
+    let told = [
+        "--keypoints-video 'base'",
+        "'a.mkv' and 'b.mkv'",
+        "rows.csv'",
+        "{stem}",
+        "one recording at a time",
+    ];
+    for track in ["rows.csv", "./row*.csv"] {
+        let outcome = workshop.refused(1, &both(&["--keypoints", track]), &told);
+        assert!(!outcome.stderr.contains("the track of 2 recordings"), "{}", outcome.stderr);
+    }
+    let job = "[defaults]\nkeypoints = \"rows.csv\"\noutput = \"{stem}.btf\"\nkeypoints-video = \"base\"\n\
+               allow-row-mismatch = true\n[[recording]]\npath = \"a.mkv\"\n[[recording]]\npath = \"b.mkv\"\n";
+    workshop.write("job.toml", job);
+    workshop.refused(1, &["segment", "--job", "job.toml"], &told);
+    // Each its own video, its own track, or one recording in two files.
+    workshop.write("job.toml", format!("{job}keypoints-video = \"other\"\n"));
+    workshop.sam2(&["segment", "--job", "job.toml"]).succeeded();
+    workshop.write("a-rows.csv", &table);
+    workshop.write("b-rows.csv", &table);
+    let own = both(&["--keypoints", "{stem}-rows.csv", "--overwrite"]);
+    workshop.sam2(&own).succeeded();
+    workshop.sam2(&both(&["--keypoints", "rows.csv", "--overwrite", "--join"])).succeeded();
+    assert_eq!(workshop.stack("a.btf").pages.len(), 6);
+}
+
+#[test]
+fn paths_of_one_recording_are_not_computed_twice() {
+    let workshop = workshop();
+    let case = crate::real_tracks::case("ome-tiff-several-files");
+    workshop.folder("set");
+    workshop.folder("day");
+    for part in ["rec_0.ome.tif", "rec_1.ome.tif"] {
+        std::fs::copy(case.join(part), workshop.path("set").join(part)).unwrap();
+    }
+    for part in ["a.mkv", "b.mkv"] {
+        std::fs::copy(workshop.path(part), workshop.path("day").join(part)).unwrap();
+    }
+    let click = ["-o", "{stem}.btf", "--point", "0:40,40"];
+    for (recordings, told) in [
+        (
+            &["set/rec_0.ome.tif", "set/rec_1.ome.tif"][..],
+            ["'set/rec_0.ome.tif' and 'set/rec_1.ome.tif'", "one recording in 2 files"],
+        ),
+        (
+            &["a.mkv", "set/rec_*.ome.tif"],
+            ["'set/rec_0.ome.tif' and 'set/rec_1.ome.tif'", "name only one of them"],
+        ),
+        (&["set/rec_1.ome.tif", "set"], ["'set/rec_1.ome.tif' and 'set'", "name only one of them"]),
+    ] {
+        workshop.refused(1, &[&["segment"], recordings, &click].concat(), &told);
+    }
+    // Neither are a folder of videos and its files, joined.
+    let job = "[defaults]\npoint = \"0:122,40\"\n[[recording]]\npath = \"day\"\noutput = \"1.btf\"\n\
+               [[recording]]\npath = \"day/*.mkv\"\njoin = true\noutput = \"2.btf\"\n";
+    workshop.write("job.toml", job);
+    let told = ["'day' and 'day/a.mkv'", "one recording in 2 files"];
+    workshop.refused(1, &["segment", "--job", "job.toml"], &told);
+    // One of them is the whole recording.
+    workshop.sam2(&[&["segment", "set/rec_1.ome.tif", "a.mkv"], &click[..]].concat()).succeeded();
+    assert_eq!(workshop.stack("rec_1.ome.btf").pages.len(), 24);
+}
+
+#[test]
 fn an_unknown_model_or_device_stops_all_at_once() {
     let workshop = workshop();
     let with = |more: &[&'static str]| {
