@@ -10,13 +10,14 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, show how well it went"
 	@echo "make test      set up and run all tests"
 	@echo "make vulkan    parity, precision and memory on Mesa's Vulkan driver, which needs no GPU: a quarter of an hour"
 	@echo "make build     the sam2 program: $(SAM2)"
+	@echo "make cuda      the same with NVIDIA GPUs: no CUDA toolkit and no LLVM needed to build it"
 	@echo "make faults    end a job at every point that changes the disk, and resume it: some minutes"
 	@echo "make lint      MSRV, formatting and clippy"
 	@echo "make deny      licences, sources and known flaws of the dependencies"
@@ -37,6 +38,13 @@ setup:
 
 build: setup
 	$(CARGO) build $(BUILD) --bin sam2
+
+# For NVIDIA GPUs, without burn's LLVM, which the build would download. FEATURES=sam2-cli/vulkan adds a device here too.
+cuda: setup
+	CARGO="$(CARGO)" scripts/cuda-toolkit.sh build $(filter-out --features $(FEATURES),$(BUILD)) --features $(if $(FEATURES),$(FEATURES)$(comma))sam2-cli/cuda --bin sam2
+	@echo
+	@echo "The program: $(SAM2)"
+	@echo "It needs NVIDIA's driver, NVRTC and CUDA's headers where it runs: \`$(SAM2) doctor\` says what is missing, and docs/gpu.md how to install it."
 
 demo: build
 	@mkdir -p $(DEMO)

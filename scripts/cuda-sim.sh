@@ -3,7 +3,8 @@
 #
 #   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests and those of `program`
 #   scripts/cuda-sim.sh program [quick]  the engine's GPU tests on it, launches and the host's time; quick is CI's share
-#   scripts/cuda-sim.sh run COMMAND...   run a program that was built with sam2-cli/cuda-toolkit on it
+#   scripts/cuda-sim.sh run COMMAND...   run a program that was built by `make cuda` on it
+#   scripts/cuda-sim.sh missing PROGRAM  what `make cuda` built, where driver, NVRTC or headers are missing or lie elsewhere
 #   scripts/cuda-sim.sh ptxas FOLDER     registers, spills and shared memory of kernels whose PTX CUDA_SIM_DUMP has put there
 #
 # Everything is kept in .cuda-sim, which git ignores: half a gigabyte, from PyPI.
@@ -107,6 +108,50 @@ run)
     export LD_LIBRARY_PATH="$kept/lib:$toolkit/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" CUDA_PATH="$toolkit"
     exec "$@"
     ;;
+missing)
+    program=${2:-target/release/sam2}
+    [ -e "$kept/lib/libcuda.so" ] || { echo "libcuda.so is missing: make cuda-sim builds it" >&2; exit 1; }
+    [ -x "$program" ] || { echo "$program is missing: make cuda builds it" >&2; exit 1; }
+    work=$(mktemp -d "$kept/missing.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$work/driver" "$work/bare" "$work/home"
+    cp "$kept/lib/libcuda.so" "$work/driver"
+    # NVRTC without headers near it: not a link, which would lead to them.
+    cp -L "$toolkit"/lib/libnvrtc.so.13 "$toolkit"/lib/libnvrtc-builtins.so.* "$work/bare"
+    failed=0
+    # expect WORDS VARIABLE=VALUE... -- ARGUMENTS...: the program, with nothing else in its environment, says so.
+    expect() {
+        local words="$1" variables=() output
+        shift
+        while [ "$1" != -- ]; do
+            variables+=("$1")
+            shift
+        done
+        shift
+        output=$(env -i PATH="$PATH" HOME="$work/home" "${variables[@]}" "$program" "$@" 2>&1) || true
+        if grep -qF -- "$words" <<<"$output"; then
+            echo "ok: $words"
+        else
+            echo "FAILED: expected '$words' of: ${variables[*]} $program $*"
+            echo "$output"
+            failed=1
+        fi
+    }
+    whole="LD_LIBRARY_PATH=$kept/lib:$toolkit/lib"
+    driver="LD_LIBRARY_PATH=$work/driver"
+    expect "there is no NVIDIA driver" -- bench --device cuda
+    expect "the NVIDIA driver supports CUDA 11.0, too old for NVRTC 13" "$whole" "CUDA_PATH=$toolkit" CUDA_SIM_DRIVER=11000 -- bench --device cuda
+    expect "'nvidia-cuda-nvrtc-cu12<12.5'" "$whole" "CUDA_PATH=$toolkit" CUDA_SIM_DRIVER=12040 -- bench --device cuda
+    expect "NVRTC, which compiles the kernels, was not found" "$driver" -- bench --device cuda
+    expect "CUDA's headers of that version are not" "$driver:$work/bare" -- bench --device cuda
+    expect "CUDA device 7 is not there (1 found)" "$whole" "CUDA_PATH=$toolkit" -- bench --device cuda:7
+    expect "the NVIDIA GPU is not used: NVRTC" "$driver" -- devices
+    expect "cuda:0" "$whole" "CUDA_PATH=$toolkit" -- devices
+    expect "cuda:0" "$driver" "VIRTUAL_ENV=$kept/venv" -- devices
+    expect "(found by a Python environment)" "$driver" "VIRTUAL_ENV=$kept/venv" -- doctor
+    expect "(found by CUDA_PATH)" "$whole" "CUDA_PATH=$toolkit" -- doctor
+    exit "$failed"
+    ;;
 ptxas)
     [ -x "$toolkit/bin/ptxas" ] || { echo "ptxas is missing: make cuda-sim installs it" >&2; exit 1; }
     [ -d "${2:-}" ] || { echo "usage: scripts/cuda-sim.sh ptxas FOLDER" >&2; exit 2; }
@@ -127,7 +172,7 @@ ptxas)
     done
     ;;
 *)
-    echo "usage: scripts/cuda-sim.sh [test | run COMMAND... | ptxas FOLDER]" >&2
+    echo "usage: scripts/cuda-sim.sh [test | program [quick] | run COMMAND... | missing PROGRAM | ptxas FOLDER]" >&2
     exit 2
     ;;
 esac

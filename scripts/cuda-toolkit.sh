@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Cargo with CUDA where burn's LLVM cannot be downloaded: kernels are compiled by NVRTC of the CUDA toolkit on the machine that runs them.
+# Cargo with CUDA and without the LLVM that burn would download: NVRTC compiles the kernels, on the machine that runs them. `make cuda` builds the program with it; for tests:
 #
-#   scripts/cuda-toolkit.sh build --release --workspace --features sam2-cli/cuda-toolkit,sam2-cli/kernel-cache
+#   scripts/cuda-toolkit.sh test --release --workspace --locked --features sam2-cli/cuda ...
 #
-# burn-cuda 0.22 always links both of its compilers, and the feature `cuda-toolkit` only chooses NVRTC at run time. So the build skips the download, as for docs.rs, and every function of
+# burn-cuda 0.22 always links both of its compilers, and the feature `cuda` chooses NVRTC at run time. So the build skips the download, as for docs.rs, and every function of
 # LLVM that is linked gets a body that says its name and ends the process. With NVRTC none is called.
 set -euo pipefail
 
@@ -14,7 +14,7 @@ if [ "${0##*/}" != cc ]; then
     trap 'rm -rf "$front"' EXIT
     # This script, under the linker's name.
     install -m 755 "scripts/${0##*/}" "$front/cc"
-    DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" cargo "$@"
+    DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" "${CARGO:-cargo}" "$@"
     exit
 fi
 
@@ -38,7 +38,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 {
     printf '#include <stdio.h>\n#include <stdlib.h>\n'
-    printf 'static void missing(const char *name) { fprintf(stderr, "%%s: this build has no LLVM; build with the feature cuda alone\\n", name); abort(); }\n'
+    printf 'static void missing(const char *name) { fprintf(stderr, "%%s: this build has no LLVM; build with the feature cuda-llvm\\n", name); abort(); }\n'
     # C names only: Rust's own symbols between these libraries are defined in one of them.
     nm --undefined-only --no-sort "${callers[@]}" 2>/dev/null | awk 'NF == 2 && $1 == "U" { print $2 }' |
         grep -E '^(LLVM|cubecl_|tracel_)[A-Za-z0-9_]*$' | sort -u |

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Parity and speed on this machine's GPU, in one file to send in.
 #
-#   scripts/gpu-check.sh cuda|cuda-toolkit|vulkan[:N] [MODEL...]      MODEL = micro, tiny, small, base-plus, large; default micro, tiny and large
+#   scripts/gpu-check.sh cuda|vulkan[:N] [MODEL...]      MODEL = micro, tiny, small, base-plus, large; default micro, tiny and large
 #
-# cuda-toolkit is CUDA through the machine's own CUDA toolkit, where burn's LLVM cannot be downloaded (scripts/cuda-toolkit.sh).
+# CUDA needs NVRTC and CUDA's headers where cudarc and cubecl look: LD_LIBRARY_PATH and CUDA_PATH. The tests say what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 device=${1:-}
 case "$device" in
-cuda | cuda:* | cuda-toolkit | cuda-toolkit:* | vulkan | vulkan:*) ;;
+cuda | cuda:* | vulkan | vulkan:*) ;;
 *)
     sed -n '2,6p' "$0" >&2
     exit 2
@@ -17,13 +17,10 @@ cuda | cuda:* | cuda-toolkit | cuda-toolkit:* | vulkan | vulkan:*) ;;
 esac
 shift
 scripts/setup.sh
-features="sam2-cli/${device%%:*},sam2-cli/kernel-cache"
+features="sam2-cli/${device%%:*}"
 cargo=cargo
 case "$device" in
-cuda-toolkit*)
-    cargo=scripts/cuda-toolkit.sh
-    device="cuda${device#cuda-toolkit}"
-    ;;
+cuda*) cargo=scripts/cuda-toolkit.sh ;;
 esac
 {
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>/dev/null || true

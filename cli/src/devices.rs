@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use sam2_engine::DeviceChoice;
-use sam2_model::{ListedDevice, MissingFeature, list_devices, missing_features};
+use sam2_model::{ListedDevice, list_devices, missing_features};
 
 use crate::exit::ExitStatus;
 use crate::standard_output::print;
@@ -39,7 +39,13 @@ pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
             .collect();
         let lacking: Vec<_> = missing
             .iter()
-            .map(|missing| serde_json::json!({ "feature": missing.feature, "for": missing.description }))
+            .map(|missing| {
+                serde_json::json!({
+                    "feature": missing.feature,
+                    "for": missing.description,
+                    "build": missing.command,
+                })
+            })
             .collect();
         let all = serde_json::json!({ "devices": listed, "not_in_this_build": lacking });
         print(format!("{all:#}\n"))?;
@@ -53,18 +59,11 @@ pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
     for missing in &missing {
         text.push_str(&format!(
             "{:<10}not in this build; for {}: {}\n",
-            missing.feature,
-            missing.description,
-            remedy(missing)
+            missing.feature, missing.description, missing.command
         ));
     }
     print(text)?;
     Ok(ExitStatus::Done)
-}
-
-/// How to get a build with a feature.
-pub fn remedy(missing: &MissingFeature) -> String {
-    format!("cargo build --release -p sam2-cli --features {}", missing.feature)
 }
 
 /// What a device is, beside its name.

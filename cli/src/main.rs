@@ -13,6 +13,7 @@ mod exit;
 mod foresight;
 mod inspect;
 mod job_file;
+mod kernel_watch;
 mod large_blocks;
 mod legacy_pipeline;
 mod loaded_models;
@@ -40,6 +41,7 @@ mod segment;
 mod settings;
 mod signals;
 mod standard_output;
+mod start_again;
 mod stats;
 mod summary;
 mod terminal;
@@ -55,6 +57,7 @@ fn main() -> std::process::ExitCode {
     let started = std::time::Instant::now();
     let CommandLine { cli, settings, problem } = CommandLine::parse();
     progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
+    start_again::where_cuda_is_found(&cli.command);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
         Command::Merge(args) => merge::run(&args),

@@ -9,7 +9,7 @@ use sam2_model::{LoadError, ModelName, Sam2Config, Variant};
 use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
 
 use crate::convert::parse_config;
-use crate::{demo_model, foresight, preflight};
+use crate::{demo_model, foresight, kernel_watch, preflight};
 
 /// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
 pub fn load(
@@ -20,6 +20,9 @@ pub fn load(
 ) -> Result<(Sam2, String)> {
     let config = config.map(parse_config).transpose()?;
     let (device, name) = device.open()?;
+    if name != DeviceChoice::Cpu.to_string() {
+        kernel_watch::start();
+    }
     // Before the weights are read: what the device cannot do shows at once.
     precision.on(&device)?;
     let path = given.map(find).transpose()?;

@@ -18,10 +18,12 @@ use crate::plain_text::{ERROR_LENGTH, LOG_LENGTH, plain_line};
 use crate::terminal;
 
 /// Log lines go to stderr this often at most when it is no terminal.
-const LOG_INTERVAL: Duration = Duration::from_secs(30);
+pub const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether log lines are JSON; there is no bar then.
 static JSON: OnceLock<bool> = OnceLock::new();
+/// Whether only warnings and errors are wanted; there is no bar then either.
+static QUIET: OnceLock<bool> = OnceLock::new();
 
 /// Prompted frames of a batch that are listed one by one.
 const MOST_LISTED: usize = 12;
@@ -38,6 +40,7 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
     let ffmpeg = if verbose > 1 { LevelFilter::from(level) } else { LevelFilter::OFF };
     let filter = Targets::new().with_default(level).with_target("video", ffmpeg);
     let _ = JSON.set(format == LogFormat::Json);
+    let _ = QUIET.set(quiet);
     match format {
         LogFormat::Text => {
             let colours = terminal::has_colours();
@@ -77,6 +80,7 @@ pub fn print_error(message: &str) {
     if is_json() {
         tracing::error!("{message}");
     } else {
+        terminal::clear_status();
         to_stderr(&format!("error: {}", plain_line(message, ERROR_LENGTH)));
     }
 }
@@ -88,6 +92,12 @@ pub fn to_stderr(line: &str) {
 
 fn is_json() -> bool {
     JSON.get().copied().unwrap_or(false)
+}
+
+/// Whether bars may be shown: stderr is a terminal, and neither `--quiet` nor JSON was asked for.
+pub fn shows_bars() -> bool {
+    let is_quiet = QUIET.get().copied().unwrap_or(false);
+    !is_quiet && !is_json() && std::io::stderr().is_terminal()
 }
 
 /// A bar on a terminal, plain lines otherwise, nothing when quiet.
@@ -104,7 +114,7 @@ impl Progress {
     pub fn new(total: usize, quiet: bool) -> Self {
         let bar = (!quiet && !is_json() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(total as u64);
-            let style = "{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}";
+            let style = "{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}{prefix}";
             if let Ok(style) = ProgressStyle::with_template(style) {
                 bar.set_style(style);
             }

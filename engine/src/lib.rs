@@ -48,7 +48,7 @@
 //! `sam2-weights-convert` makes them from Meta's `.pt` files and Hugging Face's. A [`Sam2`] is shared by reference between any number of
 //! sessions and threads. [`DeviceChoice::open`] finds a GPU where the feature `cuda` or `vulkan` is on, and else
 //! takes the CPU. (`Device::default` is what burn likes best among the features, whether it is in the machine or not.) [`Sam2::with_precision`] chooses the
-//! number format, and [`DeviceMemory`] says what a GPU holds. More in `docs/gpu.md`.
+//! number format, and [`DeviceMemory`] says what a GPU holds. What CUDA lacks on a machine is a [`cuda::CudaProblem`]. More in `docs/gpu.md`.
 //!
 //! # Memory
 //!
@@ -168,7 +168,8 @@ pub use benchmark::{Benchmark, BenchmarkOptions, StepTimes, benchmark};
 
 pub use error::EngineError;
 
-// The model.
+// The model. `cuda` looks for what CUDA needs on this machine.
+pub use sam2_model::cuda;
 pub use sam2_model::{
     Device, DeviceBudget, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError,
     LoadError, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel,

@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 use burn::tensor::{Device, FloatDType};
 
+use crate::cuda::CudaProblem;
 use crate::device_failure::{self, DeviceFailure};
+#[cfg(feature = "gpu")]
+use crate::kernel_cache;
 use crate::kernels;
 use crate::precision::Precision;
 
@@ -31,18 +34,19 @@ pub enum DeviceError {
     #[error("'{0}' is no device: use auto, cpu, cuda, cuda:N, vulkan or vulkan:N")]
     Unknown(String),
     /// Compiled without the feature.
-    #[error(
-        "this build has no CUDA: use --device cpu, or build with `cargo build --release -p sam2-cli --features cuda`"
-    )]
+    #[error("this build has no CUDA: use --device cpu, or build with `make cuda`")]
     CudaNotBuilt,
     /// Compiled without the feature.
     #[error(
-        "this build has no Vulkan: use --device cpu, or build with `cargo build --release -p sam2-cli --features vulkan`"
+        "this build has no Vulkan: use --device cpu, or build with `make build FEATURES=sam2-cli/vulkan`"
     )]
     VulkanNotBuilt,
-    /// No driver or no such GPU.
+    /// What CUDA needs is missing, or does not fit.
+    #[error(transparent)]
+    Cuda(#[from] CudaProblem),
+    /// A driver, but no such GPU.
     #[error(
-        "CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu"
+        "CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, in a job ask for a GPU, or use --device cpu"
     )]
     NoCudaDevice {
         /// What was asked for.
@@ -63,7 +67,7 @@ pub enum DeviceError {
     /// A Vulkan driver that runs on the CPU, in a build that would give it burn's own SPIR-V. Where a driver lacks `VK_KHR_workgroup_memory_explicit_layout`, as these do, what burn
     /// makes for shared memory is not valid (a pointer to a pointer; `lower_shared_implicit` in cubecl-spirv 0.11.3), and they end the process or compute nonsense.
     #[error(
-        "'{name}' is a driver that runs on the CPU and cannot compile this build's kernels: build with `cargo build --release --workspace --features sam2-cli/vulkan-wgsl`, or use --device cpu, which is faster"
+        "'{name}' is a driver that runs on the CPU and cannot compile this build's kernels: build with `make build FEATURES=sam2-cli/vulkan-wgsl`, or use --device cpu, which is faster"
     )]
     SoftwareVulkan {
         /// What the driver calls itself.
@@ -124,46 +128,35 @@ impl DeviceChoice {
     pub fn open(self) -> Result<(Device, String), DeviceError> {
         match self {
             Self::Cpu => Ok((Device::flex(), "cpu".to_owned())),
-            Self::Auto => {
-                open_cuda(0).or_else(|_| open_first_vulkan_gpu()).or_else(|_| Self::Cpu.open())
-            }
+            Self::Auto => open_cuda(0)
+                .inspect_err(warn_of_unused_gpu)
+                .or_else(|_| open_first_vulkan_gpu())
+                .or_else(|_| Self::Cpu.open()),
             Self::Cuda(index) => open_cuda(index),
             Self::Vulkan(index) => open_vulkan(index),
         }
     }
 }
 
-/// With the feature `kernel-cache`, compiled kernels and what was found out about them are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them below
-/// the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
-#[cfg(feature = "gpu")]
-fn keep_kernels_in_the_cache_folder() {
-    use cubecl_runtime::config::cache::CacheConfig;
-    use cubecl_runtime::config::{CubeClRuntimeConfig, RuntimeConfig};
-    let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
-    if matches!(config.environment.path, CacheConfig::Target) {
-        config.environment.path = CacheConfig::Global;
+/// Says, once, that `auto` passes over an NVIDIA GPU that is there, and why: on the CPU the same job takes many times as long.
+fn warn_of_unused_gpu(error: &DeviceError) {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    if matches!(error, DeviceError::Cuda(problem) if *problem != CudaProblem::NoDriver) {
+        ONCE.call_once(|| tracing::warn!("the NVIDIA GPU is not used: {error}"));
     }
-    // Compiled kernels too: through NVRTC each takes half a second.
-    #[cfg(feature = "kernel-cache")]
-    {
-        config.compilation.cache = true;
-    }
-    // If an application has decided before, that holds.
-    CubeClRuntimeConfig::try_set(config);
 }
 
-#[cfg(feature = "cuda")]
+#[cfg(feature = "nvidia")]
 fn open_cuda(index: usize) -> Result<(Device, String), DeviceError> {
-    use burn::tensor::DeviceType;
-    keep_kernels_in_the_cache_folder();
-    let found = device_failure::guard(|| Device::enumerate(DeviceType::Cuda).iter().count())?;
+    kernel_cache::configure();
+    let found = crate::cuda::check()?;
     if index >= found {
         return Err(DeviceError::NoCudaDevice { index, found });
     }
     Ok((Device::cuda(index), format!("cuda:{index}")))
 }
 
-#[cfg(not(feature = "cuda"))]
+#[cfg(not(feature = "nvidia"))]
 fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::CudaNotBuilt)
 }
@@ -180,7 +173,7 @@ fn vulkan_device(kind: burn::backend::WgpuDeviceKind) -> Option<Device> {
 #[cfg(feature = "vulkan-wgsl")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
     use burn::backend::WgpuDeviceKind;
-    keep_kernels_in_the_cache_folder();
+    kernel_cache::configure();
     let all = |kind: fn(usize) -> WgpuDeviceKind| (0..).map(kind).map_while(vulkan_device);
     Ok(device_failure::guard(|| {
         all(WgpuDeviceKind::DiscreteGpu)
@@ -211,7 +204,7 @@ fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
 #[cfg(feature = "vulkan-wgsl")]
 fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
     use burn::backend::WgpuDeviceKind::{DiscreteGpu, IntegratedGpu, VirtualGpu};
-    keep_kernels_in_the_cache_folder();
+    kernel_cache::configure();
     let kinds = [DiscreteGpu(0), IntegratedGpu(0), VirtualGpu(0)];
     let there =
         device_failure::guard(|| kinds.into_iter().any(|kind| vulkan_device(kind).is_some()))?;
@@ -279,7 +272,7 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "cuda"))]
+    #[cfg(not(feature = "nvidia"))]
     #[test]
     fn a_build_without_cuda_says_so_and_auto_falls_back() {
         assert_eq!(DeviceChoice::Cuda(0).open().unwrap_err(), DeviceError::CudaNotBuilt);

@@ -6,10 +6,20 @@ use crate::kernels::CpuTier;
 /// From an index to the device's choice.
 type Choose = fn(usize) -> DeviceChoice;
 
-/// Kinds of GPU, best first: the feature that they need, what it is for, and how one of them is named.
-const GPUS: [(&str, &str, Choose); 2] = [
-    ("cuda", "NVIDIA GPUs", DeviceChoice::Cuda),
-    ("vulkan", "GPUs with a Vulkan driver", DeviceChoice::Vulkan),
+/// Kinds of GPU, best first: the feature that they need, with what it is for and how to get it, and how one of them is named.
+const GPUS: [(MissingFeature, Choose); 2] = [
+    (
+        MissingFeature { feature: "cuda", description: "NVIDIA GPUs", command: "make cuda" },
+        DeviceChoice::Cuda,
+    ),
+    (
+        MissingFeature {
+            feature: "vulkan",
+            description: "GPUs with a Vulkan driver",
+            command: "make build FEATURES=sam2-cli/vulkan",
+        },
+        DeviceChoice::Vulkan,
+    ),
 ];
 
 /// A device that this build can use on this machine.
@@ -34,6 +44,8 @@ pub struct MissingFeature {
     pub feature: &'static str,
     /// What it would run on.
     pub description: &'static str,
+    /// The command that builds a program with it, in this project's folder.
+    pub command: &'static str,
 }
 
 /// Every device there is: the CPU, and the GPUs that the compiled features find. Never panics, whatever drivers there are.
@@ -44,7 +56,7 @@ pub fn list_devices() -> Vec<ListedDevice> {
         threads: Some(rayon::current_num_threads()),
         tier: Some(CpuTier::current()),
     };
-    let gpus = GPUS.iter().flat_map(|(_, _, choose)| (0..).map(choose).map_while(opened));
+    let gpus = GPUS.iter().flat_map(|(_, choose)| (0..).map(choose).map_while(opened));
     std::iter::once(cpu).chain(gpus.flatten()).collect()
 }
 
@@ -63,10 +75,7 @@ pub fn missing_features() -> Vec<MissingFeature> {
         let error = choice.open().err();
         matches!(error, Some(DeviceError::CudaNotBuilt | DeviceError::VulkanNotBuilt))
     };
-    GPUS.iter()
-        .filter(|(_, _, choose)| lacks(choose(0)))
-        .map(|&(feature, description, _)| MissingFeature { feature, description })
-        .collect()
+    GPUS.iter().filter(|(_, choose)| lacks(choose(0))).map(|&(missing, _)| missing).collect()
 }
 
 #[cfg(test)]
@@ -80,6 +89,6 @@ mod tests {
         assert!(devices[0].threads.is_some_and(|threads| threads > 0) && devices[0].tier.is_some());
         assert!(devices[1..].iter().all(|device| device.choice.open().is_ok()));
         let lacks_cuda = missing_features().iter().any(|missing| missing.feature == "cuda");
-        assert_eq!(lacks_cuda, cfg!(not(feature = "cuda")));
+        assert_eq!(lacks_cuda, cfg!(not(feature = "nvidia")));
     }
 }

@@ -10,6 +10,7 @@
 //! [`Sam2::predict_mask`] -> [`Sam2::encode_memory`], whose result later frames look at.
 
 pub mod config;
+pub mod cuda;
 pub mod device;
 mod device_budget;
 pub mod device_failure;
@@ -19,6 +20,7 @@ pub mod error;
 mod fingerprint;
 mod half_weights;
 pub mod image_encoder;
+mod kernel_cache;
 pub mod kernels;
 pub mod layer_norm;
 pub mod layer_norm_2d;
@@ -54,6 +56,7 @@ pub use device_list::{ListedDevice, MissingFeature, list_devices, missing_featur
 pub use device_memory::DeviceMemory;
 pub use error::LoadError;
 pub use fingerprint::FingerprintError;
+pub use kernel_cache::KernelCache;
 pub use memory_attention::MemoryTokens;
 pub use model_name::ModelName;
 pub use object_pointer::PointerMemory;

@@ -133,11 +133,11 @@ fn options_of_tracks_are_not_silently_ignored_with_points() {
 
 #[test]
 fn cuda_in_a_build_without_it() {
-    if cfg!(feature = "cuda") {
+    if cfg!(any(feature = "cuda", feature = "cuda-llvm")) {
         return;
     }
     for device in ["cuda", "cuda:3"] {
         let arguments = ["--point", ON_THE_MOUSE, "--device", device];
-        mouse().refuses("mouse.mkv", &arguments, &["CUDA", "--device cpu", "--features cuda"]);
+        mouse().refuses("mouse.mkv", &arguments, &["CUDA", "--device cpu", "make cuda"]);
     }
 }

@@ -37,10 +37,11 @@ fn the_cpu_is_listed_and_what_the_build_lacks() {
     for missing in listed["not_in_this_build"].as_array().unwrap() {
         let feature = missing["feature"].as_str().unwrap();
         let line = text.lines().find(|line| line.starts_with(feature)).unwrap();
-        assert!(line.contains("not in this build") && line.contains("--features"), "{line}");
+        let build = missing["build"].as_str().unwrap();
+        assert!(line.contains("not in this build") && line.ends_with(build), "{line}");
     }
-    if cfg!(not(feature = "cuda")) {
-        assert!(text.contains("--features cuda"), "{text}");
+    if cfg!(not(any(feature = "cuda", feature = "cuda-llvm"))) {
+        assert!(text.contains(": make cuda"), "{text}");
     }
 }
 
@@ -55,6 +56,7 @@ fn doctor_reports_every_subject_and_what_to_do() {
         "threads",
         "memory",
         "NVIDIA",
+        "CUDA",
         "Vulkan",
         "devices",
         "models",
@@ -73,6 +75,18 @@ fn doctor_reports_every_subject_and_what_to_do() {
     }
     assert!(check(&report, "FFmpeg")["found"].as_str().unwrap().contains("libavcodec"));
     assert!(check(&report, "decoders")["found"].as_str().unwrap().contains("h264"));
+    if cfg!(not(any(feature = "cuda", feature = "cuda-llvm"))) {
+        assert_eq!(check(&report, "CUDA")["status"], "ok");
+        assert!(check(&report, "CUDA")["found"].as_str().unwrap().contains("`make cuda`"));
+    }
+    let has_cache = checks.iter().any(|check| check["subject"] == "kernels");
+    let for_gpus = cfg!(any(
+        feature = "cuda",
+        feature = "cuda-llvm",
+        feature = "vulkan",
+        feature = "vulkan-wgsl"
+    ));
+    assert_eq!(has_cache, for_gpus);
     // Nothing was downloaded in this folder.
     assert!(check(&report, "models")["remedy"].as_str().unwrap().contains("sam2 download"));
 }

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sam2_engine::DeviceChoice;
+use sam2_engine::{DeviceChoice, DeviceError};
+use sam2_model::cuda::{CudaGpu, CudaProblem, CudaVersion, driver_version, list_gpus};
 use sam2_model::{list_devices, missing_features};
 
-use super::Finding;
-use crate::devices::remedy;
+use super::{Finding, cuda};
 
 /// A driver that does not answer by then does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,9 +27,24 @@ const DRIVER_FOLDERS: [&str; 3] =
     ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
 
 pub fn check() -> Vec<Finding> {
-    let driver = nvidia_smi();
+    let (version, asked) = (driver_version(), list_gpus());
+    let mut driver = nvidia_smi();
+    if let (Driver::Absent, Ok(gpus)) = (&driver, &asked)
+        && !gpus.is_empty()
+    {
+        driver = Driver::Lists(gpus.iter().map(describe).collect());
+    }
     let nvidia = matches!(&driver, Driver::Lists(gpus) if !gpus.is_empty());
-    vec![of_driver(driver), of_vulkan(&vulkan_loader(), &vulkan_drivers()), of_build(nvidia)]
+    let mut findings = vec![of_driver(driver, version, asked.err())];
+    findings.extend(cuda::check(version));
+    findings.extend([of_vulkan(&vulkan_loader(), &vulkan_drivers()), of_build(nvidia)]);
+    findings
+}
+
+/// A GPU in the order of `nvidia-smi`, which tells the driver's version too.
+fn describe(gpu: &CudaGpu) -> String {
+    let (major, minor) = gpu.capability;
+    format!("{}, {} MiB, compute capability {major}.{minor}", gpu.name, gpu.memory >> 20)
 }
 
 /// What `nvidia-smi` says.
@@ -43,8 +58,15 @@ enum Driver {
 }
 
 fn nvidia_smi() -> Driver {
-    let arguments = ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"];
-    match answer("nvidia-smi", &arguments) {
+    let query = |fields| answer("nvidia-smi", &[fields, "--format=csv,noheader"]);
+    // Older ones do not know the last field.
+    let result = match query("--query-gpu=name,driver_version,memory.total,compute_cap") {
+        Ok((false, text)) if text.contains("not a valid field") => {
+            query("--query-gpu=name,driver_version,memory.total")
+        }
+        other => other,
+    };
+    match result {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Driver::Absent,
         Err(error) => Driver::Fails(error.to_string()),
         Ok((true, text)) => {
@@ -82,16 +104,31 @@ fn answer(program: &str, arguments: &[&str]) -> std::io::Result<(bool, String)> 
     Ok((status.success(), String::from_utf8_lossy(&text).into_owned()))
 }
 
-fn of_driver(driver: Driver) -> Finding {
+/// `version` is the version of CUDA that the driver supports, `problem` why it does not start; both only in a build with CUDA.
+fn of_driver(
+    driver: Driver,
+    version: Option<CudaVersion>,
+    problem: Option<CudaProblem>,
+) -> Finding {
     const SUBJECT: &str = "NVIDIA";
+    if let Some(problem @ CudaProblem::DriverFails { .. }) = problem {
+        return Finding::problem(SUBJECT, problem.found(), problem.remedy());
+    }
+    let supported =
+        version.map_or_else(String::new, |version| format!("driver for CUDA {version}; "));
     match driver {
+        Driver::Absent if version.is_some() => Finding::warning(
+            SUBJECT,
+            format!("{supported}no GPU"),
+            "in a job, ask for one (SLURM: --gres=gpu:1); see also CUDA_VISIBLE_DEVICES",
+        ),
         Driver::Absent => Finding::ok(SUBJECT, "no driver (nvidia-smi is not there)"),
         Driver::Lists(gpus) if gpus.is_empty() => Finding::warning(
             SUBJECT,
             "a driver, but no GPU",
             "in a job, ask for one (SLURM: --gres=gpu:1)",
         ),
-        Driver::Lists(gpus) => Finding::ok(SUBJECT, gpus.join("; ")),
+        Driver::Lists(gpus) => Finding::ok(SUBJECT, supported + &gpus.join("; ")),
         Driver::Fails(why) => Finding::warning(
             SUBJECT,
             format!("nvidia-smi fails: {why}"),
@@ -147,18 +184,24 @@ fn of_build(nvidia: bool) -> Finding {
         (false, true, Some(cuda)) => Finding::warning(
             SUBJECT,
             format!("{found}; this build cannot use the NVIDIA GPU"),
-            format!("build with {}", remedy(cuda)),
+            format!("build with `{}`", cuda.command),
         ),
         (false, false, None) => Finding::warning(
             SUBJECT,
             format!("{found}; this build can use GPUs, but finds none"),
             "in a job, ask for one (SLURM: --gres=gpu:1); see also CUDA_VISIBLE_DEVICES",
         ),
-        (false, true, None) => Finding::problem(
-            SUBJECT,
-            format!("{found}; there is an NVIDIA GPU, but it cannot be opened"),
-            "see CUDA_VISIBLE_DEVICES, and whether the driver is new enough; --device cpu works meanwhile",
-        ),
+        (false, true, None) => {
+            let remedy = match DeviceChoice::Cuda(0).open() {
+                Err(DeviceError::Cuda(problem)) => problem.remedy(),
+                _ => "see CUDA_VISIBLE_DEVICES, and whether the driver is new enough".to_owned(),
+            };
+            Finding::problem(
+                SUBJECT,
+                format!("{found}; there is an NVIDIA GPU, but it cannot be opened"),
+                format!("{remedy}; --device cpu works meanwhile"),
+            )
+        }
         _ => Finding::ok(SUBJECT, found),
     }
 }
@@ -172,10 +215,30 @@ mod tests {
     fn a_program_that_fails_or_hangs_is_told_apart_from_none() {
         assert!(answer("sam2-no-such-program", &[]).is_err());
         assert_eq!(answer("sh", &["-c", "echo x; exit 3"]).unwrap(), (false, "x\n".to_owned()));
-        assert_eq!(of_driver(Driver::Absent).health, Health::Ok);
-        assert_eq!(of_driver(Driver::Lists(vec![])).health, Health::Warning);
-        let finding = of_driver(Driver::Fails("no devices".into()));
+        let health = |driver| of_driver(driver, None, Some(CudaProblem::NoDriver)).health;
+        assert_eq!(health(Driver::Absent), Health::Ok);
+        assert_eq!(health(Driver::Lists(vec![])), Health::Warning);
+        let finding = of_driver(Driver::Fails("no devices".into()), None, None);
         assert_eq!(finding.health, Health::Warning);
         assert!(finding.found.contains("no devices"));
+    }
+
+    #[test]
+    fn the_driver_is_asked_where_the_build_can() {
+        let version = Some(CudaVersion::new(13, 0));
+        let gpu = CudaGpu { name: "NVIDIA H200".into(), memory: 143_771 << 20, capability: (9, 0) };
+        let finding = of_driver(Driver::Lists(vec![describe(&gpu)]), version, None);
+        assert_eq!(
+            finding.found,
+            "driver for CUDA 13.0; NVIDIA H200, 143771 MiB, compute capability 9.0"
+        );
+        assert_eq!(of_driver(Driver::Absent, version, None).health, Health::Warning);
+        let problem = CudaProblem::DriverFails {
+            driver: CudaVersion::new(13, 0),
+            reason: "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH".into(),
+        };
+        let finding = of_driver(Driver::Fails("mismatch".into()), version, Some(problem));
+        assert_eq!(finding.health, Health::Problem);
+        assert!(finding.found.contains("DRIVER_MISMATCH"), "{}", finding.found);
     }
 }

@@ -3,6 +3,7 @@
 //! One file for each kind of check. A check says what it found, whether that is well, and what to do if not; it changes nothing
 //! and takes no more than moments.
 
+mod cuda;
 mod gpu;
 mod locale;
 mod memory;

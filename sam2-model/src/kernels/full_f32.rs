@@ -43,14 +43,14 @@ fn has_tf32(device: &Device) -> bool {
     is_cuda(device) && device.supports_dtype(DType::BF16)
 }
 
-#[cfg(feature = "cuda")]
+#[cfg(feature = "nvidia")]
 fn is_cuda(device: &Device) -> bool {
     /// More than are in any machine.
     const GPUS: usize = 32;
     (0..GPUS).any(|index| *device == Device::cuda(index))
 }
 
-#[cfg(not(feature = "cuda"))]
+#[cfg(not(feature = "nvidia"))]
 fn is_cuda(_: &Device) -> bool {
     false
 }

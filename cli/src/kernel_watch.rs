@@ -1,0 +1,163 @@
+//! Saying that GPU kernels are being compiled, which takes the first run minutes in which nothing else shows.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sam2_model::KernelCache;
+
+use crate::{progress, terminal};
+
+/// CubeCL's name for its records of kernels that go to the compiler. Kernels that were kept make none.
+const TARGET: &str = "cubecl::compilation";
+/// How often the count is looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Runs that compile for less than this say nothing.
+const DELAY: Duration = Duration::from_secs(1);
+/// A kernel takes at most this long, for nearly all of them: after that without a new one, compiling is over.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Kernels that went to the compiler.
+static COMPILED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts CubeCL's records, and drops all others: this program logs by `tracing`.
+struct Counter;
+
+impl log::Log for Counter {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() == TARGET
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if record.target() == TARGET {
+            COMPILED.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Begins to count kernels and to show how many there are while they are compiled. For GPUs, before the first launch; a second call does nothing.
+pub fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if log::set_logger(&Counter).is_err() {
+            return;
+        }
+        log::set_max_level(log::LevelFilter::Debug);
+        let kept = KernelCache::here().map(|cache| cache.path.display().to_string());
+        // It ends with the process.
+        let thread = std::thread::Builder::new().name("kernel watch".to_owned());
+        let _ = thread.spawn(move || watch(kept.as_deref()));
+    });
+}
+
+fn watch(kept: Option<&str>) {
+    let mut compiling = Compiling::default();
+    let mut is_shown = false;
+    let mut last_line: Option<Instant> = None;
+    loop {
+        std::thread::sleep(INTERVAL);
+        let now = Instant::now();
+        let state = compiling.look(COMPILED.load(Ordering::Relaxed), now);
+        if progress::shows_bars() {
+            match state {
+                Some(state) => terminal::show_status(&state.text(kept), &state.short_text()),
+                None if is_shown => terminal::clear_status(),
+                None => {}
+            }
+            is_shown = state.is_some();
+        } else if let Some(state) = state
+            && last_line.is_none_or(|last| now - last >= progress::LOG_INTERVAL)
+        {
+            last_line = Some(now);
+            tracing::info!("{}", state.text(kept));
+        }
+    }
+}
+
+/// From counts over time to whether kernels are being compiled.
+#[derive(Default)]
+struct Compiling {
+    count: usize,
+    /// When the first and the last of those that follow each other were seen; `None` while nothing is compiled.
+    span: Option<(Instant, Instant)>,
+    /// The time that earlier spans took.
+    before: Duration,
+}
+
+/// What has been compiled so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State {
+    count: usize,
+    seconds: u64,
+}
+
+impl Compiling {
+    fn look(&mut self, count: usize, now: Instant) -> Option<State> {
+        if count > self.count {
+            let first = self.span.map_or(now, |(first, _)| first);
+            self.span = Some((first, now));
+            self.count = count;
+        } else if let Some((first, last)) = self.span
+            && now - last >= LONGEST
+        {
+            self.before += last - first;
+            self.span = None;
+        }
+        let (first, _) = self.span?;
+        let taken = now - first;
+        (taken >= DELAY).then(|| State { count, seconds: (self.before + taken).as_secs() })
+    }
+}
+
+impl State {
+    /// `kept`: where compiled kernels are kept.
+    fn text(self, kept: Option<&str>) -> String {
+        let Self { count, seconds } = self;
+        match kept {
+            Some(path) => format!(
+                "compiling GPU kernels for the first time: {count} so far, {seconds} s; they are kept in {path}"
+            ),
+            None => format!(
+                "compiling GPU kernels: {count} so far, {seconds} s; this build does not keep them for the next run"
+            ),
+        }
+    }
+
+    fn short_text(self) -> String {
+        format!("  compiling GPU kernels: {}, {} s", self.count, self.seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compiling_begins_with_a_kernel_and_ends_some_time_after_the_last() {
+        let begin = Instant::now();
+        let after = |seconds: f64| begin + Duration::from_secs_f64(seconds);
+        let mut compiling = Compiling::default();
+        assert_eq!(compiling.look(0, after(0.0)), None);
+        // A few kernels at once are not worth a word.
+        assert_eq!(compiling.look(3, after(1.0)), None);
+        assert_eq!(compiling.look(5, after(2.5)), Some(State { count: 5, seconds: 1 }));
+        // One that takes long.
+        assert_eq!(compiling.look(5, after(7.0)), Some(State { count: 5, seconds: 6 }));
+        assert_eq!(compiling.look(5, after(7.5)), None);
+        // Later both go on where they were: kernels were compiled from 1.0 to 2.5.
+        assert_eq!(compiling.look(6, after(60.0)), None);
+        assert_eq!(compiling.look(9, after(62.0)), Some(State { count: 9, seconds: 3 }));
+    }
+
+    #[test]
+    fn the_line_says_how_many_and_where_they_are_kept() {
+        let state = State { count: 34, seconds: 20 };
+        assert_eq!(
+            state.text(Some("/c/default.db")),
+            "compiling GPU kernels for the first time: 34 so far, 20 s; they are kept in /c/default.db"
+        );
+        assert!(state.text(None).contains("does not keep them"));
+    }
+}
