@@ -414,13 +414,13 @@ fn total(totals: &mut Shared<[F4]>, value: F4, #[comptime] across: usize) -> F4 
     let unit = UNIT_POS as usize;
     totals[unit] = value;
     sync_cube();
-    let mut half = across / 2;
-    while half > 0 {
+    #[unroll]
+    for step in 0..comptime!(across.ilog2() as usize) {
+        let half = comptime!(across >> (step + 1));
         if unit % across < half {
             totals[unit] = totals[unit] + totals[unit + half];
         }
         sync_cube();
-        half /= 2;
     }
     let sum = totals[unit / across * across];
     // Before anybody writes the next number there.
