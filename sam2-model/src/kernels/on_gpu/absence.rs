@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use super::super::gpu::{self, MemoryArgs};
-use super::{buffer, contiguous, empty, optional, tensor, vector};
+use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
 /// As [`mark_absent`](crate::kernels::mark_absent).
 pub(in crate::kernels) fn mark_absent(
@@ -15,7 +15,7 @@ pub(in crate::kernels) fn mark_absent(
     if scores.dims() != [shape[0], 1] || no_object.dims() != [1, shape[1]] {
         return None;
     }
-    let like = contiguous(pointers)?;
+    let like = on_gpu(pointers)?;
     let rows = vector(pointers)?;
     let (scores, instead) = (vector(scores)?, vector(no_object)?);
     let out = empty(&like, shape, DType::F32);

@@ -4,7 +4,7 @@ use burn::tensor::{Bytes, DType, Tensor};
 use cubecl::ir::{ElemType, UIntKind};
 
 use super::super::gpu::{self, Buffer};
-use super::{buffer, contiguous, empty, tensor, vector};
+use super::{buffer, empty, on_gpu, tensor, vector};
 
 /// As [`look_up_pixels`](crate::kernels::look_up_pixels). Bytes travel four to a word, since some devices have no integers of 8 bits.
 pub(in crate::kernels) fn look_up_pixels(
@@ -12,7 +12,7 @@ pub(in crate::kernels) fn look_up_pixels(
     table: &Tensor<2>,
     side: usize,
 ) -> Option<Tensor<4>> {
-    let like = contiguous(table)?;
+    let like = on_gpu(table)?;
     let table = vector(table)?;
     if rgb.len() != 3 * side * side {
         return None;
