@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sam2_frame_provider::{ImageFolder, files_of, order_files};
+use sam2_frame_provider::{ImageFolder, order_files};
 
 use crate::args::SegmentArgs;
 use crate::outputs::{self, OutputArg};
@@ -172,7 +172,7 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
 /// Returns the files that are read for a recording, in one spelling and order.
 fn set_of(args: &SegmentArgs) -> Vec<PathBuf> {
     let files = match args.frames.joined.as_slice() {
-        [] => files_of(&args.recording),
+        [] => sam2_frame_provider::files_of(&args.recording),
         _ => args.files(),
     };
     let mut set: Vec<PathBuf> = files.iter().map(|file| outputs::spelled_out(file)).collect();

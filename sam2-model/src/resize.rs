@@ -46,7 +46,10 @@ impl Resize {
                 let taps = Taps::of(&data, from[axis]);
                 let data = TensorData::new(data, [to[axis], from[axis]]);
                 let (table, shape) = taps.table();
-                let table = Tensor::from_data(TensorData::new(table, shape), device);
+                // As a vector first, so that rows get no gaps on CUDA, as in `weights`.
+                let count = table.len();
+                let table = Tensor::<1>::from_data(TensorData::new(table, [count]), device);
+                let table = table.reshape(shape);
                 Axis { matrix: Tensor::from_data(data, device), taps, table }
             })
         };
