@@ -109,7 +109,7 @@ impl RotaryAttention {
         let (queries, keys) = match keys {
             Keys::Projected(keys) => {
                 let [_, n, dim] = x.dims();
-                (queries.rotated(rotary.rotation(n, dim)).forward(x.clone()), keys)
+                (queries.rotated(rotary.rotation(n, dim)).forward(x.clone()), keys.clone())
             }
             Keys::Raw(keys) => {
                 let queries = rotary.rotate(queries.forward(x.clone()));
@@ -134,12 +134,12 @@ impl RotaryAttention {
 }
 
 /// What a layer's queries are compared with, `[batch, m, channels]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Keys<'a> {
     /// Memories with their positions.
     Raw(&'a Tensor<3>),
     /// The layer's own keys, turned already.
-    Projected(Tensor<3>),
+    Projected(&'a Tensor<3>),
 }
 
 impl MemoryTokens {
@@ -271,13 +271,9 @@ impl MemoryAttention {
             if index > 0 {
                 x = layer.self_attention(x, rotary);
             }
-            let keys = match &projected {
-                Some(all) => {
-                    let of_layer = index * channels..(index + 1) * channels;
-                    Keys::Projected(all.clone().slice_dim(2, of_layer))
-                }
-                None => Keys::Raw(&keys),
-            };
+            let of_layer = index * channels..(index + 1) * channels;
+            let projected = projected.as_ref().map(|all| all.clone().slice_dim(2, of_layer));
+            let keys = projected.as_ref().map_or(Keys::Raw(&keys), Keys::Projected);
             x = layer.cross_attention(x, memory, keys, rotary);
             x = layer.feed_forward(x);
         }

@@ -4,7 +4,7 @@
 //! others are computed in f64.
 
 use burn::module::Param;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor, TensorData};
 
 use crate::device_failure::DeviceFailure;
@@ -116,11 +116,7 @@ impl Numbers {
         };
         let weight = vector(weight).cast(format).reshape([inputs, outputs]);
         let bias = vector(bias);
-        Linear {
-            weight: Param::from_tensor(weight),
-            bias: Some(Param::from_tensor(bias)),
-            ..LinearConfig::new(inputs, outputs).init(&device)
-        }
+        Linear { weight: Param::from_tensor(weight), bias: Some(Param::from_tensor(bias)) }
     }
 }
 
@@ -129,6 +125,7 @@ mod tests {
     use super::*;
     use crate::kernels::FusedLinear;
     use crate::noise::noise;
+    use burn::nn::LinearConfig;
 
     fn layer(inputs: usize, outputs: usize) -> Linear {
         let mut layer = LinearConfig::new(inputs, outputs).init(&burn::tensor::Device::flex());

@@ -66,7 +66,8 @@ pub(super) fn linear_of_few_rows(client: &Client, args: &LinearArgs<'_>) -> bool
 type F4 = Vector<f32, Const<4>>;
 
 #[cube(launch_unchecked)]
-#[allow(clippy::too_many_arguments)]
+// What is compiled in or left out is one `if`, what a unit asks another.
+#[allow(clippy::too_many_arguments, clippy::collapsible_if)]
 fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     x: &[X],
     term: ComptimeOption<&[T]>,
