@@ -95,7 +95,6 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
         return Ok(());
     }
     let mut recordings: HashMap<PathBuf, &SegmentArgs> = HashMap::new();
-    let mut sets: HashMap<Vec<PathBuf>, &SegmentArgs> = HashMap::new();
     let mut inputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     let mut outputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     for args in each {
@@ -105,16 +104,6 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                 "'{}' and '{recording}' are the same recording: give it once",
                 other.recording.display()
             );
-        }
-        let set = set_of(args);
-        let count = set.len();
-        if let Some(other) = sets.insert(set, args) {
-            let other = other.recording.display();
-            let what = match count {
-                1 => "the same recording".to_owned(),
-                _ => format!("one recording in {count} files, which are read together"),
-            };
-            bail!("'{other}' and '{recording}' are {what}: name only one of them");
         }
         let (masks, files) = (args.prompts.masks_in_documents(), args.files());
         let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
@@ -154,7 +143,16 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
             }
         }
     }
-    check_tracks(each)?;
+    let mut tracks: HashMap<PathBuf, usize> = HashMap::new();
+    for track in each.iter().filter_map(|args| args.prompts.keypoints.as_ref()) {
+        *tracks.entry(outputs::spelled_out(track)).or_default() += 1;
+    }
+    for (track, count) in tracks.iter().filter(|(_, count)| **count > 1) {
+        tracing::warn!(
+            "'{}' is given as the track of {count} recordings: is it of each of them? With {{stem}} in its name, each recording has its own",
+            track.display()
+        );
+    }
     for (whole, (args, output)) in &outputs {
         if let Some((other, input)) = inputs.get(whole) {
             bail!(
@@ -165,48 +163,6 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                 other.recording.display()
             );
         }
-    }
-    Ok(())
-}
-
-/// Returns the files that are read for a recording, in one spelling and order.
-fn set_of(args: &SegmentArgs) -> Vec<PathBuf> {
-    let files = match args.frames.joined.as_slice() {
-        [] => sam2_frame_provider::files_of(&args.recording),
-        _ => args.files(),
-    };
-    let mut set: Vec<PathBuf> = files.iter().map(|file| outputs::spelled_out(file)).collect();
-    set.sort();
-    set
-}
-
-/// Refuses one video's rows of a track for several recordings, and warns of a track that several share.
-fn check_tracks(each: &[SegmentArgs]) -> Result<()> {
-    let mut tracks: HashMap<PathBuf, Vec<&SegmentArgs>> = HashMap::new();
-    for args in each {
-        let Some(track) = &args.prompts.keypoints else { continue };
-        // A pattern that means no track, or several, is told of its recording.
-        let track = the_one(track).unwrap_or_else(|_| track.clone());
-        let those = tracks.entry(outputs::spelled_out(&track)).or_default();
-        let video = args.prompts.keypoints_video.as_ref();
-        let same = |other: &&&SegmentArgs| other.prompts.keypoints_video.as_ref() == video;
-        if let (Some(video), Some(other)) = (video, those.iter().find(same)) {
-            bail!(
-                "--keypoints-video '{video}' would give '{}' and '{}' the same rows of '{}': segment one recording at a time, or give \
-                 each its own track, with {{stem}} in the name of --keypoints",
-                other.recording.display(),
-                args.recording.display(),
-                track.display()
-            );
-        }
-        those.push(args);
-    }
-    for (track, those) in tracks.iter().filter(|(_, those)| those.len() > 1) {
-        tracing::warn!(
-            "'{}' is given as the track of {} recordings: is it of each of them? With {{stem}} in its name, each recording has its own",
-            track.display(),
-            those.len()
-        );
     }
     Ok(())
 }

@@ -365,7 +365,7 @@ fn head(path: &Path) -> Vec<u8> {
     head
 }
 
-pub(crate) fn starts_as_tiff(path: &Path) -> bool {
+fn starts_as_tiff(path: &Path) -> bool {
     is_tiff(&head(path))
 }
 
