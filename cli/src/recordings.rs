@@ -143,16 +143,7 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
             }
         }
     }
-    let mut tracks: HashMap<PathBuf, usize> = HashMap::new();
-    for track in each.iter().filter_map(|args| args.prompts.keypoints.as_ref()) {
-        *tracks.entry(outputs::spelled_out(track)).or_default() += 1;
-    }
-    for (track, count) in tracks.iter().filter(|(_, count)| **count > 1) {
-        tracing::warn!(
-            "'{}' is given as the track of {count} recordings: is it of each of them? With {{stem}} in its name, each recording has its own",
-            track.display()
-        );
-    }
+    check_tracks(each)?;
     for (whole, (args, output)) in &outputs {
         if let Some((other, input)) = inputs.get(whole) {
             bail!(
@@ -163,6 +154,37 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                 other.recording.display()
             );
         }
+    }
+    Ok(())
+}
+
+/// Refuses one video's rows of a track for several recordings, and warns of a track that several share.
+fn check_tracks(each: &[SegmentArgs]) -> Result<()> {
+    let mut tracks: HashMap<PathBuf, Vec<&SegmentArgs>> = HashMap::new();
+    for args in each {
+        let Some(track) = &args.prompts.keypoints else { continue };
+        // A pattern that means no track, or several, is told of its recording.
+        let track = the_one(track).unwrap_or_else(|_| track.clone());
+        let those = tracks.entry(outputs::spelled_out(&track)).or_default();
+        let video = args.prompts.keypoints_video.as_ref();
+        let same = |other: &&&SegmentArgs| other.prompts.keypoints_video.as_ref() == video;
+        if let (Some(video), Some(other)) = (video, those.iter().find(same)) {
+            bail!(
+                "--keypoints-video '{video}' would give '{}' and '{}' the same rows of '{}': segment one recording at a time, or give \
+                 each its own track, with {{stem}} in the name of --keypoints",
+                other.recording.display(),
+                args.recording.display(),
+                track.display()
+            );
+        }
+        those.push(args);
+    }
+    for (track, those) in tracks.iter().filter(|(_, those)| those.len() > 1) {
+        tracing::warn!(
+            "'{}' is given as the track of {} recordings: is it of each of them? With {{stem}} in its name, each recording has its own",
+            track.display(),
+            those.len()
+        );
     }
     Ok(())
 }

@@ -178,6 +178,40 @@ fn a_mistake_that_recordings_share_is_told_once() {
 }
 
 #[test]
+fn the_rows_of_one_video_are_not_given_to_several_recordings() {
+    let workshop = workshop();
+    let rows = (0..3).map(|frame| format!("{frame},122,40,base\n{frame},9,9,other\n"));
+    let table = format!("frame,x,y,video\n{}", rows.collect::<String>());
+    workshop.write("rows.csv", &table);
+    let how = ["-o", "{stem}.btf", "--allow-row-mismatch", "--keypoints-video", "base"];
+    let both = |more: &[&'static str]| [&["segment", "a.mkv", "b.mkv"], &how[..], more].concat();
+    let told = [
+        "--keypoints-video 'base'",
+        "'a.mkv' and 'b.mkv'",
+        "rows.csv'",
+        "{stem}",
+        "one recording at a time",
+    ];
+    for track in ["rows.csv", "./row*.csv"] {
+        let outcome = workshop.refused(1, &both(&["--keypoints", track]), &told);
+        assert!(!outcome.stderr.contains("the track of 2 recordings"), "{}", outcome.stderr);
+    }
+    let job = "[defaults]\nkeypoints = \"rows.csv\"\noutput = \"{stem}.btf\"\nkeypoints-video = \"base\"\n\
+               allow-row-mismatch = true\n[[recording]]\npath = \"a.mkv\"\n[[recording]]\npath = \"b.mkv\"\n";
+    workshop.write("job.toml", job);
+    workshop.refused(1, &["segment", "--job", "job.toml"], &told);
+    // Each its own video, its own track, or one recording in two files.
+    workshop.write("job.toml", format!("{job}keypoints-video = \"other\"\n"));
+    workshop.sam2(&["segment", "--job", "job.toml"]).succeeded();
+    workshop.write("a-rows.csv", &table);
+    workshop.write("b-rows.csv", &table);
+    let own = both(&["--keypoints", "{stem}-rows.csv", "--overwrite"]);
+    workshop.sam2(&own).succeeded();
+    workshop.sam2(&both(&["--keypoints", "rows.csv", "--overwrite", "--join"])).succeeded();
+    assert_eq!(workshop.stack("a.btf").pages.len(), 6);
+}
+
+#[test]
 fn an_unknown_model_or_device_stops_all_at_once() {
     let workshop = workshop();
     let with = |more: &[&'static str]| {
