@@ -95,6 +95,7 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
         return Ok(());
     }
     let mut recordings: HashMap<PathBuf, &SegmentArgs> = HashMap::new();
+    let mut sets: HashMap<Vec<PathBuf>, &SegmentArgs> = HashMap::new();
     let mut inputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     let mut outputs: HashMap<PathBuf, (&SegmentArgs, PathBuf)> = HashMap::new();
     for args in each {
@@ -104,6 +105,16 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
                 "'{}' and '{recording}' are the same recording: give it once",
                 other.recording.display()
             );
+        }
+        let set = set_of(args);
+        let count = set.len();
+        if let Some(other) = sets.insert(set, args) {
+            let other = other.recording.display();
+            let what = match count {
+                1 => "the same recording".to_owned(),
+                _ => format!("one recording in {count} files, which are read together"),
+            };
+            bail!("'{other}' and '{recording}' are {what}: name only one of them");
         }
         let (masks, files) = (args.prompts.masks_in_documents(), args.files());
         let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
@@ -156,6 +167,17 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the files that are read for a recording, in one spelling and order.
+fn set_of(args: &SegmentArgs) -> Vec<PathBuf> {
+    let files = match args.frames.joined.as_slice() {
+        [] => sam2_frame_provider::files_of(&args.recording),
+        _ => args.files(),
+    };
+    let mut set: Vec<PathBuf> = files.iter().map(|file| outputs::spelled_out(file)).collect();
+    set.sort();
+    set
 }
 
 /// Refuses one video's rows of a track for several recordings, and warns of a track that several share.

@@ -54,6 +54,7 @@
 mod axes;
 mod batch;
 mod error;
+mod files;
 mod foreign;
 mod frame;
 mod image_folder;
@@ -80,6 +81,7 @@ mod video_folder;
 pub use axes::{Axes, Coordinate, ParseAxesError};
 pub use batch::{BatchFrames, FramesMode};
 pub use error::{Cause, FrameError};
+pub use files::files_of;
 pub use frame::{FrameSize, RgbFrame};
 pub use image_folder::ImageFolder;
 pub use intensity::{Intensity, ParseIntensityError};

@@ -365,7 +365,7 @@ fn head(path: &Path) -> Vec<u8> {
     head
 }
 
-fn starts_as_tiff(path: &Path) -> bool {
+pub(crate) fn starts_as_tiff(path: &Path) -> bool {
     is_tiff(&head(path))
 }
 

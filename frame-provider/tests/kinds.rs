@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use common::orders;
 use sam2_frame_provider::{
-    FrameError, FrameSource, ImageFolder, Intensity, OmeTiff, OpenOptions, TiffStack, open,
-    open_with,
+    FrameError, FrameSource, ImageFolder, Intensity, OmeTiff, OpenOptions, TiffStack, files_of,
+    open, open_with,
 };
 use stack_data::{kinds_data, unpack_from, write};
 use xxhash_rust::xxh3::xxh3_64;
@@ -152,6 +152,61 @@ fn what_is_left_out_or_missing_is_told() {
         ["metamorph_le.stk", "scanimage_one.tif", "ome_time", "ome_companion", "float_folder"]
     {
         assert_eq!(warnings(name), "", "{name}");
+    }
+}
+
+#[test]
+fn paths_of_one_recording_have_the_same_files() {
+    let folder = unpack_from(kinds_data(), "ome_");
+    let files = |name: &str| {
+        let mut files = files_of(folder.path().join(name));
+        files.sort();
+        files.iter().map(|file| file.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (paths, count) in [
+        (&["ome_time", "ome_time/ome_time_0.ome.tif", "ome_time/ome_time_1.ome.tif"][..], 3),
+        (&["ome_positions", "ome_positions/ome_positions_0.ome.tif"], 1),
+        (
+            &[
+                "ome_companion",
+                "ome_companion/rec.companion.ome",
+                "ome_companion/ome_companion_1.ome.tif",
+            ],
+            2,
+        ),
+    ] {
+        for path in paths {
+            assert_eq!(files(path), files(paths[0]), "{path}");
+            assert_eq!(files(path).len(), count, "{path}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let empty = |name: &str| {
+        std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+        write(folder.path(), name, b"");
+    };
+    // A pyramid of NDTiff, from both of its folders.
+    empty("pyramid/Full resolution/NDTiff.index");
+    let whole = at("pyramid/Full resolution");
+    assert_eq!(files_of(at("pyramid")), [whole.clone()]);
+    assert_eq!(files_of(&whole), [whole]);
+    // Of these, a file by itself is read alone.
+    for names in [["mm/a_MMStack_1.ome.tif", "mm/a_MMStack_2.ome.tif"], ["day/0.avi", "day/1.avi"]]
+    {
+        names.iter().for_each(|name| empty(name));
+        let found = files_of(at(names[0]).parent().unwrap());
+        assert_eq!(found, names.map(at));
+        assert_eq!(files_of(at(names[0])), [at(names[0])]);
+    }
+    ["images/1.png", "images/2.png"].iter().for_each(|name| empty(name));
+    for path in ["images", "images/*", "images/*.png"] {
+        let mut found = files_of(at(path));
+        found.sort();
+        assert_eq!(found, ["images/1.png", "images/2.png"].map(at), "{path}");
+    }
+    for itself in ["images/1.png", "nothing", "nothing*.tif"] {
+        assert_eq!(files_of(at(itself)), [at(itself)], "{itself}");
     }
 }
 

@@ -212,6 +212,43 @@ fn the_rows_of_one_video_are_not_given_to_several_recordings() {
 }
 
 #[test]
+fn paths_of_one_recording_are_not_computed_twice() {
+    let workshop = workshop();
+    let case = crate::real_tracks::case("ome-tiff-several-files");
+    workshop.folder("set");
+    workshop.folder("day");
+    for part in ["rec_0.ome.tif", "rec_1.ome.tif"] {
+        std::fs::copy(case.join(part), workshop.path("set").join(part)).unwrap();
+    }
+    for part in ["0.mkv", "1.mkv"] {
+        std::fs::copy(workshop.path("a.mkv"), workshop.path("day").join(part)).unwrap();
+    }
+    let click = ["-o", "{stem}.btf", "--point", "0:40,40"];
+    for (recordings, told) in [
+        (
+            &["set/rec_0.ome.tif", "set/rec_1.ome.tif"][..],
+            ["'set/rec_0.ome.tif' and 'set/rec_1.ome.tif'", "one recording in 2 files"],
+        ),
+        (
+            &["a.mkv", "set/rec_*.ome.tif"],
+            ["'set/rec_0.ome.tif' and 'set/rec_1.ome.tif'", "name only one of them"],
+        ),
+        (&["set/rec_1.ome.tif", "set"], ["'set/rec_1.ome.tif' and 'set'", "name only one of them"]),
+    ] {
+        workshop.refused(1, &[&["segment"], recordings, &click].concat(), &told);
+    }
+    // Neither are a folder of videos and its files, joined.
+    let job = "[defaults]\npoint = \"0:122,40\"\n[[recording]]\npath = \"day\"\noutput = \"1.btf\"\n\
+               [[recording]]\npath = \"day/*.mkv\"\njoin = true\noutput = \"2.btf\"\n";
+    workshop.write("job.toml", job);
+    let told = ["'day' and 'day/0.mkv'", "one recording in 2 files"];
+    workshop.refused(1, &["segment", "--job", "job.toml"], &told);
+    // One of them is the whole recording.
+    workshop.sam2(&[&["segment", "set/rec_1.ome.tif", "a.mkv"], &click[..]].concat()).succeeded();
+    assert_eq!(workshop.stack("rec_1.ome.btf").pages.len(), 24);
+}
+
+#[test]
 fn an_unknown_model_or_device_stops_all_at_once() {
     let workshop = workshop();
     let with = |more: &[&'static str]| {

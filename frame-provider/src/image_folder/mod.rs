@@ -95,12 +95,11 @@ impl ImageFolder {
         options: &OpenOptions,
     ) -> Result<Self, FrameError> {
         let pattern = pattern.as_ref();
-        let (folder, name) = pattern::parts(pattern)
-            .ok_or_else(|| FrameError::NotFound { path: pattern.to_owned() })?;
-        let mut files = images_in(&folder)?;
-        files.retain(|file| name.matches(&name_of(file)));
+        let missing = || FrameError::NotFound { path: pattern.to_owned() };
+        let (folder, name) = pattern::parts(pattern).ok_or_else(missing)?;
+        let files = pattern::matching(&folder, &name)?;
         if files.is_empty() {
-            return Err(FrameError::NotFound { path: pattern.to_owned() });
+            return Err(missing());
         }
         let several = if name.as_str() == "*" { Several::Joined } else { Several::Refused };
         let clip = series::clip_of(&folder, files, several)?;
@@ -296,6 +295,14 @@ fn name_of(path: &Path) -> String {
 /// Hidden files with image endings are not frames: macOS leaves `._name.jpg` beside each file it copies.
 fn is_hidden(path: &Path) -> bool {
     name_of(path).starts_with('.')
+}
+
+/// Returns the images of a folder, or those that a pattern means, in any order.
+pub(crate) fn images_of(path: &Path) -> Result<Vec<PathBuf>, FrameError> {
+    match pattern::parts(path) {
+        Some((folder, name)) if !path.is_dir() => pattern::matching(&folder, &name),
+        _ => images_in(path),
+    }
 }
 
 /// The images of a folder, in any order.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use glob::Pattern;
 
 use super::{has_image_ending, images_in, name_of};
+use crate::error::FrameError;
 use crate::tiff;
 
 /// Endings of recordings that are files of their own, in lower case.
@@ -26,12 +27,17 @@ pub(super) fn parts(path: &Path) -> Option<(PathBuf, Pattern)> {
     Some((folder, Pattern::new(name).ok()?))
 }
 
+/// Returns the images of a folder that match, in any order.
+pub(super) fn matching(folder: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>, FrameError> {
+    let mut images = images_in(folder)?;
+    images.retain(|file| pattern.matches(&name_of(file)));
+    Ok(images)
+}
+
 /// Whether the path is no file itself, and all files that it matches are still images, two or more.
 pub(super) fn matches_images(path: &Path) -> bool {
     let Some((folder, pattern)) = parts(path).filter(|_| !path.exists()) else { return false };
-    let Ok(images) = images_in(&folder) else { return false };
-    let matching: Vec<PathBuf> =
-        images.into_iter().filter(|file| pattern.matches(&name_of(file))).collect();
+    let Ok(matching) = matching(&folder, &pattern) else { return false };
     matching.len() > 1
         && !has_rivals(&folder, &pattern)
         && !matching.iter().any(|file| has_several_pages(file))

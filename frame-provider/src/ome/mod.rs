@@ -59,10 +59,7 @@ impl OmeTiff {
     /// lacks.
     pub fn find(file: impl AsRef<Path>, axes: &Axes) -> Result<Option<Self>, FrameError> {
         let file = file.as_ref();
-        let found = match read_metadata(file)? {
-            Some(metadata) => Found::new(file, metadata)?,
-            None => return Ok(None),
-        };
+        let found = found_with(file)?;
         found.map(|found| found.open(file.to_owned(), axes)).transpose()
     }
 
@@ -72,32 +69,8 @@ impl OmeTiff {
     /// Those of [`OmeTiff::find`]; [`FrameError::Unsupported`] if the folder holds other TIFF files as well.
     pub fn in_folder(folder: impl AsRef<Path>, axes: &Axes) -> Result<Option<Self>, FrameError> {
         let folder = folder.as_ref();
-        let files = tiff_files(folder)?;
-        let is_named_so =
-            |file: &&PathBuf| file.to_string_lossy().to_ascii_lowercase().contains(".ome.");
-        let Some(first) = files.iter().find(is_named_so).or(files.first()) else { return Ok(None) };
-        // What is wrong with a file that is no OME-TIFF is not said here.
-        let metadata = match read_metadata(first) {
-            Ok(Some(metadata)) => metadata,
-            _ => return Ok(None),
-        };
-        let Some(found) = Found::new(first, metadata)? else { return Ok(None) };
-        let other = files.iter().find(|file| !found.files.contains(file));
-        // One file of a recording that lacks the others is a part of it too, if nothing else is there.
-        let is_left = other.is_none() && found.places.iter().any(Result::is_err);
-        if found.files.len() < 2 && !is_left {
-            return Ok(None);
-        }
-        if let Some(other) = other {
-            let what = format!(
-                "does not belong to the OME-TIFF recording of {} files in the same folder; open {} to read that recording, or \
-                 keep each recording in a folder of its own",
-                found.places.len(),
-                first.display()
-            );
-            return Err(FrameError::Unsupported { path: other.clone(), what });
-        }
-        found.open(folder.to_owned(), axes).map(Some)
+        let found = found_in(folder)?;
+        found.map(|found| found.open(folder.to_owned(), axes)).transpose()
     }
 
     /// The files of the recording, whether they hold frames or not.
@@ -152,6 +125,53 @@ impl OmeTiff {
 /// Whether the file is XML that several OME-TIFF files share.
 pub(crate) fn is_companion(path: &Path) -> bool {
     path.to_string_lossy().to_ascii_lowercase().ends_with(COMPANION)
+}
+
+/// Returns the TIFF files of the recording in a folder, or of the one that a file is part of; empty if it is none in several files.
+///
+/// # Errors
+/// As [`OmeTiff::find`] and [`OmeTiff::in_folder`].
+pub(crate) fn files_of(path: &Path) -> Result<Vec<PathBuf>, FrameError> {
+    let found = if path.is_dir() { found_in(path)? } else { found_with(path)? };
+    Ok(found.map(|found| found.files).unwrap_or_default())
+}
+
+/// Finds the files of the recording that a file is part of.
+fn found_with(file: &Path) -> Result<Option<Found>, FrameError> {
+    match read_metadata(file)? {
+        Some(metadata) => Found::new(file, metadata),
+        None => Ok(None),
+    }
+}
+
+/// Finds the files of the recording in a folder.
+fn found_in(folder: &Path) -> Result<Option<Found>, FrameError> {
+    let files = tiff_files(folder)?;
+    let is_named_so =
+        |file: &&PathBuf| file.to_string_lossy().to_ascii_lowercase().contains(".ome.");
+    let Some(first) = files.iter().find(is_named_so).or(files.first()) else { return Ok(None) };
+    // What is wrong with a file that is no OME-TIFF is not said here.
+    let metadata = match read_metadata(first) {
+        Ok(Some(metadata)) => metadata,
+        _ => return Ok(None),
+    };
+    let Some(found) = Found::new(first, metadata)? else { return Ok(None) };
+    let other = files.iter().find(|file| !found.files.contains(file));
+    // One file of a recording that lacks the others is a part of it too, if nothing else is there.
+    let is_left = other.is_none() && found.places.iter().any(Result::is_err);
+    if found.files.len() < 2 && !is_left {
+        return Ok(None);
+    }
+    if let Some(other) = other {
+        let what = format!(
+            "does not belong to the OME-TIFF recording of {} files in the same folder; open {} to read that recording, or \
+             keep each recording in a folder of its own",
+            found.places.len(),
+            first.display()
+        );
+        return Err(FrameError::Unsupported { path: other.clone(), what });
+    }
+    Ok(Some(found))
 }
 
 /// The XML of a file, or of its companion; `None` if it has none.
