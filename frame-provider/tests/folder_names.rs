@@ -255,6 +255,35 @@ fn decimals_are_in_order_of_their_values() {
 }
 
 #[test]
+fn the_minus_sign_of_typesetting_counts() {
+    let stems: Vec<String> = (-20..-4).map(|n| format!("t{n}").replace('-', "−")).collect();
+    let stems: Vec<&str> = stems.iter().map(String::as_str).collect();
+    in_order(&stems, &["minus signs in the names count", "16 negative numbers"]);
+    in_order(&["z−2", "z−1", "z0", "z1"], &["the same name also", "2 negative numbers"]);
+    let text = refusal(&["a−2.png", "a−1.png", "b−2.png", "b−1.png"]);
+    assert!(text.contains("a−2.png to a−1.png") && text.contains("'F/a*.png'"), "{text}");
+}
+
+#[test]
+fn powers_of_ten_are_in_order_of_their_values() {
+    in_order(&["t5e-4", "t1e-3", "t2e-3", "t1e-2"], &[]);
+    in_order(&["1.0E-05", "1.0E-04", "2.0E-04", "1.0E+00"], &[]);
+    in_order(&["dose_1e-05_a", "dose_2.5e-05_a", "dose_0.0001_a", "dose_1_a"], &[]);
+    in_order(&["t−2e−3", "t−1e−3", "t0", "t1e−3"], &["minus signs in the names count"]);
+    in_order(&["t1e-3", "t1e-2", "t1e-1"], &["1e-3 comes before 1e-2", "another separator"]);
+    in_order(&["t1e3", "t2e2"], &["taken as a letter", "2e+01"]);
+    // Counters, also of what is called 1e.
+    in_order(&["s1e08", "s1e09", "s1e10"], &[]);
+    let many: Vec<String> = (1..60).map(|n| format!("mouse1e-{n}")).collect();
+    in_order(&many.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let text = refusal(&["s1e1.png", "s1e2.png", "s2e1.png", "s2e2.png"]);
+    assert!(text.contains("2 series of images"), "{text}");
+    // Beside a picture that is not of the series.
+    let text = refusal(&["t5e-4.png", "t1e-3.png", "t2e-3.png", "dark.png"]);
+    assert!(text.contains("3 images (t5e-4.png to t2e-3.png)"), "{text}");
+}
+
+#[test]
 fn dates_are_in_order_or_refused() {
     in_order(&["m_31-01-2023", "m_01-02-2023", "m_02-02-2023"], &[]);
     in_order(&["12-31-2022_10-00-00", "01-15-2023_09-00-00"], &[]);

@@ -1,7 +1,8 @@
-//! File names as texts and numbers: minus signs, decimals, dates and times told from separators and counters.
+//! File names as texts and numbers: minus signs, decimals, powers of ten, dates and times told from separators and counters.
 
 mod clocks;
 mod decimals;
+mod exponents;
 mod months;
 mod stamps;
 mod weekdays;
@@ -15,6 +16,9 @@ const MOST_DIGITS: usize = 30;
 
 /// Characters after which a hyphen is a sign: two separators in a row would be odd.
 const SEPARATORS: &str = "_=-([{,;:+~. ";
+
+/// The minus sign of typesetting, which never separates.
+const MINUS: char = '\u{2212}';
 
 /// The name of an image without its ending: `cam1_007` is the texts `cam`, `_` and nothing, with the numbers 1 and 7 between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub(crate) enum Kind {
     Date,
     /// A time of day, perhaps with the date, whose steps count no frames.
     Time,
+    /// A number with a power of ten, as its place among all of them; its steps count no frames either.
+    Measure,
 }
 
 impl Number {
@@ -55,7 +61,7 @@ impl Number {
         Self { value, decimals: 0, place, kind, is_negative: false }
     }
 
-    /// Returns whether it is a date or a time of day.
+    /// Returns whether its steps count no frames: it is a date, a time of day or a number with a power of ten.
     pub(crate) fn is_stamp(&self) -> bool {
         self.kind != Kind::Count
     }
@@ -92,14 +98,19 @@ impl Name {
     fn sign(&self, at: usize) -> Option<char> {
         let text = &self.texts[at];
         let is_separator = at > 0 && text.chars().count() == 1;
-        let is_count = self.numbers[at].kind == Kind::Count;
-        text.chars().next_back().filter(|c| matches!(c, '-' | '+') && !is_separator && is_count)
+        let is_count = matches!(self.numbers[at].kind, Kind::Count | Kind::Measure);
+        let sign = text.chars().next_back();
+        sign.filter(|&c| (c == '+' || is_minus(c)) && !is_separator && is_count)
     }
 
-    /// Returns whether a hyphen before number `at` can only be a minus sign: it begins the name or follows a separator.
+    /// Returns whether what is before number `at` can only be a minus sign: a hyphen that begins the name or follows a separator, or
+    /// [`MINUS`].
     fn has_evident_minus(&self, at: usize) -> bool {
         let mut before = self.texts[at].chars().rev().skip(1);
-        self.sign(at) == Some('-') && before.next().is_none_or(|c| SEPARATORS.contains(c))
+        match self.sign(at) {
+            Some('-') => before.next().is_none_or(|c| SEPARATORS.contains(c)),
+            sign => sign == Some(MINUS),
+        }
     }
 
     /// Returns the texts without the signs before numbers.
@@ -118,8 +129,8 @@ impl Name {
         if let Some(sign) = self.sign(at) {
             self.texts[at].pop();
             let number = &mut self.numbers[at];
-            number.place.start -= 1;
-            if sign == '-' {
+            number.place.start -= sign.len_utf8();
+            if is_minus(sign) {
                 number.value = -number.value;
                 number.is_negative = true;
             }
@@ -138,7 +149,7 @@ impl Name {
     /// Returns the digits of number `at`, if it counts: without its sign.
     fn digits<'a>(&self, stem: &'a str, at: usize) -> Option<&'a str> {
         let number = self.numbers.get(at).filter(|number| number.kind == Kind::Count)?;
-        Some(stem[number.place.clone()].trim_start_matches(['-', '+']))
+        Some(stem[number.place.clone()].trim_start_matches(['-', '+', MINUS]))
     }
 
     /// Compares texts by character and numbers by value, with their signs.
@@ -189,7 +200,8 @@ impl Names {
     /// Reads names without their endings.
     pub(crate) fn parse(stems: &[String]) -> Self {
         // A day of the week says nothing that the date after it does not say.
-        let has_date = |name: &Name| name.numbers.iter().any(Number::is_stamp);
+        let is_date = |number: &Number| number.is_stamp() && number.kind != Kind::Measure;
+        let has_date = |name: &Name| name.numbers.iter().any(is_date);
         let Some(written) = weekdays::left_out(stems) else {
             return Self::parse_with(stems, None);
         };
@@ -225,6 +237,7 @@ impl Names {
         clocks::take(&mut all, stems);
         let texts = all.names.iter_mut().flat_map(|name| &mut name.texts);
         texts.for_each(|text| text.retain(|letter| letter != weekdays::PLACEHOLDER));
+        exponents::take(&mut all, stems);
         all.take_signs(stems);
         stamps::take(&mut all, stems);
         decimals::take(&mut all, stems);
@@ -233,7 +246,8 @@ impl Names {
     }
 
     fn take_signs(&mut self, stems: &[String]) {
-        let has_minus = |name: &Name| (0..name.numbers.len()).any(|at| name.sign(at) == Some('-'));
+        let has_minus =
+            |name: &Name| (0..name.numbers.len()).any(|at| name.sign(at).is_some_and(is_minus));
         if !self.names.iter().any(has_minus) {
             return;
         }
@@ -249,7 +263,7 @@ impl Names {
             kinds.push(kind);
             for (at, found) in evidence[kind].iter_mut().enumerate() {
                 match name.sign(at) {
-                    Some('-') => found[0] = true,
+                    Some(sign) if is_minus(sign) => found[0] = true,
                     Some(_) => found[1] = true,
                     None => found[2] = true,
                 }
@@ -312,6 +326,10 @@ impl Names {
         }
         groups
     }
+}
+
+fn is_minus(letter: char) -> bool {
+    matches!(letter, '-' | MINUS)
 }
 
 /// Brings the texts to lower case where no two names are the same then: `Frame1` and `frame2` are of one series. Returns
@@ -418,6 +436,76 @@ mod tests {
     }
 
     #[test]
+    fn the_minus_sign_of_typesetting_is_always_one() {
+        for stems in [
+            &["−20", "−5", "0"][..],
+            &["t−20", "t−12", "t−5"],
+            &["t−1.5s", "t−1.25s", "t−0.5s", "t0.5s"],
+            &["t=−2", "t=-1", "t=0", "t=+1"],
+        ] {
+            assert_eq!(ordered(stems), stems);
+            assert!(parse(stems).minus.is_some(), "{stems:?}");
+        }
+        assert_eq!(values(&parse(&["t−5_001", "t−5_002"])), [[-5, 1], [-5, 2]]);
+        // Between two numbers it separates, as a hyphen does.
+        assert_eq!(parse(&["2−1", "2−2"]).minus, None);
+    }
+
+    #[test]
+    fn numbers_with_powers_of_ten_are_ordered_by_value() {
+        for stems in [
+            &["t5e-4", "t1e-3", "t2e-3", "t1e-2"][..],
+            &["t1.0e-05s", "t5.0e-05s", "t1.0e-04s", "t1.0e+00s"],
+            &["x1E-5", "x2.5E-5", "x1E0", "x1E+2"],
+            &["x1e−5", "x1e−4", "x2e−4"],
+            &["x1,5e-5", "x1,5e-4"],
+            // As C's %g writes them.
+            &["0", "1e-05", "2.5e-05", "0.0001", "0.00025", "1", "15", "1e+06"],
+            &["t-2e-2", "t-1e-3", "t0", "t1e-3", "t2e-2"],
+            &["t−2e-2", "t−1e-3", "t1e-3", "t2e-2"],
+            &["run2_2e-3_001", "run2_2e-3_002", "run2_1e-2_001"],
+        ] {
+            let names = parse(stems);
+            assert_eq!(ordered(stems), stems);
+            assert_eq!(names.guesses, [""; 0], "{stems:?}");
+            let is_measure = |number: &Number| number.kind == Kind::Measure;
+            assert!(
+                names.names.iter().all(|name| name.numbers.iter().any(is_measure)),
+                "{stems:?}"
+            );
+        }
+        let names = parse(&["t1e-3", "t1e-2", "t1e-1"]);
+        assert_eq!(values(&names), [[1], [2], [3]]);
+        assert!(names.guesses[0].contains("1e-3 comes before 1e-2"), "{:?}", names.guesses);
+        assert!(parse(&["t1e3", "t2e2"]).guesses[0].contains("taken as a letter"));
+    }
+
+    #[test]
+    fn a_letter_e_between_counters_is_no_power_of_ten() {
+        let many: Vec<String> = (1..120).map(|n| format!("mouse1e-{n}")).collect();
+        let names = Names::parse(&many);
+        assert!(names.names.iter().all(|name| name.numbers.len() == 2) && names.guesses.is_empty());
+        for stems in [
+            &["s1e1", "s1e2", "s1e3"][..],
+            &["plate1e01", "plate1e02", "plate2e03"],
+            &["v1.2.3e-1", "v1.2.3e-2"],
+            &["m1e-1.1", "m1e-1.2"],
+            &["take1e-20260101", "take1e-20260102"],
+            &["exp1e-3_001", "exp1e-3_002"],
+            &["3e-a1", "3e-a2"],
+        ] {
+            let names = parse(stems);
+            assert_eq!(ordered(stems), stems);
+            assert_eq!(names.guesses, [""; 0], "{stems:?}");
+            let is_measure = |number: &Number| number.kind == Kind::Measure;
+            assert!(
+                !names.names.iter().any(|name| name.numbers.iter().any(is_measure)),
+                "{stems:?}"
+            );
+        }
+    }
+
+    #[test]
     fn decimals_are_ordered_by_value_and_counters_are_not() {
         for stems in [
             &["t0.25", "t0.5", "t0.75", "t1.0", "t1.25", "t1.5"][..],
@@ -492,7 +580,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_names_are_taken_apart(stems in prop::collection::vec("([a-c_.,+é0-9 -]|Jan|mar|İ|20){0,12}", 1..6)) {
+        fn any_names_are_taken_apart(stems in prop::collection::vec("([a-ce_.,+é−0-9 -]|Jan|mar|İ|20|1e-){0,12}", 1..6)) {
             let names = Names::parse(&stems);
             for (name, stem) in names.names.iter().zip(&stems) {
                 prop_assert_eq!(name.texts.len(), name.numbers.len() + 1);
