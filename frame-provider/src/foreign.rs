@@ -35,6 +35,13 @@ const NPY: &str = "save its frames by themselves, in Python with numpy.save(\"ou
 /// Formats of cameras without a reader that is free and widespread.
 const EXPORT: &str = "export it as AVI, MP4 or a TIFF stack with the program that recorded it";
 
+/// FFmpeg 5.1 calls it damaged, though it reads WebP with a single image.
+const ANIMATED_WEBP: &str = "an animated WebP";
+
+/// Animations without a reader.
+const FRAMES: &str = "save its frames as PNG files, for example with ImageMagick: magick FILE -coalesce frames/%05d.png, and open \
+                      that folder";
+
 /// Files whose endings say nothing about what is in them.
 const RAW_NAME: &str = "a file of pixels without a header";
 
@@ -174,10 +181,52 @@ pub(crate) fn refuse_file(path: &Path) -> Result<(), FrameError> {
         // What was read before an error is of use as well.
         let _ = file.take(HEAD_BYTES).read_to_end(&mut head);
     }
+    if is_animated_webp(&head) {
+        return Err(refusal(path, ANIMATED_WEBP, FRAMES));
+    }
     match format_of(&path.to_string_lossy().to_ascii_lowercase(), &head) {
         Some(format) => Err(refusal(path, format.name, format.remedy)),
         None => Ok(()),
     }
+}
+
+/// Refuses a still image, of which `head` is the start, that holds an animation.
+pub(crate) fn refuse_animation(path: &Path, head: &[u8]) -> Result<(), FrameError> {
+    if is_animated_webp(head) {
+        return Err(refusal(path, ANIMATED_WEBP, FRAMES));
+    }
+    if is_animated_png(head) {
+        let what = "is an animated PNG, of which only the first frame would be read as an image; to read all frames as a video, \
+                    rename it so that it ends with .apng";
+        return Err(FrameError::Unsupported { path: path.to_owned(), what: what.to_owned() });
+    }
+    Ok(())
+}
+
+/// Looks for the chunk `acTL`, which says how many frames there are and comes before the picture.
+fn is_animated_png(head: &[u8]) -> bool {
+    let Some(mut rest) = head.strip_prefix(b"\x89PNG\r\n\x1a\n") else { return false };
+    while let Some((&[a, b, c, d, ref kind @ ..], after)) = rest.split_first_chunk::<8>() {
+        match kind {
+            b"acTL" => {
+                let frames = after.first_chunk().map_or(0, |frames| u32::from_be_bytes(*frames));
+                return frames > 1;
+            }
+            b"IDAT" => return false,
+            _ => {}
+        }
+        let checksum = 4;
+        let next = (u32::from_be_bytes([a, b, c, d]) as usize).saturating_add(checksum);
+        rest = after.get(next..).unwrap_or_default();
+    }
+    false
+}
+
+/// Looks at the flags of the extended file format.
+fn is_animated_webp(head: &[u8]) -> bool {
+    const ANIMATION: u8 = 2;
+    let is_webp = head.starts_with(b"RIFF") && head.get(8..16) == Some(b"WEBPVP8X");
+    is_webp && head.get(20).is_some_and(|flags| flags & ANIMATION != 0)
 }
 
 fn format_of(name: &str, head: &[u8]) -> Option<&'static Format> {
@@ -265,6 +314,18 @@ mod tests {
         assert_eq!(
             name("a.seq", b"\xed\xfe\0\0N\0o\0r\0p\0i\0x\0 "),
             Some("a StreamPix (Norpix) sequence")
+        );
+        assert!(is_animated_webp(b"RIFF\x12\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0"));
+        assert!(!is_animated_webp(b"RIFF\x12\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0"), "alpha");
+        assert!(!is_animated_webp(b"RIFF\x12\0\0\0WEBPVP8 "));
+        let png = |frames: u8| {
+            let start = b"\x89PNG\r\n\x1a\n\0\0\0\x01tEXt!####\0\0\0\x08acTL\0\0\0";
+            [&start[..], &[frames], b"\0\0\0\0"].concat()
+        };
+        assert!(is_animated_png(&png(2)) && !is_animated_png(&png(1)));
+        assert!(
+            !is_animated_png(&png(2)[..30])
+                && !is_animated_png(b"\x89PNG\r\n\x1a\n\xff\xff\xff\xff")
         );
         for known in ["a.avi", "a.mp4", "a.tif", "a.cine", "a.stk", "a.seq", "czi", "raw", "clip"] {
             assert_eq!(name(known, b""), None, "{known}");

@@ -112,6 +112,33 @@ fn damaged_and_missing_images_are_errors() {
 }
 
 #[test]
+fn animations_are_refused_by_name_with_what_to_do() {
+    for (source, name, told) in [
+        ("animated.webp.refused", "0.webp", "an animated WebP, which is not read; save its frames"),
+        ("animated.webp.refused", "0.png", "an animated WebP, which is not read; save its frames"),
+        ("animated.png.refused", "0.png", "an animated PNG, of which only the first frame"),
+    ] {
+        let folder = folder(&[(source, name)]);
+        let file = folder.path().join(name);
+        let mut refused = vec![open(&file)];
+        if name.ends_with(".png") {
+            refused.push(open(folder.path()));
+        }
+        for error in refused {
+            let error = error.err().unwrap();
+            assert!(matches!(error, FrameError::Unsupported { .. }), "{name}: {error}");
+            assert!(
+                error.to_string().contains(told) && error.to_string().contains(name),
+                "{error}"
+            );
+        }
+    }
+    // As its message says.
+    let folder = folder(&[("animated.png.refused", "0.apng")]);
+    assert_eq!(open(folder.path().join("0.apng")).unwrap().frame_count(), 3);
+}
+
+#[test]
 fn files_and_folders_are_told_apart() {
     let folder = folder(&[("420.jpg", "0.jpg")]);
     let file = folder.path().join("0.jpg");

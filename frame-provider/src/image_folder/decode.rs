@@ -12,6 +12,7 @@ use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat};
 
 use super::orientation::{self, upright, upright_size};
 use crate::error::FrameError;
+use crate::foreign;
 use crate::frame::FrameSize;
 use crate::picture::{Picture, Samples};
 use crate::tiff;
@@ -49,6 +50,7 @@ fn read_stored_header(path: &Path, index: usize) -> Result<(FrameSize, Orientati
     if tiff::is_tiff(&head) {
         return only_page(path);
     }
+    foreign::refuse_animation(path, &head)?;
     let (width, height) = ImageReader::open(path)
         .and_then(ImageReader::with_guessed_format)
         .map_err(io_error)?
