@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use anyhow::Result;
-use sam2_engine::CancelFlag;
+use sam2_engine::{CancelFlag, KeypointError};
 use sam2_frame_provider::FrameError;
 
 use crate::args::SegmentArgs;
@@ -181,12 +181,19 @@ fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usi
     problems.iter().map(|(_, those)| those.len()).sum()
 }
 
-/// The message without the recording's name in front, by which those that share a mistake would differ. What is wrong with a file
-/// itself is told of each.
+/// Returns the message without the names of the recording and its track, by which those that share a mistake would differ. What is
+/// wrong with a file itself is told of each.
 fn without_name(args: &SegmentArgs, error: &anyhow::Error) -> String {
     let text = message::of(error);
     if error.downcast_ref::<FrameError>().is_some() {
         return text;
+    }
+    // A name that the tracks lack is a mistake of the command line.
+    if let Some(
+        KeypointError::UnknownBodypart { path, .. } | KeypointError::UnknownIndividual { path, .. },
+    ) = error.downcast_ref()
+    {
+        return text.replacen(&format!("'{}'", path.display()), "the track", 1);
     }
     match text.strip_prefix(&format!("{}: ", args.recording.display())) {
         Some(rest) => rest.to_owned(),

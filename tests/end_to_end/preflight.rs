@@ -178,6 +178,23 @@ fn a_mistake_that_recordings_share_is_told_once() {
 }
 
 #[test]
+fn a_name_that_the_tracks_lack_is_told_once() {
+    let workshop = workshop();
+    let all = ["segment", "a.mkv", "b.mkv", "-o", "{stem}.btf", "--keypoints", "{stem}DLC.csv"];
+    for (option, told) in [
+        ("--bodyparts", "the track has no body part 'zz'; it has "),
+        ("--individual", "the track has no individual 'zz'"),
+    ] {
+        let outcome = workshop.sam2(&[&all[..], &[option, "zz"]].concat()).failed(1);
+        assert!(outcome.error().contains(told), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches("'zz'").count(), 1, "{}", outcome.stderr);
+    }
+    let alone = ["--keypoints", "aDLC.csv", "--bodyparts", "zz,zz"];
+    let outcome = workshop.refuses("a.mkv", &alone, &["'aDLC.csv' has no body part 'zz'"]);
+    assert_eq!(outcome.stderr.matches("'zz'").count(), 1, "{}", outcome.stderr);
+}
+
+#[test]
 fn the_rows_of_one_video_are_not_given_to_several_recordings() {
     let workshop = workshop();
     let rows = (0..3).map(|frame| format!("{frame},122,40,base\n{frame},9,9,other\n"));
