@@ -74,7 +74,7 @@ test_program() {
     CUDA_SIM_SUMMARY="$dump/tracking.json" on_device parity_tracking \
         $([ -n "$quick" ] && echo an_absent_object)
     echo "== what only a GPU shows"
-    CUDA_SIM_SUMMARY="$dump/gpu.json" on_device gpu $([ -n "$quick" ] && echo too_much_memory what_is_joined pixels memories_are)
+    CUDA_SIM_SUMMARY="$dump/gpu.json" on_device gpu $([ -n "$quick" ] && echo too_much_memory what_is_joined)
     unset CUDA_SIM_DUMP
     echo "== launches, and the host's time"
     CUDA_SIM_MODE=count CUDA_SIM_LOG="$dump/log" on_device gpu_counts launches | tee "$dump/launches"

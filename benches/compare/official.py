@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="weights; otherwise seeded ones are made, which takes time")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--no-steps", action="store_true", help="frames only")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile, the parts that SAM2VideoPredictorVOS compiles")
     parser.add_argument("--save", type=Path, help="write the seeded weights to this file and end")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -105,6 +106,11 @@ def main() -> None:
     frames = [clip[at] for at in order]
     height, width = frames[0].shape[:2]
     predictor.to(args.device)
+    if args.compile:
+        # `SAM2VideoPredictorVOS` takes "max-autotune", which tries kernels out for minutes; this is the default mode.
+        for part, dynamic in [("image_encoder", False), ("memory_encoder", False), ("memory_attention", True), ("sam_prompt_encoder", False), ("sam_mask_decoder", False)]:
+            module = getattr(predictor, part)
+            module.forward = torch.compile(module.forward, dynamic=dynamic)
     waits = args.device != "cpu" and not args.no_steps
     watch = Stopwatch(predictor, torch.cuda.synchronize if waits else lambda: None)
     with torch.inference_mode(), torch.autocast(args.device, torch.bfloat16, enabled=args.autocast):

@@ -22,7 +22,7 @@ pub const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether log lines are JSON; there is no bar then.
 static JSON: OnceLock<bool> = OnceLock::new();
-/// Whether only warnings and errors are wanted; there is no bar then either.
+/// Whether `--quiet` was given: only warnings and errors are printed, and no bar is shown.
 static QUIET: OnceLock<bool> = OnceLock::new();
 
 /// Prompted frames of a batch that are listed one by one.
@@ -94,7 +94,7 @@ fn is_json() -> bool {
     JSON.get().copied().unwrap_or(false)
 }
 
-/// Whether bars may be shown: stderr is a terminal, and neither `--quiet` nor JSON was asked for.
+/// Whether a progress bar can be shown: stderr is a terminal, and neither `--quiet` nor JSON log lines were chosen.
 pub fn shows_bars() -> bool {
     let is_quiet = QUIET.get().copied().unwrap_or(false);
     !is_quiet && !is_json() && std::io::stderr().is_terminal()
@@ -112,7 +112,7 @@ pub struct Progress {
 impl Progress {
     /// For a job of `total` frames.
     pub fn new(total: usize, quiet: bool) -> Self {
-        let bar = (!quiet && !is_json() && std::io::stderr().is_terminal()).then(|| {
+        let bar = (!quiet && shows_bars()).then(|| {
             let bar = ProgressBar::new(total as u64);
             let style = "{bar:30} {pos}/{len} frames  {per_sec}  {eta} left  {msg}{prefix}";
             if let Ok(style) = ProgressStyle::with_template(style) {

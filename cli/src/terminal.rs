@@ -31,7 +31,7 @@ pub fn keep_below_lines(bar: &ProgressBar) {
     *shown() = Some(Shown { bar: bar.clone(), is_status: false });
 }
 
-/// Shows what goes on: `text` in a line of its own where there is no bar, else `short`, which has its own separator, as the bar's prefix.
+/// Shows a status: `text` on a line of its own if there is no progress bar, otherwise `short` at the end of the bar. `short` begins with the spaces that separate it.
 pub fn show_status(text: &str, short: &str) {
     let mut shown = shown();
     match &*shown {

@@ -38,7 +38,7 @@ impl ModuleMapper for Caster {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let format = self.format;
         if self.path.is_linear_weight() && is_of_a_large_product(&self.path.official_name()) {
-            // As a vector, so that rows get no gaps, as in `weights`.
+            // As a vector, so that rows get no gaps, as in `upload`.
             param.map(|weight| {
                 let shape = weight.dims();
                 let count: usize = shape.iter().product();

@@ -43,6 +43,7 @@ pub mod resize;
 pub mod rotary;
 mod sam2;
 pub mod two_way_transformer;
+mod upload;
 pub mod weights;
 mod weights_file;
 

@@ -236,7 +236,7 @@ impl MemoryAttention {
         Ok(())
     }
 
-    /// Takes `frame` `[1, n, hidden_dim]` with [`INPUT_POSITION_WEIGHT`] of its positions (same shape) through what comes before the first attention to memories. Nothing here
+    /// Takes `frame` `[1, n, hidden_dim]` with a tenth of its positions (same shape) through what comes before the first attention to memories. Nothing here
     /// depends on the object: once per frame is enough, however many objects there are.
     pub fn begin(
         &self,

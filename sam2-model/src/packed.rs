@@ -5,10 +5,11 @@
 
 use burn::module::Param;
 use burn::nn::Linear;
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor};
 
 use crate::device_failure::DeviceFailure;
 use crate::read_back::read_together;
+use crate::upload::upload;
 
 /// One layer with the outputs of all, in their order. A part without a layer has so many outputs that are zero.
 pub(crate) fn side_by_side(
@@ -109,13 +110,9 @@ impl Numbers {
         let device = device.unwrap_or_default();
         let tensor = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
         let (weight, bias): (Vec<f32>, Vec<f32>) = (tensor(weight), tensor(bias));
-        // As a vector first: on CUDA a tensor of several axes gets rows of whole 512 bytes, and a kernel that wants it without gaps would copy it in every frame.
-        let vector = |values: Vec<f32>| {
-            let count = values.len();
-            Tensor::<1>::from_data(TensorData::new(values, [count]), &device)
-        };
-        let weight = vector(weight).cast(format).reshape([inputs, outputs]);
-        let bias = vector(bias);
+        // Cast as a vector, so that rows still have no gaps.
+        let weight = upload(weight, [inputs * outputs], &device).cast(format);
+        let (weight, bias) = (weight.reshape([inputs, outputs]), upload(bias, [outputs], &device));
         Linear { weight: Param::from_tensor(weight), bias: Some(Param::from_tensor(bias)) }
     }
 }

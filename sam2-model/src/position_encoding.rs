@@ -4,9 +4,11 @@
 //! conventions differ on purpose: the image one interleaves sin and cos, the temporal one concatenates them.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use burn::nn::Linear;
+use burn::tensor::{Device, Distribution, Tensor};
 
-use crate::kernels::{in_full_f32, join};
+use crate::kernels::{FusedLinear, join};
+use crate::upload::upload;
 
 /// Base of the geometric series of wavelengths.
 const TEMPERATURE: f32 = 10_000.0;
@@ -15,6 +17,17 @@ const TEMPERATURE: f32 = 10_000.0;
 ///
 /// The first half of the channels encodes y, the second x; indices start at 1 and are scaled to 2 pi.
 pub fn sine_2d(channels: usize, height: usize, width: usize, device: &Device) -> Tensor<4> {
+    let tokens = sine_2d_tokens(channels, height, width, device);
+    tokens.swap_dims(1, 2).reshape([1, channels, height, width])
+}
+
+/// The same as tokens, `[1, height * width, channels]`, without gaps in memory.
+pub(crate) fn sine_2d_tokens(
+    channels: usize,
+    height: usize,
+    width: usize,
+    device: &Device,
+) -> Tensor<3> {
     const EPSILON: f32 = 1e-6;
     let half = channels / 2;
     let wavelengths = wavelengths(half);
@@ -31,17 +44,14 @@ pub fn sine_2d(channels: usize, height: usize, width: usize, device: &Device) ->
         table
     };
     let (y, x) = (axis(height), axis(width));
-    let mut data = vec![0.0_f32; channels * height * width];
-    for channel in 0..half {
-        for row in 0..height {
-            for column in 0..width {
-                let at = row * width + column;
-                data[channel * height * width + at] = y[row * half + channel];
-                data[(half + channel) * height * width + at] = x[column * half + channel];
-            }
+    let mut data = Vec::with_capacity(channels * height * width);
+    for y in y.chunks_exact(half) {
+        for x in x.chunks_exact(half) {
+            data.extend_from_slice(y);
+            data.extend_from_slice(x);
         }
     }
-    Tensor::from_data(TensorData::new(data, [1, channels, height, width]), device)
+    upload(data, [1, height * width, channels], device)
 }
 
 /// 1-D sine encoding of signed distances in time (`get_1d_sine_pe`): `[positions, channels]`, first all
@@ -54,7 +64,7 @@ pub fn sine_1d(positions: &[f32], channels: usize, device: &Device) -> Tensor<2>
         data.extend(wavelengths.iter().map(|wavelength| (position / wavelength).sin()));
         data.extend(wavelengths.iter().map(|wavelength| (position / wavelength).cos()));
     }
-    Tensor::from_data(TensorData::new(data, [positions.len(), channels]), device)
+    upload(data, [positions.len(), channels], device)
 }
 
 /// `10000^(2 * (i / 2) / count)`: each wavelength serves a sine and a cosine.
@@ -80,8 +90,9 @@ impl RandomPositionEncoding {
     pub fn encode(&self, coordinates: Tensor<3>) -> Tensor<3> {
         let [batch, points, _] = coordinates.dims();
         let centered = (coordinates * 2.0 - 1.0).reshape([batch * points, 2]);
-        let matrix = self.positional_encoding_gaussian_matrix.val();
-        let projected = in_full_f32(centered, matrix, Tensor::matmul);
+        let projection =
+            Linear { weight: self.positional_encoding_gaussian_matrix.clone(), bias: None };
+        let projected = FusedLinear::new(&projection).forward(centered);
         let angles = projected * (2.0 * std::f64::consts::PI);
         let channels = 2 * angles.dims()[1];
         join(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])
@@ -97,7 +108,7 @@ impl RandomPositionEncoding {
                 data.extend([center(x), center(y)]);
             }
         }
-        let grid = Tensor::<3>::from_data(TensorData::new(data, [1, side * side, 2]), &device);
+        let grid = upload(data, [1, side * side, 2], &device);
         let encoded = self.encode(grid);
         let channels = encoded.dims()[2];
         encoded.swap_dims(1, 2).reshape([1, channels, side, side])

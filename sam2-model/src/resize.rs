@@ -8,7 +8,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::kernels::{self, Finish, Taps, in_full_f32};
+use crate::kernels::{self, Finish, Taps};
+use crate::upload::upload;
 
 /// Interpolation kernels used by SAM 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,10 +47,7 @@ impl Resize {
                 let taps = Taps::of(&data, from[axis]);
                 let data = TensorData::new(data, [to[axis], from[axis]]);
                 let (table, shape) = taps.table();
-                // As a vector first, so that rows get no gaps on CUDA, as in `weights`.
-                let count = table.len();
-                let table = Tensor::<1>::from_data(TensorData::new(table, [count]), device);
-                let table = table.reshape(shape);
+                let table = upload(table, shape, device);
                 Axis { matrix: Tensor::from_data(data, device), taps, table }
             })
         };
@@ -87,13 +85,16 @@ impl Resize {
         let mut planes = image_bchw.reshape([batch * channels, height, width]);
         // The axis that shrinks goes first in effect: rows first keeps the wide product small.
         if let Some(rows) = &self.rows {
-            planes = in_full_f32(rows.matrix.clone().unsqueeze::<3>(), planes, Tensor::matmul);
+            planes = rows.matrix.clone().unsqueeze::<3>().matmul(planes);
         }
         if let Some(columns) = &self.columns {
             // One tall product instead of a batch of products: every row uses the same weights.
             let tall = planes.reshape([batch * channels * self.to[0], width]);
-            planes = in_full_f32(tall, columns.matrix.clone().transpose(), Tensor::matmul)
-                .reshape([batch * channels, self.to[0], self.to[1]]);
+            planes = tall.matmul(columns.matrix.clone().transpose()).reshape([
+                batch * channels,
+                self.to[0],
+                self.to[1],
+            ]);
         }
         planes.reshape([batch, channels, self.to[0], self.to[1]])
     }

@@ -1,8 +1,9 @@
 //! Axial rotary position encoding of the memory attention (`compute_axial_cis`, `apply_rotary_enc`).
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use crate::kernels::{self, Rotation};
+use crate::upload::upload;
 
 /// Wavelength base of the rotation.
 const THETA: f32 = 10_000.0;
@@ -34,7 +35,7 @@ impl RotaryTable {
             .collect();
         let table = |f: fn(f32) -> f32| {
             let data: Vec<f32> = angles.iter().copied().map(f).collect();
-            Tensor::from_data(TensorData::new(data, [1, side * side, pairs]), device)
+            upload(data, [1, side * side, pairs], device)
         };
         Self { cos: table(f32::cos), sin: table(f32::sin) }
     }
@@ -66,6 +67,7 @@ impl RotaryTable {
 mod tests {
     use super::*;
     use crate::noise::noise;
+    use burn::tensor::TensorData;
 
     #[test]
     fn first_token_is_left_alone_and_lengths_are_kept() {

@@ -20,7 +20,7 @@ use crate::mask_decoder::{DecoderImage, DecoderOutputs};
 use crate::memory_attention::{INPUT_POSITION_WEIGHT, MemoryTokens};
 use crate::network::Sam2Network;
 use crate::object_pointer::{PointerMemory, pointer_tokens};
-use crate::position_encoding::sine_2d;
+use crate::position_encoding::sine_2d_tokens;
 use crate::precision::Precision;
 use crate::preprocess::PixelTable;
 use crate::prompt_encoder::{ModelPoint, PromptEmbeddings};
@@ -116,11 +116,7 @@ struct Tables {
 impl Tables {
     fn new(network: &Sam2Network, config: &Sam2Config, device: &Device) -> Self {
         let side = config.feature_size();
-        let tokens = |map: Tensor<4>| {
-            let [_, channels, height, width] = map.dims();
-            map.reshape([1, channels, height * width]).swap_dims(1, 2)
-        };
-        let place = tokens(sine_2d(config.memory_dim, side, side, device));
+        let place = sine_2d_tokens(config.memory_dim, side, side, device);
         let memory_positions = (0..config.num_maskmem)
             .map(|time| {
                 // Conditioning frames (time 0) use the last row, the newest memory the first.
@@ -131,8 +127,9 @@ impl Tables {
             .collect();
         let (model, low) = (config.image_size, config.low_res_mask_size());
         let resize = |kind, from: usize, to: usize| Resize::new(kind, [from; 2], [to; 2], device);
-        let dense = tokens(network.sam_prompt_encoder.dense_position_encoding(side));
-        let frame = tokens(sine_2d(config.hidden_dim, side, side, device));
+        let dense = network.sam_prompt_encoder.dense_position_encoding(side);
+        let dense = dense.reshape([1, config.hidden_dim, side * side]).swap_dims(1, 2);
+        let frame = sine_2d_tokens(config.hidden_dim, side, side, device);
         Self {
             trunk_positions: network
                 .image_encoder
@@ -196,7 +193,10 @@ impl Sam2 {
         weights::check(&shapes, &config, file.origin())?;
         let (network, tables) = device_failure::guard(|| {
             let network = Sam2Network::init(&config, device);
-            let network = packed(weights::apply(network, file, device)?, FloatDType::F32, device)?;
+            let mut network = weights::apply(network, file, device)?;
+            if !kernels::is_on_cpu(device) {
+                pack(&mut network)?;
+            }
             let tables = Tables::new(&network, &config, device);
             Ok::<_, LoadError>((network, tables))
         })??;
@@ -221,14 +221,14 @@ impl Sam2 {
         if precision == self.precision || kernels::is_on_cpu(&self.device) {
             return Ok(Self { precision, ..self });
         }
-        let Self { network, device, .. } = self;
+        let Self { mut network, .. } = self;
         let network = device_failure::guard(|| {
-            // Packed before the weights lose digits.
-            let network = packed(network, format, &device)?;
+            // Packed before the weights lose digits; what else is packed stays in f32.
+            network.memory_attention.pack(format)?;
             Ok::<_, DeviceFailure>(half_weights::with_products_in(network, format))
         })??;
         // Rounded weights are others, and have a fingerprint of their own.
-        Ok(Self { network, device, precision, fingerprint: Arc::default(), ..self })
+        Ok(Self { network, precision, fingerprint: Arc::default(), ..self })
     }
 
     /// The number format in use; never [`Precision::Auto`].
@@ -516,17 +516,9 @@ impl Sam2 {
     }
 }
 
-/// The network with layers put together where that is of use, with the weights of large products in `format`.
-fn packed(
-    mut network: Sam2Network,
-    format: FloatDType,
-    device: &Device,
-) -> Result<Sam2Network, DeviceFailure> {
-    if !kernels::is_on_cpu(device) {
-        let projections = network.sam_mask_decoder.high_res_projections();
-        network.image_encoder.pack(projections)?;
-        network.memory_attention.pack(format)?;
-        network.sam_mask_decoder.pack()?;
-    }
-    Ok(network)
+/// Puts layers together for a GPU, with weights in f32.
+fn pack(network: &mut Sam2Network) -> Result<(), DeviceFailure> {
+    network.image_encoder.pack(network.sam_mask_decoder.high_res_projections())?;
+    network.memory_attention.pack(FloatDType::F32)?;
+    network.sam_mask_decoder.pack()
 }

@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 use safetensors::tensor::Dtype;
 
 use crate::config::{ModelVersion, Sam2Config, Variant};
 use crate::error::LoadError;
 use crate::network::Sam2Network;
+use crate::upload::upload;
 use crate::weights_file::WeightsFile;
 
 /// Problems listed before "and N more".
@@ -273,10 +274,8 @@ impl ModuleMapper for Loader<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         // Every parameter was listed and read.
         let Some(values) = self.values.remove(&self.path.official_name()) else { return param };
-        // As a vector first: on CUDA a tensor of several axes would get rows of whole 512 bytes, and a kernel that wants it without gaps would copy it in every frame.
-        let data = TensorData::new(values, [param.lazy_shape().num_elements()]);
-        let tensor = Tensor::<1>::from_data(data, self.device).reshape(param.lazy_shape());
-        Param::initialized(param.id, tensor)
+        let shape = param.lazy_shape().dims();
+        Param::initialized(param.id, upload(values, shape, self.device))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
+use sam2_engine::{Device, FrameSource, LazyFrames, LazyOptions, Sam2};
+use sam2_frame_provider::NumpyFrames;
 use sam2_mask_writer::{Mask, MaskStackReader};
 
 use crate::device::device;
@@ -58,9 +59,15 @@ pub fn mouse_track() -> PathBuf {
     repository_file("assets/clips/mouse-arenaDLC_synthetic_micro.csv")
 }
 
-/// Frames of a bundled clip.
-pub fn frames(name: &str) -> LazyFrames {
-    LazyFrames::open(clip(name), LazyOptions::default()).unwrap()
+/// Frames of a bundled clip. On a machine without FFmpeg: from `NAME.npy` in the folder that `SAM2_TEST_CLIPS` names.
+pub fn frames(name: &str) -> Box<dyn FrameSource> {
+    match std::env::var_os("SAM2_TEST_CLIPS") {
+        Some(folder) => {
+            let path = PathBuf::from(folder).join(format!("{name}.npy"));
+            Box::new(NumpyFrames::open(path).unwrap())
+        }
+        None => Box::new(LazyFrames::open(clip(name), LazyOptions::default()).unwrap()),
+    }
 }
 
 /// True masks of object `object` in every frame of a bundled clip.

@@ -21,7 +21,10 @@ pub mod truth_runs;
 
 use std::path::PathBuf;
 
-/// A file of the repository.
+/// A file of the repository: the one that this was compiled in, or the one that `SAM2_TEST_REPOSITORY` names, on another machine.
 pub fn repository_file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    match std::env::var_os("SAM2_TEST_REPOSITORY") {
+        Some(repository) => PathBuf::from(repository).join(name),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name),
+    }
 }

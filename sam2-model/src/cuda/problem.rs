@@ -161,7 +161,7 @@ mod tests {
             command(13, 0).unwrap(),
             "pip install 'nvidia-cuda-nvrtc<13.1' 'nvidia-cuda-runtime<13.1' 'nvidia-cuda-crt<13.1' 'nvidia-cuda-cccl<13.1'"
         );
-        // There is no package of 12.7.
+        // PyPI has no packages for CUDA 12.7.
         assert!(command(12, 7).unwrap().contains("'nvidia-cuda-nvrtc-cu12<12.8'"));
         assert!(!command(12, 7).unwrap().contains("crt"));
         assert_eq!(command(11, 8), None);

@@ -71,7 +71,7 @@ pub struct CudaToolkit {
     pub nvrtc: NvrtcLibrary,
     /// What kernels include.
     pub headers: CudaHeaders,
-    /// Whether cudarc and cubecl find exactly these by themselves.
+    /// Whether cudarc and cubecl would find the same files without help.
     pub is_visible: bool,
 }
 

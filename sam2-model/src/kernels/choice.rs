@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{in_full_f32, on_gpu};
+use super::on_gpu;
 
 /// Logits within this distance of zero count as undecided in the stability score.
 pub(super) const STABILITY_DELTA: f64 = 0.05;
@@ -135,7 +135,7 @@ pub fn mask_product_on_any_device(filters: Tensor<3>, maps_bchw: Tensor<4>) -> T
     let [batch, channels, height, width] = maps_bchw.dims();
     let masks = filters.dims()[1];
     let maps = maps_bchw.reshape([batch, channels, height * width]);
-    in_full_f32(filters, maps, Tensor::matmul).reshape([batch, masks, height, width])
+    filters.matmul(maps).reshape([batch, masks, height, width])
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use super::bridge::{from_values, into_flex, values};
 use super::cpu::CpuTier;
 use super::cpu::convolution::{self as cpu, Convolution};
 use super::cpu::depthwise::{self, Depthwise};
-use super::full_f32::in_full_f32;
 use super::norm::layer_norm_2d_on_any_device;
 use super::on_gpu;
 use super::pointwise::gelu;
@@ -215,18 +214,15 @@ pub fn transposed_convolution(
     if let Some(made) = plain.then(|| on_gpu::convolution(&convolving, &x_bchw)).flatten() {
         return made;
     }
-    let product = |x, weight| {
-        let options = ConvTransposeOptions::new(
-            convolution.stride,
-            convolution.padding,
-            convolution.padding_out,
-            convolution.dilation,
-            convolution.groups,
-        );
-        conv_transpose2d(x, weight, None, options)
-    };
-    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
-    let x = with_bias(x, convolution.bias.as_ref().map(|bias| bias.val())) + add_bchw.clone();
+    let options = ConvTransposeOptions::new(
+        convolution.stride,
+        convolution.padding,
+        convolution.padding_out,
+        convolution.dilation,
+        convolution.groups,
+    );
+    let bias = convolution.bias.as_ref().map(|bias| bias.val());
+    let x = conv_transpose2d(x_bchw, convolution.weight.val(), bias, options) + add_bchw.clone();
     gelu(match norm {
         Some(norm) => norm.forward(x),
         None => x,
@@ -240,25 +236,12 @@ fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
         // Not in this network.
         PaddingConfig2d::Same => return convolution.forward(x_bchw),
     };
-    let product = |x, weight| {
-        let options = ConvOptions {
-            stride: convolution.stride,
-            padding,
-            dilation: convolution.dilation,
-            groups: convolution.groups,
-        };
-        conv2d(x, weight, None, options)
+    let options = ConvOptions {
+        stride: convolution.stride,
+        padding,
+        dilation: convolution.dilation,
+        groups: convolution.groups,
     };
-    let x = in_full_f32(x_bchw, convolution.weight.val(), product);
-    with_bias(x, convolution.bias.as_ref().map(|bias| bias.val()))
-}
-
-fn with_bias(x_bchw: Tensor<4>, bias: Option<Tensor<1>>) -> Tensor<4> {
-    match bias {
-        Some(bias) => {
-            let channels = bias.dims()[0];
-            x_bchw + bias.reshape([1, channels, 1, 1])
-        }
-        None => x_bchw,
-    }
+    let bias = convolution.bias.as_ref().map(|bias| bias.val());
+    conv2d(x_bchw, convolution.weight.val(), bias, options)
 }

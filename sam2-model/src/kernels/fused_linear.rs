@@ -9,7 +9,6 @@ use super::bridge::{from_values, into_flex, values};
 use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
 use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
-use super::full_f32::in_full_f32;
 use super::join::join;
 use super::on_gpu;
 use super::pointwise::activated_on_any_device;
@@ -128,7 +127,7 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         }
         let half = half(self.layer.weight.dtype());
         let product = |x: Tensor<D>| match half {
-            None => in_full_f32(x, self.layer.weight.val(), |x, weight| linear(x, weight, None)),
+            None => linear(x, self.layer.weight.val(), None),
             Some(format) => {
                 let weight = self.layer.weight.val();
                 linear(to_format(x, format), weight, None).cast(FloatDType::F32)

@@ -2,7 +2,6 @@
 
 use burn::tensor::Tensor;
 
-use super::full_f32::in_full_f32;
 use super::pointwise::activated_on_any_device;
 use super::{Activation, on_gpu};
 
@@ -15,7 +14,7 @@ pub fn grouped_linear(
     x: Tensor<3>,
 ) -> Tensor<3> {
     on_gpu::grouped_linear(weight, bias, activation, &x).unwrap_or_else(|| {
-        let x = in_full_f32(x.swap_dims(0, 1), weight.clone(), Tensor::matmul).swap_dims(0, 1);
+        let x = x.swap_dims(0, 1).matmul(weight.clone()).swap_dims(0, 1);
         activated_on_any_device(x + bias.clone().unsqueeze(), activation)
     })
 }

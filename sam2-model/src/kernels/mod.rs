@@ -11,7 +11,6 @@ mod choice;
 mod convolution;
 mod cpu;
 mod format;
-mod full_f32;
 mod fused_linear;
 #[cfg(feature = "gpu")]
 mod gpu;
@@ -40,7 +39,6 @@ pub(crate) use absence::present;
 pub use absence::{
     finish_memory, finish_memory_on_any_device, mark_absent, mark_absent_on_any_device,
 };
-pub(crate) use attention::{ROWS, SCORES};
 pub use attention::{attention, attention_on_any_device};
 pub(crate) use choice::stability;
 pub use choice::{ChosenMask, MaskChoice, MaskRule, mask_product, mask_product_on_any_device};
@@ -51,7 +49,6 @@ pub use convolution::{
 #[cfg(test)]
 pub(crate) use cpu::testing::noise as uniform_noise;
 pub use cpu::{Activation, CpuTier, UnknownTier};
-pub(crate) use full_f32::in_full_f32;
 pub use fused_linear::{FusedLinear, Rotation, fused_linear_chain};
 pub use grouped_linear::grouped_linear;
 pub use join::join;

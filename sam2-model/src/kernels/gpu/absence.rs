@@ -4,8 +4,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::buffer::{Buffer, optional};
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
 
 /// A row of each object, or another one for those whose score is not above 0. `false` if buffers and sizes do not belong together, and nothing was done.
 ///

@@ -5,8 +5,8 @@ use cubecl::prelude::*;
 
 use super::attention_mma::attend_mma;
 use super::buffer::{Buffer, optional};
-use super::linear::{is_f16, within};
-use super::norm::{cube_in_grid, grid};
+use super::grid::{cube_in_grid, grid};
+use super::number::{is_f16, within};
 
 /// Queries of a cube.
 const QUERIES: usize = 64;

@@ -5,12 +5,12 @@ use cubecl::prelude::*;
 
 use super::attention::{Grid, NOTHING, PlacesOnDevice, Plan, place_of};
 use super::buffer::{optional, optional_of};
-use super::linear::within;
+use super::grid::cube_in_grid;
 use super::matrix_units::{
     EIGHT, Eight, Half, Sums, Units, as_f16, load_four, matrix_units, multiply, pack, pack_weights,
     power_of_two,
 };
-use super::norm::cube_in_grid;
+use super::number::within;
 
 /// Planes of a cube; each does 16 queries.
 const PLANES: usize = 4;

@@ -4,8 +4,7 @@ use cubecl::ir::{ElemType, UIntKind};
 use cubecl::prelude::*;
 
 use super::buffer::{Buffer, optional};
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::{cube_in_grid, grid};
+use super::grid::{UNITS, cube_in_grid, grid, unit_in_grid};
 
 /// Cubes that share an object's plane when its places are counted. Every unit that chooses reads as many pairs of counts.
 const PIECES: usize = 16;

@@ -8,9 +8,10 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Buffer, optional};
-use super::convolution::{ConvolutionArgs, StridesOnDevice, place_in};
-use super::linear::activate;
-use super::norm::{cube_in_grid, grid};
+use super::convolution::ConvolutionArgs;
+use super::grid::{cube_in_grid, grid};
+use super::number::activate;
+use super::strided::{StridesOnDevice, place_in};
 
 /// Units of a cube; each makes four numbers of four places.
 const UNITS: usize = 256;
@@ -241,15 +242,10 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
                     }
                 }
             }
-            column += 1;
-            if column == columns {
-                column = 0usize;
-                row += 1;
-                if row == rows {
-                    row = 0usize;
-                    map += 1;
-                }
-            }
+            let (next_map, next_row, next_column) = place_after(map, row, column, rows, columns);
+            map = next_map;
+            row = next_row;
+            column = next_column;
         }
 
         #[comptime]
@@ -329,17 +325,30 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
                     }
                 }
             }
-            column += 1;
-            if column == columns {
-                column = 0usize;
-                row += 1;
-                if row == rows {
-                    row = 0usize;
-                    map += 1;
-                }
-            }
+            let (next_map, next_row, next_column) = place_after(map, row, column, rows, columns);
+            map = next_map;
+            row = next_row;
+            column = next_column;
         }
     }
+}
+
+/// The map, row and column of the place that follows another, in maps of so many rows and columns.
+#[cube]
+fn place_after(
+    map: usize,
+    row: usize,
+    column: usize,
+    rows: usize,
+    columns: usize,
+) -> (usize, usize, usize) {
+    let ends_row = column + 1 == columns;
+    let ends_map = ends_row && row + 1 == rows;
+    (
+        select(ends_map, map + 1, map),
+        select(ends_map, 0usize, select(ends_row, row + 1, row)),
+        select(ends_row, 0usize, column + 1),
+    )
 }
 
 /// What one tap sees of one input, product number `product`, from four places on; zeros beyond the edges.
@@ -378,15 +387,10 @@ fn seen<X: Float>(
                 let place = place_in(strides, map, input, y - top, z - left);
                 value.insert(i, f32::cast_from(x[place]));
             }
-            column += 1;
-            if column == columns {
-                column = 0usize;
-                row += 1;
-                if row == rows {
-                    row = 0usize;
-                    map += 1;
-                }
-            }
+            let (next_map, next_row, next_column) = place_after(map, row, column, rows, columns);
+            map = next_map;
+            row = next_row;
+            column = next_column;
         }
     }
     value

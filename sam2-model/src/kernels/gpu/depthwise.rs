@@ -5,9 +5,10 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Buffer, optional};
-use super::convolution::{ConvolutionArgs, StridesOnDevice, place_in};
-use super::linear::activate;
-use super::norm::{cube_in_grid, grid};
+use super::convolution::ConvolutionArgs;
+use super::grid::{cube_in_grid, grid};
+use super::number::activate;
+use super::strided::{StridesOnDevice, place_in};
 
 /// Units of a cube.
 const UNITS: usize = 256;

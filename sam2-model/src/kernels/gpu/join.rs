@@ -7,8 +7,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::buffer::{Buffer, common_width, optional_of};
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
 
 /// How many parts one launch puts together.
 pub const MOST: usize = 8;

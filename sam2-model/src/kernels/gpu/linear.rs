@@ -7,6 +7,7 @@ use super::super::Activation;
 use super::buffer::{Buffer, optional};
 use super::linear_few::linear_of_few_rows;
 use super::linear_mma::linear_mma;
+use super::number::{activate, is_f16, within};
 use super::rotation::{RotationArgs, RotationOnDevice, turn};
 
 /// Rows and columns of the result that one cube makes.
@@ -121,16 +122,10 @@ pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
     true
 }
 
-/// Whether numbers must be kept below f16's end.
-pub(super) fn is_f16(element: ElemType) -> bool {
-    element == ElemType::Float(cubecl::ir::FloatKind::F16)
-}
-
 type F4 = Vector<f32, Const<4>>;
 
 #[cube(launch_unchecked)]
-// What is compiled in or left out is one `if`, what a unit asks another.
-#[allow(clippy::too_many_arguments, clippy::collapsible_if)]
+#[allow(clippy::too_many_arguments)]
 fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     x: &[X],
     term: ComptimeOption<&[T]>,
@@ -171,6 +166,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     let (x_rows, x_input) = (unit / DEPTH, unit % DEPTH);
     let (w_input, w_columns) = (unit / 16, unit % 16);
     let weights = group * inputs * outputs;
+    let with_term = first_column < outputs_of_term as usize;
 
     let mut start = 0usize;
     while start < inputs {
@@ -181,14 +177,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
                 let row = first_row + x_rows * 4 + i;
                 if row < rows {
                     let place = (row * groups + group) * inputs + start + x_input;
-                    let mut number = f32::cast_from(x[place]);
-                    #[comptime]
-                    if let ComptimeOption::Some(term) = &term {
-                        if first_column < outputs_of_term as usize {
-                            number += f32::cast_from(term[place]);
-                        }
-                    }
-                    value.insert(i, number);
+                    value.insert(i, number_of_sum(x, &term, place, with_term));
                 }
             }
         }
@@ -228,21 +217,18 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
             for j in 0..4usize {
                 let column = first_column + my_column * 4 + j;
                 if column < outputs {
-                    let mut y = four.extract(j);
-                    #[comptime]
-                    if let ComptimeOption::Some(bias) = &bias {
-                        y += bias[group * outputs + column];
-                    }
-                    y = activate(y, activation);
-                    #[comptime]
-                    if let ComptimeOption::Some(scale) = &scale {
-                        y *= scale[column];
-                    }
-                    #[comptime]
-                    if let ComptimeOption::Some(add) = &add {
-                        let row = row % rows_of_add as usize;
-                        y += f32::cast_from(add[row * outputs + column]);
-                    }
+                    let y = finished(
+                        four.extract(j),
+                        row,
+                        column,
+                        outputs,
+                        group,
+                        &bias,
+                        &scale,
+                        &add,
+                        rows_of_add,
+                        activation,
+                    );
                     four.insert(j, y);
                 }
             }
@@ -270,18 +256,54 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     }
 }
 
-/// A non-linearity of one number.
+/// A number of a layer's input, with what is added to it.
 #[cube]
-pub(super) fn activate(x: f32, #[comptime] activation: Activation) -> f32 {
-    match comptime!(activation) {
-        Activation::Identity => x,
-        Activation::Relu => max(x, 0.0),
-        Activation::Gelu => 0.5f32 * x * (1.0f32 + Erf::erf(x * 0.707_106_77f32)),
+// What is compiled in or left out is one `if`, what a unit asks another.
+#[allow(clippy::collapsible_if)]
+pub(super) fn number_of_sum<X: Float, T: Float>(
+    x: &[X],
+    term: &ComptimeOption<&[T]>,
+    place: usize,
+    with_term: bool,
+) -> f32 {
+    let mut number = f32::cast_from(x[place]);
+    #[comptime]
+    if let ComptimeOption::Some(term) = term {
+        if with_term {
+            number += f32::cast_from(term[place]);
+        }
     }
+    number
 }
 
-/// At most f16's largest number where `clamped`.
+/// A number of a layer's result from its product: bias, non-linearity, factor and sum.
 #[cube]
-pub(super) fn within(x: f32, #[comptime] clamped: bool) -> f32 {
-    if comptime!(clamped) { clamp(x, -65_504.0f32, 65_504.0f32) } else { x }
+#[allow(clippy::too_many_arguments)]
+pub(super) fn finished<A: Float>(
+    product: f32,
+    row: usize,
+    column: usize,
+    outputs: usize,
+    group: usize,
+    bias: &ComptimeOption<&[f32]>,
+    scale: &ComptimeOption<&[f32]>,
+    add: &ComptimeOption<&[A]>,
+    rows_of_add: u32,
+    #[comptime] activation: Activation,
+) -> f32 {
+    let mut y = product;
+    #[comptime]
+    if let ComptimeOption::Some(bias) = bias {
+        y += bias[group * outputs + column];
+    }
+    y = activate(y, activation);
+    #[comptime]
+    if let ComptimeOption::Some(scale) = scale {
+        y *= scale[column];
+    }
+    #[comptime]
+    if let ComptimeOption::Some(add) = add {
+        y += f32::cast_from(add[row % rows_of_add as usize * outputs + column]);
+    }
+    y
 }

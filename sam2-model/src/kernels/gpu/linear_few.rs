@@ -8,7 +8,8 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::optional;
-use super::linear::{LinearArgs, activate, is_f16, within};
+use super::linear::{LinearArgs, finished, number_of_sum};
+use super::number::{is_f16, within};
 
 /// Rows of a cube.
 const ROWS: usize = 16;
@@ -66,8 +67,7 @@ pub(super) fn linear_of_few_rows(client: &Client, args: &LinearArgs<'_>) -> bool
 type F4 = Vector<f32, Const<4>>;
 
 #[cube(launch_unchecked)]
-// What is compiled in or left out is one `if`, what a unit asks another.
-#[allow(clippy::too_many_arguments, clippy::collapsible_if)]
+#[allow(clippy::too_many_arguments)]
 fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     x: &[X],
     term: ComptimeOption<&[T]>,
@@ -102,6 +102,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
         sums[i] = F4::new(0.0);
     }
     let weights = group * inputs * outputs;
+    let with_term = first_column < outputs_of_term as usize;
 
     let mut start = 0usize;
     while start < inputs {
@@ -116,14 +117,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
                     let row = first_row + four * 4 + lane;
                     if row < rows {
                         let place = (row * groups + group) * inputs + start + input;
-                        let mut number = f32::cast_from(x[place]);
-                        #[comptime]
-                        if let ComptimeOption::Some(term) = &term {
-                            if first_column < outputs_of_term as usize {
-                                number += f32::cast_from(term[place]);
-                            }
-                        }
-                        value.insert(lane, number);
+                        value.insert(lane, number_of_sum(x, &term, place, with_term));
                     }
                 }
             }
@@ -162,20 +156,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
         for part in 0..SLICES {
             y += parts[(part * ROWS + slice) * COLUMNS + unit % COLUMNS];
         }
-        #[comptime]
-        if let ComptimeOption::Some(bias) = &bias {
-            y += bias[group * outputs + column];
-        }
-        y = activate(y, activation);
-        #[comptime]
-        if let ComptimeOption::Some(scale) = &scale {
-            y *= scale[column];
-        }
-        #[comptime]
-        if let ComptimeOption::Some(add) = &add {
-            let row = row % rows_of_add as usize;
-            y += f32::cast_from(add[row * outputs + column]);
-        }
+        y = finished(y, row, column, outputs, group, &bias, &scale, &add, rows_of_add, activation);
         out[(row * groups + group) * outputs + column] = O::cast_from(within(y, clamped));
     }
 }

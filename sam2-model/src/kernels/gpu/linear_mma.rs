@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{optional, optional_of};
-use super::linear::{LinearArgs, activate};
+use super::linear::{LinearArgs, finished};
 use super::matrix_units::{
     EIGHT, Eight, Half, Sums, Units, load_four, matrix_units, multiply, pack,
 };
@@ -276,21 +276,18 @@ fn product<A: Float>(
                     let mut two = F2::empty();
                     #[unroll]
                     for e in 0..2usize {
-                        let mut y = both.extract(comptime!(half * 2 + e));
-                        #[comptime]
-                        if let ComptimeOption::Some(bias) = &bias {
-                            y += bias[column + e];
-                        }
-                        y = activate(y, comptime!(shape.activation));
-                        #[comptime]
-                        if let ComptimeOption::Some(scale) = &scale {
-                            y *= scale[column + e];
-                        }
-                        #[comptime]
-                        if let ComptimeOption::Some(add) = &add {
-                            let row = row % rows_of_add as usize;
-                            y += f32::cast_from(add[row * outputs + column + e]);
-                        }
+                        let y = finished(
+                            both.extract(comptime!(half * 2 + e)),
+                            row,
+                            column + e,
+                            outputs,
+                            0usize,
+                            &bias,
+                            &scale,
+                            &add,
+                            rows_of_add,
+                            comptime!(shape.activation),
+                        );
                         two.insert(e, y);
                     }
                     let (even, odd) = turn(

@@ -5,9 +5,9 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::Buffer;
-use super::convolution::{Maps, StridesOnDevice, UNITS, place_in, unit_in_grid};
-use super::linear::activate;
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
+use super::number::activate;
+use super::strided::{Maps, StridesOnDevice, place_in};
 
 /// Normalises each place of maps over their channels, scales and shifts, then applies a non-linearity.
 #[derive(Debug)]

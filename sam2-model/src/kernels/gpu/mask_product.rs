@@ -4,67 +4,34 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::buffer::{Buffer, common_width};
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
+use super::strided::Maps;
 
-/// Maps of channels and where their numbers lie: one is at `map * by_map + channel * by_channel + row * by_row + column * by_column`.
-#[derive(Clone, Copy, Debug)]
-pub struct StridedMaps<'a> {
-    /// The numbers, any format.
-    pub buffer: &'a Buffer,
-    /// Maps, channels, rows, columns.
-    pub size: [usize; 4],
-    /// From one to the next of each.
-    pub strides: [usize; 4],
-}
-
-impl StridedMaps<'_> {
-    /// Steps of axes that have only one place do not count.
-    fn simplified(mut self) -> Self {
-        for (stride, size) in self.strides.iter_mut().zip(self.size) {
-            if size == 1 {
-                *stride = 0;
-            }
-        }
-        self
-    }
-
-    fn fit(&self) -> bool {
-        let last = |axis: usize| self.size[axis].saturating_sub(1) * self.strides[axis];
-        self.buffer.holds((0..4).map(last).sum::<usize>() + 1)
-    }
-
-    /// How many channels of a place one access takes.
-    fn width(&self) -> usize {
-        match self.strides {
-            [by_map, 1, by_row, by_column] => {
-                common_width(&[self.size[1], by_map, by_row, by_column, self.buffer.length])
-            }
-            _ => 1,
-        }
-    }
-}
-
-/// `filters · maps`: `[maps, filters, channels]` in f32 times the channels of each place, to `[maps, filters, rows, columns]` in f32. `false` if buffers and sizes do not belong together, and
+/// `filters · maps`: `[maps, filters, channels]` in f32 times the channels of each place, to `[maps, filters, rows, columns]` in f32. `size`: maps, channels, rows, columns. `false` if buffers and sizes do not belong together, and
 /// nothing was done.
 pub fn mask_product(
     client: &Client,
     (filters, count): (&Buffer, usize),
-    maps: StridedMaps<'_>,
+    maps: Maps<'_>,
+    size: [usize; 4],
     out: &Buffer,
 ) -> bool {
-    let maps = maps.simplified();
-    let [batch, channels, rows, columns] = maps.size;
+    let [batch, channels, rows, columns] = size;
     let places = batch * rows * columns;
     let numbers = places * count;
     if places * count * channels == 0 {
         return numbers == 0;
     }
-    if !(maps.fit() && filters.holds(batch * count * channels) && out.holds(numbers)) {
+    if !(maps.hold(size) && filters.holds(batch * count * channels) && out.holds(numbers)) {
         return false;
     }
-    let width = maps.width();
-    let [by_map, by_channel, by_row, by_column] = maps.strides;
+    let strides = maps.strides_of(size);
+    let [by_map, by_channel, by_row, by_column] = strides;
+    // How many channels of a place one access takes.
+    let width = match strides {
+        [_, 1, _, _] => common_width(&[channels, by_map, by_row, by_column, maps.buffer.length]),
+        _ => 1,
+    };
     // Of vectors, from here on.
     let by_step = if width == 1 { by_channel } else { 1 };
     // SAFETY: a unit compares its place with how many there are; the last numbers' places are compared with the buffers above.

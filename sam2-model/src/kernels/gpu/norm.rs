@@ -5,7 +5,8 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Buffer, common_width};
-use super::linear::activate;
+use super::grid::{cube_in_grid, grid};
+use super::number::activate;
 
 /// Units of a cube, which does one row.
 const UNITS: usize = 64;
@@ -61,19 +62,6 @@ pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
         );
     }
     true
-}
-
-/// Cubes for `count` rows. An axis of a grid ends at 65,535.
-pub(super) fn grid(count: usize) -> CubeCount {
-    const MOST: usize = 65_535;
-    let planes = count.div_ceil(MOST);
-    CubeCount::Static(count.div_ceil(planes) as u32, planes as u32, 1)
-}
-
-/// Which one of [`grid`]'s this cube does.
-#[cube]
-pub(super) fn cube_in_grid() -> usize {
-    (CUBE_POS_Y * CUBE_COUNT_X + CUBE_POS_X) as usize
 }
 
 #[cube(launch_unchecked)]

@@ -3,8 +3,7 @@
 use cubecl::prelude::*;
 
 use super::buffer::Buffer;
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
 
 /// Values of a byte.
 const VALUES: usize = 256;

@@ -5,8 +5,7 @@ use cubecl::prelude::*;
 
 use super::super::{Curve, Finish};
 use super::buffer::{Buffer, optional};
-use super::convolution::{UNITS, unit_in_grid};
-use super::norm::grid;
+use super::grid::{UNITS, grid, unit_in_grid};
 
 /// What each place of an output axis takes of the input axis: `[outputs, 1 + taps]` in f32, of which the first number is the first neighbour and the others are weights.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 
 use super::super::choice::{ChosenMask, MaskChoice, MaskRule, STABILITY_DELTA, STABILITY_PERCENT};
-use super::super::gpu::{self, ChoiceArgs, StableFirst, StridedMaps};
-use super::{buffer, empty, on_gpu, optional, tensor, vector};
+use super::super::gpu::{self, ChoiceArgs, StableFirst};
+use super::{Lying, buffer, empty, on_gpu, optional, tensor, vector};
 
 /// As [`mask_product`](crate::kernels::mask_product).
 pub(in crate::kernels) fn mask_product(
@@ -20,11 +20,10 @@ pub(in crate::kernels) fn mask_product(
     }
     let filters = vector(filters)?;
     let maps = on_gpu(maps_bchw)?;
-    let strides = <[usize; 4]>::try_from(&maps.meta.strides()[..]).ok()?;
     let out = empty(&maps, [batch, count, height, width], DType::F32);
-    let (of_maps, of_out) = (buffer(&maps)?, buffer(&out)?);
-    let of_maps = StridedMaps { buffer: &of_maps, size, strides };
-    gpu::mask_product(&maps.client, (&filters, count), of_maps, &of_out).then(|| tensor(out))
+    let (lying, of_out) = (Lying::of(&maps)?, buffer(&out)?);
+    gpu::mask_product(&maps.client, (&filters, count), lying.maps(), size, &of_out)
+        .then(|| tensor(out))
 }
 
 /// As [`MaskChoice::choose`](crate::kernels::MaskChoice::choose).

@@ -4,26 +4,9 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 
 use super::super::convolution::Convolving;
-use super::super::gpu::{self, Buffer, ConvolutionArgs, MapNormArgs, Maps, NormArgs, TapTable};
+use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, Maps, NormArgs, TapTable};
 use super::super::{Activation, Finish};
-use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
-
-/// Maps where they lie, `[batch, channels, height, width]` by any strides.
-struct Lying {
-    buffer: Buffer,
-    strides: [usize; 4],
-}
-
-impl Lying {
-    fn of(maps_bchw: &CubeTensor) -> Option<Self> {
-        let &[map, channel, row, column] = &maps_bchw.meta.strides()[..] else { return None };
-        Some(Self { buffer: buffer(maps_bchw)?, strides: [map, channel, row, column] })
-    }
-
-    fn maps(&self) -> Maps<'_> {
-        Maps { buffer: &self.buffer, strides: self.strides }
-    }
-}
+use super::{Lying, buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
 /// Memory for maps `[batch, channels, height, width]` whose channels lie last: `[batch, height, width, channels]`.
 fn empty_channels_last(

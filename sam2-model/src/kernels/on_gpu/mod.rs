@@ -9,7 +9,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 
-use super::gpu::Buffer;
+use super::gpu::{Buffer, Maps};
 
 mod absence;
 mod attention;
@@ -75,5 +75,22 @@ fn optional<T, R>(part: Option<T>, on_device: impl FnOnce(T) -> Option<R>) -> Op
     match part {
         Some(part) => on_device(part).map(Some),
         None => Some(None),
+    }
+}
+
+/// Maps where they lie, `[batch, channels, height, width]` by any strides.
+struct Lying {
+    buffer: Buffer,
+    strides: [usize; 4],
+}
+
+impl Lying {
+    fn of(maps_bchw: &CubeTensor) -> Option<Self> {
+        let &[map, channel, row, column] = &maps_bchw.meta.strides()[..] else { return None };
+        Some(Self { buffer: buffer(maps_bchw)?, strides: [map, channel, row, column] })
+    }
+
+    fn maps(&self) -> Maps<'_> {
+        Maps { buffer: &self.buffer, strides: self.strides }
     }
 }

@@ -1,0 +1,17 @@
+//! All that a GPU is asked, as one program that can be carried to a machine where nothing is built: `scripts/gpu-check.sh`.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod clips_as_arrays;
+#[path = "../gpu.rs"]
+mod gpu;
+#[path = "../gpu_kernels.rs"]
+mod gpu_kernels;
+#[path = "../parity_blocks.rs"]
+mod parity_blocks;
+#[path = "../parity_tiny.rs"]
+mod parity_tiny;
+#[path = "../parity_tracking.rs"]
+mod parity_tracking;
+mod speed;
+mod table;

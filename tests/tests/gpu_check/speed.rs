@@ -1,0 +1,354 @@
+//! What each kernel takes at the sizes of the real models, beside what its arithmetic and its memory would take at a rate that such kernels reach.
+
+use std::time::Instant;
+
+use sam2_engine::{Device, Precision};
+use sam2_model::kernels::{
+    self, Activation, FusedLinear, Rotation, WindowAttention, fused_linear_chain,
+};
+use sam2_model::layer_norm_2d::LayerNorm2d;
+use sam2_model::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
+use sam2_model::nn::{Linear, LinearConfig, PaddingConfig2d};
+use sam2_model::resize::{Interpolation, Resize};
+use sam2_model::{FloatDType, Tensor};
+use sam2_tests::device::device;
+use sam2_tests::noise::Random;
+
+/// Rates that kernels of this kind reach: f16 products per second in linear layers and in attention, f32 operations in 1e12 per second, and bytes in 1e12 per second. Estimates, from each GPU's data sheet, before any was measured.
+struct Rates {
+    name: &'static str,
+    linear: f64,
+    attention: f64,
+    f32: f64,
+    memory: f64,
+}
+
+const RATES: [Rates; 3] = [
+    Rates { name: "H200", linear: 363.0, attention: 297.0, f32: 40.0, memory: 4.0 },
+    Rates { name: "A100", linear: 187.0, attention: 156.0, f32: 12.0, memory: 1.4 },
+    Rates { name: "T4", linear: 29.0, attention: 26.0, f32: 4.0, memory: 0.24 },
+];
+
+/// What a launch takes at least, in microseconds: the host hands over no faster.
+const LAUNCH: f64 = 10.0;
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Linear,
+    Attention,
+    F32,
+}
+
+struct Case {
+    name: String,
+    kind: Kind,
+    /// Operations and bytes.
+    work: [f64; 2],
+    /// Launches of a run.
+    launches: usize,
+    run: Box<dyn Fn()>,
+}
+
+/// Sizes are divided by this, for a rehearsal on a device made of software.
+fn divisor() -> usize {
+    std::env::var("SAM2_CHECK_DIVISOR").map_or(1, |text| text.parse().unwrap())
+}
+
+fn noise<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let mut random = Random::new(shape.iter().product::<usize>() as u64);
+    // A short run of numbers, repeated: what is in a tensor does not change what a kernel takes, but zeros would.
+    let some: Vec<f32> = (0..65_521).map(|_| random.uniform(-1.0, 1.0)).collect();
+    let values: Vec<f32> = some.iter().copied().cycle().take(shape.iter().product()).collect();
+    Tensor::<1>::from_floats(&values[..], device).reshape(shape)
+}
+
+fn layer(inputs: usize, outputs: usize, format: FloatDType, device: &Device) -> Linear {
+    let mut layer = LinearConfig::new(inputs, outputs).init(device);
+    layer.weight = layer.weight.map(|weight| {
+        let weight = weight.reshape([inputs * outputs]).cast(format);
+        weight.reshape([inputs, outputs])
+    });
+    layer
+}
+
+fn linear_case(
+    name: &str,
+    [rows, inputs, outputs]: [usize; 3],
+    activation: Activation,
+    format: FloatDType,
+    device: &Device,
+) -> Case {
+    let rows = rows / divisor();
+    let layer = layer(inputs, outputs, format, device);
+    let x = noise([1, rows, inputs], device).cast(format);
+    let bytes = 2 * (rows * (inputs + outputs) + inputs * outputs);
+    Case {
+        name: format!("linear layer, {name}: {rows} x {inputs} x {outputs}"),
+        kind: Kind::Linear,
+        work: [(2 * rows * inputs * outputs) as f64, bytes as f64],
+        launches: 1,
+        run: Box::new(move || {
+            let fused = FusedLinear::new(&layer).activated(activation).for_products();
+            fused.forward(x.clone());
+        }),
+    }
+}
+
+fn attention_case(
+    name: &str,
+    [heads, n, m, width, value_width]: [usize; 5],
+    format: FloatDType,
+    device: &Device,
+) -> Case {
+    let (n, m) = (n / divisor(), m / divisor());
+    let head = |tokens: usize, width: usize| {
+        noise([1, tokens, heads, width], device).cast(format).swap_dims(1, 2)
+    };
+    let (q, k, v) = (head(n, width), head(m, width), head(m, value_width));
+    Case {
+        name: format!("attention, {name}: {heads} x {n} x {m}, {width} and {value_width}"),
+        kind: Kind::Attention,
+        work: [
+            (2 * heads * n * m * (width + value_width)) as f64,
+            (2 * heads * (n * width + m * width + m * value_width + n * value_width)) as f64,
+        ],
+        // Where cubes share keys, another launch adds up.
+        launches: 2,
+        run: Box::new(move || {
+            kernels::attention(q.clone(), k.clone(), v.clone());
+        }),
+    }
+}
+
+fn window_case(
+    name: &str,
+    [size, channels, heads, side]: [usize; 4],
+    format: FloatDType,
+    device: &Device,
+) -> Case {
+    let size = size / divisor().isqrt();
+    let qkv = noise([1, size, size, 3 * channels], device).cast(format);
+    let outside = noise([3 * channels], device);
+    let places = size * size;
+    Case {
+        name: format!("windows, {name}: {places} places x {channels}, {heads} heads, side {side}"),
+        kind: Kind::Attention,
+        work: [(4 * places * side * side * channels) as f64, (8 * places * channels) as f64],
+        launches: 1,
+        run: Box::new(move || {
+            WindowAttention { heads, side }.forward(qkv.clone(), None, outside.clone());
+        }),
+    }
+}
+
+/// A step in f32 whose numbers are all read and written once.
+fn f32_case(name: &str, operations: usize, numbers: usize, run: impl Fn() + 'static) -> Case {
+    Case {
+        name: name.to_owned(),
+        kind: Kind::F32,
+        work: [operations as f64, (4 * numbers) as f64],
+        launches: 1,
+        run: Box::new(run),
+    }
+}
+
+fn linear_and_attention(format: FloatDType, device: &Device) -> Vec<Case> {
+    use Activation::{Gelu, Identity, Relu};
+    let linear =
+        |name: &str, sizes, activation| linear_case(name, sizes, activation, format, device);
+    let attention = |name: &str, sizes| attention_case(name, sizes, format, device);
+    let window = |name: &str, sizes| window_case(name, sizes, format, device);
+    let mut cases = vec![
+        linear("tiny, first stage, queries keys values", [65_536, 96, 288], Identity),
+        linear("tiny, first stage, perceptron in", [65_536, 96, 384], Gelu),
+        linear("tiny, third stage, perceptron in", [4096, 384, 1536], Gelu),
+        linear("tiny, third stage, perceptron out", [4096, 1536, 384], Identity),
+        linear("large, third stage, queries keys values", [4096, 576, 1728], Identity),
+        linear("large, third stage, perceptron in", [4096, 576, 2304], Gelu),
+        linear("memory attention, feed-forward in", [4096, 256, 2048], Relu),
+        linear("memory attention, feed-forward out", [4096, 2048, 256], Identity),
+        attention("memory attention to memories", [1, 4096, 28_736, 256, 64]),
+        attention("memory attention to itself", [1, 4096, 4096, 256, 256]),
+        attention("tiny, global", [4, 4096, 4096, 96, 96]),
+        attention("large, global", [8, 4096, 4096, 72, 72]),
+        window("tiny, first stage", [256, 96, 1, 8]),
+        window("tiny, third stage", [64, 384, 4, 14]),
+        window("large, third stage", [64, 576, 8, 16]),
+    ];
+    // Keys of all layers in one product, turned.
+    let (rows, tokens) = (28_736 / divisor(), 4096 / divisor());
+    let keys = layer(64, 1024, format, device);
+    let table = |seed: usize| noise([1, tokens, 128], device) * seed as f64;
+    let (cos, sin) = (table(1), table(2));
+    let x = noise([1, rows, 64], device).cast(format);
+    cases.push(Case {
+        name: format!("linear layer, turned keys of all layers: {rows} x 64 x 1024"),
+        kind: Kind::Linear,
+        work: [(2 * rows * 64 * 1024) as f64, (2 * rows * (64 + 1024)) as f64],
+        launches: 1,
+        run: Box::new(move || {
+            let turned = rows / tokens * tokens;
+            let rotation = Rotation { cos: &cos, sin: &sin, turned, outputs: 1024 };
+            FusedLinear::new(&keys).for_products().rotated(rotation).forward(x.clone());
+        }),
+    });
+    cases
+}
+
+fn others(device: &Device) -> Vec<Case> {
+    let by = divisor().isqrt();
+    let mut cases = Vec::new();
+    let rows = 65_536 / divisor();
+    let x = noise([1, rows, 96], device);
+    let (weight, bias) = (noise([96], device), noise([96], device));
+    cases.push(f32_case("norm of rows, 65,536 x 96", 8 * rows * 96, 2 * rows * 96, move || {
+        kernels::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-6);
+    }));
+
+    let side = 1024 / by;
+    let image = noise([1, 3, side, side], device);
+    let patches = Conv2dConfig::new([3, 96], [7, 7])
+        .with_stride([4, 4])
+        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+        .init(device);
+    let places = (side / 4).pow(2);
+    cases.push(f32_case(
+        "patches, 3 x 1024 x 1024 to 96 x 256 x 256",
+        2 * places * 96 * 147,
+        3 * side * side + 96 * places,
+        move || {
+            kernels::convolution(&patches, None, image.clone());
+        },
+    ));
+
+    let masks = noise([1, 4, side / 2, side / 2], device);
+    let step = Conv2dConfig::new([4, 16], [3, 3])
+        .with_stride([2, 2])
+        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+        .init(device);
+    let norm = LayerNorm2d::init(16, device);
+    cases.push(f32_case(
+        "mask down-sampler, 4 x 512 x 512 to 16 x 256 x 256",
+        2 * places * 16 * 36,
+        4 * side * side / 4 + 16 * places,
+        move || {
+            kernels::convolution(&step, Some(&norm), masks.clone());
+        },
+    ));
+
+    let side = 64 / by;
+    let map = noise([1, side, side, 256], device).permute([0, 3, 1, 2]);
+    let depthwise = Conv2dConfig::new([256, 256], [7, 7])
+        .with_groups(256)
+        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
+        .init(device);
+    let tokens = side * side;
+    let of_map = map.clone();
+    cases.push(f32_case(
+        "depthwise convolution, 256 x 64 x 64",
+        2 * tokens * 256 * 49,
+        2 * tokens * 256,
+        move || {
+            kernels::depthwise_convolution(&depthwise, of_map.clone());
+        },
+    ));
+
+    let up = ConvTranspose2dConfig::new([256, 64], [2, 2]).with_stride([2, 2]).init(device);
+    let (add, norm) = (noise([1, 64, 2 * side, 2 * side], device), LayerNorm2d::init(64, device));
+    cases.push(f32_case(
+        "transposed convolution, 256 x 64 x 64 to 64 x 128 x 128",
+        2 * tokens * 256 * 64 * 4,
+        tokens * (256 + 8 * 64),
+        move || {
+            kernels::transposed_convolution(&up, Some(&norm), map.clone(), &add);
+        },
+    ));
+
+    let (filters, maps) = (noise([1, 4, 32], device), noise([1, 4 * side, 4 * side, 32], device));
+    let maps = maps.permute([0, 3, 1, 2]);
+    cases.push(f32_case(
+        "mask product, 4 x 32 x 256 x 256",
+        2 * 16 * tokens * 4 * 32,
+        16 * tokens * (32 + 4),
+        move || {
+            kernels::mask_product(filters.clone(), maps.clone());
+        },
+    ));
+
+    let logits = noise([1, 1, 4 * side, 4 * side], device);
+    let (from, to) = ([4 * side; 2], [16 * side; 2]);
+    let resize = Resize::new(Interpolation::Bilinear, from, to, device);
+    cases.push(f32_case(
+        "logits to the image's size, 256 x 256 to 1024 x 1024",
+        8 * 256 * tokens,
+        (16 + 256) * tokens,
+        move || {
+            resize.forward(logits.clone());
+        },
+    ));
+
+    // Token by token: a perceptron of nine rows.
+    let (wide, narrow) =
+        (layer(256, 2048, FloatDType::F32, device), layer(2048, 256, FloatDType::F32, device));
+    let tokens = noise([1, 9, 256], device);
+    let mut chain = f32_case(
+        "perceptron of the decoder, 9 x 256 x 2048 x 256",
+        2 * 2 * 9 * 256 * 2048,
+        2 * 256 * 2048,
+        move || {
+            let wide = FusedLinear::new(&wide).activated(Activation::Relu);
+            fused_linear_chain(&[wide, FusedLinear::new(&narrow)], tokens.clone());
+        },
+    );
+    chain.launches = 2;
+    cases.push(chain);
+    cases
+}
+
+/// Microseconds of a run: the median of several rows of runs, each waited for once.
+fn microseconds(case: &Case, device: &Device) -> f64 {
+    let runs = if divisor() > 1 { 1 } else { 20 };
+    (case.run)();
+    device.sync().unwrap();
+    let mut rounds: Vec<f64> = (0..if divisor() > 1 { 1 } else { 7 })
+        .map(|_| {
+            let started = Instant::now();
+            (0..runs).for_each(|_| (case.run)());
+            device.sync().unwrap();
+            started.elapsed().as_secs_f64() * 1e6 / runs as f64
+        })
+        .collect();
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
+}
+
+#[test]
+fn kernels_beside_what_is_expected() {
+    let device = device();
+    let gpu = std::env::var("SAM2_CHECK_GPU").unwrap_or_else(|_| "H200".to_owned());
+    let rates = RATES.iter().find(|rates| rates.name == gpu).expect("SAM2_CHECK_GPU");
+    let format = [(Precision::Bf16, FloatDType::BF16), (Precision::F16, FloatDType::F16)]
+        .into_iter()
+        .find(|(precision, _)| precision.on(&device).is_ok())
+        .map_or(FloatDType::F32, |(_, format)| format);
+    println!("products in {format:?}; expected on a {gpu}; sizes divided by {}", divisor());
+    println!("| step | us | expected us | ratio |");
+    println!("|---|---|---|---|");
+    let cases = linear_and_attention(format, &device).into_iter().chain(others(&device));
+    let only = std::env::var("SAM2_CHECK_ONLY").unwrap_or_default();
+    for case in cases.filter(|case| case.name.contains(&only)) {
+        let rate = match case.kind {
+            Kind::Linear => rates.linear,
+            Kind::Attention => rates.attention,
+            Kind::F32 => rates.f32,
+        };
+        let [operations, bytes] = case.work;
+        let expected = (operations / rate / 1e6).max(bytes / rates.memory / 1e6);
+        let expected = expected.max(LAUNCH * case.launches as f64);
+        let taken = microseconds(&case, &device);
+        let ratio = taken / expected;
+        let mark = if ratio > 2.0 { " **more than twice**" } else { "" };
+        println!("| {} | {taken:.1} | {expected:.1} | {ratio:.2}{mark} |", case.name);
+        assert!(taken.is_finite());
+    }
+}
