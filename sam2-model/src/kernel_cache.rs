@@ -13,7 +13,7 @@ pub struct KernelCache {
 }
 
 impl KernelCache {
-    /// Returns where this process keeps compiled kernels; nothing in a build that keeps none (it has no GPUs, or lacks the feature `kernel-cache`), and where a `cubecl.toml` forbids it.
+    /// Returns where this process keeps compiled kernels; nothing in a build that keeps none (it has no GPUs, or lacks the feature `kernel-cache`), and with `SAM2_KERNEL_CACHE=0`.
     pub fn here() -> Option<Self> {
         #[cfg(all(feature = "gpu", feature = "kernel-cache"))]
         {
@@ -48,10 +48,14 @@ impl fmt::Display for KernelCache {
     }
 }
 
+/// The environment variable that, as `0`, keeps no kernels.
+#[cfg(all(feature = "gpu", feature = "kernel-cache"))]
+const SWITCH: &str = "SAM2_KERNEL_CACHE";
+
 /// Sets CubeCL up, before it reads its own settings. Where an application has done so already, its settings hold.
 ///
 /// With the feature `kernel-cache`, compiled kernels and what was found out about them are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them
-/// below the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` that says otherwise is heard.
+/// below the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` may name another place, and `SAM2_KERNEL_CACHE=0` keeps none.
 ///
 /// Each kernel that is compiled, and not loaded from there, becomes a record of the `log` crate, at the level `debug` with the target `cubecl::compilation`: a program can count them.
 #[cfg(feature = "gpu")]
@@ -67,7 +71,7 @@ pub(crate) fn configure() {
     // Compiled kernels too: through NVRTC each takes half a second.
     #[cfg(feature = "kernel-cache")]
     {
-        config.compilation.cache = true;
+        config.compilation.cache = std::env::var_os(SWITCH).is_none_or(|value| value != "0");
     }
     let logger = &mut config.compilation.logger;
     if matches!(logger.level, CompilationLogLevel::Disabled) {

@@ -3,7 +3,7 @@
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, grid, unit_in_grid};
 
 /// A row of each object, or another one for those whose score is not above 0. `false` if buffers and sizes do not belong together, and nothing was done.
@@ -101,6 +101,7 @@ pub fn finish_memory(client: &Client, args: &MemoryArgs<'_>) -> bool {
             numbers as u32,
             (tokens * channels) as u32,
             channels as u32,
+            [args.absent.is_some()],
             args.x.element,
         );
     }
@@ -118,6 +119,7 @@ fn add_and_round<I: Float>(
     numbers: u32,
     of_object: u32,
     channels: u32,
+    #[comptime] _given: Given<1>,
     #[define(I)] _element: ElemType,
 ) {
     let at = unit_in_grid();

@@ -106,6 +106,7 @@ impl<'a> Plan<'a> {
     fn of(client: &Client, args: &'a AttentionArgs<'a>) -> Option<Self> {
         let AttentionArgs { maps, heads, widths: [width, value_width], .. } = *args;
         let [windows, queries, keys] = match args.windows {
+            None if args.outside.is_some() => return None,
             None => [1, args.tokens[0], args.tokens[1]],
             Some([of_queries, of_keys]) => {
                 if of_queries.count() != of_keys.count() || args.outside.is_none() {

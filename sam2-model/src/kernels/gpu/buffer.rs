@@ -28,7 +28,11 @@ impl Buffer {
     }
 }
 
-/// As a kernel's argument that may be absent.
+/// Which of a kernel's arguments are given that may be absent. Every kernel that has such arguments also has this among what it is compiled for, if nothing else there tells them apart: CubeCL 0.11.3
+/// keeps compiled kernels under a hash that leaves out whether an argument is given (its `CubeLaunch` for enums), so that of two kernels one would be taken for the other.
+pub(super) type Given<const N: usize> = [bool; N];
+
+/// As a kernel's argument that may be absent; see [`Given`].
 pub(super) fn optional<T: LaunchArg<RuntimeArg = BufferArg>>(
     buffer: Option<&Buffer>,
 ) -> ComptimeOptionArgs<T> {

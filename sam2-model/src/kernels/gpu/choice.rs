@@ -3,7 +3,7 @@
 use cubecl::ir::{ElemType, UIntKind};
 use cubecl::prelude::*;
 
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, cube_in_grid, grid, unit_in_grid};
 
 /// Cubes that share an object's plane when its places are counted. Every unit that chooses reads as many pairs of counts.
@@ -96,6 +96,7 @@ pub fn choose_mask(client: &Client, args: &ChoiceArgs<'_>) -> bool {
             args.first.map_or(0, |first| first.percent),
             args.scores.map_or(0.0, |(_, absent)| absent),
             masks,
+            [args.scores.is_some(), counts.is_some()],
         );
     }
     true
@@ -187,6 +188,7 @@ fn choose(
     percent: u32,
     absent: f32,
     #[comptime] masks: usize,
+    #[comptime] _given: Given<2>,
 ) {
     let at = unit_in_grid();
     if at < units as usize {

@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Given};
 use super::convolution_tiles::multiply_tiles;
 use super::depthwise::{MOST_TAPS, convolve_channels};
 use super::strided::Maps;
@@ -56,6 +56,10 @@ impl ConvolutionArgs<'_> {
             && self.norm.is_none_or(|(weight, bias, _)| of_outputs(weight) && of_outputs(bias))
             && self.add.is_none_or(|add| add.hold([self.batch, outputs, rows, columns]))
             && self.taps.iter().chain(&self.stride).all(|&length| length > 0)
+    }
+
+    pub(super) fn given(&self) -> Given<3> {
+        [self.bias.is_some(), self.add.is_some(), self.norm.is_some()]
     }
 
     fn is_empty(&self) -> bool {

@@ -7,7 +7,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::convolution::ConvolutionArgs;
 use super::grid::{cube_in_grid, grid};
 use super::number::activate;
@@ -94,6 +94,7 @@ pub(super) fn multiply_tiles(client: &Client, args: &ConvolutionArgs<'_>, transp
             tiles as u32,
             args.norm.map_or(0.0, |(_, _, epsilon)| epsilon),
             shape,
+            args.given(),
             elements,
         );
     }
@@ -121,6 +122,7 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
     tiles: u32,
     epsilon: f32,
     #[comptime] shape: Shape,
+    #[comptime] _given: Given<3>,
     #[define(X, W, A, O)] _elements: [ElemType; 4],
 ) {
     let across = comptime!(shape.across);

@@ -4,7 +4,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::convolution::ConvolutionArgs;
 use super::grid::{cube_in_grid, grid};
 use super::number::activate;
@@ -58,6 +58,7 @@ pub(super) fn convolve_channels(client: &Client, args: &ConvolutionArgs<'_>) {
             channels as u32,
             blocks as u32,
             Shape { taps, stride, padding, activation },
+            args.given(),
             elements,
         );
     }
@@ -81,6 +82,7 @@ fn convolve<X: Float, W: Float, A: Float, O: Float>(
     channels: u32,
     blocks: u32,
     #[comptime] shape: Shape,
+    #[comptime] _given: Given<3>,
     #[define(X, W, A, O)] _elements: [ElemType; 4],
 ) {
     let taps = comptime!(shape.taps[0] * shape.taps[1]);

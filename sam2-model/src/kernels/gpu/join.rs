@@ -71,6 +71,7 @@ pub fn join(client: &Client, parts: &[Part], rows: usize, out: &Buffer) -> bool 
             steps,
             (rows * end) as u32,
             end as u32,
+            parts.len(),
             out.element,
         );
     }
@@ -93,6 +94,7 @@ fn together<E: Float, N: Size>(
     steps: Sequence<u32>,
     numbers: u32,
     of_row: u32,
+    #[comptime] _parts: usize,
     #[define(E)] _element: ElemType,
 ) {
     let at = unit_in_grid();

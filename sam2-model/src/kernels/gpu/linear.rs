@@ -4,7 +4,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::linear_few::linear_of_few_rows;
 use super::linear_mma::linear_mma;
 use super::number::{activate, is_f16, within};
@@ -66,6 +66,11 @@ impl LinearArgs<'_> {
             && alone
     }
 
+    pub(super) fn given(&self) -> Given<5> {
+        let Self { term, bias, scale, add, rotation, .. } = self;
+        [term.is_some(), bias.is_some(), scale.is_some(), add.is_some(), rotation.is_some()]
+    }
+
     /// Whether a cube of so many columns either takes the term for all of them or for none.
     pub(super) fn term_ends_between(&self, columns: usize) -> bool {
         self.term.is_none_or(|(_, ends)| ends.is_multiple_of(columns) || ends >= self.outputs)
@@ -116,6 +121,7 @@ pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
             rows_of_add as u32,
             args.activation,
             is_f16(out.element),
+            args.given(),
             [x.element, term.element, weight.element, add.element, out.element],
         );
     }
@@ -145,6 +151,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     rows_of_add: u32,
     #[comptime] activation: Activation,
     #[comptime] clamped: bool,
+    #[comptime] _given: Given<5>,
     #[define(X, T, W, A, O)] _elements: [ElemType; 5],
 ) {
     let (rows, inputs, outputs) = (rows as usize, inputs as usize, outputs as usize);

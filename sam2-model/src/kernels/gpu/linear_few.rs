@@ -7,7 +7,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::optional;
+use super::buffer::{Given, optional};
 use super::linear::{LinearArgs, finished, number_of_sum};
 use super::number::{is_f16, within};
 
@@ -58,6 +58,7 @@ pub(super) fn linear_of_few_rows(client: &Client, args: &LinearArgs<'_>) -> bool
             rows_of_add as u32,
             args.activation,
             is_f16(out.element),
+            args.given(),
             [x.element, term.element, weight.element, add.element, out.element],
         );
     }
@@ -84,6 +85,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     rows_of_add: u32,
     #[comptime] activation: Activation,
     #[comptime] clamped: bool,
+    #[comptime] _given: Given<5>,
     #[define(X, T, W, A, O)] _elements: [ElemType; 5],
 ) {
     let (rows, inputs, outputs) = (rows as usize, inputs as usize, outputs as usize);

@@ -4,7 +4,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::{optional, optional_of};
+use super::buffer::{Given, optional, optional_of};
 use super::linear::{LinearArgs, finished};
 use super::matrix_units::{
     EIGHT, Eight, Half, Sums, Units, load_four, matrix_units, multiply, pack,
@@ -109,6 +109,7 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
             outputs as u32,
             rows_of_add as u32,
             shape,
+            args.given(),
             add.element,
         );
     }
@@ -135,6 +136,7 @@ fn product<A: Float>(
     outputs: u32,
     rows_of_add: u32,
     #[comptime] shape: Shape,
+    #[comptime] _given: Given<5>,
     #[define(A)] _element: ElemType,
 ) {
     let units = comptime!(shape.tile.units());

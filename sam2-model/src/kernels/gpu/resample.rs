@@ -4,7 +4,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::{Curve, Finish};
-use super::buffer::{Buffer, optional};
+use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, grid, unit_in_grid};
 
 /// What each place of an output axis takes of the input axis: `[outputs, 1 + taps]` in f32, of which the first number is the first neighbour and the others are weights.
@@ -64,6 +64,7 @@ pub fn resample(
             taps(&of_rows),
             taps(&of_columns),
             finish.map(|finish| finish.curve),
+            [of_rows.is_some(), of_columns.is_some()],
             [x.element, out.element],
         );
     }
@@ -87,6 +88,7 @@ fn resize<I: Float, O: Float>(
     #[comptime] row_taps: usize,
     #[comptime] column_taps: usize,
     #[comptime] curve: Option<Curve>,
+    #[comptime] _given: Given<2>,
     #[define(I, O)] _elements: [ElemType; 2],
 ) {
     let at = unit_in_grid();
