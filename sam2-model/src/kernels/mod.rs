@@ -67,6 +67,11 @@ pub(crate) fn is_on_cpu(device: &Device) -> bool {
     *device == Device::flex()
 }
 
+/// Whether it is a GPU whose matrix units multiply f16 and not bfloat16.
+pub(crate) fn only_f16_has_matrix_units(device: &Device) -> bool {
+    on_gpu::only_f16_has_matrix_units(device)
+}
+
 /// Runs `work` on a thread of the pool that the kernels use, if they run on `device`: from any other thread each of hundreds of kernels would be
 /// handed over and waited for, which costs more than the small ones take. In [`Precision::Bf16`], linear layers and attention multiply in it where the processor is
 /// faster so.

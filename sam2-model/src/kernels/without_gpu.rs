@@ -1,12 +1,16 @@
 //! What a build without GPUs has in the place of their kernels: nothing lies on a GPU.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::choice::{ChosenMask, MaskChoice};
 use super::convolution::Convolving;
 use super::fused_linear::FusedLinear;
 use super::window_attention::WindowAttention;
 use super::{Activation, Finish};
+
+pub(super) fn only_f16_has_matrix_units(_: &Device) -> bool {
+    false
+}
 
 pub(super) fn layer_norm<const D: usize>(
     _: &Tensor<D>,

@@ -340,15 +340,35 @@ pub(super) fn place_of(
     let mut at = token;
     let mut inside = true;
     if comptime!(windowed) {
-        let side = grid.side as usize;
-        let row = window / grid.windows as usize * side + token / side;
-        let column = window % grid.windows as usize * side + token % side;
-        inside = row < grid.rows as usize && column < grid.columns as usize;
-        at = row * grid.columns as usize + column;
+        let (on_map, is_there) = token_of_map(token, window, grid);
+        at = on_map;
+        inside = is_there;
     }
-    let base =
-        places.start as usize + map * places.by_map as usize + head * places.by_head as usize;
-    (base + at * places.by_token as usize, inside)
+    (place_in_head(at, map, head, places), inside)
+}
+
+/// Which of its map's tokens a window's token is, and whether it is on the map at all.
+#[cube]
+pub(super) fn token_of_map(token: usize, window: usize, grid: &Grid) -> (usize, bool) {
+    let side = grid.side as usize;
+    let row = window / grid.windows as usize * side + token / side;
+    let column = window % grid.windows as usize * side + token % side;
+    let inside = row < grid.rows as usize && column < grid.columns as usize;
+    (row * grid.columns as usize + column, inside)
+}
+
+/// The place of the first number that a map's token has in one head.
+#[cube]
+pub(super) fn place_in_head(
+    token: usize,
+    map: usize,
+    head: usize,
+    places: &PlacesOnDevice,
+) -> usize {
+    places.start as usize
+        + map * places.by_map as usize
+        + head * places.by_head as usize
+        + token * places.by_token as usize
 }
 
 type F4 = Vector<f32, Const<4>>;
@@ -651,22 +671,31 @@ fn merge<O: Float>(
             for piece in 0..pieces as usize {
                 largest = max(largest, stats[(piece * rows as usize + row) * 2]);
             }
+            let chunks = comptime!(value_width.div_ceil(64));
+            let mut of_columns = Array::<f32>::new(chunks);
+            #[unroll]
+            for chunk in 0..chunks {
+                of_columns[chunk] = 0.0f32;
+            }
             let mut total = 0.0f32;
             for piece in 0..pieces as usize {
-                let place = (piece * rows as usize + row) * 2;
-                total += stats[place + 1] * (stats[place] - largest).exp();
+                let place = piece * rows as usize + row;
+                let share = (stats[place * 2] - largest).exp();
+                total += stats[place * 2 + 1] * share;
+                #[unroll]
+                for chunk in 0..chunks {
+                    let column = chunk * 64 + UNIT_POS as usize;
+                    if column < value_width {
+                        of_columns[chunk] += sums[place * value_width + column] * share;
+                    }
+                }
             }
             #[unroll]
-            for chunk in 0..comptime!(value_width.div_ceil(64)) {
+            for chunk in 0..chunks {
                 let column = chunk * 64 + UNIT_POS as usize;
                 if column < value_width {
-                    let mut sum = 0.0f32;
-                    for piece in 0..pieces as usize {
-                        let place = piece * rows as usize + row;
-                        let share = (stats[place * 2] - largest).exp();
-                        sum += sums[place * value_width + column] * share;
-                    }
-                    out[at + column] = O::cast_from(within(sum / total, comptime!(shape.clamped)));
+                    let value = of_columns[chunk] / total;
+                    out[at + column] = O::cast_from(within(value, comptime!(shape.clamped)));
                 }
             }
         }

@@ -3,7 +3,9 @@
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::attention::{Grid, NOTHING, PlacesOnDevice, Plan, place_of};
+use super::attention::{
+    Grid, NOTHING, PlacesOnDevice, Plan, place_in_head, place_of, token_of_map,
+};
 use super::buffer::{optional, optional_of};
 use super::grid::cube_in_grid;
 use super::matrix_units::{
@@ -20,6 +22,10 @@ pub(super) const QUERIES: usize = PLANES * 16;
 const UNITS: usize = PLANES * 32;
 /// Bytes of shared memory that every GPU with these units has (Turing).
 const SHARED: usize = 64 * 1024;
+/// Keys of a window, at most.
+const MOST_KEYS: usize = 256;
+/// In the place of a key's token: it is beyond the map's edge.
+const BEYOND: u32 = u32::MAX;
 type F4 = Vector<f32, Const<4>>;
 
 /// What a kernel is compiled for.
@@ -43,10 +49,16 @@ impl Shape {
         [2 * self.width.div_ceil(16), 2 * self.value_width.div_ceil(16)]
     }
 
-    /// Bytes in shared memory: queries, keys, values, with an eight more in each line.
+    /// Bytes in shared memory: queries, keys, values, with an eight more in each line; and where a window's keys are.
     const fn shared(self) -> usize {
         let [of_key, of_value] = self.eights();
         ((QUERIES + self.keys) * (of_key + 1) + self.keys * (of_value + 1)) * 16
+            + self.most_keys() * size_of::<u32>()
+    }
+
+    /// Keys that a window may have; one where there are no windows.
+    const fn most_keys(self) -> usize {
+        if self.windowed { MOST_KEYS } else { 1 }
     }
 }
 
@@ -68,6 +80,9 @@ pub(super) fn attend_mma(client: &Client, plan: &Plan<'_>) -> bool {
         return false;
     }
     if !width.is_multiple_of(EIGHT) || !value_width.is_multiple_of(EIGHT) || width > 256 {
+        return false;
+    }
+    if args.windows.is_some() && plan.keys > MOST_KEYS {
         return false;
     }
     let mut shape = Shape {
@@ -170,6 +185,25 @@ fn eight_of<B: Float>(
     value
 }
 
+/// The place of a key's first number in one head, and whether the key is on the map at all; `tokens` has where a window's keys are.
+#[cube]
+fn place_of_key(
+    key: usize,
+    map: usize,
+    head: usize,
+    places: &PlacesOnDevice,
+    tokens: &Shared<[u32]>,
+    #[comptime] windowed: bool,
+) -> (usize, bool) {
+    let mut token = key;
+    let mut inside = true;
+    if comptime!(windowed) {
+        inside = tokens[key] != BEYOND;
+        token = tokens[key] as usize;
+    }
+    (place_in_head(token, map, head, places), inside)
+}
+
 #[cube(launch_unchecked)]
 // Kernels have the operators, not the methods of integers.
 #[allow(clippy::too_many_arguments, clippy::manual_is_multiple_of)]
@@ -211,6 +245,9 @@ fn attend<B: Float, O: Float>(
     let mut k_tile = Shared::<[Eight]>::new_aligned_slice(comptime!(step_keys * key_line), 16usize);
     let mut v_tile =
         Shared::<[Eight]>::new_aligned_slice(comptime!(step_keys * value_line), 16usize);
+
+    // Of each key of a window, its token on the map: to find it takes divisions.
+    let mut tokens = Shared::<[u32]>::new_slice(comptime!(shape.most_keys()));
 
     let unit = UNIT_POS as usize;
     let lane = unit % 32;
@@ -273,9 +310,19 @@ fn attend<B: Float, O: Float>(
                 q_tile[row * key_line + eight] = value;
             }
         }
+        if comptime!(windowed) {
+            #[unroll]
+            for i in 0..comptime!(MOST_KEYS / UNITS) {
+                let token = i * UNITS + unit;
+                if token < keys as usize {
+                    let (at, inside) = token_of_map(token, window, &key_grid);
+                    tokens[token] = select(inside, at as u32, BEYOND);
+                }
+            }
+        }
         let mut start = first_key;
         while start < end {
-            // Nobody overwrites what others still multiply.
+            // Nobody overwrites what others still multiply, and all know where keys are.
             sync_cube();
             #[unroll]
             for i in 0..comptime!((step_keys * of_key).div_ceil(UNITS)) {
@@ -285,8 +332,7 @@ fn attend<B: Float, O: Float>(
                     let token = start + row;
                     let mut value = Eight::new(0u32);
                     if token < end && eight < comptime!(shape.width / EIGHT) {
-                        let place =
-                            place_of(token, map, window, head, &k_places, &key_grid, windowed);
+                        let place = place_of_key(token, map, head, &k_places, &tokens, windowed);
                         let (format, on) = comptime!((shape.formats[1], shape.units));
                         value =
                             eight_of(&k, &nothing, &outside, place, eight, beyond_keys, format, on);
@@ -302,8 +348,7 @@ fn attend<B: Float, O: Float>(
                     let token = start + row;
                     let mut value = Eight::new(0u32);
                     if token < end && eight < comptime!(value_width / EIGHT) {
-                        let place =
-                            place_of(token, map, window, head, &v_places, &key_grid, windowed);
+                        let place = place_of_key(token, map, head, &v_places, &tokens, windowed);
                         let (format, on) = comptime!((shape.formats[2], shape.units));
                         value = eight_of(
                             &v,

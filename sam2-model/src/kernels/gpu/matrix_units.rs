@@ -68,6 +68,11 @@ pub(super) fn matrix_units(client: &Client, format: Half) -> Option<Units> {
     }
 }
 
+/// Whether the device's matrix units multiply f16 and not bfloat16.
+pub fn only_f16_has_matrix_units(client: &Client) -> bool {
+    matrix_units(client, Half::F16).is_some() && matrix_units(client, Half::Bf16).is_none()
+}
+
 /// Four matrices of 8 x 8 from shared memory; each lane says where a row of eight numbers is. Transposed, each lane gets what lies in columns.
 #[cube]
 pub(super) fn load_four(row: &[Eight], #[comptime] transposed: bool) -> Eight {

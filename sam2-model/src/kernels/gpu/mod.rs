@@ -41,6 +41,7 @@ pub use join::{MOST as MOST_PARTS, Part, join};
 pub use linear::{LinearArgs, linear};
 pub use maps::{MapNormArgs, map_norm, max_pool, rotate};
 pub use mask_product::mask_product;
+pub use matrix_units::only_f16_has_matrix_units;
 pub use norm::{NormArgs, layer_norm};
 pub use pixels::look_up_pixels;
 pub use resample::{TapTable, resample};

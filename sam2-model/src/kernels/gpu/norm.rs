@@ -8,8 +8,10 @@ use super::buffer::{Buffer, common_width};
 use super::grid::{cube_in_grid, grid};
 use super::number::activate;
 
-/// Units of a cube, which does one row.
-const UNITS: usize = 64;
+/// Units of a cube, which does one row of so many numbers at a time; twice as many where each would have more than four accesses' numbers in its registers.
+fn units(vectors: usize) -> usize {
+    if vectors > 4 * 64 { 128 } else { 64 }
+}
 
 /// A layer norm: each row of `channels` numbers, then scaled and shifted, then a non-linearity.
 #[derive(Debug)]
@@ -43,12 +45,13 @@ pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
         return true;
     }
     let width = common_width(&[channels]);
+    let units = units(channels / width);
     // SAFETY: a cube touches its own row only, and rows are compared with the buffers above.
     unsafe {
         normalise::launch_unchecked(
             client,
             grid(rows),
-            CubeDim::new_1d(UNITS as u32),
+            CubeDim::new_1d(units as u32),
             width,
             x.argument(width),
             weight.argument(width),
@@ -57,6 +60,7 @@ pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
             rows as u32,
             epsilon,
             channels / width,
+            units,
             activation,
             [x.element, out.element],
         );
@@ -73,15 +77,16 @@ fn normalise<I: Float, O: Float, N: Size>(
     rows: u32,
     epsilon: f32,
     #[comptime] vectors: usize,
+    #[comptime] units: usize,
     #[comptime] activation: Activation,
     #[define(I, O)] _elements: [ElemType; 2],
 ) {
     let row = cube_in_grid();
     let unit = UNIT_POS as usize;
-    let each = comptime!(vectors.div_ceil(UNITS));
+    let each = comptime!(vectors.div_ceil(units));
     let width = x.vector_size();
     let channels = comptime!(vectors * width);
-    let mut sums = Shared::<[f32]>::new_slice(UNITS);
+    let mut sums = Shared::<[f32]>::new_slice(units);
     let mut row_of = Array::<Vector<f32, N>>::new(each);
     let base = row * vectors;
     // The last line of a grid may be longer than there are rows; barriers want every unit of a cube, so the whole cube goes or stays.
@@ -89,7 +94,7 @@ fn normalise<I: Float, O: Float, N: Size>(
         let mut sum = 0.0f32;
         #[unroll]
         for i in 0..each {
-            let at = i * UNITS + unit;
+            let at = i * units + unit;
             let mut value = Vector::new(0.0f32);
             if at < vectors {
                 value = Vector::cast_from(x[base + at]);
@@ -100,11 +105,11 @@ fn normalise<I: Float, O: Float, N: Size>(
             }
             row_of[i] = value;
         }
-        let mean = sum_of_cube(&mut sums, sum) / comptime!(channels as f32);
+        let mean = sum_of_cube(&mut sums, sum, units) / comptime!(channels as f32);
         let mut squares = 0.0f32;
         #[unroll]
         for i in 0..each {
-            let at = i * UNITS + unit;
+            let at = i * units + unit;
             let centred = row_of[i] - Vector::new(mean);
             row_of[i] = centred;
             if at < vectors {
@@ -115,11 +120,11 @@ fn normalise<I: Float, O: Float, N: Size>(
                 }
             }
         }
-        let variance = sum_of_cube(&mut sums, squares) / comptime!(channels as f32);
+        let variance = sum_of_cube(&mut sums, squares, units) / comptime!(channels as f32);
         let scale = 1.0f32 / (variance + epsilon).sqrt();
         #[unroll]
         for i in 0..each {
-            let at = i * UNITS + unit;
+            let at = i * units + unit;
             if at < vectors {
                 let mut value = row_of[i] * Vector::new(scale) * weight[at] + bias[at];
                 #[unroll]
@@ -134,13 +139,13 @@ fn normalise<I: Float, O: Float, N: Size>(
 
 /// The sum of one number of each unit, for all of them.
 #[cube]
-fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32) -> f32 {
+fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32, #[comptime] units: usize) -> f32 {
     let unit = UNIT_POS as usize;
     sums[unit] = value;
     sync_cube();
     #[unroll]
-    for step in 0..comptime!(UNITS.ilog2() as usize) {
-        let half = comptime!(UNITS >> (step + 1));
+    for step in 0..comptime!(units.ilog2() as usize) {
+        let half = comptime!(units >> (step + 1));
         if unit < half {
             sums[unit] += sums[unit + half];
         }

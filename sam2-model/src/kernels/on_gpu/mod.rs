@@ -2,7 +2,7 @@
 //!
 //! Every function answers `None` where the tensors are not on a GPU, or not in a format that its kernel reads: the caller takes burn's way then.
 
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -26,6 +26,12 @@ pub(super) use join::join;
 pub(super) use linear::{grouped_linear, layer_norm, linear};
 pub(super) use maps::{convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
 pub(super) use pixels::look_up_pixels;
+
+/// As [`only_f16_has_matrix_units`](crate::kernels::only_f16_has_matrix_units).
+pub(super) fn only_f16_has_matrix_units(device: &Device) -> bool {
+    let tensor = on_gpu(&Tensor::<1>::zeros([1], device));
+    tensor.is_some_and(|tensor| super::gpu::only_f16_has_matrix_units(&tensor.client))
+}
 
 /// The tensor's buffer, wherever in it the numbers lie.
 fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
