@@ -5,7 +5,7 @@
 #   scripts/cuda-sim.sh program [quick]  the engine's GPU tests on it, launches and the host's time; quick is CI's share
 #   scripts/cuda-sim.sh run COMMAND...   run a program that was built by `make cuda` on it
 #   scripts/cuda-sim.sh missing PROGRAM  what `make cuda` built, where driver, NVRTC or headers are missing or lie elsewhere
-#   scripts/cuda-sim.sh ptxas FOLDER     registers, spills and shared memory of kernels whose PTX CUDA_SIM_DUMP has put there
+#   scripts/cuda-sim.sh failures PROGRAM a job on a GPU that is lost or too small, and the job resumed
 #
 # Everything is kept in .cuda-sim, which git ignores: half a gigabyte, from PyPI.
 set -euo pipefail
@@ -49,50 +49,79 @@ test_library() (
     "${CARGO:-cargo}" test --release --locked
 )
 
-# A test of the engine on the device: its name, then arguments of the test.
-on_device() {
-    local test=$1
-    shift
-    SAM2_TEST_DEVICE=cuda "$PWD/scripts/cuda-sim.sh" run scripts/cuda-toolkit.sh test --release --workspace --locked \
-        --features "${FEATURES:-sam2-cli/cuda}" --test "$test" -- --nocapture "$@"
+# Builds a test of the engine with CUDA, and says where its program is.
+program_of() {
+    scripts/cuda-toolkit.sh test --release --workspace --locked --features "${FEATURES:-sam2-cli/cuda}" --test "$1" --no-run --message-format=json |
+        sed -n 's/.*"executable":"\([^"]*'"$1"'[^"]*\)".*/\1/p' | tail -n 1
 }
 
-# The engine's own tests, through cubecl-cuda, NVRTC and the interpreter.
+# The engine's own tests, through cubecl-cuda, NVRTC and the interpreter. Kernels are not kept: what is tested is what is compiled.
 test_program() {
-    local quick=${1:-} dump
+    local quick=${1:-} dump check counts targets
     dump=$(mktemp -d)
     trap 'rm -rf "$dump"' RETURN
-    export CUDA_SIM_DUMP="$dump/ptx"
-    mkdir -p "$dump/ptx"
-    for sm in $([ -n "$quick" ] && echo 80 || echo 75 80 90); do
+    check=$(program_of gpu_check)
+    counts=$(program_of gpu_counts)
+    targets=$([ -n "$quick" ] && echo 80 || echo 75 80 90)
+    # An A100, where nothing else is said.
+    export CUDA_SIM_SM=80
+    on_device() { SAM2_KERNEL_CACHE=0 SAM2_TEST_DEVICE=cuda "$PWD/scripts/cuda-sim.sh" run "$@"; }
+    for sm in $targets; do
         echo "== kernels as sm_$sm"
-        CUDA_SIM_SM=$sm CUDA_SIM_SUMMARY="$dump/kernels-$sm.json" on_device gpu_kernels
+        CUDA_SIM_SM=$sm CUDA_SIM_SUMMARY="$dump/kernels-$sm.json" on_device "$check" gpu_kernels::
     done
     echo "== the micro model, module by module, beside PyTorch"
-    CUDA_SIM_SUMMARY="$dump/blocks.json" on_device parity_blocks
+    CUDA_SIM_SUMMARY="$dump/blocks.json" on_device "$check" parity_blocks::
     echo "== tracking beside PyTorch"
-    CUDA_SIM_SUMMARY="$dump/tracking.json" on_device parity_tracking \
-        $([ -n "$quick" ] && echo an_absent_object)
+    CUDA_SIM_SUMMARY="$dump/tracking.json" on_device "$check" parity_tracking::$([ -n "$quick" ] && echo an_absent_object)
     echo "== what only a GPU shows"
-    CUDA_SIM_SUMMARY="$dump/gpu.json" on_device gpu $([ -n "$quick" ] && echo too_much_memory what_is_joined)
-    unset CUDA_SIM_DUMP
-    echo "== launches, and the host's time"
-    CUDA_SIM_MODE=count CUDA_SIM_LOG="$dump/log" on_device gpu_counts launches | tee "$dump/launches"
-    CUDA_SIM_MODE=count on_device gpu_counts milliseconds | tee "$dump/host"
-    echo "== registers and shared memory of every kernel"
-    "$PWD/scripts/cuda-sim.sh" ptxas "$dump/ptx" >"$dump/table"
-    # Registers are at most 255 in any case; a kernel that does not fit spills them.
-    if awk -F '\t' 'NR > 1 && $3 != "0, 0"' "$dump/table" | grep .; then
-        echo "these kernels spill registers" >&2
-        return 1
-    fi
-    awk -F '\t' 'NR > 1 { if ($2 > r) r = $2; if ($4 > s) s = $4 } END { print "at most", r, "registers and", s, "bytes of shared memory" }' "$dump/table"
+    CUDA_SIM_SUMMARY="$dump/gpu.json" on_device "$check" $([ -n "$quick" ] && echo gpu::too_much_memory gpu::what_is_joined gpu::f16_stays || echo gpu::)
+    echo "== launches, copies and memory of a frame, and the host's time"
+    for sm in $targets; do
+        mkdir "$dump/ptx-$sm"
+        CUDA_SIM_SM=$sm CUDA_SIM_DUMP="$dump/ptx-$sm" CUDA_SIM_MODE=count CUDA_SIM_LOG="$dump/log-$sm" on_device "$counts" launches --nocapture | tee "$dump/launches"
+    done
+    # Twice: the first compiles.
+    for _ in 1 2; do CUDA_SIM_MODE=count on_device "$counts" milliseconds --nocapture | tee "$dump/host"; done
+    echo "== registers, shared memory and loops of every kernel"
+    "$kept/venv/bin/python" tests/cuda-sim/kernels.py "$toolkit" "$dump"/ptx-* --logs "$dump"/log-*
     local races='import json, sys; print(sum(n for path in sys.argv[1:] for kind, n in json.load(open(path))["findings"] if "race" in kind))'
     printf 'launches tiny %s large %s; host ms tiny %s; kernels %s; races %s; failures 0\n' \
         "$(sed -n 's/^launches tiny \([0-9]*\)$/\1/p' "$dump/launches")" \
         "$(sed -n 's/^launches large //p' "$dump/launches")" \
         "$(sed -n 's/^host ms tiny //p' "$dump/host")" \
-        "$(find "$dump/ptx" -name '*.ptx' | wc -l)" "$("$kept/venv/bin/python" -c "$races" "$dump"/*.json)"
+        "$(find "$dump" -name '*.ptx' | wc -l)" "$("$kept/venv/bin/python" -c "$races" "$dump"/*.json)"
+}
+
+# What a user sees when a GPU fails: the program, a job that ends in an error with a remedy, and the same job resumed. Its program has the name $1.
+test_failures() {
+    local program=$1 work whole
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' RETURN
+    local job=(segment assets/clips/mouse-arena.mp4 --keypoints assets/clips/mouse-arenaDLC_synthetic_micro.csv --bodyparts snout,body,tailbase
+        --batch-size 3 --frames 0..9 --precision f32)
+    sam2() { SAM2_KERNEL_CACHE=0 "$PWD/scripts/cuda-sim.sh" run "$program" "$@"; }
+    # must_fail WORDS VARIABLE=VALUE...: the job ends with an error that has these words, and keeps its journal.
+    must_fail() {
+        local words=$1 status=0
+        shift
+        (
+            export "$@"
+            sam2 "${job[@]}" --device cuda -o "$work/masks.btf" --resume
+        ) >"$work/said" 2>&1 || status=$?
+        if [ "$status" -eq 0 ] || ! grep -q -- "$words" "$work/said" || [ -e "$work/masks.btf" ]; then
+            echo "FAILED: expected '$words' of $*, got exit $status:"
+            cat "$work/said"
+            return 1
+        fi
+        echo "ok: $(grep -m 1 -- "$words" "$work/said")"
+    }
+    echo "== a GPU that is lost, or too small, and the job resumed"
+    must_fail "the device was lost" CUDA_SIM_LOSE_AFTER=1500
+    must_fail "error: the device is out of memory" CUDA_SIM_MEMORY=12M
+    sam2 "${job[@]}" --device cuda -o "$work/masks.btf" --resume 2>&1 | tail -n 3
+    "$program" "${job[@]}" --device cpu -o "$work/cpu.btf" 2>/dev/null
+    "$program" score "$work/masks.btf" "$work/cpu.btf"
 }
 
 case "${1:-test}" in
@@ -157,27 +186,13 @@ missing)
     expect "(found by CUDA_PATH)" "$whole" "CUDA_PATH=$toolkit" -- doctor
     exit "$failed"
     ;;
-ptxas)
-    [ -x "$toolkit/bin/ptxas" ] || { echo "ptxas is missing: make cuda-sim installs it" >&2; exit 1; }
-    [ -d "${2:-}" ] || { echo "usage: scripts/cuda-sim.sh ptxas FOLDER" >&2; exit 2; }
-    printf 'kernel\tregisters\tspilled bytes stored, loaded\tshared bytes\tfile\n'
-    for file in "$2"/*.ptx; do
-        target=$(sed -n 's/^\.target \(sm_[0-9a-z]*\).*/\1/p' "$file")
-        "$toolkit/bin/ptxas" -v -arch="$target" "$file" -o /dev/null 2>&1 | awk -v file="${file##*/}" '
-            /Compiling entry function/ { split($0, part, "\047"); kernel = part[2] }
-            /bytes stack frame/ { stored = $5; loaded = $9 }
-            /Used [0-9]+ registers/ {
-                match($0, /Used [0-9]+/); registers = substr($0, RSTART + 5, RLENGTH - 5)
-                shared = 0
-                if (match($0, /[0-9]+ bytes smem/)) { shared = substr($0, RSTART, RLENGTH - 11) }
-                printf "%s\t%s\t%s, %s\t%s\t%s\n", kernel, registers, stored, loaded, shared, file
-            }
-            /error|fatal/ { print; failed = 1 }
-            END { exit failed }'
-    done
+failures)
+    program=${2:-target/release/sam2}
+    [ -x "$program" ] || { echo "$program is missing: make cuda builds it" >&2; exit 1; }
+    test_failures "$program"
     ;;
 *)
-    echo "usage: scripts/cuda-sim.sh [test | program [quick] | run COMMAND... | missing PROGRAM | ptxas FOLDER]" >&2
+    echo "usage: scripts/cuda-sim.sh [test | program [quick] | run COMMAND... | missing PROGRAM | failures PROGRAM]" >&2
     exit 2
     ;;
 esac

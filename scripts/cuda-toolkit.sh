@@ -8,13 +8,15 @@
 set -euo pipefail
 
 if [ "${0##*/}" != cc ]; then
-    cd "$(dirname "$0")/.."
     real=$(command -v cc) || { echo "cc is missing: install gcc or clang" >&2; exit 1; }
     front=$(mktemp -d)
     trap 'rm -rf "$front"' EXIT
     # This script, under the linker's name.
-    install -m 755 "scripts/${0##*/}" "$front/cc"
-    DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" "${CARGO:-cargo}" "$@"
+    install -m 755 "$(readlink -f "$0")" "$front/cc"
+    # CARGO may be this script, so that everything that is built is built in this way.
+    cargo=${CARGO:-cargo}
+    [ "${cargo##*/}" != "${0##*/}" ] || cargo=cargo
+    DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" "$cargo" "$@"
     exit
 fi
 

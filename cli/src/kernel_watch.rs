@@ -120,7 +120,7 @@ impl State {
                 "compiling GPU kernels for the first time: {count} so far, {seconds} s; they are kept in {path}"
             ),
             None => format!(
-                "compiling GPU kernels: {count} so far, {seconds} s; this build does not keep them for the next run"
+                "compiling GPU kernels: {count} so far, {seconds} s; they are not kept for the next run"
             ),
         }
     }
@@ -158,6 +158,6 @@ mod tests {
             state.text(Some("/c/default.db")),
             "compiling GPU kernels for the first time: 34 so far, 20 s; they are kept in /c/default.db"
         );
-        assert!(state.text(None).contains("does not keep them"));
+        assert!(state.text(None).contains("are not kept"));
     }
 }

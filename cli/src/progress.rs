@@ -52,7 +52,7 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
                 // By default a line that cannot be written is reported to stderr, which panics if stderr is closed.
                 .log_internal_errors(false)
                 .with_writer(terminal::Lines::new);
-            tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+            set_up(tracing_subscriber::registry().with(lines.with_filter(filter)));
         }
         LogFormat::Json => {
             let lines = tracing_subscriber::fmt::layer()
@@ -61,9 +61,15 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
                 .with_target(false)
                 .log_internal_errors(false)
                 .with_writer(std::io::stderr);
-            tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+            set_up(tracing_subscriber::registry().with(lines.with_filter(filter)));
         }
     }
+}
+
+/// Not with `init`: where some crate enables tracing's bridge from `log` it would take that for itself, and [`kernel_watch`](crate::kernel_watch) counts what CubeCL says there.
+fn set_up(subscriber: impl tracing::Subscriber + Send + Sync) {
+    // It is the first, and if it is not, the one that is there goes on.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Writes a field of a log line: the message as it is, others with their names.

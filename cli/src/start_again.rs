@@ -15,7 +15,7 @@ const MARK: &str = "_SAM2_STARTED_AGAIN";
 /// Starts the program again if `command` may open a CUDA GPU and what compiles its kernels is found where this process does not look. Returns otherwise; what is wrong shows when the GPU is
 /// opened.
 pub fn where_cuda_is_found(command: &Command) {
-    if !cfg!(feature = "cuda") || !may_open_cuda(command) || found_before().is_some() {
+    if !cfg!(feature = "cuda-nvrtc") || !may_open_cuda(command) || found_before().is_some() {
         return;
     }
     let Some(driver) = driver_version() else { return };

@@ -171,9 +171,9 @@ pub use error::EngineError;
 // The model. `cuda` looks for what CUDA needs on this machine.
 pub use sam2_model::cuda;
 pub use sam2_model::{
-    Device, DeviceBudget, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, FingerprintError,
-    LoadError, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel,
-    Precision, Sam2, Sam2Config, Tensor, Variant,
+    Device, DeviceBudget, DeviceChoice, DeviceError, DeviceFailure, DeviceMemory, LoadError,
+    MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, PointLabel, Precision, Sam2,
+    Sam2Config, Tensor, Variant,
 };
 
 // Where frames come from.

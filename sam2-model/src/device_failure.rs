@@ -5,8 +5,8 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::{Mutex, Once, PoisonError};
 
 /// The device failed. The message says what to try.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +38,15 @@ pub enum DeviceFailure {
 
 impl DeviceFailure {
     /// Tells the kinds apart by what burn and the drivers write, and keeps the part of `text` that says something: no backtraces, and of a chain of causes the one that tells the kind.
+    ///
+    /// A CUDA device that is lost is told of by burn's own thread only: whoever asks it for anything afterwards hears of memory that is not there.
     pub fn from_message(text: &str) -> Self {
+        let said = DEVICE_THREAD_SAID.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self::of_messages(text, said.as_deref())
+    }
+
+    /// The same, where a device's thread panicked with the words `before`.
+    fn of_messages(text: &str, before: Option<&str>) -> Self {
         /// Characters of a message that are kept.
         const LONGEST: usize = 400;
         const OUT_OF_MEMORY: [&str; 9] = [
@@ -54,7 +62,28 @@ impl DeviceFailure {
         ];
         const LOST: [&str; 5] =
             ["device lost", "device_lost", "devicelost", "poisoned", "device is lost"];
-        let end = text.find("Backtrace").or_else(|| text.find("backtrace")).unwrap_or(text.len());
+        /// CUDA's errors after which a process can use the device no more.
+        const FATAL: [&str; 8] = [
+            "cuda_error_launch_failed",
+            "cuda_error_launch_timeout",
+            "cuda_error_illegal",
+            "cuda_error_misaligned_address",
+            "cuda_error_ecc_uncorrectable",
+            "cuda_error_hardware_stack_error",
+            "cuda_error_device_unavailable",
+            "cuda_error_unknown",
+        ];
+        let fatal = |said: &&str| {
+            let lower = said.to_lowercase();
+            FATAL.iter().any(|error| lower.contains(error))
+        };
+        if let Some(said) = before.filter(fatal) {
+            // What stands between it and its words says where in burn it happened.
+            let reason = said.split("DriverError(").nth(1).unwrap_or(said).trim_end_matches(')');
+            return Self::Lost { reason: reason.chars().take(LONGEST).collect() };
+        }
+        let ends = ["No backtrace", "Backtrace", "backtrace"].map(|words| text.find(words));
+        let end = ends.into_iter().flatten().min().unwrap_or(text.len());
         let causes: Vec<String> = text[..end]
             .split("Caused by:")
             .map(|cause| cause.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -115,13 +144,25 @@ pub fn guard<R>(work: impl FnOnce() -> R) -> Result<R, DeviceFailure> {
     result.map_err(|panic| DeviceFailure::from_message(&message(panic.as_ref())))
 }
 
-/// The panics that become errors are logged instead of printed; all others go to the hook that was there.
+/// What a device's own thread said when it panicked last.
+static DEVICE_THREAD_SAID: Mutex<Option<String>> = Mutex::new(None);
+
+/// How the names of CubeCL's threads for devices begin.
+const DEVICE_THREAD: &str = "DSD-";
+
+/// The panics that become errors are logged instead of printed, and those of devices' own threads; all others go to the hook that was there.
 fn keep_quiet_in_guards() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if GUARDS.try_with(Cell::get).unwrap_or(0) > 0 {
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            let of_device =
+                std::thread::current().name().is_some_and(|name| name.starts_with(DEVICE_THREAD));
+            if of_device {
+                let mut said = DEVICE_THREAD_SAID.lock().unwrap_or_else(PoisonError::into_inner);
+                *said = Some(message(info.payload()));
+            }
+            if of_device || GUARDS.try_with(Cell::get).unwrap_or(0) > 0 {
                 tracing::debug!("caught on a device: {info}");
             } else {
                 before(info);
@@ -166,6 +207,12 @@ mod tests {
         let chain = "An error happened\nCaused by:\n  Several at once\n  Caused by: out of device memory allocating 12 bytes\nCaused by: more";
         let reason = "out of device memory allocating 12 bytes".to_owned();
         assert_eq!(kind(chain), DeviceFailure::OutOfMemory { reason });
+        let said = "called `Result::unwrap()` on an `Err` value: DriverError(CUDA_ERROR_LAUNCH_FAILED, \"unspecified launch failure\")";
+        let after = DeviceFailure::of_messages("memory 3 was never allocated", Some(said));
+        let reason = "CUDA_ERROR_LAUNCH_FAILED, \"unspecified launch failure\"".to_owned();
+        assert_eq!(after, DeviceFailure::Lost { reason });
+        let full = DeviceFailure::of_messages("out of memory", Some("CUDA_ERROR_OUT_OF_MEMORY"));
+        assert!(matches!(full, DeviceFailure::OutOfMemory { .. }));
         let other = kind("The kernel\n  cannot be compiled\nBacktrace\n0: main");
         assert_eq!(other, DeviceFailure::Other { reason: "The kernel cannot be compiled".into() });
     }

@@ -8,27 +8,18 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::device_failure::DeviceFailure;
 use crate::network::Sam2Network;
 use crate::weights::{Path, transpose};
 
 /// Numbers that wait for the cores at most, but for the last tensor's: 32 MB.
 const WAITING: usize = 8 << 20;
 
-/// The weights could not be read back from the device.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {tensor} back from the device: {reason}; try another device")]
-pub struct FingerprintError {
-    /// Official name of the tensor.
-    pub tensor: String,
-    /// What the device said.
-    pub reason: String,
-}
-
 /// The fingerprint of a network: see [`crate::Sam2::fingerprint`].
 ///
 /// Parameters are taken in the order of their names. Each enters as the length of its name, its name, the number of its
 /// dimensions, these, and the SHA-256 of its values; numbers as 64 bits, all little-endian.
-pub(crate) fn of(network: &Sam2Network) -> Result<String, FingerprintError> {
+pub(crate) fn of(network: &Sam2Network) -> Result<String, DeviceFailure> {
     let mut reader = Reader::default();
     network.visit(&mut reader);
     reader.digest_waiting();
@@ -57,7 +48,7 @@ struct Reader {
     /// Values that were read and wait for the next cores.
     waiting: Vec<Waiting>,
     tensors: BTreeMap<String, (Vec<usize>, [u8; 32])>,
-    failed: Option<FingerprintError>,
+    failed: Option<DeviceFailure>,
 }
 
 struct Waiting {
@@ -111,8 +102,7 @@ impl ModuleVisitor for Reader {
         let values = match tensor.try_into_vec_as::<f32>() {
             Ok(values) => values,
             Err(error) => {
-                let reason = format!("{error:?}");
-                self.failed = Some(FingerprintError { tensor: name, reason });
+                self.failed = Some(DeviceFailure::from_message(&format!("{error:?}")));
                 return;
             }
         };

@@ -56,7 +56,6 @@ pub use device_failure::DeviceFailure;
 pub use device_list::{ListedDevice, MissingFeature, list_devices, missing_features};
 pub use device_memory::DeviceMemory;
 pub use error::LoadError;
-pub use fingerprint::FingerprintError;
 pub use kernel_cache::KernelCache;
 pub use memory_attention::MemoryTokens;
 pub use model_name::ModelName;

@@ -15,7 +15,7 @@ pub enum Precision {
     F32,
     /// 2 bytes a number with the range of f32 and 8 bits of precision; what the official code uses on GPUs.
     Bf16,
-    /// 2 bytes a number with 11 bits of precision, none above 65,504; for GPUs without bf16, such as the T4.
+    /// 2 bytes a number with 11 bits of precision, none above 65,504, where what is stored ends; what GPUs get by default.
     F16,
 }
 

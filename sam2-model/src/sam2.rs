@@ -13,7 +13,7 @@ use crate::config::Sam2Config;
 use crate::device::DeviceError;
 use crate::device_failure::{self, DeviceFailure};
 use crate::error::LoadError;
-use crate::fingerprint::{self, FingerprintError};
+use crate::fingerprint;
 use crate::half_weights;
 use crate::kernels::{self, ChosenMask, Curve, Finish, MaskRule, join};
 use crate::mask_decoder::{DecoderImage, DecoderOutputs};
@@ -281,8 +281,8 @@ impl Sam2 {
     /// Names and layouts are the official state dict's. Computed once, in a fraction of a second to seconds.
     ///
     /// # Errors
-    /// [`FingerprintError`] if the device does not give the weights back.
-    pub fn fingerprint(&self) -> Result<&str, FingerprintError> {
+    /// [`DeviceFailure`] if the device does not give the weights back.
+    pub fn fingerprint(&self) -> Result<&str, DeviceFailure> {
         if let Some(known) = self.fingerprint.get() {
             return Ok(known);
         }

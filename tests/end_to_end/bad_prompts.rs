@@ -133,7 +133,7 @@ fn options_of_tracks_are_not_silently_ignored_with_points() {
 
 #[test]
 fn cuda_in_a_build_without_it() {
-    if cfg!(any(feature = "cuda", feature = "cuda-llvm")) {
+    if cfg!(any(feature = "cuda-nvrtc", feature = "cuda-llvm")) {
         return;
     }
     for device in ["cuda", "cuda:3"] {

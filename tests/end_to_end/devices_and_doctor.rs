@@ -40,7 +40,7 @@ fn the_cpu_is_listed_and_what_the_build_lacks() {
         let build = missing["build"].as_str().unwrap();
         assert!(line.contains("not in this build") && line.ends_with(build), "{line}");
     }
-    if cfg!(not(any(feature = "cuda", feature = "cuda-llvm"))) {
+    if cfg!(not(any(feature = "cuda-nvrtc", feature = "cuda-llvm"))) {
         assert!(text.contains(": make cuda"), "{text}");
     }
 }
@@ -75,13 +75,13 @@ fn doctor_reports_every_subject_and_what_to_do() {
     }
     assert!(check(&report, "FFmpeg")["found"].as_str().unwrap().contains("libavcodec"));
     assert!(check(&report, "decoders")["found"].as_str().unwrap().contains("h264"));
-    if cfg!(not(any(feature = "cuda", feature = "cuda-llvm"))) {
+    if cfg!(not(any(feature = "cuda-nvrtc", feature = "cuda-llvm"))) {
         assert_eq!(check(&report, "CUDA")["status"], "ok");
         assert!(check(&report, "CUDA")["found"].as_str().unwrap().contains("`make cuda`"));
     }
     let has_cache = checks.iter().any(|check| check["subject"] == "kernels");
     let for_gpus = cfg!(any(
-        feature = "cuda",
+        feature = "cuda-nvrtc",
         feature = "cuda-llvm",
         feature = "vulkan",
         feature = "vulkan-wgsl"

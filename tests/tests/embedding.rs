@@ -65,7 +65,6 @@ fn every_error_is_one_that_any_program_can_pass_on() {
     error::<SessionFileError>();
     error::<LoadError>();
     error::<DeviceError>();
-    error::<FingerprintError>();
     error::<MaskSizeError>();
     error::<ParseRegionError>();
     error::<masks::ReadError>();

@@ -49,7 +49,7 @@ fn the_tests_run_on_a_gpu_or_its_driver() {
 }
 
 #[test]
-fn attention_in_blocks_is_the_attention_and_never_holds_all_scores() {
+fn attention_is_right_and_never_holds_all_scores() {
     let _alone = alone();
     let device = device();
     // A frame of 2,048 places and seven memories, narrower than the model's so that a software driver is done in seconds.
@@ -82,7 +82,7 @@ fn a_map_of_one_channel_keeps_its_pixels_where_several_results_are_made_of_it() 
         let model = clips::micro_model_on(device);
         let downsample = &model.network().mask_downsample;
         let map = kernels::convolution(downsample, None, on(&mask, [1, 1, 64, 64], device));
-        // Fused, on a GPU: the map has a bias added, and all three are made at once.
+        // burn once took the map for one of vectors where it was read several times.
         [map.clone() * 2.0, map.clone() * 3.0 - 1.0, map].map(to_values)
     };
     let mut report = Report::default();

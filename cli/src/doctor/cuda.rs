@@ -18,7 +18,7 @@ enum Build {
 
 /// `driver` is the version of CUDA that the driver supports.
 pub fn check(driver: Option<CudaVersion>) -> Vec<Finding> {
-    let build = if cfg!(feature = "cuda") {
+    let build = if cfg!(feature = "cuda-nvrtc") {
         Build::WithNvrtc
     } else if cfg!(feature = "cuda-llvm") {
         Build::WithLlvm
@@ -84,7 +84,7 @@ fn folders(headers: &CudaHeaders) -> String {
 fn of_cache() -> Option<Finding> {
     const SUBJECT: &str = "kernels";
     let runs_on_gpus = cfg!(any(
-        feature = "cuda",
+        feature = "cuda-nvrtc",
         feature = "cuda-llvm",
         feature = "vulkan",
         feature = "vulkan-wgsl"
@@ -93,7 +93,7 @@ fn of_cache() -> Option<Finding> {
         Some(cache) => Finding::ok(SUBJECT, format!("compiled ones are kept in {cache}")),
         None => Finding::ok(
             SUBJECT,
-            "compiled anew in every run: this build does not keep them (feature kernel-cache)",
+            "compiled anew in every run: this build lacks the feature kernel-cache, or SAM2_KERNEL_CACHE is 0",
         ),
     })
 }

@@ -117,8 +117,7 @@ pub fn run_header<S: FrameSource + ?Sized>(
     header.image_names = names.collect::<Option<_>>().unwrap_or_default();
     header.prompts = prompt_record::of_plan(plan);
     header.prompt_count = Some(prompt_record::count(plan));
-    let fingerprint =
-        model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))?;
+    let fingerprint = model.fingerprint()?;
     header.settings = settings(plan, options)?;
     let mut set = |name: &str, value: String| header.settings.insert(name.to_owned(), value);
     set("model", format!("{} {}", model.config(), short(fingerprint)));

@@ -117,7 +117,7 @@ mod ask {
         let driver = driver_version().ok_or(CudaProblem::NoDriver)?;
         let count = count(driver)?;
         // burn's LLVM needs neither NVRTC nor headers.
-        if count > 0 && cfg!(feature = "cuda") && TOOLKIT.get().is_none() {
+        if count > 0 && cfg!(feature = "cuda-nvrtc") && TOOLKIT.get().is_none() {
             check_toolkit(driver)?;
             let _ = TOOLKIT.set(());
         }

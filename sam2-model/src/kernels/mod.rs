@@ -1,8 +1,7 @@
-//! Kernels of our own for the CPU, where burn's general operations lose time.
+//! Kernels of our own, for the CPU and for GPUs: what a step of the network means, and where its kernels are.
 //!
-//! Each is plugged in through burn's extension interface: on the CPU backend it reads the tensors' own memory, on every other device the
-//! same function takes burn's path. The tests compare the two. The files here deal with tensors; `cpu` with numbers in memory, for each tier of vector
-//! instructions. `unsafe` lives in that room only, each block with its argument.
+//! Each is plugged in through burn's extension interface: it reads the tensors' own memory, on the CPU backend (`cpu`) or on a GPU (`on_gpu`, `gpu`). `..._on_any_device` is the same step through burn, which
+//! the tests compare both with. The files here deal with tensors; `cpu` and `gpu` with numbers in memory. `unsafe` lives in those two rooms only, each block with its argument.
 
 mod absence;
 mod attention;

@@ -327,7 +327,7 @@ fn kernels_beside_what_is_expected() {
     let device = device();
     let gpu = std::env::var("SAM2_CHECK_GPU").unwrap_or_else(|_| "H200".to_owned());
     let rates = RATES.iter().find(|rates| rates.name == gpu).expect("SAM2_CHECK_GPU");
-    let format = [(Precision::Bf16, FloatDType::BF16), (Precision::F16, FloatDType::F16)]
+    let format = [(Precision::F16, FloatDType::F16), (Precision::Bf16, FloatDType::BF16)]
         .into_iter()
         .find(|(precision, _)| precision.on(&device).is_ok())
         .map_or(FloatDType::F32, |(_, format)| format);

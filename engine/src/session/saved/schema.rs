@@ -156,7 +156,7 @@ impl SavedSession {
 }
 
 fn fingerprint(model: &Sam2) -> Result<&str, EngineError> {
-    model.fingerprint().map_err(|error| EngineError::Device(error.to_string()))
+    Ok(model.fingerprint()?)
 }
 
 impl SavedObject {
