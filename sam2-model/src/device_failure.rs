@@ -163,7 +163,7 @@ fn keep_quiet_in_guards() {
                 *said = Some(message(info.payload()));
             }
             if of_device || GUARDS.try_with(Cell::get).unwrap_or(0) > 0 {
-                tracing::debug!("caught on a device: {info}");
+                tracing::debug!("a device failed: {}", message(info.payload()));
             } else {
                 before(info);
             }

@@ -6,8 +6,8 @@
 use std::sync::Mutex;
 
 use sam2_engine::{
-    Device, DeviceBudget, DeviceFailure, DeviceMemory, Direction, EngineError, FrameMasks,
-    ObjectId, Point, Precision, Sam2, Sam2Config, SessionOptions, VideoSession,
+    BoxPrompt, Device, DeviceBudget, DeviceFailure, DeviceMemory, Direction, EngineError,
+    FrameMasks, Mask, ObjectId, Point, Precision, Sam2, Sam2Config, SessionOptions, VideoSession,
 };
 use sam2_model::{Distribution, FloatDType, Tensor, kernels};
 use sam2_tests::clips;
@@ -104,6 +104,59 @@ fn run(model: &Sam2, frames: usize) -> Vec<FrameMasks> {
     session.propagate(Direction::Forward).take(frames).map(Result::unwrap).collect()
 }
 
+/// Masks of two objects in twelve frames and both directions: a box, a mask on a later frame, and clicks that correct a tracked frame before the way back.
+fn prompted_in_every_way(model: &Sam2) -> Vec<Mask> {
+    let (ann, bob) = (ObjectId(1), ObjectId(2));
+    let options = SessionOptions { fill_hole_area: 0, ..SessionOptions::default() };
+    let mut session =
+        VideoSession::with_options(model, clips::frames("two-crossing"), options).unwrap();
+    let [of_ann, of_bob] = [1, 2].map(|object| clips::truth("two-crossing", object));
+    let bounds = |mask: &Mask| mask.bounds().unwrap().map(|edge| edge as f32);
+    let [x0, y0, x1, y1] = bounds(&of_ann[6]);
+    session.add_box(6, ann, BoxPrompt { x0, y0, x1, y1 }).unwrap();
+    session.add_mask(8, bob, &of_bob[8]).unwrap();
+    let mut masks = Vec::new();
+    let keep = |masks: &mut Vec<Mask>, frames: FrameMasks| {
+        masks.extend(frames.objects.into_iter().map(|object| object.mask));
+    };
+    for frames in session.propagate_from(Some(6), Direction::Forward, Some(11)) {
+        keep(&mut masks, frames.unwrap());
+    }
+    let [left, top, right, bottom] = bounds(&of_ann[12]);
+    let (x, y) = ((left + right) / 2.0, (top + bottom) / 2.0);
+    session.add_points(12, ann, &[Point::positive(x, y), Point::negative(2.0, 2.0)]).unwrap();
+    for frames in session.propagate_from(Some(12), Direction::Reverse, Some(11)) {
+        keep(&mut masks, frames.unwrap());
+    }
+    masks
+}
+
+#[test]
+fn prompts_of_every_kind_are_tracked_as_on_the_cpu() {
+    let _alone = alone();
+    let device = device();
+    // The CPU's masks are PyTorch's: parity_tracking.
+    let expected = prompted_in_every_way(&clips::micro_model_on(&Device::flex()));
+    assert!(expected.len() >= 44 && expected.iter().filter(|mask| mask.area() > 0).count() > 30);
+    for (precision, bar) in
+        [(Precision::F32, 0.999), (Precision::F16, 0.995), (Precision::Bf16, 0.98)]
+    {
+        if precision.on(&device).is_err() {
+            println!("{device:?} does not compute in {precision}");
+            continue;
+        }
+        let model = clips::micro_model_on(&device).with_precision(precision).unwrap();
+        let ours = prompted_in_every_way(&model);
+        assert_eq!(ours.len(), expected.len());
+        let worst = ours.iter().zip(&expected).map(|(a, b)| a.iou(b)).fold(1.0, f64::min);
+        println!(
+            "{precision}: worst IoU with the CPU's masks over {} masks: {worst:.4}",
+            ours.len()
+        );
+        assert!(worst >= bar, "{precision}: {worst}");
+    }
+}
+
 #[test]
 fn half_precision_follows_the_official_masks() {
     let _alone = alone();
@@ -125,7 +178,8 @@ fn half_precision_follows_the_official_masks() {
             worst = worst.min(mask.iou(&official));
         }
         println!("{precision}: worst IoU with the official mask in f32 over 12 frames: {worst:.4}");
-        assert!(worst > 0.97, "{precision}: {worst}");
+        let bar = if precision == Precision::F16 { 0.995 } else { 0.98 };
+        assert!(worst > bar, "{precision}: {worst}");
     }
     let half = [Precision::F16, Precision::Bf16].iter().filter(|p| p.on(&device).is_ok()).count();
     assert_eq!(tried, half);

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod clips_as_arrays;
+mod full_size;
 #[path = "../gpu.rs"]
 mod gpu;
 #[path = "../gpu_kernels.rs"]
