@@ -31,7 +31,7 @@ make_stubs() {
     local program=$1 folder=$2 library names
     mkdir -p "$folder"
     readelf -d "$program" | sed -n 's/.*NEEDED.*\[\(lib\(av\|sw\)[a-z]*\.so\.[0-9]*\)\]/\1/p' | while IFS= read -r library; do
-        names=$(nm -D --undefined-only "$program" | awk '{ print $NF }' | sed -n 's/@.*//; /^\(av\|sw\|avio\|avcodec\|avformat\)[a-z0-9_]*$/p' | sort -u)
+        names=$(nm -D --undefined-only "$program" | awk '{ print $NF }' | sed -n 's/@.*//; /^\(av\|sw\|avio\|avcodec\|avformat\)[A-Za-z0-9_]*$/p' | sort -u)
         {
             printf '#include <stdlib.h>\n'
             for name in $names; do printf 'void %s(void) { abort(); }\n' "$name"; done
@@ -71,7 +71,7 @@ run() {
         local file before=$SECONDS
         file="$results/$(printf %02d "$number")-$name.txt"
         timeout -k 5 "$most" "$@" >"$file" 2>&1 || status=$?
-        printf '%s: exit %s after %s s, %s\n' "$name" "$status" "$((SECONDS - before))" "$(grep -c ' ... FAILED' "$file" || true) failed, $(grep -c ' ... ok' "$file" || true) passed" |
+        printf '%s: exit %s after %s s%s\n' "$name" "$status" "$((SECONDS - before))" "$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/, \1/p' "$file" | tail -n 1)" |
             tee -a "$results/summary.txt"
         grep -E '^\|' "$file" || true
         return 0
