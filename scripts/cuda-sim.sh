@@ -76,10 +76,8 @@ test_program() {
     CUDA_SIM_SUMMARY="$dump/tracking.json" on_device "$check" parity_tracking::$([ -n "$quick" ] && echo an_absent_object)
     echo "== what only a GPU shows"
     CUDA_SIM_SUMMARY="$dump/gpu.json" on_device "$check" $([ -n "$quick" ] && echo gpu::too_much_memory gpu::what_is_joined gpu::f16_stays || echo gpu::)
-    if [ -z "$quick" ]; then
-        echo "== a layer of each kind at the size that tiny has at 1024"
-        CUDA_SIM_SUMMARY="$dump/full-size.json" on_device "$check" full_size::
-    fi
+    echo "== a layer of each kind at the size that tiny has at 1024"
+    CUDA_SIM_SUMMARY="$dump/full-size.json" on_device "$check" full_size::
     echo "== launches, copies and memory of a frame, and the host's time"
     for sm in $targets; do
         mkdir "$dump/ptx-$sm"

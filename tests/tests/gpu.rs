@@ -139,7 +139,7 @@ fn prompts_of_every_kind_are_tracked_as_on_the_cpu() {
     let expected = prompted_in_every_way(&clips::micro_model_on(&Device::flex()));
     assert!(expected.len() >= 44 && expected.iter().filter(|mask| mask.area() > 0).count() > 30);
     for (precision, bar) in
-        [(Precision::F32, 0.999), (Precision::F16, 0.995), (Precision::Bf16, 0.98)]
+        [(Precision::F32, 0.999), (Precision::F16, 0.995), (Precision::Bf16, 0.995)]
     {
         if precision.on(&device).is_err() {
             println!("{device:?} does not compute in {precision}");
@@ -178,8 +178,7 @@ fn half_precision_follows_the_official_masks() {
             worst = worst.min(mask.iou(&official));
         }
         println!("{precision}: worst IoU with the official mask in f32 over 12 frames: {worst:.4}");
-        let bar = if precision == Precision::F16 { 0.995 } else { 0.98 };
-        assert!(worst > bar, "{precision}: {worst}");
+        assert!(worst >= 0.995, "{precision}: {worst}");
     }
     let half = [Precision::F16, Precision::Bf16].iter().filter(|p| p.on(&device).is_ok()).count();
     assert_eq!(tried, half);
