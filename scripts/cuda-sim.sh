@@ -49,17 +49,12 @@ test_library() (
     "${CARGO:-cargo}" test --release --locked
 )
 
-# Builds a test of the engine with CUDA, and says where its program is.
-program_of() {
-    scripts/cuda-toolkit.sh test --release --workspace --locked --features "${FEATURES:-sam2-cli/cuda}" --test "$1" --no-run --message-format=json |
-        sed -n 's/.*"executable":"\([^"]*'"$1"'[^"]*\)".*/\1/p' | tail -n 1
-}
-
 # The engine's own tests, through cubecl-cuda, NVRTC and the interpreter. Kernels are not kept: what is tested is what is compiled.
 test_program() {
     local quick=${1:-} dump check counts targets
     dump=$(mktemp -d)
     trap 'rm -rf "$dump"' RETURN
+    program_of() { CARGO="$PWD/scripts/cuda-toolkit.sh" scripts/test-program.sh "$1" "${FEATURES:-sam2-cli/cuda}"; }
     check=$(program_of gpu_check)
     counts=$(program_of gpu_counts)
     targets=$([ -n "$quick" ] && echo 80 || echo 75 80 90)
@@ -100,7 +95,7 @@ test_program() {
 
 # What a user sees when a GPU fails: the program, a job that ends in an error with a remedy, and the same job resumed. Its program has the name $1.
 test_failures() {
-    local program=$1 work whole
+    local program=$1 work
     work=$(mktemp -d)
     trap 'rm -rf "$work"' RETURN
     local job=(segment assets/clips/mouse-arena.mp4 --keypoints assets/clips/mouse-arenaDLC_synthetic_micro.csv --bodyparts snout,body,tailbase

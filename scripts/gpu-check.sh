@@ -5,13 +5,14 @@
 #   scripts/gpu-check.sh pack                  build for CUDA, into gpu-check.tar.xz: all that a machine without Rust and FFmpeg needs besides this repository
 #   scripts/gpu-check.sh run cuda [SECONDS]    there: unpack it and check, in so many seconds (540)
 #
-# Results are written after every step, into the folder that OUT names (gpu-check-results).
+# Results are written after every step, into the folder that OUT names (gpu-check-results): summary.txt has a line for each step, all.txt what each one said.
 #   SAM2_CHECK_GPU=H200|A100|T4    what times are compared with
 #   SAM2_CHECK_REHEARSAL=1         sizes and frames of a rehearsal on the software device (scripts/cuda-sim.sh run scripts/gpu-check.sh run cuda)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packed="$PWD/.gpu-check"
+results="${OUT:-$PWD/gpu-check-results}"
 
 usage() {
     sed -n '2,10p' "$0" >&2
@@ -20,10 +21,9 @@ usage() {
 
 # Builds the program of all tests for a device, and says where it is.
 build() {
-    local device=$1 cargo=cargo
-    [ "$device" = cuda ] && cargo=scripts/cuda-toolkit.sh
-    $cargo test --release --workspace --locked --features "${FEATURES:-sam2-cli/$device}" --test gpu_check --no-run --message-format=json |
-        sed -n 's/.*"executable":"\([^"]*gpu_check[^"]*\)".*/\1/p' | tail -n 1
+    local device=$1 cargo=${CARGO:-cargo}
+    if [ "$device" = cuda ]; then cargo="$PWD/scripts/cuda-toolkit.sh"; fi
+    CARGO="$cargo" scripts/test-program.sh gpu_check "${FEATURES:-sam2-cli/$device}"
 }
 
 # FFmpeg's libraries in name only: the clips come as arrays, and none of their functions is called.
@@ -57,23 +57,23 @@ pack() {
 }
 
 run() {
-    local device=$1 seconds=$2 program=$3 started=$SECONDS results="${OUT:-$PWD/gpu-check-results}" number=0
+    local device=$1 seconds=$2 program=$3 started=$SECONDS said
+    said=$(mktemp)
     mkdir -p "$results"
     export SAM2_TEST_DEVICE="$device" SAM2_TEST_REPOSITORY="$PWD" PYTHONUNBUFFERED=1
 
-    # step NAME MOST COMMAND...: at most so many seconds, and no more than are left; what it said is in a file of its own whatever happens.
+    # step NAME MOST COMMAND...: at most so many seconds, and no more than are left; what it said is kept whatever happens.
     step() {
         local name=$1 most=$2 left=$((seconds - (SECONDS - started))) status=0
         shift 2
-        number=$((number + 1))
         [ "$left" -gt 5 ] || { echo "$name: no time left" | tee -a "$results/summary.txt"; return 0; }
         [ "$most" -lt "$left" ] || most=$left
-        local file before=$SECONDS
-        file="$results/$(printf %02d "$number")-$name.txt"
-        timeout -k 5 "$most" "$@" >"$file" 2>&1 || status=$?
-        printf '%s: exit %s after %s s%s\n' "$name" "$status" "$((SECONDS - before))" "$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/, \1/p' "$file" | tail -n 1)" |
+        local before=$SECONDS
+        timeout -k 5 "$most" "$@" >"$said" 2>&1 || status=$?
+        { printf '\n== %s\n' "$name" && cat "$said"; } >>"$results/all.txt"
+        printf '%s: exit %s after %s s%s\n' "$name" "$status" "$((SECONDS - before))" "$(sed -n 's/^test result: [a-zA-Z]*\. \([0-9]* passed; [0-9]* failed\).*/, \1/p' "$said" | tail -n 1)" |
             tee -a "$results/summary.txt"
-        grep -E '^\|' "$file" || true
+        grep -E '^\|' "$said" || true
         return 0
     }
     check() { "$program" --test-threads 1 --nocapture "$@"; }
@@ -81,6 +81,7 @@ run() {
     export program
 
     : >"$results/summary.txt"
+    : >"$results/all.txt"
     step machine 60 bash -c '
         nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm --format=csv || true
         vulkaninfo --summary 2>/dev/null | grep -E "deviceName|driverInfo|apiVersion" || true
@@ -126,7 +127,7 @@ PYTHON'
                 --section SpeedOfLight --section WarpStateStats --section Occupancy "$program" --test-threads 1 speed::
         done
     fi
-    grep -h . "$results"/[0-9]*.txt >"$results/all.txt" || true
+    rm -f "$said"
 }
 
 # Where cudarc and cubecl look, unless it is told already.
@@ -154,7 +155,6 @@ cuda | cuda:* | vulkan | vulkan:*)
     program=$(build "${1%%:*}")
     case "$1" in cuda*) find_toolkit ;; esac
     run "$1" 3600 "$program"
-    results="${OUT:-$PWD/gpu-check-results}"
     cat "$results/summary.txt" "$results/all.txt" >gpu-check.txt
     echo
     echo "Please send gpu-check.txt in an issue."
@@ -162,10 +162,11 @@ cuda | cuda:* | vulkan | vulkan:*)
 pack) pack ;;
 run)
     [ $# -ge 2 ] || usage
-    if [ ! -x "$packed/gpu_check" ]; then
-        mkdir -p "$packed"
-        tar -C "$packed" -xJf gpu-check.tar.xz
-    fi
+    [ -e gpu-check.tar.xz ] || { echo "gpu-check.tar.xz is missing: scripts/gpu-check.sh pack makes it, on a machine with Rust" >&2; exit 1; }
+    # Always, lest an older program be taken for the one that came with it.
+    rm -rf "$packed"
+    mkdir -p "$packed"
+    tar -C "$packed" -xJf gpu-check.tar.xz
     export SAM2_TEST_CLIPS="$packed/clips"
     find_toolkit
     if ldd "$packed/gpu_check" | grep -q 'not found'; then

@@ -22,7 +22,7 @@ pub const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Whether log lines are JSON; there is no bar then.
 static JSON: OnceLock<bool> = OnceLock::new();
-/// Whether `--quiet` was given: only warnings and errors are printed, and no bar is shown.
+/// True if `--quiet` was given. The program then prints only warnings and errors, without a progress bar.
 static QUIET: OnceLock<bool> = OnceLock::new();
 
 /// Prompted frames of a batch that are listed one by one.
@@ -66,9 +66,9 @@ pub fn init_logging(verbose: u8, quiet: bool, format: LogFormat) {
     }
 }
 
-/// Not with `init`: where some crate enables tracing's bridge from `log` it would take that for itself, and [`kernel_watch`](crate::kernel_watch) counts what CubeCL says there.
+/// Makes `subscriber` receive all log lines. `init` would also take over the `log` crate if any dependency enables that bridge, but [`kernel_watch`](crate::kernel_watch) needs `log` to count kernels.
 fn set_up(subscriber: impl tracing::Subscriber + Send + Sync) {
-    // It is the first, and if it is not, the one that is there goes on.
+    // Fails only if a subscriber is already set; that one stays in use.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -100,7 +100,7 @@ fn is_json() -> bool {
     JSON.get().copied().unwrap_or(false)
 }
 
-/// Whether a progress bar can be shown: stderr is a terminal, and neither `--quiet` nor JSON log lines were chosen.
+/// Returns true if a progress bar can be shown: stderr is a terminal, and logging is neither quiet nor JSON.
 pub fn shows_bars() -> bool {
     let is_quiet = QUIET.get().copied().unwrap_or(false);
     !is_quiet && !is_json() && std::io::stderr().is_terminal()

@@ -31,7 +31,7 @@ pub fn keep_below_lines(bar: &ProgressBar) {
     *shown() = Some(Shown { bar: bar.clone(), is_status: false });
 }
 
-/// Shows a status: `text` on a line of its own if there is no progress bar, otherwise `short` at the end of the bar. `short` begins with the spaces that separate it.
+/// Shows what the program is doing: `short` at the end of the progress bar or, without a bar, `text` on its own line. Start `short` with spaces to separate it from the bar.
 pub fn show_status(text: &str, short: &str) {
     let mut shown = shown();
     match &*shown {

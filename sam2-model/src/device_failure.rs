@@ -49,7 +49,7 @@ impl DeviceFailure {
     fn of_messages(text: &str, before: Option<&str>) -> Self {
         /// Characters of a message that are kept.
         const LONGEST: usize = 400;
-        const OUT_OF_MEMORY: [&str; 9] = [
+        const OUT_OF_MEMORY: [&str; 8] = [
             "out of memory",
             "out-of-memory",
             "out_of_memory",
@@ -57,7 +57,6 @@ impl DeviceFailure {
             "not enough memory",
             "out of device memory",
             "can't allocate",
-            "was never allocated",
             "buffertoobig",
         ];
         const LOST: [&str; 5] =
@@ -73,15 +72,6 @@ impl DeviceFailure {
             "cuda_error_device_unavailable",
             "cuda_error_unknown",
         ];
-        let fatal = |said: &&str| {
-            let lower = said.to_lowercase();
-            FATAL.iter().any(|error| lower.contains(error))
-        };
-        if let Some(said) = before.filter(fatal) {
-            // What stands between it and its words says where in burn it happened.
-            let reason = said.split("DriverError(").nth(1).unwrap_or(said).trim_end_matches(')');
-            return Self::Lost { reason: reason.chars().take(LONGEST).collect() };
-        }
         let ends = ["No backtrace", "Backtrace", "backtrace"].map(|words| text.find(words));
         let end = ends.into_iter().flatten().min().unwrap_or(text.len());
         let causes: Vec<String> = text[..end]
@@ -96,7 +86,20 @@ impl DeviceFailure {
             found.next().map(|(_, cause)| cause.clone())
         };
         let shortened = |reason: String| reason.chars().take(LONGEST).collect();
+        let fatal = |said: &&str| {
+            let lower = said.to_lowercase();
+            FATAL.iter().any(|error| lower.contains(error))
+        };
         if let Some(cause) = says(&OUT_OF_MEMORY) {
+            return Self::OutOfMemory { reason: shortened(cause) };
+        }
+        if let Some(said) = before.filter(fatal) {
+            // What stands between it and its words says where in burn it happened.
+            let reason = said.split("DriverError(").nth(1).unwrap_or(said).trim_end_matches(')');
+            return Self::Lost { reason: shortened(reason.to_owned()) };
+        }
+        // What is left of an allocation that failed, where the failure itself was told to somebody else.
+        if let Some(cause) = says(&["was never allocated"]) {
             Self::OutOfMemory { reason: shortened(cause) }
         } else if let Some(cause) = says(&LOST) {
             Self::Lost { reason: shortened(cause) }
@@ -211,6 +214,9 @@ mod tests {
         let after = DeviceFailure::of_messages("memory 3 was never allocated", Some(said));
         let reason = "CUDA_ERROR_LAUNCH_FAILED, \"unspecified launch failure\"".to_owned();
         assert_eq!(after, DeviceFailure::Lost { reason });
+        // Another device may be full all the same.
+        let other_full = DeviceFailure::of_messages("out of memory", Some(said));
+        assert!(matches!(other_full, DeviceFailure::OutOfMemory { .. }));
         let full = DeviceFailure::of_messages("out of memory", Some("CUDA_ERROR_OUT_OF_MEMORY"));
         assert!(matches!(full, DeviceFailure::OutOfMemory { .. }));
         let other = kind("The kernel\n  cannot be compiled\nBacktrace\n0: main");

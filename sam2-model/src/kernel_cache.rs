@@ -68,7 +68,7 @@ pub(crate) fn configure() {
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Global;
     }
-    // Compiled kernels too: through NVRTC each takes half a second.
+    // Compiled kernels too: NVRTC takes seconds for those of a model.
     #[cfg(feature = "kernel-cache")]
     {
         config.compilation.cache = std::env::var_os(SWITCH).is_none_or(|value| value != "0");

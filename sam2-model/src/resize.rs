@@ -1,4 +1,4 @@
-//! Separable image resizing as two small matrix products, on every device.
+//! Separable image resizing: by kernels of our own that read the few weights that are not zero, else as two small matrix products.
 //!
 //! PyTorch's `F.interpolate` weights depend only on the two sizes, so each axis is one matrix
 //! `[out, in]` and a resize is `rows · x · columnsᵀ`. Built here once in `f32` with PyTorch's own formulas

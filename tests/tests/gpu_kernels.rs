@@ -19,13 +19,13 @@ use sam2_tests::fixture::to_values;
 use sam2_tests::noise::Random;
 
 /// Differences over the largest value: f32's kernels, and those with 16-bit factors.
-const F32: f64 = 1e-5;
-const HALF: f64 = 2e-3;
+pub(crate) const F32: f64 = 1e-5;
+pub(crate) const HALF: f64 = 2e-3;
 /// Half of the last digit of a result in bfloat16, beside a largest value just above a power of two.
 const LAST_DIGIT: f64 = 1.0 / 256.0;
 
 /// The bar of a step whose result is in `format`.
-fn bar_of(format: Option<FloatDType>) -> f64 {
+pub(crate) fn bar_of(format: Option<FloatDType>) -> f64 {
     match format {
         None => F32,
         Some(FloatDType::BF16) => HALF + LAST_DIGIT,
@@ -47,7 +47,7 @@ fn of<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Ten
     Tensor::<1>::from_floats(values, device).reshape(shape)
 }
 
-fn on<const D: usize>(seed: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
+pub(crate) fn on<const D: usize>(seed: u64, shape: [usize; D], device: &Device) -> Tensor<D> {
     of(&noise(shape.iter().product(), seed), shape, device)
 }
 
@@ -60,7 +60,7 @@ fn halves(device: &Device) -> Vec<FloatDType> {
         .collect()
 }
 
-fn compare(name: &str, bar: f64, step: impl Fn(&Device) -> Vec<f32>) {
+pub(crate) fn compare(name: &str, bar: f64, step: impl Fn(&Device) -> Vec<f32>) {
     let (ours, expected) = (step(&device()), step(&Device::flex()));
     let mut report = Report::default();
     report.relative(name, &ours, &expected, bar);
@@ -68,7 +68,7 @@ fn compare(name: &str, bar: f64, step: impl Fn(&Device) -> Vec<f32>) {
 }
 
 /// Numbers that a 16-bit format has, as f32 on the CPU and in that format on the device: both sides have the same factors.
-fn rounded<const D: usize>(x: Tensor<D>, format: Option<FloatDType>) -> Tensor<D> {
+pub(crate) fn rounded<const D: usize>(x: Tensor<D>, format: Option<FloatDType>) -> Tensor<D> {
     match format {
         Some(format) if x.device() == Device::flex() => x.cast(format).cast(FloatDType::F32),
         Some(format) => x.cast(format),
@@ -76,7 +76,12 @@ fn rounded<const D: usize>(x: Tensor<D>, format: Option<FloatDType>) -> Tensor<D
     }
 }
 
-fn layer(inputs: usize, outputs: usize, device: &Device, format: Option<FloatDType>) -> Linear {
+pub(crate) fn layer(
+    inputs: usize,
+    outputs: usize,
+    device: &Device,
+    format: Option<FloatDType>,
+) -> Linear {
     let mut layer = LinearConfig::new(inputs, outputs).init(device);
     layer.weight = layer.weight.map(|_| rounded(on(11, [inputs, outputs], device) * 0.1, format));
     layer.bias = layer.bias.map(|bias| bias.map(|_| on(12, [outputs], device)));
@@ -313,7 +318,7 @@ fn maps(seed: u64, shape: [usize; 4], lie: Lie, device: &Device) -> Tensor<4> {
 }
 
 /// A convolution `[inputs, outputs]` with square filters.
-fn convolution(
+pub(crate) fn convolution(
     channels: [usize; 2],
     [taps, stride, padding]: [usize; 3],
     groups: usize,
@@ -334,7 +339,7 @@ fn convolution(
 }
 
 /// A norm over the channels of maps, whose weight and bias are not those that do nothing.
-fn map_norm(channels: usize, device: &Device) -> LayerNorm2d {
+pub(crate) fn map_norm(channels: usize, device: &Device) -> LayerNorm2d {
     LayerNorm2d::new(on(6, [channels], device), on(7, [channels], device))
 }
 

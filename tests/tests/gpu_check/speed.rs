@@ -7,12 +7,13 @@ use sam2_model::kernels::{
     self, Activation, FusedLinear, Rotation, WindowAttention, fused_linear_chain,
 };
 use sam2_model::layer_norm_2d::LayerNorm2d;
-use sam2_model::nn::conv::{Conv2dConfig, ConvTranspose2dConfig};
-use sam2_model::nn::{Linear, LinearConfig, PaddingConfig2d};
+use sam2_model::nn::conv::ConvTranspose2dConfig;
+use sam2_model::nn::{Linear, LinearConfig};
 use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{FloatDType, Tensor};
 use sam2_tests::device::device;
-use sam2_tests::noise::Random;
+
+use crate::gpu_kernels::{convolution, on};
 
 /// Rates that kernels of this kind reach: f16 products per second in linear layers and in attention, f32 operations in 1e12 per second, and bytes in 1e12 per second. Estimates, from each GPU's data sheet, before any was measured.
 struct Rates {
@@ -54,20 +55,19 @@ fn divisor() -> usize {
     std::env::var("SAM2_CHECK_DIVISOR").map_or(1, |text| text.parse().unwrap())
 }
 
-fn noise<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
-    let mut random = Random::new(shape.iter().product::<usize>() as u64);
-    // A short run of numbers, repeated: what is in a tensor does not change what a kernel takes, but zeros would.
-    let some: Vec<f32> = (0..65_521).map(|_| random.uniform(-1.0, 1.0)).collect();
-    let values: Vec<f32> = some.iter().copied().cycle().take(shape.iter().product()).collect();
-    Tensor::<1>::from_floats(&values[..], device).reshape(shape)
+/// Numbers in `format`, cast as a vector: on CUDA, rows of several axes would get gaps, and each run would begin with a copy.
+fn in_format<const D: usize>(
+    seed: u64,
+    shape: [usize; D],
+    format: FloatDType,
+    device: &Device,
+) -> Tensor<D> {
+    on::<1>(seed, [shape.iter().product()], device).cast(format).reshape(shape)
 }
 
 fn layer(inputs: usize, outputs: usize, format: FloatDType, device: &Device) -> Linear {
     let mut layer = LinearConfig::new(inputs, outputs).init(device);
-    layer.weight = layer.weight.map(|weight| {
-        let weight = weight.reshape([inputs * outputs]).cast(format);
-        weight.reshape([inputs, outputs])
-    });
+    layer.weight = layer.weight.map(|_| in_format(1, [inputs, outputs], format, device));
     layer
 }
 
@@ -80,7 +80,7 @@ fn linear_case(
 ) -> Case {
     let rows = rows / divisor();
     let layer = layer(inputs, outputs, format, device);
-    let x = noise([1, rows, inputs], device).cast(format);
+    let x = in_format(1, [1, rows, inputs], format, device);
     let bytes = 2 * (rows * (inputs + outputs) + inputs * outputs);
     Case {
         name: format!("linear layer, {name}: {rows} x {inputs} x {outputs}"),
@@ -102,7 +102,7 @@ fn attention_case(
 ) -> Case {
     let (n, m) = (n / divisor(), m / divisor());
     let head = |tokens: usize, width: usize| {
-        noise([1, tokens, heads, width], device).cast(format).swap_dims(1, 2)
+        in_format(1, [1, tokens, heads, width], format, device).swap_dims(1, 2)
     };
     let (q, k, v) = (head(n, width), head(m, width), head(m, value_width));
     Case {
@@ -127,8 +127,8 @@ fn window_case(
     device: &Device,
 ) -> Case {
     let size = size / divisor().isqrt();
-    let qkv = noise([1, size, size, 3 * channels], device).cast(format);
-    let outside = noise([3 * channels], device);
+    let qkv = in_format(1, [1, size, size, 3 * channels], format, device);
+    let outside = on(1, [3 * channels], device);
     let places = size * size;
     Case {
         name: format!("windows, {name}: {places} places x {channels}, {heads} heads, side {side}"),
@@ -178,9 +178,9 @@ fn linear_and_attention(format: FloatDType, device: &Device) -> Vec<Case> {
     // Keys of all layers in one product, turned.
     let (rows, tokens) = (28_736 / divisor(), 4096 / divisor());
     let keys = layer(64, 1024, format, device);
-    let table = |seed: usize| noise([1, tokens, 128], device) * seed as f64;
+    let table = |seed: u64| on(seed, [1, tokens, 128], device);
     let (cos, sin) = (table(1), table(2));
-    let x = noise([1, rows, 64], device).cast(format);
+    let x = in_format(1, [1, rows, 64], format, device);
     cases.push(Case {
         name: format!("linear layer, turned keys of all layers: {rows} x 64 x 1024"),
         kind: Kind::Linear,
@@ -199,18 +199,15 @@ fn others(device: &Device) -> Vec<Case> {
     let by = divisor().isqrt();
     let mut cases = Vec::new();
     let rows = 65_536 / divisor();
-    let x = noise([1, rows, 96], device);
-    let (weight, bias) = (noise([96], device), noise([96], device));
+    let x = on(1, [1, rows, 96], device);
+    let (weight, bias) = (on(1, [96], device), on(1, [96], device));
     cases.push(f32_case("norm of rows, 65,536 x 96", 8 * rows * 96, 2 * rows * 96, move || {
         kernels::layer_norm(x.clone(), weight.clone(), bias.clone(), 1e-6);
     }));
 
     let side = 1024 / by;
-    let image = noise([1, 3, side, side], device);
-    let patches = Conv2dConfig::new([3, 96], [7, 7])
-        .with_stride([4, 4])
-        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-        .init(device);
+    let image = on(1, [1, 3, side, side], device);
+    let patches = convolution([3, 96], [7, 4, 3], 1, true, device);
     let places = (side / 4).pow(2);
     cases.push(f32_case(
         "patches, 3 x 1024 x 1024 to 96 x 256 x 256",
@@ -221,11 +218,8 @@ fn others(device: &Device) -> Vec<Case> {
         },
     ));
 
-    let masks = noise([1, 4, side / 2, side / 2], device);
-    let step = Conv2dConfig::new([4, 16], [3, 3])
-        .with_stride([2, 2])
-        .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-        .init(device);
+    let masks = on(1, [1, 4, side / 2, side / 2], device);
+    let step = convolution([4, 16], [3, 2, 1], 1, true, device);
     let norm = LayerNorm2d::init(16, device);
     cases.push(f32_case(
         "mask down-sampler, 4 x 512 x 512 to 16 x 256 x 256",
@@ -237,11 +231,8 @@ fn others(device: &Device) -> Vec<Case> {
     ));
 
     let side = 64 / by;
-    let map = noise([1, side, side, 256], device).permute([0, 3, 1, 2]);
-    let depthwise = Conv2dConfig::new([256, 256], [7, 7])
-        .with_groups(256)
-        .with_padding(PaddingConfig2d::Explicit(3, 3, 3, 3))
-        .init(device);
+    let map = on(1, [1, side, side, 256], device).permute([0, 3, 1, 2]);
+    let depthwise = convolution([256, 256], [7, 1, 3], 256, true, device);
     let tokens = side * side;
     let of_map = map.clone();
     cases.push(f32_case(
@@ -254,7 +245,7 @@ fn others(device: &Device) -> Vec<Case> {
     ));
 
     let up = ConvTranspose2dConfig::new([256, 64], [2, 2]).with_stride([2, 2]).init(device);
-    let (add, norm) = (noise([1, 64, 2 * side, 2 * side], device), LayerNorm2d::init(64, device));
+    let (add, norm) = (on(1, [1, 64, 2 * side, 2 * side], device), LayerNorm2d::init(64, device));
     cases.push(f32_case(
         "transposed convolution, 256 x 64 x 64 to 64 x 128 x 128",
         2 * tokens * 256 * 64 * 4,
@@ -264,7 +255,7 @@ fn others(device: &Device) -> Vec<Case> {
         },
     ));
 
-    let (filters, maps) = (noise([1, 4, 32], device), noise([1, 4 * side, 4 * side, 32], device));
+    let (filters, maps) = (on(1, [1, 4, 32], device), on(1, [1, 4 * side, 4 * side, 32], device));
     let maps = maps.permute([0, 3, 1, 2]);
     cases.push(f32_case(
         "mask product, 4 x 32 x 256 x 256",
@@ -275,7 +266,7 @@ fn others(device: &Device) -> Vec<Case> {
         },
     ));
 
-    let logits = noise([1, 1, 4 * side, 4 * side], device);
+    let logits = on(1, [1, 1, 4 * side, 4 * side], device);
     let (from, to) = ([4 * side; 2], [16 * side; 2]);
     let resize = Resize::new(Interpolation::Bilinear, from, to, device);
     cases.push(f32_case(
@@ -290,7 +281,7 @@ fn others(device: &Device) -> Vec<Case> {
     // Token by token: a perceptron of nine rows.
     let (wide, narrow) =
         (layer(256, 2048, FloatDType::F32, device), layer(2048, 256, FloatDType::F32, device));
-    let tokens = noise([1, 9, 256], device);
+    let tokens = on(1, [1, 9, 256], device);
     let mut chain = f32_case(
         "perceptron of the decoder, 9 x 256 x 2048 x 256",
         2 * 2 * 9 * 256 * 2048,
