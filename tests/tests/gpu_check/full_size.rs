@@ -1,11 +1,11 @@
 //! One layer of each kind at the size that tiny has at 1024, beside the CPU.
 
 use sam2_engine::Precision;
+use sam2_model::FloatDType;
 use sam2_model::kernels::{self, Activation, FusedLinear, Rotation, WindowAttention};
 use sam2_model::layer_norm::LayerNorm;
 use sam2_model::nn::conv::ConvTranspose2dConfig;
 use sam2_model::resize::{Interpolation, Resize};
-use sam2_model::FloatDType;
 use sam2_tests::device::device;
 use sam2_tests::fixture::to_values;
 
