@@ -1,7 +1,7 @@
-//! What distinguishes one SAM 2 checkpoint from another.
+//! Configurations: the differences between SAM 2 checkpoints.
 //!
 //! The eight published checkpoints differ in the trunk's width and depth and in four switches that
-//! came with SAM 2.1; everything else is the same network. The values are those of the official
+//! came with SAM 2.1. Everything else is the same network. The values are those of the official
 //! YAML files (`sam2/configs/sam2/*.yaml`, `sam2/configs/sam2.1/*.yaml`, package `sam2` 1.1.0).
 
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model_name::ModelName;
 
-/// The published generations of the model. They share every layer shape but three.
+/// The published generations of the model. All but three of their layer shapes are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ModelVersion {
     /// July 2024: object pointers carry no position.
@@ -32,7 +32,7 @@ impl fmt::Display for ModelVersion {
     }
 }
 
-/// The sizes the model comes in.
+/// The sizes of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
@@ -52,7 +52,7 @@ impl Variant {
     /// Every variant, smallest first.
     pub const ALL: [Self; 5] = [Self::Micro, Self::Tiny, Self::Small, Self::BasePlus, Self::Large];
 
-    /// The name used on the command line: `micro`, `tiny`, `small`, `base-plus`, `large`.
+    /// Returns the name used on the command line: `micro`, `tiny`, `small`, `base-plus` or `large`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Micro => "micro",
@@ -70,7 +70,7 @@ impl fmt::Display for Variant {
     }
 }
 
-/// A configuration name that is not one of the known ones.
+/// An unknown configuration name.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "unknown configuration '{0}': use {{micro,tiny,small,base-plus,large}} with an optional '-2.0' or '-2.1', a name of Meta's or Hugging Face's such as sam2.1_hiera_large, or a JSON file"
@@ -86,21 +86,23 @@ pub struct HieraConfig {
     pub num_heads: usize,
     /// Blocks in each of the four stages.
     pub stages: [usize; 4],
-    /// Blocks that attend globally instead of within windows (counted over all stages, from 0).
+    /// Indices of the blocks that attend globally instead of within windows, counted over all
+    /// stages from 0.
     pub global_attention_blocks: Vec<usize>,
     /// Window side of each stage, in tokens of that stage.
     pub window_spec: [usize; 4],
-    /// Rows and columns of the background position embedding that is interpolated to the feature map.
+    /// Rows and columns of the background position embedding that is interpolated to the feature
+    /// map.
     pub background_size: [usize; 2],
 }
 
 impl HieraConfig {
-    /// Number of blocks in the trunk.
+    /// Returns the number of blocks in the trunk.
     pub fn depth(&self) -> usize {
         self.stages.iter().sum()
     }
 
-    /// Output channels of the four stages, high resolution (stride 4) first.
+    /// Returns the output channels of the four stages, high resolution (stride 4) first.
     pub fn stage_channels(&self) -> [usize; 4] {
         std::array::from_fn(|stage| self.embed_dim << stage)
     }
@@ -109,7 +111,7 @@ impl HieraConfig {
 /// Everything needed to build the network before its weights are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sam2Config {
-    /// Generation: decides which optional layers exist.
+    /// Generation. Decides which optional layers exist.
     pub version: ModelVersion,
     /// Side of the square model input, in pixels. A multiple of 32.
     pub image_size: usize,
@@ -123,15 +125,16 @@ pub struct Sam2Config {
     pub memory_attention_layers: usize,
     /// Width of the memory attention's feed-forward part.
     pub memory_attention_feed_forward: usize,
-    /// Memories a frame may look at: the conditioning frames count as one, plus the six before it.
+    /// Number of memories that a frame may attend to: the conditioning frames count as one, plus
+    /// the six frames before it.
     pub num_maskmem: usize,
-    /// Object pointers a frame may look at, conditioning pointers not counted.
+    /// Number of object pointers that a frame may attend to, not counting conditioning pointers.
     pub max_object_pointers: usize,
 }
 
 impl Sam2Config {
-    /// The configuration of a published checkpoint, or of the micro model (only trained as 2.1; the
-    /// 2.0 form of it is the same network without the 2.1 additions).
+    /// Returns the configuration of a published checkpoint or of the micro model. The micro model
+    /// was trained as 2.1 only; its 2.0 form is the same network without the 2.1 additions.
     pub fn new(variant: Variant, version: ModelVersion) -> Self {
         let official = |trunk| Self {
             version,
@@ -195,19 +198,20 @@ impl Sam2Config {
         }
     }
 
-    /// The variant this configuration is, if it is a known one.
+    /// Returns the variant with this configuration, if it is a known one.
     pub fn variant(&self) -> Option<Variant> {
         Variant::ALL
             .into_iter()
             .find(|&variant| Self::new(variant, self.version).trunk == self.trunk)
     }
 
-    /// Side of the feature map that memories and the decoder work on (stride 16), in tokens.
+    /// Returns the side of the feature map that memories and the decoder work on (stride 16), in
+    /// tokens.
     pub fn feature_size(&self) -> usize {
         self.image_size / 16
     }
 
-    /// Side of the decoder's mask logits (stride 4), in pixels.
+    /// Returns the side of the decoder's mask logits (stride 4), in pixels.
     pub fn low_res_mask_size(&self) -> usize {
         self.image_size / 4
     }
@@ -216,7 +220,7 @@ impl Sam2Config {
 impl FromStr for Sam2Config {
     type Err = UnknownConfig;
 
-    /// Understands every name of [`ModelName`]. Without a version: 2.1.
+    /// Accepts every name of [`ModelName`]. Without a version: 2.1.
     fn from_str(name: &str) -> Result<Self, UnknownConfig> {
         Ok(name.parse::<ModelName>()?.config())
     }

@@ -1,4 +1,4 @@
-//! Choosing where the model runs.
+//! Choice of the device that the model runs on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,72 +15,75 @@ use crate::precision::Precision;
 /// A device as the user names it: `auto`, `cpu`, `cuda`, `cuda:N`, `vulkan` or `vulkan:N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// The first of what this build has and this machine offers: CUDA, Vulkan on a real GPU, the CPU.
+    /// The first available device that this build supports: CUDA, Vulkan on a real GPU, the CPU.
     #[default]
     Auto,
-    /// The CPU, always there.
+    /// The CPU, which is always available.
     Cpu,
     /// An NVIDIA GPU by its index among the visible ones (`CUDA_VISIBLE_DEVICES`).
     Cuda(usize),
-    /// A Vulkan device by its index: discrete GPUs first, then integrated and virtual ones, then drivers that run on the CPU.
+    /// A Vulkan device by its index. Discrete GPUs come first, then integrated and virtual ones,
+    /// then drivers that run on the CPU.
     Vulkan(usize),
 }
 
-/// The chosen device cannot be used, or not in that way.
+/// The chosen device cannot be used, or not in this way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// Not a device name.
-    #[error("'{0}' is no device: use auto, cpu, cuda, cuda:N, vulkan or vulkan:N")]
+    /// The name is not a device name.
+    #[error("'{0}' is not a device: use auto, cpu, cuda, cuda:N, vulkan or vulkan:N")]
     Unknown(String),
-    /// Compiled without the feature.
+    /// This build was compiled without CUDA.
     #[error("this build has no CUDA: use --device cpu, or build with `make cuda`")]
     CudaNotBuilt,
-    /// Compiled without the feature.
+    /// This build was compiled without Vulkan.
     #[error(
         "this build has no Vulkan: use --device cpu, or build with `make build FEATURES=sam2-cli/vulkan`"
     )]
     VulkanNotBuilt,
-    /// What CUDA needs is missing, or does not fit.
+    /// A part that CUDA needs is missing or incompatible.
     #[error(transparent)]
     Cuda(#[from] CudaProblem),
-    /// A driver, but no such GPU.
+    /// There is a driver, but no GPU with this index.
     #[error(
         "CUDA device {index} is not there ({found} found): check `nvidia-smi` and CUDA_VISIBLE_DEVICES, in a job ask for a GPU, or use --device cpu"
     )]
     NoCudaDevice {
-        /// What was asked for.
+        /// The requested index.
         index: usize,
-        /// How many the driver lists.
+        /// The number of GPUs that the driver lists.
         found: usize,
     },
-    /// No driver or no such device.
+    /// There is no driver, or no device with this index.
     #[error(
         "Vulkan device {index} is not there ({found} found): check `vulkaninfo --summary`, set XDG_RUNTIME_DIR if it is not set, or use --device cpu"
     )]
     NoVulkanDevice {
-        /// What was asked for.
+        /// The requested index.
         index: usize,
-        /// How many the drivers list.
+        /// The number of devices that the drivers list.
         found: usize,
     },
-    /// A Vulkan driver that runs on the CPU, in a build that would give it burn's own SPIR-V. Where a driver lacks `VK_KHR_workgroup_memory_explicit_layout`, as these do, what burn
-    /// makes for shared memory is not valid (a pointer to a pointer; `lower_shared_implicit` in cubecl-spirv 0.11.3), and they end the process or compute nonsense.
+    /// A Vulkan driver that runs on the CPU, in a build that would pass burn's own SPIR-V to it.
+    /// Such drivers lack `VK_KHR_workgroup_memory_explicit_layout`. Without it, burn's code for
+    /// shared memory is invalid (a pointer to a pointer; `lower_shared_implicit` in cubecl-spirv
+    /// 0.11.3), and the driver ends the process or computes nonsense.
     #[error(
         "'{name}' is a driver that runs on the CPU and cannot compile this build's kernels: build with `make build FEATURES=sam2-cli/vulkan-wgsl`, or use --device cpu, which is faster"
     )]
     SoftwareVulkan {
-        /// What the driver calls itself.
+        /// The driver's name for itself.
         name: String,
     },
-    /// A number format that the device does not compute in.
+    /// The device does not compute in this number format.
     #[error(
         "{device} does not compute in {precision}: use --precision auto, or f32, in which every device computes"
     )]
     Precision {
         /// The device.
         device: String,
-        /// What was asked for.
+        /// The requested format.
         precision: Precision,
     },
     /// The driver failed while the device was opened or used; see [`crate::device_failure`].
@@ -120,25 +123,35 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// Opens the device; returns it with a name for logs.
+    /// Opens the device.
     ///
     /// # Errors
-    /// [`DeviceError`] when the device is not in this build or not in this machine. Never panics: burn panics when it
-    /// opens a GPU that is not there, so the driver is asked first.
-    pub fn open(self) -> Result<(Device, String), DeviceError> {
+    /// As [`Self::open_named`].
+    pub fn open(self) -> Result<Device, DeviceError> {
+        self.open_named().map(|(device, _)| device)
+    }
+
+    /// Opens the device and returns it with a name for logs, such as `cuda:0`.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if this build does not support the device or this machine does not have it.
+    /// Never panics: burn panics when it opens a GPU that does not exist, so the driver is asked
+    /// first.
+    pub fn open_named(self) -> Result<(Device, String), DeviceError> {
         match self {
             Self::Cpu => Ok((Device::flex(), "cpu".to_owned())),
             Self::Auto => open_cuda(0)
                 .inspect_err(warn_of_unused_gpu)
                 .or_else(|_| open_first_vulkan_gpu())
-                .or_else(|_| Self::Cpu.open()),
+                .or_else(|_| Self::Cpu.open_named()),
             Self::Cuda(index) => open_cuda(index),
             Self::Vulkan(index) => open_vulkan(index),
         }
     }
 }
 
-/// Says, once, that `auto` passes over an NVIDIA GPU that is there, and why: on the CPU the same job takes many times as long.
+/// Warns once that `auto` passes over an existing NVIDIA GPU, and why: on the CPU the same job
+/// takes many times as long.
 fn warn_of_unused_gpu(error: &DeviceError) {
     static ONCE: std::sync::Once = std::sync::Once::new();
     if matches!(error, DeviceError::Cuda(problem) if *problem != CudaProblem::NoDriver) {
@@ -161,7 +174,8 @@ fn open_cuda(_index: usize) -> Result<(Device, String), DeviceError> {
     Err(DeviceError::CudaNotBuilt)
 }
 
-/// A Vulkan device, if there is one of this kind and number. Asked for one by one on Vulkan: where burn's `wgpu` lists devices itself, it takes OpenGL's if Vulkan has none.
+/// Returns the Vulkan device of this kind and number, if there is one. Devices are requested one by
+/// one from Vulkan, because burn's own list in `wgpu` contains OpenGL's devices if Vulkan has none.
 #[cfg(feature = "vulkan-wgsl")]
 fn vulkan_device(kind: burn::backend::WgpuDeviceKind) -> Option<Device> {
     use burn::backend::{CubeDevice, DispatchDevice, WgpuBackend, WgpuDevice};
@@ -169,7 +183,7 @@ fn vulkan_device(kind: burn::backend::WgpuDeviceKind) -> Option<Device> {
     Some(Device::new(DispatchDevice::Cube(device)))
 }
 
-/// Discrete GPUs first, drivers that run on the CPU last but one.
+/// Lists discrete GPUs first and drivers that run on the CPU last but one.
 #[cfg(feature = "vulkan-wgsl")]
 fn vulkan_devices() -> Result<Vec<Device>, DeviceError> {
     use burn::backend::WgpuDeviceKind;
@@ -200,7 +214,9 @@ fn open_vulkan(index: usize) -> Result<(Device, String), DeviceError> {
     Ok((device, format!("vulkan:{index} ({name})")))
 }
 
-/// A driver that runs on the CPU is slower than our own kernels there: only a real GPU is taken unasked. Those come first among the devices, and the kind tells without opening one.
+/// Opens the first real GPU. Drivers that run on the CPU are never chosen by `auto`, because our
+/// own CPU kernels are faster. Real GPUs come first in the list, and the kind identifies them
+/// without opening one.
 #[cfg(feature = "vulkan-wgsl")]
 fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
     use burn::backend::WgpuDeviceKind::{DiscreteGpu, IntegratedGpu, VirtualGpu};
@@ -222,17 +238,19 @@ fn open_first_vulkan_gpu() -> Result<(Device, String), DeviceError> {
 }
 
 impl Precision {
-    /// The number format that weights and products get on `device`. A GPU whose matrix units take f16 and not bfloat16 (Turing: the T4) does not compute in bfloat16.
+    /// Returns the number format of weights and products on `device`. A GPU whose matrix units
+    /// multiply f16 but not bfloat16 (Turing: the T4) does not compute in bfloat16.
     ///
     /// # Errors
-    /// [`DeviceError::Precision`] if the device does not compute in it.
+    /// [`DeviceError::Precision`] if the device does not compute in this format.
     pub fn on(self, device: &Device) -> Result<FloatDType, DeviceError> {
         if kernels::is_on_cpu(device) {
             return self.on_cpu();
         }
         let refused =
             |precision| DeviceError::Precision { device: format!("{device:?}"), precision };
-        // A T4 converts bfloat16 but multiplies f16 only: products in bfloat16 would be made one by one.
+        // A T4 converts bfloat16 but multiplies f16 only: products in bfloat16 would be made one by
+        // one, without its matrix units.
         let has = |format: FloatDType| {
             device_failure::guard(|| {
                 let passed_over =
@@ -242,7 +260,8 @@ impl Precision {
         };
         let wanted = match self {
             Self::F32 => return Ok(FloatDType::F32),
-            // f16 has three bits more, every GPU with matrix units multiplies it, and nothing becomes infinite: what is stored ends at its largest number.
+            // f16 has three more bits of precision, every GPU with matrix units multiplies it, and
+            // no value becomes infinite: stored values are clamped to its largest number.
             Self::Auto if has(FloatDType::F16)? => return Ok(FloatDType::F16),
             Self::Auto if has(FloatDType::BF16)? => return Ok(FloatDType::BF16),
             Self::Auto => return Ok(FloatDType::F32),
@@ -252,7 +271,7 @@ impl Precision {
         if has(wanted)? { Ok(wanted) } else { Err(refused(self)) }
     }
 
-    /// The same for the CPU's own kernels.
+    /// Does the same for the CPU's own kernels.
     fn on_cpu(self) -> Result<FloatDType, DeviceError> {
         match self {
             Self::Auto | Self::F32 => Ok(FloatDType::F32),
@@ -285,7 +304,7 @@ mod tests {
     fn a_build_without_cuda_says_so_and_auto_falls_back() {
         assert_eq!(DeviceChoice::Cuda(0).open().unwrap_err(), DeviceError::CudaNotBuilt);
         #[cfg(not(feature = "vulkan-wgsl"))]
-        assert_eq!(DeviceChoice::Auto.open().unwrap().1, "cpu");
+        assert_eq!(DeviceChoice::Auto.open_named().unwrap().1, "cpu");
     }
 
     #[cfg(not(feature = "vulkan-wgsl"))]

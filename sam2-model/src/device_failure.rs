@@ -1,14 +1,15 @@
-//! What a device says when it fails, as an error instead of a panic.
+//! Turns failures of a device into errors instead of panics.
 //!
-//! The CPU cannot fail in this way. A GPU can: its memory is full, its driver is reset, or it is taken away. burn reports some of that as an error
-//! when a result is read back, and the rest as a panic in whatever operation came next; both end here.
+//! The CPU cannot fail in this way. A GPU can: its memory is full, its driver is reset, or it is
+//! removed. burn reports some of these failures as an error when a result is read back, and the
+//! rest as a panic in whatever operation came next. Both become a [`DeviceFailure`].
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 
-/// The device failed. The message says what to try.
+/// The device failed. The message suggests a remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceFailure {
@@ -17,37 +18,40 @@ pub enum DeviceFailure {
         "the device is out of memory ({reason}); close what else uses it, or try half precision, a smaller model or input, fewer objects at once, or the CPU"
     )]
     OutOfMemory {
-        /// What the driver said, with its numbers.
+        /// The driver's message, with its numbers.
         reason: String,
     },
-    /// The device was reset or taken away; the process cannot use it any more.
+    /// The device was reset or removed. The process cannot use it any more.
     #[error(
         "the device was lost ({reason}); run again, and look into the system's log if it happens again, or take the CPU"
     )]
     Lost {
-        /// What the driver said.
+        /// The driver's message.
         reason: String,
     },
     /// A kernel could not be compiled or run.
     #[error("the device failed ({reason}); try f32, another device or the CPU")]
     Other {
-        /// What burn or the driver said.
+        /// The message of burn or of the driver.
         reason: String,
     },
 }
 
 impl DeviceFailure {
-    /// Tells the kinds apart by what burn and the drivers write, and keeps the part of `text` that says something: no backtraces, and of a chain of causes the one that tells the kind.
+    /// Determines the kind of failure from a message of burn or a driver. Keeps only the
+    /// informative part of `text`: no backtraces, and of a chain of causes the one that determines
+    /// the kind.
     ///
-    /// A CUDA device that is lost is told of by burn's own thread only: whoever asks it for anything afterwards hears of memory that is not there.
+    /// Only burn's own thread reports that a CUDA device is lost. Later requests to the device only
+    /// report that memory does not exist.
     pub fn from_message(text: &str) -> Self {
         let said = DEVICE_THREAD_SAID.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self::of_messages(text, said.as_deref())
     }
 
-    /// The same, where a device's thread panicked with the words `before`.
+    /// Does the same when a device's thread has panicked with the message `before`.
     fn of_messages(text: &str, before: Option<&str>) -> Self {
-        /// Characters of a message that are kept.
+        /// Number of characters of a message that are kept.
         const LONGEST: usize = 400;
         const OUT_OF_MEMORY: [&str; 8] = [
             "out of memory",
@@ -61,7 +65,7 @@ impl DeviceFailure {
         ];
         const LOST: [&str; 5] =
             ["device lost", "device_lost", "devicelost", "poisoned", "device is lost"];
-        /// CUDA's errors after which a process can use the device no more.
+        /// CUDA's errors after which the process cannot use the device any more.
         const FATAL: [&str; 8] = [
             "cuda_error_launch_failed",
             "cuda_error_launch_timeout",
@@ -94,11 +98,11 @@ impl DeviceFailure {
             return Self::OutOfMemory { reason: shortened(cause) };
         }
         if let Some(said) = before.filter(fatal) {
-            // What stands between it and its words says where in burn it happened.
+            // The text before `DriverError(` only says where in burn the error happened.
             let reason = said.split("DriverError(").nth(1).unwrap_or(said).trim_end_matches(')');
             return Self::Lost { reason: shortened(reason.to_owned()) };
         }
-        // What is left of an allocation that failed, where the failure itself was told to somebody else.
+        // An allocation failed, and the failure itself was reported elsewhere.
         if let Some(cause) = says(&["was never allocated"]) {
             Self::OutOfMemory { reason: shortened(cause) }
         } else if let Some(cause) = says(&LOST) {
@@ -108,7 +112,7 @@ impl DeviceFailure {
         }
     }
 
-    /// The same with how much memory is in use, where that is known and matters.
+    /// Adds the amount of memory in use, if it is known and relevant.
     #[must_use]
     pub fn with_usage(self, usage: Option<crate::DeviceMemory>) -> Self {
         match (self, usage) {
@@ -121,18 +125,19 @@ impl DeviceFailure {
 }
 
 thread_local! {
-    /// How many guards this thread is in.
+    /// Number of guards that this thread is in.
     static GUARDS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs `work` on a device; a panic in it becomes an error.
+/// Runs `work` on a device. A panic in it becomes an error.
 ///
-/// What `work` was changing may be half changed then: the caller lets go of it, or it is something that a failed call leaves alone.
+/// After a failure, data that `work` was changing may be half changed. The caller must drop it,
+/// unless it is data that a failed call leaves unchanged.
 ///
 /// # Errors
-/// [`DeviceFailure`] made of the panic's message.
+/// [`DeviceFailure`] made from the panic's message.
 pub fn guard<R>(work: impl FnOnce() -> R) -> Result<R, DeviceFailure> {
-    /// Counts down also when `work` panics.
+    /// Decrements the count, also when `work` panics.
     struct Inside;
     impl Drop for Inside {
         fn drop(&mut self) {
@@ -147,13 +152,14 @@ pub fn guard<R>(work: impl FnOnce() -> R) -> Result<R, DeviceFailure> {
     result.map_err(|panic| DeviceFailure::from_message(&message(panic.as_ref())))
 }
 
-/// What a device's own thread said when it panicked last.
+/// The latest panic message of a device's own thread.
 static DEVICE_THREAD_SAID: Mutex<Option<String>> = Mutex::new(None);
 
-/// How the names of CubeCL's threads for devices begin.
+/// Prefix of the names of CubeCL's device threads.
 const DEVICE_THREAD: &str = "DSD-";
 
-/// The panics that become errors are logged instead of printed, and those of devices' own threads; all others go to the hook that was there.
+/// Installs a panic hook. It logs the panics that become errors and those of device threads instead
+/// of printing them, and passes all others to the previous hook.
 fn keep_quiet_in_guards() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -200,7 +206,7 @@ mod tests {
         assert!(matches!(kind("Parent device is lost"), DeviceFailure::Lost { .. }));
         for text in [
             "CUDA_ERROR_OUT_OF_MEMORY",
-            // As cubecl 0.11 has it.
+            // The wording of cubecl 0.11.
             "out of device memory allocating 12 bytes",
             "can't allocate buffer of size: 12",
             "Can't allocate 12 bytes: every page size is smaller",
@@ -214,7 +220,7 @@ mod tests {
         let after = DeviceFailure::of_messages("memory 3 was never allocated", Some(said));
         let reason = "CUDA_ERROR_LAUNCH_FAILED, \"unspecified launch failure\"".to_owned();
         assert_eq!(after, DeviceFailure::Lost { reason });
-        // Another device may be full all the same.
+        // Another device may still be full.
         let other_full = DeviceFailure::of_messages("out of memory", Some(said));
         assert!(matches!(other_full, DeviceFailure::OutOfMemory { .. }));
         let full = DeviceFailure::of_messages("out of memory", Some("CUDA_ERROR_OUT_OF_MEMORY"));

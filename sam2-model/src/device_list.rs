@@ -1,12 +1,13 @@
-//! What the model can run on, here and in other builds.
+//! Lists the devices that the model can run on, in this build and in others.
 
 use crate::device::{DeviceChoice, DeviceError};
 use crate::kernels::CpuTier;
 
-/// From an index to the device's choice.
+/// Makes a device choice from an index.
 type Choose = fn(usize) -> DeviceChoice;
 
-/// Kinds of GPU, best first: the feature that they need, with what it is for and how to get it, and how one of them is named.
+/// Kinds of GPU, best first: the feature that each needs, with its purpose and how to get it, and
+/// how to choose one by its index.
 const GPUS: [(MissingFeature, Choose); 2] = [
     (
         MissingFeature { feature: "cuda", description: "NVIDIA GPUs", command: "make cuda" },
@@ -26,29 +27,30 @@ const GPUS: [(MissingFeature, Choose); 2] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListedDevice {
-    /// How to choose it.
+    /// The choice that opens it.
     pub choice: DeviceChoice,
-    /// Its name in logs, with what the driver calls it where that is known.
+    /// Its name in logs, with the driver's name for it where known.
     pub name: String,
-    /// Threads that share the work; for the CPU only.
+    /// Number of threads that share the work. CPU only.
     pub threads: Option<usize>,
-    /// Vector instructions in use; for the CPU only.
+    /// Vector instructions in use. CPU only.
     pub tier: Option<CpuTier>,
 }
 
-/// A kind of device that this build was made without.
+/// A kind of device that this build does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MissingFeature {
-    /// The feature of this package and of those above it.
+    /// The feature of this package and of the packages that depend on it.
     pub feature: &'static str,
-    /// What it would run on.
+    /// The devices that it supports.
     pub description: &'static str,
-    /// The command that builds a program with it, in this project's folder.
+    /// The command that builds a program with it, run in this project's folder.
     pub command: &'static str,
 }
 
-/// Every device there is: the CPU, and the GPUs that the compiled features find. Never panics, whatever drivers there are.
+/// Returns all usable devices: the CPU, and the GPUs that the compiled features find. Never panics,
+/// whatever drivers are installed.
 pub fn list_devices() -> Vec<ListedDevice> {
     let cpu = ListedDevice {
         choice: DeviceChoice::Cpu,
@@ -60,16 +62,17 @@ pub fn list_devices() -> Vec<ListedDevice> {
     std::iter::once(cpu).chain(gpus.flatten()).collect()
 }
 
-/// A GPU, if it is there; `Some(None)` if it is, but cannot be used.
+/// Opens a GPU. Returns `None` if it does not exist and `Some(None)` if it exists but cannot be
+/// used.
 fn opened(choice: DeviceChoice) -> Option<Option<ListedDevice>> {
-    match choice.open() {
+    match choice.open_named() {
         Ok((_, name)) => Some(Some(ListedDevice { choice, name, threads: None, tier: None })),
         Err(DeviceError::SoftwareVulkan { .. }) => Some(None),
         Err(_) => None,
     }
 }
 
-/// The features for other devices that this build lacks.
+/// Returns the device features that this build lacks.
 pub fn missing_features() -> Vec<MissingFeature> {
     let lacks = |choice: DeviceChoice| {
         let error = choice.open().err();

@@ -1,4 +1,4 @@
-//! How much memory a device's allocator holds.
+//! Reports how much memory a device's allocator holds.
 
 use std::fmt;
 
@@ -6,29 +6,32 @@ use burn::tensor::Device;
 
 use crate::device_failure::{self, DeviceFailure};
 
-/// What burn's allocator holds on a GPU, in bytes. The driver's own share (kernels, contexts: some hundred megabytes) is not in it.
+/// Memory that burn's allocator holds on a GPU, in bytes. Does not include the driver's own share
+/// (kernels, contexts: some hundred megabytes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceMemory {
-    /// In tensors that are alive.
+    /// Bytes in tensors that are alive.
     pub in_use: u64,
-    /// Taken from the device: tensors, and what is kept to be used again.
+    /// Bytes taken from the device: tensors, and memory kept for reuse.
     pub reserved: u64,
 }
 
 impl DeviceMemory {
-    /// What `device` holds now; `None` on the CPU, whose allocator does not count. Waits for what was launched before.
+    /// Returns the memory that `device` holds now, or `None` on the CPU, whose allocator does not
+    /// count. Waits for work that was launched before.
     ///
     /// # Errors
-    /// [`DeviceFailure`] if the device does not answer.
+    /// [`DeviceFailure`] if the device does not respond.
     pub fn of(device: &Device) -> Result<Option<Self>, DeviceFailure> {
         let usage = device_failure::guard(|| device.memory_pool_usage())?;
         Ok(usage.map(|usage| Self { in_use: usage.bytes_in_use, reserved: usage.bytes_reserved }))
     }
 
-    /// Gives back to the device what is kept to be used again: worth its time between two recordings, not between two frames.
+    /// Returns memory that is kept for reuse to the device. This takes time: it is worth doing
+    /// between two recordings, not between two frames.
     ///
     /// # Errors
-    /// [`DeviceFailure`] if the device does not answer.
+    /// [`DeviceFailure`] if the device does not respond.
     pub fn release_unused(device: &Device) -> Result<(), DeviceFailure> {
         device_failure::guard(|| {
             let synced = device.sync();

@@ -1,4 +1,4 @@
-//! Telling sets of weights apart.
+//! Computes fingerprints that tell sets of weights apart.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,13 +12,14 @@ use crate::device_failure::DeviceFailure;
 use crate::network::Sam2Network;
 use crate::weights::{Path, transpose};
 
-/// Numbers that wait for the cores at most, but for the last tensor's: 32 MB.
+/// Most values that wait to be digested, not counting the last tensor's: 32 MB.
 const WAITING: usize = 8 << 20;
 
-/// The fingerprint of a network: see [`crate::Sam2::fingerprint`].
+/// Returns the fingerprint of a network: see [`crate::Sam2::fingerprint`].
 ///
-/// Parameters are taken in the order of their names. Each enters as the length of its name, its name, the number of its
-/// dimensions, these, and the SHA-256 of its values; numbers as 64 bits, all little-endian.
+/// Parameters are taken in the order of their names. Each enters as the length of its name, its
+/// name, the number of its dimensions, the dimensions, and the SHA-256 of its values. Numbers are
+/// 64 bits wide, all little-endian.
 pub(crate) fn of(network: &Sam2Network) -> Result<String, DeviceFailure> {
     let mut reader = Reader::default();
     network.visit(&mut reader);
@@ -41,11 +42,11 @@ pub(crate) fn of(network: &Sam2Network) -> Result<String, DeviceFailure> {
     }))
 }
 
-/// Collects shape and digest of every parameter under its official name.
+/// Collects the shape and digest of every parameter under its official name.
 #[derive(Default)]
 struct Reader {
     path: Path,
-    /// Values that were read and wait for the next cores.
+    /// Values that have been read and wait to be digested.
     waiting: Vec<Waiting>,
     tensors: BTreeMap<String, (Vec<usize>, [u8; 32])>,
     failed: Option<DeviceFailure>,
@@ -53,10 +54,10 @@ struct Reader {
 
 struct Waiting {
     name: String,
-    /// As in PyTorch.
+    /// The shape as in PyTorch.
     shape: Vec<usize>,
     values: Vec<f32>,
-    /// Whether the values are those of the transposed matrix.
+    /// True if the values are those of the transposed matrix.
     transposed: bool,
 }
 
@@ -78,7 +79,7 @@ impl Waiting {
 }
 
 impl Reader {
-    /// Digests what waits, with all cores.
+    /// Digests the waiting values on all cores.
     fn digest_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         let digests: Vec<_> = waiting.into_par_iter().map(Waiting::digest).collect();
@@ -125,7 +126,7 @@ mod tests {
     use burn::module::{ModuleMapper, Param};
     use burn::tensor::Device;
 
-    /// Adds to the values of one loose parameter, or to none.
+    /// Adds a constant to the values of one loose parameter, or of none.
     struct Shift(f32);
 
     impl ModuleMapper for Shift {

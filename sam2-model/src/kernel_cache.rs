@@ -1,4 +1,4 @@
-//! Where compiled kernels are kept between runs, and how CubeCL is told so.
+//! Location of the compiled kernels that are kept between runs, and CubeCL's settings for it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +6,16 @@ use std::path::PathBuf;
 /// The file in which compiled kernels are kept between runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelCache {
-    /// The file. It need not be there yet.
+    /// The file, which may not exist yet.
     pub path: PathBuf,
-    /// Its size in bytes, with what the database keeps next to it.
+    /// Size in bytes of the file and of the files that the database keeps next to it.
     pub bytes: u64,
 }
 
 impl KernelCache {
-    /// Returns where this process keeps compiled kernels; nothing in a build that keeps none (it has no GPUs, or lacks the feature `kernel-cache`), and with `SAM2_KERNEL_CACHE=0`.
+    /// Returns the file in which this process keeps compiled kernels. Returns `None` if it keeps
+    /// none: in a build without GPUs or without the feature `kernel-cache`, and with
+    /// `SAM2_KERNEL_CACHE=0`.
     pub fn here() -> Option<Self> {
         #[cfg(all(feature = "gpu", feature = "kernel-cache"))]
         {
@@ -26,7 +28,8 @@ impl KernelCache {
         None
     }
 
-    /// Measures the database at `path`: its own file, and those whose names begin with its name.
+    /// Measures the database at `path`: its own file, and all files whose names begin with its
+    /// name.
     #[cfg(any(test, all(feature = "gpu", feature = "kernel-cache")))]
     fn at(path: PathBuf) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -48,16 +51,21 @@ impl fmt::Display for KernelCache {
     }
 }
 
-/// The environment variable that, as `0`, keeps no kernels.
+/// The environment variable that turns the cache off if it is `0`.
 #[cfg(all(feature = "gpu", feature = "kernel-cache"))]
 const SWITCH: &str = "SAM2_KERNEL_CACHE";
 
-/// Sets CubeCL up, before it reads its own settings. Where an application has done so already, its settings hold.
+/// Configures CubeCL before it reads its own settings. If the application has configured it
+/// already, the application's settings stay.
 ///
-/// With the feature `kernel-cache`, compiled kernels and what was found out about them are kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs: burn would put them
-/// below the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT` may name another place, and `SAM2_KERNEL_CACHE=0` keeps none.
+/// With the feature `kernel-cache`, compiled kernels and what CubeCL has learned about them are
+/// kept in the user's cache folder (`~/.cache/cubecl`), wherever the program runs. burn would put
+/// them below the working folder if that is a Rust project. A `cubecl.toml` or `CUBECL_ENVIRONMENT`
+/// may name another place, and `SAM2_KERNEL_CACHE=0` turns the cache off.
 ///
-/// Each kernel that is compiled, and not loaded from there, becomes a record of the `log` crate, at the level `debug` with the target `cubecl::compilation`: a program can count them.
+/// Each kernel that is compiled instead of loaded from the cache becomes a record of the `log`
+/// crate, at the level `debug` with the target `cubecl::compilation`, so that a program can count
+/// them.
 #[cfg(feature = "gpu")]
 pub(crate) fn configure() {
     use cubecl_environment::config::logger::LogCrateLevel;
@@ -68,7 +76,7 @@ pub(crate) fn configure() {
     if matches!(config.environment.path, CacheConfig::Target) {
         config.environment.path = CacheConfig::Global;
     }
-    // Compiled kernels too: NVRTC takes seconds for those of a model.
+    // Keeps compiled kernels as well: NVRTC takes seconds to compile those of a model.
     #[cfg(feature = "kernel-cache")]
     {
         config.compilation.cache = std::env::var_os(SWITCH).is_none_or(|value| value != "0");

@@ -5,9 +5,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::kernels;
 
-/// Normalises the last axis.
+/// Layer norm over the last axis.
 ///
-/// burn has such a layer; this one shows its epsilon, which a [`kernels::FusedLinear`] needs.
+/// burn has such a layer too, but this one exposes its epsilon, which [`kernels::FusedLinear`]
+/// needs.
 #[derive(Module, Debug)]
 pub struct LayerNorm {
     weight: Param<Tensor<1>>,
@@ -17,10 +18,10 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// PyTorch's default, added to the variance.
+    /// PyTorch's default epsilon, added to the variance.
     pub const EPSILON: f32 = 1e-5;
 
-    /// For vectors of `channels`.
+    /// Builds the norm for vectors of `channels` values.
     pub fn init(channels: usize, epsilon: f32, device: &Device) -> Self {
         Self {
             weight: Param::from_tensor(Tensor::ones([channels], device)),
@@ -29,12 +30,12 @@ impl LayerNorm {
         }
     }
 
-    /// Weight and bias, `[channels]`, and epsilon.
+    /// Returns weight and bias, `[channels]`, and epsilon.
     pub(crate) fn parameters(&self) -> (Tensor<1>, Tensor<1>, f32) {
         (self.weight.val(), self.bias.val(), self.epsilon)
     }
 
-    /// `[..., channels]`, same shape in and out.
+    /// Normalises `[..., channels]`. The shape stays the same.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let (weight, bias, epsilon) = self.parameters();
         kernels::layer_norm(x, weight, bias, epsilon)

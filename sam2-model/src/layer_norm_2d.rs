@@ -1,14 +1,15 @@
-//! Layer normalisation over the channels of a feature map (`LayerNorm2d` in `modeling/sam2_utils.py`).
+//! Layer normalisation over the channels of a feature map (`LayerNorm2d` in
+//! `modeling/sam2_utils.py`).
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::kernels;
 
-/// Added to the variance.
+/// Epsilon, added to the variance.
 pub const EPSILON: f32 = 1e-6;
 
-/// Normalises each pixel of `[batch, channels, height, width]` over its channels.
+/// Layer norm of each pixel of `[batch, channels, height, width]` over its channels.
 #[derive(Module, Debug)]
 pub struct LayerNorm2d {
     weight: Param<Tensor<1>>,
@@ -16,22 +17,22 @@ pub struct LayerNorm2d {
 }
 
 impl LayerNorm2d {
-    /// For maps of `channels` channels.
+    /// Builds the norm for maps of `channels` channels.
     pub fn init(channels: usize, device: &Device) -> Self {
         Self::new(Tensor::ones([channels], device), Tensor::zeros([channels], device))
     }
 
-    /// With these factors and offsets of the channels, `[channels]`.
+    /// Makes a norm with these factors and offsets of the channels, `[channels]`.
     pub fn new(weight: Tensor<1>, bias: Tensor<1>) -> Self {
         Self { weight: Param::from_tensor(weight), bias: Param::from_tensor(bias) }
     }
 
-    /// Weight and bias, `[channels]`, and epsilon.
+    /// Returns weight and bias, `[channels]`, and epsilon.
     pub(crate) fn parameters(&self) -> (Tensor<1>, Tensor<1>, f32) {
         (self.weight.val(), self.bias.val(), EPSILON)
     }
 
-    /// Same shape in and out.
+    /// Normalises maps. The shape stays the same.
     pub fn forward(&self, x_bchw: Tensor<4>) -> Tensor<4> {
         kernels::layer_norm_2d(x_bchw, self.weight.val(), self.bias.val(), EPSILON)
     }

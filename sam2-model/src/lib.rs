@@ -1,13 +1,15 @@
-//! Segment Anything 2 (Ravi et al. 2024, <https://arxiv.org/abs/2408.00714>) on [burn](https://burn.dev).
+//! Segment Anything 2 (Ravi et al. 2024, <https://arxiv.org/abs/2408.00714>) on
+//! [burn](https://burn.dev).
 //!
-//! One code for all published checkpoints, 2.0 and 2.1, from tiny to large. It is a port of the official PyTorch
-//! package `sam2` 1.1.0 (Apache-2.0) and is compared with it tensor by tensor. Tensors in, tensors out: this crate
-//! knows no video and no files but weights. Layouts stand in names and docs: `_bchw` is
-//! `[batch, channels, height, width]`, tokens are `[batch, tokens, channels]`.
+//! One implementation for all published checkpoints, 2.0 and 2.1, from tiny to large. It is a port
+//! of the official PyTorch package `sam2` 1.1.0 (Apache-2.0) and is compared with it tensor by
+//! tensor. Tensors in, tensors out: this crate does not handle video, and reads no files except
+//! weights. Names and docs state layouts: `_bchw` is `[batch, channels, height, width]`, tokens are
+//! `[batch, tokens, channels]`.
 //!
-//! The way of a frame:
-//! [`Sam2::encode_image`] -> [`Sam2::condition_on_memory`] (or [`Sam2::condition_without_memory`]) -> [`Sam2::decode`] ->
-//! [`Sam2::predict_mask`] -> [`Sam2::encode_memory`], whose result later frames look at.
+//! A frame passes through [`Sam2::encode_image`] -> [`Sam2::condition_on_memory`] (or
+//! [`Sam2::condition_without_memory`]) -> [`Sam2::decode`] -> [`Sam2::predict_mask`] ->
+//! [`Sam2::encode_memory`]. Later frames attend to the resulting memory.
 
 pub mod config;
 pub mod cuda;

@@ -1,5 +1,5 @@
-//! From conditioned features and prompt tokens to masks (SAM with SAM 2's additions;
-//! `modeling/sam/mask_decoder.py`).
+//! The mask decoder: from conditioned features and prompt tokens to masks (SAM with SAM 2's
+//! additions; `modeling/sam/mask_decoder.py`).
 
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
@@ -14,15 +14,17 @@ use crate::mlp::{GroupedMlp, Mlp};
 use crate::prompt_encoder::{PromptEmbeddings, Token};
 use crate::two_way_transformer::{ImagePositions, TwoWayTransformer};
 
-/// One token for a single mask and three for the candidates of an ambiguous prompt.
+/// Number of mask tokens: one for a single mask and three for the candidates of an ambiguous
+/// prompt.
 const MASK_TOKENS: usize = 4;
 /// Hidden width of the head that predicts IoU.
 const IOU_HEAD_DIM: usize = 256;
 
-/// What the decoder sees of a frame.
+/// The decoder's view of a frame.
 #[derive(Clone, Debug)]
 pub struct DecoderImage {
-    /// Conditioned stride-16 features, `[batch, n, hidden_dim]`; a batch of 1 serves a batch of prompts.
+    /// Conditioned stride-16 features, `[batch, n, hidden_dim]`. A batch of 1 is used for every
+    /// prompt of a batch.
     pub tokens: Tensor<3>,
     /// `[1, hidden_dim / 8, 4 side, 4 side]`.
     pub stride_4_bchw: Tensor<4>,
@@ -30,20 +32,20 @@ pub struct DecoderImage {
     pub stride_8_bchw: Tensor<4>,
 }
 
-/// Every output of the decoder's heads, before one is chosen.
+/// Every output of the decoder's heads, before one mask is chosen.
 #[derive(Clone, Debug)]
 pub struct DecoderOutputs {
     /// `[batch, 4, 4 side, 4 side]`: logits of the single mask, then of the three candidates.
     pub mask_logits: Tensor<4>,
-    /// `[batch, 4]`: predicted IoU of each, 0..1.
+    /// `[batch, 4]`: predicted IoU of each mask, 0..1.
     pub ious: Tensor<2>,
-    /// `[batch, 4, hidden_dim]`: the tokens that the masks were read from.
+    /// `[batch, 4, hidden_dim]`: the tokens from which the masks were made.
     pub mask_tokens: Tensor<3>,
-    /// `[batch, 1]`: above 0 = the object is in the frame.
+    /// `[batch, 1]`: above 0 if the object is in the frame.
     pub object_score_logits: Tensor<2>,
 }
 
-/// Learned up-sampling by 4 that takes in the high-resolution features.
+/// Learned up-sampling by 4, with the high-resolution features added.
 #[derive(Module, Debug)]
 struct OutputUpscaling {
     conv1: ConvTranspose2d,
@@ -70,7 +72,7 @@ pub struct MaskDecoder {
 }
 
 impl MaskDecoder {
-    /// Builds the decoder, to be loaded.
+    /// Builds the decoder with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         let dim = config.hidden_dim;
         let mlp = |widths: &[usize]| Mlp::init(widths, Activation::Relu, device);
@@ -98,25 +100,29 @@ impl MaskDecoder {
         }
     }
 
-    /// Puts layers together for a GPU (see [`crate::packed`]).
+    /// Merges layers for a GPU (see [`crate::packed`]).
     pub(crate) fn pack(&mut self) -> Result<(), DeviceFailure> {
         self.hypernetworks = GroupedMlp::of(&self.output_hypernetworks_mlps);
         self.transformer.pack()
     }
 
-    /// The dense place encoding `[1, n, hidden_dim]` as [`Self::forward`] wants it; once for an input size.
+    /// Prepares the dense position encoding `[1, n, hidden_dim]` for [`Self::forward`]. Needed once
+    /// per input size.
     pub fn image_positions(&self, dense: Tensor<3>) -> ImagePositions {
         self.transformer.image_positions(dense)
     }
 
-    /// The linear maps of the channels of the stride-4 and the stride-8 map for [`DecoderImage`] (`conv_s0`, `conv_s1`); applied once per frame, by the image encoder.
+    /// Returns the linear maps of the channels of the stride-4 and the stride-8 map for
+    /// [`DecoderImage`] (`conv_s0`, `conv_s1`). The image encoder applies them once per frame.
     pub fn high_res_projections(&self) -> [&Linear; 2] {
         [&self.conv_s0, &self.conv_s1]
     }
 
-    /// All four masks and their scores. `image_positions` is the dense encoding, from [`Self::image_positions`].
+    /// Computes all four masks and their scores. `image_positions` is the dense encoding from
+    /// [`Self::image_positions`].
     ///
-    /// The batch is that of the image, of the prompts or of both: where one of them is 1, it is the same for all (`repeat_image`).
+    /// The batch is that of the image, of the prompts, or of both. If one of them is 1, it is used
+    /// for every entry of the other (`repeat_image`).
     pub fn forward(
         &self,
         image: &DecoderImage,
@@ -134,7 +140,7 @@ impl MaskDecoder {
         let token_count = tokens.dims()[1];
         let tokens = tokens.expand([batch, token_count, dim]);
 
-        // The dense prompt is either one vector for all places or a whole map.
+        // The dense prompt is either a single vector for all positions or a whole map.
         let dense = prompts
             .dense
             .clone()
@@ -170,7 +176,7 @@ impl MaskDecoder {
     fn upscale(&self, image_tokens: Tensor<3>, image: &DecoderImage, side: usize) -> Tensor<4> {
         let [batch, _, dim] = image_tokens.dims();
         let layers = &self.output_upscaling;
-        // In this order both are views on every device.
+        // In this order, both operations are views on every device.
         let x = image_tokens.reshape([batch, side, side, dim]).permute([0, 3, 1, 2]);
         let (norm, add) = (Some(&layers.norm), &image.stride_8_bchw);
         let x = kernels::transposed_convolution(&layers.conv1, norm, x, add);
@@ -179,12 +185,13 @@ impl MaskDecoder {
 }
 
 impl DecoderOutputs {
-    /// The mask by [`MaskRule::BestCandidate`], of absent objects too.
+    /// Chooses the mask by [`MaskRule::BestCandidate`], also for absent objects.
     pub fn best_candidate(&self) -> ChosenMask {
         self.choice(MaskRule::BestCandidate).choose()
     }
 
-    /// Mask logits `[batch, 3, 4 side, 4 side]` and predicted IoUs `[batch, 3]` of the three candidates.
+    /// Returns mask logits `[batch, 3, 4 side, 4 side]` and predicted IoUs `[batch, 3]` of the
+    /// three candidates.
     pub fn candidates(&self) -> (Tensor<4>, Tensor<2>) {
         (
             self.mask_logits.clone().slice_dim(1, 1..MASK_TOKENS),
@@ -192,12 +199,13 @@ impl DecoderOutputs {
         )
     }
 
-    /// The mask by [`MaskRule::SingleIfStable`], of absent objects too.
+    /// Chooses the mask by [`MaskRule::SingleIfStable`], also for absent objects.
     pub fn single_mask(&self) -> ChosenMask {
         self.choice(MaskRule::SingleIfStable).choose()
     }
 
-    /// The mask of each object by `rule`, with `absent_logit` at every place of those that are not in the frame.
+    /// Chooses the mask of each object by `rule`. The masks of objects that are not in the frame
+    /// are filled with `absent_logit`.
     pub fn choose(&self, rule: MaskRule, absent_logit: f32) -> ChosenMask {
         let object_scores = Some((&self.object_score_logits, absent_logit));
         MaskChoice { object_scores, ..self.choice(rule) }.choose()
@@ -213,8 +221,8 @@ impl DecoderOutputs {
         }
     }
 
-    /// Stability score of the single mask, `[batch, 1]`, 0..1. Near 0.98, the threshold of the fallback, two implementations may
-    /// choose differently.
+    /// Returns the stability score of the single mask, `[batch, 1]`, 0..1. Near 0.98, the threshold
+    /// of the fallback, two implementations may choose different masks.
     pub fn single_mask_stability(&self) -> Tensor<2> {
         kernels::stability(&self.mask_logits.clone().slice_dim(1, 0..1))
     }
@@ -225,7 +233,8 @@ mod tests {
     use super::*;
     use burn::tensor::TensorData;
 
-    /// Two objects on 1 x 4 masks: the first's single mask is stable, the second's is not.
+    /// Makes outputs for two objects with 1 x 4 masks: the first one's single mask is stable, the
+    /// second one's is not.
     fn outputs() -> DecoderOutputs {
         let device = Device::flex();
         let stable = [9.0, 9.0, -9.0, -9.0];

@@ -1,4 +1,5 @@
-//! Conditioning a frame on its memories (section 4 of the SAM 2 paper; `modeling/memory_attention.py`).
+//! Conditioning a frame on its memories (section 4 of the SAM 2 paper;
+//! `modeling/memory_attention.py`).
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -11,32 +12,34 @@ use crate::layer_norm::LayerNorm;
 use crate::packed::{Part, one_after_the_other, side_by_side};
 use crate::rotary::RotaryTable;
 
-/// Weight of the position encoding that is added to the frame once, before the first layer.
+/// Weight of the position encoding, which is added to the frame once, before the first layer.
 pub(crate) const INPUT_POSITION_WEIGHT: f64 = 0.1;
 
-/// What a frame attends to: the tokens of the selected memories and object pointers, in the official order
-/// (conditioning frames, then oldest to newest, then pointers).
+/// The tokens that a frame attends to: those of the selected memories and object pointers, in the
+/// official order (conditioning frames, then oldest to newest, then pointers).
 #[derive(Clone, Debug)]
 pub struct MemoryTokens {
-    /// `[batch, tokens, memory_dim]`: the values, and the keys before positions.
+    /// `[batch, tokens, memory_dim]`: the values, and also the keys before positions are added.
     pub tokens: Tensor<3>,
     /// `[batch or 1, tokens, memory_dim]`: added to the keys only.
     pub positions: Tensor<3>,
-    /// How many tokens at the end are object pointers: they have no place on the map and are not rotated.
+    /// Number of tokens at the end that are object pointers. They have no position on the map and
+    /// are not rotated.
     pub pointer_tokens: usize,
 }
 
-/// One-head attention whose queries and keys are rotated by their place (`RoPEAttention`).
+/// Single-head attention whose queries and keys are rotated by their position (`RoPEAttention`).
 #[derive(Module, Debug)]
 pub struct RotaryAttention {
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
     out_proj: Linear,
-    /// On a GPU, for attention to itself: queries, keys and values in one product.
+    /// On a GPU, for self-attention: queries, keys and values in one product.
     #[module(skip)]
     packed: Option<Linear>,
-    /// On a GPU, for attention to narrower memories: values and output in one product, after the attention.
+    /// On a GPU, for attention to narrower memories: values and output in one product, after the
+    /// attention.
     #[module(skip)]
     narrow_out: Option<Linear>,
 }
@@ -54,14 +57,14 @@ impl RotaryAttention {
         }
     }
 
-    /// Packs what the attention to itself multiplies.
+    /// Packs the layers of self-attention.
     fn pack_for_itself(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
         let parts = [&self.q_proj, &self.k_proj, &self.v_proj].map(Part::All);
         self.packed = Some(side_by_side(&parts, format)?);
         Ok(())
     }
 
-    /// Packs what the attention to memories multiplies after it.
+    /// Packs the layers that follow the attention to memories.
     fn pack_for_memories(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
         if self.are_narrow(self.v_proj.weight.dims()[0]) {
             self.narrow_out = Some(one_after_the_other(&self.v_proj, &self.out_proj, format)?);
@@ -69,12 +72,13 @@ impl RotaryAttention {
         Ok(())
     }
 
-    /// Whether memories of so many channels are narrower than what they are mapped to.
+    /// Returns true if memories with this number of channels are narrower than the values they are
+    /// mapped to.
     fn are_narrow(&self, channels: usize) -> bool {
         channels < self.v_proj.weight.dims()[1]
     }
 
-    /// The frame `x` `[batch, n, dim]` with what it has seen of itself; `norm` comes first.
+    /// Adds to the frame `x` `[batch, n, dim]` its attention to itself. `norm` comes first.
     fn to_itself(&self, x: Tensor<3>, norm: &LayerNorm, rotary: &RotaryTable) -> Tensor<3> {
         let attended = match &self.packed {
             Some(packed) => {
@@ -95,8 +99,9 @@ impl RotaryAttention {
         FusedLinear::new(&self.out_proj).plus(&x).forward(attended)
     }
 
-    /// The frame `x` `[batch, n, dim]` with what it has seen of its memories, `[batch, m, key_value_dim]`; `norm` comes first. The pointers, the last
-    /// of the keys, keep their direction.
+    /// Adds to the frame `x` `[batch, n, dim]` its attention to its memories,
+    /// `[batch, m, key_value_dim]`. `norm` comes first. The pointers, which are the last keys, are
+    /// not rotated.
     fn to_memories(
         &self,
         x: Tensor<3>,
@@ -118,8 +123,9 @@ impl RotaryAttention {
             }
         };
         let values = memory.tokens.clone();
-        // Weights sum to one, so a linear map of the values may come after the attention as well as before. Memories are a quarter as wide as
-        // what they are mapped to (64 and 256): mapping afterwards makes the second product of the attention a quarter as long.
+        // Weights sum to one, so a linear map of the values may come after the attention as well as
+        // before it. Memories are a quarter as wide as the values they are mapped to (64 and 256),
+        // so mapping afterwards makes the second product of the attention a quarter as long.
         let value = FusedLinear::new(&self.v_proj).for_products();
         if !self.are_narrow(values.dims()[2]) {
             let attended = one_head(queries, keys, value.forward(values));
@@ -133,29 +139,29 @@ impl RotaryAttention {
     }
 }
 
-/// What a layer's queries are compared with, `[batch, m, channels]`.
+/// The keys of a layer, `[batch, m, channels]`.
 #[derive(Clone, Copy, Debug)]
 enum Keys<'a> {
     /// Memories with their positions.
     Raw(&'a Tensor<3>),
-    /// The layer's own keys, turned already.
+    /// The layer's own keys, already rotated.
     Projected(&'a Tensor<3>),
 }
 
 impl MemoryTokens {
-    /// How many tokens have a place on the map: all but the pointers.
+    /// Returns the number of tokens that have a position on the map: all except the pointers.
     fn on_the_map(&self) -> usize {
         self.tokens.dims()[1] - self.pointer_tokens
     }
 }
 
-/// Attention with a single head, `[batch, tokens, channels]` each.
+/// Computes attention with a single head. All arguments are `[batch, tokens, channels]`.
 fn one_head(queries: Tensor<3>, keys: Tensor<3>, values: Tensor<3>) -> Tensor<3> {
     let head = |x: Tensor<3>| x.unsqueeze_dim::<4>(1);
     attention(head(queries), head(keys), head(values))
 }
 
-/// Self-attention, attention to the memories, feed-forward; each normed before.
+/// One layer: self-attention, attention to the memories, feed-forward, each after a norm.
 #[derive(Module, Debug)]
 pub struct MemoryAttentionLayer {
     self_attn: RotaryAttention,
@@ -213,7 +219,7 @@ pub struct MemoryAttention {
 }
 
 impl MemoryAttention {
-    /// Builds the stack, to be loaded.
+    /// Builds the stack with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         Self {
             layers: (0..config.memory_attention_layers)
@@ -224,7 +230,7 @@ impl MemoryAttention {
         }
     }
 
-    /// Puts layers together for a GPU, with weights in `format` (see [`crate::packed`]).
+    /// Merges layers for a GPU, with weights in `format` (see [`crate::packed`]).
     pub(crate) fn pack(&mut self, format: FloatDType) -> Result<(), DeviceFailure> {
         for layer in &mut self.layers {
             layer.self_attn.pack_for_itself(format)?;
@@ -236,8 +242,9 @@ impl MemoryAttention {
         Ok(())
     }
 
-    /// Takes `frame` `[1, n, hidden_dim]` with a tenth of its positions (same shape) through what comes before the first attention to memories. Nothing here
-    /// depends on the object: once per frame is enough, however many objects there are.
+    /// Adds `frame_positions`, which is a tenth of the positions, to `frame` (both
+    /// `[1, n, hidden_dim]`), and runs the steps before the first attention to memories. These do
+    /// not depend on the object, so once per frame is enough for any number of objects.
     pub fn begin(
         &self,
         frame: Tensor<3>,
@@ -251,7 +258,8 @@ impl MemoryAttention {
         }
     }
 
-    /// Conditions what [`Self::begin`] has made of a frame on the memories of each object of a batch: `[batch, n, hidden_dim]`.
+    /// Conditions a frame, as returned by [`Self::begin`], on the memories of each object of a
+    /// batch. Returns `[batch, n, hidden_dim]`.
     pub fn attend(
         &self,
         begun: Tensor<3>,

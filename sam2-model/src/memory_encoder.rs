@@ -1,4 +1,5 @@
-//! Turning a frame and its mask into a memory (section 4 of the SAM 2 paper; `modeling/memory_encoder.py`).
+//! The memory encoder: turns a frame and its mask into a memory (section 4 of the SAM 2 paper;
+//! `modeling/memory_encoder.py`).
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -10,10 +11,10 @@ use crate::kernels::{self, Activation, FusedLinear, fused_linear_chain};
 use crate::layer_norm::LayerNorm;
 use crate::layer_norm_2d::{self, LayerNorm2d};
 
-/// Halvings from the image to the feature map (stride 16).
+/// Number of halvings from the image to the feature map (stride 16).
 const DOWNSAMPLINGS: usize = 4;
 
-/// Convolution, norm and GELU that halve a mask's sides and quadruple its channels.
+/// Convolution, norm and GELU, which halve a mask's sides and quadruple its channels.
 #[derive(Module, Debug)]
 struct MaskDownSamplerStep {
     conv: Conv2d,
@@ -45,7 +46,8 @@ impl MaskDownSampler {
         Self { steps, out: Conv2dConfig::new([width, hidden_dim], [1, 1]).init(device) }
     }
 
-    /// `[batch, 1, S, S]` to `[batch, S / 16, S / 16, hidden_dim]`, with the projected frame added, `[1, n, hidden_dim]`.
+    /// Down-samples `[batch, 1, S, S]` to `[batch, S / 16, S / 16, hidden_dim]` and adds the
+    /// projected frame, `[1, n, hidden_dim]`.
     fn forward(&self, mut mask_bchw: Tensor<4>, frame: Tensor<3>) -> Tensor<4> {
         for step in &self.steps {
             mask_bchw = kernels::convolution(&step.conv, Some(&step.norm), mask_bchw);
@@ -62,7 +64,7 @@ impl MaskDownSampler {
 #[derive(Module, Debug)]
 struct FuserBlock {
     dwconv: Conv2d,
-    /// Over the channels, which lie last here.
+    /// A norm over the channels, which are the last axis here.
     norm: LayerNorm,
     pwconv1: Linear,
     pwconv2: Linear,
@@ -83,7 +85,7 @@ impl FuserBlock {
         }
     }
 
-    /// `[batch, height, width, channels]`, same shape in and out.
+    /// Runs the block on `[batch, height, width, channels]`. The shape stays the same.
     fn forward(&self, x_bhwc: Tensor<4>) -> Tensor<4> {
         let mixed =
             kernels::depthwise_convolution(&self.dwconv, x_bhwc.clone().permute([0, 3, 1, 2]));
@@ -110,7 +112,7 @@ pub struct MemoryEncoder {
 }
 
 impl MemoryEncoder {
-    /// Builds the encoder, to be loaded.
+    /// Builds the encoder with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         let dim = config.hidden_dim;
         Self {
@@ -121,8 +123,8 @@ impl MemoryEncoder {
         }
     }
 
-    /// The frame's stride-16 features `[1, n, hidden_dim]` and the masks `[batch, 1, S, S]`, already scaled for the
-    /// memory, to memories `[batch, n, memory_dim]`.
+    /// Encodes the frame's stride-16 features `[1, n, hidden_dim]` and the masks
+    /// `[batch, 1, S, S]`, already scaled for the memory, as memories `[batch, n, memory_dim]`.
     pub fn forward(&self, frame: Tensor<3>, masks_bchw: Tensor<4>) -> Tensor<3> {
         let frame = FusedLinear::new(&self.pix_feat_proj).forward(frame);
         let mut x_bhwc = self.mask_downsampler.forward(masks_bchw, frame);

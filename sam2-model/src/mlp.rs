@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels::{Activation, FusedLinear, fused_linear_chain, grouped_linear, join};
 use crate::layer_norm::LayerNorm;
 
-/// Linear layers with an activation between them, none after the last.
+/// Linear layers with an activation between them and none after the last.
 #[derive(Module, Debug)]
 pub struct Mlp {
     layers: Vec<Linear>,
@@ -16,7 +16,7 @@ pub struct Mlp {
 }
 
 impl Mlp {
-    /// `widths` = input, hidden..., output: at least two numbers.
+    /// Builds the perceptron. `widths` are input, hidden..., output: at least two numbers.
     pub fn init(widths: &[usize], activation: Activation, device: &Device) -> Self {
         let layers = widths
             .windows(2)
@@ -25,12 +25,12 @@ impl Mlp {
         Self { layers, activation }
     }
 
-    /// `[..., input]` to `[..., output]`.
+    /// Maps `[..., input]` to `[..., output]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         self.run(x, None, None)
     }
 
-    /// `x` with what the perceptron makes of it after a norm: `x + mlp(norm(x))`.
+    /// Adds to `x` the perceptron's output after a norm: `x + mlp(norm(x))`.
     pub fn refine<const D: usize>(&self, x: Tensor<D>, norm: Option<&LayerNorm>) -> Tensor<D> {
         self.run(x.clone(), norm, Some(&x))
     }
@@ -62,7 +62,8 @@ impl Mlp {
     }
 }
 
-/// Perceptrons of the same widths side by side, each with its own input: one launch a layer on a GPU.
+/// Perceptrons of the same widths side by side, each with its own input. On a GPU, each layer is
+/// one launch.
 #[derive(Clone, Debug)]
 pub(crate) struct GroupedMlp {
     /// Weights `[groups, input, output]` and biases `[groups, output]`.
@@ -71,7 +72,7 @@ pub(crate) struct GroupedMlp {
 }
 
 impl GroupedMlp {
-    /// `None` if their widths differ, or a layer has no bias.
+    /// Returns `None` if their widths differ, or a layer has no bias.
     pub(crate) fn of(mlps: &[Mlp]) -> Option<Self> {
         let first = mlps.first()?;
         let layer = |index: usize| {
@@ -90,7 +91,7 @@ impl GroupedMlp {
         alike.then_some(Self { layers, activation: first.activation })
     }
 
-    /// `[batch, groups, input]` to `[batch, groups, output]`.
+    /// Maps `[batch, groups, input]` to `[batch, groups, output]`.
     pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let last = self.layers.len().saturating_sub(1);
         self.layers.iter().enumerate().fold(x, |x, (index, (weight, bias))| {

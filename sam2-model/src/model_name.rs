@@ -1,4 +1,4 @@
-//! The names under which people know the published models.
+//! Names of the published models.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,14 +14,15 @@ use crate::config::{ModelVersion, Sam2Config, UnknownConfig, Variant};
 /// | Hugging Face | `facebook/sam2.1-hiera-large`, `sam2-hiera-base-plus` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelName {
-    /// Size.
+    /// The model's size.
     pub variant: Variant,
-    /// Generation; `None` where the name does not say.
+    /// The model's generation, or `None` if the name does not state it.
     pub version: Option<ModelVersion>,
 }
 
 impl ModelName {
-    /// Returns the configuration of that model; without a generation in the name, that of SAM 2.1.
+    /// Returns the configuration of that model. Without a generation in the name, it is that of SAM
+    /// 2.1.
     pub fn config(self) -> Sam2Config {
         Sam2Config::new(self.variant, self.version.unwrap_or(ModelVersion::V2_1))
     }
@@ -37,7 +38,7 @@ impl FromStr for ModelName {
             .into_iter()
             .find_map(|ending| name.strip_suffix(ending))
             .unwrap_or(&name);
-        // Meta's prefix says the generation: `sam2` alone is the first one.
+        // Meta's prefix states the generation: `sam2` alone is the first one.
         let (version, name) = match name.strip_prefix("sam2") {
             None => (None, name),
             Some(rest) => match rest.strip_prefix(".1-") {

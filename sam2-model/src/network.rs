@@ -14,30 +14,30 @@ use crate::memory_encoder::MemoryEncoder;
 use crate::mlp::Mlp;
 use crate::prompt_encoder::PromptEncoder;
 
-/// All layers and loose parameters. [`crate::Sam2`] gives them their meaning.
+/// All layers and loose parameters, which [`crate::Sam2`] puts to use.
 #[derive(Module, Debug)]
 pub struct Sam2Network {
     /// Trunk and neck.
     pub image_encoder: ImageEncoder,
     /// Conditions a frame on its memories.
     pub memory_attention: MemoryAttention,
-    /// Makes a memory of a frame and its mask.
+    /// Makes a memory from a frame and its mask.
     pub memory_encoder: MemoryEncoder,
     /// Embeds points and masks.
     pub sam_prompt_encoder: PromptEncoder,
     /// Predicts masks.
     pub sam_mask_decoder: MaskDecoder,
-    /// Mask token to object pointer.
+    /// Turns a mask token into an object pointer.
     pub obj_ptr_proj: Mlp,
-    /// 2.1 only: temporal position of a pointer to a memory-wide vector.
+    /// 2.1 only: turns the temporal position of a pointer into a memory-wide vector.
     pub obj_ptr_tpos_proj: Option<Linear>,
-    /// Brings a mask prompt to logit scale for the decoder, 4 x 4 with stride 4.
+    /// Brings a mask prompt to the scale of logits for the decoder, 4 x 4 with stride 4.
     pub mask_downsample: Conv2d,
-    /// `[num_maskmem, 1, 1, memory_dim]`: how old a memory is.
+    /// `[num_maskmem, 1, 1, memory_dim]`: encoding of a memory's age.
     pub maskmem_tpos_enc: Param<Tensor<4>>,
     /// `[1, 1, hidden_dim]`: added to a frame that has no memories.
     pub no_mem_embed: Param<Tensor<3>>,
-    /// `[1, 1, hidden_dim]`: in every checkpoint, used by none of the published configurations.
+    /// `[1, 1, hidden_dim]`: in every checkpoint, but not used by any published configuration.
     pub no_mem_pos_enc: Param<Tensor<3>>,
     /// `[1, hidden_dim]`: the pointer of an absent object.
     pub no_obj_ptr: Param<Tensor<2>>,
@@ -46,7 +46,7 @@ pub struct Sam2Network {
 }
 
 impl Sam2Network {
-    /// Builds the network of `config`, to be loaded.
+    /// Builds the network of `config` with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         let (hidden, memory) = (config.hidden_dim, config.memory_dim);
         let is_2_1 = config.version == ModelVersion::V2_1;

@@ -1,4 +1,5 @@
-//! Random numbers for tests: the same in every run of a test, whatever runs beside it.
+//! Random numbers for tests: the same in every run of a test, whatever other tests run at the same
+//! time.
 
 use std::cell::Cell;
 
@@ -7,11 +8,11 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels::uniform_noise;
 
 thread_local! {
-    /// Calls so far. Every test has a thread of its own, and so begins here.
+    /// Number of calls so far. Every test has its own thread, so its count starts at zero.
     static CALLS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Normally distributed numbers with variance 1, other ones at each call.
+/// Returns normally distributed values with variance 1, different ones at each call.
 pub(crate) fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let device = Device::flex();
     if shape.contains(&0) {
@@ -24,9 +25,9 @@ pub(crate) fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::<1>::from_floats(&values[..], &device).reshape(shape)
 }
 
-/// Box and Muller's transformation of two numbers in -1..1.
+/// Applies the Box-Muller transform to two numbers in -1..1.
 fn normal(a: f32, b: f32) -> f32 {
-    // Above 0, for the logarithm.
+    // Above 0, because of the logarithm.
     let a = (1.0 - a) / 2.0;
     (-2.0 * a.ln()).sqrt() * (std::f32::consts::PI * b).cos()
 }

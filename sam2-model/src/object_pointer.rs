@@ -1,4 +1,5 @@
-//! Object pointers: one vector per object and frame that later frames attend to (section 4 of the paper).
+//! Object pointers: one vector per object and frame that later frames attend to (section 4 of the
+//! paper).
 
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
@@ -6,21 +7,22 @@ use burn::tensor::{Device, Tensor};
 use crate::kernels::{FusedLinear, join};
 use crate::position_encoding::sine_1d;
 
-/// A pointer and how far away its frame is.
+/// A pointer and the distance of its frame.
 #[derive(Clone, Debug)]
 pub struct PointerMemory {
-    /// Frames from the pointer's frame to the current one, in the direction of travel. Negative for a conditioning
-    /// frame that is still to come.
+    /// Number of frames from the pointer's frame to the current one, in the direction of tracking.
+    /// Negative for a conditioning frame that is still to come.
     pub distance: i64,
     /// `[batch, hidden_dim]`.
     pub pointer: Tensor<2>,
 }
 
-/// Splits pointers of `hidden_dim` into tokens of `memory_dim` and gives them their place in time.
+/// Splits pointers of `hidden_dim` values into tokens of `memory_dim` and encodes their temporal
+/// positions.
 ///
-/// Returns tokens `[batch, pointers * (hidden_dim / memory_dim), memory_dim]` and positions `[1, same, memory_dim]`. `projection` is
-/// 2.1's `obj_ptr_tpos_proj`; without it positions are zero, as in 2.0. `time_scale` is
-/// `min(frames in the recording, 16) - 1`.
+/// Returns tokens `[batch, pointers * (hidden_dim / memory_dim), memory_dim]` and positions
+/// `[1, same, memory_dim]`. `projection` is 2.1's `obj_ptr_tpos_proj`. Without it positions are
+/// zero, as in 2.0. `time_scale` is `min(frames in the recording, 16) - 1`.
 pub(crate) fn pointer_tokens(
     pointers: &[PointerMemory],
     projection: Option<&Linear>,

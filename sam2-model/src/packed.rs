@@ -1,7 +1,9 @@
-//! Layers put together when a model is loaded, for GPUs: what follows the same input becomes one product, and so does a linear map of a linear map.
+//! Layers that are merged for GPUs when a model is loaded. Layers with the same input become one
+//! product, and so does a linear map of a linear map.
 //!
-//! A launch costs the host some ten microseconds whatever it does, and a wide product fills a GPU better than three narrow ones. On the CPU nothing is gained, so nothing is packed there. Weights that become
-//! others are computed in f64.
+//! A launch costs the host some ten microseconds whatever it does, and a wide product uses a GPU
+//! better than three narrow ones. On the CPU nothing is gained, so nothing is packed there. Merged
+//! weights are computed in f64.
 
 use burn::module::Param;
 use burn::nn::Linear;
@@ -11,7 +13,8 @@ use crate::device_failure::DeviceFailure;
 use crate::read_back::read_together;
 use crate::upload::upload;
 
-/// One layer with the outputs of all, in their order. A part without a layer has so many outputs that are zero.
+/// Merges layers into one that has all their outputs, in order. A part without a layer gives
+/// outputs that are zero.
 pub(crate) fn side_by_side(
     layers: &[Part<'_>],
     format: FloatDType,
@@ -32,7 +35,7 @@ pub(crate) fn side_by_side(
     Ok(Numbers { inputs, outputs, weight, bias }.layer(layers, format))
 }
 
-/// What `second` makes of what `first` makes, as one layer.
+/// Merges `second` after `first` into one layer.
 pub(crate) fn one_after_the_other(
     first: &Linear,
     second: &Linear,
@@ -58,13 +61,13 @@ pub(crate) fn one_after_the_other(
 pub(crate) enum Part<'a> {
     /// Weight and bias.
     All(&'a Linear),
-    /// The weight alone.
+    /// Only the weight.
     WithoutBias(&'a Linear),
-    /// So many outputs that are zero.
+    /// No layer: this number of outputs that are zero.
     Nothing(usize),
 }
 
-/// A layer's numbers: weight `[inputs, outputs]`, row-major, and bias.
+/// A layer's values: weight `[inputs, outputs]`, row-major, and bias.
 struct Numbers {
     inputs: usize,
     outputs: usize,
@@ -103,7 +106,7 @@ impl Part<'_> {
 }
 
 impl Numbers {
-    /// As a layer next to those it was made of, with its weight in `format`.
+    /// Makes a layer on the device of its parts, with its weight in `format`.
     fn layer(self, next_to: &[Part<'_>], format: FloatDType) -> Linear {
         let Self { inputs, outputs, weight, bias } = self;
         let device = next_to.iter().find_map(Part::layer).map(|layer| layer.weight.device());

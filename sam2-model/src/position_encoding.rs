@@ -1,7 +1,8 @@
-//! Where things are: the three fixed position encodings of SAM 2 and the learned random one of SAM.
+//! Position encodings: the three fixed ones of SAM 2 and the learned random one of SAM.
 //!
-//! Source: `modeling/position_encoding.py` and `get_1d_sine_pe` in `modeling/sam2_utils.py`. The two sine
-//! conventions differ on purpose: the image one interleaves sin and cos, the temporal one concatenates them.
+//! Source: `modeling/position_encoding.py` and `get_1d_sine_pe` in `modeling/sam2_utils.py`. The
+//! two sine conventions differ on purpose: the one for images interleaves sin and cos, the one for
+//! time concatenates them.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -13,15 +14,17 @@ use crate::upload::upload;
 /// Base of the geometric series of wavelengths.
 const TEMPERATURE: f32 = 10_000.0;
 
-/// 2-D sine encoding of a feature map (`PositionEmbeddingSine`, `normalize=True`): `[1, channels, height, width]`.
+/// Returns the 2-D sine encoding of a feature map (`PositionEmbeddingSine`, `normalize=True`):
+/// `[1, channels, height, width]`.
 ///
-/// The first half of the channels encodes y, the second x; indices start at 1 and are scaled to 2 pi.
+/// The first half of the channels encodes y, the second x. Indices start at 1 and are scaled to 2
+/// pi.
 pub fn sine_2d(channels: usize, height: usize, width: usize, device: &Device) -> Tensor<4> {
     let tokens = sine_2d_tokens(channels, height, width, device);
     tokens.swap_dims(1, 2).reshape([1, channels, height, width])
 }
 
-/// The same as tokens, `[1, height * width, channels]`, without gaps in memory.
+/// Returns the same encoding as tokens, `[1, height * width, channels]`, without gaps in memory.
 pub(crate) fn sine_2d_tokens(
     channels: usize,
     height: usize,
@@ -54,8 +57,8 @@ pub(crate) fn sine_2d_tokens(
     upload(data, [1, height * width, channels], device)
 }
 
-/// 1-D sine encoding of signed distances in time (`get_1d_sine_pe`): `[positions, channels]`, first all
-/// sines, then all cosines.
+/// Returns the 1-D sine encoding of signed distances in time (`get_1d_sine_pe`):
+/// `[positions, channels]`, first all sines, then all cosines.
 pub fn sine_1d(positions: &[f32], channels: usize, device: &Device) -> Tensor<2> {
     let half = channels / 2;
     let wavelengths = wavelengths(half);
@@ -67,7 +70,7 @@ pub fn sine_1d(positions: &[f32], channels: usize, device: &Device) -> Tensor<2>
     upload(data, [positions.len(), channels], device)
 }
 
-/// `10000^(2 * (i / 2) / count)`: each wavelength serves a sine and a cosine.
+/// Returns `10000^(2 * (i / 2) / count)`: each wavelength is used for a sine and a cosine.
 fn wavelengths(count: usize) -> Vec<f32> {
     (0..count).map(|i| TEMPERATURE.powf((2 * (i / 2)) as f32 / count as f32)).collect()
 }
@@ -80,13 +83,14 @@ pub struct RandomPositionEncoding {
 }
 
 impl RandomPositionEncoding {
-    /// An encoding of `channels` channels, to be loaded.
+    /// Builds an encoding of `channels` channels with parameters to be loaded.
     pub fn init(channels: usize, device: &Device) -> Self {
         let matrix = Tensor::random([2, channels / 2], Distribution::Normal(0.0, 1.0), device);
         Self { positional_encoding_gaussian_matrix: Param::from_tensor(matrix) }
     }
 
-    /// Coordinates `[batch, points, 2]` as (x, y) in 0..1 to `[batch, points, channels]`.
+    /// Encodes coordinates `[batch, points, 2]`, given as (x, y) in 0..1, as
+    /// `[batch, points, channels]`.
     pub fn encode(&self, coordinates: Tensor<3>) -> Tensor<3> {
         let [batch, points, _] = coordinates.dims();
         let centered = (coordinates * 2.0 - 1.0).reshape([batch * points, 2]);
@@ -98,7 +102,7 @@ impl RandomPositionEncoding {
         join(vec![angles.clone().sin(), angles.cos()], 1).reshape([batch, points, channels])
     }
 
-    /// The encoding of every cell centre of a square grid: `[1, channels, side, side]`.
+    /// Encodes every cell centre of a square grid: `[1, channels, side, side]`.
     pub fn encode_grid(&self, side: usize) -> Tensor<4> {
         let device = self.positional_encoding_gaussian_matrix.val().device();
         let center = |index: usize| (index as f32 + 0.5) / side as f32;

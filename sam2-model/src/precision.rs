@@ -1,27 +1,32 @@
-//! In which number format the model computes.
+//! The number format in which the model computes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The number format of weights, activations and products, as the user names it: `auto`, `f32`, `bf16` or `f16`.
+/// The number format of weights, activations and products, as the user names it: `auto`, `f32`,
+/// `bf16` or `f16`.
 ///
-/// Whatever is chosen, norms, softmax, rotary encoding, coordinates and mask logits are f32: see `docs/gpu.md`.
+/// In every format, norms, softmax, rotary encoding, coordinates and mask logits are f32: see
+/// `docs/gpu.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
-    /// What suits the device: on a GPU f16 where it computes in it, else bf16 where it computes in that, else f32; on the CPU f32.
+    /// The best format for the device. On a GPU: f16 if the GPU computes in it, else bf16 if it
+    /// computes in that, else f32. On the CPU: f32.
     #[default]
     Auto,
-    /// 4 bytes a number; what the parity tests compare.
+    /// 4 bytes per value. The parity tests compare this format.
     F32,
-    /// 2 bytes a number with the range of f32 and 8 bits of precision; what the official code uses on GPUs.
+    /// 2 bytes per value, with the range of f32 and 8 bits of precision. The official code uses it
+    /// on GPUs.
     Bf16,
-    /// 2 bytes a number with 11 bits of precision, none above 65,504, where what is stored ends; what GPUs get by default.
+    /// 2 bytes per value, with 11 bits of precision. Stored values are limited to 65,504, the
+    /// largest value. The default on GPUs.
     F16,
 }
 
-/// Not the name of a precision.
+/// The text is not the name of a precision.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no precision: use auto, f32, bf16 or f16")]
+#[error("'{0}' is not a precision: use auto, f32, bf16 or f16")]
 pub struct UnknownPrecision(String);
 
 impl FromStr for Precision {

@@ -1,4 +1,5 @@
-//! Pixels to network input (`utils/misc.py`): `/255`, then the ImageNet mean and standard deviation.
+//! Conversion of pixels to network input (`utils/misc.py`): `/255`, then the ImageNet mean and
+//! standard deviation.
 
 use std::sync::Arc;
 
@@ -6,14 +7,15 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::kernels;
 
-/// Mean of red, green, blue in 0..1.
+/// Mean of red, green and blue, in 0..1.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// Standard deviation of red, green, blue in 0..1.
+/// Standard deviation of red, green and blue, in 0..1.
 const STANDARD_DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// What each value of each channel becomes, for the CPU and on the device.
+/// Lookup table from the values of each channel to network input, on the CPU and on the device.
 ///
-/// There are only 256 values per channel, so each is computed once, rounded exactly as the official code rounds it (a division in f64, then f32), and looked up: every device sees the
+/// There are only 256 values per channel, so each is computed once and then looked up. It is
+/// rounded exactly as in the official code (a division in f64, then f32). Every device sees the
 /// same image, bit for bit.
 #[derive(Clone, Debug)]
 pub struct PixelTable {
@@ -23,7 +25,7 @@ pub struct PixelTable {
 }
 
 impl PixelTable {
-    /// Computes the table and brings it to the device.
+    /// Computes the table and copies it to the device.
     pub fn new(device: &Device) -> Self {
         let values: [[f32; 256]; 3] = std::array::from_fn(|channel| {
             std::array::from_fn(|value| {
@@ -34,7 +36,8 @@ impl PixelTable {
         Self { values: Arc::new(values), on_device: Tensor::from_data(data, device) }
     }
 
-    /// RGB8 pixels `[side, side, 3]` to a normalised `[1, 3, side, side]` on the table's device.
+    /// Converts RGB8 pixels `[side, side, 3]` to a normalised `[1, 3, side, side]` on the table's
+    /// device.
     ///
     /// # Panics
     /// If `rgb` is not `side * side * 3` bytes long.
@@ -44,7 +47,7 @@ impl PixelTable {
     }
 }
 
-/// RGB8 pixels `[height, width, 3]` to `[1, 3, height, width]` in 0..1.
+/// Converts RGB8 pixels `[height, width, 3]` to `[1, 3, height, width]` in 0..1.
 ///
 /// # Panics
 /// If `rgb` is not `height * width * 3` bytes long.
@@ -57,7 +60,8 @@ pub fn to_unit_range(rgb: &[u8], height: usize, width: usize, device: &Device) -
     Tensor::from_data(TensorData::new(data, [1, 3, height, width]), device)
 }
 
-/// Subtracts the mean and divides by the standard deviation: `[1, 3, height, width]` in 0..1 to network input.
+/// Subtracts the mean and divides by the standard deviation: turns `[1, 3, height, width]` in 0..1
+/// into network input.
 pub fn normalise_tensor(image_bchw: Tensor<4>) -> Tensor<4> {
     let device = image_bchw.device();
     let per_channel =

@@ -1,32 +1,35 @@
-//! Points, boxes and masks as tokens (SAM, Kirillov et al. 2023; `modeling/sam/prompt_encoder.py`).
+//! The prompt encoder: points, boxes and masks as tokens (SAM, Kirillov et al. 2023;
+//! `modeling/sam/prompt_encoder.py`).
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Sam2Config;
 use crate::kernels::{self, join};
 use crate::layer_norm_2d::LayerNorm2d;
 use crate::position_encoding::RandomPositionEncoding;
 
-/// Channels inside the mask prompt's down-scaling.
+/// Number of channels inside the mask prompt's down-scaling.
 const MASK_CHANNELS: usize = 16;
 
-/// What a point says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The meaning of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PointLabel {
-    /// Not part of the object (label 0).
+    /// The point is outside the object (label 0).
     Negative,
-    /// Part of the object (label 1).
+    /// The point is on the object (label 1).
     Positive,
-    /// Top-left corner of a box (label 2).
+    /// The point is the top-left corner of a box (label 2).
     BoxTopLeft,
-    /// Bottom-right corner of a box (label 3).
+    /// The point is the bottom-right corner of a box (label 3).
     BoxBottomRight,
 }
 
 impl PointLabel {
-    /// Row of the learned embedding.
+    /// Returns the row of the learned embedding.
     fn index(self) -> usize {
         match self {
             Self::Negative => 0,
@@ -44,16 +47,18 @@ pub struct ModelPoint {
     pub x: f32,
     /// Row.
     pub y: f32,
-    /// Meaning.
+    /// The meaning of the point.
     pub label: PointLabel,
 }
 
-/// Prompts as the mask decoder reads them.
+/// Prompts in the form that the mask decoder reads.
 #[derive(Clone, Debug)]
 pub struct PromptEmbeddings {
-    /// `[batch or 1, points + 1, hidden_dim]`: the points and one padding token. `None` for a mask alone, in images.
+    /// `[batch or 1, points + 1, hidden_dim]`: the points and one padding token. `None` for a mask
+    /// without points, in images.
     pub sparse: Option<Tensor<3>>,
-    /// `[batch or 1, hidden_dim, side, side]` or `[1, hidden_dim, 1, 1]` when there is no mask: added to the image.
+    /// `[batch or 1, hidden_dim, side, side]`, or `[1, hidden_dim, 1, 1]` when there is no mask.
+    /// Added to the image.
     pub dense: Tensor<4>,
 }
 
@@ -64,12 +69,12 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// `rows` vectors of `dim`.
+    /// Builds an embedding of `rows` vectors of `dim`.
     pub(crate) fn init(rows: usize, dim: usize, device: &Device) -> Self {
         Self { weight: Param::from_tensor(Tensor::zeros([rows, dim], device)) }
     }
 
-    /// `[rows, dim]`.
+    /// Returns the vectors, `[rows, dim]`.
     pub(crate) fn val(&self) -> Tensor<2> {
         self.weight.val()
     }
@@ -96,7 +101,7 @@ pub struct PromptEncoder {
 }
 
 impl PromptEncoder {
-    /// Builds the encoder, to be loaded.
+    /// Builds the encoder with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         let dim = config.hidden_dim;
         let halving = |input, output| {
@@ -117,13 +122,14 @@ impl PromptEncoder {
         }
     }
 
-    /// The encoding of the feature map's own grid, `[1, hidden_dim, side, side]`; it never changes.
+    /// Returns the encoding of the feature map's own grid, `[1, hidden_dim, side, side]`. It never
+    /// changes.
     pub fn dense_position_encoding(&self, side: usize) -> Tensor<4> {
         self.pe_layer.encode_grid(side)
     }
 
-    /// Embeds `points` (may be empty) of an image of `image_size` pixels a side, and an optional mask prompt: low-resolution
-    /// logits `[batch, 1, 4 side, 4 side]`.
+    /// Embeds `points` (may be empty) in an image with sides of `image_size` pixels, and an
+    /// optional mask prompt: low-resolution logits `[batch, 1, 4 side, 4 side]`.
     pub fn forward(
         &self,
         points: &[ModelPoint],
@@ -136,9 +142,10 @@ impl PromptEncoder {
         }
     }
 
-    /// Embeds a batch of prompts of `per_prompt` points each, at least one, for one pass of the decoder: `points` holds those of
-    /// the first prompt, then those of the second, and so on. An incomplete last prompt is left out; without a whole one, an absent
-    /// prompt is embedded. `mask`: low-resolution logits of each prompt, `[batch, 1, 4 side, 4 side]`.
+    /// Embeds a batch of prompts for one pass of the decoder. Each prompt has `per_prompt` points,
+    /// at least one. `points` holds those of the first prompt, then those of the second, and so on.
+    /// An incomplete last prompt is left out. Without any complete prompt, an absent prompt is
+    /// embedded. `mask` has low-resolution logits for each prompt, `[batch, 1, 4 side, 4 side]`.
     pub fn forward_batch(
         &self,
         points: &[ModelPoint],
@@ -155,7 +162,8 @@ impl PromptEncoder {
         PromptEmbeddings { sparse: Some(sparse), dense: self.embed_mask(mask) }
     }
 
-    /// Embeds a mask prompt without any point, as the image predictor does: low-resolution logits `[batch, 1, 4 side, 4 side]`.
+    /// Embeds a mask prompt without any point, as the image predictor does. The mask is
+    /// low-resolution logits `[batch, 1, 4 side, 4 side]`.
     pub fn forward_mask(&self, mask: Tensor<4>) -> PromptEmbeddings {
         PromptEmbeddings { sparse: None, dense: self.embed_mask(Some(mask)) }
     }
@@ -163,19 +171,20 @@ impl PromptEncoder {
     fn embed_points(&self, points: &[ModelPoint], size: f32) -> Tensor<3> {
         let padding = self.not_a_point_embed.val().unsqueeze::<3>();
         if points.is_empty() {
-            // The official code pads an absent prompt with one such point and then pads that.
+            // The official code pads an absent prompt with one such point, and then pads the result
+            // again.
             return join(vec![padding.clone(), padding], 1);
         }
         self.embed_point_batch(points, points.len(), size)
     }
 
-    /// `[batch, per_prompt + 1, hidden_dim]`.
+    /// Embeds points as `[batch, per_prompt + 1, hidden_dim]`.
     fn embed_point_batch(&self, points: &[ModelPoint], per_prompt: usize, size: f32) -> Tensor<3> {
         let batch = points.len() / per_prompt;
         let points = &points[..batch * per_prompt];
         let padding = self.not_a_point_embed.val().unsqueeze::<3>();
         let (device, dim) = (padding.device(), padding.dims()[2]);
-        // +0.5: to the centre of the pixel.
+        // +0.5 moves to the centre of the pixel.
         let coordinates =
             points.iter().flat_map(|p| [(p.x + 0.5) / size, (p.y + 0.5) / size]).collect();
         let coordinates =

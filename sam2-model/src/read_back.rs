@@ -1,16 +1,17 @@
-//! Values back from the device.
+//! Reading values back from the device.
 
 use burn::tensor::{Tensor, Transaction};
 
 use crate::device_failure::DeviceFailure;
 
-/// The values of several tensors, in their order, with one request: the device is waited for once.
+/// Reads back the values of several tensors, in order, with one request, so that the device is
+/// waited for once.
 ///
 /// # Errors
-/// [`DeviceFailure`] if the device fails at what they are made of, or at giving them back.
+/// [`DeviceFailure`] if the device fails to compute the tensors or to return their values.
 pub fn read_together(tensors: Vec<Tensor<1>>) -> Result<Vec<Vec<f32>>, DeviceFailure> {
     if tensors.is_empty() {
-        // burn asks the first tensor for its device.
+        // burn takes the device from the first tensor.
         return Ok(Vec::new());
     }
     let transaction = tensors.into_iter().fold(Transaction::default(), Transaction::register);

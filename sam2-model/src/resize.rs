@@ -1,20 +1,22 @@
-//! Separable image resizing: by kernels of our own that read the few weights that are not zero, else as two small matrix products.
+//! Separable image resizing: our own kernels read only the few nonzero weights; elsewhere it is two
+//! small matrix products.
 //!
 //! PyTorch's `F.interpolate` weights depend only on the two sizes, so each axis is one matrix
-//! `[out, in]` and a resize is `rows · x · columnsᵀ`. Built here once in `f32` with PyTorch's own formulas
-//! (`aten/src/ATen/native/UpSample.h`, `align_corners=False` throughout). That gives three things burn's
-//! `interpolate` lacks: antialiasing, speed on the CPU (its bilinear path takes 14 times PyTorch's
-//! time), and bit-equal behaviour across devices up to the order of the sum.
+//! `[out, in]` and a resize is `rows · x · columnsᵀ`. The matrices are built here once in `f32`
+//! with PyTorch's own formulas (`aten/src/ATen/native/UpSample.h`, `align_corners=False`
+//! throughout). This gives three properties that burn's `interpolate` lacks: antialiasing, speed on
+//! the CPU (its bilinear path takes 14 times PyTorch's time), and bit-equal behaviour across
+//! devices up to the order of the sum.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::kernels::{self, Finish, Taps};
 use crate::upload::upload;
 
-/// Interpolation kernels used by SAM 2.
+/// The interpolation kernels that SAM 2 uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Interpolation {
-    /// `mode="bilinear"`: two neighbours, whatever the scale.
+    /// `mode="bilinear"`: two neighbours at every scale.
     Bilinear,
     /// `mode="bilinear", antialias=True`: the kernel widens when shrinking.
     BilinearAntialias,
@@ -22,7 +24,7 @@ pub enum Interpolation {
     Bicubic,
 }
 
-/// A resize between two fixed sizes, its matrices on the device.
+/// A resize between two fixed sizes, with its matrices on the device.
 #[derive(Clone, Debug)]
 pub struct Resize {
     rows: Option<Axis>,
@@ -30,7 +32,8 @@ pub struct Resize {
     to: [usize; 2],
 }
 
-/// The weights of one axis, `[out, in]`: as a matrix for any device, and the few that are not zero for kernels of our own.
+/// The weights of one axis, `[out, in]`: as a matrix for any device, and only the nonzero ones for
+/// our own kernels.
 #[derive(Clone, Debug)]
 struct Axis {
     matrix: Tensor<2>,
@@ -39,7 +42,7 @@ struct Axis {
 }
 
 impl Resize {
-    /// Prepares a resize of `from` = `[height, width]` to `to` = `[height, width]`, all at least 1.
+    /// Prepares a resize from `from` to `to`, both `[height, width]` with values of at least 1.
     pub fn new(kind: Interpolation, from: [usize; 2], to: [usize; 2], device: &Device) -> Self {
         let matrix = |axis: usize| {
             (from[axis] != to[axis]).then(|| {
@@ -54,12 +57,12 @@ impl Resize {
         Self { rows: matrix(0), columns: matrix(1), to }
     }
 
-    /// `[batch, channels, height, width]` at the `from` size to the same at the `to` size.
+    /// Resizes `[batch, channels, height, width]` from the `from` size to the `to` size.
     pub fn forward(&self, image_bchw: Tensor<4>) -> Tensor<4> {
         self.run(image_bchw, None)
     }
 
-    /// The same for logits, followed by `finish`.
+    /// Resizes logits, and then applies `finish`.
     pub fn forward_finished(&self, logits_bchw: Tensor<4>, finish: Finish) -> Tensor<4> {
         self.run(logits_bchw, Some(finish))
     }
@@ -79,11 +82,11 @@ impl Resize {
         )
     }
 
-    /// The same through burn, on any device.
+    /// Does the same with burn's operations, on any device.
     pub fn forward_on_any_device(&self, image_bchw: Tensor<4>) -> Tensor<4> {
         let [batch, channels, height, width] = image_bchw.dims();
         let mut planes = image_bchw.reshape([batch * channels, height, width]);
-        // The axis that shrinks goes first in effect: rows first keeps the wide product small.
+        // Starting with the rows keeps the wide product small.
         if let Some(rows) = &self.rows {
             planes = rows.matrix.clone().unsqueeze::<3>().matmul(planes);
         }
@@ -100,7 +103,7 @@ impl Resize {
     }
 }
 
-/// Row-major `[out, in]` weights of one axis; each row sums to 1.
+/// Returns the row-major `[out, in]` weights of one axis. Each row sums to 1.
 fn axis_weights(kind: Interpolation, input: usize, output: usize) -> Vec<f32> {
     let mut weights = vec![0.0_f32; input * output];
     let scale = input as f32 / output as f32;
@@ -143,7 +146,8 @@ fn axis_weights(kind: Interpolation, input: usize, output: usize) -> Vec<f32> {
     weights
 }
 
-/// The four bicubic coefficients for a fractional position, a = -0.75 (`get_cubic_upsample_coefficients`).
+/// Returns the four bicubic coefficients for a fractional position, a = -0.75
+/// (`get_cubic_upsample_coefficients`).
 fn cubic_taps(t: f32) -> [f32; 4] {
     const A: f32 = -0.75;
     let near = |x: f32| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;

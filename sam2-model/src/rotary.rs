@@ -1,17 +1,18 @@
-//! Axial rotary position encoding of the memory attention (`compute_axial_cis`, `apply_rotary_enc`).
+//! Axial rotary position encoding of the memory attention (`compute_axial_cis`,
+//! `apply_rotary_enc`).
 
 use burn::tensor::{Device, Tensor};
 
 use crate::kernels::{self, Rotation};
 use crate::upload::upload;
 
-/// Wavelength base of the rotation.
+/// Base of the rotation's wavelengths.
 const THETA: f32 = 10_000.0;
 
 /// Rotation angles of every token of a square map, as cosines and sines.
 ///
-/// The first half of the channel *pairs* turns with x, the second with y. Pairs are adjacent channels
-/// (2i, 2i + 1), not the two halves of the vector.
+/// The first half of the channel *pairs* rotates with x, the second with y. Pairs are adjacent
+/// channels (2i, 2i + 1), not the two halves of the vector.
 #[derive(Clone, Debug)]
 pub struct RotaryTable {
     /// `[1, tokens, pairs]`.
@@ -21,7 +22,8 @@ pub struct RotaryTable {
 }
 
 impl RotaryTable {
-    /// The table for a `side` x `side` map in row-major order and vectors of `channels` (a multiple of 4).
+    /// Builds the table for a `side` x `side` map in row-major order and vectors of `channels` (a
+    /// multiple of 4).
     pub fn new(channels: usize, side: usize, device: &Device) -> Self {
         let pairs = channels / 2;
         let frequencies: Vec<f32> =
@@ -40,24 +42,25 @@ impl RotaryTable {
         Self { cos: table(f32::cos), sin: table(f32::sin) }
     }
 
-    /// Tokens covered by one turn of the table.
+    /// Returns the number of tokens that the table covers.
     pub fn tokens(&self) -> usize {
         self.cos.dims()[1]
     }
 
-    /// Rotates `[batch, repeats * tokens, channels]`: the table is used once per repeat, because each memory
-    /// frame has the same layout.
+    /// Rotates `[batch, repeats * tokens, channels]`. The table is used once per repeat, because
+    /// each memory frame has the same layout.
     pub fn rotate(&self, x: Tensor<3>) -> Tensor<3> {
         let length = x.dims()[1];
         self.rotate_leading(x, length)
     }
 
-    /// The same at the end of a linear layer: the first `turned` rows of each batch entry, and of them the first `outputs` outputs, are turned.
+    /// Returns the rotation for the end of a linear layer: it rotates the first `outputs` outputs
+    /// of the first `turned` rows of each batch entry.
     pub fn rotation(&self, turned: usize, outputs: usize) -> Rotation<'_> {
         Rotation { cos: &self.cos, sin: &self.sin, turned, outputs }
     }
 
-    /// The same for the first `turned` tokens, `repeats * tokens`; the others keep their direction.
+    /// Rotates the first `turned` tokens, which are `repeats * tokens`. The others are not rotated.
     pub fn rotate_leading(&self, x: Tensor<3>, turned: usize) -> Tensor<3> {
         kernels::rotate(x, self.cos.clone(), self.sin.clone(), turned)
     }

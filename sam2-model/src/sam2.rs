@@ -1,7 +1,8 @@
-//! The model as its users see it: frames in, masks and memories out.
+//! The model's main interface: frames in, masks and memories out.
 //!
-//! Tensors only. Which frames a session remembers, what the user clicked and how masks reach the video's size is the
-//! engine's business. Functions here follow `modeling/sam2_base.py`, and their docs name its methods.
+//! This module handles tensors only. The engine decides which frames a session remembers, handles
+//! the user's clicks, and brings masks to the video's size. Functions here follow
+//! `modeling/sam2_base.py`, and their docs name its methods.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -32,11 +33,11 @@ use crate::weights_file::WeightsFile;
 
 /// Logit of every pixel of an absent object (`NO_OBJ_SCORE`).
 pub const NO_OBJECT_LOGIT: f32 = -1024.0;
-/// Scale and offset between a mask in 0..1 and logits, in both directions in which SAM 2 uses them.
+/// Scale and offset between a mask in 0..1 and logits, for both directions in which SAM 2 converts.
 const MASK_SCALE: f64 = 20.0;
 const MASK_BIAS: f64 = -10.0;
 
-/// What the image encoder knows of one frame.
+/// The image encoder's features of one frame.
 #[derive(Clone, Debug)]
 pub struct FrameFeatures {
     /// Stride 16, channels last: `[1, side * side, hidden_dim]`.
@@ -47,22 +48,24 @@ pub struct FrameFeatures {
     pub stride_8_bchw: Tensor<4>,
 }
 
-/// A frame about to look at memories, the same for every object: see [`Sam2::memory_queries`].
+/// A frame about to attend to memories, the same for every object: see [`Sam2::memory_queries`].
 #[derive(Clone, Debug)]
 pub struct MemoryQueries(Tensor<3>);
 
-/// A frame's features after looking at the memories: `[batch, side * side, hidden_dim]`.
+/// A frame's features after attending to the memories: `[batch, side * side, hidden_dim]`.
 #[derive(Clone, Debug)]
 pub struct ConditionedFeatures(pub Tensor<3>);
 
-/// A memory of one frame: `[batch, side * side, memory_dim]`, rounded to bfloat16 as the official code stores it.
+/// A memory of one frame: `[batch, side * side, memory_dim]`, rounded to bfloat16 as the official
+/// code stores it.
 #[derive(Clone, Debug)]
 pub struct MemoryFeatures(pub Tensor<3>);
 
-/// The memories a frame looks at, in the official order.
+/// The memories that a frame attends to, in the official order.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySelection {
-    /// Temporal position and memory: 0 for a conditioning frame, then 1 (oldest) to `num_maskmem - 1` (newest).
+    /// Temporal position and memory: 0 for a conditioning frame, then 1 (oldest) to
+    /// `num_maskmem - 1` (newest).
     pub spatial: Vec<(usize, MemoryFeatures)>,
     /// Pointers: conditioning frames first, then by growing distance.
     pub pointers: Vec<PointerMemory>,
@@ -70,42 +73,43 @@ pub struct MemorySelection {
     pub pointer_time_scale: usize,
 }
 
-/// The decoder's answer for a batch of objects.
+/// The decoder's result for a batch of objects.
 #[derive(Clone, Debug)]
 pub struct MaskPrediction {
-    /// `[batch, 1, S / 4, S / 4]`; all [`NO_OBJECT_LOGIT`] where the object is absent.
+    /// `[batch, 1, S / 4, S / 4]`, filled with [`NO_OBJECT_LOGIT`] if the object is absent.
     pub low_res_logits: Tensor<4>,
     /// `[batch, 1]`: predicted IoU of that mask, 0..1.
     pub iou: Tensor<2>,
-    /// `[batch, 1]`: above 0 = the object is in the frame.
+    /// `[batch, 1]`: above 0 if the object is in the frame.
     pub object_score_logits: Tensor<2>,
     /// `[batch, hidden_dim]`.
     pub object_pointer: Tensor<2>,
 }
 
-/// SAM 2 with its weights, on a device. Cheap to clone: tensors are shared.
+/// SAM 2 with its weights, on a device. A clone shares the weights and costs a few pointers.
 #[derive(Clone, Debug)]
 pub struct Sam2 {
-    network: Sam2Network,
+    network: Arc<Sam2Network>,
     config: Sam2Config,
-    tables: Tables,
+    tables: Arc<Tables>,
     device: Device,
     /// Never [`Precision::Auto`].
     precision: Precision,
-    /// Computed when first asked for; clones and other input sizes share it.
+    /// Computed at the first request. Clones and models with other input sizes share it.
     fingerprint: Arc<OnceLock<String>>,
 }
 
-/// What depends on the configuration and the weights, but on no frame.
+/// Tensors that depend on the configuration and the weights, but not on a frame.
 #[derive(Clone, Debug)]
 struct Tables {
     /// `[1, S / 4, S / 4, embed_dim]`.
     trunk_positions: Tensor<4>,
-    /// `[1, side * side, hidden_dim]`, as much of it as the memory attention takes.
+    /// `[1, side * side, hidden_dim]`, already multiplied by the memory attention's weight for it.
     frame_positions: Tensor<3>,
-    /// By temporal position: place on the map plus age, `[1, side * side, memory_dim]`.
+    /// For each temporal position, the position on the map plus age,
+    /// `[1, side * side, memory_dim]`.
     memory_positions: Vec<Tensor<3>>,
-    /// Where places are on the map, for the mask decoder.
+    /// The positions on the map, for the mask decoder.
     dense_positions: ImagePositions,
     rotary: RotaryTable,
     low_res_to_model: Resize,
@@ -119,7 +123,7 @@ impl Tables {
         let place = sine_2d_tokens(config.memory_dim, side, side, device);
         let memory_positions = (0..config.num_maskmem)
             .map(|time| {
-                // Conditioning frames (time 0) use the last row, the newest memory the first.
+                // Conditioning frames (time 0) use the last row, the newest memory the first row.
                 let row = config.num_maskmem - time - 1;
                 let age = network.maskmem_tpos_enc.val().slice_dim(0, row..row + 1);
                 place.clone() + age.reshape([1, 1, config.memory_dim])
@@ -155,7 +159,8 @@ impl Sam2 {
         Self::load_with(path, None, device)
     }
 
-    /// Like [`Self::load`], with an explicit configuration for weights that are not recognised.
+    /// Does the same as [`Self::load`], with an explicit configuration for weights that are not
+    /// recognised.
     ///
     /// # Errors
     /// [`LoadError`] for an unreadable or damaged file, or one that does not fit `config`.
@@ -202,11 +207,12 @@ impl Sam2 {
         })??;
         let fingerprint = Arc::default();
         let (device, precision) = (device.clone(), Precision::F32);
+        let (network, tables) = (Arc::new(network), Arc::new(tables));
         Ok(Self { network, config, tables, device, precision, fingerprint })
     }
 
-    /// The same weights in another number format; loading gives [`Precision::F32`]. Only products change: see [`Precision`].
-    /// Digits that were rounded away do not come back.
+    /// Returns the same weights in another number format. Loading gives [`Precision::F32`]. Only
+    /// products change: see [`Precision`]. Precision that was lost by rounding does not come back.
     ///
     /// # Errors
     /// [`DeviceError::Precision`] if the device does not compute in that format.
@@ -217,29 +223,30 @@ impl Sam2 {
             FloatDType::F16 => Precision::F16,
             _ => Precision::F32,
         };
-        // The CPU's kernels round as they go.
+        // The CPU's kernels round while they compute.
         if precision == self.precision || kernels::is_on_cpu(&self.device) {
             return Ok(Self { precision, ..self });
         }
-        let Self { mut network, .. } = self;
+        let mut network = Arc::unwrap_or_clone(self.network);
         let network = device_failure::guard(|| {
-            // Packed before the weights lose digits; what else is packed stays in f32.
+            // Packed before the weights are rounded. The other packed layers stay in f32.
             network.memory_attention.pack(format)?;
             Ok::<_, DeviceFailure>(half_weights::with_products_in(network, format))
         })??;
-        // Rounded weights are others, and have a fingerprint of their own.
-        Ok(Self { network, precision, fingerprint: Arc::default(), ..self })
+        // Rounded weights are different weights, and have a fingerprint of their own.
+        Ok(Self { network: Arc::new(network), precision, fingerprint: Arc::default(), ..self })
     }
 
-    /// The number format in use; never [`Precision::Auto`].
+    /// Returns the number format in use, which is never [`Precision::Auto`].
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// The same weights for another input size; nothing is loaded again.
+    /// Returns the same weights for another input size, without loading them again.
     ///
-    /// The network was trained at its own size: other sizes trade quality for speed or detail. `None` unless `size` is a
-    /// multiple of 32 that leaves whole windows (a multiple of `4 * window`, so of 32 for all published variants).
+    /// The network was trained at its own size: other sizes trade quality for speed or detail.
+    /// Returns `None` unless `size` is a multiple of 32 that leaves whole windows (a multiple of
+    /// `4 * window`, so of 32 for all published variants).
     pub fn with_image_size(&self, size: usize) -> Option<Self> {
         let step = (4 * self.config.trunk.window_spec[0]).max(32);
         if size == 0 || !size.is_multiple_of(step) {
@@ -247,41 +254,44 @@ impl Sam2 {
         }
         let config = Sam2Config { image_size: size, ..self.config.clone() };
         let tables = Tables::new(&self.network, &config, &self.device);
-        Some(Self { config, tables, ..self.clone() })
+        Some(Self { config, tables: Arc::new(tables), ..self.clone() })
     }
 
-    /// The configuration in use.
+    /// Returns the configuration in use.
     pub fn config(&self) -> &Sam2Config {
         &self.config
     }
 
-    /// Where the weights are.
+    /// Returns the device that holds the weights.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Whether it runs on the CPU's own kernels.
+    /// Returns true if the model runs on the CPU's own kernels.
     pub fn is_on_cpu(&self) -> bool {
         kernels::is_on_cpu(&self.device)
     }
 
-    /// Batches that are worth being worked on at the same time: on the CPU one for each thread, on other devices, which fill themselves, one.
+    /// Returns the number of batches that are worth running at the same time: on the CPU one per
+    /// thread, and one on other devices, which a single batch keeps busy.
     pub fn parallel_batches(&self) -> usize {
         if kernels::is_on_cpu(&self.device) { rayon::current_num_threads() } else { 1 }
     }
 
-    /// The layers, for comparing them one by one with another implementation.
+    /// Returns the layers, for comparing them one by one with another implementation.
     pub fn network(&self) -> &Sam2Network {
         &self.network
     }
 
-    /// SHA-256 over the names, shapes and f32 values of all parameters, as 64 hexadecimal digits: two models with the same
-    /// fingerprint have the same weights, however the files they came from store them.
+    /// Returns the SHA-256 of the names, shapes and f32 values of all parameters, as 64 hexadecimal
+    /// digits. Two models with the same fingerprint have the same weights, however the files that
+    /// they came from store them.
     ///
-    /// Names and layouts are the official state dict's. Computed once, in a fraction of a second to seconds.
+    /// Names and layouts are those of the official state dict. The fingerprint is computed once,
+    /// which takes from a fraction of a second to several seconds.
     ///
     /// # Errors
-    /// [`DeviceFailure`] if the device does not give the weights back.
+    /// [`DeviceFailure`] if the weights cannot be read back from the device.
     pub fn fingerprint(&self) -> Result<&str, DeviceFailure> {
         if let Some(known) = self.fingerprint.get() {
             return Ok(known);
@@ -290,7 +300,7 @@ impl Sam2 {
         Ok(self.fingerprint.get_or_init(|| fingerprint))
     }
 
-    /// Number of parameters, learned or fixed.
+    /// Returns the number of parameters, learned or fixed.
     pub fn parameter_count(&self) -> usize {
         self.network.num_params()
     }
@@ -320,13 +330,13 @@ impl Sam2 {
         }
     }
 
-    /// Features of a frame that has no memories yet (`directly_add_no_mem_embed`).
+    /// Returns the features of a frame that has no memories yet (`directly_add_no_mem_embed`).
     pub fn condition_without_memory(&self, features: &FrameFeatures) -> ConditionedFeatures {
         ConditionedFeatures(features.tokens.clone() + self.network.no_mem_embed.val())
     }
 
-    /// Lays the selected memories out as tokens with their positions (the first half of
-    /// `_prepare_memory_conditioned_features`). `None` when nothing is selected.
+    /// Arranges the selected memories as tokens with their positions (the first half of
+    /// `_prepare_memory_conditioned_features`). Returns `None` when nothing is selected.
     pub fn memory_tokens(&self, selection: &MemorySelection) -> Option<MemoryTokens> {
         let mut tokens = Vec::with_capacity(selection.spatial.len() + 1);
         let mut positions = Vec::with_capacity(selection.spatial.len() + 1);
@@ -354,7 +364,8 @@ impl Sam2 {
         })
     }
 
-    /// Features of a frame after attending to memories (the second half of `_prepare_memory_conditioned_features`).
+    /// Returns the features of a frame after attending to memories (the second half of
+    /// `_prepare_memory_conditioned_features`).
     pub fn condition_on_memory(
         &self,
         features: &FrameFeatures,
@@ -363,7 +374,8 @@ impl Sam2 {
         self.condition_queries(&self.memory_queries(features), memory)
     }
 
-    /// The part of [`Self::condition_on_memory`] that is the same for every object in the frame.
+    /// Runs the part of [`Self::condition_on_memory`] that is the same for every object in the
+    /// frame.
     pub fn memory_queries(&self, features: &FrameFeatures) -> MemoryQueries {
         let positions = self.tables.frame_positions.clone();
         let frame = features.tokens.clone();
@@ -373,7 +385,8 @@ impl Sam2 {
         }))
     }
 
-    /// The rest of [`Self::condition_on_memory`], for the objects whose memories these are.
+    /// Runs the rest of [`Self::condition_on_memory`], for the objects to which these memories
+    /// belong.
     pub fn condition_queries(
         &self,
         queries: &MemoryQueries,
@@ -385,7 +398,8 @@ impl Sam2 {
         }))
     }
 
-    /// Embeds clicks and box corners, and optionally low-resolution mask logits `[batch, 1, S / 4, S / 4]`.
+    /// Embeds clicks and box corners, and optionally low-resolution mask logits
+    /// `[batch, 1, S / 4, S / 4]`.
     pub fn embed_prompts(
         &self,
         points: &[ModelPoint],
@@ -394,7 +408,8 @@ impl Sam2 {
         self.network.sam_prompt_encoder.forward(points, self.config.image_size, mask)
     }
 
-    /// Embeds a batch of prompts of `per_prompt` points each, one prompt after the other, to be decoded in one pass; see
+    /// Embeds a batch of prompts of `per_prompt` points each, one prompt after another, to be
+    /// decoded in one pass. See
     /// [`PromptEncoder::forward_batch`](crate::prompt_encoder::PromptEncoder::forward_batch).
     pub fn embed_prompt_batch(
         &self,
@@ -406,12 +421,13 @@ impl Sam2 {
         self.network.sam_prompt_encoder.forward_batch(points, per_prompt, size, mask)
     }
 
-    /// Embeds low-resolution mask logits `[batch, 1, S / 4, S / 4]` alone, without the padding point of video prompts.
+    /// Embeds low-resolution mask logits `[batch, 1, S / 4, S / 4]` alone, without the padding
+    /// point of video prompts.
     pub fn embed_mask_only(&self, mask: Tensor<4>) -> PromptEmbeddings {
         self.network.sam_prompt_encoder.forward_mask(mask)
     }
 
-    /// Every output of the mask decoder's heads.
+    /// Returns every output of the mask decoder's heads.
     pub fn decode(
         &self,
         features: &FrameFeatures,
@@ -429,10 +445,10 @@ impl Sam2 {
         kernels::on_pool(&self.device, Precision::F32, decode)
     }
 
-    /// The mask, its scores and the object pointer (`_forward_sam_heads`).
+    /// Returns the mask, its scores and the object pointer (`_forward_sam_heads`).
     ///
-    /// `candidates`: choose among three candidate masks, as SAM 2 does for one click or none; otherwise take the single
-    /// mask.
+    /// With `candidates`, chooses among three candidate masks, as SAM 2 does for one click or none.
+    /// Otherwise takes the single mask.
     pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
         let rule = if candidates { MaskRule::BestCandidate } else { MaskRule::SingleIfStable };
         let ChosenMask { mask_logits, iou, token } = outputs.choose(rule, NO_OBJECT_LOGIT);
@@ -446,8 +462,8 @@ impl Sam2 {
         }
     }
 
-    /// Takes the user's masks `[batch, 1, S, S]` of zeros and ones as the answer (`_use_mask_as_output`). Only the pointer
-    /// comes from the decoder.
+    /// Takes the user's masks `[batch, 1, S, S]` of zeros and ones as the result
+    /// (`_use_mask_as_output`). Only the pointer comes from the decoder.
     pub fn use_mask_as_output(
         &self,
         features: &FrameFeatures,
@@ -464,21 +480,22 @@ impl Sam2 {
         );
         let pointer = self.predict_mask(&outputs, false).object_pointer;
         let logits = masks_bchw.clone() * MASK_SCALE + MASK_BIAS;
-        // Rows first: a GPU would give a million places to one thread.
+        // Rows first: otherwise a GPU would give a million pixels to one thread.
         let highest = masks_bchw.max_dim(3).max_dim(2).reshape([batch, 1]);
         MaskPrediction {
             low_res_logits: self.tables.model_to_low_res.forward(logits),
             iou: Tensor::ones([batch, 1], &self.device),
-            // The no-object mix is applied a second time, now by the mask itself.
+            // The pointer of absent objects is mixed in a second time, now by the mask itself.
             object_pointer: self.mark_absent(pointer, highest.clone()),
             object_score_logits: kernels::present(highest) * MASK_SCALE + MASK_BIAS,
         }
     }
 
-    /// Makes memories of a frame and its masks (`_encode_new_memory`).
+    /// Makes memories from a frame and its masks (`_encode_new_memory`).
     ///
-    /// `low_res_logits` `[batch, 1, S / 4, S / 4]` and `object_score_logits` `[batch, 1]` as predicted. `prompted`: the user touched
-    /// this frame, so the mask enters as what they saw, binary.
+    /// `low_res_logits` `[batch, 1, S / 4, S / 4]` and `object_score_logits` `[batch, 1]` are those
+    /// predicted. If `prompted`, the user gave a prompt on this frame, so the mask enters as
+    /// binary, as the user saw it.
     pub fn encode_memory(
         &self,
         features: &FrameFeatures,
@@ -510,13 +527,14 @@ impl Sam2 {
         MemoryFeatures(kernels::finish_memory(memory, absent))
     }
 
-    /// Pointers `[batch, hidden_dim]`, with the learned pointer of no object where the logit `[batch, 1]` is not above 0.
+    /// Replaces pointers `[batch, hidden_dim]` whose logit `[batch, 1]` is not above 0 with the
+    /// learned pointer for absent objects.
     fn mark_absent(&self, pointer: Tensor<2>, logits: Tensor<2>) -> Tensor<2> {
         kernels::mark_absent(pointer, logits, self.network.no_obj_ptr.val())
     }
 }
 
-/// Puts layers together for a GPU, with weights in f32.
+/// Merges layers for a GPU, with weights in f32.
 fn pack(network: &mut Sam2Network) -> Result<(), DeviceFailure> {
     network.image_encoder.pack(network.sam_mask_decoder.high_res_projections())?;
     network.memory_attention.pack(FloatDType::F32)?;

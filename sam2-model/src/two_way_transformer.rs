@@ -1,4 +1,4 @@
-//! The decoder's transformer: tokens attend to the image, the image to the tokens (SAM;
+//! The decoder's transformer: tokens attend to the image, and the image to the tokens (SAM;
 //! `TwoWayTransformer` in `modeling/sam/transformer.py`).
 
 use burn::module::Module;
@@ -11,13 +11,13 @@ use crate::layer_norm::LayerNorm;
 use crate::mlp::Mlp;
 use crate::packed::{Part, side_by_side};
 
-/// Blocks in the transformer.
+/// Number of blocks in the transformer.
 const DEPTH: usize = 2;
-/// Heads of every attention in it.
+/// Number of heads of each of its attentions.
 const NUM_HEADS: usize = 8;
 /// Hidden width of the perceptrons.
 const MLP_DIM: usize = 2048;
-/// Cross attentions work at half the width.
+/// Factor by which cross attentions reduce the width.
 const CROSS_DOWNSAMPLE: usize = 2;
 
 /// Multi-head attention that may work at a reduced width.
@@ -41,7 +41,8 @@ impl TokenAttention {
         }
     }
 
-    /// Queries `[batch, n, dim]`, keys and values `[batch, m, dim]` to `[batch, n, dim]`, added to `residual` if there is one.
+    /// Attends from queries `[batch, n, dim]` to keys and values `[batch, m, dim]`. Returns
+    /// `[batch, n, dim]`, added to `residual` if there is one.
     fn forward(
         &self,
         queries: Tensor<3>,
@@ -57,7 +58,7 @@ impl TokenAttention {
         self.attend(queries, keys, project(&self.v_proj, values), residual)
     }
 
-    /// Queries of tokens with their positions, `[batch, heads, n, width]`.
+    /// Returns the queries of tokens with their positions, `[batch, heads, n, width]`.
     fn queries_of_sum(&self, tokens: &Tensor<3>, positions: &Tensor<3>) -> Tensor<4> {
         let layer = FusedLinear::new(&self.q_proj);
         let outputs = self.q_proj.weight.dims()[1];
@@ -65,7 +66,7 @@ impl TokenAttention {
         queries
     }
 
-    /// The same from projected queries, keys and values, `[batch, heads, n or m, width]` each.
+    /// Attends with projected queries, keys and values, `[batch, heads, n or m, width]` each.
     fn attend(
         &self,
         queries: Tensor<4>,
@@ -79,10 +80,11 @@ impl TokenAttention {
     }
 }
 
-/// The `N` parts of `[batch, tokens, channels]`, equally wide, each as `[batch, heads, tokens, width]`.
+/// Splits `[batch, tokens, channels]` into `N` parts of equal width, each as
+/// `[batch, heads, tokens, width]`.
 fn split<const N: usize>(x: Tensor<3>) -> [Tensor<4>; N] {
     let [batch, tokens, channels] = x.dims();
-    // Heads first: what is reshaped after it was sliced is copied.
+    // Heads first: reshaping a slice would copy it.
     let heads = x.reshape([batch, tokens, N * NUM_HEADS, channels / (N * NUM_HEADS)]);
     std::array::from_fn(|part| {
         let of_part = part * NUM_HEADS..(part + 1) * NUM_HEADS;
@@ -90,38 +92,42 @@ fn split<const N: usize>(x: Tensor<3>) -> [Tensor<4>; N] {
     })
 }
 
-/// The place encoding of the image, and what is made of it when a model is loaded for a GPU.
+/// The position encoding of the image, and the tensors made from it when a model is loaded for a
+/// GPU.
 #[derive(Clone, Debug)]
 pub struct ImagePositions {
     /// `[1, n, dim]`.
     pub tokens: Tensor<3>,
-    /// For each block and then for the end, what positions add to the image's projections, `[1, n, parts * dim / 2]`. Empty where nothing is packed.
+    /// The positions' contribution to the image's projections, for each block and then for the last
+    /// attention, `[1, n, parts * dim / 2]`. Empty if nothing is packed.
     projected: Vec<Tensor<3>>,
 }
 
-/// A block's layers put together for a GPU (see [`crate::packed`]).
+/// A block's layers merged for a GPU (see [`crate::packed`]).
 #[derive(Clone, Debug)]
 struct PackedBlock {
-    /// Queries, keys and values of the tokens among themselves.
+    /// Queries, keys and values of the tokens' self-attention.
     tokens: Linear,
-    /// Of the image: keys and values for the tokens, then queries to them. The image is the same for both attentions.
+    /// Projections of the image: keys and values for the tokens, then queries for attending to
+    /// them. Both attentions use the same image.
     image: Linear,
-    /// What positions of the image add to its projections: keys, nothing, queries.
+    /// Contribution of the image's positions to its projections: keys, nothing, queries.
     positions: Linear,
-    /// Of the tokens for the image: keys and values.
+    /// Projections of the tokens for the image: keys and values.
     for_image: Linear,
 }
 
-/// The last attention's layers put together for a GPU.
+/// The last attention's layers merged for a GPU.
 #[derive(Clone, Debug)]
 struct PackedEnd {
-    /// Of the image: keys and values.
+    /// Projections of the image: keys and values.
     image: Linear,
-    /// What positions add to them: keys, nothing.
+    /// Contribution of positions to them: keys, nothing.
     positions: Linear,
 }
 
-/// Self-attention of the tokens, tokens to image, perceptron, image to tokens; each normed after.
+/// One block: self-attention of the tokens, tokens to image, perceptron, image to tokens, each
+/// followed by a norm.
 #[derive(Module, Debug)]
 struct TwoWayBlock {
     self_attn: TokenAttention,
@@ -153,7 +159,7 @@ impl TwoWayBlock {
         }
     }
 
-    /// Puts layers together for a GPU.
+    /// Merges layers for a GPU.
     fn pack(&mut self) -> Result<(), DeviceFailure> {
         let together = |layers: &[&Linear]| {
             let parts: Vec<_> = layers.iter().copied().map(Part::All).collect();
@@ -173,7 +179,8 @@ impl TwoWayBlock {
         Ok(())
     }
 
-    /// [`Self::forward`] with layers put together: what positions add to the image's projections is `image_term`.
+    /// Runs [`Self::forward`] with merged layers. `image_term` is the positions' contribution to
+    /// the image's projections.
     fn forward_packed(
         &self,
         packed: &PackedBlock,
@@ -219,7 +226,7 @@ impl TwoWayBlock {
         image_positions: &Tensor<3>,
         first: bool,
     ) -> (Tensor<3>, Tensor<3>) {
-        // The first block replaces the tokens instead of adding to them, and without positions.
+        // The first block replaces the tokens instead of adding to them, and uses no positions.
         let tokens = if first {
             self.self_attn.forward(tokens.clone(), tokens.clone(), tokens, None)
         } else {
@@ -256,7 +263,7 @@ pub struct TwoWayTransformer {
 }
 
 impl TwoWayTransformer {
-    /// Builds the transformer for vectors of `dim`, to be loaded.
+    /// Builds the transformer for vectors of `dim` with parameters to be loaded.
     pub fn init(dim: usize, device: &Device) -> Self {
         Self {
             layers: (0..DEPTH).map(|_| TwoWayBlock::init(dim, device)).collect(),
@@ -266,7 +273,7 @@ impl TwoWayTransformer {
         }
     }
 
-    /// Puts layers together for a GPU (see [`crate::packed`]).
+    /// Merges layers for a GPU (see [`crate::packed`]).
     pub(crate) fn pack(&mut self) -> Result<(), DeviceFailure> {
         for layer in &mut self.layers {
             layer.pack()?;
@@ -281,7 +288,7 @@ impl TwoWayTransformer {
         Ok(())
     }
 
-    /// The image's place encoding `[1, n, dim]` as [`Self::forward`] wants it.
+    /// Prepares the image's position encoding `[1, n, dim]` for [`Self::forward`].
     pub fn image_positions(&self, tokens: Tensor<3>) -> ImagePositions {
         let blocks = self.layers.iter().filter_map(|layer| layer.packed.as_ref());
         let layers = blocks
@@ -292,8 +299,8 @@ impl TwoWayTransformer {
         ImagePositions { tokens, projected }
     }
 
-    /// Image `[batch, n, dim]`, its positions and tokens `[batch, t, dim]` to the processed tokens
-    /// and image, shapes kept.
+    /// Processes the image `[batch, n, dim]`, with its positions, and tokens `[batch, t, dim]`.
+    /// Returns the tokens and the image in the same shapes.
     pub fn forward(
         &self,
         mut image: Tensor<3>,

@@ -1,10 +1,12 @@
-//! Numbers from the host to a device.
+//! Copying values from the host to a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// A tensor of `values`, row-major, without gaps.
+/// Makes a tensor of `values`, row-major, without gaps.
 ///
-/// They go as a vector first: on CUDA, a tensor of several axes gets rows of whole 512 bytes, and a kernel that wants them without gaps would copy it before each use.
+/// The values are copied as a vector first. On CUDA, each row of a tensor with several axes is
+/// padded to a multiple of 512 bytes, and a kernel that needs rows without gaps would copy the
+/// tensor before each use.
 pub(crate) fn upload<const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],

@@ -1,8 +1,8 @@
 //! Reading official weights: names, shapes and number formats.
 //!
-//! A weights file is a safetensors file with the official state-dict keys and PyTorch's layouts (linear weights
-//! `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs can read it too; the table that
-//! leads from our fields to the official keys is the function `official_name`.
+//! A weights file is a safetensors file with the official state-dict keys and PyTorch's layouts
+//! (linear weights `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs
+//! can read it too. The function `official_name` maps our fields to the official keys.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,21 +17,21 @@ use crate::network::Sam2Network;
 use crate::upload::upload;
 use crate::weights_file::WeightsFile;
 
-/// Problems listed before "and N more".
+/// Number of problems listed before "and N more".
 const MAX_PROBLEMS: usize = 5;
 
 /// Names and PyTorch shapes of a set of weights.
 pub type TensorShapes = BTreeMap<String, Vec<usize>>;
 
-/// Finds out which model a set of weights is for, from tensor names and shapes alone.
+/// Recognises the model of a set of weights from tensor names and shapes alone.
 ///
 /// # Errors
-/// [`LoadError::UnknownVariant`] when the trunk is none of the known ones.
+/// [`LoadError::UnknownVariant`] if the trunk does not match a known one.
 pub fn recognise(shapes: &TensorShapes, origin: &str) -> Result<Sam2Config, LoadError> {
     let unknown = |reason: String| LoadError::UnknownVariant { origin: origin.to_owned(), reason };
     let patch = shapes
         .get("image_encoder.trunk.patch_embed.proj.weight")
-        .ok_or_else(|| unknown("there is no image_encoder.trunk.patch_embed.proj.weight".into()))?;
+        .ok_or_else(|| unknown("image_encoder.trunk.patch_embed.proj.weight is missing".into()))?;
     let embed_dim = patch.first().copied().unwrap_or(0);
     let depth = (0..)
         .take_while(|i| {
@@ -50,7 +50,7 @@ pub fn recognise(shapes: &TensorShapes, origin: &str) -> Result<Sam2Config, Load
         .ok_or_else(|| unknown(format!("trunk of width {embed_dim} with {depth} blocks")))
 }
 
-/// One parameter as the checkpoint must hold it.
+/// One parameter that the checkpoint must contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpectedTensor {
     /// Official state-dict key.
@@ -59,19 +59,20 @@ pub struct ExpectedTensor {
     pub shape: Vec<usize>,
 }
 
-/// Every tensor of the official state dict for `config`, in the network's order.
+/// Returns every tensor of the official state dict for `config`, in the network's order.
 pub fn expected_tensors(config: &Sam2Config, device: &Device) -> Vec<ExpectedTensor> {
     let mut lister = Lister::default();
     Sam2Network::init(config, device).visit(&mut lister);
     lister.expected
 }
 
-/// Checks that a set of weights is exactly that of `config`: nothing missing, nothing unknown, every shape right.
+/// Checks that a set of weights matches `config` exactly: no tensor is missing or unknown, and
+/// every shape is right.
 ///
 /// # Errors
-/// [`LoadError::Mismatch`] naming the tensors.
+/// [`LoadError::Mismatch`], which names the tensors.
 pub fn check(shapes: &TensorShapes, config: &Sam2Config, origin: &str) -> Result<(), LoadError> {
-    // Shapes only: parameters stay uninitialised, so any device will do.
+    // Only shapes are needed: parameters stay uninitialised, so any device will do.
     let expected = expected_tensors(config, &Device::flex());
     let mut problems = Vec::new();
     for tensor in &expected {
@@ -98,15 +99,18 @@ pub fn check(shapes: &TensorShapes, config: &Sam2Config, origin: &str) -> Result
     Err(LoadError::Mismatch { origin: origin.to_owned(), config: config.to_string(), problems })
 }
 
-/// Equal, or a 1 x 1 convolution that the network holds as a linear map.
+/// Returns true if the shapes are equal, or `found` is a 1 x 1 convolution that the network holds
+/// as a linear map.
 fn is_same_layer(expected: &[usize], found: &[usize]) -> bool {
     expected == found || (expected.len() == 2 && found == [expected[0], expected[1], 1, 1])
 }
 
-/// Replaces every parameter of a freshly built network by the weights, which [`check`] has accepted.
+/// Replaces every parameter of a freshly built network with the weights, which [`check`] has
+/// accepted.
 ///
 /// # Errors
-/// [`LoadError::NumberFormat`] when a tensor is stored as something else than f32, f16 or bf16, [`LoadError::NotFinite`], and [`LoadError::Io`].
+/// [`LoadError::NumberFormat`] if a tensor is not stored as f32, f16 or bf16,
+/// [`LoadError::NotFinite`], and [`LoadError::Io`].
 pub(crate) fn apply(
     network: Sam2Network,
     file: &WeightsFile<'_>,
@@ -127,7 +131,7 @@ pub(crate) fn apply(
     Ok(network.map(&mut loader))
 }
 
-/// The numbers of a tensor as the network holds them.
+/// Returns the values of a tensor as the network holds them.
 fn values(
     file: &WeightsFile<'_>,
     name: &str,
@@ -136,7 +140,7 @@ fn values(
 ) -> Result<Vec<f32>, LoadError> {
     let info = file.info(name)?;
     let bytes = file.bytes(info, buffer)?;
-    // A 1 x 1 convolution that is a linear map here has two axes of length one more.
+    // A 1 x 1 convolution that is a linear map here has two more axes, of length one.
     let rows = info.shape.first().filter(|_| transposed).copied();
     let values = match info.dtype {
         Dtype::F16 => in_order(bytes, rows, |b| half::f16::from_le_bytes(b).to_f32()),
@@ -150,7 +154,7 @@ fn values(
     }
 }
 
-/// Numbers of `N` bytes each; if they have `rows`, these become columns.
+/// Converts values of `N` bytes each. If `rows` is given, rows become columns.
 fn in_order<const N: usize>(
     bytes: &[u8],
     rows: Option<usize>,
@@ -163,7 +167,7 @@ fn in_order<const N: usize>(
     }
 }
 
-/// Where a traversal of the network stands.
+/// The current position in a traversal of the network.
 #[derive(Default)]
 pub(crate) struct Path {
     fields: Vec<String>,
@@ -181,12 +185,12 @@ impl Path {
         self.containers.pop();
     }
 
-    /// Container that declares the current field.
+    /// Returns the container that declares the current field.
     fn module(&self) -> &str {
         self.containers.iter().rev().find(|c| c.starts_with("Struct:")).map_or("", String::as_str)
     }
 
-    /// Linear weights lie transposed in PyTorch.
+    /// Returns true for a linear weight, which PyTorch stores transposed.
     pub(crate) fn is_linear_weight(&self) -> bool {
         self.module() == "Struct:Linear" && self.fields.last().is_some_and(|f| f == "weight")
     }
@@ -196,10 +200,10 @@ impl Path {
     }
 }
 
-/// The official state-dict key of a field of ours.
+/// Returns the official state-dict key of one of our fields.
 fn official_name(path: &str) -> String {
     let mut name = path.to_owned();
-    // Where the official code uses numbered layers of an nn.Sequential.
+    // Fields that are numbered layers of an nn.Sequential in the official code.
     const SEQUENTIALS: [(&str, &str); 8] = [
         ("mask_downscaling.conv1", "mask_downscaling.0"),
         ("mask_downscaling.norm1", "mask_downscaling.1"),
@@ -225,12 +229,12 @@ fn official_name(path: &str) -> String {
     name.replace("mask_downsampler.out", "mask_downsampler.encoder.12")
 }
 
-/// Collects what the network needs.
+/// Collects the parameters that the network needs.
 #[derive(Default)]
 struct Lister {
     path: Path,
     expected: Vec<ExpectedTensor>,
-    /// Of each, whether it lies transposed in the network.
+    /// For each parameter, true if the network holds it transposed.
     transposed: Vec<bool>,
 }
 
@@ -254,10 +258,10 @@ impl ModuleVisitor for Lister {
     }
 }
 
-/// Fills the network; shapes have been checked before.
+/// Fills the network; shapes have already been checked.
 struct Loader<'a> {
     path: Path,
-    /// By official name.
+    /// Values by official name.
     values: HashMap<String, Vec<f32>>,
     device: &'a Device,
 }
@@ -279,7 +283,7 @@ impl ModuleMapper for Loader<'_> {
     }
 }
 
-/// `[rows, columns]` to `[columns, rows]`, in squares that fit the cache.
+/// Transposes `[rows, columns]` to `[columns, rows]`, in squares that fit the cache.
 pub(crate) fn transpose<T: Copy>(values: &[T], rows: usize, number: impl Fn(T) -> f32) -> Vec<f32> {
     /// Two cache lines.
     const SIDE: usize = 32;

@@ -1,7 +1,8 @@
 //! Reading a safetensors file tensor by tensor.
 //!
-//! A file is never in memory as a whole: each tensor is read into a buffer that the next one uses again, and becomes the numbers that the network keeps. So loading takes the memory of the
-//! network and no more, and all cores take part.
+//! A file is never in memory as a whole. Each tensor is read into a buffer that is reused for the
+//! next one, and is converted to the values that the network keeps. So loading takes no more memory
+//! than the network, and uses all cores.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,26 +15,26 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use crate::error::LoadError;
 use crate::weights::TensorShapes;
 
-/// Bytes of the length that a file begins with.
+/// Bytes of the header length at the start of a file.
 const LENGTH: usize = 8;
-/// Bytes of a header at most, as in the format's reference implementation.
+/// Largest header in bytes, as in the format's reference implementation.
 const LONGEST_HEADER: u64 = 100_000_000;
 
-/// A safetensors file, in memory or not.
+/// A safetensors file, on disk or in memory.
 pub(crate) struct WeightsFile<'a> {
-    /// What errors call it.
+    /// Name of the file in error messages.
     origin: String,
     metadata: Metadata,
     data: Data<'a>,
 }
 
 enum Data<'a> {
-    /// What follows the header.
+    /// The bytes after the header.
     Memory(&'a [u8]),
     Disk {
         file: Mutex<File>,
         path: PathBuf,
-        /// Where the header ends.
+        /// Offset of the end of the header.
         first: u64,
     },
 }
@@ -42,7 +43,7 @@ impl WeightsFile<'static> {
     /// Reads the header of a file.
     ///
     /// # Errors
-    /// [`LoadError`] if it cannot be read or is no whole safetensors file.
+    /// [`LoadError`] if it cannot be read or is not a complete safetensors file.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let io = |source| LoadError::Io { path: path.to_owned(), source };
         let origin = path.display().to_string();
@@ -72,7 +73,7 @@ impl WeightsFile<'static> {
 }
 
 impl<'a> WeightsFile<'a> {
-    /// The same for the bytes of a file; `origin` names them in errors.
+    /// Does the same for the bytes of a file; `origin` names them in errors.
     ///
     /// # Errors
     /// [`LoadError::NotSafetensors`].
@@ -86,18 +87,18 @@ impl<'a> WeightsFile<'a> {
         }
     }
 
-    /// What errors call it.
+    /// Returns the file's name for error messages.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Names and shapes of what is in it.
+    /// Returns the names and shapes of the tensors.
     pub(crate) fn shapes(&self) -> TensorShapes {
         let tensors = self.metadata.tensors().into_iter();
         tensors.map(|(name, info)| (name, info.shape.clone())).collect()
     }
 
-    /// That every tensor is stored as numbers that can be read.
+    /// Checks that every tensor is stored in a readable number format.
     ///
     /// # Errors
     /// [`LoadError::NumberFormat`].
@@ -115,10 +116,10 @@ impl<'a> WeightsFile<'a> {
         Ok(())
     }
 
-    /// A tensor of the file, as [`Self::shapes`] names it.
+    /// Returns a tensor of the file, by its name in [`Self::shapes`].
     ///
     /// # Errors
-    /// [`LoadError::NotSafetensors`] if it is not there.
+    /// [`LoadError::NotSafetensors`] if it does not exist.
     pub(crate) fn info(&self, name: &str) -> Result<&TensorInfo, LoadError> {
         self.metadata.info(name).ok_or_else(|| LoadError::NotSafetensors {
             origin: self.origin.clone(),
@@ -126,7 +127,7 @@ impl<'a> WeightsFile<'a> {
         })
     }
 
-    /// The bytes of a tensor, read into `buffer` if they are not in memory.
+    /// Returns the bytes of a tensor, read into `buffer` if they are not in memory.
     ///
     /// # Errors
     /// [`LoadError::Io`].
@@ -140,7 +141,7 @@ impl<'a> WeightsFile<'a> {
             Data::Memory(data) => Ok(&data[start..end]),
             Data::Disk { file, path, first } => {
                 buffer.resize(end - start, 0);
-                // One reads while the others make numbers of what they have read.
+                // One thread reads while the others convert the bytes that they have read.
                 let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 let read = file
                     .seek(SeekFrom::Start(first + start as u64))
@@ -152,10 +153,11 @@ impl<'a> WeightsFile<'a> {
     }
 }
 
-/// A header, of which `data` bytes follow.
+/// Parses a header that is followed by `data` bytes.
 fn parse(header: &[u8], data: u64) -> Result<Metadata, SafeTensorError> {
     let text = std::str::from_utf8(header).map_err(SafeTensorError::InvalidHeader)?;
-    // This checks as well that the tensors lie one after the other and are as large as their shapes say.
+    // This also checks that the tensors are contiguous and have the sizes that their shapes
+    // require.
     let metadata: Metadata =
         serde_json::from_str(text).map_err(SafeTensorError::InvalidHeaderDeserialization)?;
     if metadata.data_len() as u64 == data {

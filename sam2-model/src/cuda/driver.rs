@@ -1,4 +1,4 @@
-//! Asking the NVIDIA driver and NVRTC what they are.
+//! Queries the NVIDIA driver and NVRTC for their versions and GPUs.
 #![cfg_attr(feature = "nvidia", allow(unsafe_code))]
 
 use super::problem::CudaProblem;
@@ -15,7 +15,8 @@ pub struct CudaGpu {
     pub capability: (u32, u32),
 }
 
-/// Returns the version of CUDA that the driver supports; nothing without a driver, and in a build without CUDA.
+/// Returns the version of CUDA that the driver supports, or `None` without a driver and in a build
+/// without CUDA.
 pub fn driver_version() -> Option<CudaVersion> {
     #[cfg(feature = "nvidia")]
     return ask::driver_version();
@@ -23,7 +24,7 @@ pub fn driver_version() -> Option<CudaVersion> {
     None
 }
 
-/// Returns the visible NVIDIA GPUs; none in a build without CUDA.
+/// Returns the visible NVIDIA GPUs. The list is empty in a build without CUDA.
 ///
 /// # Errors
 /// [`CudaProblem::NoDriver`] or [`CudaProblem::DriverFails`].
@@ -56,16 +57,17 @@ mod ask {
     use crate::device_failure::guard;
 
     pub fn driver_version() -> Option<CudaVersion> {
-        // cudarc panics where it finds no driver.
+        // cudarc panics if it finds no driver.
         let version = guard(|| {
             let mut version = 0;
-            // SAFETY: `cuDriverGetVersion` needs no initialisation and writes one `int`, which outlives the call.
+            // SAFETY: `cuDriverGetVersion` needs no initialisation and writes one `int`, which
+            // outlives the call.
             unsafe { cuDriverGetVersion(&mut version) }.result().map(|()| version)
         });
         version.ok()?.ok()?.try_into().ok().map(CudaVersion::from_number)
     }
 
-    /// The version of the NVRTC that cudarc opens.
+    /// Returns the version of the NVRTC that cudarc opens.
     fn nvrtc_version() -> Option<CudaVersion> {
         let version = guard(|| {
             let (mut major, mut minor) = (0, 0);
@@ -76,7 +78,7 @@ mod ask {
         Some(CudaVersion::new(major.try_into().ok()?, minor.try_into().ok()?))
     }
 
-    /// How many GPUs the driver lists.
+    /// Returns the number of GPUs that the driver lists.
     fn count(driver: CudaVersion) -> Result<usize, CudaProblem> {
         let fails = |reason| CudaProblem::DriverFails { driver, reason };
         match guard(CudaContext::device_count) {
@@ -99,7 +101,7 @@ mod ask {
 
     fn gpu(index: usize) -> Result<CudaGpu, DriverError> {
         let device = device::get(index.try_into().unwrap_or(i32::MAX))?;
-        // SAFETY: `device` comes from `device::get`, which is all that these functions ask for.
+        // SAFETY: `device` comes from `device::get`, which is all that these functions require.
         let (memory, major, minor) = unsafe {
             let major = device::get_attribute(device, MAJOR)?;
             (device::total_mem(device)?, major, device::get_attribute(device, MINOR)?)
@@ -111,7 +113,8 @@ mod ask {
         })
     }
 
-    /// Checks that GPUs can be opened and kernels compiled, and returns how many GPUs there are. What was found good is not looked for again.
+    /// Checks that GPUs can be opened and kernels compiled, and returns the number of GPUs. A check
+    /// that succeeded is not repeated.
     pub fn check() -> Result<usize, CudaProblem> {
         static TOOLKIT: OnceLock<()> = OnceLock::new();
         let driver = driver_version().ok_or(CudaProblem::NoDriver)?;
@@ -124,7 +127,8 @@ mod ask {
         Ok(count)
     }
 
-    /// Asks what cudarc and cubecl will use; where that will not do, the search says why.
+    /// Checks the versions that cudarc and cubecl will use. If they do not work, searches for the
+    /// reason.
     fn check_toolkit(driver: CudaVersion) -> Result<(), CudaProblem> {
         let headers = cubecl_cuda::install::cuda_path().map(|root| root.join("include"));
         let has_headers = headers.is_some_and(|folder| is_complete(&[folder]));
@@ -135,7 +139,7 @@ mod ask {
         let found = find_toolkit(&SearchPlaces::here(), Some(driver))?;
         let parent = |path: &PathBuf| path.parent().map(PathBuf::from).unwrap_or_default();
         match nvrtc {
-            // Nothing in its files told the version.
+            // The names of its files did not reveal the version.
             Some(nvrtc) if nvrtc > driver && found.is_visible => {
                 Err(CudaProblem::DriverTooOld { driver, nvrtc, path: found.nvrtc.path })
             }

@@ -1,4 +1,4 @@
-//! A folder in which cudarc and cubecl find NVRTC and headers, wherever they lie.
+//! Makes a folder in which cudarc and cubecl find NVRTC and headers, wherever those are installed.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,18 +12,25 @@ use super::search::{CudaToolkit, entries};
 /// A folder made by [`CudaToolkit::link_into`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkedToolkit {
-    /// What `LD_LIBRARY_PATH` must begin with.
+    /// Folder that must come first in `LD_LIBRARY_PATH`.
     pub library_folder: PathBuf,
-    /// What `CUDA_PATH` must be.
+    /// Value that `CUDA_PATH` must have.
     pub cuda_path: PathBuf,
 }
 
 impl CudaToolkit {
-    /// Makes a folder of links to NVRTC and the headers in `folder`, or takes the one that is there, and returns it.
+    /// Makes a folder of links to NVRTC and the headers in `folder`, or reuses an existing one, and
+    /// returns it.
     ///
-    /// The folder that NVRTC lies in will not do for three reasons: cudarc prefers any `libnvrtc.so` in the loader's path to a `libnvrtc.so.12`; a folder such as `/usr/lib64` or conda's
-    /// `lib` would put its other libraries before the system's; and CUDA 12's packages have their headers in several folders, of which cubecl knows one. Links are named after what they lead to,
-    /// so several processes can do this at once.
+    /// The folder that contains NVRTC cannot be used directly, for three reasons:
+    ///
+    /// - cudarc prefers any `libnvrtc.so` in the loader's path to a `libnvrtc.so.12`.
+    /// - A folder such as `/usr/lib64` or conda's `lib` would put its other libraries before the
+    ///   system's.
+    /// - CUDA 12's packages have their headers in several folders, and cubecl searches only one.
+    ///
+    /// The folder's name is derived from the targets of its links, so several processes can do this
+    /// at the same time.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -47,7 +54,7 @@ impl CudaToolkit {
             }
             if let Err(error) = fs::rename(&new, &root) {
                 fs::remove_dir_all(&new)?;
-                // Another process has made it meanwhile.
+                // Another process has made it in the meantime.
                 if !root.exists() {
                     return Err(error);
                 }
@@ -56,10 +63,10 @@ impl CudaToolkit {
         Ok(LinkedToolkit { library_folder: root.join("lib"), cuda_path: root })
     }
 
-    /// Returns links and what they lead to: NVRTC and its parts below `lib`, headers below `include`.
+    /// Returns links and their targets: NVRTC and its parts below `lib`, headers below `include`.
     fn links(&self) -> Vec<(PathBuf, PathBuf)> {
         let nvrtc = &self.nvrtc.path;
-        // The first name that cudarc tries.
+        // cudarc tries this name first.
         let mut links = vec![(PathBuf::from("lib/libnvrtc.so"), nvrtc.clone())];
         let parts = nvrtc.parent().map(|folder| {
             entries(folder, |name| {
@@ -84,13 +91,14 @@ impl CudaToolkit {
                 links.push((Path::new("include").join(name), header.clone()));
             }
         }
-        // cubecl looks for CUDA's C++ library there.
+        // cubecl looks for CUDA's C++ library in this folder.
         links.extend(self.headers.cccl.iter().map(|cccl| ("include/cccl".into(), cccl.clone())));
         links
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::super::search::{CudaHeaders, NvrtcLibrary, ToolkitPlace};
     use super::super::version::CudaVersion;
@@ -143,17 +151,17 @@ mod tests {
         assert_eq!(read("lib/libnvrtc-builtins.so.12.4"), "lib/libnvrtc-builtins.so.12.4");
         // Other libraries of that folder stay out of the loader's path.
         assert!(!made.library_folder.join("libstdc++.so.6").exists());
-        // The first folder's header, where two have it.
+        // If two folders have a header, the first one's is linked.
         assert_eq!(read("include/cuda_fp16.h"), "runtime/cuda_fp16.h");
         assert_eq!(read("include/crt/mma.h"), "nvcc/crt/mma.h");
         assert_eq!(read("include/cccl/nv/target"), "cccl/nv/target");
-        // Once made it stays, and nothing else is left.
+        // A folder that was made stays, and no temporary files are left.
         assert_eq!(several.link_into(&kept).unwrap(), made);
         let one = toolkit(folder.path(), &["runtime"], None).link_into(&kept).unwrap();
         assert_ne!(one, made);
         assert!(one.cuda_path.join("include/cuda_fp16.h").is_file());
         assert_eq!(fs::read_dir(&kept).unwrap().count(), 2);
-        // In the place of a folder stands a file.
+        // A file stands where the folder would be made.
         assert!(several.link_into(&folder.path().join("lib/libnvrtc.so.12")).is_err());
     }
 }

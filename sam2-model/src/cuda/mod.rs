@@ -1,11 +1,17 @@
-//! What CUDA needs on the machine that runs the program: a driver, NVRTC and CUDA's headers.
+//! CUDA's requirements on the machine that runs the program: a driver, NVRTC and CUDA's headers.
 //!
-//! Kernels are compiled when they are first used, by NVRTC, which loads CUDA's headers. cudarc opens NVRTC by its name through the loader's path, and cubecl takes the headers from
-//! `CUDA_PATH`; neither looks into a Python environment, where most users have them. [`find_toolkit`] looks in all places, [`CudaToolkit::link_into`] makes a folder in which cudarc and
-//! cubecl find what was found, and [`CudaProblem`] says what is missing. Nothing here changes the process: its loader reads `LD_LIBRARY_PATH` when it starts, so a program sets both
-//! variables and starts itself again, as `sam2` does, or is started with them.
+//! NVRTC compiles kernels when they are first used, and loads CUDA's headers for it. cudarc opens
+//! NVRTC by its name through the loader's path, and cubecl takes the headers from `CUDA_PATH`.
+//! Neither searches a Python environment, where most users have both. [`find_toolkit`] searches all
+//! places, [`CudaToolkit::link_into`] makes a folder in which cudarc and cubecl find the result,
+//! and [`CudaProblem`] names what is missing.
 //!
-//! All of this but asking the driver works in every build, so that a build without CUDA can tell what a machine has.
+//! This module does not change the process. Its loader reads `LD_LIBRARY_PATH` when the process
+//! starts, so a program must be started with both variables, or set them and start itself again, as
+//! `sam2` does.
+//!
+//! All of this except the driver query works in every build, so that a build without CUDA can
+//! report what a machine has.
 
 mod driver;
 mod links;

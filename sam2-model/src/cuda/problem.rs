@@ -1,27 +1,27 @@
-//! Why kernels cannot be compiled for an NVIDIA GPU, and what to do about it.
+//! Reasons why kernels cannot be compiled for an NVIDIA GPU, and how to fix them.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::version::CudaVersion;
 
-/// The oldest driver that is supported, by the version of CUDA that came with it.
+/// The oldest supported driver, by the version of CUDA that came with it.
 const OLDEST: CudaVersion = CudaVersion::new(12, 0);
 
-/// Something that CUDA needs is missing, or does not fit. Found before anything is computed.
+/// A part that CUDA needs is missing or incompatible. Detected before any computation starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CudaProblem {
-    /// No driver.
+    /// There is no driver.
     NoDriver,
-    /// The driver is there and refuses to work.
+    /// The driver is installed but does not work.
     DriverFails {
         /// The version of CUDA that the driver supports.
         driver: CudaVersion,
-        /// The driver's own name of the error.
+        /// The driver's name for the error.
         reason: String,
     },
-    /// The driver cannot load what NVRTC makes.
+    /// The driver cannot load the output of NVRTC.
     DriverTooOld {
         /// The version of CUDA that the driver supports.
         driver: CudaVersion,
@@ -30,38 +30,38 @@ pub enum CudaProblem {
         /// The NVRTC that was found.
         path: PathBuf,
     },
-    /// NVRTC is nowhere.
+    /// NVRTC was not found.
     NvrtcMissing {
         /// The version of CUDA that the driver supports, if there is a driver to ask.
         driver: Option<CudaVersion>,
     },
-    /// NVRTC is where cudarc looks, and the loader refuses it.
+    /// NVRTC is where cudarc looks, but the loader cannot load it.
     NvrtcFails {
         /// The NVRTC that was found.
         nvrtc: PathBuf,
     },
-    /// NVRTC is there without the headers that kernels include.
+    /// NVRTC was found, but not the headers that kernels include.
     HeadersMissing {
         /// The NVRTC that was found.
         nvrtc: PathBuf,
-        /// Its version, if the names of its files tell it.
+        /// Its version, if the names of its files contain it.
         version: Option<CudaVersion>,
         /// The version of CUDA that the driver supports, if there is a driver to ask.
         driver: Option<CudaVersion>,
     },
-    /// Everything is there, but not where cudarc and cubecl look.
+    /// Everything is installed, but not where cudarc and cubecl look.
     NotOnPath {
         /// The NVRTC that was found.
         nvrtc: PathBuf,
-        /// The folder that `LD_LIBRARY_PATH` must have.
+        /// The folder that `LD_LIBRARY_PATH` must contain.
         library_folder: PathBuf,
-        /// What `CUDA_PATH` must be.
+        /// Value that `CUDA_PATH` must have.
         cuda_path: PathBuf,
     },
 }
 
 impl CudaProblem {
-    /// Returns what was found, with its numbers.
+    /// Describes what was found, with versions and paths.
     pub fn found(&self) -> String {
         match self {
             Self::NoDriver => {
@@ -89,7 +89,7 @@ impl CudaProblem {
         }
     }
 
-    /// Returns what to do about it.
+    /// Describes how to fix the problem.
     pub fn remedy(&self) -> String {
         let update = || format!("update the driver to one for CUDA {OLDEST} or newer");
         match self {
@@ -106,7 +106,7 @@ impl CudaProblem {
                 None => update(),
             },
             Self::NvrtcFails { .. } => "install it again, for this kind of processor".to_owned(),
-            // Headers must fit NVRTC rather than the driver.
+            // Headers must match NVRTC rather than the driver.
             Self::HeadersMissing { version, driver, .. } => match install_command(version.or(*driver)) {
                 Some(command) => format!("{command} (or set CUDA_PATH to a CUDA toolkit)"),
                 None => "set CUDA_PATH to a CUDA toolkit".to_owned(),
@@ -128,12 +128,14 @@ impl fmt::Display for CudaProblem {
 
 impl std::error::Error for CudaProblem {}
 
-/// Returns the command that installs NVRTC and the headers from PyPI, of the newest version that a driver for `driver` can load; without a driver, of the newest there is. Returns nothing for
-/// drivers that are too old for all of them.
+/// Returns the command that installs NVRTC and the headers from PyPI, in the newest version that a
+/// driver for `driver` can load, or in the newest version of all without a driver. Returns `None`
+/// for drivers that are too old for every version.
 pub fn install_command(driver: Option<CudaVersion>) -> Option<String> {
     let packages: &[&str] = match driver {
         Some(driver) if driver < OLDEST => return None,
-        // Before CUDA 13 the packages' names end in the major version, and what is in nvidia-cuda-crt today came with the compiler.
+        // Before CUDA 13, the names of the packages end in the major version, and the contents of
+        // today's nvidia-cuda-crt were part of the compiler's package.
         Some(CudaVersion { major: 12, .. }) => &[
             "nvidia-cuda-nvrtc-cu12",
             "nvidia-cuda-runtime-cu12",
@@ -143,7 +145,7 @@ pub fn install_command(driver: Option<CudaVersion>) -> Option<String> {
         _ => &["nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-cuda-crt", "nvidia-cuda-cccl"],
     };
     let packages = packages.iter().map(|package| match driver {
-        // Below the next minor version: not every version of CUDA has packages.
+        // Any version below the next minor one: some versions of CUDA have no packages.
         Some(driver) => format!("'{package}<{}.{}'", driver.major, driver.minor + 1),
         None => (*package).to_owned(),
     });

@@ -1,4 +1,4 @@
-//! Looking for NVRTC and CUDA's headers.
+//! Searches for NVRTC and CUDA's headers.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::version::CudaVersion;
 /// Headers that kernels include.
 const HEADERS: [&str; 4] = ["cuda_fp16.h", "cuda_bf16.h", "mma.h", "crt/mma.h"];
 
-/// Where NVRTC or headers were found.
+/// The place where NVRTC or headers were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ToolkitPlace {
@@ -19,11 +19,12 @@ pub enum ToolkitPlace {
     CudaPath,
     /// In the CUDA toolkit that `CUDA_HOME` names.
     CudaHome,
-    /// In a folder that the loader searches: `LD_LIBRARY_PATH`, the system's own list, or a default folder.
+    /// In a folder that the loader searches: `LD_LIBRARY_PATH`, the system's own list, or a default
+    /// folder.
     LoaderPath,
-    /// In a CUDA toolkit at a usual place.
+    /// In a CUDA toolkit at one of the usual places.
     System(PathBuf),
-    /// Installed from PyPI, in this folder of packages.
+    /// Installed from PyPI, in this packages folder.
     Python(PathBuf),
     /// In the active conda environment.
     Conda,
@@ -42,45 +43,47 @@ impl fmt::Display for ToolkitPlace {
     }
 }
 
-/// An NVRTC.
+/// An NVRTC library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NvrtcLibrary {
     /// The library's file, with links resolved.
     pub path: PathBuf,
-    /// Its version, if the names of its files tell it.
+    /// Its version, if the names of its files contain it.
     pub version: Option<CudaVersion>,
     /// Where it was found.
     pub place: ToolkitPlace,
 }
 
-/// CUDA's headers, complete.
+/// The complete set of CUDA's headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CudaHeaders {
-    /// The folders that hold them: one of a CUDA toolkit or of CUDA 13's packages, several of CUDA 12's packages.
+    /// The folders that contain them: a single one for a CUDA toolkit or CUDA 13's packages,
+    /// several for CUDA 12's packages.
     pub folders: Vec<PathBuf>,
-    /// The folder of CUDA's C++ library, where it is not below the first.
+    /// The folder of CUDA's C++ library, if it is not below the first folder.
     pub cccl: Option<PathBuf>,
-    /// Their version, if they tell it.
+    /// Their version, if the headers state it.
     pub version: Option<CudaVersion>,
 }
 
-/// An NVRTC with headers that fit it.
+/// An NVRTC with matching headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CudaToolkit {
-    /// The compiler.
+    /// The compiler library.
     pub nvrtc: NvrtcLibrary,
-    /// What kernels include.
+    /// The headers that kernels include.
     pub headers: CudaHeaders,
-    /// Whether cudarc and cubecl would find the same files without help.
+    /// True if cudarc and cubecl would find the same files without help.
     pub is_visible: bool,
 }
 
-/// Where to look, in this order: the toolkits of `CUDA_PATH` and `CUDA_HOME`, the loader's folders, usual places, Python's packages, conda's.
+/// The places to search, in this order: the toolkits of `CUDA_PATH` and `CUDA_HOME`, the loader's
+/// folders, the usual places, Python's packages, conda's packages.
 #[derive(Clone, Debug, Default)]
 pub struct SearchPlaces {
     /// The value of `CUDA_PATH`.
     pub cuda_path: Option<PathBuf>,
-    /// The value of `CUDA_HOME`, which many clusters set instead.
+    /// The value of `CUDA_HOME`, which many clusters set instead of `CUDA_PATH`.
     pub cuda_home: Option<PathBuf>,
     /// Folders in which the loader looks for libraries.
     pub loader_folders: Vec<PathBuf>,
@@ -88,12 +91,12 @@ pub struct SearchPlaces {
     pub system_roots: Vec<PathBuf>,
     /// Folders of Python packages (`site-packages`).
     pub site_packages: Vec<PathBuf>,
-    /// The active conda environment, whose own packages lie as a CUDA toolkit does.
+    /// The active conda environment, whose own packages have the layout of a CUDA toolkit.
     pub conda: Option<PathBuf>,
 }
 
 impl SearchPlaces {
-    /// Returns the places of this process and machine. Asks the system's loader for its list.
+    /// Returns the places for this process and machine. Asks the system's loader for its list.
     pub fn here() -> Self {
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let own = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
@@ -107,7 +110,7 @@ impl SearchPlaces {
             system_roots.push("/usr".into());
         }
         let user = variable("PYTHONUSERBASE").or_else(|| Some(variable("HOME")?.join(".local")));
-        // Last, where pip installs as root in a container.
+        // The last prefix is the one that pip uses as root in a container.
         let prefixes =
             [variable("VIRTUAL_ENV"), variable("CONDA_PREFIX"), user, Some("/usr/local".into())];
         Self {
@@ -120,7 +123,7 @@ impl SearchPlaces {
         }
     }
 
-    /// Returns the file of this name that the loader finds, such as `libcuda.so.1`.
+    /// Returns the path of a library that the loader finds, such as `libcuda.so.1`.
     pub fn in_loader_path(&self, name: &str) -> Option<PathBuf> {
         self.loader_folders.iter().map(|folder| folder.join(name)).find(|file| file.exists())
     }
@@ -130,13 +133,14 @@ impl SearchPlaces {
         nvrtc_names().iter().find_map(|name| self.in_loader_path(name)?.canonicalize().ok())
     }
 
-    /// Returns the folder of headers that cubecl gives NVRTC.
+    /// Returns the folder of headers that cubecl passes to NVRTC.
     fn visible_headers(&self) -> Option<PathBuf> {
         let root = self.cuda_path.as_ref().or(self.system_roots.first())?;
         root.join("include").canonicalize().ok()
     }
 
-    /// Returns every NVRTC in order, each with the headers that lie with it.
+    /// Returns every NVRTC in the order of the search, each with the headers of its own
+    /// installation.
     fn libraries(&self) -> Vec<(NvrtcLibrary, Option<CudaHeaders>)> {
         let mut groups = Vec::new();
         let toolkit = |root: &PathBuf, place: ToolkitPlace| {
@@ -145,7 +149,7 @@ impl SearchPlaces {
         };
         groups.extend(self.cuda_path.iter().map(|root| toolkit(root, ToolkitPlace::CudaPath)));
         groups.extend(self.cuda_home.iter().map(|root| toolkit(root, ToolkitPlace::CudaHome)));
-        // What cudarc opens comes first among what the loader has.
+        // The library that cudarc opens comes first among the loader's.
         let opened = self.visible_nvrtc().map(|path| vec![path]);
         let listed = self.loader_folders.iter().map(|folder| nvrtc_in(folder));
         groups.extend(opened.into_iter().chain(listed).map(|libraries| {
@@ -169,7 +173,7 @@ impl SearchPlaces {
         groups.into_iter().flat_map(in_group).collect()
     }
 
-    /// Returns headers that lie with no particular NVRTC, in order.
+    /// Returns headers that belong to no particular NVRTC, in the order of the search.
     fn headers(&self) -> impl Iterator<Item = CudaHeaders> {
         let named = [&self.cuda_path, &self.cuda_home].into_iter().flatten();
         let toolkits = named.chain(&self.system_roots).filter_map(|root| headers_of_toolkit(root));
@@ -179,10 +183,11 @@ impl SearchPlaces {
     }
 }
 
-/// Finds the first NVRTC, with headers, whose kernels a driver for `driver` can load; any version if there is no driver to ask.
+/// Finds the first NVRTC with headers whose kernels a driver for `driver` can load. Without a
+/// driver, any version is accepted.
 ///
 /// # Errors
-/// [`CudaProblem`] if there is none: what is missing, or that the driver is too old.
+/// [`CudaProblem`] if there is none: a part is missing, or the driver is too old.
 pub fn find_toolkit(
     places: &SearchPlaces,
     driver: Option<CudaVersion>,
@@ -190,7 +195,8 @@ pub fn find_toolkit(
     let mut too_new = None;
     let mut without_headers = None;
     for (nvrtc, own) in places.libraries() {
-        // NVRTC writes PTX of its own version, which older drivers refuse, whatever is in it.
+        // NVRTC writes PTX of its own version. Older drivers reject that, whatever the code
+        // contains.
         if let (Some(version), Some(driver)) = (nvrtc.version, driver)
             && version > driver
         {
@@ -220,7 +226,7 @@ pub fn find_toolkit(
     Err(without_headers.or(too_new).unwrap_or(CudaProblem::NvrtcMissing { driver }))
 }
 
-/// Names under which cudarc opens NVRTC, in its order.
+/// Returns the names under which cudarc opens NVRTC, in cudarc's order.
 fn nvrtc_names() -> Vec<String> {
     #[cfg(feature = "nvidia")]
     return cudarc::get_lib_name_candidates("nvrtc");
@@ -228,7 +234,8 @@ fn nvrtc_names() -> Vec<String> {
     ["", ".13", ".12", ".11"].iter().map(|ending| format!("libnvrtc.so{ending}")).collect()
 }
 
-/// Returns the NVRTCs in a folder, each once, with links resolved: first the one without a version in its name, then the newest.
+/// Returns the NVRTCs in a folder without duplicates, with links resolved: first the one without a
+/// version in its name, then the newest.
 fn nvrtc_in(folder: &Path) -> Vec<PathBuf> {
     let mut names =
         entries(folder, |name| name == "libnvrtc.so" || name.starts_with("libnvrtc.so."));
@@ -247,7 +254,8 @@ fn nvrtc_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Returns the version of an NVRTC: by its own name, or by the name of the library that lies next to it and must be of the same version.
+/// Returns the version of an NVRTC from its own name, or from the name of the library next to it,
+/// which must have the same version.
 fn version_of(library: &Path) -> Option<CudaVersion> {
     let name = library.file_name()?.to_str()?;
     if let Some(version) = CudaVersion::of_library(name) {
@@ -268,7 +276,7 @@ fn version_of(library: &Path) -> Option<CudaVersion> {
     }
 }
 
-/// Folders of a CUDA toolkit that may hold libraries.
+/// Returns the folders of a CUDA toolkit that may contain libraries.
 fn library_folders(root: &Path) -> Vec<PathBuf> {
     if root.as_os_str().is_empty() {
         return Vec::new();
@@ -287,14 +295,15 @@ fn headers_of_toolkit(root: &Path) -> Option<CudaHeaders> {
     folders.map(|folder| folder.join("include")).find_map(|folder| complete(vec![folder], None))
 }
 
-/// Returns the headers that belong to a folder of libraries, by the layouts of toolkits (`lib64`, `targets/NAME/lib`) and of Linux distributions (`lib/NAME`).
+/// Returns the headers that belong to a folder of libraries, in the layouts of toolkits (`lib64`,
+/// `targets/NAME/lib`) and of Linux distributions (`lib/NAME`).
 fn headers_near(libraries: &Path) -> Option<CudaHeaders> {
     let folder = libraries.canonicalize().ok()?;
     let above = folder.ancestors().skip(1).take(2);
     above.map(|folder| folder.join("include")).find_map(|folder| complete(vec![folder], None))
 }
 
-/// Returns folders of libraries of NVIDIA's packages, each with its headers.
+/// Returns the library folders of NVIDIA's packages, each with its headers.
 fn packages_in(site: &Path) -> Vec<(PathBuf, Option<CudaHeaders>)> {
     let nvidia = site.join("nvidia");
     // Since CUDA 13 all packages share a folder.
@@ -315,7 +324,7 @@ fn packages_in(site: &Path) -> Vec<(PathBuf, Option<CudaHeaders>)> {
     found
 }
 
-/// Returns whether these folders together hold all headers that kernels include.
+/// Returns true if these folders together contain all headers that kernels include.
 pub(super) fn is_complete(folders: &[PathBuf]) -> bool {
     let has = |header: &&str| folders.iter().any(|folder| folder.join(header).is_file());
     HEADERS.iter().all(has)
@@ -336,7 +345,7 @@ fn complete(folders: Vec<PathBuf>, cccl: Option<PathBuf>) -> Option<CudaHeaders>
     Some(CudaHeaders { folders, cccl, version })
 }
 
-/// Returns what is in a folder and has such a name.
+/// Returns the entries of a folder whose names pass `has_name`.
 pub(super) fn entries(folder: &Path, has_name: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
@@ -347,7 +356,7 @@ pub(super) fn entries(folder: &Path, has_name: impl Fn(&str) -> bool) -> Vec<Pat
     paths
 }
 
-/// Returns the folders of packages below a Python prefix, of the newest Python first.
+/// Returns the package folders below a Python prefix, for the newest Python first.
 fn site_packages(prefix: &Path) -> Vec<PathBuf> {
     let minor = |path: &PathBuf| -> Option<u32> {
         path.file_name()?.to_str()?.strip_prefix("python3.")?.parse().ok()
@@ -364,7 +373,7 @@ fn site_packages(prefix: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns what `ldconfig -p` prints; nothing where there is no such program.
+/// Returns the output of `ldconfig -p`, or an empty string if there is no such program.
 fn loader_list() -> String {
     let list = |program: &str| {
         let mut command = Command::new(program);
@@ -374,7 +383,7 @@ fn loader_list() -> String {
     ["/sbin/ldconfig", "ldconfig"].into_iter().find_map(list).unwrap_or_default()
 }
 
-/// Returns the folders in which the loader's list has NVIDIA's libraries for this kind of processor.
+/// Returns the folders of NVIDIA's libraries for this kind of processor in the loader's list.
 fn listed_by_the_loader(list: &str) -> Vec<PathBuf> {
     let processor = match std::env::consts::ARCH {
         "x86_64" => "x86-64",
@@ -395,7 +404,7 @@ fn listed_by_the_loader(list: &str) -> Vec<PathBuf> {
     folders
 }
 
-/// Folders in which the loader looks last.
+/// Returns the folders that the loader searches last.
 fn default_folders() -> Vec<PathBuf> {
     let system = format!("{}-linux-gnu", std::env::consts::ARCH);
     let folders = ["/lib64", "/usr/lib64", "/lib", "/usr/lib"].map(PathBuf::from);
@@ -429,7 +438,7 @@ mod tests {
             names.iter().for_each(|name| self.file(&format!("{folder}/{name}"), ""));
         }
 
-        /// A CUDA toolkit as NVIDIA's installer makes it.
+        /// Makes a CUDA toolkit with the layout of NVIDIA's installer.
         fn toolkit(&self, root: &str, version: &str) {
             let (major, _) = version.split_once('.').unwrap();
             let lib = self.path(&format!("{root}/lib64"));
@@ -446,7 +455,7 @@ mod tests {
             self.file(&format!("{root}/include/cuda_runtime_api.h"), &text);
         }
 
-        /// NVRTC and headers from PyPI, as since CUDA 13.
+        /// Makes NVRTC and headers with the layout of the PyPI packages since CUDA 13.
         fn packages_13(&self, site: &str, version: &str) {
             let folder = format!("{site}/nvidia/cu13");
             self.file(&format!("{folder}/lib/libnvrtc.so.13"), "");
@@ -455,7 +464,7 @@ mod tests {
             self.headers(&format!("{folder}/include"), &HEADERS);
         }
 
-        /// NVRTC and headers from PyPI, as up to CUDA 12.
+        /// Makes NVRTC and headers with the layout of the PyPI packages up to CUDA 12.
         fn packages_12(&self, site: &str, version: &str) {
             let folder = format!("{site}/nvidia");
             self.file(&format!("{folder}/cuda_nvrtc/lib/libnvrtc.so.12"), "");
@@ -491,11 +500,11 @@ mod tests {
         assert_eq!(first.nvrtc.path, machine.path("named/lib64/libnvrtc.so.12.1.1"));
         assert_eq!((first.nvrtc.version, first.headers.version), (version(12, 1), version(12, 1)));
         assert_eq!(first.nvrtc.place, ToolkitPlace::CudaPath);
-        // It would have to be in the loader's path too.
+        // To be visible, it would have to be in the loader's path too.
         assert!(!first.is_visible);
         places.loader_folders = vec![machine.path("named/lib64")];
         assert!(found(&places).is_visible);
-        // Headers that cubecl takes from elsewhere.
+        // cubecl takes the headers from another place.
         places.cuda_path = None;
         places.cuda_home = None;
         let loaded = found(&places);
@@ -530,7 +539,7 @@ mod tests {
             matches!(&error, CudaProblem::HeadersMissing { version: v, .. } if *v == version(12, 4)),
             "{error}"
         );
-        // Headers of another minor version are taken, of another major version not.
+        // Headers of another minor version are accepted, those of another major version are not.
         machine.toolkit("system", "13.0");
         places.system_roots = vec![machine.path("system")];
         fs::remove_file(machine.path("system/lib64/libnvrtc.so.13.0.1")).unwrap();
@@ -560,7 +569,7 @@ mod tests {
         places.site_packages = vec![machine.path("site")];
         let found = find_toolkit(&places, version(12, 8)).unwrap();
         assert_eq!(found.nvrtc.version, version(12, 8));
-        // cudarc would open the other one.
+        // cudarc would open the other library.
         assert!(!found.is_visible);
     }
 

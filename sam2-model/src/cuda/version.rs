@@ -5,9 +5,9 @@ use std::fmt;
 /// A version of CUDA, such as 12.4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CudaVersion {
-    /// Before the point.
+    /// The number before the point.
     pub major: u32,
-    /// After the point.
+    /// The number after the point.
     pub minor: u32,
 }
 
@@ -22,7 +22,8 @@ impl CudaVersion {
         Self { major: number / 1000, minor: number % 1000 / 10 }
     }
 
-    /// Returns the version at the end of a library's name: 12.4 of `libnvrtc.so.12.4.127` and of `libnvrtc-builtins.so.12.4`, nothing of `libnvrtc.so.12`.
+    /// Returns the version at the end of a library's name: 12.4 for `libnvrtc.so.12.4.127` and for
+    /// `libnvrtc-builtins.so.12.4`, `None` for `libnvrtc.so.12`.
     pub(super) fn of_library(name: &str) -> Option<Self> {
         let (_, numbers) = name.split_once(".so.")?;
         let mut numbers = numbers.split('.').map(|number| number.parse().ok());

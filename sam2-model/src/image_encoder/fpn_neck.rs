@@ -8,8 +8,8 @@ use crate::device_failure::DeviceFailure;
 use crate::kernels::{FusedLinear, fused_linear_chain};
 use crate::packed::one_after_the_other;
 
-/// One lateral 1 x 1 convolution. A linear map over channels-last tokens is the same product, and the trunk's
-/// output already lies that way.
+/// One lateral 1 x 1 convolution, as a linear layer over channels-last tokens: the product is the
+/// same, and the trunk's output already has this layout.
 #[derive(Module, Debug)]
 struct Lateral {
     conv: Linear,
@@ -19,13 +19,15 @@ struct Lateral {
 #[derive(Module, Debug)]
 pub struct FpnNeck {
     convs: Vec<Lateral>,
-    /// On a GPU: the maps of strides 4 and 8 and what the mask decoder makes of them, each in one product.
+    /// On a GPU: each of the maps of strides 4 and 8, together with the mask decoder's projection
+    /// of it, as one product.
     #[module(skip)]
     projected: Option<[Linear; 2]>,
 }
 
 impl FpnNeck {
-    /// From stage widths, high resolution first, to `hidden_dim` channels.
+    /// Builds the neck for stages of these widths, high resolution first, with `hidden_dim` output
+    /// channels.
     pub fn init(stage_channels: [usize; 4], hidden_dim: usize, device: &Device) -> Self {
         let convs = stage_channels
             .into_iter()
@@ -35,7 +37,8 @@ impl FpnNeck {
         Self { convs, projected: None }
     }
 
-    /// Puts the first two maps and the linear maps that follow them together for a GPU (see [`crate::packed`]).
+    /// Merges each of the first two maps' layers with the linear map that follows it, for a GPU
+    /// (see [`crate::packed`]).
     pub(crate) fn pack(&mut self, [stride_4, stride_8]: [&Linear; 2]) -> Result<(), DeviceFailure> {
         let together = |index: usize, further| {
             one_after_the_other(&self.convs[index].conv, further, FloatDType::F32)
@@ -44,16 +47,18 @@ impl FpnNeck {
         Ok(())
     }
 
-    /// Stage outputs, channels last, to the three maps SAM 2 uses, channels last: strides 4, 8 and 16.
+    /// Turns the outputs of the four stages into the three maps that SAM 2 uses, of strides 4, 8
+    /// and 16. All are channels last.
     ///
-    /// Only the stride-16 map receives top-down features (from stride 32, nearest neighbour); the stride-32 map
-    /// itself is dropped (`scalp: 1`).
+    /// Only the stride-16 map receives top-down features (from stride 32, nearest neighbour); the
+    /// stride-32 map itself is dropped (`scalp: 1`).
     pub fn forward(&self, stages: [Tensor<4>; 4]) -> [Tensor<4>; 3] {
         self.maps(stages, [&[&self.convs[3].conv], &[&self.convs[2].conv]])
     }
 
-    /// The same with a further linear map of the channels of the first two each: what else SAM 2 does with them is nothing (`forward_image` in `modeling/sam2_base.py`), and the first
-    /// takes 67 MB before it.
+    /// Does the same and applies a further linear map to the channels of each of the first two
+    /// maps. SAM 2 uses those maps for nothing else (`forward_image` in `modeling/sam2_base.py`),
+    /// and the first takes 67 MB before its projection.
     pub fn forward_projected(
         &self,
         stages: [Tensor<4>; 4],
@@ -68,7 +73,7 @@ impl FpnNeck {
         }
     }
 
-    /// `layers`: those of the first two maps, one after the other.
+    /// Computes the three maps. `layers` are the layers of the first two maps, in order.
     fn maps(
         &self,
         [stride_4, stride_8, stride_16, stride_32]: [Tensor<4>; 4],
@@ -88,7 +93,7 @@ impl FpnNeck {
     }
 }
 
-/// `[batch, height, width, channels]` to twice the height and width by repetition.
+/// Doubles the height and width of `[batch, height, width, channels]` by repetition.
 fn upsample_nearest_2x(x_bhwc: Tensor<4>) -> Tensor<4> {
     let [batch, height, width, channels] = x_bhwc.dims();
     x_bhwc

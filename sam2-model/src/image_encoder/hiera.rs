@@ -16,7 +16,7 @@ use crate::resize::{Interpolation, Resize};
 
 /// Epsilon of the norms in the trunk (the rest of SAM 2 uses 1e-5).
 const NORM_EPSILON: f32 = 1e-6;
-/// Hidden width of a block's perceptron over its width.
+/// Ratio of the hidden width of a block's perceptron to the block's width.
 const MLP_RATIO: usize = 4;
 
 /// 7 x 7 convolution with stride 4 that turns pixels into tokens.
@@ -32,7 +32,7 @@ struct MultiScaleBlock {
     attn: MultiScaleAttention,
     norm2: LayerNorm,
     mlp: Mlp,
-    /// Only where the width changes.
+    /// Present only if the width changes.
     proj: Option<Linear>,
     pool: bool,
 }
@@ -65,7 +65,7 @@ pub struct Hiera {
 }
 
 impl HieraConfig {
-    /// Builds the trunk, to be loaded.
+    /// Builds the trunk with parameters to be loaded.
     pub fn init(&self, device: &Device) -> Hiera {
         let stage_starts: [usize; 4] = std::array::from_fn(|s| self.stages[..s].iter().sum());
         let channels = self.stage_channels();
@@ -73,7 +73,8 @@ impl HieraConfig {
             .map(|index| {
                 let stage = stage_starts.partition_point(|&start| start <= index) - 1;
                 let starts_stage = stage > 0 && index == stage_starts[stage];
-                // The first block of a stage still has the width and the window of the one before.
+                // The first block of a stage still has the width and the window of the previous
+                // stage.
                 let inherited = if starts_stage { stage - 1 } else { stage };
                 let (dim, dim_out) = (channels[inherited], channels[stage]);
                 let global = self.global_attention_blocks.contains(&index);
@@ -118,10 +119,10 @@ impl HieraConfig {
 }
 
 impl Hiera {
-    /// The position embedding of a `side` x `side` token map: `[1, side, side, embed_dim]`.
+    /// Returns the position embedding of a `side` x `side` token map: `[1, side, side, embed_dim]`.
     ///
-    /// Bicubic interpolation of the background plus the window embedding repeated. It depends on the size
-    /// only: compute it once.
+    /// It is the bicubic interpolation of the background plus the repeated window embedding. It
+    /// depends only on the size, so compute it once.
     pub fn position_embedding(&self, side: usize) -> Tensor<4> {
         let background = self.pos_embed.val();
         let window = self.pos_embed_window.val();
@@ -133,8 +134,9 @@ impl Hiera {
         (resize.forward(background) + tiled).permute([0, 2, 3, 1])
     }
 
-    /// `[batch, 3, S, S]` and the embedding of [`Self::position_embedding`] (S / 4) to the outputs of the four
-    /// stages, channels last: `[batch, S / 4, S / 4, c]`, then S / 8, S / 16, S / 32.
+    /// Turns an image `[batch, 3, S, S]`, with the embedding from [`Self::position_embedding`] for
+    /// S / 4, into the outputs of the four stages, channels last: `[batch, S / 4, S / 4, c]`, then
+    /// S / 8, S / 16, S / 32.
     pub fn forward(&self, image_bchw: Tensor<4>, position_embedding: Tensor<4>) -> [Tensor<4>; 4] {
         let positions_bchw = position_embedding.permute([0, 3, 1, 2]);
         let proj = &self.patch_embed.proj;
@@ -147,7 +149,7 @@ impl Hiera {
                 outputs.push(x.clone());
             }
         }
-        // Exactly one push per stage end; the conversion cannot fail.
+        // There is exactly one push per stage, so the conversion cannot fail.
         outputs.try_into().unwrap_or_else(|_| unreachable!("a trunk has four stages"))
     }
 }

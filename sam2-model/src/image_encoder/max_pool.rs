@@ -4,23 +4,23 @@ use burn::tensor::Tensor;
 
 use crate::kernels;
 
-/// `[batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`; an odd last row or
-/// column is dropped (`MaxPool2d(2, 2, ceil_mode=False)`).
+/// Pools `[batch, height, width, channels]` to `[batch, height / 2, width / 2, channels]`. An odd
+/// last row or column is dropped (`MaxPool2d(2, 2, ceil_mode=False)`).
 ///
-/// Written as two pairwise maxima because the map stays channels-last: burn's pooling wants channels first, and
-/// the two permutations around it cost more than the pooling.
+/// Written as two pairwise maxima because the map stays channels-last. burn's pooling takes
+/// channels first, and the two permutations around it cost more than the pooling.
 pub fn max_pool_2x2(x_bhwc: Tensor<4>) -> Tensor<4> {
     let channels = x_bhwc.dims()[3];
     max_pool_2x2_of(channels, x_bhwc)
 }
 
-/// The same of the first `channels` alone.
+/// Does the same for the first `channels` channels only.
 pub fn max_pool_2x2_of(channels: usize, x_bhwc: Tensor<4>) -> Tensor<4> {
     kernels::max_pool_2x2(x_bhwc, channels)
         .unwrap_or_else(|x_bhwc| max_pool_2x2_on_any_device(*x_bhwc))
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 fn max_pool_2x2_on_any_device(x_bhwc: Tensor<4>) -> Tensor<4> {
     let [batch, height, width, channels] = x_bhwc.dims();
     let (rows, columns) = (height / 2, width / 2);

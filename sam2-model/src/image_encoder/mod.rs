@@ -1,4 +1,5 @@
-//! From pixels to three feature maps (section 4 and appendix D.1 of the SAM 2 paper; `ImageEncoder`).
+//! The image encoder: from pixels to three feature maps (section 4 and appendix D.1 of the SAM 2
+//! paper; `ImageEncoder`).
 
 mod fpn_neck;
 mod hiera;
@@ -23,7 +24,7 @@ pub struct ImageEncoder {
 }
 
 impl ImageEncoder {
-    /// Builds the encoder, to be loaded.
+    /// Builds the encoder with parameters to be loaded.
     pub fn init(config: &Sam2Config, device: &Device) -> Self {
         Self {
             trunk: config.trunk.init(device),
@@ -31,23 +32,24 @@ impl ImageEncoder {
         }
     }
 
-    /// Puts layers together for a GPU (see [`crate::packed`]); `projections` as in [`Self::forward`].
+    /// Merges layers for a GPU (see [`crate::packed`]). `projections` is as in [`Self::forward`].
     pub(crate) fn pack(&mut self, projections: [&Linear; 2]) -> Result<(), DeviceFailure> {
         self.neck.pack(projections)
     }
 
-    /// The trunk, for its position embedding and for comparing its stages.
+    /// Returns the trunk, for its position embedding and for comparing its stages.
     pub fn trunk(&self) -> &Hiera {
         &self.trunk
     }
 
-    /// The neck, for comparing its parts.
+    /// Returns the neck, for comparing its parts.
     pub fn neck(&self) -> &FpnNeck {
         &self.neck
     }
 
-    /// `[batch, 3, S, S]`, normalised, to maps of strides 4, 8, 16, channels last; the first two as the mask decoder's projections of them
-    /// ([`MaskDecoder::high_res_projections`](crate::mask_decoder::MaskDecoder::high_res_projections)) leave them.
+    /// Turns a normalised image `[batch, 3, S, S]` into maps of strides 4, 8 and 16, channels last.
+    /// The first two are projected for the mask decoder
+    /// ([`MaskDecoder::high_res_projections`](crate::mask_decoder::MaskDecoder::high_res_projections)).
     pub fn forward(
         &self,
         image_bchw: Tensor<4>,

@@ -1,4 +1,4 @@
-//! Attention of a Hiera block, with query pooling where a stage begins (`MultiScaleAttention`).
+//! Attention of a Hiera block, with query pooling at the start of a stage (`MultiScaleAttention`).
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -8,22 +8,23 @@ use super::max_pool::max_pool_2x2_of;
 use crate::kernels::{self, FusedLinear, WindowAttention};
 use crate::layer_norm::LayerNorm;
 
-/// Numbers of queries, keys and values in a band, for each thread: two megabytes.
+/// Values of queries, keys and values in a band, per thread: two megabytes.
 const BAND: usize = 1 << 19;
 
-/// Attention whose queries may be max-pooled, within windows or in the whole map.
+/// Attention within windows or in the whole map. Its queries may be max-pooled.
 #[derive(Module, Debug)]
 pub struct MultiScaleAttention {
     qkv: Linear,
     proj: Linear,
     num_heads: usize,
-    /// 0 = the whole map.
+    /// 0 means the whole map.
     window_side: usize,
     pool_queries: bool,
 }
 
 impl MultiScaleAttention {
-    /// `window_side` is in tokens of the input, 0 for the whole map; `pool_queries` halves the output's height and width.
+    /// Builds the layer. `window_side` is in tokens of the input, 0 for the whole map.
+    /// `pool_queries` halves the output's height and width.
     pub fn init(
         dim: usize,
         dim_out: usize,
@@ -41,11 +42,15 @@ impl MultiScaleAttention {
         }
     }
 
-    /// What comes of `[batch, height, width, dim]` after a norm, added to `shortcut_bhwc`, `[batch, height', width', dim_out]`, primes halved when pooling.
+    /// Norms `[batch, height, width, dim]`, attends, and adds the result to `shortcut_bhwc` of
+    /// shape `[batch, height', width', dim_out]`. The height and width are halved if queries are
+    /// pooled.
     ///
-    /// The official code cuts the map into windows before the first product; token by token the product is the same afterwards, without work for tokens beyond the edge
-    /// (of which it makes its bias) and with its parts read where they lie. On the CPU large maps go through in bands of whole windows, so that what lies between the two products stays in the caches
-    /// and takes little memory.
+    /// The official code cuts the map into windows before the first product. Here the product comes
+    /// first. It is the same for each token, needs no work for tokens beyond the edge (whose
+    /// product is the bias), and its parts are read where they lie. On the CPU, large maps are
+    /// processed in bands of whole windows, so that the values between the two products stay in the
+    /// caches and take little memory.
     pub fn refine(
         &self,
         shortcut_bhwc: Tensor<4>,
@@ -56,7 +61,7 @@ impl MultiScaleAttention {
         self.refine_in_bands(shortcut_bhwc, norm, x_bhwc, rows)
     }
 
-    /// So many rows at a time: whole windows, or all.
+    /// Processes `rows` rows at a time: whole windows, or the whole map.
     fn refine_in_bands(
         &self,
         shortcut_bhwc: Tensor<4>,
@@ -77,7 +82,8 @@ impl MultiScaleAttention {
         kernels::join((0..height).step_by(rows).map(band).collect(), 1)
     }
 
-    /// Rows of a map that go through together: whole windows, or all of it.
+    /// Returns the number of rows that are processed together: whole windows, or all rows of the
+    /// map.
     fn rows_of_band(&self, x_bhwc: &Tensor<4>, threads: usize) -> usize {
         let [batch, height, width, _] = x_bhwc.dims();
         let of_row = batch * width * self.qkv.weight.dims()[1];
@@ -99,7 +105,8 @@ impl MultiScaleAttention {
     ) -> Tensor<4> {
         let qkv = FusedLinear::new(&self.qkv).after(norm).for_products().forward(x_bhwc);
         let channels = qkv.dims()[3] / 3;
-        // Windows have even sides where queries are pooled, so that no 2 x 2 tokens are of two windows.
+        // If queries are pooled, windows have even sides, so that no 2 x 2 block of tokens spans
+        // two windows.
         let pooled = self.pool_queries.then(|| max_pool_2x2_of(channels, qkv.clone()));
         let outside = match &self.qkv.bias {
             Some(bias) => bias.val(),
@@ -119,7 +126,8 @@ mod tests {
     #[test]
     fn bands_make_no_difference() {
         let device = Device::flex();
-        // Windows that reach beyond the edge, and queries that are pooled; bands of one window and of two, the last one cut.
+        // Cases: windows that reach beyond the edge, and pooled queries; bands of one window and of
+        // two, the last band cut.
         for (size, dim_out, pool) in [([20, 10], 12, false), ([22, 12], 24, true)] {
             let [height, width] = size;
             let attention = MultiScaleAttention::init(12, dim_out, 2, 4, pool, &device);

@@ -1,17 +1,17 @@
-//! What stands for an object that is not in the frame, in its pointer and in its memory.
+//! Replacements for an object that is not in the frame, in its pointer and in its memory.
 
 use burn::tensor::{FloatDType, Tensor};
 
 use super::on_gpu;
 
-/// Pointers `[batch, dim]`, with `no_object` `[1, dim]` in the place of those whose score `[batch, 1]` is not above 0
-/// (`_forward_sam_heads`: `present * pointer + (1 - present) * no_obj_ptr`).
+/// Replaces pointers `[batch, dim]` whose score `[batch, 1]` is not above 0 with `no_object`
+/// `[1, dim]` (`_forward_sam_heads`: `present * pointer + (1 - present) * no_obj_ptr`).
 pub fn mark_absent(pointers: Tensor<2>, scores: Tensor<2>, no_object: Tensor<2>) -> Tensor<2> {
     on_gpu::mark_absent(&pointers, &scores, &no_object)
         .unwrap_or_else(|| mark_absent_on_any_device(pointers, scores, no_object))
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn mark_absent_on_any_device(
     pointers: Tensor<2>,
     scores: Tensor<2>,
@@ -22,15 +22,17 @@ pub fn mark_absent_on_any_device(
     pointers * present + absent * no_object
 }
 
-/// Memories `[batch, n, channels]` as they are kept: with `embedding` `[1, channels]` added to those of objects whose score `[batch, 1]` is not above 0, then rounded to
-/// the numbers that bfloat16 has and kept as f32 (`_encode_new_memory`). `absent` is the scores and the embedding, which SAM 2.0 does not have.
+/// Prepares memories `[batch, n, channels]` for storage: adds `embedding` `[1, channels]` to those
+/// of objects whose score `[batch, 1]` is not above 0, then rounds to bfloat16 precision. The
+/// result stays f32 (`_encode_new_memory`). `absent` is the scores and the embedding; SAM 2.0 has
+/// neither.
 pub fn finish_memory(memory: Tensor<3>, absent: Option<(Tensor<2>, Tensor<2>)>) -> Tensor<3> {
     let parts = absent.as_ref().map(|(scores, embedding)| (scores, embedding));
     on_gpu::finish_memory(&memory, parts)
         .unwrap_or_else(|| finish_memory_on_any_device(memory, absent))
 }
 
-/// The same through burn, on any device that knows bfloat16.
+/// Does the same with burn's operations, on any device that supports bfloat16.
 pub fn finish_memory_on_any_device(
     memory: Tensor<3>,
     absent: Option<(Tensor<2>, Tensor<2>)>,
@@ -45,7 +47,7 @@ pub fn finish_memory_on_any_device(
     memory.cast(FloatDType::BF16).cast(FloatDType::F32)
 }
 
-/// 1 where the logit is above 0, else 0.
+/// Returns 1 where the logit is above 0, else 0.
 pub(crate) fn present(logits: Tensor<2>) -> Tensor<2> {
     logits.greater_scalar(0.0).float()
 }

@@ -1,4 +1,4 @@
-//! Attention.
+//! Scaled dot-product attention.
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, FloatDType, Tensor, activation};
@@ -10,8 +10,9 @@ use super::format::to_format;
 use super::on_gpu;
 use super::scope::bf16_wins;
 
-/// Attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys `[batch, heads, m, d]` and values `[batch, heads, m, v]` to
-/// `[batch, n, heads * v]`. Slices and permutations are taken as they lie.
+/// Computes attention with `1 / sqrt(d)` scaling: queries `[batch, heads, n, d]`, keys
+/// `[batch, heads, m, d]` and values `[batch, heads, m, v]` to `[batch, n, heads * v]`. Slices and
+/// permutations are read where they lie, without a copy.
 pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<3> {
     let fused = || {
         let (q, k, v) = (flex(&queries)?, flex(&keys)?, flex(&values)?);
@@ -30,8 +31,9 @@ pub(super) fn on_the_cpu(q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>) -
     rounded.or_else(|| cpu::attention(tier, q, k, v))
 }
 
-/// The same through burn, on any device, with all scores in memory together: what the kernels are compared with. Queries in half precision make products in it, and the result is in the queries'
-/// format then.
+/// Does the same with burn's operations, on any device, with all scores in memory at once. The
+/// tests compare the kernels with it. Queries in half precision make the products and the result
+/// half precision too.
 pub fn attention_on_any_device(
     queries: Tensor<4>,
     keys: Tensor<4>,
@@ -41,7 +43,8 @@ pub fn attention_on_any_device(
     let products = products_of(format);
     let [batch, heads, n, channels] = queries.dims();
     let width = values.dims()[3];
-    // Scaled before the product, so that scores stay small: in f16 nothing above 65,504 exists.
+    // Queries are scaled before the product to keep scores small: the largest value in f16 is
+    // 65,504.
     let queries = to_format(queries.cast(FloatDType::F32) / (channels as f32).sqrt(), products);
     let scores = queries.matmul(to_format(keys, products).swap_dims(2, 3));
     let weights = to_format(activation::softmax(scores.cast(FloatDType::F32), 3), products);
@@ -49,7 +52,8 @@ pub fn attention_on_any_device(
     attended.swap_dims(1, 2).reshape([batch, n, heads * width])
 }
 
-/// The format of an attention's products: scores have few digits before the point and need those behind, of which f16 has three bits more than bf16.
+/// Returns the format of an attention's products. Scores are small but need precision in their
+/// fraction, and f16 has three more bits of it than bf16.
 fn products_of(format: DType) -> FloatDType {
     match format {
         DType::F16 | DType::BF16 => FloatDType::F16,

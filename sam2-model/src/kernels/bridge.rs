@@ -1,4 +1,4 @@
-//! Between tensors and the numbers that they hold.
+//! Conversions between tensors and the values in their memory.
 
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
@@ -6,7 +6,8 @@ use burn::tensor::{Bytes, DType, Shape, Tensor};
 
 use super::cpu::CpuTier;
 
-/// The tensor's own memory, row-major from its start, if it lies on the CPU backend as `f32`; else the tensor back.
+/// Returns the tensor's own memory, row-major from its start, if it is on the CPU backend as `f32`.
+/// Otherwise gives the tensor back.
 pub(super) fn into_flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor, Box<Tensor<D>>> {
     if flex(&tensor).is_none() {
         return Err(Box::new(tensor));
@@ -20,18 +21,19 @@ pub(super) fn into_flex<const D: usize>(tensor: Tensor<D>) -> Result<FlexTensor,
     }
 }
 
-/// The tensor's own memory if it lies on the CPU backend as `f32`.
+/// Returns the tensor's own memory if it is on the CPU backend as `f32`.
 pub(super) fn flex<const D: usize>(tensor: &Tensor<D>) -> Option<FlexTensor> {
     let flex = tensor.clone().try_into_primitive::<Flex>().ok()?;
     (flex.dtype() == DType::F32).then_some(flex)
 }
 
-/// The numbers of a tensor of [`into_flex`].
+/// Returns the values of a tensor from [`into_flex`].
 pub(super) fn values(tensor: &FlexTensor) -> &[f32] {
     &tensor.storage::<f32>()[..tensor.layout().num_elements()]
 }
 
-/// Changes a tensor's numbers, in their place if nobody else holds them. The tensor is one of [`into_flex`]: row-major without gaps.
+/// Changes a tensor's values, in place if it is the only owner. The tensor comes from
+/// [`into_flex`]: row-major without gaps.
 pub(super) fn in_place(mut x: FlexTensor, change: impl FnOnce(CpuTier, &mut [f32])) -> FlexTensor {
     let count = x.layout().num_elements();
     let tier = CpuTier::current();
@@ -45,7 +47,7 @@ pub(super) fn in_place(mut x: FlexTensor, change: impl FnOnce(CpuTier, &mut [f32
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
-/// A tensor on the CPU backend that takes over `values`, row-major.
+/// Makes a tensor on the CPU backend that takes ownership of `values`, row-major.
 pub(super) fn from_values<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     let layout = Layout::contiguous(Shape::from(shape));
     Tensor::from_primitive::<Flex>(FlexTensor::new(Bytes::from_elems(values), layout, DType::F32))

@@ -1,4 +1,4 @@
-//! Masks of all places from their filters, and the choice of one mask for each object.
+//! Mask logits from filters, and the choice of one mask per object.
 
 use burn::tensor::{Int, Tensor};
 
@@ -6,53 +6,55 @@ use super::on_gpu;
 
 /// Logits within this distance of zero count as undecided in the stability score.
 pub(super) const STABILITY_DELTA: f64 = 0.05;
-/// A single mask whose stability score is below this many hundredths gives way to the best candidate.
+/// If the single mask's stability score is below this percentage, the best candidate replaces it.
 pub(super) const STABILITY_PERCENT: u32 = 98;
 
-/// Which mask of an object is its answer. The first is the single mask, the others are the candidates of an ambiguous prompt.
+/// The rule that chooses one mask of an object. The first mask is the single mask, the others are
+/// the candidates of an ambiguous prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaskRule {
-    /// The candidate with the highest predicted IoU, the first of equals: for one click or none. Its own token becomes the object pointer
-    /// (`use_multimask_token_for_obj_ptr`).
+    /// The candidate with the highest predicted IoU, the first one of equals. For one click or
+    /// none. Its own token becomes the object pointer (`use_multimask_token_for_obj_ptr`).
     BestCandidate,
-    /// The single mask, or the best candidate where the single mask is unstable. The token stays the single mask's either way
-    /// (`_dynamic_multimask_via_stability`).
+    /// The single mask, or the best candidate if the single mask is unstable. The object pointer is
+    /// made from the single mask's token in either case (`_dynamic_multimask_via_stability`).
     SingleIfStable,
 }
 
-/// The masks of a batch of objects, of which each object gets one.
+/// The masks of a batch of objects, from which one per object is chosen.
 #[derive(Clone, Copy, Debug)]
 pub struct MaskChoice<'a> {
-    /// How one is chosen.
+    /// The rule of the choice.
     pub rule: MaskRule,
     /// `[batch, masks, height, width]`, at least two masks.
     pub mask_logits: &'a Tensor<4>,
-    /// `[batch, masks]`: predicted IoU of each.
+    /// `[batch, masks]`: the predicted IoU of each mask.
     pub ious: &'a Tensor<2>,
-    /// `[batch, masks, dim]`: the tokens that the masks were read from.
+    /// `[batch, masks, dim]`: the tokens from which the masks were made.
     pub tokens: &'a Tensor<3>,
-    /// `[batch, 1]`, and the logit of every place of an object whose score is not above 0. `None`: masks are left as they are.
+    /// Scores `[batch, 1]`, and the logit that fills the mask of an object whose score is not above 0.
+    /// `None`: masks are not changed.
     pub object_scores: Option<(&'a Tensor<2>, f32)>,
 }
 
-/// One mask of each object.
+/// The chosen mask of each object.
 #[derive(Clone, Debug)]
 pub struct ChosenMask {
     /// `[batch, 1, height, width]`.
     pub mask_logits: Tensor<4>,
     /// `[batch, 1]`: the predicted IoU of that mask.
     pub iou: Tensor<2>,
-    /// `[batch, dim]`: becomes the object pointer.
+    /// `[batch, dim]`: the token that becomes the object pointer.
     pub token: Tensor<2>,
 }
 
 impl MaskChoice<'_> {
-    /// Chooses, and fills the masks of absent objects.
+    /// Chooses one mask per object and fills the masks of absent objects.
     pub fn choose(&self) -> ChosenMask {
         on_gpu::choose_mask(self).unwrap_or_else(|| self.choose_on_any_device())
     }
 
-    /// The same through burn, on any device.
+    /// Does the same with burn's operations, on any device.
     pub fn choose_on_any_device(&self) -> ChosenMask {
         let mut chosen = match self.rule {
             MaskRule::BestCandidate => self.best_candidate(),
@@ -69,7 +71,7 @@ impl MaskChoice<'_> {
 
     fn best_candidate(&self) -> ChosenMask {
         let masks = self.ious.dims()[1];
-        // `[batch, 1]` in 1..masks.
+        // `[batch, 1]`, with values in 1..masks.
         let best = self.ious.clone().slice_dim(1, 1..masks).argmax(1) + 1;
         ChosenMask {
             mask_logits: select_plane(self.mask_logits, &best),
@@ -95,10 +97,11 @@ impl MaskChoice<'_> {
     }
 }
 
-/// IoU between the mask `[batch, 1, height, width]` at a slightly raised and a slightly lowered threshold, `[batch, 1]`; 1 for an empty mask.
+/// Computes the stability score `[batch, 1]`: the IoU of the mask `[batch, 1, height, width]` at a
+/// slightly raised and a slightly lowered threshold. It is 1 for an empty mask.
 pub(crate) fn stability(mask_bchw: &Tensor<4>) -> Tensor<2> {
     let batch = mask_bchw.dims()[0];
-    // Rows first: a GPU would give all places of a mask to one thread.
+    // Sums rows first: otherwise a GPU would give a whole mask to one thread.
     let area = |threshold: f64| -> Tensor<2> {
         let inside = mask_bchw.clone().greater_scalar(threshold).float();
         inside.sum_dim(3).sum_dim(2).reshape([batch, 1])
@@ -108,29 +111,31 @@ pub(crate) fn stability(mask_bchw: &Tensor<4>) -> Tensor<2> {
     (inner / outer).mask_fill(empty, 1.0)
 }
 
-/// Plane `index[b]` of each batch entry: `[batch, 1, height, width]`.
+/// Selects plane `index[b]` of each batch entry: `[batch, 1, height, width]`.
 fn select_plane(planes_bchw: &Tensor<4>, index: &Tensor<2, Int>) -> Tensor<4> {
     let [batch, _, height, width] = planes_bchw.dims();
     let index = index.clone().reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
     planes_bchw.clone().gather(1, index)
 }
 
-/// Token `index[b]` of each batch entry: `[batch, dim]`.
+/// Selects token `index[b]` of each batch entry: `[batch, dim]`.
 fn select_token(tokens: &Tensor<3>, index: &Tensor<2, Int>) -> Tensor<2> {
     let [batch, _, dim] = tokens.dims();
     let index = index.clone().reshape([batch, 1, 1]).expand([batch, 1, dim]);
     tokens.clone().gather(1, index).squeeze_dim(1)
 }
 
-/// Mask logits from a filter for each mask: `[batch, masks, channels]` times the channels of each place of `[batch, channels, height, width]`, to `[batch, masks, height, width]`.
+/// Computes mask logits from one filter per mask: multiplies `[batch, masks, channels]` by the
+/// channels of each pixel of `[batch, channels, height, width]`, to
+/// `[batch, masks, height, width]`.
 ///
-/// A GPU reads the maps where they lie, channels first or last.
+/// A GPU reads the maps in either layout, channels first or last.
 pub fn mask_product(filters: Tensor<3>, maps_bchw: Tensor<4>) -> Tensor<4> {
     on_gpu::mask_product(&filters, &maps_bchw)
         .unwrap_or_else(|| mask_product_on_any_device(filters, maps_bchw))
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn mask_product_on_any_device(filters: Tensor<3>, maps_bchw: Tensor<4>) -> Tensor<4> {
     let [batch, channels, height, width] = maps_bchw.dims();
     let masks = filters.dims()[1];

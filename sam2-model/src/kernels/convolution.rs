@@ -16,10 +16,12 @@ use super::on_gpu;
 use super::pointwise::gelu;
 use crate::layer_norm_2d::LayerNorm2d;
 
-/// Runs a convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`; with a norm also that and GELU, the three in one pass over
-/// memory. Dilation and unequal paddings, groups on the CPU, and other devices take burn's path.
+/// Runs a convolution from `[batch, inputs, height, width]` to `[batch, outputs, height', width']`.
+/// With a norm, the norm and GELU follow in the same pass over memory. Dilation, unequal paddings,
+/// groups on the CPU, and other devices use burn's operations.
 ///
-/// On a GPU the input is read where it lies, permuted or not, and the result lies channels last, as that of all convolutions here: `permute([0, 2, 3, 1])` is row-major.
+/// On a GPU the input is read where it lies, permuted or not. The result is channels last, as for
+/// all convolutions here: `permute([0, 2, 3, 1])` is row-major.
 pub fn convolution(
     convolution: &Conv2d,
     norm: Option<&LayerNorm2d>,
@@ -64,7 +66,8 @@ pub fn convolution(
         .unwrap_or_else(|| convolution_on_any_device(convolution, norm, x_bchw.clone()))
 }
 
-/// Runs a convolution and adds `add_bchw`, which has the result's shape or a batch of 1. On a GPU both are one launch.
+/// Runs a convolution and adds `add_bchw`, which has the result's shape or a batch of 1. On a GPU
+/// both are one launch.
 pub fn convolution_plus(
     convolution: &Conv2d,
     x_bchw: Tensor<4>,
@@ -72,38 +75,39 @@ pub fn convolution_plus(
 ) -> Tensor<4> {
     let on_gpu = || on_gpu::convolution(&Convolving::of(convolution)?.plus(add_bchw), &x_bchw);
     on_gpu().unwrap_or_else(|| {
-        // Channels last, as the steps after it read the sum.
+        // Channels last, because the steps that follow read the sum in this layout.
         let last = |maps_bchw: Tensor<4>| maps_bchw.permute([0, 2, 3, 1]);
         let made = self::convolution(convolution, None, x_bchw.clone());
         (last(made) + last(add_bchw.clone())).permute([0, 3, 1, 2])
     })
 }
 
-/// A convolution as burn's modules describe it.
-// Only kernels for GPUs read it.
+/// A convolution as described by burn's modules.
+// Only GPU kernels read it.
 #[cfg_attr(not(feature = "gpu"), expect(dead_code))]
 #[derive(Debug)]
 pub(super) struct Convolving<'a> {
-    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`.
+    /// `[outputs, inputs of a group, rows, columns]`; transposed:
+    /// `[inputs, outputs, rows, columns]`.
     pub filters: Tensor<4>,
     /// `[outputs]`.
     pub bias: Option<Tensor<1>>,
-    /// Steps between places.
+    /// Step between pixels, vertical and horizontal.
     pub stride: [usize; 2],
-    /// Zeros on either side.
+    /// Zeros on either side, vertical and horizontal.
     pub padding: [usize; 2],
-    /// Whether places become more instead of fewer.
+    /// True for a transposed convolution, whose output is larger than its input.
     pub transposed: bool,
     /// Added after the bias, with the result's shape or a batch of 1.
     pub add: Option<&'a Tensor<4>>,
     /// A norm over the channels that follows: weight and bias `[outputs]`, and epsilon.
     pub norm: Option<(Tensor<1>, Tensor<1>, f32)>,
-    /// What comes last.
+    /// The non-linearity, applied last.
     pub activation: Activation,
 }
 
 impl<'a> Convolving<'a> {
-    /// The convolution alone; `None` if it is dilated or its padding is unequal.
+    /// Returns the convolution alone, or `None` if it is dilated or its padding is unequal.
     fn of(convolution: &Conv2d) -> Option<Self> {
         let padding = equal_padding(convolution)?;
         (convolution.dilation == [1, 1]).then(|| Self {
@@ -118,7 +122,7 @@ impl<'a> Convolving<'a> {
         })
     }
 
-    /// With a norm and GELU after it.
+    /// Adds a norm and GELU after the convolution.
     fn normed(self, norm: Option<&LayerNorm2d>) -> Self {
         match norm.map(LayerNorm2d::parameters) {
             Some(norm) => Self { norm: Some(norm), activation: Activation::Gelu, ..self },
@@ -126,13 +130,13 @@ impl<'a> Convolving<'a> {
         }
     }
 
-    /// With maps added to the result.
+    /// Adds maps to the result.
     fn plus(self, add: &'a Tensor<4>) -> Self {
         Self { add: Some(add), ..self }
     }
 }
 
-/// Zeros above and below, and to the left and right, where those are as many.
+/// Returns the zeros above and to the left, if there are as many below and to the right.
 fn equal_padding(convolution: &Conv2d) -> Option<[usize; 2]> {
     match convolution.padding {
         PaddingConfig2d::Valid => Some([0, 0]),
@@ -143,7 +147,7 @@ fn equal_padding(convolution: &Conv2d) -> Option<[usize; 2]> {
     }
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn convolution_on_any_device(
     convolution: &Conv2d,
     norm: Option<&LayerNorm2d>,
@@ -158,8 +162,9 @@ pub fn convolution_on_any_device(
     }
 }
 
-/// Runs a depthwise convolution with stride 1, an odd square kernel and zeros around, so that `[batch, channels, height, width]` keeps its shape.
-/// Other convolutions, and other devices, take burn's path.
+/// Runs a depthwise convolution with stride 1, an odd square kernel and zero padding, so that
+/// `[batch, channels, height, width]` keeps its shape. Other convolutions, and other devices, use
+/// burn's operations.
 pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
     let fused = || {
         let [_, channels, height, width] = x_bchw.dims();
@@ -190,8 +195,10 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
         .unwrap_or_else(|| on_any_device(convolution, x_bchw.clone()))
 }
 
-/// A transposed convolution `[batch, inputs, height, width]` to `[batch, outputs, height', width']`, with `add_bchw` added, which has that shape or a batch of 1, then a norm over the channels if there is
-/// one, then GELU. On a GPU all of it is one launch if filters are 2 x 2 in steps of 2.
+/// Runs a transposed convolution from `[batch, inputs, height, width]` to
+/// `[batch, outputs, height', width']`. Then adds `add_bchw`, which has that shape or a batch of 1,
+/// applies a norm over the channels if there is one, and GELU. On a GPU all of it is one launch if
+/// filters are 2 x 2 with stride 2.
 pub fn transposed_convolution(
     convolution: &ConvTranspose2d,
     norm: Option<&LayerNorm2d>,
@@ -233,7 +240,7 @@ fn on_any_device(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<4> {
     let padding = match convolution.padding {
         PaddingConfig2d::Valid => [(0, 0), (0, 0)],
         PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
-        // Not in this network.
+        // Not used in this network.
         PaddingConfig2d::Same => return convolution.forward(x_bchw),
     };
     let options = ConvOptions {

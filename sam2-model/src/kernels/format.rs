@@ -2,11 +2,11 @@
 
 use burn::tensor::{DType, FloatDType, Tensor};
 
-/// The largest number in f16.
+/// The largest value in f16.
 const F16_MAX: f32 = 65_504.0;
 
-/// Numbers in another format. What is too large for f16 becomes the largest number there is instead of infinity, which would make everything that it
-/// touches undefined.
+/// Converts a tensor to another format. Values too large for f16 become its largest value instead
+/// of infinity, which would make every result that depends on them undefined.
 pub(super) fn to_format<const D: usize>(x: Tensor<D>, format: FloatDType) -> Tensor<D> {
     match (DType::from(format), x.dtype()) {
         (to, from) if to == from => x,
@@ -15,7 +15,8 @@ pub(super) fn to_format<const D: usize>(x: Tensor<D>, format: FloatDType) -> Ten
     }
 }
 
-/// The format of numbers that are stored in half precision, and of products with a weight that is; `None` for f32, which needs no care.
+/// Returns the format of values stored in half precision, which is also the format of products with
+/// such a weight. Returns `None` for f32, which needs no conversion.
 pub(super) fn half(stored: DType) -> Option<FloatDType> {
     match stored {
         DType::F16 => Some(FloatDType::F16),

@@ -1,4 +1,4 @@
-//! Linear layers with what surrounds them.
+//! Linear layers fused with the steps around them.
 
 use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
@@ -16,8 +16,9 @@ use super::rotate::rotate_on_any_device;
 use super::scope::bf16_wins;
 use crate::layer_norm::LayerNorm;
 
-/// A linear layer with what surrounds it in a transformer, in this order: layer norm, product and bias, activation, factors of the channels, and a
-/// tensor that is added. On the CPU all of it is one pass over memory.
+/// A linear layer with the steps around it in a transformer, in this order: layer norm, product and
+/// bias, activation, factors of the channels, and the addition of a tensor. On the CPU all of it is
+/// one pass over memory.
 #[derive(Clone, Copy, Debug)]
 pub struct FusedLinear<'a, const D: usize> {
     pub(super) layer: &'a Linear,
@@ -30,30 +31,34 @@ pub struct FusedLinear<'a, const D: usize> {
     pub(super) rotation: Option<Rotation<'a>>,
 }
 
-/// What is added to the input of a layer for some of its outputs only: positions go to queries and keys, but not to values.
+/// A term that is added to the input of a layer for some of its outputs only: positions are added
+/// for queries and keys, but not for values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InputTerm<'a, const D: usize> {
-    /// Of the input's shape.
+    /// The term, of the input's shape.
     pub term: &'a Tensor<D>,
-    /// For the first so many outputs.
+    /// Number of outputs, from the first on, that include the term.
     pub outputs: usize,
 }
 
-/// Turns pairs of adjacent outputs by angles, as [`rotate`](super::rotate).
+/// A rotation of pairs of adjacent outputs by angles, as in [`rotate`](super::rotate).
 #[derive(Clone, Copy, Debug)]
 pub struct Rotation<'a> {
-    /// Cosines, `[1, tokens, channels / 2]`, f32: used over and over, for every `tokens` rows and every `channels` outputs.
+    /// Cosines, `[1, tokens, channels / 2]`, f32. The table repeats every `tokens` rows and every
+    /// `channels` outputs.
     pub cos: &'a Tensor<3>,
     /// Sines, of the same shape.
     pub sin: &'a Tensor<3>,
-    /// The first so many rows of each batch entry are turned, a multiple of `tokens`.
+    /// Number of rows of each batch entry, from the first on, that are rotated: a multiple of
+    /// `tokens`.
     pub turned: usize,
-    /// And of them the first so many outputs, a multiple of `channels`.
+    /// Number of outputs in those rows, from the first on, that are rotated: a multiple of
+    /// `channels`.
     pub outputs: usize,
 }
 
 impl Rotation<'_> {
-    /// Through burn, on any device.
+    /// Rotates with burn's operations, on any device.
     fn on_any_device<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         let shape = x.dims();
         let (batch, all) = (shape[0], shape[D - 1]);
@@ -73,7 +78,7 @@ impl Rotation<'_> {
 }
 
 impl<'a, const D: usize> FusedLinear<'a, D> {
-    /// The layer alone.
+    /// Returns the layer without any further step.
     pub fn new(layer: &'a Linear) -> Self {
         let activation = Activation::Identity;
         let (norm, scale, add, input, rotation) = (None, None, None, None, None);
@@ -85,7 +90,7 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Self { norm: Some(norm), ..self }
     }
 
-    /// Applies a non-linearity.
+    /// Applies a non-linearity after the bias.
     pub fn activated(self, activation: Activation) -> Self {
         Self { activation, ..self }
     }
@@ -95,7 +100,8 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Self { scale: Some(scale), ..self }
     }
 
-    /// Adds a tensor of the result's shape, or one with a batch of 1 that serves all.
+    /// Adds a tensor of the result's shape, or one with a batch of 1, which is added to every batch
+    /// entry.
     pub fn plus(self, add: &'a Tensor<D>) -> Self {
         Self { add: Some(add), ..self }
     }
@@ -105,22 +111,25 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
         Self { input: Some(InputTerm { term, outputs }), ..self }
     }
 
-    /// Turns pairs of outputs by angles, last of all; for tensors `[batch, rows, channels]`.
+    /// Rotates pairs of outputs by angles as the last step. For tensors `[batch, rows, channels]`.
     pub fn rotated(self, rotation: Rotation<'a>) -> Self {
         Self { rotation: Some(rotation), ..self }
     }
 
-    /// Leaves the result in half precision where the product is made in it: for results that only go into other products.
+    /// Keeps the result in half precision if the product is made in it: for results that only go
+    /// into other products.
     pub fn for_products(self) -> Self {
         Self { half_out: true, ..self }
     }
 
-    /// `[..., inputs]` to `[..., outputs]`; in f32, unless [`Self::for_products`].
+    /// Maps `[..., inputs]` to `[..., outputs]`. The result is f32, unless [`Self::for_products`]
+    /// was called.
     pub fn forward(self, x: Tensor<D>) -> Tensor<D> {
         fused_linear_chain(&[self], x)
     }
 
-    /// The same through burn, on any device. A weight in half precision makes the product in it; everything around the product is in f32.
+    /// Does the same with burn's operations, on any device. With a weight in half precision, the
+    /// product is made in half precision, and everything around the product in f32.
     pub fn on_any_device(self, mut x: Tensor<D>) -> Tensor<D> {
         if let Some(norm) = self.norm {
             x = norm.forward(x);
@@ -162,7 +171,8 @@ impl<'a, const D: usize> FusedLinear<'a, D> {
     }
 }
 
-/// Layers one after the other. On the CPU what lies between them never leaves the caches; a norm is for the first layer then.
+/// Runs layers one after another. On the CPU the values between them never leave the caches if only
+/// the first layer has a norm.
 pub fn fused_linear_chain<const D: usize>(
     layers: &[FusedLinear<'_, D>],
     x: Tensor<D>,
@@ -170,7 +180,7 @@ pub fn fused_linear_chain<const D: usize>(
     on_cpu(layers, &x).unwrap_or_else(|| {
         let last = layers.len().saturating_sub(1);
         layers.iter().enumerate().fold(x.clone(), |x, (index, layer)| {
-            // What the next layer multiplies may as well lie in its format.
+            // The input of the next product may already have its format.
             let layer = if index < last { layer.for_products() } else { *layer };
             on_gpu::linear(&layer, &x).unwrap_or_else(|| layer.on_any_device(x))
         })
@@ -205,7 +215,7 @@ fn on_cpu<const D: usize>(layers: &[FusedLinear<'_, D>], x: &Tensor<D>) -> Optio
     Some(from_values(out, shape))
 }
 
-/// What a layer reads, as the CPU's memory.
+/// The parameters of a layer, in the CPU's memory.
 struct Parts {
     size: [usize; 2],
     activation: Activation,
@@ -216,9 +226,10 @@ struct Parts {
 }
 
 impl Parts {
-    /// `None` if something lies elsewhere, or does not fit rows of a tensor of `shape`.
+    /// Returns `None` if a part is not in the CPU's memory, or does not fit rows of a tensor of
+    /// `shape`.
     fn of<const D: usize>(fused: &FusedLinear<'_, D>, shape: &[usize; D]) -> Option<Self> {
-        // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+        // A tensor of the same shape except for its batch is repeated for each batch entry.
         let alike = |add: &Tensor<D>| {
             let add = add.dims();
             add[1..D - 1] == shape[1..D - 1] && (add[0] == shape[0] || add[0] == 1)

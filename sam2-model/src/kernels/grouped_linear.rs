@@ -1,12 +1,13 @@
-//! Several linear layers of one shape, each with its own input.
+//! Several linear layers of the same shape, each with its own input.
 
 use burn::tensor::Tensor;
 
 use super::pointwise::activated_on_any_device;
 use super::{Activation, on_gpu};
 
-/// Layers side by side: entry `g` of `x` `[batch, groups, inputs]` goes through `weight` `[groups, inputs, outputs]` and `bias` `[groups, outputs]` of its own, to `[batch, groups,
-/// outputs]`. One launch on a GPU.
+/// Runs layers side by side: entry `g` of `x` `[batch, groups, inputs]` goes through its own
+/// `weight` `[groups, inputs, outputs]` and `bias` `[groups, outputs]`, to
+/// `[batch, groups, outputs]`. One launch on a GPU.
 pub fn grouped_linear(
     weight: &Tensor<3>,
     bias: &Tensor<2>,

@@ -1,13 +1,17 @@
-//! Putting tensors together.
+//! Concatenation of tensors.
 
 use burn::tensor::Tensor;
 
 use super::on_gpu;
 
-/// Puts tensors together along `axis`; all other axes are of one length, but for a batch of 1 that serves all.
+/// Concatenates tensors along `axis`. All other axes have the same length, except that a batch of 1
+/// is used for every batch entry.
 ///
-/// What a GPU cannot make, for want of memory say, burn marks as never written, and so all that is made of it, until somebody reads a number and gets an error. Its own joining loses that mark: it is one
-/// write per part into one tensor, and the write of a part that is there counts for all of it (cubecl-server 0.11.3, `exit_write`). Our kernel takes all parts in one launch.
+/// If a GPU cannot make a tensor, for example because its memory is full, burn marks it as never
+/// written, and with it every tensor that is made from it. Reading a value then gives an error.
+/// burn's own concatenation loses that mark: it writes each part into one tensor with a write of
+/// its own, and one successful write marks the whole tensor as written (cubecl-server 0.11.3,
+/// `exit_write`). Our kernel takes all parts in one launch.
 pub fn join<const D: usize>(parts: Vec<Tensor<D>>, axis: usize) -> Tensor<D> {
     on_gpu::join(&parts, axis).unwrap_or_else(|| {
         let batch = parts.iter().map(|part| part.dims()[0]).max().unwrap_or(0);

@@ -1,7 +1,11 @@
-//! Kernels of our own, for the CPU and for GPUs: what a step of the network means, and where its kernels are.
+//! Our own kernels for the CPU and for GPUs. This module defines each step of the network and
+//! selects its kernel.
 //!
-//! Each is plugged in through burn's extension interface: it reads the tensors' own memory, on the CPU backend (`cpu`) or on a GPU (`on_gpu`, `gpu`). `..._on_any_device` is the same step through burn, which
-//! the tests compare both with. The files here deal with tensors; `cpu` and `gpu` with numbers in memory. `unsafe` lives in those two rooms only, each block with its argument.
+//! Kernels are plugged in through burn's extension interface: they read the tensors' own memory, on
+//! the CPU backend (`cpu`) or on a GPU (`on_gpu`, `gpu`). A function named `..._on_any_device` is
+//! the same step with burn's operations, with which the tests compare both. The files here work on
+//! tensors; `cpu` and `gpu` work on values in memory. Only those two modules contain `unsafe` code,
+//! and each block has its justification.
 
 mod absence;
 mod attention;
@@ -61,19 +65,20 @@ pub use rotate::{rotate, rotate_on_any_device};
 pub use scope::with_products_in;
 pub use window_attention::WindowAttention;
 
-/// Whether kernels of this room run there.
+/// Returns true if the CPU kernels of this module run on `device`.
 pub(crate) fn is_on_cpu(device: &Device) -> bool {
     *device == Device::flex()
 }
 
-/// Whether it is a GPU whose matrix units multiply f16 and not bfloat16.
+/// Returns true if `device` is a GPU whose matrix units multiply f16 but not bfloat16.
 pub(crate) fn only_f16_has_matrix_units(device: &Device) -> bool {
     on_gpu::only_f16_has_matrix_units(device)
 }
 
-/// Runs `work` on a thread of the pool that the kernels use, if they run on `device`: from any other thread each of hundreds of kernels would be
-/// handed over and waited for, which costs more than the small ones take. In [`Precision::Bf16`], linear layers and attention multiply in it where the processor is
-/// faster so.
+/// Runs `work` on a thread of the kernels' pool, if they run on `device`. From any other thread,
+/// each of hundreds of kernels would be handed over to the pool and waited for, which costs more
+/// than the small kernels take. In [`Precision::Bf16`], linear layers and attention multiply in
+/// bfloat16 if the processor is faster in it.
 pub(crate) fn on_pool<R: Send>(
     device: &Device,
     precision: Precision,

@@ -8,7 +8,8 @@ use super::bridge::{in_place, into_flex, values};
 use super::cpu::pointwise as cpu;
 use super::on_gpu;
 
-/// Normalises the last axis, then scales and shifts by `weight` and `bias` `[channels]`. Works in place where nobody else holds the tensor.
+/// Normalises the last axis, then scales and shifts by `weight` and `bias` `[channels]`. Works in
+/// place if the tensor has no other owner.
 pub fn layer_norm<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<1>,
@@ -31,7 +32,7 @@ pub fn layer_norm<const D: usize>(
     }
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn layer_norm_on_any_device<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<1>,
@@ -41,8 +42,9 @@ pub fn layer_norm_on_any_device<const D: usize>(
     burn::tensor::module::layer_norm(x, weight, Some(bias), f64::from(epsilon))
 }
 
-/// Normalises each pixel of `[batch, channels, height, width]` over its channels, then scales and shifts by `weight` and `bias`
-/// `[channels]` (`LayerNorm2d`). Works in place where nobody else holds the tensor.
+/// Normalises each pixel of `[batch, channels, height, width]` over its channels, then scales and
+/// shifts by `weight` and `bias` `[channels]` (`LayerNorm2d`). Works in place if the tensor has no
+/// other owner.
 pub fn layer_norm_2d(
     x_bchw: Tensor<4>,
     weight: Tensor<1>,
@@ -66,7 +68,7 @@ pub fn layer_norm_2d(
     }
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn layer_norm_2d_on_any_device(
     x_bchw: Tensor<4>,
     weight: Tensor<1>,

@@ -1,11 +1,12 @@
-//! Pixels into numbers.
+//! Conversion of pixels to network input.
 
 use burn::tensor::{Tensor, TensorData};
 
 use super::on_gpu;
 
-/// Looks up each value of each channel of RGB8 pixels `[side, side, 3]`: `[1, 3, side, side]` of `values`, `[3][256]`. `table` is the same `[3, 256]` on the device where the result is to be:
-/// to a GPU the pixels go as bytes, a quarter of the numbers' size.
+/// Looks up each channel of RGB8 pixels `[side, side, 3]` in `values`, `[3][256]`, and returns
+/// `[1, 3, side, side]`. `table` holds the same values, `[3, 256]`, on the device of the result.
+/// Pixels are sent to a GPU as bytes, a quarter of the size of the result.
 pub(crate) fn look_up_pixels(
     rgb: &[u8],
     side: usize,

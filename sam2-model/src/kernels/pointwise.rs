@@ -1,4 +1,4 @@
-//! One number after the other.
+//! Element-wise operations and 2 x 2 max pooling.
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, activation};
@@ -8,7 +8,8 @@ use super::bridge::{from_values, in_place, into_flex, values};
 use super::cpu::{CpuTier, pointwise as cpu};
 use super::on_gpu;
 
-/// The exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place where nobody else holds the tensor.
+/// Computes the exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place if the tensor has no other
+/// owner.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match into_flex(x) {
         Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, cpu::gelu)),
@@ -16,7 +17,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// A non-linearity through burn, on any device.
+/// Applies a non-linearity with burn's operations, on any device.
 pub(super) fn activated_on_any_device<const D: usize>(
     x: Tensor<D>,
     activation: Activation,
@@ -28,7 +29,7 @@ pub(super) fn activated_on_any_device<const D: usize>(
     }
 }
 
-/// `sigmoid(x) * scale + shift`. Works in place where nobody else holds the tensor.
+/// Computes `sigmoid(x) * scale + shift`. Works in place if the tensor has no other owner.
 pub fn scaled_sigmoid<const D: usize>(x: Tensor<D>, scale: f32, shift: f32) -> Tensor<D> {
     match into_flex(x) {
         Ok(x) => Tensor::from_primitive::<Flex>(in_place(x, |tier, values| {
@@ -38,14 +39,15 @@ pub fn scaled_sigmoid<const D: usize>(x: Tensor<D>, scale: f32, shift: f32) -> T
     }
 }
 
-/// The maximum of each 2 x 2 block of the first `channels` of `[batch, height, width, more channels]`; an odd last row or column is dropped. Gives those channels back where there is no kernel of
-/// ours for it.
+/// Computes the maximum of each 2 x 2 block of the first `channels` of
+/// `[batch, height, width, more channels]`. An odd last row or column is dropped. Gives those
+/// channels back if we have no kernel for the device.
 pub(crate) fn max_pool_2x2(
     x_bhwc: Tensor<4>,
     channels: usize,
 ) -> Result<Tensor<4>, Box<Tensor<4>>> {
     let [batch, height, width, all] = x_bhwc.dims();
-    // A GPU would copy what it cuts off wherever its start or end is not aligned.
+    // Tried before slicing: a GPU copies a slice unless its start and end are aligned.
     if let Some(pooled) = on_gpu::max_pool_2x2(&x_bhwc, channels) {
         return Ok(pooled);
     }

@@ -9,18 +9,18 @@ use super::pointwise::scaled_sigmoid;
 
 pub(crate) use super::cpu::resample::Taps;
 
-/// What becomes of a resized logit: `curve(logit) * scale + shift`.
+/// The step applied to a resized logit: `curve(logit) * scale + shift`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Finish {
-    /// To 0..1.
+    /// The curve that maps the logit to 0..1.
     pub curve: Curve,
-    /// Factor.
+    /// The factor.
     pub scale: f32,
-    /// Added last.
+    /// The offset, added last.
     pub shift: f32,
 }
 
-/// How a logit becomes a number in 0..1.
+/// The curve that maps a logit to 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {
     /// `1 / (1 + e^-x)`.
@@ -30,7 +30,7 @@ pub enum Curve {
 }
 
 impl Finish {
-    /// The step by itself, on any device.
+    /// Applies this step by itself, on any device.
     pub fn on_any_device(self, logits: Tensor<4>) -> Tensor<4> {
         match self.curve {
             Curve::Sigmoid => scaled_sigmoid(logits, self.scale, self.shift),
@@ -39,8 +39,9 @@ impl Finish {
     }
 }
 
-/// Resizes each plane of `[batch, channels, height, width]` to `size`, an axis without taps not at all, then applies `finish`. Gives the tensor back where it does not lie on the
-/// CPU or a GPU, or does not fit. `tables`: [`Taps::table`] of rows and of columns, on the device.
+/// Resizes each plane of `[batch, channels, height, width]` to `size`, then applies `finish`. An
+/// axis without taps keeps its length. Gives the tensor back if it is on neither the CPU nor a GPU,
+/// or does not fit. `tables` are [`Taps::table`] of rows and of columns, on the device.
 pub(crate) fn resample(
     x_bchw: Tensor<4>,
     rows: Option<&Taps>,

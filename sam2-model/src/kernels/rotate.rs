@@ -8,8 +8,9 @@ use super::cpu::pointwise as cpu;
 use super::join::join;
 use super::on_gpu;
 
-/// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in
-/// `[1, tokens, channels / 2]`; the table is used over and over. `turned` is a multiple of `tokens`.
+/// Rotates each pair of adjacent channels of the first `turned` tokens of
+/// `[batch, length, channels]` by the angle whose cosine and sine are in
+/// `[1, tokens, channels / 2]`. The table repeats; `turned` is a multiple of `tokens`.
 pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Tensor<3> {
     let [_, length, channels] = x.dims();
     let (Ok(cos_flex), Ok(sin_flex)) = (into_flex(cos.clone()), into_flex(sin.clone())) else {
@@ -29,7 +30,7 @@ pub fn rotate(x: Tensor<3>, cos: Tensor<3>, sin: Tensor<3>, turned: usize) -> Te
     }
 }
 
-/// The same through burn, on any device.
+/// Does the same with burn's operations, on any device.
 pub fn rotate_on_any_device(
     x: Tensor<3>,
     cos: Tensor<3>,
@@ -40,7 +41,7 @@ pub fn rotate_on_any_device(
     if turned == 0 {
         return x;
     }
-    // Angles want f32, whatever the products around are made in.
+    // The rotation is computed in f32, whatever the format of the products around it.
     let format = x.dtype();
     let x = x.cast(FloatDType::F32);
     let rest = (turned < length).then(|| x.clone().slice_dim(1, turned..length));

@@ -1,7 +1,8 @@
-//! In which number format the kernels that run on this thread multiply.
+//! The number format in which the kernels of the current thread multiply.
 //!
-//! A precision belongs to a model, and kernels are called by layers that know nothing of it: handing it down through each of them would say in fifty places
-//! what one place decides. So the model's entrances open a scope around the layers' work.
+//! A precision belongs to a model, but the layers that call kernels know nothing of it. Passing it
+//! through each of them would repeat one decision in fifty places. So the model's entry points open
+//! a scope around the layers' work.
 
 use std::cell::Cell;
 
@@ -12,10 +13,11 @@ thread_local! {
     static BF16: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` with products in `precision`: bfloat16, if that is what it is and the processor is faster in it; else `f32`. Scopes nest: the thread may run another model's work while this one waits for
-/// its other threads.
+/// Runs `work` with products in `precision`. bfloat16 is used if it is chosen and the processor is
+/// faster in it, otherwise `f32`. Scopes nest, because a thread that waits for its other threads
+/// may run another model's work meanwhile.
 pub fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R {
-    /// Puts back what was there, also after a panic.
+    /// Restores the previous setting, also after a panic.
     struct Before(bool);
     impl Drop for Before {
         fn drop(&mut self) {
@@ -26,7 +28,7 @@ pub fn with_products_in<R>(precision: Precision, work: impl FnOnce() -> R) -> R 
     work()
 }
 
-/// Whether this thread's products are to be made in bfloat16 and `tier` gains by it.
+/// Returns true if this thread's products are to be made in bfloat16 and `tier` is faster in it.
 pub(super) fn bf16_wins(tier: CpuTier) -> bool {
     BF16.get() && tier.multiplies_bf16()
 }

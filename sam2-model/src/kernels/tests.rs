@@ -1,4 +1,4 @@
-//! Kernels against burn's own operations.
+//! Compares the kernels with burn's own operations.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn assert_close<const D: usize>(ours: Tensor<D>, burns: Tensor<D>) {
 
 #[test]
 fn kernels_agree_with_burn_whatever_the_layout() {
-    // Permuted, sliced, shared with somebody else, and plain.
+    // Permuted, sliced, shared with another owner, and plain.
     let qkv = noise([2, 10, 3 * 4 * 6]);
     let part = |index: usize| {
         let heads = qkv.clone().slice_dim(2, index * 24..(index + 1) * 24);
@@ -134,7 +134,7 @@ fn products_in_bf16_are_close_to_those_in_f32() {
         fused_linear_chain(&[first, FusedLinear::new(&wide).plus(&x)], x.clone())
     };
     let off = within(rounded(&perceptron), perceptron(), 2e-2);
-    // Something was rounded, where the processor has the instructions.
+    // The result is rounded if the processor has bfloat16 instructions.
     assert_eq!(off > 1e-5, CpuTier::current().multiplies_bf16(), "{off}");
     let (q, k, v) = (noise([2, 3, 50, 24]), noise([2, 3, 90, 24]), noise([2, 3, 90, 40]));
     let attend = || attention(q.clone(), k.clone(), v.clone());

@@ -9,23 +9,27 @@ use super::format::half;
 use super::join::join;
 use super::on_gpu;
 
-/// Attention within square windows of a map of tokens, as a hierarchical vision transformer has it.
+/// Attention within square windows of a map of tokens, as used by hierarchical vision transformers.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowAttention {
-    /// Heads, which share the channels equally.
+    /// Number of heads, which share the channels equally.
     pub heads: usize,
-    /// Tokens along a window's side; 0 = the whole map is one window. Windows that reach beyond the lower or the right edge of the map are filled up.
+    /// Tokens along a window's side; 0 means that the whole map is one window. Windows that reach
+    /// beyond the lower or the right edge of the map are padded.
     pub side: usize,
 }
 
 impl WindowAttention {
-    /// Queries, keys and values of each token, `[batch, height, width, 3 * channels]`, to `[batch, height, width, channels]`.
+    /// Maps the queries, keys and values of each token, `[batch, height, width, 3 * channels]`, to
+    /// `[batch, height, width, channels]`.
     ///
-    /// `outside`, `[3 * channels]`, is what a token beyond the edge has in their place: what the layer that made them makes of zeros, its bias. Such tokens are keys like any
-    /// other, as in the official code (`window_partition`).
+    /// `outside`, `[3 * channels]`, replaces them for a token beyond the edge. It is the output for
+    /// zeros of the layer that made them: its bias. Such tokens are keys like any other, as in the
+    /// official code (`window_partition`).
     ///
-    /// `pooled` are queries that take the place of those in `qkv_bhwc`, one for each 2 x 2 tokens: `[batch, height / 2, width / 2, channels]`, which is the shape of the result
-    /// then. With them the map and the windows must have even sides.
+    /// `pooled` replaces the queries in `qkv_bhwc` with one query for each 2 x 2 tokens:
+    /// `[batch, height / 2, width / 2, channels]`, which is then also the shape of the result. In
+    /// this case the map and the windows must have even sides.
     pub fn forward(
         self,
         qkv_bhwc: Tensor<4>,
@@ -37,7 +41,7 @@ impl WindowAttention {
             .unwrap_or_else(|| self.on_any_device(qkv_bhwc, pooled, outside))
     }
 
-    /// On the CPU: nothing is copied together, and queries beyond the edge are passed over.
+    /// Runs on the CPU: nothing is copied, and queries beyond the edge are skipped.
     fn in_place(
         self,
         qkv_bhwc: &Tensor<4>,
@@ -72,7 +76,7 @@ impl WindowAttention {
         Some(from_values(out, [batch, rows, columns, channels]))
     }
 
-    /// The same through burn, on any device.
+    /// Does the same with burn's operations, on any device.
     pub fn on_any_device(
         self,
         qkv_bhwc: Tensor<4>,
@@ -107,7 +111,8 @@ impl WindowAttention {
     }
 }
 
-/// Some channels of the tokens of maps, row-major `[maps, count, by_token]`, from `start` on.
+/// Some channels of the tokens of maps, row-major `[maps, count, by_token]`, from channel `start`
+/// on.
 struct Tokens<'a> {
     data: &'a [f32],
     start: usize,
@@ -116,7 +121,7 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// `[maps, heads, channels]` of them, in windows or all together.
+    /// Returns a view of them as `[maps, heads, channels]`, in windows or all together.
     fn view(
         self,
         windows: Option<&'a WindowGrid>,
@@ -135,7 +140,8 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// `[batch, height, width, channels]` to `[batch * windows, side, side, channels]`, in reading order; `outside`, `[channels]`, is what tokens beyond the edge are.
+/// Cuts `[batch, height, width, channels]` into windows `[batch * windows, side, side, channels]`,
+/// in reading order. `outside`, `[channels]`, fills tokens beyond the edge.
 fn partition(x_bhwc: Tensor<4>, side: usize, outside: &Tensor<1>) -> Tensor<4> {
     let [batch, height, width, channels] = x_bhwc.dims();
     let [rows, columns] = [height, width].map(|length| length.div_ceil(side));
@@ -158,7 +164,7 @@ fn partition(x_bhwc: Tensor<4>, side: usize, outside: &Tensor<1>) -> Tensor<4> {
     ])
 }
 
-/// Undoes [`partition`]: back to `[batch, height, width, channels]`.
+/// Undoes [`partition`]: restores `[batch, height, width, channels]`.
 fn unpartition(windows: Tensor<4>, side: usize, [height, width]: [usize; 2]) -> Tensor<4> {
     let [count, _, _, channels] = windows.dims();
     let [rows, columns] = [height, width].map(|length| length.div_ceil(side));

@@ -1,4 +1,4 @@
-//! What a build without GPUs has in the place of their kernels: nothing lies on a GPU.
+//! Stand-ins for the GPU kernels in a build without GPUs: no tensor is ever on a GPU.
 
 use burn::tensor::{DType, Device, Tensor};
 

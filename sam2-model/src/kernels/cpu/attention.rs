@@ -1,12 +1,15 @@
-//! Attention without the matrix of scores: softmax(Q Kᵀ / sqrt(d)) V, block by block (Dao et al. 2022, FlashAttention).
+//! Attention without the matrix of scores: softmax(Q Kᵀ / sqrt(d)) V, block by block (Dao et al.
+//! 2022, FlashAttention).
 //!
-//! Queries are cut into blocks, each a task of its own, so that a single head uses every core; that is SAM 2's memory attention, whose 4,096
-//! queries look at 28,800 keys. Keys are laid out anew once per head: panels of two vectors, one channel after the other, which a register
-//! tile of products reads from front to back. Within a block the scores of a dozen queries with [`KEY_BLOCK`] keys are made, turned into
-//! weights with a running maximum and sum, and used on the values at once, all within the first-level cache.
+//! Queries are cut into blocks, each a task of its own, so that a single head uses every core. SAM
+//! 2's memory attention has a single head: its 4,096 queries attend to 28,800 keys. Keys are
+//! rearranged once per head into panels of two vectors, one channel after another, so that a
+//! register tile of products reads them from front to back. Within a block, the scores of a dozen
+//! queries with [`KEY_BLOCK`] keys are computed, turned into weights with a running maximum and
+//! sum, and applied to the values at once, all within the first-level cache.
 //!
-//! Queries, keys and values may lie anywhere, as long as the channels of one token are adjacent: parts of one `qkv` product need no copies, nor do windows of
-//! a map.
+//! The channels of one token must be adjacent; otherwise queries, keys and values may have any
+//! layout. Parts of one `qkv` product need no copies, nor do windows of a map.
 
 use std::ops::Range;
 
@@ -16,22 +19,25 @@ use super::heads::{HeadTokens, HeadsView};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::{MOST_ROWS, multiply};
 
-/// Keys per block: their channels stay in the second-level cache while all queries of a task pass over them. 256 channels of keys and 64 of values take 240 KiB, half of the smallest
-/// such caches.
+/// Keys per block. Their channels stay in the second-level cache while all queries of a task pass
+/// over them: 256 channels of keys and 64 of values take 240 KiB, half of the smallest such caches.
 const KEY_BLOCK: usize = 192;
-/// Keys whose products are summed in registers before they join the sums.
+/// Number of keys whose products are summed in registers before they are added to the running sums.
 const SUM_BLOCK: usize = 96;
-/// Queries per task at most.
+/// Largest number of queries per task.
 const QUERY_BLOCK: usize = 384;
-/// Heads whose keys and values take no more than this, laid out anew, are one task each and share nothing.
+/// Largest size of a small head's rearranged keys and values. Each small head is one task and
+/// shares nothing.
 pub(super) const SMALL_HEAD_BYTES: usize = 256 << 10;
-/// Larger heads are laid out together as far as they fit in this.
+/// Larger heads are rearranged together, as many as fit in this size.
 pub(super) const LARGE_HEAD_BYTES: usize = 96 << 20;
-/// Weights are powers of two, so that the exponential is cheap: e^x = 2^(x log2 e).
+/// Weights are computed as powers of two, so that the exponential is cheap: e^x = 2^(x log2 e).
 pub(super) const LOG2_E: f64 = std::f64::consts::LOG2_E;
 
-/// `[batch, heads, n, d]`, `[batch, heads, m, d]` and `[batch, heads, m, v]` to `[batch, n, heads * v]`, row-major; where the queries lie in windows, to the map
-/// `[maps, height, width, heads * v]` that the windows are cut from. `None` if the shapes do not fit together or there are no keys.
+/// Attends from queries `[batch, heads, n, d]` to keys `[batch, heads, m, d]` and values
+/// `[batch, heads, m, v]`. Returns `[batch, n, heads * v]`, row-major. If the queries are in
+/// windows, returns the map `[maps, height, width, heads * v]` from which the windows are cut.
+/// Returns `None` if the shapes do not fit together or there are no keys.
 pub(crate) fn attention(
     tier: CpuTier,
     queries: HeadsView<'_>,
@@ -67,7 +73,7 @@ pub(crate) fn attention(
                 packed.fill(tier, &sizes, keys.head(b, h), values.head(b, h));
                 for block in query_blocks(queries.of_batch(b).count, 1, QUERY_BLOCK, MOST_ROWS) {
                     let place = Place { batch: b, head: h, queries: block };
-                    // One task writes one head's rows, and no other task writes those.
+                    // Each head's rows are written by one task only.
                     query_block(tier, &sizes, &queries, packed, place, scratch, target);
                 }
             },
@@ -88,12 +94,13 @@ pub(crate) fn attention(
             );
         }
     }
-    // SAFETY: every head of every query was written: the blocks cover the queries of each batch entry, and those lie in all rows of the result.
+    // SAFETY: every head of every query was written: the blocks cover the queries of each batch
+    // entry, and those cover all rows of the result.
     unsafe { out.set_len(count) };
     Some(out)
 }
 
-/// Every block of queries of every head of a group, with the head's place in the group.
+/// Returns every block of queries of every head of a group, with the head's index in the group.
 pub(super) fn tasks_of(
     group: &[(usize, usize)],
     queries: &HeadsView<'_>,
@@ -109,7 +116,8 @@ pub(super) fn tasks_of(
     tasks.collect()
 }
 
-/// Blocks of at most `most` queries, about equally large, as many as a multiple of `threads`; whole tiles of `tile` queries, but for the last block.
+/// Returns blocks of at most `most` queries, of about equal size. Aims for a number of blocks that
+/// is a multiple of `threads`. All blocks are whole tiles of `tile` queries, except for the last.
 pub(super) fn query_blocks(
     n: usize,
     threads: usize,
@@ -132,7 +140,7 @@ struct Sizes {
     scale: f32,
 }
 
-/// One head's keys and values as the tiles read them.
+/// One head's keys and values in the layout that the tiles read.
 #[derive(Default)]
 struct Packed {
     /// `[panels, d, panel]`, zero beyond the last key.
@@ -174,7 +182,7 @@ impl Packed {
 }
 
 per_tier! {
-    /// Transposes a panel's keys; zeros beyond the last.
+    /// Transposes a panel's keys, with zeros after the last key.
     fn fill_panel = fill_panel_on(panel: &mut [f32], s: &Sizes, keys: HeadTokens<'_>, first: usize)
 }
 
@@ -194,7 +202,8 @@ unsafe fn fill_panel_on<S: Simd, const ROWS: usize>(
     for at in (0..whole).step_by(SIDE) {
         let tokens: [&[f32]; SIDE] = std::array::from_fn(|token| keys.at(first + at + token));
         for channel in (0..whole_channels).step_by(SIDE) {
-            // SAFETY: each token has `s.d` channels, and the panel a row of `s.panel` numbers for each of them.
+            // SAFETY: each token has `s.d` channels, and the panel has a row of `s.panel` values
+            // for each of them.
             unsafe {
                 let rows = tokens.map(|token| token.as_ptr().add(channel));
                 S::transpose_8x8(rows, panel.as_mut_ptr().add(channel * s.panel + at), s.panel);
@@ -218,14 +227,14 @@ fn fill_values(row: &mut [f32], s: &Sizes, values: HeadTokens<'_>, token: usize)
     row[s.v..].fill(0.0);
 }
 
-/// Which queries of which head.
+/// A range of queries of one head.
 pub(super) struct Place {
     pub batch: usize,
     pub head: usize,
     pub queries: Range<usize>,
 }
 
-/// Where results go: rows of `row` numbers, one for each query of all batch entries.
+/// The result: rows of `row` values, one for each query of all batch entries.
 #[derive(Clone, Copy)]
 pub(super) struct Target {
     pub out: *mut f32,
@@ -236,7 +245,7 @@ impl Target {
     /// Writes `values * factor` as a head's part of a row.
     ///
     /// # Safety
-    /// The row and the head are there, and nobody else touches that part.
+    /// The row and the head exist, and no other thread touches that part.
     #[inline(always)]
     pub unsafe fn write(self, row: usize, head: usize, values: &[f32], factor: f32) {
         let start = row * self.row + head * values.len();
@@ -247,12 +256,12 @@ impl Target {
     }
 }
 
-// SAFETY: tasks write disjoint parts: each its own head's columns of its own queries' rows.
+// SAFETY: tasks write disjoint parts: each writes its own head's columns of its own queries' rows.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
-/// A task's own memory.
+/// The memory of one task.
 #[derive(Default)]
 struct Scratch {
     /// `[tiles, d, ROWS]`: scaled queries.
@@ -261,20 +270,21 @@ struct Scratch {
     scores: Vec<f32>,
     /// `[rows, values_padded]`.
     sums: Vec<f32>,
-    /// Per row: the highest score so far, and the sum of weights.
+    /// For each row: the highest score so far, and the sum of weights.
     highest: Vec<f32>,
     weights: Vec<f32>,
 }
 
 per_tier! {
-    /// The results of one block of queries.
+    /// Computes the results of one block of queries.
     fn query_block = query_block_on(
         sizes: &Sizes, queries: &HeadsView<'_>, packed: &Packed, place: Place, scratch: &mut Scratch, target: Target,
     )
 }
 
 /// # Safety
-/// The processor has `S`'s instructions. `target` is valid for a row of `heads * v` values for each of the queries' rows, and nobody else writes this place's.
+/// The processor has `S`'s instructions. `target` is valid for a row of `heads * v` values for each
+/// of the queries' rows, and no other thread writes the part of `place`.
 #[inline(always)]
 unsafe fn query_block_on<S: Simd, const ROWS: usize>(
     sizes: &Sizes,
@@ -293,9 +303,10 @@ unsafe fn query_block_on<S: Simd, const ROWS: usize>(
         let keys = KEY_BLOCK.min(sizes.m - first);
         let keys_padded = keys.next_multiple_of(panel);
         for tile in 0..tiles {
-            // SAFETY: `prepare` has sized the buffers: queries for `tiles` tiles of `d * ROWS`, scores for a tile with a whole
-            // block of keys, sums for `tiles * ROWS` rows. `packed` holds whole panels to `keys_padded` (the block is a multiple of a panel)
-            // and a row of values for each key.
+            // SAFETY: `prepare` has sized the buffers: queries for `tiles` tiles of `d * ROWS`,
+            // scores for a tile with a whole block of keys, sums for `tiles * ROWS` rows. `packed`
+            // holds whole panels up to `keys_padded` (the block is a multiple of a panel) and a row
+            // of values for each key.
             unsafe {
                 let q = scratch.queries.as_ptr().add(tile * d * ROWS);
                 let scores = scratch.scores.as_mut_ptr();
@@ -350,7 +361,8 @@ unsafe fn query_block_on<S: Simd, const ROWS: usize>(
     for (at, query) in place.queries.clone().enumerate() {
         let total = 1.0 / scratch.weights[at];
         let row = &scratch.sums[at * values_padded..at * values_padded + v];
-        // SAFETY: the row is one of the queries', and only this task writes this head's part of it.
+        // SAFETY: the row belongs to one of the queries, and only this task writes this head's part
+        // of it.
         unsafe { target.write(of_batch.row(query), place.head, row, total) };
     }
 }
@@ -385,10 +397,11 @@ impl Scratch {
     }
 }
 
-/// Turns one row of scores into weights relative to the highest score so far; returns by how much earlier sums shrink.
+/// Turns one row of scores into weights relative to the highest score so far. Returns the factor
+/// that rescales the earlier sums.
 ///
 /// # Safety
-/// The processor has `S`'s instructions; the row is a multiple of a vector long.
+/// The processor has `S`'s instructions; the row's length is a multiple of a vector.
 #[inline(always)]
 unsafe fn weigh<S: Simd>(row: &mut [f32], highest: &mut f32, total: &mut f32) -> f32 {
     // SAFETY: whole vectors of the row are read and written.
@@ -411,14 +424,15 @@ unsafe fn weigh<S: Simd>(row: &mut [f32], highest: &mut f32, total: &mut f32) ->
     }
 }
 
+/// Computes
 /// `sums[r][column..] = sums[r][column..] * shrink[r] + weights[r] · values[.., column..]`.
 ///
-/// Products are summed over [`SUM_BLOCK`] keys at a time before they join the sums: one long chain over 28,800 keys would round as many times, each time
-/// by the size of the whole sum.
+/// Products are summed over [`SUM_BLOCK`] keys at a time before they are added to the sums. One
+/// long chain over 28,800 keys would round 28,800 times, each time by the size of the whole sum.
 ///
 /// # Safety
-/// The processor has `S`'s instructions; `weights` is a tile of rows of [`KEY_BLOCK`], `values` has `keys` rows of `by_key`, `sums` a tile of
-/// rows of `by_key`.
+/// The processor has `S`'s instructions. `weights` is a tile of rows of [`KEY_BLOCK`], `values` has
+/// `keys` rows of `by_key`, and `sums` is a tile of rows of `by_key`.
 #[inline(always)]
 unsafe fn add_values<S: Simd, const ROWS: usize, const VECTORS: usize>(
     keys: usize,
@@ -431,7 +445,7 @@ unsafe fn add_values<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) {
     for first in (0..keys).step_by(SUM_BLOCK) {
         let count = SUM_BLOCK.min(keys - first);
-        // SAFETY: the caller's promise; the block ends within the keys.
+        // SAFETY: guaranteed by the caller; the block ends within the keys.
         unsafe {
             let mut tile = [[S::splat(0.0); VECTORS]; ROWS];
             let values = values.add(first * by_key + column);
@@ -445,7 +459,7 @@ unsafe fn add_values<S: Simd, const ROWS: usize, const VECTORS: usize>(
                 &mut tile,
             );
             for (row, vectors) in tile.into_iter().enumerate() {
-                // What was there shrinks once.
+                // The earlier sum is rescaled once.
                 let factor = S::splat(if first == 0 { shrink[row] } else { 1.0 });
                 for (j, vector) in vectors.into_iter().enumerate() {
                     let at = sums.add(row * by_key + column + j * S::LANES);
@@ -469,7 +483,7 @@ pub(super) mod tests {
         [h * n * d, n * d, d, 1]
     }
 
-    /// In f64, the textbook way; factors go through `round` before they are multiplied.
+    /// Computes the textbook formula in f64. Factors go through `round` before they are multiplied.
     fn reference(
         q: HeadsView<'_>,
         k: HeadsView<'_>,
@@ -501,7 +515,8 @@ pub(super) mod tests {
         out
     }
 
-    /// `shape` = batch, heads, queries, keys, channels, channels of values.
+    /// Compares `run` with the reference. `shape` is batch, heads, queries, keys, channels,
+    /// channels of values.
     pub(in crate::kernels::cpu) fn check(
         run: impl Fn(HeadsView<'_>, HeadsView<'_>, HeadsView<'_>) -> Option<Vec<f32>>,
         round: impl Fn(f64) -> f64,
@@ -532,7 +547,8 @@ pub(super) mod tests {
     #[test]
     fn sam_2_shapes() {
         for tier in tiers() {
-            // Memory attention (small), windows, query pooling, decoder; heads that need a layout of their own.
+            // Memory attention (small), windows, query pooling, decoder; heads that are rearranged
+            // together.
             for (b, h, n, m, d, v) in [
                 (2, 1, 256, 1824, 64, 32),
                 (1, 1, 100, 900, 256, 64),
@@ -544,7 +560,7 @@ pub(super) mod tests {
             ] {
                 check(|q, k, v| attention(tier, q, k, v), |x| x, 4e-6, [b, h, n, m, d, v], 1.0);
             }
-            // Scores far apart: one key takes all.
+            // Scores far apart: one key gets all the weight.
             check(|q, k, v| attention(tier, q, k, v), |x| x, 4e-6, [1, 1, 30, 800, 32, 16], 60.0);
         }
     }
@@ -563,7 +579,8 @@ pub(super) mod tests {
         }
     }
 
-    /// Runs on windows of two maps, whose queries, keys and values are parts of one product.
+    /// Checks attention on windows of two maps, whose queries, keys and values are parts of one
+    /// product.
     pub(in crate::kernels::cpu) fn check_windows(
         run: impl Fn(HeadsView<'_>, HeadsView<'_>, HeadsView<'_>) -> Option<Vec<f32>>,
         round: impl Fn(f64) -> f64,
@@ -617,7 +634,8 @@ pub(super) mod tests {
 
     #[test]
     fn long_sums_stay_exact() {
-        // Values of one sign: one chain of additions over all keys would be off by forty units in the last place.
+        // Values of one sign: a single chain of additions over all keys would be off by forty units
+        // in the last place.
         let (m, d, v) = (20_000, 8, 16);
         let (q, k) = (noise(12 * d, 1), noise(m * d, 2));
         let values: Vec<f32> = noise(m * v, 3).into_iter().map(|x| x * 0.1 + 1.0).collect();
@@ -636,7 +654,7 @@ pub(super) mod tests {
 
     #[test]
     fn parts_of_one_product_need_no_copies() {
-        // Queries, keys and values interleaved as one product of 3 * heads * d gives them.
+        // Queries, keys and values interleaved, as in a single product of 3 * heads * d.
         let (batch, heads, n, d) = (2, 3, 10, 5);
         let width = 3 * heads * d;
         let qkv = noise(batch * n * width, 7);

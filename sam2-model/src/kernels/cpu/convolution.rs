@@ -1,7 +1,9 @@
-//! Convolution of feature maps, with layer norm over the channels and GELU behind it while the result is in the cache.
+//! Convolution of feature maps. Layer norm over the channels and GELU follow while the result is in
+//! the cache.
 //!
-//! A task takes a block of output pixels: it lays out what each tap sees of it, `[inputs * taps, pixels]`, and multiplies the filters with that, a register tile
-//! of filters and two vectors of pixels at a time. The result lies in planes, as the norm wants it.
+//! A task takes a block of output pixels. It collects the inputs of each tap for these pixels,
+//! `[inputs * taps, pixels]`, and multiplies the filters with them, a register tile of filters and
+//! two vectors of pixels at a time. The result is stored in planes, as the norm requires.
 
 use std::ops::Range;
 
@@ -11,14 +13,15 @@ use super::pointwise::{Map, PIXELS, gelu_on, norm_pixels_on};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::multiply;
 
-/// What the taps see of a block stays within this many numbers, half of a small second-level cache.
+/// Largest number of values in a block's collected inputs: half of a small second-level cache.
 const BLOCK_FLOATS: usize = 1 << 16;
-/// Products that are summed in registers before they join the sums.
+/// Number of products that are summed in registers before they are added to the sums.
 const DEPTH: usize = 256;
-/// Rows of the filters' tiles: a multiple of every tier's.
+/// Rows of the filters' tiles: a multiple of every tier's tile height.
 const FILTERS: usize = 12;
 
-/// Maps `[batch, inputs, height, width]` and filters `[outputs, inputs, rows, columns]`, both row-major.
+/// A convolution of maps `[batch, inputs, height, width]` with filters
+/// `[outputs, inputs, rows, columns]`, both row-major.
 #[derive(Clone, Copy)]
 pub(crate) struct Convolution<'a> {
     pub maps: &'a [f32],
@@ -30,7 +33,7 @@ pub(crate) struct Convolution<'a> {
     /// Rows and columns of a filter.
     pub taps: [usize; 2],
     pub stride: [usize; 2],
-    /// Zeros above (and below) and on the left (and right).
+    /// Zeros above (and below), and to the left (and right).
     pub padding: [usize; 2],
     /// `[outputs]`.
     pub bias: Option<&'a [f32]>,
@@ -40,7 +43,7 @@ pub(crate) struct Convolution<'a> {
 }
 
 impl Convolution<'_> {
-    /// Height and width of the result; `None` if the shapes do not fit together.
+    /// Returns the height and width of the result, or `None` if the shapes do not fit together.
     pub(crate) fn output_size(&self) -> Option<[usize; 2]> {
         let Self { maps, inputs, size, filters, outputs, taps, stride, padding, .. } = *self;
         let side = |axis: usize| {
@@ -60,7 +63,8 @@ impl Convolution<'_> {
     }
 }
 
-/// `[batch, outputs, height', width']`, row-major. `None` if the shapes do not fit together.
+/// Convolves. Returns `[batch, outputs, height', width']`, row-major, or `None` if the shapes do
+/// not fit together.
 pub(crate) fn convolve(tier: CpuTier, convolution: Convolution<'_>) -> Option<Vec<f32>> {
     let [height, width] = convolution.output_size()?;
     let Convolution { maps, inputs, size, outputs, taps, .. } = convolution;
@@ -85,12 +89,12 @@ pub(crate) fn convolve(tier: CpuTier, convolution: Convolution<'_>) -> Option<Ve
             block(tier, &job, one, range, seen);
         },
     );
-    // SAFETY: the blocks cover all pixels of all channels, and each has written all of its own.
+    // SAFETY: the blocks cover all pixels of all channels, and each has written all of its pixels.
     unsafe { out.set_len(batch * outputs * pixels) };
     Some(out)
 }
 
-/// Filters in tiles, `[tiles, depth, FILTERS]`, zero beyond the last.
+/// Rearranges the filters into tiles, `[tiles, depth, FILTERS]`, zero after the last.
 fn lay_out(convolution: &Convolution<'_>, depth: usize) -> Vec<f32> {
     let mut tiles = vec![0.0_f32; convolution.outputs.div_ceil(FILTERS) * depth * FILTERS];
     for (filter, weights) in convolution.filters.chunks_exact(depth).enumerate() {
@@ -102,11 +106,11 @@ fn lay_out(convolution: &Convolution<'_>, depth: usize) -> Vec<f32> {
     tiles
 }
 
-/// Where `[batch, outputs, pixels]` go, of which every task writes other pixels.
+/// The result `[batch, outputs, pixels]`. Each task writes its own pixels.
 #[derive(Clone, Copy)]
 struct Target(*mut f32);
 
-// SAFETY: tasks write disjoint places, and read only their own.
+// SAFETY: tasks write disjoint pixels, and read only their own.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
@@ -114,14 +118,14 @@ unsafe impl Sync for Target {}
 struct Job<'a> {
     convolution: Convolution<'a>,
     filters: &'a [f32],
-    /// Pixels of a whole block, and the distance of the rows of what is seen.
+    /// Pixels of a whole block, which is also the distance between rows of the collected inputs.
     length: usize,
     target: Target,
     /// Height and width.
     output: [usize; 2],
 }
 
-/// Lays out what each tap sees of the pixels of `range`: `[depth, length]`.
+/// Collects the inputs of each tap for the pixels of `range`: `[depth, length]`.
 fn look(job: &Job<'_>, one: usize, range: Range<usize>, seen: &mut [f32]) {
     let Convolution { maps, inputs, size: [height, width], taps, stride, padding, .. } =
         job.convolution;
@@ -131,7 +135,7 @@ fn look(job: &Job<'_>, one: usize, range: Range<usize>, seen: &mut [f32]) {
     for (row, (plane, tap_y, tap_x)) in
         seen.chunks_exact_mut(job.length).zip(planes.flat_map(taps_of))
     {
-        // One line of the output after the other.
+        // Processes one line of the output at a time.
         let mut pixel = range.start;
         while pixel < range.end {
             let (y, x) = (pixel / out_width, pixel % out_width);
@@ -150,7 +154,7 @@ fn look(job: &Job<'_>, one: usize, range: Range<usize>, seen: &mut [f32]) {
     }
 }
 
-/// Every `step`th number of a line from `start` on, zeros beyond its ends.
+/// Copies every `step`th value of a line from `start` on, with zeros outside the line.
 #[inline]
 fn take(to: &mut [f32], line: &[f32], start: isize, step: usize) {
     let before = ((-start).max(0) as usize).div_ceil(step).min(to.len());
@@ -164,7 +168,8 @@ fn take(to: &mut [f32], line: &[f32], start: isize, step: usize) {
     match step {
         1 => inside.copy_from_slice(&from[..count]),
         2 => {
-            // Pairs, so that the compiler sees whole vectors; the last may have no partner.
+            // Iterates over pairs, so that the compiler sees whole vectors. The last value may have
+            // no partner.
             let pairs = from.chunks_exact(2);
             let last = pairs.remainder().first().copied();
             let whole = pairs.len().min(count);
@@ -182,8 +187,8 @@ per_tier! {
 }
 
 /// # Safety
-/// The processor has `S`'s instructions. `seen` is `[depth, length]` with whole panels of pixels. The target is valid for all results, and nobody else
-/// touches the pixels of `range`.
+/// The processor has `S`'s instructions. `seen` is `[depth, length]` with whole panels of pixels.
+/// The target is valid for all results, and no other thread touches the pixels of `range`.
 #[inline(always)]
 unsafe fn block_on<S: Simd, const ROWS: usize>(
     job: &Job<'_>,
@@ -197,14 +202,15 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
     let count = range.len();
     debug_assert!(job.length.is_multiple_of(panel) && seen.len() >= depth * job.length);
     debug_assert!(FILTERS.is_multiple_of(ROWS));
-    // SAFETY: the planes of this batch entry.
+    // SAFETY: these are the planes of this batch entry.
     let planes = unsafe { job.target.0.add(one * outputs * pixels) };
     for filter in (0..outputs).step_by(ROWS) {
         let rows = ROWS.min(outputs - filter);
         let tile_of_filters = &job.filters[filter / FILTERS * depth * FILTERS + filter % FILTERS..];
         for at in (0..count).step_by(panel) {
-            // SAFETY: filters lie in whole tiles; what is seen has whole panels, whose pixels beyond the block are only multiplied. Of the result, the
-            // pixels of this block are written, which are this task's alone.
+            // SAFETY: filters are in whole tiles. The collected inputs have whole panels, whose
+            // pixels after the block are only multiplied. Of the result, only the pixels of this
+            // block are written, which belong to this task alone.
             unsafe {
                 let mut sums = [[S::splat(0.0); 2]; ROWS];
                 for start in (0..depth).step_by(DEPTH) {
@@ -260,7 +266,7 @@ mod tests {
 
     use crate::kernels::cpu::testing::{erf, noise, tiers};
 
-    /// In f64, the textbook way.
+    /// Computes the textbook formula in f64.
     fn reference(c: &Convolution<'_>) -> Vec<f64> {
         let [out_height, out_width] = c.output_size().unwrap();
         let [height, width] = c.size;
@@ -315,7 +321,7 @@ mod tests {
         out
     }
 
-    /// `counts` = batch, inputs, outputs.
+    /// Compares a convolution with the reference. `counts` is batch, inputs, outputs.
     fn check(
         counts: [usize; 3],
         size: [usize; 2],
@@ -346,7 +352,7 @@ mod tests {
             let ours = convolve(tier, convolution).unwrap();
             assert_eq!(ours.len(), expected.len());
             let bar = 2e-6 * ((inputs * taps[0] * taps[1]) as f64).sqrt().max(3.0);
-            // A norm divides by the spread of the channels, at least the root of epsilon.
+            // A norm divides by the spread of the channels, which is at least the root of epsilon.
             let bar = if choice & 2 == 2 { 10.0 * bar } else { bar };
             for (at, (a, b)) in ours.iter().zip(&expected).enumerate() {
                 assert!(
@@ -359,7 +365,8 @@ mod tests {
 
     #[test]
     fn sam_2_shapes() {
-        // The mask down-sampler's steps, its projection, the prompt encoder's, the patch embedding.
+        // The mask down-sampler's steps and projection, the prompt encoder's convolutions, the
+        // patch embedding.
         check([2, 1, 4], [64, 64], [3, 3], [2, 2], [1, 1], 7);
         check([1, 16, 64], [20, 20], [3, 3], [2, 2], [1, 1], 7);
         check([1, 64, 40], [9, 9], [3, 3], [2, 2], [1, 1], 7);

@@ -1,10 +1,11 @@
-//! Depthwise convolution: every channel with a small kernel of its own.
+//! Depthwise convolution: each channel has its own small kernel.
 
 use rayon::prelude::*;
 
 use super::simd::{CpuTier, Simd, per_tier};
 
-/// A `[batch, channels, height, width]` map, its kernels `[channels, size, size]` with an odd `size`, and biases `[channels]`.
+/// A `[batch, channels, height, width]` map, its kernels `[channels, size, size]` with an odd
+/// `size`, and biases `[channels]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Depthwise<'a> {
     pub(crate) maps: &'a [f32],
@@ -16,7 +17,7 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) biases: &'a [f32],
 }
 
-/// Convolves with stride 1 and zeros around, so that the size stays.
+/// Convolves with stride 1 and zero padding, so that the size stays the same.
 pub(crate) fn convolve(tier: CpuTier, input: Depthwise<'_>) -> Vec<f32> {
     let pixels = input.height * input.width;
     let mut out = vec![0.0; input.maps.len()];
@@ -48,7 +49,7 @@ unsafe fn one_plane_on<S: Simd, const ROWS: usize>(
 ) {
     let Depthwise { height, width, size, .. } = input;
     let margin = size / 2;
-    // Rows end with room for a whole vector, so that no column needs a special case.
+    // Rows are padded by a whole vector, so that no column needs a special case.
     let stride = width.next_multiple_of(S::LANES) + size;
     padded.clear();
     padded.resize((height + size) * stride, 0.0);
@@ -60,8 +61,9 @@ unsafe fn one_plane_on<S: Simd, const ROWS: usize>(
     for (row, to) in out.chunks_exact_mut(width).enumerate() {
         for first in (0..width).step_by(S::LANES) {
             let mut result = [0.0_f32; 16];
-            // SAFETY: the last vector read starts at row `row + size - 1 < height + size` and column `first + size - 1`, and ends within
-            // the row's `stride`. No vector is longer than 16 values.
+            // SAFETY: the last vector read starts at row `row + size - 1 < height + size` and
+            // column `first + size - 1`, and ends within the row's `stride`. A vector has at most
+            // 16 values.
             unsafe {
                 let mut sum = S::splat(input.biases[channel]);
                 for (tap, weight) in kernel.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Where the tokens of attention lie in memory.
+//! Memory layouts of the tokens of attention.
 
-/// A `[batch, heads, tokens, channels]` view of numbers whose last axis is adjacent. With [`Windows`], a batch entry is a window of a map, whose
-/// tokens need not be copied together.
+/// A `[batch, heads, tokens, channels]` view of values whose last axis is contiguous. With
+/// [`Windows`], a batch entry is a window of a map, whose tokens are read where they lie.
 #[derive(Clone, Copy)]
 pub(crate) struct HeadsView<'a> {
     data: &'a [f32],
@@ -11,30 +11,32 @@ pub(crate) struct HeadsView<'a> {
     windows: Option<Windows<'a>>,
 }
 
-/// Square windows that a map is cut into, in reading order; those at the lower and the right edge may reach beyond it.
+/// A grid of square windows that cut a map, in reading order. The windows at the lower and the
+/// right edge may reach beyond the map.
 #[derive(Clone, Debug)]
 pub(crate) struct WindowGrid {
     side: usize,
     height: usize,
     width: usize,
-    /// Of each token of a window: its row and its column.
+    /// Row and column of each token of a window.
     places: Vec<[u32; 2]>,
 }
 
 impl WindowGrid {
-    /// Windows of `side` x `side` tokens in maps of `height` x `width`. `None` if one of them is 0.
+    /// Makes a grid of windows of `side` x `side` tokens for maps of `height` x `width`. Returns
+    /// `None` if one of them is 0.
     pub(crate) fn new(side: usize, [height, width]: [usize; 2]) -> Option<Self> {
         let row = u32::try_from(side).ok().filter(|_| side > 0 && height > 0 && width > 0)?;
         let places = (0..row).flat_map(|y| (0..row).map(move |x| [y, x])).collect();
         Some(Self { side, height, width, places })
     }
 
-    /// Windows of one map.
+    /// Returns the number of windows in one map.
     pub(crate) fn count(&self) -> usize {
         self.height.div_ceil(self.side) * self.width.div_ceil(self.side)
     }
 
-    /// The map of a window among those of all maps, and the window's first row and column.
+    /// Returns the index of a window's map among all maps, and the window's first row and column.
     fn corner(&self, window: usize) -> (usize, [usize; 2]) {
         let columns = self.width.div_ceil(self.side);
         let (map, window) = (window / self.count(), window % self.count());
@@ -42,7 +44,7 @@ impl WindowGrid {
     }
 }
 
-/// A grid, and what stands for tokens beyond the edge of the map.
+/// A grid, and the replacement for tokens beyond the edge of the map.
 #[derive(Clone, Copy)]
 struct Windows<'a> {
     grid: &'a WindowGrid,
@@ -51,7 +53,8 @@ struct Windows<'a> {
 }
 
 impl<'a> HeadsView<'a> {
-    /// `None` if the last axis is not adjacent, a stride is negative, or the view leaves `data`.
+    /// Returns `None` if the last axis is not contiguous, a stride is negative, or the view reaches
+    /// outside `data`.
     pub(crate) fn new(
         data: &'a [f32],
         offset: usize,
@@ -65,9 +68,11 @@ impl<'a> HeadsView<'a> {
         (adjacent && view.fits(shape)).then_some(view)
     }
 
-    /// Some channels of maps `[maps, height, width, by_token]` in `data`, from `offset` on: `shape` heads of so many channels, cut into the windows of a
-    /// grid. `outside`, `[heads, channels]`, stands for tokens beyond the edge; without it they may be queries, which are passed over, but not keys. `None` if
-    /// the view leaves `data`.
+    /// Makes a view of some channels of maps `[maps, height, width, by_token]` in `data`, from
+    /// `offset` on. `shape` is the number of maps, heads and channels; the maps are cut into the
+    /// windows of a grid. `outside`, `[heads, channels]`, replaces tokens beyond the edge. Without
+    /// it such tokens may be queries, which are skipped, but not keys. Returns `None` if the view
+    /// reaches outside `data`.
     pub(crate) fn in_windows(
         data: &'a [f32],
         offset: usize,
@@ -85,7 +90,8 @@ impl<'a> HeadsView<'a> {
         (outside && view.fits([maps, heads, tokens, channels])).then_some(view)
     }
 
-    /// Whether so many batch entries or maps, heads, tokens and channels lie within the data.
+    /// Returns true if these many batch entries or maps, heads, tokens and channels lie within the
+    /// data.
     fn fits(&self, shape: [usize; 4]) -> bool {
         if shape.contains(&0) {
             return true;
@@ -96,7 +102,7 @@ impl<'a> HeadsView<'a> {
         last.and_then(|last| last.checked_add(shape[3])).is_some_and(|end| end <= self.data.len())
     }
 
-    /// The tokens of one head of one batch entry, for keys and values.
+    /// Returns the tokens of one head of one batch entry, for keys and values.
     #[inline(always)]
     pub(super) fn head(&self, batch: usize, head: usize) -> HeadTokens<'a> {
         let Self {
@@ -118,7 +124,8 @@ impl<'a> HeadsView<'a> {
         HeadTokens { data, first, by_token, channels, window: Some(window) }
     }
 
-    /// Whether there are numbers for every token, also those of a window that lie beyond the edge.
+    /// Returns true if every token has values, including tokens of windows that lie beyond the
+    /// edge.
     pub(super) fn is_whole(&self) -> bool {
         self.windows.is_none_or(|Windows { grid, outside }| {
             let whole = |length: usize| length.is_multiple_of(grid.side);
@@ -126,7 +133,7 @@ impl<'a> HeadsView<'a> {
         })
     }
 
-    /// Rows of a result with one row for each query.
+    /// Returns the number of rows of a result with one row for each query.
     pub(super) fn rows(&self) -> usize {
         match self.windows {
             None => self.shape[0] * self.shape[2],
@@ -134,7 +141,7 @@ impl<'a> HeadsView<'a> {
         }
     }
 
-    /// The tokens of one batch entry as queries: those that are in the map.
+    /// Returns the tokens of one batch entry as queries: only those inside the map.
     #[inline(always)]
     pub(super) fn of_batch(&self, batch: usize) -> Queries {
         let [by_batch, _, by_token] = self.strides;
@@ -155,7 +162,7 @@ impl<'a> HeadsView<'a> {
         }
     }
 
-    /// The channels of one query of a head.
+    /// Returns the channels of one query of a head.
     #[inline(always)]
     pub(super) fn query(&self, of_batch: Queries, head: usize, query: usize) -> &'a [f32] {
         let [_, by_head, by_token] = self.strides;
@@ -168,7 +175,7 @@ impl<'a> HeadsView<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct HeadTokens<'a> {
     data: &'a [f32],
-    /// Where the first token begins.
+    /// Index at which the first token begins.
     first: usize,
     by_token: usize,
     channels: usize,
@@ -178,15 +185,15 @@ pub(super) struct HeadTokens<'a> {
 #[derive(Clone, Copy)]
 struct WindowTokens<'a> {
     places: &'a [[u32; 2]],
-    /// Of the map.
+    /// Width of the map.
     width: usize,
-    /// Rows and columns from the window's corner to the edges of the map.
+    /// Number of rows and columns from the window's corner to the edges of the map.
     inside: [u32; 2],
     outside: &'a [f32],
 }
 
 impl<'a> HeadTokens<'a> {
-    /// The channels of one token.
+    /// Returns the channels of one token.
     #[inline(always)]
     pub(super) fn at(&self, token: usize) -> &'a [f32] {
         let token = match self.window {
@@ -204,12 +211,12 @@ impl<'a> HeadTokens<'a> {
     }
 }
 
-/// The queries of one batch entry, by their numbers in the order of reading.
+/// The queries of one batch entry, numbered in reading order.
 #[derive(Clone, Copy)]
 pub(super) struct Queries {
-    /// How many there are.
+    /// Number of queries.
     pub(super) count: usize,
-    /// Where the first token's channels begin.
+    /// Index at which the first token's channels begin.
     first: usize,
     /// The first token's row in the result.
     row: usize,
@@ -220,15 +227,15 @@ pub(super) struct Queries {
 }
 
 impl Queries {
-    /// How many tokens of the map lie between the first query and this one.
+    /// Returns the number of tokens of the map between the first query and this one.
     #[inline(always)]
     fn token(&self, query: usize) -> usize {
-        // Divisions of half the width are several times as fast.
+        // Divisions of 32-bit integers are several times as fast.
         let (query, columns) = (query as u32, self.columns as u32);
         (query / columns) as usize * self.width + (query % columns) as usize
     }
 
-    /// The row of the result for a query.
+    /// Returns the row of the result for a query.
     #[inline(always)]
     pub(super) fn row(&self, query: usize) -> usize {
         self.row + self.token(query)

@@ -1,7 +1,9 @@
-//! Linear layers with what comes before and after them, in one pass over memory: norm, then of each layer product, bias, activation, scale, and something added.
+//! Linear layers with the steps before and after them, in one pass over memory: a norm, then for
+//! each layer product, bias, activation, scale, and an added tensor.
 //!
-//! Weights are laid out in panels of two vectors once per call. A task takes a block of rows through all layers: what lies between two layers, up to four
-//! times as wide as what comes in and out, never leaves the second-level cache.
+//! Weights are rearranged in panels of two vectors once per call. A task takes a block of rows
+//! through all layers. The values between two layers, up to four times as wide as the input and
+//! output, never leave the second-level cache.
 
 use std::ops::Range;
 
@@ -11,23 +13,24 @@ use super::pointwise::{gelu_on, moments_of};
 use super::simd::{CpuTier, Simd, per_tier};
 use super::tile::{MOST_ROWS, multiply};
 
-/// Inputs whose products are summed in registers before they join the sums.
+/// Number of inputs whose products are summed in registers before they are added to the sums.
 const DEPTH: usize = 256;
-/// Columns per task where there are too few rows to share; a multiple of every tier's panel.
+/// Columns per task if there are too few rows for all threads; a multiple of every tier's panel.
 const COLUMNS: usize = 256;
-/// Rows per task at most: a multiple of every tier's tile.
+/// Largest number of rows per task; a multiple of every tier's tile height.
 const ROW_BLOCK: usize = 96;
-/// Numbers that a task keeps of one layer at most, so that they stay in the second-level cache: fewer rows, if they are wide.
+/// Largest number of values that a task keeps for one layer, so that they stay in the second-level
+/// cache. A task takes fewer rows if they are wide.
 const BLOCK_FLOATS: usize = 1 << 17;
-/// Products below which one thread is done before another one is awake.
+/// Below this many multiply-adds, waking a second thread costs more than it saves.
 const SMALL_JOB: usize = 1 << 18;
-/// Weights below which laying them out is not worth a second thread.
+/// Below this many weights, rearranging them is not worth a second thread.
 const SMALL_WEIGHTS: usize = 1 << 16;
 
-/// The non-linearity after bias.
+/// The non-linearity after the bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Activation {
-    /// None.
+    /// No non-linearity.
     #[default]
     Identity,
     /// max(x, 0).
@@ -36,7 +39,7 @@ pub enum Activation {
     Gelu,
 }
 
-/// One layer: weights `[inputs, outputs]`, row-major, and what happens to each row besides the product.
+/// One layer: weights `[inputs, outputs]`, row-major, and the other steps applied to each row.
 #[derive(Clone, Copy)]
 pub(crate) struct Layer<'a> {
     pub weight: &'a [f32],
@@ -47,11 +50,11 @@ pub(crate) struct Layer<'a> {
     pub activation: Activation,
     /// Factors of the columns, `[outputs]`.
     pub scale: Option<&'a [f32]>,
-    /// Added last, `[rows, outputs]`; if it has fewer rows they are used over and over.
+    /// Added last, `[rows, outputs]`. If it has fewer rows, they repeat.
     pub add: Option<&'a [f32]>,
 }
 
-/// Rows `[rows, inputs]`, row-major, and the layers that they go through one after the other.
+/// Rows `[rows, inputs]`, row-major, and the layers that they go through in order.
 #[derive(Clone, Copy)]
 pub(crate) struct Chain<'a> {
     pub x: &'a [f32],
@@ -61,7 +64,7 @@ pub(crate) struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Rows and outputs; `None` if the shapes do not fit together.
+    /// Returns the number of rows and outputs, or `None` if the shapes do not fit together.
     pub(super) fn size(&self) -> Option<[usize; 2]> {
         let (first, last) = (self.layers.first()?, self.layers.last()?);
         let inputs = first.inputs;
@@ -92,7 +95,8 @@ impl Layer<'_> {
     }
 }
 
-/// `[rows, outputs of the last layer]`, row-major. `None` if the shapes do not fit together.
+/// Runs the chain. Returns `[rows, outputs of the last layer]`, row-major, or `None` if the shapes
+/// do not fit together.
 pub(crate) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
     let [rows, outputs] = chain.size()?;
     let layers = chain.layers;
@@ -108,7 +112,7 @@ pub(crate) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
         let most = (BLOCK_FLOATS / widest / MOST_ROWS * MOST_ROWS).clamp(MOST_ROWS, ROW_BLOCK);
         let length = rows.div_ceil(3 * threads).next_multiple_of(MOST_ROWS).min(most);
         let blocks = rows.div_ceil(length);
-        // A single layer can be shared out by columns as well.
+        // A single layer can also be divided by columns.
         let columns = if layers.len() == 1 && blocks < 2 * threads { COLUMNS } else { outputs };
         let columns_count = outputs.div_ceil(columns);
         (0..blocks * columns_count).into_par_iter().for_each_init(
@@ -125,26 +129,28 @@ pub(crate) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
             block(tier, job, row..(row + ROW_BLOCK).min(rows), 0..outputs, &mut scratch);
         }
     }
-    // SAFETY: the blocks cover all rows and columns, and each has written all of its own.
+    // SAFETY: the blocks cover all rows and columns, and each has written all of its own values.
     unsafe { out.set_len(rows * outputs) };
     Some(out)
 }
 
-/// Weights as tiles read them.
+/// Weights in the layout that the tiles read.
 struct Weights<'a> {
-    /// Row-major, for the whole panels; `None` if they are laid out anew.
+    /// The whole panels in their original row-major layout; `None` if all are rearranged.
     plain: Option<&'a [f32]>,
     outputs: usize,
     inputs: usize,
     panel: usize,
-    /// `[panels, inputs, panel]`, zero beyond the last column: all panels, or the last one if it is not whole.
+    /// `[panels, inputs, panel]`, zero after the last column: all panels, or only the last one if
+    /// it is incomplete.
     panels: Vec<f32>,
 }
 
 impl<'a> Weights<'a> {
     fn lay_out(layer: &Layer<'a>, panel: usize, rows: usize) -> Self {
         let Layer { weight, inputs, outputs, .. } = *layer;
-        // For a tile or two of rows, each weight is read once or twice: as soon where it lies as to lay it out.
+        // For one or two tiles of rows, each weight is read only once or twice. Reading it in place
+        // is then as fast as rearranging it.
         let plain = (rows <= 2 * MOST_ROWS).then_some(weight);
         let first = if plain.is_some() { outputs / panel } else { 0 };
         let count = outputs.div_ceil(panel) - first;
@@ -165,7 +171,8 @@ impl<'a> Weights<'a> {
         Self { plain, outputs, inputs, panel, panels }
     }
 
-    /// Where the weights of the panel at `column` begin for input `input`, and how far apart its rows are.
+    /// Returns the index of the first weight of the panel at `column` for input `input`, and the
+    /// distance between the panel's rows.
     #[inline(always)]
     fn at(&self, column: usize, input: usize) -> (&[f32], usize) {
         match self.plain {
@@ -180,7 +187,8 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Copies a panel's row. Its pieces have a length that the compiler knows: a call of `memcpy` takes longer than a line of the cache.
+/// Copies a panel's row in pieces whose length the compiler knows: a call of `memcpy` takes longer
+/// than copying a cache line.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
     let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
@@ -193,28 +201,29 @@ fn copy(from: &[f32], to: &mut [f32]) {
 #[derive(Clone, Copy)]
 struct Job<'a> {
     chain: Chain<'a>,
-    /// Of each layer.
+    /// The weights of each layer.
     weights: &'a [Weights<'a>],
     target: Target,
 }
 
-/// Where `[rows, outputs]` go, of which every task writes other places.
+/// The result `[rows, outputs]`. Each task writes its own part.
 #[derive(Clone, Copy)]
 pub(super) struct Target(pub *mut f32);
 
-// SAFETY: tasks write disjoint places and read none.
+// SAFETY: tasks write disjoint parts and read none.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 
-/// A task's own memory: what goes into a layer and what comes out of it, `[rows, stride]`.
+/// The memory of one task: the input and the output of a layer, `[rows, stride]`.
 #[derive(Default)]
 struct Scratch {
     from: Vec<f32>,
     to: Vec<f32>,
 }
 
-/// Distance of rows of `width` numbers: not a power of two, so that they do not share a set of the cache.
+/// Returns the distance between rows of `width` values. It is not a power of two, so that rows do
+/// not share a cache set.
 fn stride(width: usize) -> usize {
     width.next_multiple_of(16) + 16
 }
@@ -223,10 +232,11 @@ per_tier! {
     fn block = block_on(job: Job<'_>, rows: Range<usize>, columns: Range<usize>, scratch: &mut Scratch)
 }
 
-/// Some rows through all layers; of the last one, some columns.
+/// Takes some rows through all layers, and computes some columns of the last layer.
 ///
 /// # Safety
-/// The processor has `S`'s instructions. The target is valid for all rows and outputs, and nobody else writes these rows' columns, which begin at a whole panel.
+/// The processor has `S`'s instructions. The target is valid for all rows and outputs. No other
+/// thread writes these rows' columns, which begin at a whole panel.
 #[inline(always)]
 unsafe fn block_on<S: Simd, const ROWS: usize>(
     job: Job<'_>,
@@ -238,7 +248,7 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
     let padded = rows.len().next_multiple_of(ROWS);
     let Scratch { from, to } = scratch;
     let inputs = layers[0].inputs;
-    // Rows beyond the last keep what was there before; their results are not written.
+    // Rows after the last keep earlier values; their results are not written.
     from.resize(padded * stride(inputs), 0.0);
     for (row, at) in rows.clone().enumerate() {
         let (values, to) = (&x[at * inputs..(at + 1) * inputs], row * stride(inputs));
@@ -247,7 +257,7 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
     let last = layers.len() - 1;
     for (index, (layer, weights)) in layers.iter().zip(job.weights).enumerate() {
         let (target, by_row, columns) = if index == last {
-            // SAFETY: the rows lie within the target.
+            // SAFETY: the rows are within the target.
             (
                 unsafe { job.target.0.add(rows.start * layer.outputs) },
                 layer.outputs,
@@ -257,13 +267,14 @@ unsafe fn block_on<S: Simd, const ROWS: usize>(
             to.resize(padded * stride(layer.outputs), 0.0);
             (to.as_mut_ptr(), stride(layer.outputs), 0..layer.outputs)
         };
-        // SAFETY: the processor has the instructions; what goes in has whole tiles of rows, and the rows and columns that come out are this task's alone.
+        // SAFETY: the processor has the instructions. The input has whole tiles of rows, and the
+        // rows and columns of the output belong to this task alone.
         unsafe { pass_on::<S, ROWS>(layer, weights, from, rows.clone(), columns, target, by_row) };
         std::mem::swap(from, to);
     }
 }
 
-/// Copies a row, normed if there is a norm.
+/// Copies a row, and applies the norm if there is one.
 #[inline(always)]
 pub(super) fn enter(row: &[f32], norm: Option<(&[f32], &[f32], f32)>, to: &mut [f32]) {
     match norm {
@@ -278,11 +289,12 @@ pub(super) fn enter(row: &[f32], norm: Option<(&[f32], &[f32], f32)>, to: &mut [
     }
 }
 
-/// One layer of a block of rows.
+/// Runs one layer on a block of rows.
 ///
 /// # Safety
-/// The processor has `S`'s instructions. `from` has whole tiles of rows of `stride(inputs)`; `target` is valid for `rows` rows, `by_row` apart, of which nobody else
-/// touches these columns.
+/// The processor has `S`'s instructions. `from` has whole tiles of rows of `stride(inputs)`.
+/// `target` is valid for `rows` rows, `by_row` apart, and no other thread touches these columns of
+/// them.
 #[inline(always)]
 unsafe fn pass_on<S: Simd, const ROWS: usize>(
     layer: &Layer<'_>,
@@ -301,7 +313,8 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
     for column in columns.clone().step_by(panel) {
         let width = panel.min(columns.end - column);
         for first in (0..rows.len()).step_by(ROWS) {
-            // SAFETY: the inputs hold `ROWS` rows from `first` on; the weights have `depth` rows of a whole panel; the sums hold `ROWS` rows of a panel.
+            // SAFETY: the inputs hold `ROWS` rows from `first` on; the weights have `depth` rows of
+            // a whole panel; the sums hold `ROWS` rows of a panel.
             unsafe {
                 let mut total = [[S::splat(0.0); 2]; ROWS];
                 for start in (0..inputs).step_by(DEPTH) {
@@ -325,7 +338,8 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
             let count = ROWS.min(rows.len() - first);
             for (row, sums) in sums.chunks_exact_mut(panel).enumerate().take(count) {
                 let sums = &mut sums[..width];
-                // SAFETY: the processor has the instructions. The columns of this row lie within the target and are this task's alone.
+                // SAFETY: the processor has the instructions. The columns of this row are within
+                // the target and belong to this task alone.
                 unsafe {
                     let of_all = rows.start + first + row;
                     finish::<S, ROWS>(sums, layer, column..column + width, of_all);
@@ -342,7 +356,7 @@ unsafe fn pass_on<S: Simd, const ROWS: usize>(
     }
 }
 
-/// What comes after the product, for some columns of one row.
+/// Applies the steps after the product to some columns of one row.
 ///
 /// # Safety
 /// The processor has `S`'s instructions.
@@ -359,7 +373,7 @@ pub(super) unsafe fn finish<S: Simd, const ROWS: usize>(
     match layer.activation {
         Activation::Identity => {}
         Activation::Relu => sums.iter_mut().for_each(|sum| *sum = sum.max(0.0)),
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         Activation::Gelu => unsafe { gelu_on::<S, ROWS>(sums) },
     }
     if let Some(scale) = layer.scale {
@@ -379,7 +393,8 @@ pub(super) mod tests {
 
     use crate::kernels::cpu::testing::{erf, noise, tiers};
 
-    /// In f64, the textbook way; each number goes through `round` before it becomes a factor.
+    /// Computes the textbook formula in f64. Each value goes through `round` before it becomes a
+    /// factor.
     fn reference(chain: &Chain<'_>, round: impl Fn(f64) -> f64) -> Vec<f64> {
         let inputs = chain.layers[0].inputs;
         let mut values: Vec<f64> = chain.x.iter().map(|&x| f64::from(x)).collect();
@@ -418,8 +433,9 @@ pub(super) mod tests {
         values
     }
 
-    /// Runs a chain through layers of `widths` made up of noise, with what the bits of `choice` say around them, and compares each result. `bar` is for sums of terms
-    /// below one; one part in `precision` of what a layer gets may be off.
+    /// Runs a chain of noise through layers of `widths`, with the surrounding steps that the bits
+    /// of `choice` select, and compares each result. `bar` is the tolerance for sums of terms below
+    /// one. In addition, one part in `precision` of a layer's input may be off.
     pub(in crate::kernels::cpu) fn check(
         run: impl Fn(Chain<'_>) -> Option<Vec<f32>>,
         round: impl Fn(f64) -> f64,
@@ -446,7 +462,7 @@ pub(super) mod tests {
         let parts: Vec<Parts> = widths
             .windows(2)
             .map(|pair| Parts {
-                // Results stay about as large as what comes in, layer after layer.
+                // Keeps the results of each layer about as large as its inputs.
                 weight: fresh(pair[0] * pair[1], (3.0 / pair[0] as f32).sqrt()),
                 bias: fresh(pair[1], 1.0),
                 scale: fresh(pair[1], 1.0),
@@ -481,7 +497,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Single layers and chains of SAM 2: rows, and widths.
+    /// Rows and widths of single layers and chains of SAM 2.
     pub(in crate::kernels::cpu) const SAM_2_SHAPES: [(usize, &[usize]); 9] = [
         (256, &[64, 256]),
         (100, &[256, 768]),

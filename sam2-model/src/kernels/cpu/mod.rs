@@ -1,4 +1,4 @@
-//! Numbers in memory, in vectors as wide as the processor has them.
+//! CPU kernels: they work on values in memory, in vectors as wide as the processor supports.
 
 #![allow(unsafe_code)]
 

@@ -1,13 +1,14 @@
-//! GELU, layer normalisation of feature maps and rotary encoding, each in one pass over memory.
+//! GELU, sigmoid, max pooling, layer normalisation and rotary encoding, each in one pass over
+//! memory.
 
 use rayon::prelude::*;
 
 use super::simd::{CpuTier, Simd, per_tier};
 
-/// Values that are worth a task of their own.
+/// Number of values that are worth a task of their own.
 const TASK: usize = 1 << 14;
 
-/// x / 2 * (1 + erf(x / sqrt 2)) in place.
+/// Computes x / 2 * (1 + erf(x / sqrt 2)) in place.
 pub(crate) fn gelu(tier: CpuTier, values: &mut [f32]) {
     values.par_chunks_mut(TASK).for_each(|chunk| gelu_chunk(tier, chunk));
 }
@@ -31,13 +32,14 @@ pub(super) unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
     }
     let mut padded = [0.0_f32; 16];
     padded[..rest.len()].copy_from_slice(rest);
-    // SAFETY: no vector is longer than 16 values.
+    // SAFETY: a vector has at most 16 values.
     unsafe { S::store(padded.as_mut_ptr(), gelu_vector::<S>(S::load(padded.as_ptr()))) };
     let length = rest.len();
     rest.copy_from_slice(&padded[..length]);
 }
 
-/// erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7), which is what PyTorch's vector code computes too.
+/// Computes GELU with erf by Abramowitz and Stegun 7.1.26 (error below 1.5e-7), which PyTorch's
+/// vector code also uses.
 ///
 /// # Safety
 /// The processor has `S`'s instructions.
@@ -45,7 +47,7 @@ pub(super) unsafe fn gelu_on<S: Simd, const ROWS: usize>(values: &mut [f32]) {
 unsafe fn gelu_vector<S: Simd>(x: S::F32) -> S::F32 {
     const P: f32 = 0.327_591_1;
     const TERMS: [f32; 5] = [1.061_405_4, -1.453_152_1, 1.421_413_8, -0.284_496_72, 0.254_829_6];
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         let zero = S::splat(0.0);
         let z = S::mul(x, S::splat(std::f32::consts::FRAC_1_SQRT_2));
@@ -66,7 +68,7 @@ unsafe fn gelu_vector<S: Simd>(x: S::F32) -> S::F32 {
     }
 }
 
-/// `scale / (1 + e^-x) + shift` in place.
+/// Computes `scale / (1 + e^-x) + shift` in place.
 pub(crate) fn scaled_sigmoid(tier: CpuTier, values: &mut [f32], scale: f32, shift: f32) {
     values.par_chunks_mut(TASK).for_each(|chunk| sigmoid_chunk(tier, chunk, scale, shift));
 }
@@ -92,7 +94,7 @@ unsafe fn sigmoid_on<S: Simd, const ROWS: usize>(values: &mut [f32], scale: f32,
     }
     let mut padded = [0.0_f32; 16];
     padded[..rest.len()].copy_from_slice(rest);
-    // SAFETY: no vector is longer than 16 values.
+    // SAFETY: a vector has at most 16 values.
     unsafe {
         S::store(padded.as_mut_ptr(), sigmoid_vector::<S>(S::load(padded.as_ptr()), scale, shift))
     };
@@ -100,22 +102,24 @@ unsafe fn sigmoid_on<S: Simd, const ROWS: usize>(values: &mut [f32], scale: f32,
     rest.copy_from_slice(&padded[..length]);
 }
 
-/// A function and not a closure: a closure would not be compiled with the tier's instructions.
+/// Computes one vector. This is a function because a closure would not be compiled with the tier's
+/// instructions.
 ///
 /// # Safety
 /// The processor has `S`'s instructions.
 #[inline(always)]
 unsafe fn sigmoid_vector<S: Simd>(x: S::F32, scale: f32, shift: f32) -> S::F32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: guaranteed by the caller.
     unsafe {
-        // e^-x = 2^(-x log2 e); beyond 2^126 the sum is as good as infinite.
+        // e^-x = 2^(-x log2 e). Beyond 2^126 the sum is practically infinite.
         let power = S::min(S::mul(x, S::splat(-std::f32::consts::LOG2_E)), S::splat(126.0));
         let sum = S::add(S::splat(1.0), S::exp2(power));
         S::add(S::mul(S::div(S::splat(1.0), sum), S::splat(scale)), S::splat(shift))
     }
 }
 
-/// The maximum of each 2 x 2 block of maps of `[height, width, channels]`; an odd last row or column is dropped.
+/// Computes the maximum of each 2 x 2 block of maps of `[height, width, channels]`. An odd last row
+/// or column is dropped.
 pub(crate) fn max_pool_2x2(tier: CpuTier, maps: &[f32], size: [usize; 3]) -> Vec<f32> {
     let [height, width, channels] = size;
     let (rows, line) = (height / 2, width / 2 * channels);
@@ -190,7 +194,7 @@ unsafe fn norm_rows_on<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Mean and the reciprocal of the standard deviation.
+/// Returns the mean and the reciprocal of the standard deviation.
 #[inline(always)]
 pub(super) fn moments_of(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
@@ -199,7 +203,8 @@ pub(super) fn moments_of(row: &[f32], epsilon: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-/// Sixteen sums side by side, then half as many as often as it goes: exact enough, a vector's work, and no number waits for all before it.
+/// Sums `f` over a row: sixteen sums side by side, then halved repeatedly. This is accurate enough,
+/// fits vectors, and avoids one long chain of additions.
 #[inline(always)]
 fn sum_of(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0_f32; 16];
@@ -215,10 +220,11 @@ fn sum_of(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sums[0]
 }
 
-/// Pixels that are normalised together.
+/// Number of pixels that are normalised together.
 pub(super) const PIXELS: usize = 64;
 
-/// Normalises each pixel of `[batch, channels, pixels]` over its channels, then scales and shifts per channel, in place.
+/// Normalises each pixel of `[batch, channels, pixels]` over its channels, then scales and shifts
+/// per channel, in place.
 pub(crate) fn layer_norm_2d(
     tier: CpuTier,
     maps: &mut [f32],
@@ -240,7 +246,7 @@ pub(crate) fn layer_norm_2d(
     }
 }
 
-/// A map of which every task changes other pixels.
+/// A map of which each task changes its own pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Map {
     pub(super) values: *mut f32,
@@ -260,7 +266,8 @@ per_tier! {
 }
 
 /// # Safety
-/// The processor has `S`'s instructions; `map` is valid, and nobody else touches the pixels of `range`, at most [`PIXELS`].
+/// The processor has `S`'s instructions; `map` is valid, and no other thread touches the pixels of
+/// `range`, which are at most [`PIXELS`].
 #[inline(always)]
 pub(super) unsafe fn norm_pixels_on<S: Simd, const ROWS: usize>(
     map: Map,
@@ -270,7 +277,8 @@ pub(super) unsafe fn norm_pixels_on<S: Simd, const ROWS: usize>(
     epsilon: f32,
 ) {
     let count = range.len();
-    // SAFETY: one channel's pixels of this range, which is this task's alone; never two of them at once.
+    // SAFETY: this is one channel's pixels of this range, which belongs to this task alone; only
+    // one such row is in use at a time.
     let row = |channel: usize| unsafe {
         std::slice::from_raw_parts_mut(map.values.add(channel * map.pixels + range.start), count)
     };
@@ -297,8 +305,8 @@ pub(super) unsafe fn norm_pixels_on<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Turns each pair of channels of `[.., tokens, channels]` by its angle, in place: `cos` and `sin` are `[tokens, channels / 2]`, used over and
-/// over.
+/// Rotates each pair of channels of `[.., tokens, channels]` by its angle, in place. `cos` and
+/// `sin` are `[tokens, channels / 2]`, and repeat.
 pub(crate) fn rotate(tier: CpuTier, x: &mut [f32], channels: usize, cos: &[f32], sin: &[f32]) {
     let tokens = cos.len() / (channels / 2).max(1);
     if tokens == 0 {
@@ -394,7 +402,7 @@ mod tests {
                     (f64::from(v) - mean) * scale * f64::from(weight[i]) + f64::from(bias[i])
                 }).collect::<Vec<_>>()
             }).collect();
-            // The same numbers with the channels first.
+            // The same values with the channels first.
             let planes: Vec<f32> = (0..width).flat_map(|c| (0..rows).map(move |r| (r, c)))
                 .map(|(r, c)| x[r * width + c]).collect();
             for tier in tiers() {

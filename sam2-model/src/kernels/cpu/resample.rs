@@ -1,25 +1,25 @@
-//! Resizing planes by a few weighted neighbours per axis.
+//! Resizing of planes by a few weighted neighbours per axis.
 
 use rayon::prelude::*;
 
 use super::simd::{CpuTier, Simd, per_tier};
 
-/// Rows of a result that are worth a task of their own.
+/// Values of a result that are worth a task of their own.
 const TASK: usize = 1 << 15;
 
-/// What each place of an output axis takes of the input axis: a run of neighbours with their weights.
+/// The inputs of each output position along one axis: a run of neighbours with their weights.
 #[derive(Clone, Debug)]
 pub(crate) struct Taps {
-    /// First neighbour of each output place.
+    /// First neighbour of each output position.
     first: Vec<usize>,
-    /// `[outputs, width]`; where a run is shorter or would leave the axis, zeros.
+    /// `[outputs, width]`, with zeros where a run is shorter.
     weights: Vec<f32>,
     width: usize,
     inputs: usize,
 }
 
 impl Taps {
-    /// The runs of nonzero weights in row-major `[outputs, inputs]`.
+    /// Finds the runs of nonzero weights in a row-major `[outputs, inputs]`.
     pub(crate) fn of(matrix: &[f32], inputs: usize) -> Self {
         let runs: Vec<(usize, usize)> = matrix
             .chunks_exact(inputs.max(1))
@@ -33,7 +33,7 @@ impl Taps {
         let mut weights = Vec::with_capacity(runs.len() * width);
         let mut firsts = Vec::with_capacity(runs.len());
         for (row, (first, _)) in matrix.chunks_exact(inputs.max(1)).zip(runs) {
-            // All runs are equally long, so that none needs a bound of its own.
+            // All runs have the same length, so that none needs its own bound.
             let first = first.min(inputs - width);
             firsts.push(first);
             weights.extend_from_slice(&row[first..first + width]);
@@ -45,7 +45,8 @@ impl Taps {
         self.first.len()
     }
 
-    /// `[outputs, 1 + width]` for other devices: the first neighbour, then the weights of a run.
+    /// Returns `[outputs, 1 + width]` for other devices: the first neighbour, then the weights of a
+    /// run.
     pub(crate) fn table(&self) -> (Vec<f32>, [usize; 2]) {
         let of = |place: usize| {
             let (first, weights) = self.at(place);
@@ -59,7 +60,8 @@ impl Taps {
     }
 }
 
-/// Planes `[planes, height, width]` to `[planes, rows, columns]`; an axis without taps keeps its length. `None` if the sizes do not fit.
+/// Resizes planes `[planes, height, width]` to `[planes, rows, columns]`. An axis without taps
+/// keeps its length. Returns `None` if the sizes do not fit.
 pub(crate) fn resample(
     tier: CpuTier,
     planes: &[f32],
@@ -83,7 +85,7 @@ pub(crate) fn resample(
         Some(taps) => resample_rows(tier, input, [height, width], taps),
         None => input.to_vec(),
     };
-    // The shorter map in between.
+    // Chooses the order that makes the intermediate map smaller.
     let grows = rows.is_some_and(|taps| taps.outputs() > height);
     Some(match (grows, rows, columns) {
         (true, _, Some(taps)) => along_rows(&along_columns(planes), taps.outputs()),
@@ -93,7 +95,7 @@ pub(crate) fn resample(
     })
 }
 
-/// Every line by itself.
+/// Resizes each line by itself.
 fn resample_columns(tier: CpuTier, input: &[f32], width: usize, taps: &Taps) -> Vec<f32> {
     let outputs = taps.outputs();
     let mut out = vec![0.0_f32; input.len() / width * outputs];
@@ -121,7 +123,7 @@ unsafe fn lines_of_on<S: Simd, const ROWS: usize>(
 ) {
     for (out, line) in out.chunks_exact_mut(taps.outputs()).zip(input.chunks_exact(width)) {
         if taps.width == 2 {
-            // The common case: enlarging, bilinear.
+            // The common case: bilinear enlargement.
             for ((to, first), weights) in
                 out.iter_mut().zip(&taps.first).zip(taps.weights.chunks_exact(2))
             {
@@ -137,7 +139,7 @@ unsafe fn lines_of_on<S: Simd, const ROWS: usize>(
     }
 }
 
-/// Whole lines, weighted.
+/// Adds whole weighted lines.
 fn resample_rows(
     tier: CpuTier,
     input: &[f32],
@@ -182,7 +184,7 @@ mod tests {
 
     use crate::kernels::cpu::testing::{noise, tiers};
 
-    /// Rows with runs of weights here and there.
+    /// Makes rows with runs of weights at varying positions.
     fn matrix(outputs: usize, inputs: usize, most: usize) -> Vec<f32> {
         let mut matrix = vec![0.0; outputs * inputs];
         for (place, row) in matrix.chunks_exact_mut(inputs).enumerate() {
@@ -196,7 +198,7 @@ mod tests {
         matrix
     }
 
-    /// In f64, with all weights.
+    /// Computes the result in f64, with all weights.
     fn reference(
         planes: &[f32],
         [height, width]: [usize; 2],

@@ -1,13 +1,13 @@
-//! What the kernels' tests share.
+//! Helpers shared by the kernels' tests.
 
 use super::CpuTier;
 
-/// The tiers that this processor has.
+/// Returns the tiers that this processor has.
 pub(super) fn tiers() -> impl Iterator<Item = CpuTier> {
     CpuTier::ALL.into_iter().filter(|tier| tier.is_available())
 }
 
-/// Pseudo-random numbers in -1..1.
+/// Returns pseudo-random values in -1..1.
 pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -19,7 +19,7 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<f32> {
     (0..length).map(|_| next()).collect()
 }
 
-/// erf in f64 by its series and continued fraction.
+/// Computes erf in f64 by its series and continued fraction.
 pub(super) fn erf(x: f64) -> f64 {
     if x.abs() < 2.5 {
         let (mut term, mut sum) = (x, x);

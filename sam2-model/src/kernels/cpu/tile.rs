@@ -2,13 +2,15 @@
 
 use super::simd::Simd;
 
-/// Rows of the highest tile of any tier.
+/// Largest number of rows in a tile of any tier.
 pub(super) const MOST_ROWS: usize = 12;
 
+/// Computes
 /// `tile[r][..] += sum over i < depth of a[r * by_row + i * by_depth] * b[i * b_by_depth ..]`.
 ///
 /// # Safety
-/// The processor has `S`'s instructions; `a` and `b` are valid for what the formula reads.
+/// The processor has `S`'s instructions; `a` and `b` are valid for all elements that the formula
+/// reads.
 #[inline(always)]
 pub(super) unsafe fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
     depth: usize,
@@ -20,7 +22,7 @@ pub(super) unsafe fn multiply<S: Simd, const ROWS: usize, const VECTORS: usize>(
     tile: &mut [[S::F32; VECTORS]; ROWS],
 ) {
     for i in 0..depth {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe {
             let b = b.add(i * b_by_depth);
             let a = a.add(i * by_depth);

@@ -1,4 +1,4 @@
-//! Objects that are not in the frame, and the format in which memories are kept.
+//! Steps for objects that are not in the frame, and the format in which memories are kept.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -6,9 +6,11 @@ use cubecl::prelude::*;
 use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, grid, unit_in_grid};
 
-/// A row of each object, or another one for those whose score is not above 0. `false` if buffers and sizes do not belong together, and nothing was done.
+/// Copies the row of each object, or another row for objects whose score is not above 0. Returns
+/// `false`, without doing anything, if buffers and sizes do not match.
 ///
-/// `rows` and `out`: `[objects, numbers]`, `scores`: `[objects]`, `instead`: `[numbers]`, all in f32.
+/// `rows` and `out`: `[objects, numbers]`, `scores`: `[objects]`, `instead`: `[numbers]`, all in
+/// f32.
 pub fn mark_absent(
     client: &Client,
     rows: &Buffer,
@@ -24,7 +26,8 @@ pub fn mark_absent(
     if all == 0 {
         return true;
     }
-    // SAFETY: a unit compares its number with how many there are, and sizes are compared with the buffers above.
+    // SAFETY: a unit compares its index with the number of values, and sizes are compared with the
+    // buffers above.
     unsafe {
         replace_rows::launch_unchecked(
             client,
@@ -60,20 +63,23 @@ fn replace_rows(
     }
 }
 
-/// Memories of objects, which are rounded to the numbers that bfloat16 has, after a vector was added to those of absent objects.
+/// Memories of objects, to be rounded to bfloat16 precision after a vector was added to those of
+/// absent objects.
 #[derive(Debug)]
 pub struct MemoryArgs<'a> {
     /// `[objects, tokens, channels]`, any format.
     pub x: &'a Buffer,
-    /// `[objects]` and `[channels]`, f32: the vector is added where the score is not above 0.
+    /// Scores `[objects]` and a vector `[channels]`, f32. The vector is added where the score is
+    /// not above 0.
     pub absent: Option<(&'a Buffer, &'a Buffer)>,
-    /// As `x`, f32.
+    /// `[objects, tokens, channels]`, f32.
     pub out: &'a Buffer,
-    /// Objects, tokens of each, channels of each.
+    /// Number of objects, tokens per object, and channels per token.
     pub size: [usize; 3],
 }
 
-/// Rounds to the nearest number of bfloat16, of two equally near ones to the even one; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Finishes memories. Rounds to the nearest bfloat16 value, with ties to even. Returns `false`,
+/// without doing anything, if buffers and sizes do not match.
 pub fn finish_memory(client: &Client, args: &MemoryArgs<'_>) -> bool {
     let [objects, tokens, channels] = args.size;
     let numbers = objects * tokens * channels;
@@ -88,7 +94,8 @@ pub fn finish_memory(client: &Client, args: &MemoryArgs<'_>) -> bool {
     if numbers == 0 {
         return true;
     }
-    // SAFETY: a unit compares its number with how many there are, and sizes are compared with the buffers above.
+    // SAFETY: a unit compares its index with the number of values, and sizes are compared with the
+    // buffers above.
     unsafe {
         add_and_round::launch_unchecked(
             client,
@@ -109,7 +116,7 @@ pub fn finish_memory(client: &Client, args: &MemoryArgs<'_>) -> bool {
 }
 
 #[cube(launch_unchecked)]
-// What is compiled in or left out is one `if`, what a unit asks another.
+// One `if` decides what is compiled, the other is evaluated by each unit.
 #[allow(clippy::too_many_arguments, clippy::collapsible_if)]
 fn add_and_round<I: Float>(
     x: &[I],
@@ -138,13 +145,13 @@ fn add_and_round<I: Float>(
     }
 }
 
-/// By the bits, since not every device knows the format. Infinities stay what they are, and so do numbers that are none.
+/// Rounds by the bits, because not every device supports the format. Infinities and NaNs are kept.
 #[cube]
 fn nearest_bf16(x: f32) -> f32 {
     let bits = u32::reinterpret(x);
     let mut rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF_0000;
     if (bits & 0x7FFF_FFFF) > 0x7F80_0000 {
-        // Their first digit is kept, so that they do not become infinities.
+        // The highest fraction bit of a NaN is set, so that it does not become an infinity.
         rounded = (bits | 0x0040_0000) & 0xFFFF_0000;
     }
     f32::reinterpret(rounded)

@@ -1,4 +1,4 @@
-//! Attention that never has its scores in memory, with keys shared out among cubes where queries are few.
+//! Attention that never stores all its scores. Keys are divided among cubes if queries are few.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -8,37 +8,39 @@ use super::buffer::{Buffer, optional};
 use super::grid::{cube_in_grid, grid};
 use super::number::{is_f16, within};
 
-/// Queries of a cube.
+/// Queries per cube.
 const QUERIES: usize = 64;
-/// Keys of a step.
+/// Keys per step.
 const KEYS: usize = 32;
 /// Channels of queries and keys that are in shared memory at a time.
 const DEPTH: usize = 16;
-/// Columns of values that are.
+/// Columns of values that are in shared memory at a time.
 const COLUMNS: usize = 64;
-/// Units of a cube.
+/// Units per cube.
 const UNITS: usize = 256;
-/// Cubes that keep a large GPU busy; where there are fewer, keys are shared out.
+/// Number of cubes that keeps a large GPU busy. With fewer, keys are divided.
 const BUSY: usize = 256;
-/// Keys that are worth a cube of their own.
+/// Smallest number of keys that is worth a cube of its own.
 const FEWEST_KEYS: usize = 512;
-/// Below any score.
+/// A value below any score.
 pub(super) const NOTHING: f32 = -1e30;
 
-/// Where the tokens of a tensor lie: a number is at `start + map * by_map + token * by_token + head * by_head + channel`.
+/// Layout of the tokens of a tensor: a value is at
+/// `start + map * by_map + token * by_token + head * by_head + channel`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Places {
-    /// Of the first number.
+    /// Index of the first value.
     pub start: usize,
-    /// From one map of the batch to the next.
+    /// Distance from one map of the batch to the next.
     pub by_map: usize,
-    /// From one head to the next.
+    /// Distance from one head to the next.
     pub by_head: usize,
-    /// From one token to the next.
+    /// Distance from one token to the next.
     pub by_token: usize,
 }
 
-/// Square windows that a map of tokens is cut into, in reading order; those at the lower and the right edge may reach beyond it.
+/// Square windows that cut a map of tokens, in reading order. The windows at the lower and the
+/// right edge may reach beyond the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// Tokens along a window's side.
@@ -53,7 +55,7 @@ impl Windows {
     }
 }
 
-/// Attention of heads: `softmax(q · k / sqrt(width)) · v`.
+/// Arguments of multi-head attention: `softmax(q · k / sqrt(width)) · v`.
 #[derive(Debug)]
 pub struct AttentionArgs<'a> {
     /// Queries, any format.
@@ -62,47 +64,52 @@ pub struct AttentionArgs<'a> {
     pub k: (&'a Buffer, Places),
     /// Values.
     pub v: (&'a Buffer, Places),
-    /// What comes of the queries, any format.
+    /// The result for each query, any format.
     pub out: (&'a Buffer, Places),
-    /// Maps in the batch.
+    /// Number of maps in the batch.
     pub maps: usize,
-    /// Heads.
+    /// Number of heads.
     pub heads: usize,
-    /// Queries of a map, and keys of a map; without meaning where there are windows.
+    /// Number of queries and of keys per map. Unused with windows.
     pub tokens: [usize; 2],
-    /// Numbers of a head in a query and a key, and in a value.
+    /// Channels of a head: in a query or key, and in a value.
     pub widths: [usize; 2],
-    /// Windows of the queries and of the keys, as many: a query looks at its own window's keys only.
+    /// Windows of the queries and of the keys, in equal number. A query attends only to the keys of
+    /// its own window.
     pub windows: Option<[Windows; 2]>,
-    /// What a key and a value beyond the map's edge are: numbers of all heads, keys' from the first place and values' from the second on. Only with windows.
+    /// Replacement for keys and values beyond the map's edge: values of all heads, and the indices
+    /// at which those for keys and those for values begin. Only with windows.
     pub outside: Option<(&'a Buffer, [usize; 2])>,
 }
 
-/// How many cubes share a row's keys: 1 where there are cubes enough.
+/// Returns the number of cubes that share a row's keys: 1 if there are enough cubes without
+/// sharing.
 fn splits(cubes: usize, keys: usize) -> usize {
     let wanted = BUSY.div_ceil(cubes.max(1));
     wanted.min(keys / FEWEST_KEYS).max(1)
 }
 
-/// Attention as it is launched: what belongs together was compared.
+/// Attention ready to be launched: buffers and sizes have been compared.
 pub(super) struct Plan<'a> {
     pub args: &'a AttentionArgs<'a>,
-    /// Windows of a map.
+    /// Number of windows per map.
     pub windows: usize,
-    /// Maps, windows and heads together: whose queries look at the same keys.
+    /// Number of groups, which is maps times windows times heads. The queries of a group attend to
+    /// the same keys.
     pub groups: usize,
-    /// Queries and keys of a group.
+    /// Number of queries and keys per group.
     pub queries: usize,
     pub keys: usize,
-    /// Cubes that share a row's keys, and how many each takes.
+    /// Number of cubes that share a row's keys, and the number of keys that each takes.
     pub pieces: usize,
     pub keys_of_piece: usize,
-    /// Sums of the pieces, `[pieces, groups, queries, value width]`, and largest score and sum of weights of each row; only where there are pieces.
+    /// Sums of the pieces, `[pieces, groups, queries, value width]`, and the largest score and the
+    /// sum of weights of each row. Only if there are several pieces.
     parts: Option<(Buffer, Buffer)>,
 }
 
 impl<'a> Plan<'a> {
-    /// `None` if buffers and sizes do not belong together.
+    /// Returns `None` if buffers and sizes do not match.
     fn of(client: &Client, args: &'a AttentionArgs<'a>) -> Option<Self> {
         let AttentionArgs { maps, heads, widths: [width, value_width], .. } = *args;
         let [windows, queries, keys] = match args.windows {
@@ -160,12 +167,13 @@ impl<'a> Plan<'a> {
         Some(Self { args, windows, groups, queries, keys, pieces, keys_of_piece, parts })
     }
 
-    /// Blocks of so many queries in a group.
+    /// Returns the number of blocks of `queries` queries in a group.
     pub fn blocks(&self, queries: usize) -> usize {
         self.queries.div_ceil(queries)
     }
 
-    /// Cubes of so many queries: groups and blocks first, of which there may be more than a grid's second and third axis have room for; pieces last.
+    /// Returns the grid for cubes of `queries` queries. Groups and blocks come first, because there
+    /// may be more of them than a grid's second and third axis allow; pieces come last.
     pub fn grid(&self, queries: usize) -> CubeCount {
         match grid(self.groups * self.blocks(queries)) {
             CubeCount::Static(x, y, _) => CubeCount::Static(x, y, self.pieces as u32),
@@ -173,7 +181,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Where the kernel writes: the result, or sums and statistics of the pieces.
+    /// Returns the buffers that the kernel writes: the result, or the sums and statistics of the
+    /// pieces.
     pub fn results(&self) -> (&Buffer, Option<&Buffer>) {
         match &self.parts {
             Some((sums, stats)) => (sums, Some(stats)),
@@ -181,7 +190,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether the result must stay below f16's end.
+    /// Returns true if the result must be clamped to f16's range.
     pub fn clamped(&self) -> bool {
         is_f16(self.args.out.0.element)
     }
@@ -223,7 +232,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Attends; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Attends. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn attention(client: &Client, args: &AttentionArgs<'_>) -> bool {
     let of_map = args.windows.map_or(args.tokens[0], |[queries, _]| queries.size.iter().product());
     if args.maps * args.heads * of_map == 0 {
@@ -235,7 +244,8 @@ pub fn attention(client: &Client, args: &AttentionArgs<'_>) -> bool {
     }
     if let Some((sums, stats)) = &plan.parts {
         let rows = plan.groups * plan.queries;
-        // SAFETY: rows are compared with their number; sums and stats are as long as pieces and rows say, places were compared with the buffers.
+        // SAFETY: rows are compared with their number. Sums and stats have the lengths given by
+        // pieces and rows, and the layouts were compared with the buffers.
         unsafe {
             merge::launch_unchecked(
                 client,
@@ -259,13 +269,14 @@ pub fn attention(client: &Client, args: &AttentionArgs<'_>) -> bool {
     true
 }
 
-/// Without matrix units and operations across a plane.
+/// Attends without matrix units and operations across a plane.
 fn attend_plain(client: &Client, plan: &Plan<'_>) {
     let args = plan.args;
     let (outside, starts) = args.outside.unwrap_or((args.q.0, [0, 0]));
     let (sums, stats) = plan.results();
     let elements = [&args.q.0, &args.k.0, &args.v.0, &outside, &sums].map(|buffer| buffer.element);
-    // SAFETY: the kernel compares tokens with their number and with the map's edges, and the ends of all that it reaches were compared with the buffers.
+    // SAFETY: the kernel compares tokens with their number and with the map's edges, and the
+    // highest indices that it reaches were compared with the buffers.
     unsafe {
         attend::launch_unchecked(
             client,
@@ -298,7 +309,7 @@ fn attend_plain(client: &Client, plan: &Plan<'_>) {
     }
 }
 
-/// [`Places`], for kernels.
+/// The device-side form of [`Places`].
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct PlacesOnDevice {
     start: u32,
@@ -307,7 +318,8 @@ pub(super) struct PlacesOnDevice {
     by_token: u32,
 }
 
-/// [`Windows`], for kernels: the side of a window, windows in a row, and the map's rows and columns of tokens.
+/// The device-side form of [`Windows`]: the side of a window, windows in a row, and the map's rows
+/// and columns of tokens.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct Grid {
     side: u32,
@@ -316,7 +328,7 @@ pub(super) struct Grid {
     columns: u32,
 }
 
-/// What a kernel is compiled for.
+/// Compile-time parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
     width: usize,
@@ -326,7 +338,7 @@ struct Shape {
     clamped: bool,
 }
 
-/// The place of a token's first number in one head, and whether the token is on the map at all.
+/// Returns the index of a token's first value in one head, and whether the token is inside the map.
 #[cube]
 pub(super) fn place_of(
     token: usize,
@@ -347,7 +359,7 @@ pub(super) fn place_of(
     (place_in_head(at, map, head, places), inside)
 }
 
-/// Which of its map's tokens a window's token is, and whether it is on the map at all.
+/// Returns the map's token at a window's token, and whether it is inside the map.
 #[cube]
 pub(super) fn token_of_map(token: usize, window: usize, grid: &Grid) -> (usize, bool) {
     let side = grid.side as usize;
@@ -357,7 +369,7 @@ pub(super) fn token_of_map(token: usize, window: usize, grid: &Grid) -> (usize, 
     (row * grid.columns as usize + column, inside)
 }
 
-/// The place of the first number that a map's token has in one head.
+/// Returns the index of the first value of a map's token in one head.
 #[cube]
 pub(super) fn place_in_head(
     token: usize,
@@ -416,7 +428,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
     let map = group / heads as usize / windows as usize;
     let piece = CUBE_POS_Z as usize;
 
-    // One more in a line than needed, against conflicts of banks.
+    // Lines are one element longer than needed, to avoid bank conflicts.
     let q_line = comptime!(QUERIES / 4 + 1);
     let k_line = comptime!(KEYS / 2 + 1);
     let score_line = comptime!(KEYS + 1);
@@ -424,7 +436,8 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
     let mut k_tile = Shared::<[F2]>::new_slice(comptime!(DEPTH * (KEYS / 2 + 1)));
     let mut scores = Shared::<[f32]>::new_slice(comptime!(QUERIES * (KEYS + 1)));
     let mut v_tile = Shared::<[F4]>::new_slice(comptime!(KEYS * COLUMNS / 4));
-    // Of each query: four parts of a maximum or a sum; the largest score so far; how far earlier sums shrink.
+    // For each query: four parts of a maximum or a sum, the largest score so far, and the factor
+    // that rescales earlier sums.
     let mut parts = Shared::<[f32]>::new_slice(comptime!(QUERIES * 4));
     let mut shrinks = Shared::<[f32]>::new_slice(QUERIES);
 
@@ -434,7 +447,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
     for i in 0..comptime!(4 * chunks) {
         sums[i] = F4::new(0.0);
     }
-    // A quarter of the keys of a step of one query belongs to this unit.
+    // This unit handles a quarter of the keys of a step, for one query.
     let (soft_query, soft_part) = (unit / 4, unit % 4);
     let mut largest = f32::new(NOTHING);
     let mut total = 0.0f32;
@@ -444,7 +457,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
     if cube < cubes as usize {
         let mut start = first_key;
         while start < end {
-            // Scores of 64 queries and 32 keys, 4 x 2 of them by each unit.
+            // Scores of 64 queries and 32 keys; each unit computes 4 x 2 of them.
             let mut s0 = F4::new(0.0);
             let mut s1 = F4::new(0.0);
             let mut depth = 0usize;
@@ -495,7 +508,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
             #[unroll]
             for i in 0..4usize {
                 let at = (my_row * 4 + i) * score_line + my_column * 2;
-                // Keys beyond the end weigh nothing.
+                // Keys after the end get no weight.
                 let (mut a, mut b) = (s0.extract(i), s1.extract(i));
                 if start + my_column * 2 >= end {
                     a = f32::new(NOTHING);
@@ -507,7 +520,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
                 scores[at + 1] = b;
             }
             sync_cube();
-            // The softmax of what came so far.
+            // The softmax of the scores so far.
             let base = soft_query * score_line + soft_part * comptime!(KEYS / 4);
             let mut best = largest;
             #[unroll]
@@ -614,7 +627,7 @@ fn attend<Q: Float, K: Float, V: Float, B: Float, O: Float>(
     }
 }
 
-/// One row's columns of this unit, times a factor.
+/// Writes one row's columns of this unit, times a factor.
 #[cube]
 fn store<O: Float>(
     out: &mut [O],
@@ -639,7 +652,7 @@ fn store<O: Float>(
     }
 }
 
-/// Puts the pieces of one query together: a cube each.
+/// Combines the pieces of one query, with one cube per query.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn merge<O: Float>(

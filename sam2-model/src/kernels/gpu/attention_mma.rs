@@ -1,4 +1,5 @@
-//! Attention on matrix units: 16-bit factors, softmax and sums in f32, scores in registers only.
+//! Attention on matrix units: 16-bit factors, with softmax and sums in f32, and scores in registers
+//! only.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -14,28 +15,28 @@ use super::matrix_units::{
 };
 use super::number::within;
 
-/// Planes of a cube; each does 16 queries.
+/// Planes per cube; each handles 16 queries.
 const PLANES: usize = 4;
-/// Queries of a cube.
+/// Queries per cube.
 pub(super) const QUERIES: usize = PLANES * 16;
-/// Units of a cube.
+/// Units per cube.
 const UNITS: usize = PLANES * 32;
-/// Bytes of shared memory that every GPU with these units has (Turing).
+/// Bytes of shared memory that every GPU with these units has (the size on Turing).
 const SHARED: usize = 64 * 1024;
-/// Keys of a window, at most.
+/// Largest number of keys in a window.
 const MOST_KEYS: usize = 256;
-/// In the place of a key's token: it is beyond the map's edge.
+/// Stands for the token of a key that is beyond the map's edge.
 const BEYOND: u32 = u32::MAX;
 type F4 = Vector<f32, Const<4>>;
 
-/// What a kernel is compiled for.
+/// Compile-time parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
     width: usize,
     value_width: usize,
-    /// Keys of a step.
+    /// Keys per step.
     keys: usize,
-    /// Formats of queries, keys and values if they have 16 bits.
+    /// Formats of queries, keys and values, if they are 16-bit formats.
     formats: [Option<Half>; 3],
     windowed: bool,
     in_pieces: bool,
@@ -44,28 +45,32 @@ struct Shape {
 }
 
 impl Shape {
-    /// Channels of queries and keys, and of values, in whole products, as [`EIGHT`]s.
+    /// Returns the channels of queries and keys, and of values, rounded up to whole products, in
+    /// units of [`EIGHT`].
     const fn eights(self) -> [usize; 2] {
         [2 * self.width.div_ceil(16), 2 * self.value_width.div_ceil(16)]
     }
 
-    /// Bytes in shared memory: queries, keys, values, with an eight more in each line; and where a window's keys are.
+    /// Returns the bytes in shared memory: queries, keys and values with an additional eight in
+    /// each line, and the tokens of a window's keys.
     const fn shared(self) -> usize {
         let [of_key, of_value] = self.eights();
         ((QUERIES + self.keys) * (of_key + 1) + self.keys * (of_value + 1)) * 16
             + self.most_keys() * size_of::<u32>()
     }
 
-    /// Keys that a window may have; one where there are no windows.
+    /// Returns the largest number of keys in a window, or one without windows.
     const fn most_keys(self) -> usize {
         if self.windowed { MOST_KEYS } else { 1 }
     }
 }
 
-/// [`super::attention`] on matrix units by a plan whose buffers were compared with the sizes: `false` if the device has none, or numbers do not lie in whole 16 bytes.
+/// Attends as [`super::attention`] on matrix units, by a plan whose buffers were compared with the
+/// sizes. Returns `false` if the device has no such units, or values are not in whole 16 bytes.
 pub(super) fn attend_mma(client: &Client, plan: &Plan<'_>) -> bool {
     let args = plan.args;
-    // Scores have few digits before the point and need those behind: f16 has three bits more than bfloat16.
+    // Scores are small but need precision in their fraction: f16 has three more bits of it than
+    // bfloat16.
     let Some(units) = matrix_units(client, Half::F16) else { return false };
     let operands = [args.q, args.k, args.v];
     let formats = operands.map(|(buffer, _)| Half::of(buffer.element));
@@ -75,7 +80,7 @@ pub(super) fn attend_mma(client: &Client, plan: &Plan<'_>) -> bool {
             .all(|step| step.is_multiple_of(EIGHT))
     });
     let [width, value_width] = args.widths;
-    // In f32 all of it is meant to be f32.
+    // With f32 inputs, all of it is to be computed in f32.
     if formats[0].is_none() || formats[1].is_none() || !whole {
         return false;
     }
@@ -106,7 +111,7 @@ pub(super) fn attend_mma(client: &Client, plan: &Plan<'_>) -> bool {
     let full_values = formats[2].is_none().then_some((args.v.0, 4));
     let cubes = plan.groups * plan.blocks(QUERIES);
     let (sums, stats) = plan.results();
-    // SAFETY: as the plain kernel's; the plan was compared with the buffers.
+    // SAFETY: as for the plain kernel; the plan was compared with the buffers.
     unsafe {
         attend::launch_unchecked(
             client,
@@ -141,7 +146,8 @@ pub(super) fn attend_mma(client: &Client, plan: &Plan<'_>) -> bool {
     true
 }
 
-/// One token's eights from `eight` on, as f16, or what lies beyond the edge.
+/// Returns one token's eight values at `eight` as f16, or the replacement for tokens beyond the
+/// edge.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 fn eight_of<B: Float>(
@@ -185,7 +191,8 @@ fn eight_of<B: Float>(
     value
 }
 
-/// The place of a key's first number in one head, and whether the key is on the map at all; `tokens` has where a window's keys are.
+/// Returns the index of a key's first value in one head, and whether the key is inside the map.
+/// `tokens` has the token of each key of a window.
 #[cube]
 fn place_of_key(
     key: usize,
@@ -205,7 +212,7 @@ fn place_of_key(
 }
 
 #[cube(launch_unchecked)]
-// Kernels have the operators, not the methods of integers.
+// Kernels support the operators of integers, but not their methods.
 #[allow(clippy::too_many_arguments, clippy::manual_is_multiple_of)]
 fn attend<B: Float, O: Float>(
     q: ComptimeOption<&[Eight]>,
@@ -238,7 +245,7 @@ fn attend<B: Float, O: Float>(
     let step_keys = comptime!(shape.keys);
     let of_key = comptime!(shape.eights()[0]);
     let of_value = comptime!(shape.eights()[1]);
-    // One eight more in a line, so that eight rows of an `ldmatrix` lie in different banks.
+    // Lines have one additional eight, so that eight rows of an `ldmatrix` are in different banks.
     let key_line = comptime!(of_key + 1);
     let value_line = comptime!(of_value + 1);
     let mut q_tile = Shared::<[Eight]>::new_aligned_slice(comptime!(QUERIES * key_line), 16usize);
@@ -246,7 +253,7 @@ fn attend<B: Float, O: Float>(
     let mut v_tile =
         Shared::<[Eight]>::new_aligned_slice(comptime!(step_keys * value_line), 16usize);
 
-    // Of each key of a window, its token on the map: to find it takes divisions.
+    // The token on the map of each key of a window, stored because finding it takes divisions.
     let mut tokens = Shared::<[u32]>::new_slice(comptime!(shape.most_keys()));
 
     let unit = UNIT_POS as usize;
@@ -273,7 +280,8 @@ fn attend<B: Float, O: Float>(
     for i in 0..value_tiles {
         sums[i] = Sums::new(0.0);
     }
-    // Of this lane's two rows: the largest score so far, and this lane's share of the sum of weights.
+    // For each of this lane's two rows: the largest score so far, and this lane's share of the sum
+    // of weights.
     let mut largest = Array::<f32>::new(2usize);
     let mut total = Array::<f32>::new(2usize);
     #[unroll]
@@ -293,7 +301,7 @@ fn attend<B: Float, O: Float>(
                 let (place, inside) =
                     place_of(token, map, window, head, &q_places, &query_grid, windowed);
                 let mut value = Eight::new(0u32);
-                // Queries beyond the map's edge attend to no purpose; nothing is written for them.
+                // Queries beyond the map's edge are computed but never written.
                 if token < queries && inside && eight < comptime!(shape.width / EIGHT) {
                     let (format, on) = comptime!((shape.formats[0], shape.units));
                     value = eight_of(
@@ -322,7 +330,8 @@ fn attend<B: Float, O: Float>(
         }
         let mut start = first_key;
         while start < end {
-            // Nobody overwrites what others still multiply, and all know where keys are.
+            // Waits until the other planes have finished multiplying, and until the tokens of the
+            // keys are known.
             sync_cube();
             #[unroll]
             for i in 0..comptime!((step_keys * of_key).div_ceil(UNITS)) {
@@ -392,7 +401,7 @@ fn attend<B: Float, O: Float>(
                 let mut x = scores[n] * Sums::new(scale);
                 #[unroll]
                 for e in 0..4usize {
-                    // Keys beyond the end weigh nothing.
+                    // Keys after the end get no weight.
                     if start + n * 8 + lane % 4 * 2 + e % 2 >= end {
                         x.insert(e, f32::new(NOTHING));
                     }
@@ -437,7 +446,7 @@ fn attend<B: Float, O: Float>(
             for step in 0..comptime!(step_keys / 16) {
                 let x = scores[comptime!(step * 2)];
                 let y = scores[comptime!(step * 2 + 1)];
-                // Sums of one product lie as factors of the next.
+                // Sums of one product already have the layout of the next product's factors.
                 let on = comptime!(shape.units);
                 let mut weights = Eight::empty();
                 weights.insert(0usize, pack_weights(x.extract(0usize), x.extract(1usize), on));
@@ -475,7 +484,8 @@ fn attend<B: Float, O: Float>(
                     let rows = cubes as usize / blocks * queries;
                     let row = piece * rows + group * queries + token;
                     if lane % 4 == 0 {
-                        // From powers of two to those of e, which pieces are put together in.
+                        // Converts from powers of two to powers of e, with which the pieces are
+                        // combined.
                         stats[row * 2] = largest[r] * std::f32::consts::LN_2;
                         stats[row * 2 + 1] = all;
                     }

@@ -1,4 +1,4 @@
-//! Choosing one mask of each object.
+//! Choice of one mask per object.
 
 use cubecl::ir::{ElemType, UIntKind};
 use cubecl::prelude::*;
@@ -6,40 +6,45 @@ use cubecl::prelude::*;
 use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, cube_in_grid, grid, unit_in_grid};
 
-/// Cubes that share an object's plane when its places are counted. Every unit that chooses reads as many pairs of counts.
+/// Number of cubes that share an object's plane when its pixels are counted. Every unit that
+/// chooses reads as many pairs of counts.
 const PIECES: usize = 16;
-/// A hundred percent.
+/// One hundred percent.
 const WHOLE: usize = 100;
 
-/// When the first mask is taken without a look at the others.
+/// The condition for taking the first mask without comparing the others.
 #[derive(Clone, Copy, Debug)]
 pub struct StableFirst {
     /// Logits within this distance of zero count as undecided.
     pub delta: f32,
-    /// The first mask is stable if so many percent of the places above `-delta` are above `delta`.
+    /// The first mask is stable if at least this percentage of the pixels above `-delta` are also
+    /// above `delta`.
     pub percent: u32,
 }
 
-/// Several masks of each object, of which one is taken.
+/// Several masks per object, of which one is chosen.
 #[derive(Debug)]
 pub struct ChoiceArgs<'a> {
-    /// `[objects, masks, places]`, f32.
+    /// `[objects, masks, pixels]`, f32.
     pub logits: &'a Buffer,
-    /// `[objects, masks]`, f32: the best mask has the highest. The first mask does not take part.
+    /// `[objects, masks]`, f32: the mask with the highest value is the best. The first mask is not
+    /// compared.
     pub ious: &'a Buffer,
-    /// A vector of each mask, f32, with the numbers from one object to the next and from one mask to the next.
+    /// A vector for each mask, f32, with the distances from one object to the next and from one
+    /// mask to the next.
     pub tokens: (&'a Buffer, [usize; 2]),
-    /// `[objects]`, f32, and the logit that all places of a mask get whose score is not above 0.
+    /// Scores `[objects]`, f32, and the logit that fills the mask of an object whose score is not
+    /// above 0.
     pub scores: Option<(&'a Buffer, f32)>,
-    /// Takes the first mask where it is stable; the token is then the first one's for every object.
+    /// Takes the first mask if it is stable. Every object then gets the first mask's token.
     pub first: Option<StableFirst>,
-    /// `[objects, places]`, f32.
+    /// `[objects, pixels]`, f32.
     pub out_logits: &'a Buffer,
     /// `[objects]`, f32.
     pub out_iou: &'a Buffer,
     /// `[objects, width]`, f32.
     pub out_token: &'a Buffer,
-    /// Objects, masks of each, places of each mask, numbers of a token.
+    /// Number of objects, masks per object, pixels per mask, values per token.
     pub size: [usize; 4],
 }
 
@@ -56,13 +61,13 @@ impl ChoiceArgs<'_> {
             && self.out_logits.holds(objects * places)
             && self.out_iou.holds(objects)
             && self.out_token.holds(objects * width)
-            // Counts are compared in percent.
+            // Counts are multiplied by 100 for the comparison.
             && u32::try_from(places * WHOLE).is_ok()
             && self.first.is_none_or(|first| first.percent as usize <= WHOLE)
     }
 }
 
-/// Chooses; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Chooses the masks. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn choose_mask(client: &Client, args: &ChoiceArgs<'_>) -> bool {
     if !args.fit() {
         return false;
@@ -74,7 +79,8 @@ pub fn choose_mask(client: &Client, args: &ChoiceArgs<'_>) -> bool {
     }
     let counts = args.first.map(|first| counts(client, args, first));
     let (tokens, [by_object, by_mask]) = args.tokens;
-    // SAFETY: a unit compares its object and its place with how many there are, and masks are below `masks`; sizes are compared with the buffers above.
+    // SAFETY: a unit compares its object and its pixel with their numbers, and masks are below
+    // `masks`. Sizes are compared with the buffers above.
     unsafe {
         choose::launch_unchecked(
             client,
@@ -102,15 +108,16 @@ pub fn choose_mask(client: &Client, args: &ChoiceArgs<'_>) -> bool {
     true
 }
 
-/// Of each object, in [`PIECES`] pairs: places of the first mask above `delta`, and above `-delta`.
+/// Counts for each object, in [`PIECES`] pairs, the first mask's pixels above `delta` and above
+/// `-delta`.
 fn counts(client: &Client, args: &ChoiceArgs<'_>, first: StableFirst) -> Buffer {
     let [objects, masks, places, _] = args.size;
     let cubes = objects * PIECES;
     let length = cubes * 2;
     let element = ElemType::UInt(UIntKind::U32);
     let counts = Buffer { handle: client.empty(length * size_of::<u32>()), length, element };
-    // SAFETY: a cube compares its number with how many there are and its places with a mask's; the caller compared sizes with the buffers, and `counts` has a pair
-    // for each cube.
+    // SAFETY: a cube compares its index with the number of cubes and its pixels with those of a
+    // mask. The caller compared sizes with the buffers, and `counts` has a pair for each cube.
     unsafe {
         count::launch_unchecked(
             client,
@@ -133,7 +140,7 @@ fn count(logits: &[f32], counts: &mut [u32], cubes: u32, by_object: u32, places:
     let unit = UNIT_POS as usize;
     let mut inner = Shared::<[u32]>::new_slice(UNITS);
     let mut outer = Shared::<[u32]>::new_slice(UNITS);
-    // Barriers want every unit of a cube, so the whole cube goes or stays.
+    // Barriers require every unit of a cube, so the whole cube continues or stops.
     if cube < cubes as usize {
         let start = cube / PIECES * by_object as usize;
         let mut above = 0u32;
@@ -169,7 +176,7 @@ fn count(logits: &[f32], counts: &mut [u32], cubes: u32, by_object: u32, places:
 }
 
 #[cube(launch_unchecked)]
-// What is compiled in or left out is one `if`, what a unit asks another.
+// One `if` decides what is compiled, the other is evaluated by each unit.
 #[allow(clippy::too_many_arguments, clippy::collapsible_if)]
 fn choose(
     logits: &[f32],
@@ -201,7 +208,7 @@ fn choose(
         #[unroll]
         for other in 2..masks {
             let iou = ious[object * masks + other];
-            // The first of equals.
+            // Of equal values, the first one wins.
             if iou > highest {
                 highest = iou;
                 mask = other;
@@ -218,7 +225,7 @@ fn choose(
                 inner += counts[pair];
                 outer += counts[pair + 1];
             }
-            // An empty mask is stable.
+            // An empty mask counts as stable.
             if inner * comptime!(WHOLE as u32) >= outer * percent {
                 mask = 0usize;
             }

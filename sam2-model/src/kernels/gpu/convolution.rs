@@ -1,4 +1,4 @@
-//! Convolutions of maps: what they are given, and which kernel makes them.
+//! Convolutions of maps: their arguments, and the choice of the kernel.
 
 use cubecl::prelude::*;
 
@@ -8,42 +8,46 @@ use super::convolution_tiles::multiply_tiles;
 use super::depthwise::{MOST_TAPS, convolve_channels};
 use super::strided::Maps;
 
-/// A convolution of maps or a transposed one, with what follows it, in this order: bias, a sum with other maps, a norm over the channels of each place, a non-linearity.
+/// A convolution or transposed convolution of maps with the steps that follow it, in this order:
+/// bias, sum with other maps, norm over the channels of each pixel, non-linearity.
 #[derive(Debug)]
 pub struct ConvolutionArgs<'a> {
     /// `[batch, inputs, height, width]`, any format.
     pub x: Maps<'a>,
-    /// `[outputs, inputs of a group, rows, columns]`; transposed: `[inputs, outputs, rows, columns]`. Row-major, any format.
+    /// `[outputs, inputs of a group, rows, columns]`; transposed:
+    /// `[inputs, outputs, rows, columns]`. Row-major, any format.
     pub filters: &'a Buffer,
     /// `[outputs]`, f32.
     pub bias: Option<&'a Buffer>,
     /// Maps that are added, `[batch, outputs, height', width']`, any format.
     pub add: Option<Maps<'a>>,
-    /// Weight and bias of a norm, `[outputs]`, f32, and what is added to the variance. See [`Self::MOST_NORMED`].
+    /// A norm: weight and bias `[outputs]`, f32, and the epsilon added to the variance. See
+    /// [`Self::MOST_NORMED`].
     pub norm: Option<(&'a Buffer, &'a Buffer, f32)>,
-    /// What comes last.
+    /// The non-linearity, applied last.
     pub activation: Activation,
     /// `[batch, height', width', outputs]`, row-major, any format: channels last.
     pub out: &'a Buffer,
-    /// Maps of the batch.
+    /// Number of maps in the batch.
     pub batch: usize,
-    /// Channels in and out.
+    /// Input and output channels.
     pub channels: [usize; 2],
-    /// Channels that each filter reads: all, or one in a depthwise convolution.
+    /// Number of channels that each filter reads: all, or one in a depthwise convolution.
     pub inputs_of_group: usize,
     /// Height and width of the input, and of the result.
     pub sizes: [[usize; 2]; 2],
     /// Rows and columns of a filter.
     pub taps: [usize; 2],
-    /// Steps between places.
+    /// Step between pixels, vertical and horizontal.
     pub stride: [usize; 2],
     /// Zeros above and to the left.
     pub padding: [usize; 2],
 }
 
 impl ConvolutionArgs<'_> {
-    /// Numbers that come of one place at most where a norm follows in the same launch, because one cube must have all of them: outputs, or four times as many of a transposed convolution. A
-    /// depthwise convolution takes no norm along.
+    /// Largest number of values per pixel if a norm follows in the same launch, because one cube
+    /// must have all of them. The number is that of the outputs, or four times that in a transposed
+    /// convolution. A depthwise convolution cannot include a norm.
     pub const MOST_NORMED: usize = 256;
 
     fn fit(&self) -> bool {
@@ -68,7 +72,8 @@ impl ConvolutionArgs<'_> {
     }
 }
 
-/// Convolves, each filter over all channels or over one of its own; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Convolves; each filter reads all channels, or one channel of its own. Returns `false`, without
+/// doing anything, if buffers and sizes do not match.
 pub fn convolution(client: &Client, args: &ConvolutionArgs<'_>) -> bool {
     let [inputs, outputs] = args.channels;
     let of_group = args.inputs_of_group;
@@ -93,7 +98,8 @@ pub fn convolution(client: &Client, args: &ConvolutionArgs<'_>) -> bool {
     true
 }
 
-/// Convolves the other way round, with filters of 2 x 2 in steps of 2: each place becomes four. `false` if buffers and sizes do not belong together, and nothing was done.
+/// Runs a transposed convolution with filters of 2 x 2 and stride 2: each pixel becomes four.
+/// Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn doubling_convolution(client: &Client, args: &ConvolutionArgs<'_>) -> bool {
     let [inputs, outputs] = args.channels;
     let doubled = args.sizes[1] == args.sizes[0].map(|length| 2 * length);

@@ -1,7 +1,10 @@
-//! Convolutions as products: what the taps see of each place, times the filters, a tile of the result for each cube.
+//! Convolutions as matrix products: the inputs of the taps at each pixel times the filters, with
+//! one tile of the result per cube.
 //!
-//! Nothing is laid out for it: a cube brings what the taps of its places see, and the filters, into shared memory a few inputs at a time, from where they lie. A transposed convolution in steps of 2 is
-//! the same product with four columns for each output, one for each of the four places that a place becomes. Where a cube has all outputs of its places, a norm over them follows in it.
+//! No intermediate matrix is stored. A cube loads the inputs of its pixels' taps, and the filters,
+//! into shared memory a few inputs at a time, from where they lie. A transposed convolution with
+//! stride 2 is the same product with four columns per output, one for each of the four pixels that
+//! a pixel becomes. If a cube has all outputs of its pixels, it also applies the norm over them.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -13,27 +16,31 @@ use super::grid::{cube_in_grid, grid};
 use super::number::activate;
 use super::strided::{StridesOnDevice, place_in};
 
-/// Units of a cube; each makes four numbers of four places.
+/// Units per cube; each computes four values of four pixels.
 const UNITS: usize = 256;
 
 type F4 = Vector<f32, Const<4>>;
 
-/// What a kernel is compiled for.
+/// Compile-time parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
-    /// Rows and columns of what a filter reads; 1 x 1 in a transposed convolution.
+    /// Rows and columns that a filter reads; 1 x 1 in a transposed convolution.
     taps: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
     transposed: bool,
-    /// Units side by side over the columns of a tile, a power of two; the other units of the cube are over its places.
+    /// Number of units along the columns of a tile, a power of two. The cube's other units are
+    /// along its pixels.
     across: usize,
-    /// Whether neighbouring units read neighbouring places, because those lie together; else they read neighbouring products.
+    /// True if neighbouring units read neighbouring pixels, because those are adjacent in memory.
+    /// Otherwise they read neighbouring products.
     by_place: bool,
     activation: Activation,
 }
 
-/// Units over the columns of a tile, four columns each: all columns where a norm needs them in one cube, else 64 or 32 columns, whichever leaves less of the last tile empty.
+/// Returns the number of units along the columns of a tile, with four columns each. They cover all
+/// columns if a norm needs them in one cube; otherwise 64 or 32 columns, whichever leaves less of
+/// the last tile empty.
 fn across(columns: usize, normed: bool) -> usize {
     let all = columns.div_ceil(4).next_power_of_two();
     if normed || all < 16 {
@@ -42,12 +49,14 @@ fn across(columns: usize, normed: bool) -> usize {
     if columns.next_multiple_of(32) < columns.next_multiple_of(64) { 8 } else { 16 }
 }
 
-/// Products that are in shared memory at a time. The tile of places has `4 * 256 / across` of them for each product, which must stay within 32 KB.
+/// Returns the number of products that are in shared memory at a time. The tile has
+/// `4 * 256 / across` pixels for each product, which must stay within 32 KB.
 const fn step(across: usize) -> usize {
     if across < 4 { 4 * across } else { 16 }
 }
 
-/// Launches the product. Sizes were compared with the buffers, and something is to be done.
+/// Launches the product. Sizes were compared with the buffers, and there is at least one value to
+/// compute.
 pub(super) fn multiply_tiles(client: &Client, args: &ConvolutionArgs<'_>, transposed: bool) {
     let [inputs, outputs] = args.channels;
     let taps = if transposed { [1, 1] } else { args.taps };
@@ -69,7 +78,8 @@ pub(super) fn multiply_tiles(client: &Client, args: &ConvolutionArgs<'_>, transp
     let add = args.add.unwrap_or(args.x);
     let elements = [args.x.buffer, args.filters, add.buffer, args.out].map(|b: &Buffer| b.element);
     let [[height, width], _] = args.sizes;
-    // SAFETY: the kernel compares its places and columns with how many there are, and what taps see with the map's edges; the ends of all of these were compared with the buffers.
+    // SAFETY: the kernel compares its pixels and columns with their numbers, and the inputs of taps
+    // with the map's edges. The highest indices of all of these were compared with the buffers.
     unsafe {
         multiply::launch_unchecked(
             client,
@@ -128,7 +138,7 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
     let across = comptime!(shape.across);
     let down = comptime!(UNITS / shape.across);
     let step = comptime!(step(shape.across));
-    // Products of a sum: inputs times taps.
+    // Number of products in a sum: inputs times taps.
     let depth = depth as usize;
     let (count, outputs) = (count as usize, outputs as usize);
     let (rows, columns) = (rows as usize, columns as usize);
@@ -137,19 +147,21 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
     let first_column = cube % tiles as usize * comptime!(4 * shape.across);
     let unit = UNIT_POS as usize;
     let (my_row, my_column) = (unit / across, unit % across);
-    // Four places, or four columns, of one product together; one more than needed in a line, against conflicts of banks.
+    // Four pixels, or four columns, of one product are stored together. Lines are one element
+    // longer than needed, to avoid bank conflicts.
     let x_line = comptime!(down + 1);
     let w_line = comptime!(across + 1);
     let mut x_tile = Shared::<[F4]>::new_slice(comptime!(step * (down + 1)));
     let mut w_tile = Shared::<[F4]>::new_slice(comptime!(step * (across + 1)));
     let mut totals = Shared::<[F4]>::new_slice(UNITS);
-    // Of each of four places, four columns.
+    // Four columns of each of four pixels.
     let mut values = Array::<f32>::new(16usize);
     #[unroll]
     for i in 0..16usize {
         values[i] = 0.0f32;
     }
-    // The last line of a grid may be longer than there are tiles; barriers want every unit of a cube, so the whole cube goes or stays.
+    // The last line of a grid may be longer than there are tiles. Barriers require every unit of a
+    // cube, so the whole cube continues or stops.
     if first_place < count {
         let mut start = 0usize;
         while start < depth {
@@ -180,7 +192,7 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
             for i in 0..comptime!((step * across).div_ceil(UNITS)) {
                 let entry = i * UNITS + unit;
                 if entry < comptime!(step * across) {
-                    // Filters lie by product, or, of a transposed convolution, by column.
+                    // Filters are stored by product, or by column in a transposed convolution.
                     let mut product = entry % step;
                     let mut four = entry / step;
                     if comptime!(shape.transposed) {
@@ -254,7 +266,7 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
         if let ComptimeOption::Some(weight) = &norm_weight {
             #[comptime]
             if let ComptimeOption::Some(shift) = &norm_bias {
-                // The four columns of a unit are of one place, or each of another.
+                // The four columns of a unit belong to one pixel, or each to another.
                 let alone = comptime!(if shape.transposed { 4usize } else { 1usize });
                 let together = comptime!(if shape.transposed { 1usize } else { 4usize });
                 #[unroll]
@@ -335,7 +347,8 @@ fn multiply<X: Float, W: Float, A: Float, O: Float>(
     }
 }
 
-/// The map, row and column of the place that follows another, in maps of so many rows and columns.
+/// Returns the map, row and column of the pixel that follows another, in maps with these numbers of
+/// rows and columns.
 #[cube]
 fn place_after(
     map: usize,
@@ -353,7 +366,8 @@ fn place_after(
     )
 }
 
-/// What one tap sees of one input, product number `product`, from four places on; zeros beyond the edges.
+/// Returns the input of one tap, product number `product`, for four consecutive pixels, with zeros
+/// beyond the edges.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 fn seen<X: Float>(
@@ -381,7 +395,7 @@ fn seen<X: Float>(
     if product < depth {
         #[unroll]
         for i in 0..4usize {
-            // Zeros above and to the left are counted, so that nothing is below zero.
+            // The padding above and to the left is included, so that no index is negative.
             let y = row * comptime!(shape.stride[0]) + tap / comptime!(shape.taps[1]);
             let z = column * comptime!(shape.stride[1]) + tap % comptime!(shape.taps[1]);
             let inside = y >= top && y < height + top && z >= left && z < width + left;
@@ -398,7 +412,8 @@ fn seen<X: Float>(
     value
 }
 
-/// The output of a unit's column `j`: neighbouring units have neighbouring outputs, which lie together in the result. All four of a transposed convolution are of one output.
+/// Returns the output of a unit's column `j`. Neighbouring units have neighbouring outputs, which
+/// are adjacent in the result. In a transposed convolution, all four columns belong to one output.
 #[cube]
 fn output_of(first_column: usize, my_column: usize, j: usize, #[comptime] shape: Shape) -> usize {
     if comptime!(shape.transposed) {
@@ -408,13 +423,14 @@ fn output_of(first_column: usize, my_column: usize, j: usize, #[comptime] shape:
     }
 }
 
-/// Where the result of a place goes: row and column `j` of its 2 x 2 in a transposed convolution, else the place itself.
+/// Returns the pixel of the result: row and column `j` of the 2 x 2 pixels in a transposed
+/// convolution, otherwise the pixel itself.
 #[cube]
 fn to_place(row: usize, column: usize, j: usize, #[comptime] shape: Shape) -> (usize, usize) {
     if comptime!(shape.transposed) { (2 * row + j / 2, 2 * column + j % 2) } else { (row, column) }
 }
 
-/// The sum over the units that have the same places, for all of them.
+/// Returns to all units the sum over the units that have the same pixels.
 #[cube]
 fn total(totals: &mut Shared<[F4]>, value: F4, #[comptime] across: usize) -> F4 {
     let unit = UNIT_POS as usize;
@@ -429,7 +445,7 @@ fn total(totals: &mut Shared<[F4]>, value: F4, #[comptime] across: usize) -> F4 
         sync_cube();
     }
     let sum = totals[unit / across * across];
-    // Before anybody writes the next number there.
+    // Waits before the next value is written there.
     sync_cube();
     sum
 }

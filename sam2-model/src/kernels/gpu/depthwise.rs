@@ -1,4 +1,4 @@
-//! Depthwise convolutions: every channel with a filter of its own.
+//! Depthwise convolutions: each channel has its own filter.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -10,16 +10,17 @@ use super::grid::{cube_in_grid, grid};
 use super::number::activate;
 use super::strided::{StridesOnDevice, place_in};
 
-/// Units of a cube.
+/// Units per cube.
 const UNITS: usize = 256;
-/// Channels of a cube, whose filters are in shared memory: neighbouring units read and write neighbouring channels, which lie together.
+/// Channels per cube, whose filters are in shared memory. Neighbouring units read and write
+/// neighbouring channels, which are adjacent in memory.
 const CHANNELS: usize = 64;
-/// Places of a cube: one at a time for each of four groups of units.
+/// Pixels per cube: one at a time for each of four groups of units.
 const PLACES: usize = 32;
-/// Taps of a filter at most, so that the filters of a cube stay within 32 KB.
+/// Largest number of taps per filter, so that the filters of a cube stay within 32 KB.
 pub(super) const MOST_TAPS: usize = 120;
 
-/// What a kernel is compiled for.
+/// Compile-time parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
     taps: [usize; 2],
@@ -28,7 +29,8 @@ struct Shape {
     activation: Activation,
 }
 
-/// Launches the convolution. Sizes were compared with the buffers, and something is to be done.
+/// Launches the convolution. Sizes were compared with the buffers, and there is at least one value
+/// to compute.
 pub(super) fn convolve_channels(client: &Client, args: &ConvolutionArgs<'_>) {
     let [_, channels] = args.channels;
     let [[height, width], [rows, columns]] = args.sizes;
@@ -37,7 +39,8 @@ pub(super) fn convolve_channels(client: &Client, args: &ConvolutionArgs<'_>) {
     let add = args.add.unwrap_or(args.x);
     let elements = [args.x.buffer, args.filters, add.buffer, args.out].map(|b: &Buffer| b.element);
     let ConvolutionArgs { taps, stride, padding, activation, .. } = *args;
-    // SAFETY: the kernel compares its channel and place with how many there are, and what taps see with the map's edges; the ends of all of these were compared with the buffers.
+    // SAFETY: the kernel compares its channel and pixel with their numbers, and the inputs of taps
+    // with the map's edges. The highest indices of all of these were compared with the buffers.
     unsafe {
         convolve::launch_unchecked(
             client,
@@ -88,7 +91,7 @@ fn convolve<X: Float, W: Float, A: Float, O: Float>(
     let taps = comptime!(shape.taps[0] * shape.taps[1]);
     let top = comptime!(shape.padding[0]);
     let left = comptime!(shape.padding[1]);
-    // An odd line, so that neighbouring channels' taps are in different banks.
+    // Lines have an odd length, so that the taps of neighbouring channels are in different banks.
     let line = comptime!((shape.taps[0] * shape.taps[1]) | 1);
     let mut of_cube = Shared::<[f32]>::new_slice(comptime!(CHANNELS * line));
     let (count, channels) = (count as usize, channels as usize);
@@ -98,7 +101,7 @@ fn convolve<X: Float, W: Float, A: Float, O: Float>(
     let first_place = cube / blocks as usize * PLACES;
     let first_channel = cube % blocks as usize * CHANNELS;
     let unit = UNIT_POS as usize;
-    // As filters lie.
+    // In the order in which filters are stored.
     #[unroll]
     for i in 0..comptime!((CHANNELS * taps).div_ceil(UNITS)) {
         let entry = i * UNITS + unit;
@@ -120,7 +123,7 @@ fn convolve<X: Float, W: Float, A: Float, O: Float>(
                 let map = place / columns / rows;
                 let mut sum = 0.0f32;
                 for tap_row in 0..comptime!(shape.taps[0]) {
-                    // Zeros above and to the left are counted, so that nothing is below zero.
+                    // The padding above and to the left is included, so that no index is negative.
                     let y = row * comptime!(shape.stride[0]) + tap_row;
                     if y >= top && y < height + top {
                         for tap_column in 0..comptime!(shape.taps[1]) {

@@ -1,7 +1,8 @@
-//! Putting buffers together.
+//! Concatenation of buffers.
 //!
-//! One launch for all parts, with all of them as its inputs: where one could not be made, the device's runtime knows that the whole was not made either. Filled by one launch a part, the
-//! whole would count as written as soon as one of them was there.
+//! One launch takes all parts as its inputs. If one of them could not be made, the device's runtime
+//! then knows that the whole was not made either. With one launch per part, the whole would count
+//! as written as soon as one part was written.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -9,21 +10,22 @@ use cubecl::prelude::*;
 use super::buffer::{Buffer, common_width, optional_of};
 use super::grid::{UNITS, grid, unit_in_grid};
 
-/// How many parts one launch puts together.
+/// Number of parts that one launch can concatenate.
 pub const MOST: usize = 8;
 
-/// Something that becomes a part of something longer.
+/// A part of a longer row.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// Its numbers, in rows of `length`.
+    /// The part's values, in rows of `length`.
     pub buffer: Buffer,
-    /// Numbers of a row.
+    /// Number of values in a row.
     pub length: usize,
-    /// Whether there is one row for all.
+    /// True if the same row is used for all.
     pub repeated: bool,
 }
 
-/// Joins rows of up to eight parts, of one format, to rows of the sum of their lengths; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Concatenates rows of up to eight parts of one format into rows of the sum of their lengths.
+/// Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn join(client: &Client, parts: &[Part], rows: usize, out: &Buffer) -> bool {
     let of_row: usize = parts.iter().map(|part| part.length).sum();
     let fits = (1..=MOST).contains(&parts.len())
@@ -51,7 +53,8 @@ pub fn join(client: &Client, parts: &[Part], rows: usize, out: &Buffer) -> bool 
         ends.push(end as u32);
         steps.push(if repeated { 0 } else { length as u32 });
     }
-    // SAFETY: a unit compares its number with how many there are, and sizes were compared with the buffers.
+    // SAFETY: a unit compares its index with the number of values, and sizes were compared with the
+    // buffers.
     unsafe {
         together::launch_unchecked(
             client,
@@ -112,7 +115,7 @@ fn together<E: Float, N: Size>(
     }
 }
 
-/// The number at `place` of a row, if it is this part's.
+/// Returns the value at `place` of a row, if it belongs to this part.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 fn copy<E: Float, N: Size>(

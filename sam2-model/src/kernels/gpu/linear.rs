@@ -1,4 +1,4 @@
-//! Linear layers with what surrounds their product.
+//! Linear layers with the steps around their product.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -10,46 +10,49 @@ use super::linear_mma::linear_mma;
 use super::number::{activate, is_f16, within};
 use super::rotation::{RotationArgs, RotationOnDevice, turn};
 
-/// Rows and columns of the result that one cube makes.
+/// Rows and columns of the result that one cube computes.
 const TILE: usize = 64;
 /// Inputs that are in shared memory at a time.
 const DEPTH: usize = 16;
-/// Units of a cube; each makes 4 x 4 numbers.
+/// Units per cube; each computes 4 x 4 values.
 const UNITS: usize = 256;
 
-/// `rotation(activation((x + term) · weight + bias) * scale + add)`; what is absent is left out.
+/// Arguments of `rotation(activation((x + term) · weight + bias) * scale + add)`. Absent parts are
+/// left out.
 #[derive(Debug)]
 pub struct LinearArgs<'a> {
     /// `[rows, groups, inputs]`, any format.
     pub x: &'a Buffer,
-    /// Numbers of `x`'s shape, and for how many of the first outputs they are added to it.
+    /// A term of `x`'s shape that is added to `x`, and the number of outputs, from the first on,
+    /// that include it.
     pub term: Option<(&'a Buffer, usize)>,
     /// `[groups, inputs, outputs]`, any format.
     pub weight: &'a Buffer,
     /// `[groups, outputs]`, f32.
     pub bias: Option<&'a Buffer>,
-    /// What follows the bias.
+    /// The non-linearity after the bias.
     pub activation: Activation,
     /// `[outputs]`, f32.
     pub scale: Option<&'a Buffer>,
-    /// Rows of `outputs` numbers and how many there are: they are used over and over, as a batch of 1 is for all.
+    /// Rows of `outputs` values, and the number of these rows. They repeat, as a batch of 1 does.
     pub add: Option<(&'a Buffer, usize)>,
-    /// Turns pairs of outputs.
+    /// A rotation of pairs of outputs.
     pub rotation: Option<RotationArgs<'a>>,
-    /// `[rows, groups, outputs]`, any format; what f16 does not reach becomes its largest number.
+    /// `[rows, groups, outputs]`, any format. Values beyond f16's range become its largest value.
     pub out: &'a Buffer,
-    /// How many rows of each group.
+    /// Number of rows per group.
     pub rows: usize,
-    /// Layers side by side, each with its own rows: 1 but for heads of the mask decoder, of which four do the same.
+    /// Number of layers side by side, each with its own rows. It is 1 except for heads of the mask
+    /// decoder, four of which have the same shape.
     pub groups: usize,
-    /// Numbers in a row of `x`.
+    /// Number of values in a row of `x`.
     pub inputs: usize,
-    /// Numbers in a row of `out`.
+    /// Number of values in a row of `out`.
     pub outputs: usize,
 }
 
 impl LinearArgs<'_> {
-    /// Whether buffers and sizes belong together.
+    /// Returns true if buffers and sizes match.
     fn fit(&self) -> bool {
         let Self { rows, groups, inputs, outputs, .. } = *self;
         let of_columns =
@@ -71,13 +74,14 @@ impl LinearArgs<'_> {
         [term.is_some(), bias.is_some(), scale.is_some(), add.is_some(), rotation.is_some()]
     }
 
-    /// Whether a cube of so many columns either takes the term for all of them or for none.
+    /// Returns true if every cube of `columns` columns uses the term for either all of them or
+    /// none.
     pub(super) fn term_ends_between(&self, columns: usize) -> bool {
         self.term.is_none_or(|(_, ends)| ends.is_multiple_of(columns) || ends >= self.outputs)
     }
 }
 
-/// Multiplies; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Runs the layer. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
     let LinearArgs { x, weight, out, rows, groups, inputs, outputs, .. } = *args;
     if !args.fit() {
@@ -97,7 +101,8 @@ pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
     let [cos, sin] = RotationArgs::tables(args.rotation);
     let count =
         CubeCount::Static(outputs.div_ceil(TILE) as u32, rows.div_ceil(TILE) as u32, groups as u32);
-    // SAFETY: the kernel compares each place with rows, inputs and outputs, and those are compared with the buffers above.
+    // SAFETY: the kernel compares each index with rows, inputs and outputs, and those are compared
+    // with the buffers above.
     unsafe {
         product::launch_unchecked(
             client,
@@ -159,7 +164,8 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     let first_row = CUBE_POS_Y as usize * TILE;
     let first_column = CUBE_POS_X as usize * TILE;
     let unit = UNIT_POS as usize;
-    // Four rows, or four columns, of one input together; one more than needed in a line, against conflicts of banks.
+    // Four rows, or four columns, of one input are stored together. Lines are one element longer
+    // than needed, to avoid bank conflicts.
     let line = comptime!(TILE / 4 + 1);
     let mut x_tile = Shared::<[F4]>::new_slice(comptime!(DEPTH * (TILE / 4 + 1)));
     let mut w_tile = Shared::<[F4]>::new_slice(comptime!(DEPTH * (TILE / 4 + 1)));
@@ -169,7 +175,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     for i in 0..4usize {
         sums[i] = F4::new(0.0);
     }
-    // What this unit brings: four rows of one input, and four columns of one input.
+    // The values that this unit loads: four rows of one input, and four columns of one input.
     let (x_rows, x_input) = (unit / DEPTH, unit % DEPTH);
     let (w_input, w_columns) = (unit / 16, unit % 16);
     let weights = group * inputs * outputs;
@@ -263,9 +269,9 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     }
 }
 
-/// A number of a layer's input, with what is added to it.
+/// Returns a value of a layer's input, including the added term.
 #[cube]
-// What is compiled in or left out is one `if`, what a unit asks another.
+// One `if` decides what is compiled, the other is evaluated by each unit.
 #[allow(clippy::collapsible_if)]
 pub(super) fn number_of_sum<X: Float, T: Float>(
     x: &[X],
@@ -283,7 +289,7 @@ pub(super) fn number_of_sum<X: Float, T: Float>(
     number
 }
 
-/// A number of a layer's result from its product: bias, non-linearity, factor and sum.
+/// Turns a value of the product into one of the result: bias, non-linearity, factor and sum.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 pub(super) fn finished<A: Float>(

@@ -1,7 +1,7 @@
-//! Linear layers of few rows: tokens of the mask decoder, heads, pointers.
+//! Linear layers with few rows: tokens of the mask decoder, heads, pointers.
 //!
-//! A tile of 64 rows would be idle for the most part, and one cube would walk through all inputs while the device waits. So a cube takes 16 rows and 16 columns, and
-//! its units share the inputs.
+//! Most of a tile of 64 rows would be idle, and one cube would go through all inputs while the rest
+//! of the device waits. So a cube takes 16 rows and 16 columns, and its units share the inputs.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -11,20 +11,21 @@ use super::buffer::{Given, optional};
 use super::linear::{LinearArgs, finished, number_of_sum};
 use super::number::{is_f16, within};
 
-/// Rows of a cube.
+/// Rows per cube.
 const ROWS: usize = 16;
-/// Columns of a cube.
+/// Columns per cube.
 const COLUMNS: usize = 16;
-/// Units that share the inputs of a column.
+/// Number of units that share the inputs of a column.
 const SLICES: usize = 16;
-/// Units of a cube.
+/// Units per cube.
 const UNITS: usize = COLUMNS * SLICES;
 /// Inputs that are in shared memory at a time.
 const DEPTH: usize = 128;
-/// Rows that are few.
+/// Largest number of rows for this kernel.
 const FEW: usize = 128;
 
-/// [`super::linear`] for few rows, with buffers that were compared with the sizes; `false` if they are not few, or pairs are turned.
+/// Runs a layer as [`super::linear`] for few rows, with buffers that were compared with the sizes.
+/// Returns `false` if there are too many rows, or pairs are rotated.
 pub(super) fn linear_of_few_rows(client: &Client, args: &LinearArgs<'_>) -> bool {
     let LinearArgs { x, weight, out, rows, groups, inputs, outputs, .. } = *args;
     if rows > FEW || args.rotation.is_some() || !args.term_ends_between(COLUMNS) {
@@ -37,7 +38,8 @@ pub(super) fn linear_of_few_rows(client: &Client, args: &LinearArgs<'_>) -> bool
         rows.div_ceil(ROWS) as u32,
         groups as u32,
     );
-    // SAFETY: the kernel compares each place with rows, inputs and outputs, and those were compared with the buffers.
+    // SAFETY: the kernel compares each index with rows, inputs and outputs, and those were compared
+    // with the buffers.
     unsafe {
         product::launch_unchecked(
             client,
@@ -94,7 +96,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
     let first_column = CUBE_POS_X as usize * COLUMNS;
     let unit = UNIT_POS as usize;
     let (slice, column) = (unit / COLUMNS, first_column + unit % COLUMNS);
-    // Four rows of one input together.
+    // Four rows of one input are stored together.
     let fours = comptime!(ROWS / 4);
     let mut tile = Shared::<[F4]>::new_slice(comptime!(DEPTH * ROWS / 4));
     let mut parts = Shared::<[f32]>::new_slice(comptime!(SLICES * ROWS * COLUMNS));
@@ -150,7 +152,7 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
         parts[(slice * ROWS + row) * COLUMNS + unit % COLUMNS] = number;
     }
     sync_cube();
-    // As many units as numbers; this one's row is what was its slice.
+    // There are as many units as values: this unit's slice is now its row.
     let row = first_row + slice;
     if row < rows && column < outputs {
         let mut y = 0.0f32;

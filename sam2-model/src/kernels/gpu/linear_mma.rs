@@ -16,19 +16,19 @@ const DEPTH: usize = 32;
 type F4 = Vector<f32, Const<4>>;
 type F2 = Vector<f32, Const<2>>;
 
-/// How a cube's part of the result is shared out.
+/// The division of a cube's part of the result among its planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Tile {
-    /// Planes along rows and along columns.
+    /// Number of planes along rows and along columns.
     planes: [usize; 2],
-    /// 16-row and 8-column tiles of a plane; the latter even.
+    /// Number of 16-row and of 8-column tiles per plane; the latter is even.
     tiles: [usize; 2],
 }
 
 impl Tile {
     /// For many rows and columns.
     const LARGE: Self = Self { planes: [2, 4], tiles: [4, 4] };
-    /// Where large ones would leave most of a GPU without work.
+    /// For results where large tiles would leave most of a GPU idle.
     const SMALL: Self = Self { planes: [2, 2], tiles: [2, 4] };
 
     const fn rows(self) -> usize {
@@ -48,23 +48,25 @@ impl Tile {
     }
 }
 
-/// What a kernel is compiled for.
+/// Compile-time parameters of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Shape {
     tile: Tile,
     format: Half,
-    /// The format of `x` if it has 16 bits; it is `format` then.
+    /// True if `x` has 16 bits; its format is then `format`.
     half_in: bool,
-    /// The format of the result if it has 16 bits.
+    /// The format of the result, if it is a 16-bit format.
     half_out: Option<Half>,
     activation: Activation,
     units: Units,
 }
 
-/// Cubes that keep a large GPU busy.
+/// Number of cubes that keeps a large GPU busy.
 const BUSY: usize = 264;
 
-/// [`super::linear`] on matrix units, with buffers that were compared with the sizes: `false` if the device has none for these formats, or rows are not whole 16 bytes.
+/// Runs a layer as [`super::linear`] on matrix units, with buffers that were compared with the
+/// sizes. Returns `false` if the device has no units for these formats, or rows are not whole 16
+/// bytes.
 pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
     let LinearArgs { x, weight, out, rows, inputs, outputs, .. } = *args;
     let Some(format) = Half::of(weight.element) else { return false };
@@ -74,7 +76,7 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
         Some(_) => return false,
         None => false,
     };
-    // Where there are several groups or a term, everything is in f32.
+    // With several groups or a term, everything is in f32.
     let plain = args.groups == 1 && args.term.is_none();
     if !plain || !inputs.is_multiple_of(EIGHT) || !outputs.is_multiple_of(EIGHT) {
         return false;
@@ -87,7 +89,8 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
     let (add, rows_of_add) = args.add.unwrap_or((out, 1));
     let [cos, sin] = RotationArgs::tables(args.rotation);
     let when = |is: bool, buffer, width: usize| is.then_some((buffer, width));
-    // SAFETY: the kernel compares each place with rows, inputs and outputs, and those were compared with the buffers.
+    // SAFETY: the kernel compares each index with rows, inputs and outputs, and those were compared
+    // with the buffers.
     unsafe {
         product::launch_unchecked(
             client,
@@ -116,7 +119,8 @@ pub(super) fn linear_mma(client: &Client, args: &LinearArgs<'_>) -> bool {
     true
 }
 
-/// `x` is `[rows, inputs]`, `weight` `[inputs, outputs]`: both go to shared memory in steps of 32 inputs, of which the next are on their way while these are multiplied.
+/// Multiplies `x` `[rows, inputs]` by `weight` `[inputs, outputs]`. Both are loaded into shared
+/// memory in steps of 32 inputs; the next step is loaded while the current one is multiplied.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 fn product<A: Float>(
@@ -142,7 +146,8 @@ fn product<A: Float>(
     let units = comptime!(shape.tile.units());
     let (tall, wide) = comptime!((shape.tile.rows(), shape.tile.columns()));
     let [row_tiles, column_tiles] = comptime!(shape.tile.tiles);
-    // Eights in a line of shared memory, and one more, so that eight rows of an `ldmatrix` lie in different banks.
+    // Number of eights in a line of shared memory plus one, so that eight rows of an `ldmatrix` are
+    // in different banks.
     let x_line = comptime!(DEPTH / EIGHT + 1);
     let w_line = comptime!(shape.tile.columns() / EIGHT + 1);
     let x_tile = comptime!(shape.tile.rows() * (DEPTH / EIGHT + 1));
@@ -172,7 +177,7 @@ fn product<A: Float>(
 
     let steps = inputs.div_ceil(DEPTH);
     let mut step = 0usize;
-    // One turn more than steps: the first only brings what the second multiplies.
+    // One iteration more than there are steps: the first only loads what the second multiplies.
     while step <= steps {
         if step < steps {
             #[unroll]
@@ -260,7 +265,7 @@ fn product<A: Float>(
                 ws[step % 2 * w_tile + line + at % comptime!(wide / EIGHT)] = w_next[i];
             }
         }
-        // Whoever is past it has read what the next turn overwrites.
+        // After this barrier, every unit has read the values that the next iteration overwrites.
         sync_cube();
         step += 1;
     }

@@ -1,4 +1,4 @@
-//! Small steps over maps and tokens, a unit for each number or place.
+//! Small steps over maps and tokens, with one unit per value or pixel.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -9,7 +9,7 @@ use super::grid::{UNITS, grid, unit_in_grid};
 use super::number::activate;
 use super::strided::{Maps, StridesOnDevice, place_in};
 
-/// Normalises each place of maps over their channels, scales and shifts, then applies a non-linearity.
+/// A norm of each pixel of maps over its channels, with scale and shift, and a non-linearity.
 #[derive(Debug)]
 pub struct MapNormArgs<'a> {
     /// `[batch, channels, height, width]`, any format.
@@ -18,9 +18,9 @@ pub struct MapNormArgs<'a> {
     pub weight: &'a Buffer,
     /// `[channels]`, f32.
     pub bias: &'a Buffer,
-    /// What follows.
+    /// The non-linearity, applied last.
     pub activation: Activation,
-    /// As `x`, any format; no number is written twice.
+    /// Of `x`'s shape, any format. No value is written twice.
     pub out: Maps<'a>,
     /// Batch, channels, height and width.
     pub size: [usize; 4],
@@ -28,7 +28,7 @@ pub struct MapNormArgs<'a> {
     pub epsilon: f32,
 }
 
-/// Normalises maps; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Normalises maps. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn map_norm(client: &Client, args: &MapNormArgs<'_>) -> bool {
     let [batch, channels, height, width] = args.size;
     let places = batch * height * width;
@@ -43,7 +43,8 @@ pub fn map_norm(client: &Client, args: &MapNormArgs<'_>) -> bool {
     if places * channels == 0 {
         return true;
     }
-    // SAFETY: a unit compares its place with how many there are, and the maps' ends are compared with the buffers above.
+    // SAFETY: a unit compares its pixel with their number, and the maps' ends are compared with the
+    // buffers above.
     unsafe {
         normalise_maps::launch_unchecked(
             client,
@@ -111,8 +112,9 @@ fn normalise_maps<I: Float, O: Float>(
     }
 }
 
-/// The largest of each 2 x 2 tokens of `[batch, height, width, channels]`, read `by_token` numbers apart from `start` on; an odd last row or column is dropped. `false` if
-/// buffers and sizes do not belong together, and nothing was done.
+/// Computes the maximum of each 2 x 2 block of tokens of `[batch, height, width, channels]`, which
+/// are read `by_token` values apart from `start` on. An odd last row or column is dropped. Returns
+/// `false`, without doing anything, if buffers and sizes do not match.
 pub fn max_pool(
     client: &Client,
     x: &Buffer,
@@ -129,7 +131,8 @@ pub fn max_pool(
     if numbers == 0 {
         return true;
     }
-    // SAFETY: a unit compares its number with how many there are, and the last token's end is compared with the buffer above.
+    // SAFETY: a unit compares its index with the number of values, and the last token's end is
+    // compared with the buffer above.
     unsafe {
         pool::launch_unchecked(
             client,
@@ -179,8 +182,10 @@ fn pool<I: Float, O: Float>(
     }
 }
 
-/// Turns each pair of adjacent channels of the first `turned` tokens of `[batch, length, channels]` by the angle whose cosine and sine are in `[tokens, channels / 2]`, f32; the tables are
-/// used over and over, other tokens are copied. `false` if buffers and sizes do not belong together, and nothing was done.
+/// Rotates each pair of adjacent channels of the first `turned` tokens of
+/// `[batch, length, channels]` by the angle whose cosine and sine are in `[tokens, channels / 2]`,
+/// f32. The tables repeat, and other tokens are copied. Returns `false`, without doing anything, if
+/// buffers and sizes do not match.
 pub fn rotate(
     client: &Client,
     x: &Buffer,
@@ -198,7 +203,8 @@ pub fn rotate(
     if numbers == 0 {
         return true;
     }
-    // SAFETY: a unit compares its pair with how many there are, and sizes are compared with the buffers above.
+    // SAFETY: a unit compares its pair with the number of pairs, and sizes are compared with the
+    // buffers above.
     unsafe {
         turn::launch_unchecked(
             client,

@@ -1,4 +1,4 @@
-//! Masks of all places from filters of their channels.
+//! Mask logits from filters of the channels.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -7,8 +7,9 @@ use super::buffer::{Buffer, common_width};
 use super::grid::{UNITS, grid, unit_in_grid};
 use super::strided::Maps;
 
-/// `filters · maps`: `[maps, filters, channels]` in f32 times the channels of each place, to `[maps, filters, rows, columns]` in f32. `size`: maps, channels, rows, columns. `false` if buffers and sizes do not belong together, and
-/// nothing was done.
+/// Computes `filters · maps`: multiplies `[maps, filters, channels]` in f32 by the channels of each
+/// pixel, to `[maps, filters, rows, columns]` in f32. `size` is maps, channels, rows, columns.
+/// Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn mask_product(
     client: &Client,
     (filters, count): (&Buffer, usize),
@@ -27,14 +28,15 @@ pub fn mask_product(
     }
     let strides = maps.strides_of(size);
     let [by_map, by_channel, by_row, by_column] = strides;
-    // How many channels of a place one access takes.
+    // Number of channels of a pixel that one access takes.
     let width = match strides {
         [_, 1, _, _] => common_width(&[channels, by_map, by_row, by_column, maps.buffer.length]),
         _ => 1,
     };
-    // Of vectors, from here on.
+    // Counted in vectors from here on.
     let by_step = if width == 1 { by_channel } else { 1 };
-    // SAFETY: a unit compares its place with how many there are; the last numbers' places are compared with the buffers above.
+    // SAFETY: a unit compares its pixel with their number, and the last values' indices are
+    // compared with the buffers above.
     unsafe {
         multiply::launch_unchecked(
             client,

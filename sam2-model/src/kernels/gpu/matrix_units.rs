@@ -1,33 +1,35 @@
-//! NVIDIA's matrix units: products of 16-bit numbers, eight in four registers of 32 bits, with sums in f32.
+//! NVIDIA's matrix units: products of 16-bit values, eight of them in four 32-bit registers, with
+//! sums in f32.
 //!
-//! What CubeCL has for them goes by way of vectors of f16, which costs 40 % of a loop's instructions; so numbers stay packed, and
-//! the few instructions are PTX. Layouts of fragments are those of the PTX manual, "Matrix Fragments for mma.m16n8k16".
+//! CubeCL's own interface to them converts through vectors of f16, which costs 40 % of a loop's
+//! instructions. So values stay packed, and the few instructions are written as PTX. The layouts of
+//! fragments are those of the PTX manual, "Matrix Fragments for mma.m16n8k16".
 
 use cubecl::cmma::{MatrixIdent, MmaDefinition};
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 use half::f16;
 
-/// Eight 16-bit numbers: 16 bytes, which one access takes and `ldmatrix` calls a row.
+/// Eight 16-bit values: 16 bytes, which one access takes and `ldmatrix` calls a row.
 pub(super) type Eight = Vector<u32, Const<4>>;
-/// Four sums: of two adjacent columns in one row, then of the same in the row eight below.
+/// Four sums: of two adjacent columns in one row, then of the same columns eight rows below.
 pub(super) type Sums = Vector<f32, Const<4>>;
 type One = Vector<u32, Const<1>>;
 
-/// How many 16-bit numbers are in an [`Eight`].
+/// Number of 16-bit values in an [`Eight`].
 pub(super) const EIGHT: usize = 8;
 
 /// A format of 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Half {
-    /// 5 bits of exponent, 10 of fraction.
+    /// 5 bits of exponent and 10 of fraction.
     F16,
-    /// 8 and 7.
+    /// 8 bits of exponent and 7 of fraction.
     Bf16,
 }
 
 impl Half {
-    /// Which one it is, if it is one.
+    /// Returns the format of `element`, if it is one of these.
     pub(super) fn of(element: ElemType) -> Option<Self> {
         match element {
             ElemType::Float(FloatKind::F16) => Some(Self::F16),
@@ -37,14 +39,14 @@ impl Half {
     }
 }
 
-/// What a device's matrix units do.
+/// Properties of a device's matrix units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Units {
-    /// Whether a product takes eight inputs at a time instead of sixteen (Turing).
+    /// True if a product takes eight inputs at a time instead of sixteen (Turing).
     pub by_eight: bool,
 }
 
-/// The device's matrix units, if it has those that are meant here and they multiply this format.
+/// Returns the device's matrix units, if it has NVIDIA's and they multiply this format.
 pub(super) fn matrix_units(client: &Client, format: Half) -> Option<Units> {
     let features = &client.properties().features.matmul;
     if features.ldmatrix.is_empty() {
@@ -68,12 +70,13 @@ pub(super) fn matrix_units(client: &Client, format: Half) -> Option<Units> {
     }
 }
 
-/// Whether the device's matrix units multiply f16 and not bfloat16.
+/// Returns true if the device's matrix units multiply f16 but not bfloat16.
 pub fn only_f16_has_matrix_units(client: &Client) -> bool {
     matrix_units(client, Half::F16).is_some() && matrix_units(client, Half::Bf16).is_none()
 }
 
-/// Four matrices of 8 x 8 from shared memory; each lane says where a row of eight numbers is. Transposed, each lane gets what lies in columns.
+/// Loads four matrices of 8 x 8 from shared memory. Each lane gives the location of a row of eight
+/// values. With `transposed`, each lane gets values of columns instead.
 #[cube]
 pub(super) fn load_four(row: &[Eight], #[comptime] transposed: bool) -> Eight {
     let definition = MmaDefinition::<f16, f16, f32>::new(16usize, 8usize, 16usize);
@@ -87,7 +90,8 @@ pub(super) fn load_four(row: &[Eight], #[comptime] transposed: bool) -> Eight {
     four
 }
 
-/// Adds the product of 16 x 16 and 16 x 8 numbers to sums. `b`: registers `first` and `first + 1` of it.
+/// Adds the product of 16 x 16 and 16 x 8 values to the sums. Of `b`, registers `first` and
+/// `first + 1` are used.
 #[cube]
 pub(super) fn multiply(
     a: Eight,
@@ -98,7 +102,7 @@ pub(super) fn multiply(
     #[comptime] units: Units,
 ) -> Sums {
     let out: Sums;
-    // One by one: a vector that was put together would be handed over as its address.
+    // Taken one by one: a vector made here would be passed by its address.
     let a0 = a.extract(0usize);
     let a1 = a.extract(1usize);
     let a2 = a.extract(2usize);
@@ -121,7 +125,8 @@ pub(super) fn multiply(
     out
 }
 
-/// Two numbers in one register, rounded to the nearest; what the format does not reach becomes its largest number.
+/// Packs two values into one register, rounded to the nearest. Values beyond the format's range
+/// become its largest value.
 #[cube]
 pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] units: Units) -> u32 {
     if comptime!(format == Half::F16) {
@@ -129,7 +134,8 @@ pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] un
         let high = clamp(high, -65_504.0f32, 65_504.0f32);
         pack_weights(low, high, units)
     } else {
-        // Within bfloat16's limits; and results of an operation, since a variable would be handed over as its address.
+        // Clamped to bfloat16's range. These must be results of an operation, because a variable
+        // would be passed by its address.
         let low = clamp(low, -3.389_531_4e38f32, 3.389_531_4e38f32);
         let high = clamp(high, -3.389_531_4e38f32, 3.389_531_4e38f32);
         let packed: u32;
@@ -138,12 +144,12 @@ pub(super) fn pack(low: f32, high: f32, #[comptime] format: Half, #[comptime] un
     }
 }
 
-/// Two numbers as f16 that are known to be in its limits, as weights of a softmax are.
+/// Packs two values as f16 that are known to be in its range, such as the weights of a softmax.
 #[cube]
 pub(super) fn pack_weights(low: f32, high: f32, #[comptime] units: Units) -> u32 {
     let packed: u32;
     if comptime!(units.by_eight) {
-        // Turing rounds one at a time.
+        // Turing rounds one value at a time.
         gpu_asm!("{{ .reg .b16 l, h; cvt.rn.f16.f32 l, {low}; cvt.rn.f16.f32 h, {high}; mov.b32 {d}, {{l, h}}; }}", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
     } else {
         gpu_asm!("cvt.rn.f16x2.f32 {d}, {high}, {low};", high = in(_) high, low = in(_) low, d = out(_) packed, options(pure, nomem));
@@ -151,7 +157,7 @@ pub(super) fn pack_weights(low: f32, high: f32, #[comptime] units: Units) -> u32
     packed
 }
 
-/// 2 to the power of x, within 2^-22 of it.
+/// Computes 2 to the power of x, within 2^-22 of it.
 #[cube]
 pub(super) fn power_of_two(x: f32) -> f32 {
     let y: f32;
@@ -159,7 +165,8 @@ pub(super) fn power_of_two(x: f32) -> f32 {
     y
 }
 
-/// Eight numbers of another format as f16's; bfloat16's digits are all kept, beyond f16's end its largest number is taken.
+/// Converts eight values of another format to f16. All bits of bfloat16's fraction are kept; values
+/// beyond f16's range become its largest value.
 #[cube]
 pub(super) fn as_f16(eight: Eight, #[comptime] format: Half, #[comptime] units: Units) -> Eight {
     if comptime!(format == Half::F16) {

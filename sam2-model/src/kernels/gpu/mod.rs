@@ -1,11 +1,16 @@
-//! Kernels of our own for GPUs, in CubeCL: numbers in a device's buffers, nothing of burn.
+//! Our own GPU kernels, written in CubeCL. They work on values in a device's buffers and use
+//! nothing of burn.
 //!
-//! Each does a whole step of the network that general operations need many launches for, because on a GPU it is launches that a frame costs: some ten microseconds of the
-//! host each. The plain variants need neither matrix units nor operations across a plane and at most 32 KB of shared memory, so that every device runs them, Mesa's driver on the CPU
-//! included.
+//! In CubeCL's terms, a unit is a thread, a plane is a warp or subgroup, and a cube is a workgroup.
 //!
-//! Launches are `unsafe`: CubeCL does not check that a kernel stays inside its buffers. Each kernel compares its places with the sizes that it is given, and each function here compares those with
-//! the buffers first ([`Buffer::holds`]).
+//! Each kernel does a whole step of the network for which general operations need many launches. On
+//! a GPU, launches determine the cost of a frame: each takes the host some ten microseconds. The
+//! plain variants need neither matrix units nor operations across a plane, and at most 32 KB of
+//! shared memory, so that they run on every device, including Mesa's driver on the CPU.
+//!
+//! Launches are `unsafe`, because CubeCL does not check that a kernel stays inside its buffers.
+//! Each kernel compares its indices with the sizes that it is given, and each function here first
+//! compares those sizes with the buffers ([`Buffer::holds`]).
 
 #![allow(unsafe_code)]
 

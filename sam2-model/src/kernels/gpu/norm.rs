@@ -8,12 +8,14 @@ use super::buffer::{Buffer, common_width};
 use super::grid::{cube_in_grid, grid};
 use super::number::activate;
 
-/// Units of a cube, which does one row of so many numbers at a time; twice as many where each would have more than four accesses' numbers in its registers.
+/// Returns the units of a cube, which handles one row at a time: twice as many if otherwise each
+/// would keep the values of more than four accesses in its registers.
 fn units(vectors: usize) -> usize {
     if vectors > 4 * 64 { 128 } else { 64 }
 }
 
-/// A layer norm: each row of `channels` numbers, then scaled and shifted, then a non-linearity.
+/// A layer norm: normalises each row of `channels` values, then scales and shifts, then applies a
+/// non-linearity.
 #[derive(Debug)]
 pub struct NormArgs<'a> {
     /// `[rows, channels]`.
@@ -22,19 +24,19 @@ pub struct NormArgs<'a> {
     pub weight: &'a Buffer,
     /// `[channels]`, f32.
     pub bias: &'a Buffer,
-    /// What follows.
+    /// The non-linearity, applied last.
     pub activation: Activation,
     /// `[rows, channels]`, in any format.
     pub out: &'a Buffer,
-    /// How many rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Numbers in a row.
+    /// Number of values in a row.
     pub channels: usize,
     /// Added to the variance.
     pub epsilon: f32,
 }
 
-/// Normalises; `false` if buffers and sizes do not belong together, and nothing was done.
+/// Normalises. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
     let NormArgs { x, weight, bias, activation, out, rows, channels, epsilon } = *args;
     let numbers = rows * channels;
@@ -46,7 +48,7 @@ pub fn layer_norm(client: &Client, args: &NormArgs<'_>) -> bool {
     }
     let width = common_width(&[channels]);
     let units = units(channels / width);
-    // SAFETY: a cube touches its own row only, and rows are compared with the buffers above.
+    // SAFETY: a cube touches only its own row, and rows are compared with the buffers above.
     unsafe {
         normalise::launch_unchecked(
             client,
@@ -89,7 +91,8 @@ fn normalise<I: Float, O: Float, N: Size>(
     let mut sums = Shared::<[f32]>::new_slice(units);
     let mut row_of = Array::<Vector<f32, N>>::new(each);
     let base = row * vectors;
-    // The last line of a grid may be longer than there are rows; barriers want every unit of a cube, so the whole cube goes or stays.
+    // The last line of a grid may be longer than there are rows. Barriers require every unit of a
+    // cube, so the whole cube continues or stops.
     if row < rows as usize {
         let mut sum = 0.0f32;
         #[unroll]
@@ -137,7 +140,7 @@ fn normalise<I: Float, O: Float, N: Size>(
     }
 }
 
-/// The sum of one number of each unit, for all of them.
+/// Returns to all units the sum of one value of each unit.
 #[cube]
 fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32, #[comptime] units: usize) -> f32 {
     let unit = UNIT_POS as usize;
@@ -152,7 +155,7 @@ fn sum_of_cube(sums: &mut Shared<[f32]>, value: f32, #[comptime] units: usize) -
         sync_cube();
     }
     let sum = sums[0];
-    // Before anybody writes the next number there.
+    // Waits before the next value is written there.
     sync_cube();
     sum
 }

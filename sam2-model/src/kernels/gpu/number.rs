@@ -1,16 +1,16 @@
-//! What is done to one number before it is written.
+//! Steps applied to one value before it is written.
 
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 
 use super::super::Activation;
 
-/// Whether numbers must be kept below f16's end.
+/// Returns true if values must be clamped to f16's range.
 pub(super) fn is_f16(element: ElemType) -> bool {
     element == ElemType::Float(FloatKind::F16)
 }
 
-/// A non-linearity of one number.
+/// Applies a non-linearity to one value.
 #[cube]
 pub(super) fn activate(x: f32, #[comptime] activation: Activation) -> f32 {
     match comptime!(activation) {
@@ -20,7 +20,7 @@ pub(super) fn activate(x: f32, #[comptime] activation: Activation) -> f32 {
     }
 }
 
-/// At most f16's largest number where `clamped`.
+/// Limits a value to f16's largest value if `clamped`.
 #[cube]
 pub(super) fn within(x: f32, #[comptime] clamped: bool) -> f32 {
     if comptime!(clamped) { clamp(x, -65_504.0f32, 65_504.0f32) } else { x }

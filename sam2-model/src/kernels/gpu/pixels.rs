@@ -1,15 +1,17 @@
-//! Pixels into numbers.
+//! Conversion of pixels to network input.
 
 use cubecl::prelude::*;
 
 use super::buffer::Buffer;
 use super::grid::{UNITS, grid, unit_in_grid};
 
-/// Values of a byte.
+/// Number of values of a byte.
 const VALUES: usize = 256;
 
-/// Looks the three bytes of each pixel up, each in a table of its own: bytes `[pixels, 3]`, four to a word of 32 bits, the first in its lowest digits, to numbers `[3, pixels]` of `table`
-/// `[3, 256]`, both in f32. `false` if buffers and sizes do not belong together, and nothing was done.
+/// Looks up the three bytes of each pixel, each in its own table. Turns bytes `[pixels, 3]`, four
+/// to a 32-bit word with the first in the lowest bits, into values `[3, pixels]` of `table`
+/// `[3, 256]`, both f32. Returns `false`, without doing anything, if buffers and sizes do not
+/// match.
 pub fn look_up_pixels(
     client: &Client,
     words: &Buffer,
@@ -24,7 +26,8 @@ pub fn look_up_pixels(
     if pixels == 0 {
         return true;
     }
-    // SAFETY: a unit compares its pixel with how many there are, a byte is below 256, and sizes are compared with the buffers above.
+    // SAFETY: a unit compares its pixel with their number, a byte is below 256, and sizes are
+    // compared with the buffers above.
     unsafe {
         look_up::launch_unchecked(
             client,

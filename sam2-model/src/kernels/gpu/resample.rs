@@ -1,4 +1,4 @@
-//! Resizing planes by a few weighted neighbours, both axes at once.
+//! Resizing of planes by a few weighted neighbours, both axes at once.
 
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
@@ -7,17 +7,19 @@ use super::super::{Curve, Finish};
 use super::buffer::{Buffer, Given, optional};
 use super::grid::{UNITS, grid, unit_in_grid};
 
-/// What each place of an output axis takes of the input axis: `[outputs, 1 + taps]` in f32, of which the first number is the first neighbour and the others are weights.
+/// The inputs of each output position along one axis: `[outputs, 1 + taps]` in f32. The first value
+/// is the index of the first neighbour, the others are weights.
 #[derive(Clone, Copy, Debug)]
 pub struct TapTable<'a> {
-    /// The numbers.
+    /// The table's values.
     pub table: &'a Buffer,
-    /// Weights of a place.
+    /// Number of weights per output position.
     pub taps: usize,
 }
 
-/// Resizes planes `[planes, height, width]` to `[planes, rows, columns]`; an axis without a table keeps its length. Neighbours beyond the edge must not be in the tables. `finish` is applied to each number
-/// that comes out. `false` if buffers and sizes do not belong together, and nothing was done.
+/// Resizes planes `[planes, height, width]` to `[planes, rows, columns]`, and applies `finish` to
+/// each result. An axis without a table keeps its length. Tables must not contain neighbours beyond
+/// the edge. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn resample(
     client: &Client,
     x: &Buffer,
@@ -44,7 +46,8 @@ pub fn resample(
     }
     let taps = |table: &Option<TapTable<'_>>| table.map_or(1, |table| table.taps);
     let (scale, shift) = finish.map_or((1.0, 0.0), |finish| (finish.scale, finish.shift));
-    // SAFETY: a unit compares its number with how many there are; neighbours are kept below the edge.
+    // SAFETY: a unit compares its index with the number of values; neighbours are kept below the
+    // edge.
     unsafe {
         resize::launch_unchecked(
             client,
@@ -135,7 +138,7 @@ fn resize<I: Float, O: Float>(
     }
 }
 
-/// `1 / (1 + e^-x)`, without a power of e that is too large for f32.
+/// Computes `1 / (1 + e^-x)` without a power of e that is too large for f32.
 #[cube]
 fn sigmoid(x: f32) -> f32 {
     let fall = (-x.abs()).exp();
@@ -143,7 +146,7 @@ fn sigmoid(x: f32) -> f32 {
     select(x < 0.0f32, fall * of_positive, of_positive)
 }
 
-/// 1 above 0, else 0.
+/// Returns 1 above 0, else 0.
 #[cube]
 fn step(x: f32) -> f32 {
     select(x > 0.0f32, 1.0f32, 0.0f32)

@@ -4,27 +4,28 @@ use cubecl::prelude::*;
 
 use super::buffer::{Buffer, optional};
 
-/// Turns pairs of adjacent outputs of a layer by angles.
+/// Arguments for rotating pairs of adjacent outputs of a layer by angles.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationArgs<'a> {
-    /// `[tokens, channels / 2]`, f32; used over and over, for every `tokens` rows and every `channels` outputs.
+    /// Cosines, `[tokens, channels / 2]`, f32. The table repeats every `tokens` rows and every
+    /// `channels` outputs.
     pub cos: &'a Buffer,
-    /// The same of sines.
+    /// Sines, of the same shape.
     pub sin: &'a Buffer,
-    /// Rows of the tables.
+    /// Number of rows of the tables.
     pub tokens: usize,
-    /// Outputs after which the tables begin again.
+    /// Number of outputs after which the tables repeat.
     pub channels: usize,
-    /// Rows of a batch entry.
+    /// Number of rows of a batch entry.
     pub length: usize,
-    /// The first so many of them are turned.
+    /// Number of these rows, from the first on, that are rotated.
     pub turned: usize,
-    /// The first so many outputs are.
+    /// Number of outputs, from the first on, that are rotated.
     pub outputs: usize,
 }
 
 impl<'a> RotationArgs<'a> {
-    /// Whether the tables are as long as they say, for layers of so many outputs.
+    /// Returns true if the tables have the stated lengths, for layers with `outputs` outputs.
     pub(super) fn fits(&self, outputs: usize) -> bool {
         let table = self.tokens * self.channels / 2;
         let sizes = [self.tokens, self.channels, self.length];
@@ -53,7 +54,7 @@ impl<'a> RotationArgs<'a> {
     }
 }
 
-/// [`RotationArgs`], for kernels.
+/// The device-side form of [`RotationArgs`].
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct RotationOnDevice {
     tokens: u32,
@@ -63,7 +64,7 @@ pub(super) struct RotationOnDevice {
     outputs: u32,
 }
 
-/// Two adjacent outputs of a row, turned if they are to be; as they are where there are no tables.
+/// Returns two adjacent outputs of a row, rotated if required. Without tables they are unchanged.
 #[cube]
 pub(super) fn turn(
     even: f32,

@@ -1,20 +1,21 @@
-//! Maps that lie by any strides: permuted, repeated, channels last.
+//! Maps with arbitrary strides: permuted, repeated, channels last.
 
 use cubecl::prelude::*;
 
 use super::buffer::Buffer;
 
-/// Maps `[batch, channels, height, width]` where they lie: a number is at the sum of its indices times these strides.
+/// Maps `[batch, channels, height, width]` in their own layout: the location of a value is the sum
+/// of its indices times these strides.
 #[derive(Clone, Copy, Debug)]
 pub struct Maps<'a> {
-    /// The numbers, from the first one on.
+    /// The values, from the first one on.
     pub buffer: &'a Buffer,
-    /// From one map, channel, row and column to the next; 0 repeats the same numbers.
+    /// Distance from one map, channel, row and column to the next; 0 repeats the same values.
     pub strides: [usize; 4],
 }
 
 impl Maps<'_> {
-    /// Whether maps of these lengths end within the buffer.
+    /// Returns true if maps of these lengths end within the buffer.
     pub(super) fn hold(&self, lengths: [usize; 4]) -> bool {
         if lengths.contains(&0) {
             return self.buffer.holds(0);
@@ -23,12 +24,13 @@ impl Maps<'_> {
         self.buffer.holds(last + 1)
     }
 
-    /// The strides, but for axes of one place, whose steps nobody takes.
+    /// Returns the strides, with 0 for axes of length one, whose strides are never used.
     pub(super) fn strides_of(&self, lengths: [usize; 4]) -> [usize; 4] {
         std::array::from_fn(|axis| if lengths[axis] == 1 { 0 } else { self.strides[axis] })
     }
 
-    /// Row-major strides of maps whose channels lie last: memory `[batch, height, width, channels]`.
+    /// Returns the strides of row-major maps with channels last: memory
+    /// `[batch, height, width, channels]`.
     pub fn channels_last([_, channels, height, width]: [usize; 4]) -> [usize; 4] {
         [height * width * channels, 1, width * channels, channels]
     }
@@ -39,7 +41,7 @@ impl Maps<'_> {
     }
 }
 
-/// Strides of [`Maps`], for kernels.
+/// The device-side form of the strides of [`Maps`].
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 pub(super) struct StridesOnDevice {
     map: u32,
@@ -48,7 +50,7 @@ pub(super) struct StridesOnDevice {
     column: u32,
 }
 
-/// Where a number of maps lies.
+/// Returns the index of a value of the maps.
 #[cube]
 pub(super) fn place_in(
     strides: &StridesOnDevice,

@@ -1,11 +1,11 @@
-//! Objects that are not in the frame, and the format of memories.
+//! Steps for objects that are not in the frame, and the format of memories.
 
 use burn::tensor::{DType, Tensor};
 
 use super::super::gpu::{self, MemoryArgs};
 use super::{buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
-/// As [`mark_absent`](crate::kernels::mark_absent).
+/// Runs [`mark_absent`](crate::kernels::mark_absent) on a GPU.
 pub(in crate::kernels) fn mark_absent(
     pointers: &Tensor<2>,
     scores: &Tensor<2>,
@@ -23,7 +23,7 @@ pub(in crate::kernels) fn mark_absent(
         .then(|| tensor(out))
 }
 
-/// As [`finish_memory`](crate::kernels::finish_memory).
+/// Runs [`finish_memory`](crate::kernels::finish_memory) on a GPU.
 pub(in crate::kernels) fn finish_memory(
     memory: &Tensor<3>,
     absent: Option<(&Tensor<2>, &Tensor<2>)>,

@@ -1,4 +1,4 @@
-//! Attention.
+//! Attention on a GPU.
 
 use burn::tensor::Tensor;
 use burn_cubecl::kernel::into_contiguous;
@@ -8,14 +8,14 @@ use super::super::gpu::{self, AttentionArgs, Places, Windows};
 use super::super::window_attention::WindowAttention;
 use super::{buffer, contiguous, empty, on_gpu, optional, tensor};
 
-/// Heads of tokens as they lie, if a head's channels lie together.
+/// Returns the layout of heads of tokens, if a head's channels are contiguous.
 fn heads(tensor: &CubeTensor) -> Option<Places> {
     let strides = tensor.meta.strides();
     let &[by_map, by_head, by_token, by_channel] = &strides[..] else { return None };
     (by_channel == 1).then_some(Places { start: 0, by_map, by_head, by_token })
 }
 
-/// The tensor, copied only where a head's channels do not lie together.
+/// Returns the tensor, copied only if a head's channels are not contiguous.
 fn with_heads_together(tensor: &Tensor<4>) -> Option<(CubeTensor, Places)> {
     let tensor = on_gpu(tensor)?;
     match heads(&tensor) {
@@ -28,7 +28,8 @@ fn with_heads_together(tensor: &Tensor<4>) -> Option<(CubeTensor, Places)> {
     }
 }
 
-/// Attention of `[batch, heads, tokens, channels]`, as [`attention`](crate::kernels::attention); the result is in the queries' format.
+/// Runs [`attention`](crate::kernels::attention) on `[batch, heads, tokens, channels]`. The result
+/// has the queries' format.
 pub(in crate::kernels) fn attention(
     queries: &Tensor<4>,
     keys: &Tensor<4>,
@@ -58,7 +59,7 @@ pub(in crate::kernels) fn attention(
     gpu::attention(&q.client, &args).then(|| tensor(out))
 }
 
-/// Attention within windows, as [`WindowAttention::forward`]: tokens are read where they lie.
+/// Runs attention within windows, as [`WindowAttention::forward`]. Tokens are read where they lie.
 pub(in crate::kernels) fn window_attention(
     window: WindowAttention,
     qkv_bhwc: &Tensor<4>,

@@ -1,4 +1,4 @@
-//! Masks of all places, and the choice among them.
+//! Mask logits, and the choice among masks.
 
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::kernel::into_contiguous;
@@ -7,7 +7,7 @@ use super::super::choice::{ChosenMask, MaskChoice, MaskRule, STABILITY_DELTA, ST
 use super::super::gpu::{self, ChoiceArgs, StableFirst};
 use super::{Lying, buffer, empty, on_gpu, optional, tensor, vector};
 
-/// As [`mask_product`](crate::kernels::mask_product).
+/// Runs [`mask_product`](crate::kernels::mask_product) on a GPU.
 pub(in crate::kernels) fn mask_product(
     filters: &Tensor<3>,
     maps_bchw: &Tensor<4>,
@@ -26,7 +26,7 @@ pub(in crate::kernels) fn mask_product(
         .then(|| tensor(out))
 }
 
-/// As [`MaskChoice::choose`](crate::kernels::MaskChoice::choose).
+/// Runs [`MaskChoice::choose`](crate::kernels::MaskChoice::choose) on a GPU.
 pub(in crate::kernels) fn choose_mask(choice: &MaskChoice<'_>) -> Option<ChosenMask> {
     let [batch, masks, height, width] = choice.mask_logits.dims();
     let dim = choice.tokens.dims()[2];
@@ -37,7 +37,7 @@ pub(in crate::kernels) fn choose_mask(choice: &MaskChoice<'_>) -> Option<ChosenM
         return None;
     }
     let (logits, ious) = (vector(choice.mask_logits)?, vector(choice.ious)?);
-    // Some tokens of more: read where they lie, if their numbers lie together.
+    // These tokens are a slice. They are read in place if the values of a token are contiguous.
     let mut tokens = on_gpu(choice.tokens)?;
     if tokens.meta.strides()[2] != 1 {
         tokens = into_contiguous(tokens);

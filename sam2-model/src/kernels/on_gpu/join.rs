@@ -1,17 +1,17 @@
-//! Putting tensors together.
+//! Concatenation of tensors on a GPU.
 
 use burn::tensor::Tensor;
 
 use super::super::gpu::{self, Part};
 use super::{buffer, contiguous, empty, tensor};
 
-/// Tensors joined along `axis`, as [`join`](crate::kernels::join).
+/// Concatenates tensors along `axis`, as [`join`](crate::kernels::join).
 pub(in crate::kernels) fn join<const D: usize>(
     parts: &[Tensor<D>],
     axis: usize,
 ) -> Option<Tensor<D>> {
     if parts.len() > gpu::MOST_PARTS {
-        // In rounds, each of which knows all that it is made of.
+        // In rounds, each of which has all its parts as inputs.
         let rounds = parts.chunks(gpu::MOST_PARTS).map(|round| join(round, axis));
         return join(&rounds.collect::<Option<Vec<_>>>()?, axis);
     }
@@ -32,7 +32,8 @@ pub(in crate::kernels) fn join<const D: usize>(
     if !parts.iter().all(alike) {
         return None;
     }
-    // A batch of 1 is one row for all only where rows are entries of the batch; otherwise it is spread out first.
+    // A batch of 1 serves as one row for all only if rows are entries of the batch. Otherwise it is
+    // expanded first.
     let rows: usize = shape[..axis].iter().product();
     let parts = parts
         .iter()

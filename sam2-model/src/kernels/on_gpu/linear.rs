@@ -1,4 +1,4 @@
-//! Linear layers and layer norms.
+//! Linear layers and layer norms on a GPU.
 
 use burn::tensor::{DType, Tensor};
 
@@ -7,7 +7,7 @@ use super::super::fused_linear::FusedLinear;
 use super::super::gpu::{self, LinearArgs, NormArgs, RotationArgs};
 use super::{buffer, contiguous, empty, optional, tensor, vector};
 
-/// Layer norm over the last axis, with the result in `format`.
+/// Runs a layer norm over the last axis, with the result in `format`.
 pub(in crate::kernels) fn layer_norm<const D: usize>(
     x: &Tensor<D>,
     weight: &Tensor<1>,
@@ -32,7 +32,7 @@ pub(in crate::kernels) fn layer_norm<const D: usize>(
     gpu::layer_norm(&x.client, &args).then(|| tensor(out))
 }
 
-/// A linear layer with what surrounds it; the norm before it is a launch of its own.
+/// Runs a linear layer with the steps around it. The norm before it is a launch of its own.
 pub(in crate::kernels) fn linear<const D: usize>(
     fused: &FusedLinear<'_, D>,
     x: &Tensor<D>,
@@ -46,7 +46,7 @@ pub(in crate::kernels) fn linear<const D: usize>(
     let x = contiguous(&normed)?;
     let [inputs, outputs] = fused.layer.weight.dims();
     let rows: usize = shape[..D - 1].iter().product();
-    // Repeated from its start, a tensor of the same shape but for the batch is added to each of the batch.
+    // A tensor of the same shape except for its batch is repeated for each batch entry.
     let add = optional(fused.add, |add| {
         let of_add = add.dims();
         let alike = of_add[1..D - 1] == shape[1..D - 1] && of_add[D - 1] == outputs;
@@ -92,7 +92,8 @@ pub(in crate::kernels) fn linear<const D: usize>(
     gpu::linear(&x.client, &args).then(|| tensor(out))
 }
 
-/// Layers side by side, `[batch, groups, inputs]` to `[batch, groups, outputs]`, as [`grouped_linear`](crate::kernels::grouped_linear).
+/// Runs layers side by side, `[batch, groups, inputs]` to `[batch, groups, outputs]`, as
+/// [`grouped_linear`](crate::kernels::grouped_linear).
 pub(in crate::kernels) fn grouped_linear(
     weight: &Tensor<3>,
     bias: &Tensor<2>,

@@ -1,4 +1,4 @@
-//! Convolutions, and small steps over maps and tokens.
+//! Convolutions, and small steps over maps and tokens, on a GPU.
 
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::tensor::CubeTensor;
@@ -8,7 +8,8 @@ use super::super::gpu::{self, ConvolutionArgs, MapNormArgs, Maps, NormArgs, TapT
 use super::super::{Activation, Finish};
 use super::{Lying, buffer, contiguous, empty, on_gpu, optional, tensor, vector};
 
-/// Memory for maps `[batch, channels, height, width]` whose channels lie last: `[batch, height, width, channels]`.
+/// Allocates maps `[batch, channels, height, width]` with channels last: memory
+/// `[batch, height, width, channels]`.
 fn empty_channels_last(
     like: &CubeTensor,
     [batch, channels, height, width]: [usize; 4],
@@ -17,12 +18,12 @@ fn empty_channels_last(
     empty(like, [batch, height, width, channels], format)
 }
 
-/// The maps in such memory, `[batch, channels, height, width]`: a view.
+/// Returns a view `[batch, channels, height, width]` of such memory.
 fn channels_last(made: CubeTensor) -> Tensor<4> {
     tensor::<4>(made).permute([0, 3, 1, 2])
 }
 
-/// Convolves `[batch, inputs, height, width]`, read where it lies; the result lies channels last.
+/// Convolves `[batch, inputs, height, width]`, read where it lies. The result is channels last.
 pub(in crate::kernels) fn convolution(
     convolving: &Convolving<'_>,
     x_bchw: &Tensor<4>,
@@ -43,7 +44,8 @@ pub(in crate::kernels) fn convolution(
     };
     let size = [length(0)?, length(1)?];
     let shape = [batch, outputs, size[0], size[1]];
-    // A norm goes along where one cube has all channels of a place; else it is a launch of its own, and what follows it is too.
+    // The norm joins the same launch if one cube has all channels of a pixel. Otherwise the norm
+    // and the steps after it are a separate launch.
     let of_place = if *transposed { 4 * outputs } else { outputs };
     let joined = of_group == inputs && of_place <= ConvolutionArgs::MOST_NORMED;
     let (norm, later) = match &convolving.norm {
@@ -96,10 +98,11 @@ pub(in crate::kernels) fn convolution(
     }
 }
 
-/// Channels from which on a norm of maps that lie channels last is worth a cube for each place.
+/// From this number of channels on, a norm of channels-last maps uses one cube per pixel.
 const WIDE: usize = 32;
 
-/// Normalises each place of `[batch, channels, height, width]` over its channels, then applies a non-linearity. Maps in planes stay so, all others come out channels last.
+/// Normalises each pixel of `[batch, channels, height, width]` over its channels, then applies a
+/// non-linearity. Maps stored in planes stay so; all others become channels last.
 pub(in crate::kernels) fn layer_norm_2d(
     x_bchw: &Tensor<4>,
     weight: &Tensor<1>,
@@ -146,7 +149,8 @@ pub(in crate::kernels) fn layer_norm_2d(
     done.then(|| if in_planes { tensor(out) } else { channels_last(out) })
 }
 
-/// The largest of each 2 x 2 tokens of the first `channels` of `[batch, height, width, more channels]`, read where they lie.
+/// Computes the maximum of each 2 x 2 tokens of the first `channels` of
+/// `[batch, height, width, more channels]`, read where they lie.
 pub(in crate::kernels) fn max_pool_2x2(x_bhwc: &Tensor<4>, channels: usize) -> Option<Tensor<4>> {
     let [batch, height, width, all] = x_bhwc.dims();
     let shape = [batch, height, width, channels.min(all)];
@@ -154,7 +158,7 @@ pub(in crate::kernels) fn max_pool_2x2(x_bhwc: &Tensor<4>, channels: usize) -> O
     let by_token = x.meta.strides()[2];
     let strides = [height * width * by_token, width * by_token, by_token, 1];
     let mut axes = x.meta.strides().iter().zip(strides).zip([batch, height, width, all]);
-    // The stride of an axis of length one says nothing.
+    // The stride of an axis of length one has no meaning.
     if !axes.all(|((&stride, expected), length)| stride == expected || length == 1) {
         x = contiguous(x_bhwc)?;
     }
@@ -164,7 +168,7 @@ pub(in crate::kernels) fn max_pool_2x2(x_bhwc: &Tensor<4>, channels: usize) -> O
         .then(|| tensor(out))
 }
 
-/// Turns pairs of channels, as [`rotate`](crate::kernels::rotate).
+/// Rotates pairs of channels, as [`rotate`](crate::kernels::rotate).
 pub(in crate::kernels) fn rotate(
     x: &Tensor<3>,
     cos: &Tensor<3>,

@@ -1,6 +1,7 @@
-//! Between tensors on a GPU and the buffers that our kernels there work on.
+//! The connection between tensors on a GPU and the buffers that our GPU kernels use.
 //!
-//! Every function answers `None` where the tensors are not on a GPU, or not in a format that its kernel reads: the caller takes burn's way then.
+//! Every function returns `None` if the tensors are not on a GPU, or not in a format that its
+//! kernel reads. The caller then uses burn's operations.
 
 use burn::tensor::{DType, Device, Shape, Tensor};
 use burn_cubecl::CubeBackend;
@@ -27,24 +28,24 @@ pub(super) use linear::{grouped_linear, layer_norm, linear};
 pub(super) use maps::{convolution, layer_norm_2d, max_pool_2x2, resample, rotate};
 pub(super) use pixels::look_up_pixels;
 
-/// As [`only_f16_has_matrix_units`](crate::kernels::only_f16_has_matrix_units).
+/// Implements [`only_f16_has_matrix_units`](crate::kernels::only_f16_has_matrix_units).
 pub(super) fn only_f16_has_matrix_units(device: &Device) -> bool {
     let tensor = on_gpu(&Tensor::<1>::zeros([1], device));
     tensor.is_some_and(|tensor| super::gpu::only_f16_has_matrix_units(&tensor.client))
 }
 
-/// The tensor's buffer, wherever in it the numbers lie.
+/// Returns the tensor's buffer; the values may be anywhere in it.
 fn on_gpu<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<CubeBackend>().ok()?;
     element(tensor.dtype).map(|_| tensor)
 }
 
-/// The same with numbers row-major from the buffer's start.
+/// Returns the tensor's buffer with its values row-major from the start.
 fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     on_gpu(tensor).map(into_contiguous)
 }
 
-/// A format that kernels read and write.
+/// Returns the format for kernels, if they can read and write it.
 fn element(format: DType) -> Option<ElemType> {
     let kind = match format {
         DType::F32 => FloatKind::F32,
@@ -60,7 +61,7 @@ fn buffer(tensor: &CubeTensor) -> Option<Buffer> {
     Some(Buffer { handle: tensor.handle.clone(), length, element: element(tensor.dtype)? })
 }
 
-/// A tensor whose numbers a kernel will write, next to `like`.
+/// Allocates a tensor for a kernel's result, on the device of `like`.
 fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D], format: DType) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
     empty_device_contiguous_dtype(client, device, Shape::from(shape), format)
@@ -70,13 +71,14 @@ fn tensor<const D: usize>(made: CubeTensor) -> Tensor<D> {
     Tensor::from_primitive::<CubeBackend>(made)
 }
 
-/// Numbers in f32, row-major: what norms, biases and factors are kept in.
+/// Returns values in f32, row-major: the form of norms, biases and factors.
 fn vector<const D: usize>(tensor: &Tensor<D>) -> Option<Buffer> {
     let tensor = contiguous(tensor)?;
     (tensor.dtype == DType::F32).then(|| buffer(&tensor))?
 }
 
-/// What `on_device` makes of a part that may be absent; `None` if it is there and nothing can be made of it.
+/// Applies `on_device` to a part that may be absent. Returns `None` if the part is present but
+/// `on_device` fails.
 fn optional<T, R>(part: Option<T>, on_device: impl FnOnce(T) -> Option<R>) -> Option<Option<R>> {
     match part {
         Some(part) => on_device(part).map(Some),
@@ -84,7 +86,7 @@ fn optional<T, R>(part: Option<T>, on_device: impl FnOnce(T) -> Option<R>) -> Op
     }
 }
 
-/// Maps where they lie, `[batch, channels, height, width]` by any strides.
+/// Maps `[batch, channels, height, width]` with arbitrary strides.
 struct Lying {
     buffer: Buffer,
     strides: [usize; 4],

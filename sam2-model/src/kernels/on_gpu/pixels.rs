@@ -1,4 +1,4 @@
-//! Pixels into numbers.
+//! Conversion of pixels to network input on a GPU.
 
 use burn::tensor::{Bytes, DType, Tensor};
 use cubecl::ir::{ElemType, UIntKind};
@@ -6,7 +6,8 @@ use cubecl::ir::{ElemType, UIntKind};
 use super::super::gpu::{self, Buffer};
 use super::{buffer, empty, on_gpu, tensor, vector};
 
-/// As [`look_up_pixels`](crate::kernels::look_up_pixels). Bytes travel four to a word, since some devices have no integers of 8 bits.
+/// Runs [`look_up_pixels`](crate::kernels::look_up_pixels) on a GPU. Bytes are sent four to a word,
+/// because some devices have no 8-bit integers.
 pub(in crate::kernels) fn look_up_pixels(
     rgb: &[u8],
     table: &Tensor<2>,

@@ -1,6 +1,8 @@
-//! AMX: registers of 16 rows of 64 bytes, and one instruction for the 8,192 products of two of them.
+//! Products with AMX: registers of 16 rows of 64 bytes, and one instruction for the 8,192 products
+//! of two of them.
 //!
-//! Rust has no stable intrinsics for it yet, so this is inline assembly. Linux lets a process use the registers once it has asked.
+//! Rust has no stable intrinsics for AMX yet, so this is inline assembly. Linux lets a process use
+//! the registers once the process has asked for it.
 
 use std::arch::asm;
 
@@ -12,7 +14,8 @@ use super::products::{BLOCK, Products};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Amx;
 
-/// What `ldtilecfg` reads (Intel's Architecture Instruction Set Extensions reference, 3.1): rows and bytes per row of each register.
+/// The operand of `ldtilecfg` (Intel's Architecture Instruction Set Extensions reference, 3.1):
+/// rows and bytes per row of each register.
 #[repr(C, align(64))]
 struct TileConfig {
     palette: u8,
@@ -31,11 +34,12 @@ static FULL_TILES: TileConfig = TileConfig {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// Whether the processor has AMX with bfloat16 and the system lets this process use it. Asks once, for all threads.
+/// Returns true if the processor has AMX with bfloat16 and the system lets this process use it.
+/// Asks once, for all threads.
 #[cfg(target_os = "linux")]
 pub(in crate::kernels::cpu) fn amx_is_permitted() -> bool {
     use std::sync::OnceLock;
-    /// arch/x86/include/uapi/asm/prctl.h
+    /// From arch/x86/include/uapi/asm/prctl.h.
     const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
     /// The state component of the tiles' data.
     const XFEATURE_XTILEDATA: libc::c_long = 18;
@@ -45,7 +49,7 @@ pub(in crate::kernels::cpu) fn amx_is_permitted() -> bool {
         // Leaf 7, EDX: bit 22 = AMX-BF16, bit 24 = AMX-TILE.
         let has_leaf = __cpuid(0).eax >= 7;
         let has_tiles = has_leaf && (__cpuid_count(7, 0).edx >> 22) & 0b101 == 0b101;
-        // SAFETY: the call takes two numbers and changes nothing but this process's permissions.
+        // SAFETY: the call takes two numbers and changes only this process's permissions.
         has_tiles
             && unsafe {
                 libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
@@ -53,14 +57,14 @@ pub(in crate::kernels::cpu) fn amx_is_permitted() -> bool {
     })
 }
 
-// SAFETY: the instructions are there by the promise of the trait, and so are the values behind the pointers.
+// SAFETY: the trait's contract guarantees the instructions and the values behind the pointers.
 unsafe impl Products for Amx {
     type Vectors = Avx512;
 
     #[inline(always)]
     unsafe fn begin() {
-        // SAFETY: the processor has AMX and the process may use it. Nobody else uses the registers: the compiler knows nothing of them, and the system keeps each
-        // thread's own.
+        // SAFETY: the processor has AMX and the process may use it. No other code uses the
+        // registers: the compiler does not know them, and the system saves them per thread.
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const FULL_TILES, options(nostack, readonly))
         };
@@ -68,11 +72,13 @@ unsafe impl Products for Amx {
 
     #[inline(always)]
     unsafe fn end() {
-        // SAFETY: as above. Released, the registers need not be saved when the thread is switched.
+        // SAFETY: as above. After the release, the registers need not be saved when the thread is
+        // switched.
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 
-    /// Two by two registers of sums; each step loads two of `a` and two of `b` and multiplies each with each.
+    /// Uses two by two registers of sums. Each step loads two of `a` and two of `b` and multiplies
+    /// each with each.
     #[inline(always)]
     unsafe fn multiply(
         depth: usize,
@@ -84,7 +90,8 @@ unsafe impl Products for Amx {
         add: bool,
     ) {
         debug_assert!(depth > 0 && depth.is_multiple_of(BLOCK));
-        // SAFETY: the rows that are read and written are those that the trait names: 32 of `a` and `c`, and `depth / 2` of the panel.
+        // SAFETY: only the rows named by the trait are read and written: 32 of `a` and `c`, and
+        // `depth / 2` of the panel.
         unsafe {
             asm!(
                 "test {add}, {add}",
@@ -136,19 +143,19 @@ unsafe impl Products for Amx {
 
     #[inline(always)]
     unsafe fn round(from: *const f32, to: *mut u16, count: usize) {
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller guarantees the same.
         unsafe { Dot::round(from, to, count) };
     }
 
     #[inline(always)]
     unsafe fn round_pairs(first: *const f32, second: *const f32, to: *mut u16) {
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller guarantees the same.
         unsafe { Dot::round_pairs(first, second, to) };
     }
 
     #[inline(always)]
     unsafe fn transpose_pairs(rows: *const u16, to: *mut u16, by_pair: usize) {
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller guarantees the same.
         unsafe { Dot::transpose_pairs(rows, to, by_pair) };
     }
 }

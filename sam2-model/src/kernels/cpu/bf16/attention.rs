@@ -1,5 +1,5 @@
-//! Attention in bfloat16: as [`attention`](super::super::attention), with queries, keys, values and weights rounded before they are multiplied. Scores, softmax and sums stay
-//! `f32`.
+//! Attention in bfloat16. Works as [`attention`](super::super::attention), but rounds queries,
+//! keys, values and weights before they are multiplied. Scores, softmax and sums stay `f32`.
 
 use rayon::prelude::*;
 
@@ -10,16 +10,19 @@ use super::super::heads::{HeadTokens, HeadsView};
 use super::super::simd::{CpuTier, Simd};
 use super::products::{BLOCK, Products, per_bf16_tier};
 
-/// Keys per block: scores and weights of a block of queries with them, and the queries, fit in the first-level cache.
+/// Keys per block. A block of queries and its scores and weights for these keys fit in the
+/// first-level cache.
 const KEY_BLOCK: usize = 128;
-/// Queries per task at most: keys are read from afar once for all of them.
+/// Largest number of queries per task: keys are fetched from outer caches once for all of them.
 const QUERY_BLOCK: usize = 512;
-/// Distance of rows of weights: a cache line more than there are, so that the rows of a block do not share a set of the cache.
+/// Distance between rows of weights. It is one cache line more than the weights need, so that the
+/// rows of a block do not share a cache set.
 const WEIGHTS_STRIDE: usize = KEY_BLOCK + BLOCK;
-/// Fewer queries or keys are left to `f32`: most of a block would be padding.
+/// With fewer queries or keys the `f32` kernel is used, because most of a block would be padding.
 const FEWEST_TOKENS: usize = 16;
 
-/// As the same in `f32`. `None` also if the shapes are not worth it.
+/// Attends as the `f32` kernel does. Also returns `None` if the shapes are too small to be worth
+/// it.
 pub(in crate::kernels) fn attention(
     tier: CpuTier,
     queries: HeadsView<'_>,
@@ -52,7 +55,7 @@ pub(in crate::kernels) fn attention(
     let all: Vec<(usize, usize)> =
         (0..batch).flat_map(|b| (0..heads).map(move |h| (b, h))).collect();
     if head_bytes <= SMALL_HEAD_BYTES {
-        // A head is a task of its own and shares nothing.
+        // Each head is a task of its own and shares nothing.
         all.par_iter().for_each_init(
             || (Packed::default(), Scratch::default()),
             |(packed, scratch), &(batch, head)| {
@@ -64,7 +67,7 @@ pub(in crate::kernels) fn attention(
                 }
                 for block in query_blocks(queries.of_batch(batch).count, 1, QUERY_BLOCK, BLOCK) {
                     let place = Place { batch, head, queries: block };
-                    // One task writes one head's rows, and no other task writes those.
+                    // Each head's rows are written by one task only.
                     query_block(tier, &sizes, &queries, packed, place, scratch, target);
                 }
             },
@@ -97,7 +100,8 @@ pub(in crate::kernels) fn attention(
             );
         }
     }
-    // SAFETY: every head of every query was written: the blocks cover the queries of each batch entry, and those lie in all rows of the result.
+    // SAFETY: every head of every query was written: the blocks cover the queries of each batch
+    // entry, and those cover all rows of the result.
     unsafe { out.set_len(count) };
     Some(out)
 }
@@ -111,12 +115,15 @@ struct Sizes {
     scale: f32,
 }
 
-/// One head's keys and values as blocks of products read them, zero beyond the last key and channel of whole panels.
+/// One head's keys and values in the layout that blocks of products read, zero after the last key
+/// and channel up to whole panels.
 #[derive(Default)]
 struct Packed {
-    /// Per block of keys panels of [`BLOCK`] keys: `[blocks, KEY_BLOCK / BLOCK, d_padded / 2, BLOCK, 2]`.
+    /// For each block of keys, panels of [`BLOCK`] keys:
+    /// `[blocks, KEY_BLOCK / BLOCK, d_padded / 2, BLOCK, 2]`.
     keys: Vec<u16>,
-    /// Per block of keys panels of [`BLOCK`] channels: `[blocks, v_padded / BLOCK, KEY_BLOCK / 2, BLOCK, 2]`.
+    /// For each block of keys, panels of [`BLOCK`] channels:
+    /// `[blocks, v_padded / BLOCK, KEY_BLOCK / 2, BLOCK, 2]`.
     values: Vec<u16>,
 }
 
@@ -133,7 +140,7 @@ impl Packed {
     }
 }
 
-/// Where a block of keys comes from.
+/// The source of a block of keys.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     keys: HeadTokens<'a>,
@@ -142,12 +149,12 @@ struct Source<'a> {
     first: usize,
 }
 
-/// A task's own memory.
+/// The memory of one task.
 #[derive(Default)]
 struct Scratch {
-    /// `[rows, stride(d)]`: scaled queries; while keys are laid out, a panel of those.
+    /// `[rows, stride(d)]`: scaled queries. While keys are rearranged, a panel of keys.
     queries: Vec<u16>,
-    /// One token, scaled, before it is rounded.
+    /// One token, scaled, before rounding.
     token: Vec<f32>,
     /// `[BLOCK, KEY_BLOCK]`.
     scores: Vec<f32>,
@@ -155,18 +162,19 @@ struct Scratch {
     weights: Vec<u16>,
     /// `[rows, v_padded]`.
     sums: Vec<f32>,
-    /// Per row: the highest score so far, and the sum of weights.
+    /// For each row: the highest score so far, and the sum of weights.
     highest: Vec<f32>,
     totals: Vec<f32>,
 }
 
-/// Distance of rows of `width` numbers: a cache line more than whole blocks, so that the rows of a block do not share a set of the cache.
+/// Returns the distance between rows of `width` values. It is one cache line more than whole
+/// blocks, so that the rows of a block do not share a cache set.
 fn stride(width: usize) -> usize {
     width.next_multiple_of(BLOCK) + BLOCK
 }
 
 per_bf16_tier! {
-    /// Lays out a block of keys and values.
+    /// Rearranges a block of keys and values.
     fn fill = fill_on(
         sizes: &Sizes, from: Source<'_>, to_keys: &mut [u16], to_values: &mut [u16], scratch: &mut Scratch,
     )
@@ -186,7 +194,7 @@ unsafe fn fill_on<P: Products>(
     let Source { keys, values, first } = from;
     let count = KEY_BLOCK.min(m - first);
     debug_assert!(to_keys.len() == KEY_BLOCK * d_padded && to_values.len() == KEY_BLOCK * v_padded);
-    // Sixteen keys at a time become rows of bfloat16, and their pairs columns.
+    // Sixteen keys at a time become rows of bfloat16, and their pairs become columns.
     let by_row = d_padded;
     scratch.queries.clear();
     scratch.queries.resize(16 * by_row, 0);
@@ -195,7 +203,7 @@ unsafe fn fill_on<P: Products>(
             let to = &mut scratch.queries[row * by_row..][..d];
             if at + row < count {
                 let token = keys.at(first + at + row);
-                // SAFETY: both have `d` numbers.
+                // SAFETY: both have `d` values.
                 unsafe { P::round(token.as_ptr(), to.as_mut_ptr(), d) };
             } else {
                 to.fill(0);
@@ -208,7 +216,8 @@ unsafe fn fill_on<P: Products>(
                 to.copy_from_slice(&scratch.queries[row * by_row + channel..][..BLOCK]);
             }
             let to = &mut panel[channel * BLOCK + at % BLOCK * 2..];
-            // SAFETY: 16 pairs of channels, each of 16 rows, `2 * BLOCK` apart: the last ends with the panel's row.
+            // SAFETY: 16 pairs of channels, each of 16 rows, `2 * BLOCK` apart: the last ends with
+            // the panel's row.
             unsafe { P::transpose_pairs(rows.as_ptr(), to.as_mut_ptr(), 2 * BLOCK) };
         }
     }
@@ -231,7 +240,7 @@ unsafe fn fill_on<P: Products>(
                 }
             }
             let to = &mut to_values[(channel * KEY_BLOCK + pair * 2 * BLOCK)..][..2 * BLOCK];
-            // SAFETY: each source has a block of numbers, and `to` as many pairs.
+            // SAFETY: each source has a block of values, and `to` has as many pairs.
             unsafe {
                 P::round_pairs(sources[0], sources[1], to.as_mut_ptr());
                 P::round_pairs(sources[0].add(16), sources[1].add(16), to.as_mut_ptr().add(BLOCK));
@@ -241,14 +250,15 @@ unsafe fn fill_on<P: Products>(
 }
 
 per_bf16_tier! {
-    /// The results of one block of queries.
+    /// Computes the results of one block of queries.
     fn query_block = query_block_on(
         sizes: &Sizes, queries: &HeadsView<'_>, packed: &Packed, place: Place, scratch: &mut Scratch, target: Target,
     )
 }
 
 /// # Safety
-/// The processor has the instructions of `P`. `target` is valid for a row of `heads * v` values for each of the queries' rows, and nobody else writes this place's.
+/// The processor has the instructions of `P`. `target` is valid for a row of `heads * v` values for
+/// each of the queries' rows, and no other thread writes the part of `place`.
 #[inline(always)]
 unsafe fn query_block_on<P: Products>(
     sizes: &Sizes,
@@ -277,7 +287,7 @@ unsafe fn query_block_on<P: Products>(
     for (at, query) in place.queries.clone().enumerate() {
         let token = queries.query(of_batch, place.head, query);
         scratch.token.iter_mut().zip(token).for_each(|(to, from)| *to = from * sizes.scale);
-        // SAFETY: the row has room for `d` numbers.
+        // SAFETY: the row has room for `d` values.
         unsafe {
             let to = scratch.queries.as_mut_ptr().add(at * by_query);
             P::round(scratch.token.as_ptr(), to, d);
@@ -292,8 +302,9 @@ unsafe fn query_block_on<P: Products>(
         let keys_padded = keys_here.next_multiple_of(BLOCK);
         for first in (0..rows).step_by(BLOCK) {
             let scores = scratch.scores.as_mut_ptr();
-            // SAFETY: the buffers have been sized above: whole blocks of queries and of their sums, and a block of scores and weights; the block of keys and
-            // values has whole panels up to `keys_padded`.
+            // SAFETY: the buffers were sized above: whole blocks of queries and of their sums, and
+            // a block of scores and weights. The block of keys and values has whole panels up to
+            // `keys_padded`.
             unsafe {
                 let q = scratch.queries.as_ptr().add(first * by_query);
                 for at in (0..keys_padded).step_by(BLOCK) {
@@ -324,15 +335,18 @@ unsafe fn query_block_on<P: Products>(
     for (at, query) in place.queries.clone().enumerate() {
         let total = 1.0 / scratch.totals[at];
         let row = &scratch.sums[at * v_padded..at * v_padded + v];
-        // SAFETY: the row is one of the queries', and only this task writes this head's part of it.
+        // SAFETY: the row belongs to one of the queries, and only this task writes this head's part
+        // of it.
         unsafe { target.write(of_batch.row(query), place.head, row, total) };
     }
 }
 
-/// Turns one row of scores into rounded weights relative to the highest score so far; returns by how much earlier sums shrink.
+/// Turns one row of scores into rounded weights relative to the highest score so far. Returns the
+/// factor that rescales the earlier sums.
 ///
 /// # Safety
-/// The processor has the instructions of `P`; both rows are equally long, a multiple of [`BLOCK`].
+/// The processor has the instructions of `P`; both rows have the same length, a multiple of
+/// [`BLOCK`].
 #[inline(always)]
 unsafe fn weigh<P: Products>(
     scores: &[f32],
@@ -374,7 +388,8 @@ mod tests {
     use crate::kernels::cpu::attention::tests::{check, check_windows};
     use crate::kernels::cpu::testing::tiers;
 
-    /// Queries are scaled before they are rounded; weights are rounded, and one that shrinks later as well. Numbers lie between -1 and 1.
+    /// Tolerance for values between -1 and 1: queries are scaled before they are rounded, and
+    /// weights are rounded, also those that are rescaled later.
     const BAR: f64 = 4e-3;
 
     fn rounded(x: f64) -> f64 {
@@ -394,7 +409,7 @@ mod tests {
             ] {
                 check(|q, k, v| attention(tier, q, k, v), rounded, BAR, shape, 1.0);
             }
-            // Scores far apart: one key takes all.
+            // Scores far apart: one key gets all the weight.
             check(|q, k, v| attention(tier, q, k, v), rounded, BAR, [1, 1, 30, 800, 32, 16], 60.0);
         }
     }

@@ -1,4 +1,4 @@
-//! AVX-512 BF16: sixteen sums of two products at a time.
+//! Products with AVX-512 BF16: sixteen sums of two products at a time.
 
 use std::arch::x86_64::*;
 
@@ -6,14 +6,14 @@ use super::super::simd::Avx512;
 use super::portable::nearest;
 use super::products::{BLOCK, Products};
 
-/// Rows whose sums are in registers at once.
+/// Number of rows whose sums are in registers at the same time.
 const ROWS: usize = 8;
 
 /// AVX-512 with products of bfloat16 pairs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Dot;
 
-// SAFETY: the instructions are there by the promise of the trait, and so are the values behind the pointers.
+// SAFETY: the trait's contract guarantees the instructions and the values behind the pointers.
 unsafe impl Products for Dot {
     type Vectors = Avx512;
 
@@ -33,7 +33,8 @@ unsafe impl Products for Dot {
         add: bool,
     ) {
         for first in (0..BLOCK).step_by(ROWS) {
-            // SAFETY: rows below `BLOCK` of `a` and `c`; a panel row of `b` is two vectors of pairs.
+            // SAFETY: rows of `a` and `c` are below `BLOCK`; a panel row of `b` is two vectors of
+            // pairs.
             unsafe {
                 let a = a.add(first * a_by_row).cast::<i32>();
                 let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
@@ -63,7 +64,7 @@ unsafe impl Products for Dot {
 
     #[inline(always)]
     unsafe fn round(from: *const f32, to: *mut u16, count: usize) {
-        // SAFETY: whole vectors below `count`, then the rest one by one.
+        // SAFETY: whole vectors below `count`, then the rest one value at a time.
         unsafe {
             let mut at = 0;
             while at + 16 <= count {
@@ -79,7 +80,7 @@ unsafe impl Products for Dot {
 
     #[inline(always)]
     unsafe fn round_pairs(first: *const f32, second: *const f32, to: *mut u16) {
-        // SAFETY: the caller's promise: a vector behind each pointer.
+        // SAFETY: the caller guarantees a vector behind each pointer.
         unsafe {
             let low = _mm512_cvtepu16_epi32(round_bits(first));
             let high = _mm512_cvtepu16_epi32(round_bits(second));
@@ -89,14 +90,14 @@ unsafe impl Products for Dot {
 
     #[inline(always)]
     unsafe fn transpose_pairs(rows: *const u16, to: *mut u16, by_pair: usize) {
-        // SAFETY: the caller's promise: 16 rows of a vector, and room for 16 vectors.
+        // SAFETY: the caller guarantees 16 rows of a vector, and room for 16 vectors.
         unsafe {
             let zero = _mm512_setzero_si512();
             let mut r = [zero; 16];
             for (row, vector) in r.iter_mut().enumerate() {
                 *vector = _mm512_loadu_si512(rows.add(row * 32).cast());
             }
-            // `u[4 g + j]`: in quarter `q`, column `4 q + j` of rows `4 g` to `4 g + 3`.
+            // `u[4 g + j]` holds in quarter `q` column `4 q + j` of rows `4 g` to `4 g + 3`.
             let mut u = [zero; 16];
             for group in 0..4 {
                 let [a, b, c, d] =
@@ -129,17 +130,17 @@ unsafe impl Products for Dot {
 }
 
 /// # Safety
-/// AVX-512; 32 values behind the pointer.
+/// The processor has AVX-512; 32 values are behind the pointer.
 #[inline(always)]
 unsafe fn load_bits(from: *const u16) -> __m512bh {
-    // SAFETY: the caller's promise; both are 64 bytes of any bits.
+    // SAFETY: guaranteed by the caller; both types are 64 bytes in which any bits are valid.
     unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(from.cast())) }
 }
 
 /// # Safety
-/// AVX-512 BF16; 16 values behind the pointer.
+/// The processor has AVX-512 BF16; 16 values are behind the pointer.
 #[inline(always)]
 unsafe fn round_bits(from: *const f32) -> __m256i {
-    // SAFETY: the caller's promise; both are 32 bytes of any bits.
+    // SAFETY: guaranteed by the caller; both types are 32 bytes in which any bits are valid.
     unsafe { std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from))) }
 }

@@ -1,7 +1,9 @@
-//! Linear layers in bfloat16: as [`linear`](super::super::linear), with both factors of each product rounded.
+//! Linear layers in bfloat16. Works as [`linear`](super::super::linear), but rounds both factors of
+//! each product.
 //!
-//! A task takes a block of rows through all layers. Between layers rows lie as bfloat16, ready to be multiplied again; a block of sums is finished (bias,
-//! non-linearity, what is added) in `f32` while it is in the first-level cache.
+//! A task takes a block of rows through all layers. Between layers, rows are stored as bfloat16,
+//! ready for the next product. A block of sums is finished in `f32` (bias, non-linearity, added
+//! tensor) while it is in the first-level cache.
 
 use std::ops::Range;
 
@@ -11,12 +13,14 @@ use super::super::linear::{Chain, Layer, Target, enter, finish};
 use super::super::simd::CpuTier;
 use super::products::{BLOCK, Products, per_bf16_tier};
 
-/// Rows per task at most: a panel of weights is read from afar once for all of them.
+/// Largest number of rows per task: a panel of weights is fetched from outer caches once for all of
+/// them.
 const ROW_BLOCK: usize = 128;
-/// Below this many rows rounding and laying out the weights costs more than their products save.
+/// With fewer rows, rounding and rearranging the weights costs more than their products save.
 const FEWEST_ROWS: usize = 16;
 
-/// `[rows, outputs of the last layer]`, row-major. `None` if the shapes do not fit together or are not worth it.
+/// Runs the chain. Returns `[rows, outputs of the last layer]`, row-major, or `None` if the shapes
+/// do not fit together or are not worth it.
 pub(in crate::kernels) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<f32>> {
     let [rows, outputs] = chain.size()?;
     if rows < FEWEST_ROWS {
@@ -32,15 +36,16 @@ pub(in crate::kernels) fn linear(tier: CpuTier, chain: Chain<'_>) -> Option<Vec<
     (0..rows.div_ceil(length)).into_par_iter().for_each_init(Scratch::default, |scratch, task| {
         block(tier, job, task * length..((task + 1) * length).min(rows), scratch);
     });
-    // SAFETY: the blocks cover all rows, and each has written all columns of its own.
+    // SAFETY: the blocks cover all rows, and each has written all columns of its rows.
     unsafe { out.set_len(rows * outputs) };
     Some(out)
 }
 
-/// Weights as blocks of products read them: panels of [`BLOCK`] columns, `[panels, inputs / 2, BLOCK, 2]`, zero beyond the last input and column.
+/// Weights in the layout that blocks of products read: panels of [`BLOCK`] columns,
+/// `[panels, inputs / 2, BLOCK, 2]`, zero after the last input and column.
 struct Weights {
     panels: Vec<u16>,
-    /// Values in a panel.
+    /// Number of values in a panel.
     panel: usize,
 }
 
@@ -86,7 +91,7 @@ unsafe fn fill_panel_on<P: Products>(layer: &Layer<'_>, column: usize, panel: &m
                 };
             }
         }
-        // SAFETY: each source has a block of values, and so has `to` of pairs.
+        // SAFETY: each source has a block of values, and `to` has a block of pairs.
         unsafe {
             P::round_pairs(sources[0], sources[1], to.as_mut_ptr());
             P::round_pairs(sources[0].add(16), sources[1].add(16), to.as_mut_ptr().add(BLOCK));
@@ -97,22 +102,23 @@ unsafe fn fill_panel_on<P: Products>(layer: &Layer<'_>, column: usize, panel: &m
 #[derive(Clone, Copy)]
 struct Job<'a> {
     chain: Chain<'a>,
-    /// Of each layer.
+    /// The weights of each layer.
     weights: &'a [Weights],
     target: Target,
 }
 
-/// A task's own memory.
+/// The memory of one task.
 #[derive(Default)]
 struct Scratch {
-    /// One row before it is rounded.
+    /// One row before rounding.
     row: Vec<f32>,
-    /// What goes into a layer and what comes out of it, `[rows, stride]`.
+    /// The input and the output of a layer, `[rows, stride]`.
     from: Vec<u16>,
     to: Vec<u16>,
 }
 
-/// Distance of rows of `width` numbers: whole blocks, and a cache line more so that the rows of a block do not share a set of the cache.
+/// Returns the distance between rows of `width` values: whole blocks plus one cache line, so that
+/// the rows of a block do not share a cache set.
 fn stride(width: usize) -> usize {
     width.next_multiple_of(BLOCK) + BLOCK
 }
@@ -121,10 +127,11 @@ per_bf16_tier! {
     fn block = block_on(job: Job<'_>, rows: Range<usize>, scratch: &mut Scratch)
 }
 
-/// Some rows through all layers.
+/// Takes some rows through all layers.
 ///
 /// # Safety
-/// The processor has the instructions of `P`. The target is valid for all rows and outputs, and nobody else touches these rows.
+/// The processor has the instructions of `P`. The target is valid for all rows and outputs, and no
+/// other thread touches these rows.
 #[inline(always)]
 unsafe fn block_on<P: Products>(job: Job<'_>, rows: Range<usize>, scratch: &mut Scratch) {
     let Chain { x, norm, layers } = job.chain;
@@ -156,7 +163,8 @@ unsafe fn block_on<P: Products>(job: Job<'_>, rows: Range<usize>, scratch: &mut 
             let width = BLOCK.min(outputs - column);
             let panel = &weights.panels[column / BLOCK * weights.panel..][..weights.panel];
             for first in (0..rows.len()).step_by(BLOCK) {
-                // SAFETY: `from` has whole blocks of rows and inputs, the panel of inputs, the sums one of each.
+                // SAFETY: `from` has whole blocks of rows and inputs, the panel has whole blocks of
+                // inputs, and the sums have one block of each.
                 unsafe {
                     let (depth, by_row) = (inputs.next_multiple_of(BLOCK), stride(inputs));
                     let a = from.as_ptr().add(first * by_row);
@@ -166,7 +174,8 @@ unsafe fn block_on<P: Products>(job: Job<'_>, rows: Range<usize>, scratch: &mut 
                 for (row, sums) in sums.chunks_exact_mut(BLOCK).enumerate().take(count) {
                     let sums = &mut sums[..width];
                     let of_all = rows.start + first + row;
-                    // SAFETY: the processor has the instructions. The row lies within the target and is this task's alone, or within what `prepare` has made.
+                    // SAFETY: the processor has the instructions. The row is within the target and
+                    // belongs to this task alone, or it is within the memory that `prepare` made.
                     unsafe {
                         finish::<P::Vectors, 12>(sums, layer, column..column + width, of_all);
                         if index < last {
@@ -184,7 +193,8 @@ unsafe fn block_on<P: Products>(job: Job<'_>, rows: Range<usize>, scratch: &mut 
     }
 }
 
-/// Makes room for rows of `width` numbers, zero beyond them up to a whole block. Rows that are not written keep numbers of earlier blocks; their results are not used.
+/// Makes room for rows of `width` values, zero after them up to a whole block. Rows that are not
+/// written keep values of earlier blocks; their results are not used.
 fn prepare(values: &mut Vec<u16>, rows: usize, width: usize) {
     let stride = stride(width);
     values.resize(rows * stride, 0);
@@ -207,8 +217,9 @@ mod tests {
         f64::from(half::bf16::from_f32(x as f32).to_f32())
     }
 
-    /// The first layer's products are exact. Later ones get sums that differ in the last places of `f32`, which one number in thousands takes across the border
-    /// between two bfloat16: half a percent of one of many terms.
+    /// Returns the tolerance. The first layer's products are exact. The inputs of later layers
+    /// differ in the last places of `f32`, so that one value in thousands is rounded to the
+    /// neighbouring bfloat16: an error of half a percent in one of many terms.
     fn bar(widths: &[usize]) -> f64 {
         if widths.len() == 2 { 4e-5 } else { 4e-3 }
     }
@@ -232,7 +243,7 @@ mod tests {
             rows in FEWEST_ROWS..150, widths in prop::collection::vec(1_usize..300, 2..4), choice in 0_u32..32,
         ) {
             for tier in tiers() {
-                // Without the norm, whose rounding in f32 would be rounded again.
+                // Without the norm, because its rounding in f32 would be rounded again.
                 check(|chain| linear(tier, chain), rounded, bar(&widths), rows, &widths, choice << 1);
             }
         }

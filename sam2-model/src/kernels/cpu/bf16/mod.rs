@@ -1,8 +1,9 @@
-//! Matrix products of bfloat16 numbers with sums in `f32`: half the bytes, and two to seven times the products per second where the processor has
-//! instructions for them.
+//! Matrix products of bfloat16 values with sums in `f32`. They need half the bytes, and give two to
+//! seven times the products per second if the processor has instructions for them.
 //!
-//! A kernel is written once, generic over [`Products`], and compiled for AMX's tiles and for AVX-512's pairs. Everything but the factors of products stays
-//! `f32`: sums, norms, softmax and non-linearities.
+//! A kernel is written once, generic over [`Products`], and compiled for AMX's tiles and for
+//! AVX-512's pairs. Only the factors of products are rounded; sums, norms, softmax and
+//! non-linearities stay `f32`.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;

@@ -1,29 +1,33 @@
-//! What the kernels need of a processor's bfloat16 instructions.
+//! The bfloat16 instructions that the kernels need from a processor.
 
 use super::super::simd::Simd;
 
-/// Rows and columns of a block of products, and the step of its depth.
+/// Number of rows and columns of a block of products, and the step of its depth.
 pub(super) const BLOCK: usize = 32;
 
-/// Blocks of bfloat16 products.
+/// Computes blocks of bfloat16 products.
 ///
 /// # Safety
-/// The methods may use the tier's instructions: call them only where [`CpuTier::is_available`](super::super::simd::CpuTier::is_available) has said yes, inside a
-/// function that enables them and between [`Products::begin`] and [`Products::end`]. Pointers need no alignment.
+/// The methods may use the tier's instructions. Call them only if
+/// [`CpuTier::is_available`](super::super::simd::CpuTier::is_available) has returned true, inside a
+/// function that enables the instructions, and between [`Products::begin`] and [`Products::end`].
+/// Pointers need no alignment.
 pub(super) unsafe trait Products: Copy + 'static {
-    /// What computes everything that is not a product.
+    /// The vectors for everything that is not a product.
     type Vectors: Simd;
 
-    /// Readies this thread for [`Products::multiply`].
+    /// Prepares this thread for [`Products::multiply`].
     unsafe fn begin();
 
-    /// Gives back what [`Products::begin`] took.
+    /// Releases the resources that [`Products::begin`] took.
     unsafe fn end();
 
-    /// `c[i][j] (+)= sum over k < depth of a[i][k] * b[k][j]` for `i`, `j` below [`BLOCK`]; `depth` is a multiple of [`BLOCK`].
+    /// Computes `c[i][j] (+)= sum over k < depth of a[i][k] * b[k][j]` for `i`, `j` below
+    /// [`BLOCK`]. `depth` is a multiple of [`BLOCK`].
     ///
-    /// `a` has rows of `a_by_row` values, of which `depth` are read, `b` is a panel `[depth / 2, BLOCK, 2]`, `c` has rows of `c_by_row`. Without `add`, `c` is
-    /// only written.
+    /// `a` has rows of `a_by_row` values, of which `depth` are read. `b` is a panel
+    /// `[depth / 2, BLOCK, 2]`. `c` has rows of `c_by_row` values. Without `add`, `c` is only
+    /// written.
     unsafe fn multiply(
         depth: usize,
         a: *const u16,
@@ -40,12 +44,14 @@ pub(super) unsafe trait Products: Copy + 'static {
     /// Rounds two rows of 16 values and writes them pair by pair: `[16, 2]`.
     unsafe fn round_pairs(first: *const f32, second: *const f32, to: *mut u16);
 
-    /// Writes 16 rows of 16 pairs, `[16, 16, 2]`, as columns: pair `i` of all rows to `to + i * by_pair`.
+    /// Writes 16 rows of 16 pairs, `[16, 16, 2]`, as columns: pair `i` of all rows to
+    /// `to + i * by_pair`.
     unsafe fn transpose_pairs(rows: *const u16, to: *mut u16, by_pair: usize);
 }
 
-/// Compiles `$body::<Products>(args)` once per tier, each inside a function with the tier's instructions and its registers made ready, and defines
-/// `$name(tier, args)` which calls the one that is asked for; tiers without such instructions get plain Rust.
+/// Compiles `$body::<Products>(args)` once per tier, each inside a function with the tier's
+/// instructions and its registers prepared. Defines `$name(tier, args)`, which calls the version
+/// for `tier`. Tiers without such instructions use plain Rust.
 macro_rules! per_bf16_tier {
     ($(#[$doc:meta])* fn $name:ident = $body:ident($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
@@ -58,7 +64,8 @@ macro_rules! per_bf16_tier {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")]
             unsafe fn amx($($arg: $type),*) {
-                // SAFETY: this function has the tier's instructions, and its registers are ready.
+                // SAFETY: this function has the tier's instructions, and its registers are
+                // prepared.
                 unsafe {
                     bf16::amx::Amx::begin();
                     $body::<bf16::amx::Amx>($($arg),*);
@@ -75,12 +82,21 @@ macro_rules! per_bf16_tier {
                     bf16::dot::Dot::end();
                 }
             }
-            // SAFETY: a function is only called if the processor has its instructions.
+            // The instructions are checked here. What else a body requires concerns its arguments
+            // (sizes, and who writes where), and is up to the code that calls this function.
             match tier {
                 #[cfg(target_arch = "x86_64")]
+                // SAFETY: the guard has found AMX, the system's permission to use it, and, but for
+                // DQ, the AVX-512 of the arm below. The calling code has made the arguments as the
+                // body requires.
                 CpuTier::Amx if tier.is_available() => unsafe { amx($($arg),*) },
                 #[cfg(target_arch = "x86_64")]
+                // SAFETY: the guard has found what `dot` enables, except for AVX-512 DQ, which all
+                // processors with AVX-512 BF16 have. The calling code has made the arguments as the
+                // body requires.
                 CpuTier::Avx512Bf16 if tier.is_available() => unsafe { dot($($arg),*) },
+                // SAFETY: `Portable` is plain Rust, which every processor runs, and prepares
+                // nothing. The calling code has made the arguments as the body requires.
                 _ => unsafe {
                     bf16::portable::Portable::begin();
                     $body::<bf16::portable::Portable>($($arg),*);
@@ -101,7 +117,7 @@ mod tests {
     use crate::kernels::cpu::testing::{noise, tiers};
     use half::bf16;
 
-    /// A product of one block.
+    /// The data of one block's product.
     #[derive(Clone, Copy)]
     struct Case<'a> {
         depth: usize,
@@ -121,13 +137,13 @@ mod tests {
     per_bf16_tier!(fn product = product_on(case: Case<'_>, c: &mut [f32], c_by_row: usize));
 
     unsafe fn round_on<P: Products>(from: &[f32], to: &mut [u16]) {
-        // SAFETY: both are equally long.
+        // SAFETY: both have the same length.
         unsafe { P::round(from.as_ptr(), to.as_mut_ptr(), from.len()) };
     }
     per_bf16_tier!(fn round = round_on(from: &[f32], to: &mut [u16]));
 
     unsafe fn pairs_on<P: Products>(first: &[f32; 16], second: &[f32; 16], to: &mut [u16; 32]) {
-        // SAFETY: the arrays are as long as they must be.
+        // SAFETY: the arrays have the required lengths.
         unsafe { P::round_pairs(first.as_ptr(), second.as_ptr(), to.as_mut_ptr()) };
     }
     per_bf16_tier!(fn pairs = pairs_on(first: &[f32; 16], second: &[f32; 16], to: &mut [u16; 32]));
@@ -162,7 +178,7 @@ mod tests {
                     let off = (f64::from(c[i * c_by_row + j]) - sum).abs();
                     prop_assert!(off < 2e-6 * (depth as f64).sqrt() * 3.0, "{tier}: off by {off} at {i}, {j}");
                 }
-                // Nothing beyond the block is touched.
+                // Values outside the block are not touched.
                 for (row, was) in c.chunks(c_by_row).zip(before.chunks(c_by_row)) {
                     prop_assert_eq!(&row[BLOCK..], &was[BLOCK..]);
                 }
@@ -176,7 +192,7 @@ mod tests {
                 round(tier, &values, &mut bits);
                 for (x, bits) in values.iter().zip(bits) {
                     let (ours, expected) = (bf16::from_bits(bits), bf16::from_f32(*x));
-                    // The instruction takes numbers below 1.2e-38 as zero.
+                    // The instruction treats values below 1.2e-38 as zero.
                     let alike = ours.to_bits() == expected.to_bits()
                         || (ours.is_nan() && expected.is_nan())
                         || (x.is_subnormal() && ours.to_f32() == 0.0);
@@ -209,7 +225,8 @@ mod tests {
 
     #[test]
     fn which_tier_runs_here() {
-        // Not an assertion of the machine's: says in the log what the tests above have run on.
+        // This asserts nothing about the machine. It logs the tiers on which the tests above have
+        // run.
         let names: Vec<&str> = tiers().map(CpuTier::name).collect();
         assert!(names.contains(&"generic"));
         println!("tiers of this processor: {}", names.join(", "));
