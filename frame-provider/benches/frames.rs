@@ -1,4 +1,6 @@
-//! Reading a small film forward, in reverse and at random.
+//! Reads a small film forward, in reverse and at random.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};

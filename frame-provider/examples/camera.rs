@@ -1,8 +1,9 @@
-//! A source of one's own: frames of a camera that come one after the other and are kept in a ring.
+//! A custom source: frames of a camera that arrive one after another and are kept in a ring buffer.
 //!
-//! Whatever implements `FrameSource` can be segmented: here a made-up camera, in your program the driver of a real one.
-//! What such a source must decide is what happens to frames that are asked for too early or too late. This one waits for
-//! the former, for a while, and refuses the latter with an error that says so.
+//! Everything that implements `FrameSource` can be segmented: here a simulated camera, in your
+//! program the driver of a real one. Such a source must decide what happens to frames that are
+//! requested too early or too late. This one waits a while if a frame is requested too early, and
+//! returns an explanatory error if it is too late.
 //!
 //!     cargo run -p sam2-frame-provider --example camera
 
@@ -15,17 +16,17 @@ use sam2_frame_provider::{
     FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, Timing,
 };
 
-/// A recording of a known number of frames, of which the last few are kept.
+/// A recording with a known number of frames, of which the last few are kept.
 struct Camera {
     size: FrameSize,
     frames_per_second: f64,
-    /// Frames that the recording will have.
+    /// Number of frames that the recording will have.
     length: usize,
     ring: Arc<Ring>,
     driver: Option<JoinHandle<()>>,
 }
 
-/// What the driver writes and readers read.
+/// State that the driver writes and readers read.
 struct Ring {
     capacity: usize,
     state: Mutex<State>,
@@ -34,7 +35,7 @@ struct Ring {
 
 #[derive(Default)]
 struct State {
-    /// Frames that came so far; the last of them are in `frames`.
+    /// Number of frames so far; the last of them are in `frames`.
     count: usize,
     frames: VecDeque<Arc<RgbFrame>>,
     stop: bool,
@@ -64,7 +65,7 @@ impl Camera {
 }
 
 impl Ring {
-    /// Adds a frame; false if the camera was closed.
+    /// Adds a frame. Returns false if the camera was closed.
     fn push(&self, frame: RgbFrame) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.frames.push_back(Arc::new(frame));
@@ -78,8 +79,8 @@ impl Ring {
 }
 
 impl FrameSource for Camera {
-    // The number of frames is known from the start, as the trait asks for; one that is not would be opened when the
-    // recording ends.
+    // The number of frames is known from the start, as the trait requires. If it were not, the
+    // source would be opened when the recording ends.
     fn frame_count(&self) -> usize {
         self.length
     }
@@ -129,13 +130,13 @@ impl Drop for Camera {
     fn drop(&mut self) {
         self.ring.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
         if let Some(driver) = self.driver.take() {
-            // A driver that panicked has nothing more to say here.
+            // If the driver panicked, there is nothing more to report here.
             let _ = driver.join();
         }
     }
 }
 
-/// The made-up camera's picture: a bright spot that moves to the right.
+/// Returns a picture of the simulated camera: a bright spot that moves to the right.
 fn expose(size: FrameSize, index: usize) -> RgbFrame {
     let mut data = vec![30; size.rgb_bytes()];
     let (width, height) = (size.width as usize, size.height as usize);
@@ -146,7 +147,7 @@ fn expose(size: FrameSize, index: usize) -> RgbFrame {
 
 fn main() -> Result<(), FrameError> {
     let size = FrameSize { width: 64, height: 48 };
-    // The cache keeps what the ring drops, so going back a little is possible.
+    // The cache keeps frames that the ring buffer drops, so going back a little is possible.
     let camera = Camera::start(size, 200.0, 60, 16);
     let frames = LazyFrames::new(camera, LazyOptions { prefetch: 0, ..LazyOptions::default() });
     for index in 0..frames.frame_count() {

@@ -1,4 +1,4 @@
-//! Recordings with more than one axis: which images are the frames.
+//! Recordings with more than one axis, and the choice of the images that are the frames.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -7,12 +7,12 @@ use std::str::FromStr;
 
 use crate::error::FrameError;
 
-/// A place on an axis: a number, or a name as some programs give to channels.
+/// A position on an axis: a number, or a name, as some programs give to channels.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Coordinate {
-    /// Counted from 0.
+    /// A number, counted from 0.
     Number(i64),
-    /// As stored, such as `GFP`.
+    /// A name as stored, such as `GFP`.
     Name(String),
 }
 
@@ -39,12 +39,12 @@ impl From<&str> for Coordinate {
 
 /// Which images of a recording with several axes (time, channel, z, position) are its frames.
 ///
-/// The default: frames run along `time`, or if that has one value only along `z`, or else along the axis with the most
-/// values; on every other axis the first value counts (the smallest number, or the name that is stored first). What is
-/// left out is told in a warning. Axis names are those of the file; ImageJ's and Micro-Manager's *frames* are called
-/// `time`, their *slices* `z`.
+/// By default, frames run along `time`. If `time` has only one value, they run along `z`, or else
+/// along the axis with the most values. On every other axis the first value is used (the smallest
+/// number, or the name stored first). A warning lists what is left out. Axis names are those of the
+/// file; the *frames* of ImageJ and Micro-Manager are called `time`, their *slices* `z`.
 ///
-/// As text: pairs of an axis and a value, and the axis of the frames as `along`.
+/// The text form consists of pairs of an axis and a value; `along` names the axis of the frames.
 ///
 /// ```
 /// use sam2_frame_provider::Axes;
@@ -59,30 +59,31 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// Frames run along this axis.
+    /// Makes the frames run along this axis.
     #[must_use]
     pub fn along(mut self, axis: impl Into<String>) -> Self {
         self.along = Some(axis.into());
         self
     }
 
-    /// Frames have this place on this axis. A name that is a number counts as the number.
+    /// Uses this position on this axis for all frames. A name that consists of digits counts as a
+    /// number.
     #[must_use]
     pub fn at(mut self, axis: impl Into<String>, place: impl Into<Coordinate>) -> Self {
         self.at.insert(axis.into(), place.into());
         self
     }
 
-    /// Whether nothing was asked for.
+    /// Returns true if nothing was requested.
     pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Text that is no [`Axes`].
+/// Text that is not a valid [`Axes`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} chooses no axes; write pairs such as channel=GFP,z=3,position=0 and the axis of the frames as along=time"
+    "{text:?} is not a choice of axes; write pairs such as channel=GFP,z=3,position=0 and the axis of the frames as along=time"
 )]
 pub struct ParseAxesError {
     text: String,
@@ -117,26 +118,28 @@ impl fmt::Display for Axes {
     }
 }
 
-/// Where each image of a recording is on each axis.
+/// Position of each image of a recording on each axis.
 ///
-/// Places are kept as small numbers, axis by axis, so that a million images cost a few megabytes.
+/// Positions are kept as small numbers, axis by axis, so that a million images cost a few
+/// megabytes.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     axes: Vec<Axis>,
     images: usize,
     /// Images that are never frames, ascending.
     left_out: Vec<usize>,
-    /// Whether there are more than [`Table::MOST_AXES`].
+    /// True if there are more than [`Table::MOST_AXES`].
     has_too_many_axes: bool,
 }
 
 #[derive(Debug)]
 struct Axis {
     name: String,
-    /// In the order in which they came up. An image that lacks the axis has `Number(0)`.
+    /// The distinct values, in order of first appearance. An image that lacks the axis has
+    /// `Number(0)`.
     values: Vec<Coordinate>,
     numbers: HashMap<Coordinate, u32>,
-    /// For each image the number of its value.
+    /// For each image, the index of its value.
     places: Vec<u32>,
 }
 
@@ -154,7 +157,7 @@ impl Axis {
         &self.values[number as usize]
     }
 
-    /// The smallest number, or without numbers the first name.
+    /// Returns the index of the smallest number, or without numbers that of the first name.
     fn first(&self) -> u32 {
         let numbers = (0..).zip(&self.values);
         numbers
@@ -163,7 +166,7 @@ impl Axis {
             .map_or(0, |(number, _)| number)
     }
 
-    /// All values for a message, at most a few.
+    /// Lists the values for a message; a long list is shortened.
     fn list(&self) -> String {
         const SHOWN: usize = 8;
         let mut sorted: Vec<&Coordinate> = self.values.iter().collect();
@@ -174,19 +177,21 @@ impl Axis {
     }
 }
 
-/// The frames of a recording, and what the user should know about the choice.
+/// The frames of a recording, and warnings about the choice.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
-    /// Numbers of the images, in the order of the frames.
+    /// Indices of the images, in the order of the frames.
     pub(crate) images: Vec<usize>,
     pub(crate) warnings: Vec<String>,
 }
 
 impl Table {
-    /// The most axes that an image can have: metadata of a few bytes can name any number.
+    /// The largest number of axes that an image can have: a few bytes of metadata could name any
+    /// number.
     pub(crate) const MOST_AXES: usize = 32;
 
-    /// Adds an image by its places. With more than [`Table::MOST_AXES`] axes in all, no frames can be chosen.
+    /// Adds an image with its positions. If there are more than [`Table::MOST_AXES`] axes in all,
+    /// no frames can be chosen.
     pub(crate) fn push<N>(&mut self, places: impl IntoIterator<Item = (N, Coordinate)>)
     where
         N: AsRef<str> + Into<String>,
@@ -230,12 +235,12 @@ impl Table {
     /// Adds an image that is never a frame.
     pub(crate) fn push_left_out(&mut self) {
         self.left_out.push(self.images);
-        // The first value of each axis: no value of its own.
+        // The first value of each axis, so that no new value is added.
         self.axes.iter_mut().for_each(|axis| axis.places.push(0));
         self.images += 1;
     }
 
-    /// A full grid, stored with the last axis changing fastest.
+    /// Returns a full grid, stored with the last axis changing fastest.
     pub(crate) fn grid(sizes: &[(&str, usize)]) -> Self {
         let count: usize = sizes.iter().map(|(_, size)| size).product();
         let mut repeats = count;
@@ -306,7 +311,7 @@ impl Table {
                 frames.push((frame, image));
             }
         }
-        // An image that was written twice counts once, as it was written last.
+        // An image that was written twice counts once, in its last version.
         frames.sort_by_key(|(frame, image)| (*frame, std::cmp::Reverse(*image)));
         frames.dedup_by_key(|(frame, _)| *frame);
         if frames.is_empty() {
@@ -320,7 +325,7 @@ impl Table {
         Ok(choice)
     }
 
-    /// The axis that frames run along; `None` without any axis.
+    /// Returns the axis that frames run along; `None` if there are no axes.
     fn frame_axis(&self, wanted: &Axes) -> Option<usize> {
         let named = |name: &str| self.axes.iter().position(|axis| axis.name == name);
         if let Some(name) = &wanted.along {
@@ -331,7 +336,7 @@ impl Table {
         };
         let longest = (0..self.axes.len())
             .filter(is_free)
-            // The first of several that are equally long.
+            // Of several axes of the same length, the first.
             .max_by_key(|&at| (self.axes[at].values.len(), std::cmp::Reverse(at)));
         named("time").filter(is_free).or_else(|| named("z").filter(is_free)).or(longest)
     }

@@ -1,4 +1,4 @@
-//! A batch of a recording: on demand, preloaded, or by way of JPEG files.
+//! A batch of a recording: read on demand, preloaded, or extracted to JPEG files.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,32 +9,37 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::image_folder::ImageFolder;
+use crate::jpeg;
 use crate::lazy::{LazyFrames, LazyOptions};
-use crate::probe::VideoDetails;
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 use crate::tolerant::BadFrames;
+use crate::video_details::VideoDetails;
 
-/// JPEG quality of extracted frames, that of OpenCV's `imwrite` and as good as `ffmpeg -q:v 2`.
+/// JPEG quality of extracted frames: the default of OpenCV's `imwrite`, and as good as `ffmpeg -q:v
+/// 2`.
 const JPEG_QUALITY: i32 = 95;
 
-/// How extracted files are read back: a few ahead, decoded and scaled in the background.
+/// How extracted files are read back: a few frames ahead, decoded and scaled in the background.
 const READ_AHEAD: LazyOptions =
     LazyOptions { cache_frames: 8, prefetch: 3, cache_bytes: None, on_bad_frame: BadFrames::Error };
 
-/// How the frames of a batch reach whoever processes it.
+/// How the frames of a batch are made available for processing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum FramesMode {
-    /// Read when asked for. Memory: what the source caches.
+    /// Frames are read when requested. Memory: what the source caches.
     #[default]
     Lazy,
-    /// All decoded before the first is asked for. Memory: the whole batch, `width * height * 3` bytes a frame; with
-    /// [`BatchFrames::open_scaled`] only the scaled frames are held, of their own width and height.
+    /// All frames are decoded before the first request. Memory: the whole batch, `width * height *
+    /// 3` bytes a frame. With [`BatchFrames::open_scaled`], only the scaled frames are held, of
+    /// their own width and height.
     Memory,
-    /// All extracted to a temporary folder as JPEG files of quality 95 before the first is asked for, as scripts for the
-    /// official predictor do. Lossy: the masks differ a little from those of the other modes.
+    /// Before the first request, all frames are extracted to a temporary folder as JPEG files of
+    /// quality 95, as scripts for the official predictor do. Lossy: the masks differ a little from
+    /// those of the other modes.
     Jpeg,
 }
 
@@ -59,7 +64,7 @@ impl FromStr for FramesMode {
     fn from_str(text: &str) -> Result<Self, FrameError> {
         Self::ALL.into_iter().find(|value| value.to_string() == text).ok_or_else(|| {
             FrameError::Other {
-                message: format!("`{text}` is no way to read frames; use lazy, memory or jpeg"),
+                message: format!("`{text}` is not a way to read frames; use lazy, memory or jpeg"),
                 source: None,
             }
         })
@@ -68,8 +73,9 @@ impl FromStr for FramesMode {
 
 /// Frames `range` of a source as a clip of its own, numbered from 0.
 ///
-/// [`FramesMode::Lazy`] and [`FramesMode::Memory`] give the very frames of the source. In errors and in
-/// [`FrameSource::damaged_frames`], frames have the source's numbers when they come from the source.
+/// [`FramesMode::Lazy`] and [`FramesMode::Memory`] give exactly the frames of the source. Errors
+/// and [`FrameSource::damaged_frames`] use the source's frame indices when the frames come from the
+/// source.
 pub struct BatchFrames<S> {
     source: S,
     range: Range<usize>,
@@ -80,7 +86,8 @@ enum Held {
     Lazy,
     Memory(Vec<Arc<RgbFrame>>),
     Scaled(Scale, Vec<Arc<RgbFrame>>),
-    /// The frames come first, so that nobody reads any more when the folder is removed.
+    /// The frames are declared before the folder, so that no reader is left when the folder is
+    /// removed.
     Jpeg {
         frames: LazyFrames,
         folder: TempDir,
@@ -88,18 +95,21 @@ enum Held {
 }
 
 impl<S: FrameSource> BatchFrames<S> {
-    /// Prepares frames `range` of `source`, counted from 0; a reference or an `Arc` of a source is a source too.
+    /// Prepares frames `range` of `source`, counted from 0. A reference or an `Arc` of a source is
+    /// a source too.
     ///
     /// # Errors
-    /// [`FrameError::Empty`] for an empty range, [`FrameError::IndexOutOfRange`] for one that reaches past the end. With
-    /// [`FramesMode::Memory`] and [`FramesMode::Jpeg`] also the first error of a frame; what was extracted until then is
-    /// removed. With [`FramesMode::Jpeg`] also [`FrameError::Io`] if the folder cannot be written.
+    /// [`FrameError::Empty`] for an empty range, [`FrameError::IndexOutOfRange`] for a range that
+    /// reaches past the end. With [`FramesMode::Memory`] and [`FramesMode::Jpeg`] also the first
+    /// error of a frame; files extracted up to then are removed. With [`FramesMode::Jpeg`] also
+    /// [`FrameError::Io`] if the folder cannot be written.
     pub fn open(source: S, range: Range<usize>, mode: FramesMode) -> Result<Self, FrameError> {
         Self::open_in(source, range, mode, &std::env::temp_dir())
     }
 
-    /// The same for a reader that wants scaled frames only, such as a model: [`FramesMode::Memory`] then holds these
-    /// instead of the frames themselves. Any other frame is read from the source.
+    /// Prepares frames like [`BatchFrames::open`], for a reader that needs scaled frames only, such
+    /// as a model. [`FramesMode::Memory`] then holds the scaled frames instead of the original
+    /// ones. All other frames are read from the source.
     ///
     /// # Errors
     /// Those of [`BatchFrames::open`], and those of [`FrameSource::scaled`].
@@ -112,7 +122,8 @@ impl<S: FrameSource> BatchFrames<S> {
         Self::prepare(source, range, mode, Some(scale), &std::env::temp_dir())
     }
 
-    /// The same with the folder in which [`FramesMode::Jpeg`] makes its own, instead of the system's for such things.
+    /// Prepares frames like [`BatchFrames::open`]. [`FramesMode::Jpeg`] creates its folder in the
+    /// given folder instead of in the system's folder for temporary files.
     ///
     /// # Errors
     /// Those of [`BatchFrames::open`].
@@ -153,13 +164,13 @@ impl<S: FrameSource> BatchFrames<S> {
             (FramesMode::Jpeg, _) => extract(&source, indices, temporary)?,
         };
         if mode != FramesMode::Lazy {
-            // What the source kept to read ahead is of no use any more.
+            // What the source kept to read ahead is no longer needed.
             source.release_memory();
         }
         Ok(Self { source, range, held })
     }
 
-    /// The frames of the source that this batch consists of.
+    /// Returns the range of the source's frames that this batch consists of.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -172,7 +183,7 @@ impl<S: FrameSource> BatchFrames<S> {
         Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
     }
 
-    /// How the frames are read.
+    /// Returns how the frames are read.
     pub fn mode(&self) -> FramesMode {
         match self.held {
             Held::Lazy => FramesMode::Lazy,
@@ -181,7 +192,7 @@ impl<S: FrameSource> BatchFrames<S> {
         }
     }
 
-    /// The folder of the extracted files, which exists for as long as this value.
+    /// Returns the folder of the extracted files, which exists for as long as this value.
     pub fn folder(&self) -> Option<&Path> {
         match &self.held {
             Held::Jpeg { folder, .. } => Some(folder.path()),
@@ -189,7 +200,7 @@ impl<S: FrameSource> BatchFrames<S> {
         }
     }
 
-    /// Frees the frames and removes the extracted files, as dropping does, but says if that fails.
+    /// Frees the frames and removes the extracted files, as dropping does, but reports a failure.
     ///
     /// # Errors
     /// [`FrameError::Io`] if the temporary folder cannot be removed.
@@ -204,8 +215,8 @@ impl<S: FrameSource> BatchFrames<S> {
     }
 }
 
-/// Writes the frames to a new folder in `temporary`. The folder is removed when its value is dropped: here after an
-/// error, or a panic of the source, else with the batch.
+/// Writes the frames to a new folder in `temporary`. The folder is removed when its owner is
+/// dropped: here after an error or a panic of the source, otherwise together with the batch.
 fn extract(
     source: &impl FrameSource,
     range: Range<usize>,
@@ -219,22 +230,13 @@ fn extract(
     for (number, index) in range.enumerate() {
         let frame = source.frame(index)?;
         let path = folder.path().join(format!("{number:05}.jpg"));
-        let image = turbojpeg::Image {
-            pixels: frame.data(),
-            width: frame.width() as usize,
-            pitch: frame.width() as usize * 3,
-            height: frame.height() as usize,
-            format: turbojpeg::PixelFormat::RGB,
-        };
-        let jpeg = turbojpeg::compress(image, JPEG_QUALITY, turbojpeg::Subsamp::Sub2x2).map_err(
-            |error| FrameError::Unsupported {
-                path: source.describe().into(),
-                what: format!(
-                    "frame {index} cannot become a JPEG ({error}); use another mode than jpeg"
-                ),
-            },
-        )?;
-        std::fs::write(&path, &*jpeg).map_err(|error| FrameError::from_io(&path, error))?;
+        let jpeg = jpeg::encode(&frame, JPEG_QUALITY).map_err(|error| FrameError::Unsupported {
+            path: source.describe().into(),
+            what: format!(
+                "frame {index} cannot become a JPEG ({error}); use another mode than jpeg"
+            ),
+        })?;
+        std::fs::write(&path, &jpeg).map_err(|error| FrameError::from_io(&path, error))?;
         files.push(path);
     }
     let frames = LazyFrames::new(ImageFolder::from_files(files)?, READ_AHEAD);

@@ -1,29 +1,29 @@
-//! What can go wrong, one variant per cause.
+//! Errors of this crate, one variant per cause.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::frame::FrameSize;
-use crate::image_folder::has_image_ending;
-use crate::tiff::has_tiff_ending;
+use crate::endings::has_image_ending;
+use crate::endings::has_tiff_ending;
+use crate::size::FrameSize;
 
-/// The underlying error of a [`FrameError`], shared so that one failed decode can be reported to every thread that waits
-/// for that frame.
+/// The underlying error of a [`FrameError`], shared so that one failed decode can be reported to
+/// every thread that waits for the frame.
 pub type Cause = Arc<dyn Error + Send + Sync + 'static>;
 
 /// An error from opening a source or reading one of its frames.
 ///
-/// Each message is one line that names the file and, where there is one, the remedy. The cause, if any, is the
-/// [`source`](Error::source). Errors are cheap to clone.
+/// Each message is one line that names the file and, where there is one, the remedy. The cause, if
+/// any, is the [`source`](Error::source). Errors are cheap to clone.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// Nothing is at that path.
+    /// Nothing exists at the path.
     #[error("{}: no such file or folder; check the spelling and the working directory", path.display())]
     NotFound {
-        /// What was asked for.
+        /// The requested path.
         path: PathBuf,
     },
 
@@ -55,21 +55,22 @@ pub enum FrameError {
     NotAVideo {
         /// The file.
         path: PathBuf,
-        /// What was found, in a few words.
+        /// The finding, in a few words.
         reason: String,
-        /// What FFmpeg said, if it was asked.
+        /// The error from FFmpeg, if FFmpeg tried to open the file.
         #[source]
         source: Option<Cause>,
     },
 
-    /// A TIFF, or the index of a recording, that is empty, damaged from its start, or something else.
+    /// A TIFF file, or the index of a recording, that is empty, damaged from its start, or of
+    /// another kind.
     #[error("{}: not a readable image ({reason}); check that the file is complete, or save it again", path.display())]
     NotAnImage {
         /// The file.
         path: PathBuf,
-        /// What was found, in a few words.
+        /// The finding, in a few words.
         reason: String,
-        /// What the decoder said, if it was asked.
+        /// The error from the decoder, if the decoder tried to read the file.
         #[source]
         source: Option<Cause>,
     },
@@ -89,13 +90,13 @@ pub enum FrameError {
     NoSuchStream {
         /// The file.
         path: PathBuf,
-        /// The number that was requested, counted from 0.
+        /// The requested stream number, counted from 0.
         number: usize,
         /// The existing streams, in words.
         streams: String,
     },
 
-    /// There is a video stream, but not one frame of it can be decoded.
+    /// The file has a video stream, but none of its frames can be decoded.
     #[error("{}: holds no frame that can be decoded; the file may be truncated", path.display())]
     NoFrames {
         /// The file.
@@ -107,44 +108,44 @@ pub enum FrameError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error from the operating system.
         #[source]
         source: Arc<io::Error>,
     },
 
-    /// A frame that should be there could not be decoded.
+    /// A frame that should exist could not be decoded.
     #[error("{}: frame {index} cannot be decoded; the file may be damaged here", path.display())]
     Decode {
         /// The video or image file.
         path: PathBuf,
-        /// The frame, counted from 0.
+        /// The frame index, counted from 0.
         index: usize,
-        /// What the decoder said.
+        /// The error from the decoder.
         #[source]
         source: Cause,
     },
 
-    /// The frame number is past the end.
+    /// The frame index is past the end.
     #[error("{}: frame {index} does not exist; the {count} frames are numbered from 0", path.display())]
     IndexOutOfRange {
-        /// What was asked for.
+        /// The requested frame index.
         index: usize,
-        /// How many frames there are.
+        /// The number of frames.
         count: usize,
         /// The file or folder; for other sources, their description.
         path: PathBuf,
     },
 
-    /// A frame is of another size than the first.
+    /// A frame differs in size from the first frame.
     #[error(
         "{}: frame {index} is {found} but the first frame is {expected}; {}",
         path.display(),
         one_size(path, *expected)
     )]
     SizeChanged {
-        /// The file that holds the odd frame.
+        /// The file that holds the differing frame.
         path: PathBuf,
-        /// The frame, counted from 0.
+        /// The frame index, counted from 0.
         index: usize,
         /// The size of the first frame.
         expected: FrameSize,
@@ -152,35 +153,35 @@ pub enum FrameError {
         found: FrameSize,
     },
 
-    /// The file is sound but uses something that this crate does not handle.
+    /// The file is sound but uses a feature that this crate does not support.
     #[error("{}: {what}", path.display())]
     Unsupported {
         /// The file.
         path: PathBuf,
-        /// What it is, and the remedy.
+        /// The feature, and the remedy.
         what: String,
     },
 
-    /// The bytes handed over do not make a frame of that size.
+    /// The number of bytes does not match a frame of the given size.
     #[error("a {size} RGB frame needs {} bytes, not {length}", size.rgb_bytes())]
     WrongLength {
-        /// The size that was claimed.
+        /// The given size.
         size: FrameSize,
-        /// How many bytes there were.
+        /// The number of bytes received.
         length: usize,
     },
 
-    /// A frame or clip without any pixel.
+    /// A frame without pixels, or a clip without frames.
     #[error("{what} is empty; at least one frame of at least 1x1 pixels is needed")]
     Empty {
-        /// What was empty.
+        /// Description of the empty item.
         what: String,
     },
 
-    /// An error of a source that this crate does not know.
+    /// An error of a source that is defined outside this crate.
     #[error("{message}")]
     Other {
-        /// The whole message, with the remedy.
+        /// The whole message, including the remedy.
         message: String,
         /// The cause, if any.
         #[source]
@@ -188,7 +189,8 @@ pub enum FrameError {
     },
 }
 
-/// Returns the remedy for frames of several sizes: the command that scales a video, or a plain request.
+/// Returns the remedy for frames of several sizes: the command that scales a video, or a request to
+/// use one size.
 fn one_size(path: &Path, size: FrameSize) -> String {
     if has_image_ending(path) || has_tiff_ending(path) {
         return "bring all frames to one size".to_owned();
@@ -203,7 +205,8 @@ fn one_size(path: &Path, size: FrameSize) -> String {
 }
 
 impl FrameError {
-    /// Sorts an error of the operating system into [`FrameError::NotFound`] or [`FrameError::Io`].
+    /// Converts an error of the operating system into [`FrameError::NotFound`] or
+    /// [`FrameError::Io`].
     pub(crate) fn from_io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound { path: path.to_owned() },
@@ -211,7 +214,8 @@ impl FrameError {
         }
     }
 
-    /// The same error with the name of the file, if it has none.
+    /// Prefixes the message of [`FrameError::Other`] with the file name. Other errors already name
+    /// their file and stay as they are.
     pub(crate) fn about(self, path: &Path) -> Self {
         match self {
             Self::Other { message, source } => {
@@ -221,7 +225,7 @@ impl FrameError {
         }
     }
 
-    /// A frame that could not be decoded, with its cause.
+    /// Returns the error for a frame that could not be decoded, with its cause.
     pub(crate) fn decode(
         path: &Path,
         index: usize,

@@ -1,4 +1,4 @@
-//! Which files a recording is made of, found without opening it.
+//! The files that make up a recording, found without opening it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,23 @@ use crate::ome;
 use crate::open::starts_as_tiff;
 use crate::video_folder::video_files;
 
-/// Returns the files that [`open`](crate::open) reads for a path, in any order: those of a folder or a pattern, and the whole set
-/// of which a file of an OME-TIFF recording is part. Two paths with the same files are the same recording. An NDTiff recording is
-/// the folder with its index.
+/// Returns the files that [`open`](crate::open) reads for a path, in any order. For a folder or a
+/// pattern these are its files; for one file of an OME-TIFF recording, the whole set. Two paths
+/// with the same files are the same recording. For an NDTiff recording, the result is the folder
+/// with its index.
 ///
-/// What cannot be read, and a file that is all of its recording, is itself.
+/// For a path that cannot be read, and for a file that is a whole recording, the result is the path
+/// itself.
 pub fn files_of(path: impl AsRef<Path>) -> Vec<PathBuf> {
     let path = path.as_ref();
     match found(path) {
         Ok(files) if !files.is_empty() => files,
-        // What is wrong with it is said by whoever opens it.
+        // Opening the path reports what is wrong with it.
         _ => vec![path.to_owned()],
     }
 }
 
-/// Looks in the order in which [`open_with`](crate::open_with) does.
+/// Searches in the same order as [`open_with`](crate::open_with).
 fn found(path: &Path) -> Result<Vec<PathBuf>, FrameError> {
     if !path.exists() && ImageFolder::is_pattern(path) {
         return images_of(path);

@@ -1,4 +1,5 @@
-//! Recordings in formats that are not read, refused by name with what to do, instead of by FFmpeg's error.
+//! Known formats that this crate does not read. They are rejected by name and with a remedy,
+//! instead of with FFmpeg's error.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,45 +8,45 @@ use std::path::Path;
 use crate::error::FrameError;
 use crate::tiff::is_tiff;
 
-/// Bytes at the start of a file that are looked at.
+/// Number of bytes inspected at the start of a file.
 const HEAD_BYTES: u64 = 128;
 
-/// A format, told by the start of the file, by its ending, or by both.
+/// A format, recognised by the start of the file, by its ending, or by both.
 struct Format {
     name: &'static str,
     /// In lower case.
     endings: &'static [&'static str],
-    /// What such files start with; empty if only the ending tells.
+    /// Possible first bytes of such files; empty if only the ending identifies the format.
     starts: &'static [&'static [u8]],
     remedy: &'static str,
 }
 
-/// Microscopes' formats, which Bio-Formats reads.
+/// Remedy for microscope formats that Bio-Formats reads.
 const BIO_FORMATS: &str =
     "convert it to OME-TIFF, for example with Bio-Formats: bfconvert FILE out.ome.tif";
 
-/// Arrays that Python reads.
+/// Remedy for arrays that Python reads.
 const TIFFFILE: &str = "save the frames as a TIFF stack, for example in Python with tifffile.imwrite(\"out.tif\", frames, \
                         bigtiff=True), frames being an array [frames, height, width]";
 
-/// Arrays that are read if they are saved one by one.
+/// Remedy for arrays that are supported if each is saved on its own.
 const NPY: &str = "save its frames by themselves, in Python with numpy.save(\"out.npy\", frames), frames being an array \
                    [frames, height, width]";
 
-/// Formats of cameras without a reader that is free and widespread.
+/// Remedy for camera formats without a free and widespread reader.
 const EXPORT: &str = "export it as AVI, MP4 or a TIFF stack with the program that recorded it";
 
-/// FFmpeg 5.1 calls it damaged, though it reads WebP with a single image.
+/// FFmpeg 5.1 reports such a file as damaged, though it reads WebP with a single image.
 const ANIMATED_WEBP: &str = "an animated WebP";
 
-/// Animations without a reader.
+/// Remedy for animations without a reader.
 const FRAMES: &str = "save its frames as PNG files, for example with ImageMagick: magick FILE -coalesce frames/%05d.png, and open \
                       that folder";
 
-/// Files whose endings say nothing about what is in them.
+/// Name of files whose ending does not tell their content.
 const RAW_NAME: &str = "a file of pixels without a header";
 
-/// Pixels without a header.
+/// Remedy for pixels without a header.
 const RAW: &str = "convert it with its size and pixel format, for example: ffmpeg -f rawvideo -pixel_format gray \
                    -video_size WIDTHxHEIGHT -framerate RATE -i FILE -c:v ffv1 out.mkv";
 
@@ -117,7 +118,7 @@ const FORMATS: &[Format] = &[
         starts: &[],
         remedy: BIO_FORMATS,
     },
-    // `.dv` is DeltaVision's ending too, but also that of DV video.
+    // `.dv` is an ending of DeltaVision files, but also of DV video.
     Format { name: "an MRC file", endings: &["mrc"], starts: &[], remedy: BIO_FORMATS },
     Format {
         name: "a Gatan DigitalMicrograph file",
@@ -168,17 +169,17 @@ const FORMATS: &[Format] = &[
     Format { name: RAW_NAME, endings: &["raw", "bin", "dat"], starts: &[], remedy: RAW },
 ];
 
-/// Refuses a file in a format that is known but not read.
+/// Returns an error for a file in a known format that this crate does not read.
 ///
-/// The start of a file counts before its ending: a video is read whatever it is called.
+/// The start of a file takes precedence over its ending: a video is read regardless of its name.
 pub(crate) fn refuse_file(path: &Path) -> Result<(), FrameError> {
-    // Pipes and folders are for whoever opens them.
+    // Pipes and folders are left to the code that opens them.
     if !path.is_file() {
         return Ok(());
     }
     let mut head = Vec::new();
     if let Ok(file) = File::open(path) {
-        // What was read before an error is of use as well.
+        // The bytes read before an error are useful too.
         let _ = file.take(HEAD_BYTES).read_to_end(&mut head);
     }
     if is_animated_webp(&head) {
@@ -190,7 +191,7 @@ pub(crate) fn refuse_file(path: &Path) -> Result<(), FrameError> {
     }
 }
 
-/// Refuses a still image, of which `head` is the start, that holds an animation.
+/// Returns an error if a still image, whose first bytes are `head`, holds an animation.
 pub(crate) fn refuse_animation(path: &Path, head: &[u8]) -> Result<(), FrameError> {
     if is_animated_webp(head) {
         return Err(refusal(path, ANIMATED_WEBP, FRAMES));
@@ -203,7 +204,8 @@ pub(crate) fn refuse_animation(path: &Path, head: &[u8]) -> Result<(), FrameErro
     Ok(())
 }
 
-/// Looks for the chunk `acTL`, which says how many frames there are and comes before the picture.
+/// Returns true if the file has the chunk `acTL`, which states the number of frames and precedes
+/// the picture.
 fn is_animated_png(head: &[u8]) -> bool {
     let Some(mut rest) = head.strip_prefix(b"\x89PNG\r\n\x1a\n") else { return false };
     while let Some((&[a, b, c, d, ref kind @ ..], after)) = rest.split_first_chunk::<8>() {
@@ -222,7 +224,7 @@ fn is_animated_png(head: &[u8]) -> bool {
     false
 }
 
-/// Looks at the flags of the extended file format.
+/// Returns true if the flags of the extended file format say that the file is animated.
 fn is_animated_webp(head: &[u8]) -> bool {
     const ANIMATION: u8 = 2;
     let is_webp = head.starts_with(b"RIFF") && head.get(8..16) == Some(b"WEBPVP8X");
@@ -238,12 +240,12 @@ fn format_of(name: &str, head: &[u8]) -> Option<&'static Format> {
     };
     let has_start = |format: &Format| format.starts.iter().any(|start| head.starts_with(start));
     let both = FORMATS.iter().find(|format| has_start(format) && has_ending(format));
-    // Of the formats that start alike, the last one is the general one.
+    // Of the formats with the same start, the last one is the most general.
     let general = || FORMATS.iter().rev().find(|format| has_start(format));
     let by_name = || {
         let is_video = is_video_or_image(head);
         FORMATS.iter().find(|format| {
-            // Some microscopes' files are TIFF files that show an overview only.
+            // Some microscopes write TIFF files that show an overview only.
             let is_recording = is_video || format.name == RAW_NAME && is_tiff(head);
             has_ending(format) && !is_recording
         })
@@ -251,8 +253,8 @@ fn format_of(name: &str, head: &[u8]) -> Option<&'static Format> {
     both.or_else(general).or_else(by_name)
 }
 
-/// Whether a file starts as a video does that FFmpeg reads, or as an image, so that an ending such as `.dat` or `.raw` means
-/// nothing.
+/// Returns true if a file starts like an image or a video that FFmpeg reads, so that an ending such
+/// as `.dat` or `.raw` does not matter.
 fn is_video_or_image(head: &[u8]) -> bool {
     const STARTS: [&[u8]; 9] = [
         b"\x1a\x45\xdf\xa3",
@@ -271,7 +273,7 @@ fn is_video_or_image(head: &[u8]) -> bool {
     is_avi || is_mp4 || is_transport_stream || STARTS.iter().any(|start| head.starts_with(start))
 }
 
-/// Refuses a folder that is an array of Zarr or of N5.
+/// Returns an error if a folder is a Zarr or N5 array.
 pub(crate) fn refuse_folder(folder: &Path) -> Result<(), FrameError> {
     let ending = folder.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let holds = |name: &str| folder.join(name).is_file();

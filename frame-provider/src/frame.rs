@@ -3,30 +3,16 @@
 use std::fmt;
 use std::mem;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+#[cfg(any(feature = "video", test))]
+use std::sync::Arc;
+use std::sync::{Mutex, PoisonError, Weak};
 
 use crate::error::FrameError;
-
-/// Width and height of a frame in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-pub struct FrameSize {
-    /// Pixels per row.
-    pub width: u32,
-    /// Number of rows.
-    pub height: u32,
-}
+use crate::size::FrameSize;
 
 impl FrameSize {
-    /// Pixels of the largest frame that is read, 8192 x 8192: more than any camera of video has, and a few hundred compressed
-    /// kilobytes can claim gigabytes.
-    pub(crate) const MOST_PIXELS: u64 = 1 << 26;
-
-    /// Number of pixels.
-    pub(crate) fn pixels(self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-
-    /// Refuses a size that a file claims, before anything of that size is read or decoded.
+    /// Returns an error if a size claimed by a file is too large. Call it before reading or
+    /// decoding anything of that size.
     pub(crate) fn check(self, path: &Path) -> Result<Self, FrameError> {
         if self.pixels() <= Self::MOST_PIXELS {
             return Ok(self);
@@ -36,39 +22,29 @@ impl FrameSize {
         );
         Err(FrameError::Unsupported { path: path.to_owned(), what })
     }
-
-    /// Bytes of one RGB8 frame of this size: `width * height * 3`.
-    pub fn rgb_bytes(self) -> usize {
-        self.width as usize * self.height as usize * 3
-    }
-}
-
-impl fmt::Display for FrameSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.width, self.height)
-    }
 }
 
 /// A frame in RGB, 8 bits per channel, row-major: `[height, width, 3]` without padding.
 pub struct RgbFrame {
     size: FrameSize,
     data: Vec<u8>,
-    /// Where the memory goes back to.
+    /// The pool that the memory returns to.
     pool: Weak<BufferPool>,
 }
 
-/// Memory of frames that are gone, for those to come: to get megabytes from the system for each frame, and to give them
-/// back, costs as much as converting it.
+/// Memory of dropped frames, reused for new frames. Requesting megabytes from the system for each
+/// frame and releasing them again costs as much as converting the frame.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-/// A cache drops about one frame for each that comes.
+/// Most buffers kept for reuse. A cache drops about one frame for each new one.
 const MOST_BUFFERS: usize = 2;
 
 impl BufferPool {
-    /// A buffer of any length with room for at least `bytes`.
+    /// Returns a buffer of any length with capacity for at least `bytes`.
+    #[cfg(any(feature = "video", test))]
     pub(crate) fn take(&self, bytes: usize) -> Vec<u8> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let found = buffers.pop().filter(|buffer| buffer.capacity() >= bytes);
@@ -109,13 +85,14 @@ impl RgbFrame {
     /// Makes a frame of `width` x `height` pixels from `data`, `[height, width, 3]`.
     ///
     /// # Errors
-    /// [`FrameError::Empty`] if a side is 0, [`FrameError::WrongLength`] if `data` is not `width * height * 3` long.
+    /// [`FrameError::Empty`] if a side is 0, [`FrameError::WrongLength`] if the length of `data` is
+    /// not `width * height * 3`.
     pub fn new(width: u32, height: u32, data: Vec<u8>) -> Result<Self, FrameError> {
         let size = FrameSize { width, height };
         if width == 0 || height == 0 {
             return Err(FrameError::Empty { what: format!("a {size} frame") });
         }
-        // In u64 first: `rgb_bytes` of an absurd size must not wrap on a 32-bit machine.
+        // Computed in u64: `rgb_bytes` of an absurd size must not wrap on a 32-bit machine.
         let needed = u64::from(width).saturating_mul(u64::from(height)).saturating_mul(3);
         if needed != data.len() as u64 {
             return Err(FrameError::WrongLength { size, length: data.len() });
@@ -123,45 +100,48 @@ impl RgbFrame {
         Ok(Self { size, data, pool: Weak::new() })
     }
 
-    /// A frame whose length is right by construction.
+    /// Makes a frame whose length is right by construction.
     pub(crate) fn from_parts(size: FrameSize, data: Vec<u8>) -> Self {
         debug_assert_eq!(size.rgb_bytes(), data.len());
         Self { size, data, pool: Weak::new() }
     }
 
-    /// The same, with memory that came from a pool and goes back there.
+    /// Makes a frame like [`Self::from_parts`], with memory that came from a pool and returns to
+    /// it.
+    #[cfg(any(feature = "video", test))]
     pub(crate) fn from_pool(size: FrameSize, data: Vec<u8>, pool: &Arc<BufferPool>) -> Self {
         debug_assert_eq!(size.rgb_bytes(), data.len());
         Self { size, data, pool: Arc::downgrade(pool) }
     }
 
-    /// Pixels per row.
+    /// Returns the number of pixels per row.
     pub fn width(&self) -> u32 {
         self.size.width
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> u32 {
         self.size.height
     }
 
-    /// Width and height.
+    /// Returns width and height in pixels.
     pub fn size(&self) -> FrameSize {
         self.size
     }
 
-    /// The pixels, `[height, width, 3]`, `0..=255`.
+    /// Returns the pixels, `[height, width, 3]`, `0..=255`.
     pub fn data(&self) -> &[u8] {
         &self.data
     }
 
-    /// Gives the pixels away without a copy, `[height, width, 3]`.
+    /// Returns the pixels, `[height, width, 3]`, without a copy.
     pub fn into_data(mut self) -> Vec<u8> {
         self.pool = Weak::new();
         mem::take(&mut self.data)
     }
 
-    /// The `[red, green, blue]` of the pixel in column `x` and row `y`, or `None` outside the frame.
+    /// Returns `[red, green, blue]` of the pixel in column `x` and row `y`, or `None` outside the
+    /// frame.
     pub fn pixel(&self, x: u32, y: u32) -> Option<[u8; 3]> {
         if x >= self.size.width || y >= self.size.height {
             return None;
@@ -171,7 +151,7 @@ impl RgbFrame {
     }
 }
 
-// Pixels are left out: a failing assertion should not print megabytes.
+// Leaves the pixels out: a failing assertion should not print megabytes.
 impl fmt::Debug for RgbFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RgbFrame")

@@ -6,31 +6,38 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
-use crate::probe::{IndexKind, VideoDetails};
+use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
-use crate::video::{IndexMode, VideoFrames, VideoOptions};
+use crate::video::VideoFrames;
+use crate::video_details::{IndexKind, VideoDetails};
+use crate::video_options::{IndexMode, VideoOptions};
 
-/// Files that are open at the same time, each with a decoder and what it keeps for reading in reverse.
+/// Largest number of files open at the same time, each with a decoder and the frames it keeps for
+/// reading in reverse.
 const MOST_OPEN: usize = 2;
 
-/// Times are those of a constant rate if they differ by less than this many seconds: containers round to milliseconds.
+/// Frame times count as equally spaced if they differ from a constant rate by less than this many
+/// seconds: containers round to milliseconds.
 const SAME_TIME: f64 = 0.0015;
 
-/// A rate is that of another part if it differs by less than this share.
+/// Two parts have the same rate if their rates differ by less than this fraction.
 const SAME_RATE: f64 = 1e-3;
 
-/// Several sources as one recording, in the order given: the first frame of a part follows the last one of the part before.
+/// Several sources as one recording, in the given order: the first frame of a part follows the last
+/// frame of the previous part.
 ///
-/// Cameras split long recordings: GoPro's chapters, AVCHD's `00000.MTS`, a Miniscope's `0.avi`, `1.avi`. Frames count
-/// through; their times go on where the part before ends. What is between the parts in time is not known and counts as
-/// nothing.
+/// Cameras split long recordings: GoPro's chapters, AVCHD's `00000.MTS`, a Miniscope's `0.avi`,
+/// `1.avi`. Frames are numbered consecutively, and the times of a part start where the previous
+/// part ends. The time between two parts is unknown and counts as zero.
 ///
-/// All parts have frames of one size. In errors, frames have the numbers of the whole recording, and the path is that of the
-/// part. A part that is found damaged while it is read has fewer frames than before; the numbers of all frames after it change.
+/// All parts must have frames of the same size. Errors give the frame index in the whole recording
+/// and the path of the part. If a part turns out to be damaged while it is read, it has fewer
+/// frames than before, and the indices of all later frames change.
 ///
-/// **Cost:** opening opens each part once, one after the other. Only two parts stay open, whatever their number.
+/// **Cost:** opening opens each part once, in turn. Only two parts stay open,
+/// regardless of the number of parts.
 pub struct JoinedFrames {
     parts: Vec<Part>,
     size: FrameSize,
@@ -38,24 +45,24 @@ pub struct JoinedFrames {
     timing: Timing,
     details: Option<VideoDetails>,
     opener: Opener,
-    /// The one used last comes first.
+    /// The open parts, most recently used first.
     open: Mutex<Vec<(usize, Box<dyn FrameSource>)>>,
-    /// Decoding done by parts that are closed again.
+    /// Decoding statistics of parts that have been closed.
     closed: Mutex<DecodeStats>,
     /// Warnings about the recording as a whole.
     warnings: Vec<String>,
 }
 
-/// Opens part `number`; `true` if its frames must be counted by decoding.
+/// Opens part `number`. With `true`, its frames must be counted by decoding.
 type Opener = Box<dyn Fn(usize, bool) -> Result<Box<dyn FrameSource>, FrameError> + Send + Sync>;
 
-/// Facts about a part that stay known while it is closed.
+/// Facts about a part that remain known while it is closed.
 struct Part {
     name: String,
     count: AtomicUsize,
-    /// When its first frame is shown, in seconds from the start of the recording.
+    /// Time of its first frame, in seconds from the start of the recording.
     start: Option<f64>,
-    /// Seconds from one of its frames to the next; `None` if they are not all the same.
+    /// Seconds from one of its frames to the next; `None` if the frames are not evenly spaced.
     step: Option<f64>,
     said: Mutex<Said>,
 }
@@ -63,7 +70,7 @@ struct Part {
 /// Warnings, damage and flaws that a part has reported so far.
 #[derive(Default)]
 struct Said {
-    /// Found to have another number of frames than it seemed to have.
+    /// True if the part turned out to have another number of frames than it first reported.
     recounted: bool,
     warnings: Vec<String>,
     damaged: BTreeSet<usize>,
@@ -74,13 +81,13 @@ impl JoinedFrames {
     /// Joins video files.
     ///
     /// # Errors
-    /// Those of [`VideoFrames::open_with`], [`FrameError::Unsupported`] for a part of another size, and
-    /// [`FrameError::Empty`] without any file.
+    /// Those of [`VideoFrames::open_with`], [`FrameError::Unsupported`] for a part of another size,
+    /// and [`FrameError::Empty`] if `files` is empty.
     pub fn open(files: Vec<PathBuf>, options: VideoOptions) -> Result<Self, FrameError> {
         Self::open_with(files, options, |video, _| Ok(Box::new(video)))
     }
 
-    /// Joins video files, each passed through `wrap` with its path.
+    /// Joins video files, passing each with its path through `wrap`.
     pub(crate) fn open_with(
         files: Vec<PathBuf>,
         options: VideoOptions,
@@ -173,7 +180,7 @@ impl JoinedFrames {
         self.keep_open(number, source);
     }
 
-    /// Puts a source in front of those that are open, and closes one if there are too many.
+    /// Puts a source first among the open ones, and closes one if too many are open.
     fn keep_open(&self, number: usize, source: Box<dyn FrameSource>) {
         let mut open = self.lock();
         open.insert(0, (number, source));
@@ -187,7 +194,7 @@ impl JoinedFrames {
         }
     }
 
-    /// Keeps what a source says about itself, for when it is closed.
+    /// Records what a source reports about itself, for use after it is closed.
     fn note(&self, number: usize, source: &dyn FrameSource) {
         let Some(part) = self.parts.get(number) else { return };
         let mut said = part.said();
@@ -207,7 +214,7 @@ impl JoinedFrames {
         said.flaws.size_change = said.flaws.size_change.take().or(flaws.size_change);
     }
 
-    /// Returns the part that holds frame `index`, and the number of that part's first frame.
+    /// Returns the part that holds frame `index`, and the index of that part's first frame.
     fn part_of(&self, index: usize) -> Result<(usize, usize), FrameError> {
         let mut first = 0;
         for (number, part) in self.parts.iter().enumerate() {
@@ -220,12 +227,12 @@ impl JoinedFrames {
         Err(FrameError::IndexOutOfRange { index, count: first, path: self.describe().into() })
     }
 
-    /// Returns the number of the first frame of part `number`.
+    /// Returns the index of the first frame of part `number`.
     fn first_of(&self, number: usize) -> usize {
         self.parts.iter().take(number).map(Part::count).sum()
     }
 
-    /// Runs `read` on the part that holds frame `index`, with the frame's number in that part.
+    /// Runs `read` on the part that holds frame `index`, with the frame's index in that part.
     fn read<T>(
         &self,
         index: usize,
@@ -239,7 +246,7 @@ impl JoinedFrames {
         })?
     }
 
-    /// Runs `work` on part `number`, opened if it is not.
+    /// Runs `work` on part `number`, opening it first if necessary.
     fn with<T>(
         &self,
         number: usize,
@@ -263,7 +270,8 @@ impl JoinedFrames {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Collects from what all parts have reported, the open ones up to now. It does not wait for a read in progress.
+    /// Collects what all parts have reported so far, including the open ones. It does not wait for
+    /// a read in progress.
     fn said<T>(&self, take: impl Fn(usize, &Said) -> Vec<T>) -> Vec<T> {
         if let Ok(open) = self.open.try_lock() {
             open.iter().for_each(|(number, source)| self.note(*number, &**source));
@@ -288,7 +296,8 @@ impl Part {
         Self { name, count: count.into(), start, step, said: Mutex::default() }
     }
 
-    /// Returns the time at which the part ends: its last frame lasts as long as the others on average.
+    /// Returns the time at which the part ends. Its last frame is assumed to last as long as the
+    /// average frame.
     fn end(&self, source: &dyn FrameSource) -> Option<f64> {
         let count = self.count();
         let last = source.time(count.checked_sub(1)?)?;
@@ -330,7 +339,7 @@ fn both(a: VideoDetails, b: VideoDetails) -> VideoDetails {
     }
 }
 
-/// Gives the error of a part the frame's number in the whole recording.
+/// Replaces the frame index in a part's error by the index in the whole recording.
 fn renumbered(error: FrameError, first: usize) -> FrameError {
     match error {
         FrameError::Decode { path, index, source } => {
@@ -530,7 +539,7 @@ mod tests {
         for index in in_order {
             assert_eq!(source.frame(index).unwrap().data()[0], index as u8);
         }
-        // A part lasts 0.4 seconds and its mean step, 0.2.
+        // A part lasts 0.4 seconds plus its mean step, 0.2 seconds.
         let times = [0.0, 0.1, 0.4, 0.6, 0.7, 1.0, 1.2];
         for (index, expected) in times.into_iter().enumerate() {
             assert!((source.time(index).unwrap() - expected).abs() < 1e-9, "{index}");

@@ -1,11 +1,12 @@
 //! Exact, lazy, memory-bounded access to the frames of a recording.
 //!
-//! Everything that a segmentation engine needs to know about its input is behind one trait, [`FrameSource`]: how many
-//! frames there are, how large they are, and frame `i` as RGB8. The sources:
+//! One trait, [`FrameSource`], gives a segmentation engine all that it needs to know about its
+//! input: the number of frames, their size, and frame `i` as RGB8. The sources are:
 //!
-//! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for what that means);
+//! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for
+//!   what that means);
 //! - [`JoinedFrames`]: several video files as one recording;
-//! - [`TiffStack`]: a TIFF or BigTIFF file with a page per frame;
+//! - [`TiffStack`]: a TIFF or BigTIFF file with one page per frame;
 //! - [`ImageFolder`]: a folder of JPEG, PNG, BMP or TIFF files;
 //! - [`OmeTiff`]: an OME-TIFF recording in several files;
 //! - [`NdTiff`] and [`MmStack`]: recordings of Micro-Manager;
@@ -13,17 +14,19 @@
 //! - [`MemoryFrames`]: frames that are already in memory;
 //! - [`LazyFrames`]: wraps any of them with a bounded cache and a background prefetcher;
 //! - [`MappedFrames`]: wraps any of them with another range of intensities;
-//! - [`TolerantFrames`]: wraps any of them and replaces frames that cannot be decoded, if that is wanted;
+//! - [`TolerantFrames`]: wraps any of them and replaces frames that cannot be decoded, if the
+//!   caller wants that;
 //! - [`BatchFrames`]: a part of any of them, read on demand, preloaded, or extracted to JPEG files.
 //!
-//! [`open`] chooses by looking at what is at a path, [`open_with`] with options. [`Intensity`] says how other samples
-//! become 8-bit ones.
+//! [`open`] chooses the source by inspecting the path; [`open_with`] does the same with options.
+//! [`Intensity`] sets how samples of other depths become 8-bit samples.
 //!
-//! [`FrameSource::scaled`] gives frames at the size that a model takes, by a choice of [`resize`] modes. The default,
-//! [`resize::pillow_bicubic`], scales with the very same result as Pillow, which is what the published SAM 2 weights were
-//! evaluated with.
+//! [`FrameSource::scaled`] returns frames at the input size of a model, in one of several
+//! [`resize`] modes. The default, [`resize::pillow_bicubic`], gives exactly the result of Pillow,
+//! with which the published SAM 2 weights were evaluated.
 //!
-//! [`probe`] tells what is known about a recording, and on request decodes all of it to find damage.
+//! [`probe`] reports what is known about a recording. On request it decodes the whole recording to
+//! find damage.
 //!
 //! # Example
 //!
@@ -43,23 +46,28 @@
 //!
 //! # Logging
 //!
-//! Warnings go to [`tracing`] and are kept in [`FrameSource::warnings`]. FFmpeg's own messages go to `tracing` too, never
-//! to standard error. The levels: `warn` for what changes the numbers a user sees (a truncated file, a rebuilt index),
-//! `info` for slow steps, `debug` for decisions.
+//! Warnings go to [`tracing`] and are kept in [`FrameSource::warnings`]. FFmpeg's own messages go
+//! to `tracing` too, never to standard error. The levels are `warn` for anything that changes the
+//! numbers a user sees (a truncated file, a rebuilt index), `info` for slow steps, and `debug` for
+//! decisions.
 
 #![deny(missing_docs)]
-// The tests compile the hand-over between threads a second time, with a model checker's locks.
+// The tests compile the modules that pass frames between threads a second time, with the locks of a
+// model checker.
 #![cfg_attr(test, allow(clippy::duplicate_mod))]
 
 mod axes;
 mod batch;
+mod endings;
 mod error;
 mod files;
 mod foreign;
 mod frame;
 mod image_folder;
 mod intensity;
+#[cfg(feature = "video")]
 mod joined;
+mod jpeg;
 mod lazy;
 mod mapped;
 mod memory;
@@ -67,24 +75,30 @@ mod micro_manager;
 mod numpy;
 mod ome;
 mod open;
+mod open_options;
 mod picture;
 mod probe;
 pub mod resize;
+mod size;
 mod source;
 mod sync;
 mod tiff;
 mod tolerant;
 mod travel;
+#[cfg(feature = "video")]
 mod video;
+mod video_details;
 mod video_folder;
+mod video_options;
 
 pub use axes::{Axes, Coordinate, ParseAxesError};
 pub use batch::{BatchFrames, FramesMode};
 pub use error::{Cause, FrameError};
 pub use files::files_of;
-pub use frame::{FrameSize, RgbFrame};
+pub use frame::RgbFrame;
 pub use image_folder::ImageFolder;
 pub use intensity::{Intensity, ParseIntensityError};
+#[cfg(feature = "video")]
 pub use joined::JoinedFrames;
 pub use lazy::{LazyFrames, LazyOptions, LazyStats};
 pub use mapped::MappedFrames;
@@ -92,20 +106,20 @@ pub use memory::MemoryFrames;
 pub use micro_manager::{MmStack, NdTiff};
 pub use numpy::NumpyFrames;
 pub use ome::OmeTiff;
-pub use open::{OpenOptions, check_opens, open, open_with};
-pub use probe::{
-    GroupLengths, IndexKind, ProbeReport, VideoDetails, VideoStream, probe, probe_source,
-};
+pub use open::{check_opens, open, open_with};
+pub use open_options::OpenOptions;
+pub use probe::{ProbeReport, probe, probe_source};
+pub use size::FrameSize;
 pub use source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
-pub use video::{
-    IndexCacheMode, IndexMode, LibraryVersion, VideoFrames, VideoOptions, ffmpeg_libraries,
-    video_decoders,
-};
+#[cfg(feature = "video")]
+pub use video::{LibraryVersion, VideoFrames, ffmpeg_libraries, video_decoders};
+pub use video_details::{GroupLengths, IndexKind, VideoDetails, VideoStream};
 pub use video_folder::{OrderedFiles, order_files, video_files};
+pub use video_options::{IndexCacheMode, IndexMode, VideoOptions};
 
-/// For fuzzing only.
+/// Entry points for fuzzing only.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing {

@@ -1,4 +1,4 @@
-//! Another range of intensities for a source that is RGB8 already.
+//! Another range of intensities for a source that is already RGB8.
 
 use std::sync::Arc;
 
@@ -25,12 +25,13 @@ pub struct MappedFrames<S> {
 }
 
 impl<S: FrameSource> MappedFrames<S> {
-    /// Maps the samples of `source`. [`Intensity::Auto`] and [`Intensity::Full`] leave them as they are.
+    /// Wraps `source` and maps its samples. [`Intensity::Auto`] and [`Intensity::Full`] leave them
+    /// unchanged.
     pub fn new(source: S, intensity: Intensity) -> Self {
         Self { source, levels: Levels::new(intensity) }
     }
 
-    /// Whether the frames stay as they are.
+    /// Returns true if the frames stay unchanged.
     fn is_identity(&self) -> bool {
         matches!(self.levels.intensity(), Intensity::Auto | Intensity::Full)
     }
@@ -59,7 +60,8 @@ impl<S: FrameSource> FrameSource for MappedFrames<S> {
         if self.is_identity() {
             return self.source.scaled(index, scale);
         }
-        // Mapped first: a range is one of stored samples, not of sums of them.
+        // Samples are mapped before scaling: a range applies to stored samples, not to sums of
+        // them.
         ScaledFrame::of(self.frame(index)?, scale)
     }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 use crate::source::{FrameSource, Timing};
 
 /// A clip held in memory: for tests, for cameras, and for frames made by other programs.
@@ -16,10 +17,11 @@ pub struct MemoryFrames {
 }
 
 impl MemoryFrames {
-    /// A clip of `frames`, in that order.
+    /// Makes a clip of `frames`, in that order.
     ///
     /// # Errors
-    /// [`FrameError::Empty`] without frames, [`FrameError::SizeChanged`] if they are not all of one size.
+    /// [`FrameError::Empty`] without frames, [`FrameError::SizeChanged`] if the frames differ in
+    /// size.
     pub fn new(frames: Vec<RgbFrame>) -> Result<Self, FrameError> {
         let size = frames
             .first()
@@ -40,7 +42,7 @@ impl MemoryFrames {
         })
     }
 
-    /// The same clip with a frame rate.
+    /// Returns the same clip with a frame rate.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);

@@ -1,4 +1,4 @@
-//! Arrays as `numpy.save` writes them.
+//! Arrays in the format of `numpy.save`.
 
 mod fortran;
 
@@ -7,16 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, RealKind, Samples};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 use crate::tiff::{Bytes, Order, TiffError};
 use fortran::Fortran;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Headers are padded to 64 bytes; longer ones belong to structured arrays, which are refused.
+/// Headers are padded to 64 bytes; longer ones belong to structured arrays, which are not
+/// supported.
 const MOST_HEADER_BYTES: u64 = 1 << 16;
 
 /// No frame of a recording is this large.
@@ -25,20 +27,21 @@ const MOST_FRAME_BYTES: u64 = 1 << 30;
 /// No recording has more frames.
 const MOST_FRAMES: u64 = 1 << 23;
 
-/// A NumPy array (`.npy`) of gray `[frames, height, width]` or of colours `[frames, height, width, 3 or 4]`; also one image,
-/// `[height, width]` or `[height, width, 3 or 4]`.
+/// A NumPy array (`.npy`) of gray `[frames, height, width]` or of colours `[frames, height, width,
+/// 3 or 4]`; also one image, `[height, width]` or `[height, width, 3 or 4]`.
 ///
-/// Samples are `bool` (white where true), `uint8`, `uint16`, or what becomes 8 bits by the [`Intensity`] as well: signed
-/// integers, `uint32` and floating point of up to 64 bits. A fourth channel is dropped. Opening reads the header; a frame is
-/// read by itself. In Fortran order (of arrays that were transposed, or come from MATLAB), the pixels of a frame are spread over
-/// the whole file: a run of frames is read at a time then, in up to 64 MiB. Not handled: `int64` and `uint64`, arrays with the
-/// channel before height and width.
+/// Samples are `bool` (white where true) or `uint8`, or become 8-bit samples as the [`Intensity`]
+/// says: `uint16`, signed integers, `uint32` and floating point of up to 64 bits. A fourth channel
+/// is dropped. Opening reads the header; each frame is read separately. In Fortran order (arrays
+/// that were transposed, or come from MATLAB), the pixels of a frame are spread over the whole
+/// file, so a run of frames is read at a time, in up to 64 MiB. Not supported: `int64` and
+/// `uint64`, arrays with the channel before height and width.
 #[derive(Debug)]
 pub struct NumpyFrames {
     path: PathBuf,
     bytes: Bytes,
     layout: Layout,
-    /// For arrays in Fortran order.
+    /// The reader for arrays in Fortran order.
     fortran: Option<Fortran>,
     levels: Levels,
     timing: Timing,
@@ -46,18 +49,18 @@ pub struct NumpyFrames {
     decoded: AtomicU64,
 }
 
-/// Where the frames are, and what they are made of.
+/// Location and layout of the frames.
 #[derive(Debug, PartialEq, Eq)]
 struct Layout {
-    /// Of the first frame.
+    /// Offset of the first frame.
     offset: u64,
     count: u64,
     size: FrameSize,
-    /// As stored.
+    /// Number of channels as stored.
     channels: u64,
     kind: Kind,
     order: Order,
-    /// Whether the first index changes fastest.
+    /// True if the first index changes fastest.
     is_fortran: bool,
 }
 
@@ -70,7 +73,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind that NumPy's letter and number of bytes mean.
+    /// Returns the kind for NumPy's letter and number of bytes.
     fn from_letters(letters: &str) -> Option<Self> {
         Some(match letters {
             "b1" => Self::Bool,
@@ -110,9 +113,9 @@ impl NumpyFrames {
     /// Opens an array.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`], [`FrameError::NotAnImage`] for what is no
-    /// NumPy array, [`FrameError::NoFrames`] for an empty one, [`FrameError::Unsupported`] for types and shapes that are not
-    /// read.
+    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`],
+    /// [`FrameError::NotAnImage`] for a file that is not a NumPy array, [`FrameError::NoFrames`]
+    /// for an empty array, [`FrameError::Unsupported`] for types and shapes that are not supported.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
         let path = path.as_ref();
         let bytes = Bytes::open(path)?;
@@ -161,21 +164,21 @@ impl NumpyFrames {
         })
     }
 
-    /// The same recording with another way to 8 bits.
+    /// Returns the same recording with another conversion to 8 bits.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The same recording with a frame rate; arrays carry none.
+    /// Returns the same recording with a frame rate; arrays do not store one.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
         self
     }
 
-    /// Frame `index` as stored.
+    /// Returns frame `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let Layout { offset, size, channels, kind, order, .. } = self.layout;
         if index >= self.frame_count() {
@@ -207,8 +210,9 @@ impl NumpyFrames {
     }
 }
 
-/// Reads the header: a magic number, a version, a length, and a Python dictionary with the keys `descr`, `fortran_order` and
-/// `shape`, in the fixed form that NumPy's documentation of the format demands of writers.
+/// Reads the header: a magic number, a version, a length, and a Python dictionary with the keys
+/// `descr`, `fortran_order` and `shape`, in the fixed form that NumPy's documentation of the format
+/// requires from writers.
 fn layout(bytes: &Bytes) -> Result<Layout, TiffError> {
     let head = bytes.read_up_to(0, 12)?;
     let damaged = || TiffError::malformed("its header is cut off or damaged");
@@ -277,7 +281,7 @@ fn unsupported(what: &str) -> TiffError {
     ))
 }
 
-/// Whether these first bytes are those of a NumPy array.
+/// Returns true if these are the first bytes of a NumPy array.
 pub(crate) fn is_numpy(head: &[u8]) -> bool {
     head.starts_with(MAGIC)
 }

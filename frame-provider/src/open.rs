@@ -1,88 +1,39 @@
-//! Opening a path by what it is.
+//! Opens a path according to what it holds.
 
 use std::fs::File;
 use std::io::Read;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use crate::axes::Axes;
+use crate::endings::{has_image_ending, has_tiff_ending};
 use crate::error::FrameError;
 use crate::foreign;
-use crate::image_folder::{ImageFolder, has_image_ending};
+use crate::image_folder::ImageFolder;
+#[cfg(feature = "video")]
 use crate::intensity::Intensity;
+#[cfg(feature = "video")]
 use crate::joined::JoinedFrames;
+#[cfg(feature = "video")]
 use crate::mapped::MappedFrames;
 use crate::micro_manager::{MmStack, NdTiff, is_mmstack_name, mmstack_files, ndtiff_folder};
 use crate::numpy::{NumpyFrames, is_numpy};
 use crate::ome::{OmeTiff, is_companion};
+use crate::open_options::OpenOptions;
 use crate::source::FrameSource;
-use crate::tiff::{TiffStack, has_tiff_ending, is_tiff};
-use crate::video::{VideoFrames, VideoOptions, check_video};
-use crate::video_folder::{list, missing_parts, order_files, video_files};
+use crate::tiff::{TiffStack, is_tiff};
+#[cfg(feature = "video")]
+use crate::video::{VideoFrames, check_video};
+use crate::video_folder::video_files;
+#[cfg(feature = "video")]
+use crate::video_folder::{list, missing_parts, order_files};
+#[cfg(not(feature = "video"))]
+use crate::video_options::VideoOptions;
 
-/// Settings of [`open_with`]. What does not concern the kind of source that is found is not used, but for
-/// [`OpenOptions::axes`] and [`VideoOptions::stream`], which are refused where there is nothing to choose from.
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct OpenOptions {
-    /// How samples become 8-bit ones. Default [`Intensity::Auto`].
-    pub intensity: Intensity,
-    /// Which images of a recording with several axes are its frames. Default: see [`Axes`].
-    pub axes: Axes,
-    /// Whether still images stay as they are stored, instead of being turned upright; see [`OpenOptions::exif`].
-    pub as_stored: bool,
-    /// Settings for video files.
-    pub video: VideoOptions,
-    /// Further video files of the same recording, in their order; see [`JoinedFrames`].
-    pub join: Vec<PathBuf>,
-}
-
-impl OpenOptions {
-    /// The same options with this intensity.
-    #[must_use]
-    pub fn intensity(mut self, intensity: Intensity) -> Self {
-        self.intensity = intensity;
-        self
-    }
-
-    /// The same options with these axes.
-    #[must_use]
-    pub fn axes(mut self, axes: Axes) -> Self {
-        self.axes = axes;
-        self
-    }
-
-    /// Returns the same options with these further files of the recording.
-    #[must_use]
-    pub fn join(mut self, files: Vec<PathBuf>) -> Self {
-        self.join = files;
-        self
-    }
-
-    /// The same options, with still images turned upright as their EXIF data says (the default), or as they are stored.
-    #[must_use]
-    pub fn exif(mut self, upright: bool) -> Self {
-        self.as_stored = !upright;
-        self
-    }
-
-    /// Whether still images are turned upright.
-    pub(crate) fn is_upright(&self) -> bool {
-        !self.as_stored
-    }
-
-    /// The same options with these settings for video files.
-    #[must_use]
-    pub fn video(mut self, video: VideoOptions) -> Self {
-        self.video = video;
-        self
-    }
-}
-
-/// Opens a video file, a TIFF stack, a folder of images, a recording of Micro-Manager, or a single image as a clip of one
-/// frame, by what is at `path`.
+/// Opens whatever `path` holds: a video file, a TIFF stack, a folder of images, a recording of
+/// Micro-Manager, or a single image as a clip of one frame.
 ///
-/// The result reads on demand; wrap it in [`LazyFrames`](crate::LazyFrames) for caching and prefetching.
+/// The result reads on demand; wrap it in [`LazyFrames`](crate::LazyFrames) for caching and
+/// prefetching.
 ///
 /// # Errors
 /// Those of [`open_with`].
@@ -90,13 +41,13 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> 
     open_with(path, &OpenOptions::default())
 }
 
-/// Opens what is at `path`, with options:
+/// Opens whatever `path` holds, with options:
 ///
 /// | at the path | read as |
 /// |---|---|
 /// | a folder with `NDTiff.index` | [`NdTiff`] |
 /// | a folder with `*_MMStack*.tif` | [`MmStack`] |
-/// | another folder, with video files and no images | [`JoinedFrames`] of them, with a warning that says their order |
+/// | another folder, with video files and no images | [`JoinedFrames`] of them, with a warning that states their order |
 /// | a folder with the files of one OME-TIFF recording | [`OmeTiff`] |
 /// | another folder | [`ImageFolder`] |
 /// | a file `*_MMStack*.tif` | [`MmStack::open_file`] |
@@ -108,8 +59,9 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn FrameSource>, FrameError> 
 /// | nothing, but images match the name as a pattern | [`ImageFolder::from_pattern`] |
 ///
 /// # Errors
-/// Those of the source that is found; [`FrameError::Unsupported`] for axes, or a video stream, where there is nothing to
-/// choose from, and for formats of other programs (HDF5, Zarr, ND2, CZI, ...), by name and with what to do.
+/// Those of the source found. [`FrameError::Unsupported`] for axes or a video stream where there is
+/// nothing to choose from, and for formats of other programs (HDF5, Zarr, ND2, CZI, ...); the
+/// message then names the format and the remedy.
 pub fn open_with(
     path: impl AsRef<Path>,
     options: &OpenOptions,
@@ -125,13 +77,13 @@ pub fn open_with(
     Ok(source)
 }
 
-/// Looks whether [`open_with`] could open what is at `path`, without reading a video whole: its first frame is decoded, and
-/// no more. Everything else is opened.
+/// Checks whether [`open_with`] could open `path`, without reading whole videos: only the first
+/// frame of a video is decoded. All other sources are opened fully.
 ///
-/// A program with many recordings can tell of a damaged one before it begins with the first.
+/// A program with many recordings can thus report a damaged one before it starts on the first.
 ///
 /// # Errors
-/// Those of [`open_with`]. Damage behind the start of a video does not show.
+/// Those of [`open_with`]. Damage after the start of a video is not detected.
 pub fn check_opens(path: impl AsRef<Path>, options: &OpenOptions) -> Result<(), FrameError> {
     let path = path.as_ref();
     let files = match options.join.as_slice() {
@@ -150,7 +102,7 @@ pub fn check_opens(path: impl AsRef<Path>, options: &OpenOptions) -> Result<(), 
     files.iter().try_for_each(|file| check_video(file, &options.video))
 }
 
-/// Refuses the choice of a video stream where there are none.
+/// Returns an error if a video stream was chosen but the source has none.
 fn check_stream(
     source: &dyn FrameSource,
     path: &Path,
@@ -163,34 +115,39 @@ fn check_stream(
     Ok(())
 }
 
-/// What there is at a path.
+/// Content of a path.
 enum Found {
-    /// Anything but video, open.
+    /// An open source of any kind but video.
     Source(Box<dyn FrameSource>),
-    /// A file that must be a video, as it is nothing else.
+    /// A file that must be a video, since it is nothing else.
     Video,
     /// A folder with the video files of one recording.
     Videos(Vec<PathBuf>),
 }
 
 fn open_by_kind(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
-    let intensity = options.intensity;
     match find(path, options)? {
         Found::Source(source) => return Ok(source),
         Found::Videos(files) => return open_joined(files, options, Some(path)),
         Found::Video => {}
     }
+    open_video(path, options)
+}
+
+#[cfg(feature = "video")]
+fn open_video(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
+    let intensity = options.intensity;
     let video = VideoFrames::open_with(path, options.video.clone())?.with_intensity(intensity);
     Ok(match intensity {
-        // Gray and RGB samples of more than 8 bits are mapped before they lose any.
+        // Gray and RGB samples of more than 8 bits are mapped before they lose any bits.
         _ if video.maps_samples() => Box::new(video),
-        // FFmpeg has brought all others to 8 bits already.
+        // FFmpeg has already converted all other samples to 8 bits.
         Intensity::Auto | Intensity::Full => Box::new(video),
         _ => Box::new(MappedFrames::new(video, intensity)),
     })
 }
 
-/// Finds out what is at a path, and opens it unless it is video.
+/// Finds out what a path holds, and opens it unless it is a video.
 fn find(path: &Path, options: &OpenOptions) -> Result<Found, FrameError> {
     let intensity = options.intensity;
     let open = |source: Box<dyn FrameSource>| Ok(Found::Source(source));
@@ -263,7 +220,9 @@ fn find(path: &Path, options: &OpenOptions) -> Result<Found, FrameError> {
     Ok(Found::Video)
 }
 
-/// Opens video files as one recording: those found in `folder` or, without one, files in the order given.
+/// Opens video files as one recording: the files found in `folder`, or without a folder, files in
+/// the given order.
+#[cfg(feature = "video")]
 fn open_joined(
     files: Vec<PathBuf>,
     options: &OpenOptions,
@@ -284,7 +243,7 @@ fn open_joined(
     }
     let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
     let gaps = missing_parts(&files);
-    // What was taken of the names; files that are named one by one are in the order given.
+    // How the file names were interpreted. Files that the user listed stay in the given order.
     let taken = match folder {
         Some(_) => order_files(files.clone())?.warnings,
         None => Vec::new(),
@@ -316,12 +275,39 @@ fn open_joined(
     Ok(match intensity {
         Intensity::Auto | Intensity::Full => Box::new(joined),
         _ if is_deep => Box::new(joined),
-        // One range for all files.
+        // One range applies to all files.
         _ => Box::new(MappedFrames::new(joined, intensity)),
     })
 }
 
-/// Refuses still images and stacks among files that are to be joined.
+#[cfg(not(feature = "video"))]
+fn open_joined(
+    files: Vec<PathBuf>,
+    options: &OpenOptions,
+    _: Option<&Path>,
+) -> Result<Box<dyn FrameSource>, FrameError> {
+    check_joinable(&files)?;
+    match files.first() {
+        Some(first) => open_video(first, options),
+        None => Err(FrameError::Empty { what: "a recording in several files".into() }),
+    }
+}
+
+/// Fails: a build without the feature `video` reads no videos.
+#[cfg(not(feature = "video"))]
+fn open_video(path: &Path, options: &OpenOptions) -> Result<Box<dyn FrameSource>, FrameError> {
+    check_video(path, &options.video)?;
+    Err(FrameError::Empty { what: path.display().to_string() })
+}
+
+/// Fails: a build without the feature `video` reads no videos.
+#[cfg(not(feature = "video"))]
+fn check_video(path: &Path, _: &VideoOptions) -> Result<(), FrameError> {
+    let what = "may be a video, which this build cannot read: build sam2-frame-provider with the feature `video`";
+    Err(FrameError::Unsupported { path: path.to_owned(), what: what.to_owned() })
+}
+
+/// Rejects still images and stacks among files that are to be joined.
 fn check_joinable(files: &[PathBuf]) -> Result<(), FrameError> {
     let is_still = |file: &&PathBuf| has_image_ending(file) || has_tiff_ending(file);
     let Some(still) = files.iter().find(is_still) else { return Ok(()) };
@@ -353,13 +339,14 @@ fn refuse_axes(path: &Path, options: &OpenOptions) -> Result<(), FrameError> {
     Err(FrameError::Unsupported { path: path.to_owned(), what })
 }
 
-/// The first bytes of a regular file; empty if it cannot be read, which the source will say better.
+/// Returns the first bytes of a regular file. Returns no bytes if the file cannot be read; the
+/// source reports the error in more detail.
 fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if path.is_file()
         && let Ok(file) = File::open(path)
     {
-        // What was read before an error is of use as well.
+        // The bytes read before an error are useful too.
         let _ = file.take(8).read_to_end(&mut head);
     }
     head
@@ -369,7 +356,7 @@ pub(crate) fn starts_as_tiff(path: &Path) -> bool {
     is_tiff(&head(path))
 }
 
-/// Whether a file is a JPEG, PNG or BMP whatever its ending says.
+/// Returns true if a file is a JPEG, PNG or BMP, regardless of its ending.
 fn holds_another_image(path: &Path) -> bool {
     let head = head(path);
     has_image_ending(path)

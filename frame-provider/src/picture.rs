@@ -1,10 +1,10 @@
-//! A decoded still image before its samples are brought to 8 bits.
+//! A decoded still image before its samples are converted to 8 bits.
 
 use std::fmt;
 
-use crate::frame::FrameSize;
+use crate::size::FrameSize;
 
-/// What an image file holds, with alpha and further channels dropped.
+/// The content of an image file, without alpha and further channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
     pub(crate) size: FrameSize,
@@ -19,7 +19,7 @@ pub(crate) struct Picture {
 pub(crate) enum Samples {
     Eight(Vec<u8>),
     Sixteen(Vec<u16>),
-    /// Every other type, which 64-bit floating point holds exactly.
+    /// Samples of every other type, all of which 64-bit floating point represents exactly.
     Real(Vec<f64>, RealKind),
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum RealKind {
 }
 
 impl RealKind {
-    /// A stored value, given its bits in the lowest places.
+    /// Returns the value stored in the lowest places of `bits`.
     pub(crate) fn value(self, bits: u64) -> f64 {
         match self {
             Self::I8 => f64::from(bits as u8 as i8),
@@ -49,7 +49,8 @@ impl RealKind {
         }
     }
 
-    /// The smallest value and how many values share their upper byte; `None` for floating point, which has no full range.
+    /// Returns the smallest value, and how many values share their upper byte; `None` for floating
+    /// point, which has no full range.
     pub(crate) fn upper_byte(self) -> Option<(f64, f64)> {
         match self {
             Self::I8 => Some((-128.0, 1.0)),
@@ -61,7 +62,7 @@ impl RealKind {
     }
 }
 
-/// IEEE 754 binary16: a sign, five bits of exponent, ten of fraction.
+/// Converts an IEEE 754 binary16 number: a sign bit, five bits of exponent, ten of fraction.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f64::from(bits & 0x3ff) / 1024.0;
@@ -98,7 +99,7 @@ impl fmt::Display for Depth {
 }
 
 impl Picture {
-    /// The type of the samples as stored.
+    /// Returns the type of the samples as stored.
     pub(crate) fn depth(&self) -> Depth {
         match self.samples {
             Samples::Eight(_) => Depth::Eight,

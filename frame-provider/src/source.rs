@@ -4,36 +4,42 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
-use crate::probe::VideoDetails;
+use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale, resize};
+use crate::size::FrameSize;
+use crate::video_details::VideoDetails;
 
-/// A clip of equally large RGB frames, numbered from 0, that can be read in any order.
+/// A clip of RGB frames of one size, numbered from 0, that can be read in any order.
 ///
-/// Reading frame `i` gives the same bytes whatever was read before it. Sources are shared between threads; a call may
-/// wait for another thread's decode, so wrap slow sources in [`LazyFrames`](crate::LazyFrames).
+/// Frame `i` has the same bytes regardless of what was read before it. Sources are shared between
+/// threads. A call may wait for another thread's decode, so wrap slow sources in
+/// [`LazyFrames`](crate::LazyFrames).
 pub trait FrameSource: Send + Sync {
-    /// The true number of frames: what a decode from start to end yields, not what a header claims.
+    /// Returns the true number of frames: the number that a decode from start to end yields, not
+    /// the number that a header claims.
     ///
-    /// It never blocks on a decode. It can shrink or grow once, with a warning, if a [`VideoFrames`](crate::VideoFrames)
-    /// finds out while reading that the file is damaged.
+    /// The call never blocks on a decode. The number can shrink or grow once, with a warning, if a
+    /// [`VideoFrames`](crate::VideoFrames) finds out while reading that the file is damaged.
     fn frame_count(&self) -> usize;
 
-    /// The size of every frame, after rotation.
+    /// Returns the size of every frame, after rotation.
     fn size(&self) -> FrameSize;
 
-    /// Frame `index`, counted from 0.
+    /// Returns frame `index`, counted from 0.
     ///
     /// # Errors
     /// [`FrameError::IndexOutOfRange`] past the end, [`FrameError::Decode`] for a damaged frame,
-    /// [`FrameError::SizeChanged`] for one of another size, [`FrameError::Io`] if the file cannot be read any more.
+    /// [`FrameError::SizeChanged`] for a frame of another size, [`FrameError::Io`] if the file can
+    /// no longer be read.
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError>;
 
-    /// Frame `index` at the size that a model takes.
+    /// Returns frame `index` at the input size of a model.
     ///
-    /// By default this is [`resize()`] of [`frame`](FrameSource::frame). A video scales for [`ResizeMode::Decord`] straight
-    /// from the decoder's format; then [`scales_from_frames`](FrameSource::scales_from_frames) says so. Behind
-    /// [`LazyFrames`](crate::LazyFrames), scaling happens in the background, ahead of the reader.
+    /// By default this is [`resize()`] of [`frame`](FrameSource::frame). For
+    /// [`ResizeMode::Decord`], a video scales directly from the decoder's pixel format;
+    /// [`scales_from_frames`](FrameSource::scales_from_frames) then returns false. If the source is
+    /// wrapped in [`LazyFrames`](crate::LazyFrames), scaling happens in the background, ahead of
+    /// the reader.
     ///
     /// # Errors
     /// Those of [`frame`](FrameSource::frame), and those of [`resize()`].
@@ -41,84 +47,89 @@ pub trait FrameSource: Send + Sync {
         ScaledFrame::of(self.frame(index)?, scale)
     }
 
-    /// Whether [`scaled`](FrameSource::scaled) gives in this mode what [`resize()`] makes of the frame, so that a frame at
-    /// hand need not be decoded again.
+    /// Returns true if [`scaled`](FrameSource::scaled) gives the same result in this mode as
+    /// [`resize()`] of the frame. A frame that is already decoded then need not be decoded again.
     fn scales_from_frames(&self, mode: ResizeMode) -> bool {
         let _ = mode;
         true
     }
 
-    /// What is known about the frames' times.
+    /// Returns what is known about the times of the frames.
     fn timing(&self) -> Timing;
 
-    /// Returns the time at which frame `index` is shown, in seconds from the start of the recording; `None` if unknown.
+    /// Returns the time at which frame `index` is shown, in seconds from the start of the
+    /// recording; `None` if unknown.
     ///
-    /// By default this is `index` divided by the mean rate. Sources that know the time of each frame, such as videos with
-    /// time stamps, return that.
+    /// By default this is `index` divided by the mean rate. Sources that know the time of each
+    /// frame, such as videos with time stamps, return that.
     fn time(&self, index: usize) -> Option<f64> {
         self.timing().frames_per_second.map(|rate| index as f64 / rate)
     }
 
-    /// Returns the file name, without folder, of the image that frame `index` is read from; `None` where frames are not
-    /// image files of their own.
+    /// Returns the file name, without folder, of the image that frame `index` is read from; `None`
+    /// where frames are not image files of their own.
     ///
-    /// Prompts that name an image find their frame by it, and outputs with a file for each frame are named after it.
+    /// Prompts that name an image are matched to their frame by this name, and outputs with one
+    /// file per frame are named after it.
     fn frame_name(&self, index: usize) -> Option<String> {
         let _ = index;
         None
     }
 
-    /// A short name for messages, such as the file name.
+    /// Returns a short name for messages, such as the file name.
     fn describe(&self) -> String;
 
-    /// How much decoding has been done so far. Zero for sources that do not decode.
+    /// Returns how much decoding has been done so far. Zero for sources that do not decode.
     fn decode_stats(&self) -> DecodeStats {
         DecodeStats::default()
     }
 
-    /// What the user should know about this source: one sentence each, in the order found out. More can be added while
-    /// frames are read.
+    /// Returns what the user should know about this source: one sentence each, in the order of
+    /// discovery. Reading frames can add more.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Returns the flaws of the recording as a whole that are known so far. Reading frames can bring more to light.
+    /// Returns the flaws of the recording as a whole that are known so far. Reading frames can
+    /// reveal more.
     fn flaws(&self) -> Flaws {
         Flaws::default()
     }
 
-    /// The numbers of the frames found damaged so far, ascending: those that could not be decoded, and those of whose
-    /// picture a part is the decoder's guess. Frames that nobody has read yet are not in it.
+    /// Returns the indices of the frames found damaged so far, ascending: frames that could not be
+    /// decoded, and frames in which the decoder had to guess a part of the picture. Frames that
+    /// have not been read yet are not included.
     fn damaged_frames(&self) -> Vec<usize> {
         Vec::new()
     }
 
-    /// Memory that the source itself holds to make later reads cheap, such as decoded frames for reading in reverse.
+    /// Returns the memory that the source itself holds to make later reads cheap, such as decoded
+    /// frames for reading in reverse.
     fn memory(&self) -> SourceMemory {
         SourceMemory::default()
     }
 
-    /// Frees what [`memory`](FrameSource::memory) counts, as far as no read in progress needs it. It does not wait for a
-    /// decode. Frames read later are the same, at the cost of decoding more.
+    /// Frees what [`memory`](FrameSource::memory) counts, except for what a read in progress needs.
+    /// It does not wait for a decode. Later reads give the same frames but must decode more.
     fn release_memory(&self) {}
 
-    /// What is known about the recording as a video; `None` for every other kind of source.
+    /// Returns what is known about the recording as a video; `None` for every other kind of source.
     fn video_details(&self) -> Option<VideoDetails> {
         None
     }
 }
 
-/// A frame at the size that a model takes.
+/// A frame at the input size of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScaledFrame {
     /// The scaled frame.
     pub scaled: Arc<RgbFrame>,
-    /// The frame at its own size, if it was made on the way.
+    /// The frame at its own size, if it was produced along the way.
     pub frame: Option<Arc<RgbFrame>>,
 }
 
 impl ScaledFrame {
-    /// Scales a frame. At the same size no pixel is copied.
+    /// Scales a frame. If the size is already right, no pixel is copied.
     ///
     /// # Errors
     /// Those of [`resize()`].
@@ -136,24 +147,25 @@ impl ScaledFrame {
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Flaws {
-    /// Reason why frames are missing that the recording promises or its packets should give, in words for the user. Counts
-    /// that are wrong for harmless reasons, such as an edit list, are not flaws.
+    /// Reason, in words for the user, why frames are missing that the recording promises or that
+    /// its packets should give. Counts that are wrong for harmless reasons, such as an edit list,
+    /// are not flaws.
     pub missing_frames: Option<String>,
-    /// The first frame known to have another size than frame 0, as the error that reading it gives.
+    /// The first frame known to differ in size from frame 0, as the error that reading it gives.
     pub size_change: Option<FrameError>,
 }
 
-/// What is found while a stack is opened: warnings, and whether frames are missing.
+/// Findings from opening a stack: warnings, and whether frames are missing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StackNotes {
-    /// One sentence each, in the order found out.
+    /// One sentence each, in the order of discovery.
     pub(crate) warnings: Vec<String>,
-    /// Why frames are missing, as far as the first finding says.
+    /// Reason why frames are missing, from the first finding that gives one.
     missing_frames: Option<String>,
 }
 
 impl StackNotes {
-    /// Begins with warnings that say nothing about missing frames.
+    /// Starts with warnings that say nothing about missing frames.
     pub(crate) fn with_warnings(warnings: Vec<String>) -> Self {
         Self { warnings, missing_frames: None }
     }
@@ -163,7 +175,7 @@ impl StackNotes {
         self.warnings.push(warning);
     }
 
-    /// Notes that frames are missing, and warns of it.
+    /// Records that frames are missing, and adds a warning.
     pub(crate) fn truncated(&mut self, path: &Path, why: String) {
         self.warnings.push(format!("{}: truncated: {why}", path.display()));
         self.missing_frames.get_or_insert(why);
@@ -175,25 +187,25 @@ impl StackNotes {
     }
 }
 
-/// Bytes that a source holds besides the frames it has handed out.
+/// Bytes that a source holds in addition to the frames it has returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SourceMemory {
     /// Bytes held now.
     pub bytes_held: u64,
-    /// The most that was ever held at once.
+    /// Largest number of bytes held at any time.
     pub peak_bytes: u64,
 }
 
-/// What is known about the times of a clip's frames.
+/// Times of a clip's frames, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Timing {
-    /// Mean frames per second, finite and above 0; `None` if unknown, as for a folder of images. With a variable frame
-    /// rate, frame `i` is not shown at `i / frames_per_second`.
+    /// Mean frames per second, finite and above 0; `None` if unknown, as for a folder of images.
+    /// With a variable frame rate, frame `i` is not shown at `i / frames_per_second`.
     pub frames_per_second: Option<f64>,
 }
 
 impl Timing {
-    /// Timing with that mean rate; a rate that is not finite and above 0 counts as unknown.
+    /// Returns timing with this mean rate. A rate that is not finite and above 0 counts as unknown.
     pub fn from_rate(frames_per_second: f64) -> Self {
         let sound = frames_per_second.is_finite() && frames_per_second > 0.0;
         Self { frames_per_second: sound.then_some(frames_per_second) }
@@ -203,23 +215,26 @@ impl Timing {
 /// How much decoding a source has done since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecodeStats {
-    /// Frames that a decoder put out, wanted or not. In sequential reading it equals the frames read.
+    /// Frames that a decoder put out, including unwanted ones. In sequential reading this equals
+    /// the number of frames read.
     pub frames_decoded: u64,
-    /// How often decoding started anew at a key frame (a seek).
+    /// Number of times that decoding restarted at a key frame (a seek).
     pub restarts: u64,
 }
 
-/// Forwards a group of [`FrameSource`]'s methods to the source at `$source`, an expression of `$this`: the `facts`, which
-/// wrappers pass on as they are, or the `frames` and what is said about them.
+/// Forwards a group of [`FrameSource`]'s methods to the source at `$source`, an expression of
+/// `$this`. The group is either `facts`, which wrappers pass on unchanged, or `frames`: the frames
+/// and the reports about them.
 ///
-/// Most methods have a default, so the compiler does not notice when a wrapper forgets one; hence one list for all.
+/// Most methods have a default, so the compiler does not notice when a wrapper forgets one. That is
+/// why one list serves all wrappers.
 macro_rules! forward {
     (facts of |$this:ident| $source:expr) => {
         fn frame_count(&self) -> usize {
             let $this = self;
             $source.frame_count()
         }
-        fn size(&self) -> $crate::frame::FrameSize {
+        fn size(&self) -> $crate::size::FrameSize {
             let $this = self;
             $source.size()
         }
@@ -255,7 +270,7 @@ macro_rules! forward {
             let $this = self;
             $source.flaws()
         }
-        fn video_details(&self) -> Option<$crate::probe::VideoDetails> {
+        fn video_details(&self) -> Option<$crate::video_details::VideoDetails> {
             let $this = self;
             $source.video_details()
         }
@@ -308,7 +323,7 @@ mod tests {
     #[test]
     fn a_stack_is_truncated_only_if_that_was_noted() {
         let mut notes = StackNotes::default();
-        // A name that holds the words of the warning makes no flaw.
+        // A file name that contains the words of the warning does not cause a flaw.
         notes.warn("a: truncated: b.tif: page 3 is of another size".into());
         assert_eq!(notes.flaws().missing_frames, None);
         notes.truncated(Path::new("a: truncated: b.tif"), "8 pages claimed, 5 are there".into());

@@ -1,6 +1,6 @@
-//! The locks used where threads hand frames over.
+//! The locks used where threads pass frames to each other.
 //!
-//! Those modules are compiled a second time for the tests, with the same names from a model checker that tries out the
-//! orders in which threads can run.
+//! The tests compile those modules a second time, with locks of the same names from a model checker
+//! that tries out the possible orders of the threads.
 
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};

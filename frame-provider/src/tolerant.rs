@@ -1,4 +1,4 @@
-//! What happens to frames that cannot be decoded.
+//! Handling of frames that cannot be decoded.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,19 +6,21 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{FrameSource, ScaledFrame, forward};
 
-/// What to do with a frame that cannot be decoded, or has another size than the others.
+/// What to do with a frame that cannot be decoded or that differs in size from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum BadFrames {
-    /// Reading it is an error.
+    /// Reading the frame is an error.
     #[default]
     Error,
-    /// It shows the nearest sound frame before it; without one, the nearest after it.
+    /// The frame is replaced by the nearest sound frame before it; if there is none, by the nearest
+    /// after it.
     Repeat,
-    /// It is black.
+    /// The frame is replaced by a black one.
     Blank,
 }
 
@@ -44,7 +46,7 @@ impl FromStr for BadFrames {
         Self::ALL.into_iter().find(|value| value.to_string() == text).ok_or_else(|| {
             FrameError::Other {
                 message: format!(
-                    "`{text}` is no way to treat bad frames; use error, repeat or blank"
+                    "`{text}` is not a way to treat bad frames; use error, repeat or blank"
                 ),
                 source: None,
             }
@@ -54,11 +56,13 @@ impl FromStr for BadFrames {
 
 /// Any source, with its bad frames replaced as [`BadFrames`] says.
 ///
-/// Whatever is done with them, they are reported: each in [`FrameSource::damaged_frames`], and the first one, which tells
-/// the cause, in [`FrameSource::warnings`]. What replaces a frame does not depend on the order of reading.
+/// Bad frames are reported whatever the setting: each in [`FrameSource::damaged_frames`], and the
+/// first one, with its cause, in [`FrameSource::warnings`]. The replacement of a frame does not
+/// depend on the order of reading.
 ///
-/// Bad frames are those that end in [`FrameError::Decode`] or [`FrameError::SizeChanged`]. Other errors, such as a disk
-/// that cannot be read any more, stay errors.
+/// Bad frames are those whose reading returns [`FrameError::Decode`] or
+/// [`FrameError::SizeChanged`]. Other errors, such as a disk that can no longer be read, remain
+/// errors.
 pub struct TolerantFrames<S> {
     source: S,
     policy: BadFrames,
@@ -69,7 +73,7 @@ pub struct TolerantFrames<S> {
 struct Bad {
     numbers: BTreeSet<usize>,
     warnings: Vec<String>,
-    /// The count with which the numbers above were found.
+    /// The number of frames of the source when the indices above were found.
     frame_count: usize,
 }
 
@@ -79,7 +83,7 @@ impl<S: FrameSource> TolerantFrames<S> {
         Self { source, policy, bad: Mutex::default() }
     }
 
-    /// The source inside.
+    /// Returns the wrapped source.
     pub fn inner(&self) -> &S {
         &self.source
     }
@@ -88,7 +92,7 @@ impl<S: FrameSource> TolerantFrames<S> {
         let mut bad = self.lock();
         let count = self.source.frame_count();
         if std::mem::replace(&mut bad.frame_count, count) != count {
-            // The source has numbered its frames anew.
+            // The source has renumbered its frames.
             bad.numbers.clear();
         }
         if bad.numbers.insert(index) && self.policy != BadFrames::Error {
@@ -103,7 +107,7 @@ impl<S: FrameSource> TolerantFrames<S> {
         }
     }
 
-    /// What `read` gives of the nearest sound frame before `index`, else after it.
+    /// Returns the result of `read` for the nearest sound frame before `index`, or else after it.
     fn nearest<T>(&self, index: usize, read: impl Fn(usize) -> Result<T, FrameError>) -> Option<T> {
         let count = self.source.frame_count();
         (0..index.min(count)).rev().chain(index.saturating_add(1)..count).find_map(
@@ -119,7 +123,7 @@ impl<S: FrameSource> TolerantFrames<S> {
         )
     }
 
-    /// What `read` gives of frame `index`, or of what replaces it.
+    /// Returns the result of `read` for frame `index`, or for its replacement.
     fn read<T>(
         &self,
         index: usize,
@@ -251,6 +255,6 @@ mod tests {
             assert_eq!(policy.to_string().parse::<BadFrames>().unwrap(), policy);
         }
         let error = "skip".parse::<BadFrames>().unwrap_err().to_string();
-        assert_eq!(error, "`skip` is no way to treat bad frames; use error, repeat or blank");
+        assert_eq!(error, "`skip` is not a way to treat bad frames; use error, repeat or blank");
     }
 }

@@ -1,43 +1,45 @@
-//! Guessing which frames come next from those that were asked for, by several readers at once.
+//! Predicts the next frames from the requests so far, which may come from several readers at once.
 //!
-//! Requests come without a name: two sessions, or one session that alternates between two places, look like one sequence
-//! of jumps. So requests are sorted by what they continue, not by who asks. A request that lies one step from a recent
-//! one, or repeats a stride twice, begins a *stream*; from then on, each request for the stream's next frame moves it on.
-//! Streams that nobody moves on end, and a request that continues nothing starts nothing: after a jump, nothing is
-//! guessed until a direction shows again.
+//! Requests do not name their reader: two sessions, or one session that alternates between two
+//! places, look like one sequence of jumps. So requests are grouped by the stream they continue,
+//! not by their sender. A request that lies one step from a recent one, or that repeats a stride,
+//! begins a *stream*. From then on, each request for the stream's next frame advances it. A stream
+//! expires when no request advances it. A request that continues no stream does not start one:
+//! after a jump, no frame is predicted until a new direction appears.
 //!
-//! Frames can be asked for in several kinds (as they are, or scaled). A reader goes on in the kind in which it began, so
-//! requests of different kinds have nothing to do with each other.
+//! Frames can be requested in several kinds (original or scaled). A reader is expected to stay with
+//! the kind in which it began, so requests of different kinds are tracked separately.
 
 use std::collections::VecDeque;
 
-/// The largest stride that counts as travel. Beyond it, guessing costs more decoding than it can save.
+/// The largest stride that counts as a direction. Beyond it, reading ahead costs more decoding than
+/// it can save.
 const MAX_STRIDE: isize = 64;
 
-/// How many requests are remembered to find a direction in. It is also how many readers can take turns and still be told
-/// apart.
+/// Number of requests remembered for finding a direction. It is also the number of readers that can
+/// take turns and still be told apart.
 const HISTORY: usize = 6;
 
-/// More readers than this are not followed: each one costs memory for the frames ahead of it.
+/// Largest number of readers followed: each one costs memory for the frames ahead of it.
 const MAX_STREAMS: usize = 4;
 
-/// A stream ends when so many other requests came since it last moved on.
+/// A stream expires after this many other requests since it last advanced.
 const PATIENCE: u64 = 48;
 
-/// A reader on its way.
+/// A reader and its direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stream<K> {
     kind: K,
-    /// The frame asked for last.
+    /// The frame requested last.
     last: usize,
-    /// From one frame to the next; never 0.
+    /// Step from one frame to the next; never 0.
     stride: isize,
-    /// The number of the request that moved it on last.
+    /// The number of the request that last advanced the stream.
     moved_at: u64,
 }
 
 impl<K> Stream<K> {
-    /// The frame `steps` further on, if it lies below `count`.
+    /// Returns the frame `steps` further on, if it lies in `0..count`.
     fn ahead(&self, steps: usize, count: usize) -> Option<usize> {
         let distance = self.stride.checked_mul(isize::try_from(steps).ok()?)?;
         self.last.checked_add_signed(distance).filter(|&index| index < count)
@@ -47,9 +49,9 @@ impl<K> Stream<K> {
 /// The directions of travel, learned from the order of requests.
 #[derive(Debug)]
 pub(crate) struct Travel<K = ()> {
-    /// Latest first, without immediate repetitions.
+    /// Recent requests, latest first, without immediate repetitions.
     recent: VecDeque<(K, usize)>,
-    /// The one that moved on last comes first.
+    /// The streams, the most recently advanced first.
     streams: Vec<Stream<K>>,
     requests: u64,
 }
@@ -61,21 +63,24 @@ impl<K> Default for Travel<K> {
 }
 
 impl Travel {
-    /// [`Travel::note_kind`] where there is one kind only.
+    /// Same as [`Travel::note_kind`], for readers with only one kind.
+    #[cfg(any(feature = "video", test))]
     pub(crate) fn note(&mut self, index: usize) -> Option<isize> {
         self.note_kind((), index)
     }
 }
 
 impl<K: Copy + PartialEq> Travel<K> {
-    /// Notes a request for frame `index`. Returns the stride of the stream that it belongs to, if any.
+    /// Records a request for frame `index`. Returns the stride of the stream that it belongs to, if
+    /// any.
     pub(crate) fn note_kind(&mut self, kind: K, index: usize) -> Option<isize> {
         let known = self
             .streams
             .iter()
             .position(|stream| stream.kind == kind && stream.ahead(1, usize::MAX) == Some(index));
         if known.is_none() && self.recent.front() == Some(&(kind, index)) {
-            // The same frame again, say for the overlay, says nothing about the direction.
+            // Requesting the same frame again, for example for the overlay, says nothing about the
+            // direction.
             let first = self.streams.first();
             return first.filter(|s| s.kind == kind && s.last == index).map(|s| s.stride);
         }
@@ -88,7 +93,8 @@ impl<K: Copy + PartialEq> Travel<K> {
         self.recent.truncate(HISTORY);
         let now = self.requests;
         if let Some(stride) = stride {
-            // A reader that turns round was the one that stood beside this frame: it is not in two places.
+            // A new direction from the last frame of a stream means that its reader turned round:
+            // the old stream ends.
             let origin = index.checked_add_signed(-stride);
             self.streams.retain(|stream| {
                 known.is_some() || stream.kind != kind || Some(stream.last) != origin
@@ -100,10 +106,10 @@ impl<K: Copy + PartialEq> Travel<K> {
         stride
     }
 
-    /// The stride by which a reader may have come to `index`.
+    /// Returns the stride by which a reader may have come to `index`.
     ///
-    /// Steps by one are believed at once, since that is what propagation does. Longer strides are believed when they come
-    /// twice in a row.
+    /// A step of one is accepted at once, since that is how propagation reads. Longer strides are
+    /// accepted when they occur twice in a row.
     fn guess(&self, kind: K, index: usize) -> Option<isize> {
         if self.recent.is_empty() {
             // Nothing is known yet; most clips are read forward from wherever reading starts.
@@ -118,15 +124,15 @@ impl<K: Copy + PartialEq> Travel<K> {
             steps.into_iter().filter(|step| (2..=MAX_STRIDE).contains(&step.abs())).find(|&step| {
                 let from = index.checked_add_signed(-step);
                 let before = from.and_then(|from| from.checked_add_signed(-step));
-                // A reader by ones that leaves out a frame is not one with a stride.
+                // A reader with steps of one that skips a frame does not have a longer stride.
                 let between = from.and_then(|from| from.checked_add_signed(-step.signum()));
                 was_recent(before) && !was_recent(between)
             })
         })
     }
 
-    /// The next frames on the way, at most `ahead` for each reader, all below `count`; nearest first, and of equally near
-    /// ones that of the reader who moved on last.
+    /// Returns the next predicted frames, at most `ahead` for each reader, all below `count`. The
+    /// nearest come first; among equally near frames, that of the most recently advanced reader.
     pub(crate) fn upcoming(
         &self,
         ahead: usize,
@@ -136,12 +142,12 @@ impl<K: Copy + PartialEq> Travel<K> {
         (1..=ahead).flat_map(move |steps| self.streams.iter().filter_map(move |s| at(s, steps)))
     }
 
-    /// How many readers are followed.
+    /// Returns the number of readers followed.
     pub(crate) fn readers(&self) -> usize {
         self.streams.len()
     }
 
-    /// Forgets everything, and guesses nothing until the next request.
+    /// Forgets everything, and predicts nothing until the next request.
     pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
@@ -182,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_first_guess_that_proves_wrong_is_forgotten() {
-        // The reader that was believed to go on from 10 left by 20.
+        // The reader that was expected to continue from 10 moved on by 20 instead.
         let mut travel = travel(&[10, 20, 30]);
         assert_eq!(upcoming(&travel, 1, 100), [40, 11]);
         for index in [40, 50, 60, 70].into_iter().chain(71..120) {
@@ -226,7 +232,7 @@ mod tests {
         let mut travel = Travel::default();
         for step in 0..20 {
             let mut strides = [travel.note(step), travel.note(20 - step)];
-            // Where they meet, nobody can tell which is which, and it does not matter.
+            // Where they meet they cannot be told apart, and it does not matter.
             strides.sort_unstable();
             assert!(step < 2 || strides == [Some(-1), Some(1)], "step {step}: {strides:?}");
         }
@@ -252,7 +258,8 @@ mod tests {
         let mut travel = Travel::default();
         for step in 0..5 {
             assert_eq!(travel.note_kind('a', 50 + step), Some(1));
-            // The same frame in another kind now and then, as for an overview, is no travel.
+            // An occasional request for the same frame in another kind, as for an overview, is not
+            // a direction.
             assert_eq!(travel.note_kind('b', 50 + step), if step < 1 { None } else { Some(1) });
         }
         assert_eq!(travel.note_kind('c', 56), None, "one step from the others, but not their kind");

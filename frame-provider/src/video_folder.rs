@@ -1,8 +1,10 @@
-//! A folder that holds one recording in several video files: which files, and in which order.
+//! Folders that hold one recording in several video files: the selection and the order of the
+//! files.
 //!
-//! Cameras close a file every few minutes or gigabytes and go on in the next: GoPro's chapters (`GX010042.MP4`,
-//! `GX020042.MP4`), AVCHD (`00000.MTS`, `00001.MTS`), Miniscopes (`0.avi`, `1.avi`; `msCam1.avi`), dash cams. The names say
-//! the order where they differ in one number only, or in times. Files that the user joins are ordered in the same way.
+//! Cameras close a file every few minutes or gigabytes and continue in the next: GoPro's chapters
+//! (`GX010042.MP4`, `GX020042.MP4`), AVCHD (`00000.MTS`, `00001.MTS`), Miniscopes (`0.avi`,
+//! `1.avi`; `msCam1.avi`), dash cams. The names give the order if they differ only in one number,
+//! or in times. Files that the user joins are ordered in the same way.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -10,18 +12,21 @@ use std::path::{Path, PathBuf};
 
 use crate::error::FrameError;
 use crate::image_folder::compare_natural;
-use crate::image_folder::names::{Kind, Name, Names, Number};
+#[cfg(any(feature = "video", test))]
+use crate::image_folder::names::Number;
+use crate::image_folder::names::{Kind, Name, Names};
 
-/// Endings of video files, in lower case. Low-resolution copies and thumbnails (GoPro's `.LRV`, `.THM`) are none.
+/// Endings of video files, in lower case. Low-resolution copies and thumbnails (GoPro's `.LRV`,
+/// `.THM`) are not included.
 const ENDINGS: [&str; 25] = [
     "avi", "mp4", "m4v", "mov", "mkv", "webm", "mts", "m2ts", "ts", "mpg", "mpeg", "wmv", "asf",
     "flv", "ogv", "mjpeg", "mjpg", "h264", "h265", "hevc", "nut", "dv", "vob", "360", "3gp",
 ];
 
-/// How many names a message lists.
+/// Largest number of names listed in a message.
 const MOST_NAMES: usize = 8;
 
-/// Returns whether the name ends as that of a video file does.
+/// Returns true if the name has the ending of a video file.
 fn has_video_ending(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
@@ -30,8 +35,8 @@ fn has_video_ending(path: &Path) -> bool {
 /// Lists the video files in a folder, in the order of the recording; empty if there are none.
 ///
 /// # Errors
-/// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files are not obviously parts
-/// of one recording.
+/// [`FrameError::Io`] if the folder cannot be read, [`FrameError::Unsupported`] if its video files
+/// are not obviously parts of one recording.
 pub fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     let entries = std::fs::read_dir(folder).map_err(|error| FrameError::from_io(folder, error))?;
     let mut named = Vec::new();
@@ -61,22 +66,25 @@ pub fn video_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     }
 }
 
-/// Video files in the order of the recording of which they are parts, and what was taken of their names.
+/// Video files in the order of the recording they are parts of, and how their names were
+/// interpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OrderedFiles {
-    /// The files, in their order.
+    /// The files, in order.
     pub files: Vec<PathBuf>,
-    /// Readings of the names that are guesses, in words for the user.
+    /// Interpretations of the names that are guesses, in words for the user.
     pub warnings: Vec<String>,
 }
 
-/// Orders the files of one recording by their names, as those in a folder of videos are ordered: GoPro's by the number of the
-/// recording and then of the chapter, decimals and negative numbers by value, dates and times by time; all others by the numbers
-/// in their names. Files of several folders come folder by folder.
+/// Orders the files of one recording by their names, in the same way as the files in a folder of
+/// videos. GoPro files are ordered by the number of the recording and then of the chapter, decimals
+/// and negative numbers by value, dates and times by time, and all other files by the numbers in
+/// their names. Files from several folders are ordered folder by folder.
 ///
 /// # Errors
-/// [`FrameError::Unsupported`] if the order depends on dates of which it cannot be known whether the day or the month comes first.
+/// [`FrameError::Unsupported`] if the order depends on dates and it is unclear whether the day or
+/// the month comes first.
 pub fn order_files(files: Vec<PathBuf>) -> Result<OrderedFiles, FrameError> {
     let mut folders: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for file in files {
@@ -101,7 +109,8 @@ pub fn order_files(files: Vec<PathBuf>) -> Result<OrderedFiles, FrameError> {
 }
 
 impl OrderedFiles {
-    /// Returns the places of names in the order of the values in their stems, and notes what had to be guessed.
+    /// Returns the positions of names in the order of the values in their stems, and records what
+    /// had to be guessed.
     fn places(
         &mut self,
         paths: &[PathBuf],
@@ -144,8 +153,9 @@ pub(crate) fn list(names: &[&str]) -> String {
     if more == 0 { shown } else { format!("{shown}, and {more} more") }
 }
 
-/// Names what is missing between the first and the last of parts that differ in one number, or among GoPro's chapters, for a
-/// warning.
+/// Names, for a warning, what is missing between the first and the last of the parts that differ in
+/// one number, or among GoPro's chapters.
+#[cfg(any(feature = "video", test))]
 pub(crate) fn missing_parts(files: &[PathBuf]) -> Vec<String> {
     const MOST_LISTED: usize = 8;
     let names: Vec<&str> = files.iter().filter_map(|file| file.file_name()?.to_str()).collect();
@@ -162,13 +172,15 @@ pub(crate) fn missing_parts(files: &[PathBuf]) -> Vec<String> {
     gaps.take(MOST_LISTED).map(|number| format!("the number {number}")).collect()
 }
 
-/// Names the chapters before and between those of each of GoPro's recordings. Numbers of recordings that are missing are others.
+/// Names the missing chapters before and between those of each GoPro recording. Gaps in the numbers
+/// of the recordings do not count: they are other recordings.
+#[cfg(any(feature = "video", test))]
 fn missing_chapters(names: &[&str], chapters: &[(u32, u32)]) -> Vec<String> {
     let mut recordings: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     chapters
         .iter()
         .for_each(|&(number, chapter)| recordings.entry(number).or_default().push(chapter));
-    // GP010042 follows GOPR0042, the others begin with chapter 1.
+    // GP010042 follows GOPR0042; the other names begin with chapter 1.
     let begins_with = |letters: &&str| {
         names
             .iter()
@@ -188,7 +200,7 @@ fn missing_chapters(names: &[&str], chapters: &[(u32, u32)]) -> Vec<String> {
     missing
 }
 
-/// Returns the places of the names in the order of the recording; `None` if it is not obvious.
+/// Returns the positions of the names in the order of the recording; `None` if it is not obvious.
 fn order(names: &[&str]) -> Option<Vec<usize>> {
     if names.len() < 2 {
         return Some((0..names.len()).collect());
@@ -208,11 +220,12 @@ fn order(names: &[&str]) -> Option<Vec<usize>> {
     let places = sorted(&keys)?;
     let first_number = &first.numbers[*varying.first()?];
     if varying.len() == 1 {
-        // Files that differ in their day alone are the sessions of several days.
+        // Files that differ only in their day are the sessions of several days.
         return (!matches!(first_number.kind, Kind::Date | Kind::Month)).then_some(places);
     }
-    // Several numbers that differ: times, as dash cams write them, perhaps with a counter. Of one recording, one of them
-    // rises all along; it does not where two cameras count each for itself (cam1_01, cam2_01).
+    // Several numbers differ: times, as dash cams write them, perhaps with a counter. Within one
+    // recording, at least one of these numbers rises in every step. That is not so if two cameras
+    // each count for themselves (cam1_01, cam2_01).
     let is_time = |name: &Name| {
         let number = &name.numbers[varying[0]];
         number.kind == Kind::Time || number.place.len() >= TIME_DIGITS
@@ -222,8 +235,9 @@ fn order(names: &[&str]) -> Option<Vec<usize>> {
     (split.iter().all(is_time) && (0..varying.len()).any(rises)).then_some(places)
 }
 
-/// Takes names apart, without and with their endings, whose digits (.mp4, .h264) say the format. Cameras are not consistent in
-/// capital letters. Where a date does not tell the order, no name has numbers that do.
+/// Splits names into parts, and returns their endings separately, because digits in endings (.mp4,
+/// .h264) denote the format. Letter case is ignored, since cameras are not consistent. If a date
+/// leaves the order in doubt, no parts are returned.
 fn taken_apart(names: &[&str]) -> (Vec<Name>, Vec<String>) {
     let (stems, endings): (Vec<String>, Vec<String>) = names.iter().map(|name| split(name)).unzip();
     let all = Names::parse(&stems);
@@ -231,24 +245,25 @@ fn taken_apart(names: &[&str]) -> (Vec<Name>, Vec<String>) {
     (names, endings)
 }
 
-/// Returns a name without its ending, and the ending, in lower case.
+/// Returns a name without its ending, and the ending, both in lower case.
 fn split(name: &str) -> (String, String) {
     let end = name.rfind('.').unwrap_or(name.len());
     (name[..end].to_lowercase(), name[end..].to_lowercase())
 }
 
-/// Hours, minutes and seconds.
+/// Number of digits in hours, minutes and seconds.
 const TIME_DIGITS: usize = 6;
 
-/// Returns the places of keys in their order; `None` if two are the same.
+/// Returns the positions of the keys in sorted order; `None` if two are equal.
 fn sorted<K: Ord>(keys: &[K]) -> Option<Vec<usize>> {
     let mut places: Vec<usize> = (0..keys.len()).collect();
     places.sort_by(|&a, &b| keys[a].cmp(&keys[b]));
     places.windows(2).all(|pair| keys[pair[0]] != keys[pair[1]]).then_some(places)
 }
 
-/// The number of the recording and of the chapter in the name of a GoPro's file: `GX020042.MP4` is chapter 2 of recording 42,
-/// and so is `GP020042.MP4`, whose chapter 0 is `GOPR0042.MP4`.
+/// Returns the number of the recording and of the chapter in the name of a GoPro file:
+/// `GX020042.MP4` is chapter 2 of recording 42, and so is `GP020042.MP4`, whose chapter 0 is
+/// `GOPR0042.MP4`.
 fn gopro(name: &str) -> Option<(u32, u32)> {
     let (stem, _) = name.rsplit_once('.')?;
     let stem = stem.to_ascii_uppercase();
@@ -264,7 +279,7 @@ fn gopro(name: &str) -> Option<(u32, u32)> {
     Some((digits(stem.get(4..)?)?, digits(stem.get(2..4)?)?))
 }
 
-/// The places of the numbers that are not the same in all names.
+/// Returns the positions of the numbers that differ between the names.
 fn varying(names: &[Name]) -> Vec<usize> {
     let Some(first) = names.first() else { return Vec::new() };
     let differs = |place: &usize| {
@@ -349,7 +364,7 @@ mod tests {
         assert_eq!(missing(&["GOPR0042.MP4", "GP020042.MP4"]), "chapter 1 of recording 0042");
     }
 
-    /// These names in their order, and the warnings.
+    /// Returns these names in order, and the warnings.
     fn joined(names: &[&str]) -> (Vec<String>, String) {
         let mut files: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
         files.reverse();

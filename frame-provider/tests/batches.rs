@@ -1,4 +1,6 @@
-//! Batches: the three modes, and what they leave behind.
+//! Batches: the three modes, and what they leave on disk.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -52,7 +54,7 @@ fn lazy_and_memory_are_equal_and_jpeg_is_close() {
             }
         }
         println!("{mode}: mean difference of a frame at most {largest:.2} levels");
-        // The test picture is all edges of pure colours, which 4:2:0 blurs.
+        // The test picture consists of edges between pure colours, which 4:2:0 blurs.
         assert!(largest < 8.0, "{largest}");
         assert_eq!(batch.folder().is_some(), mode == FramesMode::Jpeg);
         if let Some(folder) = batch.folder() {
@@ -77,7 +79,7 @@ fn impossible_ranges_are_refused() {
     assert!("png".parse::<FramesMode>().is_err());
 }
 
-/// Frame 7 is bad, or a bug.
+/// A source whose frame 7 is bad, or triggers a bug.
 struct Troubled {
     panics: bool,
 }

@@ -1,4 +1,5 @@
-//! Memory over a long film. A test of its own, since it looks at the memory of the whole process.
+//! Memory over a long film. This is a separate test, since it measures the memory of the whole
+//! process.
 
 mod common;
 
@@ -45,12 +46,14 @@ fn ten_thousand_frames_in_each_direction_in_bounded_memory() {
         assert!(stats.peak_bytes <= 50 * frame_bytes + scaled_bytes, "{stats:?}");
         assert!(stats.source_peak_bytes <= budget + (1 << 20), "{stats:?}");
         assert!(stats.decoded_per_served() <= 1.3);
-        // For two more decoders, the allocator, and pages of code. The frames themselves would need 461 MB.
+        // Allowance for two more decoders, the allocator, and pages of code. The frames themselves
+        // would need 461 MB.
         assert!(peak <= stats.peak_total_bytes() + (48 << 20), "{peak}");
     }
 }
 
-/// Of this process, as the kernel counts; 0 where it does not say.
+/// Returns the resident memory of this process as the kernel counts it; 0 if the kernel does not
+/// say.
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     status.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0) * 4096

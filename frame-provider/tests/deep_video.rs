@@ -1,4 +1,7 @@
-//! Gray and RGB video of more than 8 bits a sample: as TIFF and PNG files of the same pixels.
+//! Gray and RGB video of more than 8 bits a sample gives the same result as TIFF and PNG files of
+//! the same pixels.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -74,7 +77,8 @@ fn scaled_frames_are_made_of_mapped_ones_in_every_mode() {
     }
 }
 
-/// Formats of either byte order, packed and in planes, with and without alpha; turned by a quarter too.
+/// Formats of either byte order, packed and planar, with and without alpha; also with a quarter
+/// turn.
 #[test]
 fn every_deep_format_has_its_stored_samples() {
     let workshop = Workshop::new();
@@ -101,7 +105,7 @@ fn every_deep_format_has_its_stored_samples() {
     assert_same(&workshop.path("turned.mov"), &workshop.path("turned"), "turned");
 }
 
-/// 10 and 12 bits are stored as such: a range of stored values means those.
+/// 10 and 12 bits are stored as such: a range of stored values refers to those.
 #[test]
 fn ten_bits_have_a_range_of_ten_bits() {
     let workshop = Workshop::new();

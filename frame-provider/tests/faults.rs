@@ -1,4 +1,7 @@
-//! What is missing, damaged or of another kind gives a typed error or a warning: never a panic, a hang, or a silent shift.
+//! Missing or damaged files, and files of another kind, give a typed error or a warning: never a
+//! panic, a hang, or a silent shift.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -55,7 +58,7 @@ fn pipes_and_odd_names_are_refused_or_read() {
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     assert!(matches!(refused(&fifo), FrameError::NotAVideo { .. }));
     let film = workshop.film("64x48", 30, 0.5, "-c:v mjpeg", "film.avi");
-    // FFmpeg would take these for a protocol or for a pattern.
+    // FFmpeg would interpret these as a protocol or a pattern.
     for name in ["rat:1.avi", "http:x.avi", "50%d.avi", "with blank.avi", "ünï.avi", "-i.avi"] {
         std::fs::copy(&film, workshop.path(name)).unwrap();
         assert_eq!(VideoFrames::open(workshop.path(name)).unwrap().frame_count(), 15, "{name}");
@@ -141,12 +144,13 @@ fn a_file_that_grows_while_it_is_open_keeps_its_frames() {
         for frame in (0..count - 5).rev() {
             assert_eq!(hash(&source, frame), before[frame], "frame {frame}");
         }
-        // The last ones may have been cut off before; an error or a frame, but no hang.
+        // The last frames may have been cut off: an error or a frame, but no hang.
         (count - 5..count).for_each(|frame| drop(source.frame(frame)));
     }
 }
 
-/// Who may read everything finds nothing forbidden, so the test runs itself again as nobody.
+/// A user who may read everything never meets a forbidden file, so the test runs itself again as
+/// the user nobody.
 #[test]
 #[cfg(unix)]
 fn a_forbidden_file_is_an_error_that_says_so() {
@@ -167,14 +171,14 @@ fn a_forbidden_file_is_an_error_that_says_so() {
     program.args(["--exact", "a_forbidden_file_is_an_error_that_says_so"]).uid(NOBODY);
     match program.status() {
         Ok(status) => assert!(status.success()),
-        // The test program itself may lie where nobody else may go.
+        // The user nobody may lack access to the test program itself.
         Err(error) => println!("not tested, since the test cannot run as nobody: {error}"),
     }
 }
 
-/// Compares every sound frame, in every order and way of opening, with a decode from start to end, and the number of
-/// frames with that of the `ffmpeg` program. A frame is sound if the film has it before it was damaged: what a decoder
-/// guesses for damaged parts is not defined.
+/// Compares every sound frame, in every order and way of opening, with a decode from start to end,
+/// and the number of frames with that of the `ffmpeg` program. A frame is sound if the undamaged
+/// film has it too: the decoder's guess for damaged parts is not defined.
 fn assert_sound_frames_exact(
     path: &Path,
     undamaged: &Path,
@@ -216,7 +220,8 @@ fn assert_sound_frames_exact(
     (whole, is_sound)
 }
 
-/// Overwrites `length` bytes with zeros from the share `at` of the file on, which demuxing cannot see.
+/// Overwrites `length` bytes with zeros, starting at the fraction `at` of the file; demuxing cannot
+/// detect this.
 fn damage(workshop: &Workshop, source: &str, at: f64, length: usize) -> PathBuf {
     let mut bytes = std::fs::read(workshop.path(source)).unwrap();
     let start = (bytes.len() as f64 * at) as usize;
@@ -239,10 +244,10 @@ fn damage_inside_packets_is_found_while_reading() {
     ];
     for (source, at, length) in damages {
         let path = damage(&workshop, source, at, length);
-        // Decoded to be numbered: right in every order.
+        // Numbered by decoding: correct in every order.
         let decoded = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
         let (whole, is_sound) = assert_sound_frames_exact(&path, &workshop.path(source), decoded);
-        // Numbered quickly: the same when read forward, with the true count in the end.
+        // Numbered quickly: the same when read forward, with the true count at the end.
         let film = VideoFrames::open(&path).unwrap();
         let promised = film.frame_count();
         let mut frame = 0;

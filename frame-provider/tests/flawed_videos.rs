@@ -1,4 +1,7 @@
-//! What is wrong with a recording as a whole is known, said once and truly, and nothing else is said to be wrong.
+//! Flaws of a recording as a whole are found and reported correctly once, and no other flaws are
+//! reported.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -27,7 +30,7 @@ fn assert_size_changes(path: &Path, at: usize, sizes: [&str; 2]) {
     for word in [&format!("frame {at}")[..], sizes[0], sizes[1], &scale] {
         assert!(text.contains(word), "{text}");
     }
-    // Frames before it can be read; it and those after it cannot.
+    // Frames before this one can be read; this one and those after it cannot.
     assert!(source.frame(at - 1).is_ok(), "{name}");
     assert!(matches!(source.frame(at), Err(FrameError::SizeChanged { .. })), "{name}");
     for verify in [false, true] {
@@ -71,7 +74,7 @@ fn sizes_that_change_in_other_codecs_are_known_too() {
         let Some(FrameError::SizeChanged { index, .. }) = source.flaws().size_change else {
             panic!("{ending}: {:?}", source.warnings());
         };
-        // FFmpeg loses the last frame of a clip of MPEG-2 that is not the last.
+        // FFmpeg loses the last frame of an MPEG-2 clip that is followed by another clip.
         let lost = usize::from(ending == "m2v");
         assert_eq!((index, source.frame_count()), (20 - lost, 40 - lost), "{ending}");
     }
@@ -83,7 +86,7 @@ fn sizes_that_change_in_other_codecs_are_known_too() {
         }
     }
     for codec in ["libvpx", "libvpx-vp9"] {
-        // Each frame after 12 bytes of its size and its time; all after 32 bytes.
+        // Each frame follows 12 bytes with its size and its time; all frames follow 32 bytes.
         let mut joined = std::fs::read(workshop.path(&format!("{codec}_a.ivf"))).unwrap();
         let frames = std::fs::read(workshop.path(&format!("{codec}_b.ivf"))).unwrap();
         let mut rest = &frames[32..];
@@ -163,7 +166,7 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
 #[test]
 fn formats_that_end_with_a_mark_or_count_what_they_hold_show_a_cut() {
     let workshop = Workshop::new();
-    // The options, the name, and how many bytes less show.
+    // The options, the name, and the smallest number of missing bytes that is detected.
     for (arguments, name, least) in [
         ("", "film.gif", 1),
         ("-f apng", "film.apng", 9),
@@ -178,7 +181,7 @@ fn formats_that_end_with_a_mark_or_count_what_they_hold_show_a_cut() {
         let source = VideoFrames::open(&whole).unwrap();
         assert!(source.flaws().missing_frames.is_none(), "{name}: {:?}", source.warnings());
         let bytes = std::fs::read(&whole).unwrap();
-        // Frames of DV have one length: not between two of them.
+        // Frames of DV have one length: do not cut between two of them.
         for kept in [bytes.len() - least, bytes.len() * 9 / 10 - 7, bytes.len() * 6 / 10 - 7] {
             let path = workshop.write(&format!("cut_{name}"), &bytes[..kept]);
             let Ok(cut) = VideoFrames::open(&path) else { continue };
@@ -231,7 +234,8 @@ fn packets_that_give_no_frame_are_missing_frames() {
 fn harmless_claims_are_no_flaws() {
     let workshop = Workshop::new();
     workshop.film("160x96", 30, 8.0, &format!("{X264} -g 60"), "film.mp4");
-    // Cut without encoding: the header counts what the edit list leaves out, at the beginning or at the end.
+    // Cut without encoding: the header counts frames that the edit list leaves out, at the
+    // beginning or at the end.
     workshop.ffmpeg("-ss 2.33 -i film.mp4 -c copy -t 4 begin.mp4");
     workshop.ffmpeg("-i film.mp4 -c copy film.mkv");
     workshop.ffmpeg("-i film.mp4 -c copy -movflags frag_keyframe+empty_moov fragments.mp4");
@@ -248,7 +252,7 @@ fn harmless_claims_are_no_flaws() {
         "-vf tinterlace=interleave_top -c:v libx264 -flags +ilme+ildct",
         "fields.mp4",
     );
-    // Its chunks are twice as many as its frames: each second one is empty.
+    // It has twice as many chunks as frames: every second chunk is empty.
     workshop.ffmpeg("-i film.mp4 -c copy h264.avi");
     // An edit list that ends before the samples do.
     let mut bytes = std::fs::read(workshop.path("film.mp4")).unwrap();
@@ -278,7 +282,8 @@ fn harmless_claims_are_no_flaws() {
     }
 }
 
-/// The data of a WMV file consists of packets of one size; a cut between two of them leaves only whole ones.
+/// The data of a WMV file consists of packets of one size; a cut between two of them leaves only
+/// whole packets.
 #[test]
 fn a_wmv_that_ends_between_two_packets_misses_frames() {
     let workshop = Workshop::new();
@@ -327,7 +332,7 @@ fn times_of_avi_files_with_reordered_frames_are_known_at_a_steady_rate_only() {
         assert!(text.contains("the times of its frames cannot be known"), "{codec}: {text}");
         let details = source.video_details().unwrap();
         assert_eq!(details.variable_frame_rate, Some(true), "{codec}");
-        // As many frames as there are, over the two seconds.
+        // The frames that exist, over the two seconds.
         let rate = source.timing().frames_per_second.unwrap();
         let expected = source.frame_count() as f64 / 2.0;
         assert!((rate / expected - 1.0).abs() < 0.15, "{codec}: {rate} is not {expected}");

@@ -1,4 +1,7 @@
-//! What the names of a folder's images say about the clip: gaps, several series, minus signs, patterns.
+//! Clip properties that the names of a folder's images reveal: gaps, several series, minus signs,
+//! patterns.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,7 @@ fn case(name: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cases")).join(name)
 }
 
-/// A folder of images with these names, all alike.
+/// Makes a folder of identical images with these names.
 fn folder(names: &[impl AsRef<str>]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let image = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/images/rgb.png");
@@ -22,13 +25,13 @@ fn names(source: &dyn FrameSource) -> Vec<String> {
     (0..source.frame_count()).map(|index| source.frame_name(index).unwrap()).collect()
 }
 
-/// The warnings of a folder that is one clip.
+/// Returns the warnings of a folder that is one clip.
 fn warnings(names: &[impl AsRef<str>]) -> String {
     let folder = folder(names);
     open(folder.path()).unwrap_or_else(|error| panic!("{error}")).warnings().join("; ")
 }
 
-/// Why a folder is refused.
+/// Returns the reason why a folder is rejected.
 fn refusal(names: &[impl AsRef<str>]) -> String {
     let folder = folder(names);
     let error = open(folder.path()).err().unwrap();
@@ -138,9 +141,9 @@ fn two_series_and_masks_are_refused_with_the_patterns_that_pick_one() {
         ),
         ([numbered("cam1.{}.png", 0..4), numbered("cam2.{}.png", 0..4)].concat(), "'F/cam2.*.png'"),
         ([numbered("100_{}.png", 0..4), numbered("101_{}.png", 0..2)].concat(), "'F/101_*.png'"),
-        // Numbers go on, but the order of the names is not theirs.
+        // The numbers continue, but the names are ordered differently.
         ([numbered("b_{}.png", 0..4), numbered("a_{}.png", 4..8)].concat(), "'F/a_*.png'"),
-        // Masks under the frames' own names.
+        // Masks with the same names as the frames.
         (
             ["0.jpg", "1.jpg", "0.png", "1.png"].map(str::to_owned).to_vec(),
             "'F/*.jpg' or 'F/*.png'",
@@ -188,7 +191,7 @@ fn minus_signs_count_where_the_names_show_it() {
     assert_eq!(names(&open(folder(&plus).path()).unwrap()), plus);
     let text = warnings(&["f-2.png", "f-1.png", "f1.png", "f2.png"]);
     assert!(text.contains("1 number is missing in the file names (0)"), "{text}");
-    // A hyphen that separates.
+    // A hyphen as separator.
     let hyphens: Vec<String> = (1..25).map(|n| format!("frame-{n}.png")).collect();
     let folder = folder(&hyphens);
     let clip = open(folder.path()).unwrap();
@@ -196,7 +199,8 @@ fn minus_signs_count_where_the_names_show_it() {
     assert_eq!(clip.warnings(), Vec::<String>::new());
 }
 
-/// Expects these names, which are in the order of the frames, to be one clip, with a warning that holds all of `told`.
+/// Expects these names, given in the order of the frames, to be one clip, with a warning that
+/// contains every text in `told`.
 fn in_order(expected: &[&str], told: &[&str]) {
     let files: Vec<String> = expected.iter().map(|stem| format!("{stem}.png")).collect();
     let folder = folder(&files);
@@ -225,7 +229,7 @@ fn decimals_are_in_order_of_their_values() {
     let tenths: Vec<String> = (1..17).map(|n| format!("t={}s", f64::from(n) / 10.0)).collect();
     in_order(&tenths.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     in_order(&["a0.5", "a1.0", "a1.5", "a2.5", "a3.0"], &["in steps of 0.5 (2)"]);
-    // Whole numbers in the series, also where they prevail.
+    // Whole numbers in the series, also when they are the majority.
     let series = |pattern: &str, halves: std::ops::RangeInclusive<i32>| -> Vec<String> {
         let number = |half| (f64::from(half) / 2.0).to_string();
         halves.map(|half| pattern.replace("{}", &number(half))).collect()
@@ -247,9 +251,9 @@ fn decimals_are_in_order_of_their_values() {
         &["depth_0mm", "depth_1mm", "depth_1.5mm", "depth_2mm", "depth_3mm"],
         &["in steps of 0.5 (0.5, 2.5)"],
     );
-    // Seconds of the clock have no gaps, whole numbers or not.
+    // Times in seconds have no gaps, whole numbers or not.
     in_order(&["1700000000.1", "1700000000.2", "1700000000.5", "1700000000.6"], &[]);
-    // What may be either is told; two counters stay so.
+    // An ambiguous case is reported; two counters stay two counters.
     in_order(&["t1.25", "t1.5"], &["were taken as decimals", "write it with leading zeros"]);
     in_order(&["v1.8", "v1.9", "v1.10", "v1.11"], &[]);
 }
@@ -272,13 +276,13 @@ fn powers_of_ten_are_in_order_of_their_values() {
     in_order(&["t−2e−3", "t−1e−3", "t0", "t1e−3"], &["minus signs in the names count"]);
     in_order(&["t1e-3", "t1e-2", "t1e-1"], &["1e-3 comes before 1e-2", "another separator"]);
     in_order(&["t1e3", "t2e2"], &["taken as a letter", "2e+01"]);
-    // Counters, also of what is called 1e.
+    // Counters, also of an item called 1e.
     in_order(&["s1e08", "s1e09", "s1e10"], &[]);
     let many: Vec<String> = (1..60).map(|n| format!("mouse1e-{n}")).collect();
     in_order(&many.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     let text = refusal(&["s1e1.png", "s1e2.png", "s2e1.png", "s2e2.png"]);
     assert!(text.contains("2 series of images"), "{text}");
-    // Beside a picture that is not of the series.
+    // Next to a picture that does not belong to the series.
     let text = refusal(&["t5e-4.png", "t1e-3.png", "t2e-3.png", "dark.png"]);
     assert!(text.contains("3 images (t5e-4.png to t2e-3.png)"), "{text}");
 }
@@ -293,7 +297,7 @@ fn dates_are_in_order_or_refused() {
     in_order(&["Jan", "Feb", "Mar"], &["from January on"]);
     in_order(&["01-03-23", "05-02-23"], &["taken as they stand", "year first"]);
     in_order(&["23-01-31", "23-02-01"], &[]);
-    // Fractions of a second are no numbers that count.
+    // Fractions of a second are not numbers that count.
     in_order(
         &[
             "2024-03-01T10:59:00.1Z",
@@ -304,7 +308,7 @@ fn dates_are_in_order_or_refused() {
         &[],
     );
     in_order(&["2024-03-01_10-59-00.10", "2024-03-01_10-59-00.20", "2024-03-01_10-59-00.50"], &[]);
-    // The order is the same either way, or a number tells it.
+    // The order is the same either way, or a number decides it.
     in_order(&["01-02-2023", "02-02-2023", "03-02-2023"], &[]);
     in_order(&["001_01-05-2023", "002_02-03-2023"], &[]);
     let doubtful = ["01-05-2023.png", "02-03-2023.png"];
@@ -353,13 +357,13 @@ fn days_of_the_week_before_dates_do_not_tell_the_order() {
     ] {
         in_order(stems, &[]);
     }
-    // Messages name the files as they are.
+    // Messages use the original names of the files.
     let text = refusal(&["Mon 01-05-2023.png", "Fri 02-03-2023.png"]);
     assert!(
         text.contains("such as that in Fri 02-03-2023") || text.contains("in Mon 01-05-2023"),
         "{text}"
     );
-    // Without a date they are names.
+    // Without a date, they are plain names.
     in_order(&["Mon", "Tue", "Wed"], &[]);
 }
 
@@ -401,7 +405,7 @@ fn a_pattern_in_a_folder_is_a_recording() {
     let all = open(case("folder-of-two-clips/b/*")).unwrap();
     assert_eq!(all.frame_count(), 8);
     assert!(all.warnings()[0].contains("since the pattern asks for all"), "{:?}", all.warnings());
-    // A file whose name has brackets is that file.
+    // If a file's name contains brackets, the path means that file.
     let folder = folder(&["[a].png", "b [1].png", "a.png"]);
     assert_eq!(open(folder.path().join("[a].png")).unwrap().frame_count(), 1);
     assert!(!ImageFolder::is_pattern(folder.path().join("[a].png")));

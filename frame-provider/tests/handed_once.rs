@@ -1,4 +1,7 @@
-//! What a decoder is handed once - colours, headers, parameter sets - counts wherever reading begins.
+//! Data that a decoder receives only once - colours, headers, parameter sets - is in force wherever
+//! reading begins.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -15,7 +18,7 @@ fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// With an index that was kept, all packets come from the file.
+/// Tests with a cached index: all packets come from the file.
 fn assert_exact_with_kept_index(workshop: &Workshop, path: &std::path::Path) {
     let size = VideoFrames::open(path).unwrap().size();
     let expected = oracle(path, size.rgb_bytes());
@@ -37,7 +40,7 @@ fn avi_with_palette_shows_the_disc_whatever_is_read_first() {
             let source = VideoFrames::open_with(&path, options).unwrap();
             let frame = source.frame(first).unwrap();
             let at = |x: usize, y: usize| frame.data()[(y * 128 + x) * 3];
-            // The README: a disc at (25 + 2 t, 70 - t / 2).
+            // From the README: a disc at (25 + 2 t, 70 - t / 2).
             let disc = at(25 + 2 * first, 70 - first / 2);
             assert!(disc.abs_diff(at(2, 2)) > 40, "{way}: frame {first}: {disc}");
         }
@@ -75,13 +78,14 @@ fn palette_video_of_other_codecs_and_containers() {
 /// The pictures of an AVI with a palette.
 #[derive(Clone, Copy)]
 enum Pictures {
-    /// Rows of pixels of so many bits, from bottom to top.
+    /// Rows of pixels with the given number of bits, from bottom to top.
     Raw(u32),
-    /// Runs of equal pixels; every fifth frame is whole, the others change a part of it (Microsoft RLE).
+    /// Runs of equal pixels; every fifth frame is complete, the others change a part of it
+    /// (Microsoft RLE).
     Runs,
 }
 
-/// An AVI with a palette, made by hand, with new colours before some of its frames.
+/// Makes an AVI with a palette, byte by byte, with new colours before some of its frames.
 fn palette_avi(frames: usize, pictures: Pictures, changes: &[(usize, u8)]) -> Vec<u8> {
     const WIDTH: u32 = 64;
     const HEIGHT: u32 = 48;
@@ -123,7 +127,7 @@ fn palette_avi(frames: usize, pictures: Pictures, changes: &[(usize, u8)]) -> Ve
     };
     for frame in 0..frames {
         if let Some((_, tint)) = changes.iter().find(|(at, _)| *at == frame) {
-            // Colours from 0 on, all of them; 0 stands for 256.
+            // All colours, starting at 0; a count of 0 stands for 256.
             add(b"00pc", 0x100, &[&[0, colours as u8, 0, 0][..], &palette(*tint)].concat());
         }
         match pictures {
@@ -167,7 +171,7 @@ fn a_palette_that_changes_in_mid_stream() {
         let path = workshop.write(name, &palette_avi(30, pictures, &changes));
         let expected = oracle(&path, 64 * 48 * 3);
         assert_eq!(expected.len(), 30, "{name}");
-        // The test is one only if the colours make a difference to FFmpeg itself.
+        // The test is meaningful only if the colours make a difference to FFmpeg itself.
         let same = plain_frames.iter().zip(&expected).filter(|(a, b)| a == b).count();
         assert_eq!(same, 7, "{name}");
         assert_equal_to(&path, &expected);
@@ -185,7 +189,7 @@ fn two_sample_descriptions_in_one_track() {
     assert_eq!(probe(&path, true).unwrap().issues, [""; 0]);
 }
 
-/// Units of a raw stream, each without its start code.
+/// Returns the units of a raw stream, each without its start code.
 fn units(bytes: &[u8]) -> Vec<&[u8]> {
     let starts: Vec<usize> =
         (0..bytes.len() - 3).filter(|&at| bytes[at..at + 3] == [0, 0, 1]).collect();
@@ -198,10 +202,10 @@ fn units(bytes: &[u8]) -> Vec<&[u8]> {
     starts.iter().zip(ends).map(unit).collect()
 }
 
-/// Whether a unit is a parameter set.
+/// Tests whether a unit is a parameter set.
 type IsSet = fn(&[u8]) -> bool;
 
-/// The same stream with each parameter set at its first place only.
+/// Returns the same stream with only the first occurrence of each parameter set.
 fn sets_once(bytes: &[u8], is_set: IsSet) -> Vec<u8> {
     let mut seen = Vec::new();
     let mut once = Vec::new();
@@ -245,7 +249,8 @@ fn parameter_sets_that_come_once_in_mid_stream() {
         workshop.write(&raw, &joined);
         let source = assert_exact(&workshop.path(&raw));
         assert_eq!(source.frame_count(), 80, "{codec}");
-        // Not for transport streams: the ffmpeg program repeats the first sets in them, and such a file is broken.
+        // Not for transport streams: the ffmpeg program repeats the first sets in them, and such a
+        // file is broken.
         for container in ["mkv", "mp4"] {
             let name = format!("joined_{codec}.{container}");
             workshop.ffmpeg(&format!("-fflags +genpts -r 25 -i {raw} -c copy {name}"));
@@ -256,7 +261,7 @@ fn parameter_sets_that_come_once_in_mid_stream() {
     }
 }
 
-/// A stream of FLV, whose decoder's header is a packet of its own, followed by another one.
+/// An FLV stream whose decoder header is a separate packet, followed by another one.
 #[test]
 fn a_header_that_changes_in_a_flash_video() {
     let workshop = Workshop::new();
@@ -265,7 +270,8 @@ fn a_header_that_changes_in_a_flash_video() {
     workshop.film("128x96", 25, 1.6, &format!("{x264} -coder 0"), "b.flv");
     let mut bytes = std::fs::read(workshop.path("a.flv")).unwrap();
     let second = std::fs::read(workshop.path("b.flv")).unwrap();
-    // Header, size of the tag before it; then tags: type, size, time, time's upper byte, stream, body, size of the tag.
+    // Header and size of the previous tag; then tags: type, size, time, upper byte of the time,
+    // stream, body, size of the tag.
     let mut at = 13;
     while at + 11 < second.len() {
         let size = u32::from_be_bytes([0, second[at + 1], second[at + 2], second[at + 3]]) as usize;

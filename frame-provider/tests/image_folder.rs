@@ -1,4 +1,6 @@
-//! Folders of images, and opening a path by what it is.
+//! Folders of images, and opening a path according to what it holds.
+
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
@@ -8,7 +10,8 @@ fn image(name: &str) -> std::path::PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/images")).join(name)
 }
 
-/// A folder with copies of images of the test data: (name there, name here).
+/// Makes a folder with copies of images of the test data: (name in the test data, name in the
+/// folder).
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (source, name) in files {
@@ -133,7 +136,7 @@ fn animations_are_refused_by_name_with_what_to_do() {
             );
         }
     }
-    // As its message says.
+    // As its error message advises.
     let folder = folder(&[("animated.png.refused", "0.apng")]);
     assert_eq!(open(folder.path().join("0.apng")).unwrap().frame_count(), 3);
 }

@@ -1,4 +1,6 @@
-//! A kept index gives the same frames, and one that does not fit is not used.
+//! A cached index gives the same frames, and an index that does not match is not used.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -72,7 +74,7 @@ fn a_changed_video_or_a_damaged_cache_is_indexed_anew() {
         let video = VideoFrames::open_with(&path, beside()).unwrap();
         assert_eq!((is_cached(&video), video.frame_count()), (false, 90));
     }
-    // Where nothing can be written, nothing is kept, and that is all.
+    // If the cache cannot be written, nothing is stored, and there is no other effect.
     fs::write(workshop.path("file"), "").unwrap();
     let nowhere = IndexCacheMode::Folder(workshop.path("file/below"));
     let nowhere = VideoOptions { index_cache: nowhere, ..VideoOptions::default() };

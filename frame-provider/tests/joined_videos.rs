@@ -1,4 +1,6 @@
-//! One recording in several video files: by name, or a folder of them.
+//! One recording in several video files: listed by name, or in a folder.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -12,10 +14,11 @@ use sam2_frame_provider::{
 
 const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -pix_fmt yuv420p";
 
-/// The name of part 0, 1, 2.
+/// Returns the name of part 0, 1, 2.
 type Naming = fn(usize) -> String;
 
-/// A film of 3 seconds and the same in files of a second each, named by `name` for 0, 1, 2.
+/// Makes a film of 3 seconds and the same film in files of a second each, named by `name` for 0, 1,
+/// 2.
 fn in_parts(workshop: &Workshop, folder: &str, name: Naming) -> PathBuf {
     workshop.film(
         "96x64",
@@ -55,7 +58,7 @@ fn folders_of_parts_are_one_recording() {
     ];
     for (folder, name) in cameras {
         let path = in_parts(&workshop, folder, name);
-        // What cameras put beside it.
+        // Files that cameras write next to it.
         std::fs::write(path.join("timeStamps.csv"), "Frame Number,Time Stamp (ms)\n").unwrap();
         std::fs::write(path.join("GX010042.LRV"), "a small copy").unwrap();
         let source = open(&path).unwrap();
@@ -86,7 +89,7 @@ fn files_are_joined_in_the_order_given_and_lazily() {
     let whole = OpenOptions::default().intensity(Intensity::MinMax);
     let whole = open_with(workshop.path("whole.mp4"), &whole).unwrap();
     assert!(mapped.frame(45).unwrap().data() == whole.frame(45).unwrap().data());
-    // Their names say no order.
+    // Their names give no order.
     let error = open(&folder).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains("--join") && error.contains("a.mkv, b.mkv, c.mkv"), "{error}");
 }

@@ -1,5 +1,8 @@
-//! TIFF files with samples of other types, of microscopes' programs and in several files; images that are stored turned; and
-//! formats that are refused by name. `data/make_kinds.py` makes what is compared with.
+//! TIFF files with samples of other types, from microscopes' programs and in several files; images
+//! that are stored turned; and formats that are rejected by name. `data/make_kinds.py` makes the
+//! expected results.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 mod stack_data;
@@ -93,7 +96,7 @@ fn a_click_on_the_picture_that_viewers_show_hits_the_disc() {
     let error = open(mixed.path()).err().unwrap();
     assert!(matches!(error, FrameError::SizeChanged { index: 3, .. }), "{error}");
     assert!(open_with(mixed.path(), &OpenOptions::default().exif(false)).is_ok());
-    // A stack is read as stored, and says so.
+    // A stack is read as stored, with a warning.
     let stack = open(from.path().join("turned_tif/6.tif")).unwrap();
     assert_eq!(stack.size().to_string(), "19x13");
     assert!(stack.warnings().join("; ").contains("Orientation 6"), "{:?}", stack.warnings());
@@ -191,7 +194,7 @@ fn paths_of_one_recording_have_the_same_files() {
     let whole = at("pyramid/Full resolution");
     assert_eq!(files_of(at("pyramid")), std::slice::from_ref(&whole));
     assert_eq!(files_of(&whole), [whole]);
-    // Of these, a file by itself is read alone.
+    // A single file of these is read alone.
     for names in [["mm/a_MMStack_1.ome.tif", "mm/a_MMStack_2.ome.tif"], ["day/0.avi", "day/1.avi"]]
     {
         names.iter().for_each(|name| empty(name));
@@ -225,7 +228,7 @@ fn ome_files_are_found_missed_and_told_apart() {
     assert_eq!(frames(at("ome_time/second.tif")).unwrap(), 12);
     assert_eq!(frames(at("ome_time/ome_time_0.ome.tif")).unwrap(), 12);
     assert_eq!(frames(at("ome_time")).unwrap(), 12);
-    // A missing one is named.
+    // A missing file is named.
     std::fs::remove_file(at("ome_time/second.tif")).unwrap();
     for path in ["ome_time", "ome_time/ome_time_0.ome.tif"] {
         let text = refused(at(path));
@@ -234,14 +237,14 @@ fn ome_files_are_found_missed_and_told_apart() {
             "{text}"
         );
     }
-    // So is one of several pages, of which one file is left.
+    // So is a missing file of several pages, if only one file is left.
     std::fs::remove_file(at("ome_companion/ome_companion_1.ome.tif")).unwrap();
     for path in ["", "/ome_companion_0.ome.tif", "/rec.companion.ome"] {
         let text = refused(at(&format!("ome_companion{path}")));
         let words = "2 files, of which 1 with frames are missing (ome_companion_1.ome.tif)";
         assert!(text.contains(words), "{path}: {text}");
     }
-    // One without frames of the chosen channel is not needed, and told.
+    // A missing file without frames of the chosen channel is not needed, but reported.
     std::fs::remove_file(at("ome_planes/ome_planes_2.ome.tif")).unwrap();
     assert_eq!(frames(at("ome_planes")).unwrap(), 3);
     let text = open(at("ome_planes")).unwrap().warnings().join("; ");
@@ -252,11 +255,11 @@ fn ome_files_are_found_missed_and_told_apart() {
     let options = OpenOptions::default().axes("channel=1".parse().unwrap());
     let text = open_with(at("ome_planes"), &options).err().unwrap().to_string();
     assert!(text.contains("ome_planes_2.ome.tif"), "{text}");
-    // Another recording's file under the name of a part.
+    // A file of another recording under the name of a part.
     let other = at("ome_time/ome_time_1.ome.tif");
     std::fs::copy(at("ome_planes/ome_planes_0.ome.tif"), &other).unwrap();
     assert!(refused(at("ome_time/ome_time_0.ome.tif")).contains("another UUID"));
-    // A file of no part in the folder.
+    // A file in the folder that belongs to no part.
     std::fs::write(&other, &kinds_data().files["ome_time/ome_time_1.ome.tif"]).unwrap();
     assert_eq!(frames(at("ome_time")).unwrap(), 12);
     std::fs::write(at("ome_time/other.tif"), &kinds_data().files["fifty_float32.tif"]).unwrap();
@@ -264,7 +267,7 @@ fn ome_files_are_found_missed_and_told_apart() {
         refused(at("ome_time")).contains("does not belong to the OME-TIFF recording of 3 files")
     );
     assert_eq!(frames(at("ome_time/ome_time_2.ome.tif")).unwrap(), 12);
-    // A file that breaks off yields the frames before the gap.
+    // A file that ends early yields the frames before the gap.
     let last = &kinds_data().files["ome_companion/ome_companion_1.ome.tif"];
     std::fs::write(at("ome_companion/ome_companion_1.ome.tif"), &last[..last.len() * 2 / 3])
         .unwrap();
@@ -280,7 +283,7 @@ fn ome_files_are_found_missed_and_told_apart() {
         refused(at("ome_companion/ome_companion_0.ome.tif"))
             .contains("rec.companion.ome, which is missing")
     );
-    // Files outside of the folder are none of a recording's business.
+    // A recording must not refer to files outside of its folder.
     let outside = kinds_data().files["ome_time/ome_time_0.ome.tif"].clone();
     let text = String::from_utf8_lossy(&outside).into_owned();
     assert!(text.contains("ome_time_1.ome.tif"));
@@ -290,7 +293,7 @@ fn ome_files_are_found_missed_and_told_apart() {
     std::fs::remove_file(at("ome_time/other.tif")).unwrap();
     std::fs::write(at("ome_time/ome_time_0.ome.tif"), outside).unwrap();
     assert!(refused(at("ome_time/ome_time_0.ome.tif")).contains("not in its folder"));
-    // A single file is a stack, whatever it is called.
+    // A single file is a stack, whatever its name.
     let single = at("ome_positions/ome_positions_0.ome.tif");
     assert!(OmeTiff::find(&single, &"".parse().unwrap()).unwrap().is_some());
     assert!(
@@ -384,7 +387,7 @@ fn other_programs_formats_are_refused_by_name_with_what_to_do() {
     }
     std::fs::create_dir(folder.path().join("b.zarr")).unwrap();
     assert!(open(folder.path().join("b.zarr")).err().unwrap().to_string().contains("a Zarr array"));
-    // A video keeps being one, whatever it is called.
+    // A video is read as a video, whatever its name.
     let workshop = common::Workshop::new();
     let film = workshop.film("64x48", 30, 0.5, "-c:v mjpeg", "film.avi");
     let renamed = folder.path().join("film.dat");
@@ -418,7 +421,7 @@ fn arrays_that_are_not_read_say_how_to_save_them() {
     }
 }
 
-/// The same array in Fortran order, from the bytes of one in C order.
+/// Converts an array in C order to Fortran order.
 fn in_fortran_order(bytes: &[u8]) -> Vec<u8> {
     let start = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let header = String::from_utf8(bytes[..start][10..].to_vec()).unwrap();
@@ -436,7 +439,7 @@ fn in_fortran_order(bytes: &[u8]) -> Vec<u8> {
         }
         data[target * sample..][..sample].copy_from_slice(value);
     }
-    // One blank fewer, as `True` is shorter.
+    // One blank fewer, because `True` is shorter.
     let header = header.replace("'fortran_order': False", "'fortran_order': True ");
     [&bytes[..10], header.as_bytes(), &data].concat()
 }
@@ -458,7 +461,7 @@ fn arrays_in_fortran_order_have_the_frames_of_those_in_c_order() {
             assert_eq!(hash(&c, index), hash(&f, index), "{name}: {index}");
             compared += 1;
         }
-        // Every frame has lost something then.
+        // In that case every frame has lost some data.
         let cut = write(folder.path(), "cut.npy", &fortran[..fortran.len() - 1]);
         let error = open(cut).err().unwrap().to_string();
         assert!(error.contains("cut off") && error.contains("copy it again"), "{error}");

@@ -1,6 +1,8 @@
-//! Real files with random changes: whatever comes out, nothing panics, hangs, or eats memory.
+//! Real files with random changes: whatever the result, nothing panics, hangs, or uses excessive
+//! memory.
 //!
-//! The changes are the same in each run. A few seconds here; `../fuzz/` has targets that go on for as long as one likes.
+//! The changes are the same in each run. This takes a few seconds; `../fuzz/` has targets that run
+//! for as long as you like.
 
 mod common;
 
@@ -13,7 +15,7 @@ use sam2_frame_provider::{FrameSource, LazyFrames, LazyOptions, VideoFrames, Vid
 
 const ROUNDS: u64 = 40;
 
-/// A small generator of numbers, so that a round can be repeated.
+/// A small random number generator, so that a round can be repeated.
 struct Chance(u64);
 
 impl Chance {
@@ -42,7 +44,7 @@ fn mutate(bytes: &[u8], chance: &mut Chance) -> Vec<u8> {
                 bytes.splice(to..to, copy);
             }
             4 => bytes.truncate(at.max(1)),
-            // Headers are where counts and sizes are.
+            // Headers contain the counts and sizes.
             5 => {
                 let place = at.min(chance.below(2000));
                 bytes[place] ^= 1 << chance.below(8);
@@ -121,7 +123,7 @@ fn random_changes_do_no_harm() {
                     let _ = done.send(read(&path));
                 }
             });
-            // A busy machine makes it slow, not as slow as that.
+            // A busy machine is slow, but not this slow.
             match outcome.recv_timeout(Duration::from_secs(60)) {
                 Ok(count) => served += count,
                 Err(problem) => panic!("{name}, round {round}: {problem}"),

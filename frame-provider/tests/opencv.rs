@@ -1,7 +1,10 @@
-//! Frame numbers and pixels are those of OpenCV's sequential reading, so rows of a DeepLabCut track line up.
+//! Frame indices and pixels are those of OpenCV's sequential reading, so that rows of a DeepLabCut
+//! track line up.
 //!
-//! The table of the bundled clips is checked in. Where `PYTHON` names a Python with OpenCV, films of many kinds are
-//! compared with that as well.
+//! The table of the bundled clips is checked in. If `PYTHON` names a Python with OpenCV, films of
+//! many kinds are compared with it as well.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -11,7 +14,7 @@ use std::process::Command;
 use common::Workshop;
 use sam2_frame_provider::{FrameSource, Intensity, VideoFrames};
 
-/// CRC-32 as zlib has it.
+/// Returns the CRC-32 as computed by zlib.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut table = [0_u32; 256];
     for (byte, entry) in (0..).zip(table.iter_mut()) {
@@ -22,7 +25,7 @@ fn crc32(bytes: &[u8]) -> u32 {
         .fold(!0, |crc: u32, byte| table[((crc ^ u32::from(*byte)) & 255) as usize] ^ (crc >> 8))
 }
 
-/// Compares frames with lines of `file, number, CRC`, for one file.
+/// Compares the frames of one file with lines of `file, number, CRC`.
 fn assert_agrees(path: &Path, table: &str) {
     let name = path.file_name().unwrap().to_str().unwrap();
     // OpenCV takes the upper byte of samples of more than 8 bits.

@@ -1,4 +1,5 @@
-//! Bit-identical with Pillow: scaling, and decoding of still images. `data/make_golden.py` makes what is compared with.
+//! Scaling and decoding of still images are bit-identical with Pillow. `data/make_golden.py` makes
+//! the expected results.
 
 mod common;
 

@@ -1,4 +1,6 @@
-//! What is told about recordings of many kinds.
+//! Reports about recordings of many kinds.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -38,8 +40,8 @@ fn a_video_in_all_details() {
         (details.codec.as_str(), details.stored_size.to_string()),
         ("h264", "320x180".into())
     );
-    // This option of the ffmpeg program counts the other way round; what counts is what its own decode shows, and the
-    // exactness tests compare with that.
+    // This option of the ffmpeg program counts in the opposite direction. The reference is its own
+    // decode, which the exactness tests compare with.
     assert_eq!((details.rotation_degrees, details.mirrored), (270, false));
     assert_eq!((details.colour_matrix.as_str(), details.colour_range.as_str()), ("bt709", "pc"));
     assert!(details.pixel_format.starts_with("yuv"), "{}", details.pixel_format);
@@ -96,7 +98,8 @@ fn damage_is_found_by_verifying() {
     assert!(full.damaged_frames.is_sorted());
 }
 
-/// Frames of one pixel, wrong from frame 70 on unless the frame before was read just before.
+/// A source of frames of one pixel. From frame 70 onwards they are wrong unless the previous frame
+/// was read immediately before.
 struct Forgetful(std::sync::atomic::AtomicUsize);
 
 impl FrameSource for Forgetful {
@@ -122,7 +125,7 @@ impl FrameSource for Forgetful {
 #[test]
 fn frames_that_depend_on_where_reading_begins_are_found_by_verifying() {
     let report = probe_source(&Forgetful(0.into()), true);
-    // In reverse from the end, none of these has the frame before it.
+    // In reverse from the end, none of these follows the frame before it.
     assert!((70..99).all(|frame| report.damaged_frames.contains(&frame)), "{report:?}");
     assert!(report.damaged_frames.iter().all(|frame| *frame >= 70), "{report:?}");
     assert_eq!(report.issues.len(), 1);

@@ -1,4 +1,7 @@
-//! Which stream is read, which way up it is shown, and when each frame is: as OpenCV and ffprobe say.
+//! The stream that is read, its orientation, and the time of each frame agree with OpenCV and
+//! ffprobe.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -32,7 +35,7 @@ fn the_first_of_two_streams_is_read_in_every_container() {
     std::fs::copy(&films[0], workshop.path("film.mp4")).unwrap();
     let mut files = films.to_vec();
     for container in ["mp4", "mkv", "avi", "ts", "mov"] {
-        // The larger one first, and as the default; then the other way round.
+        // The larger stream first, and marked as the default; then the opposite order.
         workshop.ffmpeg(&format!("-i film.mp4 -map 0:1 -map 0:0 -c copy large.{container}"));
         let path = workshop.path(&format!("large.{container}"));
         assert_eq!(size(&path, VideoOptions::default()), "512x384", "{container}");
@@ -117,7 +120,7 @@ fn with_matrix(film: &[u8], [a, b, c, d]: [i32; 4]) -> Vec<u8> {
     bytes
 }
 
-/// What OpenCV 5.0 shows was seen with `cv2.VideoCapture` on these very files.
+/// The expected results were observed with `cv2.VideoCapture` of OpenCV 5.0 on exactly these files.
 #[test]
 fn mirrored_videos_are_shown_as_opencv_shows_them_with_a_warning() {
     const ONE: i32 = 1 << 16;
@@ -176,7 +179,7 @@ fn times_are_the_frames_own() {
     }
     workshop.film("64x48", 25, 1.0, X264, "film.mp4");
     workshop.ffmpeg("-i film.mp4 -c copy -bsf:v h264_mp4toannexb -f h264 raw.h264");
-    // Without time stamps, by the rate.
+    // Without time stamps, from the frame rate.
     assert_times(&workshop.path("raw.h264"), &[(0, 0.0), (5, 0.2), (24, 0.96)]);
     workshop.film("64x48", 25, 1.0, "-c:v mpeg4 -bf 2", "b.avi");
     workshop.ffmpeg("-i film.mp4 -c copy h264.avi");

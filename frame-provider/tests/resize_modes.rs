@@ -1,5 +1,5 @@
-//! Bit-identical with OpenCV and PyTorch. `data/make_resize.py` makes what is compared with. (Pillow: `pillow.rs`; FFmpeg:
-//! `src/resize/swscale.rs`.)
+//! Scaling is bit-identical with OpenCV and PyTorch. `data/make_resize.py` makes the expected
+//! results. (Pillow: `pillow.rs`; FFmpeg: `src/resize/swscale.rs`.)
 
 mod common;
 

@@ -1,5 +1,5 @@
-//! Reading in reverse and by several readers: how much is decoded for it and how much memory it takes. Counters only, no
-//! clocks, so a busy machine changes nothing.
+//! Reading in reverse and by several readers: the number of decoded frames and the memory used. The
+//! tests use counters only, no clocks, so a busy machine makes no difference.
 
 mod common;
 
@@ -31,7 +31,8 @@ fn groups_of_250_at_full_size_with_the_default_budget() {
     assert_eq!(count, 500);
     assert!(stats.decoded_per_served() <= 1.3, "{}", stats.decoded_per_served());
     let budget = VideoOptions::default().reverse_bytes;
-    // Beside the lane's: the frame in hand, and those from which the reader turned round.
+    // In addition to the lane's memory: the frame in use, and the frames from which the reader
+    // turned round.
     assert!(stats.source_peak_bytes <= budget + (20 << 20), "{stats:?}");
     lazy.clear();
     assert!(is_soon_zero(|| lazy.memory().bytes_held), "all of it is given back");
@@ -46,7 +47,7 @@ fn a_reader_that_turns_round_does_not_decode_twice() {
     for index in (300..500).chain((0..300).rev()) {
         assert_eq!(hash(&video, index), expected[index], "frame {index}");
     }
-    // 0 to 299 once each way, and those of the group before the place where reading began.
+    // 0 to 299 once each way, and the frames of the group before the place where reading began.
     let decoded = video.decode_stats().frames_decoded;
     println!("{decoded} decoded for 500 served");
     assert!(decoded <= 650, "{decoded}");
@@ -58,7 +59,7 @@ fn one_reader_forward_and_one_in_reverse() {
     let path = workshop.film("320x180", 25, 20.0, &x264(250), "film.mp4");
     let expected = oracle(&path, 320 * 180 * 3);
     let count = expected.len();
-    // In turns from one thread, and each from its own.
+    // In turns from one thread, and each from its own thread.
     for threads in [false, true] {
         let lazy = LazyFrames::open(&path, LazyOptions::default()).unwrap();
         let check = |index: usize| assert_eq!(hash(&lazy, index), expected[index], "frame {index}");
@@ -99,7 +100,8 @@ fn two_readers_forward_at_different_places() {
     assert!(stats.decoded_per_served() <= 1.2, "{}", stats.decoded_per_served());
 }
 
-/// The thread that reads ahead may just then hold a frame in its hands, and drops it as soon as it looks up.
+/// Waits until the count is zero. The read-ahead thread may still hold a frame at that moment, and
+/// drops it soon after.
 fn is_soon_zero(bytes: impl Fn() -> u64) -> bool {
     (0..1000).any(|_| {
         std::thread::sleep(Duration::from_millis(1));
@@ -107,7 +109,7 @@ fn is_soon_zero(bytes: impl Fn() -> u64) -> bool {
     })
 }
 
-/// Memory that is given back in the midst of reading changes no frame.
+/// Releasing memory in the middle of reading changes no frame.
 #[test]
 fn giving_memory_back_at_any_time() {
     let workshop = Workshop::new();

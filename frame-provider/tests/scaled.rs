@@ -1,5 +1,8 @@
-//! Frames at the size that a model takes, from whole files: decord's are those of the `ffmpeg` program, all others those
-//! of the resize functions, whatever lies between the file and the reader.
+//! Frames at the input size of a model, from whole files. Decord's are those of the `ffmpeg`
+//! program and all others those of the resize functions, whatever lies between the file and the
+//! reader.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -18,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const X264: &str =
     "-c:v libx264 -preset ultrafast -threads 1 -bf 2 -b_strategy 0 -sc_threshold 0 -g 12";
 
-/// The hash of each frame as `ffmpeg` scales it straight from the file.
+/// Returns the hash of each frame as `ffmpeg` scales it directly from the file.
 fn scaled_by_ffmpeg(path: &Path, size: FrameSize) -> Vec<u64> {
     let FrameSize { width, height } = size;
     let output = Command::new("ffmpeg")
@@ -42,7 +45,8 @@ fn scaled_hash(source: &impl FrameSource, index: usize, scale: Scale) -> u64 {
 const SIZES: [FrameSize; 2] =
     [FrameSize { width: 1024, height: 1024 }, FrameSize { width: 97, height: 61 }];
 
-/// Compares every frame with `ffmpeg`'s, forward, in reverse and at random, by way of the cache and without.
+/// Compares every frame with that of `ffmpeg`, forward, in reverse and at random, with and without
+/// the cache.
 fn assert_is_decords(path: &Path) {
     let name = path.file_name().unwrap().to_string_lossy().into_owned();
     let mut compared = 0;
@@ -51,7 +55,7 @@ fn assert_is_decords(path: &Path) {
         let expected = scaled_by_ffmpeg(path, size);
         let count = expected.len();
         let options = VideoOptions { packet_bytes: 0, ..VideoOptions::default() };
-        // Samples of more than 8 bits as ffmpeg brings them to 8.
+        // Samples of more than 8 bits, converted to 8 bits as in ffmpeg.
         let video = VideoFrames::open_with(path, options).unwrap().with_intensity(Intensity::Full);
         assert!(!video.scales_from_frames(ResizeMode::Decord));
         assert_eq!(video.frame_count(), count, "{name}");
@@ -112,7 +116,8 @@ fn turned(workshop: &Workshop, source: &str, degrees: u32) -> PathBuf {
     workshop.path(&name)
 }
 
-/// Turned before it is scaled, as decord and `ffmpeg` do: the filter's rounding is not the same the other way round.
+/// Frames are turned before scaling, as in decord and `ffmpeg`: in the opposite order, the filter
+/// rounds differently.
 #[test]
 fn rotation() {
     let workshop = Workshop::new();
@@ -128,12 +133,13 @@ fn rotation() {
             assert_is_decords(&turned(&workshop, &source, degrees));
         }
     }
-    // Not every format of four can be turned by a quarter, but all of these by two.
+    // 4:2:2 cannot be turned by a quarter turn before conversion, but it can by a half turn.
     workshop.film("320x180", 30, 0.3, &format!("{X264} -pix_fmt yuv422p"), "yuv422p.mp4");
     assert_is_decords(&turned(&workshop, "yuv422p.mp4", 180));
 }
 
-/// Chroma that is finer in columns than in rows cannot change places with itself; the picture is turned last.
+/// Chroma with different subsampling in columns and rows cannot be transposed; the picture is
+/// turned last.
 #[test]
 fn formats_that_cannot_be_turned_before_they_are_rgb() {
     let workshop = Workshop::new();
@@ -150,7 +156,7 @@ fn formats_that_cannot_be_turned_before_they_are_rgb() {
     }
 }
 
-/// What any source gives for the other modes is the resize of its frame.
+/// For the other modes, every source gives the resized frame.
 fn assert_is_resized(source: &dyn FrameSource, name: &str) {
     for mode in ResizeMode::ALL.into_iter().filter(|&mode| source.scales_from_frames(mode)) {
         for index in [0, 3, source.frame_count() - 1] {
@@ -198,7 +204,7 @@ fn wrappers_hand_the_scale_on() {
     let reference = &video();
     assert_eq!(scaled_hash(&reference, 5, scale), straight[5]);
 
-    // A range is one of stored samples, so the map comes first, and scaling is that of RGB.
+    // A range applies to stored samples, so the mapping comes first, and scaling is that of RGB.
     let options = OpenOptions::default().intensity(Intensity::Range { low: 40.0, high: 180.0 });
     let mapped = open_with(&path, &options).unwrap();
     assert!(mapped.scales_from_frames(ResizeMode::Decord));
@@ -222,13 +228,14 @@ fn a_preloaded_batch_of_scaled_frames_holds_just_these() {
     assert_eq!(batch.decode_stats().frames_decoded, decoded, "nothing is decoded again");
     assert!(batch.memory().bytes_held >= 16 * 64 * 64 * 3);
     assert_eq!(batch.mode(), FramesMode::Memory);
-    // Any other is read from the source.
+    // Any other scale is read from the source.
     let other = Scale::square(64, ResizeMode::Cv2Linear);
     let expected = resize(&lazy.frame(9).unwrap(), 64, 64, other.mode).unwrap();
     assert_eq!(*batch.scaled(5, other).unwrap().scaled, expected);
 }
 
-/// The model's thread asks for scaled frames; all else happens in the background, and each frame is decoded once.
+/// The model's thread requests scaled frames; everything else happens in the background, and each
+/// frame is decoded once.
 #[test]
 fn each_frame_is_decoded_once_for_a_reader_of_scaled_frames() {
     let workshop = Workshop::new();
@@ -238,7 +245,8 @@ fn each_frame_is_decoded_once_for_a_reader_of_scaled_frames() {
         for index in 0..120 {
             lazy.scaled(index, Scale::square(64, mode)).unwrap();
             if index % 10 == 9 {
-                // An overview picture looks at a frame now and then; it came along, or what it is made of was kept.
+                // An overview picture requests a frame now and then. The frame came along with the
+                // scaled one, or its decoded picture was kept.
                 lazy.frame(index).unwrap();
             }
         }
@@ -269,7 +277,7 @@ fn a_frame_that_was_just_scaled_by_the_video_is_not_decoded_again() {
             assert_eq!(hash(&video, index), hash(&expected, index), "frame {index}");
         }
         if forward {
-            // In reverse, frames to come are decoded in the background.
+            // In reverse, coming frames are decoded in the background.
             assert_eq!(video.decode_stats().frames_decoded, decoded);
         }
         assert!(video.memory().bytes_held > 0);
@@ -286,7 +294,7 @@ fn a_frame_that_was_just_scaled_by_the_video_is_not_decoded_again() {
     assert!(video.decode_stats().frames_decoded > decoded);
 }
 
-/// Someone who looks at each frame that the model has seen costs conversions, but no decodes.
+/// Viewing each frame that the model has processed costs conversions, but no decodes.
 #[test]
 fn frames_and_decords_scaled_frames_come_from_one_decode() {
     let workshop = Workshop::new();

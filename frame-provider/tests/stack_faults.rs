@@ -1,5 +1,5 @@
-//! TIFF stacks that are missing, damaged or hostile: typed errors and warnings; never a panic, a hang, a silent shift, or
-//! memory that the file could not fill.
+//! TIFF stacks that are missing, damaged or hostile give typed errors and warnings; never a panic,
+//! a hang, a silent shift, or more memory than the file could fill.
 
 #![allow(unsafe_code)] // An allocator that notes the largest request.
 
@@ -18,7 +18,7 @@ use sam2_frame_provider::{
 use stack_data::{file, stack_data, unpack, write};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The system's allocator, which remembers the largest request of each thread.
+/// The system's allocator, which also records the largest request of each thread.
 struct Watching;
 
 thread_local! {
@@ -26,11 +26,11 @@ thread_local! {
 }
 
 fn remember(bytes: usize) {
-    // Threads that are ending have no such value any more.
+    // Threads that are ending no longer have this value.
     let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(bytes)));
 }
 
-// SAFETY: every call is handed to the system's allocator unchanged.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         remember(layout.size());
@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Watching {
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;
 
-/// What `work` gives, and the largest single allocation on the way.
+/// Returns the result of `work`, and its largest single allocation.
 fn largest_allocation<T>(work: impl FnOnce() -> T) -> (T, usize) {
     LARGEST.with(|largest| largest.set(0));
     let result = work();
@@ -75,7 +75,8 @@ fn assert_helpful(error: &FrameError) {
     assert!(text.contains(';'), "the remedy follows a semicolon: {text}");
 }
 
-/// Opens and reads everything. Returns the number of frames and of those that could be read.
+/// Opens and reads everything. Returns the number of frames, and the number of frames that could be
+/// read.
 fn read_all(data: Vec<u8>) -> (usize, usize) {
     match from_bytes(data) {
         Err(error) => {
@@ -83,7 +84,7 @@ fn read_all(data: Vec<u8>) -> (usize, usize) {
             (0, 0)
         }
         Ok(stack) => {
-            // The first and the last pages are enough of those that a hostile chain claims.
+            // A hostile chain can claim many pages; the first and the last ones are enough.
             let count = stack.frame_count();
             let frames = (0..count.min(8)).chain(count.saturating_sub(2).max(8)..count);
             let mut read = 0;
@@ -102,7 +103,8 @@ fn read_all(data: Vec<u8>) -> (usize, usize) {
     }
 }
 
-/// One page of 4x2 pixels, classic and little-endian, with these tags in place of the usual ones. Pixels are at 8.
+/// Makes one page of 4x2 pixels, classic and little-endian, with these tags in place of the usual
+/// ones. The pixels are at offset 8.
 fn page_with(tags: &[(u16, u16, u32, u32)], next: u32) -> Vec<u8> {
     let mut all: Vec<(u16, u16, u32, u32)> = vec![
         (256, 4, 1, 4),
@@ -159,7 +161,7 @@ fn what_is_no_stack_is_refused() {
     }
     let error = open(workshop.write("no_page.tif", b"II*\0\0\0\0\0")).err().unwrap();
     assert!(matches!(error, FrameError::NoFrames { .. }), "{error}");
-    // What is named wrongly is opened as what it is.
+    // A file with a wrong ending is opened as what it is.
     let stack = file("palette.tif");
     assert_eq!(open(workshop.write("stack.dat", stack)).unwrap().frame_count(), 3);
 }
@@ -177,7 +179,7 @@ fn pipes_do_not_hang_and_locked_files_say_so() {
     }
     let locked = workshop.write("locked.tif", file("palette.tif"));
     std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
-    // The superuser may read it all the same.
+    // The superuser can read it anyway.
     if std::fs::File::open(&locked).is_err() {
         assert!(matches!(TiffStack::open(&locked), Err(FrameError::Io { .. })));
         let error = open(&locked).err().unwrap();
@@ -233,7 +235,8 @@ fn chains_that_loop_break_or_leave_the_file_yield_the_pages_before() {
 
 #[test]
 fn directories_that_overlap_end_quickly() {
-    // Each directory has 4,000 entries and starts one byte after the one before, so that few bytes hold many.
+    // Each directory has 4,000 entries and starts one byte after the previous one, so that few
+    // bytes hold many.
     let mut data = b"II*\0\x08\0\0\0".to_vec();
     data.extend(std::iter::repeat_n(0x0f, 400_000));
     let start = Instant::now();
@@ -279,7 +282,8 @@ fn lies_about_sizes_are_refused_without_the_memory_they_claim() {
         let data = page_with(lie, 0);
         let (result, largest) = largest_allocation(|| read_all(data));
         assert!(largest < 1 << 20, "{lie:?}: {largest} bytes for a file of 138");
-        // Eight bytes of zstd could be what is claimed in two of them, so only reading shows the lie.
+        // In two of these cases, eight bytes of zstd could expand to the claimed size, so only
+        // reading reveals the lie.
         assert_eq!(result.1, 0, "{lie:?}");
     }
     // Descriptions lie too.
@@ -301,7 +305,7 @@ fn lies_about_sizes_are_refused_without_the_memory_they_claim() {
     }
 }
 
-/// Files that use different parts of the reader.
+/// Returns files that exercise different parts of the reader.
 fn seeds() -> Vec<(&'static str, &'static [u8])> {
     let names = |name: &str| {
         !name.contains('/')
@@ -324,7 +328,7 @@ fn cut_off_anywhere_the_sound_frames_stay_right() {
         let hash =
             |stack: &TiffStack, index| stack.frame(index).ok().map(|frame| xxh3_64(frame.data()));
         let frames: Vec<_> = (0..whole.frame_count()).map(|index| hash(&whole, index)).collect();
-        // Hyperstacks that lost pages have no axes any more, so their frames are others.
+        // Hyperstacks that have lost pages have no axes any more, so their frames differ.
         let has_axes = name.contains("hyper");
         for length in (0..data.len()).step_by(data.len() / 60 + 1) {
             tried += 1;
@@ -344,7 +348,7 @@ fn cut_off_anywhere_the_sound_frames_stay_right() {
     assert!(tried > 1000 && served > 500, "{tried} {served}");
 }
 
-/// A generator of its own, so that a failure comes back in the next run.
+/// A custom random number generator, so that a failure recurs in the next run.
 struct Random(u64);
 
 impl Random {
@@ -356,12 +360,12 @@ impl Random {
     }
 }
 
-/// Changes some bytes, most of them in directories, where each of them means something.
+/// Changes some bytes, most of them in directories, where each byte has a meaning.
 fn mutate(data: &mut Vec<u8>, random: &mut Random) {
     const INTERESTING: [u32; 12] =
         [0, 1, 2, 3, 8, 16, 255, 256, 32768, 65535, 0x7fff_ffff, u32::MAX];
     for _ in 0..1 + random.below(4) {
-        // tifffile puts the first directory at the start, and others at the end.
+        // tifffile writes the first directory at the start, and others at the end.
         let at = match random.below(3) {
             0 => random.below(data.len().min(400)),
             1 => data.len() - 1 - random.below(data.len().min(400)),
@@ -385,7 +389,7 @@ fn mutate(data: &mut Vec<u8>, random: &mut Random) {
 
 #[test]
 fn mutated_files_never_panic_hang_or_take_too_much_memory() {
-    // The most that zstd can make of a byte, and room for tables.
+    // The largest expansion of one byte by zstd, and room for tables.
     const RATIO: usize = 1 << 15;
     const ROOM: usize = 2 << 20;
     let mut random = Random(0x9e37_79b9_7f4a_7c15);

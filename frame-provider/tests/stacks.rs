@@ -1,5 +1,7 @@
-//! TIFF stacks and Micro-Manager recordings as other programs write them, frame by frame, and the range of intensities.
-//! `data/make_stacks.py` makes what is compared with.
+//! TIFF stacks and Micro-Manager recordings as written by other programs, frame by frame, and the
+//! range of intensities. `data/make_stacks.py` makes the expected results.
+
+#![allow(clippy::unwrap_used)]
 
 mod common;
 mod stack_data;
@@ -57,7 +59,7 @@ fn the_range_does_not_depend_on_what_is_read_first() {
     }
 }
 
-/// Bytes of this process's reads, as the kernel counts them.
+/// Returns the number of bytes read by this process, as the kernel counts them.
 #[cfg(target_os = "linux")]
 fn bytes_read() -> u64 {
     let text = std::fs::read_to_string("/proc/thread-self/io").unwrap();
@@ -65,7 +67,7 @@ fn bytes_read() -> u64 {
     line.parse().unwrap()
 }
 
-/// A BigTIFF of `pages` pages of 1 MiB, all of them holes: it takes no room on disk.
+/// Makes a BigTIFF of `pages` pages of 1 MiB, all of them holes: it takes no room on disk.
 fn sparse_stack(folder: &std::path::Path, pages: u64) -> std::path::PathBuf {
     const PAGE: u64 = 1 << 20;
     let mut bytes = b"II\x2b\0\x08\0\0\0".to_vec();
@@ -132,12 +134,12 @@ fn contiguous_frames_beyond_four_gigabytes_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let name = "imagej_one_directory_be.tif";
     let small = file(name).to_vec();
-    // As many frames as pass 4 GiB, as a hole.
+    // Enough frames to exceed 4 GiB, as a hole.
     let frame = 35 * 21 * 2;
     let frames = (5u64 << 30) / frame;
     let at = small.windows(20).position(|bytes| bytes == b"images=12\nslices=12\n").unwrap();
     let mut large = small.clone();
-    // The same length, so that nothing moves.
+    // Of the same length, so that no offset changes.
     let claim = format!("images={frames}\n");
     large[at..at + claim.len()].copy_from_slice(claim.as_bytes());
     large[at + claim.len()..at + 20].fill(b'\n');

@@ -1,4 +1,5 @@
-//! Every frame of many kinds of video equals that of a plain decode by the `ffmpeg` program, in any order of access.
+//! Every frame of many kinds of video equals that of a plain decode by the `ffmpeg` program, in any
+//! order of access.
 
 mod common;
 
@@ -7,7 +8,8 @@ use sam2_frame_provider::FrameSource;
 
 const X264: &str = "-c:v libx264 -preset ultrafast -threads 1 -bf 3 -b_strategy 0 -sc_threshold 0 -pix_fmt yuv420p";
 
-/// A test that makes one film of `size` for `seconds` at 30 frames per second, and compares it.
+/// Defines a test that makes one film of `size` for `seconds` at 30 frames per second, and compares
+/// it.
 macro_rules! exact {
     ($($name:ident: $size:literal, $seconds:literal, $arguments:expr, $file:literal;)*) => {
         $(

@@ -1,4 +1,4 @@
-//! Any table of packets makes an index that holds together. FFmpeg takes no part, so this is fast.
+//! Any table of packets must give a consistent index. FFmpeg is not involved, so this is fast.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

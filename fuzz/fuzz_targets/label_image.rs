@@ -1,4 +1,4 @@
-//! Any bytes as a mask image: refused, or objects of the size that it claims.
+//! Any bytes as a mask image must be rejected, or give objects of the size that the image claims.
 
 #![no_main]
 

@@ -1,5 +1,6 @@
-//! Any records make a run file that is read or refused, as a run, as a journal to be taken up, and frame by frame. Checksums are put
-//! right, so that what lies behind them is reached: each record of the input is a kind, a length of two bytes and the contents.
+//! Any records must give a run file that is read or rejected: as a run, as a journal to be resumed,
+//! and frame by frame. Checksums are corrected, so that the code after the check is reached. Each
+//! record of the input is a kind, a length of two bytes and the contents.
 
 #![no_main]
 
@@ -35,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
             next += 1;
         }
     }
-    // What is taken up can be gone on with, and is then what it was.
+    // A resumed file can be continued, and keeps its content.
     let mut writer = RunWriter::append(file.path(), &found).unwrap();
     writer.cut(&found, 0).unwrap();
     drop(writer);

@@ -1,5 +1,5 @@
-//! Any bytes as a TIFF stack: the walker of directories, the checks of pages, the codecs. Start from real files:
-//! `seeds/tiff_stack`.
+//! Any bytes as a TIFF stack: tests the walk through directories, the checks of pages, and the
+//! codecs. Start from real files: `seeds/tiff_stack`.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any file can be opened, or refused, and read. Start it with a corpus of small films, as scripts/fuzz.sh does, or it
-//! learns little.
+//! Any file must be opened and read, or rejected. Start with a corpus of small films, as
+//! scripts/fuzz.sh does; otherwise the fuzzer learns little.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,8 @@
-//! Writes stacks of masks, one for each object, in every format: `every_format FOLDER object1.tif [object2.tif ...]`.
+//! Writes stacks of masks, one stack per object, in every format:
+//! `every_format FOLDER object1.tif [object2.tif ...]`.
 //!
-//! Shows how sinks are driven: create all, give each every frame, finish all, publish all.
+//! Shows how to drive sinks: create all of them, write every frame to each, finish all, publish
+//! all.
 
 use std::path::Path;
 
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Box::new(ContactSheetSink::create(&to("sheet.png"), r, &[0], true)?),
         Box::new(LogitsNpySink::create(&to("logits.npy"), r, true)?),
     ];
-    // The pictures that belong to the masks; here there are none.
+    // The frame that the masks belong to; a plain grey image stands in for it here.
     let picture = vec![128; 3 * size.0 as usize * size.1 as usize];
     let mut readers = readers().collect::<Result<Vec<_>, _>>()?;
     for index in 0..count {
@@ -75,7 +77,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             sink.write(&frame)?;
         }
     }
-    // All are complete before the first gets its name.
+    // Finish all outputs before publishing the first one under its final name.
     let outputs = sinks.into_iter().map(MaskSink::finish).collect::<Result<Vec<_>, _>>()?;
     for output in outputs {
         output.publish()?;
@@ -83,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A mask as sure as can be.
+/// Returns a mask with the logits of a fully confident model.
 fn with_logits(object: u32, mask: Mask) -> LabelledMask {
     let logits = mask.to_bytes(1).into_iter().map(|inside| 20.0 * f32::from(inside) - 10.0);
     LabelledMask {

@@ -1,8 +1,10 @@
-//! Masks as polygons along the edges of their pixels, through pixels' corners: (0, 0) is the top left corner of the first pixel, and
-//! a polygon around it has the corners (0, 0), (1, 0), (1, 1), (0, 1).
+//! Masks as polygons along the edges of their pixels, through pixel corners: (0, 0) is the top left
+//! corner of the first pixel, and a polygon around that pixel has the corners (0, 0), (1, 0),
+//! (1, 1), (0, 1).
 //!
-//! A pixel is in the mask if its centre lies in the polygons, so that programs that fill polygons by this rule get the mask again,
-//! pixel for pixel. Points are those at which the direction changes.
+//! A pixel is in the mask if its centre lies inside the polygons. Programs that fill polygons by
+//! this rule reproduce the mask pixel for pixel. Only points at which the direction changes are
+//! stored.
 
 use std::collections::HashMap;
 
@@ -19,39 +21,42 @@ const DOWN: usize = 1;
 const LEFT: usize = 2;
 const UP: usize = 3;
 
-/// A mask as rings: outer ones clockwise (as seen with rows going down), those of holes the other way round, so that both rules of filling,
-/// even-odd and nonzero, give the mask. Parts that touch at corners only are rings of their own.
+/// Returns a mask as rings. Outer rings run clockwise (with rows going down) and rings of holes
+/// counter-clockwise, so that both fill rules, even-odd and nonzero, reproduce the mask. Parts that
+/// touch only at corners get separate rings.
 pub(crate) fn rings(mask: &Mask) -> Vec<Vec<Corner>> {
     Rings::follow(mask).rings.iter().map(|ring| corners(&ring.points)).collect()
 }
 
-/// A mask as polygons without holes: a hole is joined by a cut of no width, there and back, to what lies left of it.
+/// Returns a mask as polygons without holes: each hole is joined to the ring on its left by a
+/// zero-width cut, there and back.
 pub(crate) fn cut_polygons(mask: &Mask) -> Vec<Vec<Corner>> {
     let rings = Rings::follow(mask);
     let outer = (0..rings.rings.len()).filter(|&ring| rings.rings[ring].joined_to.is_none());
     outer.map(|ring| corners(&rings.walk(ring))).collect()
 }
 
-/// A closed way along the edges of pixels, with every corner on it.
+/// A closed path along pixel edges that contains every corner it passes.
 struct Ring {
     points: Vec<Corner>,
-    /// For a hole: the ring left of its first corner, and the corner there.
+    /// For the ring of a hole: the index of the ring left of its first corner, and the corner of
+    /// that ring.
     joined_to: Option<(usize, Corner)>,
 }
 
 struct Rings {
     rings: Vec<Ring>,
-    /// Which holes are joined to which corner of which ring.
+    /// For each (ring, corner), the holes that are joined there.
     holes: HashMap<(usize, Corner), Vec<usize>>,
 }
 
 impl Rings {
-    /// Follows the edges between the mask and what is not.
+    /// Follows the edges between the mask and the background.
     fn follow(mask: &Mask) -> Self {
         let mut found = Self { rings: Vec::new(), holes: HashMap::new() };
         let Some(bounds) = mask.bounds() else { return found };
         let mut edges = Edges::new(mask, bounds);
-        // The ring to which the edge up from a corner belongs.
+        // The ring to which the upward edge from each corner belongs.
         let mut ring_up = HashMap::new();
         for start in 0..edges.leaving.len() {
             // Two rings can begin at one corner.
@@ -71,7 +76,7 @@ impl Rings {
                     if at == start {
                         break;
                     }
-                    // Where two pixels touch at a corner, the way stays at the one that it is at.
+                    // Where two pixels touch at a corner, the path stays with its current pixel.
                     let turns = [direction + 1, direction, direction + 3].map(|turn| turn % 4);
                     let left = edges.leaving[at];
                     direction =
@@ -83,7 +88,7 @@ impl Rings {
                     while !edges.is_left_edge[left] {
                         left -= 1;
                     }
-                    // The edge goes up to that corner from the one below.
+                    // The upward edge to that corner starts at the corner below it.
                     let below = edges.next(left, DOWN);
                     (ring_up.get(&below).copied().unwrap_or(0), (edges.corner(left).0, y))
                 });
@@ -96,11 +101,12 @@ impl Rings {
         found
     }
 
-    /// A ring with all that is joined to it, and to that, and so on.
+    /// Returns a ring with all rings that are joined to it, directly or through others.
     fn walk(&self, outer: usize) -> Vec<Corner> {
         let mut walked = Vec::new();
         let mut done = std::collections::HashSet::new();
-        // Rings under way: the corner to return to, the ring and how far it was followed.
+        // Rings in progress: the corner to return to, the ring, and the number of its corners
+        // already followed.
         let mut under_way = vec![(None, outer, 0)];
         while let Some((back, ring, next)) = under_way.pop() {
             let points = &self.rings[ring].points;
@@ -122,11 +128,13 @@ impl Rings {
     }
 }
 
-/// The corners of the pixels in a mask's box, and which edges leave them with the mask on their right.
+/// The pixel corners in a mask's bounding box, and the edges that leave each corner with the mask
+/// on their right.
 struct Edges {
-    /// A bit for each direction.
+    /// One bit per direction.
     leaving: Vec<u8>,
-    /// Whether the pixel with this top left corner is in the mask, and the one left of it is not.
+    /// For each corner: the pixel with this top left corner is in the mask, and the pixel left of
+    /// it is not.
     is_left_edge: Vec<bool>,
     stride: usize,
     left: u32,
@@ -135,7 +143,7 @@ struct Edges {
 
 impl Edges {
     fn new(mask: &Mask, [x0, y0, x1, y1]: [u32; 4]) -> Self {
-        // With a margin, so that no neighbour is outside.
+        // A margin keeps every neighbour inside the grid.
         let (stride, rows) = ((x1 - x0) as usize + 4, (y1 - y0) as usize + 4);
         let mut inside = vec![false; stride * rows];
         let width = mask.width() as usize;
@@ -180,7 +188,8 @@ mod tests {
     use crate::test_support::mask;
     use proptest::prelude::*;
 
-    /// Pixels whose centre lies in an odd number of rings, and in a number other than 0 of clockwise turns.
+    /// Fills polygons by both rules: pixels whose centre lies inside an odd number of rings, and
+    /// pixels with a nonzero number of clockwise turns.
     fn fill(polygons: &[Vec<Corner>], width: u32, height: u32) -> [Mask; 2] {
         let (mut odd, mut wound) = (Vec::new(), Vec::new());
         for y in 0..height {

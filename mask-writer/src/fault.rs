@@ -1,8 +1,10 @@
-//! Places at which a test ends the process: before and after each step that changes what is on the disk.
+//! Points at which a test can end the process: before and after each step that changes files on
+//! disk.
 //!
-//! Only builds with the feature `faults` have them; in all others [`fault_point`] is empty. There,
-//! `SAM2_FAULT=NAME:N` ends the process when it passes the point NAME for the N-th time, as a kill would: nothing is cleaned
-//! up. `SAM2_FAULT_LIST=FILE` notes the name of each point that is passed, a line each, so that a test can go through all.
+//! Only builds with the feature `faults` contain them; in all others [`fault_point`] is empty. In
+//! those builds `SAM2_FAULT=NAME:N` ends the process when it passes the point NAME for the N-th
+//! time, as a kill would: nothing is cleaned up. `SAM2_FAULT_LIST=FILE` records the name of each
+//! point that is passed, one per line, so that a test can try all of them.
 
 /// Ends the process here if `SAM2_FAULT` says so.
 #[cfg(feature = "faults")]
@@ -18,7 +20,7 @@ pub fn fault_point(name: &'static str) {
     if let Some(list) = std::env::var_os("SAM2_FAULT_LIST")
         && let Ok(mut file) = std::fs::File::options().create(true).append(true).open(list)
     {
-        // A list that cannot be written makes the test that reads it fail.
+        // If the list cannot be written, the test that reads it fails.
         let _ = writeln!(file, "{name}");
     }
     if std::env::var("SAM2_FAULT").is_ok_and(|wanted| wanted == format!("{name}:{count}")) {
@@ -26,7 +28,8 @@ pub fn fault_point(name: &'static str) {
     }
 }
 
-/// Returns whether folders are to be replaced as on file systems that cannot exchange two names: `SAM2_FAULT_NO_EXCHANGE` is set.
+/// Returns whether to replace folders as on file systems that cannot exchange two names, which a
+/// test requests with `SAM2_FAULT_NO_EXCHANGE`.
 #[cfg(all(target_os = "linux", feature = "faults"))]
 pub(crate) fn exchange_is_off() -> bool {
     std::env::var_os("SAM2_FAULT_NO_EXCHANGE").is_some()

@@ -1,4 +1,5 @@
-//! What frames are called in the names of files: as the image that a frame was read from, else by their numbers.
+//! Names of frames in file names: the name of the image that the frame was read from, or else the
+//! frame index.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,27 +8,28 @@ use std::sync::Arc;
 use crate::error::WriteError;
 use crate::recording_info::RecordingInfo;
 
-/// The name of each frame, without an ending. No two frames have one name, also where a file system does not tell capital letters
-/// from small ones.
+/// The name of each frame, without extension. Names are unique, even on file systems that ignore
+/// case.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameNames(Arc<Names>);
 
 #[derive(Debug)]
 struct Names {
-    /// Of the images; none = frames are called by their numbers.
+    /// Names of the images; empty if frames are named by their indices.
     images: Vec<String>,
     set: HashSet<String>,
 }
 
 impl FrameNames {
-    /// Names the frames of `recording` for the output `path`: `frame_07` for a frame that was read from `frame_07.jpg`, as the official
-    /// `vos_inference.py` does it, else `00007`.
+    /// Names the frames of `recording` for the output `path`: `frame_07` for a frame that was read
+    /// from `frame_07.jpg`, as the official `vos_inference.py` does, else `00007`.
     ///
-    /// Images that differ in their endings only, `a.jpg` and `a.png`, keep them: `a.jpg` and `a.png` are the names then, and
-    /// a warning says so.
+    /// Images that differ only in their extensions, such as `a.jpg` and `a.png`, keep them: the
+    /// names are then `a.jpg` and `a.png`, and a warning says so.
     ///
     /// # Errors
-    /// [`WriteError::ImageNames`] for names that cannot be names of files in a folder, or that differ in capital letters only.
+    /// [`WriteError::ImageNames`] if a name cannot be the name of a file in a folder, or if two
+    /// names differ only in case.
     pub(crate) fn new(path: &Path, recording: &RecordingInfo) -> Result<Self, WriteError> {
         let whole = &recording.image_names;
         let refused = |reason: String| WriteError::ImageNames { path: path.to_owned(), reason };
@@ -35,7 +37,8 @@ impl FrameNames {
             let (names, frames) = (whole.len(), recording.frames);
             return Err(refused(format!("there are {names} names for {frames} frames")));
         }
-        // A run file comes from anywhere, and its names must not lead out of the output's folder.
+        // A run file can come from an untrusted source; its names must not lead out of the output's
+        // folder.
         if let Some(name) = whole.iter().find(|name| !is_file_name(name)) {
             return Err(refused(format!("'{}' is not a file name", name.escape_debug())));
         }
@@ -71,13 +74,14 @@ impl FrameNames {
         }
     }
 
-    /// Whether `name` is that of a frame of this recording, or a frame's number.
+    /// Returns whether `name` is the name of a frame of this recording, or a frame number.
     pub(crate) fn may_be(&self, name: &str) -> bool {
         is_frame_name(name) || self.0.set.contains(name)
     }
 }
 
-/// What the image of frame `index` is called: as it is, or as `ffmpeg -start_number 0 %05d.jpg` calls the frame of a video.
+/// Returns the image name of frame `index`: the name of the image it was read from, or the name
+/// that `ffmpeg -start_number 0 %05d.jpg` gives to that frame of a video.
 pub(crate) fn image_name(recording: &RecordingInfo, index: usize) -> String {
     match recording.image_names.get(index) {
         Some(name) => name.clone(),
@@ -85,23 +89,24 @@ pub(crate) fn image_name(recording: &RecordingInfo, index: usize) -> String {
     }
 }
 
-/// The number of a frame in the names of files: five digits, as in DAVIS and SA-V, or more in very long recordings.
+/// Returns the frame number as it appears in file names: five digits, as in DAVIS and SA-V, or more
+/// in very long recordings.
 fn frame_name(index: usize) -> String {
     format!("{index:05}")
 }
 
-/// Whether [`frame_name`] gives this name.
+/// Returns whether [`frame_name`] can produce this name.
 fn is_frame_name(name: &str) -> bool {
     name.len() >= 5 && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a file in a folder can be called so, on any system.
+/// Returns whether the name is a valid file name on every operating system.
 fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && !name.contains(|letter: char| matches!(letter, '/' | '\\') || letter.is_control())
 }
 
-/// A name without its ending.
+/// Returns a file name without its extension.
 fn stem(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
@@ -109,7 +114,7 @@ fn stem(name: &str) -> &str {
     }
 }
 
-/// The first two that are equal but for capital letters.
+/// Returns the positions of the first two names that differ only in case.
 fn twins(names: &[String]) -> Option<(usize, usize)> {
     let mut seen = std::collections::HashMap::new();
     names

@@ -1,4 +1,5 @@
-//! What every sink with a place for each frame checks: the next frame, of the right size, and all of them in the end.
+//! Checks shared by all sinks that have a place for every frame: each frame is the next one and has
+//! the right size, and none is missing at the end.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ impl FrameOrder {
     /// Counts `frame`.
     ///
     /// # Errors
-    /// If it is not the next, or one of its masks has another size than the recording.
+    /// If it is not the next frame, or if one of its masks has a size other than the recording's.
     pub(crate) fn accept(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
         if frame.index != self.written || self.written >= self.frames {
             return Err(WriteError::OutOfOrder {
@@ -46,22 +47,23 @@ impl FrameOrder {
         Ok(())
     }
 
-    /// The frame's RGB8 pixels.
+    /// Returns the frame's RGB8 pixels.
     ///
     /// # Errors
-    /// If there are none, or not `width * height * 3`.
+    /// If the frame has no image, or if the image is not `width * height * 3` bytes long.
+    #[cfg(feature = "overlay")]
     pub(crate) fn image<'a>(&self, frame: &MaskFrame<'a>) -> Result<&'a [u8], WriteError> {
         let image = frame.image.ok_or_else(|| self.missing(frame, "the picture"))?;
         self.check_length(frame, image.len(), 3)?;
         Ok(image)
     }
 
-    /// That a frame lacks something.
+    /// Returns the error for a frame that lacks `what`.
     pub(crate) fn missing(&self, frame: &MaskFrame<'_>, what: &'static str) -> WriteError {
         WriteError::Missing { path: self.path.clone(), frame: frame.index, what }
     }
 
-    /// Checks that there are `per_pixel` values for each pixel.
+    /// Checks that there are exactly `per_pixel` values for each pixel.
     pub(crate) fn check_length(
         &self,
         frame: &MaskFrame<'_>,
@@ -80,7 +82,7 @@ impl FrameOrder {
         })
     }
 
-    /// Checks that every frame was there.
+    /// Checks that every frame has been counted.
     pub(crate) fn complete(&self) -> Result<(), WriteError> {
         if self.written == self.frames {
             return Ok(());

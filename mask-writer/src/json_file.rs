@@ -1,4 +1,4 @@
-//! JSON that is written piece by piece.
+//! JSON files that are written piece by piece.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::error::WriteError;
 use crate::output_file::{CompleteOutput, OutputFile};
 
-/// A JSON file under way: text is put together by the caller, values by serde.
+/// A JSON file in progress: the caller writes the syntax as text, and serde writes the values.
 pub(crate) struct JsonFile {
     output: OutputFile,
     text: BufWriter<File>,
@@ -35,7 +35,7 @@ impl JsonFile {
             .map_err(|error| self.output.io_error(io::Error::from(error)))
     }
 
-    /// What was written so far, as a file of its own that reads from the start.
+    /// Returns a handle to what has been written so far, positioned at the start.
     pub(crate) fn written(&mut self) -> Result<File, WriteError> {
         self.text.flush().map_err(|source| self.output.io_error(source))?;
         let mut file = self.output.try_clone()?;

@@ -1,9 +1,10 @@
-//! The objects of a recording, also those that nobody announced.
+//! The objects of a recording, including those that were not announced beforehand.
 
 use crate::mask::Mask;
 use crate::sink::LabelledMask;
 
-/// Objects in the order in which they became known: the announced ones by their numbers, then newcomers.
+/// Objects in the order in which they became known: first the announced ones by number, then the
+/// others as they appear.
 #[derive(Debug)]
 pub(crate) struct KnownObjects(Vec<u32>);
 
@@ -15,7 +16,7 @@ impl KnownObjects {
         Self(numbers)
     }
 
-    /// Takes note of objects; the new ones are given back, by their numbers.
+    /// Adds objects that are not yet known and returns these, sorted by number.
     pub(crate) fn admit(&mut self, objects: &[LabelledMask]) -> Vec<u32> {
         let numbers = objects.iter().map(|labelled| labelled.object);
         let mut new: Vec<u32> = numbers.filter(|number| !self.0.contains(number)).collect();
@@ -30,12 +31,13 @@ impl KnownObjects {
     }
 }
 
-/// The entry of one object among those of a frame.
+/// Returns the entry of one object among those of a frame.
 pub(crate) fn entry(objects: &[LabelledMask], number: u32) -> Option<&LabelledMask> {
     objects.iter().find(|labelled| labelled.object == number)
 }
 
-/// One page with every object: `value(object)` where it is, that of the smallest number where objects overlap, else 0.
+/// Paints all objects on one page: `value(object)` inside each mask, the object with the smallest
+/// number where masks overlap, else 0.
 pub(crate) fn paint_all(page: &mut [u8], objects: &[LabelledMask], value: impl Fn(u32) -> u8) {
     page.fill(0);
     // Largest number first, so that the smallest is painted last and wins.

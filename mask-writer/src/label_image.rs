@@ -1,4 +1,5 @@
-//! Reading one image of object numbers, or of one object: a PNG file, or a page of a TIFF file.
+//! Reads one image of object numbers, or of a single object: a PNG file, or one page of a TIFF
+//! file.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,11 +10,13 @@ use tiff::decoder::{Decoder, DecodingResult};
 
 use crate::mask::Mask;
 
-/// Bytes that a decoded TIFF page may take: four 8-bit samples a pixel at 8192 x 8192.
+/// Limit on the bytes of a decoded TIFF page: four 8-bit samples per pixel at 8192 x 8192.
 const MOST_BYTES: usize = 256 << 20;
-/// Pixels of an image: 8192 x 8192. A few hundred compressed kilobytes can claim gigabytes.
+/// Limit on the pixels of an image: 8192 x 8192. A compressed file of a few hundred kilobytes can
+/// claim gigabytes.
 const MOST_PIXELS: u64 = 1 << 26;
-/// More values than this in a grey image without a palette are shades, not objects.
+/// A grey image without a palette that has more distinct values than this holds shades of grey, not
+/// objects.
 const MOST_SHADES: usize = 32;
 
 /// A mask image that cannot be used.
@@ -34,22 +37,23 @@ pub struct LabelImage {
     kind: Kind,
 }
 
-/// How the values are meant.
+/// The meaning of the pixel values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Palette indices: numbers of objects.
+    /// Palette indices, which are object numbers.
     Palette,
-    /// Grey: numbers, or one value for an object.
+    /// Grey values: object numbers, or a single value for one object.
     Grey,
-    /// Colours: something or nothing.
+    /// Colours: black is background, everything else is foreground.
     Colour,
 }
 
 impl LabelImage {
-    /// Reads a PNG file, a TIFF file of one page, or page `page` of a TIFF stack.
+    /// Reads a PNG file, a single-page TIFF file, or page `page` of a TIFF stack.
     ///
     /// # Errors
-    /// [`LabelImageError`] for a file that cannot be read, is of another format, is too large or has no such page.
+    /// [`LabelImageError`] if the file cannot be read, has another format, is too large or has no
+    /// such page.
     pub fn read(path: &Path, page: usize) -> Result<Self, LabelImageError> {
         let failed = |message: String| LabelImageError { path: path.to_owned(), message };
         let (width, height, labels, kind) = decode(path, page).map_err(failed)?;
@@ -59,28 +63,30 @@ impl LabelImage {
         Ok(Self { path: path.to_owned(), width, height, labels, kind })
     }
 
-    /// Columns.
+    /// Returns the number of columns.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Every pixel that is not background.
+    /// Returns the mask of all pixels that are not background.
     pub fn foreground(&self) -> Mask {
         self.mask(|label| label > 0)
     }
 
-    /// The objects and their numbers, rising.
+    /// Returns the objects with their numbers, in ascending order.
     ///
-    /// Indices of a palette are numbers, and so are grey values, but for an image that has only one value besides 0 and it is the
-    /// highest there is (255 or 65535): that is object 1, and so is what is not black in a picture in colour.
+    /// Palette indices are object numbers. Grey values are object numbers too, with one exception:
+    /// if the only value besides 0 is the highest possible one (255 or 65535), it stands for
+    /// object 1. In a colour image everything that is not black belongs to object 1.
     ///
     /// # Errors
-    /// [`LabelImageError`] for values that cannot be numbers of objects: above 255, or so many that they are shades of grey.
+    /// [`LabelImageError`] if the values cannot be object numbers: they are above 255, or there are
+    /// so many that they must be shades of grey.
     pub fn objects(&self) -> Result<Vec<(u32, Mask)>, LabelImageError> {
         let values: BTreeSet<u16> =
             self.labels.iter().copied().filter(|&label| label > 0).collect();
@@ -94,7 +100,7 @@ impl LabelImage {
         }
         if let Some(&large) = values.last().filter(|&&value| value > 255) {
             return Err(failed(format!(
-                "{large} is no object number (1 to 255); say which object it is"
+                "{large} is not an object number (1 to 255); say which object it is"
             )));
         }
         if self.kind == Kind::Grey && values.len() > MOST_SHADES {
@@ -111,13 +117,13 @@ impl LabelImage {
 
     fn mask(&self, is_inside: impl Fn(u16) -> bool) -> Mask {
         let pixels = self.labels.iter().map(|&label| is_inside(label));
-        // As many labels as pixels: made so.
+        // The number of labels equals the number of pixels by construction.
         Mask::from_pixels(self.width, self.height, pixels)
             .unwrap_or_else(|_| Mask::empty(self.width, self.height))
     }
 }
 
-/// Refuses a size before anything of it is decoded.
+/// Rejects an image that is too large before any of it is decoded.
 fn check_size(width: u32, height: u32) -> Result<(), String> {
     if u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(format!(
@@ -127,10 +133,10 @@ fn check_size(width: u32, height: u32) -> Result<(), String> {
     Ok(())
 }
 
-/// Width, height, a label for each pixel, and how the labels are meant.
+/// Width, height, one label per pixel, and how the labels are to be interpreted.
 type Decoded = (u32, u32, Vec<u16>, Kind);
 
-/// Returns the label of a pixel of so many samples. Transparent pixels are background.
+/// Returns the label of a pixel from its samples. Transparent pixels are background.
 fn label(pixel: &[u16]) -> u16 {
     match pixel {
         [_, 0] | [_, _, _, 0] => 0,
@@ -177,14 +183,14 @@ fn decode_png(file: File) -> Result<Decoded, String> {
         labels.extend(samples.chunks_exact(channels).map(label));
     };
     if reader.info().interlaced {
-        // Its rows come in seven passes.
+        // The rows of an interlaced image arrive in seven passes.
         let size = reader.output_buffer_size().filter(|&size| size <= MOST_BYTES);
         let mut bytes = vec![0; size.ok_or("it is too large for an interlaced image")?];
         let info = reader.next_frame(&mut bytes).map_err(text)?;
         let rows = bytes.chunks_exact(info.line_size.max(1)).take(height as usize);
         rows.for_each(&mut add);
     } else {
-        // Row by row: decoded, an image can be a thousand times as large as its file.
+        // Decoded row by row, because a decoded image can be a thousand times as large as its file.
         while let Some(row) = reader.next_row().map_err(text)? {
             add(row.data());
         }
@@ -192,7 +198,7 @@ fn decode_png(file: File) -> Result<Decoded, String> {
     Ok((width, height, labels, kind))
 }
 
-/// Samples of 1, 2, 4, 8 or 16 bits, the highest bits first.
+/// Unpacks samples of 1, 2, 4, 8 or 16 bits, highest bits first.
 fn unpack(row: &[u8], depth: usize, count: usize) -> impl Iterator<Item = u16> {
     let sample = move |index: usize| match depth {
         16 => u16::from_be_bytes([row[2 * index], row[2 * index + 1]]),
@@ -230,7 +236,7 @@ fn decode_tiff(file: File, page: usize) -> Result<Decoded, String> {
             if colours == tiff::ColorType::Gray(1) && bytes.len() == line * height as usize {
                 let rows = bytes.chunks_exact(line.max(1));
                 let bits = rows.flat_map(|row| unpack(row, 1, width as usize));
-                // One bit means all: the highest value there is.
+                // In a 1-bit image, 1 is the highest possible value.
                 (bits.map(|bit| bit * 255).collect(), 1)
             } else {
                 labels_of(&bytes, pixels)?
@@ -247,7 +253,7 @@ fn decode_tiff(file: File, page: usize) -> Result<Decoded, String> {
     Ok((width, height, labels, kind))
 }
 
-/// Labels of the pixels of a decoded page, and the number of samples of each.
+/// Returns the labels of the pixels of a decoded page, and the number of samples per pixel.
 fn labels_of<T: Copy + Into<u16>>(
     samples: &[T],
     pixels: usize,
@@ -269,7 +275,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A PNG file of 4 x 2 pixels with these rows of packed samples.
+    /// Writes a PNG file of 4 x 2 pixels with these rows of packed samples.
     fn png_file(colour: png::ColorType, depth: png::BitDepth, rows: &[u8]) -> tempfile::TempPath {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut encoder = png::Encoder::new(file.as_file(), 4, 2);

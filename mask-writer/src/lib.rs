@@ -1,27 +1,29 @@
-//! Segmentation masks to the files that other programs read.
+//! Writes segmentation masks to files that other programs read.
 //!
-//! A [`Mask`] is one object in one frame, run-length encoded. A [`MaskSink`] takes the masks of a recording frame by
-//! frame and in order, holds no more than it must, and leaves a complete file or folder under its name or none at all. This
-//! crate knows nothing of models, and of videos only how to write one, so it is useful alone.
+//! A [`Mask`] is one object in one frame, run-length encoded. A [`MaskSink`] takes the masks of a
+//! recording frame by frame and in order, holds no more of them than it must, and leaves either a
+//! complete file or folder under its name or none at all. This crate is useful on its own: it does
+//! not depend on models, and its only use of video is to write one.
 //!
 //! | sink | output | read by |
 //! |---|---|---|
-//! | [`BigTiffSink`] | a stack: 0/255, or numbers of objects | tifffile, OpenCV, Fiji |
-//! | [`ObjectStacksSink`] | a folder with a stack for each object | the same |
+//! | [`BigTiffSink`] | a stack: 0/255, or object numbers | tifffile, OpenCV, Fiji |
+//! | [`ObjectStacksSink`] | a folder with one stack per object | the same |
 //! | [`DavisPngsSink`] | a folder of palette images | DAVIS's tools, the official `vos_inference.py` |
-//! | [`ObjectPngsSink`] | a folder of images for each object | SA-V's tools |
+//! | [`ObjectPngsSink`] | a folder of images per object | SA-V's tools |
 //! | [`CocoJsonSink`] | COCO's JSON with run lengths | pycocotools |
 //! | [`SavJsonSink`] | SA-V's JSON with run lengths | SA-V's tools |
 //! | [`YoloLabelsSink`] | a folder of polygon labels | Ultralytics |
-//! | [`LabelmeJsonSink`] | a folder of polygons, a JSON file for each frame | Labelme |
+//! | [`LabelmeJsonSink`] | a folder of polygons, one JSON file per frame | Labelme |
 //! | [`ImageJRoisSink`] | a ZIP file of outlines | the ROI Manager of ImageJ and Fiji |
-//! | [`OmeZarrSink`] | numbers of objects as an OME-Zarr label image | ome-zarr, napari, zarr |
-//! | [`CsvTableSink`], [`ParquetTableSink`] | a row for each object on each frame | pandas, R, spreadsheets |
+//! | [`OmeZarrSink`] | object numbers as an OME-Zarr label image | ome-zarr, napari, zarr |
+//! | [`CsvTableSink`], [`ParquetTableSink`] | one row per object and frame | pandas, R, spreadsheets |
 //! | [`OverlayVideoSink`] | MP4 with the masks drawn in | players |
-//! | [`ContactSheetSink`] | one PNG that shows whether it worked | people |
+//! | [`ContactSheetSink`] | one PNG that shows the result at a glance | people |
 //! | [`LogitsNpySink`] | mask logits | NumPy |
 //!
-//! The same masks give the same bytes: no output holds a time or a version of anything but this crate.
+//! The same masks give the same bytes: no output contains a time stamp or the version of anything
+//! but this crate.
 
 #![forbid(unsafe_code)]
 
@@ -52,6 +54,7 @@ mod temporary;
 mod test_support;
 mod text;
 mod tiff_stack;
+#[cfg(feature = "overlay")]
 mod yuv;
 
 pub use error::WriteError;
@@ -80,9 +83,11 @@ pub use sinks::logits_npy::LogitsNpySink;
 pub use sinks::object_pngs::ObjectPngsSink;
 pub use sinks::object_stacks::ObjectStacksSink;
 pub use sinks::ome_zarr::OmeZarrSink;
+#[cfg(feature = "overlay")]
 pub use sinks::overlay_video::OverlayVideoSink;
 pub use sinks::sav_json::SavJsonSink;
 pub use sinks::table_csv::CsvTableSink;
+#[cfg(feature = "parquet")]
 pub use sinks::table_parquet::ParquetTableSink;
 pub use sinks::yolo_labels::YoloLabelsSink;
 pub use stack_reader::{MaskStackReader, ReadError};

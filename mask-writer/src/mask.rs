@@ -1,10 +1,10 @@
-//! A binary mask as runs.
+//! Binary masks, run-length encoded.
 
 /// One object's mask in one frame, run-length encoded in reading order.
 ///
-/// Runs alternate background, foreground, background, ..., starting with background (possibly of length 0), and add
-/// up to `width * height`. A typical mask of a megapixel frame takes a few kilobytes, so the masks of a whole batch can
-/// wait in memory for their turn to be written.
+/// Runs alternate background, foreground, background, ..., starting with background (possibly of
+/// length 0), and add up to `width * height`. A typical mask of a megapixel frame takes a few
+/// kilobytes, so the masks of a whole batch can be kept in memory until they are written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mask {
     width: u32,
@@ -12,31 +12,31 @@ pub struct Mask {
     runs: Vec<u32>,
 }
 
-/// Data that does not fill a mask of the given size.
+/// Data whose length does not match a mask of the given size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a mask of {width} x {height} needs {expected} pixels, got {found}")]
 pub struct MaskSizeError {
-    /// Columns asked for.
+    /// Number of columns requested.
     pub width: u32,
-    /// Rows asked for.
+    /// Number of rows requested.
     pub height: u32,
     /// `width * height`.
     pub expected: u64,
-    /// Pixels given.
+    /// Number of pixels given.
     pub found: u64,
 }
 
 impl Mask {
-    /// A mask without foreground.
+    /// Returns a mask without foreground.
     pub fn empty(width: u32, height: u32) -> Self {
-        // A u32 run covers up to 4 gigapixels; larger frames are split below like any other.
+        // A `u32` run covers up to 4 gigapixels; `push` below splits the runs of larger frames.
         Self::encode(width, height, std::iter::repeat_n(false, width as usize * height as usize))
     }
 
-    /// Encodes pixels in reading order, `true` = foreground.
+    /// Encodes pixels in reading order, `true` for foreground.
     ///
     /// # Errors
-    /// If there are not exactly `width * height` of them.
+    /// If there are not exactly `width * height` pixels.
     pub fn from_pixels(
         width: u32,
         height: u32,
@@ -46,18 +46,18 @@ impl Mask {
         Ok(Self::encode(width, height, pixels))
     }
 
-    /// Encodes logits in reading order: foreground where above 0.
+    /// Encodes logits in reading order; logits above 0 are foreground.
     ///
     /// # Errors
-    /// If there are not exactly `width * height` of them.
+    /// If there are not exactly `width * height` logits.
     pub fn from_logits(width: u32, height: u32, logits: &[f32]) -> Result<Self, MaskSizeError> {
         Self::from_pixels(width, height, logits.iter().map(|&logit| logit > 0.0))
     }
 
-    /// Takes runs as they are stored.
+    /// Builds a mask from stored runs.
     ///
     /// # Errors
-    /// If they do not add up to `width * height`.
+    /// If the runs do not add up to `width * height`.
     pub fn from_runs(width: u32, height: u32, runs: Vec<u32>) -> Result<Self, MaskSizeError> {
         check(width, height, runs.iter().map(|&run| u64::from(run)).sum())?;
         Ok(Self { width, height, runs })
@@ -67,22 +67,22 @@ impl Mask {
         Self { width, height, runs: encode_runs(pixels) }
     }
 
-    /// Columns.
+    /// Returns the number of columns.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Alternating background and foreground lengths, background first.
+    /// Returns the alternating background and foreground lengths, background first.
     pub fn runs(&self) -> &[u32] {
         &self.runs
     }
 
-    /// Foreground runs as ranges of positions in reading order.
+    /// Iterates over the foreground runs as ranges of positions in reading order.
     pub fn foreground(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
         let mut position = 0;
         self.runs.chunks(2).filter_map(move |pair| {
@@ -93,19 +93,21 @@ impl Mask {
         })
     }
 
-    /// Foreground pixels.
+    /// Returns the number of foreground pixels.
     pub fn area(&self) -> u64 {
         self.runs.iter().skip(1).step_by(2).map(|&run| u64::from(run)).sum()
     }
 
-    /// First and last column and row with foreground, `[x0, y0, x1, y1]`, both inside; `None` for an empty mask.
+    /// Returns the bounding box of the foreground as its first and last column and row, `[x0, y0,
+    /// x1, y1]`, all inclusive; `None` for an empty mask.
     pub fn bounds(&self) -> Option<[u32; 4]> {
         let width = self.width as usize;
         let mut bounds: Option<[usize; 4]> = None;
         for run in self.foreground() {
             let (first, last) = (run.start, run.end - 1);
             let (top, bottom) = (first / width, last / width);
-            // A run over the end of a row holds that row's last pixel and the next one's first.
+            // A run that crosses the end of a row holds the last pixel of that row and the first of
+            // the next.
             let (left, right) =
                 if top == bottom { (first % width, last % width) } else { (0, width - 1) };
             let [x0, y0, x1, _] = bounds.unwrap_or([left, top, right, bottom]);
@@ -114,12 +116,13 @@ impl Mask {
         bounds.map(|edges| edges.map(|edge| edge as u32))
     }
 
-    /// Mean column and row of the foreground's pixels, 0 being the centre of the first; `None` for an empty mask.
+    /// Returns the mean column and row of the foreground pixels, where 0 is the centre of the first
+    /// pixel; `None` for an empty mask.
     pub fn centroid(&self) -> Option<(f64, f64)> {
         let width = self.width as usize;
         let (mut area, mut sum_x, mut sum_y) = (0_u128, 0_u128, 0_u128);
         for run in self.foreground() {
-            // A run over the end of a row goes on in the next one.
+            // A run that crosses the end of a row continues in the next row.
             let mut start = run.start;
             while start < run.end {
                 let row = start / width;
@@ -135,10 +138,11 @@ impl Mask {
         (area > 0).then(|| (sum_x as f64 / 2.0 / area as f64, sum_y as f64 / area as f64))
     }
 
-    /// The mask in a larger frame of `width` x `height`, its top left corner at (`left`, `top`); what lies outside is cut off.
+    /// Returns the mask in a larger frame of `width` x `height`, with its top left corner at
+    /// (`left`, `top`). Parts that lie outside the frame are cut off.
     pub fn placed(&self, left: u32, top: u32, width: u32, height: u32) -> Self {
         let (own_width, frame_width) = (self.width as usize, width as usize);
-        // What fits, in this mask's own columns and rows.
+        // The part that fits, in the columns and rows of this mask.
         let columns = self.width.min(width.saturating_sub(left)) as usize;
         let rows = self.height.min(height.saturating_sub(top)) as usize;
         let mut builder = RunBuilder::default();
@@ -153,7 +157,8 @@ impl Mask {
         Self { width, height, runs: builder.finish(frame_width * height as usize) }
     }
 
-    /// Writes `value` into `pixels` (reading order, `width * height`) wherever the mask is.
+    /// Writes `value` into `pixels` (reading order, `width * height`) wherever the mask is
+    /// foreground.
     pub fn paint(&self, pixels: &mut [u8], value: u8) {
         for run in self.foreground() {
             if let Some(part) = pixels.get_mut(run) {
@@ -162,14 +167,15 @@ impl Mask {
         }
     }
 
-    /// The mask as one byte a pixel: 0 or `value`.
+    /// Returns the mask as one byte per pixel: `value` for foreground, else 0.
     pub fn to_bytes(&self, value: u8) -> Vec<u8> {
         let mut pixels = vec![0; self.width as usize * self.height as usize];
         self.paint(&mut pixels, value);
         pixels
     }
 
-    /// Intersection over union with another mask of the same size; 1 when both are empty (the J measure).
+    /// Returns the intersection over union with another mask of the same size (the J measure); 1 if
+    /// both are empty.
     pub fn iou(&self, other: &Self) -> f64 {
         let (mut a, mut b) = (self.foreground().peekable(), other.foreground().peekable());
         let mut intersection = 0_u64;
@@ -187,7 +193,7 @@ impl Mask {
     }
 }
 
-/// Alternating runs of `pixels`, background first.
+/// Encodes `pixels` as alternating runs, background first.
 pub(crate) fn encode_runs(pixels: impl Iterator<Item = bool>) -> Vec<u32> {
     let mut runs = Vec::new();
     let (mut current, mut length) = (false, 0_u32);
@@ -205,13 +211,13 @@ pub(crate) fn encode_runs(pixels: impl Iterator<Item = bool>) -> Vec<u32> {
     runs
 }
 
-/// Makes runs of stretches of foreground that come in order.
+/// Builds runs from foreground stretches that arrive in order.
 #[derive(Debug, Default)]
 struct RunBuilder {
     runs: Vec<u32>,
-    /// The stretch that may still grow.
+    /// The current stretch, which the next one may extend.
     open: std::ops::Range<usize>,
-    /// End of what is in `runs`.
+    /// Position up to which `runs` is complete.
     written: usize,
 }
 
@@ -236,7 +242,7 @@ impl RunBuilder {
         }
     }
 
-    /// A run longer than a `u32` goes on behind an empty one of the other kind.
+    /// Appends a run. One that is longer than a `u32` is split by an empty run of the other kind.
     fn push(&mut self, mut length: usize) {
         while length > u32::MAX as usize {
             self.runs.extend([u32::MAX, 0]);
@@ -245,7 +251,7 @@ impl RunBuilder {
         self.runs.push(length as u32);
     }
 
-    /// The runs of a mask of `pixels` pixels.
+    /// Returns the runs of a mask of `pixels` pixels.
     fn finish(mut self, pixels: usize) -> Vec<u32> {
         self.close();
         if self.written < pixels || self.runs.is_empty() {

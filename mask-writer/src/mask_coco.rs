@@ -1,8 +1,10 @@
-//! Masks as COCO's tools store them: runs down the columns, also as compressed text.
+//! Masks as COCO's tools store them: runs down the columns, optionally as compressed text.
 //!
-//! The text is the one of `rleToString` in the COCO API (`common/maskApi.c`), which `pycocotools` reads and writes: each
-//! run, from the fourth on as its difference from the run before the last, is a number of base 32, lowest digit first. A
-//! digit takes a character from `0` on; 32 is added to it when another follows, and the highest bit of the last is the sign.
+//! The text format is that of `rleToString` in the COCO API (`common/maskApi.c`), which
+//! `pycocotools` reads and writes. Each run is a base-32 number, lowest digit first; from the
+//! fourth run on, the number is the difference from the run two places earlier. Each digit is one
+//! character, counted from `0`. If another digit follows, 32 is added to the character. The highest
+//! bit of the last digit is the sign.
 
 use crate::mask::{Mask, MaskSizeError, encode_runs};
 
@@ -10,14 +12,15 @@ use crate::mask::{Mask, MaskSizeError, encode_runs};
 const ZERO: u8 = b'0';
 /// Bits in a digit.
 const DIGIT_BITS: u32 = 5;
-/// Set in a character that another follows.
+/// Set in a character if another digit follows.
 const MORE: u8 = 0x20;
-/// The sign, in the last digit.
+/// The sign bit in the last digit.
 const SIGN: u8 = 0x10;
-/// Digits of the longest number that can be meant, a difference of two `u32`.
+/// Number of digits of the longest valid number, a difference of two `u32`.
 const MOST_DIGITS: u32 = 7;
 
-/// A mask as alternating background and foreground lengths, background first, column by column (COCO's "uncompressed RLE").
+/// A mask as alternating background and foreground lengths, background first, column by column
+/// (COCO's "uncompressed RLE").
 ///
 /// ```
 /// use sam2_mask_writer::{CocoRle, Mask};
@@ -38,24 +41,24 @@ pub struct CocoRle {
     counts: Vec<u32>,
 }
 
-/// Text that is no mask.
+/// Text that is not a valid mask.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CocoRleError {
-    /// A character that the encoding does not use, or a number without an end or out of range.
+    /// A character that the encoding does not use, or a number that is incomplete or out of range.
     #[error(
         "character {position} of the COCO run-length text is wrong: check that the text is complete"
     )]
     Character {
-        /// Which, from 0; the text's length if it ends too early.
+        /// Position of the character, from 0; the text's length if the text ends too early.
         position: usize,
     },
-    /// Runs that do not fill the mask.
+    /// Runs that do not add up to the size of the mask.
     #[error(transparent)]
     Size(#[from] MaskSizeError),
 }
 
 impl CocoRle {
-    /// Turns runs along rows into runs down columns.
+    /// Converts runs along rows into runs down columns.
     pub fn from_mask(mask: &Mask) -> Self {
         let (width, height) = (mask.width(), mask.height());
         let (columns, rows) = (width as usize, height as usize);
@@ -64,12 +67,12 @@ impl CocoRle {
         Self { width, height, counts: encode_runs(down.map(|position| bytes[position] == 1)) }
     }
 
-    /// Takes runs as they are.
+    /// Builds a mask from run lengths.
     ///
     /// # Errors
-    /// If they do not add up to `width * height`.
+    /// If the run lengths do not add up to `width * height`.
     pub fn from_counts(width: u32, height: u32, counts: Vec<u32>) -> Result<Self, MaskSizeError> {
-        // The mask of the transposed frame has the same runs along its rows.
+        // The mask of the transposed frame has the same runs, along its rows.
         Mask::from_runs(height, width, counts.clone())?;
         Ok(Self { width, height, counts })
     }
@@ -77,8 +80,8 @@ impl CocoRle {
     /// Reads compressed text.
     ///
     /// # Errors
-    /// [`CocoRleError::Character`] for text that `pycocotools` does not write, [`CocoRleError::Size`] if it does not fill the
-    /// mask.
+    /// [`CocoRleError::Character`] if `pycocotools` would not write such text,
+    /// [`CocoRleError::Size`] if the runs do not add up to the size of the mask.
     pub fn from_compressed(width: u32, height: u32, text: &str) -> Result<Self, CocoRleError> {
         let mut characters = text.bytes().enumerate();
         let mut counts: Vec<u32> = Vec::new();
@@ -92,7 +95,7 @@ impl CocoRle {
         Ok(Self::from_counts(width, height, counts)?)
     }
 
-    /// The compressed text.
+    /// Returns the compressed text.
     pub fn to_compressed(&self) -> String {
         let mut text = String::with_capacity(2 * self.counts.len());
         for (index, &count) in self.counts.iter().enumerate() {
@@ -102,7 +105,7 @@ impl CocoRle {
         text
     }
 
-    /// Turns runs down columns into runs along rows.
+    /// Converts runs down columns into runs along rows.
     pub fn to_mask(&self) -> Mask {
         let (columns, rows) = (self.width as usize, self.height as usize);
         let mut pixels = vec![false; columns * rows];
@@ -117,22 +120,23 @@ impl CocoRle {
         Mask::encode(self.width, self.height, pixels.into_iter())
     }
 
-    /// Columns.
+    /// Returns the number of columns.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// Alternating background and foreground lengths, background first, column by column.
+    /// Returns the alternating background and foreground lengths, background first, column by
+    /// column.
     pub fn counts(&self) -> &[u32] {
         &self.counts
     }
 
-    /// Foreground pixels.
+    /// Returns the number of foreground pixels.
     pub fn area(&self) -> u64 {
         self.counts.iter().skip(1).step_by(2).map(|&count| u64::from(count)).sum()
     }
@@ -150,7 +154,7 @@ fn write_number(text: &mut String, mut number: i64) {
     }
 }
 
-/// `None` at the end of the text.
+/// Reads one number; `None` if the text ends before the number is complete.
 fn read_number(
     characters: &mut impl Iterator<Item = (usize, u8)>,
     length: usize,

@@ -1,4 +1,4 @@
-//! A row for each object on each frame: what tables have in common.
+//! The rows of mask tables, one per object and frame, shared by all table formats.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::known_objects::{KnownObjects, entry};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFacts, MaskFrame};
 
-/// Names of the columns, in their order.
+/// Names of the columns, in order.
 pub(crate) const COLUMNS: [&str; 16] = [
     "frame",
     "time",
@@ -33,14 +33,14 @@ pub(crate) struct Row {
     /// Seconds from the recording's start.
     pub(crate) time: Option<f64>,
     pub(crate) object: u32,
-    /// Pixels.
+    /// In pixels.
     pub(crate) area: u64,
-    /// Column and row, 0 being the centre of the first pixel; `None` for an empty mask.
+    /// Column and row, where 0 is the centre of the first pixel; `None` for an empty mask.
     pub(crate) centroid: Option<(f64, f64)>,
     /// Left, top, width, height; `None` for an empty mask.
     pub(crate) bounds: Option<[u32; 4]>,
     pub(crate) facts: Option<MaskFacts>,
-    /// What the object is called.
+    /// Name of the object.
     pub(crate) name: Option<String>,
     /// File name of the image that the frame was read from.
     pub(crate) image: Option<String>,
@@ -70,7 +70,8 @@ impl Rows {
         }
     }
 
-    /// The rows of a frame: of each object that was announced or has come up, by its number.
+    /// Returns the rows of a frame: one for each object that was announced or has appeared, sorted
+    /// by number.
     pub(crate) fn of(&mut self, frame: &MaskFrame<'_>) -> Vec<Row> {
         self.known.admit(frame.objects);
         let mut numbers = self.known.numbers().to_vec();

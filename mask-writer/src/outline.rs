@@ -1,25 +1,28 @@
 //! Masks as polygons through the centres of their border pixels.
 //!
-//! Borders are followed as Suzuki and Abe describe it ("Topological structural analysis of digitized binary images by border
-//! following", 1985), which is what OpenCV's `findContours` does: parts of a mask touch at corners too, holes only at edges.
+//! Borders are followed by the algorithm of Suzuki and Abe ("Topological structural analysis of
+//! digitized binary images by border following", 1985), which OpenCV's `findContours` uses as well:
+//! parts of a mask are also connected at corners, holes only at edges.
 
 use std::collections::HashMap;
 
 use crate::mask::Mask;
 
-/// A pixel's column and row.
+/// Column and row of a pixel.
 pub type Pixel = (u32, u32);
 
-/// The eight neighbours of a pixel, clockwise from the right one.
+/// The eight neighbours of a pixel, clockwise from the one on the right.
 const NEIGHBOURS: [(isize, isize); 8] =
     [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)];
 
-/// A mask as closed polygons whose pixels, filled and with their edges drawn, are the mask: one for each part of it.
+/// Returns a mask as closed polygons, one for each part of the mask. The pixels inside and on the
+/// edges of the polygons are the mask.
 ///
-/// Points are (column, row) of border pixels. Filled by OpenCV's `fillPoly`, the polygons are the mask again.
+/// Points are the (column, row) of border pixels. OpenCV's `fillPoly` reproduces the mask from the
+/// polygons.
 ///
-/// A hole is joined to what lies left of it by a bridge through the mask, there and back. Corners only: no point lies on the
-/// straight way between its neighbours.
+/// A hole is joined to the border on its left by a bridge through the mask, there and back. The
+/// polygons contain only corners: no point lies on the straight line between its neighbours.
 pub fn polygons(mask: &Mask) -> Vec<Vec<Pixel>> {
     let borders = Borders::follow(mask);
     let outer = borders.rings.iter().filter(|ring| ring.left.is_none());
@@ -27,8 +30,9 @@ pub fn polygons(mask: &Mask) -> Vec<Vec<Pixel>> {
     outer.map(|ring| corners(&tree.walk(&ring.points))).collect()
 }
 
-/// All parts as one polygon: each is joined to the nearest border pixel of the part that begins above it, there and back, as
-/// Ultralytics' own converter of COCO annotations does it. Empty for an empty mask.
+/// Returns all parts of a mask as one polygon; empty for an empty mask. Each part is joined by a
+/// bridge, there and back, to the nearest border pixel of the part that begins above it, as
+/// Ultralytics' own converter of COCO annotations does.
 pub(crate) fn polygon(mask: &Mask) -> Vec<Pixel> {
     let borders = Borders::follow(mask);
     let mut tree = borders.holes();
@@ -49,14 +53,15 @@ pub(crate) fn polygon(mask: &Mask) -> Vec<Pixel> {
     corners(&tree.walk(first))
 }
 
-/// One closed border.
+/// A closed border.
 struct Ring {
     points: Vec<Pixel>,
-    /// For the border of a hole: the border pixel that lies left of its first point, in the same row, with nothing but mask in between.
+    /// For the border of a hole: the border pixel left of its first point, in the same row, with
+    /// only mask pixels in between.
     left: Option<Pixel>,
 }
 
-/// Every border of a mask, in reading order of their first points.
+/// All borders of a mask, in reading order of their first points.
 struct Borders {
     rings: Vec<Ring>,
 }
@@ -93,7 +98,7 @@ impl Borders {
         Self { rings }
     }
 
-    /// Where to leave a border for a hole.
+    /// Returns the pixels at which to leave a border for a hole.
     fn holes(&self) -> Joints<'_> {
         let mut joints = HashMap::<Pixel, Vec<&Vec<Pixel>>>::new();
         for ring in &self.rings {
@@ -105,19 +110,21 @@ impl Borders {
     }
 }
 
-/// At which pixels which further borders are joined.
+/// For each pixel, the borders that are joined there.
 struct Joints<'a>(HashMap<Pixel, Vec<&'a Vec<Pixel>>>);
 
 impl<'a> Joints<'a> {
-    /// A border with all that is joined to it, and to that, and so on. Not recursive: a border can have any number of others behind it.
+    /// Returns a border with all borders that are joined to it, directly or through others. Not
+    /// recursive, because any number of borders can be chained.
     fn walk(&self, ring: &'a [Pixel]) -> Vec<Pixel> {
         let mut done = std::collections::HashSet::new();
         let mut walked = Vec::with_capacity(ring.len());
-        // Borders under way: the pixel to return to, the border and how far it was followed.
+        // Borders in progress: the pixel to return to, the border, and the number of its points
+        // already followed.
         let mut under_way = vec![(None, ring, 0)];
         while let Some((back, ring, next)) = under_way.pop() {
             let Some(&pixel) = ring.get(next) else {
-                // Closes the border before the way back.
+                // Closes the border before returning.
                 if let Some(back) = back {
                     walked.extend([ring[0], back]);
                 }
@@ -135,8 +142,8 @@ impl<'a> Joints<'a> {
     }
 }
 
-/// The mask's pixels with a margin of one: 0 outside, 1 inside, then the number of a border, negative where it has the outside
-/// on its right.
+/// The pixels of a mask with a margin of one: 0 outside, 1 inside, or the number of the border that
+/// passes through, negative where the outside is on the border's right.
 struct Grid {
     cells: Vec<i32>,
     stride: usize,
@@ -169,12 +176,13 @@ impl Grid {
         at.wrapping_add_signed(dy * self.stride as isize + dx)
     }
 
-    /// In which direction the neighbour `to` lies.
+    /// Returns the direction of the neighbour `to`.
     fn direction(&self, at: usize, to: usize) -> usize {
         (0..8).find(|&direction| self.neighbour(at, direction) == to).unwrap_or(0)
     }
 
-    /// Follows the border that begins at `start`, seen from the outside pixel `from`, and marks it with `number`.
+    /// Follows the border that begins at `start`, coming from the outside pixel `from`, and marks
+    /// it with `number`.
     fn trace(&mut self, start: usize, from: usize, number: i32) -> Vec<Pixel> {
         let towards = self.direction(start, from);
         let clockwise = (0..8).map(|turn| self.neighbour(start, towards + turn));
@@ -210,7 +218,7 @@ impl Grid {
     }
 }
 
-/// The points of a closed polygon at which its direction changes.
+/// Returns the points of a closed polygon at which its direction changes.
 pub(crate) fn corners(points: &[Pixel]) -> Vec<Pixel> {
     let mut distinct: Vec<Pixel> = points.to_vec();
     distinct.dedup();
@@ -239,7 +247,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
-    /// Pixels on the edges, and those that a ray to the left leaves an odd number of times.
+    /// Returns the pixels on the edges, and those from which a ray to the left crosses the polygon
+    /// an odd number of times.
     fn fill(polygon: &[Pixel], width: u32, height: u32) -> HashSet<Pixel> {
         let edges: Vec<(Pixel, Pixel)> = polygon
             .iter()

@@ -10,7 +10,8 @@ use crate::fault::fault_point;
 use crate::output_folder::OutputFolder;
 use crate::temporary;
 
-/// A file that is written beside its final name and renamed when complete; dropped before that, it vanishes.
+/// A file that is written next to its final name under a temporary one and renamed when complete.
+/// It is deleted if dropped before that.
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
@@ -19,11 +20,12 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Creates the temporary file in the folder of `path`.
+    /// Creates the temporary file in the folder of `path`. Problems are reported now rather than
+    /// after hours of work.
     ///
     /// # Errors
-    /// [`WriteError::Exists`] if `path` is there and `overwrite` is false; [`WriteError::Io`] if the folder is not
-    /// writable. Checked now rather than after hours of work.
+    /// [`WriteError::Exists`] if `path` exists and `overwrite` is false; [`WriteError::Io`] if the
+    /// folder is not writable.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self, WriteError> {
         if path.is_dir() {
             return Err(WriteError::Io {
@@ -43,28 +45,28 @@ impl OutputFile {
         Ok(Self { path: path.to_owned(), overwrite, temporary })
     }
 
-    /// The final name.
+    /// Returns the final path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub fn file(&self) -> &File {
         self.temporary.as_file()
     }
 
-    /// Another handle to the open file.
+    /// Returns another handle to the open file.
     ///
     /// # Errors
-    /// [`WriteError::Io`] when the system has no more handles.
+    /// [`WriteError::Io`] if the system has no more handles.
     pub fn try_clone(&self) -> Result<File, WriteError> {
         self.file().try_clone().map_err(|source| self.io_error(source))
     }
 
-    /// Makes sure that everything is on the disk. Only the name is missing then.
+    /// Writes everything to the disk. After this only the final name is missing.
     ///
     /// # Errors
-    /// [`WriteError::Io`], for example when the disk is full.
+    /// [`WriteError::Io`], for example if the disk is full.
     pub fn complete(self) -> Result<CompleteOutput, WriteError> {
         fault_point("file not synced");
         self.file().sync_all().map_err(|source| self.io_error(source))?;
@@ -72,14 +74,14 @@ impl OutputFile {
         Ok(CompleteOutput(Complete::File(self)))
     }
 
-    /// This file's [`WriteError::Io`].
+    /// Returns a [`WriteError::Io`] for this file.
     pub fn io_error(&self, source: std::io::Error) -> WriteError {
         WriteError::Io { path: self.path.clone(), source }
     }
 
     fn publish(self) -> Result<(), WriteError> {
         let Self { path, overwrite, temporary } = self;
-        // What was too young when this one was begun.
+        // Leftovers that were too recent to remove when this file was created.
         temporary::sweep(&path);
         let io = |source| WriteError::Io { path: path.clone(), source };
         fault_point("file not renamed");
@@ -99,8 +101,8 @@ impl OutputFile {
     }
 }
 
-/// Brings a name to the disk: without it, a power failure could undo a renaming that later steps rely on. Some file systems cannot,
-/// and lose nothing that was there before.
+/// Writes a name to the disk. Without this, a power failure could undo a rename that later steps
+/// rely on. Some file systems do not support it; there, nothing that existed before is lost.
 pub(crate) fn sync_name(path: &Path) {
     #[cfg(unix)]
     let _ = File::open(parent_of(path)).and_then(|folder| folder.sync_all());
@@ -109,7 +111,8 @@ pub(crate) fn sync_name(path: &Path) {
     fault_point("name synced");
 }
 
-/// Refuses to replace links, devices, pipes and sockets: their names belong to somebody else.
+/// Refuses to replace links, devices, pipes and sockets, because they do not come from this
+/// program.
 pub(crate) fn check_replaceable(path: &Path, found: &std::fs::Metadata) -> Result<(), WriteError> {
     let what = match found.file_type() {
         kind if kind.is_symlink() => "a link",
@@ -119,14 +122,15 @@ pub(crate) fn check_replaceable(path: &Path, found: &std::fs::Metadata) -> Resul
     Err(WriteError::NotReplaceable { path: path.to_owned(), what })
 }
 
-/// The folder that `path` lies in.
+/// Returns the folder that contains `path`.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// An output that has everything but its name.
+/// An output that is complete but does not have its final name yet.
 ///
-/// Of several outputs of one job, all are brought this far before the first is published, so that a failure of one leaves none.
+/// When a job has several outputs, all of them reach this state before the first is published, so
+/// that a failure of one publishes none.
 #[derive(Debug)]
 #[must_use = "without publishing it, the output vanishes"]
 pub struct CompleteOutput(Complete);
@@ -142,7 +146,7 @@ impl CompleteOutput {
         Self(Complete::Folder(folder))
     }
 
-    /// Returns the final name.
+    /// Returns the final path.
     pub fn path(&self) -> &Path {
         match &self.0 {
             Complete::File(file) => file.path(),
@@ -150,7 +154,8 @@ impl CompleteOutput {
         }
     }
 
-    /// Returns the size of a file in bytes; `None` for a folder, or where the system does not say.
+    /// Returns the size of a file in bytes; `None` for a folder, or if the system does not report
+    /// the size.
     pub fn bytes(&self) -> Option<u64> {
         match &self.0 {
             Complete::File(file) => file.file().metadata().ok().map(|metadata| metadata.len()),
@@ -161,7 +166,8 @@ impl CompleteOutput {
     /// Gives the file or folder its final name.
     ///
     /// # Errors
-    /// [`WriteError::Io`], or [`WriteError::Exists`] if somebody else created it meanwhile.
+    /// [`WriteError::Io`], or [`WriteError::Exists`] if another process has created the output in
+    /// the meantime.
     pub fn publish(self) -> Result<(), WriteError> {
         match self.0 {
             Complete::File(file) => file.publish(),

@@ -11,18 +11,19 @@ use crate::fault::fault_point;
 use crate::output_file::{self, CompleteOutput, sync_name};
 use crate::temporary;
 
-/// A folder that is filled beside its final name and renamed when complete; dropped before that, it vanishes.
+/// A folder that is filled next to its final name under a temporary one and renamed when complete.
+/// It is deleted if dropped before that.
 #[derive(Debug)]
 pub struct OutputFolder {
     path: PathBuf,
     overwrite: bool,
     is_own: IsOwn,
     temporary: TempDir,
-    /// Says that it is in use.
+    /// Marks the folder as in use.
     _held: Option<fs::File>,
 }
 
-/// Says whether an earlier run can have written a file or folder.
+/// Decides whether an earlier run can have written a file or folder.
 struct IsOwn(Box<dyn Fn(&Path) -> bool + Send + Sync>);
 
 impl std::fmt::Debug for IsOwn {
@@ -32,15 +33,17 @@ impl std::fmt::Debug for IsOwn {
 }
 
 impl OutputFolder {
-    /// Creates the temporary folder in the folder of `path`.
+    /// Creates the temporary folder in the parent folder of `path`.
     ///
-    /// `is_own` gets the path of everything that lies in a folder that is to be replaced, and says whether it is a result of this
-    /// format, by its name and by what is in it. A folder that holds anything else is never replaced, so that no wrong name
-    /// costs anybody more than old results.
+    /// `is_own` is called with the path of every entry of a folder that is to be replaced. It
+    /// decides by name and contents whether the entry is a result of this format. A folder that
+    /// holds anything else is never replaced, so that a mistyped name can cost no more than old
+    /// results.
     ///
     /// # Errors
-    /// [`WriteError::Exists`] if `path` is there and `overwrite` is false, [`WriteError::NotAFolder`] and
-    /// [`WriteError::ForeignFiles`] if it cannot be replaced, [`WriteError::Io`] if the folder around is not writable.
+    /// [`WriteError::Exists`] if `path` exists and `overwrite` is false, [`WriteError::NotAFolder`]
+    /// and [`WriteError::ForeignFiles`] if it cannot be replaced, [`WriteError::Io`] if the parent
+    /// folder is not writable.
     pub fn create(
         path: &Path,
         overwrite: bool,
@@ -55,12 +58,12 @@ impl OutputFolder {
         Ok(Self { path: path.to_owned(), overwrite, is_own, temporary, _held: held })
     }
 
-    /// The final name.
+    /// Returns the final path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where something lies until the folder is published.
+    /// Returns the temporary path of an entry, valid until the folder is published.
     pub fn inside(&self, name: impl AsRef<Path>) -> PathBuf {
         self.temporary.path().join(name)
     }
@@ -68,7 +71,7 @@ impl OutputFolder {
     /// Writes a file into the folder.
     ///
     /// # Errors
-    /// [`WriteError::Io`], with the name that the file was to have.
+    /// [`WriteError::Io`], with the path that the file would finally have.
     pub fn write(&self, name: impl AsRef<Path>, contents: &[u8]) -> Result<(), WriteError> {
         let name = name.as_ref();
         fs::write(self.inside(name), contents)
@@ -77,20 +80,20 @@ impl OutputFolder {
         Ok(())
     }
 
-    /// Makes a folder in the folder.
+    /// Creates a folder inside this one.
     ///
     /// # Errors
-    /// [`WriteError::Io`], with the name that it was to have.
+    /// [`WriteError::Io`], with the path that the inner folder would finally have.
     pub fn make_folder(&self, name: impl AsRef<Path>) -> Result<(), WriteError> {
         let name = name.as_ref();
         fs::create_dir(self.inside(name))
             .map_err(|source| WriteError::Io { path: self.path.join(name), source })
     }
 
-    /// Makes sure that everything is on the disk. Only the name is missing then.
+    /// Writes everything to the disk. After this only the final name is missing.
     ///
     /// # Errors
-    /// [`WriteError::Io`], for example when the disk is full.
+    /// [`WriteError::Io`], for example if the disk is full.
     pub fn complete(self) -> Result<CompleteOutput, WriteError> {
         fault_point("folder not synced");
         sync_folder(self.temporary.path()).map_err(|source| self.io_error(source))?;
@@ -98,18 +101,18 @@ impl OutputFolder {
         Ok(CompleteOutput::folder(self))
     }
 
-    /// This folder's [`WriteError::Io`].
+    /// Returns a [`WriteError::Io`] for this folder.
     pub fn io_error(&self, source: io::Error) -> WriteError {
         WriteError::Io { path: self.path.clone(), source }
     }
 
-    /// Gives the folder its final name; one that stands there goes only now.
+    /// Gives the folder its final name. A folder that already has this name is removed only now.
     pub(crate) fn publish(self) -> Result<(), WriteError> {
         check_replaceable(&self.path, self.overwrite, &self.is_own)?;
         let Self { path, temporary, .. } = self;
         let io = |source| WriteError::Io { path: path.clone(), source };
         let new = temporary.path().to_owned();
-        // What was too young when this one was begun.
+        // Leftovers that were too recent to remove when this folder was created.
         temporary::sweep(&path);
         fault_point("folder not renamed");
         if !path.exists() {
@@ -119,7 +122,8 @@ impl OutputFolder {
         } else if exchange(&new, &path) {
             fault_point("folders exchanged");
             sync_name(&path);
-            // One step: at no time is there no folder. The old one has the temporary name now, and goes with it.
+            // The exchange is one step, so a complete folder exists at all times. The old folder
+            // now has the temporary name and is deleted with it.
             drop(temporary);
             fault_point("old folder removed");
         } else {
@@ -127,14 +131,15 @@ impl OutputFolder {
             let _moved_away = temporary.keep();
         }
         sync_name(&path);
-        // A process that was killed between the two steps has left the old folder.
+        // A process that was killed between the two steps leaves the old folder behind.
         temporary::sweep_replaced(&path);
         Ok(())
     }
 }
 
-/// Renames a folder to the name of another one, which steps aside first: renaming does not replace a folder with something in it.
-/// The old one comes back if the new one cannot take its place, and vanishes if it can.
+/// Renames a folder to the name of an existing one. Renaming cannot replace a folder that is not
+/// empty, so the old folder is moved aside first. It is moved back if the rename fails, and deleted
+/// if it succeeds.
 fn replace_in_two_steps(new: &Path, path: &Path) -> io::Result<()> {
     let aside = temporary::beside_replaced(path)?;
     let old = aside.path().join("old");
@@ -142,7 +147,7 @@ fn replace_in_two_steps(new: &Path, path: &Path) -> io::Result<()> {
     fault_point("old folder stepped aside");
     if let Err(error) = fs::rename(new, path) {
         if fs::rename(&old, path).is_err() {
-            // Better an odd name than nothing.
+            // Keep the old folder under its temporary name rather than lose it.
             let _kept = aside.keep();
         }
         return Err(error);
@@ -154,7 +159,8 @@ fn replace_in_two_steps(new: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.
+/// Exchanges the names of two folders in one step; `false` where the system or the file system
+/// cannot.
 #[cfg(target_os = "linux")]
 fn exchange(one: &Path, other: &Path) -> bool {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -162,7 +168,8 @@ fn exchange(one: &Path, other: &Path) -> bool {
         && renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
 }
 
-/// Gives two folders each other's name, in one step; `false` where the system or the file system cannot.
+/// Exchanges the names of two folders in one step; `false` where the system or the file system
+/// cannot.
 #[cfg(not(target_os = "linux"))]
 fn exchange(_: &Path, _: &Path) -> bool {
     false
@@ -197,13 +204,14 @@ fn check_replaceable(
     Ok(())
 }
 
-/// Brings everything in a folder to the disk: one call for its file system, not one for each of many thousand files.
+/// Writes everything in a folder to the disk, with one call for the whole file system instead of
+/// one for each of many thousand files.
 #[cfg(target_os = "linux")]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     rustix::fs::syncfs(fs::File::open(folder)?).map_err(io::Error::from)
 }
 
-/// Brings everything in a folder to the disk.
+/// Writes everything in a folder to the disk.
 #[cfg(not(target_os = "linux"))]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {

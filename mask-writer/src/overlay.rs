@@ -1,4 +1,4 @@
-//! Masks drawn over the picture they belong to.
+//! Masks drawn over the frame they belong to.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use crate::quality_flags::QualityFlags;
 use crate::sink::LabelledMask;
 use crate::text::{Area, Canvas, Lettering, shortened};
 
-/// Colours of objects 1, 2, ...; repeated after the last. Distinct also for most colour-blind viewers (Okabe and
-/// Ito 2008).
+/// Colours of objects 1, 2, ...; after the last one they repeat. Most colour-blind viewers can tell
+/// them apart, too (Okabe and Ito 2008).
 pub const OBJECT_COLOURS: [[u8; 3]; 7] = [
     [230, 159, 0],
     [86, 180, 233],
@@ -19,11 +19,11 @@ pub const OBJECT_COLOURS: [[u8; 3]; 7] = [
     [204, 121, 167],
 ];
 
-/// Colour of what a person should look at. No object has it.
+/// Colour of masks that a person should check. No object has this colour.
 pub(crate) const FLAGGED: [u8; 3] = [215, 0, 25];
-/// Pixels of a dash for each pixel of an outline's width; the next as many are white.
+/// Length of a dash per pixel of outline width. The white gaps have the same length.
 const DASH: usize = 4;
-/// Letters of a name that are shown.
+/// Number of letters of a name that are shown.
 const LETTERS: usize = 20;
 
 /// Tints the mask in an RGB8 image of the mask's size and draws its outline in the full colour.
@@ -33,11 +33,11 @@ pub fn blend(image: &mut [u8], mask: &Mask, object: u32) {
     }
 }
 
-/// How masks are drawn on pictures of one size, and what objects are called there.
+/// Settings for drawing masks on frames of one size, and the names of the objects.
 pub(crate) struct Overlay {
     width: usize,
     lettering: Option<Lettering>,
-    /// Pixels.
+    /// Width of outlines in pixels.
     outline: usize,
     names: BTreeMap<u32, String>,
 }
@@ -49,11 +49,13 @@ impl Overlay {
         Self { width, lettering, outline: 1 + side / 720, names: names.clone() }
     }
 
-    /// Draws masks, their labels, and `corner` in the top left corner, into an RGB8 image of masks' size.
+    /// Draws masks, their labels, and the text `corner` in the top left corner, into an RGB8 image
+    /// of the masks' size.
     ///
-    /// A pixel has the colour of one object: that with the smallest number where masks overlap. Outlines of all objects are shown; that of
-    /// a mask with a flag is dashed in red and white, and its label is red and says the flag. Where there is no mask to put a
-    /// label on, it stands below the corner's.
+    /// Each pixel has the colour of one object, the one with the smallest number where masks
+    /// overlap. All outlines are drawn. The outline of a flagged mask is dashed in red and white,
+    /// and its label is red and names the flag. If a mask is empty, its label is drawn below the
+    /// corner text.
     pub(crate) fn draw(&self, image: &mut [u8], objects: &[LabelledMask], corner: &str) {
         let tinted = paint(image, objects, self.outline);
         let Some(lettering) = self.lettering else { return };
@@ -95,11 +97,11 @@ fn by_number(objects: &[LabelledMask]) -> Vec<&LabelledMask> {
     sorted
 }
 
-/// Tints masks and draws their outlines, `outline` pixels wide, into an RGB8 image of the masks' size. Returns which pixels belong to a
-/// mask.
+/// Tints masks and draws their outlines, `outline` pixels wide, into an RGB8 image of the masks'
+/// size. Returns, for each pixel, whether it belongs to a mask.
 fn paint(image: &mut [u8], objects: &[LabelledMask], outline: usize) -> Vec<bool> {
     let objects = by_number(objects);
-    // Every pixel takes its tint from the picture, never from another tint.
+    // The tint of every pixel is computed from the original image, never from another tint.
     let mut is_tinted = vec![false; image.len() / 3];
     for LabelledMask { object, mask, .. } in &objects {
         let tint = colour_of(*object);
@@ -108,7 +110,7 @@ fn paint(image: &mut [u8], objects: &[LabelledMask], outline: usize) -> Vec<bool
                 continue;
             }
             for (value, tint) in image[3 * position..3 * position + 3].iter_mut().zip(tint) {
-                // Two thirds of the picture stay visible inside.
+                // Inside a mask, two thirds of the original colour remain.
                 *value = ((u16::from(*value) * 2 + u16::from(tint)) / 3) as u8;
             }
         }
@@ -129,8 +131,8 @@ fn paint(image: &mut [u8], objects: &[LabelledMask], outline: usize) -> Vec<bool
     is_tinted
 }
 
-/// Pixels of a mask that lie at most `depth` pixels from its outside, to the left or right, above or below. The picture's edge
-/// is outside.
+/// Returns the pixels of a mask that are at most `depth` pixels away from its outside, horizontally
+/// or vertically. Everything beyond the edge of the image is outside.
 fn border(mask: &Mask, depth: usize) -> Vec<(usize, usize)> {
     let (width, height) = (mask.width() as usize, mask.height() as usize);
     let inside = mask.to_bytes(1);
@@ -150,7 +152,8 @@ fn border(mask: &Mask, depth: usize) -> Vec<(usize, usize)> {
     pixels.filter(|&(x, y)| !is_interior(x, y)).collect()
 }
 
-/// Finds room for a label above the box of a mask or below it, where it hides less of any mask; else further down.
+/// Places a label directly above or below the bounding box of a mask, whichever hides fewer mask
+/// pixels. If neither is free, the label goes further down.
 fn place_near(
     [x0, y0, x1, y1]: [u32; 4],
     (width, height): (usize, usize),
@@ -172,7 +175,7 @@ fn place_near(
     let places = [(y0 as usize).checked_sub(height + 1), Some(y1 as usize + 2)];
     let free = places.into_iter().flatten().filter(|&top| is_free(top));
     let top = free.min_by_key(|&top| hidden(top)).unwrap_or_else(|| {
-        // Inside a mask that reaches from top to bottom.
+        // The mask reaches from top to bottom, so the label goes inside it.
         free_below(
             left,
             (y0 as usize).min(picture.1.saturating_sub(height)),
@@ -183,7 +186,7 @@ fn place_near(
     (left, top)
 }
 
-/// The first row from `top` on where an area meets no other.
+/// Returns the first row, from `top` on, at which an area overlaps no other.
 fn free_below(
     left: usize,
     mut top: usize,
@@ -252,7 +255,7 @@ mod tests {
         assert_eq!(at(&image, 20, 4, 4), tinted(2));
         assert_eq!(at(&image, 20, 10, 10), tinted(1), "the smallest number");
         assert_eq!(at(&image, 20, 16, 16), tinted(1));
-        // Both outlines are there.
+        // Both outlines are visible.
         assert_eq!(at(&image, 20, 13, 10), colour_of(2));
         assert_eq!(at(&image, 20, 6, 10), colour_of(1));
         assert_eq!(at(&image, 20, 13, 6), colour_of(1));
@@ -276,13 +279,13 @@ mod tests {
         let plain = draw(&[one.clone(), two.clone()]);
         assert_eq!(count(&plain, FLAGGED), 0);
         let red = draw(&[one.clone(), flagged(two.clone(), QualityFlag::AreaJump)]);
-        // Half of an outline two pixels wide, and the label.
+        // Half of an outline two pixels wide, plus the label.
         assert!(count(&red, FLAGGED) > 140 + 600, "{}", count(&red, FLAGGED));
         let lost = LabelledMask::new(2, Mask::empty(320, 240));
         assert_eq!(draw(std::slice::from_ref(&lost)), draw(&[]));
         let lost = draw(&[one, flagged(lost, QualityFlag::Lost)]);
         assert!((0..40).any(|y| at(&lost, 320, 1, y) == FLAGGED));
-        // At the picture's edges, many at one place: nothing panics, and each is seen.
+        // Many masks at one place on the image's edges: nothing panics, and every mask is visible.
         let corner = |object| square(object, size, (300, 220), 20);
         let many = draw(&[corner(1), corner(2), corner(3), square(4, size, (0, 0), 240)]);
         assert!((1..=4).all(|object| count(&many, colour_of(object)) > 0));

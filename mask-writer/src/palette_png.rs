@@ -1,4 +1,4 @@
-//! PNG images whose pixels are numbers of objects, coloured by DAVIS's palette.
+//! PNG images whose pixels are object numbers, coloured by DAVIS's palette.
 
 use crate::error::WriteError;
 use std::io::Read;
@@ -19,7 +19,7 @@ pub(crate) fn encode(
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette(palette());
-    // Filters are made for samples; numbers of objects only get worse by them.
+    // PNG filters are designed for samples; they make object numbers compress worse.
     encoder.set_filter(png::Filter::NoFilter);
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(pixels).map_err(failed)?;
@@ -27,22 +27,23 @@ pub(crate) fn encode(
     Ok(bytes)
 }
 
-/// Whether a file in a folder to be replaced is an image that [`encode`] made, of a frame whose name `is_frame` knows. Its name
-/// alone does not say so: folders of photos and of frames have such names too.
+/// Returns whether a file in a folder to be replaced was written by [`encode`] for a frame whose
+/// name `is_frame` accepts. The name alone does not prove it: photos and exported frames can have
+/// the same names.
 pub(crate) fn is_own(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.strip_suffix(".png")).is_some_and(is_frame)
         && starts_as_encoded(path).unwrap_or(false)
 }
 
-/// Whether a file begins as an 8-bit image with DAVIS's palette does.
+/// Returns whether a file begins as an 8-bit image with DAVIS's palette does.
 fn starts_as_encoded(path: &Path) -> std::io::Result<bool> {
-    // A link may lead to something else than it did.
+    // A link may have been redirected since.
     if !std::fs::symlink_metadata(path)?.is_file() {
         return Ok(false);
     }
     const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR";
-    // Signature and header with its checksum, then length and kind of the palette.
+    // Signature and header with its checksum, then the length and type of the palette chunk.
     let mut start = [0; 33 + 8 + 768];
     std::fs::File::open(path)?.read_exact(&mut start)?;
     Ok(start.starts_with(SIGNATURE)
@@ -51,8 +52,9 @@ fn starts_as_encoded(path: &Path) -> std::io::Result<bool> {
         && start[41..] == palette())
 }
 
-/// Red, green and blue of the numbers 0 to 255, as in the annotations of PASCAL VOC and DAVIS: the bits of a number, three at
-/// a time from the lowest on, are one bit each of red, green and blue, from the highest down.
+/// Returns red, green and blue of the numbers 0 to 255, as in the annotations of PASCAL VOC and
+/// DAVIS. Each group of three bits of a number, from the lowest up, gives one bit each of red,
+/// green and blue, from the highest down.
 fn palette() -> Vec<u8> {
     let channel = |number: u32, channel: u32| -> u8 {
         (0..8).map(|place| (number >> (3 * place + channel) & 1) << (7 - place)).sum::<u32>() as u8
@@ -97,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_palette_is_that_of_davis() {
-        // The first colours and one with many bits, from the files of DAVIS 2017.
+        // The first colours, and one whose number has many bits set, from the files of DAVIS 2017.
         let palette = palette();
         assert_eq!(palette.len(), 768);
         let colour = |number: usize| &palette[3 * number..3 * number + 3];

@@ -1,21 +1,21 @@
-//! What a person should look at: marks that go with a mask into tables and reports.
+//! Quality flags: marks on masks that a person should check, for tables and reports.
 
 use std::fmt;
 
-/// Something about a mask that a person should look at.
+/// A reason to check a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum QualityFlag {
-    /// The mask is empty: the object score is at or below 0 (the model does not see the object), or the score is above 0 and no pixel
-    /// is left of the mask.
+    /// The mask is empty: either the object score is at or below 0 (the model does not see the
+    /// object), or the score is above 0 but the mask has no pixels.
     Lost,
-    /// The area differs from that of the frames before, in the order of travel, by more than a factor, or the mask is empty
-    /// and the one before was not.
+    /// The area differs by more than a given factor from that of the preceding frames in tracking
+    /// order, or the mask is empty and the preceding one is not.
     AreaJump,
-    /// The mask covers nearly the whole picture.
+    /// The mask covers nearly the whole frame.
     NearlyFull,
-    /// The mask covers a large part of the picture although the closest prompted frame's covers a small one: likely the
-    /// background instead of the object.
+    /// The mask covers a large part of the frame, although the mask on the closest prompted frame
+    /// covers a small part: it is likely the background instead of the object.
     Inverted,
 }
 
@@ -23,7 +23,7 @@ impl QualityFlag {
     /// Every flag.
     pub const ALL: [Self; 4] = [Self::Lost, Self::AreaJump, Self::NearlyFull, Self::Inverted];
 
-    /// The flag's name in files: one word.
+    /// Returns the flag's name in files, a single word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lost => "lost",
@@ -38,7 +38,7 @@ impl QualityFlag {
     }
 }
 
-/// What is to be seen, in words.
+/// Describes the flag in words.
 impl fmt::Display for QualityFlag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -55,15 +55,15 @@ impl fmt::Display for QualityFlag {
 pub struct QualityFlags(u8);
 
 impl QualityFlags {
-    /// Nothing to remark.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Whether there is nothing to remark.
+    /// Returns whether no flag is set.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `flag` is set.
+    /// Returns whether `flag` is set.
     pub fn contains(self, flag: QualityFlag) -> bool {
         self.0 & flag.bit() != 0
     }
@@ -73,19 +73,19 @@ impl QualityFlags {
         self.0 |= flag.bit();
     }
 
-    /// The flags that are set.
+    /// Iterates over the flags that are set.
     pub fn iter(self) -> impl Iterator<Item = QualityFlag> {
         QualityFlag::ALL.into_iter().filter(move |&flag| self.contains(flag))
     }
 }
 
 impl QualityFlags {
-    /// As one byte, for files: bit `n` is the `n`-th of [`QualityFlag::ALL`].
+    /// Returns the flags as one byte for files: bit `n` is the `n`-th flag of [`QualityFlag::ALL`].
     pub fn bits(self) -> u8 {
         self.0
     }
 
-    /// From [`Self::bits`]; `None` if a bit has no meaning.
+    /// Reads the flags from [`Self::bits`]; `None` if an undefined bit is set.
     pub fn from_bits(bits: u8) -> Option<Self> {
         let set: Self =
             QualityFlag::ALL.into_iter().filter(|flag| bits & flag.bit() != 0).collect();

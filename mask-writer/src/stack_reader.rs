@@ -1,4 +1,4 @@
-//! Reading a stack of masks back, page by page.
+//! Reads a stack of masks back, page by page.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -16,7 +16,8 @@ pub struct ReadError {
     message: String,
 }
 
-/// Yields one mask per page of an 8- or 16-bit grey TIFF or BigTIFF stack: foreground where the pixel is not 0.
+/// Yields one mask per page of an 8- or 16-bit grey TIFF or BigTIFF stack. Pixels other than 0 are
+/// foreground.
 pub struct MaskStackReader {
     path: PathBuf,
     decoder: Option<Decoder<BufReader<File>>>,
@@ -26,7 +27,7 @@ impl MaskStackReader {
     /// Opens a stack.
     ///
     /// # Errors
-    /// [`ReadError`] if it is no TIFF file.
+    /// [`ReadError`] if it is not a TIFF file.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let failed = |message: String| ReadError { path: path.to_owned(), message };
         let file = File::open(path).map_err(|error| failed(error.to_string()))?;

@@ -1,6 +1,8 @@
-//! Names for what is not complete yet, and the end of what a killed process left under such names.
+//! Temporary names for incomplete outputs, and the removal of what killed processes left under such
+//! names.
 //!
-//! A temporary file or folder is locked as long as its process lives, however that ends. One that nobody holds is nobody's.
+//! A temporary file or folder is locked as long as its process lives, however that process ends.
+//! One that is not locked belongs to no running process.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -10,23 +12,24 @@ use crate::error::WriteError;
 use crate::output_file::parent_of;
 
 const SUFFIX: &str = ".part";
-/// The same for what makes room for a new folder. It may be the last complete result, so it goes only when the new one is there.
+/// Suffix of the folder that takes an old output while a new one replaces it. It may hold the last
+/// complete result, so it is removed only when the new output is in place.
 const REPLACED: &str = ".old";
-/// Letters and digits of chance between the output's name and the suffix.
+/// Number of random letters and digits between the output's name and the suffix.
 const RANDOM: usize = 6;
-/// What was touched less than this ago may be another process's that has not locked it yet.
+/// A file younger than this may belong to a process that has not locked it yet.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// What the temporary names of an output begin with: hidden, and telling whose they are.
+/// Returns the beginning of the temporary names of an output: hidden, and with the output's name.
 fn prefix(path: &Path) -> String {
     format!(".{}.", path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
 }
 
-/// Makes something temporary for the output `path`, in its folder, with permissions `mode` less the process's mask: `make` gets a
-/// builder of names and the folder.
+/// Creates a temporary file or folder for the output `path`, in the same folder, with permissions
+/// `mode` less the process's umask. `make` receives the name builder and the folder.
 ///
 /// # Errors
-/// [`WriteError::Io`] if the folder is not there or not writable.
+/// [`WriteError::Io`] if the folder does not exist or is not writable.
 pub(crate) fn create<T>(
     path: &Path,
     mode: u32,
@@ -34,52 +37,54 @@ pub(crate) fn create<T>(
 ) -> Result<T, WriteError> {
     let folder = parent_of(path);
     let io = |source| WriteError::Io { path: path.to_owned(), source };
-    // In the system's own words.
+    // This reports the operating system's own error.
     fs::metadata(folder).map_err(io)?;
     sweep(path);
     let prefix = prefix(path);
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     {
-        // Temporary files are private by default; the result should be like any other new file.
+        // Temporary files are private by default; the result should have the permissions of any
+        // other new file.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(mode));
     }
     #[cfg(not(unix))]
     let _ = mode;
-    // Without the name of the temporary file, which says nothing to the user.
+    // The error omits the name of the temporary file, which means nothing to the user.
     make(builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM), folder)
         .map_err(|error| io(error.kind().into()))
 }
 
-/// Says that a temporary file or folder is in use, until `held` and its clones are closed.
+/// Marks a temporary file or folder as in use until `held` and its clones are closed.
 pub(crate) fn hold(held: &File) {
-    // Some network file systems know no locks. There, nothing is ever taken for left behind.
+    // Some network file systems do not support locks. There, nothing is ever considered a leftover.
     #[cfg(unix)]
     let _ = held.try_lock();
-    // Elsewhere a lock would keep others from writing through the file's name.
+    // On other systems a lock would prevent writing through the file's name.
     #[cfg(not(unix))]
     let _ = held;
 }
 
-/// Makes a folder next to `path` for what it replaces.
+/// Creates a folder next to `path` for the output that is being replaced.
 pub(crate) fn beside_replaced(path: &Path) -> std::io::Result<tempfile::TempDir> {
     let prefix = prefix(path);
     let mut builder = tempfile::Builder::new();
     let aside = builder.prefix(&prefix).suffix(REPLACED).rand_bytes(RANDOM);
-    // Without the name of the temporary folder, which says nothing to the user.
+    // The error omits the name of the temporary folder, which means nothing to the user.
     aside.tempdir_in(parent_of(path)).map_err(|error| error.kind().into())
 }
 
-/// Removes what killed processes left of the output `path`: unfinished files and folders that no process holds. What cannot be
-/// removed stays.
+/// Removes what killed processes left of the output `path`: unfinished files and folders that no
+/// process has locked. Whatever cannot be removed stays.
 ///
-/// Every new output of that name does the same.
+/// Creating an output of that name does the same.
 pub fn sweep(path: &Path) {
     sweep_ending(path, SUFFIX);
 }
 
-/// Removes folders that `path` replaced in processes that were killed meanwhile. Only for one that has its final name.
+/// Removes old versions of `path` whose replacement was interrupted by a kill. Call this only once
+/// `path` has its final name.
 pub(crate) fn sweep_replaced(path: &Path) {
     sweep_ending(path, REPLACED);
 }
@@ -103,7 +108,7 @@ fn sweep_ending(path: &Path, suffix: &str) {
 
 #[cfg(unix)]
 fn remove_if_left(entry: &fs::DirEntry) -> Option<()> {
-    // Not that of a link's target.
+    // The metadata of the entry itself, not of a link's target.
     let metadata = entry.metadata().ok()?;
     let age = SystemTime::now().duration_since(metadata.modified().ok()?).ok()?;
     if age < YOUNG || !(metadata.is_file() || metadata.is_dir()) {
@@ -125,7 +130,8 @@ fn remove_if_left(_: &fs::DirEntry) -> Option<()> {
     None
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::output_file::OutputFile;
@@ -148,13 +154,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("masks.btf");
         let masks = folder.path().join("masks");
-        // As `kill -9` leaves them: there, and held by nobody.
+        // As `kill -9` leaves them: present, but not locked.
         fs::write(folder.path().join(".masks.btf.a1B2c3.part"), "half").unwrap();
         fs::create_dir(folder.path().join(".masks.Zz9Zz9.part")).unwrap();
         fs::write(folder.path().join(".masks.Zz9Zz9.part/0.png"), "half").unwrap();
         let others = [".masks.btf.abc.part", ".other.btf.a1B2c3.part", ".masks.btf.a1.2c3.part"];
         others.iter().for_each(|name| fs::write(folder.path().join(name), "mine").unwrap());
-        // Links are none of ours, wherever they lead.
+        // Links are never ours, wherever they lead.
         let link = folder.path().join(".masks.btf.LinkLn.part");
         std::os::unix::fs::symlink(folder.path().join(others[0]), link).unwrap();
         drop(OutputFile::create(&file, false).unwrap());

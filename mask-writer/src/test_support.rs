@@ -1,16 +1,16 @@
-//! What the tests of several sinks need.
+//! Helpers for the tests of several sinks.
 
 use crate::quality_flags::{QualityFlag, QualityFlags};
 use crate::{LabelledMask, Mask, MaskFacts, MaskFrame, MaskSink};
 
-/// A mask drawn with 0 and 1, rows separated by blanks.
+/// Returns a mask drawn with 0 and 1, rows separated by blanks.
 pub(crate) fn mask(drawn: &str) -> Mask {
     let rows: Vec<&str> = drawn.split(' ').collect();
     let pixels: Vec<bool> = rows.concat().bytes().map(|byte| byte == b'1').collect();
     Mask::from_pixels(rows[0].len() as u32, rows.len() as u32, pixels.into_iter()).unwrap()
 }
 
-/// Objects with facts that differ.
+/// Returns objects with differing facts.
 pub(crate) fn masks(drawn: &[(u32, &str)]) -> Vec<LabelledMask> {
     let facts = |object: u32| MaskFacts {
         object_score: object as f32 + 0.25,
@@ -30,7 +30,7 @@ pub(crate) fn masks(drawn: &[(u32, &str)]) -> Vec<LabelledMask> {
         .collect()
 }
 
-/// Writes all frames, ten a second, and publishes.
+/// Writes all frames, at ten per second, and publishes the output.
 pub(crate) fn run(sink: impl MaskSink, frames: &[Vec<LabelledMask>]) {
     let mut sink = Box::new(sink);
     for (index, objects) in frames.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Letters drawn into pictures.
+//! Draws text into images.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::text::{Baseline, Text};
 use embedded_graphics::{Drawable, Pixel};
 
-/// An RGB8 picture to draw into.
+/// An RGB8 image to draw into.
 pub(crate) struct Canvas<'a> {
     rgb: &'a mut [u8],
     width: usize,
@@ -21,7 +21,7 @@ pub(crate) struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    /// A picture of `width` columns, and as many rows as there are.
+    /// Returns a canvas of `width` columns; the number of rows follows from the length of `rgb`.
     pub(crate) fn new(rgb: &'a mut [u8], width: usize) -> Self {
         let height = rgb.len() / (3 * width.max(1));
         Self { rgb, width, height }
@@ -31,7 +31,7 @@ impl<'a> Canvas<'a> {
         (self.width, self.height)
     }
 
-    /// Sets a pixel; what lies outside is left out.
+    /// Sets a pixel; pixels outside the image are ignored.
     pub(crate) fn set(&mut self, x: usize, y: usize, colour: [u8; 3]) {
         if x < self.width && y < self.height {
             let at = 3 * (y * self.width + x);
@@ -66,7 +66,8 @@ impl Area {
     }
 }
 
-/// A font and how many pixels each of its dots takes. It has the letters of Western Europe; others are drawn as question marks.
+/// A font and the size of each of its dots in pixels. It has the letters of Western Europe; others
+/// are drawn as question marks.
 #[derive(Clone, Copy)]
 pub(crate) struct Lettering {
     font: &'static MonoFont<'static>,
@@ -74,7 +75,8 @@ pub(crate) struct Lettering {
 }
 
 impl Lettering {
-    /// Letters that can be read on a picture whose shorter side is `side`; `None` if they would hide it.
+    /// Returns letters that are readable on an image whose shorter side is `side`; `None` if they
+    /// would hide the image.
     pub(crate) fn for_side(side: usize) -> Option<Self> {
         let (font, scale) = match side {
             0..=35 => return None,
@@ -88,12 +90,12 @@ impl Lettering {
         Some(Self { font, scale })
     }
 
-    /// Empty space around a text.
+    /// Returns the width of the empty space around a text.
     fn margin(&self) -> usize {
         self.scale * if self.font.character_size.height < 10 { 1 } else { 2 }
     }
 
-    /// Columns and rows of a text with the space around it.
+    /// Returns the columns and rows of a text, including the space around it.
     pub(crate) fn size(&self, text: &str) -> (usize, usize) {
         let Size { width, height } = self.font.character_size;
         let letters = text.chars().count();
@@ -103,13 +105,14 @@ impl Lettering {
         )
     }
 
-    /// How many letters fit into `width` columns.
+    /// Returns the number of letters that fit into `width` columns.
     pub(crate) fn letters(&self, width: usize) -> usize {
         width.saturating_sub(2 * self.margin())
             / (self.font.character_size.width as usize * self.scale)
     }
 
-    /// Writes a text on a rectangle of the colour `paper`, black or white, whichever can be read on it.
+    /// Writes a text on a rectangle of the colour `paper`. The text is black or white, whichever
+    /// has more contrast.
     pub(crate) fn write(
         &self,
         canvas: &mut Canvas<'_>,
@@ -121,7 +124,7 @@ impl Lettering {
         let area = Area { left, top, width, height };
         canvas.fill(area, paper);
         let [red, green, blue] = paper.map(u32::from);
-        // Luma above which black has more contrast than white.
+        // Above this luma, black has more contrast than white.
         let is_bright = 299 * red + 587 * green + 114 * blue > 110_000;
         let ink = if is_bright { Rgb888::BLACK } else { Rgb888::WHITE };
         let margin = self.margin();
@@ -132,7 +135,7 @@ impl Lettering {
     }
 }
 
-/// A place on a canvas where each dot is a square of pixels.
+/// A position on a canvas where each dot is a square of pixels.
 struct Dots<'a, 'b> {
     canvas: &'a mut Canvas<'b>,
     left: usize,
@@ -165,7 +168,7 @@ impl DrawTarget for Dots<'_, '_> {
     }
 }
 
-/// A text of at most `letters` letters; what is cut off is shown by two dots.
+/// Returns a text cut to at most `letters` letters; two dots mark a cut.
 pub(crate) fn shortened(text: &str, letters: usize) -> String {
     if text.chars().count() <= letters {
         return text.to_owned();
@@ -194,7 +197,7 @@ mod tests {
             assert!(white * 20 > area.width * area.height, "{side}: {white}");
             assert!(pixels.iter().enumerate().all(|(at, pixel)| is_in(at) != (*pixel == [90; 3])));
             assert!(lettering.size("1").1 * 6 <= side * 2, "{side}");
-            // Over an edge.
+            // Across an edge of the image.
             lettering.write(
                 &mut Canvas::new(&mut rgb, side),
                 "long name",

@@ -10,31 +10,33 @@ use tiff::tags::{CompressionMethod, PhotometricInterpretation, Tag};
 
 use crate::error::WriteError;
 
-/// How the pages of a stack are compressed. Each page is one strip in any case.
+/// The compression of a stack's pages. Each page is one strip in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StackCompression {
-    /// Not at all: what every program reads, and what can be mapped into memory.
+    /// Uncompressed: readable by every program, and can be memory-mapped.
     #[default]
     None,
-    /// The algorithm of zip files (TIFF's number 8): masks become a few hundred times smaller.
+    /// The algorithm of ZIP files (TIFF's number 8): masks become a few hundred times smaller.
     Deflate,
-    /// Runs of bytes (TIFF's number 32773): larger than deflate's, but also for readers that have no library for that.
+    /// Run-length encoding of bytes (TIFF's number 32773): larger than deflate, but readable
+    /// without a compression library.
     PackBits,
 }
 
 /// Appends pages to a BigTIFF file.
 ///
-/// Each page is one strip with the baseline tags and no others. No page carries a description, so that `tifffile` reads the
-/// stack as one series `(frames, height, width)` and OpenCV and Fiji as a plain stack. The encoder's own image writer adds a
-/// predictor, about which OpenCV prints a warning for every page.
+/// Each page is one strip with only the baseline tags. Pages carry no description, so that
+/// `tifffile` reads the stack as one series `(frames, height, width)` and OpenCV and Fiji as a
+/// plain stack. The encoder's own image writer adds a predictor, which makes OpenCV print a warning
+/// for every page.
 pub(crate) struct TiffStack {
-    // Writes through its own handle, unbuffered: pages are large, and an error shows at once.
+    // Writes through its own handle, unbuffered: pages are large, and errors appear at once.
     encoder: TiffEncoder<File, TiffKindBig>,
     width: u32,
     height: u32,
     compression: StackCompression,
-    /// The compressed page; its room is used again.
+    /// The compressed page; the buffer is reused.
     packed: Vec<u8>,
 }
 
@@ -59,7 +61,7 @@ impl TiffStack {
                 CompressionMethod::Deflate
             }
             StackCompression::PackBits => {
-                // Row by row, as the specification wants it: no run goes over the end of a row.
+                // Row by row, as the specification requires: no run crosses the end of a row.
                 for row in pixels.chunks_exact(self.width as usize) {
                     Packbits.write_to(&mut self.packed, row)?;
                 }
@@ -83,7 +85,7 @@ impl TiffStack {
     }
 }
 
-/// The encoder's error as one about `path`.
+/// Converts the encoder's error into a [`WriteError`] for `path`.
 pub(crate) fn stack_error(path: &Path, error: TiffError) -> WriteError {
     match error {
         TiffError::IoError(source) => WriteError::Io { path: path.to_owned(), source },

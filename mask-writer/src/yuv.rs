@@ -1,18 +1,19 @@
-//! RGB to the colours of video.
+//! Converts RGB to the colours of video.
 
-/// A picture in BT.709's limited range, chroma at half the width and height (`yuv420p`).
+/// An image in BT.709's limited range, chroma at half the width and height (`yuv420p`).
 #[derive(Debug)]
 pub(crate) struct Yuv420 {
-    /// Even.
+    /// Width in pixels, even.
     pub(crate) width: usize,
-    /// Even.
+    /// Height in pixels, even.
     pub(crate) height: usize,
     pub(crate) y: Vec<u8>,
     pub(crate) u: Vec<u8>,
     pub(crate) v: Vec<u8>,
 }
 
-/// BT.709's weights of red, green and blue for luma and both chromas, in 65536ths of their ranges (219 and 224 of 255).
+/// BT.709's weights of red, green and blue for luma and both chromas, in 65536ths of their ranges
+/// (219 and 224 of 255).
 const LUMA: [i32; 3] = [11966, 40254, 4064];
 const BLUE: [i32; 3] = [-6596, -22189, 28784];
 const RED: [i32; 3] = [28784, -26145, -2639];
@@ -23,14 +24,15 @@ fn weigh(weights: [i32; 3], [red, green, blue]: [i32; 3], offset: i32) -> u8 {
 }
 
 impl Yuv420 {
-    /// Room for a picture of `width` x `height`, made even by repeating the last column and row: video encoders take no other sizes.
+    /// Allocates an image of `width` x `height`, rounded up to even numbers, because video encoders
+    /// accept no other sizes. The last column and row are repeated if needed.
     pub(crate) fn room_for(width: usize, height: usize) -> Self {
         let (width, height) = (width.next_multiple_of(2), height.next_multiple_of(2));
         let chroma = width / 2 * (height / 2);
         Self { width, height, y: vec![0; width * height], u: vec![0; chroma], v: vec![0; chroma] }
     }
 
-    /// Takes an RGB8 picture of the size that there is room for.
+    /// Converts an RGB8 image of the size that was allocated.
     pub(crate) fn take(&mut self, rgb: &[u8], width: usize, height: usize) {
         let pixel = |x: usize, y: usize| -> [i32; 3] {
             let at = 3 * (y.min(height - 1) * width + x.min(width - 1));
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn colours_are_those_of_bt_709() {
-        // Y, Cb and Cr of 75 % colour bars and grays, as the standard gives them.
+        // Y, Cb and Cr of 75 % colour bars and greys, as given in the standard.
         let cases = [
             ([0, 0, 0], [16, 128, 128]),
             ([255, 255, 255], [235, 128, 128]),

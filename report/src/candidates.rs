@@ -1,4 +1,5 @@
-//! Frames that a person should look at first: found in one pass, kept in little memory, chosen so that they differ.
+//! Candidates for the frames that a person should look at first. They are found in one pass, take
+//! little memory, and are chosen to differ from each other.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,46 +9,49 @@ use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag};
 
 use crate::shot::Shot;
 
-/// Parts of the recording that each keep their own worst frames, so that one bad minute does not push out all else.
+/// Number of segments of the recording. Each keeps its own worst frames, so that one bad minute
+/// does not crowd out everything else.
 const SEGMENTS: usize = 24;
-/// Frames that a part keeps.
+/// Number of frames that a segment keeps.
 const MOST_OF_SEGMENT: usize = 16;
-/// Frames without a flag that are shown.
+/// Number of unflagged frames that are shown.
 const MOST_UNFLAGGED: usize = 6;
-/// A mask that the model trusts less is worth a look.
+/// A mask whose predicted IoU is below this is worth a look.
 const DOUBTFUL_IOU: f32 = 0.9;
 /// A change of area by more than this factor is worth a look, flagged or not.
 const NOTICEABLE_CHANGE: f64 = 1.3;
-/// What another frame counts for, for the same reason or of the same object.
+/// Weight of another frame with the same reason or the same object.
 const SAME_REASON: f64 = 0.75;
 const SAME_OBJECT: f64 = 0.85;
 
-/// Why a frame should be looked at.
+/// A reason to look at a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
     /// A flag of the run.
     Flag(QualityFlag),
-    /// The model trusts the mask little.
+    /// The predicted IoU of the mask is low.
     Doubtful,
-    /// The area changes, not enough for a flag; or the mask vanishes, and nothing is known about why.
+    /// The area changes, but too little for a flag; or the mask vanishes and there are no facts
+    /// that explain it.
     Change,
 }
 
-/// What is known about one mask when its frame comes by.
+/// The facts about one mask when its frame is added.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sight<'a> {
     pub object: u32,
     pub facts: Option<&'a MaskFacts>,
-    /// Share of the picture that it covers, 0 to 1.
+    /// Fraction of the frame that the mask covers, 0 to 1.
     pub share: f64,
-    /// Factor by which its area changed, 1 or more, if the frame before and this one have pixels.
+    /// Factor by which the area changed, 1 or more; `None` unless both this frame's mask and the
+    /// previous one have pixels.
     pub change: Option<f64>,
-    /// Whether the object is lost from this frame on.
+    /// Whether this frame is the first of a span on which the object is lost.
     pub lost_just_now: bool,
 }
 
 impl Sight<'_> {
-    /// Why the frame should be looked at, and how urgently.
+    /// Returns the reasons to look at the frame, each with its urgency.
     fn reasons(&self) -> impl Iterator<Item = (Reason, f64)> {
         let Self { facts, share, change, lost_just_now, .. } = *self;
         let change = change.map(f64::ln);
@@ -56,7 +60,8 @@ impl Sight<'_> {
             let urgency = match flag {
                 QualityFlag::Inverted => 6.0 + share,
                 QualityFlag::NearlyFull => 5.0 + share,
-                // Where it was lost says most: is it gone, or was it missed?
+                // The first lost frame says most: it shows whether the object is gone or was
+                // missed.
                 QualityFlag::Lost => {
                     if lost_just_now {
                         4.0
@@ -72,7 +77,7 @@ impl Sight<'_> {
         let doubt = facts.filter(|facts| flags.is_empty() && facts.predicted_iou < DOUBTFUL_IOU);
         let doubt = doubt
             .map(|facts| (Reason::Doubtful, 2.0 * (1.0 - f64::from(facts.predicted_iou.max(0.0)))));
-        // A prompt may change a mask: that is what it is for.
+        // Prompts are meant to change masks, so a change on a prompted frame is no reason.
         let quiet = flags.is_empty() && !facts.is_some_and(|facts| facts.prompted);
         let change = change.filter(|&change| quiet && change > NOTICEABLE_CHANGE.ln());
         flagged.chain(doubt).chain(change.map(|change| (Reason::Change, change.min(1.0))))
@@ -88,7 +93,7 @@ struct Candidate {
     urgency: f64,
 }
 
-/// A frame that may be shown, and its masks until they are drawn.
+/// A frame that may be shown, with its masks until they are drawn.
 type Worst = (Candidate, Arc<Vec<LabelledMask>>);
 
 /// The worst frames of the recording so far.
@@ -96,14 +101,14 @@ pub(crate) struct Candidates {
     frames: Range<usize>,
     picture: (u32, u32),
     segment: usize,
-    /// The worst of the present part, for each reason and object.
+    /// The worst frames of the current segment, one per reason and object.
     present: BTreeMap<(Reason, u32), Worst>,
     past: Vec<Candidate>,
     shots: BTreeMap<usize, Shot>,
 }
 
 impl Candidates {
-    /// For these frames, shown as pictures of `picture`.
+    /// Starts the search in these frames, which are shown as pictures of size `picture`.
     pub(crate) fn new(frames: Range<usize>, picture: (u32, u32)) -> Self {
         Self {
             frames,
@@ -115,7 +120,7 @@ impl Candidates {
         }
     }
 
-    /// Takes the next frame.
+    /// Adds the next frame.
     pub(crate) fn add(&mut self, frame: usize, masks: &[LabelledMask], sights: &[Sight<'_>]) {
         let at = frame.saturating_sub(self.frames.start) as u128;
         let segment = (at * SEGMENTS as u128 / self.frames.len().max(1) as u128) as usize;
@@ -123,7 +128,7 @@ impl Candidates {
             self.close_segment();
             self.segment = segment;
         }
-        // Copied at most once, and only if it is among the worst so far.
+        // Copied at most once, and only if the frame is among the worst so far.
         let mut copy: Option<Arc<Vec<LabelledMask>>> = None;
         for sight in sights {
             for (reason, urgency) in sight.reasons() {
@@ -138,7 +143,7 @@ impl Candidates {
         }
     }
 
-    /// Draws what is left of a part, so that its masks need not be kept.
+    /// Ends a segment and draws the frames it keeps, so that their masks can be released.
     fn close_segment(&mut self) {
         let mut worst: Vec<_> = std::mem::take(&mut self.present).into_values().collect();
         worst.sort_by(|(a, _), (b, _)| b.urgency.total_cmp(&a.urgency));
@@ -150,7 +155,8 @@ impl Candidates {
         }
     }
 
-    /// The worst first: at most `most`, not close to each other, for different reasons and objects where there is a choice.
+    /// Returns at most `most` frames, worst first. They are not close to each other, and have
+    /// different reasons and objects where possible.
     pub(crate) fn choose(mut self, most: usize) -> Vec<(Shot, Reason, u32)> {
         self.close_segment();
         let mut spacing = (self.frames.len() / (3 * most.max(1))).max(2);
@@ -167,7 +173,7 @@ impl Candidates {
             let apart = |candidate: &&Candidate| {
                 chosen.iter().all(|other| other.frame.abs_diff(candidate.frame) >= spacing)
             };
-            // Flagged frames are shown as far as there is room; of others a few will do.
+            // Flagged frames are shown as long as there is room; of the others only a few.
             let quiet = |candidate: &Candidate| !matches!(candidate.reason, Reason::Flag(_));
             let enough = chosen.iter().filter(|other| quiet(other)).count() >= MOST_UNFLAGGED;
             let wanted = |candidate: &&Candidate| !(enough && quiet(candidate));
@@ -201,7 +207,7 @@ mod tests {
         Sight { object, facts: Some(facts), share: 0.1, change: Some(1.0), lost_just_now }
     }
 
-    /// The frames chosen of a recording whose frames have these facts of one object.
+    /// Returns the frames chosen from a recording whose frames have these facts of one object.
     fn chosen(frames: usize, most: usize, facts_of: impl Fn(usize) -> MaskFacts) -> Vec<usize> {
         let mut candidates = Candidates::new(0..frames, (4, 4));
         let mut lost = false;

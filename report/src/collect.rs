@@ -13,49 +13,50 @@ use crate::report::Report;
 use crate::shot::Shot;
 use crate::spans::Spans;
 
-/// Objects that are plotted and drawn; the masks of others are only counted.
+/// Limit on the objects that are plotted and drawn; the masks of further objects are only counted.
 const MOST_OBJECTS: usize = 64;
-/// Frames shown because something is wrong with them.
+/// Number of frames shown because they have a problem.
 const WORST_SHOTS: usize = 12;
-/// Prompted frames shown.
+/// Number of prompted frames shown.
 const PROMPTED_SHOTS: usize = 12;
-/// Frames shown from all over the recording.
+/// Number of frames shown that are spread evenly over the recording.
 const EVEN_SHOTS: usize = 8;
 
-/// What the whole run comes to.
+/// Totals of the whole run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
-    /// Frames that came.
+    /// Number of frames added.
     pub frames: usize,
-    /// Masks that came, empty ones among them.
+    /// Number of masks added, including empty ones.
     pub masks: usize,
-    /// Masks with a flag.
+    /// Number of masks with a flag.
     pub flagged_masks: usize,
     /// Frames with a flagged mask.
     pub flagged: Spans,
-    /// Frames in which nothing was looked for, as nothing was prompted.
+    /// Frames in which no object was tracked, because nothing had been prompted.
     pub unprompted: Spans,
-    /// Frames in which something was looked for and no mask has a pixel.
+    /// Frames in which objects were tracked but no mask has a pixel.
     pub nothing_found: Spans,
     /// Frames with a prompted mask.
     pub prompted: Spans,
-    /// Masks with each flag, in the order of [`QualityFlag::ALL`].
+    /// Number of masks with each flag, in the order of [`QualityFlag::ALL`].
     pub by_flag: [usize; QualityFlag::ALL.len()],
     /// Objects that are neither plotted nor drawn.
     pub left_out: BTreeSet<u32>,
-    /// Whether anything is known about any mask but the mask.
+    /// Whether any mask came with facts about it.
     pub has_facts: bool,
 }
 
 impl Totals {
-    /// Number of frames without a single pixel of any mask, whatever the reason.
+    /// Returns the number of frames without a single pixel of any mask, for whatever reason.
     pub(crate) fn empty_frames(&self) -> usize {
         self.unprompted.count() + self.nothing_found.count()
     }
 }
 
-/// Takes the masks of a run, frame by frame and in order. Its memory depends on the number of objects and of changes
-/// between flagged and unflagged frames, not on the length of the recording.
+/// Takes the masks of a run, frame by frame and in order. Its memory use depends on the number of
+/// objects and on how often frames change between flagged and unflagged, not on the length of the
+/// recording.
 pub struct ReportBuilder {
     run: RunDescription,
     picture: (u32, u32),
@@ -69,7 +70,7 @@ pub struct ReportBuilder {
 }
 
 impl ReportBuilder {
-    /// Begins the report of a run.
+    /// Starts the report of a run.
     pub fn new(run: RunDescription) -> Self {
         let picture = picture_size(run.size);
         let last = run.frames.len().saturating_sub(1) as u128;
@@ -88,11 +89,12 @@ impl ReportBuilder {
         }
     }
 
-    /// Takes the masks of the next frame; none at all if nothing was looked for. Frames may be missing, as in a run that was
-    /// interrupted.
+    /// Adds the masks of the next frame; an empty slice if no object was tracked. Frames may be
+    /// missing, as in an interrupted run.
     ///
     /// # Errors
-    /// [`ReportError`] if the frame is out of order or not among the run's, or a mask has another size than its frames.
+    /// [`ReportError`] if the frame is out of order or not in the run, or if a mask has another
+    /// size than the recording's frames.
     pub fn add(&mut self, frame: usize, objects: &[LabelledMask]) -> Result<(), ReportError> {
         if let Some(last) = self.last.filter(|&last| frame <= last) {
             return Err(ReportError::OutOfOrder { last, found: frame });
@@ -124,12 +126,12 @@ impl ReportBuilder {
         Ok(())
     }
 
-    /// Takes what was said on frames, to be drawn into them: all of it at once or as it becomes known.
+    /// Adds prompts to be drawn into their frames, either all at once or as they become known.
     pub fn add_prompts(&mut self, prompts: &[RunPrompt]) {
         self.run.prompts.extend_from_slice(prompts);
     }
 
-    /// Keeps what is to be plotted; gives the masks that are to be drawn.
+    /// Stores the values to be plotted and returns the masks to be drawn.
     fn note(&mut self, frame: usize, objects: &[LabelledMask]) -> Vec<LabelledMask> {
         let pixels = f64::from(self.run.size.0) * f64::from(self.run.size.1);
         let mut shown = Vec::with_capacity(objects.len().min(MOST_OBJECTS));
@@ -153,7 +155,7 @@ impl ReportBuilder {
                 }
                 continue;
             }
-            // An object has one mask in a frame; a second one is no mask of it.
+            // An object has one mask per frame; ignore a second one.
             if !seen.insert(labelled.object) {
                 continue;
             }
@@ -172,7 +174,7 @@ impl ReportBuilder {
                 change,
                 lost_just_now: lost.is_some_and(|range| range.start == frame),
             });
-            // Without logits, which can be many times as large as all else.
+            // Without logits, which can be far larger than everything else.
             shown.push(LabelledMask { logits: None, ..labelled.clone() });
         }
         if any_flag {
@@ -182,7 +184,7 @@ impl ReportBuilder {
         shown
     }
 
-    /// All frames have come.
+    /// Ends the run and returns its report.
     pub fn finish(self) -> Report {
         let worst = self.candidates.choose(WORST_SHOTS);
         let prompted = self.prompted.finish(PROMPTED_SHOTS);
@@ -191,11 +193,11 @@ impl ReportBuilder {
     }
 }
 
-/// Some of many shots, evenly spread, their number not known before.
+/// Evenly spread samples of a sequence of shots whose length is not known beforehand.
 #[derive(Default)]
 struct Thinned {
     came: usize,
-    /// Every `2 ^ halvings`-th is kept.
+    /// Every `2 ^ halvings`-th shot is kept.
     halvings: u32,
     kept: Vec<Shot>,
 }
@@ -218,7 +220,7 @@ impl Thinned {
         self.came += 1;
     }
 
-    /// At most `most`, the first and the last that were kept among them.
+    /// Returns at most `most` shots, including the first and the last that were kept.
     fn finish(self, most: usize) -> Vec<Shot> {
         let count = self.kept.len();
         let wanted: BTreeSet<usize> = if count <= most {

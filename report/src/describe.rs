@@ -1,39 +1,42 @@
-//! What is known of a run before its masks are looked at.
+//! The description of a run that is known before its masks are read.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use sam2_mask_writer::RunPrompt;
 
-/// What is known of a run before its masks are looked at. Texts may hold anything; the page shows them as they are.
+/// What is known of a run before its masks are read. Texts may contain anything; the page shows
+/// them verbatim.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunDescription {
-    /// The recording's name, for the heading.
+    /// Name of the recording, for the heading.
     pub recording: String,
-    /// Width and height of its frames in pixels.
+    /// Width and height of the recording's frames in pixels.
     pub size: (u32, u32),
-    /// The frames that the run is about, by their numbers in the recording: all of them, or a part.
+    /// The frames that the run covers, as indices in the recording: all frames or a part of them.
     pub frames: Range<usize>,
-    /// Frames in the whole recording.
+    /// Number of frames in the whole recording.
     pub recording_frames: usize,
     /// Mean frames per second, finite and above 0, if known.
     pub frames_per_second: Option<f64>,
-    /// The program that made the masks, with its version.
+    /// Name and version of the program that made the masks.
     pub made_by: String,
-    /// The command line that makes this run, to be shown and copied; empty if it is unknown.
+    /// The command line that makes this run, to be shown and copied; empty if unknown.
     pub command: String,
-    /// What the user asked for, in the user's words: names and values, in the order in which they are shown.
+    /// The options that the user gave, in the user's own words: names and values, in display order.
     pub options: Vec<(String, String)>,
-    /// Everything that decided about the masks, in the program's own words: an object of names and values, which may be objects again.
+    /// All parameters that determined the masks, in the program's own words: an object of names and
+    /// values, which may be objects themselves.
     pub parameters: serde_json::Value,
-    /// Names of objects, such as individuals of a track; the others are called by their numbers.
+    /// Names of objects, such as the individuals of a track; other objects are called by their
+    /// numbers.
     pub object_names: BTreeMap<u32, String>,
-    /// Where somebody said the objects are, to be drawn into the prompted frames.
+    /// The prompts, to be drawn into the prompted frames.
     pub prompts: Vec<RunPrompt>,
 }
 
 impl RunDescription {
-    /// What an object is called: `Object 2`, or its name.
+    /// Returns the name of an object, or else `Object 2`.
     pub(crate) fn name_of(&self, object: u32) -> String {
         match self.object_names.get(&object) {
             Some(name) => format!("{name} (object {object})"),
@@ -41,23 +44,23 @@ impl RunDescription {
         }
     }
 
-    /// A time that a person reads, `1:02:03.4`, if the rate is known.
+    /// Returns the time of a frame in readable form, `1:02:03.4`, if the frame rate is known.
     pub(crate) fn time_of(&self, frame: usize) -> Option<String> {
         self.rate().map(|rate| clock(frame as f64 / rate, true))
     }
 
-    /// Where the middle of a frame lies in the run, 0 to 1.
+    /// Returns the position of the middle of a frame in the run, 0 to 1.
     pub(crate) fn share_of(&self, frame: usize) -> f64 {
         (frame.saturating_sub(self.frames.start) as f64 + 0.5) / self.frames.len().max(1) as f64
     }
 
-    /// Frames per second, if it makes sense.
+    /// Returns the frames per second, if the value is valid.
     pub(crate) fn rate(&self) -> Option<f64> {
         self.frames_per_second.filter(|rate| rate.is_finite() && *rate > 0.0)
     }
 }
 
-/// Hours, minutes and seconds, `0:05` or with tenths `0:05.0`.
+/// Formats hours, minutes and seconds: `0:05`, or `0:05.0` with tenths.
 pub(crate) fn clock(seconds: f64, tenths: bool) -> String {
     // Rounded first, so that 59.96 s does not become 0:60.0.
     let all = if tenths { (seconds * 10.0).round() as u64 } else { seconds.round() as u64 * 10 };

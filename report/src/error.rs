@@ -1,55 +1,55 @@
-//! What can go wrong when a report is made.
+//! Errors of making a report.
 
 use std::ops::Range;
 
-/// A report that cannot be made of what was given.
+/// An error of making a report.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// Frames came out of order, or one came twice: spans and plots would be wrong.
+    /// Frames arrived out of order or twice, which would make spans and plots wrong.
     #[error("frame {found} comes after frame {last}: a report takes the frames of a run in order")]
     OutOfOrder {
-        /// The frame before.
+        /// Index of the previous frame.
         last: usize,
-        /// The frame that came.
+        /// Index of the frame that arrived.
         found: usize,
     },
-    /// A frame that the run does not have.
+    /// A frame that is not part of the run.
     #[error("frame {frame} is not among the run's frames {frames:?}")]
     FrameOutOfRange {
-        /// The frame.
+        /// Index of the frame.
         frame: usize,
-        /// The run's frames.
+        /// The frames of the run.
         frames: Range<usize>,
     },
-    /// A mask of another size than the recording's.
+    /// A mask whose size differs from the recording's.
     #[error("a mask of frame {frame} is {found:?} pixels, the recording's frames are {expected:?}")]
     MaskSize {
-        /// The frame.
+        /// Index of the frame.
         frame: usize,
-        /// The recording's width and height.
+        /// Width and height of the recording.
         expected: (u32, u32),
-        /// The mask's.
+        /// Width and height of the mask.
         found: (u32, u32),
     },
-    /// A picture of another size than the recording's.
+    /// A picture whose size differs from the recording's.
     #[error(
         "the picture of frame {frame} has {found} bytes, not {expected}: it is not of this recording"
     )]
     PictureSize {
-        /// The frame.
+        /// Index of the frame.
         frame: usize,
-        /// Bytes of RGB8 at the recording's size.
+        /// Number of bytes of an RGB8 frame of the recording's size.
         expected: usize,
-        /// Bytes given.
+        /// Number of bytes given.
         found: usize,
     },
-    /// A picture that the JPEG encoder refuses.
+    /// A picture that the JPEG encoder rejects.
     #[error("the picture of frame {frame} cannot become a JPEG: {message}")]
     Encode {
-        /// The frame.
+        /// Index of the frame.
         frame: usize,
-        /// What the encoder said.
+        /// The encoder's message.
         message: String,
     },
 }

@@ -1,8 +1,9 @@
-//! Foreign texts within the page: file names, body parts, parameters. Whatever is in them is shown, never interpreted.
+//! Escapes external text for the page: file names, body parts, parameters. Whatever they contain is
+//! shown, never interpreted.
 
 use std::fmt::{self, Display, Write};
 
-/// A text as HTML, for contents and for attributes in double quotes.
+/// Displays a text as HTML, for element contents and for attributes in double quotes.
 pub(crate) struct Text<T>(pub T);
 
 impl<T: Display> Display for Text<T> {
@@ -23,7 +24,8 @@ impl Write for Escaping<'_, '_> {
                 '"' => self.0.write_str("&quot;")?,
                 '\'' => self.0.write_str("&#39;")?,
                 '\n' | '\t' => self.0.write_char(character)?,
-                // Characters that cannot be seen, or that turn the direction of what follows, are named instead.
+                // Invisible characters, and those that change the text direction, are shown by
+                // their code instead.
                 c if c.is_control() || is_invisible(c) => write!(self.0, "\\u{{{:x}}}", c as u32)?,
                 c => self.0.write_char(c)?,
             }
@@ -32,7 +34,7 @@ impl Write for Escaping<'_, '_> {
     }
 }
 
-/// A text whose every character can be seen, for what is written by the script.
+/// Returns a text whose every character is visible, for text that the script writes.
 pub(crate) fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut visible, c| {
         if c.is_control() || is_invisible(c) {
@@ -48,9 +50,10 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// JSON within a `<script>` element: the same value, without anything that HTML would see in it.
+/// Returns JSON for a `<script>` element: the same value, without anything that HTML would
+/// interpret.
 pub(crate) fn json_in_html(value: &serde_json::Value) -> String {
-    // Within JSON, `<` can only stand in strings, where the escape means the same.
+    // In JSON, `<` can only occur inside strings, where the escape is equivalent.
     value
         .to_string()
         .replace('<', "\\u003c")

@@ -1,11 +1,12 @@
-//! One self-contained page about what came of a run: a file to look at before the masks are trusted.
+//! A self-contained page about the results of a run: a file to look at before trusting the masks.
 //!
-//! A [`ReportBuilder`] is told about the run and takes its masks frame by frame, once and in order. It keeps what the page
-//! shows and no more: series reduced to buckets, flags as spans, the outlines of a few dozen frames. The [`Report`] that
-//! comes out says which frames it would like to show ([`Report::frames_to_show`]); their pictures are given to it one at a
-//! time, and [`Report::page`] is the page. It needs no network, no other file and no script to be read.
+//! A [`ReportBuilder`] takes the description of the run and then its masks, frame by frame, once
+//! and in order. It keeps only what the page shows: series reduced to buckets, flags as spans, the
+//! outlines of a few dozen frames. The resulting [`Report`] lists the frames that it would like to
+//! show ([`Report::frames_to_show`]). The caller supplies their pictures one at a time, and
+//! [`Report::page`] returns the page, which is readable without network, other files or scripts.
 //!
-//! This crate knows nothing of models, recordings or command lines.
+//! This crate does not depend on models, recordings or command lines.
 //!
 //! ```
 //! use sam2_mask_writer::{LabelledMask, Mask};

@@ -1,4 +1,4 @@
-//! What the page says about one object.
+//! The data of one object on the page.
 
 use std::ops::Range;
 
@@ -7,32 +7,32 @@ use sam2_mask_writer::{MaskFacts, QualityFlag};
 use crate::series::Series;
 use crate::spans::Spans;
 
-/// One object through the recording.
+/// The history of one object over the recording.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectHistory {
     pub object: u32,
-    /// Pixels.
+    /// Area of the mask in pixels.
     pub area: Series,
-    /// Logits.
+    /// Object scores (logits).
     pub score: Series,
-    /// 0 to 1.
+    /// Predicted IoU, 0 to 1.
     pub iou: Series,
     /// Frames with each flag, in the order of [`QualityFlag::ALL`].
     flagged: [Spans; QualityFlag::ALL.len()],
     /// Frames with any flag.
     pub any_flag: Spans,
-    /// Frames on which somebody said where it is.
+    /// Frames on which the object was prompted.
     pub prompted: Spans,
-    /// Frames in which its mask has pixels.
+    /// Number of frames in which its mask has pixels.
     pub visible: usize,
-    /// Frames in which it was looked for.
+    /// Number of frames in which it was tracked.
     pub tracked: usize,
-    /// The frame looked at last, and its area there.
+    /// The frame that was added last, and the object's area there.
     last: Option<(usize, u64)>,
 }
 
 impl ObjectHistory {
-    /// For these frames.
+    /// Starts the history of an object over these frames.
     pub(crate) fn new(object: u32, frames: &Range<usize>) -> Self {
         Self {
             object,
@@ -48,8 +48,8 @@ impl ObjectHistory {
         }
     }
 
-    /// Takes the next frame; says by what factor the area changed since the frame before, 1 or more (`None` if that frame or
-    /// this has no pixels).
+    /// Adds the next frame. Returns the factor by which the area changed since the previous frame,
+    /// 1 or more; `None` if the mask of either frame has no pixels.
     pub(crate) fn add(
         &mut self,
         frame: usize,
@@ -81,7 +81,7 @@ impl ObjectHistory {
         Some((a / b).max(b / a))
     }
 
-    /// The frames with a flag.
+    /// Returns the frames with a flag.
     pub(crate) fn flagged(&self, flag: QualityFlag) -> &Spans {
         let at = QualityFlag::ALL.iter().position(|&other| other == flag).unwrap_or(0);
         &self.flagged[at]

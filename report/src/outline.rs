@@ -1,25 +1,29 @@
-//! A mask's outline, small enough for a page: shrunk to the picture's size and traced as an SVG path.
+//! Outlines of masks, small enough for a page: shrunk to picture size and traced as SVG paths.
 
 use sam2_mask_writer::Mask;
 
-/// Longest path of one mask in bytes. One with more detail, such as noise all over the picture, is traced more coarsely.
+/// Limit on the bytes of one mask's path. A mask with more detail, such as noise all over the
+/// frame, is traced more coarsely.
 const MOST_BYTES: usize = 16 << 10;
-/// Share of a shrunk pixel that a mask must cover, in percent. Below a half, so that thin animals do not fall apart.
+/// Percentage of a shrunk pixel that a mask must cover. It is below one half so that thin animals
+/// do not fall apart.
 const COVERED_PERCENT: u64 = 40;
 
-/// An outline in half pixels of a picture: the coordinates run from 0 to twice its width and height.
+/// An outline in half pixels of a picture: coordinates run from 0 to twice the picture's width and
+/// height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outline {
     /// An SVG path, to be filled by the even-odd rule.
     pub path: String,
-    /// A place well inside, for a label.
+    /// A position well inside the mask, for a label.
     pub label: (u32, u32),
     /// Left, top, right and bottom.
     pub bounds: [u32; 4],
 }
 
 impl Outline {
-    /// Traces a mask in a picture of `size`, which is not larger than the mask; `None` for an empty mask.
+    /// Traces a mask in a picture of `size`, which is no larger than the mask; `None` for an empty
+    /// mask.
     pub(crate) fn trace(mask: &Mask, size: (u32, u32)) -> Option<Self> {
         let mut coarse = 1;
         loop {
@@ -37,7 +41,7 @@ impl Outline {
     }
 }
 
-/// A small binary picture.
+/// A small binary image.
 struct Grid {
     width: usize,
     height: usize,
@@ -45,7 +49,8 @@ struct Grid {
 }
 
 impl Grid {
-    /// The mask at a smaller size; a mask too small to be seen there is one pixel. `None` if it is empty.
+    /// Returns the mask at a smaller size; `None` if it is empty. A mask too small to be visible
+    /// becomes one pixel.
     fn shrink(mask: &Mask, (width, height): (u32, u32)) -> Option<Self> {
         let (width, height) = (width as usize, height as usize);
         let (own_width, own_height) = (mask.width() as usize, mask.height() as usize);
@@ -57,7 +62,7 @@ impl Grid {
                 let row = &mut covered[y * height / own_height * width..][..width];
                 let (first, last) = (start * width / own_width, (end - 1) * width / own_width);
                 for (x, count) in row.iter_mut().enumerate().take(last + 1).skip(first) {
-                    // This small pixel is made of these columns.
+                    // The columns that this small pixel covers.
                     let columns =
                         (x * own_width).div_ceil(width)..((x + 1) * own_width).div_ceil(width);
                     *count += columns.end.min(end).saturating_sub(columns.start.max(start)) as u64;
@@ -82,8 +87,8 @@ impl Grid {
         x < self.width && y < self.height && self.inside[y * self.width + x]
     }
 
-    /// Whether an edge of the outline leaves the corner (`x`, `y`) to the right, down, left or up (0 to 3), the inside on its
-    /// right.
+    /// Returns whether an edge of the outline leaves the corner (`x`, `y`) to the right, down, left
+    /// or up (0 to 3), with the inside on its right.
     fn edge(&self, (x, y): (i32, i32), direction: usize) -> bool {
         let (right, left) = match direction {
             0 => ((x, y), (x, y - 1)),
@@ -94,11 +99,12 @@ impl Grid {
         self.at(right.0, right.1) && !self.at(left.0, left.1)
     }
 
-    /// All outlines through the middles of the pixels' edges, which cuts the corners of stairs.
+    /// Returns all outlines as a path through the middles of pixel edges, which smooths stair
+    /// steps.
     fn path(&self, coarse: i32) -> String {
         const STEPS: [(i32, i32); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
         let mut path = String::new();
-        // Every outline has edges to the right, so marking those is enough.
+        // Every outline has edges that run to the right, so marking those is enough.
         let mut seen = vec![false; self.width * (self.height + 1)];
         for y in 0..=self.height as i32 {
             for x in 0..self.width as i32 {
@@ -114,7 +120,8 @@ impl Grid {
                     }
                     let step = STEPS[direction];
                     corner = (corner.0 + step.0, corner.1 + step.1);
-                    // Pixels that touch at a corner stay apart: the sharpest turn to the right comes first.
+                    // Pixels that touch only at a corner stay separate: the sharpest right turn is
+                    // tried first.
                     let turns = [1, 0, 3].map(|turn| (direction + turn) % 4);
                     let Some(next) = turns.into_iter().find(|&next| self.edge(corner, next)) else {
                         break;
@@ -131,7 +138,7 @@ impl Grid {
         path
     }
 
-    /// The middle of the longest row of pixels in the middle of the mask.
+    /// Returns the middle of the longest run of mask pixels in the row closest to the middle.
     fn inner_place(&self) -> (usize, usize) {
         let Some([_, top, _, bottom]) = self.bounds() else { return (0, 0) };
         let middle = (top + bottom) / 2;
@@ -151,7 +158,7 @@ impl Grid {
         (0, 0)
     }
 
-    /// Left, top, right and bottom, the latter two behind the last pixel.
+    /// Returns left, top, right and bottom; the latter two are exclusive.
     fn bounds(&self) -> Option<[usize; 4]> {
         let mut bounds: Option<[usize; 4]> = None;
         for (at, _) in self.inside.iter().enumerate().filter(|(_, inside)| **inside) {
@@ -163,7 +170,7 @@ impl Grid {
     }
 }
 
-/// Writes a closed line, equal steps as one.
+/// Writes a closed line and merges equal steps.
 struct Line<'a> {
     path: &'a mut String,
     coarse: i32,
@@ -189,7 +196,7 @@ impl<'a> Line<'a> {
         if self.times > 0 {
             let length = self.times * self.coarse;
             for value in [self.step.0 * length, self.step.1 * length] {
-                // A minus sign separates as well as a space does.
+                // A minus sign separates numbers as well as a space does.
                 if value >= 0 && !self.path.ends_with('l') {
                     self.path.push(' ');
                 }
@@ -210,7 +217,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The numbers of a path, contour by contour, as absolute corners.
+    /// Parses a path into absolute corners, contour by contour.
     fn contours(path: &str) -> Vec<Vec<(i32, i32)>> {
         path.split('z').filter(|part| !part.is_empty()).map(contour).collect()
     }
@@ -230,7 +237,7 @@ mod tests {
         corners
     }
 
-    /// Whether a point lies inside by the even-odd rule.
+    /// Returns whether a point is inside by the even-odd rule.
     fn inside(contours: &[Vec<(i32, i32)>], (x, y): (f64, f64)) -> bool {
         let crossings = contours.iter().flat_map(|corners| corners.windows(2)).filter(|pair| {
             let [(x0, y0), (x1, y1)] =

@@ -1,18 +1,19 @@
-//! A frame's picture, small enough for a page.
+//! Pictures of frames, small enough for a page.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use crate::error::ReportError;
 
 /// Longest side of a picture in pixels.
 const LONGEST_SIDE: u32 = 640;
-/// A picture that takes more bytes is compressed more.
+/// A picture that takes more bytes is compressed more strongly.
 const MOST_BYTES: usize = 56 << 10;
-/// Tried in order.
-const QUALITIES: [i32; 4] = [82, 68, 50, 30];
+/// JPEG qualities, tried in order.
+const QUALITIES: [u8; 4] = [82, 68, 50, 30];
 
-/// The size of a picture of frames of this size: the same proportions, never larger.
+/// Returns the size of the picture of a frame: the same proportions, never larger than the frame.
 pub(crate) fn picture_size((width, height): (u32, u32)) -> (u32, u32) {
     let longest = width.max(height).max(1);
     let shrink =
@@ -24,7 +25,7 @@ pub(crate) fn picture_size((width, height): (u32, u32)) -> (u32, u32) {
     }
 }
 
-/// A frame (RGB8 of `from`) as a JPEG of `to`, as an address that holds the whole picture.
+/// Encodes a frame (RGB8 of size `from`) as a JPEG of size `to`, as a data URL.
 pub(crate) fn data_url(
     frame: usize,
     rgb: &[u8],
@@ -36,26 +37,25 @@ pub(crate) fn data_url(
         return Err(ReportError::PictureSize { frame, expected, found: rgb.len() });
     }
     let small = shrink(rgb, from, to);
-    let image = turbojpeg::Image {
-        pixels: &small[..],
-        width: to.0 as usize,
-        pitch: 3 * to.0 as usize,
-        height: to.1 as usize,
-        format: turbojpeg::PixelFormat::RGB,
-    };
+    // Sides are at most `LONGEST_SIDE`, so that they fit.
+    let [width, height] = [to.0 as u16, to.1 as u16];
     let mut url = "data:image/jpeg;base64,".to_owned();
     for quality in QUALITIES {
-        let jpeg = turbojpeg::compress(image, quality, turbojpeg::Subsamp::Sub2x2)
+        let mut jpeg = Vec::new();
+        let mut encoder = Encoder::new(&mut jpeg, quality);
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        encoder
+            .encode(&small, width, height, ColorType::Rgb)
             .map_err(|error| ReportError::Encode { frame, message: error.to_string() })?;
         if jpeg.len() <= MOST_BYTES || quality == QUALITIES[QUALITIES.len() - 1] {
-            STANDARD.encode_string(&*jpeg, &mut url);
+            STANDARD.encode_string(&jpeg, &mut url);
             break;
         }
     }
     Ok(url)
 }
 
-/// Averages the pixels that fall into each smaller one.
+/// Shrinks a frame by averaging the pixels that fall into each smaller one.
 fn shrink(rgb: &[u8], from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
     let [(from_width, from_height), (width, height)] =
         [from, to].map(|(w, h)| (w as usize, h as usize));

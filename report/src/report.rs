@@ -1,4 +1,4 @@
-//! What the page shows, complete but for the pictures.
+//! The contents of the page, complete except for the pictures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,18 +12,18 @@ use crate::page;
 use crate::picture;
 use crate::shot::Shot;
 
-/// What came of a run. Give it pictures and statistics, then take the page.
+/// The results of a run. Add pictures and statistics, then take the page.
 pub struct Report {
     pub(crate) run: RunDescription,
     /// Size of the pictures.
     pub(crate) picture: (u32, u32),
     pub(crate) objects: Vec<ObjectHistory>,
     pub(crate) totals: Totals,
-    /// Worst first.
+    /// The frames to look at, worst first.
     pub(crate) worst: Vec<(Shot, Reason, u32)>,
     pub(crate) prompted: Vec<Shot>,
     pub(crate) even: Vec<Shot>,
-    /// By frame, as addresses that hold the picture.
+    /// Pictures by frame, as data URLs.
     pub(crate) pictures: BTreeMap<usize, String>,
     pub(crate) statistics: Option<serde_json::Value>,
     pub(crate) notes: Vec<String>,
@@ -43,7 +43,8 @@ impl Report {
         Self { run, picture, objects, totals, worst, prompted, even, pictures, statistics, notes }
     }
 
-    /// Numbers of the frames that the page shows, ascending: a few dozen at most.
+    /// Returns the indices of the frames that the page shows, in ascending order: a few dozen at
+    /// most.
     pub fn frames_to_show(&self) -> Vec<usize> {
         let worst = self.worst.iter().map(|(shot, ..)| shot);
         let shots = worst.chain(&self.prompted).chain(&self.even);
@@ -51,8 +52,8 @@ impl Report {
         frames.into_iter().collect()
     }
 
-    /// Gives the picture of a frame: RGB8, `height * width * 3` bytes of the recording's size. Where none is given, the masks
-    /// are shown alone.
+    /// Sets the picture of a frame: RGB8, `height * width * 3` bytes of the recording's size.
+    /// Frames without a picture show their masks only.
     ///
     /// # Errors
     /// [`ReportError::PictureSize`], [`ReportError::Encode`].
@@ -62,32 +63,32 @@ impl Report {
         Ok(())
     }
 
-    /// Gives what was measured while the run was made: any JSON, shown as a table.
+    /// Sets the statistics of the run, any JSON, shown as a table.
     pub fn set_statistics(&mut self, statistics: serde_json::Value) {
         self.statistics = Some(statistics);
     }
 
-    /// Adds a sentence that the reader of the page must know, such as why there are no pictures.
+    /// Adds a note for the reader of the page, such as why there are no pictures.
     pub fn add_note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
 
-    /// Frames of the run.
+    /// Returns the number of frames of the run.
     pub fn frames_expected(&self) -> usize {
         self.run.frames.len()
     }
 
-    /// Frames that came.
+    /// Returns the number of frames that were added.
     pub fn frames_found(&self) -> usize {
         self.totals.frames
     }
 
-    /// Whether every frame of the run came.
+    /// Returns whether every frame of the run was added.
     pub fn is_complete(&self) -> bool {
         self.frames_found() == self.frames_expected()
     }
 
-    /// Masks that a person should look at.
+    /// Returns the number of flagged masks, which a person should check.
     pub fn flagged_masks(&self) -> usize {
         self.totals.flagged_masks
     }
@@ -97,12 +98,13 @@ impl Report {
         self.totals.empty_frames()
     }
 
-    /// Frames in which nothing was looked for, as nothing was prompted.
+    /// Returns the number of frames in which no object was tracked, because nothing had been
+    /// prompted.
     pub fn unprompted_frames(&self) -> usize {
         self.totals.unprompted.count()
     }
 
-    /// The page: HTML in UTF-8, complete in itself.
+    /// Returns the page: self-contained HTML in UTF-8.
     pub fn page(&self) -> impl fmt::Display + '_ {
         page::Page(self)
     }

@@ -1,16 +1,16 @@
-//! A value over time, reduced so that hours of it can be drawn.
+//! Values over time, reduced so that hours of them can be drawn.
 
 use std::ops::Range;
 
-/// Buckets that a series keeps, however long the recording.
+/// Number of buckets that a series keeps, however long the recording.
 pub(crate) const MOST_BUCKETS: usize = 1500;
 
-/// The values of some frames in a row.
+/// The values of some consecutive frames.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bucket {
-    /// The least.
+    /// The minimum.
     pub min: f32,
-    /// The greatest.
+    /// The maximum.
     pub max: f32,
     sum: f64,
     count: u32,
@@ -26,26 +26,27 @@ impl Bucket {
         self.count += other.count;
     }
 
-    /// The mean of what is in it; `None` if nothing is.
+    /// Returns the mean of the bucket's values; `None` if it has none.
     pub(crate) fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum / f64::from(self.count))
     }
 }
 
-/// Values of frames in buckets of equally many frames each; a bucket can be empty. Least and greatest are exact.
+/// Values of frames in buckets of equally many frames; a bucket can be empty. Minima and maxima are
+/// exact.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Series {
     first: usize,
     frames_per_bucket: usize,
     buckets: Vec<Bucket>,
     whole: Bucket,
-    /// Frames of the whole's least and greatest value.
+    /// Frames of the overall minimum and maximum.
     least_at: usize,
     greatest_at: usize,
 }
 
 impl Series {
-    /// For these frames.
+    /// Creates an empty series for these frames.
     pub(crate) fn new(frames: &Range<usize>) -> Self {
         let frames_per_bucket = frames.len().div_ceil(MOST_BUCKETS).max(1);
         let buckets = vec![Bucket::EMPTY; frames.len().div_ceil(frames_per_bucket)];
@@ -59,7 +60,7 @@ impl Series {
         }
     }
 
-    /// Takes the value of a frame; what is no number is left out.
+    /// Adds the value of a frame; NaN and infinities are ignored.
     pub(crate) fn push(&mut self, frame: usize, value: f32) {
         let Some(at) = frame.checked_sub(self.first) else { return };
         let Some(bucket) = self.buckets.get_mut(at / self.frames_per_bucket) else { return };
@@ -77,7 +78,7 @@ impl Series {
         self.whole.add(one);
     }
 
-    /// The same in at most `most` buckets.
+    /// Returns the same series in at most `most` buckets.
     pub(crate) fn reduced(&self, most: usize) -> Self {
         let factor = self.buckets.len().div_ceil(most.max(1)).max(1);
         let merge = |buckets: &[Bucket]| {
@@ -92,37 +93,37 @@ impl Series {
         }
     }
 
-    /// The first frame of the first bucket.
+    /// Returns the first frame of the first bucket.
     pub(crate) fn first(&self) -> usize {
         self.first
     }
 
-    /// Frames in a bucket (the last may have fewer).
+    /// Returns the number of frames per bucket (the last may have fewer).
     pub(crate) fn frames_per_bucket(&self) -> usize {
         self.frames_per_bucket
     }
 
-    /// The buckets in order.
+    /// Returns the buckets in order.
     pub(crate) fn buckets(&self) -> &[Bucket] {
         &self.buckets
     }
 
-    /// Least and greatest value, if there is any.
+    /// Returns the minimum and maximum, if there are any values.
     pub(crate) fn range(&self) -> Option<(f32, f32)> {
         (self.whole.count > 0).then_some((self.whole.min, self.whole.max))
     }
 
-    /// Mean of all values, if there is any.
+    /// Returns the mean of all values, if there are any.
     pub(crate) fn mean(&self) -> Option<f64> {
         self.whole.mean()
     }
 
-    /// The first frame of the least value.
+    /// Returns the first frame of the minimum.
     pub(crate) fn least_at(&self) -> usize {
         self.least_at
     }
 
-    /// The first frame of the greatest value.
+    /// Returns the first frame of the maximum.
     pub(crate) fn greatest_at(&self) -> usize {
         self.greatest_at
     }

@@ -1,4 +1,4 @@
-//! One frame as the page shows it.
+//! A single frame as shown on the page.
 
 use sam2_mask_writer::{LabelledMask, MaskFacts};
 
@@ -8,7 +8,7 @@ use crate::outline::Outline;
 #[derive(Clone, Debug)]
 pub(crate) struct ShotObject {
     pub object: u32,
-    /// Pixels of the recording.
+    /// Area in pixels of the recording.
     pub area: u64,
     pub facts: Option<MaskFacts>,
     /// `None` for an empty mask.
@@ -23,7 +23,7 @@ pub(crate) struct Shot {
 }
 
 impl Shot {
-    /// Draws a frame's masks for a picture of `size`.
+    /// Traces a frame's masks for a picture of `size`.
     pub(crate) fn draw(frame: usize, objects: &[LabelledMask], size: (u32, u32)) -> Self {
         let draw = |labelled: &LabelledMask| ShotObject {
             object: labelled.object,

@@ -1,13 +1,14 @@
-//! Frames that have something in common, as ranges.
+//! Sets of frames, stored as ranges.
 
 use std::ops::Range;
 
-/// Frames in order, as ranges of which no two touch. Takes memory for ranges, not for frames.
+/// Frames in ascending order, as ranges of which no two touch. Memory use grows with the ranges,
+/// not with the frames.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spans(Vec<Range<usize>>);
 
 impl Spans {
-    /// Adds a frame behind all that are in it.
+    /// Adds a frame after all frames already in the set.
     pub(crate) fn push(&mut self, frame: usize) {
         match self.0.last_mut() {
             Some(last) if last.end == frame => last.end += 1,
@@ -15,17 +16,17 @@ impl Spans {
         }
     }
 
-    /// The ranges.
+    /// Returns the ranges.
     pub(crate) fn ranges(&self) -> &[Range<usize>] {
         &self.0
     }
 
-    /// Number of frames.
+    /// Returns the number of frames.
     pub(crate) fn count(&self) -> usize {
         self.0.iter().map(ExactSizeIterator::len).sum()
     }
 
-    /// Number of frames that lie in `frames`.
+    /// Returns the number of frames that lie in `frames`.
     pub(crate) fn count_within(&self, frames: &Range<usize>) -> usize {
         let first = self.0.partition_point(|range| range.end <= frames.start);
         let within = self.0[first..].iter().take_while(|range| range.start < frames.end);
@@ -36,7 +37,7 @@ impl Spans {
         self.0.is_empty()
     }
 
-    /// The same for the eye: ranges closer than `gap` frames are drawn as one.
+    /// Returns the ranges for drawing: those closer than `gap` frames are merged.
     pub(crate) fn joined(&self, gap: usize) -> Vec<Range<usize>> {
         let mut joined: Vec<Range<usize>> = Vec::new();
         for range in &self.0 {

@@ -1,6 +1,8 @@
-//! Whole pages of made-up runs: their size, what is in them, and what must not be.
+//! Whole pages of made-up runs: their size, what they contain, and what they must not contain.
 //!
-//! The pages stay in the folder for temporary files of the target folder, to be looked at.
+//! The pages are left in the target folder's folder for temporary files, for inspection.
+
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +12,7 @@ use sam2_mask_writer::{
 };
 use sam2_report::{Report, ReportBuilder, RunDescription};
 
-/// An ellipse as runs.
+/// Returns an ellipse as a mask.
 fn ellipse((width, height): (u32, u32), (x, y): (f64, f64), (rx, ry): (f64, f64)) -> Mask {
     let mut runs = Vec::new();
     let mut background = 0_u32;
@@ -30,7 +32,7 @@ fn ellipse((width, height): (u32, u32), (x, y): (f64, f64), (rx, ry): (f64, f64)
     Mask::from_runs(width, height, runs).unwrap()
 }
 
-/// Numbers that look random and are always the same, 0 to 1.
+/// Returns numbers from 0 to 1 that look random and are always the same.
 fn noise(seed: usize) -> f64 {
     let mixed = (seed as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -39,7 +41,7 @@ fn noise(seed: usize) -> f64 {
 
 const SIZE: (u32, u32) = (640, 480);
 
-/// One animal of a made-up recording.
+/// Returns one animal of a made-up recording.
 fn animal(object: u32, frame: usize, rate: f64) -> LabelledMask {
     let (t, phase) = (frame as f64 / rate, f64::from(object));
     let wave = |speed: f64| (t * speed + phase * 1.7).sin();
@@ -70,7 +72,7 @@ fn animal(object: u32, frame: usize, rate: f64) -> LabelledMask {
     LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
 }
 
-/// A floor with a light in a corner, and the animals.
+/// Returns a frame with a floor, a light in one corner, and the animals.
 fn picture(masks: &[LabelledMask]) -> Vec<u8> {
     let (width, height) = (SIZE.0 as usize, SIZE.1 as usize);
     let mut pixels: Vec<u8> = (0..width * height)
@@ -147,14 +149,15 @@ fn run(animals: u32, frames: usize) -> Report {
     report
 }
 
-/// The page, kept for whoever wants to look at it.
+/// Renders the page and keeps it for inspection.
 fn page(report: &Report, name: &str) -> String {
     let page = report.page().to_string();
     std::fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name), &page).unwrap();
     page
 }
 
-/// Expects every element to be closed in order, attributes in quotes, and every reference to lead somewhere.
+/// Checks that every element is closed in order, that attributes are quoted, and that every
+/// reference has a target.
 fn is_well_formed(page: &str) {
     const EMPTY: [&str; 2] = ["meta", "!DOCTYPE"];
     let mut open: Vec<String> = Vec::new();
@@ -173,7 +176,7 @@ fn is_well_formed(page: &str) {
         if !tag.ends_with('/') && !EMPTY.contains(&name) {
             open.push(name.to_owned());
         }
-        // What is in these is no HTML.
+        // The contents of these elements are not HTML.
         if let "script" | "style" = name {
             rest = &rest[rest.find(&format!("</{name}>")).expect("it is closed")..];
         }
@@ -202,10 +205,10 @@ fn eight_mice_for_an_hour_make_a_small_page() {
     assert!(page.len() < 5_000_000, "{} bytes", page.len());
     is_well_formed(&page);
     needs_nothing_else(&page);
-    // What the page says of what was put in.
+    // The page reports what was put in.
     assert_eq!(page.matches("id=\"object-").count(), 8);
     assert_eq!(page.matches("<details class=\"table\">").count(), 8);
-    // Eight other animals have masks where one is lost.
+    // Wherever one animal is lost, others have masks.
     assert!(page.contains("<dt>Empty frames</dt><dd>0"));
     for told in [
         "<dt>Lost</dt><dd>2,700".to_owned(),
@@ -214,7 +217,7 @@ fn eight_mice_for_an_hour_make_a_small_page() {
         "1:00:00 at 30 frames a second".to_owned(),
         "5,000, 25,011, 45,022, 65,033, 85,044, 105,055".to_owned(),
         "of 864,000 masks should be looked at".to_owned(),
-        // Of the user's words, and where each plot is a table.
+        // The user's options, and the table of each plot.
         "<code id=\"command\">sam2 segment arena-2026-03-14_cage7.avi --keypoints cage7DLC.csv"
             .to_owned(),
         "<th scope=\"row\">Body parts (--bodyparts)</th><td>snout, tailbase</td>".to_owned(),
@@ -234,7 +237,7 @@ fn a_short_run_of_one_animal_shows_every_frame() {
     needs_nothing_else(&page);
     assert!(page.contains("Nothing is flagged in 60 masks"), "the verdict");
     assert!(page.contains("exit code 0"));
-    // A point a frame, no bands.
+    // One point per frame, so there are no bands.
     assert!(!page.contains("class=\"band\""));
     assert!(!page.contains("<text"), "one object needs no numbers");
 }
@@ -331,7 +334,8 @@ fn runs_with_next_to_nothing_in_them_have_a_page_too() {
     }
 }
 
-/// A run of `frames`, of two objects with masks where `visible` says so, and with these prompts.
+/// Returns the report of a run of `frames` with two objects that have masks where `visible` says
+/// so, and with these prompts.
 fn two_objects(
     frames: usize,
     visible: impl Fn(usize) -> Option<[bool; 2]>,
@@ -370,7 +374,8 @@ fn two_objects(
 
 #[test]
 fn empty_frames_come_first_in_the_headline() {
-    // Nothing was prompted in 10 frames, and nothing found in 5; in 3 more one object is lost, and the other is there.
+    // In 10 frames nothing was prompted and in 5 nothing was found. In 3 more frames one object is
+    // lost and the other is present.
     let report = two_objects(
         100,
         |frame| match frame {
@@ -387,14 +392,14 @@ fn empty_frames_come_first_in_the_headline() {
     for told in [
         "15 of 100 frames are empty; 13 of 180 masks should be looked at",
         "10 frames had no usable prompt and no masks</strong>: 20\u{2013}29.",
-        "In 5 frames nothing was found</strong>, although something was prompted: 40\u{2013}44.",
+        "In 5 frames no object was found</strong>, although objects were prompted: 40\u{2013}44.",
         "<dt>Empty frames</dt><dd>15<small>15.0 %",
         "class=\"verdict look\"",
         "{\"flag\":\"no-prompt\",\"spans\":[[20,29]]}",
     ] {
         assert!(page.contains(told), "{told}");
     }
-    // All else in order, empty frames alone are no green page.
+    // Even if all else is fine, empty frames prevent a green page.
     let quiet = two_objects(10, |frame| (frame != 3).then_some([true, true]), Vec::new());
     let quiet = quiet.page().to_string();
     assert!(quiet.contains("1 of 10 frames is empty; nothing is flagged in 18 masks"));
@@ -403,7 +408,8 @@ fn empty_frames_come_first_in_the_headline() {
 
 #[test]
 fn points_beside_one_object_never_hide_points_on_another() {
-    // As `--negatives` gives them: where one is, the other is not.
+    // As produced by `--negatives`: each object's positive point is the other object's negative
+    // one.
     let point = |x, positive| RunPoint { name: "snout".into(), x, y: 100.0, positive };
     let prompt = |object, points| RunPrompt { frame: 0, object, points, bounds: None };
     let prompts = vec![

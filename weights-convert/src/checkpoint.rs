@@ -1,4 +1,4 @@
-//! A checkpoint in memory, whatever it was stored as.
+//! A checkpoint in memory, independent of how it was stored.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -15,28 +15,28 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::error::ConvertError;
 use crate::hugging_face::{self, Conflict};
 
-/// Key under which the official files keep the state dict.
+/// Key of the state dict in the official files.
 const STATE_DICT_KEY: &str = "model";
 /// First bytes of a zip archive.
 const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
-/// Where a converted file notes the SHA-256 of what it was made from.
+/// Key in a converted file of the SHA-256 of the file it was converted from.
 const SOURCE_KEY: &str = "source_sha256";
 
-/// One tensor: number format, shape, little-endian bytes in row-major order.
+/// One tensor: number format, shape, and little-endian bytes in row-major order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointTensor {
     /// f32, f16 or bf16.
     pub dtype: Dtype,
-    /// PyTorch's shape.
+    /// Shape as in PyTorch.
     pub shape: Vec<usize>,
-    /// Values.
+    /// The values.
     pub data: Vec<u8>,
 }
 
-/// How a checkpoint names its tensors and wraps them.
+/// The way in which a checkpoint file names and wraps its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointLayout {
-    /// What Meta publishes: an archive of `torch.save` with the state dict under `model`.
+    /// The files that Meta publishes: an archive of `torch.save` with the state dict under `model`.
     PyTorch,
     /// A safetensors file with the official state-dict keys, as `sam2 convert` writes it.
     Safetensors,
@@ -54,24 +54,25 @@ impl std::fmt::Display for CheckpointLayout {
     }
 }
 
-/// Tensors by their official names.
+/// A checkpoint: tensors by their official names.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// Sorted by name.
+    /// The tensors, sorted by name.
     pub tensors: BTreeMap<String, CheckpointTensor>,
-    /// What the file was.
+    /// The layout of the file that was read.
     pub layout: CheckpointLayout,
-    /// SHA-256, in hexadecimal, of the file that the weights came from: as an earlier conversion says in the file, which nothing
-    /// proves, else of the file read.
+    /// SHA-256, in hexadecimal, of the file that the weights came from. A converted file states it
+    /// without proof; for any other file it is the hash of the file read.
     pub source_sha256: String,
 }
 
 impl Checkpoint {
-    /// Reads a `.pt` archive or a safetensors file, told apart by their first bytes. Hugging Face's names become the official
-    /// ones.
+    /// Reads a `.pt` archive or a safetensors file, which it distinguishes by their first bytes.
+    /// Hugging Face's names are translated into the official ones.
     ///
     /// # Errors
-    /// [`ConvertError`] for an unreadable or damaged file or a tensor that is no float.
+    /// [`ConvertError`] if the file is unreadable or damaged, or contains a tensor that does not
+    /// hold floats.
     pub fn read(path: &Path) -> Result<Self, ConvertError> {
         let unreadable = |source| ConvertError::Read { path: path.to_owned(), source };
         let start = first_bytes(path).map_err(unreadable)?;
@@ -104,17 +105,19 @@ impl Checkpoint {
         first_bytes(path).is_ok_and(|start| start == ZIP_MAGIC)
     }
 
-    /// Names and shapes.
+    /// Returns the names and shapes of all tensors.
     pub fn shapes(&self) -> TensorShapes {
         self.tensors.iter().map(|(name, t)| (name.clone(), t.shape.clone())).collect()
     }
 
-    /// The bytes of a safetensors file with these tensors, ready for [`sam2_model::Sam2::from_bytes`].
+    /// Returns the bytes of a safetensors file with these tensors, ready for
+    /// [`sam2_model::Sam2::from_bytes`].
     ///
     /// # Errors
-    /// If a tensor's bytes do not fit its shape.
+    /// If the number of a tensor's bytes does not match its shape.
     pub fn to_safetensors(&self) -> Result<Vec<u8>, SafeTensorError> {
-        // One entry only: several would be written in random order, and conversions should be reproducible.
+        // Only one entry: several would be written in random order, and conversions should be
+        // reproducible.
         let metadata = HashMap::from([(SOURCE_KEY.to_owned(), self.source_sha256.clone())]);
         let mut views = Vec::with_capacity(self.tensors.len());
         for (name, t) in &self.tensors {
@@ -124,14 +127,14 @@ impl Checkpoint {
     }
 }
 
-/// Reads as many bytes as tell an archive from other files.
+/// Reads as many bytes as are needed to recognise an archive.
 fn first_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut start = Vec::with_capacity(ZIP_MAGIC.len());
     File::open(path)?.take(ZIP_MAGIC.len() as u64).read_to_end(&mut start)?;
     Ok(start)
 }
 
-/// Reads a file in pieces and returns its SHA-256 in hexadecimal.
+/// Returns the SHA-256 of a file in hexadecimal; reads the file in pieces.
 pub(crate) fn sha256_of(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
@@ -144,9 +147,10 @@ pub(crate) fn sha256_of(path: &Path) -> std::io::Result<String> {
     }
 }
 
-/// The hash that a conversion has noted in a safetensors file that is as long as its header says.
+/// Returns the hash that a conversion has stored in a safetensors file; `None` unless the file is
+/// as long as its header says.
 pub(crate) fn noted_source(file: &File) -> Option<String> {
-    /// More than any header of these models.
+    /// Larger than any header of these models.
     const MAX_HEADER: u64 = 16 << 20;
     let length = file.metadata().ok()?.len();
     let mut file = file;
@@ -169,12 +173,13 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 
 type Tensors = BTreeMap<String, CheckpointTensor>;
 
-/// Bytes of the pickle in an archive at most. Those of the largest checkpoints, with an optimizer's state, have half a megabyte; a byte of a
-/// pickle can take a hundred once it is read.
+/// Limit on the bytes of the pickle in an archive. The largest checkpoints, including an
+/// optimizer's state, need half a megabyte; one byte of pickle can expand to a hundred in memory.
 const MOST_PICKLE: u64 = 2 << 20;
 
-/// Refuses an archive whose entries are compressed or together larger than the file, before any of them is read: `torch.save`
-/// only stores, and a megabyte can inflate to a gigabyte.
+/// Rejects an archive whose entries are compressed or together larger than the file, before any of
+/// them is read. `torch.save` does not compress, and a compressed megabyte can inflate to a
+/// gigabyte.
 fn check_archive(path: &Path) -> Result<(), ConvertError> {
     let broken = |message: String| ConvertError::NotACheckpoint { path: path.to_owned(), message };
     let file =
@@ -218,8 +223,9 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
     let held = std::fs::metadata(path)
         .map_err(|source| ConvertError::Read { path: path.to_owned(), source })?
         .len();
-    // A few bytes of pickle can claim gigabytes: by a stride of 0, by tensors that share a storage, by a storage that inflates.
-    // `torch.save` does not compress, and no SAM 2 checkpoint shares storages, so all tensors together fit into the file.
+    // A few bytes of pickle can claim gigabytes: by a stride of 0, by tensors that share a storage,
+    // or by a storage that inflates. `torch.save` does not compress, and no SAM 2 checkpoint shares
+    // storages, so all tensors together must fit into the file.
     let claimed = reader.tensors().values().map(claimed_bytes).fold(0, u64::saturating_add);
     if claimed > held {
         return Err(broken(format!(
@@ -241,14 +247,14 @@ fn read_pytorch(path: &Path) -> Result<Tensors, ConvertError> {
     Ok(tensors)
 }
 
-/// Bytes that a tensor takes once it is read.
+/// Returns the number of bytes that a tensor takes once it is read.
 fn claimed_bytes(tensor: &pytorch_reader::Tensor) -> u64 {
     let size = |side: &usize| u64::try_from(*side).unwrap_or(u64::MAX);
     let values = tensor.shape().iter().map(size).fold(1, u64::saturating_mul);
     values.saturating_mul(tensor.dtype().size() as u64)
 }
 
-/// The tensors, and the hash that a conversion has noted.
+/// Returns the tensors, and the hash that a conversion has stored.
 fn read_safetensors(path: &Path, bytes: &[u8]) -> Result<(Tensors, Option<String>), ConvertError> {
     let broken = |error| ConvertError::NotACheckpoint {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! The conversion itself: read, check against the network, store.
+//! The conversion: read a checkpoint, check it against the network, write it.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,18 +16,18 @@ use crate::error::ConvertError;
 /// Number format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum StoredPrecision {
-    /// As in the input.
+    /// Same as in the input.
     #[default]
     Keep,
-    /// 4 bytes a value.
+    /// f32: 4 bytes per value.
     F32,
-    /// 2 bytes a value, 11 significant bits.
+    /// f16: 2 bytes per value, 11 significant bits.
     F16,
-    /// 2 bytes a value, 8 significant bits.
+    /// bf16: 2 bytes per value, 8 significant bits.
     Bf16,
 }
 
-/// What was converted.
+/// The result of a conversion.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConvertReport {
@@ -35,7 +35,7 @@ pub struct ConvertReport {
     pub config: Sam2Config,
     /// Number of tensors.
     pub tensors: usize,
-    /// Number of values in them.
+    /// Number of values in all tensors.
     pub parameters: usize,
     /// Size of the output in bytes.
     pub bytes: u64,
@@ -43,14 +43,14 @@ pub struct ConvertReport {
     pub sha256: String,
 }
 
-/// Converts an official `.pt` file, or a safetensors file of the official or Hugging Face's names, to safetensors with the
-/// official names.
+/// Converts an official `.pt` file, or a safetensors file with the official or Hugging Face's
+/// names, to safetensors with the official names.
 ///
-/// The configuration is recognised from the tensors unless given. The output appears under its name only when it is
-/// complete.
+/// The configuration is recognised from the tensors unless given. The output appears under its name
+/// only when it is complete.
 ///
 /// # Errors
-/// [`ConvertError`]; a missing, unknown or mis-shaped tensor is named.
+/// [`ConvertError`]. It names a tensor that is missing, unknown or has the wrong shape.
 pub fn convert(
     input: &Path,
     output: &Path,
@@ -93,7 +93,7 @@ fn write(
     file.file().write_all(&bytes).map_err(failed)?;
     fault_point("weights written");
     let complete = file.complete().map_err(of_output)?;
-    // A record of what was there before says nothing of what is there now.
+    // A record of the previous file says nothing about the new one.
     let _ = std::fs::remove_file(DigestRecord::path_for(output));
     fault_point("digest removed");
     complete.publish().map_err(of_output)?;
@@ -108,7 +108,7 @@ fn of_output(error: WriteError) -> ConvertError {
     }
 }
 
-/// Re-encodes a tensor's values; false if one is too large for the format.
+/// Re-encodes a tensor's values; returns false if one of them is too large for the format.
 fn store_as(tensor: &mut CheckpointTensor, precision: StoredPrecision) -> bool {
     let target = match precision {
         StoredPrecision::Keep => return true,

@@ -1,8 +1,10 @@
-//! What downloaded weights were when they were written, so that damage shows before masks are made with them.
+//! Digests of downloaded weights as they were written, so that damage is noticed before masks are
+//! made with them.
 //!
-//! A safetensors file holds no checksum of itself. The record next to it, `.NAME.sam2digest`, holds the SHA-256 of the file as it was
-//! written, and its size, times and inode at the last check: while these are the same the file is not read again. The time of the last
-//! change (ctime) is one of them, because `touch -r`, `cp -p` and `rsync -t` set the time of modification back.
+//! A safetensors file contains no checksum of itself. The record next to it, `.NAME.sam2digest`,
+//! holds the SHA-256 of the file as it was written, and its size, times and inode at the last
+//! check. As long as these are unchanged, the file is not read again. They include the time of the
+//! last change (ctime), because `touch -r`, `cp -p` and `rsync -t` reset the modification time.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::sha256_of;
 
-/// Version of the record's format.
+/// Format version of the record.
 const FORMAT_VERSION: u32 = 1;
 /// A larger file is not a record.
 const MOST_BYTES: u64 = 64 << 10;
@@ -25,30 +27,30 @@ pub struct DigestRecord {
     format_version: u32,
     /// SHA-256 of the file in lower-case hexadecimal.
     pub sha256: String,
-    /// File name of the checkpoint that it was converted from.
+    /// File name of the checkpoint that the weights were converted from.
     pub source: String,
-    /// SHA-256 of that checkpoint, which was verified before it was converted.
+    /// SHA-256 of that checkpoint, which was verified before the conversion.
     pub source_sha256: String,
-    /// What the file was at the last check.
+    /// Size, times and inode of the file at the last check.
     stamp: Stamp,
 }
 
-/// What tells without reading that a file may have changed.
+/// File attributes that show, without reading the file, that it may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     bytes: u64,
-    /// Time of modification: seconds and nanoseconds since 1970.
+    /// Modification time: seconds and nanoseconds since 1970.
     modified: Option<(u64, u32)>,
-    /// Time of the last change of contents or attributes, which no program can set; `None` where files have none, and in records
-    /// of older programs.
+    /// Time of the last change of contents or attributes, which no program can set; `None` where
+    /// the system has no such time, and in records of older programs.
     #[serde(default)]
     changed: Option<(i64, i64)>,
-    /// `None` where files have none.
+    /// Inode number; `None` where the system has none.
     inode: Option<u64>,
 }
 
 impl Stamp {
-    /// What a file looks like now; `None` if it is not there.
+    /// Returns the current attributes of a file; `None` if it does not exist.
     pub(crate) fn now(path: &Path) -> Option<Self> {
         path.metadata().ok().map(|metadata| Self::of(&metadata))
     }
@@ -68,33 +70,36 @@ impl Stamp {
     }
 }
 
-/// What is known of a weights file.
+/// The result of comparing a weights file with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DigestCheck {
-    /// There is no record next to the file, so there is nothing to compare it with.
+    /// There is no record next to the file, so it cannot be compared.
     Unrecorded,
-    /// There is a record, but it cannot be read, so the file was not compared with it.
+    /// There is a record, but it cannot be read, so the file was not compared.
     Unreadable {
-        /// Which record, and what is wrong with it, as a clause.
+        /// The record's name and the problem with it, as a clause.
         reason: String,
     },
-    /// It is what was written: nothing about it has changed since the last check, or its SHA-256 is the recorded one.
+    /// The file is what was written: either its attributes have not changed since the last check,
+    /// or its SHA-256 is the recorded one.
     Good(DigestRecord),
-    /// It is not what was written.
+    /// The file is not what was written.
     Differs {
-        /// What was written.
+        /// The record of what was written.
         record: DigestRecord,
-        /// How the file differs, as a clause.
+        /// The difference, as a clause.
         reason: String,
     },
 }
 
-/// Compares a weights file with the record next to it. `reading` is called with the size of the file before all of it is read,
-/// which is done only if it has changed since the last check, or if `always` is set.
+/// Compares a weights file with the record next to it. The whole file is read only if its
+/// attributes have changed since the last check, or if `always` is set. Before that, `reading` is
+/// called with the size of the file.
 ///
 /// # Errors
-/// The system's, if the file cannot be read. A record that cannot be written anew is not an error: the next check reads the file again.
+/// The system's error if the file cannot be read. If the record cannot be rewritten, that is not an
+/// error: the next check reads the file again.
 pub fn check_digest(
     weights: &Path,
     always: bool,
@@ -120,13 +125,13 @@ pub fn check_digest(
         return Ok(DigestCheck::Differs { record, reason });
     }
     let record = DigestRecord { stamp, ..record };
-    // A folder that is read-only, of a lab's shared models, say.
+    // The folder may be read-only, for example one with a lab's shared models.
     let _ = record.write(weights);
     Ok(DigestCheck::Good(record))
 }
 
 impl DigestRecord {
-    /// Notes that `weights` has just been written with this digest.
+    /// Records that `weights` has just been written with this digest.
     pub(crate) fn note(
         weights: &Path,
         sha256: String,
@@ -143,18 +148,19 @@ impl DigestRecord {
         record.write(weights)
     }
 
-    /// Returns where the record of a weights file lies.
+    /// Returns the path of a weights file's record.
     pub fn path_for(weights: &Path) -> PathBuf {
         let name = weights.file_name().unwrap_or(weights.as_os_str()).to_string_lossy();
         weights.with_file_name(format!(".{name}.sam2digest"))
     }
 
-    /// Returns what is wrong with the record of a weights file, as a clause; `None` if it is fine or there is none.
+    /// Returns the problem with the record of a weights file, as a clause; `None` if the record is
+    /// valid or does not exist.
     pub fn problem(weights: &Path) -> Option<String> {
         Self::read(weights).err()
     }
 
-    /// Reads the record of a weights file; `None` if there is none.
+    /// Reads the record of a weights file; `None` if it does not exist.
     fn read(weights: &Path) -> Result<Option<Self>, String> {
         let path = Self::path_for(weights);
         let wrong = |reason: &str| {
@@ -179,7 +185,7 @@ impl DigestRecord {
         Ok(Some(record))
     }
 
-    /// Writes the record in one step.
+    /// Writes the record atomically.
     fn write(&self, weights: &Path) -> std::io::Result<()> {
         let failed = |error: WriteError| std::io::Error::other(error);
         let file = OutputFile::create(&Self::path_for(weights), true).map_err(failed)?;
@@ -209,13 +215,13 @@ mod tests {
         let (first, was_read) = check(&weights);
         assert!(matches!(first, DigestCheck::Good(record) if record.source == "large.pt"));
         assert!(!was_read);
-        // Written again with the same bytes: read once, and not again.
+        // Rewritten with the same bytes: the next check reads the file, and the one after does not.
         let early = UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
         std::fs::File::options().write(true).open(&weights).unwrap().set_modified(early).unwrap();
         let (again, was_read) = check(&weights);
         assert!(matches!(again, DigestCheck::Good(_)) && was_read);
         assert!(!check(&weights).1);
-        // Other bytes, and another length.
+        // Different bytes, and a different length.
         for (bytes, told) in [("weighed", "SHA-256"), ("weight", "6 bytes and had 7")] {
             std::fs::write(&weights, bytes).unwrap();
             let (differs, _) = check(&weights);
@@ -242,7 +248,7 @@ mod tests {
         std::fs::write(&weights, "weights").unwrap();
         DigestRecord::note(&weights, sha256_of(&weights).unwrap(), "tiny.pt", "ab").unwrap();
         let modified = weights.metadata().unwrap().modified().unwrap();
-        // Longer than a tick of the file system's clock.
+        // Longer than one tick of the file system's clock.
         std::thread::sleep(std::time::Duration::from_millis(50));
         std::fs::write(&weights, "weighed").unwrap();
         std::fs::File::options()

@@ -1,4 +1,4 @@
-//! Fetching a checkpoint, once.
+//! Downloads a checkpoint once.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -20,23 +20,24 @@ const PIECE: usize = 64 * 1024;
 /// Bytes between two flushes to disk.
 const FLUSH_EVERY: u64 = 16 * 1024 * 1024;
 
-/// How to download.
+/// Options of a download.
 #[derive(Clone, Debug)]
 pub struct DownloadOptions {
-    /// Where the releases' folders are: [`OFFICIAL_BASE_URL`] or a mirror.
+    /// Base URL of the releases' folders: [`OFFICIAL_BASE_URL`] or a mirror.
     pub base_url: String,
-    /// Folder for the converted weights and for what has arrived so far. It is created.
+    /// Folder for the converted weights and for partial downloads. It is created if needed.
     pub cache: PathBuf,
-    /// How often a broken connection is taken up again before giving up. Default 5.
+    /// Number of times a broken connection is resumed without progress before giving up. Default 5.
     pub retries: u32,
-    /// Pause before the first of these; doubled before each further one. Default 1 s.
+    /// Pause before the first retry; it doubles before each further one. Default 1 s.
     pub first_pause: Duration,
-    /// How long to wait for a connection, for an answer and for each further piece of it. Default 60 s.
+    /// How long to wait for a connection, for a response, and for each further piece of it. Default
+    /// 60 s.
     pub patience: Duration,
 }
 
 impl DownloadOptions {
-    /// From Meta's server into `cache`.
+    /// Returns options for downloads from Meta's server into `cache`.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         Self {
             base_url: OFFICIAL_BASE_URL.to_owned(),
@@ -48,49 +49,50 @@ impl DownloadOptions {
     }
 }
 
-/// What a download is doing; given to the observer of [`download`].
+/// Progress of a download, passed to the observer of [`download`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DownloadProgress {
     /// Another process is downloading the same file into the same folder.
     Waiting,
-    /// Bytes that have arrived, and in all if the server said.
+    /// Bytes are arriving.
     Receiving {
-        /// Bytes on disk, those of an earlier attempt included.
+        /// Bytes on disk, including those of an earlier attempt.
         received: u64,
-        /// Size of the whole file.
+        /// Size of the whole file, if the server has stated it.
         total: Option<u64>,
     },
-    /// The connection broke; it is tried again after `pause`.
+    /// The connection broke; the download is retried after `pause`.
     Retrying {
-        /// What was wrong.
+        /// The problem with the connection.
         reason: String,
-        /// How long until then.
+        /// Time until the retry.
         pause: Duration,
     },
-    /// The hash is computed.
+    /// The hash is being computed.
     Verifying,
-    /// The converted weights are there, but are not what was written: they are fetched again.
+    /// The converted weights exist but are not what was written; they are downloaded again.
     Damaged {
-        /// How they differ, as a clause.
+        /// The difference, as a clause.
         reason: String,
     },
-    /// The checkpoint is turned into safetensors.
+    /// The checkpoint is being converted to safetensors.
     Converting,
 }
 
-/// A download that succeeded.
+/// A successful download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Downloaded {
-    /// The converted weights.
+    /// Path of the converted weights.
     pub path: PathBuf,
-    /// False if they were in the cache already.
+    /// Whether they were downloaded now; false if they were already in the cache.
     pub fetched: bool,
-    /// Whether they are known to be what was once written: false where no record says what that was.
+    /// Whether they are known to be what was once written; false if there is no record to compare
+    /// with.
     pub verified: bool,
 }
 
-/// A download failed. What has arrived is kept unless it is wrong.
+/// A download failed. Whatever has arrived is kept unless it is wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DownloadError {
@@ -99,41 +101,41 @@ pub enum DownloadError {
         "cannot write '{path}': {source}; free some room or name another folder with --cache or SAM2_CACHE"
     )]
     Cache {
-        /// File or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system reported.
         source: std::io::Error,
     },
-    /// The server answered with an error.
+    /// The server responded with an error.
     #[error(
         "{url}: the server answered {status}; check the address, or give a mirror with --base-url"
     )]
     Status {
-        /// What was asked for.
+        /// The requested address.
         url: String,
         /// HTTP status code.
         status: u16,
     },
-    /// No connection, or it broke and kept breaking.
+    /// No connection was possible, or it kept breaking.
     #[error(
         "{url}: {reason}; {received} bytes have arrived and are kept: run the same command again to go on"
     )]
     Connection {
-        /// What was asked for.
+        /// The requested address.
         url: String,
-        /// What was wrong last.
+        /// The last problem.
         reason: String,
-        /// Bytes on disk.
+        /// Number of bytes on disk.
         received: u64,
     },
     /// The server has another file under this name.
     #[error("{url} has {found} bytes, expected {expected}; it is another file: check the mirror")]
     Size {
-        /// What was asked for.
+        /// The requested address.
         url: String,
-        /// What the server says.
+        /// Size in bytes that the server states.
         found: u64,
-        /// What the release has.
+        /// Size in bytes of the release.
         expected: u64,
     },
     /// Everything arrived, but it is not the release.
@@ -141,25 +143,27 @@ pub enum DownloadError {
         "{url}: SHA-256 is {found}, expected {expected}; the file is damaged or another one and was removed: try again, or another mirror"
     )]
     Hash {
-        /// What was asked for.
+        /// The requested address.
         url: String,
         /// SHA-256 of what arrived.
         found: String,
         /// SHA-256 of the release.
         expected: String,
     },
-    /// What arrived is the release, but could not be converted.
+    /// The release arrived but could not be converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
 }
 
-/// Fetches a release into the cache and converts it to safetensors, unless that was done before.
+/// Downloads a release into the cache and converts it to safetensors, unless that has been done
+/// before.
 ///
-/// An interrupted download goes on where it stopped, now or in another process. Two processes that want the same release do
-/// not disturb each other: the second waits for the first and uses its result.
+/// An interrupted download continues where it stopped, in the same process or another. Two
+/// processes that need the same release do not interfere: the second waits for the first and uses
+/// its result.
 ///
 /// # Errors
-/// [`DownloadError`]. Nothing unverified ever stands under the final name.
+/// [`DownloadError`]. An unverified file never appears under the final name.
 pub fn download(
     release: &Release,
     options: &DownloadOptions,
@@ -170,7 +174,8 @@ pub fn download(
     let before = Stamp::now(&path);
     let there = is_there(&path, release, observer)?;
     if let Some(verified) = there
-        // A process that was killed before it noted the digest leaves both; what is in the part shows then.
+        // A process that was killed before it recorded the digest leaves both files; the partial
+        // file shows whether it was complete.
         && (verified || !part_path.exists())
     {
         remove_if_left(&part_path);
@@ -179,7 +184,8 @@ pub fn download(
     std::fs::create_dir_all(&options.cache)
         .map_err(|source| DownloadError::Cache { path: options.cache.clone(), source })?;
     let mut part = Part::open(&part_path, observer)?;
-    // Another process may have finished while this one waited. What is missing or damaged and has not been touched is so still.
+    // Another process may have finished while this one waited. A file that was missing or damaged
+    // and has not changed since is still so.
     let is_bad_still = there.is_none() && Stamp::now(&path) == before;
     if !is_bad_still && is_there(&path, release, observer)? == Some(true) {
         part.discard()?;
@@ -196,7 +202,7 @@ pub fn download(
         return Err(DownloadError::Hash { url, found, expected: release.sha256.to_string() });
     }
     observer(DownloadProgress::Converting);
-    // A hash that was verified needs no second look: what cannot be converted now never can.
+    // The hash is verified, so if the file cannot be converted now, it never can.
     let converted = convert(&part_path, &path, StoredPrecision::Keep, None, true)?;
     DigestRecord::note(&path, converted.sha256, &release.file, &release.sha256)
         .map_err(|source| DownloadError::Cache { path: path.clone(), source })?;
@@ -204,8 +210,8 @@ pub fn download(
     Ok(Downloaded { path, fetched: true, verified: true })
 }
 
-/// Returns whether the conversion of a release is there and, if so, whether it is known to be what was written. One that is
-/// known to be damaged is not there.
+/// Returns whether the conversion of a release exists and, if so, whether it is known to be what
+/// was written. One that is known to be damaged counts as missing.
 fn is_there(
     path: &Path,
     release: &Release,
@@ -226,23 +232,24 @@ fn is_there(
     })
 }
 
-/// Removes a download that was converted already and that no process holds: one that was killed in between has left it.
+/// Removes a partial download that no process has locked and that was already converted. A process
+/// killed between the two steps leaves one.
 fn remove_if_left(part: &Path) {
     if std::fs::symlink_metadata(part).is_ok_and(|found| found.is_file())
         && let Ok(file) = File::open(part)
         && file.try_lock().is_ok()
         && is_same_file(&file, part)
     {
-        // What cannot be removed is in nobody's way.
+        // A file that cannot be removed does no harm.
         let _ = std::fs::remove_file(part);
         fault_point("converted download removed");
     }
 }
 
-/// Whether the file is whole and was converted from this release.
+/// Returns whether the file is whole and was converted from this release.
 fn is_conversion_of(path: &Path, release: &Release) -> bool {
     File::open(path).is_ok_and(|file| {
-        // Only the header: its own length and the file's tell whether anything is missing.
+        // Reads only the header: its length and that of the file show whether anything is missing.
         crate::checkpoint::noted_source(&file).is_some_and(|noted| noted == release.sha256)
     })
 }
@@ -259,7 +266,7 @@ fn agent(patience: Duration) -> ureq::Agent {
         .new_agent()
 }
 
-/// Brings the part file to its full length, over as many connections as that takes.
+/// Downloads the partial file to its full length, over as many connections as needed.
 fn fetch(
     agent: &ureq::Agent,
     url: &str,
@@ -280,7 +287,8 @@ fn fetch(
             Received::Some { reason } => reason,
         };
         if part.length > before {
-            // It goes on, if slowly: only standing still counts.
+            // The download makes progress, if slowly; only attempts without progress count as
+            // retries.
             (left, pause) = (options.retries, options.first_pause);
         }
         if left == 0 {
@@ -297,13 +305,14 @@ fn fetch(
     }
 }
 
-/// Where neither the server nor the release says how long the file is, no more than this is taken: twice the largest checkpoint.
+/// Limit on the download if neither the server nor the release states the file's size: twice the
+/// largest checkpoint.
 const MOST_BYTES: u64 = 2 << 30;
 
-/// How one connection ended.
+/// The outcome of one connection.
 enum Received {
     All,
-    /// Worth another try.
+    /// Not all of it; another attempt may succeed.
     Some {
         reason: String,
     },
@@ -316,7 +325,7 @@ fn receive(
     part: &mut Part,
     observer: &mut dyn FnMut(DownloadProgress),
 ) -> Result<Received, DownloadError> {
-    // Compressed on the way, lengths would not be those of the file.
+    // If the transfer were compressed, lengths would not be those of the file.
     let mut request = agent.get(url).header(ACCEPT_ENCODING, "identity");
     if part.length > 0 {
         request = request.header(RANGE, format!("bytes={}-", part.length));
@@ -331,7 +340,7 @@ fn receive(
     let total = match status {
         StatusCode::OK => {
             let total = length();
-            // All of it, whether that was asked for or not.
+            // The server sends the whole file, even if only the rest was requested.
             part.restart()?;
             total
         }
@@ -346,7 +355,7 @@ fn receive(
             }
         }
         StatusCode::RANGE_NOT_SATISFIABLE => {
-            // What is here is as long as the file, or longer: the hash tells which.
+            // The partial file is as long as the whole file, or longer; the hash decides which.
             let total =
                 header(CONTENT_RANGE).and_then(|text| text.rsplit('/').next()?.parse().ok());
             if total == Some(part.length) {
@@ -395,14 +404,14 @@ fn receive(
     })
 }
 
-/// First byte and size of the whole from `bytes 100-199/200`.
+/// Parses the first byte and the total size from `bytes 100-199/200`.
 fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-/// What has arrived so far: a file that is locked while it is written.
+/// A partial download: a file that is locked while it is written.
 struct Part {
     path: PathBuf,
     file: File,
@@ -416,7 +425,7 @@ impl Part {
         observer: &mut dyn FnMut(DownloadProgress),
     ) -> Result<Self, DownloadError> {
         let failed = |source| DownloadError::Cache { path: path.to_owned(), source };
-        // What is written to a link lands elsewhere, and a pipe never opens.
+        // Writing to a link would change another file, and opening a pipe would block for ever.
         if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             let text = "it is not a regular file; remove it";
             return Err(failed(std::io::Error::new(std::io::ErrorKind::AlreadyExists, text)));
@@ -435,10 +444,12 @@ impl Part {
                     observer(DownloadProgress::Waiting);
                     file.lock().map_err(failed)?;
                 }
-                // Some network file systems know no locks; then two downloads at once fail the hash instead.
+                // Some network file systems do not support locks. There, two simultaneous downloads
+                // fail the hash check instead.
                 Err(std::fs::TryLockError::Error(_)) => {}
             }
-            // Who held the lock before may have finished and removed the file; a lock on a removed file guards nothing.
+            // The previous holder of the lock may have finished and removed the file, and a lock on
+            // a removed file protects nothing.
             if is_same_file(&file, path) {
                 fault_point("download opened");
                 let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
@@ -483,7 +494,7 @@ impl Part {
         Ok(())
     }
 
-    /// Where another error is being reported already.
+    /// Discards the file while another error is already being reported.
     fn discard_quietly(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }
@@ -498,7 +509,7 @@ fn is_same_file(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Elsewhere an open file cannot be removed.
+/// Returns `true`: on other systems an open file cannot be removed.
 #[cfg(not(unix))]
 fn is_same_file(_file: &File, _path: &Path) -> bool {
     true

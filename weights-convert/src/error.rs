@@ -1,11 +1,11 @@
-//! What can go wrong in a conversion.
+//! Errors of a conversion.
 
 use std::path::PathBuf;
 
 use sam2_mask_writer::WriteError;
 use sam2_model::LoadError;
 
-/// A conversion failed. Nothing is left under the output's name.
+/// A conversion failed. No file remains under the output's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConvertError {
@@ -16,20 +16,20 @@ pub enum ConvertError {
     Read {
         /// The input.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system reported.
         source: std::io::Error,
     },
-    /// Neither a PyTorch archive nor safetensors, or damaged.
+    /// The input is neither a PyTorch archive nor safetensors, or it is damaged.
     #[error(
-        "'{path}' is no usable checkpoint ({message}); give a .pt or safetensors file, or download it again"
+        "'{path}' is not a usable checkpoint ({message}); give a .pt or safetensors file, or download it again"
     )]
     NotACheckpoint {
         /// The input.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's message.
         message: String,
     },
-    /// A tensor that is no float.
+    /// A tensor that does not hold floats.
     #[error(
         "tensor {tensor} in '{path}' is stored as {format}; only f32, f16 and bf16 are expected"
     )]
@@ -38,10 +38,10 @@ pub enum ConvertError {
         path: PathBuf,
         /// Name of the tensor.
         tensor: String,
-        /// How it is stored.
+        /// Number format in which it is stored.
         format: String,
     },
-    /// A value beyond the range of the format asked for.
+    /// A value beyond the range of the requested format.
     #[error("tensor {tensor} in '{path}' has values too large for f16: use bf16 or f32")]
     TooLarge {
         /// The input.
@@ -52,7 +52,7 @@ pub enum ConvertError {
     /// The tensors are not those of a SAM 2 model.
     #[error(transparent)]
     Model(#[from] LoadError),
-    /// The output exists.
+    /// The output already exists.
     #[error("'{0}' exists: choose another name or allow overwriting (--overwrite)")]
     OutputExists(PathBuf),
     /// The output cannot be written.
@@ -62,10 +62,10 @@ pub enum ConvertError {
     Write {
         /// The output.
         path: PathBuf,
-        /// What the system said.
+        /// The error that the operating system reported.
         source: std::io::Error,
     },
-    /// The output's name is that of something that is never replaced.
+    /// The output's name belongs to something that is never replaced.
     #[error(transparent)]
     Output(WriteError),
 }

@@ -1,8 +1,9 @@
-//! Hugging Face's names for SAM 2's parameters.
+//! Hugging Face's names of SAM 2's parameters.
 //!
-//! `transformers` stores `Sam2VideoModel` under names of its own, with two differences in layout: four point embeddings in one
-//! tensor, and one positional matrix written twice. Everything else is a matter of names. The table is proven against both
-//! packages by `tests/parity/hf/check_names.py` (same weights, same outputs).
+//! `transformers` stores `Sam2VideoModel` under its own names, with two differences in layout: four
+//! point embeddings are in one tensor, and one positional matrix is stored twice. All other
+//! differences are in the names. `tests/parity/hf/check_names.py` verifies the table against both
+//! packages (same weights, same outputs).
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ const WHOLE: [(&str, &str); 7] = [
 
 const GAUSSIAN_MATRIX: &str = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix";
 
-/// Beginnings of names; the first that matches is replaced.
+/// Prefixes of names; the first that matches is replaced.
 const BEGINNINGS: [(&str, &str); 27] = [
     ("temporal_positional_encoding_projection_layer.", "obj_ptr_tpos_proj."),
     ("object_pointer_proj.", "obj_ptr_proj."),
@@ -76,7 +77,7 @@ const BEGINNINGS: [(&str, &str); 27] = [
     ("memory_encoder.memory_fuser.", "memory_encoder.fuser."),
 ];
 
-/// The inner layers of perceptrons with three: theirs are counted without the first and the last.
+/// Perceptrons with three layers: Hugging Face numbers only their inner layers.
 const THREE_LAYERS: [&str; 4] = [
     "sam_mask_decoder.output_hypernetworks_mlps.",
     "sam_mask_decoder.iou_prediction_head.",
@@ -84,7 +85,7 @@ const THREE_LAYERS: [&str; 4] = [
     "obj_ptr_proj.",
 ];
 
-/// Parts anywhere in a name, after its beginning; each is replaced, in this order.
+/// Parts that can occur anywhere after the prefix; each is replaced, in this order.
 const PARTS: [(&str, &str); 9] = [
     (".depthwise_conv.", ".dwconv."),
     (".pointwise_conv1.", ".pwconv1."),
@@ -92,7 +93,7 @@ const PARTS: [(&str, &str); 9] = [
     // Numbered norms and `layer_norm_final_attn` alike.
     (".layer_norm", ".norm"),
     (".o_proj.", ".out_proj."),
-    // Perceptrons with two layers first: the same words mean three elsewhere.
+    // Perceptrons with two layers come first, because the same words mean three layers elsewhere.
     (".mlp.proj_in.", ".mlp.layers.0."),
     (".mlp.proj_out.", ".mlp.layers.1."),
     (".proj_in.", ".layers.0."),
@@ -102,21 +103,21 @@ const PARTS: [(&str, &str); 9] = [
 /// The tensor that holds the four point embeddings, `[4, C]`.
 const POINT_EMBEDDINGS: &str = "prompt_encoder.point_embed.weight";
 
-/// What could not be carried over.
+/// Contents that cannot be translated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Conflict {
-    /// Two tensors of one official name with different values.
+    /// Two tensors with the same official name but different values.
     Differ(String),
     /// The point embeddings are not `[4, C]`.
     PointEmbeddings(Vec<usize>),
 }
 
-/// Whether these are Hugging Face's names.
+/// Returns whether these are Hugging Face's names.
 pub(crate) fn is_layout_of(mut names: impl Iterator<Item = impl AsRef<str>>) -> bool {
     names.any(|name| name.as_ref().starts_with("vision_encoder."))
 }
 
-/// The same tensors under the official names.
+/// Returns the tensors under their official names.
 pub(crate) fn to_official(
     tensors: BTreeMap<String, CheckpointTensor>,
 ) -> Result<BTreeMap<String, CheckpointTensor>, Conflict> {
@@ -138,7 +139,7 @@ pub(crate) fn to_official(
     Ok(official)
 }
 
-/// `[4, C]` to four of `[1, C]`.
+/// Splits `[4, C]` into four tensors of `[1, C]`.
 fn split_point_embeddings(
     tensor: CheckpointTensor,
 ) -> Result<Vec<(String, CheckpointTensor)>, Conflict> {
@@ -161,7 +162,7 @@ fn split_point_embeddings(
     Ok(tensor.data.chunks_exact(row).enumerate().map(part).collect())
 }
 
-/// The official state-dict key of one of Hugging Face's.
+/// Translates one of Hugging Face's keys into the official state-dict key.
 fn official_name(name: &str) -> String {
     if let Some((_, official)) = WHOLE.iter().find(|(theirs, _)| *theirs == name) {
         return (*official).to_owned();
@@ -195,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Names and shapes as `Sam2VideoModel.save_pretrained` of transformers 5.23 writes them.
+    /// Names and shapes as written by `Sam2VideoModel.save_pretrained` of transformers 5.23.
     const HEADERS: &str = include_str!("../../tests/parity/hf/hf_headers.json");
 
     fn headers(model: &str) -> BTreeMap<String, CheckpointTensor> {
@@ -230,7 +231,7 @@ mod tests {
             let expected = expected(config);
             assert_eq!(names, expected.keys().collect::<Vec<_>>(), "{model}");
             for (name, shape) in &expected {
-                // Our network holds 1 x 1 convolutions as linear maps.
+                // Our network stores 1 x 1 convolutions as linear layers.
                 let mut found = shapes[name].clone();
                 found.truncate(shape.len().max(if found.ends_with(&[1, 1]) { 2 } else { 4 }));
                 assert_eq!(found[..shape.len()], shape[..], "{model}: {name}");
@@ -249,7 +250,7 @@ mod tests {
         let name = "shared_image_embedding.positional_embedding";
         tensors.get_mut(name).unwrap().data[0] = 1;
         assert_eq!(to_official(tensors).unwrap_err(), Conflict::Differ(GAUSSIAN_MATRIX.to_owned()));
-        // Once is enough, under either name.
+        // One copy is enough, under either name.
         for left_out in [name, "prompt_encoder.shared_embedding.positional_embedding"] {
             let mut tensors = headers("micro_2_1");
             tensors.remove(left_out).unwrap();

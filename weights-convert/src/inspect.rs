@@ -1,4 +1,4 @@
-//! What a weights file is.
+//! Inspects a weights file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,58 +10,58 @@ use crate::digest::{DigestCheck, DigestRecord, check_digest};
 use crate::error::ConvertError;
 use crate::releases::Release;
 
-/// What can be said of a weights file without running it.
+/// The facts about a weights file that can be found without running it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// How it is stored.
+    /// The file's layout.
     pub layout: CheckpointLayout,
-    /// The model it is for, or why there is none.
+    /// The model that the weights are for, or the reason why there is none.
     pub config: Result<Sam2Config, LoadError>,
-    /// Number formats, each with the number of tensors stored in it.
+    /// Number formats, each with the number of tensors that use it.
     pub dtypes: BTreeMap<String, usize>,
-    /// Number of tensors, by official names.
+    /// Number of tensors, counted by official names.
     pub tensors: usize,
-    /// Number of values in them.
+    /// Number of values in all tensors.
     pub parameters: usize,
     /// Size of the file in bytes.
     pub bytes: u64,
     /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// The published checkpoint that has this SHA-256.
+    /// The published checkpoint with this SHA-256, if any.
     pub release: Option<Release>,
-    /// Where the weights come from, and how that is known.
+    /// The origin of the weights, and how it is known.
     pub provenance: Provenance,
 }
 
-/// Where the weights of a file that is not a published checkpoint come from, and how that is known.
+/// The origin of the weights of a file that is not a published checkpoint, and how it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Provenance {
-    /// Nothing is said about it.
+    /// The origin is unknown.
     Unknown,
-    /// The file says in itself which SHA-256 the file had that it was converted from. Nothing proves it.
+    /// The file itself states the SHA-256 of the file it was converted from. Nothing proves this.
     Claimed {
-        /// That SHA-256.
+        /// The stated SHA-256.
         source_sha256: String,
     },
-    /// `sam2 download` converted the file from a checkpoint that it had verified, and it is what was written then.
+    /// `sam2 download` converted the file from a verified checkpoint, and it has not changed since.
     Recorded(DigestRecord),
-    /// It is not what `sam2 download` wrote.
+    /// The file is not what `sam2 download` wrote.
     Damaged {
-        /// What was written.
+        /// The record of what was written.
         record: DigestRecord,
-        /// How the file differs, as a clause.
+        /// The difference, as a clause.
         reason: String,
     },
 }
 
-/// Reads the whole file and checks every tensor's name and shape.
+/// Reads the whole file and checks the name and shape of every tensor.
 ///
-/// Weights of no known model are no error: [`Inspection::config`] tells what is wrong with them.
+/// Weights of an unknown model are not an error: [`Inspection::config`] states the problem.
 ///
 /// # Errors
-/// [`ConvertError`] for a file that cannot be read or is no checkpoint.
+/// [`ConvertError`] if the file cannot be read or is not a checkpoint.
 pub fn inspect(path: &Path) -> Result<Inspection, ConvertError> {
     let unreadable = |source| ConvertError::Read { path: path.to_owned(), source };
     let checkpoint = Checkpoint::read(path)?;

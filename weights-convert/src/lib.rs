@@ -1,9 +1,10 @@
-//! Official SAM 2 checkpoints to safetensors.
+//! Converts official SAM 2 checkpoints to safetensors.
 //!
-//! The official files are `torch.save` archives: a zip with a pickle that says where which tensor lies. The pickle is
-//! read by a parser that knows a fixed list of opcodes and types; no code in it is ever run. The result is a
-//! safetensors file with the same names and layouts, checked against the network's own list of parameters, so that what
-//! converts also loads.
+//! The official files are `torch.save` archives: ZIP files with a pickle that states where each
+//! tensor is stored. The pickle is read by a parser that accepts a fixed list of opcodes and types;
+//! no code in it is ever executed. The result is a safetensors file with the same names and
+//! layouts. It is checked against the network's own list of parameters, so that a converted file
+//! can always be loaded.
 
 #![forbid(unsafe_code)]
 

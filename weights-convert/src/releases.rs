@@ -4,23 +4,24 @@ use std::borrow::Cow;
 
 use sam2_model::{ModelVersion, Sam2Config, Variant};
 
-/// Where Meta keeps the checkpoints. Mirrors must have the same folders below.
+/// Base URL of Meta's checkpoints. A mirror must have the same folders below its base URL.
 pub const OFFICIAL_BASE_URL: &str = "https://dl.fbaipublicfiles.com/segment_anything_2/";
 
-/// A checkpoint that can be downloaded, and how to know that it arrived whole.
+/// A checkpoint that can be downloaded, with the facts that verify the download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Release {
     /// File name, such as `sam2.1_hiera_tiny.pt`.
     pub file: Cow<'static, str>,
     /// Path below the base URL, or a whole URL.
     pub path: Cow<'static, str>,
-    /// Size in bytes, where it is known beforehand.
+    /// Size in bytes, if known beforehand.
     pub bytes: Option<u64>,
     /// SHA-256 of the file in lower-case hexadecimal.
     pub sha256: Cow<'static, str>,
 }
 
-/// Size, generation, path, bytes, SHA-256. The eight files of <https://github.com/facebookresearch/sam2>.
+/// Size, generation, path, bytes and SHA-256 of the eight files of
+/// <https://github.com/facebookresearch/sam2>.
 const OFFICIAL: [(Variant, ModelVersion, &str, Option<u64>, &str); 8] = {
     use ModelVersion::{V2_0, V2_1};
     use Variant::{BasePlus, Large, Small, Tiny};
@@ -85,7 +86,7 @@ const OFFICIAL: [(Variant, ModelVersion, &str, Option<u64>, &str); 8] = {
 };
 
 impl Release {
-    /// Every official checkpoint with the model it is for.
+    /// Returns every official checkpoint with the model it is for.
     pub fn all() -> impl Iterator<Item = (Sam2Config, Self)> {
         OFFICIAL.into_iter().map(|(variant, version, path, bytes, sha256)| {
             let file = path.rsplit('/').next().unwrap_or(path);
@@ -99,24 +100,25 @@ impl Release {
         })
     }
 
-    /// The official checkpoint of a variant; `None` for [`Variant::Micro`], which is this project's own.
+    /// Returns the official checkpoint of a variant; `None` for [`Variant::Micro`], which is this
+    /// project's own.
     pub fn official(variant: Variant, version: ModelVersion) -> Option<Self> {
         let wanted = Sam2Config::new(variant, version);
         Self::all().find(|(config, _)| *config == wanted).map(|(_, release)| release)
     }
 
-    /// The official checkpoint with this hash.
+    /// Returns the official checkpoint with this hash.
     pub fn by_sha256(sha256: &str) -> Option<Self> {
         Self::all().map(|(_, release)| release).find(|release| release.sha256 == sha256)
     }
 
-    /// Any checkpoint on the web. The file is named like the last part of the URL.
+    /// Returns a checkpoint at any web address. The file is named after the last part of the URL.
     pub fn at_url(url: &str, sha256: &str) -> Option<Self> {
         let without_query = url.split(['?', '#']).next().unwrap_or(url);
         let file = without_query.rsplit('/').next().filter(|name| !name.is_empty())?;
         let is_hash = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
         let is_web = url.starts_with("https://") || url.starts_with("http://");
-        // A name, not a way out of the cache folder.
+        // The name must not lead out of the cache folder.
         let is_name = file != "." && file != ".." && !file.contains('\\');
         (is_hash && is_web && is_name).then(|| Self {
             file: Cow::Owned(file.to_owned()),
@@ -126,7 +128,7 @@ impl Release {
         })
     }
 
-    /// Where it is, given the base URL.
+    /// Returns the checkpoint's URL, given the base URL.
     pub(crate) fn url(&self, base: &str) -> String {
         if self.path.contains("://") {
             return self.path.to_string();
@@ -134,7 +136,7 @@ impl Release {
         format!("{}/{}", base.trim_end_matches('/'), self.path)
     }
 
-    /// The file name after conversion.
+    /// Returns the file name after conversion.
     pub fn converted_file(&self) -> String {
         let stem = self.file.strip_suffix(".pt").or_else(|| self.file.strip_suffix(".safetensors"));
         format!("{}.safetensors", stem.unwrap_or(&self.file))

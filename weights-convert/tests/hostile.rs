@@ -1,4 +1,5 @@
-//! Damaged and malicious weights: an error, never a panic, never more memory or time than the file is worth.
+//! Damaged and malicious weights: they cause an error, never a panic, and never use more memory or
+//! time than the size of the file warrants.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,13 +20,14 @@ static PT: LazyLock<Vec<u8>> =
 static SAFETENSORS: LazyLock<Vec<u8>> =
     LazyLock::new(|| std::fs::read(asset("sam2.1_hiera_micro.safetensors")).unwrap());
 
-/// What became of loading: the name of the error, if there is one.
+/// Returns the kind of the error from loading, if there is one.
 fn kind(loaded: Result<Sam2, LoadError>) -> Option<String> {
     let error = format!("{:?}", loaded.err()?);
     error.split([' ', '(', '{']).next().map(str::to_owned)
 }
 
-/// Reads the bytes as a user's file would be read, and as bytes in memory, which must not differ. Whatever comes of it, it ends.
+/// Reads the bytes as a user's file and as bytes in memory, and checks that the results agree. Both
+/// must terminate.
 fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -39,17 +41,19 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, String> {
     checkpoint
 }
 
-/// All tests of this file together: each holds a model of 10 MB and a few copies of its weights.
+/// Limit for all tests of this file together: each holds a model of 10 MB and a few copies of its
+/// weights.
 const MOST_MEMORY: u64 = 1 << 30;
 
-/// Bytes that this process has held at most; `None` where the system does not say.
+/// Returns the peak memory use of this process in bytes; `None` if the system does not report it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
 }
 
-/// Changes `count` bytes to others, where the structure is: at the start, at the end, or around the pickle.
+/// Generates changes of bytes (region, offset, value) where the structure of the file is: at the
+/// start, at the end, or around the pickle.
 fn damage() -> impl Strategy<Value = Vec<(usize, usize, u8)>> {
     prop::collection::vec((0..3_usize, 0..60_000_usize, any::<u8>()), 1..8)
 }
@@ -99,7 +103,8 @@ proptest! {
 
     #[test]
     fn any_header_that_claims_too_much_is_refused(claimed in any::<u64>(), shape in prop::collection::vec(any::<u64>(), 0..6)) {
-        // Sizes whose product overflows, offsets beyond the file, headers longer than it.
+        // Sizes whose product overflows, offsets beyond the end of the file, headers longer than
+        // the file.
         let header = format!(
             r#"{{"x":{{"dtype":"F32","shape":{shape:?},"data_offsets":[0,{claimed}]}}}}"#
         );
@@ -139,7 +144,7 @@ fn a_pickle_that_would_run_a_command_is_refused() {
     assert!(!trace.exists());
 }
 
-/// A zip archive of uncompressed files.
+/// Returns a ZIP archive of uncompressed files.
 fn stored_zip(files: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut bytes, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in files {
@@ -184,13 +189,14 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// Small files that claim gigabytes: by views with a stride of 0, by compressed entries, and by thousands of tensors on one storage.
+/// Small files that claim gigabytes: by views with a stride of 0, by compressed entries, and by
+/// thousands of tensors on one storage.
 #[test]
 fn small_archives_that_claim_gigabytes_are_refused_before_they_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let case =
         |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases/faults").join(name);
-    // The same entries, stored as torch.save stores them.
+    // The same entries, stored as `torch.save` stores them.
     let mut archive = zip::ZipArchive::new(std::fs::File::open(case("share.pt")).unwrap()).unwrap();
     let entries: Vec<(String, Vec<u8>)> = (0..archive.len())
         .map(|index| {

@@ -1,4 +1,4 @@
-//! Forward throughput, side by side with the `ffmpeg` program and with OpenCV.
+//! Forward throughput, compared with the `ffmpeg` program and with OpenCV.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -30,7 +30,7 @@ fn films() -> [PathBuf; 4] {
 
 const NOTE: &str = "Ratios are of speed, medians of alternating runs: above 1, ours is faster, or needs less processor time.";
 
-/// Frames at their own size, in RGB.
+/// Measures frames at their own size, in RGB.
 pub fn native() {
     println!("{NOTE}");
     println!();
@@ -46,7 +46,8 @@ pub fn native() {
     }
 }
 
-/// Frames at the size of the official models, each way against the program whose pixels it gives.
+/// Measures frames at the input size of the official models, each mode against the program whose
+/// pixels it gives.
 pub fn scaled() {
     println!("{NOTE}");
     println!();
@@ -67,7 +68,7 @@ pub fn scaled() {
             println!("{}", row(&path, &ours, &[&theirs]));
         }
     }
-    // What has no rival, for comparison.
+    // Modes without another program to compare with, for reference.
     println!();
     println!("| film | frames | mode | ours, frames/s |");
     println!("|---|---|---|---|");
@@ -84,7 +85,8 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
-/// Runs ours and the others in turns; a rival that is not installed gives no seconds.
+/// Alternates runs of this crate and of the others. A program that is not installed returns no
+/// time.
 fn row(path: &Path, ours: &dyn Fn() -> Option<f64>, rivals: &[&dyn Fn() -> Option<f64>]) -> String {
     let frames = VideoFrames::open(path).unwrap().frame_count() as f64;
     let mut our_runs = Vec::new();
@@ -110,15 +112,15 @@ fn row(path: &Path, ours: &dyn Fn() -> Option<f64>, rivals: &[&dyn Fn() -> Optio
     row + " |"
 }
 
-/// Seconds of one run.
+/// Times of one run, in seconds.
 struct Run {
     wall: f64,
-    /// Of this process and of the programs it waited for.
+    /// Processor time of this process and of the programs it waited for.
     cpu: f64,
 }
 
 impl Run {
-    /// `run` gives the time on the clock.
+    /// Measures one run; `run` returns the elapsed time.
     fn of(run: impl Fn() -> Option<f64>) -> Option<Self> {
         let before = cpu_seconds();
         let wall = run()?;
@@ -126,14 +128,15 @@ impl Run {
     }
 }
 
-/// Processor time of this process and its children so far; the kernel counts in hundredths.
+/// Returns the processor time of this process and its children so far; the kernel counts in
+/// hundredths of a second.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     fields.skip(11).take(4).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-/// Reads all frames, scaled in some way or not. Opening included, as with the others.
+/// Reads all frames, optionally scaled. Includes opening, as with the other programs.
 pub fn ours(path: &Path, mode: Option<ResizeMode>) {
     let frames = LazyFrames::open(path, LazyOptions::default()).unwrap();
     for index in 0..frames.frame_count() {
@@ -158,7 +161,7 @@ fn ffmpeg(path: &Path, side: Option<u32>) {
     assert!(command.stdin(Stdio::null()).status().unwrap().success());
 }
 
-/// Seconds without the start of Python; `None` without OpenCV.
+/// Returns seconds without the start of Python; `None` without OpenCV.
 fn opencv(path: &Path, side: Option<u32>) -> Option<f64> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let script = "import sys, time, cv2\nside = int(sys.argv[2])\nt = time.perf_counter()\n\

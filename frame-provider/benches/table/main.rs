@@ -1,8 +1,12 @@
-//! The table of `benches/RESULTS.md`: measures what criterion cannot, and asserts the bars that are set for it.
+//! The table of `benches/RESULTS.md`: measures what criterion cannot, and asserts the limits set
+//! for it.
 //!
-//! `cargo bench -p sam2-frame-provider --bench table` measures everything (some minutes, and about 1 GB of films made with
-//! `ffmpeg` in the target folder); names after `--` choose: forward, scaled, reverse, waits, open, modes, bounded. `PYTHON`
-//! names a Python with OpenCV; without one, that comparison is left out. Run it on a machine that does nothing else.
+//! `cargo bench -p sam2-frame-provider --bench table` measures everything (some minutes, and about
+//! 1 GB of films made with `ffmpeg` in the target folder). Names after `--` select parts: forward,
+//! scaled, reverse, waits, open, modes, bounded. `PYTHON` names a Python with OpenCV; without one,
+//! that comparison is left out. Run it on an otherwise idle machine.
+
+#![allow(clippy::unwrap_used)]
 
 mod forward;
 
@@ -17,13 +21,14 @@ use sam2_frame_provider::{
     VideoOptions,
 };
 
-/// Pairs of runs in a comparison; the median ratio counts, so one disturbed run does no harm.
+/// Number of pairs of runs in a comparison. The median ratio counts, so one disturbed run does no
+/// harm.
 const ROUNDS: usize = 7;
 
 /// Width and height of the official models' input.
 const MODEL_SIDE: u32 = 1024;
 
-/// What a model takes for a frame.
+/// Time that a model takes per frame.
 const WORK: Duration = Duration::from_millis(50);
 
 fn main() {
@@ -51,7 +56,7 @@ fn main() {
     }
 }
 
-/// A film made once, with these arguments of `ffmpeg`.
+/// Returns a film, made once with these arguments of `ffmpeg`.
 fn film(name: &str, arguments: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("films");
     let path = folder.join(name);
@@ -71,7 +76,7 @@ fn film(name: &str, arguments: &str) -> PathBuf {
     path
 }
 
-/// A recording like the first users': 900x896, groups of 250 frames, some noise.
+/// Returns a recording like those of the first users: 900x896, groups of 250 frames, some noise.
 fn recording() -> PathBuf {
     film(
         "recording.mp4",
@@ -91,7 +96,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Frames decoded for each served in reverse.
+/// Measures the number of frames decoded for each frame served in reverse.
 fn reverse() {
     println!("| film | order | served | decoded/served | frames/s | YUV peak, MB |");
     println!("|---|---|---|---|---|---|");
@@ -125,7 +130,7 @@ fn reverse() {
     }
 }
 
-/// How long a consumer that takes 50 ms for a frame waits.
+/// Measures how long a consumer that takes 50 ms per frame waits.
 fn waits() {
     println!(
         "| order | served | misses | first wait, ms | longest wait after it, ms | waited after it, of the time | in calls after it, of the time |"
@@ -137,7 +142,7 @@ fn waits() {
         [("forward", (0..count).collect()), ("reverse", (0..count).rev().collect())];
     for (name, order) in orders {
         let frames = LazyFrames::open(&path, LazyOptions::default()).unwrap();
-        // The first frame of all is a seek, which in a group of 250 frames means decoding up to 250.
+        // The very first frame is a seek, which in a group of 250 frames means decoding up to 250.
         let first = time(|| drop(frames.frame(order[0]).unwrap()));
         let before = frames.stats().wait_total;
         let (mut in_calls, mut longest) = (0.0, 0.0_f64);
@@ -150,8 +155,8 @@ fn waits() {
             }
         });
         let stats = frames.stats();
-        // What counts is waiting for a decode. A call for a frame that is there can also take long on a busy machine,
-        // if the system just then gives the processor to another program.
+        // Only waiting for a decode counts. On a busy machine, a request for an available frame can
+        // also take long, if the system gives the processor to another program at that moment.
         let share = (stats.wait_total - before).as_secs_f64() / seconds;
         println!(
             "| {name} | {} | {} | {:.0} | {:.1} | {:.3} % | {:.3} % |",
@@ -166,7 +171,7 @@ fn waits() {
     }
 }
 
-/// What opening an hour of video costs, with and without a kept index.
+/// Measures the cost of opening an hour of video, with and without a cached index.
 fn opening() {
     let path = film(
         "hour.mp4",
@@ -197,7 +202,7 @@ fn opening() {
     assert!(plain <= 0.03 * decode);
 }
 
-/// Peak memory and time of the three ways to read a batch.
+/// Measures peak memory and time of the three ways to read a batch.
 fn modes() {
     println!(
         "| 400 frames of 900x896, scaled to 1024x1024 as Pillow does | seconds | peak RSS, MB |"
@@ -209,7 +214,7 @@ fn modes() {
     }
 }
 
-/// Memory over a long film, in each direction.
+/// Measures memory over a long film, in each direction.
 fn bounded() {
     println!(
         "| 10,000 frames of 320x240 | statistics' peak, MB | peak RSS, MB | RSS beyond the start, MB |"
@@ -221,7 +226,7 @@ fn bounded() {
     }
 }
 
-/// Runs this program anew, so that its memory is that of one measurement.
+/// Runs this program again, so that its memory is that of one measurement.
 fn ask_child(arguments: &[&str]) -> String {
     recording();
     let output = Command::new(std::env::current_exe().unwrap())
@@ -243,7 +248,7 @@ fn child(arguments: &[String]) {
             let mode = mode.parse().unwrap();
             let seconds = time(|| {
                 let batch = BatchFrames::open_scaled(source, 200..600, mode, scale).unwrap();
-                // As the lab does: from the middle forward, then in reverse.
+                // As in the lab: from the middle forward, then in reverse.
                 for index in (200..400).chain((0..200).rev()) {
                     std::hint::black_box(batch.scaled(index, scale).unwrap());
                 }
@@ -273,7 +278,7 @@ fn child(arguments: &[String]) {
     }
 }
 
-/// A line of the kernel's account of this process.
+/// Returns one line of the kernel's statistics about this process.
 fn megabytes(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");

@@ -1,6 +1,7 @@
-//! One image file to its samples.
+//! Decodes one image file to samples.
 //!
-//! The format is told by the first bytes, not by the ending: files named `.jpg` that hold a PNG are common.
+//! The first bytes determine the format, not the ending: files named `.jpg` that hold a PNG are
+//! common.
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -8,19 +9,20 @@ use std::path::Path;
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader};
-use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat};
 
 use super::orientation::{self, upright, upright_size};
 use crate::error::FrameError;
 use crate::foreign;
-use crate::frame::FrameSize;
+use crate::jpeg::{self, Colours, JpegError, Layout};
 use crate::picture::{Picture, Samples};
+use crate::size::FrameSize;
 use crate::tiff;
 
-/// Enough for the header of almost every JPEG; one with a larger preview inside is read in full.
+/// Enough bytes for the header of almost every JPEG; a file with a larger preview inside is read in
+/// full.
 const HEADER_BYTES: u64 = 64 * 1024;
 
-/// Reads only as much as is needed to know the image's size, and how it is to be turned if `exif` counts.
+/// Reads only as much as is needed for the image's size and, if `exif` is set, its orientation.
 pub(super) fn read_header(
     path: &Path,
     index: usize,
@@ -32,19 +34,18 @@ pub(super) fn read_header(
     Ok((upright_size(size, orientation), orientation))
 }
 
-/// The size as stored, and the orientation.
+/// Returns the size as stored, and the orientation.
 fn read_stored_header(path: &Path, index: usize) -> Result<(FrameSize, Orientation), FrameError> {
     let io_error = |error| FrameError::from_io(path, error);
     let mut head = Vec::new();
     let mut file = File::open(path).map_err(io_error)?;
     file.by_ref().take(HEADER_BYTES).read_to_end(&mut head).map_err(io_error)?;
     if is_jpeg(&head) {
-        if let Ok(header) = turbojpeg::read_header(&head) {
+        if let Ok(header) = jpeg::header(&head) {
             return Ok((jpeg_size(path, header)?, orientation::of_jpeg(&head)));
         }
         file.read_to_end(&mut head).map_err(io_error)?;
-        let header = turbojpeg::read_header(&head)
-            .map_err(|error| FrameError::decode(path, index, error))?;
+        let header = jpeg::header(&head).map_err(|error| FrameError::decode(path, index, error))?;
         return Ok((jpeg_size(path, header)?, orientation::of_jpeg(&head)));
     }
     if tiff::is_tiff(&head) {
@@ -61,7 +62,8 @@ fn read_stored_header(path: &Path, index: usize) -> Result<(FrameSize, Orientati
     Ok((FrameSize { width, height }, orientation))
 }
 
-/// A TIFF with several pages would silently become one frame, so it is refused.
+/// Returns the header of the only page of a TIFF. A TIFF with several pages is rejected, since it
+/// would silently become one frame.
 fn only_page(path: &Path) -> Result<(FrameSize, Orientation), FrameError> {
     let tiff::OnlyPage { size, orientation, has_more } = tiff::only_page(path)?;
     if has_more {
@@ -71,7 +73,7 @@ fn only_page(path: &Path) -> Result<(FrameSize, Orientation), FrameError> {
     Ok((size, orientation::of_tiff(orientation)))
 }
 
-/// Reads and decodes the whole image, upright if `exif` counts.
+/// Reads and decodes the whole image, turned upright if `exif` is set.
 pub(super) fn read_picture(path: &Path, index: usize, exif: bool) -> Result<Picture, FrameError> {
     let bytes = std::fs::read(path).map_err(|error| FrameError::from_io(path, error))?;
     let (picture, orientation) = if is_jpeg(&bytes) {
@@ -96,9 +98,10 @@ fn is_jpeg(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xd8])
 }
 
-fn jpeg_size(path: &Path, header: DecompressHeader) -> Result<FrameSize, FrameError> {
-    // libjpeg-turbo has no conversion from these, and what Pillow does depends on who wrote the file.
-    if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+fn jpeg_size(path: &Path, header: jpeg::Header) -> Result<FrameSize, FrameError> {
+    // libjpeg-turbo has no conversion from these colour spaces, and Pillow's result depends on the
+    // program that wrote the file.
+    if matches!(header.colours, Colours::Inks(_)) {
         let what = "is a CMYK JPEG, which is not supported; convert it to RGB".into();
         return Err(FrameError::Unsupported { path: path.to_owned(), what });
     }
@@ -107,19 +110,10 @@ fn jpeg_size(path: &Path, header: DecompressHeader) -> Result<FrameSize, FrameEr
 }
 
 fn decode_jpeg(path: &Path, index: usize, bytes: &[u8]) -> Result<Picture, FrameError> {
-    let jpeg_error = |error: turbojpeg::Error| FrameError::decode(path, index, error);
-    let mut decompressor = Decompressor::new().map_err(jpeg_error)?;
-    let size = jpeg_size(path, decompressor.read_header(bytes).map_err(jpeg_error)?)?;
-    let (width, height) = (size.width as usize, size.height as usize);
-    let mut pixels = vec![0; size.rgb_bytes()];
-    let target = Image {
-        pixels: pixels.as_mut_slice(),
-        width,
-        pitch: width * 3,
-        height,
-        format: PixelFormat::RGB,
-    };
-    decompressor.decompress(bytes, target).map_err(jpeg_error)?;
+    let jpeg_error = |error: JpegError| FrameError::decode(path, index, error);
+    let header = jpeg::header(bytes).map_err(jpeg_error)?;
+    let size = jpeg_size(path, header)?;
+    let pixels = jpeg::decode(bytes, header, Layout::Rgb).map_err(jpeg_error)?;
     Ok(Picture { size, channels: 3, samples: Samples::Eight(pixels) })
 }
 
@@ -130,7 +124,8 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<Picture, Fram
         .map_err(|error| FrameError::from_io(path, error))?
         .into_decoder()
         .map_err(decode_error)?;
-    // The default limit of 512 MiB refuses nothing that is a video frame, and stops files that lie about their size.
+    // The default limit of 512 MiB rejects no real video frame, but stops files that claim a wrong
+    // size.
     decoder.set_limits(image::Limits::default()).map_err(decode_error)?;
     let image = DynamicImage::from_decoder(decoder).map_err(decode_error)?;
     let size = FrameSize { width: image.width(), height: image.height() };
@@ -158,7 +153,7 @@ fn decode_other(path: &Path, index: usize, bytes: &[u8]) -> Result<Picture, Fram
     Ok(Picture { size, channels, samples })
 }
 
-/// `[height, width, STORED]` to `[height, width, KEPT]`.
+/// Converts `[height, width, STORED]` to `[height, width, KEPT]`.
 fn without_alpha<const STORED: usize, const KEPT: usize, T: Copy>(samples: &[T]) -> Vec<T> {
     samples.chunks_exact(STORED).flat_map(|pixel| pixel[..KEPT].iter().copied()).collect()
 }

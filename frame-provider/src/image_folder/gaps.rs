@@ -1,21 +1,21 @@
-//! Numbers that are missing among the names of a clip.
+//! Missing numbers among the names of a clip.
 
 use std::collections::HashMap;
 
-/// Missing numbers that a message lists.
+/// Largest number of missing numbers that a message lists.
 const SHOWN: usize = 8;
 
-/// The numbers in the names of a clip, rising.
+/// The numbers in the names of a clip, ascending.
 pub(super) struct Numbers<'a> {
     pub(super) values: &'a [i128],
-    /// Digits of the values after the decimal point.
+    /// Number of digits of the values after the decimal point.
     pub(super) decimals: u32,
-    /// Places at which a number does not follow from the one before, rising themselves.
+    /// Positions at which a number does not continue the previous one, ascending.
     pub(super) breaks: &'a [usize],
 }
 
 impl Numbers<'_> {
-    /// Writes a number as the names do.
+    /// Writes a number in the format of the names.
     fn text(&self, value: i128) -> String {
         let unit = 10u128.saturating_pow(self.decimals);
         let (size, sign) = (value.unsigned_abs(), if value < 0 { "-" } else { "" });
@@ -32,10 +32,12 @@ impl Numbers<'_> {
     }
 }
 
-/// Says which numbers are missing between the first and the last, if the numbers count frames at all.
+/// Returns a warning that lists the numbers missing between the first and the last, if the numbers
+/// count frames at all.
 ///
-/// Numbers count if most steps are the same one, of which the others are multiples: 1, or the stride of a recording of
-/// which every n-th frame was kept. Steps of a clock are neither.
+/// They count frames if most steps are equal and the other steps are multiples of that step. The
+/// usual step is 1, or the stride of a recording of which every n-th frame was kept. Steps of a
+/// clock do not satisfy this.
 pub(super) fn warning(numbers: &Numbers<'_>) -> Option<String> {
     let Numbers { values, breaks, .. } = numbers;
     let steps: Vec<(usize, i128)> = (1..values.len())
@@ -44,7 +46,7 @@ pub(super) fn warning(numbers: &Numbers<'_>) -> Option<String> {
         .collect();
     let mut counts: HashMap<i128, usize> = HashMap::new();
     steps.iter().for_each(|&(_, step)| *counts.entry(step).or_default() += 1);
-    // Of equally frequent steps the smallest.
+    // Of equally frequent steps, the smallest.
     let (&stride, &usual) = counts.iter().max_by_key(|(step, count)| (**count, -**step))?;
     if stride <= 0 {
         return None;
@@ -84,7 +86,7 @@ pub(super) fn warning(numbers: &Numbers<'_>) -> Option<String> {
     let noun = if missing == 1 { "number is" } else { "numbers are" };
     Some(format!(
         "{missing} {noun} missing in the file names{kind} ({}); frames are counted without gaps, so from frame {first} on \
-         frame numbers and the numbers in the names go apart",
+         frame numbers and the numbers in the names differ",
         shown.join(", ")
     ))
 }

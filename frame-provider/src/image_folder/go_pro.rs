@@ -1,20 +1,21 @@
-//! Names of GoPro's pictures in bursts and time lapses.
+//! Names of GoPro pictures in bursts and time lapses.
 
-/// Names such as `G0010042.JPG`: the number of a group with three digits, that of the picture with four. A group holds 999
-/// pictures at the most; the next one goes on, or begins with 1 again.
+/// Names such as `G0010042.JPG`: a group number of three digits, then a picture number of four. A
+/// group holds at most 999 pictures; in the next group, the picture number continues or starts
+/// again at 1.
 pub(super) struct GoPro {
-    /// Where groups begin, but for the first.
+    /// Positions where groups begin, except for the first group.
     pub(super) starts: Vec<usize>,
 }
 
-/// What the number of a group is multiplied by in a name.
+/// Factor of the group number in a name.
 const GROUP: i128 = 10_000;
 
 impl GoPro {
-    /// The last number of a full group, or of a full counter.
+    /// The last picture number of a full group, or of a full counter.
     pub(super) const LAST: [i128; 2] = [999, 9999];
 
-    /// Looks whether all names are GoPro's, with these rising numbers.
+    /// Checks whether all names are GoPro names with these rising numbers.
     pub(super) fn find(stems: &[String], values: &[i128]) -> Option<Self> {
         let is_name = |stem: &String| {
             let digits = stem.strip_prefix(['G', 'g']);
@@ -30,7 +31,7 @@ impl GoPro {
         (!starts.is_empty()).then_some(Self { starts })
     }
 
-    /// Each group's number, how many pictures it has, and the number of the last one.
+    /// Returns each group's number, how many pictures it has, and the number of its last picture.
     pub(super) fn groups(&self, values: &[i128]) -> Vec<(i128, usize, i128)> {
         let ends = self.starts.iter().copied().chain([values.len()]);
         let firsts = [0].into_iter().chain(self.starts.iter().copied());

@@ -9,41 +9,45 @@ mod orientation;
 mod pattern;
 mod series;
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use image::metadata::Orientation;
 
+use crate::endings::{self, has_image_ending};
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
-use crate::open::OpenOptions;
+use crate::open_options::OpenOptions;
 use crate::picture::Picture;
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, FrameSource, Timing};
 use series::Several;
 
-/// Accepted endings, in lower case; the comparison ignores case.
-const ENDINGS: [&str; 6] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff"];
-
 /// A folder of images (`.jpg`, `.jpeg`, `.png`, `.bmp`, `.tif`, `.tiff`), one per frame.
 ///
-/// - **Order:** natural order of the file names: `frame2.png` comes before `frame10.png`. A hyphen before a number is a minus
-///   sign where the same name also comes without one (`frame-1.png`, `frame0.png`), at the beginning of a name, and after
-///   another separator (`t=-20.png`). Decimals are ordered by value, dates by year, month and day; dates of which it cannot be
-///   known whether the day or the month comes first are refused if the order depends on it. Capital letters do not matter.
+/// - **Order:** natural order of the file names: `frame2.png` comes before `frame10.png`. A hyphen
+///   before a number is a minus sign where the same name also comes without one (`frame-1.png`,
+///   `frame0.png`), at the beginning of a name, and after another separator (`t=-20.png`). Decimals
+///   are ordered by value, dates by year, month and day; dates are rejected if it is unclear
+///   whether the day or the month comes first and the order depends on it. Letter case does not
+///   matter.
 /// - **Ignored:** files with other endings, hidden files, and folders inside the folder.
-/// - **One clip:** a folder whose names show several series (`cam1_000.png` and `cam2_000.png`), masks next to frames, or a
-///   file that is not of the series, is refused; [`ImageFolder::from_pattern`] picks one. Numbers that are missing are a
-///   warning. Names without numbers are a clip in the order of the names.
-/// - **Size:** all images have one size; this is checked when the folder is opened, by reading each file's header.
+/// - **One clip:** a folder is rejected if its names show several series (`cam1_000.png` and
+///   `cam2_000.png`), masks next to frames, or a file that does not belong to the series;
+///   [`ImageFolder::from_pattern`] selects one series. Missing numbers cause a warning. Names
+///   without numbers are a clip in the order of the names.
+/// - **Size:** all images must have the same size; this is checked when the folder is opened, by
+///   reading each file's header.
 /// - **JPEG** pixels are those of libjpeg-turbo, bit for bit, which is also what Pillow gives.
-/// - **Other depths and colours:** 16 bits become 8 by the [`Intensity`], gray and palette become RGB, alpha is dropped.
-/// - **TIFF** files are read as by [`TiffStack`](crate::TiffStack), and have one page each.
-/// - **Orientation:** images are turned upright as their EXIF data says (JPEG, and the chunk `eXIf` of PNG), and TIFF files
-///   by the tag Orientation: as viewers, OpenCV's `IMREAD_COLOR` and Pillow's `exif_transpose` show them. (OpenCV cannot
-///   read TIFF files that are stored lying on their side.) [`OpenOptions::exif`](crate::OpenOptions::exif) leaves the pixels
+/// - **Other depths and colours:** 16-bit samples become 8-bit samples as the [`Intensity`] says,
+///   gray and palette become RGB, alpha is dropped.
+/// - **TIFF** files are read as in [`TiffStack`](crate::TiffStack), and must have one page each.
+/// - **Orientation:** images are turned upright as their EXIF data says (JPEG, and the chunk `eXIf`
+///   of PNG), and TIFF files as their tag Orientation says. The result is the same as in viewers,
+///   OpenCV's `IMREAD_COLOR` and Pillow's `exif_transpose`. (OpenCV cannot read TIFF files that are
+///   stored lying on their side.) [`OpenOptions::exif`](crate::OpenOptions::exif) leaves the pixels
 ///   in the order in which they are stored, as the official SAM 2 code does.
 #[derive(Debug)]
 pub struct ImageFolder {
@@ -53,7 +57,7 @@ pub struct ImageFolder {
     levels: Levels,
     timing: Timing,
     warnings: Vec<String>,
-    /// Whether images are turned upright.
+    /// True if images are turned upright.
     exif: bool,
     decoded: AtomicU64,
 }
@@ -62,14 +66,16 @@ impl ImageFolder {
     /// Opens a folder and checks the header of every image in it.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::NotADirectory`], [`FrameError::NoImages`], [`FrameError::SizeChanged`]
-    /// naming the first file of another size, [`FrameError::Decode`] or [`FrameError::Unsupported`] for a file whose
-    /// header cannot be read, [`FrameError::Unsupported`] for a folder that is not one clip by its names.
+    /// [`FrameError::NotFound`], [`FrameError::NotADirectory`], [`FrameError::NoImages`],
+    /// [`FrameError::SizeChanged`] naming the first file of another size, [`FrameError::Decode`] or
+    /// [`FrameError::Unsupported`] for a file whose header cannot be read,
+    /// [`FrameError::Unsupported`] for a folder whose names do not form one clip.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(path, &OpenOptions::default())
     }
 
-    /// Opens a folder with options, of which [`OpenOptions::intensity`] and [`OpenOptions::exif`] matter.
+    /// Opens a folder with options; only [`OpenOptions::intensity`] and [`OpenOptions::exif`] have
+    /// an effect.
     ///
     /// # Errors
     /// Those of [`ImageFolder::open`].
@@ -84,12 +90,14 @@ impl ImageFolder {
         Self::checked(folder.to_owned(), clip.files, clip.warnings, options)
     }
 
-    /// Opens the images of one folder whose names match a pattern such as `frames/cam1_*.png`: `*`, `?` and `[a-z]` in the
-    /// file name. They have to be one clip by their names, as those of a folder do; the pattern `frames/*` takes all images
-    /// of a folder in the order of their names, with a warning if they are several series.
+    /// Opens the images of one folder whose names match a pattern such as `frames/cam1_*.png`: `*`,
+    /// `?` and `[a-z]` in the file name. The names must form one clip, as those of a folder must.
+    /// The pattern `frames/*` selects all images of a folder in the order of their names, with a
+    /// warning if they form several series.
     ///
     /// # Errors
-    /// Those of [`ImageFolder::open`]; [`FrameError::NotFound`] if nothing matches or the name is no pattern.
+    /// Those of [`ImageFolder::open`]; [`FrameError::NotFound`] if nothing matches or the name is
+    /// not a pattern.
     pub fn from_pattern(
         pattern: impl AsRef<Path>,
         options: &OpenOptions,
@@ -111,14 +119,15 @@ impl ImageFolder {
         Self::checked(pattern.to_owned(), clip.files, clip.warnings, options)
     }
 
-    /// Whether `path` is a pattern for [`ImageFolder::from_pattern`]: no file itself, with wildcards in its file name, and two
-    /// or more files of its folder match, all of them still images. TIFF files with several pages are recordings of their
-    /// own.
+    /// Returns true if `path` is a pattern for [`ImageFolder::from_pattern`]: `path` itself is not
+    /// a file, its file name has wildcards, and at least two files of its folder match, all of them
+    /// still images. TIFF files with several pages are separate recordings and do not count as
+    /// still images.
     pub fn is_pattern(path: impl AsRef<Path>) -> bool {
         pattern::matches_images(path.as_ref())
     }
 
-    /// A clip of these image files, in this order.
+    /// Makes a clip of these image files, in this order.
     ///
     /// # Errors
     /// Those of [`ImageFolder::open`].
@@ -126,7 +135,8 @@ impl ImageFolder {
         Self::from_files_with(files, &OpenOptions::default())
     }
 
-    /// A clip of these image files, in this order, with the options of [`ImageFolder::open_with`].
+    /// Makes a clip of these image files, in this order, with the options of
+    /// [`ImageFolder::open_with`].
     ///
     /// # Errors
     /// Those of [`ImageFolder::open`].
@@ -148,7 +158,7 @@ impl ImageFolder {
         options: &OpenOptions,
     ) -> Result<Self, FrameError> {
         let Some(first) = files.first() else {
-            let accepted = ENDINGS.map(|ending| format!(".{ending}")).join(", ");
+            let accepted = endings::IMAGES.map(|ending| format!(".{ending}")).join(", ");
             return Err(FrameError::NoImages { path: name, accepted });
         };
         let exif = options.is_upright();
@@ -186,26 +196,26 @@ impl ImageFolder {
         })
     }
 
-    /// The same clip with a frame rate; image files carry none.
+    /// Returns the same clip with a frame rate; image files do not store one.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
         self
     }
 
-    /// The same clip with another way from 16 bits to 8.
+    /// Returns the same clip with another conversion from 16 bits to 8.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The image files, in the order of the frames.
+    /// Returns the image files, in the order of the frames.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// Image `index` as stored.
+    /// Returns image `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let Some(file) = self.files.get(index) else {
             return Err(FrameError::IndexOutOfRange {
@@ -279,25 +289,17 @@ pub(crate) fn compare_names(a: &Path, b: &Path) -> std::cmp::Ordering {
     natural_order::compare(&name_of(a), &name_of(b))
 }
 
-/// Whether the file's ending is that of an accepted image format.
-pub(crate) fn has_image_ending(path: &Path) -> bool {
-    ending(path).is_some_and(|found| ENDINGS.contains(&found.as_str()))
-}
-
-fn ending(path: &Path) -> Option<String> {
-    path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase)
-}
-
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Hidden files with image endings are not frames: macOS leaves `._name.jpg` beside each file it copies.
+/// Returns true if the file is hidden. Hidden files with image endings are not frames: macOS leaves
+/// `._name.jpg` next to each file it copies.
 fn is_hidden(path: &Path) -> bool {
     name_of(path).starts_with('.')
 }
 
-/// Returns the images of a folder, or those that a pattern means, in any order.
+/// Returns the images of a folder, or those that match a pattern, in any order.
 pub(crate) fn images_of(path: &Path) -> Result<Vec<PathBuf>, FrameError> {
     match pattern::parts(path) {
         Some((folder, name)) if !path.is_dir() => pattern::matching(&folder, &name),
@@ -305,7 +307,7 @@ pub(crate) fn images_of(path: &Path) -> Result<Vec<PathBuf>, FrameError> {
     }
 }
 
-/// The images of a folder, in any order.
+/// Returns the images of a folder, in any order.
 fn images_in(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     let io_error = |error| FrameError::from_io(folder, error);
     let mut files = Vec::new();

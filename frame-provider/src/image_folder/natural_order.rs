@@ -1,9 +1,10 @@
-//! Names in the order that people expect: `frame2` before `frame10`.
+//! Compares names in the order that people expect: `frame2` before `frame10`.
 
 use std::cmp::Ordering;
 
-/// Compares two names: runs of ASCII digits by their value, everything else by character. Names that are equal in this
-/// sense (`a1`, `a01`) are compared character by character, so that the order is total.
+/// Compares two names: runs of ASCII digits by their value, everything else by character. Names
+/// that are equal in this sense (`a1`, `a01`) are compared character by character, so that the
+/// order is total.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
     loop {
@@ -35,7 +36,8 @@ fn leading_digits(text: &str) -> &str {
     &text[..end]
 }
 
-/// By value, without parsing: time stamps in nanoseconds and hashes do not fit in any integer type.
+/// Compares by value, without parsing: time stamps in nanoseconds and hashes do not fit in any
+/// integer type.
 fn compare_numbers(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))

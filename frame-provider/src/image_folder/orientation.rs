@@ -1,21 +1,22 @@
-//! Images that are stored turned or mirrored, with a note which way is up.
+//! Images that are stored turned or mirrored, with metadata that says which way is up.
 
 use std::io::{Read, Seek, SeekFrom};
 
 use image::metadata::Orientation;
 
-use crate::frame::FrameSize;
 use crate::picture::{Picture, Samples};
+use crate::size::FrameSize;
 
-/// Longer chunks hold no orientation that is worth reading them for.
+/// Largest chunk that is read for its orientation.
 const MOST_EXIF_BYTES: u32 = 1 << 20;
 
-/// The orientation in the EXIF data of a JPEG, given at least everything before its picture.
+/// Returns the orientation in the EXIF data of a JPEG. `bytes` must hold at least everything before
+/// the picture.
 pub(super) fn of_jpeg(bytes: &[u8]) -> Orientation {
     jpeg_exif(bytes).and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Walks from marker to marker to the first EXIF segment.
+/// Goes from marker to marker until the first EXIF segment.
 fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     let mut at = 2;
     loop {
@@ -42,14 +43,15 @@ fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The orientation in the `eXIf` chunk of a PNG, which may come before or after the picture.
+/// Returns the orientation in the `eXIf` chunk of a PNG, which may come before or after the
+/// picture.
 pub(super) fn of_png(file: &mut (impl Read + Seek)) -> Orientation {
     let exif = png_exif(file);
     let exif = exif.as_deref().map(|bytes| bytes.strip_prefix(b"Exif\0\0").unwrap_or(bytes));
     exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-/// Walks from chunk to chunk, reading eight bytes of each.
+/// Goes from chunk to chunk, reading eight bytes of each.
 fn png_exif(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     const SIGNATURE_BYTES: u64 = 8;
     const CHECKSUM_BYTES: i64 = 4;
@@ -72,12 +74,12 @@ fn png_exif(file: &mut (impl Read + Seek)) -> Option<Vec<u8>> {
     }
 }
 
-/// The meaning of TIFF's tag 274, which EXIF took its values from.
+/// Returns the meaning of TIFF's tag 274, which EXIF took its values from.
 pub(super) fn of_tiff(tag: u64) -> Orientation {
     u8::try_from(tag).ok().and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }
 
-/// The size after turning.
+/// Returns the size after turning.
 pub(super) fn upright_size(stored: FrameSize, orientation: Orientation) -> FrameSize {
     if swaps_sides(orientation) {
         FrameSize { width: stored.height, height: stored.width }

@@ -1,21 +1,23 @@
-//! Names with wildcards that mean some of a folder's images.
+//! File names with wildcards that select some of a folder's images.
 
 use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
-use super::{has_image_ending, images_in, name_of};
+use super::{images_in, name_of};
+use crate::endings::{ending, has_image_ending, has_tiff_ending};
 use crate::error::FrameError;
 use crate::tiff;
 
-/// Endings of recordings that are files of their own, in lower case.
+/// Endings of files that are recordings on their own, in lower case.
 const VIDEO_ENDINGS: [&str; 24] = [
     "avi", "mp4", "mov", "mkv", "m4v", "mj2", "mjpg", "mjpeg", "mpg", "mpeg", "wmv", "webm", "ts",
     "mts", "m2ts", "flv", "ogv", "y4m", "h264", "h265", "gif", "btf", "stk", "lsm",
 ];
 
-/// The folder of a pattern, and the pattern of its file names; `None` if the file name has no wildcards or the folder is not
-/// there. Only the file name is a pattern, so folders may have brackets in their names.
+/// Returns the folder of a pattern, and the pattern of its file names; `None` if the file name has
+/// no wildcards or the folder does not exist. Only the file name is a pattern, so folders may have
+/// brackets in their names.
 pub(super) fn parts(path: &Path) -> Option<(PathBuf, Pattern)> {
     let name = path.file_name()?.to_str()?;
     if !name.contains(['*', '?', '[']) {
@@ -34,7 +36,8 @@ pub(super) fn matching(folder: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>,
     Ok(images)
 }
 
-/// Whether the path is no file itself, and all files that it matches are still images, two or more.
+/// Returns true if the path itself is not a file, and at least two files match it, all of them
+/// still images.
 pub(super) fn matches_images(path: &Path) -> bool {
     let Some((folder, pattern)) = parts(path).filter(|_| !path.exists()) else { return false };
     let Ok(matching) = matching(&folder, &pattern) else { return false };
@@ -43,8 +46,8 @@ pub(super) fn matches_images(path: &Path) -> bool {
         && !matching.iter().any(|file| has_several_pages(file))
 }
 
-/// Whether the pattern also matches what is not an image: then each match is a recording of its own. Next to images, `*`
-/// passes over notes and tables, but not over videos and folders.
+/// Returns true if the pattern also matches files that are not images: then each match is a
+/// separate recording. Next to images, `*` ignores notes and tables, but not videos and folders.
 fn has_rivals(folder: &Path, pattern: &Pattern) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return true };
     let others = entries
@@ -53,7 +56,7 @@ fn has_rivals(folder: &Path, pattern: &Pattern) -> bool {
         .filter(|file| !super::is_hidden(file) && pattern.matches(&name_of(file)))
         .filter(|file| !(file.is_file() && has_image_ending(file)));
     let is_rival = |file: &PathBuf| {
-        let ending = super::ending(file).unwrap_or_default();
+        let ending = ending(file).unwrap_or_default();
         file.is_dir() || VIDEO_ENDINGS.contains(&ending.as_str())
     };
     if pattern.as_str() == "*" {
@@ -63,7 +66,7 @@ fn has_rivals(folder: &Path, pattern: &Pattern) -> bool {
     }
 }
 
-/// Whether the file is a recording of its own: a TIFF with several pages.
+/// Returns true if the file is a separate recording: a TIFF with several pages.
 fn has_several_pages(file: &Path) -> bool {
-    tiff::has_tiff_ending(file) && tiff::only_page(file).is_ok_and(|page| page.has_more)
+    has_tiff_ending(file) && tiff::only_page(file).is_ok_and(|page| page.has_more)
 }

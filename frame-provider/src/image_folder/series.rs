@@ -1,4 +1,5 @@
-//! Whether the images of a folder are one clip, by their names: several series, odd files and missing numbers.
+//! Checks by their names whether the images of a folder are one clip: finds several series, odd
+//! files and missing numbers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,22 +10,22 @@ use super::names::{Kind, Minus, Name, Names, Number};
 use super::natural_order;
 use crate::error::FrameError;
 
-/// Series and files listed in a message.
+/// Number of series and files listed in a message.
 const SHOWN: usize = 4;
 
-/// The images in the order of the frames, and what the user should know about their names.
+/// The images in the order of the frames, and warnings about their names.
 #[derive(Debug)]
 pub(super) struct Clip {
     pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<String>,
 }
 
-/// What happens to a folder that is not one clip by its names.
+/// How to treat a folder whose names do not form one clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Several {
-    /// It is an error that names the patterns.
+    /// It causes an error that names the patterns.
     Refused,
-    /// All images are frames, since the user asked for all; a warning tells.
+    /// All images are frames, since the user asked for all; a warning says so.
     Joined,
 }
 
@@ -83,23 +84,23 @@ pub(super) fn clip_of(
 
 struct Folder<'a> {
     path: &'a Path,
-    /// In the order of the frames.
+    /// The files, in the order of the frames.
     files: Vec<PathBuf>,
     stems: Vec<String>,
     names: Vec<Name>,
-    /// Whether capital letters do not count, and do differ.
+    /// True if names differ in letter case, which is ignored.
     is_folded: bool,
-    /// Why dates do not tell the order, if they do not.
+    /// Why dates do not give the order, if they do not.
     doubt: Option<String>,
 }
 
 enum Verdict {
-    /// With warnings.
+    /// One clip, with warnings.
     Clip(Vec<String>),
     NotOne(Found),
 }
 
-/// Why the images are not one clip, and what to do.
+/// Reason why the images are not one clip, and the remedy.
 struct Found {
     found: String,
     remedy: String,
@@ -124,7 +125,8 @@ impl Folder<'_> {
         let mut series: Vec<&Vec<usize>> = groups.iter().filter(|group| group.len() > 1).collect();
         series.sort_by_key(|group| std::cmp::Reverse(group.len()));
         let covered: usize = series.iter().map(|group| group.len()).sum();
-        // Names without an order of their own, such as snapshots, are a clip in the order of their names.
+        // Names without numbers that give an order, such as snapshots, are a clip in the order of
+        // their names.
         if covered * 2 <= self.files.len() {
             tracing::info!(
                 "{}: the names have no running number; the frames are in the order of the names, from {} to {}",
@@ -135,7 +137,7 @@ impl Folder<'_> {
             return Verdict::Clip(Vec::new());
         }
         match series.as_slice() {
-            // Only `frame1` next to `frame01` gets here: the numbers of one series rise otherwise.
+            // Only `frame1` next to `frame01` gets here: otherwise the numbers of one series rise.
             [only] if only.len() == self.files.len() => Verdict::Clip(vec![format!(
                 "{}: some names have the same number, written with and without leading zeros; each image counts as a frame",
                 self.path.display()
@@ -149,7 +151,8 @@ impl Folder<'_> {
         self.files.get(at).map(|file| super::name_of(file)).unwrap_or_default()
     }
 
-    /// The number, counted from the front or from the back of the names, that rises from each of these names to the next.
+    /// Returns the position of the number, counted from the front or from the back of the names,
+    /// that rises from each of these names to the next.
     fn counter(&self, members: &[usize]) -> Option<Vec<usize>> {
         let most = members.iter().map(|&member| self.names[member].numbers.len()).max()?;
         let same_shape = members.windows(2).all(|pair| {
@@ -172,12 +175,13 @@ impl Folder<'_> {
             .filter_map(|field| places(&|_| Some(field)))
             .chain(places(&|name| name.numbers.len().checked_sub(1)))
             .collect();
-        // Of several numbers that rise, the one that counts rather than a time.
+        // Of several rising numbers, prefer one that counts over one that is a time.
         let counts = |at: &&Vec<usize>| !self.names[members[0]].numbers[at[0]].is_stamp();
         rising.iter().find(counts).or(rising.first()).cloned()
     }
 
-    /// Whether no name stands alone with what comes before its number, as a picture of the background does.
+    /// Returns true if each prefix before the number occurs in more than one name. A picture of the
+    /// background, for example, has a prefix of its own.
     fn prefixes_are_shared(&self, members: &[usize], at: &[usize]) -> bool {
         let mut prefixes: HashMap<&[String], usize> = HashMap::new();
         for (&member, &at) in members.iter().zip(at) {
@@ -186,7 +190,7 @@ impl Folder<'_> {
         prefixes.len() == 1 || prefixes.values().all(|&count| count > 1)
     }
 
-    /// Warnings about a clip whose names count.
+    /// Returns warnings about a clip with numbered names.
     fn counted(&self, counter: &[usize]) -> Vec<String> {
         let mut warnings = Vec::new();
         let mut prefixes: BTreeMap<String, usize> = BTreeMap::new();
@@ -229,7 +233,8 @@ impl Folder<'_> {
         warnings
     }
 
-    /// Says which groups of GoPro's pictures are taken as one clip, unless each but the last one is full.
+    /// Returns a warning that lists which groups of GoPro pictures are taken as one clip, unless
+    /// every group except the last is full.
     fn go_pro_warning(&self, go_pro: &GoPro, values: &[i128]) -> Option<String> {
         let groups = go_pro.groups(values);
         let is_full = |&(_, _, last): &(i128, usize, i128)| GoPro::LAST.contains(&last);
@@ -250,7 +255,8 @@ impl Folder<'_> {
         })
     }
 
-    /// Images that belong together: the same texts, and the same numbers but for the one that varies most.
+    /// Returns the groups of images that belong together: the same texts, and the same numbers
+    /// except for the one that varies most.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut shapes: BTreeMap<&[String], Vec<usize>> = BTreeMap::new();
         for (at, name) in self.names.iter().enumerate() {
@@ -297,7 +303,7 @@ impl Folder<'_> {
         })
     }
 
-    /// Dates that can be read in two ways.
+    /// Reports dates that can be read in two ways.
     fn doubtful(&self, found: String) -> Found {
         let all = self.quoted("*");
         let remedy = format!(
@@ -306,7 +312,7 @@ impl Folder<'_> {
         Found { found, remedy }
     }
 
-    /// Pairs such as `0001.jpg` and `0001.png`.
+    /// Reports pairs such as `0001.jpg` and `0001.png`.
     fn same_stems(&self, distinct: usize) -> Found {
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();
         for file in &self.files {
@@ -329,7 +335,7 @@ impl Folder<'_> {
         }
     }
 
-    /// One series with further files that are not of it.
+    /// Reports one series with further files that do not belong to it.
     fn odd_files(&self, series: &[usize]) -> Found {
         let odd: Vec<usize> = (0..self.files.len()).filter(|at| !series.contains(at)).collect();
         let names: Vec<String> = odd.iter().take(SHOWN).map(|&at| self.file_name(at)).collect();
@@ -351,7 +357,11 @@ impl Folder<'_> {
             .take(SHOWN)
             .map(|group| format!("{} images {}", group.len(), self.span(group)))
             .collect();
-        let more = if odd > 0 { format!(" and {odd} images of none") } else { String::new() };
+        let more = if odd > 0 {
+            format!(" and {odd} images that belong to none of them")
+        } else {
+            String::new()
+        };
         Found {
             found: format!(
                 "holds {} series of images by their names ({}){more}, not one clip",
@@ -393,7 +403,7 @@ impl Folder<'_> {
         }
     }
 
-    /// A pattern that matches these files and none of the others.
+    /// Returns a pattern that matches these files and none of the others.
     fn pattern(&self, group: &[usize]) -> Option<String> {
         let first = *group.first()?;
         let name = &self.names[first];
@@ -423,7 +433,7 @@ impl Folder<'_> {
     }
 }
 
-/// A list for a message, at most a few.
+/// Returns a list for a message; a long list is shortened.
 fn listed(mut shown: Vec<String>, count: usize) -> String {
     if count > shown.len() {
         shown.push(format!("{} more", count - shown.len()));

@@ -1,4 +1,4 @@
-//! From pictures to RGB8, with the range of a recording measured once.
+//! Converts pictures to RGB8, with the range of a recording measured once.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::error::FrameError;
 use crate::frame::RgbFrame;
 use crate::picture::{Depth, Picture, Samples};
 
-/// Frames that a range is measured on, spread over the recording.
+/// Number of frames that a range is measured on, spread over the recording.
 const SAMPLED_FRAMES: usize = 32;
 
 /// The percentiles of [`Intensity::Auto`] for all but 8-bit samples.
@@ -16,29 +16,29 @@ const AUTO: (f64, f64) = (0.1, 99.9);
 /// One output byte per stored value: 256 or 65,536 of them.
 type Table = Arc<[u8]>;
 
-/// From stored values to output bytes.
+/// A mapping from stored values to output bytes.
 #[derive(Debug, Clone)]
 enum Mapping {
     /// For 8 and 16 bits.
     Table(Table),
     /// The formula of [`Intensity`], for every other type.
     Ramp { low: f64, high: f64 },
-    /// The upper byte of an integer: `step` values from `low` on share one.
+    /// The upper byte of an integer: `step` values, starting at `low`, share one.
     UpperByte { low: f64, step: f64 },
 }
 
-/// Brings the pictures of one recording to RGB8.
+/// Converts the pictures of one recording to RGB8.
 #[derive(Debug)]
 pub(crate) struct Levels {
     intensity: Intensity,
-    /// The mapping and the depth it is for, once measured.
+    /// The mapping and its depth, once measured.
     measured: OnceLock<(Depth, Mapping)>,
     warnings: Mutex<Vec<String>>,
 }
 
-/// What the mapping of one picture is made from.
+/// How the mapping of one picture is obtained.
 enum Plan {
-    /// 8-bit samples as they are.
+    /// 8-bit samples stay unchanged.
     Identity,
     Fixed(Mapping),
     Recording(Measure),
@@ -56,17 +56,18 @@ impl Levels {
         Self { intensity, measured: OnceLock::new(), warnings: Mutex::default() }
     }
 
-    /// The range to use, before it is measured.
+    /// Returns the range setting, before it is measured.
     pub(crate) fn intensity(&self) -> Intensity {
         self.intensity
     }
 
-    /// What went wrong while measuring.
+    /// Returns the problems found while measuring.
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// `picture` in RGB8. `decode` gives any of the recording's `count` pictures, for measuring.
+    /// Returns `picture` in RGB8. `decode` returns any of the recording's `count` pictures, for
+    /// measuring.
     pub(crate) fn render(
         &self,
         picture: Picture,
@@ -83,7 +84,7 @@ impl Levels {
                     .map_or_else(|| whole(depth), |range| over(depth, range))
             }
             Plan::Recording(measure) => {
-                // Others wait here: measuring twice would cost more than waiting.
+                // Other threads wait here: measuring twice would cost more than waiting.
                 let (measured, mapping) = self
                     .measured
                     .get_or_init(|| (depth, self.measure(depth, count, measure, decode)));
@@ -138,7 +139,7 @@ impl Levels {
             for index in sampled(count) {
                 match decode(index) {
                     Ok(picture) if picture.depth() == depth => see(&picture),
-                    // The frame of another depth is refused when it is asked for.
+                    // A frame of another depth is rejected when it is requested.
                     Ok(_) => {}
                     Err(error) if is_first => self.warn(format!(
                         "frame {index} was left out when the intensity range was measured: {error}"
@@ -165,7 +166,8 @@ impl Levels {
     }
 }
 
-/// The range of the pictures that `visit` shows, the same ones each time it is called; `None` without any sample.
+/// Returns the range of the pictures that `visit` passes, the same ones on every call; `None`
+/// without any sample.
 fn range(
     depth: Depth,
     measure: Measure,
@@ -199,7 +201,7 @@ fn range(
     }
 }
 
-/// The mapping of a range.
+/// Returns the mapping of a range.
 fn over(depth: Depth, (low, high): (f64, f64)) -> Mapping {
     // A recording of one gray level.
     let high = if high > low { high } else { low + 1.0 };
@@ -210,7 +212,7 @@ fn over(depth: Depth, (low, high): (f64, f64)) -> Mapping {
     }
 }
 
-/// The mapping where nothing could be measured.
+/// Returns the mapping to use if nothing could be measured.
 fn whole(depth: Depth) -> Mapping {
     match depth {
         Depth::Eight => over(depth, (0.0, 255.0)),
@@ -222,10 +224,10 @@ fn whole(depth: Depth) -> Mapping {
     }
 }
 
-/// Frames spread evenly from the first to the last.
+/// Returns frames spread evenly from the first to the last.
 fn sampled(count: usize) -> impl Iterator<Item = usize> {
     let taken = count.min(SAMPLED_FRAMES);
-    // In u128: the product passes 64 bits for absurd counts.
+    // In u128: the product exceeds 64 bits for absurd counts.
     (0..taken).map(move |i| {
         (i as u128 * (count.max(1) - 1) as u128 / (taken.max(2) - 1) as u128) as usize
     })
@@ -253,7 +255,7 @@ impl Histogram {
                 samples.iter().for_each(|&sample| self.counts[usize::from(sample)] += 1);
                 self.total += samples.len() as u64;
             }
-            // Has no histogram; see `ranks`.
+            // These types have no histogram; see `ranks`.
             Samples::Real(..) => {}
         }
     }
@@ -267,7 +269,7 @@ impl Histogram {
         (low.into(), high.into())
     }
 
-    /// The value at `rank`, counted from 0, of all samples in order.
+    /// Returns the value at `rank`, counted from 0, of all samples in order.
     fn ranked(&self, rank: u64) -> u32 {
         let mut seen = 0;
         for (value, count) in (0..).zip(&self.counts) {
@@ -280,17 +282,18 @@ impl Histogram {
     }
 }
 
-/// The formula of [`Intensity`]. What is not finite is black.
+/// Applies the formula of [`Intensity`]. Values that are not finite become black.
 fn level(value: f64, low: f64, high: f64) -> u8 {
     if !value.is_finite() {
         return 0;
     }
     let span = high - low;
-    // Exact for integers of up to 32 bits: numerator and denominator are whole numbers below 2^53. The cast rounds down.
+    // Exact for integers of up to 32 bits: numerator and denominator are whole numbers below 2^53.
+    // The cast rounds down.
     (((value.clamp(low, high) - low) * 510.0 + span) / (2.0 * span)) as u8
 }
 
-/// [`level`] of every value, for a range of which `high` is above `low`.
+/// Returns [`level`] of every value, for a range whose `high` is above `low`.
 fn ramp(bits: u32, low: f64, high: f64) -> Table {
     (0..1u32 << bits).map(|value| level(value.into(), low, high)).collect()
 }
@@ -330,8 +333,8 @@ fn to_rgb(picture: Picture, mapping: Option<&Mapping>) -> Result<RgbFrame, Frame
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frame::FrameSize;
     use crate::picture::RealKind;
+    use crate::size::FrameSize;
     use proptest::prelude::*;
 
     fn picture(samples: Vec<u16>) -> Picture {
@@ -465,7 +468,8 @@ mod tests {
             let mut histogram = Histogram::new(Depth::Sixteen);
             histogram.add(&picture(samples.clone()));
             samples.sort_unstable();
-            // The smallest value with at least `percent` of the samples at or below it; their number as NumPy rounds it.
+            // The smallest value with at least `percent` of the samples at or below it, with their
+            // number rounded as in NumPy.
             let wanted = samples.len() as f64 * (f64::from(percent) / 100.0);
             let expected = samples.iter().find(|&&value| {
                 let below = samples.iter().filter(|&&other| other <= value).count();

@@ -1,4 +1,4 @@
-//! How samples of other types become 8-bit ones.
+//! Conversion of samples of other types to 8-bit samples.
 
 mod levels;
 mod ranks;
@@ -20,26 +20,29 @@ pub(crate) use levels::Levels;
 /// ```
 ///
 /// in integers: `255 * (v - low) / (high - low)`, rounded half up. In NumPy with `int64`:
-/// `((numpy.clip(v, low, high) - low) * 510 + (high - low)) // (2 * (high - low))`. [`Intensity::Full`] is `v >> 8` for
-/// 16-bit samples, which is what Pillow, libpng and OpenCV do.
+/// `((numpy.clip(v, low, high) - low) * 510 + (high - low)) // (2 * (high - low))`.
+/// [`Intensity::Full`] is `v >> 8` for 16-bit samples, which is what Pillow, libpng and OpenCV do.
 ///
-/// Signed and 32-bit integers follow the same formula. So do floating-point samples, in `float64`, with `high = low + 1` only
-/// where `high` is not above `low`; NaN and infinite ones are black and do not count for a range.
+/// Signed and 32-bit integers follow the same formula. So do floating-point samples, in `float64`,
+/// with `high = low + 1` only if `high` is not above `low`. NaN and infinite samples are black and
+/// do not count for a range.
 ///
 /// # Where the range comes from
-/// [`Intensity::MinMax`] and [`Intensity::Percentile`] measure the range **once for a recording**, when its first frame is
-/// read, on at most 32 frames that are spread evenly from the first to the last: frames `i * (count - 1) / (n - 1)` for
-/// `i` in `0..n`, `n = min(count, 32)`. All their pixels and channels count, in one histogram. The cost is the decoding
-/// of these frames and 512 KiB of memory; for percentiles of other types than 8 and 16 unsigned bits, they are decoded two to
-/// four times, with 1 MiB of memory. Frames that cannot be decoded are left out, with a warning. The choice
-/// depends on the recording only, never on what was read before; a part cut out of a recording has a range of its own, so
-/// give [`Intensity::Range`] where parts must agree.
+/// [`Intensity::MinMax`] and [`Intensity::Percentile`] measure the range **once for a recording**,
+/// when its first frame is read, on at most 32 frames that are spread evenly from the first to the
+/// last: frames `i * (count - 1) / (n - 1)` for `i` in `0..n`, `n = min(count, 32)`. All their
+/// pixels and channels count, in one histogram. The cost is the decoding of these frames and 512
+/// KiB of memory. For percentiles of types other than 8 and 16 unsigned bits, the frames are
+/// decoded two to four times, with 1 MiB of memory. Frames that cannot be decoded are left out,
+/// with a warning. The range depends only on the recording, never on what was read before. A part
+/// cut out of a recording gets its own range, so use [`Intensity::Range`] if parts must agree.
 ///
-/// The percentile `p` is the smallest value such that at least `p` percent of all samples are at or below it:
-/// `numpy.percentile(samples, p, method="inverted_cdf")`.
+/// The percentile `p` is the smallest value such that at least `p` percent of all samples are at or
+/// below it: `numpy.percentile(samples, p, method="inverted_cdf")`.
 ///
 /// # As text
-/// `auto`, `full`, `minmax`, `percentile:LO,HI`, `LO,HI`, `per-frame:minmax`, `per-frame:percentile:LO,HI`.
+/// `auto`, `full`, `minmax`, `percentile:LO,HI`, `LO,HI`, `per-frame:minmax`,
+/// `per-frame:percentile:LO,HI`.
 ///
 /// ```
 /// use sam2_frame_provider::Intensity;
@@ -51,59 +54,63 @@ pub(crate) use levels::Levels;
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Intensity {
-    /// 8-bit samples as they are; all others (16 and 32 bits, signed, floating point) as by `percentile:0.1,99.9`.
+    /// 8-bit samples stay unchanged; all others (16 and 32 bits, signed, floating point) are mapped
+    /// as by `percentile:0.1,99.9`.
     ///
-    /// Microscopes and cameras put 10 to 14 bits into 16, so `full` would show them nearly black, and every viewer
-    /// (ImageJ, napari) stretches the range that is in use. The percentiles keep a few hot or dead pixels, which most
-    /// scientific cameras have, from taking the range for themselves as they do with `minmax`.
+    /// Microscopes and cameras store 10 to 14 bits in 16, so `full` would show them nearly black,
+    /// and every viewer (ImageJ, napari) stretches the range in use. Most scientific cameras have a
+    /// few hot or dead pixels. With `minmax`, these would determine the range; the percentiles
+    /// prevent that.
     #[default]
     Auto,
-    /// The whole range of the type: 8-bit samples as they are, other integers by their upper byte. Floating-point samples
-    /// have none, which is an error.
+    /// The whole range of the type: 8-bit samples stay unchanged, other integers are mapped to
+    /// their upper byte. Floating-point samples have no full range, so they cause an error.
     Full,
     /// From the smallest to the largest sample of the recording.
     MinMax,
     /// Between two percentiles of the recording's samples, `0 <= low < high <= 100`.
     Percentile {
-        /// Becomes black, in percent.
+        /// The percentile that becomes black.
         low: f64,
-        /// Becomes white, in percent.
+        /// The percentile that becomes white.
         high: f64,
     },
-    /// Between two stored values, both finite and `low < high`, the same for every recording. Values below 0 and with
-    /// fractions are for signed and floating-point samples.
+    /// Between two stored values, both finite and `low < high`, the same for every recording.
+    /// Values below 0 and values with fractions are for signed and floating-point samples.
     Range {
-        /// Becomes black, as stored.
+        /// The stored value that becomes black.
         low: f64,
-        /// Becomes white, as stored.
+        /// The stored value that becomes white.
         high: f64,
     },
     /// [`Intensity::MinMax`] of each frame by itself.
     ///
-    /// Evens light that changes. Where it does not, one bright or dark pixel that comes and goes makes the whole picture
-    /// flicker; a model that tracks by appearance then loses parts of an object or takes others for it. Prefer a range for
-    /// the recording unless the light really changes.
+    /// This evens out changing light. If the light does not change, a bright or dark pixel that
+    /// comes and goes makes the whole picture flicker; a model that tracks by appearance then loses
+    /// parts of an object or mistakes other things for it. Prefer a range for the recording unless
+    /// the light really changes.
     PerFrameMinMax,
-    /// [`Intensity::Percentile`] of each frame by itself, with the same risk; single pixels count for less.
+    /// [`Intensity::Percentile`] of each frame by itself, with the same risk, though single pixels
+    /// have less influence.
     PerFramePercentile {
-        /// Becomes black, in percent.
+        /// The percentile that becomes black.
         low: f64,
-        /// Becomes white, in percent.
+        /// The percentile that becomes white.
         high: f64,
     },
 }
 
 impl Intensity {
-    /// Whether each frame gets a range of its own.
+    /// Returns true if each frame gets its own range.
     pub fn is_per_frame(self) -> bool {
         matches!(self, Self::PerFrameMinMax | Self::PerFramePercentile { .. })
     }
 }
 
-/// Text that is no [`Intensity`].
+/// Text that is not a valid [`Intensity`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no intensity range; use auto, full, minmax, percentile:LO,HI with 0 <= LO < HI <= 100, LO,HI with LO < HI, per-frame:minmax or per-frame:percentile:LO,HI"
+    "{text:?} is not an intensity range; use auto, full, minmax, percentile:LO,HI with 0 <= LO < HI <= 100, LO,HI with LO < HI, per-frame:minmax or per-frame:percentile:LO,HI"
 )]
 pub struct ParseIntensityError {
     text: String,

@@ -1,23 +1,26 @@
-//! Percentiles of values of any type, exactly and in little memory.
+//! Exact percentiles of values of any type, in little memory.
 
-/// Bits of the keys that one pass tells apart.
+/// Number of key bits that one pass distinguishes.
 const WIDTH: u32 = 16;
 
-/// The lowest bit that each pass looks at. Values of 16 bits are told by two passes, float32, int32 and uint32 by three.
+/// The lowest bit that each pass examines. Two passes distinguish values of 16 bits, three passes
+/// float32, int32 and uint32.
 const PASSES: [u32; 4] = [48, 32, 16, 0];
 
-/// The rank, counted from 0, of a percentile among `total` values: NumPy's `inverted_cdf`, with its order of operations.
+/// Returns the rank, counted from 0, of a percentile among `total` values: NumPy's `inverted_cdf`,
+/// with its order of operations.
 pub(super) fn rank(total: u64, percent: f64) -> u64 {
     let position = total as f64 * (percent / 100.0) - 1.0;
     // The cast takes negative positions to 0, as NumPy's clipping does.
     (position.ceil() as u64).min(total.saturating_sub(1))
 }
 
-/// Two percentiles of the finite values that `visit_all` hands over, the same ones each time it is called; `None` without
-/// any.
+/// Returns two percentiles of the finite values that `visit_all` passes, the same ones on every
+/// call; `None` without any.
 ///
-/// The values are counted by the upper bits of their keys, then those that share the upper bits of a wanted one by the next
-/// bits, so that what is held is histograms of 65,536 numbers rather than the values of a recording.
+/// The values are counted by the upper bits of their keys. Then the values that share the upper
+/// bits of a wanted one are counted by the next bits. So only histograms of 65,536 numbers are
+/// held, not the values of a recording.
 pub(super) fn percentiles(
     percents: [f64; 2],
     mut visit_all: impl FnMut(&mut dyn FnMut(f64)),
@@ -56,7 +59,7 @@ pub(super) fn percentiles(
         for (search, histogram) in searches.iter_mut().zip(&histograms) {
             search.narrow(histogram);
         }
-        // The remaining bits are 0 in all values, which in keys of negative ones is 1.
+        // The remaining bits are 0 in all values; in keys of negative values they are 1.
         let rest = (1u64 << shift) - 1;
         if fine & rest == 0 {
             for search in &mut searches {
@@ -72,11 +75,11 @@ pub(super) fn percentiles(
     }
 }
 
-/// Where a value of a certain rank is.
+/// Location of the value with a certain rank.
 struct Search {
     /// The upper bits of its key.
     prefix: u64,
-    /// Its rank among the values that share these.
+    /// Its rank among the values that share these bits.
     rank: u64,
 }
 
@@ -94,7 +97,7 @@ impl Search {
     }
 }
 
-/// A number with the order of the value.
+/// Returns a number with the same order as the value.
 fn key(value: f64) -> u64 {
     // Adding 0 makes -0 the same as 0.
     let bits = (value + 0.0).to_bits();

@@ -1,4 +1,4 @@
-//! What is kept: frames, and scaled frames beside them.
+//! The cached frames, and the cached scaled frames.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -6,36 +6,38 @@ use std::sync::Arc;
 use lru::LruCache;
 
 use super::{LazyOptions, LazyStats};
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::resize::Scale;
+use crate::size::FrameSize;
 
-/// In which way a frame is wanted: at its own size, or scaled.
+/// The form in which a frame is requested: at its own size, or scaled.
 pub(in crate::lazy) type Kind = Option<Scale>;
 
-/// A frame in one of its kinds.
+/// A requested frame in one of its kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::lazy) struct Wanted {
     pub(in crate::lazy) kind: Kind,
     pub(in crate::lazy) index: usize,
 }
 
-/// A kept frame.
+/// A cached frame.
 pub(in crate::lazy) struct Entry {
     pub(in crate::lazy) frame: Arc<RgbFrame>,
-    /// Prefetched, and not asked for yet.
+    /// True if prefetched and not requested yet.
     pub(in crate::lazy) unused: bool,
 }
 
-/// Frames by least recent use, and scaled frames by theirs.
+/// Frames in order of their last use, and scaled frames in order of theirs.
 ///
-/// They are kept apart, since a frame can be wanted again by someone who looks at it or scales it in another way, while
-/// a scaled frame is of use only until the model has seen it. So there are only as many of these as are read ahead.
+/// They are kept separately. A frame can be requested again for viewing or for another scaling,
+/// while a scaled frame is needed only until the model has processed it. So only as many scaled
+/// frames are kept as are read ahead.
 pub(in crate::lazy) struct Cache {
     frames: LruCache<usize, Entry>,
     scaled: LruCache<Wanted, Entry>,
     options: LazyOptions,
     frame_bytes: u64,
-    /// Bytes of the largest scaled frame so far.
+    /// Size in bytes of the largest scaled frame so far.
     scaled_bytes: u64,
 }
 
@@ -54,17 +56,17 @@ impl Cache {
         }
     }
 
-    /// The most frames and the most scaled frames that are kept.
+    /// Returns the largest number of frames and of scaled frames that are kept.
     pub(in crate::lazy) fn capacity(&self) -> (usize, usize) {
         (self.frames.cap().get(), self.scaled.cap().get())
     }
 
-    /// How many frames and how many scaled frames there are.
+    /// Returns the present number of frames and of scaled frames.
     pub(in crate::lazy) fn len(&self) -> (usize, usize) {
         (self.frames.len(), self.scaled.len())
     }
 
-    /// The entry, which becomes the one used last.
+    /// Returns the entry and marks it as most recently used.
     pub(in crate::lazy) fn get(&mut self, wanted: Wanted) -> Option<&mut Entry> {
         match wanted.kind {
             Some(_) => self.scaled.get_mut(&wanted),
@@ -72,12 +74,12 @@ impl Cache {
         }
     }
 
-    /// The frame, as it was used before.
+    /// Returns the frame without marking it as used.
     pub(in crate::lazy) fn peek_frame(&self, index: usize) -> Option<Arc<RgbFrame>> {
         self.frames.peek(&index).map(|entry| Arc::clone(&entry.frame))
     }
 
-    /// Makes an entry the one used last; false if there is none.
+    /// Marks an entry as most recently used. Returns false if there is none.
     pub(in crate::lazy) fn promote(&mut self, wanted: Wanted) -> bool {
         match wanted.kind {
             Some(_) => self.scaled.promote(&wanted),
@@ -85,7 +87,7 @@ impl Cache {
         }
     }
 
-    /// Adds an entry, for which others make room.
+    /// Adds an entry and evicts others if there is no room.
     pub(in crate::lazy) fn keep(&mut self, wanted: Wanted, entry: Entry, stats: &mut LazyStats) {
         let added = entry.frame.data().len() as u64;
         if wanted.kind.is_some() && added > self.scaled_bytes {
@@ -111,8 +113,8 @@ impl Cache {
         stats.peak_bytes = stats.peak_bytes.max(stats.bytes_held);
     }
 
-    /// Adds a frame that came along with a scaled one, unless it is there already. Nobody has asked for it, and nobody
-    /// has had it made, so it is no prefetched one.
+    /// Adds a frame that was produced along with a scaled one, unless it is already cached. It was
+    /// neither requested nor prefetched, so it does not count as prefetched.
     pub(in crate::lazy) fn keep_by_product(
         &mut self,
         index: usize,
@@ -124,14 +126,14 @@ impl Cache {
         }
     }
 
-    /// Empties it.
+    /// Empties the cache and returns its entries.
     pub(in crate::lazy) fn take_all(&mut self) -> Vec<Entry> {
         let frames = std::iter::from_fn(|| self.frames.pop_lru()).map(|(_, entry)| entry);
         let scaled = std::iter::from_fn(|| self.scaled.pop_lru()).map(|(_, entry)| entry);
         frames.chain(scaled).collect()
     }
 
-    /// Divides the bytes that are allowed: up to half for scaled frames, and the rest for frames.
+    /// Divides the permitted bytes: up to half for scaled frames, and the rest for frames.
     fn share_bytes(&mut self, stats: &mut LazyStats) {
         let Some(limit) = self.options.cache_bytes else {
             return;
@@ -151,12 +153,13 @@ impl Cache {
     }
 }
 
-/// Scaled frames to keep: for two readers, those read ahead and the one in hand.
+/// Returns the number of scaled frames to keep: for two readers, those read ahead and the one in
+/// use.
 fn most_scaled(options: LazyOptions) -> usize {
     options.prefetch.saturating_add(1).saturating_mul(2).min(options.cache_frames)
 }
 
-/// How many pieces of `bytes` fit in `limit`.
+/// Returns how many items of `bytes` bytes fit in `limit`.
 fn fitting(limit: u64, bytes: u64) -> usize {
     usize::try_from(limit / bytes.max(1)).unwrap_or(usize::MAX)
 }
@@ -165,7 +168,7 @@ fn at_least_one(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Counts an entry that made room for another, or for the same anew.
+/// Counts an entry that was evicted for another, or replaced by a new version of itself.
 fn note_removed(removed: &Entry, is_same: bool, stats: &mut LazyStats) {
     stats.bytes_held -= removed.frame.data().len() as u64;
     stats.evicted += u64::from(!is_same);

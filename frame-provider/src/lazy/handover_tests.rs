@@ -1,7 +1,8 @@
-//! The hand-over between callers and the prefetch thread, in many orders in which threads can run.
+//! Tests of the exchange between callers and the prefetch thread, under many thread interleavings.
 //!
-//! `shared.rs` is compiled here once more, with the locks of a model checker. It runs the threads one at a time, changes
-//! between them at each use of a lock as chance has it, and reports deadlocks and lost wake-ups with a schedule to repeat.
+//! `shared.rs` is compiled here a second time, with the locks of a model checker. The checker runs
+//! one thread at a time and switches at random at each use of a lock. It reports deadlocks and lost
+//! wake-ups with a schedule that reproduces them.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use shuttle::thread;
 use super::LazyOptions;
 use super::cache::Wanted;
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{FrameSource, Timing};
 use shared::Shared;
 
@@ -26,12 +28,12 @@ mod sync {
     pub(super) use std::sync::PoisonError;
 }
 
-/// Schedules to try in each test; all tests together take a few seconds.
+/// Number of schedules to try in each test; all tests together take a few seconds.
 const SCHEDULES: usize = 3000;
 
 const COUNT: usize = 12;
 
-/// Frame 7 is bad.
+/// A source of frames; frame 7 is bad.
 #[derive(Default)]
 struct Source {
     busy: AtomicBool,
@@ -72,7 +74,7 @@ fn read(shared: &Shared, indices: impl Iterator<Item = usize>) {
     }
 }
 
-/// The same of scaled frames, which are of the same one colour.
+/// Reads scaled frames and checks that each has the same single colour as its frame.
 fn read_scaled(shared: &Shared, indices: impl Iterator<Item = usize>) {
     let scale = Scale::square(2, ResizeMode::PillowBicubic);
     for index in indices {
@@ -83,12 +85,13 @@ fn read_scaled(shared: &Shared, indices: impl Iterator<Item = usize>) {
     }
 }
 
-/// Runs `readers` beside the worker, and then the checks that must hold after any schedule.
+/// Runs `readers` in parallel with the worker, and then the checks that must hold after any
+/// schedule.
 fn run(options: LazyOptions, readers: Vec<fn(&Shared)>) {
     run_within(3, options, readers);
 }
 
-/// The same, with frames of so many bytes in the cache for each that it may hold.
+/// Does the same as [`run`], with frames of `bytes` bytes for each that the cache may hold.
 fn run_within(bytes: u64, options: LazyOptions, readers: Vec<fn(&Shared)>) {
     let source = Arc::new(Source::default());
     let shared = Arc::new(Shared::new(Box::new(Arc::clone(&source)), options));
@@ -174,7 +177,7 @@ fn clearing_at_any_time_does_no_harm() {
     );
 }
 
-/// With few changes between threads at the worst places, which pure chance seldom finds.
+/// Few switches between threads, at the worst places, which random choice seldom finds.
 #[test]
 fn rare_schedules() {
     shuttle::check_pct(

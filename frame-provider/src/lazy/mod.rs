@@ -1,4 +1,4 @@
-//! A bounded cache in front of any source, filled ahead of the reader by a background thread.
+//! A bounded cache in front of any source. A background thread fills it ahead of the reader.
 
 mod cache;
 #[cfg(test)]
@@ -18,26 +18,28 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
-use crate::probe::VideoDetails;
+use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
 use crate::tolerant::{BadFrames, TolerantFrames};
+use crate::video_details::VideoDetails;
 use cache::Wanted;
 use shared::Shared;
 pub use stats::LazyStats;
 
-/// How much [`LazyFrames`] holds and how far it reads ahead.
+/// How much [`LazyFrames`] caches and how far it reads ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LazyOptions {
-    /// The most frames to keep. At least one is kept whatever is set here. Default 50. For readers of scaled frames
-    /// ([`FrameSource::scaled`]), `2 * (prefetch + 1)` of those are kept beside, but not more than this.
+    /// Largest number of frames to keep; at least one is kept even with 0. Default 50. For readers
+    /// of scaled frames ([`FrameSource::scaled`]), `2 * (prefetch + 1)` scaled frames are kept in
+    /// addition, but at most this number.
     pub cache_frames: usize,
-    /// How many frames to decode ahead, in the direction of travel; 0 switches prefetching off. It is cut to what fits
-    /// in the cache beside the present frame. Default 5.
+    /// Number of frames to decode ahead, in the direction of travel; 0 switches prefetching off. It
+    /// is limited to what fits in the cache next to the present frame. Default 5.
     pub prefetch: usize,
-    /// The most bytes of pixels to keep, scaled or not, for clips of unknown size; the tighter of the two limits counts.
-    /// Default none.
+    /// Largest number of bytes of pixels to keep, scaled or not, for clips of unknown size; the
+    /// tighter of the two limits applies. Default none.
     pub cache_bytes: Option<u64>,
     /// What to do with frames that cannot be decoded. Default [`BadFrames::Error`].
     pub on_bad_frame: BadFrames,
@@ -51,29 +53,32 @@ impl Default for LazyOptions {
 
 /// Any source, with a least-recently-used cache and a background prefetcher.
 ///
-/// One thread does all decoding, in the order that suits a video decoder: first what a caller waits for, then the next
-/// frames in the direction of travel, forward or reverse, by ones or with a stride. After a jump it decodes nothing
-/// ahead until a direction shows again.
+/// One thread does all decoding, in the order that suits a video decoder: first the frames that
+/// callers wait for, then the next frames in the direction of travel, forward or reverse, one by
+/// one or with a stride. After a jump, it decodes nothing ahead until a direction appears again.
 ///
 /// - A request for a cached frame never waits for a decode.
 /// - No frame is decoded twice at the same time; callers that want the same frame share one decode.
-/// - A frame that fails to decode is an error for whoever asks for that frame, and only for them. The next request for it
-///   tries again.
-/// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being decoded, plus what the
-///   source holds by its own options ([`FrameSource::memory`]).
+/// - A frame that fails to decode causes an error only for the callers that request this frame. The
+///   next request for it tries again.
+/// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being
+///   decoded, plus what the source holds by its own options ([`FrameSource::memory`]).
 ///
-/// **Scaled frames** are made by the same thread from the same decode, ahead of whoever reads them, so that a model's thread
-/// neither decodes nor scales. Who only reads frames at their own size pays nothing for it. A frame that was made on the
-/// way is kept too: looking at one that the model has just seen is a hit. Where a video scales by itself
-/// ([`ResizeMode::Decord`]) none is made, and looking at one of the last few costs a conversion, but no decode.
+/// **Scaled frames** are made by the same thread from the same decode, ahead of their reader, so
+/// that a model's thread neither decodes nor scales. Readers that use frames only at their own size
+/// pay nothing for it. A full-size frame made along the way is kept too: requesting a frame that
+/// the model has just processed is a hit. If a video scales by itself ([`ResizeMode::Decord`]), no
+/// full-size frame is made; requesting one of the last few costs a conversion, but no decode.
 ///
-/// **Several readers**, say two sessions at once, one forward and one in reverse, are told apart by what their requests
-/// continue, not by who asks; so it does not matter whether they have threads of their own. Up to four are followed, each
-/// with [`LazyOptions::prefetch`] frames ahead as far as the cache has room. One that has not moved for 48 requests of
-/// others is forgotten.
+/// **Several readers**, for example one session forward and one in reverse, are told apart by the
+/// sequence that their requests continue, not by their thread; so it does not matter whether they
+/// have separate threads. Up to four are followed, each with [`LazyOptions::prefetch`] frames ahead
+/// as far as the cache has room. A reader that has not advanced for 48 requests of others is
+/// forgotten.
 ///
-/// Dropping it stops the thread and waits for the decode in progress, if any. That takes long only in the rare case that
-/// a [`VideoFrames`](crate::VideoFrames) is just then decoding a whole damaged file to number its frames.
+/// Dropping the value stops the thread and waits for the decode in progress, if any. That takes
+/// long only in the rare case that a [`VideoFrames`](crate::VideoFrames) is decoding a whole
+/// damaged file at that moment to number its frames.
 pub struct LazyFrames {
     shared: Arc<Shared>,
     worker: Option<JoinHandle<()>>,
@@ -98,20 +103,20 @@ impl LazyFrames {
             .spawn(move || for_worker.work());
         let worker = worker
             .inspect_err(|error| {
-                // Still correct, only slower: callers then decode for themselves.
+                // Still correct, only slower: each caller then decodes its own frames.
                 tracing::warn!(%error, "no prefetch thread could be started; frames are decoded on demand");
             })
             .ok();
         Self { shared, worker }
     }
 
-    /// What the cache did so far.
+    /// Returns the counters of the cache.
     pub fn stats(&self) -> LazyStats {
         self.shared.stats()
     }
 
-    /// Frees every cached frame and what the source holds, and stops prefetching until the next request. Requests in
-    /// progress are still answered. It does not wait for a decode.
+    /// Frees every cached frame and the memory held by the source, and stops prefetching until the
+    /// next request. Requests in progress are still answered. The call does not wait for a decode.
     pub fn clear(&self) {
         self.shared.clear();
     }
@@ -129,7 +134,8 @@ impl LazyFrames {
         self.shared.is_idle()
     }
 
-    /// The most frames that are kept: the tighter of [`LazyOptions::cache_frames`] and [`LazyOptions::cache_bytes`].
+    /// Returns the largest number of frames that are kept: the tighter of
+    /// [`LazyOptions::cache_frames`] and [`LazyOptions::cache_bytes`].
     pub fn capacity(&self) -> usize {
         self.shared.capacity()
     }
@@ -148,7 +154,7 @@ impl FrameSource for LazyFrames {
         self.request(Wanted { kind: None, index })
     }
 
-    /// From the cache, or scaled in the background.
+    /// Returns the frame from the cache, or scaled in the background.
     fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
         let scaled = self.request(Wanted { kind: Some(scale), index })?;
         Ok(ScaledFrame { scaled, frame: None })
@@ -190,7 +196,7 @@ impl FrameSource for LazyFrames {
         self.shared.source().damaged_frames()
     }
 
-    /// The cache and what the source holds.
+    /// Returns the memory of the cache and of the source.
     fn memory(&self) -> SourceMemory {
         let stats = self.stats();
         SourceMemory {
@@ -221,7 +227,8 @@ impl Drop for LazyFrames {
     fn drop(&mut self) {
         self.shared.stop();
         if let Some(worker) = self.worker.take() {
-            // A panic of the source has been turned into an error already; there is nothing more to report here.
+            // A panic of the source has already been turned into an error; there is nothing more to
+            // report here.
             let _ = worker.join();
         }
     }

@@ -1,13 +1,14 @@
-//! Scaled frames: made ahead in the background, from the same decode, within the same limits.
+//! Tests of scaled frames: made ahead in the background, from the same decode, within the same
+//! limits.
 
 use std::sync::Mutex;
 
 use super::*;
 use crate::resize::resize;
 
-/// Frames of 4x2 pixels. Notes what is asked of it; some are bad.
+/// A source of frames of 4x2 pixels. Records the requests; some frames are bad.
 struct Source {
-    /// Whether it scales by itself, as a video does for decord.
+    /// True if it scales by itself, as a video does for decord.
     by_itself: bool,
     asked: Mutex<Vec<(usize, bool)>>,
     bad: Vec<usize>,
@@ -18,12 +19,13 @@ impl Source {
         Arc::new(Self { by_itself, asked: Mutex::default(), bad: Vec::new() })
     }
 
-    /// Numbers of the frames that were asked for, and whether scaled.
+    /// Returns the indices of the requested frames, and whether each was scaled.
     fn asked(&self) -> Vec<(usize, bool)> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// The same, once `length` came and one too many would have come as well.
+    /// Waits for `length` requests, and a little longer so that one too many would show. Returns
+    /// the same as [`Source::asked`].
     fn settle(&self, length: usize) -> Vec<(usize, bool)> {
         for _ in 0..500 {
             if self.asked().len() >= length {
@@ -39,7 +41,7 @@ impl Source {
         RgbFrame::new(4, 2, (0..24).map(|at| (at * 9 + index * 31) as u8).collect()).unwrap()
     }
 
-    /// What it gives when it scales by itself: one gray level.
+    /// Returns the result of scaling by itself: one gray level.
     fn own(index: usize, scale: Scale) -> RgbFrame {
         RgbFrame::from_parts(scale.size, vec![index as u8; scale.size.rgb_bytes()])
     }

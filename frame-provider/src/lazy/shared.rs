@@ -1,7 +1,7 @@
-//! What the callers' threads and the worker thread share: cache, demands, and the rules between them.
+//! State shared by the callers' threads and the worker thread: cache, demands, and their rules.
 //!
-//! All waiting is for `answered` (a caller, for its frame) or `work` (the worker, for something to do). The lock is never
-//! held while the source decodes, so a hit costs a lookup.
+//! Callers wait on `answered` for their frame; the worker waits on `work` for something to do. The
+//! lock is never held while the source decodes, so a hit costs only a lookup.
 
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
@@ -23,30 +23,32 @@ type Outcome = Result<Arc<RgbFrame>, FrameError>;
 pub(super) struct Shared {
     source: Box<dyn FrameSource>,
     prefetch: usize,
-    /// What the source had decoded before.
+    /// Number of frames that the source had decoded before.
     decoded_before: u64,
     state: Mutex<State>,
-    /// Told when there may be something to decode, or when the worker is to end.
+    /// Signals that there may be something to decode, or that the worker must end.
     work: Condvar,
-    /// Told when a demand has been answered.
+    /// Signals that a demand has been answered.
     answered: Condvar,
 }
 
 struct State {
     cache: Cache,
-    /// Frames that callers wait for, with the number of callers and the outcome once known. The outcome stays here until
-    /// the last of them has it, since the cache may drop the frame sooner.
+    /// Frames that callers wait for, with the number of callers and the outcome once known. The
+    /// outcome stays here until the last of these callers has received it, since the cache may drop
+    /// the frame sooner.
     demands: HashMap<Wanted, Demand>,
-    /// Demands that the worker has not begun, first come first served.
+    /// Demands that the worker has not begun, in order of arrival.
     queue: VecDeque<Wanted>,
-    /// What the worker makes just now.
+    /// The frame that the worker is making.
     in_flight: Option<Wanted>,
-    /// Why a prefetch failed, kept for the first caller that asks for the frame, as long as the frame is on the way.
+    /// Errors of failed prefetches. Each is kept for the first caller that requests the frame, as
+    /// long as the frame is among the predicted ones.
     failures: HashMap<Wanted, FrameError>,
     /// The source's number of frames when the cache was last filled.
     frame_count: usize,
     travel: Travel<Kind>,
-    /// Counts `clear`s: a prefetch that began before one is not cached after it.
+    /// Number of `clear` calls: a prefetch that began before one is not cached after it.
     generation: u64,
     stopping: bool,
     stats: LazyStats,
@@ -58,7 +60,7 @@ struct Demand {
     outcome: Option<Outcome>,
 }
 
-/// What came of one job: what was wanted, and perhaps the frame that was scaled.
+/// Result of one job: the requested frame, and perhaps the full-size frame that was scaled.
 struct Made {
     outcome: Outcome,
     by_product: Option<Arc<RgbFrame>>,
@@ -121,7 +123,7 @@ impl Shared {
         self.source.release_memory();
     }
 
-    /// Whether no caller waits, or has left anything behind.
+    /// Returns true if no caller waits, and no demand is left over.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         let state = self.lock();
@@ -134,7 +136,7 @@ impl Shared {
         self.work.notify_all();
     }
 
-    /// A frame, from the cache or, after waiting, from the worker.
+    /// Returns a frame from the cache or, after waiting, from the worker.
     pub(super) fn request(&self, wanted: Wanted) -> Outcome {
         self.check(wanted.index)?;
         let mut state = self.lock();
@@ -158,7 +160,7 @@ impl Shared {
         }
     }
 
-    /// The same when no thread could be started: the caller decodes.
+    /// Does the same as [`Self::request`] if no thread could be started: the caller decodes.
     pub(super) fn request_without_worker(&self, wanted: Wanted) -> Outcome {
         self.check(wanted.index)?;
         let mut state = self.lock();
@@ -178,7 +180,7 @@ impl Shared {
         outcome
     }
 
-    /// The life of the worker thread.
+    /// Runs the worker thread until it is told to stop.
     pub(super) fn work(&self) {
         let mut state = self.lock();
         while !state.stopping {
@@ -203,8 +205,8 @@ impl Shared {
         if let Some(wanted) = state.queue.pop_front() {
             return Some(wanted);
         }
-        // All readers' frames must fit in the cache beside those that the readers look at, else they push each other out
-        // again. The nearest come first, so that each gets its share.
+        // The frames ahead of all readers must fit in the cache next to the frames in use, or they
+        // evict each other. The nearest come first, so that each reader gets its share.
         let count = self.source.frame_count();
         let readers = state.travel.readers();
         let (frames, scaled) = state.cache.capacity();
@@ -220,13 +222,14 @@ impl Shared {
         let upcoming: Vec<Wanted> =
             upcoming.map(|(kind, index)| Wanted { kind, index }).filter(has_room).collect();
         state.failures.retain(|wanted, _| upcoming.contains(wanted));
-        // Those already there are about to be used: they must not be what makes room for the others, so they are promoted.
+        // The frames already cached are about to be used. Promote them, so that they are not
+        // evicted for the others.
         upcoming
             .into_iter()
             .find(|&wanted| !state.cache.promote(wanted) && !state.failures.contains_key(&wanted))
     }
 
-    /// Decodes, and scales if that is wanted. `known` is the frame, if it is in the cache.
+    /// Decodes the frame, and scales it if requested. `known` is the frame, if it is in the cache.
     fn make(&self, wanted: Wanted, known: Option<Arc<RgbFrame>>) -> Made {
         let outcome = match wanted.kind {
             None => self.guarded(wanted.index, || {
@@ -252,7 +255,8 @@ impl Shared {
         }
     }
 
-    /// Turns a panic of the source into an error: a worker that died would leave its callers waiting forever.
+    /// Turns a panic of the source into an error: if the worker died, its callers would wait
+    /// forever.
     fn guarded<T>(
         &self,
         index: usize,
@@ -276,14 +280,15 @@ impl Shared {
         Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
     }
 
-    /// The state is consistent whenever the lock is free, so a panic elsewhere does not spoil it.
+    /// Locks the state. It is consistent whenever the lock is free, so a panic elsewhere does not
+    /// spoil it.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// A cached frame, or the error of an earlier prefetch; counts the hit or miss.
+    /// Returns a cached frame, or the error of an earlier prefetch; counts the hit or miss.
     fn answer_at_once(&mut self, wanted: Wanted) -> Option<Outcome> {
         if let Some(entry) = self.cache.get(wanted) {
             entry.unused = false;
@@ -296,7 +301,7 @@ impl State {
         Some(Err(failure))
     }
 
-    /// Registers a caller that waits.
+    /// Registers a waiting caller.
     fn demand(&mut self, wanted: Wanted) {
         let demand = self.demands.entry(wanted).or_default();
         demand.waiters += 1;
@@ -306,7 +311,7 @@ impl State {
         }
     }
 
-    /// The outcome of a demand, if it is known; the last caller takes it away.
+    /// Returns the outcome of a demand, if it is known; the last caller removes it.
     fn collect(&mut self, wanted: Wanted) -> Option<Outcome> {
         let demand = self.demands.get_mut(&wanted)?;
         let outcome = demand.outcome.clone()?;
@@ -318,12 +323,12 @@ impl State {
         Some(outcome)
     }
 
-    /// Stores what the worker has made and hands it to those who wait.
+    /// Stores the worker's result and passes it to the waiting callers.
     fn settle(&mut self, wanted: Wanted, made: Made, generation: u64) {
         let Made { outcome, by_product } = made;
         let demanded = self.demands.contains_key(&wanted);
         self.stats.prefetched += u64::from(!demanded && outcome.is_ok());
-        // Who waits for the frame that was made on the way has it as well.
+        // Callers that wait for the full-size frame made along the way receive it too.
         let on_the_way = Wanted { kind: None, ..wanted };
         if let (Some(frame), Some(demand)) = (&by_product, self.demands.get_mut(&on_the_way)) {
             demand.outcome.get_or_insert_with(|| Ok(Arc::clone(frame)));
@@ -344,7 +349,7 @@ impl State {
         }
     }
 
-    /// Empties the cache, and sees to it that a prefetch in progress does not fill it again.
+    /// Empties the cache, and makes sure that a prefetch in progress does not fill it again.
     fn drop_frames(&mut self) -> Vec<Entry> {
         self.generation += 1;
         self.failures.clear();
@@ -354,7 +359,8 @@ impl State {
         dropped
     }
 
-    /// A source that has found its file damaged numbers the frames anew: what is cached has the old numbers.
+    /// Drops cached frames if the source has renumbered its frames after finding damage: the cached
+    /// frames have the old indices.
     fn follow_renumbering(&mut self, frame_count: usize) {
         if self.frame_count != frame_count {
             self.frame_count = frame_count;

@@ -1,22 +1,23 @@
-//! What the cache did.
+//! Counters of the cache.
 
 use std::time::Duration;
 
-/// Counters of a [`LazyFrames`](super::LazyFrames) since it was made. Requests are those for frames and those for scaled
-/// frames, each counted once.
+/// Counters of a [`LazyFrames`](super::LazyFrames) since its creation. Requests include those for
+/// frames and those for scaled frames, each counted once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LazyStats {
     /// Requests whose frame was in the cache: answered without waiting.
     pub hits: u64,
-    /// Requests whose frame was not: they waited for a decode. Also counts those that were being prefetched (`late`) and
-    /// those that ended in an error.
+    /// Requests whose frame was not in the cache: they waited for a decode. Includes those whose
+    /// frame was being prefetched (`late`) and those that ended in an error.
     pub misses: u64,
-    /// Misses for a frame that the prefetcher was decoding just then: the consumer is faster than the decoder.
+    /// Misses for a frame that the prefetcher was decoding at that moment: the consumer is faster
+    /// than the decoder.
     pub late: u64,
-    /// Frames decoded before anyone asked.
+    /// Frames decoded before any request.
     pub prefetched: u64,
-    /// Prefetched frames that were dropped without having been asked for.
+    /// Prefetched frames that were dropped before any request.
     pub wasted: u64,
     /// Requests that ended in an error.
     pub errors: u64,
@@ -24,28 +25,32 @@ pub struct LazyStats {
     pub evicted: u64,
     /// Time that requests spent waiting for a decode, summed over threads.
     pub wait_total: Duration,
-    /// The longest of those waits.
+    /// The longest of these waits.
     pub wait_max: Duration,
     /// Frames in the cache now, without scaled ones.
     pub frames_held: usize,
     /// Scaled frames in the cache now.
     pub scaled_held: usize,
-    /// Bytes of pixels in the cache now, of frames and of scaled frames. Frames that callers still hold are not counted.
+    /// Bytes of pixels in the cache now, of frames and of scaled frames. Frames that callers still
+    /// hold are not counted.
     pub bytes_held: u64,
-    /// The most that `bytes_held` ever was.
+    /// The largest value that `bytes_held` ever had.
     pub peak_bytes: u64,
-    /// Frames that the source's decoders put out, wanted or not; 0 for sources that do not decode.
+    /// Frames that the source's decoders put out, including unwanted ones; 0 for sources that do
+    /// not decode.
     pub frames_decoded: u64,
-    /// Readers that are followed just now: see [`LazyFrames`](super::LazyFrames).
+    /// Readers followed now: see [`LazyFrames`](super::LazyFrames).
     pub readers: usize,
-    /// Bytes that the source itself holds now, such as decoded frames in YUV for reading in reverse.
+    /// Bytes that the source itself holds now, such as decoded frames in YUV for reading in
+    /// reverse.
     pub source_bytes_held: u64,
-    /// The most that `source_bytes_held` ever was.
+    /// The largest value that `source_bytes_held` ever had.
     pub source_peak_bytes: u64,
 }
 
 impl LazyStats {
-    /// Share of requests answered from the cache, `0.0..=1.0`; 0 before the first request.
+    /// Returns the share of requests answered from the cache, `0.0..=1.0`; 0 before the first
+    /// request.
     pub fn hit_rate(&self) -> f64 {
         match self.hits + self.misses {
             0 => 0.0,
@@ -53,8 +58,9 @@ impl LazyStats {
         }
     }
 
-    /// Frames decoded per request answered with a frame; 0 before the first. 1 is the least for a clip read once; seeking
-    /// and reading in reverse cost more, the cache less.
+    /// Returns the number of frames decoded per request answered with a frame; 0 before the first.
+    /// For a clip that is read once, 1 is the minimum. Seeking and reading in reverse increase the
+    /// number, the cache reduces it.
     pub fn decoded_per_served(&self) -> f64 {
         match (self.hits + self.misses).saturating_sub(self.errors) {
             0 => 0.0,
@@ -62,7 +68,7 @@ impl LazyStats {
         }
     }
 
-    /// A bound in bytes for what the cache and its source ever held at once.
+    /// Returns an upper bound in bytes for what the cache and its source ever held at once.
     pub fn peak_total_bytes(&self) -> u64 {
         self.peak_bytes + self.source_peak_bytes
     }

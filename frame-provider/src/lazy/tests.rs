@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A source that notes what is decoded, and can be made to fail or to wait.
+/// A source that records what is decoded, and can be made to fail or to wait.
 #[derive(Default)]
 struct Probe {
     count: AtomicUsize,
@@ -16,7 +16,7 @@ struct Probe {
     panicking: AtomicBool,
     busy: AtomicUsize,
     overlapped: AtomicBool,
-    /// Frames that wait until they are taken out of here.
+    /// Frames whose decode waits until they are removed from this set.
     held: Mutex<HashSet<usize>>,
     released: Condvar,
 }
@@ -39,7 +39,8 @@ impl Probe {
         self.released.notify_all();
     }
 
-    /// Waits until `length` frames have been decoded or begun, and a little longer, so that one too many would show.
+    /// Waits until `length` frames have been decoded or begun, and a little longer so that one too
+    /// many would show.
     fn settle(&self, length: usize) -> Vec<usize> {
         for _ in 0..500 {
             if self.decoded().len() >= length {
@@ -140,12 +141,12 @@ fn prefetches_in_the_direction_of_travel() {
     assert_eq!(probe.settle(4), [50, 51, 52, 53]);
     lazy.frame(51).unwrap();
     assert_eq!(probe.settle(5)[4..], [54]);
-    // Back: 50 is cached; then on in reverse.
+    // One step back: 50 is cached; then onwards in reverse.
     lazy.frame(50).unwrap();
     assert_eq!(probe.settle(8)[5..], [49, 48, 47]);
     lazy.frame(49).unwrap();
     assert_eq!(probe.settle(9)[8..], [46]);
-    // A jump stops it, and the same step twice starts it again.
+    // A jump stops prefetching, and the same step twice starts it again.
     lazy.frame(10).unwrap();
     assert_eq!(probe.settle(10)[9..], [10]);
     lazy.frame(20).unwrap();
@@ -197,7 +198,7 @@ fn a_hit_does_not_wait_for_a_decode() {
     assert_eq!(number(&lazy.frame(1).unwrap()), 1);
     assert_eq!(lazy.stats().hits, 2);
     probe.release(2);
-    // Asked for while in flight or just after: decoded once either way.
+    // Requested in flight or just after: decoded once either way.
     assert_eq!(number(&lazy.frame(2).unwrap()), 2);
     assert_eq!(probe.settle(5).iter().filter(|&&index| index == 2).count(), 1);
 }
@@ -407,7 +408,7 @@ proptest! {
         prop_assert_eq!(probe.decoded(), decoded);
     }
 
-    /// With prefetching, each request is answered rightly and the cache stays within its limits.
+    /// With prefetching, each request gets the right answer and the cache stays within its limits.
     #[test]
     fn prefetching_never_changes_an_answer(
         capacity in 1_usize..8,

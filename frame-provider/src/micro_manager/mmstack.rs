@@ -1,4 +1,4 @@
-//! Micro-Manager's image stacks: OME-TIFF files with an index map of their own.
+//! Micro-Manager's image stacks: OME-TIFF files with an additional index map.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,29 +8,33 @@ use miniserde::json::{Number, Object, Value};
 
 use crate::axes::{Axes, Coordinate, Table};
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, FrameSource, Timing};
 use crate::tiff::{Bytes, Chain, Tiff, TiffError, page_at, page_size};
 
-/// Marks the place of the index map in the header.
+/// Marks the offset of the index map in the header.
 const MAP_IN_HEADER: u64 = 54_773_648;
 
 /// Starts the index map itself.
 const MAP: u64 = 3_453_623;
 
-/// Bytes of an entry of the index map: channel, slice, frame, position and the offset of the directory, 32 bits each.
+/// Number of bytes of an entry of the index map: channel, slice, frame, position and the offset of
+/// the directory, 32 bits each.
 const MAP_ENTRY: u64 = 20;
 
 /// Micro-Manager's metadata of one page, in JSON.
 const PAGE_METADATA: u16 = 51123;
 
-/// A Micro-Manager recording of the kind *image stack file*: one or more `*_MMStack*.ome.tif` in a folder.
+/// A Micro-Manager recording of the kind *image stack file*: one or more `*_MMStack*.ome.tif` in a
+/// folder.
 ///
-/// Each file has an index map with the place of each of its images; the files of a recording are taken together.
-/// [`Axes`] (`time`, `channel`, `z`, `position`) chooses the frames. A file without a sound map, as after a crash, is read
-/// by the metadata of its pages instead, with a warning.
+/// Each file has an index map with the offset of each of its images; the files of a recording are
+/// combined. [`Axes`] (`time`, `channel`, `z`, `position`) chooses the frames. A file without a
+/// sound map, for example after a crash, is read by the metadata of its pages instead, with a
+/// warning.
 #[derive(Debug)]
 pub struct MmStack {
     name: PathBuf,
@@ -48,9 +52,10 @@ impl MmStack {
     /// Opens the recording in `folder` with the default axes.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NoImages`] without any `*_MMStack*.tif`,
-    /// [`FrameError::NotAnImage`] for a file that is no TIFF, [`FrameError::NoFrames`], [`FrameError::Unsupported`] if the
-    /// folder holds several recordings.
+    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NoImages`] without any
+    /// `*_MMStack*.tif`, [`FrameError::NotAnImage`] for a file that is not a TIFF,
+    /// [`FrameError::NoFrames`], [`FrameError::Unsupported`] if the folder holds several
+    /// recordings.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(folder, &Axes::default())
     }
@@ -69,7 +74,7 @@ impl MmStack {
         Self::new(folder.to_owned(), files, axes, Vec::new())
     }
 
-    /// Opens one file of a recording, with a warning if there are others beside it.
+    /// Opens one file of a recording, with a warning if there are other files of it in the folder.
     ///
     /// # Errors
     /// Those of [`MmStack::open_with`].
@@ -148,21 +153,21 @@ impl MmStack {
         })
     }
 
-    /// The same recording with another way from 16 bits to 8.
+    /// Returns the same recording with another conversion from 16 bits to 8.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The same recording with a frame rate; what its metadata says about it is not read.
+    /// Returns the same recording with a frame rate; a rate in its metadata is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
         self
     }
 
-    /// Image `index` as stored.
+    /// Returns image `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let &(file, directory) = self.frames.get(index).ok_or_else(|| {
             FrameError::IndexOutOfRange { index, count: self.frames.len(), path: self.name.clone() }
@@ -182,7 +187,7 @@ impl MmStack {
     }
 }
 
-/// What the names of a recording's files have in common.
+/// Returns the part of the name that all files of a recording share.
 fn recording(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     name.split("_mmstack").next().unwrap_or_default().to_owned()
@@ -194,7 +199,7 @@ struct Placed {
     slice: i64,
     frame: i64,
     position: i64,
-    /// Where its directory is.
+    /// Offset of its directory.
     directory: u64,
 }
 
@@ -240,7 +245,8 @@ fn index_map(tiff: &Tiff) -> Result<Vec<Placed>, TiffError> {
     Ok(images)
 }
 
-/// Reads the places from the metadata of each page; pages without it count as further time points from `next` on.
+/// Reads the positions from the metadata of each page; pages without metadata count as further time
+/// points from `next` onwards.
 fn by_page(tiff: &Tiff, next: usize) -> Result<Vec<Placed>, TiffError> {
     const METADATA_BYTES: u64 = 1 << 20;
     let mut images = Vec::new();

@@ -1,4 +1,4 @@
-//! NDTiff: an index of all images beside the files that hold them.
+//! NDTiff: an index of all images next to the files that hold them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,10 @@ use miniserde::json::{Number, Object, Value};
 
 use crate::axes::{Axes, Coordinate, Table};
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, Samples};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, FrameSource, Timing};
 use crate::tiff::{Bytes, Order, TiffError, is_tiff};
 
@@ -20,12 +21,14 @@ pub(super) const INDEX: &str = "NDTiff.index";
 
 /// An NDTiff recording (versions 2 and 3): a folder with `NDTiff.index` and `*NDTiffStack*.tif`.
 ///
-/// The index tells where the pixels of each image are, so a frame is found without looking through the files. [`Axes`]
-/// chooses the frames of recordings with channels, slices or positions. Gray with 8, 10, 11, 12, 14 or 16 bits and RGB with
-/// 8 are read; the former become 8 bits by the [`Intensity`]. Of a pyramid, the full resolution is read.
+/// The index gives the offset of the pixels of each image, so a frame is found without searching
+/// the files. [`Axes`] chooses the frames of recordings with channels, slices or positions.
+/// Supported are gray with 8, 10, 11, 12, 14 or 16 bits, which become 8 bits as the [`Intensity`]
+/// says, and RGB with 8 bits. Of a pyramid, the full resolution is read.
 ///
-/// **Damaged recordings:** an index that breaks off, as after a crash, yields the images before, with a warning; so do
-/// entries that lie outside of their file when they are read, as an error of that frame.
+/// **Damaged recordings:** an index that ends early, for example after a crash, yields the images
+/// before that point, with a warning. An entry that lies outside of its file causes an error of
+/// that frame when it is read.
 #[derive(Debug)]
 pub struct NdTiff {
     folder: PathBuf,
@@ -48,20 +51,20 @@ struct DataFile {
 /// One image of the index.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    /// Number of the file.
+    /// Index of the file.
     file: usize,
     offset: u64,
     size: FrameSize,
     /// The kind of pixels, as stored.
     kind: u32,
-    /// 0 is none, and the only one that exists.
+    /// 0 means none, and is the only value that exists.
     compression: u32,
 }
 
 /// The index, as read.
 #[derive(Default)]
 struct Index {
-    /// Names of the files, in the order in which they come up.
+    /// Names of the files, in order of first appearance.
     files: Vec<String>,
     entries: Vec<Entry>,
     table: Table,
@@ -73,8 +76,9 @@ impl NdTiff {
     /// Opens the recording in `folder` with the default axes.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NotAnImage`] for an index that is damaged from its start
-    /// or a file that is no TIFF, [`FrameError::NoFrames`] if the index is empty, [`FrameError::Unsupported`].
+    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NotAnImage`] for an index that
+    /// is damaged from its start or a file that is not a TIFF, [`FrameError::NoFrames`] if the
+    /// index is empty, [`FrameError::Unsupported`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(folder, &Axes::default())
     }
@@ -125,21 +129,21 @@ impl NdTiff {
         })
     }
 
-    /// The same recording with another way from 16 bits to 8.
+    /// Returns the same recording with another conversion from 16 bits to 8.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The same recording with a frame rate; what its metadata says about it is not read.
+    /// Returns the same recording with a frame rate; a rate in its metadata is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
         self
     }
 
-    /// Image `index` as stored.
+    /// Returns image `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let entry = self.frames.get(index).ok_or_else(|| FrameError::IndexOutOfRange {
             index,
@@ -161,7 +165,7 @@ impl NdTiff {
     }
 }
 
-/// Opens the files that the frames need, and numbers the entries by them.
+/// Opens the files that the frames need, and updates the file indices of the entries.
 fn open_files(
     folder: &Path,
     names: &[String],
@@ -230,8 +234,8 @@ impl Entry {
 }
 
 impl Index {
-    /// Reads entry after entry: length and JSON of the axes, length and name of the file, eight numbers; all numbers
-    /// little-endian with 32 bits.
+    /// Reads one entry after another: length and JSON of the axes, length and name of the file,
+    /// eight numbers. All numbers are little-endian with 32 bits.
     fn parse(data: &[u8]) -> Self {
         let mut index = Self::default();
         let mut numbers = HashMap::new();
@@ -242,7 +246,7 @@ impl Index {
                 break;
             };
             if axes.is_empty() {
-                // The index is allocated in advance, so this is what a crash leaves.
+                // The index is allocated in advance, so a crash leaves this.
                 index.broken = Some("it was not closed".into());
                 break;
             }
@@ -273,7 +277,8 @@ impl Index {
     }
 }
 
-/// Takes the next entry off `rest`: the JSON of the axes, the name of the file, the numbers.
+/// Takes the next entry from the front of `rest`: the JSON of the axes, the name of the file, the
+/// numbers.
 fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8], [u32; 8])> {
     let mut take = |length: usize| {
         let (taken, after) = rest.split_at_checked(length)?;
@@ -295,7 +300,7 @@ fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8], [u32; 8])>
     Some((axes, name, fields))
 }
 
-/// Axes and places in the order of their names, whatever the order of the file is.
+/// Returns axes and positions sorted by name, whatever their order in the file.
 fn places(json: &str) -> Option<Vec<(String, Coordinate)>> {
     let axes: Object = miniserde::json::from_str(json).ok()?;
     if axes.len() > Table::MOST_AXES {
@@ -313,7 +318,8 @@ fn places(json: &str) -> Option<Vec<(String, Coordinate)>> {
     axes.into_iter().map(place).collect()
 }
 
-/// The index of a recording has no business with files outside of its folder.
+/// Returns true if the name has no folder. The index of a recording must not refer to files outside
+/// of its folder.
 fn is_plain_name(name: &str) -> bool {
     Path::new(name).file_name().is_some_and(|file| file == name)
 }

@@ -1,23 +1,23 @@
-//! Arrays in Fortran order: the frame is the index that changes fastest, so each pixel has all its frames side by side.
+//! Arrays in Fortran order: the frame index changes fastest, so all frames of a pixel are adjacent.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::Layout;
 use crate::tiff::{Bytes, TiffError};
 
-/// Bytes of the frames that are kept, at least one frame.
+/// Number of bytes of the frames that are kept; at least one frame is kept.
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// What is read of the file at once, at least all wanted frames of one sample.
+/// Number of bytes read from the file at once; at least all wanted frames of one sample.
 const READ_BYTES: u64 = 1 << 20;
 
-/// Reads runs of frames, and keeps the last one.
+/// Reads runs of frames, and keeps the last run.
 #[derive(Debug, Default)]
 pub(super) struct Fortran {
     kept: Mutex<Option<Run>>,
 }
 
-/// Frames one after the other, each in C order.
+/// Consecutive frames, each in C order.
 #[derive(Debug)]
 struct Run {
     first: u64,
@@ -49,12 +49,12 @@ impl Fortran {
     }
 }
 
-/// Reads `frames` frames from `first` on.
+/// Reads `frames` frames from `first` onwards.
 fn read(bytes: &Bytes, layout: &Layout, first: u64, frames: u64) -> Result<Vec<u8>, TiffError> {
     let sample = layout.kind.sample_bytes();
     let (width, height) = (u64::from(layout.size.width), u64::from(layout.size.height));
     let samples = width * height * layout.channels;
-    // From a sample to the next one: all frames.
+    // Bytes from one sample to the next: all frames.
     let stride = layout.count * sample;
     let wanted = frames * sample;
     let at_once = (READ_BYTES / stride).clamp(1, samples);

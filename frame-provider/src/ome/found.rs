@@ -1,4 +1,4 @@
-//! The files of an OME-TIFF recording, and the frames in them.
+//! Finds the files of an OME-TIFF recording, and the frames in them.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -12,15 +12,15 @@ use super::xml::{self, FileRef, Metadata};
 use super::{HEAD_BYTES, OmeTiff, is_companion, open_tiff, sibling, tiff_files};
 use crate::axes::{Axes, Coordinate, Table};
 use crate::error::FrameError;
-use crate::frame::FrameSize;
 use crate::intensity::{Intensity, Levels};
+use crate::size::FrameSize;
 use crate::source::{StackNotes, Timing};
 use crate::tiff::{Bytes, Chain, Tiff, TiffError, description_of, page_size};
 
-/// Files that are kept open; a recording can have one for each plane.
+/// Number of files kept open; a recording can have one for each plane.
 const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
-/// So many planes are believed without a look at their files.
+/// Up to this many planes are accepted without reading their files.
 const FEW: u64 = 1 << 16;
 
 /// Files listed in a message.
@@ -29,14 +29,14 @@ const SHOWN: usize = 5;
 /// A recording whose files have been found.
 pub(super) struct Found {
     metadata: Metadata,
-    /// Where each file of the metadata is, or its name if it is missing.
+    /// The path of each file of the metadata, or its name if it is missing.
     pub(super) places: Vec<Result<PathBuf, String>>,
-    /// The files that are there, each once.
+    /// The existing files, each once.
     pub(super) files: Vec<PathBuf>,
 }
 
 impl Found {
-    /// Looks for the files; `None` if the file is all of its recording.
+    /// Searches for the files; `None` if the file is the whole recording.
     pub(super) fn new(file: &Path, metadata: Metadata) -> Result<Option<Self>, FrameError> {
         let own_name = file.file_name().map(|name| name.to_string_lossy().into_owned());
         let is_own = |other: &FileRef| match (&other.uuid, &metadata.own.uuid, &other.name) {
@@ -75,7 +75,7 @@ impl Found {
                     .unwrap_or_else(|| "a file without a name".into())
             }));
         }
-        // A single file that was renamed, or that another program changed, is all there is.
+        // A single file that was renamed, or changed by another program, is the whole recording.
         if metadata.files.len() == 1
             && metadata.images < 2
             && places[0].is_err()
@@ -109,7 +109,7 @@ impl Found {
                     believed += promised;
                     promised
                 }
-                // As many as there are, and one more to see what is missing.
+                // As many as exist, and one more to find out what is missing.
                 Ok(path) => {
                     let pages = chain_of(&mut chains, block.file, path)?.0.pages.len() as u64;
                     let present = pages.saturating_sub(block.directory);
@@ -159,7 +159,7 @@ impl Found {
             let Some(&offset) =
                 usize::try_from(directory).ok().and_then(|directory| chain.pages.get(directory))
             else {
-                // Frames after the gap would have other numbers than the recording gave them.
+                // Frames after the gap would have other indices than in the recording.
                 let why = format!(
                     "OME places {} frames{}, but page {directory} of {} is not there; the {} frames before are read",
                     chosen.len(),
@@ -198,7 +198,7 @@ impl Found {
     }
 }
 
-/// The pages of a file, and the size of the first.
+/// Returns the pages of a file, and the size of the first page.
 fn chain_of<'a>(
     chains: &'a mut HashMap<usize, (Chain, FrameSize)>,
     file: usize,
@@ -220,7 +220,7 @@ fn chain_of<'a>(
     }
 }
 
-/// Refuses a recording of which files with frames are missing.
+/// Returns an error if files with frames are missing.
 fn check_missing(
     name: &Path,
     places: &[Result<PathBuf, String>],
@@ -238,12 +238,12 @@ fn check_missing(
     if missing.is_empty() { Ok(()) } else { Err(missing_error(name, places, &missing)) }
 }
 
-/// The names of all files that are missing.
+/// Returns the names of all missing files.
 fn all_missing(places: &[Result<PathBuf, String>]) -> Vec<&String> {
     places.iter().filter_map(|place| place.as_ref().err()).collect()
 }
 
-/// Names the missing files with frames.
+/// Returns an error that names the missing files with frames.
 fn missing_error(
     name: &Path,
     places: &[Result<PathBuf, String>],
@@ -258,7 +258,7 @@ fn missing_error(
     FrameError::Unsupported { path: name.to_owned(), what }
 }
 
-/// The first few names for a message.
+/// Lists the first few names for a message.
 fn listed(names: &[&String]) -> String {
     let mut shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
     if names.len() > SHOWN {
@@ -267,7 +267,7 @@ fn listed(names: &[&String]) -> String {
     shown.join(", ")
 }
 
-/// Refuses a file that has the name, but not the UUID, of a part of the recording.
+/// Returns an error for a file with the name, but not the UUID, of a part of the recording.
 fn check_uuid(path: &Path, expected: &FileRef, name: &Path) -> Result<(), FrameError> {
     let found = uuid_in(path);
     match (&expected.uuid, &found) {
@@ -289,7 +289,7 @@ fn uuid_in(path: &Path) -> Option<String> {
     xml::uuid_of(&head).map(str::to_owned)
 }
 
-/// The TIFF files of a folder by their UUIDs.
+/// Returns the TIFF files of a folder by their UUIDs.
 fn uuids_in(folder: &Path) -> HashMap<String, PathBuf> {
     let files = tiff_files(folder).unwrap_or_default();
     files.into_iter().filter_map(|file| Some((uuid_in(&file)?, file))).collect()

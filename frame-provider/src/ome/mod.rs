@@ -10,31 +10,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use crate::axes::Axes;
+use crate::endings::has_tiff_ending;
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
-use crate::tiff::{Bytes, Tiff, TiffError, description_of, has_tiff_ending, page_at};
+use crate::tiff::{Bytes, Tiff, TiffError, description_of, page_at};
 use found::Found;
 use xml::Metadata;
 
-/// The XML of a hundred thousand planes is some 20 MB.
+/// Largest size of the XML in bytes. The XML of a hundred thousand planes has about 20 MB.
 const XML_BYTES: u64 = 1 << 28;
 
-/// What is read of a file to learn its UUID.
+/// Number of bytes read from a file to learn its UUID.
 const HEAD_BYTES: u64 = 1 << 12;
 
-/// The ending of XML that several files share.
+/// The ending of an XML file that several files share.
 const COMPANION: &str = ".companion.ome";
 
-/// An OME-TIFF recording whose XML places its planes in several files, or that holds several images (positions) in one.
+/// An OME-TIFF recording whose XML places its planes in several files, or that holds several images
+/// (positions) in one file.
 ///
-/// The files are found by the names and UUIDs of the XML, in the folder of the file that is opened; a file that was renamed is
-/// found by its UUID. All files that hold frames have to be there. [`Axes`] (`time`, `channel`, `z`, `position`) chooses the
-/// frames. The XML may be in the files themselves or in a `.companion.ome` next to them.
+/// The files are found by the names and UUIDs in the XML, in the folder of the file that is opened;
+/// a renamed file is found by its UUID. All files that hold frames must exist. [`Axes`] (`time`,
+/// `channel`, `z`, `position`) chooses the frames. The XML may be in the files themselves or in a
+/// `.companion.ome` next to them.
 ///
-/// **Cost:** opening reads the directories of the files that hold frames, and no pixels. At most 64 files are open at once.
+/// **Cost:** opening reads the directories of the files that hold frames, and no pixels. At most 64
+/// files are open at once.
 #[derive(Debug)]
 pub struct OmeTiff {
     name: PathBuf,
@@ -50,42 +55,45 @@ pub struct OmeTiff {
 }
 
 impl OmeTiff {
-    /// Opens the recording that a file is part of: one of its TIFF files, or its `.companion.ome`. `Ok(None)` means that the
-    /// file is no OME-TIFF or is all of its recording, which [`TiffStack`](crate::TiffStack) reads.
+    /// Opens the recording that a file is part of: one of its TIFF files, or its `.companion.ome`.
+    /// `Ok(None)` means that the file is not an OME-TIFF, or is the whole recording, which
+    /// [`TiffStack`](crate::TiffStack) reads.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NotAnImage`] for a damaged file of the recording,
-    /// [`FrameError::Unsupported`] for files that are missing or belong to another recording, or for axes that the recording
-    /// lacks.
+    /// [`FrameError::NotFound`], [`FrameError::Io`], [`FrameError::NotAnImage`] for a damaged file
+    /// of the recording, [`FrameError::Unsupported`] for files that are missing or belong to
+    /// another recording, or for axes that the recording lacks.
     pub fn find(file: impl AsRef<Path>, axes: &Axes) -> Result<Option<Self>, FrameError> {
         let file = file.as_ref();
         let found = found_with(file)?;
         found.map(|found| found.open(file.to_owned(), axes)).transpose()
     }
 
-    /// Opens the recording in a folder, if its TIFF files are those of one recording in several files.
+    /// Opens the recording in a folder, if the folder's TIFF files belong to one recording in
+    /// several files.
     ///
     /// # Errors
-    /// Those of [`OmeTiff::find`]; [`FrameError::Unsupported`] if the folder holds other TIFF files as well.
+    /// Those of [`OmeTiff::find`]; [`FrameError::Unsupported`] if the folder holds other TIFF files
+    /// as well.
     pub fn in_folder(folder: impl AsRef<Path>, axes: &Axes) -> Result<Option<Self>, FrameError> {
         let folder = folder.as_ref();
         let found = found_in(folder)?;
         found.map(|found| found.open(folder.to_owned(), axes)).transpose()
     }
 
-    /// The files of the recording, whether they hold frames or not.
+    /// Returns the files of the recording, whether or not they hold frames.
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// The same recording with another way to 8 bits.
+    /// Returns the same recording with another conversion to 8 bits.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The same recording with a frame rate; what its metadata says about it is not read.
+    /// Returns the same recording with a frame rate; a rate in its metadata is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
@@ -102,7 +110,7 @@ impl OmeTiff {
         Ok(tiff)
     }
 
-    /// Image `index` as stored.
+    /// Returns image `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let &(file, directory) = self.frames.get(index).ok_or_else(|| {
             FrameError::IndexOutOfRange { index, count: self.frames.len(), path: self.name.clone() }
@@ -122,12 +130,13 @@ impl OmeTiff {
     }
 }
 
-/// Whether the file is XML that several OME-TIFF files share.
+/// Returns true if the file is XML that several OME-TIFF files share.
 pub(crate) fn is_companion(path: &Path) -> bool {
     path.to_string_lossy().to_ascii_lowercase().ends_with(COMPANION)
 }
 
-/// Returns the TIFF files of the recording in a folder, or of the one that a file is part of; empty if it is none in several files.
+/// Returns the TIFF files of the recording in a folder, or of the recording that a file is part of;
+/// empty if the recording is not in several files.
 ///
 /// # Errors
 /// As [`OmeTiff::find`] and [`OmeTiff::in_folder`].
@@ -150,14 +159,15 @@ fn found_in(folder: &Path) -> Result<Option<Found>, FrameError> {
     let is_named_so =
         |file: &&PathBuf| file.to_string_lossy().to_ascii_lowercase().contains(".ome.");
     let Some(first) = files.iter().find(is_named_so).or(files.first()) else { return Ok(None) };
-    // What is wrong with a file that is no OME-TIFF is not said here.
+    // Errors of a file that is not an OME-TIFF are not reported here.
     let metadata = match read_metadata(first) {
         Ok(Some(metadata)) => metadata,
         _ => return Ok(None),
     };
     let Some(found) = Found::new(first, metadata)? else { return Ok(None) };
     let other = files.iter().find(|file| !found.files.contains(file));
-    // One file of a recording that lacks the others is a part of it too, if nothing else is there.
+    // A single file of a recording whose other files are missing counts too, if the folder holds
+    // nothing else.
     let is_left = other.is_none() && found.places.iter().any(Result::is_err);
     if found.files.len() < 2 && !is_left {
         return Ok(None);
@@ -174,7 +184,7 @@ fn found_in(folder: &Path) -> Result<Option<Found>, FrameError> {
     Ok(Some(found))
 }
 
-/// The XML of a file, or of its companion; `None` if it has none.
+/// Returns the XML of a file, or of its companion; `None` if it has none.
 fn read_metadata(file: &Path) -> Result<Option<Metadata>, FrameError> {
     if is_companion(file) {
         let text =
@@ -182,7 +192,7 @@ fn read_metadata(file: &Path) -> Result<Option<Metadata>, FrameError> {
         return Ok(xml::parse(&text));
     }
     let opening = |error: TiffError| error.while_opening(file);
-    // What is wrong with a damaged file is said by whoever reads it as a stack.
+    // Reading a damaged file as a stack reports what is wrong with it.
     let Ok(tiff) = open_tiff(file) else { return Ok(None) };
     if !description_of(&tiff, HEAD_BYTES).is_ok_and(|text| text.contains("<OME")) {
         return Ok(None);
@@ -205,7 +215,8 @@ fn open_tiff(path: &Path) -> Result<Tiff, FrameError> {
     Tiff::new(Bytes::open(path)?).map_err(|error| error.while_opening(path))
 }
 
-/// A file of the same folder; the XML of a recording has no business with files outside of it.
+/// Returns the path of a file in the same folder. The XML of a recording must not refer to files
+/// outside of it.
 fn sibling(file: &Path, name: &str) -> Result<PathBuf, FrameError> {
     if Path::new(name).file_name().is_some_and(|plain| plain == name) {
         return Ok(file.parent().unwrap_or(Path::new("")).join(name));
@@ -214,7 +225,7 @@ fn sibling(file: &Path, name: &str) -> Result<PathBuf, FrameError> {
     Err(FrameError::Unsupported { path: file.to_owned(), what })
 }
 
-/// The TIFF files of a folder, in natural order.
+/// Returns the TIFF files of a folder, in natural order.
 fn tiff_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
     let io_error = |error| FrameError::from_io(folder, error);
     let mut files = Vec::new();

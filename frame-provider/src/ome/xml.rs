@@ -1,24 +1,24 @@
-//! OME-XML: which image of which file is where.
+//! OME-XML, which says where each image is stored.
 
 use std::collections::HashMap;
 
 use roxmltree::{Document, Node};
 
-/// The most planes that a recording can have; XML of a few bytes can claim any number.
+/// Largest number of planes of a recording; XML of a few bytes can claim any number.
 const MOST_PLANES: u64 = 1 << 22;
 
-/// What OME-XML says about the images of one or more files.
+/// Information from OME-XML about the images of one or more files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
-    /// The file that the XML is in.
+    /// The file that contains the XML.
     pub(super) own: FileRef,
     /// The file that holds the XML instead, next to the TIFF files.
     pub(super) companion: Option<String>,
     /// The files of the images, each once.
     pub(super) files: Vec<FileRef>,
-    /// Runs of planes that follow each other in a file.
+    /// Runs of consecutive planes in a file.
     pub(super) blocks: Vec<Block>,
-    /// How many images (positions, fields of view) there are.
+    /// Number of images (positions, fields of view).
     pub(super) images: usize,
 }
 
@@ -29,27 +29,27 @@ pub(super) struct FileRef {
     pub(super) uuid: Option<String>,
 }
 
-/// Planes of one image, from one directory of a file on.
+/// Planes of one image, starting at one directory of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) image: usize,
-    /// Number of the file in [`Metadata::files`].
+    /// Index of the file in [`Metadata::files`].
     pub(super) file: usize,
     /// The first directory, counted from 0.
     pub(super) directory: u64,
-    /// How many; as many as the file has if absent.
+    /// Number of planes; if absent, as many as the file has.
     pub(super) count: Option<u64>,
-    /// The place of the first plane in `sizes`, counted in planes.
+    /// The position of the first plane in `sizes`, counted in planes.
     first: u64,
     sizes: Sizes,
 }
 
-/// The axes of an image, the one that changes fastest first.
+/// The axes of an image, the fastest-changing one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sizes([(&'static str, u64); 3]);
 
 impl Block {
-    /// The most planes that the block can have.
+    /// Returns the largest number of planes that the block can have.
     pub(super) fn room(&self) -> u64 {
         self.sizes
             .0
@@ -58,7 +58,7 @@ impl Block {
             .saturating_sub(self.first)
     }
 
-    /// Where plane `at` of the block is: axis and place.
+    /// Returns the position of plane `at` of the block on each axis.
     pub(super) fn places(&self, at: u64) -> [(&'static str, u64); 3] {
         let mut rest = self.first.saturating_add(at);
         self.sizes.0.map(|(axis, size)| {
@@ -69,7 +69,7 @@ impl Block {
     }
 }
 
-/// Reads OME-XML; `None` if it is something else or damaged.
+/// Reads OME-XML; `None` if the text is damaged or not OME-XML.
 pub(super) fn parse(text: &str) -> Option<Metadata> {
     let document = Document::parse(text.trim_start_matches('\u{feff}').trim()).ok()?;
     let root = document.root_element();
@@ -164,14 +164,14 @@ fn block(
         image,
         file,
         directory: directory.unwrap_or(0),
-        // By the specification one plane if a directory is named, otherwise all of the file.
+        // By the specification, one plane if a directory is named, otherwise the whole file.
         count: number("PlaneCount").or(directory.map(|_| 1)),
         first,
         sizes,
     })
 }
 
-/// The UUID of the file that starts with this text, without reading on.
+/// Returns the UUID of the file that starts with this text, without reading further.
 pub(super) fn uuid_of(head: &str) -> Option<&str> {
     let start = head.find("<OME")?;
     let element = &head[start..start + head[start..].find('>')?];

@@ -2,29 +2,31 @@
 
 use std::ops::Range;
 
-/// Rows beyond those that one row of the result needs, so that rows need not be moved each time.
+/// Number of rows in addition to those that one row of the result needs, so that rows need not be
+/// moved each time.
 const SPARE_ROWS: usize = 16;
 
-/// A band of rows that moves down the picture. Each row is made once, and the band stays in the processor's cache, unlike
-/// a whole picture between the passes.
+/// A band of rows that moves down the picture. Each row is computed once, and the band stays in the
+/// processor's cache, unlike a whole intermediate picture.
 pub(super) struct Band<T> {
     rows: Vec<T>,
-    /// Samples of a row.
+    /// Number of samples of a row.
     length: usize,
-    /// Numbers of the rows that it holds.
+    /// Range of the rows that it holds.
     held: Range<usize>,
 }
 
 impl<T: Copy + Default> Band<T> {
-    /// For rows of `length` samples, of which at most `most` are needed at once.
+    /// Makes a band for rows of `length` samples, of which at most `most` are needed at once.
     pub(super) fn new(length: usize, most: usize) -> Self {
-        // The scalers write four samples for three.
+        // The scalers write four samples where three are needed.
         let samples = (most + SPARE_ROWS) * length + 1;
         Self { rows: vec![T::default(); samples], length, held: 0..0 }
     }
 
-    /// Moves on to the rows `wanted`. Gives the numbers of those that are still to be made, in [`Band::row`]. The start of
-    /// `wanted` never decreases, and its length keeps to `most`.
+    /// Advances to the rows `wanted`. Returns the numbers of the rows that are still to be
+    /// computed, in [`Band::row`]. The start of `wanted` must not decrease, and its length must not
+    /// exceed `most`.
     #[inline(always)]
     pub(super) fn move_to(&mut self, wanted: Range<usize>) -> Range<usize> {
         let length = self.length;
@@ -41,14 +43,14 @@ impl<T: Copy + Default> Band<T> {
         missing
     }
 
-    /// Row `number`, and one sample more, which belongs to the next.
+    /// Returns row `number` and one additional sample, which belongs to the next row.
     #[inline(always)]
     pub(super) fn row(&mut self, number: usize) -> &mut [T] {
         let at = (number - self.held.start) * self.length;
         &mut self.rows[at..at + self.length + 1]
     }
 
-    /// Some of the rows, one after the other.
+    /// Returns a range of consecutive rows.
     #[inline(always)]
     pub(super) fn rows(&self, wanted: Range<usize>) -> &[T] {
         let from = (wanted.start - self.held.start) * self.length;

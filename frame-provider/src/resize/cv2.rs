@@ -1,25 +1,28 @@
 //! OpenCV's `INTER_LINEAR` for 8-bit samples.
 //!
-//! No antialiasing: two source pixels count for each side of the result, however much is shrunk. Weights have 11 bits. The
-//! sum over columns is shifted right by 4 before, and by 16 after its product with the rows' weights, so that bits are
-//! lost on the way; each shift matters for equality. Shrinking by exactly 2 on both sides is the mean of four pixels
-//! instead, since OpenCV then takes its `INTER_AREA`.
+//! There is no antialiasing: two source pixels count for each side of the result, however much it
+//! is shrunk. Weights have 11 bits. The sum over columns is shifted right by 4 before it is
+//! multiplied by the rows' weights, and the product is shifted by 16. Each shift discards bits and
+//! matters for equality. Shrinking by exactly 2 on both sides is the mean of four pixels instead,
+//! since OpenCV then uses its `INTER_AREA`.
 
 use super::band::Band;
 use super::kernels::{Kernels, scale_row};
 use super::processor::for_this_processor;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 
 /// Fractional bits of a weight.
 const WEIGHT_BITS: u32 = 11;
 
-/// For one row of the result: two source rows and their weights.
+/// Two source rows and their weights, for one row of the result.
 struct Rows {
     from: [usize; 2],
     weights: [i16; 2],
 }
 
-/// Scales `frame` to `width` x `height` with the result of `cv2.resize(frame, (width, height))`, bit for bit.
+/// Scales `frame` to `width` x `height` with the result of `cv2.resize(frame, (width, height))`,
+/// bit for bit.
 ///
 /// Compared with OpenCV 4.14 and 5.0. A side of 0 counts as 1.
 pub fn cv2_linear(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
@@ -38,7 +41,7 @@ pub fn cv2_linear(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
 }
 
 for_this_processor! {
-    /// `[height, source width, 3]` to `[target height, target width, 3]`.
+    /// Scales `[height, source width, 3]` to `[target height, target width, 3]`.
     fn scale(source: &[u8], size: FrameSize, columns: &Kernels<i32>, rows: &[Rows]) -> Vec<u8> = plain_scale
 }
 
@@ -63,11 +66,11 @@ fn plain_scale(source: &[u8], size: FrameSize, columns: &Kernels<i32>, rows: &[R
     target
 }
 
-/// Bytes behind a row, so that its last pixels can be read as a vector.
+/// Bytes after a row, so that its last pixels can be read as a vector.
 const PADDING: usize = 2;
 
-/// Scales a row, `[source width, 3]` and [`PADDING`], to sums of which 15 bits are left, `[target width, 3]` and one more
-/// sample. `sums` is for what lies between.
+/// Scales a row, `[source width, 3]` and [`PADDING`], to sums of 15 bits, `[target width, 3]` and
+/// one more sample. `sums` is for intermediate results.
 #[allow(unsafe_code)]
 fn sum_columns(source: &[u8], columns: &Kernels<i32>, sums: &mut [i32], target: &mut [i16]) {
     #[cfg(target_arch = "x86_64")]
@@ -86,8 +89,8 @@ fn plain_sum_columns(source: &[u8], columns: &Kernels<i32>, sums: &mut [i32], ta
     }
 }
 
-/// The same for columns that are neighbours: a pair of pixels is one load, and three products of pairs one instruction,
-/// which compilers do not find.
+/// Does the same for adjacent columns: a pair of pixels is one load, and three products of pairs
+/// are one instruction, which compilers do not find.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn sum_pairs(source: &[u8], columns: &Kernels<i32>, target: &mut [i16]) {
@@ -108,7 +111,8 @@ fn sum_pairs(source: &[u8], columns: &Kernels<i32>, target: &mut [i16]) {
     }
 }
 
-/// Products of 11 and 15 bits, so that both halves are below 2^10 and nothing needs clamping.
+/// Computes products of 11 and 15 bits, so that both halves are below 2^10 and no clamping is
+/// needed.
 #[inline(always)]
 fn sum_rows(rows: [&[i16]; 2], weights: [i16; 2], out: &mut [u8]) {
     let high = |sample: i16, weight: i16| ((i32::from(sample) * i32::from(weight)) >> 16) as i16;
@@ -117,8 +121,8 @@ fn sum_rows(rows: [&[i16]; 2], weights: [i16; 2], out: &mut [u8]) {
     }
 }
 
-/// The source position before each output position, which can lie outside, and the fraction of the way to the next. The
-/// arithmetic, its order and its types are OpenCV's.
+/// Returns the source position before each output position, which can lie outside, and the fraction
+/// of the way to the next position. The arithmetic, its order and its types are OpenCV's.
 fn positions(source: u32, target: u32) -> impl Iterator<Item = (i64, f32)> {
     let scale = 1.0 / (f64::from(target) / f64::from(source));
     (0..target).map(move |position| {
@@ -132,7 +136,7 @@ fn fixed(weight: f32) -> i16 {
     (weight * (1 << WEIGHT_BITS) as f32).round_ties_even() as i16
 }
 
-/// Columns beyond the edge have the weight of the edge.
+/// Returns the kernels of the columns. Columns beyond the edge have the weight of the edge.
 fn columns(source: u32, target: u32) -> Kernels<i32> {
     let last = i64::from(source) - 1;
     let kernels: Vec<(usize, Vec<i32>)> = positions(source, target)
@@ -144,7 +148,8 @@ fn columns(source: u32, target: u32) -> Kernels<i32> {
     Kernels::new(source, &kernels)
 }
 
-/// Rows beyond the edge keep their weights and have the edge twice, which rounds differently.
+/// Returns the rows with their weights. Rows beyond the edge keep their weights and use the edge
+/// twice, which rounds differently.
 fn rows(source: u32, target: u32) -> Vec<Rows> {
     let inside = |at: i64| at.clamp(0, i64::from(source) - 1) as usize;
     positions(source, target)

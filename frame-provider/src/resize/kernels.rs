@@ -2,10 +2,11 @@
 
 use std::ops::{AddAssign, Mul};
 
-/// For each output position: the first source position that contributes, and the weights from there on.
+/// For each output position: the first source position that contributes, and the weights from there
+/// onwards.
 ///
-/// All kernels are of one length, that of the longest; the others have weights of 0 where they have no own. A sample times 0
-/// adds nothing, to integers or to floats.
+/// All kernels have the length of the longest one; shorter kernels are padded with weights of 0. A
+/// sample times 0 adds nothing, for integers and for floats.
 pub(super) struct Kernels<W> {
     taps: usize,
     firsts: Vec<usize>,
@@ -14,8 +15,8 @@ pub(super) struct Kernels<W> {
 }
 
 impl<W: Copy + Default> Kernels<W> {
-    /// From the first position and the weights of each kernel, none of which reaches beyond `source` positions. The first
-    /// positions do not decrease.
+    /// Makes kernels from the first position and the weights of each, none of which reaches beyond
+    /// `source` positions. The first positions must not decrease.
     pub(super) fn new(source: u32, kernels: &[(usize, Vec<W>)]) -> Self {
         let taps = kernels.iter().map(|(_, weights)| weights.len()).max().unwrap_or(0);
         let mut padded = Self {
@@ -25,7 +26,7 @@ impl<W: Copy + Default> Kernels<W> {
         };
         let last = source as usize - taps;
         for (number, (first, weights)) in kernels.iter().enumerate() {
-            // Padded in front where there are no more positions behind.
+            // Padded at the front if there are no more positions at the back.
             padded.firsts.push((*first).min(last));
             let start = number * taps + first.saturating_sub(last);
             padded.weights[start..start + weights.len()].copy_from_slice(weights);
@@ -33,23 +34,23 @@ impl<W: Copy + Default> Kernels<W> {
         padded
     }
 
-    /// Number of output positions.
+    /// Returns the number of output positions.
     pub(super) fn len(&self) -> usize {
         self.firsts.len()
     }
 
-    /// Weights of each position.
+    /// Returns the number of weights per position.
     pub(super) fn taps(&self) -> usize {
         self.taps
     }
 
-    /// The first source position and the weights of an output position.
+    /// Returns the first source position and the weights of an output position.
     #[inline(always)]
     pub(super) fn kernel(&self, position: usize) -> (usize, &[W]) {
         (self.firsts[position], &self.weights[position * self.taps..][..self.taps])
     }
 
-    /// The same for all, in order.
+    /// Returns the same for all output positions, in order.
     #[inline(always)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[W])> {
         self.firsts.iter().copied().zip(self.weights.chunks_exact(self.taps))
@@ -57,17 +58,18 @@ impl<W: Copy + Default> Kernels<W> {
 }
 
 impl<W> Kernels<W> {
-    /// The same for kernels of a length that the compiler knows, which must be [`Kernels::taps`].
+    /// Returns the same for kernels whose length is known to the compiler. The length must be
+    /// [`Kernels::taps`].
     #[inline(always)]
     pub(super) fn arrays<const TAPS: usize>(&self) -> impl Iterator<Item = (usize, &[W; TAPS])> {
         self.firsts.iter().copied().zip(self.weights.as_chunks::<TAPS>().0)
     }
 }
 
-/// Scales a row of RGB pixels: to each `start`, the products are added one after the other.
+/// Scales a row of RGB pixels: the products are added to each `start` one by one.
 ///
-/// A pixel is read and written as four samples, one of them that of a neighbour, since processors calculate with four at
-/// once; `source` and `target` have one sample more for that.
+/// A pixel is read and written as four samples, one of which belongs to a neighbour, since
+/// processors calculate with four at once. For that, `source` and `target` have one sample more.
 #[inline(always)]
 pub(super) fn scale_row<T: Copy + Default + Mul<Output = T> + AddAssign>(
     source: &[T],

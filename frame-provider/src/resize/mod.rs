@@ -1,11 +1,12 @@
-//! Scaling with the very results of the programs that SAM 2 is used with.
+//! Scaling with exactly the results of the programs that SAM 2 is used with.
 //!
-//! A scaler that is off by a few levels moves every logit, so each [`ResizeMode`] names a program and gives its pixels,
-//! bit for bit. SAM 2 was trained and evaluated on frames that Pillow's `Image.resize` scaled, which is why
-//! [`pillow_bicubic`] is the default.
+//! A scaler that is off by a few levels changes every logit, so each [`ResizeMode`] names a program
+//! and gives its pixels, bit for bit. SAM 2 was trained and evaluated on frames scaled by Pillow's
+//! `Image.resize`, so [`pillow_bicubic`] is the default.
 //!
-//! Pillow's results are those of Pillow up to version 12. Pillow 13 scales columns first where that is cheaper, which
-//! changes some bytes of, for example, 720x1280 scaled to 1024x1024; SAM 2 was published in the days of the former.
+//! Pillow's results are those of Pillow up to version 12. Pillow 13 scales columns first where that
+//! is cheaper, which changes some bytes of, for example, 720x1280 scaled to 1024x1024. SAM 2 was
+//! published at the time of the earlier versions.
 
 mod band;
 mod cv2;
@@ -15,6 +16,7 @@ mod pillow;
 #[cfg(test)]
 mod plain_tests;
 mod processor;
+#[cfg(feature = "video")]
 mod swscale;
 mod torch;
 
@@ -23,22 +25,26 @@ use std::str::FromStr;
 
 pub use cv2::cv2_linear;
 pub use pillow::pillow_bicubic;
+#[cfg(feature = "video")]
 pub use swscale::decord;
 pub use torch::{torch_bilinear_antialias, torch_bilinear_antialias_float};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 
-/// Whose scaling to reproduce.
+/// The program whose scaling is reproduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResizeMode {
-    /// `pillow-bicubic`: Pillow's `Image.resize`, which the official code does for folders of JPEG files.
+    /// `pillow-bicubic`: Pillow's `Image.resize`, which the official code uses for folders of JPEG
+    /// files.
     #[default]
     PillowBicubic,
-    /// `torch-bilinear-antialias`: torchvision's `Resize`, which the official image predictor does.
+    /// `torch-bilinear-antialias`: torchvision's `Resize`, which the official image predictor uses.
     TorchBilinearAntialias,
-    /// `decord`: swscale's bilinear scaling, which the official code gets from decord for MP4 files.
+    /// `decord`: swscale's bilinear scaling, which the official code gets from decord for MP4
+    /// files.
     Decord,
     /// `cv2-linear`: `cv2.resize` with its default, `INTER_LINEAR`.
     Cv2Linear,
@@ -49,7 +55,7 @@ impl ResizeMode {
     pub const ALL: [Self; 4] =
         [Self::PillowBicubic, Self::TorchBilinearAntialias, Self::Decord, Self::Cv2Linear];
 
-    /// The name on the command line.
+    /// Returns the name on the command line.
     fn name(self) -> &'static str {
         match self {
             Self::PillowBicubic => "pillow-bicubic",
@@ -66,10 +72,10 @@ impl fmt::Display for ResizeMode {
     }
 }
 
-/// Text that is no [`ResizeMode`].
+/// Text that is not a valid [`ResizeMode`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no way to resize; use pillow-bicubic, torch-bilinear-antialias, decord or cv2-linear"
+    "{text:?} is not a resize mode; use pillow-bicubic, torch-bilinear-antialias, decord or cv2-linear"
 )]
 pub struct ParseResizeModeError {
     text: String,
@@ -84,26 +90,40 @@ impl FromStr for ResizeMode {
     }
 }
 
-/// To what size, and whose way: what a model asks of a source by
+/// Target size and scaling method, as passed by a model to
 /// [`FrameSource::scaled`](crate::FrameSource::scaled).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Scale {
     /// Size of the result in pixels. A side of 0 counts as 1.
     pub size: FrameSize,
-    /// Whose scaling.
+    /// The scaling method.
     pub mode: ResizeMode,
 }
 
 impl Scale {
-    /// To a square with sides of `side` pixels, as SAM 2 takes it.
+    /// Returns a scale to a square with sides of `side` pixels, the input format of SAM 2.
     pub fn square(side: u32, mode: ResizeMode) -> Self {
         Self { size: FrameSize { width: side, height: side }, mode }
     }
 
-    /// The size of the result.
+    /// Returns the size of the result.
     pub(crate) fn output(self) -> FrameSize {
         FrameSize { width: self.size.width.max(1), height: self.size.height.max(1) }
     }
+}
+
+/// Fails: FFmpeg's scaling needs the feature `video`.
+///
+/// # Errors
+/// [`FrameError::Other`].
+#[cfg(not(feature = "video"))]
+pub fn decord(_: &RgbFrame, _: u32, _: u32) -> Result<RgbFrame, FrameError> {
+    Err(FrameError::Other {
+        message: "this build cannot scale as decord does: build sam2-frame-provider with the feature `video`, or choose another \
+                  resize mode"
+            .to_owned(),
+        source: None,
+    })
 }
 
 /// Scales `frame` to `width` x `height`. A side of 0 counts as 1.

@@ -4,23 +4,24 @@ use super::band::Band;
 use super::kernels::{Kernels, scale_row};
 use super::pillow::{HALF, PRECISION_BITS};
 use super::processor::for_this_processor;
-use crate::frame::FrameSize;
+use crate::size::FrameSize;
 
-/// Samples that the vertical pass sums up in registers.
+/// Number of samples that the vertical pass sums up in registers.
 const BLOCK: usize = 32;
 
 for_this_processor! {
-    /// Horizontal pass: `[height, source width, 3]` to `[height, target width, 3]`.
+    /// Runs the horizontal pass: `[height, source width, 3]` to `[height, target width, 3]`.
     pub(super) fn scale_rows(source: &[u8], size: FrameSize, kernels: &Kernels<i32>) -> Vec<u8> = rows
 }
 
 for_this_processor! {
-    /// Vertical pass: `[source height, row_bytes]` to `[target height, row_bytes]`.
+    /// Runs the vertical pass: `[source height, row_bytes]` to `[target height, row_bytes]`.
     pub(super) fn scale_columns(source: &[u8], row_bytes: usize, kernels: &Kernels<i32>) -> Vec<u8> = columns
 }
 
 for_this_processor! {
-    /// Both passes, the horizontal one first: `[source height, source width, 3]` to `[target height, target width, 3]`.
+    /// Runs both passes, the horizontal one first: `[source height, source width, 3]` to `[target
+    /// height, target width, 3]`.
     pub(super) fn scale_both(source: &[u8], size: FrameSize, wide: &Kernels<i32>, tall: &Kernels<i32>) -> Vec<u8> = both
 }
 
@@ -65,14 +66,15 @@ fn both(source: &[u8], size: FrameSize, wide: &Kernels<i32>, tall: &Kernels<i32>
     target
 }
 
-/// The horizontal pass, row by row. The sums are integers throughout, since compilers recognise vectors of one type.
+/// The horizontal pass, row by row. The sums are integers throughout, since compilers recognise
+/// vectors of a single type.
 struct RowScaler<'a> {
     source: &'a [u8],
     row_bytes: usize,
     kernels: &'a Kernels<i32>,
-    /// A row of the source, and a sample more.
+    /// A row of the source, and one more sample.
     samples: Vec<i32>,
-    /// A row of the result, before it is bytes, and a sample more.
+    /// A row of the result before conversion to bytes, and one more sample.
     sums: Vec<i32>,
 }
 
@@ -88,7 +90,7 @@ impl<'a> RowScaler<'a> {
         }
     }
 
-    /// Row `number` of the source, scaled.
+    /// Scales row `number` of the source.
     #[inline(always)]
     fn scale(&mut self, number: usize, target: &mut [u8]) {
         let row = &self.source[number * self.row_bytes..][..self.row_bytes];
@@ -102,14 +104,14 @@ impl<'a> RowScaler<'a> {
     }
 }
 
-/// One row of the vertical pass, of the rows at the beginning of `source`.
+/// Computes one row of the vertical pass from the rows at the beginning of `source`.
 #[inline(always)]
 fn sum_rows(source: &[u8], row_bytes: usize, kernel: &[i32], out: &mut [u8]) {
     let (blocks, rest) = out.as_chunks_mut::<BLOCK>();
     for (block, start) in blocks.iter_mut().zip((0..).step_by(BLOCK)) {
         let mut sums = [HALF; BLOCK];
         for (&weight, row) in kernel.iter().zip(source.chunks_exact(row_bytes)) {
-            // The length is known to the compiler, so that the sums stay in registers.
+            // The compiler knows the length, so the sums stay in registers.
             let Some(samples) = row[start..].first_chunk::<BLOCK>() else { break };
             for (sum, &sample) in sums.iter_mut().zip(samples) {
                 *sum += weight * i32::from(sample);

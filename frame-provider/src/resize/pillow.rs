@@ -1,12 +1,13 @@
 //! Pillow's bicubic filter.
 //!
-//! It has a = -0.5; it is antialiased (when shrinking, the kernel is stretched by the factor); separable, rows first and
-//! then columns, **rounded to 8 bits in between**; with coefficients rounded to fixed point. All four matter for
-//! equality.
+//! Four properties matter for equality: a = -0.5; antialiasing (when shrinking, the kernel is
+//! stretched by the factor); separable passes, rows first and then columns, **rounded to 8 bits in
+//! between**; and coefficients rounded to fixed point.
 
 use super::kernels::Kernels;
 use super::passes::{scale_both, scale_columns, scale_rows};
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 
 /// Fractional bits of a coefficient: 8 bits of pixel and 2 of headroom leave 22 of 32.
 pub(super) const PRECISION_BITS: u32 = 32 - 8 - 2;
@@ -17,13 +18,13 @@ pub(super) const HALF: i32 = 1 << (PRECISION_BITS - 1);
 /// The kernel reaches two source pixels to each side before it is stretched.
 const SUPPORT: f64 = 2.0;
 
-/// Scales `frame` to `width` x `height` with the result of Pillow's `Image.resize((width, height))`, bit for bit (for
-/// Pillow 13, see the [module](super)).
+/// Scales `frame` to `width` x `height` with the result of Pillow's `Image.resize((width,
+/// height))`, bit for bit (for Pillow 13, see the [module](super)).
 ///
 /// Works in both directions and with any factor. A side of 0 counts as 1.
 pub fn pillow_bicubic(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
-    // Like Pillow, skip the pass of an axis that keeps its size. It would be the identity anyway.
+    // Like Pillow, skip the pass of an axis that keeps its size. That pass would change nothing.
     let wide = (size.width != frame.width()).then(|| kernels(frame.width(), size.width));
     let tall = (size.height != frame.height()).then(|| kernels(frame.height(), size.height));
     let source = frame.data();
@@ -36,8 +37,8 @@ pub fn pillow_bicubic(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
     RgbFrame::from_parts(size, data)
 }
 
-/// Fixed-point weights. The arithmetic, its order and its types are those of Pillow's `precompute_coeffs` and
-/// `normalize_coeffs_8bpc`.
+/// Returns fixed-point weights. The arithmetic, its order and its types are those of Pillow's
+/// `precompute_coeffs` and `normalize_coeffs_8bpc`.
 pub(super) fn kernels(source: u32, target: u32) -> Kernels<i32> {
     let scale = f64::from(source) / f64::from(target);
     let stretch = scale.max(1.0);
@@ -45,7 +46,8 @@ pub(super) fn kernels(source: u32, target: u32) -> Kernels<i32> {
     let kernels: Vec<(usize, Vec<i32>)> = (0..target)
         .map(|position| {
             let centre = (f64::from(position) + 0.5) * scale;
-            // Casts truncate towards zero and saturate at it, like C's cast followed by the test for < 0.
+            // Casts truncate towards zero and clamp negative values to it, like C's cast followed
+            // by the test for < 0.
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(source as usize);
             let kernel: Vec<f64> = (first..end)
@@ -63,7 +65,7 @@ pub(super) fn kernels(source: u32, target: u32) -> Kernels<i32> {
     Kernels::new(source, &kernels)
 }
 
-/// Keys' cubic with a = -0.5, in Pillow's order of operations.
+/// Evaluates Keys' cubic with a = -0.5, in Pillow's order of operations.
 fn bicubic(x: f64) -> f64 {
     const A: f64 = -0.5;
     let x = x.abs();

@@ -1,4 +1,5 @@
-//! The scalers against the plainest code that says the same: sample by sample, whole pictures between the passes.
+//! Compares the scalers with the simplest equivalent code: sample by sample, with whole
+//! intermediate pictures.
 
 use proptest::prelude::*;
 
@@ -7,7 +8,8 @@ use super::*;
 /// `[height, width, 3]`, of any type of sample.
 type Samples<T> = (FrameSize, Vec<T>);
 
-/// Maps columns: sample `(x, row)` of the result is `at(x, samples)`, where `samples(column)` is that of the source's row.
+/// Maps columns: sample `(x, row)` of the result is `at(x, samples)`, where `samples(column)` is
+/// that of the source's row.
 fn map_columns<T: Copy, U>(
     (size, data): &Samples<T>,
     width: u32,
@@ -23,7 +25,7 @@ fn map_columns<T: Copy, U>(
     (FrameSize { width, ..*size }, mapped)
 }
 
-/// The same for rows.
+/// Maps rows in the same way.
 fn map_rows<T: Copy, U>(
     (size, data): &Samples<T>,
     height: u32,
@@ -73,7 +75,7 @@ fn plain_torch(frame: &RgbFrame, width: u32, height: u32, from_byte: fn(u8) -> f
     picture.1
 }
 
-/// Two positions of the source, both inside, and the weights of 11 bits.
+/// Returns two positions of the source, both inside, and the weights of 11 bits.
 fn linear(position: usize, source: u32, target: u32, is_column: bool) -> ([usize; 2], [i32; 2]) {
     let scale = 1.0 / (f64::from(target) / f64::from(source));
     let exact = ((position as f64 + 0.5) * scale - 0.5) as f32;
@@ -103,7 +105,7 @@ fn plain_cv2(frame: &RgbFrame, width: u32, height: u32) -> Vec<u8> {
 
 fn frame(width: u32, height: u32, seed: u32) -> RgbFrame {
     let noise = |at: u32| match seed % 3 {
-        // Black and white is what overflows first.
+        // Black and white overflow first.
         0 => (at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 31) as u8 * 255,
         _ => (at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 13) as u8,
     };

@@ -1,10 +1,11 @@
-//! Code compiled for the processor at hand.
+//! Code compiled for the present processor.
 
 /// Defines a function that runs `$plain`, which must be `#[inline(always)]`.
 ///
-/// The inner loops of the scalers are plain Rust that vectorises well. The baseline of x86-64 lacks a 32-bit vector
-/// multiplication and the widening of bytes, so a second copy is compiled for AVX2. No copy fuses products and sums, and
-/// each does the same sums in the same order, so all give the same bytes.
+/// The inner loops of the scalers are plain Rust that vectorises well. The baseline of x86-64 lacks
+/// a 32-bit vector multiplication and the widening of bytes, so a second copy is compiled for AVX2.
+/// Neither copy fuses products and sums, and both compute the same sums in the same order, so they
+/// give the same bytes.
 macro_rules! for_this_processor {
     ($(#[$documentation:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $plain:ident) => {
         $(#[$documentation])*

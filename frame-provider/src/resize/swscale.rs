@@ -1,7 +1,8 @@
-//! FFmpeg's bilinear scaling, which decord does.
+//! FFmpeg's bilinear scaling, which decord uses.
 //!
-//! decord scales straight from the video's YUV to the model's size; [`VideoFrames`](crate::VideoFrames) does that with the
-//! same scaler. Frames that are RGB already are scaled as RGB, which is the best that can be done for them.
+//! decord scales directly from the video's YUV to the model's size;
+//! [`VideoFrames`](crate::VideoFrames) does that with the same scaler. Frames that are already RGB
+//! are scaled as RGB, the closest possible result for them.
 
 use std::sync::Arc;
 
@@ -11,13 +12,16 @@ use ff::format::Pixel;
 use ff::frame::Video as VideoFrame;
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 use crate::video::{Scaler, ScalerInput};
 
-/// Scales `frame` to `width` x `height` with the result of `ffmpeg -vf scale=width:height:flags=bilinear` of RGB frames.
+/// Scales `frame` to `width` x `height` with the result of `ffmpeg -vf
+/// scale=width:height:flags=bilinear` for RGB frames.
 ///
-/// For a video, decord's pixels differ a little from these, since it scales before it converts to RGB: ask the video
-/// for scaled frames ([`FrameSource::scaled`](crate::FrameSource::scaled)) to get those.
+/// For a video, decord's pixels differ a little from these, since decord scales before it converts
+/// to RGB. To get decord's pixels, request scaled frames from the video
+/// ([`FrameSource::scaled`](crate::FrameSource::scaled)).
 ///
 /// # Errors
 /// [`FrameError::Other`] if FFmpeg cannot scale between these sizes.
@@ -44,7 +48,8 @@ pub fn decord(frame: &RgbFrame, width: u32, height: u32) -> Result<RgbFrame, Fra
     })
 }
 
-/// Scales a frame of any pixel format straight to RGB of another size, with the frame's own matrix and range.
+/// Scales a frame of any pixel format directly to RGB of another size, with the frame's own matrix
+/// and range.
 fn bilinear(frame: &VideoFrame, size: FrameSize) -> Result<RgbFrame, ff::Error> {
     let mut scaler = Scaler::bilinear(ScalerInput::of(frame), size)?;
     let mut data = Vec::new();
@@ -60,7 +65,7 @@ mod tests {
 
     use super::*;
 
-    /// What the `ffmpeg` program makes of one raw picture.
+    /// Returns the result of the `ffmpeg` program for one raw picture.
     fn oracle(format: &str, from: FrameSize, to: FrameSize, raw: &[u8]) -> Vec<u8> {
         let mut ffmpeg = Command::new("ffmpeg")
             .args(["-hide_banner", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", format])

@@ -1,19 +1,24 @@
-//! PyTorch's antialiased bilinear scaling, as torchvision's `Resize` does it.
+//! PyTorch's antialiased bilinear scaling, as in torchvision's `Resize`.
 //!
-//! A triangle of one pixel to each side, stretched by the factor when shrinking; columns are scaled first, then rows, in
-//! 32-bit floats throughout. Sums run from the first source position to the last, with a rounding after each product, as
-//! in PyTorch's plain code. Its code for AVX2 fuses products and sums, which moves results by up to 2e-7 of the range.
+//! The kernel is a triangle that extends one pixel to each side, stretched by the factor when
+//! shrinking. Columns are scaled first, then rows, in 32-bit floats throughout. Sums run from the
+//! first source position to the last, with a rounding after each product, as in PyTorch's plain
+//! code. PyTorch's code for AVX2 fuses products and sums, which changes results by up to 2e-7 of
+//! the range.
 
 use super::band::Band;
 use super::kernels::{Kernels, scale_row};
 use super::processor::for_this_processor;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
+use crate::size::FrameSize;
 
-/// Scales `frame` to `width` x `height` with the result of `torchvision.transforms.functional.resize` of a `uint8` tensor:
-/// scaled as 32-bit floats, then rounded half to even.
+/// Scales `frame` to `width` x `height` with the result of
+/// `torchvision.transforms.functional.resize` of a `uint8` tensor: scaled as 32-bit floats, then
+/// rounded half to even.
 ///
-/// Bit for bit that of PyTorch's plain code. Where PyTorch uses AVX2, one pixel in some ten thousand differs by 1. The
-/// `uint8` path of `transforms.v2` is another one and rounds in between.
+/// The result is bit for bit that of PyTorch's plain code. Where PyTorch uses AVX2, about one pixel
+/// in ten thousand differs by 1. The `uint8` path of `transforms.v2` is different and rounds in
+/// between.
 pub fn torch_bilinear_antialias(frame: &RgbFrame, width: u32, height: u32) -> RgbFrame {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
     RgbFrame::from_parts(size, scale_bytes(frame.data(), frame.size(), &Axes::new(frame, size)))
@@ -21,18 +26,18 @@ pub fn torch_bilinear_antialias(frame: &RgbFrame, width: u32, height: u32) -> Rg
 
 /// Rounds half to even, for `0.0..=255.0`.
 ///
-/// Floats have 23 bits after the first, so those from 2^23 on are whole numbers: adding it rounds as the processor does,
-/// and leaves the number in the lowest bits. `round_ties_even` is a call of the C library on plain x86-64, which took most
-/// of the time.
+/// Floats have 23 bits after the first, so floats from 2^23 onwards are whole numbers: adding 2^23
+/// rounds as the processor does, and leaves the number in the lowest bits. On plain x86-64,
+/// `round_ties_even` is a call of the C library, which took most of the time.
 #[inline(always)]
 fn to_byte(sample: f32) -> u8 {
     (sample + (1 << 23) as f32).to_bits() as u8
 }
 
-/// Scales `frame` to `width` x `height` as the official image predictor does, before it normalises: `Resize((height,
-/// width))(ToTensor()(frame))`. Gives `[3, height, width]`, `0.0..=1.0`.
+/// Scales `frame` to `width` x `height` as the official image predictor does, before it normalises:
+/// `Resize((height, width))(ToTensor()(frame))`. Returns `[3, height, width]`, `0.0..=1.0`.
 ///
-/// Bit for bit that of PyTorch's plain code, and within 2e-7 of its code for AVX2.
+/// The result is bit for bit that of PyTorch's plain code, and within 2e-7 of its code for AVX2.
 pub fn torch_bilinear_antialias_float(frame: &RgbFrame, width: u32, height: u32) -> Vec<f32> {
     let size = FrameSize { width: width.max(1), height: height.max(1) };
     let scaled = scale_units(frame.data(), frame.size(), &Axes::new(frame, size));
@@ -40,7 +45,8 @@ pub fn torch_bilinear_antialias_float(frame: &RgbFrame, width: u32, height: u32)
     (0..3).flat_map(|channel| pixels.iter().map(move |pixel| pixel[channel])).collect()
 }
 
-/// Kernels of the columns and of the rows. PyTorch leaves out nothing, but a pass that keeps the size is the identity.
+/// Kernels of the columns and of the rows. PyTorch skips no pass, but a pass that keeps the size
+/// changes nothing.
 struct Axes {
     wide: Option<Kernels<f32>>,
     tall: Option<Kernels<f32>>,
@@ -59,12 +65,12 @@ impl Axes {
 }
 
 for_this_processor! {
-    /// `[height, width, 3]` to bytes of another size.
+    /// Scales `[height, width, 3]` to bytes of another size.
     fn scale_bytes(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<u8> = plain_bytes
 }
 
 for_this_processor! {
-    /// `[height, width, 3]` to fractions of another size.
+    /// Scales `[height, width, 3]` to fractions of another size.
     fn scale_units(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<f32> = plain_units
 }
 
@@ -78,7 +84,7 @@ fn plain_units(source: &[u8], size: FrameSize, axes: &Axes) -> Vec<f32> {
     scale(source, size, axes, |sample| f32::from(sample) / 255.0, |sample| sample)
 }
 
-/// `[height, width, 3]` to the same of another size, by way of floats.
+/// Scales `[height, width, 3]` to another size, computing in floats.
 #[inline(always)]
 fn scale<T: Copy + Default>(
     source: &[u8],
@@ -130,14 +136,14 @@ fn sum_rows<'a>(rows: impl Iterator<Item = &'a [f32]>, weights: &[f32], sums: &m
     }
 }
 
-/// The arithmetic, its order and its types are PyTorch's.
+/// Returns the kernels of one axis. The arithmetic, its order and its types are PyTorch's.
 pub(super) fn kernels(source: u32, target: u32) -> Kernels<f32> {
     let scale = source as f32 / target as f32;
     let (support, inverse) = if scale >= 1.0 { (scale, 1.0 / scale) } else { (1.0, 1.0) };
     let kernels: Vec<(usize, Vec<f32>)> = (0..target)
         .map(|position| {
             let centre = scale * (position as f32 + 0.5);
-            // Casts truncate towards zero and take what is below it to it.
+            // Casts truncate towards zero and clamp negative values to it.
             let first = (centre - support + 0.5) as usize;
             let end = ((centre + support + 0.5) as usize).min(source as usize);
             let mut weights: Vec<f32> = (first..end)

@@ -1,4 +1,4 @@
-//! Reading a file by offset, never past its end, and never allocating more than it holds.
+//! Reads a file by offset, never past its end, and never allocates more than the file holds.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,13 +17,14 @@ pub(crate) struct Bytes {
 
 #[derive(Debug)]
 enum Place {
-    // Reading is short beside decoding, so one handle behind a lock serves all threads.
+    // Reading is fast compared with decoding, so one handle behind a lock serves all threads.
     File(Mutex<File>),
     Memory(Arc<[u8]>),
 }
 
 impl Bytes {
-    /// Opens a regular file. Pipes and devices are refused: opening them could wait for ever.
+    /// Opens a regular file. Pipes and devices are rejected, because opening them could block
+    /// forever.
     pub(crate) fn open(path: &Path) -> Result<Self, FrameError> {
         let io_error = |error| FrameError::from_io(path, error);
         let metadata = std::fs::metadata(path).map_err(io_error)?;
@@ -47,12 +48,12 @@ impl Bytes {
         Self { length: data.len() as u64, place: Place::Memory(data) }
     }
 
-    /// Bytes in the file when it was opened.
+    /// Returns the number of bytes in the file when it was opened.
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
 
-    /// `length` bytes from `offset` on.
+    /// Returns `length` bytes from `offset` onwards.
     pub(crate) fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, TiffError> {
         let end = offset.checked_add(length).filter(|&end| end <= self.length);
         let (Some(end), Ok(length)) = (end, usize::try_from(length)) else {
@@ -79,7 +80,7 @@ impl Bytes {
         }
     }
 
-    /// Up to `length` bytes from `offset` on, fewer or none at the end of the file.
+    /// Returns up to `length` bytes from `offset` onwards; fewer or none at the end of the file.
     pub(crate) fn read_up_to(&self, offset: u64, length: u64) -> Result<Vec<u8>, TiffError> {
         let offset = offset.min(self.length);
         self.read(offset, length.min(self.length - offset))

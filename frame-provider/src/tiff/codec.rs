@@ -1,13 +1,12 @@
-//! One compressed strip or tile to bytes, into no more room than it is due.
+//! Decompresses one strip or tile, into no more memory than its size allows.
 
 use std::io::Read;
 
-use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
-
 use super::error::TiffError;
 use super::page::{Compression, Meaning, Page};
+use crate::jpeg::{self, Colours, JpegError, Layout};
 
-/// Decodes `data` to at most `limit` bytes. Fewer mean that the data ended early.
+/// Decodes `data` to at most `limit` bytes. A shorter result means that the data ended early.
 pub(super) fn decompress(page: &Page, data: Vec<u8>, limit: usize) -> Result<Vec<u8>, TiffError> {
     match page.compression {
         Compression::None => Ok(data),
@@ -21,16 +20,27 @@ pub(super) fn decompress(page: &Page, data: Vec<u8>, limit: usize) -> Result<Vec
             })?;
             Ok(bytes)
         }
-        Compression::Zstd => {
-            // In one piece: a streaming decoder would allocate the window that the data asks for.
-            zstd::bulk::decompress(&data, limit)
-                .map_err(|error| TiffError::malformed(format!("its zstd data is damaged: {error}")))
-        }
+        Compression::Zstd => zstandard(&data, limit),
         Compression::Jpeg => jpeg(page, data, limit),
     }
 }
 
-/// PackBits of the TIFF 6.0 specification, section 9.
+#[cfg(feature = "zstd")]
+fn zstandard(data: &[u8], limit: usize) -> Result<Vec<u8>, TiffError> {
+    // In one piece: a streaming decoder would allocate the window that the data asks for.
+    zstd::bulk::decompress(data, limit)
+        .map_err(|error| TiffError::malformed(format!("its zstd data is damaged: {error}")))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstandard(_: &[u8], _: usize) -> Result<Vec<u8>, TiffError> {
+    Err(TiffError::Unsupported(
+        "is compressed with Zstandard, which this build cannot read: build sam2-frame-provider with the feature `zstd`"
+            .to_owned(),
+    ))
+}
+
+/// Decodes PackBits, TIFF 6.0 specification, section 9.
 fn pack_bits(data: &[u8], limit: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(limit);
     let mut rest = data;
@@ -78,47 +88,37 @@ fn lzw(data: &[u8], limit: usize) -> Result<Vec<u8>, TiffError> {
 }
 
 fn jpeg(page: &Page, data: Vec<u8>, limit: usize) -> Result<Vec<u8>, TiffError> {
-    let damaged = |error: turbojpeg::Error| {
-        TiffError::malformed(format!("its JPEG data is damaged: {error}"))
-    };
+    let damaged =
+        |error: JpegError| TiffError::malformed(format!("its JPEG data is damaged: {error}"));
     let data = complete_jpeg(page, data);
-    let mut decompressor = Decompressor::new().map_err(damaged)?;
-    let header = decompressor.read_header(&data).map_err(damaged)?;
-    let (format, channels) = match (page.samples_in_chunk(), header.colorspace) {
-        (1, _) => (PixelFormat::GRAY, 1),
-        (3, Colorspace::RGB | Colorspace::YCbCr) => (PixelFormat::RGB, 3),
-        (samples, space) => {
+    let header = jpeg::header(&data).map_err(damaged)?;
+    let layout = match (page.samples_in_chunk(), header.colours) {
+        (1, _) => Layout::Gray,
+        (3, Colours::Rgb | Colours::YCbCr) => Layout::Rgb,
+        (samples, colours) => {
             return Err(TiffError::Unsupported(format!(
-                "has JPEG pages with {samples} samples as {space:?}, which are not supported; save it with another \
+                "has JPEG pages with {samples} samples as {colours:?}, which are not supported; save it with another \
                  compression"
             )));
         }
     };
-    let bytes = header.width.checked_mul(header.height).and_then(|area| area.checked_mul(channels));
-    let Some(bytes) = bytes.filter(|&bytes| header.width == page.chunks.width && bytes <= limit)
-    else {
+    let bytes = header.width.checked_mul(header.height);
+    let bytes = bytes.and_then(|area| area.checked_mul(layout.channels()));
+    if !bytes.is_some_and(|bytes| header.width == page.chunks.width && bytes <= limit) {
         return Err(TiffError::malformed(format!(
             "a JPEG strip or tile is {}x{} instead of {}x{}",
             header.width, header.height, page.chunks.width, page.chunks.height
         )));
-    };
-    let mut pixels = vec![0; bytes];
-    let target = Image {
-        pixels: pixels.as_mut_slice(),
-        width: header.width,
-        pitch: header.width * channels,
-        height: header.height,
-        format,
-    };
-    decompressor.decompress(&data, target).map_err(damaged)?;
-    Ok(pixels)
+    }
+    jpeg::decode(&data, header, layout).map_err(damaged)
 }
 
-/// Puts the shared tables, and what libjpeg needs to know about the colours, into an abbreviated JPEG stream.
+/// Inserts the shared tables, and the marker that tells libjpeg the colours, into an abbreviated
+/// JPEG stream.
 fn complete_jpeg(page: &Page, data: Vec<u8>) -> Vec<u8> {
     const START: [u8; 2] = [0xff, 0xd8];
     const END: [u8; 2] = [0xff, 0xd9];
-    // Without Adobe's marker libjpeg guesses that three components are YCbCr.
+    // Without Adobe's marker, libjpeg assumes that three components are YCbCr.
     const ADOBE_RGB: [u8; 16] = *b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00";
     let Some(image) = data.strip_prefix(&START) else { return data };
     let tables = page.jpeg_tables.strip_prefix(&START).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The chunks of a page to one picture.
+//! Combines the chunks of a page into one picture.
 
 use super::codec::decompress;
 use super::directory::{Order, Tiff};
@@ -50,7 +50,7 @@ pub(super) fn decode(tiff: &Tiff, page: &Page) -> Result<Picture, TiffError> {
     Ok(Picture { size, channels: kept_channels(page), samples: Samples::Eight(samples) })
 }
 
-/// Samples of signed, 32-bit and floating-point types.
+/// Returns samples of signed, 32-bit and floating-point types.
 fn real_values<S: Sample + Into<u64>>(
     tiff: &Tiff,
     page: &Page,
@@ -65,7 +65,8 @@ fn real_values<S: Sample + Into<u64>>(
     Ok(samples.into_iter().map(value).collect())
 }
 
-/// Gray and palette keep one sample per pixel, colours three; alpha and further channels are dropped.
+/// Returns the number of channels to keep: one for gray and palette, three for colours. Alpha and
+/// further channels are dropped.
 pub(super) fn kept_channels(page: &Page) -> usize {
     match page.meaning {
         Meaning::BlackIsZero | Meaning::WhiteIsZero | Meaning::Palette(_) => 1,
@@ -98,7 +99,7 @@ impl Sample for u8 {
     }
 }
 
-/// Samples of whole bytes.
+/// Implements samples of whole bytes.
 macro_rules! sample {
     ($type:ty) => {
         impl Sample for $type {
@@ -127,14 +128,14 @@ sample!(u16);
 sample!(u32);
 sample!(u64);
 
-/// Puts the chunks together: `[height, width, kept channels]`.
+/// Combines the chunks: `[height, width, kept channels]`.
 fn assemble<S: Sample>(tiff: &Tiff, page: &Page) -> Result<Vec<S>, TiffError> {
     let kept = kept_channels(page);
     let (width, height) = (page.size.width as usize, page.size.height as usize);
     let chunks = &page.chunks;
     let planes = if page.planar { kept } else { 1 };
     let mut picture = vec![S::default(); width * height * kept];
-    // One row of a chunk, before the channels that are not kept are left out.
+    // One row of a chunk, before the extra channels are removed.
     let mut row = vec![S::default(); chunks.width * page.samples_in_chunk()];
     for plane in 0..planes {
         for at in 0..chunks.across * chunks.down {
@@ -164,7 +165,7 @@ fn assemble<S: Sample>(tiff: &Tiff, page: &Page) -> Result<Vec<S>, TiffError> {
     Ok(picture)
 }
 
-/// One chunk, decompressed: at least `rows` rows.
+/// Returns one decompressed chunk with at least `rows` rows.
 fn read_chunk(tiff: &Tiff, page: &Page, at: usize, rows: usize) -> Result<Vec<u8>, TiffError> {
     let (offset, length) = page.chunks.places[at];
     let data = tiff.bytes.read(offset, length)?;
@@ -180,16 +181,17 @@ fn read_chunk(tiff: &Tiff, page: &Page, at: usize, rows: usize) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// Each sample was stored as the difference to the same channel of the pixel on its left.
+/// Undoes the horizontal predictor: each sample was stored as the difference from the same channel
+/// of the pixel on its left.
 fn undo_differences<S: Sample>(row: &mut [S], channels: usize) {
     for at in channels..row.len() {
         row[at] = row[at].wrapping_add(row[at - channels]);
     }
 }
 
-/// Undoes Adobe's predictor 3: a row's highest bytes come first, then the next lower ones, and so on, and each byte was stored
-/// as the difference to the one `channels` before it. Returns the numbers with their highest byte first, whatever the order
-/// of the file is.
+/// Undoes Adobe's predictor 3. A row's highest bytes come first, then the next lower ones, and so
+/// on, and each byte was stored as the difference from the one `channels` before it. Returns
+/// big-endian numbers, whatever the byte order of the file.
 fn undo_float_predictor(stored: &[u8], channels: usize, sample_bytes: usize) -> Vec<u8> {
     let mut bytes = stored.to_vec();
     undo_differences(&mut bytes, channels);
@@ -201,8 +203,8 @@ fn undo_float_predictor(stored: &[u8], channels: usize, sample_bytes: usize) -> 
     row
 }
 
-/// Copies the part of a chunk's row that is inside the page, without the channels that are not kept. `line` runs from the
-/// chunk's left edge to the page's right edge.
+/// Copies the part of a chunk's row that is inside the page, without the extra channels. `line`
+/// extends from the chunk's left edge to the page's right edge.
 fn place_row<S: Sample>(row: &[S], page: &Page, plane: usize, line: &mut [S]) {
     let kept = kept_channels(page);
     if page.planar {

@@ -1,4 +1,5 @@
-//! What programs write about a whole stack into the first page: its description, or tags of their own.
+//! Information about a whole stack that programs write into the first page: in the description, or
+//! in their own tags.
 
 use miniserde::json::{Number, Object, Value};
 
@@ -7,33 +8,35 @@ use super::error::TiffError;
 use super::scan_image::ScanImage;
 use crate::axes::{Coordinate, Table};
 
-/// What is looked at of a description; the XML of large OME files goes on for megabytes, its head does not.
+/// Number of bytes of a description to read. The XML of large OME files has megabytes, but its
+/// start suffices.
 pub(super) const DESCRIPTION_BYTES: u64 = 1 << 20;
 
-/// No recording has more pages; a file with one-pixel pages can claim more than a table should hold.
+/// No recording has more pages. A file with one-pixel pages can claim more than a table should
+/// hold.
 pub(super) const MAX_TABLE: usize = 1 << 23;
 
-/// What a description says about a stack.
+/// Claims of a description about a stack.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub(super) struct Claims {
     /// The program that writes such descriptions.
     pub(super) program: &'static str,
-    /// Pages; also those that follow the first without a directory of their own.
+    /// Number of pages, including those that follow the first without their own directory.
     pub(super) pages: u64,
     /// Axes and their sizes, the last one changing fastest; empty if unknown.
     pub(super) axes: Vec<(&'static str, u64)>,
-    /// Axes that are no full grid.
+    /// Axes that do not form a full grid.
     pub(super) order: Option<PageOrder>,
 }
 
-/// Which page is where, other than in a full grid.
+/// The positions of the pages, if they do not form a full grid.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageOrder {
     ScanImage(ScanImage),
     /// The wavelength of each plane of MetaMorph, as a fraction.
     Wavelengths(Vec<(u64, u64)>),
-    /// The sizes of an array of tifffile, the last one changing fastest, and the letters of its axes if they were given. The
-    /// first of the sizes are those of the pages.
+    /// The sizes of a tifffile array, the last one changing fastest, and the letters of its axes if
+    /// given. The first sizes are those of the pages.
     Shape(Vec<u64>, Option<String>),
 }
 
@@ -48,7 +51,7 @@ impl PageOrder {
 }
 
 impl Claims {
-    /// What the first page says about the file.
+    /// Returns what the first page says about the file.
     pub(super) fn find(tiff: &Tiff, directory: &Directory<'_>) -> Result<Option<Self>, TiffError> {
         if directory.count(tag::UIC2) > 0 {
             return meta_morph(directory).map(Some);
@@ -74,7 +77,7 @@ impl Claims {
         Self { program: "ScanImage", order, ..Self::default() }
     }
 
-    /// What the description says, or `None` if it is of no known kind.
+    /// Returns the content of the description, or `None` if its kind is unknown.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let text = text.trim_start();
         if text.starts_with("ImageJ=") {
@@ -88,7 +91,7 @@ impl Claims {
         }
     }
 
-    /// What is not a frame of the recording, for a warning.
+    /// Returns, for a warning, what is not a frame of the recording.
     pub(super) fn left_out(&self) -> Option<String> {
         match &self.order {
             Some(PageOrder::ScanImage(scan_image)) => scan_image.left_out(),
@@ -96,7 +99,7 @@ impl Claims {
         }
     }
 
-    /// The places of `pages` pages, if the claims fit that number.
+    /// Returns the positions of `pages` pages, if the claims fit that number.
     pub(super) fn table(&self, pages: usize) -> Option<Table> {
         if let Some(order) = &self.order {
             return order.table(Some(pages).filter(|&pages| pages <= MAX_TABLE)?);
@@ -111,10 +114,10 @@ impl Claims {
     }
 }
 
-/// MetaMorph: the planes of a stack follow each other behind a single directory.
+/// MetaMorph: the planes of a stack follow a single directory.
 const META_MORPH: &str = "MetaMorph";
 
-/// MetaMorph: the tag UIC2 has one entry for each plane, and UIC3 the wavelength of each.
+/// Reads MetaMorph's tags: UIC2 has one entry for each plane, and UIC3 the wavelength of each.
 fn meta_morph(directory: &Directory<'_>) -> Result<Claims, TiffError> {
     let pages = directory.count(tag::UIC2);
     let wavelengths = directory.fractions(tag::UIC3, pages.min(MAX_TABLE as u64))?;
@@ -123,7 +126,8 @@ fn meta_morph(directory: &Directory<'_>) -> Result<Claims, TiffError> {
     Ok(Claims { program: META_MORPH, pages, axes: Vec::new(), order })
 }
 
-/// Planes of several wavelengths: the n-th of a wavelength is its n-th time point.
+/// Returns the positions of planes of several wavelengths: the n-th plane of a wavelength is its
+/// n-th time point.
 fn wavelengths(planes: &[(u64, u64)]) -> Option<Table> {
     let mut table = Table::default();
     let mut known: Vec<((u64, u64), i64)> = Vec::new();
@@ -137,12 +141,12 @@ fn wavelengths(planes: &[(u64, u64)]) -> Option<Table> {
         table
             .push([("time", Coordinate::Number(time)), ("channel", Coordinate::Number(at as i64))]);
     }
-    // Wavelengths that all differ are those of a spectrum or of nothing, not channels.
+    // If all wavelengths differ, they are those of a spectrum or meaningless, not channels.
     (known.len() * 2 <= planes.len()).then_some(table)
 }
 
-/// Zeiss LSM: sizes in a structure of its own, after a magic number and a length: width, height, slices, channels, times.
-/// Channels are the samples of a page.
+/// Reads the sizes of a Zeiss LSM from its structure, after a magic number and a length: width,
+/// height, slices, channels, times. Channels are the samples of a page.
 fn zeiss(order: Order, info: &[u8]) -> Option<Claims> {
     const MAGIC: [u64; 2] = [0x0300_494c, 0x0400_494c];
     let number = |at: usize| info.get(at..at + 4).map(|bytes| order.number(bytes));
@@ -154,7 +158,8 @@ fn zeiss(order: Order, info: &[u8]) -> Option<Claims> {
     Some(Claims { program: "Zeiss LSM", pages, axes, order: None })
 }
 
-/// ScanImage's settings ahead of the first directory of a BigTIFF: a magic number, a version, two lengths, the text.
+/// Returns ScanImage's settings, which precede the first directory of a BigTIFF: a magic number, a
+/// version, two lengths, the text.
 fn ahead_of_directories(tiff: &Tiff) -> Option<String> {
     const MAGIC: u64 = 117_637_889;
     let head = tiff.bytes.read_up_to(16, 16).ok()?;
@@ -164,7 +169,8 @@ fn ahead_of_directories(tiff: &Tiff) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// ImageJ: lines of `key=value`. Hyperstacks have the channel change fastest, then the slice, then the frame.
+/// Reads ImageJ's lines of `key=value`. In hyperstacks, the channel changes fastest, then the
+/// slice, then the frame.
 fn image_j(text: &str) -> Option<Claims> {
     let value = |key: &str| {
         let lines = text.lines().filter_map(|line| line.split_once('='));
@@ -182,7 +188,7 @@ fn image_j(text: &str) -> Option<Claims> {
     })
 }
 
-/// tifffile: `{"shape": [pages, ..., height, width(, samples)], ...}`.
+/// Reads the description of tifffile: `{"shape": [pages, ..., height, width(, samples)], ...}`.
 fn shaped(text: &str) -> Option<Claims> {
     let json: Object = miniserde::json::from_str(text).ok()?;
     let Some(Value::Array(shape)) = json.get("shape") else { return None };
@@ -201,12 +207,12 @@ fn shaped(text: &str) -> Option<Claims> {
         _ => None,
     };
     let order = Some(PageOrder::Shape(sizes.collect(), letters));
-    // In samples, for now: how many of them make a page is known to the caller.
+    // Counted in samples for now: the caller knows how many of them make a page.
     Some(Claims { program: "tifffile", pages: elements, order, ..Claims::default() })
 }
 
-/// The axes of the pages of an array: as many of the first sizes as make up the pages. Axes without letters are numbered, and
-/// the first of them counts as the time.
+/// Returns the axes of the pages of an array: as many of the first sizes as make up the pages. Axes
+/// without letters are numbered, and the first of them counts as time.
 fn shape(sizes: &[u64], letters: Option<&str>, pages: usize) -> Option<Table> {
     let mut product = 1u64;
     let mut count = 0;
@@ -222,7 +228,7 @@ fn shape(sizes: &[u64], letters: Option<&str>, pages: usize) -> Option<Table> {
         Some('T') => "time".to_owned(),
         Some('Z') => "z".to_owned(),
         Some('C') => "channel".to_owned(),
-        // Q is tifffile's letter for axes that it was told nothing about.
+        // tifffile uses the letter Q for unspecified axes.
         Some(letter) if letter.is_ascii_uppercase() && letter != 'Q' => letter.to_string(),
         _ if at == 0 => "time".to_owned(),
         _ => format!("axis{at}"),
@@ -233,7 +239,7 @@ fn shape(sizes: &[u64], letters: Option<&str>, pages: usize) -> Option<Table> {
     Some(Table::grid(&grid))
 }
 
-/// OME-XML: sizes and their order are attributes of the first `Pixels` element.
+/// Reads OME-XML: sizes and their order are attributes of the first `Pixels` element.
 fn ome(text: &str) -> Option<Claims> {
     let start = text.find("<Pixels ")?;
     let element = &text[start..start + text[start..].find('>')?];
@@ -259,17 +265,17 @@ fn ome(text: &str) -> Option<Claims> {
 }
 
 impl Claims {
-    /// Whether the program writes pages without directories of their own.
+    /// Returns true if the program writes pages without directories of their own.
     pub(super) fn can_lack_directories(&self) -> bool {
         matches!(self.program, "ImageJ" | "tifffile" | META_MORPH)
     }
 
-    /// Whether the program writes several pages behind one directory or not at all.
+    /// Returns true if the program always writes several pages after one directory.
     pub(super) fn never_has_directories(&self) -> bool {
         self.program == META_MORPH
     }
 
-    /// Whether [`Claims::pages`] counts samples rather than pages.
+    /// Returns true if [`Claims::pages`] counts samples rather than pages.
     pub(super) fn counts_samples(&self) -> bool {
         self.program == "tifffile"
     }

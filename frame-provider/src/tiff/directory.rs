@@ -3,11 +3,11 @@
 use super::bytes::Bytes;
 use super::error::TiffError;
 
-/// Real directories have a few dozen entries. More would let overlapping directories of a hostile file cost a quadratic
-/// amount of reading.
+/// Largest number of entries; real directories have a few dozen. With more, overlapping directories
+/// of a hostile file could cost a quadratic amount of reading.
 const MAX_ENTRIES: u64 = 4096;
 
-/// What is read at once: enough for almost every directory.
+/// Number of bytes read at once: enough for almost every directory.
 const USUAL_BYTES: u64 = 1024;
 
 /// Tags, by the names of the TIFF 6.0 specification.
@@ -39,13 +39,13 @@ pub(super) mod tag {
     pub(in crate::tiff) const SAMPLE_FORMAT: u16 = 339;
     pub(in crate::tiff) const JPEG_TABLES: u16 = 347;
     pub(in crate::tiff) const IMAGE_DEPTH: u16 = 32997;
-    /// Of MetaMorph: one entry for each plane of a stack.
+    /// MetaMorph: one entry for each plane of a stack.
     pub(in crate::tiff) const UIC2: u16 = 33629;
-    /// Of MetaMorph: the wavelength of each plane.
+    /// MetaMorph: the wavelength of each plane.
     pub(in crate::tiff) const UIC3: u16 = 33630;
-    /// Of Olympus FluoView: the axes.
+    /// Olympus FluoView: the axes.
     pub(in crate::tiff) const FLUO_VIEW: u16 = 34361;
-    /// Of Zeiss LSM: the axes.
+    /// Zeiss LSM: the axes.
     pub(in crate::tiff) const LSM: u16 = 34412;
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    /// An unsigned number of up to eight bytes.
+    /// Reads an unsigned number of up to eight bytes.
     pub(crate) fn number(self, bytes: &[u8]) -> u64 {
         let add = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);
         match self {
@@ -67,18 +67,18 @@ impl Order {
     }
 }
 
-/// Whether these first bytes are those of a TIFF or BigTIFF.
+/// Returns true if these are the first bytes of a TIFF or BigTIFF.
 pub(crate) fn is_tiff(head: &[u8]) -> bool {
     [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|magic| head.starts_with(*magic))
 }
 
-/// An open TIFF: its bytes and what the header says.
+/// An open TIFF: its bytes and the content of its header.
 #[derive(Debug)]
 pub(crate) struct Tiff {
     pub(crate) bytes: Bytes,
     pub(crate) order: Order,
     big: bool,
-    /// Where the first directory is.
+    /// Offset of the first directory.
     pub(super) first: u64,
 }
 
@@ -103,7 +103,7 @@ impl Tiff {
         Ok(Self { bytes, order, big, first })
     }
 
-    /// The directory at `offset`.
+    /// Returns the directory at `offset`.
     pub(crate) fn directory(&self, offset: u64) -> Result<Directory<'_>, TiffError> {
         let (count_bytes, entry_bytes, next_bytes) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
         let mut data = self.bytes.read_up_to(offset, USUAL_BYTES)?;
@@ -134,14 +134,14 @@ impl Tiff {
 #[derive(Debug)]
 pub(crate) struct Directory<'a> {
     tiff: &'a Tiff,
-    /// The entries, one after the other.
+    /// The entries, concatenated.
     data: Vec<u8>,
     entry_bytes: usize,
-    /// Where the next directory is; 0 after the last.
+    /// Offset of the next directory; 0 after the last.
     pub(super) next: u64,
 }
 
-/// Where the values of one tag are.
+/// Location of the values of one tag.
 struct Values {
     kind: u64,
     count: u64,
@@ -163,12 +163,13 @@ impl Directory<'_> {
             })
     }
 
-    /// How many values a tag claims to have; 0 without the tag.
+    /// Returns how many values a tag claims to have; 0 without the tag.
     pub(super) fn count(&self, tag: u16) -> u64 {
         self.find(tag).map_or(0, |values| values.count)
     }
 
-    /// The first `limit` values of a tag of fractions, as numerator and denominator; empty without the tag.
+    /// Returns the first `limit` values of a tag of fractions, as numerator and denominator; empty
+    /// without the tag.
     pub(super) fn fractions(&self, tag: u16, limit: u64) -> Result<Vec<(u64, u64)>, TiffError> {
         const BYTES: u64 = 8;
         let Some(Values { kind: 5, count, field }) = self.find(tag) else { return Ok(Vec::new()) };
@@ -183,7 +184,8 @@ impl Directory<'_> {
         Ok(pairs.map(|pair| (order.number(&pair[..4]), order.number(&pair[4..]))).collect())
     }
 
-    /// The raw bytes of the first `limit` values of a tag, and the size of one; `None` without the tag.
+    /// Returns the raw bytes of the first `limit` values of a tag, and the size of one value;
+    /// `None` without the tag.
     fn raw(&self, tag: u16, limit: u64) -> Result<Option<(Vec<u8>, usize)>, TiffError> {
         let Some(Values { kind, count, field }) = self.find(tag) else { return Ok(None) };
         let size: usize = match kind {
@@ -197,7 +199,8 @@ impl Directory<'_> {
         let length = taken
             .checked_mul(size as u64)
             .ok_or_else(|| TiffError::malformed(format!("tag {tag} claims {count} values")))?;
-        // Whether values are in the entry depends on their true number, not on how many are wanted.
+        // Values are stored in the entry depending on their true number, not on how many are
+        // requested.
         let inline =
             count.checked_mul(size as u64).is_some_and(|total| total <= field.len() as u64);
         let bytes = if inline {
@@ -208,31 +211,32 @@ impl Directory<'_> {
         Ok(Some((bytes, size)))
     }
 
-    /// The first `limit` values of a tag; empty without the tag.
+    /// Returns the first `limit` values of a tag; empty without the tag.
     pub(super) fn numbers(&self, tag: u16, limit: u64) -> Result<Vec<u64>, TiffError> {
         Ok(self.raw(tag, limit)?.map_or_else(Vec::new, |(bytes, size)| {
             bytes.chunks_exact(size).map(|value| self.tiff.order.number(value)).collect()
         }))
     }
 
-    /// The first value of a tag, or `default` without the tag.
+    /// Returns the first value of a tag, or `default` without the tag.
     pub(super) fn number(&self, tag: u16, default: u64) -> Result<u64, TiffError> {
         Ok(self.numbers(tag, 1)?.first().copied().unwrap_or(default))
     }
 
-    /// The bytes of a tag, at most `limit`; empty without the tag.
+    /// Returns the bytes of a tag, at most `limit`; empty without the tag.
     pub(crate) fn bytes(&self, tag: u16, limit: u64) -> Result<Vec<u8>, TiffError> {
         Ok(self.raw(tag, limit)?.map_or_else(Vec::new, |(bytes, _)| bytes))
     }
 
-    /// A text without its closing zero, at most `limit` bytes; empty without the tag or if it is no text.
+    /// Returns a text without its closing zero, at most `limit` bytes; empty without the tag or if
+    /// it is not a text.
     pub(crate) fn text(&self, tag: u16, limit: u64) -> String {
         let bytes = self.bytes(tag, limit).unwrap_or_default();
         let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     }
 
-    /// Whether this is a thumbnail, a level of a pyramid or a mask rather than a page.
+    /// Returns true if this is a thumbnail, a level of a pyramid or a mask rather than a page.
     fn is_no_page(&self) -> Result<bool, TiffError> {
         const REDUCED: u64 = 1;
         const MASK: u64 = 4;
@@ -244,11 +248,11 @@ impl Directory<'_> {
 /// The pages of a file, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
-    /// Where the directory of each page is.
+    /// Offset of the directory of each page.
     pub(crate) pages: Vec<u64>,
-    /// Directories that are thumbnails, levels of a pyramid or masks.
+    /// Number of directories that are thumbnails, levels of a pyramid or masks.
     pub(crate) skipped: usize,
-    /// The first page of another size than the first one.
+    /// The first page whose size differs from that of the first page.
     pub(crate) odd_size: Option<usize>,
     /// Why the chain ends too early, if it does.
     pub(crate) broken: Option<String>,

@@ -1,4 +1,4 @@
-//! What can be wrong with a TIFF, before it is known which frame it concerns.
+//! Errors in a TIFF, before it is known which frame they affect.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(crate) enum TiffError {
     /// The file contradicts itself or the format.
     #[error("{0}")]
     Malformed(String),
-    /// The file is sound but uses something else; the text holds the remedy.
+    /// The file is sound but uses an unsupported feature; the text holds the remedy.
     #[error("{0}")]
     Unsupported(String),
     #[error("the file cannot be read")]
@@ -24,7 +24,7 @@ impl TiffError {
         Self::Malformed(reason.into())
     }
 
-    /// As the error of opening `path`.
+    /// Converts to the error of opening `path`.
     pub(crate) fn while_opening(self, path: &Path) -> FrameError {
         match self {
             Self::Malformed(reason) => {
@@ -34,7 +34,7 @@ impl TiffError {
         }
     }
 
-    /// As the error of reading frame `index` of `path`.
+    /// Converts to the error of reading frame `index` of `path`.
     pub(crate) fn in_frame(self, path: &Path, index: usize) -> FrameError {
         match self {
             Self::Malformed(_) => FrameError::decode(path, index, self),

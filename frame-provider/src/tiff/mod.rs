@@ -1,12 +1,14 @@
 //! TIFF stacks, page by page.
 //!
-//! How it works, from the bottom up: `bytes` reads by offset and never past the end; `directory` follows the chain of
-//! directories (IFDs); `page` checks what one directory says against the file; `codec` decompresses one strip or tile
-//! with the libraries for it; `decode` puts these together; `description` knows what ImageJ, tifffile and OME write about
-//! a whole stack, `scan_image` what ScanImage does.
+//! The modules, from the bottom up: `bytes` reads by offset and never past the end. `directory`
+//! follows the chain of directories (IFDs). `page` checks the content of one directory against the
+//! file. `codec` decompresses one strip or tile with the appropriate library, and `decode` combines
+//! them. `description` reads what ImageJ, tifffile, OME and others write about a whole stack, and
+//! `scan_image` what ScanImage writes.
 //!
-//! Opening reads the chain of directories and no pixels: eight bytes are kept per page, so page `i` of a hundred
-//! thousand is found at once. Nothing is allocated before it is known that the file is long enough to fill it.
+//! Opening reads the chain of directories and no pixels: eight bytes are kept per page, so page `i`
+//! of a hundred thousand is found at once. Memory is allocated only after checking that the file is
+//! long enough to fill it.
 
 mod bytes;
 mod codec;
@@ -23,9 +25,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::axes::Axes;
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
 pub(crate) use bytes::Bytes;
 use description::Claims;
@@ -34,32 +37,33 @@ pub(crate) use directory::{Chain, Order, Tiff, is_tiff};
 pub(crate) use error::TiffError;
 use page::Page;
 
-/// Endings of files that are opened as stacks, in lower case.
-const ENDINGS: [&str; 5] = ["tif", "tiff", "btf", "stk", "lsm"];
-
-/// A TIFF or BigTIFF file (`.tif`, `.tiff`, `.btf`), one page per frame.
+/// A TIFF or BigTIFF file (`.tif`, `.tiff`, `.btf`) with one page per frame.
 ///
 /// - **Layouts:** both byte orders; strips and tiles; interleaved and planar channels.
-/// - **Samples:** gray and RGB with 8, 16 or 32 bits, signed or unsigned, or floating point of 16, 32 or 64 bits, with alpha,
-///   which is dropped; gray of 1, 2 or 4 bits; palettes; black or white as zero. All but 8 bits become 8 by the [`Intensity`].
-/// - **Compressions:** none, LZW, deflate, PackBits, zstd, JPEG (bit for bit as libjpeg-turbo), with or without the
-///   horizontal and the floating-point predictor.
-/// - **Descriptions:** stacks of ImageJ, tifffile and MetaMorph (`.stk`) whose frames follow each other behind a single
-///   directory, also beyond 4 GiB; hyperstacks of ImageJ and OME, channels and slices of ScanImage, slices of Zeiss LSM and
-///   wavelengths of MetaMorph, of which [`Axes`] chooses the frames.
-/// - **Orientation:** the tag is not followed, as tifffile and ImageJ do not; a warning says so. (In an
-///   [`ImageFolder`](crate::ImageFolder) it is.)
+/// - **Samples:** gray and RGB with 8, 16 or 32 bits, signed or unsigned, or floating point of 16,
+///   32 or 64 bits, with or without alpha, which is dropped; gray of 1, 2 or 4 bits; palettes;
+///   black or white as zero. Samples of other than 8 bits become 8-bit samples as the [`Intensity`]
+///   says.
+/// - **Compressions:** none, LZW, deflate, PackBits, zstd, JPEG (bit for bit as libjpeg-turbo),
+///   with or without the horizontal and the floating-point predictor.
+/// - **Descriptions:** stacks of ImageJ, tifffile and MetaMorph (`.stk`) whose frames follow a
+///   single directory, also beyond 4 GiB; hyperstacks of ImageJ and OME, channels and slices of
+///   ScanImage, slices of Zeiss LSM and wavelengths of MetaMorph, of which [`Axes`] chooses the
+///   frames.
+/// - **Orientation:** the tag is ignored, as in tifffile and ImageJ; a warning says so. (In an
+///   [`ImageFolder`](crate::ImageFolder) it is applied.)
 /// - **Not frames:** thumbnails, levels of a pyramid, and masks.
 ///
-/// **Cost:** opening reads the directories, about 200 bytes per page, and no pixels. Reading a frame reads and decodes
-/// that page alone.
+/// **Cost:** opening reads the directories, about 200 bytes per page, and no pixels. Reading a
+/// frame reads and decodes that page alone.
 ///
-/// **Damaged files:** a chain of directories that breaks off, goes in circles or leaves the file yields the pages before
-/// the damage, with a warning. Damaged pixels are an error of that frame only. A page of another size than the first is
-/// [`FrameError::SizeChanged`] for that frame.
+/// **Damaged files:** a chain of directories that ends early, goes in circles or leaves the file
+/// yields the pages before the damage, with a warning. Damaged pixels cause an error of that frame
+/// only. A page that differs in size from the first causes [`FrameError::SizeChanged`] for that
+/// frame.
 ///
-/// Not handled: complex samples, CMYK, uncompressed YCbCr, volumes within one page. OME series in several files are
-/// [`OmeTiff`](crate::OmeTiff).
+/// Not supported: complex samples, CMYK, uncompressed YCbCr, volumes within one page. OME series in
+/// several files are [`OmeTiff`](crate::OmeTiff).
 #[derive(Debug)]
 pub struct TiffStack {
     path: PathBuf,
@@ -72,17 +76,18 @@ pub struct TiffStack {
     decoded: AtomicU64,
 }
 
-/// Where the pages are.
+/// Location of the pages.
 #[derive(Debug)]
 enum Pages {
-    /// The directory of each frame.
+    /// The offset of the directory of each frame.
     Directories(Vec<u64>),
-    /// One directory; each page's pixels lie `distance` bytes after those of the page before.
+    /// One directory; the pixels of each page lie `distance` bytes after those of the previous
+    /// page.
     Contiguous {
         directory: u64,
         distance: u64,
         count: usize,
-        /// The pages that were chosen; all of them if absent.
+        /// The chosen pages; all of them if absent.
         chosen: Option<Vec<usize>>,
     },
 }
@@ -91,13 +96,14 @@ impl TiffStack {
     /// Opens a stack with the default axes.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`], [`FrameError::NotAnImage`] for what is
-    /// no TIFF or is damaged from its start, [`FrameError::NoFrames`] without any page, or [`FrameError::Unsupported`].
+    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`],
+    /// [`FrameError::NotAnImage`] for a file that is not a TIFF or is damaged from its start,
+    /// [`FrameError::NoFrames`] without any page, or [`FrameError::Unsupported`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(path, &Axes::default())
     }
 
-    /// Opens a stack. `axes` matter for hyperstacks only.
+    /// Opens a stack. `axes` only affects hyperstacks.
     ///
     /// # Errors
     /// Those of [`TiffStack::open`]; [`FrameError::Unsupported`] for axes that the file lacks.
@@ -106,7 +112,7 @@ impl TiffStack {
         Self::new(path.to_owned(), Bytes::open(path)?, axes)
     }
 
-    /// A stack that is already in memory; `name` is used in messages.
+    /// Opens a stack that is already in memory; `name` is used in messages.
     ///
     /// # Errors
     /// Those of [`TiffStack::open_with`].
@@ -148,26 +154,26 @@ impl TiffStack {
         })
     }
 
-    /// The same stack with another way from 16 bits to 8.
+    /// Returns the same stack with another conversion from 16 bits to 8.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         self.levels = Levels::new(intensity);
         self
     }
 
-    /// The same stack with a frame rate; what TIFF files say about it is not read.
+    /// Returns the same stack with a frame rate; a rate in the TIFF file is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
         self.timing = Timing::from_rate(frames_per_second);
         self
     }
 
-    /// The file, or the name of what is in memory.
+    /// Returns the file's path, or the name of a stack in memory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Page `index` as stored.
+    /// Returns page `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let out_of_range = || FrameError::IndexOutOfRange {
             index,
@@ -216,7 +222,7 @@ impl Pages {
     }
 }
 
-/// What the user should know about the chain of directories.
+/// Returns what the user should know about the chain of directories.
 fn chain_notes(path: &Path, chain: &Chain) -> StackNotes {
     let mut notes = StackNotes::default();
     if let Some(reason) = &chain.broken {
@@ -236,7 +242,7 @@ fn chain_notes(path: &Path, chain: &Chain) -> StackNotes {
     notes
 }
 
-/// What the user should know about the way pages are read.
+/// Returns what the user should know about the way pages are read.
 fn page_warnings(
     path: &Path,
     directory: &directory::Directory<'_>,
@@ -275,7 +281,7 @@ fn page_warnings(
     Ok(warnings)
 }
 
-/// Which pages are the frames, and where.
+/// Finds out which pages are the frames, and where they are.
 fn find_pages(
     path: &Path,
     tiff: &Tiff,
@@ -294,7 +300,8 @@ fn find_pages(
         }
     });
     let mut count = chain.pages.len();
-    // More pages than directories: they follow the first without gaps, as ImageJ writes beyond 4 GiB.
+    // More pages than directories: the pages follow the first without gaps, as ImageJ writes them
+    // beyond 4 GiB.
     let can_follow = count == 1 && claimed > 1 && claims.is_some_and(Claims::can_lack_directories);
     let contiguous = can_follow.then(|| page.contiguous_start()).flatten();
     if can_follow && contiguous.is_none() && claims.is_some_and(Claims::never_has_directories) {
@@ -393,20 +400,13 @@ impl FrameSource for TiffStack {
     }
 }
 
-/// Whether the file's ending is that of a stack.
-pub(crate) fn has_tiff_ending(path: &Path) -> bool {
-    path.extension()
-        .and_then(|ending| ending.to_str())
-        .is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
-}
-
-/// What the header of a TIFF with one picture says.
+/// The content of the header of a TIFF with one picture.
 pub(crate) struct OnlyPage {
-    /// As stored.
+    /// Size as stored.
     pub(crate) size: FrameSize,
     /// The value of the tag Orientation: 1 is upright.
     pub(crate) orientation: u64,
-    /// Whether there are further pages.
+    /// True if there are further pages.
     pub(crate) has_more: bool,
 }
 
@@ -422,23 +422,23 @@ pub(crate) fn only_page(path: &Path) -> Result<OnlyPage, FrameError> {
     Ok(OnlyPage { size, orientation, has_more: chain.pages.len() > 1 })
 }
 
-/// The orientation of a page; 1 if it is not readable.
+/// Returns the orientation of a page; 1 if it is not readable.
 fn orientation_of(tiff: &Tiff, offset: u64) -> u64 {
     let directory = tiff.directory(offset);
     directory.and_then(|directory| directory.number(tag::ORIENTATION, 1)).unwrap_or(1)
 }
 
-/// The description of the first page, at most `limit` bytes.
+/// Returns the description of the first page, at most `limit` bytes.
 pub(crate) fn description_of(tiff: &Tiff, limit: u64) -> Result<String, TiffError> {
     Ok(tiff.directory(tiff.first)?.text(tag::DESCRIPTION, limit))
 }
 
-/// The size of the page whose directory is at `offset`, without reading its pixels.
+/// Returns the size of the page whose directory is at `offset`, without reading its pixels.
 pub(crate) fn page_size(tiff: &Tiff, offset: u64) -> Result<FrameSize, TiffError> {
     Ok(Page::read(&tiff.directory(offset)?, &tiff.bytes)?.size)
 }
 
-/// The page whose directory is at `offset`, as frame `index` of `path`.
+/// Returns the page whose directory is at `offset`, as frame `index` of `path`.
 pub(crate) fn page_at(
     tiff: &Tiff,
     offset: u64,
@@ -451,7 +451,8 @@ pub(crate) fn page_at(
         .map_err(|error| error.in_frame(path, index))
 }
 
-/// The first page of a whole file in memory, as frame `index` of `path`, and its orientation.
+/// Returns the first page of a whole file in memory, as frame `index` of `path`, and its
+/// orientation.
 pub(crate) fn first_page(
     data: Vec<u8>,
     path: &Path,

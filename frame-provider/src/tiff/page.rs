@@ -1,15 +1,15 @@
-//! What the directory of one page says, checked against the file before anything is allocated.
+//! The content of one page's directory, checked against the file before anything is allocated.
 
 use super::bytes::Bytes;
 use super::directory::{Directory, tag};
 use super::error::TiffError;
-use crate::frame::FrameSize;
 use crate::picture::RealKind;
+use crate::size::FrameSize;
 
 /// No frame of a recording is this large; files that claim more are damaged or hostile.
 const MAX_PAGE_BYTES: u64 = 1 << 30;
 
-/// The compressions that are decoded.
+/// The supported compressions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
     None,
@@ -39,56 +39,60 @@ impl Compression {
         })
     }
 
-    /// The most bytes that one compressed byte can become, so that a small file cannot claim a huge page.
+    /// Returns the largest number of bytes that one compressed byte can become, so that a small
+    /// file cannot claim a huge page.
     fn largest_ratio(self) -> u64 {
         match self {
             Self::None => 1,
-            // Two bytes make up to 128.
+            // Two bytes become up to 128.
             Self::PackBits => 64,
             Self::Deflate => 1032,
-            // 4,096 codes of 9 to 12 bits, each one sample longer than the one before.
+            // 4,096 codes of 9 to 12 bits, each one sample longer than the previous one.
             Self::Lzw => 1400,
-            // A block of four bytes makes up to 128 KiB.
+            // A block of four bytes becomes up to 128 KiB.
             Self::Zstd => 1 << 15,
-            // One bit for each block of 64, and with 4:2:0 three samples for half as many blocks.
+            // One bit for each block of 64 samples; with 4:2:0, three samples for half as many
+            // blocks.
             Self::Jpeg => 1024,
         }
     }
 }
 
-/// What the samples mean.
+/// The meaning of the samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
     BlackIsZero,
     WhiteIsZero,
     Rgb,
-    /// Red, green and blue of each index, of 256 or fewer.
+    /// Red, green and blue of each index, for 256 indices or fewer.
     Palette(Vec<[u8; 3]>),
-    /// Only within JPEG, whose decoder makes RGB of it.
+    /// Only within JPEG, whose decoder converts it to RGB.
     YCbCr,
 }
 
-/// How rows were made easier to compress.
+/// How rows were transformed to compress better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Predictor {
     None,
     /// They hold differences (2).
     Differences,
-    /// They hold differences of the bytes of floating-point numbers, the highest bytes of all first (3).
+    /// They hold differences of the bytes of floating-point numbers, the highest bytes of all first
+    /// (3).
     FloatingPoint,
 }
 
-/// A page that has been checked: every chunk lies within the file and is large enough for what it claims.
+/// A page that has been checked: every chunk lies within the file and is large enough for what it
+/// claims.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) size: FrameSize,
     /// 1, 2, 4, 8, 16, 32 or 64.
     pub(super) bits: u32,
-    /// The type of the samples, unless they are unsigned with 16 bits or fewer.
+    /// The type of the samples, unless they are unsigned with at most 16 bits.
     pub(super) real: Option<RealKind>,
-    /// Samples per pixel as stored, with alpha.
+    /// Samples per pixel as stored, including alpha.
     pub(super) samples: usize,
-    /// Whether each channel has chunks of its own (planar configuration 2).
+    /// True if each channel has separate chunks (planar configuration 2).
     pub(super) planar: bool,
     pub(super) meaning: Meaning,
     pub(super) compression: Compression,
@@ -110,31 +114,31 @@ pub(super) struct Chunks {
     pub(super) across: usize,
     /// Rows of chunks.
     pub(super) down: usize,
-    /// Whether chunks at the edges are padded to full size.
+    /// True if chunks at the edges are padded to full size.
     pub(super) tiled: bool,
     /// `(offset, length in bytes)`, `[plane, row, column]`.
     pub(super) places: Vec<(u64, u64)>,
 }
 
 impl Page {
-    /// Samples per pixel within one chunk.
+    /// Returns the number of samples per pixel within one chunk.
     pub(super) fn samples_in_chunk(&self) -> usize {
         if self.planar { 1 } else { self.samples }
     }
 
-    /// Bytes of one row of a chunk as stored, decompressed.
+    /// Returns the number of bytes of one decompressed row of a chunk.
     pub(super) fn row_bytes(&self) -> usize {
         (self.chunks.width * self.samples_in_chunk() * self.bits as usize).div_ceil(8)
     }
 
-    /// Bytes of the pixels of one uncompressed page.
+    /// Returns the number of bytes of the pixels of one uncompressed page.
     pub(super) fn stored_bytes(&self) -> u64 {
         let planes = if self.planar { self.samples as u64 } else { 1 };
         self.row_bytes() as u64 * u64::from(self.size.height) * planes
     }
 
-    /// Where the pixels start, if they lie uncompressed and in one piece; then pages that have no directory of their own
-    /// can follow.
+    /// Returns where the pixels start, if they are uncompressed and contiguous; then pages without
+    /// their own directory can follow.
     pub(super) fn contiguous_start(&self) -> Option<u64> {
         if self.compression != Compression::None || self.chunks.tiled {
             return None;
@@ -149,7 +153,7 @@ impl Page {
         is_contiguous.then_some(start)
     }
 
-    /// The same layout with all pixels `distance` bytes further on.
+    /// Returns the same layout with all pixels `distance` bytes further on.
     pub(super) fn moved(mut self, distance: u64, bytes: &Bytes) -> Result<Self, TiffError> {
         for (offset, length) in &mut self.chunks.places {
             *offset = offset
@@ -221,7 +225,7 @@ impl Page {
         Ok(page)
     }
 
-    /// Reads where the chunks are, and checks that each can hold what is claimed.
+    /// Reads where the chunks are, and checks that each can hold the claimed size.
     fn read_places(
         &self,
         directory: &Directory<'_>,
@@ -257,7 +261,7 @@ impl Page {
                 .filter(|&decoded| decoded <= MAX_PAGE_BYTES)
                 .ok_or_else(|| TiffError::malformed("a strip or tile claims more than 1 GiB"))?;
             if self.compression == Compression::None {
-                // Padding after a strip is of no interest.
+                // Padding after a strip is ignored.
                 *length = (*length).min(decoded);
             }
             if length.saturating_mul(self.compression.largest_ratio()) < decoded {
@@ -274,14 +278,14 @@ impl Page {
         Ok(places)
     }
 
-    /// Rows of the strip with this number.
+    /// Returns the number of rows of the strip with this index.
     pub(super) fn strip_rows(&self, strip: usize) -> usize {
         let start = strip * self.chunks.height;
         self.chunks.height.min((self.size.height as usize).saturating_sub(start))
     }
 }
 
-/// Bits per sample, and the type of what is not unsigned with 16 bits or fewer.
+/// Reads the bits per sample, and the type of samples that are not unsigned with at most 16 bits.
 fn read_bits(
     directory: &Directory<'_>,
     samples: u64,
@@ -366,7 +370,7 @@ fn read_predictor(
     bits: u32,
     real: Option<RealKind>,
 ) -> Result<Predictor, TiffError> {
-    // Readers ignore the tag where no compression would profit from it.
+    // Readers ignore the tag for compressions that would not profit from it.
     if !matches!(compression, Compression::Lzw | Compression::Deflate | Compression::Zstd) {
         return Ok(Predictor::None);
     }
@@ -381,7 +385,7 @@ fn read_predictor(
     }
 }
 
-/// The grid of strips or tiles, without their places.
+/// Reads the grid of strips or tiles, without their offsets.
 fn read_grid(directory: &Directory<'_>, size: FrameSize) -> Result<Chunks, TiffError> {
     let (page_width, page_height) = (size.width as usize, size.height as usize);
     let tile = (directory.number(tag::TILE_WIDTH, 0)?, directory.number(tag::TILE_LENGTH, 0)?);

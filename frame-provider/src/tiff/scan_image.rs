@@ -1,26 +1,27 @@
-//! What ScanImage writes about its channels and slices, in all versions since 3.
+//! ScanImage's description of its channels and slices, in all versions since 3.
 //!
-//! Pages come as they were acquired: the channels of a frame first, then, in a fast stack, the slices of a volume, and in a
-//! slow one the frames of a slice. Where the text is: the tag Software (2016 and later), the description of each page (before),
-//! or ahead of the first directory (BigTIFF files, as described in ScanImage's documentation of its file format).
+//! Pages are stored in the order of acquisition: the channels of a frame first, then, in a fast
+//! stack, the slices of a volume, and in a slow stack, the frames of a slice. The text is in the
+//! tag Software (2016 and later), in the description of each page (before 2016), or ahead of the
+//! first directory (BigTIFF files, as described in ScanImage's documentation of its file format).
 
 use crate::axes::{Coordinate, Table};
 
 /// The order of the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ScanImage {
-    /// Numbers of the channels that were saved, counted from 1.
+    /// Numbers of the saved channels, counted from 1.
     channels: Vec<i64>,
-    /// Slices of a stack.
+    /// Number of slices of a stack.
     slices: usize,
-    /// Slices of a volume after those, taken while the objective flew back.
+    /// Number of additional slices of a volume, taken during the flyback of the objective.
     flyback: usize,
-    /// Frames of a slice before the next one, in a slow stack.
+    /// Number of frames of a slice before the next slice, in a slow stack.
     frames_per_slice: usize,
 }
 
 impl ScanImage {
-    /// What a text says, or `None` if ScanImage did not write it.
+    /// Reads a text; returns `None` if ScanImage did not write it.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let settings = Settings { text };
         let channels = settings.channels()?;
@@ -52,7 +53,7 @@ impl ScanImage {
             };
             (slices, with_flyback.map_or(discarded, |all| all - slices), 1)
         } else {
-            // Version 3 averages the frames of a slice before it saves them, if asked to.
+            // Version 3 can average the frames of a slice before saving them.
             let is_averaged = settings.flag("state.acq.averaging") == Some(true);
             let frames = count(&[
                 "hStackManager.framesPerSlice",
@@ -64,7 +65,7 @@ impl ScanImage {
         Some(Self { channels, slices, flyback, frames_per_slice })
     }
 
-    /// What is not a slice, for a warning.
+    /// Returns, for a warning, what is not a slice.
     pub(super) fn left_out(&self) -> Option<String> {
         (self.flyback > 0).then(|| {
             format!(
@@ -76,7 +77,8 @@ impl ScanImage {
         })
     }
 
-    /// The places of `pages` pages, also of a recording that was ended within a volume; `None` if there is one axis only.
+    /// Returns the positions of `pages` pages, including those of a recording that was ended within
+    /// a volume; `None` if there is only one axis.
     pub(super) fn table(&self, pages: usize) -> Option<Table> {
         let channels = self.channels.len();
         if channels < 2 && self.slices < 2 && self.flyback == 0 {
@@ -110,7 +112,7 @@ struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// The value of the setting whose name ends so.
+    /// Returns the value of the setting whose name ends with `name`.
     fn value(&self, name: &str) -> Option<&'a str> {
         self.text.split(['\n', '\r']).find_map(|line| {
             let (found, value) = line.split_once('=')?;
@@ -132,10 +134,10 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// The channels that were saved; `None` if the text is not ScanImage's.
+    /// Returns the saved channels; `None` if the text is not ScanImage's.
     fn channels(&self) -> Option<Vec<i64>> {
         const MOST_CHANNELS: usize = 64;
-        // Others have settings of such names too.
+        // Other programs have settings with such names too.
         if !["SI.", "scanimage.", "state."].iter().any(|start| self.text.contains(start)) {
             return None;
         }

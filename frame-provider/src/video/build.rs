@@ -1,4 +1,4 @@
-//! Making the index and the feed of a file.
+//! Builds the index and the feed of a file.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,16 @@ use super::handover::Handovers;
 use super::index::{Index, Ordinal, PacketInfo};
 use crate::error::FrameError;
 
-/// What one pass over the file without decoding gives.
+/// The result of one pass over the file without decoding.
 pub(super) struct Scan {
     pub(super) packets: Vec<PacketInfo>,
-    /// The packets themselves, named by their ordinals, if all together are small enough.
+    /// The packets themselves, named by their ordinals, if together they are small enough.
     pub(super) kept: Option<Vec<ff::Packet>>,
     pub(super) read_errors: usize,
-    /// What decoders are handed once.
+    /// Data that decoders receive only once.
     pub(super) handovers: Handovers,
-    /// When the last frame ends, in units of the stream's time base, as far as packets say.
+    /// Time at which the last frame ends, in units of the stream's time base, as far as the packets
+    /// tell.
     pub(super) end: Option<i64>,
 }
 
@@ -49,15 +50,15 @@ pub(super) fn scan(demuxer: &mut Demuxer, keep_bytes: u64) -> Scan {
     Scan { packets, kept, read_errors: demuxer.read_errors, handovers: watch.finish(), end }
 }
 
-/// An index from a decode of the whole file.
+/// An index obtained by decoding the whole file.
 pub(super) struct Counted {
     pub(super) index: Index,
-    /// Packets that the decoder refused or could not make a frame of.
+    /// Number of packets that the decoder refused or that gave no frame.
     pub(super) errors: usize,
 }
 
-/// Decodes the whole file from start to end, with a demuxer that has just been opened, and notes which packet each frame
-/// comes from.
+/// Decodes the whole file from start to end, with a freshly opened demuxer, and records which
+/// packet each frame comes from.
 pub(super) fn decode_all(mut demuxer: Demuxer, threads: usize) -> Result<Counted, FrameError> {
     let mut watch = demuxer.watch();
     let mut decoder = demuxer.open_decoder(threads, 0)?;
@@ -87,7 +88,7 @@ pub(super) fn decode_all(mut demuxer: Demuxer, threads: usize) -> Result<Counted
         packets.push(PacketInfo::of(&packet));
         watch.see(ordinal, &packet);
         feed::name(&mut packet, ordinal);
-        // Damaged packets are refused; the frames that do come out are what counts.
+        // Damaged packets are refused; only the frames that come out count.
         errors += usize::from(decoder.send_packet(&packet).is_err());
         errors += receive(&mut decoder, &packets);
     }

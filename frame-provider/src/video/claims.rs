@@ -1,4 +1,4 @@
-//! Comparing what the container promises with what can be read.
+//! Compares what the container promises with what can be read.
 
 use std::path::Path;
 
@@ -8,21 +8,23 @@ use super::demux::Facts;
 use super::index::PacketInfo;
 use super::{endings, program_stream, transport_stream};
 
-/// Headers are rounded, and the last frames of sound recordings end late: smaller gaps mean nothing.
+/// Fraction of missing frames that is tolerated. Headers are rounded, and the last frames of sound
+/// recordings end late.
 const TOLERATED_FRAMES: f64 = 0.02;
-/// When sound may be what is longer, only a large gap says something about the video.
+/// Tolerated fraction if the longer part may be sound: then only a large gap says anything about
+/// the video.
 const TOLERATED_FRAMES_WITH_SOUND: f64 = 0.10;
-/// In a duration, gaps below this many seconds mean nothing either.
+/// Tolerated gap of a duration, in seconds.
 const TOLERATED_SECONDS: f64 = 0.5;
 
-/// Containers whose duration is written in a header, not guessed from the bytes that are left.
+/// Containers whose duration is written in a header, not estimated from the bytes that are left.
 const DURATION_IN_HEADER: [&str; 6] = ["matroska", "avi", "mov", "flv", "mxf", "rm"];
 
-/// Content that the container promises and the file does not hold.
+/// Content that the container promises but the file does not hold.
 pub(super) struct Lost {
     /// Description for the user.
     pub(super) what: String,
-    /// True if frames of the video are missing; false if it may be sound only.
+    /// True if frames of the video are missing; false if only sound may be missing.
     pub(super) is_certain: bool,
 }
 
@@ -37,7 +39,8 @@ impl Lost {
     }
 }
 
-/// Finds out what is missing, if the file seems to have been cut off. `all_packets` counts those that an edit list leaves out too.
+/// Returns what is missing, if the file seems to have been cut off. `all_packets` returns the
+/// number of packets including those that an edit list leaves out.
 pub(super) fn truncation(
     path: &Path,
     facts: &Facts,
@@ -57,20 +60,20 @@ pub(super) fn truncation(
         .or_else(|| cut_packet(path, facts, &scan.packets).map(certain))
 }
 
-/// Says so if the file ends within the last packet.
+/// Returns a description if the file ends within the last packet.
 fn cut_packet(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
-    /// Before each frame of a Y4M file there is a line.
+    /// Length in bytes of the line before each frame of a Y4M file.
     const Y4M_LINE: u64 = 6;
     let last = packets.last()?;
     let is_cut = match facts.format.as_str() {
-        // Packets are marked there for other reasons too.
+        // In this format, packets are marked as corrupt for other reasons too.
         "mpegts" => false,
-        // Frames have one length.
+        // All frames have the same length.
         "dv" => {
             let length = std::fs::metadata(path).ok()?.len();
             last.size > 0 && length % last.size as u64 != 0
         }
-        // What is left of a frame is no packet.
+        // An incomplete frame does not become a packet.
         "yuv4mpegpipe" => {
             let end = u64::try_from(last.position).ok()? + Y4M_LINE + last.size as u64;
             std::fs::metadata(path).ok()?.len() > end
@@ -91,17 +94,18 @@ fn lost_frames(
         let gap = claimed.saturating_sub(found);
         gap > 1 && gap as f64 > claimed as f64 * TOLERATED_FRAMES
     };
-    // With an edit list, the container also counts frames that lie outside of it.
+    // With an edit list, the container also counts frames outside of the list.
     let is_cut = packets.iter().any(|packet| packet.discard);
     if is_cut || !is_lost(packets.len()) {
         return None;
     }
     let found = if facts.format == "avi" {
-        // It also counts the empty chunks that stand for frames which were dropped; time stamps do as well.
+        // It also counts the empty chunks that stand for dropped frames; so do the time stamps.
         let ticks = packets.iter().filter_map(|packet| packet.dts.max(packet.pts));
         let last = ticks.clone().max()?;
         let steps = ticks.clone().zip(ticks.skip(1)).map(|(a, b)| b.saturating_sub(a));
-        // Where frames last for several of its units, the last one does too; how many, only the end of the file tells.
+        // If frames last for several of its units, so does the last one; for how many, only the end
+        // of the file tells.
         let longest = steps.max().unwrap_or(1).max(1);
         if longest > 1 && is_whole() {
             return None;
@@ -113,8 +117,9 @@ fn lost_frames(
     is_lost(found).then(|| format!("its header promises {claimed} frames, but {found} are there"))
 }
 
-/// Says so if the header of an IVF file counts more frames than there are. FFmpeg writes how many units of time they last, so
-/// that their times count too.
+/// Returns a description if the header of an IVF file counts more frames than the file holds.
+/// FFmpeg writes the duration in units of time into this field, so the time stamps are considered
+/// too.
 fn lost_ivf_frames(path: &Path, facts: &Facts, packets: &[PacketInfo]) -> Option<String> {
     let claimed = endings::ivf_frames(path, &facts.format)?;
     let times = packets.iter().filter_map(|packet| packet.pts);
@@ -139,8 +144,8 @@ fn lost_time(facts: &Facts, scan: &Scan) -> Option<Lost> {
     let (first, last) = (times.clone().min()?, times.max()?);
     let frame = facts.timing.frames_per_second.map_or(0.0, |rate| 1.0 / rate);
     let seconds = |ticks: i64| ticks.saturating_sub(first.min(0)) as f64 * facts.time_base;
-    // A header may count from zero or from the first frame, and the last frame may be a long one. Only what is missing
-    // either way is missing.
+    // A header may count from zero or from the first frame, and the last frame may be a long one.
+    // Time counts as missing only if it is missing in both readings.
     let read = (seconds(last) + frame).max(scan.end.map_or(0.0, seconds));
     let (promised, tolerated, is_certain) = match (facts.stream_seconds, facts.file_seconds) {
         (Some(stream), _) => (stream, TOLERATED_FRAMES, true),

@@ -1,11 +1,13 @@
-//! The size of a picture as its own packet says it, for codecs that say it in a few bytes at a fixed place.
+//! The size of a picture as given in its own packet, for codecs that store it in a few bytes at a
+//! fixed place.
 //!
-//! Layouts: JPEG (ITU-T T.81, B.2.2), VP8 (RFC 6386, 9.1), VP9 (bitstream specification, 6.2), MPEG-1 and MPEG-2 (ITU-T
-//! H.262, 6.2.2.1).
+//! Layouts: JPEG (ITU-T T.81, B.2.2), VP8 (RFC 6386, 9.1), VP9 (bitstream specification, 6.2),
+//! MPEG-1 and MPEG-2 (ITU-T H.262, 6.2.2.1).
 
 use video_rs::ffmpeg::codec::Id;
 
-/// Returns width and height; `None` if the packet does not say, or the codec says it elsewhere.
+/// Returns width and height; `None` if the packet does not contain them, or if the codec stores
+/// them elsewhere.
 pub(super) fn coded_size(codec: Id, packet: &[u8]) -> Option<(u32, u32)> {
     let (width, height) = match codec {
         Id::MJPEG => jpeg(packet)?,
@@ -23,13 +25,14 @@ fn jpeg(packet: &[u8]) -> Option<(u32, u32)> {
         let (&[0xFF, marker], after) = rest.split_first_chunk()? else { return None };
         let (length, _) = after.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes(*length));
-        // Frame headers, but for the tables and the extension that have numbers among theirs.
+        // The frame headers, without the tables and the extension whose codes lie in the same
+        // range.
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
             let number =
                 |at: usize| Some(u32::from(*after.get(at)?) << 8 | u32::from(*after.get(at + 1)?));
             return Some((number(5)?, number(3)?));
         }
-        // The picture's data: a header cannot follow.
+        // The picture's data: no header can follow.
         if marker == 0xDA {
             return None;
         }

@@ -1,31 +1,35 @@
-//! Whether a file is as long as its container says.
+//! Checks whether a file is as long as its container says.
 //!
-//! Containers nest elements that each begin with their length. If the outermost ones reach past the end of the file, the
-//! file was cut off, be it by one byte. Only their headers are read, a few bytes per element.
+//! Containers nest elements that each begin with their length. If an outermost element reaches past
+//! the end of the file, the file was cut off, even if only by one byte. Only the headers are read,
+//! a few bytes per element.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Elements to look at; damaged files can hold millions of empty ones.
+/// Largest number of elements to examine; damaged files can hold millions of empty ones.
 const MOST_ELEMENTS: usize = 4096;
 
-/// Bytes by which writers of AVI get the length wrong (its own header, or a byte of padding).
+/// Number of bytes by which writers of AVI get the length wrong (the header itself, or a byte of
+/// padding).
 const AVI_SLACK: u64 = 9;
 
-/// How many bytes the end of the file lacks, in words; `None` if it lacks none or the container does not say.
+/// Returns how many bytes are missing at the end of the file, in words; `None` if none are missing
+/// or the container does not say.
 pub(super) fn missing_end(path: &Path, format: &str) -> Option<String> {
     let (promised, length) = promised_end(path, format)?;
     let missing = promised.saturating_sub(length);
     (missing > 0).then(|| format!("at least {missing} bytes are missing at its end"))
 }
 
-/// Returns whether the container says where the file ends, and it reaches to there.
+/// Returns true if the container says where the file ends, and the file reaches that point.
 pub(super) fn is_whole(path: &Path, format: &str) -> bool {
     promised_end(path, format).is_some_and(|(promised, length)| promised <= length)
 }
 
-/// Where the container says that the file ends, and where it does; `None` if the container does not say.
+/// Returns where the container says that the file ends, and where it really ends; `None` if the
+/// container does not say.
 fn promised_end(path: &Path, format: &str) -> Option<(u64, u64)> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
@@ -46,7 +50,7 @@ fn promised_end(path: &Path, format: &str) -> Option<(u64, u64)> {
     Some((promised, length))
 }
 
-/// Follows the outermost elements to where the last one should end.
+/// Follows the outermost elements and returns where the last one should end.
 fn last_end(
     file: &mut File,
     length: u64,
@@ -58,19 +62,19 @@ fn last_end(
         if end >= length {
             return Some(end);
         }
-        // Lengths of zero would hold us here for ever.
+        // A length of zero would cause an endless loop.
         place = (end > place).then_some(end)?;
     }
     None
 }
 
-/// Where the ISO media box at `place` ends.
+/// Returns where the ISO media box at `place` ends.
 fn box_end(file: &mut File, place: u64, length: u64) -> Option<u64> {
     let head: [u8; 8] = read_at(file, place)?;
     let is_name = head[4..].iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
     let size = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
     match size {
-        // To the end of the file.
+        // The box extends to the end of the file.
         0 => Some(length),
         1 => place.checked_add(u64::from_be_bytes(read_at(file, place + 8)?)),
         8.. if is_name => place.checked_add(size),
@@ -78,17 +82,17 @@ fn box_end(file: &mut File, place: u64, length: u64) -> Option<u64> {
     }
 }
 
-/// Where the RIFF list at `place` ends. Large AVI files consist of several.
+/// Returns where the RIFF list at `place` ends. Large AVI files consist of several.
 fn riff_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
     let head: [u8; 8] = read_at(file, place)?;
     let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-    // Writers that were interrupted, or write to a pipe, leave a placeholder.
+    // Writers that were interrupted, or that write to a pipe, leave a placeholder.
     let is_known = head[..4] == *b"RIFF" && size != 0 && size != u32::MAX;
     is_known.then(|| place + 8 + u64::from(size) + u64::from(size % 2))
 }
 
-/// Where the object of an ASF file (WMV, WMA) at `place` ends: 16 bytes of its kind, 8 of its size. Live recordings leave the size
-/// of the data open.
+/// Returns where the object of an ASF file (WMV, WMA) at `place` ends: 16 bytes of its kind, 8 of
+/// its size. Live recordings leave the size of the data open.
 fn asf_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
     const HEAD: u64 = 24;
     const HEADER: u128 = 0x3026_b275_8e66_cf11_a6d9_00aa_0062_ce6c;
@@ -100,7 +104,7 @@ fn asf_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
         0xf803_b1fe_ad12_644c_840f_2a1d_2f7a_d48c,
         0xd03f_b73c_4a0c_0348_953d_edf7_b622_8f0c,
     ];
-    /// What follows the data's own size: a number of the file, the number of packets.
+    /// Bytes that follow the size of the data: a file identifier and the number of packets.
     const DATA_HEAD: u64 = 50;
     let kind = u128::from_be_bytes(read_at(file, place)?);
     let size = u64::from_le_bytes(read_at(file, place + 16)?);
@@ -112,9 +116,10 @@ fn asf_end(file: &mut File, place: u64, _length: u64) -> Option<u64> {
     (is_known && size >= HEAD).then(|| place.checked_add(size))?
 }
 
-/// Where the last page of an Ogg file ends: 27 bytes, the last of which is the number of segments, then the length of each.
+/// Returns where the last page of an Ogg file ends. Its header has 27 bytes, the last of which is
+/// the number of segments; the length of each segment follows.
 fn last_ogg_page_end(file: &mut File, length: u64) -> Option<u64> {
-    /// A page has at most 65,307 bytes.
+    /// Bytes read from the end. A page has at most 65,307 bytes.
     const END_BYTES: u64 = 1 << 17;
     const NAME: &[u8] = b"OggS\0";
     const HEAD: u64 = 27;
@@ -124,7 +129,7 @@ fn last_ogg_page_end(file: &mut File, length: u64) -> Option<u64> {
     file.take(END_BYTES).read_to_end(&mut end).ok()?;
     let page = end.windows(NAME.len()).rposition(|window| window == NAME)?;
     let head = end.get(page..)?;
-    // At the least one byte more than is there, if the header is cut off itself.
+    // If the header itself is cut off, at least one byte is missing.
     let Some(segments) = head.get(HEAD as usize - 1) else { return Some(length + 1) };
     let lengths = head.get(HEAD as usize..)?.iter().take(usize::from(*segments));
     let body: u64 = lengths.clone().map(|length| u64::from(*length)).sum();
@@ -132,7 +137,7 @@ fn last_ogg_page_end(file: &mut File, length: u64) -> Option<u64> {
     Some(start + page as u64 + HEAD + u64::from(*segments) + body + missing)
 }
 
-/// Where the segment that holds everything of a Matroska or WebM file ends.
+/// Returns where the outermost segment of a Matroska or WebM file ends.
 fn matroska_end(file: &mut File) -> Option<u64> {
     const HEADER: u64 = 0x1A45_DFA3;
     const SEGMENT: u64 = 0x1853_8067;
@@ -144,8 +149,8 @@ fn matroska_end(file: &mut File) -> Option<u64> {
     if next == SEGMENT { start.checked_add(size?) } else { None }
 }
 
-/// Name, start of the contents, and length of the contents of the EBML element at `place`. Live recordings leave the
-/// length open.
+/// Returns the name, the start of the contents, and the length of the contents of the EBML element
+/// at `place`. Live recordings leave the length open.
 fn element(file: &mut File, place: u64) -> Option<(u64, u64, Option<u64>)> {
     let (name, name_bytes) = number(file, place, true)?;
     let (size, size_bytes) = number(file, place + name_bytes, false)?;
@@ -154,7 +159,8 @@ fn element(file: &mut File, place: u64) -> Option<(u64, u64, Option<u64>)> {
     Some((name, start, (size != open).then_some(size)))
 }
 
-/// An EBML number of variable length, with or without the bit that marks the length; and its length.
+/// Returns an EBML number of variable length, with or without the bit that marks the length, and
+/// the number of bytes it takes.
 fn number(file: &mut File, place: u64, with_marker: bool) -> Option<(u64, u64)> {
     let [first]: [u8; 1] = read_at(file, place)?;
     let bytes = u64::from(first.leading_zeros()) + 1;

@@ -1,4 +1,4 @@
-//! Decoded frame to RGB8.
+//! Converts decoded frames to RGB8.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use super::ffi;
 use super::orientation::Orientation;
 use super::scaler::{Scaler, ScalerInput};
 use super::upright::upright;
-use crate::frame::{BufferPool, FrameSize, RgbFrame};
+use crate::frame::{BufferPool, RgbFrame};
 use crate::picture::{Picture, Samples};
+use crate::size::FrameSize;
 
-/// Converts decoded frames to RGB, keeping contexts and buffers from one frame to the next.
+/// Converts decoded frames to RGB, reusing contexts and buffers from one frame to the next.
 pub(super) struct Converter {
-    /// For frames of their own size.
+    /// Scaler for frames at their own size.
     native: Option<Scaler>,
-    /// For frames of another size.
+    /// Scaler for frames at another size.
     scaling: Option<Scaler>,
-    /// A picture that is still to be turned, with padded rows.
+    /// A picture before it is turned, with padded rows.
     unturned: Vec<u8>,
     orientation: Orientation,
     pool: Arc<BufferPool>,
@@ -36,18 +37,19 @@ impl Converter {
         }
     }
 
-    /// The frame in RGB, turned upright.
+    /// Converts a frame to RGB, turned upright.
     pub(super) fn convert(&mut self, frame: &ff::frame::Video) -> Result<Arc<RgbFrame>, ff::Error> {
         let input = ScalerInput::of(frame);
         let scaler = match &mut self.native {
             Some(scaler) if scaler.fits(input, input.size()) => scaler,
-            // The first frame, or the size or the colours changed in mid-stream.
+            // This is the first frame, or the size or the colours changed in mid-stream.
             outdated => outdated.insert(Scaler::new(input)?),
         };
         to_rgb(scaler, frame, self.orientation, &mut self.unturned, &self.pool)
     }
 
-    /// The frame's samples as they are stored, turned upright, if they are gray or RGB of more than 8 bits.
+    /// Returns the frame's samples as stored, turned upright, if they are gray or RGB of more than
+    /// 8 bits.
     pub(super) fn deep(&self, frame: &ff::frame::Video) -> Option<Picture> {
         let channels = ffi::deep_channels(frame.format())?;
         let stored = ffi::deep_samples(frame)?;
@@ -63,16 +65,16 @@ impl Converter {
         Some(Picture { size, channels, samples: Samples::Sixteen(samples) })
     }
 
-    /// The size of the frame, turned upright.
+    /// Returns the size of the frame, turned upright.
     pub(super) fn size(&self, frame: &ff::frame::Video) -> FrameSize {
         self.orientation.size(ScalerInput::of(frame).size())
     }
 
-    /// The frame turned upright and scaled to `size` by swscale's bilinear filter, straight from the decoder's format, as
-    /// decord does: first turned, then scaled, then RGB.
+    /// Returns the frame turned upright and scaled to `size` by swscale's bilinear filter, directly
+    /// from the decoder's format, as decord does: first turned, then scaled, then converted to RGB.
     ///
-    /// A few formats, such as 4:2:2 by a quarter turn, cannot be turned before they are RGB. These are turned last, which
-    /// shifts the chroma by a fraction of a pixel.
+    /// A few formats, such as 4:2:2 with a quarter turn, cannot be turned before they are RGB.
+    /// These are turned last, which shifts the chroma by a fraction of a pixel.
     pub(super) fn scale(
         &mut self,
         frame: &ff::frame::Video,
@@ -95,7 +97,7 @@ impl Converter {
     }
 }
 
-/// Runs the scaler and turns what it gives.
+/// Runs the scaler and turns the result.
 fn to_rgb(
     scaler: &mut Scaler,
     frame: &ff::frame::Video,
@@ -104,7 +106,7 @@ fn to_rgb(
     pool: &Arc<BufferPool>,
 ) -> Result<Arc<RgbFrame>, ff::Error> {
     let (size, stride) = (scaler.output(), scaler.stride());
-    // With padding, so that the same memory can come back for the next frame.
+    // Includes the padding, so that the same memory can be reused for the next frame.
     let mut data = pool.take(scaler.bytes());
     if orientation.is_upright() {
         scaler.run(frame, &mut data)?;

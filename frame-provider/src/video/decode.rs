@@ -1,4 +1,4 @@
-//! The decoder together with its feed: numbered frames, one after the other.
+//! The decoder together with its feed: yields numbered frames in order.
 
 use video_rs::ffmpeg as ff;
 
@@ -10,38 +10,38 @@ use super::ffi;
 use super::index::{Index, Ordinal, Segment};
 use crate::error::FrameError;
 
-/// A decoded frame and its number.
+/// A decoded frame and its index.
 pub(super) struct Decoded {
-    /// `None` for a frame that is not part of the clip.
+    /// The frame index; `None` for a frame that is not part of the clip.
     pub(super) number: Option<usize>,
     pub(super) picture: VideoFrame,
-    /// The key frame that decoding began with, if this is its frame, and it needs other frames all the same: then
+    /// The key frame that decoding began with, if this is its frame but it needs other frames:
     /// decoding must not begin there.
     pub(super) false_key: Option<Ordinal>,
 }
 
-/// How far decoding has come since it began at a key.
+/// How far decoding has come since it began at a key frame.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
     started_at: Ordinal,
     /// The packet to feed next.
     next_packet: Ordinal,
-    /// No later frame than this one has come out yet, so this one still can.
+    /// The lowest index of a frame that can still come out: no frame from here on has come out yet.
     next_frame: usize,
-    /// The end of the file has been passed on to the decoder.
+    /// True if the decoder has been told that the file has ended.
     draining: bool,
 }
 
-/// Decodes the clip from any key frame on.
+/// Decodes the clip onwards from any key frame.
 pub(super) struct Decoder {
     decoder: ff::decoder::Video,
     feed: Feed,
     threads: usize,
-    /// `None` when the next use must begin at a key.
+    /// `None` if the next use must begin at a key frame.
     progress: Option<Progress>,
 }
 
-/// Decoding on for so many packets costs less than starting anew.
+/// Decoding up to this many more packets costs less than restarting.
 const PACKETS_WORTH_A_RESTART: Ordinal = 4;
 
 impl Decoder {
@@ -49,7 +49,7 @@ impl Decoder {
         Self { decoder, feed, threads, progress: None }
     }
 
-    /// A second decoder of the same file, at a position of its own.
+    /// Returns a second decoder of the same file, with its own position.
     pub(super) fn another(&self) -> Result<Self, FrameError> {
         let feed = self.feed.another()?;
         let delay = self.delay();
@@ -57,12 +57,12 @@ impl Decoder {
         Ok(Self::new(decoder, feed, self.threads))
     }
 
-    /// The number of the next frame that can come out without a restart.
+    /// Returns the index of the next frame that can come out without a restart.
     pub(super) fn next_frame_number(&self) -> Option<usize> {
         self.progress.map(|progress| progress.next_frame)
     }
 
-    /// Returns how many frames the decoder holds back to put them in the order shown, as far as it has learned.
+    /// Returns how many frames the decoder holds back for reordering, as far as it has learned.
     pub(super) fn delay(&self) -> u32 {
         ffi::reordering_delay(&self.decoder)
     }
@@ -72,7 +72,8 @@ impl Decoder {
         self.feed.demuxer().reopen()
     }
 
-    /// Whether decoding on, without a restart, leads to frame `number` and is the shorter way.
+    /// Returns true if continuing to decode, without a restart, leads to frame `number` and is the
+    /// shorter way.
     pub(super) fn leads_to(&self, number: usize, segment: Segment) -> bool {
         self.progress.is_some_and(|progress| {
             progress.next_frame <= number
@@ -80,36 +81,37 @@ impl Decoder {
         })
     }
 
-    /// Begins anew with the key frame of `segment`.
+    /// Restarts at the key frame of `segment`.
     pub(super) fn restart(&mut self, segment: Segment, index: &Index) -> Result<(), FrameError> {
         self.progress = None;
-        // A new decoder, not a flushed one: after damage, flushing was seen to leave traces in the frames that follow. What
-        // must survive is the reordering delay, which decoders learn on the way.
+        // Use a new decoder, not a flushed one: after damage, flushing was seen to leave traces in
+        // later frames. Only the reordering delay must be carried over, since decoders learn it as
+        // they go.
         let delay = self.delay();
         self.decoder = self.feed.demuxer().open_decoder(self.threads, delay)?;
         self.feed.start_at(segment.key, index)?;
         self.progress = Some(Progress {
             started_at: segment.key,
             next_packet: segment.key,
-            // With frames counted from the start, this is the count.
+            // If frames are counted from the start, this is the count.
             next_frame: if index.is_counted() { 0 } else { segment.first },
             draining: false,
         });
         Ok(())
     }
 
-    /// Forgets where decoding was; the next use restarts.
+    /// Forgets the decoding position; the next use restarts.
     pub(super) fn forget(&mut self) {
         self.progress = None;
     }
 
-    /// Gives up seeking in the file. False if that was given up before.
+    /// Stops seeking in the file. Returns false if seeking was already off.
     pub(super) fn stop_seeking(&mut self) -> bool {
         self.forget();
         self.feed.stop_seeking()
     }
 
-    /// The next frame, or `None` after the last.
+    /// Returns the next frame, or `None` after the last.
     pub(super) fn next_frame(&mut self, index: &Index) -> Result<Option<Decoded>, WrongPacket> {
         let mut picture = VideoFrame::empty();
         while let Some(progress) = &mut self.progress {
@@ -140,7 +142,7 @@ impl Decoder {
                                 })
                                 .flatten();
                             let packet = complete.as_ref().unwrap_or(packet);
-                            // A packet that is refused gives no frame, which is noticed there.
+                            // A refused packet gives no frame; the missing frame is noticed later.
                             if let Err(error) = self.decoder.send_packet(packet) {
                                 tracing::trace!(packet = progress.next_packet, %error, "the decoder refused a packet");
                             }
@@ -148,7 +150,8 @@ impl Decoder {
                         }
                         Ok(None) => {
                             progress.draining = true;
-                            // As with packets, an error here is that of a packet sent before; frames can still follow.
+                            // As with packets, an error here belongs to a packet sent before;
+                            // frames can still follow.
                             let _ = self.decoder.send_eof();
                         }
                         Err(error) => {
@@ -164,24 +167,25 @@ impl Decoder {
     }
 }
 
-/// What a decoder had to give.
+/// Result of asking a decoder for a frame.
 pub(super) enum Received {
     Frame,
-    /// It wants the next packet.
+    /// It needs the next packet.
     Hunger,
-    /// There will be no more.
+    /// There are no more frames.
     End,
 }
 
-/// The most errors in a row to pass over; a decoder has at most one per packet that it holds.
+/// Largest number of consecutive errors to skip; a decoder has at most one per packet that it
+/// holds.
 const MAX_ERRORS_IN_A_ROW: usize = 256;
 
 /// Takes the next frame out of the decoder.
 ///
-/// An error is that of one packet, possibly an earlier one: with several threads, sound frames wait behind it, and no
-/// packet is accepted before they have been taken out.
+/// An error belongs to one packet, possibly an earlier one. With several threads, sound frames can
+/// still be queued after it, and the decoder accepts no packet before they have been taken out.
 ///
-/// Adds the errors that it passes over to `errors`.
+/// Adds the number of skipped errors to `errors`.
 pub(super) fn receive(
     decoder: &mut ff::decoder::Video,
     picture: &mut VideoFrame,
@@ -203,7 +207,8 @@ pub(super) fn receive(
     Received::End
 }
 
-/// Whether the picture was decoded without any other. Decoders that do not say are believed.
+/// Returns true if the picture was decoded without any other. If the decoder does not say, the
+/// answer is true.
 pub(super) fn is_intra(picture: &VideoFrame) -> bool {
     use ff::picture::Type;
     matches!(picture.kind(), Type::I | Type::SI | Type::BI | Type::None)

@@ -1,4 +1,4 @@
-//! Opening a file and reading the packets of its video stream.
+//! Opens a file and reads the packets of its video stream.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,20 +13,22 @@ use super::ffi;
 use super::handover::Watch;
 use super::orientation::Orientation;
 use crate::error::FrameError;
-use crate::frame::FrameSize;
-use crate::probe::VideoStream;
+use crate::size::FrameSize;
 use crate::source::Timing;
+use crate::video_details::VideoStream;
 
-/// Reading goes on after this many errors in a row at the most; a demuxer can report the same one forever.
+/// Largest number of consecutive errors before reading stops; a demuxer can report the same error
+/// forever.
 const MAX_ERRORS_IN_A_ROW: usize = 1000;
 
-/// From this many pixels on, several decoder threads pay off.
+/// Number of pixels from which several decoder threads pay off.
 const PIXELS_FOR_THREADS: u64 = 640 * 480;
 
-/// More threads hold more frames and make every seek dearer, and one decoder is not to take a whole machine.
+/// More threads hold more frames and make every seek more expensive, and one decoder should not
+/// occupy a whole machine.
 const MOST_THREADS: usize = 4;
 
-/// Demuxers that take text or arbitrary bytes for a picture.
+/// Demuxers that interpret text or arbitrary bytes as a picture.
 const NOT_VIDEO: [&str; 5] = ["tty", "bin", "xbin", "adf", "idf"];
 
 /// An open file at some position, with its video stream chosen.
@@ -34,18 +36,20 @@ pub(super) struct Demuxer {
     input: Input,
     stream: usize,
     path: PathBuf,
-    /// What decoders are opened with. Some demuxers change what the file says about the stream while they read; a decoder
-    /// that begins anew begins with what was there first, and is handed the rest.
+    /// The parameters that decoders are opened with. Some demuxers change the parameters of the
+    /// stream while they read. A new decoder starts with the original parameters and receives the
+    /// changes separately.
     parameters: ff::codec::Parameters,
-    /// Errors met while reading, other than the end of the file.
+    /// Number of errors while reading, apart from the end of the file.
     pub(super) read_errors: usize,
 }
 
 impl Demuxer {
-    /// Opens the file and chooses a video stream: by its number among them or, without one, the first that can be decoded.
+    /// Opens the file and chooses a video stream: by its number among the video streams or, without
+    /// a number, the first that can be decoded.
     ///
-    /// The first is what OpenCV reads in every container, so the tracks of DeepLabCut and SLEAP are of that one. FFmpeg's
-    /// own choice would be the largest in some containers.
+    /// OpenCV reads the first one in every container, so the tracks of DeepLabCut and SLEAP belong
+    /// to it. FFmpeg's own choice would be the largest stream in some containers.
     pub(super) fn open(path: &Path, number: Option<usize>) -> Result<Self, FrameError> {
         Self::open_where(path, |streams, input| match number {
             Some(number) => streams.get(number).map(|stream| stream.index).ok_or_else(|| {
@@ -95,12 +99,13 @@ impl Demuxer {
         Ok(Self { input, stream, path: path.to_owned(), parameters, read_errors: 0 })
     }
 
-    /// Notes what decoders of the stream are handed once.
+    /// Returns a watch that records what decoders of the stream receive only once.
     pub(super) fn watch(&self) -> Watch {
         Watch::new(&self.parameters)
     }
 
-    /// Counts the packets, those that an edit list leaves out too; `None` if the file cannot be read again.
+    /// Counts the packets, including those that an edit list leaves out; `None` if the file cannot
+    /// be read again.
     pub(super) fn packets_without_edits(&self) -> Option<usize> {
         let mut options = ff::Dictionary::new();
         options.set("ignore_editlist", "1");
@@ -112,7 +117,8 @@ impl Demuxer {
         Some(std::iter::from_fn(|| all.next_packet()).count())
     }
 
-    /// The next packet of the video stream, or `None` at the end. Damage in between is counted and skipped.
+    /// Returns the next packet of the video stream, or `None` at the end. Damage in between is
+    /// counted and skipped.
     pub(super) fn next_packet(&mut self) -> Option<ff::Packet> {
         let mut in_a_row = 0;
         loop {
@@ -135,13 +141,14 @@ impl Demuxer {
         }
     }
 
-    /// Moves to the last key frame at or before `timestamp`; false if the format cannot.
+    /// Moves to the last key frame at or before `timestamp`. Returns false if the format does not
+    /// support this.
     pub(super) fn seek(&mut self, timestamp: i64) -> bool {
         ffi::seek_backward(&mut self.input, self.stream, timestamp).is_ok()
     }
 
-    /// Opens the stream's decoder. `threads` 0 chooses by the size of the picture; `delay` is how many frames are known to
-    /// be needed for reordering, 0 if that is still to be learned.
+    /// Opens the stream's decoder. With `threads` 0, the size of the picture decides. `delay` is
+    /// the number of frames known to be needed for reordering, 0 if the decoder must learn it.
     pub(super) fn open_decoder(
         &self,
         threads: usize,
@@ -169,18 +176,18 @@ impl Demuxer {
         })
     }
 
-    /// Threads pay off or not by the size of the picture.
+    /// Returns the default number of threads for the size of the picture.
     fn default_threads(&self) -> usize {
         let pixels = ffi::picture_pixels(&self.parameters);
         if pixels < PIXELS_FOR_THREADS {
             return 1;
         }
-        // One more than there are cores, as FFmpeg does: now and then one of them waits for another.
+        // One more than there are cores, as FFmpeg does: sometimes one thread waits for another.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         (cores + 1).min(MOST_THREADS)
     }
 
-    /// What the container says about the stream.
+    /// Returns what the container says about the stream.
     pub(super) fn facts(&self) -> Facts {
         let Some(stream) = self.input.stream(self.stream) else {
             return Facts::default();
@@ -217,13 +224,15 @@ impl Demuxer {
     }
 }
 
-/// Returns whether an AVI file promises FFmpeg's placeholder of 2^30 frames, which stays where the file was written to a pipe.
+/// Returns true if an AVI file promises 2^30 frames. This is FFmpeg's placeholder, which remains if
+/// the file was written to a pipe.
 fn is_open_avi(input: &Input, frames: i64) -> bool {
     const PLACEHOLDER: i64 = 1 << 30;
     input.format().name() == "avi" && frames >= PLACEHOLDER
 }
 
-/// Lists the video streams, numbered from 0; pictures that go with a sound recording are video streams to FFmpeg, but not here.
+/// Lists the video streams, numbered from 0. FFmpeg treats pictures that belong to a sound
+/// recording as video streams; they are left out here.
 fn video_streams(input: &Input) -> Vec<VideoStream> {
     let is_video = |stream: &ff::format::stream::Stream<'_>| {
         stream.parameters().medium() == ff::media::Type::Video && !ffi::is_picture_only(stream)
@@ -254,7 +263,7 @@ pub(super) fn listed(streams: &[VideoStream]) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Sets FFmpeg up, once: among other things, its messages go to `tracing` from then on.
+/// Initialises FFmpeg once. Among other things, its messages go to `tracing` from then on.
 fn initialise() -> Result<(), FrameError> {
     static OUTCOME: OnceLock<Result<(), String>> = OnceLock::new();
     let outcome = OUTCOME.get_or_init(|| video_rs::init().map_err(|error| error.to_string()));
@@ -264,7 +273,7 @@ fn initialise() -> Result<(), FrameError> {
     })
 }
 
-/// What the container says about the video stream, true or not.
+/// Claims of the container about the video stream, which may be wrong.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// FFmpeg's name of the codec.
@@ -275,15 +284,16 @@ pub(super) struct Facts {
     pub(super) stream_seconds: Option<f64>,
     pub(super) file_seconds: Option<f64>,
     pub(super) streams: usize,
-    /// The video streams among them, in the order of the file.
+    /// The video streams of the file, in the file's order.
     pub(super) video_streams: Vec<VideoStream>,
-    /// Seconds per unit of the packets' time stamps.
+    /// Duration in seconds of one unit of the packets' time stamps.
     pub(super) time_base: f64,
     pub(super) timing: Timing,
     pub(super) orientation: Orientation,
 }
 
-/// Makes sure that `path` is a plain file and returns the name that makes FFmpeg open exactly it.
+/// Checks that `path` is a plain file and returns the name that makes FFmpeg open exactly this
+/// file.
 fn check_file(path: &Path) -> Result<String, FrameError> {
     let metadata = fs::metadata(path).map_err(|error| FrameError::from_io(path, error))?;
     let not_a_video = |reason: &str| FrameError::NotAVideo {
@@ -301,13 +311,13 @@ fn check_file(path: &Path) -> Result<String, FrameError> {
     if metadata.len() == 0 {
         return Err(not_a_video("it is empty"));
     }
-    // FFmpeg hides the cause of a refused open behind the same error as damage.
+    // FFmpeg reports a refused open with the same error as damage.
     fs::File::open(path).map_err(|error| FrameError::from_io(path, error))?;
     let name = path.to_str().ok_or_else(|| FrameError::Unsupported {
         path: path.to_owned(),
         what: "its name is not UTF-8, which FFmpeg's bindings need; rename the file".into(),
     })?;
-    // The prefix keeps FFmpeg from taking `rat:1.mp4` or `concat:...` for an address.
+    // The prefix stops FFmpeg from interpreting `rat:1.mp4` or `concat:...` as a URL.
     Ok(format!("file:{name}"))
 }
 

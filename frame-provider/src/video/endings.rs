@@ -1,16 +1,18 @@
-//! Whether files whose formats end with a mark of their own, or whose headers count bytes or frames, are all there.
+//! Checks whether a file is complete, for formats that end with their own mark or whose headers
+//! count bytes or frames.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What is read of the end.
+/// Number of bytes read from the end.
 const END_BYTES: u64 = 1 << 10;
 
-/// What is read of the beginning: more than the header and its notes.
+/// Number of bytes read from the start: more than the header and its metadata.
 const HEAD_BYTES: u64 = 1 << 12;
 
-/// Says so if the file lacks its end; `None` if it is whole, or its format does not tell.
+/// Returns a description if the end of the file is missing; `None` if the file is whole, or if its
+/// format does not tell.
 pub(super) fn cut(path: &Path, format: &str) -> Option<String> {
     let missing = |what: &str| Some(format!("{what}, with which it should end, is missing"));
     match format {
@@ -26,13 +28,13 @@ pub(super) fn cut(path: &Path, format: &str) -> Option<String> {
     }
 }
 
-/// Returns how many frames the header of an IVF file counts, if it does.
+/// Returns the number of frames in the header of an IVF file, if it has one.
 pub(super) fn ivf_frames(path: &Path, format: &str) -> Option<usize> {
     if format != "ivf" {
         return None;
     }
     let frames = u32::from_le_bytes(head_of(path)?.get(24..28)?.try_into().ok()?);
-    // What is written to a pipe leaves a placeholder.
+    // A file written to a pipe keeps a placeholder.
     (frames != 0 && frames != u32::MAX).then_some(frames as usize)
 }
 
@@ -64,7 +66,7 @@ fn holds(bytes: &[u8], name: &[u8]) -> bool {
     bytes.windows(name.len()).any(|window| window == name)
 }
 
-/// Returns whether a NUT file ends with its index: its length is in front of the checksum at the end.
+/// Returns true if a NUT file ends with its index, whose length precedes the checksum at the end.
 fn has_nut_index(path: &Path) -> Option<bool> {
     const INDEX: [u8; 8] = [0x4E, 0x58, 0xDD, 0x67, 0x2F, 0x23, 0xE6, 0x4E];
     const TAIL: u64 = 12;
@@ -78,7 +80,8 @@ fn has_nut_index(path: &Path) -> Option<bool> {
     Some(file.read_exact(&mut bytes).is_ok() && bytes == INDEX)
 }
 
-/// Returns the length that the notes of an FLV file give: the name, the mark of a number, and the number.
+/// Returns the length given in the metadata of an FLV file: the name, the type byte of a number,
+/// and the number.
 fn flv_length(head: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"\0\x08filesize\0";
     let at = head.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
@@ -86,9 +89,9 @@ fn flv_length(head: &[u8]) -> Option<u64> {
     (length > 0.0 && length < 1e15).then_some(length as u64)
 }
 
-/// Returns the length that the header of a Flash file gives, if it is not compressed.
+/// Returns the length given in the header of a Flash file, if the file is not compressed.
 fn swf_length(head: &[u8]) -> Option<u64> {
-    /// What FFmpeg leaves when it writes to a pipe.
+    /// The placeholder that FFmpeg leaves when it writes to a pipe.
     const PLACEHOLDER: u32 = 100 * 1024 * 1024;
     let length = u32::from_le_bytes(head.get(4..8)?.try_into().ok()?);
     (head.starts_with(b"FWS") && length != PLACEHOLDER).then_some(u64::from(length))

@@ -1,4 +1,4 @@
-//! Packets for the decoder, from memory or from the file, by ordinal.
+//! Supplies the decoder with packets by ordinal, from memory or from the file.
 
 use std::sync::Arc;
 
@@ -8,12 +8,13 @@ use super::demux::Demuxer;
 use super::index::{Index, Ordinal, PacketInfo};
 use crate::error::FrameError;
 
-/// How many key frames before the wanted one to try, when seeking to it lands elsewhere.
+/// Number of earlier key frames to try if seeking to the wanted one lands elsewhere.
 const EARLIER_KEYS: usize = 2;
 
-/// Where packets come from.
+/// Source of packets.
 pub(super) enum Feed {
-    /// All of them, each with its ordinal as time stamps; the file stays open for the stream's parameters.
+    /// All packets, each with its ordinal as time stamps. The file stays open for the stream's
+    /// parameters.
     Memory {
         packets: Arc<[ff::Packet]>,
         demuxer: Demuxer,
@@ -21,26 +22,28 @@ pub(super) enum Feed {
     File(Box<FileFeed>),
 }
 
-/// The packets of an open file from some position on.
+/// The packets of an open file from some position onwards.
 pub(super) struct FileFeed {
     demuxer: Demuxer,
     /// The ordinal of the packet that the demuxer reads next.
     next: Option<Ordinal>,
-    /// Found while seeking, and to be fed first.
+    /// A packet found while seeking, to be fed first.
     pending: Option<ff::Packet>,
-    /// The packet that was handed out last.
+    /// The packet that was returned last.
     current: ff::Packet,
-    /// Switched off for good when it led astray: then every restart reads from the beginning of the file.
+    /// Switched off permanently when a seek ended at the wrong place; then every restart reads from
+    /// the beginning of the file.
     seeking: bool,
 }
 
-/// The file did not continue with the packet that the index says. Restart without seeking.
+/// The file did not continue with the packet that the index expects. The remedy is to restart
+/// without seeking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the file does not continue with the packet that was there when it was opened")]
 pub(super) struct WrongPacket;
 
 impl FileFeed {
-    /// `demuxer` has just been opened.
+    /// Makes a feed from a `demuxer` that has just been opened.
     pub(super) fn new(demuxer: Demuxer) -> Self {
         Self { demuxer, next: Some(0), pending: None, current: ff::Packet::empty(), seeking: true }
     }
@@ -83,7 +86,8 @@ impl FileFeed {
         false
     }
 
-    /// Reads on until the packet is `wanted`, and keeps it; false once that cannot come any more.
+    /// Reads on until the packet is `wanted`, and keeps that packet. Returns false once the packet
+    /// cannot come any more.
     fn read_until(&mut self, wanted: &PacketInfo) -> bool {
         while let Some(packet) = self.demuxer.next_packet() {
             let found = PacketInfo::of(&packet);
@@ -108,7 +112,8 @@ impl FileFeed {
         }
         let pending = self.pending.take();
         let Some(mut packet) = pending.or_else(|| self.demuxer.next_packet()) else {
-            // The index knows how many there are: fewer means that the file was cut meanwhile, or a bad seek.
+            // The index knows the number of packets. Fewer mean that the file was cut in the
+            // meantime, or that a seek went wrong.
             self.next = None;
             return if (ordinal as usize) < index.packets.len() {
                 Err(WrongPacket)
@@ -132,7 +137,7 @@ impl FileFeed {
 }
 
 impl Feed {
-    /// Another feed of the same packets, at a position of its own. Opens the file again.
+    /// Returns another feed of the same packets, with its own position. Opens the file again.
     pub(super) fn another(&self) -> Result<Self, FrameError> {
         let demuxer = self.demuxer().reopen()?;
         Ok(match self {
@@ -144,7 +149,7 @@ impl Feed {
         })
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub(super) fn demuxer(&self) -> &Demuxer {
         match self {
             Self::Memory { demuxer, .. } => demuxer,
@@ -160,7 +165,8 @@ impl Feed {
         }
     }
 
-    /// Packet `ordinal`, which must follow the one before or be that of `start_at`; `None` after the last.
+    /// Returns packet `ordinal`, which must be the one set by `start_at` or follow the previous
+    /// packet; `None` after the last.
     pub(super) fn packet(
         &mut self,
         ordinal: Ordinal,
@@ -172,7 +178,8 @@ impl Feed {
         }
     }
 
-    /// From now on, reads from the beginning instead of seeking. False if that is so already.
+    /// Reads from the beginning instead of seeking from now on. Returns false if seeking was
+    /// already off.
     pub(super) fn stop_seeking(&mut self) -> bool {
         match self {
             Self::Memory { .. } => false,
@@ -184,7 +191,7 @@ impl Feed {
     }
 }
 
-/// Gives the packet its ordinal as time stamps, so that its frame can be told.
+/// Sets the ordinal of the packet as its time stamps, so that its frame can be identified.
 pub(super) fn name(packet: &mut ff::Packet, ordinal: Ordinal) {
     packet.set_pts(Some(i64::from(ordinal)));
     packet.set_dts(Some(i64::from(ordinal)));

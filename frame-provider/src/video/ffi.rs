@@ -1,5 +1,5 @@
-//! The few things that the safe FFmpeg bindings do not offer. All `unsafe` of this crate that has to do with FFmpeg is
-//! here and in `scaler`.
+//! The few functions that the safe FFmpeg bindings lack. All `unsafe` code of this crate that deals
+//! with FFmpeg is here and in `scaler`.
 
 #![allow(unsafe_code)]
 
@@ -13,21 +13,23 @@ use ff::format::Pixel;
 use ff::frame::Video as VideoFrame;
 use ff::packet::Ref;
 
-/// Whether the demuxer marked the packet as decoded but not shown (outside of the edit list).
+/// Returns true if the demuxer marked the packet as decoded but not shown (outside of the edit
+/// list).
 pub(super) fn is_discarded(packet: &ff::Packet) -> bool {
     // SAFETY: `as_ptr` points to the live AVPacket inside `packet`, and `flags` is a plain integer.
     let flags = unsafe { (*packet.as_ptr()).flags };
     flags & ffi::AV_PKT_FLAG_DISCARD != 0
 }
 
-/// Pixels of one picture of the stream, as the container says.
+/// Returns the number of pixels of one picture of the stream, as the container says.
 pub(super) fn picture_pixels(parameters: &ff::codec::Parameters) -> u64 {
-    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds; the fields are plain integers.
+    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds; the fields are
+    // plain integers.
     let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
     u64::from(width.unsigned_abs()) * u64::from(height.unsigned_abs())
 }
 
-/// Returns the size of the stream's pictures, as the container says; 0 if it does not.
+/// Returns the size of the stream's pictures, as the container says; 0 if it does not say.
 pub(super) fn picture_size(parameters: &ff::codec::Parameters) -> (u32, u32) {
     // SAFETY: as above.
     let (width, height) = unsafe { ((*parameters.as_ptr()).width, (*parameters.as_ptr()).height) };
@@ -36,8 +38,9 @@ pub(super) fn picture_size(parameters: &ff::codec::Parameters) -> (u32, u32) {
 
 /// Returns the header that the container keeps for the decoder; empty if there is none.
 pub(super) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
-    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds. Its `extradata` is null or points to
-    // `extradata_size` bytes that live as long, and nobody writes to them while `parameters` is borrowed.
+    // SAFETY: `as_ptr` points to the live AVCodecParameters that `parameters` holds. Its
+    // `extradata` is null or points to `extradata_size` bytes that live as long, and nothing writes
+    // to them while `parameters` is borrowed.
     unsafe {
         let (data, size) =
             ((*parameters.as_ptr()).extradata, (*parameters.as_ptr()).extradata_size);
@@ -48,22 +51,25 @@ pub(super) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     }
 }
 
-/// Returns whether the stream is a cover picture or a row of thumbnails rather than a recording.
+/// Returns true if the stream is a cover picture or a row of thumbnails rather than a recording.
 pub(super) fn is_picture_only(stream: &ff::format::stream::Stream<'_>) -> bool {
     const PICTURES: i32 = ffi::AV_DISPOSITION_ATTACHED_PIC | ffi::AV_DISPOSITION_TIMED_THUMBNAILS;
-    // SAFETY: `as_ptr` points to the live AVStream of the format context that `stream` borrows; the field is a plain integer.
+    // SAFETY: `as_ptr` points to the live AVStream of the format context that `stream` borrows; the
+    // field is a plain integer.
     unsafe { (*stream.as_ptr()).disposition & PICTURES != 0 }
 }
 
-/// Attaches side data to a packet, in the place of any of the same kind. `None` without memory.
+/// Attaches side data to a packet, replacing any of the same kind. Returns `None` if memory runs
+/// out.
 pub(super) fn set_side_data(
     packet: &mut ff::Packet,
     kind: ff::codec::packet::side_data::Type,
     data: &[u8],
 ) -> Option<()> {
     use ff::packet::Mut;
-    // SAFETY: `as_mut_ptr` points to the live AVPacket that `packet` owns and that is borrowed exclusively. FFmpeg gives
-    // null or a new buffer of the size asked for, which belongs to the packet.
+    // SAFETY: `as_mut_ptr` points to the live AVPacket that `packet` owns and that is borrowed
+    // exclusively. FFmpeg returns null or a new buffer of the requested size, which belongs to the
+    // packet.
     unsafe {
         let target =
             ffi::av_packet_new_side_data(packet.as_mut_ptr(), kind.into(), data.len() as _);
@@ -75,29 +81,32 @@ pub(super) fn set_side_data(
     Some(())
 }
 
-/// Makes a packet with the time stamps, flags and side data of `packet` and another payload. `None` without memory.
+/// Makes a packet with the time stamps, flags and side data of `packet` and another payload.
+/// Returns `None` if memory runs out.
 pub(super) fn with_payload(packet: &ff::Packet, payload: &[u8]) -> Option<ff::Packet> {
     use ff::packet::Mut;
-    // The bindings take it for granted that there is memory, and that sizes fit.
+    // The bindings assume that memory is available and that sizes fit.
     i32::try_from(payload.len()).ok()?;
     let mut copy = ff::Packet::copy(payload);
-    // SAFETY: both point to live AVPackets, `copy` is borrowed exclusively; time stamps, flags and side data are copied, the
-    // payload is not touched.
+    // SAFETY: both point to live AVPackets, `copy` is borrowed exclusively; time stamps, flags and
+    // side data are copied, the payload is not touched.
     let code = unsafe { ffi::av_packet_copy_props(copy.as_mut_ptr(), packet.as_ptr()) };
     (code >= 0).then_some(copy)
 }
 
-/// How many frames the decoder holds back to put them in the order shown; it grows when a stream needs more.
+/// Returns how many frames the decoder holds back for reordering; the number grows if a stream
+/// needs more.
 pub(super) fn reordering_delay(decoder: &ff::decoder::Video) -> u32 {
-    // SAFETY: `as_ptr` points to the live AVCodecContext that `decoder` owns; the field is a plain integer, written by
-    // the calls that receive frames, which need `&mut`.
+    // SAFETY: `as_ptr` points to the live AVCodecContext that `decoder` owns; the field is a plain
+    // integer, written by the calls that receive frames, which need `&mut`.
     let delay = unsafe { (*decoder.as_ptr()).has_b_frames };
     delay.max(0).unsigned_abs()
 }
 
-/// Tells a decoder that is not open yet to hold back at least `delay` frames.
+/// Tells a decoder that is not yet open to hold back at least `delay` frames.
 pub(super) fn expect_reordering_delay(context: &mut ff::codec::Context, delay: u32) {
-    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a plain integer.
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a
+    // plain integer.
     unsafe {
         let field = &mut (*context.as_mut_ptr()).has_b_frames;
         *field = (*field).max(i32::try_from(delay).unwrap_or(i32::MAX));
@@ -106,29 +115,34 @@ pub(super) fn expect_reordering_delay(context: &mut ff::codec::Context, delay: u
 
 /// Makes the decoder start each picture from gray.
 ///
-/// FFmpeg recycles picture buffers as they are. Where a damaged packet leaves a part of the picture undecoded, that part
-/// would show whatever the buffer held, so the pixels would depend on what was read before.
+/// FFmpeg reuses picture buffers without clearing them. If a damaged packet leaves part of the
+/// picture undecoded, that part would show the previous content of the buffer, and the pixels would
+/// depend on what was read before.
 pub(super) fn start_from_gray(context: &mut ff::codec::Context) {
-    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns, which is not open yet; setting the
-    // callback is what the field is for, and the function has the type that FFmpeg asks for.
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns, which is not open
+    // yet; setting the callback is what the field is for, and the function has the type that FFmpeg
+    // asks for.
     unsafe { (*context.as_mut_ptr()).get_buffer2 = Some(get_gray_buffer) };
 }
 
-/// Makes the decoder refuse pictures of more pixels than this, before it makes room for them.
+/// Makes the decoder refuse pictures of more than `most` pixels before it allocates memory for
+/// them.
 pub(super) fn limit_pixels(context: &mut ff::codec::Context, most: u64) {
-    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a plain integer.
+    // SAFETY: `as_mut_ptr` points to the live AVCodecContext that `context` owns; the field is a
+    // plain integer.
     unsafe { (*context.as_mut_ptr()).max_pixels = i64::try_from(most).unwrap_or(i64::MAX) };
 }
 
-/// FFmpeg's own `get_buffer2`, and then a fill. Keeps no state, so several decoder threads may call it at once.
+/// Calls FFmpeg's own `get_buffer2` and then fills the buffer. Keeps no state, so several decoder
+/// threads may call it at once.
 unsafe extern "C" fn get_gray_buffer(
     context: *mut ffi::AVCodecContext,
     frame: *mut ffi::AVFrame,
     flags: i32,
 ) -> i32 {
     const GRAY: u8 = 128;
-    // SAFETY: FFmpeg calls this with a valid context and frame. On success the default function has set `buf` to null
-    // or to buffers of `size` bytes, and nobody else refers to them yet.
+    // SAFETY: FFmpeg calls this with a valid context and frame. On success the default function has
+    // set `buf` to null or to buffers of `size` bytes, and nothing else refers to them yet.
     unsafe {
         let code = ffi::avcodec_default_get_buffer2(context, frame, flags);
         if code >= 0 {
@@ -140,15 +154,16 @@ unsafe extern "C" fn get_gray_buffer(
     }
 }
 
-/// Moves the demuxer to the last key frame at or before `timestamp`, in units of the stream's time base.
+/// Moves the demuxer to the last key frame at or before `timestamp`, in units of the stream's time
+/// base.
 pub(super) fn seek_backward(
     input: &mut ff::format::context::Input,
     stream: usize,
     timestamp: i64,
 ) -> Result<(), Error> {
     let stream = i32::try_from(stream).map_err(|_| Error::StreamNotFound)?;
-    // SAFETY: `as_mut_ptr` is the open format context that `input` owns and that we borrow exclusively; FFmpeg checks
-    // the stream number.
+    // SAFETY: `as_mut_ptr` is the open format context that `input` owns and that we borrow
+    // exclusively; FFmpeg checks the stream number.
     match unsafe {
         ffi::av_seek_frame(input.as_mut_ptr(), stream, timestamp, ffi::AVSEEK_FLAG_BACKWARD)
     } {
@@ -157,10 +172,10 @@ pub(super) fn seek_backward(
     }
 }
 
-/// Bytes of memory that the frame keeps alive.
+/// Returns the number of bytes of memory that the frame keeps alive.
 pub(super) fn frame_bytes(frame: &VideoFrame) -> u64 {
-    // SAFETY: `as_ptr` points to the live AVFrame inside `frame`; each non-null `buf` entry is a reference to a buffer
-    // that lives at least as long as the frame.
+    // SAFETY: `as_ptr` points to the live AVFrame inside `frame`; each non-null `buf` entry is a
+    // reference to a buffer that lives at least as long as the frame.
     unsafe {
         (*frame.as_ptr())
             .buf
@@ -171,24 +186,25 @@ pub(super) fn frame_bytes(frame: &VideoFrame) -> u64 {
     }
 }
 
-/// Whether memory made for one frame fits the other.
+/// Returns true if memory allocated for one frame fits the other.
 pub(super) fn have_same_layout(one: &VideoFrame, other: &VideoFrame) -> bool {
     (one.format(), one.width(), one.height()) == (other.format(), other.width(), other.height())
 }
 
-/// How the pixels of one plane lie in memory.
+/// Layout of the pixels of one plane in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plane {
     /// Bytes from one pixel to the next.
     pub(super) step: usize,
     /// The plane has one pixel for `2^shift_x` columns of the picture.
     pub(super) shift_x: u32,
-    /// And for `2^shift_y` rows.
+    /// The plane has one pixel for `2^shift_y` rows of the picture.
     pub(super) shift_y: u32,
 }
 
-/// The planes of a format whose pixels can be moved one by one; `None` for all others: those with pixels that share
-/// bytes or chroma within a plane, with a palette, or in the memory of a device.
+/// Returns the planes of a format whose pixels can be moved one by one. Returns `None` for all
+/// other formats: those whose pixels share bytes or chroma within a plane, have a palette, or lie
+/// in the memory of a device.
 pub(super) fn planes(format: Pixel) -> Option<Vec<Plane>> {
     const APART: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
         | ffi::AV_PIX_FMT_FLAG_BITSTREAM
@@ -229,8 +245,9 @@ pub(super) fn planes(format: Pixel) -> Option<Vec<Plane>> {
     Some(planes)
 }
 
-/// Returns the samples of each pixel that count, 1 (gray) or 3 (red, green, blue), for a format of gray or RGB with more than 8 bits
-/// a sample; `None` for all others. Colours as luma and chroma are none of these, since their values are not intensities.
+/// Returns the number of significant samples per pixel, 1 (gray) or 3 (red, green, blue), for a
+/// format of gray or RGB with more than 8 bits a sample. Returns `None` for all other formats,
+/// including luma and chroma, whose values are not intensities.
 pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
     const ODD: u64 = (ffi::AV_PIX_FMT_FLAG_PAL
         | ffi::AV_PIX_FMT_FLAG_BITSTREAM
@@ -245,7 +262,7 @@ pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
         ((*descriptor).flags, (*descriptor).comp[0].depth)
     };
     let is_deep = (9..=16).contains(&depth) && flags & ODD == 0;
-    // Alpha, the second or fourth, is dropped.
+    // Alpha, the second or the fourth component, is dropped.
     let channels = match descriptor.nb_components() {
         1 | 2 if flags & RGB == 0 => 1,
         3 | 4 if flags & RGB != 0 => 3,
@@ -254,7 +271,8 @@ pub(super) fn deep_channels(format: Pixel) -> Option<usize> {
     is_deep.then_some(channels)
 }
 
-/// Returns the samples of a gray or RGB frame of more than 8 bits as they are stored, `[height, width, channels]`; `None` if there are none.
+/// Returns the samples of a gray or RGB frame of more than 8 bits as stored, `[height, width,
+/// channels]`; `None` for other frames.
 pub(super) fn deep_samples(frame: &VideoFrame) -> Option<Vec<u16>> {
     let channels = deep_channels(frame.format())?;
     let descriptor = frame.format().descriptor()?;
@@ -267,9 +285,10 @@ pub(super) fn deep_samples(frame: &VideoFrame) -> Option<Vec<u16>> {
     let mut row = vec![0_u16; width];
     for (y, target) in (0..rows).zip(samples.chunks_exact_mut(width * channels)) {
         for channel in 0..channels {
-            // SAFETY: `frame` is live and has memory for its format and size, so FFmpeg reads row `y`, which exists, within
-            // its planes. It writes `width` samples of 2 bytes, which is the length of `row`. The pointers to the planes
-            // are copied, since the function takes them as mutable.
+            // SAFETY: `frame` is live and has memory for its format and size, so FFmpeg reads row
+            // `y`, which exists, within its planes. It writes `width` samples of 2 bytes, which is
+            // the length of `row`. The pointers to the planes are copied, since the function takes
+            // them as mutable.
             unsafe {
                 let mut planes = [ptr::null::<u8>(); 4];
                 for (plane, data) in planes.iter_mut().zip((*frame.as_ptr()).data) {
@@ -295,15 +314,16 @@ pub(super) fn deep_samples(frame: &VideoFrame) -> Option<Vec<u16>> {
     Some(samples)
 }
 
-/// Copies the pixels, and what converting them and judging their soundness needs. Unlike a clone it leaves out side data,
-/// which would pile up in a frame that is copied to again and again. False if there is no memory behind a frame, or they
-/// are not alike.
+/// Copies the pixels, and the fields needed for converting them and judging their soundness. Unlike
+/// a clone, it leaves out side data, which would accumulate in a frame that is reused as a target.
+/// Returns false if a frame has no memory, or if the two differ in format or size.
 pub(super) fn copy_picture(source: &VideoFrame, target: &mut VideoFrame) -> bool {
     if frame_bytes(target) == 0 || !have_same_layout(source, target) {
         return false;
     }
-    // SAFETY: both point to live AVFrames of the same format and size, checked above; `target` is borrowed exclusively, was
-    // made by `VideoFrame::new`, and so is writable. The fields are plain numbers.
+    // SAFETY: both point to live AVFrames of the same format and size, checked above; `target` is
+    // borrowed exclusively, was made by `VideoFrame::new`, and so is writable. The fields are plain
+    // numbers.
     unsafe {
         let (from, to) = (source.as_ptr(), target.as_mut_ptr());
         if ffi::av_frame_copy(to, from) < 0 {
@@ -318,8 +338,8 @@ pub(super) fn copy_picture(source: &VideoFrame, target: &mut VideoFrame) -> bool
 
 /// Copies the matrix and the range.
 pub(super) fn copy_colour(source: &VideoFrame, target: &mut VideoFrame) {
-    // SAFETY: both point to live AVFrames, `target` is borrowed exclusively. The fields are copied as they are through raw
-    // pointers, so no enum value is ever made of them.
+    // SAFETY: both point to live AVFrames, `target` is borrowed exclusively. The fields are copied
+    // as they are through raw pointers, so no enum value is ever made of them.
     unsafe {
         let (from, to) = (source.as_ptr(), target.as_mut_ptr());
         ptr::copy(ptr::addr_of!((*from).colorspace), ptr::addr_of_mut!((*to).colorspace), 1);
@@ -338,8 +358,9 @@ pub(super) struct Colour {
 
 impl Colour {
     pub(super) fn of(frame: &VideoFrame) -> Self {
-        // SAFETY: `as_ptr` points to the live AVFrame inside `frame`. The fields are C enums, which have the size and
-        // alignment of `i32`; they are read as such through raw pointers, so no invalid enum value is ever made.
+        // SAFETY: `as_ptr` points to the live AVFrame inside `frame`. The fields are C enums, which
+        // have the size and alignment of `i32`; they are read as such through raw pointers, so no
+        // invalid enum value is ever made.
         unsafe {
             let frame = frame.as_ptr();
             Self {
@@ -351,7 +372,7 @@ impl Colour {
 }
 
 impl Colour {
-    /// FFmpeg's names of the matrix and of the range.
+    /// Returns FFmpeg's names of the matrix and of the range.
     pub(super) fn names(self) -> (&'static str, &'static str) {
         let matrix = match self.matrix {
             0 => "rgb",
@@ -374,7 +395,7 @@ impl Colour {
     }
 }
 
-/// The version of FFmpeg's demuxers, as one number.
+/// Returns the version of FFmpeg's demuxers as one number.
 pub(super) fn demuxer_version() -> u32 {
     // SAFETY: the function takes nothing, and returns a constant of the library.
     unsafe { ffi::avformat_version() }

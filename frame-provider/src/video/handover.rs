@@ -1,10 +1,11 @@
-//! What a decoder is handed once and must know from then on.
+//! Data that a decoder receives only once and needs from then on.
 //!
-//! FFmpeg's demuxers hand some things over with one packet only: the colours of palette video with the first one, a new
-//! header with the first one it is for. In the same way, a stream can bring a parameter set once. A plain decode meets each
-//! of these on its way; a decoder that begins at a later key frame, or after a seek, never does, and shows black or
-//! garbage. So whatever is handed over is noted while the file is indexed, and the first packet of every decoder carries
-//! what is in force there.
+//! FFmpeg's demuxers deliver some data with one packet only: the colours of palette video with the
+//! first packet, a new header with the first packet it applies to. In the same way, a stream can
+//! contain a parameter set once. A plain decode meets each of these along the way. A decoder that
+//! begins at a later key frame, or after a seek, never does, and shows black or garbage. So this
+//! data is recorded while the file is indexed, and the first packet of every decoder carries the
+//! data in force at that point.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,13 +20,14 @@ use super::ffi;
 use super::index::Ordinal;
 use super::parameter_sets::{Framing, SetName, Standard};
 
-/// Changes to keep of one file. Streams that change more often are odd, and read in a slower way instead.
+/// Largest number of changes kept for one file. Streams with more changes are unusual, and are read
+/// in a slower way instead.
 const MOST_CHANGES: usize = 1 << 16;
 
-/// Bytes of changes to keep of one file.
+/// Largest number of bytes of changes kept for one file.
 const MOST_BYTES: usize = 64 << 20;
 
-/// Kinds of data that decoders are handed.
+/// Kinds of data that decoders receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// The colours of palette video; side data of a packet.
@@ -34,9 +36,11 @@ pub(super) enum Kind {
     Extradata,
     /// Other parameters, such as the size; side data of a packet.
     Parameters,
-    /// A parameter set in the packet itself. `lengths` is the bytes of the length before each unit, 0 for start codes.
+    /// A parameter set in the packet itself. `lengths` is the number of bytes of the length before
+    /// each unit, 0 for start codes.
     Set { level: u8, number: u32, lengths: u8 },
-    /// The size of the picture in the packet itself: nothing to hand over, since each key frame repeats it.
+    /// The size of the picture in the packet itself. It need not be passed on, since each key frame
+    /// repeats it.
     Size,
 }
 
@@ -44,7 +48,7 @@ impl Kind {
     /// The kinds that are side data of packets.
     const SIDE_DATA: [Self; 3] = [Self::Palette, Self::Extradata, Self::Parameters];
 
-    /// Returns FFmpeg's name of the kind; `None` for what is not side data.
+    /// Returns FFmpeg's name of the kind; `None` for kinds that are not side data.
     pub(super) fn side_data(self) -> Option<ff::codec::packet::side_data::Type> {
         use ff::codec::packet::side_data::Type;
         match self {
@@ -64,11 +68,12 @@ pub(super) struct Change {
     pub(super) data: Arc<[u8]>,
 }
 
-/// All changes of a file, in its order.
+/// All changes of a file, in the file's order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Handovers {
     pub(super) changes: Vec<Change>,
-    /// From this packet on, changes were too many to be kept: decoding must not begin there.
+    /// From this packet on, there were too many changes to keep them: decoding must not begin
+    /// there.
     pub(super) lost_from: Option<Ordinal>,
 }
 
@@ -79,7 +84,8 @@ impl Handovers {
         self.changes.iter().filter(may).map(|change| change.ordinal)
     }
 
-    /// Returns packet `ordinal` as the first one for a new decoder, with everything in force; `None` if it needs no change.
+    /// Returns packet `ordinal` as the first one for a new decoder, with everything in force;
+    /// `None` if the packet needs no change.
     pub(super) fn first_packet(&self, ordinal: Ordinal, packet: &ff::Packet) -> Option<ff::Packet> {
         if ordinal == 0 {
             return None;
@@ -92,7 +98,7 @@ impl Handovers {
             match change.kind {
                 Kind::Set { level, number, lengths } => {
                     framing = framing_of(lengths);
-                    // Its own sets come later in the packet, and so win.
+                    // The packet's own sets come later in it, and so take precedence.
                     sets.insert(SetName { level, number }, &change.data);
                 }
                 Kind::Size => {}
@@ -115,7 +121,8 @@ impl Handovers {
             ffi::with_payload(packet, &prefix)?
         };
         for (kind, data) in side_data {
-            // After a seek, a packet can carry what was read before the seek and belongs elsewhere. This replaces it.
+            // After a seek, a packet can carry data that was read before the seek and belongs
+            // elsewhere. This replaces it.
             ffi::set_side_data(&mut first, kind.side_data()?, data)?;
         }
         Some(first)
@@ -126,7 +133,7 @@ fn framing_of(lengths: u8) -> Framing {
     if lengths == 0 { Framing::StartCodes } else { Framing::Lengths(lengths) }
 }
 
-/// Notes changes while packets go by.
+/// Records changes while packets pass.
 pub(super) struct Watch {
     codec: Id,
     standard: Option<Standard>,
@@ -169,7 +176,7 @@ impl Watch {
         watch
     }
 
-    /// Notes what `packet` changes.
+    /// Records what `packet` changes.
     pub(super) fn see(&mut self, ordinal: Ordinal, packet: &ff::Packet) {
         if self.found.lost_from.is_some() {
             return;
@@ -213,7 +220,8 @@ impl Watch {
         self.sets.insert(name, Arc::clone(&set));
         self.add(ordinal, self.set_kind(name), set);
         if name.level < SetName::PICTURE {
-            // Decoders drop the picture sets that refer to a set that changes, so they are handed over again after it.
+            // Decoders drop the picture sets that refer to a changed set, so these are sent again
+            // after it.
             let below = self.sets.iter().filter(|(other, _)| other.level > name.level);
             let below: Vec<_> = below.map(|(name, set)| (*name, Arc::clone(set))).collect();
             for (name, set) in below {
@@ -239,7 +247,7 @@ impl Watch {
         self.found.changes.push(Change { ordinal, kind, data });
     }
 
-    /// Returns the changes noted.
+    /// Returns the recorded changes.
     pub(super) fn finish(self) -> Handovers {
         self.found
     }

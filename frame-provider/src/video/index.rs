@@ -1,8 +1,9 @@
-//! Which packet holds which frame, and from where it can be decoded.
+//! Which packet holds which frame, and where decoding of a frame can start.
 //!
-//! A packet is named by its *ordinal*, its place in the file among the packets of the video stream. The reader gives
-//! every packet its ordinal as time stamp before it is decoded, so that each decoded frame names the packet it came from,
-//! whatever the container's own time stamps are worth.
+//! A packet is identified by its *ordinal*, its position in the file among the packets of the video
+//! stream. The reader sets the ordinal of every packet as its time stamp before decoding it, so
+//! that each decoded frame names the packet it came from, however unreliable the container's own
+//! time stamps are.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,12 +13,12 @@ use video_rs::ffmpeg as ff;
 use super::ffi;
 use super::handover::Handovers;
 
-/// The place of a packet in the file among the packets of its stream.
+/// The position of a packet in the file among the packets of its stream.
 pub(super) type Ordinal = u32;
 
 const NOT_SHOWN: u32 = u32::MAX;
 
-/// What demuxing tells about a packet.
+/// Properties of a packet that demuxing reveals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PacketInfo {
     pub(super) pts: Option<i64>,
@@ -42,19 +43,20 @@ impl PacketInfo {
         }
     }
 
-    /// Whether both describe the same packet of the file.
+    /// Returns true if both describe the same packet of the file.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         (self.pts, self.dts, self.position, self.size)
             == (other.pts, other.dts, other.position, other.size)
     }
 
-    /// Whether both can be the same packet, read after a seek: demuxers then leave out or guess some time stamps.
+    /// Returns true if both can be the same packet, read after a seek: demuxers then leave out or
+    /// guess some time stamps.
     pub(super) fn may_be(&self, other: &Self) -> bool {
         self.size == other.size && (self.dts == other.dts || self.pts == other.pts)
     }
 }
 
-/// A run of frames, in the order shown, that can be decoded from one key frame on.
+/// A run of frames, in display order, that can be decoded from one key frame onwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Segment {
     /// The packet to begin decoding with.
@@ -63,7 +65,7 @@ pub(super) struct Segment {
     pub(super) first: usize,
 }
 
-/// What an [`Index`] is made from.
+/// The data that an [`Index`] is made from.
 #[derive(Debug, Clone)]
 pub(super) struct IndexParts<'a> {
     pub(super) packets: Cow<'a, [PacketInfo]>,
@@ -77,26 +79,27 @@ pub(super) struct IndexParts<'a> {
 /// The order in which frames are shown, and where decoding can start.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
-    /// In the order of the file.
+    /// The packets, in the order of the file.
     pub(super) packets: Vec<PacketInfo>,
-    /// The packet of each frame, in the order shown.
+    /// The packet of each frame, in display order.
     shown: Vec<Ordinal>,
     /// The frame of each packet, or [`NOT_SHOWN`].
     frame_of: Vec<u32>,
-    /// In the order shown; the first begins with frame 0.
+    /// The segments, in display order; the first begins with frame 0.
     segments: Vec<Segment>,
-    /// Key frames from which decoding was found not to give the frames of a sequential decode.
+    /// Key frames that turned out not to give the frames of a sequential decode.
     refused: BTreeSet<Ordinal>,
-    /// What a decoder is handed once.
+    /// Data that a decoder receives only once.
     handovers: Handovers,
-    /// Made by decoding the whole file, not from time stamps.
+    /// True if made by decoding the whole file, not from time stamps.
     decoded: bool,
-    /// Decoded frames do not name their packets, or several name the same: only counting from the start tells them apart.
+    /// True if decoded frames do not name their packets, or several name the same one. Then only
+    /// counting from the start tells them apart.
     counted: bool,
 }
 
 impl Index {
-    /// From demuxing alone: frames are shown in the order of their time stamps.
+    /// Makes an index from demuxing alone: frames are shown in the order of their time stamps.
     pub(super) fn from_time_stamps(packets: Vec<PacketInfo>) -> Self {
         let is_shown = |packet: &PacketInfo| !packet.discard && packet.size > 0;
         let mut shown: Vec<Ordinal> = (0..)
@@ -110,8 +113,8 @@ impl Index {
         index
     }
 
-    /// From a sequential decode: `shown` is the packet that each frame named, in the order of output, and `not_intra` the
-    /// key packets whose picture needs others.
+    /// Makes an index from a sequential decode. `shown` is the packet that each frame named, in the
+    /// order of output, and `not_intra` lists the key packets whose picture needs others.
     pub(super) fn from_decode(
         packets: Vec<PacketInfo>,
         shown: Vec<Option<Ordinal>>,
@@ -126,7 +129,7 @@ impl Index {
         index
     }
 
-    /// Adds what decoders are handed once.
+    /// Adds the data that decoders receive only once.
     pub(super) fn with_handovers(mut self, handovers: Handovers) -> Self {
         if let Some(lost) = handovers.lost_from {
             let late = (0..).zip(&self.packets).filter(|(ordinal, p)| *ordinal >= lost && p.key);
@@ -137,18 +140,18 @@ impl Index {
         self
     }
 
-    /// Returns what decoders are handed once.
+    /// Returns the data that decoders receive only once.
     pub(super) fn handovers(&self) -> &Handovers {
         &self.handovers
     }
 
-    /// Returns the first frame, in the order shown, that comes with packet `ordinal` or a later one.
+    /// Returns the first frame, in display order, that comes with packet `ordinal` or a later one.
     pub(super) fn first_frame_from(&self, ordinal: Ordinal) -> Option<usize> {
         let frames = self.frame_of.get(ordinal as usize..)?;
         frames.iter().filter(|&&frame| frame != NOT_SHOWN).min().map(|&frame| frame as usize)
     }
 
-    /// What a file can keep of it; [`Index::from_parts`] undoes it.
+    /// Returns the data to store in a file; [`Index::from_parts`] reverses it.
     pub(super) fn parts(&self) -> IndexParts<'_> {
         IndexParts {
             packets: Cow::Borrowed(&self.packets),
@@ -160,7 +163,7 @@ impl Index {
         }
     }
 
-    /// From what was kept; `None` if it cannot have come from an index.
+    /// Makes an index from stored data; `None` if the data cannot have come from an index.
     pub(super) fn from_parts(parts: IndexParts<'_>) -> Option<Self> {
         let packets = parts.packets.into_owned();
         let shown = parts.shown.into_owned();
@@ -188,7 +191,8 @@ impl Index {
         })
     }
 
-    /// The lengths of the runs of frames that can each be decoded from one key frame on, in the order shown.
+    /// Returns the lengths of the runs of frames, each of which can be decoded from one key frame
+    /// onwards, in display order.
     pub(super) fn segment_lengths(&self) -> impl Iterator<Item = usize> + '_ {
         let ends = self.segments.iter().skip(1).map(|segment| segment.first);
         self.segments
@@ -197,10 +201,12 @@ impl Index {
             .map(|(start, end)| end - start.first)
     }
 
-    /// The time stamps of the frames in the order shown; `None` if one has none, or frames do not tell their packets.
+    /// Returns the time stamps of the frames in display order; `None` if one is missing, or if
+    /// frames do not name their packets.
     ///
-    /// AVI with B-frames says only when packets are decoded. In order, these are the times of the frames too, but for a
-    /// delay that is the same for all, if all frames last equally long.
+    /// AVI with B-frames stores only the times at which packets are decoded. If all frames last
+    /// equally long, these times in ascending order are also the times of the frames, apart from a
+    /// delay that is the same for all.
     pub(super) fn times(&self) -> Option<Vec<i64>> {
         if self.counted {
             return None;
@@ -213,7 +219,8 @@ impl Index {
         })
     }
 
-    /// Returns the time stamps of decoding, ascending, if they do not tell when frames are shown and nothing else does.
+    /// Returns the time stamps of decoding, ascending, if they do not give the display times and no
+    /// other time stamps exist.
     pub(super) fn times_of_decoding_only(&self) -> Option<Vec<i64>> {
         if self.counted || self.times().is_some() {
             return None;
@@ -223,32 +230,33 @@ impl Index {
         Some(stamps)
     }
 
-    /// The time stamps of one kind in the order shown; `None` if one is missing.
+    /// Returns the time stamps of one kind in display order; `None` if one is missing.
     fn stamps(&self, stamp: fn(&PacketInfo) -> Option<i64>) -> Option<Vec<i64>> {
         self.shown.iter().map(|&ordinal| stamp(self.packets.get(ordinal as usize)?)).collect()
     }
 
-    /// Returns whether the time stamps say that frames are shown in the order in which they are decoded.
+    /// Returns true if the time stamps say that frames are shown in the order in which they are
+    /// decoded.
     pub(super) fn claims_no_reordering(&self) -> bool {
         !self.decoded && self.packets.iter().all(|packet| packet.pts == packet.dts)
     }
 
-    /// Number of frames.
+    /// Returns the number of frames.
     pub(super) fn frame_count(&self) -> usize {
         self.shown.len()
     }
 
-    /// Whether the index comes from a decode of the whole file.
+    /// Returns true if the index comes from a decode of the whole file.
     pub(super) fn is_decoded(&self) -> bool {
         self.decoded
     }
 
-    /// Whether frames can only be told apart by counting from the start.
+    /// Returns true if frames can be told apart only by counting from the start.
     pub(super) fn is_counted(&self) -> bool {
         self.counted
     }
 
-    /// The frame that the packet holds, if it is shown.
+    /// Returns the frame that the packet holds, if it is shown.
     pub(super) fn frame_of(&self, ordinal: Ordinal) -> Option<usize> {
         self.frame_of
             .get(ordinal as usize)
@@ -256,12 +264,12 @@ impl Index {
             .map(|&frame| frame as usize)
     }
 
-    /// The number in [`Index::segments`] of the one that holds `frame`.
+    /// Returns the position in [`Index::segments`] of the segment that holds `frame`.
     fn segment_number(&self, frame: usize) -> usize {
         self.segments.partition_point(|segment| segment.first <= frame).saturating_sub(1)
     }
 
-    /// The segment that holds `frame`.
+    /// Returns the segment that holds `frame`.
     pub(super) fn segment_of(&self, frame: usize) -> Segment {
         self.segments
             .get(self.segment_number(frame))
@@ -269,8 +277,9 @@ impl Index {
             .unwrap_or(Segment { key: 0, first: 0 })
     }
 
-    /// The first of at most `frames` frames that end with `last`, such that decoding from there wastes least: within one
-    /// segment, or a few whole ones if they are short.
+    /// Returns the first frame of a window of at most `frames` frames that ends with `last`, chosen
+    /// so that decoding from there wastes least: within one segment, or across a few whole ones if
+    /// they are short.
     pub(super) fn window_start(&self, last: usize, frames: usize, frames_across: usize) -> usize {
         let lowest = (last + 1).saturating_sub(frames);
         let mut number = self.segment_number(last);
@@ -286,14 +295,14 @@ impl Index {
         start
     }
 
-    /// Never starts decoding at `key` again. False if it was refused before.
+    /// Never starts decoding at `key` again. Returns false if the key was already refused.
     pub(super) fn refuse(&mut self, key: Ordinal) -> bool {
         let is_new = self.refused.insert(key);
         self.update();
         is_new
     }
 
-    /// Leaves the beginning of the file as the only place where decoding starts.
+    /// Makes the beginning of the file the only place where decoding starts.
     pub(super) fn refuse_all(&mut self) {
         self.refused.extend(
             (1..)
@@ -304,7 +313,7 @@ impl Index {
         self.update();
     }
 
-    /// Key frames before `ordinal`, nearest first.
+    /// Returns the key frames before `ordinal`, nearest first.
     pub(super) fn keys_before(&self, ordinal: Ordinal) -> impl Iterator<Item = &PacketInfo> {
         self.packets[..(ordinal as usize).min(self.packets.len())]
             .iter()
@@ -312,7 +321,7 @@ impl Index {
             .filter(|packet| packet.key)
     }
 
-    /// Whether both number the frames alike.
+    /// Returns true if both number the frames in the same way.
     pub(super) fn agrees_with(&self, other: &Self) -> bool {
         self.shown == other.shown && !self.counted && !other.counted
     }
@@ -338,13 +347,14 @@ impl Index {
             })
             .collect();
         starts.push(Segment { key: 0, first: 0 });
-        // Of several that begin with the same frame, the last key is the nearest; the stable sort keeps them in order,
-        // but for the entry of the start, which is only for files that do not begin with a key.
+        // If several segments begin with the same frame, the last key is the nearest. The stable
+        // sort keeps them in order, except for the entry of the start, which exists only for files
+        // that do not begin with a key frame.
         starts.sort_by_key(|segment| (segment.first, segment.key));
         starts.reverse();
         starts.dedup_by_key(|segment| segment.first);
-        // From the last to the first: drop a start that has a frame to serve that is coded before the key itself. The
-        // frames go to the segment before it.
+        // From the last to the first: drop a start if one of the frames it serves is coded before
+        // the key frame itself. Its frames go to the previous segment.
         let mut end = self.shown.len();
         let mut earliest = Ordinal::MAX;
         let mut segments = Vec::with_capacity(starts.len());
@@ -362,12 +372,13 @@ impl Index {
         segments
     }
 
-    /// The first frame that decoding from this key serves: itself or, if an edit list hides it, the first one after it.
+    /// Returns the first frame that decoding from this key serves: its own frame or, if an edit
+    /// list hides that, the first one after it.
     fn first_served_by(&self, key: Ordinal, packet: &PacketInfo) -> Option<usize> {
         if let Some(frame) = self.frame_of(key) {
             return Some(frame);
         }
-        // After a full decode time stamps count for nothing.
+        // After a full decode, time stamps are ignored.
         let pts = packet.pts.filter(|_| !self.decoded)?;
         let frame =
             self.shown.partition_point(|&ordinal| self.packets[ordinal as usize].pts <= Some(pts));
@@ -375,16 +386,18 @@ impl Index {
     }
 }
 
-/// Returns whether ascending stamps are equally far from each other, but for rounding.
+/// Returns true if ascending stamps are evenly spaced, apart from rounding.
 fn is_steady(stamps: &[i64]) -> bool {
-    /// Share of a step by which another one may differ: 33 and 34 milliseconds do.
+    /// Tolerated difference between steps, as a fraction (1/16) of a step: 33 and 34 milliseconds
+    /// count as equal.
     const TOLERATED: i64 = 16;
     let steps = || stamps.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
     let (shortest, longest) = (steps().min().unwrap_or(0), steps().max().unwrap_or(0));
     longest.saturating_sub(shortest).saturating_mul(TOLERATED) <= longest
 }
 
-/// Why an index made from time stamps cannot be relied on, in words for the user; `None` if it can.
+/// Returns, in words for the user, why an index made from time stamps cannot be relied on; `None`
+/// if it can.
 pub(super) fn doubt(packets: &[PacketInfo], read_errors: usize) -> Option<String> {
     let count = |condition: fn(&PacketInfo) -> bool| {
         packets.iter().filter(|packet| condition(packet)).count()
@@ -412,7 +425,8 @@ pub(super) fn doubt(packets: &[PacketInfo], read_errors: usize) -> Option<String
     (!doubts.is_empty()).then(|| doubts.join(", "))
 }
 
-/// Makes an index of packets read from arbitrary bytes and asserts what must hold for each; for tests and fuzzing.
+/// Makes an index of packets read from arbitrary bytes and asserts the invariants of every index;
+/// for tests and fuzzing.
 #[cfg(any(test, fuzzing))]
 pub fn check_index(bytes: &[u8]) {
     let time = |byte: u8| (byte != 255).then_some(i64::from(byte));
@@ -433,7 +447,7 @@ pub fn check_index(bytes: &[u8]) {
     let from_times = Index::from_time_stamps(packets.clone());
     assert_eq!(from_times.frame_count(), shown, "each packet that is shown is one frame");
     check(from_times);
-    // As a decoder might put them out: some missing, some doubled, some without a name.
+    // Frames as a decoder might output them: some missing, some doubled, some without a packet.
     let names = (0..).zip(bytes.chunks_exact(3)).filter(|(_, chunk)| chunk[0] % 7 != 0).map(
         |(ordinal, chunk): (Ordinal, &[u8])| match chunk[0] {
             250.. => None,
@@ -469,7 +483,7 @@ fn check(mut index: Index) {
             counted: index.counted,
         });
         assert!(count == 0 || again.is_some_and(|again| again.segments == index.segments));
-        // The same must hold as keys turn out to be none, until there is none left.
+        // The same must hold while keys turn out to be false one by one, until none is left.
         let key = index.segments.iter().map(|segment| segment.key).find(|key| *key != 0);
         let Some(key) = key else {
             break;

@@ -1,7 +1,8 @@
-//! Keeping the index of a file for the next time it is opened.
+//! Stores the index of a file for the next time the file is opened.
 //!
-//! The file format is this crate's own and private: magic bytes, version, checksum, and a body in postcard. A cache that
-//! is missing, stale, damaged or of another version is no error: the video is indexed as if there were none.
+//! The file format is private to this crate: magic bytes, version, checksum, and a body in
+//! postcard. A cache that is missing, stale, damaged or of another version is not an error: the
+//! video is then indexed as if there were no cache.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,47 +16,36 @@ use serde::{Deserialize, Serialize};
 use super::ffi;
 use super::handover::{Change, Handovers, Kind};
 use super::index::{Index, IndexParts, Ordinal, PacketInfo};
-
-/// Where the index of a video is kept between runs, so that opening it again needs no pass over the file.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum IndexCacheMode {
-    /// Nowhere.
-    #[default]
-    Off,
-    /// Beside the video, as `NAME.frameindex`.
-    Beside,
-    /// In this folder, which is made if needed. Recordings of the same name do not disturb each other.
-    Folder(PathBuf),
-}
+use crate::video_options::IndexCacheMode;
 
 const MAGIC: &[u8; 8] = b"frameidx";
 
-/// Rises with each change of the format or of what an index means.
+/// Increases with each change of the format or of the meaning of an index.
 const VERSION: u32 = 4;
 
-/// Bytes at either end of the video that its fingerprint covers.
+/// Number of bytes at either end of the video that its fingerprint covers.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
 
-/// Larger files are no caches of ours: this is enough for years of video.
+/// Larger files are not caches of this crate: this size is enough for years of video.
 const MOST_BYTES: u64 = 4 << 30;
 
-/// What makes a cached index valid for a file.
+/// The facts that make a cached index valid for a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Key {
     path: String,
     bytes: u64,
     modified_seconds: u64,
     modified_nanoseconds: u32,
-    /// Of the first and the last part of the file.
+    /// Hash of the first and the last part of the file.
     fingerprint: u64,
-    /// Another version of the demuxers may see other packets.
+    /// Version of the demuxers: another version may read other packets.
     demuxer_version: u32,
-    /// Which of several video streams was asked for.
+    /// The requested stream, if there are several video streams.
     stream: Option<usize>,
 }
 
-/// Each column of the packets' table as differences to the row before, which makes small numbers.
+/// Table of the packets. Each column is stored as differences from the previous row, which gives
+/// small numbers.
 #[derive(Serialize, Deserialize)]
 struct Body {
     key: Key,
@@ -64,10 +54,10 @@ struct Body {
     positions: Vec<i64>,
     sizes: Vec<u64>,
     flags: Vec<u8>,
-    /// Differences too.
+    /// Also stored as differences.
     shown: Vec<i64>,
     refused: BTreeSet<Ordinal>,
-    /// What decoders are handed once, each with its packet.
+    /// Data that decoders receive only once, each with its packet.
     changes: Vec<(Ordinal, Kind, Vec<u8>)>,
     changes_lost_from: Option<Ordinal>,
     decoded: bool,
@@ -76,12 +66,12 @@ struct Body {
     missing_frames: Option<String>,
 }
 
-/// What is kept of a video.
+/// Content of the cache of a video.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) index: Index,
     pub(super) warnings: Vec<String>,
-    /// Why frames are missing, if any are.
+    /// Reason why frames are missing, if any are.
     pub(super) missing_frames: Option<String>,
 }
 
@@ -98,9 +88,10 @@ pub(super) struct IndexCache {
 }
 
 impl IndexCache {
-    /// The cache of `video`, whether it is there or not; `None` if it is to be kept nowhere.
+    /// Returns the cache of `video`, whether its file exists or not; `None` if nothing is to be
+    /// stored.
     ///
-    /// Each video stream of a file has a cache of its own.
+    /// Each video stream of a file has its own cache.
     pub(super) fn of(video: &Path, stream: Option<usize>, mode: &IndexCacheMode) -> Option<Self> {
         let mut name = video.file_name()?.to_string_lossy().into_owned();
         if let Some(stream) = stream {
@@ -117,7 +108,7 @@ impl IndexCache {
         Some(Self { file, video: video.to_owned(), stream })
     }
 
-    /// The index and what went with it, if they are there and still valid.
+    /// Returns the index and the data stored with it, if they exist and are still valid.
     pub(super) fn load(&self) -> Option<Kept> {
         match self.try_load() {
             Ok(found) => {
@@ -143,10 +134,10 @@ impl IndexCache {
         if body.key != key {
             return Err("the video has changed since".into());
         }
-        body.into_kept().ok_or_else(|| "it does not fit together".into())
+        body.into_kept().ok_or_else(|| "it is inconsistent".into())
     }
 
-    /// Keeps `index` for the next time. A failure is only logged.
+    /// Stores `index` for the next time. A failure is only logged.
     pub(super) fn store(&self, index: &Index, warnings: &[String], missing: Option<String>) {
         if let Err(error) = self.try_store(index, warnings, missing) {
             tracing::debug!(cache = %self.file.display(), %error, "the index could not be kept");
@@ -163,7 +154,7 @@ impl IndexCache {
         let body = postcard::to_stdvec(&body)?;
         let folder = self.file.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        // Complete or not at all: another process may be reading it.
+        // The file appears complete or not at all: another process may be reading it.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(MAGIC)?;
         file.write_all(&VERSION.to_le_bytes())?;
@@ -174,7 +165,7 @@ impl IndexCache {
     }
 }
 
-/// The body of a cache file, if it is whole and of this version.
+/// Returns the body of a cache file, if it is whole and of this version.
 fn unwrap(bytes: &[u8]) -> Option<&[u8]> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (version, rest) = rest.split_first_chunk::<4>()?;
@@ -309,7 +300,7 @@ fn canonical(path: &Path) -> String {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// The 64-bit FNV-1a hash: against accidents, not against forgery.
+/// Returns the 64-bit FNV-1a hash, which protects against accidents, not against forgery.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -365,7 +356,7 @@ mod tests {
             prop_assert!(IndexCache::of(&video, Some(1), &mode).unwrap().load().is_none());
         }
 
-        /// Any damage is noticed, and none does harm.
+        /// Any damage is detected, and none does harm.
         #[test]
         fn damage_is_refused(at in 0_usize..400, flip in 1_u8.., cut in 0_usize..200) {
             let folder = tempfile::tempdir().unwrap();
@@ -385,7 +376,7 @@ mod tests {
             prop_assert!(cache.load().is_none());
             fs::write(&cache.file, &good[..cut % good.len()]).unwrap();
             prop_assert!(cache.load().is_none());
-            // A right checksum over nonsense.
+            // A correct checksum over nonsense.
             let mut forged = good[..20].to_vec();
             forged.extend(&bad[20..]);
             let checksum = fnv(&forged[20..]).to_le_bytes();
@@ -412,7 +403,7 @@ mod tests {
         cache.store(&Index::from_time_stamps(vec![packet]), &[], None);
         assert!(cache.load().is_some());
         let modified = fs::metadata(&video).unwrap().modified().unwrap();
-        // Of the same length and, by its time stamp, of the same age.
+        // A video of the same length and, by its time stamp, of the same age.
         fs::write(&video, [8; 1000]).unwrap();
         File::options().write(true).open(&video).unwrap().set_modified(modified).unwrap();
         assert!(cache.load().is_none());

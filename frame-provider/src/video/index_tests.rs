@@ -10,7 +10,7 @@ proptest! {
     }
 }
 
-/// A packet per (pts, key), in the order of the file.
+/// Makes one packet for each (pts, key), in the order of the file.
 fn packets(list: &[(i64, bool)]) -> Vec<PacketInfo> {
     let packet = |(number, &(pts, key)): (i64, &(i64, bool))| PacketInfo {
         pts: Some(pts),

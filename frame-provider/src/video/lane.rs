@@ -1,11 +1,12 @@
-//! Reading in reverse: a background thread that decodes the windows to come.
+//! Reading in reverse: a background thread decodes the coming windows.
 //!
-//! A window is a run of frames that is decoded forward, from the key frame before it, and used backward. The thread makes
-//! one window after the other, each below the one before, and goes on as long as there is memory: each frame that the
-//! reader has passed makes room for one of the window to come. So a window's end never stalls the reader, and no more
-//! memory is needed for two windows than for one.
+//! A window is a run of frames that is decoded forward, from the key frame before it, and used in
+//! reverse. The thread makes one window after another, each below the previous one, and continues
+//! as long as there is memory: each frame that the reader has passed makes room for a frame of the
+//! next window. So the reader does not stall at the end of a window, and two windows need no more
+//! memory than one.
 //!
-//! This file knows neither FFmpeg nor files; [`Produce`] is what does the decoding.
+//! This file does not depend on FFmpeg or on files; [`Produce`] does the decoding.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -14,14 +15,16 @@ use std::thread::JoinHandle;
 
 use super::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Frames behind the reader that are not dropped yet, since readers go back a step now and then.
+/// Number of frames already passed by the reader that are kept, since readers go back a step now
+/// and then.
 const BEHIND: usize = 2;
 
-/// Frames of the window to come that have room when the present one is used up but for this many. A decoder gives frames
-/// with a delay, so the last one of a window is not enough.
+/// The whole next window has room as soon as only this many frames of the present window are left.
+/// A decoder outputs frames with a delay, so it would be too late when only the last frame is left.
 const MARGIN: usize = 6;
 
-/// A reader that goes further at once does not read in reverse, but jumps: what lies between would be made for nothing.
+/// Longest step that counts as reading in reverse. A longer step is a jump: the frames in between
+/// would be decoded for nothing.
 const REACH: usize = 64;
 
 /// Makes windows of frames.
@@ -29,28 +32,30 @@ pub(super) trait Produce: Send + 'static {
     /// A decoded frame.
     type Frame: Send + Sync + 'static;
 
-    /// Begins a window of at most `room` bytes that ends with frame `last`. Returns its first frame.
+    /// Begins a window of at most `room` bytes that ends with frame `last`. Returns its first
+    /// frame.
     fn begin(&mut self, last: usize, room: u64) -> Result<usize, Lost>;
 
-    /// The next frame in the order shown and its number; it can lie before the window.
+    /// Returns the next frame in display order, and its index. It can lie before the window.
     fn next(&mut self) -> Result<(usize, Self::Frame), Lost>;
 
-    /// Makes a frame fit for being kept for a while. Called once for each that becomes part of a window.
+    /// Prepares a frame for being kept for a while. Called once for each frame that becomes part of
+    /// a window.
     fn keep(&mut self, frame: Self::Frame) -> Self::Frame {
         frame
     }
 
-    /// Bytes of memory that the frame needs.
+    /// Returns the number of bytes of memory that the frame needs.
     fn bytes(frame: &Self::Frame) -> u64;
 }
 
-/// Decoding did not arrive where it should. The reader finds out why.
+/// Decoding did not arrive where it should. The reader finds out the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lost;
 
 type Frames<P> = BTreeMap<usize, Arc<<P as Produce>::Frame>>;
 
-/// Frames in reverse, made by a thread of its own.
+/// Frames for reading in reverse, made by a separate thread.
 pub(super) struct Lane<P: Produce> {
     shared: Arc<Shared<P>>,
     worker: Option<JoinHandle<()>>,
@@ -67,34 +72,37 @@ impl<P: Produce> Lane<P> {
         Ok(Self { shared, worker: Some(worker) })
     }
 
-    /// Frame `number`, waiting for it if it is on the way. `None` if it is not, or cannot be made.
+    /// Returns frame `number`, waiting for it if it is on the way. Returns `None` if it is not, or
+    /// cannot be made.
     pub(super) fn take(&self, number: usize) -> Option<Arc<P::Frame>> {
         self.shared.take(number)
     }
 
-    /// Frame `number` if it is there already. Unlike with `take`, the asker need not be the one who reads in reverse, so
-    /// nothing counts as passed.
+    /// Returns frame `number` if it is already there. Unlike [`Lane::take`], this call may come
+    /// from another reader than the one in reverse, so no frame counts as passed.
     pub(super) fn get(&self, number: usize) -> Option<Arc<P::Frame>> {
         self.shared.lock().frames.get(&number).cloned()
     }
 
-    /// Frame `number`, waiting for it, if it is on the way and not far below the one taken last.
+    /// Returns frame `number`, waiting for it, if it is on the way and not far below the frame
+    /// taken last.
     pub(super) fn take_near(&self, number: usize) -> Option<Arc<P::Frame>> {
         let reader = self.shared.lock().reader;
         if number <= reader && reader - number <= REACH { self.take(number) } else { None }
     }
 
-    /// Goes on with frame `number` and those before it. `known` are frames up to that one, without a gap.
+    /// Continues with frame `number` and the frames before it. `known` are frames up to `number`,
+    /// without a gap.
     pub(super) fn jump(&self, number: usize, known: Frames<P>) {
         self.shared.jump(number, known);
     }
 
-    /// Whether something went wrong; then nothing more is made.
+    /// Returns true if an error has occurred; then no more frames are made.
     pub(super) fn is_lost(&self) -> bool {
         self.shared.lock().lost
     }
 
-    /// Whether it holds and makes nothing.
+    /// Returns true if the lane holds no frames and makes none.
     #[cfg(test)]
     pub(super) fn is_resting(&self) -> bool {
         let state = self.shared.lock();
@@ -111,34 +119,34 @@ impl<P: Produce> Drop for Lane<P> {
     fn drop(&mut self) {
         self.shared.stop();
         if let Some(worker) = self.worker.take() {
-            // If the producer panicked, the frames that it owed are decoded by the reader.
+            // If the producer panicked, the reader decodes the missing frames itself.
             let _ = worker.join();
         }
     }
 }
 
-/// What the reader's thread and the worker share.
+/// State shared by the reader's thread and the worker.
 pub(super) struct Shared<P: Produce> {
     budget: u64,
     state: Mutex<State<P>>,
-    /// Told when the worker may go on.
+    /// Signals that the worker may continue.
     room: Condvar,
-    /// Told when a frame has come, or none will.
+    /// Signals that a frame has come, or that none will.
     come: Condvar,
 }
 
 struct State<P: Produce> {
     frames: Frames<P>,
     bytes: u64,
-    /// The frame the reader asked for last.
+    /// The frame that the reader requested last.
     reader: usize,
-    /// Readers that wait for a frame: whatever the budget says, it must come.
+    /// Number of readers waiting for a frame. That frame must be made regardless of the budget.
     waiting: usize,
-    /// What is still to come of the window that is being made.
+    /// The frames still to come of the window being made.
     window: Option<RangeInclusive<usize>>,
     /// The last frame of the window after that.
     next_last: Option<usize>,
-    /// Counts jumps: what was begun before one is thrown away.
+    /// Number of jumps: work begun before a jump is discarded.
     jumps: u64,
     lost: bool,
     stopping: bool,
@@ -209,9 +217,9 @@ impl<P: Produce> Shared<P> {
         self.come.notify_all();
     }
 
-    /// The life of the worker thread.
+    /// Runs the worker thread until it is told to stop.
     pub(super) fn work(&self, mut producer: P) {
-        // If the producer panics, a reader that waits must not wait for ever.
+        // If the producer panics, a waiting reader must not wait forever.
         let _guard = LostOnPanic(self);
         let mut state = self.lock();
         while !state.stopping {
@@ -219,7 +227,8 @@ impl<P: Produce> Shared<P> {
                 state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
-            // Until its first frame is known, the window is that one frame: a reader that asks for it waits.
+            // Until its first frame is known, the window consists of this one frame: a reader that
+            // requests it waits.
             state.window = Some(last..=last);
             let jumps = state.jumps;
             drop(state);
@@ -240,7 +249,7 @@ impl<P: Produce> Shared<P> {
         }
     }
 
-    /// Decodes one window, at the pace at which there is room.
+    /// Decodes one window, no faster than room becomes available.
     fn make_window<'a>(
         &'a self,
         producer: &mut P,
@@ -300,27 +309,28 @@ impl<P: Produce> Shared<P> {
 }
 
 impl<P: Produce> State<P> {
-    /// Whether frame `number` comes without a jump.
+    /// Returns true if frame `number` will come without a jump.
     fn is_on_the_way(&self, number: usize) -> bool {
         let is_below = self.next_last.is_some_and(|last| number <= last);
         let soon = is_below && self.reader.abs_diff(number) <= REACH;
         soon || self.window.as_ref().is_some_and(|window| window.contains(&number))
     }
 
-    /// Whether a frame of so many `bytes` may be added: there is memory, or a reader waits, and what it waits for is not
-    /// there (it may be, if the reader has been told but did not run yet).
+    /// Returns true if a frame of `bytes` bytes may be added: there is memory, or a reader waits
+    /// for a frame that is not there yet. (The frame may be there already if the reader was
+    /// notified but has not run yet.)
     fn has_room(&self, bytes: u64, budget: u64) -> bool {
         let is_needed = self.waiting > 0 && !self.frames.contains_key(&self.reader);
         is_needed || self.bytes + bytes <= budget
     }
 
-    /// Drops what the reader has left behind.
+    /// Drops the frames that the reader has passed.
     fn drop_passed(&mut self) {
         let passed = self.frames.split_off(&(self.reader + BEHIND + 1));
         self.bytes -= passed.values().map(|frame| P::bytes(frame)).sum::<u64>();
     }
 
-    /// Forgets everything that was held or begun.
+    /// Discards everything that was held or begun.
     fn restart(&mut self) {
         self.jumps += 1;
         self.frames.clear();
@@ -342,7 +352,8 @@ impl<P: Produce> Drop for LostOnPanic<'_, P> {
     }
 }
 
-/// How many frames of `bytes` each a window may have, so that windows follow each other without a stall.
+/// Returns how many frames of `bytes` bytes each a window may have so that windows follow each
+/// other without a stall.
 pub(super) fn window_frames(budget: u64, bytes: u64) -> usize {
     let fit = usize::try_from(budget / bytes.max(1)).unwrap_or(usize::MAX);
     fit.saturating_sub(BEHIND + MARGIN).max(1)

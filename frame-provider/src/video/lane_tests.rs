@@ -1,5 +1,6 @@
-//! The lane with a clip that is only numbers: which frames come, how many are decoded for them, how many are held; and
-//! the hand-over between its threads in many orders in which these can run.
+//! Tests of the lane with a clip that consists of numbers only. They check which frames come, how
+//! many are decoded for them and how many are held, and test the passing of frames between the
+//! threads under many thread interleavings.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 
 use super::lane::{self, Lane};
 
-/// The lane once more, with the locks of a model checker.
+/// The lane compiled a second time, with the locks of a model checker.
 #[path = "lane.rs"]
 #[allow(dead_code)]
 mod checked;
@@ -20,7 +21,7 @@ mod sync {
     pub(super) use std::sync::PoisonError;
 }
 
-/// What the producers of one test did, all together.
+/// Combined counts of all producers of one test.
 #[derive(Default)]
 struct Tally {
     decoded: AtomicUsize,
@@ -28,7 +29,7 @@ struct Tally {
     most_held: AtomicUsize,
 }
 
-/// A frame that knows its number, and is counted while it lives.
+/// A frame that knows its index, and is counted while it lives.
 struct Frame(usize, Arc<Tally>);
 
 impl Frame {
@@ -45,10 +46,10 @@ impl Drop for Frame {
     }
 }
 
-/// A clip with a key at each multiple of `group`, whose frames are one byte each.
+/// A clip with a key frame at each multiple of `group`. Each frame takes one byte.
 struct Clip {
     group: usize,
-    /// A frame that is missing.
+    /// Index of a missing frame.
     hole: Option<usize>,
     next: usize,
     tally: Arc<Tally>,
@@ -116,7 +117,7 @@ fn one_pass_in_reverse_decodes_each_frame_once_if_a_group_fits() {
         }
         let decoded = tally.decoded.load(Ordering::SeqCst) as f64 / 1000.0;
         assert!(decoded <= limit, "budget {budget}: {decoded} decoded per served frame");
-        // Beside those held, one frame is in the reader's hand and one in the decoder's.
+        // In addition to the frames held, the reader has one frame and the decoder another.
         let most = tally.most_held.load(Ordering::SeqCst);
         assert!(most as u64 <= budget + 2, "budget {budget}: {most} held");
         drop(lane);
@@ -186,7 +187,7 @@ fn a_producer_that_panics_leaves_nobody_waiting() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Whatever is asked for: the right frame or none, never a wrong one, and never more memory than allowed.
+    /// Any request returns the right frame or none, never a wrong one, and the memory limit holds.
     #[test]
     fn any_walk(
         group in 1_usize..40,
@@ -211,7 +212,7 @@ proptest! {
             }
         }
         let most = tally.most_held.load(Ordering::SeqCst) as u64;
-        // A budget below the least that works is exceeded by that.
+        // A budget below the minimum that works is exceeded up to that minimum.
         prop_assert!(most <= budget.max(9) + 2, "{} held", most);
     }
 }

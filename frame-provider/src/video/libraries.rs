@@ -1,20 +1,29 @@
-//! The FFmpeg that is linked: versions and decoders.
+//! The linked FFmpeg: versions and decoders.
+
+use std::fmt;
 
 use video_rs::ffmpeg as ff;
 
 use ff::codec::Id;
 
-/// Version of one of FFmpeg's libraries, as loaded, which can differ from that at build time.
+/// Version of one of FFmpeg's libraries, as loaded; it can differ from the version at build time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LibraryVersion {
-    /// Such as `libavcodec`.
+    /// Name of the library, such as `libavcodec`.
     pub name: &'static str,
     /// Major, minor and micro version.
     pub version: (u32, u32, u32),
 }
 
-/// Codecs that recordings come in, by FFmpeg's names.
+impl fmt::Display for LibraryVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor, micro) = self.version;
+        write!(f, "{} {major}.{minor}.{micro}", self.name)
+    }
+}
+
+/// Codecs that occur in recordings, by FFmpeg's names.
 const CODECS: [(&str, Id); 11] = [
     ("h264", Id::H264),
     ("hevc", Id::HEVC),
@@ -29,7 +38,7 @@ const CODECS: [(&str, Id); 11] = [
     ("prores", Id::PRORES),
 ];
 
-/// The libraries that read videos.
+/// Returns the libraries that read videos.
 pub fn ffmpeg_libraries() -> Vec<LibraryVersion> {
     let library = |name, version: u32| LibraryVersion {
         name,
@@ -43,7 +52,7 @@ pub fn ffmpeg_libraries() -> Vec<LibraryVersion> {
     ]
 }
 
-/// The codecs that recordings come in, each with whether this FFmpeg has a decoder for it.
+/// Returns the codecs that occur in recordings, each with whether this FFmpeg has a decoder for it.
 pub fn video_decoders() -> Vec<(&'static str, bool)> {
     CODECS.iter().map(|&(name, id)| (name, ff::decoder::find(id).is_some())).collect()
 }

@@ -1,12 +1,14 @@
 //! Video files, frame by frame and exactly.
 //!
-//! How it works, from the bottom up: `demux` reads packets; `index` says which packet holds which frame and from which
-//! key frame it can be decoded; `feed` supplies packets from memory or by seeking; `decode` turns them into numbered
-//! frames; `window` keeps some of them; `lane` makes those for reading in reverse, in the background; `reader` puts these
-//! together and finds a way out when the file is not what its time stamps say; `convert` makes RGB of a decoded frame, of
-//! its own size or scaled, and `upright` turns it before that.
-//! `glance` only looks whether a file opens. `handover` notes what a decoder is handed once (with `parameter_sets` and `coded_size`, which look into packets) and
-//! hands it on wherever decoding begins. `index_cache` keeps the index for the next time, `claims`, `completeness`,
+//! The modules, from the bottom up: `demux` reads packets. `index` says which packet holds which
+//! frame, and from which key frame the frame can be decoded. `feed` supplies packets from memory or
+//! by seeking, and `decode` turns them into numbered frames. `window` keeps some of these; `lane`
+//! makes those for reading in reverse, in the background. `reader` puts these parts together and
+//! finds another way if the file contradicts its time stamps. `convert` makes an RGB frame of a
+//! decoded one, at its own size or scaled; `upright` turns it before that. `glance` only checks
+//! whether a file opens. `handover` records what a decoder receives only once (with
+//! `parameter_sets` and `coded_size`, which parse packets) and passes it on wherever decoding
+//! begins. `index_cache` stores the index for the next time. `claims`, `completeness`, `endings`,
 //! `transport_stream` and `program_stream` find out whether the file was cut off.
 
 mod build;
@@ -45,12 +47,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::probe::{GroupLengths, IndexKind, VideoDetails};
 use crate::resize::{ResizeMode, Scale};
+use crate::size::FrameSize;
 use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::video_details::{GroupLengths, IndexKind, VideoDetails};
+use crate::video_options::{IndexMode, VideoOptions};
 use build::{Counted, Scan};
 use convert::Converter;
 use decode::Decoder;
@@ -60,111 +64,69 @@ pub(crate) use glance::check_video;
 use index::Index;
 #[cfg(fuzzing)]
 pub use index::check_index;
-pub use index_cache::IndexCacheMode;
 use index_cache::{IndexCache, Kept};
 pub use libraries::{LibraryVersion, ffmpeg_libraries, video_decoders};
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
 pub(crate) use scaler::{Scaler, ScalerInput};
 
-/// How the frames of a video are numbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum IndexMode {
-    /// From the packets' time stamps, which takes about a hundredth of a decode; by decoding the whole file if these are
-    /// in doubt or turn out to be wrong.
-    #[default]
-    Auto,
-    /// Always by decoding the whole file when it is opened. Then the count can never change later, even for a file with
-    /// damage that does not show from outside.
-    Decode,
-}
-
-/// Settings of [`VideoFrames`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VideoOptions {
-    /// Threads of each decoder; 0 chooses: one for pictures smaller than 640x480, else one more than there are cores, at
-    /// most four. Default 0.
-    pub threads: usize,
-    /// How frames are numbered. Default [`IndexMode::Auto`].
-    pub index: IndexMode,
-    /// Memory in bytes for decoded frames, so that reading in reverse need not decode a whole group of pictures per
-    /// frame. With room for a whole group, each frame is decoded once; with room for 0.7 of one, 1.3 times. Default
-    /// 256 MiB, which is 0.8 of a group of 250 frames of 900x896. Reading frames scaled by [`ResizeMode::Decord`] keeps the
-    /// last few besides, in half as many bytes at the most.
-    pub reverse_bytes: u64,
-    /// Files whose compressed video is at most this many bytes are kept in memory, which saves all seeking; 0 never.
-    /// Default 32 MiB.
-    pub packet_bytes: u64,
-    /// Where to keep the index for the next time. Default [`IndexCacheMode::Off`].
-    pub index_cache: IndexCacheMode,
-    /// Which video stream to read, counted from 0 among the file's video streams as `V:N` of the `ffmpeg` program counts
-    /// them: without sound, and without cover pictures. Default `None`: the first that can be decoded, which is what
-    /// OpenCV (and so DeepLabCut and SLEAP) reads, with a warning if there are several.
-    pub stream: Option<usize>,
-}
-
-impl Default for VideoOptions {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            index: IndexMode::Auto,
-            reverse_bytes: 256 << 20,
-            packet_bytes: 32 << 20,
-            index_cache: IndexCacheMode::Off,
-            stream: None,
-        }
-    }
-}
-
-/// The frames of a video file, through FFmpeg.
+/// The frames of a video file, read through FFmpeg.
 ///
-/// **Exact:** `frame(i)` is the `i`-th frame of a plain decode from start to end, in whatever order frames are read:
-/// variable frame rates, edit lists, open groups of pictures, missing time stamps and wrong header counts do not shift
-/// it. So frame numbers agree with those of `cv2.VideoCapture.read` and of `ffmpeg -vsync passthrough`.
+/// **Exact:** `frame(i)` is the `i`-th frame of a plain decode from start to end, in whatever order
+/// frames are read. Variable frame rates, edit lists, open groups of pictures, missing time stamps
+/// and wrong header counts do not shift it. So frame indices agree with those of
+/// `cv2.VideoCapture.read` and of `ffmpeg -vsync passthrough`.
 ///
-/// **Pixels** are those of `ffmpeg -pix_fmt rgb24`: the stream's colour matrix and range are respected, deeper samples
-/// of luma and chroma are brought to 8 bits, alpha is dropped.
+/// **Pixels** are those of `ffmpeg -pix_fmt rgb24`: the stream's colour matrix and range are
+/// respected, luma and chroma of more than 8 bits are converted to 8 bits, alpha is dropped.
 ///
-/// Gray and RGB video of more than 8 bits a sample (`gray10` to `gray16`, `rgb48`, `gbrp16`, ...) is what scientific cameras
-/// write, often with a few bits of the range in use. Its samples become 8-bit ones as those of TIFF and PNG files do, by
-/// [`Intensity`] ([`VideoFrames::with_intensity`]); with [`Intensity::Full`], they are again those of `ffmpeg`.
+/// Scientific cameras write gray and RGB video of more than 8 bits a sample (`gray10` to `gray16`,
+/// `rgb48`, `gbrp16`, ...), often using only a few bits of the range. Such samples become 8-bit
+/// samples in the same way as those of TIFF and PNG files, by [`Intensity`]
+/// ([`VideoFrames::with_intensity`]). With [`Intensity::Full`], they are again those of `ffmpeg`.
 ///
-/// **Rotation:** the display rotation of the file is applied, as OpenCV applies it. A few files ask for a mirrored picture
-/// too. OpenCV does not mirror, so the tracks of DeepLabCut and SLEAP are of pictures that are not, and these frames are
-/// the same; a warning says so, since players show something else.
+/// **Rotation:** the display rotation of the file is applied, as in OpenCV. A few files ask for a
+/// mirrored picture too. OpenCV does not mirror, so the tracks of DeepLabCut and SLEAP refer to
+/// unmirrored pictures. These frames are not mirrored either; a warning says so, since players show
+/// the mirrored picture.
 ///
-/// Scaled frames are made of these, except with [`ResizeMode::Decord`]: then they are those of `ffmpeg -vf scale=W:H:flags=bilinear -pix_fmt rgb24`, which
-/// scales the decoder's YUV, as decord does in the official code's path for MP4 files.
+/// Scaled frames are made from these frames, except with [`ResizeMode::Decord`]: then they are
+/// those of `ffmpeg -vf scale=W:H:flags=bilinear -pix_fmt rgb24`, which scales the decoder's YUV,
+/// as decord does in the official code's path for MP4 files.
 ///
-/// **Cost:** opening reads the file once without decoding. Reading forward decodes each frame once. A jump decodes from
-/// the nearest key frame on. Reading in reverse keeps decoded frames within [`VideoOptions::reverse_bytes`], so that the
-/// average cost stays at one to a few decodes per frame; a thread of its own, started by the second step back, decodes
-/// the frames to come. Two sessions that read forward at different places, and one in reverse, do not disturb each other.
+/// **Cost:** opening reads the file once without decoding. Reading forward decodes each frame once.
+/// A jump decodes onwards from the nearest key frame. Reading in reverse keeps decoded frames
+/// within [`VideoOptions::reverse_bytes`], so that the average cost stays at one to a few decodes
+/// per frame. The second step back starts a separate thread that decodes the coming frames. Two
+/// sessions that read forward at different places, and one in reverse, do not disturb each other.
 ///
-/// **Damaged files** yield the frames that can be decoded. Damage inside a packet does not show when the file is opened;
-/// once it shows, the file is decoded from start to end, the frames after the damage are renumbered and a warning is
-/// given. Use [`IndexMode::Decode`] to have that over with when opening, which is the better choice when frames will be
-/// read in reverse: there, the damage shows only after frames with the old numbers have been served. Parts of a picture
-/// that are damaged are the decoder's guess, announced by a warning; only there, and in the frames up to the next key
+/// **Damaged files** yield the frames that can be decoded. Opening does not reveal damage inside a
+/// packet. Once the damage is found, the file is decoded from start to end, the frames after the
+/// damage are renumbered and a warning is given. With [`IndexMode::Decode`] this happens when
+/// opening. That is the better choice when frames will be read in reverse: otherwise the damage is
+/// found only after frames with the old indices have been served. The decoder guesses the damaged
+/// parts of a picture, and a warning reports this. Only there, and in the frames up to the next key
 /// frame, pixels can depend on what was read before.
 ///
-/// **Times** are those of the frames' own time stamps, counted from the first frame, if every frame has one and they rise;
-/// otherwise the frame's number divided by the mean rate. AVI says when frames are decoded, not when they are shown: with frames
-/// that are not shown in the order of decoding, and at a variable rate, their times cannot be known, and a warning says so.
+/// **Times** are the frames' own time stamps, counted from the first frame, if every frame has one
+/// and they rise; otherwise the frame index divided by the mean rate. AVI stores when frames are
+/// decoded, not when they are shown. If frames are not shown in the order of decoding and the frame
+/// rate is variable, their times cannot be known, and a warning says so.
 ///
-/// Not handled: more than one video stream at a time, frames whose size changes in mid-stream (an error for those frames;
-/// where headers tell it, [`FrameSource::flaws`] names the first one from the start), non-square pixels (frames come as stored), files that are still being written.
+/// Not supported: more than one video stream at a time, frames whose size changes in mid-stream (an
+/// error for those frames; if headers reveal the change, [`FrameSource::flaws`] names the first
+/// such frame from the start), non-square pixels (frames are returned as stored), files that are
+/// still being written.
 pub struct VideoFrames {
     path: PathBuf,
     size: FrameSize,
     facts: Facts,
     timing: Timing,
-    /// What the first frame was before it became RGB.
+    /// Size, format and colours of the first frame before conversion to RGB.
     picture: ScalerInput,
-    /// Whether the index was kept from an earlier time.
+    /// True if the index was read from a cache of an earlier run.
     is_cached: bool,
-    /// For gray and RGB samples of more than 8 bits, unless FFmpeg is to bring them to 8.
+    /// For gray and RGB samples of more than 8 bits, unless FFmpeg converts them to 8 bits.
     levels: Option<Levels>,
     notes: Arc<Notes>,
     reader: Mutex<Reader>,
@@ -174,9 +136,9 @@ impl VideoFrames {
     /// Opens a video file with the default options.
     ///
     /// # Errors
-    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`], [`FrameError::NotAVideo`],
-    /// [`FrameError::NoVideoStream`], [`FrameError::NoSuchStream`], [`FrameError::NoFrames`], or
-    /// [`FrameError::Unsupported`] for a codec that this FFmpeg lacks.
+    /// [`FrameError::NotFound`], [`FrameError::IsDirectory`], [`FrameError::Io`],
+    /// [`FrameError::NotAVideo`], [`FrameError::NoVideoStream`], [`FrameError::NoSuchStream`],
+    /// [`FrameError::NoFrames`], or [`FrameError::Unsupported`] for a codec that this FFmpeg lacks.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FrameError> {
         Self::open_with(path, VideoOptions::default())
     }
@@ -221,7 +183,7 @@ impl VideoFrames {
             reader_options,
             Arc::clone(&notes),
         );
-        // The first frame tells the true size: a header can lie about that too.
+        // The first frame gives the true size: the size in a header can be wrong too.
         let _ = reader.picture(0);
         reader.check_order();
         let first = reader
@@ -249,8 +211,9 @@ impl VideoFrames {
         Ok(video.with_intensity(Intensity::default()))
     }
 
-    /// Brings samples of more than 8 bits, gray or RGB, to 8 bits in another way than [`Intensity::Auto`]. For all other
-    /// video it changes nothing; see [`MappedFrames`](crate::MappedFrames) for that.
+    /// Converts gray or RGB samples of more than 8 bits to 8 bits in another way than
+    /// [`Intensity::Auto`]. This has no effect on other videos; see
+    /// [`MappedFrames`](crate::MappedFrames) for those.
     #[must_use]
     pub fn with_intensity(mut self, intensity: Intensity) -> Self {
         let is_deep = ffi::deep_channels(self.picture.format).is_some();
@@ -259,18 +222,18 @@ impl VideoFrames {
         self
     }
 
-    /// Returns whether samples are mapped by [`VideoFrames::with_intensity`].
+    /// Returns true if samples are mapped by [`VideoFrames::with_intensity`].
     pub(crate) fn maps_samples(&self) -> bool {
         self.levels.is_some()
     }
 
-    /// The number of frames that the container claims, true or not; `None` if it says nothing. For the true number see
-    /// [`FrameSource::frame_count`].
+    /// Returns the number of frames that the container claims, which may be wrong; `None` if the
+    /// container does not say. For the true number see [`FrameSource::frame_count`].
     pub fn claimed_frame_count(&self) -> Option<usize> {
         self.facts.claimed_frames
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -283,22 +246,24 @@ impl VideoFrames {
         Err(FrameError::SizeChanged { path, index, expected, found })
     }
 
-    /// Frame `index` before its samples are brought to 8 bits.
+    /// Returns frame `index` before its samples are converted to 8 bits.
     fn samples(&self, index: usize) -> Result<Picture, FrameError> {
         let picture = self.lock().samples(index)?;
         self.check_size(index, picture.size)?;
         Ok(picture)
     }
 
-    /// A panic in the reader cannot leave it in a state that serves wrong frames: it would only decode again.
+    /// Locks the reader. A panic in the reader cannot leave it in a state that serves wrong frames:
+    /// it would only decode again.
     fn lock(&self) -> MutexGuard<'_, Reader> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the mean rate: the container's, unless the time stamps say something else. AVI counts chunks, empty ones too.
+/// Returns the mean rate: the container's, unless the time stamps contradict it. AVI counts chunks,
+/// including empty ones.
 fn timing(facts: &Facts, index: &Index) -> Timing {
-    /// Shares by which rates differ that mean the same.
+    /// Tolerated relative difference between rates that count as the same.
     const TOLERATED: f64 = 0.1;
     let stamped = index.times().or_else(|| index.times_of_decoding_only()).and_then(|times| {
         let ticks = times.last()?.checked_sub(*times.first()?)?;
@@ -312,7 +277,7 @@ fn timing(facts: &Facts, index: &Index) -> Timing {
     }
 }
 
-/// Says which stream was taken of several, and what a mirrored picture looks like.
+/// Warns which of several streams was chosen, and how a mirrored picture is shown.
 fn warn_of_choices(path: &Path, facts: &Facts, stream: Option<usize>, notes: &Notes) {
     let path = path.display();
     if let [first, _, ..] = &facts.video_streams[..]
@@ -339,9 +304,9 @@ fn warn_of_choices(path: &Path, facts: &Facts, stream: Option<usize>, notes: &No
     }
 }
 
-/// Notes the first frame of another size, where headers let suspect one.
+/// Records the first frame of another size, if headers suggest that there is one.
 fn look_for_other_sizes(path: &Path, reader: &mut Reader, expected: FrameSize, notes: &Notes) {
-    /// Each costs up to a group of pictures.
+    /// Largest number of frames to examine. Each costs up to a group of pictures.
     const MOST_SUSPECTS: usize = 16;
     let index = reader.index();
     if index.is_counted() {
@@ -354,7 +319,7 @@ fn look_for_other_sizes(path: &Path, reader: &mut Reader, expected: FrameSize, n
         .collect();
     suspects.dedup();
     for number in suspects.into_iter().take(MOST_SUSPECTS) {
-        // A frame that cannot be decoded is the reader's matter.
+        // The reader handles frames that cannot be decoded.
         if let Ok(found) = reader.size_of(number)
             && found != expected
         {
@@ -365,7 +330,7 @@ fn look_for_other_sizes(path: &Path, reader: &mut Reader, expected: FrameSize, n
     }
 }
 
-/// The index of a file by reading all of it, and the feed that goes with it.
+/// Makes the index of a file by reading all of it, and the matching feed.
 fn make_index(
     path: &Path,
     mut demuxer: Demuxer,
@@ -396,7 +361,8 @@ fn make_index(
             }
             let Counted { index, errors } = build::decode_all(demuxer.reopen()?, options.threads)?;
             let promised = packets.iter().filter(|p| !p.discard && p.size > 0).count();
-            // Streams that begin between key frames have errors at their beginning for a good reason.
+            // Streams that begin between key frames have errors at their beginning for a good
+            // reason.
             let is_damaged =
                 !is_in_doubt || read_errors > 0 || packets.iter().any(|packet| packet.corrupt);
             if is_damaged && errors > 0 && index.frame_count() < promised {
@@ -416,9 +382,10 @@ fn make_index(
     Ok((index, feed))
 }
 
-/// Whether the frames' times, in units of `time_base` seconds, are more unequal than rounding makes them.
+/// Returns true if the frames' times, in units of `time_base` seconds, are less evenly spaced than
+/// rounding explains.
 fn is_variable(times: &[i64], time_base: f64) -> Option<bool> {
-    /// Time stamps in milliseconds, as in Matroska, make steps that differ by one.
+    /// Time stamps in milliseconds, as in Matroska, give steps that differ by one millisecond.
     const ROUNDING_SECONDS: f64 = 0.002;
     let steps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
     let (shortest, longest) = (steps.clone().min()?, steps.max()?);
@@ -516,7 +483,7 @@ impl FrameSource for VideoFrames {
         let count = index.frame_count() as f64;
         let span = times.as_ref().and_then(|times| {
             let ticks = times.iter().max()?.checked_sub(*times.iter().min()?)? as f64;
-            // The last frame is shown for as long as the others are on average.
+            // The last frame is assumed to last as long as the average frame.
             Some(ticks * self.facts.time_base * count / (count - 1.0))
         });
         let (matrix, range) = self.picture.colour.names();

@@ -1,4 +1,4 @@
-//! What others may read about a video while a decode is going on.
+//! Facts about a video that can be read while a decode is in progress.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::error::FrameError;
 use crate::source::{DecodeStats, Flaws, SourceMemory};
 
-/// Counters and warnings, apart from the reader so that asking for them never waits for a decode.
+/// Counters and warnings, kept apart from the reader so that reading them never waits for a decode.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) frame_count: AtomicUsize,
     pub(super) frames_decoded: AtomicU64,
     pub(super) restarts: AtomicU64,
-    /// Someone wants the memory back while a read was going on: the next one starts with that.
+    /// True if a release of memory was requested while a read was in progress; the next read starts
+    /// with it.
     pub(super) release_wanted: AtomicBool,
     bytes_held: AtomicU64,
     peak_bytes: AtomicU64,
@@ -26,10 +27,10 @@ pub(super) struct Notes {
 /// Times of the frames after the first one, in units of the stream's time base.
 #[derive(Debug, Default)]
 enum Times {
-    /// The time stamps are missing, or worth nothing.
+    /// The time stamps are missing or unusable.
     #[default]
     Unknown,
-    /// So many units from each of so many frames to the next.
+    /// `frames` frames, each `step` units after the previous one.
     Steady {
         step: i64,
         frames: usize,
@@ -38,7 +39,8 @@ enum Times {
 }
 
 impl Notes {
-    /// Logs the warning and keeps it. The same one again, say from an index that was kept, is said once.
+    /// Logs the warning and stores it. A repeated warning, for example from a cached index, is
+    /// reported once.
     pub(super) fn warn(&self, warning: String) {
         let mut warnings = lock(&self.warnings);
         if !warnings.contains(&warning) {
@@ -47,7 +49,7 @@ impl Notes {
         }
     }
 
-    /// Notes when frames are shown, from their time stamps in the order shown.
+    /// Records the times of the frames from their time stamps, which are in display order.
     pub(super) fn set_times(&self, stamps: Option<Vec<i64>>) {
         let rises = |stamps: &Vec<i64>| {
             stamps.is_sorted() && (stamps.len() < 2 || stamps.first() < stamps.last())
@@ -64,7 +66,8 @@ impl Notes {
         *lock(&self.times) = times.unwrap_or_default();
     }
 
-    /// Returns the time of frame `number` after the first one, in units of the stream's time base; `None` if unknown.
+    /// Returns the time of frame `number` after the first one, in units of the stream's time base;
+    /// `None` if unknown.
     pub(super) fn time_of(&self, number: usize) -> Option<i64> {
         match &*lock(&self.times) {
             Times::Unknown => None,
@@ -75,12 +78,12 @@ impl Notes {
         }
     }
 
-    /// Notes why frames are missing; the first reason counts.
+    /// Records why frames are missing; the first reason counts.
     pub(super) fn misses_frames(&self, why: String) {
         lock(&self.flaws).missing_frames.get_or_insert(why);
     }
 
-    /// Notes the first frame that is of another size.
+    /// Records the first frame of another size.
     pub(super) fn changes_size(&self, error: FrameError) {
         lock(&self.flaws).size_change.get_or_insert(error);
     }
@@ -93,13 +96,13 @@ impl Notes {
         lock(&self.warnings).clone()
     }
 
-    /// Notes that frame `number` is damaged; true for the first one of all.
+    /// Records that frame `number` is damaged. Returns true for the first damaged frame of all.
     pub(super) fn damaged(&self, number: usize) -> bool {
         let mut damaged = lock(&self.damaged);
         damaged.insert(number) && damaged.len() == 1
     }
 
-    /// Forgets the numbers of damaged frames: the frames have been numbered anew.
+    /// Forgets the indices of damaged frames, because the frames have been renumbered.
     pub(super) fn forget_damaged(&self) {
         lock(&self.damaged).clear();
     }
@@ -152,7 +155,7 @@ mod tests {
         assert_eq!(times(Some(vec![7, 10, 13])), [Some(0), Some(3), Some(6), None]);
         assert_eq!(times(Some(vec![-5, 10, 13])), [Some(0), Some(15), Some(18), None]);
         assert_eq!(times(Some(vec![4])), [Some(0), None, None, None]);
-        // Stamps that fall, or stand still, are those of something else.
+        // Stamps that fall or stand still do not give the times of the frames.
         assert_eq!(times(Some(vec![7, 13, 10])), [None; 4]);
         assert_eq!(times(Some(vec![7, 7, 7])), [None; 4]);
         assert_eq!(times(None), [None; 4]);

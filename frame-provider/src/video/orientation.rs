@@ -1,27 +1,28 @@
-//! Turning frames the way the file says they are to be shown.
+//! Turns frames into the display orientation that the file asks for.
 
-use crate::frame::FrameSize;
+use crate::size::FrameSize;
 
-/// One of the four ways to turn a picture: which source pixel each shown pixel comes from.
+/// One of the four ways to turn a picture: defines which source pixel each shown pixel comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Orientation {
-    /// Rows and columns change places (first).
+    /// True if rows and columns are swapped (first).
     transpose: bool,
-    /// Left and right change places (after the transposition).
+    /// True if left and right are swapped (after the transposition).
     flip_horizontal: bool,
-    /// Top and bottom change places (after the transposition).
+    /// True if top and bottom are swapped (after the transposition).
     flip_vertical: bool,
-    /// The file asks for a mirrored picture, which it does not get.
+    /// True if the file asks for a mirrored picture. The picture is not mirrored.
     mirrored: bool,
 }
 
 impl Orientation {
-    /// From an MP4 display matrix: nine native-endian `i32`, `[a, b, u, c, d, v, x, y, w]`, that map a source pixel
-    /// `(p, q)` to `(a*p + c*q, b*p + d*q)`.
+    /// Returns the orientation of an MP4 display matrix: nine native-endian `i32`, `[a, b, u, c, d,
+    /// v, x, y, w]`, that map a source pixel `(p, q)` to `(a*p + c*q, b*p + d*q)`.
     ///
-    /// Turned as OpenCV turns it, so that the coordinates of DeepLabCut and SLEAP fit: by the angle of the matrix, in whole
-    /// degrees, if that is a quarter turn or several. OpenCV ignores that a matrix mirrors, and then shows something else
-    /// than players do: instead of left and right changed, a picture upside down.
+    /// The picture is turned as OpenCV turns it, so that the coordinates of DeepLabCut and SLEAP
+    /// fit: by the angle of the matrix, in whole degrees, if that is a multiple of a quarter turn.
+    /// OpenCV ignores mirroring in a matrix and then differs from players: instead of swapping left
+    /// and right, it shows the picture upside down.
     pub(super) fn from_display_matrix(bytes: &[u8]) -> Self {
         let mut matrix = [0i32; 9];
         for (value, bytes) in matrix.iter_mut().zip(bytes.chunks_exact(4)) {
@@ -42,7 +43,8 @@ impl Orientation {
         Self { mirrored: a * d - b * c < 0.0, ..turned }
     }
 
-    /// Clockwise quarter turns in degrees, and whether the file asks for a mirrored picture besides.
+    /// Returns the clockwise rotation in degrees, a multiple of 90, and whether the file also asks
+    /// for a mirrored picture.
     pub(super) fn degrees(self) -> (u16, bool) {
         let degrees = match (self.transpose, self.flip_horizontal, self.flip_vertical) {
             (true, true, _) => 90,
@@ -53,23 +55,24 @@ impl Orientation {
         (degrees, self.mirrored)
     }
 
-    /// Returns whether pictures are shown as they are stored.
+    /// Returns true if pictures are shown as they are stored.
     pub(super) fn is_upright(self) -> bool {
         !self.transpose && !self.flip_horizontal && !self.flip_vertical
     }
 
-    /// Whether rows become columns.
+    /// Returns true if rows become columns.
     pub(super) fn is_transposed(self) -> bool {
         self.transpose
     }
 
-    /// The size of a picture of `size` once it is turned.
+    /// Returns the size of a picture of `size` after turning.
     pub(super) fn size(self, size: FrameSize) -> FrameSize {
         if self.transpose { FrameSize { width: size.height, height: size.width } } else { size }
     }
 
-    /// Appends pixels of `step` values, in rows of `source_stride` values, to `target` without gaps,
-    /// `[height, width, step]`, as the turned picture. `source` must hold `size.height` rows.
+    /// Turns a picture. The pixels have `step` values each and lie in rows of `source_stride`
+    /// values; they are appended to `target` without gaps, `[height, width, step]`. `source` must
+    /// hold `size.height` rows.
     pub(super) fn copy<T: Copy>(
         self,
         source: &[T],
@@ -131,7 +134,8 @@ mod tests {
             (FrameSize { width: 3, height: 2 }, FrameSize { width: 2, height: 3 });
         assert_eq!(turned(ONE, 0, 0, ONE), (upright, vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(turned(-ONE, 0, 0, -ONE), (upright, vec![6, 5, 4, 3, 2, 1]));
-        // A quarter turn clockwise, as phones write it: left column up becomes the top row.
+        // A quarter turn clockwise, as phones write it: the left column, from bottom to top,
+        // becomes the top row.
         assert_eq!(turned(0, ONE, -ONE, 0), (turned_size, vec![4, 1, 5, 2, 6, 3]));
         assert_eq!(turned(0, -ONE, ONE, 0), (turned_size, vec![3, 6, 2, 5, 1, 4]));
     }
@@ -150,7 +154,7 @@ mod tests {
         assert_eq!(name(0, -ONE, ONE, 0), (270, false));
     }
 
-    /// What `cv2.VideoCapture` of OpenCV 5.0 shows for such files.
+    /// The expected values were observed with `cv2.VideoCapture` of OpenCV 5.0.
     #[test]
     fn mirrored_pictures_are_shown_as_opencv_shows_them() {
         let (wide, tall) = (FrameSize { width: 3, height: 2 }, FrameSize { width: 2, height: 3 });

@@ -1,8 +1,9 @@
-//! Finding the parameter sets of H.264 and HEVC in a stream.
+//! Finds the parameter sets of H.264 and HEVC in a stream.
 //!
-//! Pictures refer to parameter sets by number. Streams may bring a set once and use it for hours, so a decoder that begins
-//! later must be told. Layouts are those of ITU-T H.264 (7.3) and H.265 (7.3), and of ISO/IEC 14496-15 for length fields
-//! and for `avcC` and `hvcC`.
+//! Pictures refer to parameter sets by number. A stream may contain a set once and use it for
+//! hours, so a decoder that begins later must receive it separately. Layouts are those of ITU-T
+//! H.264 (7.3) and H.265 (7.3), and of ISO/IEC 14496-15 for length fields and for `avcC` and
+//! `hvcC`.
 
 /// The standards that have parameter sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,16 +12,16 @@ pub(super) enum Standard {
     Hevc,
 }
 
-/// How units follow each other in a packet.
+/// How units are delimited in a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// Each after a start code.
+    /// Each unit follows a start code.
     StartCodes,
-    /// Each after its length in so many bytes, 1 to 4.
+    /// Each unit follows its length, which takes 1 to 4 bytes, as given.
     Lengths(u8),
 }
 
-/// Which set it is. They are ordered as decoders need them: a set refers to those before it.
+/// Identifies a set. The order is the one that decoders need: a set refers to sets before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SetName {
     /// 0: video, 1: sequence, 2: picture.
@@ -42,7 +43,8 @@ impl Standard {
                 8 => (2, Bits::of(unit.get(1..)?).number()?),
                 _ => return None,
             },
-            // Sets of further layers (stereo) have numbers of their own, and FFmpeg reads the first layer only.
+            // Sets of further layers (stereo) are numbered separately, and FFmpeg reads only the
+            // first layer.
             Self::Hevc if unit.first()? & 1 != 0 || unit.get(1)? >> 3 != 0 => return None,
             Self::Hevc => match unit.first()? >> 1 & 63 {
                 32 => (0, Bits::of(unit.get(2..)?).take(4)?),
@@ -54,7 +56,7 @@ impl Standard {
         Some(SetName { level, number })
     }
 
-    /// Returns whether the unit holds a part of a picture.
+    /// Returns true if the unit holds a part of a picture.
     fn is_picture(self, unit: &[u8]) -> bool {
         unit.first().is_some_and(|first| match self {
             Self::H264 => (1..=5).contains(&(first & 31)),
@@ -62,7 +64,7 @@ impl Standard {
         })
     }
 
-    /// Returns the parameter sets of a packet, in its order.
+    /// Returns the parameter sets of a packet, in the packet's order.
     pub(super) fn sets(self, packet: &[u8], framing: Framing) -> Vec<(SetName, &[u8])> {
         let mut sets = Vec::new();
         let mut rest = packet;
@@ -72,14 +74,14 @@ impl Standard {
         } {
             let Some((head, after)) = rest.split_at_checked(start) else { break };
             let length = match framing {
-                // Sets come before the picture, so the bytes of that need not be searched.
+                // Sets precede the picture, so its bytes need not be searched.
                 Framing::StartCodes if self.is_picture(after) => break,
                 Framing::StartCodes => find_start_code(after).unwrap_or(after.len()),
                 Framing::Lengths(_) => number(head),
             };
             let Some((unit, after)) = after.split_at_checked(length) else { break };
             let unit = match framing {
-                // Zeros before the next start code belong to that.
+                // Zeros before the next start code belong to that start code.
                 Framing::StartCodes => without_padding(unit),
                 Framing::Lengths(_) => unit,
             };
@@ -89,7 +91,7 @@ impl Standard {
         sets
     }
 
-    /// Returns the framing that extradata announces, and the sets in it.
+    /// Returns the framing that the extradata declares, and the sets in it.
     pub(super) fn extradata(self, data: &[u8]) -> (Framing, Vec<(SetName, &[u8])>) {
         let has_lengths = match (self, data) {
             (Self::H264, [1, ..]) => data.len() >= 7,
@@ -112,7 +114,7 @@ impl Standard {
 }
 
 impl Framing {
-    /// Appends the unit as it lies in a packet.
+    /// Appends the unit with the framing that it has in a packet.
     pub(super) fn append(self, unit: &[u8], packet: &mut Vec<u8>) {
         match self {
             Self::StartCodes => packet.extend([0, 0, 0, 1]),
@@ -125,7 +127,7 @@ impl Framing {
     }
 }
 
-/// A number, highest byte first.
+/// Reads a big-endian number.
 fn number(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
 }
@@ -139,7 +141,7 @@ fn find_start_code(bytes: &[u8]) -> Option<usize> {
     bytes.windows(3).position(|three| three == [0, 0, 1])
 }
 
-/// Takes `count` units, each after its length in two bytes, off the front of `rest`.
+/// Takes `count` units, each after its length in two bytes, from the front of `rest`.
 fn take_units<'a>(rest: &mut &'a [u8], count: usize, units: &mut Vec<&'a [u8]>) -> Option<()> {
     for _ in 0..count {
         let (length, after) = rest.split_at_checked(2)?;
@@ -178,7 +180,8 @@ fn hvcc_units(data: &[u8]) -> Vec<&[u8]> {
     units
 }
 
-/// The number of an HEVC sequence parameter set, which follows the profiles of all its layers.
+/// Returns the number of an HEVC sequence parameter set, which follows the profiles of all its
+/// layers.
 fn hevc_sequence_number(data: &[u8]) -> Option<u32> {
     const PROFILE: usize = 88;
     const LEVEL: usize = 8;
@@ -198,14 +201,14 @@ fn hevc_sequence_number(data: &[u8]) -> Option<u32> {
     bits.number()
 }
 
-/// Bits of the first bytes of a unit, without the bytes that keep start codes out of it.
+/// Bits of the first bytes of a unit, without the emulation prevention bytes.
 struct Bits {
     bytes: Vec<u8>,
     place: usize,
 }
 
 impl Bits {
-    /// The header of seven layers fits in so many bytes.
+    /// Enough bytes for the header of seven layers.
     const MOST_BYTES: usize = 160;
 
     fn of(unit: &[u8]) -> Self {
@@ -237,7 +240,7 @@ impl Bits {
         Some(value)
     }
 
-    /// An unsigned number in Exp-Golomb code.
+    /// Reads an unsigned number in Exp-Golomb code.
     fn number(mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.take(1)? == 0 {

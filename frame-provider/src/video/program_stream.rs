@@ -1,31 +1,33 @@
-//! Whether an MPEG program stream (`.mpg`, `.vob`) ends in the middle of a packet.
+//! Checks whether an MPEG program stream (`.mpg`, `.vob`) ends in the middle of a packet.
 //!
-//! Program streams promise nothing, but consist of packs of packets that each begin with their length (ISO/IEC 11172-1 and
-//! 13818-1).
+//! Program streams do not state their length, but consist of packs of packets that each begin with
+//! their length (ISO/IEC 11172-1 and 13818-1).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What is read of the end: more than the largest packet, which has 65,541 bytes, and the pack before it.
+/// Number of bytes read from the end: more than the largest packet, which has 65,541 bytes, and the
+/// pack before it.
 const END_BYTES: u64 = 1 << 18;
 
-/// Each pack begins with it.
+/// First bytes of each pack.
 const PACK: [u8; 4] = [0, 0, 1, 0xBA];
 
-/// Packets in a row that must follow each other, so that a beginning is not one by chance.
+/// Number of packets that must follow each other, to exclude a start code that occurs by chance.
 const PACKETS_IN_A_ROW: usize = 3;
 
-/// How the packets from some place on end.
+/// How a run of packets ends.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Whole,
     Cut,
-    /// There is something else than packets.
+    /// The bytes are not packets.
     Unknown,
 }
 
-/// Says so if the last packet is incomplete; `None` if it is whole, or the file does not end with packets.
+/// Returns a description if the last packet is incomplete; `None` if it is whole, or if the file
+/// does not end with packets.
 pub(super) fn cut_packet(path: &Path, format: &str) -> Option<String> {
     if format != "mpeg" {
         return None;
@@ -36,13 +38,13 @@ pub(super) fn cut_packet(path: &Path, format: &str) -> Option<String> {
     let mut end = Vec::new();
     file.take(END_BYTES).read_to_end(&mut end).ok()?;
     let starts = end.windows(PACK.len()).enumerate().filter(|(_, window)| *window == PACK);
-    // Sound can look like a pack by chance; what is no packet then follows soon.
+    // Sound data can look like a pack by chance; then bytes that are not a packet soon follow.
     let known =
         starts.map(|(place, _)| ending(&end, place)).find(|ending| *ending != End::Unknown)?;
     (known == End::Cut).then(|| "its last packet is incomplete".to_owned())
 }
 
-/// Follows the packets from `place` on.
+/// Follows the packets from `place` and returns how they end.
 fn ending(bytes: &[u8], mut place: usize) -> End {
     let mut seen = 0;
     loop {
@@ -63,7 +65,7 @@ fn ending(bytes: &[u8], mut place: usize) -> End {
     }
 }
 
-/// Returns the bytes of the pack header or packet that the bytes begin with.
+/// Returns the size in bytes of the pack header or packet at the start of `bytes`.
 fn size(bytes: &[u8]) -> Result<usize, End> {
     const START: [u8; 3] = [0, 0, 1];
     let known = bytes.len().min(START.len());
@@ -115,9 +117,9 @@ mod tests {
             for missing in 1..35 {
                 assert!(cut(&whole[..whole.len() - missing]), "{missing}");
             }
-            // Something else at the end is no packet.
+            // Other data at the end is not a packet.
             assert!(!cut(&[&whole[..], &[0x55; 100]].concat()));
-            // Three packets and their pack's header.
+            // Three packets and the header of their pack.
             assert!(!cut(&whole[..whole.len() - 36]));
         }
         assert!(!cut(&[0; 500]) && !cut(&[]));

@@ -1,8 +1,9 @@
 //! Frame-exact access in any order, on top of the decoders.
 //!
-//! Two decoders serve reading forward and jumps, so that two sessions at different places do not take each other's
-//! decoder away. A third one, with a thread of its own, makes the windows for reading in reverse (`lane`). All of them
-//! put out numbered frames, so it does not matter for the result which one serves a request.
+//! Two decoders serve forward reading and jumps, so that two sessions at different places do not
+//! compete for one decoder. A third decoder, in a separate thread, makes the windows for reading in
+//! reverse (`lane`). All of them output numbered frames, so the result does not depend on which one
+//! serves a request.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,43 +21,46 @@ use super::lane::{self, Lane, Lost, Produce};
 use super::notes::Notes;
 use super::window::{Picture, PicturePool, Trail, Window};
 use crate::error::FrameError;
-use crate::frame::{FrameSize, RgbFrame};
+use crate::frame::RgbFrame;
 use crate::picture::{Picture as StillPicture, Samples};
+use crate::size::FrameSize;
 use crate::travel::Travel;
 
-/// Reverse windows reach over segment borders up to this many frames: enough to make seeks rare in files with short
-/// groups, few enough that a single step back stays cheap.
+/// Reverse windows reach across segment borders up to this many frames: enough to make seeks rare
+/// in files with short groups, few enough that a single step back stays cheap.
 const FRAMES_ACROSS_SEGMENTS: usize = 32;
 
 /// Steps back by at most this many frames count as reading in reverse; longer ones are jumps.
 const LONGEST_REVERSE_STEP: isize = 8;
 
-/// Decoders for reading forward.
+/// Number of decoders for reading forward.
 const FORWARD_DECODERS: usize = 2;
 
-/// A reader that turns round does so within so many frames of the place where it began: a prefetcher has read ahead the
-/// wrong way until then. So long, the frames before that place are kept.
+/// A reader that turns round does so within this many frames of the place where it began: by then,
+/// a prefetcher has read ahead in the wrong direction. Until then, the frames before that place are
+/// kept.
 const FRAMES_TO_TURN: usize = 16;
 
-/// How often a missing frame is looked for from an earlier key before the whole file is decoded.
+/// How often a missing frame is searched for from an earlier key frame before the whole file is
+/// decoded.
 const EARLIER_KEYS: usize = 2;
 
-/// After so many requests that were not for the lane, its memory is given back.
+/// After this many requests that were not for the lane, its memory is released.
 const LANE_PATIENCE: usize = 200;
 
 /// Why decoding did not arrive at the wanted frame.
 enum Miss {
     /// The frame did not come out where it should.
     Missing,
-    /// The key that decoding began with is none.
+    /// The key frame that decoding began with turned out not to be one.
     FalseKey(u32),
-    /// The file did not continue as it should.
+    /// The file did not continue with the expected packet.
     WrongPacket,
-    /// Beyond repair here.
+    /// An error that cannot be repaired here.
     Fatal(FrameError),
 }
 
-/// What decoding needs besides a decoder.
+/// Data that decoding needs in addition to a decoder.
 #[derive(Clone)]
 struct Ground {
     path: PathBuf,
@@ -72,7 +76,7 @@ impl Ground {
         decoder.restart(segment, &self.index).map_err(Miss::Fatal)
     }
 
-    /// The next frame of the clip that comes out of the decoder.
+    /// Returns the next frame of the clip that comes out of the decoder.
     fn step(&self, decoder: &mut Decoder) -> Result<Option<(usize, Picture)>, Miss> {
         loop {
             let decoded = decoder.next_frame(&self.index).map_err(|_| Miss::WrongPacket)?;
@@ -94,7 +98,7 @@ impl Ground {
 struct WindowMaker {
     ground: Ground,
     decoder: Decoder,
-    /// Memory of one decoded frame.
+    /// Memory of one decoded frame, in bytes.
     frame_bytes: u64,
 }
 
@@ -143,22 +147,22 @@ impl Cursor {
 
 pub(super) struct Reader {
     ground: Ground,
-    /// The one used last comes first.
+    /// The cursors, most recently used first.
     cursors: Vec<Cursor>,
     converter: Converter,
-    /// What was scaled last, since someone may look at the frames themselves.
+    /// The pictures scaled last, in case the frames themselves are requested.
     trail: Trail,
     threads: usize,
-    /// For reading in reverse, once someone does.
+    /// The lane for reading in reverse, once it is needed.
     lane: Option<Lane<WindowMaker>>,
-    /// Requests since the lane was used.
+    /// Number of requests since the lane was last used.
     lane_unused: usize,
-    /// Memory for decoded frames.
+    /// Memory for decoded frames, in bytes.
     budget: u64,
-    /// Memory of one decoded frame.
+    /// Memory of one decoded frame, in bytes.
     frame_bytes: u64,
     travel: Travel,
-    /// Where the index is kept for the next time, if it is.
+    /// Where the index is stored for the next time, if it is stored.
     cache: Option<IndexCache>,
 }
 
@@ -206,7 +210,7 @@ impl Reader {
         &self.ground.index
     }
 
-    /// Frame `number` in RGB.
+    /// Returns frame `number` in RGB.
     pub(super) fn frame(&mut self, number: usize) -> Result<Arc<RgbFrame>, FrameError> {
         self.release_if_wanted();
         let picture = match self.trail.get(number) {
@@ -218,7 +222,8 @@ impl Reader {
             .map_err(|error| FrameError::decode(&self.ground.path, number, error))
     }
 
-    /// Frame `number` before its samples are brought to 8 bits, turned upright. Frames of 8 bits come as RGB.
+    /// Returns frame `number` before its samples are converted to 8 bits, turned upright. Frames of
+    /// 8 bits are returned as RGB.
     pub(super) fn samples(&mut self, number: usize) -> Result<StillPicture, FrameError> {
         let picture = self.picture(number)?;
         if let Some(deep) = self.converter.deep(&picture.frame) {
@@ -229,9 +234,10 @@ impl Reader {
         Ok(StillPicture { size: frame.size(), channels: 3, samples })
     }
 
-    /// Reads a few frames of a file whose time stamps say that frames are shown as they are decoded, while its decoder puts
-    /// them in another order: such as a raw stream that was copied to an MP4. If the stamps are wrong, frames are numbered
-    /// anew here, before any has been served by a wrong number.
+    /// Reads a few frames of a file whose time stamps say that frames are shown in the order of
+    /// decoding, although its decoder reorders them. One example is a raw stream that was copied to
+    /// an MP4. If the stamps are wrong, frames are renumbered here, before any frame has been
+    /// served with a wrong index.
     pub(super) fn check_order(&mut self) {
         const ENOUGH: usize = 16;
         let delay = self.cursors.first().map_or(0, |cursor| cursor.decoder.delay());
@@ -239,7 +245,7 @@ impl Reader {
             return;
         }
         for number in 0..ENOUGH.min(self.ground.index.frame_count()) {
-            // An error is for whoever asks for the frame.
+            // An error is reported when the frame is requested.
             if self.picture(number).is_err() || self.ground.index.is_decoded() {
                 return;
             }
@@ -252,10 +258,12 @@ impl Reader {
         Ok(self.converter.size(&picture.frame))
     }
 
-    /// Frame `number` scaled straight from the decoder's format, and the size of the frame itself.
+    /// Returns frame `number` scaled directly from the decoder's format, and the size of the frame
+    /// itself.
     ///
-    /// Few want that frame too, and making it costs a twentieth of the decode. So it is not made; but going back for it
-    /// might cost a group of pictures, so what the decoder gave is kept for a while.
+    /// The frame itself is rarely needed, and making it costs a twentieth of the decode, so it is
+    /// not made. Going back for it might cost a group of pictures, so the decoder's picture is kept
+    /// for a while.
     pub(super) fn scaled(
         &mut self,
         number: usize,
@@ -271,7 +279,7 @@ impl Reader {
         Ok((scaled, own_size))
     }
 
-    /// Frame `number` as the decoder gave it.
+    /// Returns frame `number` as the decoder returned it.
     pub(super) fn picture(&mut self, number: usize) -> Result<Arc<Picture>, FrameError> {
         self.release_if_wanted();
         self.check(number)?;
@@ -325,11 +333,12 @@ impl Reader {
         Err(FrameError::IndexOutOfRange { index, count, path: self.ground.path.clone() })
     }
 
-    /// Frame `number` from the windows made in the background; `None` if it must be decoded here.
+    /// Returns frame `number` from the windows made in the background; `None` if it must be decoded
+    /// here.
     fn picture_from_lane(&mut self, number: usize) -> Option<Arc<Picture>> {
         self.lane_unused = 0;
         if self.lane.is_none() {
-            // Without a decoder or a thread more, reading in reverse is only slower.
+            // If another decoder or thread cannot be created, reading in reverse is only slower.
             let decoder = self.cursors.first()?.decoder.another().ok()?;
             let maker =
                 WindowMaker { ground: self.ground.clone(), decoder, frame_bytes: self.frame_bytes };
@@ -341,16 +350,17 @@ impl Reader {
         }
         let comes_next = |cursor: &Cursor| cursor.decoder.next_frame_number() == Some(number);
         if self.cursors.iter().any(comes_next) {
-            // Where a reader forward meets one in reverse, they can be taken for each other for a moment.
+            // Where a forward reader meets a reverse one, the two can be confused for a moment.
             return None;
         }
         if !lane.is_lost() {
-            // What was decoded on the way to the place where the reader turned round need not be decoded again.
+            // The frames decoded on the way to the place where the reader turned round need not be
+            // decoded again.
             let mut windows = self.cursors.iter_mut().map(|cursor| &mut cursor.window);
             let known = windows
                 .find(|window| window.get(number).is_some())
                 .map_or_else(BTreeMap::new, |window| window.take_run(number));
-            // There is one budget for both, and who reads in reverse gets it.
+            // Both share one budget, and the reader in reverse takes all of it.
             self.cursors.iter_mut().for_each(|cursor| cursor.window.clear());
             lane.jump(number, known);
             if let Some(picture) = lane.take(number) {
@@ -362,7 +372,7 @@ impl Reader {
         None
     }
 
-    /// Gives the lane's memory back when nobody reads in reverse any more.
+    /// Releases the lane's memory once reading in reverse has ended.
     fn rest_lane(&mut self) {
         self.lane_unused += 1;
         if self.lane_unused == LANE_PATIENCE
@@ -373,7 +383,8 @@ impl Reader {
         }
     }
 
-    /// Frame `number` from what is there, else decoded here. `stride` is that of the reader, if it is known.
+    /// Returns frame `number` from the frames kept, or else decodes it here. `stride` is that of
+    /// the reader, if it is known.
     fn picture_from_window(
         &mut self,
         number: usize,
@@ -384,7 +395,7 @@ impl Reader {
         if let Some(picture) = known(&self.cursors) {
             return Ok(picture);
         }
-        // A reader in reverse that found some frames in a cache comes back further down.
+        // A reader in reverse that found some frames in a cache requests the next one further down.
         let from_lane = self
             .lane
             .as_ref()
@@ -397,7 +408,7 @@ impl Reader {
         known(&self.cursors).ok_or_else(|| self.failure(number))
     }
 
-    /// Makes sure that a window holds frame `number`, by whatever it takes.
+    /// Makes sure that a window holds frame `number`, trying every available way.
     fn fill(&mut self, number: usize) -> Result<(), FrameError> {
         let mut missing = 0;
         loop {
@@ -409,7 +420,7 @@ impl Reader {
                     tracing::debug!(key, "decoding cannot begin at this key frame");
                 }
                 Err(Miss::WrongPacket) if self.stop_seeking() => {
-                    tracing::debug!(path = %self.ground.path.display(), "seeking in this file leads astray");
+                    tracing::debug!(path = %self.ground.path.display(), "seeking in this file is unreliable");
                 }
                 Err(_) => {
                     missing += 1;
@@ -431,7 +442,8 @@ impl Reader {
         }
     }
 
-    /// Changes what is known about the file. The lane knows only what was known when it began, so it ends.
+    /// Changes what is known about the file. The lane works with the state from its start, so it
+    /// ends.
     fn change_index<T>(&mut self, change: impl FnOnce(&mut Index) -> T) -> T {
         self.lane = None;
         change(Arc::make_mut(&mut self.ground.index))
@@ -439,7 +451,8 @@ impl Reader {
 
     fn stop_seeking(&mut self) -> bool {
         self.lane = None;
-        // All of them, so not `any`, which would stop at the first.
+        // Every cursor must be stopped, so this does not use `any`, which would return at the
+        // first.
         let stopped = self
             .cursors
             .iter_mut()
@@ -452,8 +465,8 @@ impl Reader {
         FrameError::decode(&self.ground.path, number, ff::Error::InvalidData)
     }
 
-    /// Puts the cursor in front that is to decode to `number`: the nearest one on the way there, else the one that was
-    /// unused for longest. Returns whether it is on the way.
+    /// Moves the cursor that is to decode `number` to the front: the nearest one on the way there,
+    /// or else the least recently used. Returns true if it is on the way.
     fn choose_cursor(&mut self, number: usize) -> bool {
         let segment = self.ground.index.segment_of(number);
         let nearest = (0..self.cursors.len())
@@ -482,8 +495,8 @@ impl Reader {
         let mut keep_from = number;
         if !is_on_the_way {
             window.clear();
-            // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes going back from here
-            // cheap, and costs nothing but the memory set aside for that.
+            // After a jump, the frames before the wanted one are decoded anyway. Keeping them makes
+            // going back from here cheap, and costs only the memory set aside for that.
             let held = self.ground.notes.memory().bytes_held;
             let used = held.saturating_sub(self.ground.pool.free_bytes());
             let left = self.budget.saturating_sub(used);
@@ -511,7 +524,8 @@ impl Reader {
         }
     }
 
-    /// Numbers the frames by decoding the whole file, because the quick index was found wrong.
+    /// Numbers the frames by decoding the whole file, because the quick index turned out to be
+    /// wrong.
     fn rebuild(&mut self) -> Result<(), FrameError> {
         let path = &self.ground.path;
         tracing::info!(path = %path.display(), "decoding the whole file to number its frames");

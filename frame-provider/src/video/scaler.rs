@@ -1,4 +1,4 @@
-//! swscale: from a decoder's format to RGB, at the same size or scaled.
+//! Conversion by swscale: from a decoder's format to RGB, at the same size or scaled.
 
 #![allow(unsafe_code)]
 
@@ -14,9 +14,9 @@ use ff::format::Pixel;
 use ff::frame::Video as VideoFrame;
 
 use super::ffi::Colour;
-use crate::frame::FrameSize;
+use crate::size::FrameSize;
 
-/// What a [`Scaler`] is made for.
+/// The input that a [`Scaler`] is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ScalerInput {
     pub(super) format: Pixel,
@@ -45,19 +45,19 @@ struct Context(NonNull<ffi::SwsContext>);
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: the context came from `sws_alloc_context`, and nobody else has it.
+        // SAFETY: the context came from `sws_alloc_context`, and nothing else refers to it.
         unsafe { ffi::sws_freeContext(self.0.as_ptr()) };
     }
 }
 
-/// Threads for one scaling. More only wait for each other.
+/// Largest number of threads for one scaling. Additional threads only wait for each other.
 const MOST_THREADS: usize = 4;
 
-/// swscale writes whole vectors, so rows need room at their end, and so does the last one.
+/// swscale writes whole vectors, so each row, including the last one, needs room at its end.
 const LARGEST_VECTOR: usize = 64;
 
 impl Context {
-    /// A context to RGB24, which `sws_scale_frame` runs on so many threads.
+    /// Makes a context for conversion to RGB24, which `sws_scale_frame` runs on `threads` threads.
     fn new(
         input: &ScalerInput,
         output: FrameSize,
@@ -82,8 +82,8 @@ impl Context {
             (c"threads", threads as i64),
         ];
         for (name, value) in settings {
-            // SAFETY: the context is live and begins with its AVClass, as `av_opt_set_int` asks for; the name is a C
-            // string. Values out of range are refused.
+            // SAFETY: the context is live and begins with its AVClass, as `av_opt_set_int` asks
+            // for; the name is a C string. Values out of range are refused.
             let code =
                 unsafe { ffi::av_opt_set_int(context.0.as_ptr().cast(), name.as_ptr(), value, 0) };
             if code < 0 {
@@ -108,22 +108,26 @@ pub(crate) struct Scaler {
     target: VideoFrame,
 }
 
-// SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the same time. Every use
-// of the context goes through `&mut self`, the type is not `Sync`, and its only owner keeps it behind a `Mutex`.
+// SAFETY: an SwsContext belongs to no thread: FFmpeg asks only that no two threads use one at the
+// same time. Every use of the context goes through `&mut self`, the type is not `Sync`, and its
+// only owner keeps it behind a `Mutex`.
 unsafe impl Send for Scaler {}
 
 impl Scaler {
-    /// Converts at the same size, on one core: that is nearly a copy. Threads have saved no time, not even beside a decoder without any (MJPEG), and
-    /// cost a twelfth more processor time.
+    /// Makes a converter at the same size, on one core: the conversion is nearly a copy. Threads
+    /// saved no time, not even next to a decoder without threads (MJPEG), and cost a twelfth more
+    /// processor time.
     ///
-    /// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the pixels are too. Accurate
-    /// rounding and full chroma interpolation are left out on purpose: OpenCV and the `ffmpeg` program do without, and
-    /// with them results differ by up to 162 levels.
+    /// Flags and colour details are those of the `ffmpeg` program's automatic conversion, so the
+    /// pixels are the same too. Accurate rounding and full chroma interpolation are left out on
+    /// purpose: OpenCV and the `ffmpeg` program do not use them, and they change results by up to
+    /// 162 levels.
     pub(super) fn new(input: ScalerInput) -> Result<Self, Error> {
         Self::with(input, input.size(), ffi::SWS_BICUBIC as u32, 1)
     }
 
-    /// Scales with the pixels of the `ffmpeg` program's `scale=width:height:flags=bilinear`, on several cores as it does.
+    /// Makes a scaler whose pixels are those of the `ffmpeg` program's
+    /// `scale=width:height:flags=bilinear`, on several cores like that program.
     pub(crate) fn bilinear(input: ScalerInput, output: FrameSize) -> Result<Self, Error> {
         Self::with(input, output, ffi::SWS_BILINEAR as u32, threads())
     }
@@ -139,28 +143,29 @@ impl Scaler {
         Ok(Self { context, input, output, target: VideoFrame::empty() })
     }
 
-    /// Size of what it gives.
+    /// Returns the size of the output.
     pub(super) fn output(&self) -> FrameSize {
         self.output
     }
 
-    /// Whether it takes such frames and gives that size.
+    /// Returns true if the scaler accepts such frames and outputs that size.
     pub(super) fn fits(&self, input: ScalerInput, output: FrameSize) -> bool {
         self.input == input && self.output == output
     }
 
-    /// Bytes from one row of the output to the next.
+    /// Returns the number of bytes from one row of the output to the next.
     pub(crate) fn stride(&self) -> usize {
         3 * (self.output.width as usize).next_multiple_of(LARGEST_VECTOR)
     }
 
-    /// Bytes of the output with all padding.
+    /// Returns the number of bytes of the output with all padding.
     pub(super) fn bytes(&self) -> usize {
         self.stride() * self.output.height as usize + LARGEST_VECTOR
     }
 
-    /// Converts `frame`, which must be as the scaler was made for, into `output`: replaces what it holds by rows of RGB,
-    /// [`Scaler::stride`] bytes apart. What lies between and behind them is 0 or left from before.
+    /// Converts `frame`, which must match the input that the scaler was made for, into `output`.
+    /// Replaces the content of `output` by rows of RGB, [`Scaler::stride`] bytes apart. The bytes
+    /// between and after the rows are 0 or left over from earlier.
     pub(crate) fn run(&mut self, frame: &VideoFrame, output: &mut Vec<u8>) -> Result<(), Error> {
         if ScalerInput::of(frame) != self.input {
             return Err(Error::InputChanged);
@@ -169,14 +174,15 @@ impl Scaler {
         let stride = as_int(self.stride())?;
         let (width, height) =
             (as_int(self.output.width as usize)?, as_int(self.output.height as usize)?);
-        // Buffers that come back from use are long enough but for the padding, so this costs next to nothing.
+        // Reused buffers are long enough except for the padding, so this costs next to nothing.
         output.resize(self.bytes(), 0);
-        // SAFETY: `target` is a live AVFrame, borrowed exclusively and empty. It is told of `output`, which is borrowed
-        // exclusively too and holds `height` rows of `stride` bytes; rows are whole vectors and another one follows the
-        // last, so nothing is written beyond. The reference to that memory frees nothing, and it is gone before this
-        // block ends: swscale lets go of its own when it returns, and the frame does when it is unreferenced. The context
-        // was made for frames of just this format and size, checked above, and `frame` holds valid planes with their
-        // strides.
+        // SAFETY: `target` is a live AVFrame, borrowed exclusively and empty. It is told of
+        // `output`, which is borrowed exclusively too and holds `height` rows of `stride` bytes;
+        // rows are whole vectors and another one follows the last, so nothing is written beyond.
+        // The reference to that memory frees nothing, and it is gone before this block ends:
+        // swscale releases its own reference when it returns, and the frame does when it is
+        // unreferenced. The context was made for frames of just this format and size, checked
+        // above, and `frame` holds valid planes with their strides.
         let code = unsafe {
             let target = self.target.as_mut_ptr();
             let memory = ffi::av_buffer_create(
@@ -201,7 +207,7 @@ impl Scaler {
         if code < 0 { Err(Error::from(code)) } else { Ok(()) }
     }
 
-    /// Moves the rows that [`Scaler::run`] has written together.
+    /// Moves the rows written by [`Scaler::run`] together.
     pub(crate) fn remove_padding(&self, data: &mut Vec<u8>) {
         let (row, stride) = (self.output.width as usize * 3, self.stride());
         if stride != row {
@@ -213,7 +219,7 @@ impl Scaler {
     }
 }
 
-/// As many as there are cores, within reason.
+/// Returns the number of threads: as many as there are cores, up to [`MOST_THREADS`].
 fn threads() -> usize {
     thread::available_parallelism().map_or(1, |cores| cores.get()).min(MOST_THREADS)
 }
@@ -221,7 +227,7 @@ fn threads() -> usize {
 /// Frees nothing: the memory that swscale writes to belongs to a `Vec`.
 unsafe extern "C" fn keep(_opaque: *mut c_void, _data: *mut u8) {}
 
-/// Tells swscale the matrix and the range, with the rules of FFmpeg's `scale` filter.
+/// Sets the matrix and the range in swscale, by the rules of FFmpeg's `scale` filter.
 fn set_colour(context: &mut Context, colour: Colour) {
     // Values outside of the standard's table, and RGB's 0, count as unspecified.
     let matrix =
@@ -234,10 +240,11 @@ fn set_colour(context: &mut Context, colour: Colour) {
     let (mut inverse, mut forward) = (ptr::null_mut(), ptr::null_mut());
     let (mut source_range, mut target_range, mut brightness, mut contrast, mut saturation) =
         (0, 0, 0, 0, 0);
-    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its seven results through
-    // valid pointers; `forward` then points into the context and is only passed back to it. `sws_getCoefficients`
-    // returns a pointer to static tables. A negative result means that the conversion takes no such details (RGB
-    // sources), and the context is unchanged.
+    // SAFETY: the context is live and borrowed exclusively. `sws_getColorspaceDetails` writes its
+    // seven results through valid pointers; `forward` then points into the context and is only
+    // passed back to it. `sws_getCoefficients` returns a pointer to static tables. A negative
+    // result means that the conversion takes no such details (RGB sources), and the context is
+    // unchanged.
     unsafe {
         let found = ffi::sws_getColorspaceDetails(
             context.0.as_ptr(),

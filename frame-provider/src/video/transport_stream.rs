@@ -1,22 +1,25 @@
-//! Whether a transport stream ends in the middle of a packet.
+//! Checks whether a transport stream ends in the middle of a packet.
 //!
-//! Transport streams promise nothing, but consist of packets of one size: 188 bytes (ISO/IEC 13818-1), 192 with a time
-//! before each (.m2ts and .MTS of AVCHD cameras and Blu-ray), or 204 with a checksum after each (DVB).
+//! Transport streams do not state their length, but consist of packets of one size: 188 bytes
+//! (ISO/IEC 13818-1), 192 with a time before each (.m2ts and .MTS of AVCHD cameras and Blu-ray), or
+//! 204 with a checksum after each (DVB).
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Each packet begins with it.
+/// First byte of each packet.
 const SYNC: u8 = 0x47;
 
-/// Bytes from one packet to the next, and those of a time before the packet.
+/// Bytes from one packet to the next, and bytes of the time before the packet.
 const LAYOUTS: [(usize, usize); 3] = [(188, 0), (192, 4), (204, 0)];
 
-/// Packets in a row that must begin where the layout says. By chance, one in 256 bytes looks like a beginning.
+/// Number of packets in a row that must begin where the layout says. By chance, one in 256 bytes
+/// looks like the start of a packet.
 const PACKETS_IN_A_ROW: usize = 8;
 
-/// Says so if the last packet is incomplete; `None` if it is whole, or the file consists of no packets that are known.
+/// Returns a description if the last packet is incomplete; `None` if it is whole, or if the file
+/// does not consist of known packets.
 pub(super) fn cut_packet(path: &Path, format: &str) -> Option<String> {
     if format != "mpegts" {
         return None;
@@ -30,7 +33,7 @@ pub(super) fn cut_packet(path: &Path, format: &str) -> Option<String> {
     if rest == 0 {
         return None;
     }
-    // Something else at the end, such as padding, is not a packet.
+    // Other data at the end, such as padding, is not a packet.
     let (_, time) = LAYOUTS.into_iter().find(|(of, _)| *of == size)?;
     let mut end = Vec::new();
     file.seek(SeekFrom::Start(length - rest)).ok()?;
@@ -39,7 +42,8 @@ pub(super) fn cut_packet(path: &Path, format: &str) -> Option<String> {
     is_packet.then(|| "its last packet is incomplete".to_owned())
 }
 
-/// Bytes from one packet to the next, and where the first whole one begins, with its time.
+/// Returns the number of bytes from one packet to the next, and where the first whole one begins,
+/// including its time.
 fn layout(head: &[u8]) -> Option<(usize, usize)> {
     for (size, time) in LAYOUTS {
         for first in 0..size {

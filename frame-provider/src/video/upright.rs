@@ -1,4 +1,4 @@
-//! Turning a decoded picture upright before it becomes RGB.
+//! Turns a decoded picture upright before it becomes RGB.
 
 use video_rs::ffmpeg as ff;
 
@@ -6,11 +6,12 @@ use ff::frame::Video as VideoFrame;
 
 use super::ffi;
 use super::orientation::Orientation;
-use crate::frame::FrameSize;
+use crate::size::FrameSize;
 
-/// The picture turned, in its own format; `None` if its pixels cannot be moved one by one, or without memory.
+/// Returns the turned picture in its own format; `None` if its pixels cannot be moved one by one,
+/// or if memory runs out.
 ///
-/// A quarter turn needs chroma that is as coarse in rows as in columns (4:4:4, 4:2:0).
+/// A quarter turn needs chroma with the same subsampling in rows and columns (4:4:4, 4:2:0).
 pub(super) fn upright(frame: &VideoFrame, orientation: Orientation) -> Option<VideoFrame> {
     let planes = ffi::planes(frame.format())?;
     if orientation.is_transposed() && planes.iter().any(|plane| plane.shift_x != plane.shift_y) {

@@ -9,25 +9,25 @@ use video_rs::ffmpeg as ff;
 use super::ffi;
 use super::notes::Notes;
 
-/// A decoded, not yet converted frame whose memory is counted for as long as it lives. In YUV it needs half the memory of
-/// RGB or less.
+/// A decoded, not yet converted frame whose memory is counted for as long as it lives. In YUV it
+/// needs at most half the memory of RGB.
 pub(super) struct Picture {
     pub(super) frame: ff::frame::Video,
     bytes: u64,
     notes: Arc<Notes>,
-    /// Where the memory goes back to, if it is not the decoder's.
+    /// The pool that the memory returns to, if it does not belong to the decoder.
     pool: Option<Arc<PicturePool>>,
 }
 
 impl Picture {
-    /// A frame in the memory of its decoder.
+    /// Wraps a frame in the memory of its decoder.
     pub(super) fn new(frame: ff::frame::Video, notes: &Arc<Notes>) -> Self {
         let bytes = ffi::frame_bytes(&frame).max(1);
         notes.hold(bytes);
         Self { frame, bytes, notes: Arc::clone(notes), pool: None }
     }
 
-    /// Bytes of memory that the picture keeps alive.
+    /// Returns the number of bytes of memory that the picture keeps alive.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -44,10 +44,11 @@ impl Drop for Picture {
 
 /// Memory for pictures that are kept by the hundred.
 ///
-/// It cannot be the decoder's: a decoder does not give back the memory of a picture before it is closed, and there are
-/// several. Nor can each picture get its own from the system: what one thread asks for and another gives back, megabyte by
-/// megabyte, ends up in pieces that the process keeps. So the memory of pictures that are gone is used for those to come,
-/// and there is never more of it than was in use at once.
+/// The decoder's memory is not suitable: a decoder does not release the memory of a picture before
+/// it is closed, and there are several decoders. Allocating each picture from the system is not
+/// suitable either: memory that one thread allocates and another frees, megabyte by megabyte,
+/// becomes fragmented, and the process keeps it. So the memory of dropped pictures is reused for
+/// new ones, and there is never more of it than was in use at once.
 pub(super) struct PicturePool {
     state: Mutex<PoolState>,
     notes: Arc<Notes>,
@@ -56,7 +57,7 @@ pub(super) struct PicturePool {
 #[derive(Default)]
 struct PoolState {
     free: Vec<ff::frame::Video>,
-    /// Whether someone is reading. If not, what comes back is not needed again.
+    /// True if a reader is active. If not, returned memory is not needed again.
     in_use: bool,
 }
 
@@ -65,7 +66,7 @@ impl PicturePool {
         Self { state: Mutex::default(), notes }
     }
 
-    /// The same picture in memory of the pool, without the margins that decoders need.
+    /// Copies the picture into memory of the pool, without the margins that decoders need.
     pub(super) fn keep(self: &Arc<Self>, picture: Picture) -> Picture {
         let frame = &picture.frame;
         let recycled = self.lock().free.pop();
@@ -83,7 +84,7 @@ impl PicturePool {
                 new
             });
         if !ffi::copy_picture(frame, &mut copy) {
-            // Without memory for the copy, the original still serves.
+            // If there is no memory for the copy, the original is used.
             self.notes.free(ffi::frame_bytes(&copy));
             return picture;
         }
@@ -91,17 +92,17 @@ impl PicturePool {
         Picture { frame: copy, bytes, notes: Arc::clone(&self.notes), pool: Some(Arc::clone(self)) }
     }
 
-    /// Bytes that are not in use.
+    /// Returns the number of bytes that are not in use.
     pub(super) fn free_bytes(&self) -> u64 {
         self.lock().free.iter().map(ffi::frame_bytes).sum()
     }
 
-    /// Says that there will be more pictures.
+    /// Announces that there will be more pictures.
     pub(super) fn open(&self) {
         self.lock().in_use = true;
     }
 
-    /// Gives back to the system what is not in use, now and when it comes back, until the pool is opened again.
+    /// Frees unused memory now, and later memory as it is returned, until the pool is opened again.
     pub(super) fn close(&self) {
         let PoolState { free, .. } = mem::take(&mut *self.lock());
         self.notes.free(free.iter().map(ffi::frame_bytes).sum());
@@ -121,7 +122,7 @@ impl PicturePool {
     }
 }
 
-/// Pictures by frame number, around the frame that was served last.
+/// Pictures by frame index, around the frame that was served last.
 #[derive(Default)]
 pub(super) struct Window {
     pictures: BTreeMap<usize, Arc<Picture>>,
@@ -140,12 +141,12 @@ impl Window {
         self.pictures.clear();
     }
 
-    /// Whether it holds the frame before `number`.
+    /// Returns true if the window holds the frame before `number`.
     pub(super) fn reaches(&self, number: usize) -> bool {
         number.checked_sub(1).is_some_and(|before| self.pictures.contains_key(&before))
     }
 
-    /// Gives away the run of frames that ends with `last`.
+    /// Removes and returns the run of frames that ends with `last`.
     pub(super) fn take_run(&mut self, last: usize) -> BTreeMap<usize, Arc<Picture>> {
         let mut pictures = mem::take(&mut self.pictures);
         pictures.split_off(&(last + 1));
@@ -157,14 +158,14 @@ impl Window {
     }
 }
 
-/// A prefetcher is that many frames ahead of whoever looks at the frames that the model has just seen, by default and with
-/// some to spare.
+/// Largest number of pictures kept. A prefetcher is by default about this many frames, with some to
+/// spare, ahead of the frames that the model has just processed and that may be looked at.
 const LONGEST_TRAIL: usize = 8;
 
 /// The pictures that were scaled last.
 #[derive(Default)]
 pub(super) struct Trail {
-    /// Latest last.
+    /// The pictures, latest last.
     pictures: VecDeque<(usize, Arc<Picture>)>,
 }
 
@@ -174,7 +175,8 @@ impl Trail {
         found.map(|(_, picture)| Arc::clone(picture))
     }
 
-    /// Adds a picture. The earliest make room: for more than [`LONGEST_TRAIL`], and for more than `budget` bytes.
+    /// Adds a picture. Evicts the earliest ones if there are more than [`LONGEST_TRAIL`] or they
+    /// need more than `budget` bytes.
     pub(super) fn keep(&mut self, number: usize, picture: Arc<Picture>, budget: u64) {
         self.pictures.retain(|(other, _)| *other != number);
         let room = usize::try_from(budget / picture.bytes().max(1)).unwrap_or(usize::MAX);

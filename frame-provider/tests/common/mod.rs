@@ -1,6 +1,7 @@
-//! Shared by the tests of whole files: making videos with the `ffmpeg` program, and comparing every frame.
+//! Shared by the tests of whole files: makes videos with the `ffmpeg` program, and compares every
+//! frame.
 
-#![allow(dead_code)] // Each test file uses a part of this.
+#![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of this.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,7 +52,7 @@ impl Workshop {
         self.path(name)
     }
 
-    /// Makes `name` from the first `share` of the bytes of `source`.
+    /// Makes `name` from the first `share` (a fraction) of the bytes of `source`.
     pub fn truncate(&self, source: &str, share: f64, name: &str) -> PathBuf {
         let bytes = std::fs::read(self.path(source)).unwrap();
         self.write(name, &bytes[..(bytes.len() as f64 * share) as usize])
@@ -63,7 +64,7 @@ impl Workshop {
     }
 }
 
-/// The hash of each frame as the `ffmpeg` program decodes it from start to end.
+/// Returns the hash of each frame as the `ffmpeg` program decodes it from start to end.
 pub fn oracle(path: &Path, frame_bytes: usize) -> Vec<u64> {
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-loglevel", "quiet", "-threads", "1", "-i"])
@@ -90,7 +91,7 @@ pub fn hash(source: &impl FrameSource, index: usize) -> u64 {
     xxh3_64(source.frame(index).unwrap_or_else(|error| panic!("frame {index}: {error}")).data())
 }
 
-/// Orders of access, by name, for `count` frames.
+/// Returns orders of access, by name, for `count` frames.
 pub fn orders(count: usize) -> Vec<(&'static str, Vec<usize>)> {
     let middle = count * 2 / 3;
     vec![
@@ -106,7 +107,7 @@ pub fn orders(count: usize) -> Vec<(&'static str, Vec<usize>)> {
     ]
 }
 
-/// `length` frame numbers below `count`, the same in each run.
+/// Returns `length` frame indices below `count`, the same in each run.
 pub fn random(count: usize, length: usize) -> Vec<usize> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -118,7 +119,7 @@ pub fn random(count: usize, length: usize) -> Vec<usize> {
     (0..length).map(|_| next()).collect()
 }
 
-/// Ways to open a file that use different parts of the reader.
+/// Returns ways to open a file that exercise different parts of the reader.
 pub fn ways() -> Vec<(&'static str, VideoOptions)> {
     let options = VideoOptions::default();
     vec![
@@ -131,7 +132,8 @@ pub fn ways() -> Vec<(&'static str, VideoOptions)> {
     ]
 }
 
-/// Compares every frame, in every order and way of opening, with the oracle. Returns the source for further checks.
+/// Compares every frame, in every order and way of opening, with the oracle. Returns the source for
+/// further checks.
 pub fn assert_exact(path: &Path) -> VideoFrames {
     let first = VideoFrames::open(path).unwrap();
     let expected = oracle(path, first.size().rgb_bytes());
@@ -146,7 +148,8 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
     for (way, options) in ways() {
         for (order, frames) in orders(expected.len()) {
             let source = VideoFrames::open_with(path, options.clone()).unwrap();
-            // The oracle brings gray and RGB of more than 8 bits to 8 like this; for all others it changes nothing.
+            // The oracle converts gray and RGB of more than 8 bits to 8 bits in this way; for all
+            // others this changes nothing.
             let source = source.with_intensity(Intensity::Full);
             assert_eq!(source.frame_count(), expected.len(), "{name}: number of frames, {way}");
             for &frame in &frames {
@@ -169,7 +172,7 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
     println!("TOTAL {name}: {} frames in the file, {compared} compared", expected.len());
 }
 
-/// The same bytes as `noise` in `data/make_golden.py` and `data/make_resize.py`.
+/// Returns the same bytes as `noise` in `data/make_golden.py` and `data/make_resize.py`.
 pub fn noise(width: u32, height: u32, seed: u32) -> RgbFrame {
     let byte = |at: u32| {
         let mut value = at.wrapping_mul(2_654_435_761).wrapping_add(seed);

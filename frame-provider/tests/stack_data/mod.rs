@@ -1,6 +1,6 @@
-//! The files that `data/make_stacks.py` and `data/make_kinds.py` wrote, unpacked.
+//! The files written by `data/make_stacks.py` and `data/make_kinds.py`, unpacked.
 
-#![allow(dead_code)] // Each test file uses a part of this.
+#![allow(dead_code, clippy::unwrap_used)] // Each test file uses a part of this.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub struct StackData {
     pub cases: Vec<Case>,
 }
 
-/// Everything that `make_stacks.py` wrote, unpacked once.
+/// Returns everything written by `make_stacks.py`, unpacked once.
 pub fn stack_data() -> &'static StackData {
     static DATA: OnceLock<StackData> = OnceLock::new();
     DATA.get_or_init(|| {
@@ -29,7 +29,7 @@ pub fn stack_data() -> &'static StackData {
     })
 }
 
-/// Everything that `make_kinds.py` wrote, unpacked once.
+/// Returns everything written by `make_kinds.py`, unpacked once.
 pub fn kinds_data() -> &'static StackData {
     static DATA: OnceLock<StackData> = OnceLock::new();
     DATA.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! What can be wrong with a run file.
+//! Errors of reading run files.
 
 use std::path::PathBuf;
 
@@ -6,57 +6,58 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunFileError {
-    /// The system refuses.
+    /// The operating system reported an error.
     #[error("cannot read '{path}': {source}; check the name and that it may be read")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error that it reported.
         source: std::io::Error,
     },
-    /// Another kind of file.
-    #[error("'{path}' is no run file ({reason}): give a .sam2run file")]
+    /// The file is not a run file.
+    #[error("'{path}' is not a run file ({reason}): give a .sam2run file")]
     NotARun {
         /// The file.
         path: PathBuf,
-        /// How it shows.
+        /// Why it is not a run file.
         reason: String,
     },
-    /// A run file of another version of this program.
+    /// The run file was written by a version of this program that uses another format.
     #[error(
         "'{path}' has run file format {found}, this program reads {expected}: use the sam2 that wrote it"
     )]
     FormatVersion {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The format version of the file.
         found: u32,
-        /// The version that is understood.
+        /// The format version that this program reads.
         expected: u32,
     },
-    /// Bytes that nobody wrote like that.
+    /// The contents are not what was written.
     #[error("'{path}' is damaged at byte {at} ({reason}): copy it again or run again")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the record begins that makes no sense.
+        /// Byte position of the first invalid record.
         at: u64,
-        /// Why.
+        /// The problem with that record.
         reason: String,
     },
-    /// The end is missing.
+    /// The end of the run is missing.
     #[error("'{path}' {} resume the run, or run it again", incomplete(*.found, *.expected))]
     Unfinished {
         /// The file.
         path: PathBuf,
-        /// Frames that were announced.
+        /// Number of frames announced.
         expected: usize,
-        /// Frames that are there.
+        /// Number of frames present.
         found: usize,
     },
 }
 
-/// What is missing. Behind the last frame a run file has an end, without which nobody knows that it is whole.
+/// Describes what is missing. After the last frame a run file has an end record; without it, the
+/// file cannot be known to be complete.
 fn incomplete(found: usize, expected: usize) -> String {
     if found < expected {
         return format!("holds {found} of {expected} frames:");

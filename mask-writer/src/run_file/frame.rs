@@ -1,4 +1,4 @@
-//! One frame as bytes.
+//! Encodes and decodes a single frame.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::sink::{LabelledMask, MaskFacts, MaskFrame};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RunFrame {
-    /// Number of the frame in the recording, from 0.
+    /// Index of the frame in the recording, from 0.
     pub index: usize,
-    /// Seconds from the recording's start, if its rate is known.
+    /// Seconds from the recording's start, if the frame rate is known.
     pub seconds: Option<f64>,
     /// The masks, of the recording's size.
     pub objects: Vec<LabelledMask>,
 }
 
 impl RunFrame {
-    /// As sinks take it; without the picture.
+    /// Returns the frame as sinks take it, without the image.
     pub fn as_mask_frame(&self) -> MaskFrame<'_> {
         MaskFrame::new(self.index, &self.objects).with_seconds(self.seconds)
     }
@@ -28,7 +28,7 @@ impl RunFrame {
 const HAS_FACTS: u8 = 1;
 const HAS_LOGITS: u8 = 2;
 
-/// Appends a frame; logits only if `logits` says so.
+/// Appends a frame to `to`, with logits only if `logits` is true.
 pub(super) fn encode(frame: &MaskFrame<'_>, logits: bool, to: &mut Vec<u8>) {
     number(frame.index as u64, to);
     match frame.seconds {
@@ -65,14 +65,15 @@ fn number(mut value: u64, to: &mut Vec<u8>) {
     to.push(value as u8);
 }
 
-/// Reads a frame of masks of `width` x `height`. What is allocated follows the bytes that are there, not what they claim.
+/// Decodes a frame whose masks are `width` x `height`. Allocations are bounded by the bytes
+/// present, not by the lengths that they claim.
 pub(super) fn decode(bytes: &[u8], (width, height): (u32, u32)) -> Result<RunFrame, String> {
     let mut rest = Bytes(bytes);
     let index = rest.size()?;
     let seconds = match rest.array::<1>()?[0] {
         0 => None,
         1 => Some(f64::from_le_bytes(rest.array()?)),
-        _ => return Err("a time that is neither there nor not".into()),
+        _ => return Err("a time with an invalid marker".into()),
     };
     let mut objects = Vec::new();
     for _ in 0..rest.number()? {
@@ -100,12 +101,12 @@ pub(super) fn decode(bytes: &[u8], (width, height): (u32, u32)) -> Result<RunFra
         objects.push(LabelledMask { object, mask, facts, logits });
     }
     if !rest.0.is_empty() {
-        return Err("bytes behind a frame's end".into());
+        return Err("bytes after a frame's end".into());
     }
     Ok(RunFrame { index, seconds, objects })
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -148,7 +149,7 @@ impl<'a> Bytes<'a> {
         let object_score = f32::from_le_bytes(self.array()?);
         let predicted_iou = f32::from_le_bytes(self.array()?);
         let [prompted, flags] = self.array()?;
-        let flags = QualityFlags::from_bits(flags).ok_or("a flag without a meaning")?;
+        let flags = QualityFlags::from_bits(flags).ok_or("an unknown flag")?;
         Ok(MaskFacts { object_score, predicted_iou, prompted: prompted != 0, flags })
     }
 }

@@ -1,4 +1,4 @@
-//! What a run file says about itself and about its batches.
+//! The metadata of a run file and of its batches.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,69 +7,86 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{HEAD, MAGIC};
 
-/// The head of a run file.
+/// The header of a run file.
 ///
-/// Holds nothing that depends on when, where or how often a job was started, so that a run that was interrupted ends in the same bytes.
+/// It holds nothing that depends on when, where or how often a job was started, so that an
+/// interrupted and resumed run yields the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunHeader {
-    /// [`Self::FORMAT_VERSION`].
+    /// The format version, [`Self::FORMAT_VERSION`] in new files.
     pub format_version: u32,
     /// Version of the program that computed the masks.
     pub sam2_version: String,
-    /// The recording's file name.
+    /// Version of the results: raised when a release of the program computes other masks from the
+    /// same recording, prompts and options. 0 in files of programs that did not know it, whose
+    /// results are only known to be equal if the program's version is.
+    #[serde(default)]
+    pub results_version: u32,
+    /// File name of the recording.
     pub recording: String,
-    /// Fingerprint of the recording's contents, whatever its name; `None` in files of older programs.
+    /// Fingerprint of the recording's contents, independent of its name; `None` in files of older
+    /// programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recording_contents: Option<String>,
-    /// Columns of the recording's frames, and of every mask.
+    /// Width of the recording's frames and of every mask, in pixels.
     pub width: u32,
-    /// Rows.
+    /// Height in pixels.
     pub height: u32,
-    /// Frames a second, if the recording says so.
+    /// Frames per second, if the recording states them.
     pub frames_per_second: Option<f64>,
-    /// Frames of the whole recording.
+    /// Number of frames of the whole recording.
     pub frame_count: usize,
-    /// The frames that this file is about, by their numbers in the recording.
+    /// The frames that this file covers, as indices in the recording.
     pub frames: Range<usize>,
-    /// Whether logits are kept with the masks.
+    /// Whether logits are stored with the masks.
     pub logits: bool,
-    /// What objects are called, where they have names: the individuals of a track, say.
+    /// Names of those objects that have one, such as the individuals of a track.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub object_names: BTreeMap<u32, String>,
-    /// File names of the images that the recording's frames were read from, one for each frame of the whole recording; empty
-    /// where frames are not image files of their own.
+    /// File names of the images that the frames were read from, one per frame of the whole
+    /// recording; empty if the frames are not individual image files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_names: Vec<String>,
-    /// The prompts of the whole job: frame, object, and a short text for each mask, box and point. For saying what differs from
-    /// another job's; not compared, as [`Self::settings`] hold a digest of them. Empty where there are very many, and in files of
-    /// older programs.
+    /// The prompts of the whole job: frame, object, and a short text for each mask, box and point.
+    /// They serve to describe how two jobs differ. They are not compared, because
+    /// [`Self::settings`] holds a digest of them. Empty if there are very many prompts, and in
+    /// files of older programs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<(usize, u32, Vec<String>)>,
-    /// How many prompts the whole job has, [`Self::prompts`] or not; `None` in files of older programs. Not compared.
+    /// Number of prompts of the whole job, even if [`Self::prompts`] is empty; `None` in files of
+    /// older programs. Not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_count: Option<usize>,
-    /// What the user asked for, as options of the program and their values, in the order of the command line: for showing. Not
-    /// compared, as options that are written differently can ask for the same; names are without folders.
+    /// The options that the user gave and their values, in the order of the command line, for
+    /// display. File names are without folders. Not compared, because options that are written
+    /// differently can mean the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<(String, String)>,
-    /// Everything that decides what the masks are (model, prompts, parameters), by name; values are for comparing and showing.
+    /// All settings that determine the masks (model, prompts, parameters), by name. Values are for
+    /// comparison and display.
     pub settings: BTreeMap<String, String>,
 }
 
 impl RunHeader {
-    /// Version of the format that is written and read.
+    /// The format version that this program writes and reads.
     pub const FORMAT_VERSION: u32 = 1;
-    /// Bytes of a file up to the end of its head, besides the head's own JSON.
+    /// Version of the results of this program. A change that alters masks, scores or flags raises
+    /// it; a job that was begun before such a change does not go on after it.
+    pub const RESULTS_VERSION: u32 = 1;
+    /// Bytes of a file up to the end of its header, excluding the header's own JSON.
     pub const FRAMING_BYTES: u64 = MAGIC.len() as u64 + HEAD;
-    /// Pixels of a frame that are believed: what a file claims must not decide how much is allocated.
+    /// Limit on the pixels of a frame, so that the size that a file claims does not decide how much
+    /// is allocated.
     pub(super) const MOST_PIXELS: u64 = 1 << 28;
 
-    /// A head for all `frame_count` frames of a recording of `width` x `height`, without logits and settings.
+    /// Returns a header for all `frame_count` frames of a recording of `width` x `height`, without
+    /// logits and settings.
     pub fn new(recording: &str, (width, height): (u32, u32), frame_count: usize) -> Self {
         Self {
             format_version: Self::FORMAT_VERSION,
             sam2_version: env!("CARGO_PKG_VERSION").to_owned(),
+            results_version: Self::RESULTS_VERSION,
             recording: recording.to_owned(),
             recording_contents: None,
             width,
@@ -87,8 +104,9 @@ impl RunHeader {
         }
     }
 
-    /// What tells two heads apart, for a message: name, value here, value there. `None` if they are equal but for
-    /// [`Self::options`], [`Self::prompts`] and [`Self::prompt_count`].
+    /// Returns the first difference between two headers, for a message: name, value here, value
+    /// there. `None` if they are equal apart from [`Self::options`], [`Self::prompts`] and
+    /// [`Self::prompt_count`].
     pub fn difference(&self, other: &Self) -> Option<(String, String, String)> {
         fn text<T: PartialEq + std::fmt::Debug>(
             name: &str,
@@ -121,13 +139,25 @@ impl RunHeader {
             .or_else(|| named(names(self), names(other), "names of objects"))
             .or_else(|| self.image_name_difference(other))
             .or_else(|| text("logits", &self.logits, &other.logits))
-            .or_else(|| {
-                named(self.sam2_version.clone(), other.sam2_version.clone(), "version of sam2")
-            })
+            .or_else(|| self.version_difference(other))
             .or_else(|| text("format", &self.format_version, &other.format_version))
     }
 
-    /// Returns the first frame whose image has another name.
+    /// Returns the difference of the programs, if it can be one of the results.
+    fn version_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        let (a, b) = (self.results_version, other.results_version);
+        if a != 0 && a == b {
+            return None;
+        }
+        let version = |header: &Self| match header.results_version {
+            0 => header.sam2_version.clone(),
+            results => format!("{} (results {results})", header.sam2_version),
+        };
+        let (a, b) = (version(self), version(other));
+        (a != b).then(|| ("version of sam2".to_owned(), a, b))
+    }
+
+    /// Returns the first frame whose image name differs.
     fn image_name_difference(&self, other: &Self) -> Option<(String, String, String)> {
         let name = |header: &Self, frame: usize| {
             header.image_names.get(frame).cloned().unwrap_or_else(|| "none".to_owned())
@@ -137,7 +167,7 @@ impl RunHeader {
             .find(|(_, a, b)| a != b)
     }
 
-    /// The first setting that differs.
+    /// Returns the first setting that differs.
     pub fn setting_difference(&self, other: &Self) -> Option<(String, String, String)> {
         let names = self.settings.keys().chain(other.settings.keys());
         let value = |header: &Self, name: &String| {
@@ -149,28 +179,30 @@ impl RunHeader {
     }
 }
 
-/// Frames that were tracked together.
+/// A batch: frames that were tracked together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunBatch {
-    /// Their numbers in the recording.
+    /// Their indices in the recording.
     pub frames: Range<usize>,
-    /// The prompted ones; none = there was no usable prompt, and the frames have no masks.
+    /// The prompted frames; empty if there was no usable prompt, in which case the frames have no
+    /// masks.
     pub prompt_frames: Vec<usize>,
-    /// What was said on them, for showing.
+    /// The prompts on those frames, for display.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<RunPrompt>,
 }
 
-/// Where somebody said that an object is, on one frame. Prompts that are masks are not kept: a mask of the frame shows them.
+/// A prompt for one object on one frame. Mask prompts are not stored, because a mask of the frame
+/// shows them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunPrompt {
-    /// The frame's number in the recording.
+    /// Index of the frame in the recording.
     pub frame: usize,
     /// The object.
     pub object: u32,
-    /// Clicks.
+    /// Point prompts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub points: Vec<RunPoint>,
     /// A box: left, top, right, bottom in pixels.
@@ -178,17 +210,17 @@ pub struct RunPrompt {
     pub bounds: Option<[f32; 4]>,
 }
 
-/// A click.
+/// A point prompt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunPoint {
-    /// What it is called, a body part, say; or nothing.
+    /// Name of the point, such as a body part; may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Pixels from the left edge of the frame.
     pub x: f32,
     /// Pixels from the top edge.
     pub y: f32,
-    /// Whether it lies on the object, or beside it.
+    /// Whether the point lies on the object (`true`) or on the background.
     pub positive: bool,
 }

@@ -1,8 +1,9 @@
-//! Run files (`.sam2run`): everything that segmenting a recording, or a part of it, has found out.
+//! Run files (`.sam2run`): the complete results of segmenting a recording or a part of it.
 //!
-//! A run file holds the masks of every frame as runs, what the model said about them, and which frames were tracked together.
-//! While a job runs it is the job's journal: what is complete up to the end of a batch is never computed again. Afterwards any other
-//! format, a report, or, from several parts, the whole can be made of it.
+//! A run file holds the masks of every frame as runs, what the model reported about them, and which
+//! frames were tracked together. While a job runs, the file is the job's journal: complete batches
+//! are never computed again. Afterwards it can be converted into any other format or a report, and
+//! the files of several parts can be merged into one.
 //!
 //! # Format
 //!
@@ -15,10 +16,12 @@
 //! | 4 | CRC-32 (IEEE) of kind, length and payload |
 //! | length | payload |
 //!
-//! The first record is the header ([`RunHeader`] as JSON), and only that one. Frames come in order and without gaps; a record of kind
-//! 2 ([`RunBatch`] as JSON) follows the last frame of each batch, and kind 3 (without payload) the last batch.
+//! The first record is the header ([`RunHeader`] as JSON), and there is only one. Frames come in
+//! order and without gaps. A record of kind 2 ([`RunBatch`] as JSON) follows the last frame of each
+//! batch, and one of kind 3 (without payload) follows the last batch.
 //!
-//! Payload of a frame; `v` is an unsigned number of seven bits a byte, lowest first, the high bit set on all bytes but the last:
+//! Payload of a frame; `v` is an unsigned number with seven bits per byte, lowest first, and the
+//! high bit set on all bytes but the last:
 //!
 //! | type | what |
 //! |---|---|
@@ -31,7 +34,7 @@
 //! | v, then as many v | runs, as [`Mask::runs`](crate::Mask::runs), of a mask of the recording's size |
 //! | f32 each | logits: width x height of them |
 //!
-//! Readers refuse a [`RunHeader::format_version`] other than [`RunHeader::FORMAT_VERSION`].
+//! Readers reject a [`RunHeader::format_version`] other than [`RunHeader::FORMAT_VERSION`].
 
 mod error;
 mod frame;

@@ -1,4 +1,4 @@
-//! Reading run files, also unfinished and damaged ones.
+//! Reads run files, including unfinished and damaged ones.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -9,27 +9,28 @@ use super::frame::{self, RunFrame};
 use super::header::{RunBatch, RunHeader};
 use super::record::{self, HEAD, Kind, MAGIC, Missing};
 
-/// What a run file holds behind its head.
+/// A record of a run file after its header.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RunRecord {
     /// The next frame.
     Frame(RunFrame),
-    /// The frames since the last batch were tracked together.
+    /// The end of a batch: the frames since the previous batch were tracked together.
     Batch(RunBatch),
 }
 
-/// Reads a run file record by record; holds one frame at a time.
+/// Reads a run file record by record and holds one frame at a time in memory.
 ///
-/// Yields an error once, and nothing behind it: [`RunFileError::Unfinished`] if the run was interrupted, after everything that
-/// is there. What is yielded is checked: frames come in order and without gaps, and batches hold exactly the frames before them.
+/// An error ends the iteration. If the run was interrupted, the reader first yields everything that
+/// is present, then [`RunFileError::Unfinished`]. It checks everything it yields: frames come in
+/// order and without gaps, and batches contain exactly the frames before them.
 #[derive(Debug)]
 pub struct RunReader {
     path: PathBuf,
     header: RunHeader,
     file: BufReader<File>,
     length: u64,
-    /// Where the next record begins.
+    /// Byte position of the next record.
     position: u64,
     next_frame: usize,
     batch_start: usize,
@@ -37,34 +38,35 @@ pub struct RunReader {
     payload: Vec<u8>,
 }
 
-/// How far an unfinished run file can be trusted.
+/// The usable part of a run file that may be unfinished.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RecoveredRun {
-    /// Its head.
+    /// Its header.
     pub header: RunHeader,
-    /// The batches that are complete.
+    /// The complete batches.
     pub batches: Vec<RunBatch>,
-    /// Bytes up to the end of the last of them.
+    /// Byte position of the end of the last complete batch.
     pub length: u64,
-    /// Whether nothing is missing.
+    /// Whether the file is complete.
     pub finished: bool,
-    /// Of the frames behind that, which belong to a batch that was not ended: where each of them ends, in bytes.
+    /// The frames after that position, which belong to a batch that was not ended: the byte
+    /// position of the end of each.
     pub loose_frames: Vec<u64>,
 }
 
 impl RecoveredRun {
-    /// Where to go on: the first frame that is missing.
+    /// Returns the frame to continue at: the first that no complete batch contains.
     pub fn next_frame(&self) -> usize {
         self.batches.last().map_or(self.header.frames.start, |batch| batch.frames.end)
     }
 }
 
 impl RunReader {
-    /// Opens a run file and reads its head.
+    /// Opens a run file and reads its header.
     ///
     /// # Errors
-    /// [`RunFileError`] if it cannot be read, is another kind of file or of another version.
+    /// [`RunFileError`] if it cannot be read, is not a run file or has another format version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RunFileError> {
         let path = path.as_ref().to_owned();
         let io = |source| RunFileError::Io { path: path.clone(), source };
@@ -80,7 +82,7 @@ impl RunReader {
         let mut magic = [0; MAGIC.len()];
         match file.read_exact(&mut magic) {
             Ok(()) if magic == *MAGIC => {}
-            Ok(()) => return Err(not("it begins like none")),
+            Ok(()) => return Err(not("it does not begin like one")),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(not("it is too short"));
             }
@@ -113,20 +115,21 @@ impl RunReader {
         })
     }
 
-    /// What the file says about itself.
+    /// Returns the file's header.
     pub fn header(&self) -> &RunHeader {
         &self.header
     }
 
-    /// The frames alone.
+    /// Returns an iterator over the frames only.
     pub fn frames(self) -> RunFrames {
         RunFrames(self)
     }
 
-    /// Goes through a file that may be unfinished or damaged and says how far it can be trusted.
+    /// Reads a file that may be unfinished or damaged and returns the part that can be used.
     ///
     /// # Errors
-    /// As [`Self::open`]; [`RunFileError::Io`] where reading fails. Damage behind the head is none.
+    /// As [`Self::open`]; [`RunFileError::Io`] if reading fails. Damage after the header is not an
+    /// error.
     pub fn recover(path: impl AsRef<Path>) -> Result<RecoveredRun, RunFileError> {
         let mut reader = Self::open(path)?;
         let mut found = RecoveredRun {
@@ -154,7 +157,7 @@ impl RunReader {
         }
     }
 
-    /// The next record; `None` behind the end of a finished run.
+    /// Returns the next record; `None` after the end of a finished run.
     fn step(&mut self) -> Result<Option<RunRecord>, RunFileError> {
         let at = self.position;
         let mut payload = std::mem::take(&mut self.payload);
@@ -228,7 +231,7 @@ impl Iterator for RunReader {
     }
 }
 
-/// The frames of a run file, in order. See [`RunReader`].
+/// Iterates over the frames of a run file in order. See [`RunReader`].
 #[derive(Debug)]
 pub struct RunFrames(RunReader);
 
@@ -252,7 +255,7 @@ fn parse_header(json: &[u8], path: &Path) -> Result<RunHeader, RunFileError> {
         format_version: u32,
     }
     let not = |reason: String| RunFileError::NotARun { path: path.to_owned(), reason };
-    // Of another version only this much is sure.
+    // In another format version, only this field is certain to exist.
     let Version { format_version: found } =
         serde_json::from_slice(json).map_err(|error| not(error.to_string()))?;
     let expected = RunHeader::FORMAT_VERSION;

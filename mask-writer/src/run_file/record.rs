@@ -1,13 +1,13 @@
-//! Records: what a run file is made of.
+//! Records, the units of a run file.
 
 use std::io::{self, Read, Write};
 
 /// The first bytes of a run file.
 pub(super) const MAGIC: &[u8; 8] = b"SAM2RUN\n";
-/// Bytes of a record before its payload.
+/// Number of bytes of a record before its payload.
 pub(super) const HEAD: u64 = 13;
 
-/// What a record says.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Header = 0,
@@ -33,17 +33,17 @@ fn checksum(kind: u8, length: [u8; 8], payload: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// Why there is no record.
+/// Why a record could not be read.
 #[derive(Debug)]
 pub(super) enum Missing {
-    /// The file ends here, or in the middle of the record.
+    /// The file ends here or in the middle of the record.
     Torn,
-    /// It is not what was written.
+    /// The record differs from what was written.
     Damaged(&'static str),
     Io(io::Error),
 }
 
-/// Reads one record into `payload`; `left` is the number of bytes that the file still has.
+/// Reads one record into `payload`; `left` is the number of bytes that remain in the file.
 pub(super) fn read(
     from: &mut impl Read,
     left: u64,
@@ -57,7 +57,7 @@ pub(super) fn read(
     let [kind, l0, l1, l2, l3, l4, l5, l6, l7, c0, c1, c2, c3] = head;
     let length = [l0, l1, l2, l3, l4, l5, l6, l7];
     let payload_length = u64::from_le_bytes(length);
-    // No more is read, and so allocated, than the file has.
+    // Never read, and so never allocate, more than the file has left.
     if payload_length > left - HEAD {
         return Err(Missing::Torn);
     }

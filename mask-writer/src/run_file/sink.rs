@@ -1,4 +1,4 @@
-//! A run file as an output among others.
+//! Run files as an output format.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -10,13 +10,13 @@ use crate::error::WriteError;
 use crate::output_file::{CompleteOutput, OutputFile};
 use crate::sink::{MaskFrame, MaskSink};
 
-/// Writes a run file that appears when it is complete. For a journal that outlives an interruption see
-/// [`RunWriter`](super::RunWriter).
+/// Writes a run file that appears under its name only when complete. For a journal that survives an
+/// interruption see [`RunWriter`](super::RunWriter).
 pub struct RunFileSink {
     output: OutputFile,
     file: BufWriter<File>,
     encoder: Encoder,
-    /// First frame of the batch that is not yet ended.
+    /// First frame of the batch that has not been ended yet.
     batch_start: usize,
 }
 
@@ -45,7 +45,7 @@ impl MaskSink for RunFileSink {
     }
 
     fn finish(mut self: Box<Self>) -> Result<CompleteOutput, WriteError> {
-        // Whoever writes without naming batches has one.
+        // If the caller ended no batch, all frames form one.
         let frames = self.batch_start..self.encoder.next_frame();
         if !frames.is_empty() {
             self.end_batch(&RunBatch { frames, ..RunBatch::default() })?;

@@ -1,4 +1,4 @@
-//! Run files: what is written comes back, and what is damaged is an error.
+//! Tests of run files: what is written can be read back, and damage is reported as an error.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn batch(frames: std::ops::Range<usize>) -> RunBatch {
     RunBatch { prompt_frames: vec![frames.start], prompts, frames }
 }
 
-/// A finished run of ten frames in batches of four.
+/// Writes a finished run of ten frames in batches of four.
 fn whole(folder: &Path) -> PathBuf {
     let path = folder.join("run.sam2run");
     let mut writer = RunWriter::create(&path, &header(10)).unwrap();
@@ -173,7 +173,7 @@ fn other_files_and_impossible_heads_are_refused_with_a_reason() {
         RunReader::open(&path).unwrap_err().to_string()
     };
     assert!(open(b"").contains("too short"));
-    assert!(open(b"II\x2b\0\x08\0\0\0").contains("begins like none"));
+    assert!(open(b"II\x2b\0\x08\0\0\0").contains("does not begin like one"));
     assert!(open(b"SAM2RUN\n").contains("cut off"));
     assert!(RunReader::open(folder.path()).is_err());
     let with = |change: &dyn Fn(&mut RunHeader)| {
@@ -195,7 +195,7 @@ fn other_files_and_impossible_heads_are_refused_with_a_reason() {
 fn what_differs_between_two_heads_is_named() {
     let mut other = header(10);
     assert_eq!(header(10).difference(&other), None);
-    // What was typed may differ and mean the same.
+    // Options that are typed differently can mean the same.
     other.options.push(("--batch-size".into(), "400".into()));
     assert_eq!(header(10).difference(&other), None);
     other.settings.insert("batch size".into(), "400".into());
@@ -208,7 +208,8 @@ fn what_differs_between_two_heads_is_named() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Every record has a checksum, so that mutations hardly get past it: they are also made below it.
+    /// Checksums would stop nearly all mutations of a whole file, so the payload below the checksum
+    /// is mutated as well.
     #[test]
     fn mutated_files_never_panic_and_never_invent_frames(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),

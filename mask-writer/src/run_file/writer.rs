@@ -1,4 +1,4 @@
-//! Writing a run file in place: a journal that survives the process.
+//! Writes a run file in place: a journal that survives the process.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,10 +13,11 @@ use crate::error::WriteError;
 use crate::fault::fault_point;
 use crate::sink::MaskFrame;
 
-/// Writes a run file that may be continued after an interruption: what lies before the end of a batch is on the disk when
-/// [`Self::end_batch`] returns.
+/// Writes a run file that can be continued after an interruption: when [`Self::end_batch`] returns,
+/// the batch is on the disk.
 ///
-/// The file is locked as long as this exists, so that no second process writes it. It stays when this is dropped.
+/// The file is locked as long as this value exists, so that no second process writes it. Dropping
+/// this value does not delete the file.
 #[derive(Debug)]
 pub struct RunWriter {
     path: PathBuf,
@@ -25,10 +26,10 @@ pub struct RunWriter {
 }
 
 impl RunWriter {
-    /// Begins a run file; one that is there is replaced.
+    /// Creates a run file and replaces an existing one.
     ///
     /// # Errors
-    /// [`WriteError::Io`]; [`WriteError::InUse`] if another process writes it.
+    /// [`WriteError::Io`]; [`WriteError::InUse`] if another process is writing it.
     pub fn create(path: &Path, header: &RunHeader) -> Result<Self, WriteError> {
         let io = |source| WriteError::Io { path: path.to_owned(), source };
         let file = open(path, true)?;
@@ -47,21 +48,24 @@ impl RunWriter {
         Ok(writer)
     }
 
-    /// Continues a run file behind its last complete batch. [`Self::cut`] takes away what follows that.
+    /// Continues a run file after its last complete batch. [`Self::cut`] removes what follows that
+    /// batch.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub fn append(path: &Path, found: &RecoveredRun) -> Result<Self, WriteError> {
         let io = |source| WriteError::Io { path: path.to_owned(), source };
         let file = BufWriter::new(open(path, false)?);
-        // Nothing is cut off yet: it may be known only later how much of an unfinished batch can be taken up.
+        // Nothing is cut off yet: how much of an unfinished batch can be reused may only be known
+        // later.
         let mut writer = Self { path: path.to_owned(), file, encoder: Encoder::new(&found.header) };
         writer.file.seek(SeekFrom::Start(found.length)).map_err(io)?;
         writer.encoder.next_frame = found.next_frame();
         Ok(writer)
     }
 
-    /// Cuts off everything but the complete batches and the first `loose` frames behind them; the frame after those comes next.
+    /// Cuts off everything except the complete batches and the first `loose` frames after them.
+    /// Writing continues with the frame after those.
     ///
     /// # Errors
     /// [`WriteError::Io`].
@@ -76,12 +80,12 @@ impl RunWriter {
         Ok(())
     }
 
-    /// The file.
+    /// Returns the file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes the next frame. Logits only if the head announced them.
+    /// Writes the next frame, with logits only if the header announced them.
     ///
     /// # Errors
     /// [`WriteError::OutOfOrder`], [`WriteError::Size`], [`WriteError::Io`].
@@ -91,7 +95,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Ends a batch: its frames are safe from now on.
+    /// Ends a batch; its frames are safely on the disk afterwards.
     ///
     /// # Errors
     /// [`WriteError::Io`].
@@ -115,7 +119,7 @@ impl RunWriter {
         Ok(())
     }
 
-    /// Brings everything written so far to the disk.
+    /// Writes everything so far to the disk.
     ///
     /// # Errors
     /// [`WriteError::Io`].
@@ -130,12 +134,12 @@ impl RunWriter {
     }
 }
 
-/// Half a second in all.
+/// With the pause below: half a second in total.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// Opens and locks without touching the contents: they may be another process's. A link is not followed, and a file that does
-/// not begin like a run file is left alone.
+/// Opens and locks the file without changing its contents, which may belong to another process.
+/// Links are not followed, and a file that does not begin like a run file is left alone.
 fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     let io = |source| WriteError::Io { path: path.to_owned(), source };
     let foreign = |what| WriteError::NotAJournal { path: path.to_owned(), what };
@@ -147,11 +151,12 @@ fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     let mut options = OpenOptions::new();
     let file =
         options.read(true).write(true).create(create).truncate(false).open(path).map_err(io)?;
-    // A process that this one starts shares the lock of a file for the moment until it becomes another program, also of a file that is closed meanwhile.
+    // A child process shares the locks of this process until it starts its own program, even locks
+    // of files that are closed in the meantime.
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            // Some network file systems know no locks.
+            // Some network file systems do not support locks.
             Ok(()) | Err(TryLockError::Error(_)) => {
                 return match begins_like_a_run(&file).map_err(io)? {
                     true => Ok(file),
@@ -163,7 +168,7 @@ fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     Err(WriteError::InUse(path.to_owned()))
 }
 
-/// Returns whether the file begins with [`MAGIC`], as far as it reaches.
+/// Returns whether the file begins with [`MAGIC`], or with a prefix of it if the file is shorter.
 fn begins_like_a_run(mut file: &File) -> std::io::Result<bool> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -172,7 +177,7 @@ fn begins_like_a_run(mut file: &File) -> std::io::Result<bool> {
     Ok(MAGIC.starts_with(&start))
 }
 
-/// Turns frames into records and sees to their order.
+/// Encodes frames as records and checks their order.
 #[derive(Debug)]
 pub(super) struct Encoder {
     size: (u32, u32),
@@ -193,7 +198,7 @@ impl Encoder {
         }
     }
 
-    /// The frame that is due.
+    /// Returns the index of the frame that is due.
     pub(super) fn next_frame(&self) -> usize {
         self.next_frame
     }

@@ -1,4 +1,4 @@
-//! A stack of masks as BigTIFF: one page a frame.
+//! A stack of masks as BigTIFF: one page per frame.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use crate::output_file::{CompleteOutput, OutputFile};
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 use crate::tiff_stack::{StackCompression, TiffStack, stack_error};
 
-/// What the pixels of a page say.
+/// The meaning of a page's pixel values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PixelValues {
-    /// 255 where any object is, else 0.
+    /// 255 where there is any object, else 0.
     #[default]
     Binary,
-    /// The object's number (1..=255), the smallest where objects overlap, 0 elsewhere.
+    /// The object's number (1..=255), the smallest where objects overlap, 0 for background.
     ObjectIds,
 }
 
 /// Writes one 8-bit page per frame.
 ///
-/// `tifffile` reads the stack as one series `(frames, height, width)`, OpenCV and Fiji as a plain stack. Memory stays at one
-/// page.
+/// `tifffile` reads the stack as one series `(frames, height, width)`; OpenCV and Fiji read it as a
+/// plain stack. Memory use is one page.
 pub struct BigTiffSink {
     output: OutputFile,
     stack: TiffStack,
@@ -33,7 +33,7 @@ pub struct BigTiffSink {
 }
 
 impl BigTiffSink {
-    /// Starts an uncompressed stack of `frames` pages of `size` = (width, height).
+    /// Creates an uncompressed stack of `frames` pages of `size` = (width, height).
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -47,7 +47,7 @@ impl BigTiffSink {
         Self::create_compressed(path, size, frames, values, StackCompression::None, overwrite)
     }
 
-    /// Starts a stack whose pages are compressed.
+    /// Creates a stack with compressed pages.
     ///
     /// # Errors
     /// As [`Self::create`].
@@ -87,7 +87,7 @@ impl MaskSink for BigTiffSink {
     }
 }
 
-/// Checks that every object's number fits into a pixel.
+/// Checks that every object number fits into a pixel.
 pub(crate) fn check_numbers(path: &Path, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
     let largest = u32::from(u8::MAX);
     match frame.objects.iter().find(|labelled| labelled.object > largest) {

@@ -16,13 +16,14 @@ use crate::output_file::CompleteOutput;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 
-/// Writes one COCO document: an image for each frame, whose id is the frame's number, and an annotation for each mask that is not
-/// empty, with compressed run lengths.
+/// Writes one COCO document: an image for each frame, whose id is the frame's index, and an
+/// annotation with compressed run lengths for each mask that is not empty.
 ///
-/// There is one category, `object`; but where objects have names, each name is a category, whose id is the object's number.
-/// In addition to COCO's own fields an annotation has `track_id`, the object's number, and what the model said: `object_score`,
-/// `predicted_iou`, `prompted`, `flags`. `file_name` is that of the image that the frame was read from, else what
-/// `ffmpeg -start_number 0 %05d.jpg` calls the frame.
+/// There is one category, `object`. If objects have names, each name is a category instead, whose
+/// id is the object's number. In addition to COCO's own fields an annotation has `track_id`, the
+/// object's number, and what the model reported: `object_score`, `predicted_iou`, `prompted`,
+/// `flags`. `file_name` is the name of the image that the frame was read from, or else the name
+/// that `ffmpeg -start_number 0 %05d.jpg` gives the frame.
 pub struct CocoJsonSink {
     file: JsonFile,
     order: FrameOrder,
@@ -32,15 +33,16 @@ pub struct CocoJsonSink {
     outlines: CocoOutlines,
 }
 
-/// How COCO's annotations say where an object is.
+/// The form in which annotations describe the shape of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CocoOutlines {
     /// Compressed run lengths.
     #[default]
     RunLengths,
-    /// Polygons along the edges of pixels, one for each part. Filled by pycocotools they are the mask again. A hole is joined by a cut to what
-    /// lies left of it, as COCO's polygons have none.
+    /// Polygons along pixel edges, one for each part. pycocotools reproduces the mask from them.
+    /// COCO's polygons cannot have holes, so each hole is joined by a cut to the outline on its
+    /// left.
     Polygons,
 }
 
@@ -81,7 +83,7 @@ enum Segmentation {
         size: [u32; 2],
         counts: String,
     },
-    /// x and y in turn.
+    /// Alternating x and y coordinates.
     Polygons(Vec<Vec<u32>>),
 }
 
@@ -94,7 +96,7 @@ struct Facts {
 }
 
 impl CocoJsonSink {
-    /// Starts a document with run lengths.
+    /// Creates a document with run lengths.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -106,7 +108,7 @@ impl CocoJsonSink {
         Self::create_with(path, recording, CocoOutlines::RunLengths, overwrite)
     }
 
-    /// Starts a document with everything but the annotations.
+    /// Creates a document and writes everything before the annotations.
     ///
     /// # Errors
     /// As [`Self::create`].
@@ -140,7 +142,8 @@ impl CocoJsonSink {
         })
     }
 
-    /// Returns the category of an object: of several with one name, the number of the first.
+    /// Returns the category of an object. Objects with the same name share the category of the one
+    /// with the smallest number.
     fn category(&self, object: u32) -> u32 {
         if self.names.is_empty() {
             return 1;
@@ -149,7 +152,7 @@ impl CocoJsonSink {
         self.names.iter().find(|&(_, name)| name == own).map_or(object, |(&first, _)| first)
     }
 
-    /// Returns the categories of all objects, by their ids.
+    /// Returns the categories of all objects, sorted by id.
     fn categories(&self) -> Vec<Category> {
         if self.names.is_empty() {
             return vec![Category { id: 1, name: "object".into() }];
@@ -163,7 +166,7 @@ impl CocoJsonSink {
 
     fn annotate(&mut self, frame: usize, labelled: &LabelledMask) -> Result<(), WriteError> {
         let Some([x0, y0, x1, y1]) = labelled.mask.bounds() else { return Ok(()) };
-        // Readers take number 0 for "none".
+        // Numbers start at 1, because readers take 0 to mean "none".
         self.annotations += 1;
         self.file.text(if self.annotations == 1 { "\n" } else { ",\n" })?;
         let segmentation = match self.outlines {

@@ -1,4 +1,5 @@
-//! One picture that shows whether it worked: overlays of frames from the whole recording.
+//! A contact sheet: one picture with overlays of frames from the whole recording, to judge the
+//! result at a glance.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
@@ -12,22 +13,22 @@ use crate::recording_info::RecordingInfo;
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 use crate::text::{Area, Canvas};
 
-/// Tiles in a row.
+/// Tiles per row.
 const COLUMNS: usize = 4;
-/// Rows of tiles.
+/// Number of rows of tiles.
 const ROWS: usize = 4;
 /// Largest width of a tile in pixels.
 const TILE_WIDTH: usize = 320;
-/// Space around tiles.
+/// Space around tiles in pixels.
 const GAP: usize = 6;
-/// Grey of the background.
+/// Grey level of the background.
 const BACKGROUND: u8 = 32;
 
-/// Width of the border around prompted frames.
+/// Width in pixels of the border around prompted frames.
 const BORDER: usize = 3;
 
-/// Collects evenly spaced frames with their masks drawn in, and writes them as one PNG: frame numbers in the corners, numbers and
-/// names of objects at their masks, a white border around frames that were prompted.
+/// Draws masks into evenly spaced frames and writes these frames as one PNG. Frame numbers are in
+/// the corners, object numbers and names at the masks, and prompted frames have a white border.
 pub struct ContactSheetSink {
     output: OutputFile,
     width: usize,
@@ -47,7 +48,8 @@ struct Tile {
 }
 
 impl ContactSheetSink {
-    /// A sheet for a recording; `highlights` (prompted frames) are shown before others when there is not room for all.
+    /// Creates a sheet for a recording. Frames in `highlights` (the prompted frames) take
+    /// precedence if there is not room for all.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -83,7 +85,7 @@ impl ContactSheetSink {
         })
     }
 
-    /// Averages source pixels into tile pixels.
+    /// Shrinks a frame to tile size by averaging its pixels.
     fn shrink(&self, image: &[u8]) -> Vec<u8> {
         let mut tile = Vec::with_capacity(3 * self.tile_width * self.tile_height);
         for y in 0..self.tile_height {
@@ -105,7 +107,8 @@ impl ContactSheetSink {
         tile
     }
 
-    /// The mask of a tile: pixels of which at least half is mask; if there are none, those of which any is.
+    /// Shrinks a mask to tile size: tile pixels of which at least half is mask, or, if there are
+    /// none, those that contain any mask pixel.
     fn shrink_mask(&self, mask: &Mask) -> Mask {
         let inside = mask.to_bytes(1);
         let (width, height) = (self.tile_width, self.tile_height);
@@ -131,13 +134,14 @@ impl ContactSheetSink {
     }
 }
 
-/// Which of `from` pixels make pixel `i` of `to`.
+/// Returns which of `from` pixels contribute to pixel `i` of `to`.
 fn span(i: usize, from: usize, to: usize) -> std::ops::Range<usize> {
     let start = i * from / to;
     start..((i + 1) * from / to).max(start + 1)
 }
 
-/// What stands in the corner of a frame: its number, the name of its image, whether it was prompted.
+/// Returns the text in the corner of a frame: its number, the name of its image, and whether it was
+/// prompted.
 pub(crate) fn corner_text(frame: &MaskFrame<'_>, image: Option<&String>) -> String {
     let mut text = frame.index.to_string();
     if let Some(image) = image {
@@ -178,7 +182,8 @@ impl MaskSink for ContactSheetSink {
             });
         }
         let mut rgb = self.shrink(image);
-        // Drawn at the tile's size, as thin outlines would vanish and colours mix.
+        // Masks are drawn at tile size: shrinking a finished overlay would lose thin outlines and
+        // mix colours.
         let shrunk = |labelled: &LabelledMask| LabelledMask {
             facts: labelled.facts,
             ..LabelledMask::new(labelled.object, self.shrink_mask(&labelled.mask))
@@ -278,7 +283,7 @@ mod tests {
         let path = folder.path().join("sheet.png");
         let recording = RecordingInfo::new((1280, 960), 2);
         let mut sink = Box::new(ContactSheetSink::create(&path, &recording, &[1], false).unwrap());
-        // One pixel of a frame, a sixteenth of a tile's.
+        // One pixel of the frame, a sixteenth of a tile pixel.
         let dot = (0..1280 * 960).map(|at| at == 700 * 1280 + 640);
         let objects = [LabelledMask::new(1, Mask::from_pixels(1280, 960, dot).unwrap())];
         let image = vec![100_u8; 1280 * 960 * 3];

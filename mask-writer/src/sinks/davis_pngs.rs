@@ -1,4 +1,4 @@
-//! A folder of palette images, one a frame, as the annotations of DAVIS.
+//! A folder of palette images, one per frame, as the annotations of DAVIS.
 
 use std::path::Path;
 
@@ -13,10 +13,12 @@ use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 use crate::sinks::bigtiff::check_numbers;
 
-/// Writes `00000.png`, `00001.png`, ..., or images named after those that the frames were read from: each pixel the number of its
-/// object, the smallest where objects overlap, 0 elsewhere, with DAVIS's palette.
+/// Writes `00000.png`, `00001.png`, ..., or images named after those that the frames were read
+/// from. Each pixel is the number of its object, the smallest where objects overlap, or 0 for
+/// background, with DAVIS's palette.
 ///
-/// The folder is what lies in DAVIS's `Annotations/480p/<sequence>`, and what the official `vos_inference.py` reads and writes.
+/// The folder has the layout of DAVIS's `Annotations/480p/<sequence>`, which the official
+/// `vos_inference.py` reads and writes.
 pub struct DavisPngsSink {
     output: OutputFolder,
     order: FrameOrder,
@@ -26,13 +28,13 @@ pub struct DavisPngsSink {
 }
 
 impl DavisPngsSink {
-    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
-    /// [`OutputFolder::create`].
+    /// Returns whether a file can have been written by this sink, for a recording that is not known
+    /// yet; see [`OutputFolder::create`].
     pub fn is_own(path: &Path) -> bool {
         palette_png::is_own(path, &|_| true)
     }
 
-    /// Starts the folder.
+    /// Creates the folder.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -109,7 +111,7 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["00001.png", "cam_2.png"]);
-        // Its own results, and those of before images had names.
+        // Its own results, including those from before files were named after images.
         std::fs::rename(path.join("00001.png"), path.join("00000.png")).unwrap();
         run(create().unwrap(), &[masks(&[]), masks(&[])]);
         // Masks of other images, and the frames themselves.

@@ -1,7 +1,8 @@
 //! Outlines as a ZIP file of ImageJ's regions of interest.
 //!
-//! The format of a region is that of `ij/io/RoiEncoder.java` and `RoiDecoder.java` in ImageJ's sources: a header of 64 bytes,
-//! coordinates, a second header of 64 bytes, the name. All numbers are big-endian.
+//! The format of a region is that of `ij/io/RoiEncoder.java` and `RoiDecoder.java` in ImageJ's
+//! source code: a header of 64 bytes, coordinates, a second header of 64 bytes, the name. All
+//! numbers are big-endian.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,12 +21,14 @@ use crate::overlay::colour_of;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 
-/// Writes a ZIP file that the ROI Manager of ImageJ and Fiji opens: a region for each object on each frame that it is on, called
-/// `00012-001` or, where the object has a name, `00012-001-mouse`, at the position of its frame in a stack.
+/// Writes a ZIP file that the ROI Manager of ImageJ and Fiji opens, with a region for each object
+/// on each frame where it is visible. A region is named `00012-001` or, if the object has a name,
+/// `00012-001-mouse`, and has the position of its frame in a stack.
 ///
-/// A mask in one piece without holes is a traced region, as the wand makes it, any other a composite one. Outlines go along the
-/// edges of pixels: ImageJ makes the mask again of them, pixel for pixel. Regions have the colours of objects. Memory grows
-/// with the number of regions, by some 200 bytes for each, as a ZIP file ends with their list.
+/// A mask in one piece without holes is a traced region, as made by the wand tool; any other mask
+/// is a composite region. Outlines follow pixel edges, so that ImageJ reproduces the mask pixel for
+/// pixel. Regions have the colours of the objects. Memory use grows by about 200 bytes per region,
+/// because a ZIP file ends with a list of its entries.
 pub struct ImageJRoisSink {
     output: OutputFile,
     order: FrameOrder,
@@ -34,7 +37,7 @@ pub struct ImageJRoisSink {
 }
 
 impl ImageJRoisSink {
-    /// Starts the file.
+    /// Creates the file.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -53,13 +56,13 @@ impl ImageJRoisSink {
         let object = labelled.object;
         let mut name = format!("{frame:05}-{object:03}");
         if let Some(own) = self.names.get(&object) {
-            // It becomes the name of a file in the ZIP file.
+            // The name becomes a file name inside the ZIP file.
             let is_kept = |letter: char| !letter.is_control() && !"/\\:*?\"<>|".contains(letter);
             name.push('-');
             name.extend(own.chars().take(60).map(|c| if is_kept(c) { c } else { '_' }));
         }
         let Some(region) = encode(&labelled.mask, frame, object, &name) else { return Ok(()) };
-        // Without the time of writing.
+        // Without a time stamp.
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(zip::DateTime::DEFAULT);
@@ -92,14 +95,14 @@ fn zip_error(output: &OutputFile, error: zip::result::ZipError) -> WriteError {
 }
 
 const HEADER: usize = 64;
-/// Version of the format, that of ImageJ 1.52 and later.
+/// Format version, that of ImageJ 1.52 and later.
 const VERSION: i16 = 228;
 const RECTANGLE: u8 = 1;
 const TRACED: u8 = 8;
-/// Coordinates and their number are 16 bits in a traced region.
+/// In a traced region, coordinates and their number have 16 bits.
 const LARGEST: u32 = 32_000;
 
-/// A mask as a region; `None` if it is empty.
+/// Encodes a mask as a region; `None` if it is empty.
 fn encode(mask: &Mask, frame: usize, object: u32, name: &str) -> Option<Vec<u8>> {
     let [left, top, last_x, last_y] = mask.bounds()?;
     let (right, bottom) = (last_x + 1, last_y + 1);
@@ -135,7 +138,7 @@ fn encode(mask: &Mask, frame: usize, object: u32, name: &str) -> Option<Vec<u8>>
         }
         None => {
             put(6, &[RECTANGLE]);
-            // In numbers of four bytes.
+            // Counted in units of four bytes.
             put(36, &(coordinates.len() as u32 / 4).to_be_bytes());
         }
     }
@@ -149,7 +152,7 @@ fn encode(mask: &Mask, frame: usize, object: u32, name: &str) -> Option<Vec<u8>>
     Some(region)
 }
 
-/// Rings as a composite region has them: move to, line to, ..., close, each number as a float.
+/// Encodes rings for a composite region: move to, line to, ..., close, each number as a float.
 fn path(rings: &[Vec<Corner>]) -> Vec<u8> {
     const MOVE: f32 = 0.0;
     const LINE: f32 = 1.0;
@@ -179,11 +182,11 @@ mod tests {
         let square = encode(&mask("0000 0110 0110"), 4, 2, "a").unwrap();
         assert_eq!(square[..10], *b"Iout\x00\xe4\x08\0\0\x01");
         assert_eq!(square[8..18], [0, 1, 0, 1, 0, 3, 0, 3, 0, 4]);
-        // x from the left edge, then y from the top edge.
+        // First x relative to the left edge, then y relative to the top edge.
         assert_eq!(square[64..80], [0, 0, 0, 2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2]);
         assert_eq!((number(&square, 56), number(&square, 60)), (5, 80));
         assert_eq!(square[40..44], [255, 86, 180, 233]);
-        // No group: ImageJ would give the region the colour of that.
+        // Without a group, because ImageJ would give the region the group's colour.
         assert_eq!((square[80 + 30], &square[144..]), (0, &[0, b'a'][..]));
         let ring = encode(&mask("111 101 111"), 0, 300, "b").unwrap();
         assert_eq!((ring[6], number(&ring, 36)), (RECTANGLE, 2 * 13));

@@ -1,6 +1,7 @@
-//! Polygons as Labelme's JSON: a file for each frame.
+//! Polygons as Labelme's JSON, one file per frame.
 //!
-//! The fields are those of `labelme/_label_file.py`; its rule of filling polygons is `shape_to_mask` in `labelme/utils/shape.py`.
+//! The fields are those of `labelme/_label_file.py`. Labelme fills polygons as in `shape_to_mask`
+//! in `labelme/utils/shape.py`.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,17 +18,19 @@ use crate::output_folder::OutputFolder;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 
-/// Labelme takes fewer points for no polygon.
+/// Labelme does not accept polygons with fewer points.
 const FEWEST_POINTS: usize = 3;
-/// What every file begins with. Labelme itself writes its files in lines, so that those that somebody corrected begin otherwise.
+/// The beginning of every file. Labelme formats its own files with line breaks, so files that a
+/// person has corrected begin differently.
 const START: &str = "{\"version\":\"5.5.0\",\"flags\":{},\"shapes\":[";
 
-/// Writes `00000.json`, `00001.json`, ..., or files named after the images that frames were read from: a polygon for each part of each
-/// mask, of the label `object` or the object's name. `group_id` is the object's number, and holds its parts together.
+/// Writes `00000.json`, `00001.json`, ..., or files named after the images that frames were read
+/// from, with a polygon for each part of each mask. Its label is `object` or the object's name.
+/// `group_id` is the object's number and is the same for all parts of an object.
 ///
-/// Points are the centres of border pixels: filled by Labelme's `shape_to_mask`, they are the mask again. A hole is joined to what
-/// lies left of it by a bridge. `imagePath` is the image's name, so that the files belong beside the images.
-/// A shape's `flags` are those of the mask, and `prompted`.
+/// Points are the centres of border pixels; Labelme's `shape_to_mask` reproduces the mask from
+/// them. A hole is joined by a bridge to the outline on its left. `imagePath` is the image's name,
+/// so the files belong next to the images. A shape's `flags` are those of the mask, and `prompted`.
 pub struct LabelmeJsonSink {
     output: OutputFolder,
     order: FrameOrder,
@@ -59,13 +62,13 @@ struct Rest<'a> {
 }
 
 impl LabelmeJsonSink {
-    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
-    /// [`OutputFolder::create`]. A file that Labelme has saved cannot.
+    /// Returns whether a file can have been written by this sink, for a recording that is not known
+    /// yet; see [`OutputFolder::create`]. This is false for a file that Labelme has saved.
     pub fn is_own(path: &Path) -> bool {
         is_own_file(path, &|_| true)
     }
 
-    /// Starts the folder.
+    /// Creates the folder.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -132,7 +135,8 @@ impl MaskSink for LabelmeJsonSink {
     }
 }
 
-/// Whether a file begins as this sink begins it, and is called after a frame whose name `is_frame` knows.
+/// Returns whether a file begins as this sink begins it, and is named after a frame whose name
+/// `is_frame` accepts.
 fn is_own_file(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
     let starts_so = || -> std::io::Result<bool> {
         let mut start = vec![0; START.len()];
@@ -181,7 +185,7 @@ mod tests {
         assert!(shapes.iter().all(|shape| shape["points"].as_array().unwrap().len() >= 3));
         assert_eq!(read("b.json")["shapes"], serde_json::json!([]));
 
-        // Its own files are replaced; what somebody saved from Labelme is not.
+        // The sink's own files are replaced; a file that a person saved from Labelme is not.
         drop(create().unwrap());
         assert!(LabelmeJsonSink::is_own(&path.join("a.json")));
         let pretty = serde_json::to_string_pretty(&document).unwrap();

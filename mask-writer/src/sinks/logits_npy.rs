@@ -11,14 +11,17 @@ use crate::output_file::{CompleteOutput, OutputFile};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
-/// Bytes before the values: room for any shape, and a multiple of 64, as the format asks for (`numpy.lib.format`, version 1.0).
+/// Number of bytes before the values: enough for any shape, and a multiple of 64, as the format
+/// requires (`numpy.lib.format`, version 1.0).
 const HEADER: usize = 128;
 
-/// Writes one `.npy` file of `float32` with the shape `(objects, frames, height, width)`; a mask is where its logits are above 0.
+/// Writes one `.npy` file of `float32` with the shape `(objects, frames, height, width)`; a mask is
+/// where its logits are above 0.
 ///
-/// Objects are in the order of their numbers; those that nobody announced come last, as they came up. Frames on which an object
-/// was not looked for are NaN. Each object's frames lie together, so that `numpy.load(path, mmap_mode="r")[0]` reads one object
-/// without the others. Memory stays at one frame.
+/// Objects are sorted by number; those that were not announced come last, in order of appearance.
+/// Frames on which an object was not tracked are NaN. The frames of each object are contiguous, so
+/// that `numpy.load(path, mmap_mode="r")[0]` reads one object without the others. Memory use is one
+/// frame.
 pub struct LogitsNpySink {
     output: OutputFile,
     file: File,
@@ -29,7 +32,7 @@ pub struct LogitsNpySink {
 }
 
 impl LogitsNpySink {
-    /// Starts the array.
+    /// Creates the array.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -72,7 +75,7 @@ impl LogitsNpySink {
             .map_err(|source| self.output.io_error(source))
     }
 
-    /// Writes what is in `bytes` as the frame of the object in that place.
+    /// Writes the contents of `bytes` as frame `index` of the object at `place`.
     fn write_frame(&mut self, place: usize, index: usize) -> Result<(), WriteError> {
         let bytes = std::mem::take(&mut self.bytes);
         let frame = (place * self.recording.frames + index) as u64;

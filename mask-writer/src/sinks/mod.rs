@@ -1,4 +1,4 @@
-//! One file for each format.
+//! The output formats, one file each.
 
 pub(crate) mod bigtiff;
 pub(crate) mod coco_json;
@@ -10,8 +10,10 @@ pub(crate) mod logits_npy;
 pub(crate) mod object_pngs;
 pub(crate) mod object_stacks;
 pub(crate) mod ome_zarr;
+#[cfg(feature = "overlay")]
 pub(crate) mod overlay_video;
 pub(crate) mod sav_json;
 pub(crate) mod table_csv;
+#[cfg(feature = "parquet")]
 pub(crate) mod table_parquet;
 pub(crate) mod yolo_labels;

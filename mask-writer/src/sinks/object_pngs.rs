@@ -1,4 +1,4 @@
-//! A folder of images for each object, one a frame, as the annotations of SA-V.
+//! A folder of images for each object, one per frame, as the annotations of SA-V.
 
 use std::path::Path;
 
@@ -12,11 +12,13 @@ use crate::palette_png::{self, encode};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
-/// Writes `001/00000.png`, ...: a folder for each object, an image for every frame, 1 where the object is, else 0, with DAVIS's
-/// palette. Frames that were read from images are called as these.
+/// Writes `001/00000.png`, ...: a folder for each object with an image for every frame, 1 where the
+/// object is, else 0, with DAVIS's palette. If frames were read from images, files are named after
+/// them.
 ///
-/// The folder is what lies in SA-V's `Annotations_6fps/<video>`, and what the official `vos_inference.py --per_obj_png_file`
-/// writes. An object that comes up late gets empty images for the frames before.
+/// The folder has the layout of SA-V's `Annotations_6fps/<video>`, which the official
+/// `vos_inference.py --per_obj_png_file` writes. An object that appears later gets empty images for
+/// the earlier frames.
 pub struct ObjectPngsSink {
     output: OutputFolder,
     order: FrameOrder,
@@ -24,18 +26,18 @@ pub struct ObjectPngsSink {
     size: (u32, u32),
     objects: KnownObjects,
     page: Vec<u8>,
-    /// An image without anything on it.
+    /// An image without any object.
     empty: Vec<u8>,
 }
 
 impl ObjectPngsSink {
-    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
-    /// [`OutputFolder::create`].
+    /// Returns whether a folder can have been written by this sink, for a recording that is not
+    /// known yet; see [`OutputFolder::create`].
     pub fn is_own(path: &Path) -> bool {
         is_own_folder(path, &|_| true)
     }
 
-    /// Starts the folders of the objects that are known.
+    /// Creates the folders of the objects that are already known.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -98,7 +100,8 @@ impl MaskSink for ObjectPngsSink {
     }
 }
 
-/// Whether `path` is an object's folder with nothing but images of this sink, of frames whose names `is_frame` knows.
+/// Returns whether `path` is an object's folder that holds only images of this sink, of frames
+/// whose names `is_frame` accepts.
 fn is_own_folder(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
     let is_number = |name: &str| name.len() >= 3 && name.bytes().all(|byte| byte.is_ascii_digit());
     let is_folder = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
@@ -157,7 +160,7 @@ mod tests {
         assert!(path.join("001/00001.png").is_file());
         run(create().unwrap(), &[masks(&[])]);
         assert!(ObjectPngsSink::is_own(&path.join("001")));
-        // A folder with a number for a name may hold anything.
+        // A folder whose name is a number may hold anything.
         std::fs::create_dir(path.join("2026")).unwrap();
         std::fs::write(path.join("2026/recording.mp4"), "years of work").unwrap();
         assert!(matches!(create(), Err(WriteError::ForeignFiles { name, .. }) if name == "2026"));

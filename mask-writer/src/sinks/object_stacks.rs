@@ -1,4 +1,4 @@
-//! A folder with a BigTIFF stack for each object, for objects that overlap.
+//! A folder with a BigTIFF stack per object, for objects that overlap.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,24 +12,24 @@ use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 use crate::tiff_stack::{StackCompression, TiffStack, stack_error};
 
-/// Writes `object-001.btf`, `object-002.btf`, ...: 255 where the object is, else 0, one page for every frame of the
-/// recording.
+/// Writes `object-001.btf`, `object-002.btf`, ...: 255 where the object is, else 0, one page for
+/// every frame of the recording.
 ///
-/// An object that comes up late gets empty pages for the frames before. Memory stays at a page, and a compressed one for each
-/// object.
+/// An object that appears later gets empty pages for the earlier frames. Memory use is one page,
+/// and one compressed page per object.
 pub struct ObjectStacksSink {
     output: OutputFolder,
     order: FrameOrder,
     size: (u32, u32),
     compression: StackCompression,
     objects: KnownObjects,
-    /// Of the objects, in their order.
+    /// One stack per object, in the order of the objects.
     stacks: Vec<TiffStack>,
     page: Vec<u8>,
 }
 
 impl ObjectStacksSink {
-    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`].
+    /// Returns whether a file can have been written by this sink; see [`OutputFolder::create`].
     pub fn is_own(path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let number = name.strip_prefix("object-").and_then(|rest| rest.strip_suffix(".btf"));
@@ -38,7 +38,7 @@ impl ObjectStacksSink {
         }) && std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
     }
 
-    /// Starts the stacks of the objects that are known.
+    /// Creates the stacks of the objects that are already known.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -63,7 +63,7 @@ impl ObjectStacksSink {
         Ok(sink)
     }
 
-    /// Starts the stack of `object`, of which `missed` frames have gone by.
+    /// Creates the stack of `object`, with empty pages for the `missed` frames before it appeared.
     fn begin(&mut self, object: u32, missed: usize) -> Result<(), WriteError> {
         let name = stack_name(object);
         let path = self.output.path().join(&name);

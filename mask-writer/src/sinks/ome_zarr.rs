@@ -1,7 +1,8 @@
 //! Object numbers as an OME-Zarr label image.
 //!
-//! The metadata are those of OME-NGFF 0.4 (ngff.openmicroscopy.org/0.4), the arrays those of Zarr 2: the versions that napari, Fiji, QuPath and
-//! ome-zarr-py all read. Both are a few JSON files and a compressed file for each frame, which needs no library of its own.
+//! The metadata follow OME-NGFF 0.4 (ngff.openmicroscopy.org/0.4) and the arrays Zarr 2, the
+//! versions that napari, Fiji, QuPath and ome-zarr-py all read. Both consist of a few JSON files
+//! and a compressed file per frame, so no library is needed to write them.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,16 +20,17 @@ use crate::overlay::colour_of;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
-/// What the metadata name as their maker, by which a folder to be replaced is known.
+/// Creator named in the metadata, by which a folder to be replaced is recognised.
 const CREATOR: &str = "sam2-mask-writer";
-/// zlib's level of compression: masks are small at any.
+/// Compression level of zlib: masks are small at any level.
 const LEVEL: u32 = 1;
 
-/// Writes a folder with one array `0` of `uint16`, axes `t`, `y`, `x`, a chunk for each frame: each pixel the number of its object, the smallest
-/// where objects overlap, 0 elsewhere.
+/// Writes a folder with one `uint16` array named `0`, axes `t`, `y`, `x`, one chunk per frame. Each
+/// pixel is the number of its object, the smallest where objects overlap, or 0 for background.
 ///
-/// It is a label image (`image-label`), with the colours and names of objects: complete alone, or to be put under `labels` of the
-/// OME-Zarr image of the recording. A step of `t` is the time between two frames, if the recording has a rate.
+/// It is a label image (`image-label`) with the colours and names of objects. It is complete on its
+/// own, and can also be placed under `labels` of the recording's OME-Zarr image. A step of `t` is
+/// the time between two frames, if the recording has a frame rate.
 pub struct OmeZarrSink {
     output: OutputFolder,
     order: FrameOrder,
@@ -38,7 +40,8 @@ pub struct OmeZarrSink {
 }
 
 impl OmeZarrSink {
-    /// Whether something in the folder can come from this sink; see [`OutputFolder::create`]. Recordings are such folders too.
+    /// Returns whether a folder entry can have been written by this sink; see
+    /// [`OutputFolder::create`]. Recordings can be folders of the same layout.
     pub fn is_own(path: &Path) -> bool {
         let is_ours = |folder: &Path| -> Option<bool> {
             let attributes = std::fs::read(folder.join(".zattrs")).ok()?;
@@ -50,7 +53,7 @@ impl OmeZarrSink {
             && path.parent().is_some_and(|folder| is_ours(folder).unwrap_or(false))
     }
 
-    /// Starts the folder.
+    /// Creates the folder.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -89,7 +92,7 @@ impl OmeZarrSink {
         })
     }
 
-    /// What the whole is, once all objects are known.
+    /// Returns the metadata of the whole image, once all objects are known.
     fn attributes(&self) -> serde_json::Value {
         let rate = self.recording.frames_per_second;
         let mut time = json!({"name": "t", "type": "time"});

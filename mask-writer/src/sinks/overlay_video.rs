@@ -14,21 +14,25 @@ use crate::sink::{MaskFrame, MaskSink};
 use crate::sinks::contact_sheet::corner_text;
 use crate::yuv::Yuv420;
 
-/// Frames per second of a recording that does not say.
+/// Frames per second if the recording states none.
 const DEFAULT_RATE: f64 = 25.0;
-/// The encoder's threads: with another number, which by default is that of the machine's cores, the bytes can be others.
+/// Number of encoder threads. It is fixed because the bytes of the video can depend on it, and the
+/// default is the number of cores of the machine.
 const THREADS: usize = 4;
-/// Largest denominator of a frame rate, and of its inverse: MPEG-4 part 2 has 16 bits for it.
+/// Largest numerator and denominator of a frame rate: MPEG-4 part 2 stores them in 16 bits.
 const LARGEST: u64 = 65_535;
 
-/// Writes an MP4 file that players and presentations show: H.264 where FFmpeg has libx264, else MPEG-4 part 2; `yuv420p`,
-/// without sound, at the recording's constant rate (25 frames a second if it has none).
+/// Writes an MP4 file that video players and presentation programs can show: H.264 if FFmpeg has
+/// libx264, else MPEG-4 part 2; `yuv420p`, without sound, at the recording's constant rate (25
+/// frames per second if it has none).
 ///
-/// Each frame's number stands in its top left corner, with the name of its image if it has one, and each object's number and name
-/// at its mask. Masks with a [flag](crate::QualityFlag) have a red and white outline and a red label that says the flag.
+/// Each frame's number is in its top left corner, with the name of its image if it has one. Each
+/// object's number and name are at its mask. Masks with a [flag](crate::QualityFlag) have a red and
+/// white outline and a red label that names the flag.
 ///
-/// Video of that kind has even sides: an odd one grows by a pixel, which repeats the last column or row. Memory stays at the
-/// encoder's, but for FFmpeg's own list of frames at the end of the file, about 60 bytes for each.
+/// Such videos must have even sides: an odd side grows by one pixel, which repeats the last column
+/// or row. Memory use is that of the encoder, plus FFmpeg's list of frames for the end of the file,
+/// about 60 bytes per frame.
 pub struct OverlayVideoSink {
     output: OutputFile,
     order: FrameOrder,
@@ -43,7 +47,7 @@ pub struct OverlayVideoSink {
     time_base: ff::Rational,
 }
 
-/// Which encoder to use.
+/// The encoder to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Codec {
     H264,
@@ -51,10 +55,11 @@ enum Codec {
 }
 
 impl OverlayVideoSink {
-    /// Starts the video.
+    /// Creates the video.
     ///
     /// # Errors
-    /// [`WriteError`] if the output exists or cannot be created, or FFmpeg has no encoder for it.
+    /// [`WriteError`] if the output exists or cannot be created, or if FFmpeg lacks an encoder for
+    /// it.
     pub fn create(
         path: &Path,
         recording: &RecordingInfo,
@@ -116,7 +121,7 @@ impl OverlayVideoSink {
         self.write_packets()
     }
 
-    /// Writes what the encoder has ready.
+    /// Writes the packets that the encoder has ready.
     fn write_packets(&mut self) -> Result<(), ff::Error> {
         let container_base = self.container.stream(0).map_or(self.time_base, |s| s.time_base());
         let mut packet = ff::Packet::empty();
@@ -128,7 +133,7 @@ impl OverlayVideoSink {
                 Err(error) => return Err(error),
             }
             packet.set_stream(0);
-            // Without it the last frame would have no duration.
+            // Without a duration per packet, the last frame would have none.
             packet.set_duration(1);
             packet.rescale_ts(self.time_base, container_base);
             packet.write_interleaved(&mut self.container)?;
@@ -142,7 +147,7 @@ impl OverlayVideoSink {
     }
 }
 
-/// An encoder for pictures of `size` and the MP4 file around it, its header written.
+/// Opens an encoder for frames of `size` and an MP4 file around it, and writes the file's header.
 fn open(
     stream: ff::format::context::StreamIo,
     (width, height): (usize, usize),
@@ -161,9 +166,9 @@ fn open(
     let mut options = ff::Dictionary::new();
     if codec == Codec::H264 {
         options.set("preset", "veryfast");
-        // Hardly to be told from the original, outlines included.
+        // Visually close to the original, including outlines.
         options.set("crf", "18");
-        // Warnings and errors; its summary is nobody's business.
+        // Log warnings and errors only, not the encoder's summary.
         options.set("x264-params", "log=1");
     } else {
         flags |= ff::codec::Flags::QSCALE;
@@ -175,7 +180,8 @@ fn open(
     video.set_format(ff::format::Pixel::YUV420P);
     video.set_time_base(rate.invert());
     video.set_frame_rate(Some(rate));
-    // A key frame every two seconds, so that players jump quickly; frames in order of time, so that the file starts at 0.
+    // A key frame every two seconds, so that players can seek quickly. Frames are stored in display
+    // order, so that the file starts at time 0.
     video.set_gop((2.0 * f64::from(rate)).round().clamp(1.0, 250.0) as u32);
     video.set_max_b_frames(0);
     video.set_colorspace(ff::color::Space::BT709);
@@ -194,9 +200,10 @@ fn open(
     track.set_avg_frame_rate(rate);
     track.set_rate(rate);
     let mut muxing = ff::Dictionary::new();
-    // Neither versions of libraries nor anything else that differs from machine to machine.
+    // Leave out library versions and anything else that differs between machines.
     muxing.set("fflags", "+bitexact");
-    // Units of time in which every frame, and so the whole, has an exact length; by default they are milliseconds.
+    // Time units in which every frame, and so the whole video, has an exact length; the default
+    // unit is a millisecond.
     let units = u64::from(rate.numerator().unsigned_abs());
     let units = units * 10_000_u64.div_ceil(units.max(1));
     muxing.set("movie_timescale", &units.to_string());
@@ -225,26 +232,28 @@ impl MaskSink for OverlayVideoSink {
         self.end().map_err(|error| video_error(&self.output, error))?;
         let Self { output, encoder, container, .. } = *self;
         drop(encoder);
-        // Writes what is still buffered.
+        // Flushes what is still buffered.
         drop(container);
         output.complete()
     }
 }
 
-/// Sets FFmpeg up, once; its messages go to `tracing` from then on.
+/// Initialises FFmpeg once; its messages go to `tracing` from then on.
 fn initialise() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         if let Err(error) = video_rs::init() {
-            // The encoder will say what does not work.
+            // If this matters, the encoder will report it.
             tracing::debug!("FFmpeg: {error}");
         }
     });
 }
 
-/// The simplest fraction that is the rate as closely as a video can say it: 30000/1001 for 29.97002997.
+/// Returns the simplest fraction that matches the rate as closely as a video can store it:
+/// 30000/1001 for 29.97002997.
 fn rational(rate: f64) -> ff::Rational {
-    // Continued fractions; the rate of a recording is a fraction of small numbers that went through a float.
+    // Continued fractions: the rate of a recording is a fraction of small numbers that was
+    // converted to a float.
     let (mut above, mut below) = ((1_u64, 0_u64), (0_u64, 1_u64));
     let mut rest = rate.clamp(1.0 / LARGEST as f64, LARGEST as f64);
     for _ in 0..32 {
@@ -278,7 +287,7 @@ mod tests {
     use crate::test_support::masks;
     use std::process::Command;
 
-    /// Six frames of 5 x 3 that become brighter, an object on the left.
+    /// Writes six frames of 5 x 3 that become brighter, with an object on the left.
     fn write(path: &Path, rate: Option<f64>, codec: Codec) {
         let recording =
             RecordingInfo { frames_per_second: rate, ..RecordingInfo::new((37, 21), 6) };
@@ -341,7 +350,7 @@ mod tests {
             ] {
                 assert!(shown.lines().any(|line| line == expected), "{expected} in\n{shown}");
             }
-            // The object is tinted, the rest of the picture is not.
+            // The object is tinted; the rest of the frame is not.
             let pixels = tool("ffmpeg", &["-i"], &path);
             assert_eq!(pixels.len(), 6 * 38 * 22 * 3);
             let at = |frame: usize, x: usize, y: usize| {

@@ -1,7 +1,7 @@
 //! Masks as the JSON of the SA-V training set.
 //!
-//! Its fields are described in `sav_dataset/README.md` of the official repository (facebookresearch/sam2), and its reader is
-//! `sav_dataset/utils/sav_utils.py` there.
+//! The fields are described in `sav_dataset/README.md` of the official repository
+//! (facebookresearch/sam2); the reader is `sav_dataset/utils/sav_utils.py` in the same repository.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -21,24 +21,26 @@ use crate::sink::{LabelledMask, MaskFrame, MaskSink};
 /// Largest mean area of a `small` object, and of a `medium` one, in pixels.
 const BUCKETS: [f64; 2] = [32.0 * 32.0, 96.0 * 96.0];
 
-/// Writes one SA-V document: `masklet` has a list for every frame (SA-V itself: every fourth) with the run lengths of each
-/// object, in the order of `masklet_id`, which holds the objects' numbers.
+/// Writes one SA-V document. `masklet` has a list for every frame (in SA-V itself: every fourth
+/// frame) with the run lengths of each object, in the order of `masklet_id`, which holds the
+/// objects' numbers.
 ///
-/// An object that comes up late has empty masks on the frames before. `masklet_type` is `auto`, as a model made the masks;
-/// `masklet_edited_frame_count` is on how many frames somebody prompted the object.
+/// An object that appears later has empty masks on the earlier frames. `masklet_type` is `auto`,
+/// because a model made the masks. `masklet_edited_frame_count` is the number of frames on which
+/// the object was prompted.
 pub struct SavJsonSink {
     file: JsonFile,
     order: FrameOrder,
     recording: RecordingInfo,
     overwrite: bool,
     objects: KnownObjects,
-    /// How many of the objects were announced.
+    /// Number of objects that were announced.
     announced: usize,
-    /// Of the objects, in their order.
+    /// One entry per object, in the order of the objects.
     tallies: Vec<Tally>,
 }
 
-/// What is summed up for an object.
+/// Sums for one object.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     visible_frames: u64,
@@ -95,7 +97,7 @@ impl Rle {
 }
 
 impl SavJsonSink {
-    /// Starts the document.
+    /// Creates the document.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -135,16 +137,17 @@ impl SavJsonSink {
         })
     }
 
-    /// The same document with a mask for each object on each frame, also on those before it came up.
+    /// Rewrites the document so that every frame has a mask for each object, including frames
+    /// before the object appeared.
     ///
-    /// Each frame is a line, and a line lacks the masks of objects that came later.
+    /// Each frame is one line, which lacks the masks of objects that appeared later.
     fn with_late_objects(mut self) -> Result<Self, WriteError> {
         let written = self.file.written()?;
         let path = self.file.path().to_owned();
         let io = |source| WriteError::Io { path: path.clone(), source };
         let empty = Rle::of(&Mask::empty(self.recording.size.0, self.recording.size.1));
         let empty = serde_json::to_string(&empty).map_err(|error| io(error.into()))?;
-        // What was written so far vanishes with its file.
+        // The previous document is deleted together with its temporary file.
         let mut file = JsonFile::create(&path, self.overwrite)?;
         for (index, line) in BufReader::new(written).lines().enumerate() {
             let line = line.map_err(io)?;
@@ -154,7 +157,7 @@ impl SavJsonSink {
                 continue;
             };
             file.text(masks)?;
-            // No other field of a mask is called so, and run lengths have no quotation marks.
+            // No other field of a mask has this name, and run lengths contain no quotation marks.
             let there = masks.matches("\"counts\"").count();
             for object in there..self.objects.numbers().len() {
                 file.text(if object == 0 { "" } else { "," })?;
@@ -168,7 +171,7 @@ impl SavJsonSink {
         Ok(self)
     }
 
-    /// What comes after the masks.
+    /// Writes everything that follows the masks.
     fn write_summary(&mut self) -> Result<(), WriteError> {
         let pixels = self.recording.pixels().max(1) as f64;
         let tallies = &self.tallies;

@@ -10,14 +10,16 @@ use crate::output_file::{CompleteOutput, OutputFile};
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
-/// Writes a header and a row for each object on each frame: `frame`, `time` (seconds), `object`, `area` (pixels), `centroid_x`,
-/// `centroid_y` (pixels; 0 is the centre of the first), `box_x`, `box_y`, `box_width`, `box_height`, `object_score`,
-/// `predicted_iou`, `prompted`, `flags` (separated by `|`), `name` (of the object), `image` (file name of that which the frame was
-/// read from).
+/// Writes a header and a row for each object on each frame: `frame`, `time` (seconds), `object`,
+/// `area` (pixels), `centroid_x`, `centroid_y` (pixels; 0 is the centre of the first pixel),
+/// `box_x`, `box_y`, `box_width`, `box_height`, `object_score`, `predicted_iou`, `prompted`,
+/// `flags` (separated by `|`), `name` (of the object), `image` (file name of the image that the
+/// frame was read from).
 ///
-/// What is unknown is an empty cell: the centroid and box of an empty mask, what the model said on a frame that it did not see.
-/// Numbers are as short as they can be without losing a bit. Rows of an object begin with the first frame if it was announced,
-/// else where it comes up.
+/// Unknown values are empty cells: the centroid and box of an empty mask, and the model's scores on
+/// a frame that it did not process. Numbers have the fewest digits that represent them exactly. The
+/// rows of an object begin with the first frame if the object was announced, else with the frame on
+/// which it appears.
 pub struct CsvTableSink {
     output: OutputFile,
     table: csv::Writer<File>,
@@ -26,7 +28,7 @@ pub struct CsvTableSink {
 }
 
 impl CsvTableSink {
-    /// Starts the table with its header.
+    /// Creates the table and writes its header.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.

@@ -39,13 +39,13 @@ const SCHEMA: &str = "message masks {
     optional binary image (UTF8);
 }";
 
-/// Rows that are written together; so many are held in memory.
+/// Number of rows that are written together, and so held in memory.
 const ROWS_AT_ONCE: usize = 1 << 15;
 
-/// Writes the table of [`crate::CsvTableSink`] with the same columns; what is unknown is null.
+/// Writes the table of [`crate::CsvTableSink`] with the same columns; unknown values are null.
 ///
-/// Memory stays at a few megabytes, the rows that are written together; the list of these groups at the end of the file takes a
-/// kilobyte for every 32,768 rows.
+/// Memory use is a few megabytes for the rows that are written together. The list of these groups
+/// at the end of the file takes a kilobyte per 32,768 rows.
 pub struct ParquetTableSink {
     output: OutputFile,
     table: SerializedFileWriter<File>,
@@ -55,7 +55,7 @@ pub struct ParquetTableSink {
 }
 
 impl ParquetTableSink {
-    /// Starts the table.
+    /// Creates the table.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -113,7 +113,7 @@ impl ParquetTableSink {
     }
 }
 
-/// Rows under way to the file, column by column.
+/// A group of rows that is being written, column by column.
 struct Group<'a>(SerializedRowGroupWriter<'a, File>);
 
 impl Group<'_> {
@@ -169,7 +169,7 @@ impl MaskSink for ParquetTableSink {
 fn table_error(output: &OutputFile, error: ParquetError) -> WriteError {
     let encode = |message| WriteError::Encode { path: output.path().to_owned(), message };
     match error {
-        // A full disk should read as such.
+        // Report a full disk as such.
         ParquetError::External(source) => match source.downcast::<std::io::Error>() {
             Ok(source) => output.io_error(*source),
             Err(other) => encode(other.to_string()),

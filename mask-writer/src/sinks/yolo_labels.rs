@@ -1,4 +1,4 @@
-//! Polygons as YOLO's segmentation labels: a text file for each frame.
+//! Polygons as YOLO's segmentation labels, one text file per frame.
 
 use std::fmt::Write;
 use std::io::Read;
@@ -13,16 +13,18 @@ use crate::output_folder::OutputFolder;
 use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFrame, MaskSink};
 
-/// YOLO's readers take fewer points for no polygon.
+/// YOLO's readers do not accept polygons with fewer points.
 const FEWEST_POINTS: usize = 3;
 
-/// Writes `00000.txt`, `00001.txt`, ...: a line `class x1 y1 x2 y2 ...` for each object that is on the frame, coordinates as
-/// shares of width and height; a file without lines for a frame without objects. Files are called as the images that frames were
-/// read from: `a.txt` for `a.jpg`, which is how Ultralytics finds them.
+/// Writes `00000.txt`, `00001.txt`, ..., one file per frame: a line `class x1 y1 x2 y2 ...` for
+/// each object on the frame, with coordinates as fractions of width and height. A frame without
+/// objects gets an empty file. If frames were read from images, files are named after them: `a.txt`
+/// for `a.jpg`, which is where Ultralytics looks for it.
 ///
-/// The class is the object's number - 1, as YOLO counts from 0. Points are the centres of border pixels, so that filling the
-/// polygon and drawing its edges, as OpenCV's `fillPoly` does, gives the mask again. An object in several parts is one polygon
-/// with bridges between them, as Ultralytics' own converter of COCO annotations makes it.
+/// The class is the object's number - 1, because YOLO counts from 0. Points are the centres of
+/// border pixels, so that filling the polygon and drawing its edges, as OpenCV's `fillPoly` does,
+/// reproduces the mask. An object in several parts is one polygon with bridges between them, as
+/// made by Ultralytics' own converter of COCO annotations.
 pub struct YoloLabelsSink {
     output: OutputFolder,
     order: FrameOrder,
@@ -31,13 +33,13 @@ pub struct YoloLabelsSink {
 }
 
 impl YoloLabelsSink {
-    /// Whether something in the folder can come from this sink, for a recording that is not yet known; see
-    /// [`OutputFolder::create`].
+    /// Returns whether a file can have been written by this sink, for a recording that is not known
+    /// yet; see [`OutputFolder::create`].
     pub fn is_own(path: &Path) -> bool {
         is_own_file(path, &|_| true)
     }
 
-    /// Starts the folder.
+    /// Creates the folder.
     ///
     /// # Errors
     /// [`WriteError`] if the output exists or cannot be created.
@@ -83,7 +85,8 @@ impl MaskSink for YoloLabelsSink {
     }
 }
 
-/// Whether a file holds lines as this sink writes them, for a frame whose name `is_frame` knows. Notes end in `.txt` too.
+/// Returns whether a file holds lines as this sink writes them, for a frame whose name `is_frame`
+/// accepts. A name is not enough: text notes end in `.txt` too.
 fn is_own_file(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(|name| name.strip_suffix(".txt")).is_some_and(is_frame)
@@ -91,7 +94,7 @@ fn is_own_file(path: &Path, is_frame: &dyn Fn(&str) -> bool) -> bool {
         && has_only_numbers(path).unwrap_or(false)
 }
 
-/// Whether a file begins with numbers and nothing else.
+/// Returns whether a file begins with numbers and nothing else.
 fn has_only_numbers(path: &Path) -> std::io::Result<bool> {
     let mut start = Vec::new();
     std::fs::File::open(path)?.take(4096).read_to_end(&mut start)?;

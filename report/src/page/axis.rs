@@ -1,4 +1,4 @@
-//! Where the labels of an axis stand.
+//! Positions of axis labels.
 
 use std::ops::Range;
 
@@ -6,23 +6,23 @@ use crate::describe::clock;
 
 use super::numbers::{grouped, rounded};
 
-/// A label and its place, as a share of the axis.
+/// A label and its position as a fraction of the axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
     pub at: f64,
     pub label: String,
 }
 
-/// Labels of an axis of time, at most this many.
+/// Largest number of labels on a time axis.
 const MOST: f64 = 8.0;
 
-/// Steps in seconds that people count in.
+/// Natural step sizes for times, in seconds.
 const SECONDS: [f64; 18] = [
     0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0,
     3600.0, 7200.0, 18000.0,
 ];
 
-/// A step of 1, 2 or 5 times a power of ten, so that there are at most `most` steps.
+/// Returns a step of 1, 2 or 5 times a power of ten that gives at most `most` steps.
 fn decimal_step(range: f64, most: f64) -> f64 {
     let rough = range / most;
     if !(rough.is_finite() && rough > 0.0) {
@@ -33,14 +33,14 @@ fn decimal_step(range: f64, most: f64) -> f64 {
     steps.into_iter().find(|&step| step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * power)
 }
 
-/// Multiples of `step` from `low` to `high`.
+/// Returns the multiples of `step` from `low` to `high`.
 fn multiples(low: f64, high: f64, step: f64) -> impl Iterator<Item = f64> {
     let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
-    // However odd the numbers are, an axis has few labels.
+    // However extreme the numbers, an axis has few labels.
     (first..=last).take(50).map(move |multiple| multiple as f64 * step)
 }
 
-/// Frame numbers, each at the middle of its frame.
+/// Returns labels with frame numbers, each at the middle of its frame.
 pub(super) fn frames(frames: &Range<usize>) -> Vec<Tick> {
     let (first, count) = (frames.start as f64, frames.len() as f64);
     let step = decimal_step(count, MOST).max(1.0);
@@ -50,7 +50,7 @@ pub(super) fn frames(frames: &Range<usize>) -> Vec<Tick> {
     ticks.map(tick).filter(|tick| (0.0..=1.0).contains(&tick.at)).collect()
 }
 
-/// Times of frames, counted from the recording's start.
+/// Returns labels with the times of frames, counted from the recording's start.
 pub(super) fn times(frames: &Range<usize>, rate: f64) -> Vec<Tick> {
     let (first, count) = (frames.start as f64, frames.len() as f64);
     let duration = count / rate;
@@ -64,14 +64,14 @@ pub(super) fn times(frames: &Range<usize>, rate: f64) -> Vec<Tick> {
     ticks.map(tick).filter(|tick| (0.0..=1.0).contains(&tick.at)).collect()
 }
 
-/// Values between two limits, at most five, the share counted from the lower one.
+/// Returns at most five labels between two values; positions are counted from the lower one.
 pub(super) fn values(low: f64, high: f64) -> Vec<Tick> {
     let step = decimal_step(high - low, 4.0);
     let tick = |value: f64| Tick { at: (value - low) / (high - low), label: short(value) };
     multiples(low, high, step).map(tick).collect()
 }
 
-/// Large numbers in few letters.
+/// Formats a large number in few characters.
 fn short(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 => format!("{}M", rounded(value / 1e6)),

@@ -1,14 +1,15 @@
-//! Colours of objects that can be told from the page, light or dark.
+//! Colours of objects that stand out from the page in light and dark mode.
 
 use sam2_mask_writer::OBJECT_COLOURS;
 
-/// Contrast that a line needs against its background (WCAG 2.2, 1.4.11).
+/// Minimum contrast of a line against its background (WCAG 2.2, 1.4.11).
 const CONTRAST: f64 = 3.0;
 /// Backgrounds of plots.
 const LIGHT: [u8; 3] = [255, 255, 255];
 const DARK: [u8; 3] = [26, 31, 36];
 
-/// CSS variables: `--m1` to `--m7` for masks on pictures, `--o1` to `--o7` the same darker or lighter for plots.
+/// Returns CSS variables: `--m1` to `--m7` for masks on pictures, and `--o1` to `--o7` for plots,
+/// which are the same colours made darker or lighter.
 pub(super) fn variables(dark: bool) -> String {
     let background = if dark { DARK } else { LIGHT };
     let line = |(index, colour): (usize, &[u8; 3])| {
@@ -18,7 +19,7 @@ pub(super) fn variables(dark: bool) -> String {
     OBJECT_COLOURS.iter().enumerate().map(line).collect()
 }
 
-/// Number of an object's colour, from 1.
+/// Returns the number of an object's colour, from 1.
 pub(super) fn number(object: u32) -> usize {
     (object.max(1) as usize - 1) % OBJECT_COLOURS.len() + 1
 }
@@ -27,7 +28,7 @@ fn css([r, g, b]: [u8; 3]) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 
-/// The colour, moved away from the background until it can be seen.
+/// Moves a colour away from the background until it is readable.
 fn readable(colour: [u8; 3], background: [u8; 3]) -> [u8; 3] {
     let towards = if luminance(background) > 0.5 { 0.0 } else { 255.0 };
     let mixed = |percent: u32| {
@@ -41,7 +42,7 @@ fn readable(colour: [u8; 3], background: [u8; 3]) -> [u8; 3] {
         .unwrap_or(mixed(100))
 }
 
-/// Contrast of two colours by WCAG, 1 to 21.
+/// Returns the contrast of two colours by WCAG, 1 to 21.
 fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
     let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
     (a / b).max(b / a)
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!((number(1), number(7), number(8), number(0)), (1, 7, 1, 1));
     }
 
-    /// Contrast that text needs (WCAG 2.2, 1.4.3).
+    /// Minimum contrast of text (WCAG 2.2, 1.4.3).
     const TEXT_CONTRAST: f64 = 4.5;
     const STYLE: &str = include_str!("style.css");
 
@@ -87,7 +88,7 @@ mod tests {
         [0, 2, 4].map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
     }
 
-    /// The colours that a block of the style sheet defines, by name.
+    /// Returns the colours that a block of the style sheet defines, by name.
     fn colours_after(start: &str) -> std::collections::BTreeMap<&'static str, [u8; 3]> {
         let block = STYLE.split_once(start).unwrap().1.split_once('}').unwrap().0;
         let colours =
@@ -116,7 +117,7 @@ mod tests {
                 check("card", colours[mark], mark);
             }
             for flag in ["lost", "area-jump", "nearly-full", "inverted", "unprompted", "prompted"] {
-                // A chip's ground is a tenth of its own colour.
+                // The background of a chip is its own colour at one tenth.
                 let ground = [0, 1, 2].map(|i| {
                     (0.1 * f64::from(colours[flag][i]) + 0.9 * f64::from(card[i])).round() as u8
                 });

@@ -1,5 +1,5 @@
-//! The plotted numbers and the flagged frames for the script. Without it the page says the same, only not at the pointer and not as a
-//! file.
+//! The plotted values and the flagged frames as data for the script. Without the script the page
+//! shows the same information, but not at the pointer and not as a file.
 
 use std::fmt::{self, Formatter};
 
@@ -12,7 +12,7 @@ use crate::report::Report;
 use crate::series::{Bucket, Series};
 use crate::spans::Spans;
 
-/// Spans of flagged frames that are given along, so that the page stays small.
+/// Limit on the spans of flagged frames in the data, so that the page stays small.
 const MOST_SPANS: usize = 50_000;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
@@ -51,7 +51,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "<script type=\"application/json\" id=\"data\">{}</script>", json_in_html(&data))
 }
 
-/// The first of some spans, `[first frame, last frame]` each, as many as there is room for.
+/// Returns the first spans, `[first frame, last frame]` each, as many as `left` permits.
 fn first_spans(spans: &Spans, left: &mut usize) -> Vec<[usize; 2]> {
     let some: Vec<_> =
         spans.ranges().iter().take(*left).map(|range| [range.start, range.end - 1]).collect();
@@ -59,7 +59,7 @@ fn first_spans(spans: &Spans, left: &mut usize) -> Vec<[usize; 2]> {
     some
 }
 
-/// Frames per bucket; means, and least and greatest values where a bucket has several frames.
+/// Returns frames per bucket and means, and, if buckets hold several frames, minima and maxima.
 fn series(series: &Series, digits: i32) -> Value {
     if series.range().is_none() {
         return Value::Null;
@@ -80,7 +80,7 @@ fn series(series: &Series, digits: i32) -> Value {
     value
 }
 
-/// With this many digits behind the point, and none that mean nothing.
+/// Rounds a value to this many decimals and omits meaningless ones.
 fn rounded(value: f64, digits: i32) -> Value {
     let factor = 10_f64.powi(digits);
     let rounded = (value * factor).round() / factor;

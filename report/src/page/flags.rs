@@ -1,8 +1,8 @@
-//! Flags as the page calls and paints them.
+//! Labels and explanations of flags on the page.
 
 use sam2_mask_writer::QualityFlag;
 
-/// A flag's name in one or two words.
+/// Returns a flag's label, one or two words.
 pub(super) fn label(flag: QualityFlag) -> &'static str {
     match flag {
         QualityFlag::Lost => "Lost",
@@ -13,7 +13,7 @@ pub(super) fn label(flag: QualityFlag) -> &'static str {
     }
 }
 
-/// What it means, and what to look for.
+/// Explains what a flag means and what to look for.
 pub(super) fn meaning(flag: QualityFlag) -> &'static str {
     match flag {
         QualityFlag::Lost => {
@@ -29,6 +29,6 @@ pub(super) fn meaning(flag: QualityFlag) -> &'static str {
             "The mask covers a large part of the picture although the object was small where it was prompted: likely the \
              background instead of the object."
         }
-        _ => "Something that a person should look at.",
+        _ => "A person should look at these masks.",
     }
 }

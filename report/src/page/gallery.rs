@@ -14,7 +14,7 @@ use crate::outline::Outline;
 use crate::report::Report;
 use crate::shot::{Shot, ShotObject};
 
-/// All pictures, once each, for the figures to refer to.
+/// Writes every picture once, for the figures to refer to.
 pub(super) fn pictures(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if report.pictures.is_empty() {
         return Ok(());
@@ -30,7 +30,7 @@ pub(super) fn pictures(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("</defs></svg>\n")
 }
 
-/// Frames to look at.
+/// Writes the frames to look at first.
 pub(super) fn worst(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if report.totals.masks == 0 {
         return Ok(());
@@ -53,24 +53,24 @@ pub(super) fn worst(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("</div>\n</section>\n")
 }
 
-/// Frames on which somebody said where the objects are.
+/// Writes the prompted frames.
 pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if report.prompted.is_empty() {
         return Ok(());
     }
     let (all, shown) = (report.totals.prompted.count(), report.prompted.len());
-    // Whoever gives none may still have masks that were prompted.
+    // Without prompts in the report, masks may still be marked as prompted.
     let intro = if all == shown && report.run.prompts.is_empty() {
         "If a mask is wrong here, it is wrong in the frames around it.".to_owned()
     } else if report.run.prompts.is_empty() {
         format!("{shown} of {}.", counted(all, "frame", "frames"))
     } else if all == shown {
-        "The masks with what they were prompted with: green + on the object, red \u{2212} beside it (a red ring around a green + is beside \
-         one object and on another). If one is wrong here, it is wrong in \
+        "The masks with what they were prompted with: green + on the object, red \u{2212} not on it (a red ring around a green + is not on \
+         one object but on another). If one is wrong here, it is wrong in \
          the frames around it.".to_owned()
     } else {
         format!(
-            "{shown} of {}, with the prompts: green + on the object, red \u{2212} beside it (a red ring around a green + is beside one object and \
+            "{shown} of {}, with the prompts: green + on the object, red \u{2212} not on it (a red ring around a green + is not on one object but \
              on another).",
             counted(all, "frame", "frames")
         )
@@ -78,7 +78,7 @@ pub(super) fn prompted(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     strip(f, report, "prompts", "Prompted frames", &intro, &report.prompted)
 }
 
-/// Frames from all over the recording.
+/// Writes frames from all over the recording.
 pub(super) fn even(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if report.even.is_empty() {
         return Ok(());
@@ -135,13 +135,13 @@ fn figure(
     f.write_str("</figcaption></figure>\n")
 }
 
-/// What is said below a picture: classes and texts.
+/// Returns the remarks below a picture as pairs of CSS class and text.
 fn remarks(
     report: &Report,
     shot: &Shot,
     numbered: Option<(usize, Reason, u32)>,
 ) -> Vec<(&'static str, String)> {
-    /// Remarks below one picture.
+    /// Largest number of remarks below one picture.
     const MOST: usize = 6;
     let several = report.objects.len() > 1;
     let whose = |object: u32, text: &str| {
@@ -170,7 +170,7 @@ fn remarks(
         let iou = shown.facts.map(|facts| format!("IoU {:.2}", facts.predicted_iou));
         let told = match reason {
             Reason::Change => Some(format!("Area changes to {}", rounded(shown.area as f64))),
-            // Of a mask that is not there, the IoU says nothing.
+            // For a missing mask, the IoU means nothing.
             Reason::Flag(QualityFlag::Lost) => None,
             Reason::Doubtful | Reason::Flag(_) => iou,
         };
@@ -183,7 +183,7 @@ fn remarks(
     remarks
 }
 
-/// The picture in words.
+/// Describes the picture in words, as alternative text.
 fn alternative(shot: &Shot, remarks: &[(&'static str, String)]) -> String {
     let visible = shot.objects.iter().filter(|shown| shown.area > 0).count();
     let mut text =
@@ -195,7 +195,8 @@ fn alternative(shot: &Shot, remarks: &[(&'static str, String)]) -> String {
     text
 }
 
-/// A picture with its masks; small animals are shown once more, enlarged, in the corner that is farthest from them.
+/// Draws a picture with its masks. Small animals are shown again, enlarged, in the corner that is
+/// farthest from them.
 fn drawing(
     f: &mut Formatter<'_>,
     report: &Report,
@@ -217,7 +218,7 @@ fn drawing(
         write!(f, "<rect class=\"ground\" width=\"{width}\" height=\"{height}\"/>")?;
     }
     f.write_str("<g class=\"masks\">")?;
-    // Small ones over large ones, and numbers over all.
+    // Small masks are drawn over large ones, and numbers over everything.
     let mut masks: Vec<(&ShotObject, &Outline)> =
         shot.objects.iter().filter_map(|shown| Some((shown, shown.outline.as_ref()?))).collect();
     masks.sort_by_key(|(shown, _)| std::cmp::Reverse(shown.area));
@@ -234,7 +235,7 @@ fn drawing(
         let mut written: Vec<(u32, u32)> = Vec::new();
         for (shown, Outline { label: (x, y), .. }) in &masks {
             let (object, mut x) = (shown.object, *x);
-            // Masks that lie on each other have their numbers side by side.
+            // The numbers of overlapping masks are placed side by side.
             let near = |x: u32, (a, b): &(u32, u32)| a.abs_diff(x) < size && b.abs_diff(*y) < size;
             while written.iter().any(|other| near(x, other)) && x < width {
                 x += size;
@@ -253,9 +254,9 @@ fn drawing(
     f.write_str("</svg>")
 }
 
-/// Share of a picture's side, in percent, up to which what is in it is enlarged.
+/// Largest side, in percent of the picture's, of a region that is enlarged.
 const SMALL_PERCENT: u32 = 14;
-/// Share of a picture's side that the enlargement takes, in percent.
+/// Side of the enlargement, in percent of the picture's.
 const INSET_PERCENT: u32 = 42;
 
 fn inset(
@@ -270,7 +271,7 @@ fn inset(
     else {
         return Ok(());
     };
-    // In percent of the picture, as the part that is cut out has its proportions.
+    // In percent of the picture, because the region cut out has the picture's proportions.
     let share = (100 * (right - left) / width).max(100 * (bottom - top) / height);
     if share > SMALL_PERCENT {
         return Ok(());
@@ -296,10 +297,11 @@ fn inset(
     )
 }
 
-/// Draws what was said on a frame: boxes, then points beside objects, then points on them. A point beside one object often lies exactly
-/// on another, whose own point must stay visible; the lower of the two is larger, so that both are.
+/// Draws the prompts of a frame: boxes, then negative points, then positive points. A negative
+/// point of one object often lies exactly on a positive point of another, which must stay visible.
+/// The lower point is larger, so that both are visible.
 fn prompts(f: &mut Formatter<'_>, report: &Report, frame: usize) -> fmt::Result {
-    // A recording has few prompted frames, so looking through all of them for each picture costs nothing.
+    // A recording has few prompted frames, so searching all of them for each picture costs nothing.
     let marks: Vec<&RunPrompt> =
         report.run.prompts.iter().filter(|mark| mark.frame == frame).collect();
     for layer in [Layer::Box, Layer::Beside, Layer::On] {
@@ -308,7 +310,7 @@ fn prompts(f: &mut Formatter<'_>, report: &Report, frame: usize) -> fmt::Result 
     Ok(())
 }
 
-/// What is drawn at once, over all objects.
+/// A layer, drawn for all objects before the next one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layer {
     Box,

@@ -1,4 +1,5 @@
-//! The page: HTML, styles, vector graphics and a little script in one file, written by hand so that it can be read.
+//! The page: HTML, styles, vector graphics and a short script in one file, written by hand so that
+//! its source is readable.
 
 mod axis;
 mod colours;
@@ -46,7 +47,8 @@ impl Display for Page<'_> {
 
 fn head(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let title = if report.run.recording.is_empty() { "a recording" } else { &report.run.recording };
-    // The page may load nothing and run only its own script, whatever names and texts are in it.
+    // The page must not load anything and may run only its own script, whatever names and texts it
+    // contains.
     let digest = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     write!(
         f,
@@ -70,7 +72,7 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
         "<dt>Area</dt><dd>Pixels of the mask in the recording. An animal changes its area slowly; steps are suspicious.</dd>\n",
         "<dt>Object score</dt><dd>A logit: above 0 the model sees the object in the frame; at or below 0 it does not, and the mask is empty. \
          Where a mask was the prompt it is 10, or \u{2212}10 for an empty one.</dd>\n",
-        "<dt>Predicted IoU</dt><dd>The model\u{2019}s own estimate of how well the mask fits, 0 to 1. It is no measurement, but where it \
+        "<dt>Predicted IoU</dt><dd>The model\u{2019}s own estimate of how well the mask fits, 0 to 1. It is not a measurement, but where it \
          falls, masks are often wrong.</dd>\n",
         "<dt>Lines and bands</dt><dd>In a long recording a point stands for several frames: the line is their mean, the band \
          reaches from the least to the greatest value. Spans of flagged frames are exact.</dd>\n",

@@ -1,8 +1,8 @@
-//! Numbers as people read them.
+//! Formats numbers for people.
 
 use std::ops::Range;
 
-/// `1,234,567`.
+/// Groups digits: `1,234,567`.
 pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -15,7 +15,7 @@ pub(crate) fn grouped(number: usize) -> String {
     text
 }
 
-/// Grouped from a thousand on, with at most three significant digits below.
+/// Groups digits from a thousand on; smaller numbers get at most three significant digits.
 pub(crate) fn rounded(number: f64) -> String {
     let size = number.abs();
     if !number.is_finite() {
@@ -31,7 +31,7 @@ pub(crate) fn rounded(number: f64) -> String {
     }
 }
 
-/// A share as percent; never 0 or 100 % of something that is not nothing or everything.
+/// Formats a fraction as a percentage. It is 0 % only for none, and 100 % only for all.
 pub(crate) fn percent(part: usize, whole: usize) -> String {
     if whole == 0 {
         return "0 %".to_owned();
@@ -47,12 +47,12 @@ pub(crate) fn percent(part: usize, whole: usize) -> String {
     }
 }
 
-/// `1 frame`, `2 frames`.
+/// Formats a count with its noun: `1 frame`, `2 frames`.
 pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// `3`, or `3–7` for several frames.
+/// Formats a range: `3`, or `3–7` for several frames.
 pub(crate) fn span(range: &Range<usize>) -> String {
     if range.len() <= 1 {
         grouped(range.start)
@@ -61,7 +61,7 @@ pub(crate) fn span(range: &Range<usize>) -> String {
     }
 }
 
-/// The first ranges, and how many more there are.
+/// Formats the first ranges and the number of those left out.
 pub(crate) fn spans(ranges: &[Range<usize>], most: usize) -> String {
     let mut list: Vec<String> = ranges.iter().take(most).map(span).collect();
     if ranges.len() > most {

@@ -1,4 +1,4 @@
-//! Area, object score and predicted IoU of each object over time, with what is flagged.
+//! Plots of area, object score and predicted IoU of each object over time, with flagged frames.
 
 use std::fmt::{self, Formatter, Write};
 
@@ -14,14 +14,14 @@ use crate::object::ObjectHistory;
 use crate::report::Report;
 use crate::series::{Bucket, Series};
 
-/// Buckets of all objects together, so that the page stays small.
+/// Limit on the buckets of all objects together, so that the page stays small.
 const MOST_BUCKETS: usize = 12_000;
 /// Height of a plot in its own units.
 const HEIGHT: f64 = 1000.0;
-/// A peak higher than this many times what is usual is cut off, so that the rest can be seen.
+/// A peak higher than this many times the usual value is cut off, so that the rest stays visible.
 const CUT_OFF: f64 = 4.0;
 
-/// Buckets that each object may have.
+/// Returns the number of buckets that each object may have.
 pub(super) fn buckets_per_object(report: &Report) -> usize {
     (MOST_BUCKETS / report.objects.len().max(1)).max(60)
 }
@@ -50,7 +50,7 @@ fn object(f: &mut Formatter<'_>, report: &Report, history: &ObjectHistory) -> fm
     lanes(f, report, history, &name)?;
     plot(f, report, history, &Plot::area(history), &name)?;
     for kind in [Plot::score(history), Plot::iou(history)] {
-        // A run from elsewhere has masks only.
+        // A run from another program has masks only.
         if kind.series.range().is_some() {
             plot(f, report, history, &kind, &name)?;
         }
@@ -61,10 +61,10 @@ fn object(f: &mut Formatter<'_>, report: &Report, history: &ObjectHistory) -> fm
     f.write_str("</article>\n")
 }
 
-/// Rows of the table of an object's values at most.
+/// Limit on the rows of the table of an object's values.
 const MOST_ROWS: usize = 24;
 
-/// The plots as a table, for those who do not see them: means, with least and greatest values.
+/// Writes the plots as a table of means, minima and maxima, for readers who cannot see them.
 fn table(
     f: &mut Formatter<'_>,
     report: &Report,
@@ -108,7 +108,7 @@ fn table(
     f.write_str("</tbody>\n</table></div></details>\n")
 }
 
-/// The mean of a bucket, and from where to where it goes.
+/// Formats the mean of a bucket and its range.
 fn told(bucket: &Bucket) -> Option<String> {
     let mean = rounded(bucket.mean()?);
     let (least, greatest) = (rounded(bucket.min.into()), rounded(bucket.max.into()));
@@ -116,7 +116,7 @@ fn told(bucket: &Bucket) -> Option<String> {
     Some(if same { mean } else { format!("{mean} <small>({least} to {greatest})</small>") })
 }
 
-/// The object in one line.
+/// Summarises the object in one line.
 fn summary(report: &Report, history: &ObjectHistory) -> String {
     let mut parts = vec![format!(
         "visible in <b>{}</b> of {}",
@@ -152,7 +152,7 @@ fn summary(report: &Report, history: &ObjectHistory) -> String {
     parts.join(" <span class=\"dot\">\u{b7}</span> ")
 }
 
-/// A bar for each flag that occurs, and the prompted frames.
+/// Draws a bar for each flag that occurs, and one for the prompted frames.
 fn lanes(
     f: &mut Formatter<'_>,
     report: &Report,
@@ -179,14 +179,14 @@ fn lanes(
     lane("unprompted", "No prompt", &report.totals.unprompted)
 }
 
-/// What one plot shows.
+/// The contents of one plot.
 struct Plot<'a> {
     series: &'a Series,
     name: &'static str,
     key: &'static str,
     low: f64,
     high: f64,
-    /// A line with a meaning.
+    /// A horizontal line at a meaningful value.
     mark: Option<f64>,
 }
 
@@ -197,7 +197,7 @@ impl<'a> Plot<'a> {
         let mut usual: Vec<f64> =
             series.buckets().iter().filter_map(Bucket::mean).filter(|mean| *mean > 0.0).collect();
         usual.sort_by(f64::total_cmp);
-        // What all but the top twentieth stay below.
+        // The 95th percentile.
         let usual = usual.get(usual.len() * 95 / 100).copied().unwrap_or(greatest);
         let high = if greatest > CUT_OFF * usual { 1.6 * usual } else { 1.08 * greatest };
         Self {
@@ -220,7 +220,7 @@ impl<'a> Plot<'a> {
     }
 
     fn iou(history: &'a ObjectHistory) -> Self {
-        // A little more than 1, so that a line at 1 can be seen.
+        // Slightly above 1, so that a line at 1 is visible.
         Self {
             series: &history.iou,
             name: "Predicted IoU",
@@ -231,7 +231,8 @@ impl<'a> Plot<'a> {
         }
     }
 
-    /// The height of a value in the plot, counted from above; what does not fit is at its edge.
+    /// Returns the height of a value in the plot, counted from the top; values outside are placed
+    /// at the edge.
     fn y(&self, value: f64) -> i64 {
         let share = (value - self.low) / (self.high - self.low);
         (HEIGHT * (1.0 - share.clamp(0.0, 1.0))).round() as i64
@@ -251,7 +252,7 @@ fn plot(
         write!(
             f,
             "<span class=\"value\" style=\"top:{:.1}%\">{}</span>",
-            // Labels of two plots above each other do not meet.
+            // Keeps the labels of two stacked plots apart.
             (100.0 * (1.0 - tick.at)).clamp(7.0, 93.0),
             tick.label
         )?;
@@ -266,7 +267,7 @@ fn plot(
                 rounded(greatest.into())
             )
         }
-        None => format!("{name}, {}: nothing is known", plot.name),
+        None => format!("{name}, {}: no values", plot.name),
     };
     open(f, report, HEIGHT as u32, &told)?;
     for flag in QualityFlag::ALL {
@@ -292,7 +293,7 @@ fn plot(
     f.write_str("</div></div>\n")
 }
 
-/// Says how high a peak is that does not fit.
+/// States the height of a peak that is cut off.
 fn cut_off(f: &mut Formatter<'_>, report: &Report, plot: &Plot<'_>) -> fmt::Result {
     let Some((_, greatest)) =
         plot.series.range().filter(|&(_, greatest)| f64::from(greatest) > plot.high)
@@ -301,7 +302,7 @@ fn cut_off(f: &mut Formatter<'_>, report: &Report, plot: &Plot<'_>) -> fmt::Resu
     };
     let frame = plot.series.greatest_at();
     let at = 100.0 * report.run.share_of(frame);
-    // The note stays within the plot.
+    // The note must stay within the plot.
     let side =
         if at > 50.0 { format!("right:{:.2}%", 100.0 - at) } else { format!("left:{at:.2}%") };
     write!(
@@ -312,7 +313,8 @@ fn cut_off(f: &mut Formatter<'_>, report: &Report, plot: &Plot<'_>) -> fmt::Resu
     )
 }
 
-/// The band from least to greatest values and the line of means, as SVG paths. Buckets without values are gaps.
+/// Returns the band from minima to maxima and the line of means, as SVG paths. Buckets without
+/// values are gaps.
 fn paths(series: &Series, plot: &Plot<'_>) -> (String, String) {
     let (mut band, mut line) = (String::new(), String::new());
     let step = series.frames_per_bucket();
@@ -323,7 +325,7 @@ fn paths(series: &Series, plot: &Plot<'_>) -> (String, String) {
         let mut before: Option<i64> = None;
         for y in part.iter().filter_map(|(_, bucket)| bucket.mean()).map(|mean| plot.y(mean)) {
             let written = match before {
-                // Of no length, but with round ends: a dot.
+                // Zero length with round ends makes a dot.
                 None if part.len() == 1 => write!(line, "M{start} {y}h0"),
                 None => write!(line, "M{start} {y}l"),
                 Some(before) => write!(line, "{step} {} ", y - before),

@@ -1,4 +1,4 @@
-//! Flagged spans, what the user asked for, statistics and parameters as tables.
+//! Tables of flagged spans, the user's options, statistics and parameters.
 
 use std::fmt::{self, Formatter};
 
@@ -11,11 +11,11 @@ use crate::escape::Text;
 use crate::report::Report;
 use crate::spans::Spans;
 
-/// Spans that are listed one by one, of one flag and object.
+/// Limit on the spans listed individually, per flag and object.
 const MOST_SPANS: usize = 100;
-/// Values of a foreign table that are shown.
+/// Limit on the values shown of an external table.
 const MOST_VALUES: usize = 1000;
-/// Letters of a foreign value that are shown.
+/// Limit on the characters shown of an external value.
 const MOST_LETTERS: usize = 2000;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
@@ -29,7 +29,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     Ok(())
 }
 
-/// The command line, the options in the user's words, and, out of the way, the program's own values.
+/// Writes the command line, the user's options, and, collapsed, the program's own parameters.
 fn told(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let (run, parameters) = (&report.run, Rows::of(&report.run.parameters));
     if run.command.is_empty() && run.options.is_empty() && !parameters.has_any() {
@@ -110,7 +110,8 @@ fn row(
     )
 }
 
-/// A table of whatever JSON there is: a column of names, a column of values; what is nested gets headings of its own.
+/// Writes any JSON as a table: a column of names and a column of values. Nested objects get their
+/// own headings.
 fn foreign(f: &mut Formatter<'_>, rows: &Rows) -> fmt::Result {
     f.write_str("<div class=\"scroll columns\">\n")?;
     for part in rows.rows.chunk_by(|a, b| a.0 == b.0) {
@@ -143,7 +144,7 @@ struct Rows {
 }
 
 impl Rows {
-    /// Those of a JSON value.
+    /// Returns the rows of a JSON value.
     fn of(value: &Value) -> Self {
         let mut rows = Self::default();
         rows.collect(&mut Vec::new(), value);
@@ -157,7 +158,7 @@ impl Rows {
     fn collect(&mut self, path: &mut Vec<String>, value: &Value) {
         match value {
             Value::Object(fields) if !fields.is_empty() => {
-                // Plain values first, so that headings do not stand between them.
+                // Plain values first, so that no heading separates them.
                 let nested = |value: &Value| match value {
                     Value::Object(fields) => !fields.is_empty(),
                     Value::Array(values) => values.iter().any(Value::is_object),
@@ -190,7 +191,7 @@ impl Rows {
     }
 }
 
-/// `frames_per_second` as words.
+/// Turns a name such as `frames_per_second` into words.
 fn words(name: &str) -> String {
     name.replace('_', " ")
 }
@@ -203,7 +204,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) => match (number.as_u64(), number.as_f64()) {
             (Some(whole), _) => usize::try_from(whole).map_or_else(|_| whole.to_string(), grouped),
-            // f32 values come as f64 with a tail of digits that mean nothing.
+            // f32 values arrive as f64 with a tail of meaningless digits.
             (None, Some(real)) if real.fract() != 0.0 => format!("{}", (real * 1e6).round() / 1e6),
             _ => number.to_string(),
         },

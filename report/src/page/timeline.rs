@@ -1,4 +1,4 @@
-//! All objects at a glance: one row each, over the length of the recording.
+//! The timeline: all objects at a glance, one row each, over the length of the recording.
 
 use std::fmt::{self, Formatter};
 use std::ops::Range;
@@ -12,7 +12,8 @@ use crate::escape::Text;
 use crate::report::Report;
 use crate::spans::Spans;
 
-/// Spans that are closer than this share of the recording are drawn as one; the lists have them all.
+/// Spans closer than one part in this many of the recording are drawn as one; the lists contain all
+/// of them.
 const VISIBLE: usize = 3000;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
@@ -26,7 +27,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         f.write_str(
             "<div class=\"row\"><span class=\"name\">Shown below</span><div class=\"field pins\">",
         )?;
-        // In the order of time, so that tabbing goes from left to right.
+        // Sorted by time, so that the tab key moves from left to right.
         let mut pins: Vec<_> =
             report.worst.iter().enumerate().map(|(n, (shot, ..))| (shot.frame, n + 1)).collect();
         pins.sort_unstable();
@@ -84,7 +85,7 @@ fn legend(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("<span><i class=\"key prompted\"></i>Prompted frame</span></p>\n")
 }
 
-/// Begins a picture as wide as the recording is long, a unit a frame.
+/// Opens a chart as wide as the recording is long, one unit per frame.
 pub(super) fn open(
     f: &mut Formatter<'_>,
     report: &Report,
@@ -99,7 +100,7 @@ pub(super) fn open(
     )
 }
 
-/// Draws spans as bars, `top` and `height` in units of the picture.
+/// Draws spans as bars; `top` and `height` are in units of the chart.
 pub(super) fn spans(
     f: &mut Formatter<'_>,
     report: &Report,
@@ -110,12 +111,13 @@ pub(super) fn spans(
     if spans.is_empty() {
         return Ok(());
     }
-    // One path for all bars: a page with a thousand elements in a row is slow.
+    // One path for all bars, because a page with thousands of elements is slow.
     write!(f, "<path class=\"span {class}\" d=\"")?;
     for Range { start, end } in spans.joined(report.run.frames.len() / VISIBLE) {
         let length = end - start;
         if class == "prompted" && length == 1 {
-            // A moment, not a stretch, also where few frames make each of them wide.
+            // Drawn as a moment, not as a stretch, even where a frame is wide because there are
+            // few.
             write!(f, "M{start}.5 {top}v{height}")?;
             continue;
         }
@@ -124,7 +126,7 @@ pub(super) fn spans(
     f.write_str("\"/>")
 }
 
-/// Frames, and times if they are known, below a chart.
+/// Writes frame numbers, and times if they are known, below a chart.
 pub(super) fn axes(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let frames = &report.run.frames;
     axis_row(f, "frame", "frames", &axis::frames(frames))?;

@@ -1,4 +1,4 @@
-//! The heading: what came of the run, in one sentence, and the numbers behind it.
+//! The heading: the result of the run in one sentence, and the numbers that support it.
 
 use std::fmt::{self, Formatter};
 
@@ -10,7 +10,7 @@ use crate::describe::clock;
 use crate::escape::Text;
 use crate::report::Report;
 
-/// Ranges that are listed one by one.
+/// Limit on the ranges listed individually.
 const MOST_RANGES: usize = 12;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
@@ -80,7 +80,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("</dl>\n</section>\n")
 }
 
-/// Mean and least predicted IoU of all masks, if anything is known of it.
+/// Returns mean and minimum predicted IoU of all masks, if known.
 fn iou(report: &Report) -> Option<(f64, f32)> {
     let known = report.objects.iter().filter_map(|history| {
         let (mean, (least, _)) = (history.iou.mean()?, history.iou.range()?);
@@ -100,7 +100,7 @@ fn tile(f: &mut Formatter<'_>, class: &str, name: &str, count: usize, share: &st
     )
 }
 
-/// The sentences below the headline.
+/// Writes the sentences below the headline.
 fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     let (run, totals) = (&report.run, &report.totals);
     if report.is_complete() {
@@ -127,7 +127,7 @@ fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if !ranges.is_empty() {
         writeln!(
             f,
-            "<li><strong>In {} nothing was found</strong>, although something was prompted: {}.</li>",
+            "<li><strong>In {} no object was found</strong>, although objects were prompted: {}.</li>",
             counted(totals.nothing_found.count(), "frame", "frames"),
             spans(ranges, MOST_RANGES)
         )?;
@@ -170,7 +170,7 @@ impl Verdict {
         let headline = match totals.empty_frames() {
             _ if totals.masks == 0 => "There are no masks".to_owned(),
             0 => capitalised(&judged),
-            // What is not there cannot be seen in any picture, so it comes first.
+            // Empty frames come first, because no picture can show a missing mask.
             empty => {
                 let are = if empty == 1 { "is" } else { "are" };
                 let frames = counted(totals.frames, "frame", "frames");
@@ -182,7 +182,7 @@ impl Verdict {
     }
 }
 
-/// The sentence with a capital letter at its beginning.
+/// Returns the sentence with its first letter capitalised.
 fn capitalised(sentence: &str) -> String {
     let mut letters = sentence.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

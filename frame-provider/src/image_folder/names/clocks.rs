@@ -1,11 +1,12 @@
-//! Times of day with AM or PM, whose hours do not rise from morning to evening as they are written.
+//! Times of day with AM or PM. Their hours as written do not rise from morning to evening.
 
 use super::{Kind, Names};
 
-/// More than the seconds of a day: what a date is multiplied by before its time of day is added.
+/// Factor of a date before its time of day is added; larger than the number of seconds of a day.
 pub(super) const UNIT: i128 = 100_000;
 
-/// Makes one number, in seconds, of each time of day with AM or PM after it: `9.59.58 AM`, `12_00 pm`.
+/// Turns each time of day followed by AM or PM into one number, in seconds: `9.59.58 AM`, `12_00
+/// pm`.
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     for (name, stem) in names.names.iter_mut().zip(stems) {
         let found = (1..name.texts.len()).find_map(|at| {
@@ -18,7 +19,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
             Some((at, parts, seconds(&digits, is_afternoon)?, start, start + length, end))
         });
         let Some((at, parts, value, start, after, end)) = found else { continue };
-        // The text may have been brought to lower case.
+        // The text may have been converted to lower case.
         let is_folded = name.texts[at] != stem[start..end];
         let rest = &stem[after..end];
         name.texts[at] = if is_folded { rest.to_lowercase() } else { rest.to_owned() };
@@ -28,8 +29,8 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
     }
 }
 
-/// Returns whether a text begins with PM, or with AM, and how long that is, with what is before it. macOS writes a narrow space
-/// there.
+/// Returns whether a text begins with PM or with AM, and the length up to the end of that word.
+/// macOS writes a narrow space before it.
 fn half_of_day(text: &str) -> Option<(bool, usize)> {
     let word = text.trim_start_matches([' ', '\u{a0}', '\u{202f}', '_', '-', '.']);
     let before = text.len() - word.len();
@@ -41,7 +42,8 @@ fn half_of_day(text: &str) -> Option<(bool, usize)> {
     (!after.is_some_and(char::is_alphanumeric)).then_some((is_afternoon, before + length))
 }
 
-/// Returns of how many numbers the time of day before text `at` is made; `None` if that is not clear.
+/// Returns the number of numbers that the time of day before text `at` consists of; `None` if that
+/// is not clear.
 fn parts_before(texts: &[String], at: usize) -> Option<usize> {
     let joint = texts.get(at.checked_sub(1)?)?.as_str();
     if joint == "h" {
@@ -54,7 +56,7 @@ fn parts_before(texts: &[String], at: usize) -> Option<usize> {
         return None;
     }
     let joints = texts[1..at].iter().rev().take_while(|text| *text == joint).count();
-    // With a date in front of it, whose parts are joined in the same way, if there are more.
+    // If there are more, a date precedes the time, and its parts are joined in the same way.
     match joints {
         1 | 3 | 4 => Some(2),
         2 | 5 => Some(3),
@@ -62,7 +64,8 @@ fn parts_before(texts: &[String], at: usize) -> Option<usize> {
     }
 }
 
-/// Returns the seconds since midnight; `None` if it is not a time of day of a clock of 12 hours.
+/// Returns the seconds since midnight; `None` if the digits are not a time of day of a 12-hour
+/// clock.
 fn seconds(digits: &[&str], is_afternoon: bool) -> Option<i128> {
     let number = |at: usize| digits.get(at).map_or(Some(0), |part| part.parse::<i128>().ok());
     let (hour, minute, second) = (number(0)?, number(1)?, number(2)?);

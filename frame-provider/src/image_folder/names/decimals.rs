@@ -1,10 +1,10 @@
-//! Numbers with a decimal point, told from two counters with a point between them.
+//! Numbers with a decimal point, distinguished from two counters with a point between them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Kind, Name, Names};
 
-/// The most digits whose value fits.
+/// Largest number of digits whose value fits.
 const MOST_DIGITS: usize = 37;
 
 /// A number as it is written.
@@ -12,23 +12,23 @@ const MOST_DIGITS: usize = 37;
 struct Written<'a> {
     is_negative: bool,
     whole: &'a str,
-    /// Empty without a point.
+    /// Digits after the point; empty without a point.
     fraction: &'a str,
 }
 
-/// What numbers are as decimals.
+/// Numbers interpreted as decimals.
 struct Decimals {
-    /// Digits after the point, the same for all.
+    /// Number of digits after the point, the same for all.
     width: u32,
-    /// Whether they cannot be two counters each.
+    /// True if they cannot be two counters each.
     is_sure: bool,
-    /// Without the point.
+    /// The values without the point.
     values: Vec<i128>,
-    /// Whether two numbers each would have another order.
+    /// True if reading each as two numbers would give another order.
     is_reordered: bool,
 }
 
-/// Makes one number of each decimal, group by group of names with the same texts.
+/// Turns each decimal into one number, one group of names with the same texts at a time.
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     let groups = names.groups();
     let texts_of = |group: &Vec<usize>| names.names[group[0]].texts.clone();
@@ -56,7 +56,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
             at += 1;
         }
     }
-    // All with the same number of digits, so that values compare across groups too.
+    // Uses the same number of digits for all, so that values can be compared across groups too.
     let numbers = names.names.iter_mut().flat_map(|name| &mut name.numbers);
     for number in numbers.filter(|number| number.decimals > 0) {
         let scale = 10i128.checked_pow(widest - number.decimals);
@@ -67,8 +67,9 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
     }
 }
 
-/// Reads numbers `at` and `at + 1` of a group of names as one decimal, if they are; number `at` of the names in `whole` too, if
-/// it goes with them. Returns the digits after the point, and whether `whole` went with them.
+/// Reads numbers `at` and `at + 1` of a group of names as one decimal, if they are one. Number `at`
+/// of the names in `whole` is read as a decimal too, if it matches. Returns the number of digits
+/// after the point, and whether `whole` matched.
 fn take_at(
     names: &mut Names,
     stems: &[String],
@@ -89,7 +90,8 @@ fn take_at(
     let in_whole =
         whole.iter().map(|&index| written(&names.names[index], &stems[index], at, false));
     let in_whole = in_whole.collect::<Option<Vec<Written<'_>>>>();
-    // Where whole numbers prevail, `frame12.1` is a copy of `frame12`, not a step of a tenth; `t12.5` is a step of a half.
+    // If there are more whole numbers than decimals, `frame12.1` is a copy of `frame12`, not a step
+    // of a tenth; `t12.5` is a step of a half.
     let in_whole = in_whole.filter(|all| {
         (all.len() <= group.len() || !are_copies(&in_group)) && all.iter().all(is_plain)
     });
@@ -108,7 +110,7 @@ fn take_at(
         names.guesses.push(guess(&stems[group[0]]));
     }
     names.by_value |= is_reordered;
-    // Steps of a clock count no frames.
+    // Steps of a clock do not count frames.
     let kind = if joined.iter().all(is_epoch) { Kind::Time } else { Kind::Count };
     let whole = if goes_with { whole } else { &[] };
     let lengths = group.iter().map(|index| (index, 2)).chain(whole.iter().map(|index| (index, 1)));
@@ -118,13 +120,14 @@ fn take_at(
     Some((width, goes_with))
 }
 
-/// Returns whether a number is of the seconds since 1970, from 2001 to 2100, with their fractions.
+/// Returns true if a number is a time in seconds since 1970, between 2001 and 2100, with its
+/// fraction.
 fn is_epoch(number: &Written<'_>) -> bool {
     const SECONDS: std::ops::RangeInclusive<u64> = 1_000_000_000..=4_102_444_800;
     !number.is_negative && number.whole.parse().is_ok_and(|seconds| SECONDS.contains(&seconds))
 }
 
-/// Returns whether the parts after the points count copies: 1, 2 and so on after each whole number.
+/// Returns true if the parts after the points count copies: 1, 2 and so on after each whole number.
 fn are_copies(written: &[Written<'_>]) -> bool {
     let mut counted: HashMap<(bool, &str), BTreeSet<u64>> = HashMap::new();
     for number in written {
@@ -169,12 +172,13 @@ fn reading(written: &[Written<'_>]) -> Option<Decimals> {
             is_sure_when_uneven(&fractions)?
         }
     };
-    // Natural order is wrong about uneven widths, and about minus signs.
+    // Natural order is wrong for uneven widths and for minus signs.
     Some(Decimals { width: width as u32, is_sure, values, is_reordered: !is_even || has_minus })
 }
 
-/// Fractions of the same number of digits have the same order either way, but decimals are one series: `cam1.001` after
-/// `cam1.000` and before `cam2.000` is a number of a series.
+/// Returns true if values are evenly spaced like decimals. Fractions of the same number of digits
+/// have the same order either way, but decimals form one series: `cam1.001`, after `cam1.000` and
+/// before `cam2.000`, is a number in a series.
 fn are_steps_even(values: &BTreeSet<i128>, unit: i128) -> bool {
     const ENOUGH: usize = 3;
     let values: Vec<i128> = values.iter().copied().collect();
@@ -198,8 +202,9 @@ fn are_steps_even(values: &BTreeSet<i128>, unit: i128) -> bool {
     is_smooth || !counts
 }
 
-/// Tells what fractions of several numbers of digits are: a counter goes from 1.9 to 1.10, and microseconds without leading
-/// zeros do; the shortest decimals never end with 0. Returns whether they are surely decimals; `None` if they are not.
+/// Interprets fractions with different numbers of digits. A counter goes from 1.9 to 1.10, as do
+/// microseconds without leading zeros; decimals in shortest form never end with 0. Returns true if
+/// they are certainly decimals, false if they may be, and `None` if they are not.
 pub(super) fn is_sure_when_uneven(fractions: &[&str]) -> Option<bool> {
     let fractions = || fractions.iter().filter(|digits| !digits.is_empty());
     let shortest = fractions().map(|digits| digits.len()).min()?;
@@ -215,7 +220,7 @@ pub(super) fn is_sure_when_uneven(fractions: &[&str]) -> Option<bool> {
     }
 }
 
-/// Says that decimals are a guess.
+/// Returns the warning that decimals are a guess.
 pub(super) fn guess(stem: &str) -> String {
     format!(
         "numbers such as that in {stem} were taken as decimals, so that 1.25 comes before 1.5; if the part after the point counts, \

@@ -1,13 +1,15 @@
-//! Numbers with a power of ten (`1.5e-3`), told from two counters with a letter between them.
+//! Numbers with a power of ten (`1.5e-3`), distinguished from two counters with a letter between
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Kind, Name, Names, is_minus};
 
-/// The most digits of an exponent.
+/// Largest number of digits of an exponent.
 const MOST_DIGITS: usize = 3;
 
-/// Nothing is measured over more powers of ten: `mouse1e-1` to `mouse1e-120` count.
+/// Largest range of exponents of measured values. With a larger range, as in `mouse1e-1` to
+/// `mouse1e-120`, the numbers are counters.
 const MOST_POWERS: i32 = 30;
 
 /// The texts before and after a number, the former without the number's sign.
@@ -15,20 +17,20 @@ type Shape = (Vec<String>, Vec<String>);
 
 /// A number that may have a power of ten.
 struct Written {
-    /// Number of the name.
+    /// Index of the name.
     name: usize,
-    /// Its first number in the name, and of how many it is made.
+    /// Position of its first number in the name; `length` is how many numbers it consists of.
     at: usize,
     length: usize,
-    /// Without its sign and its power of ten.
+    /// The mantissa, without sign and power of ten.
     mantissa: String,
     exponent: i32,
-    /// What stands between the letter and the exponent.
+    /// The sign between the letter and the exponent.
     sign: Option<char>,
 }
 
-/// Makes one number of each mantissa and exponent, shape by shape. As most programs write large and small numbers only with a power
-/// of ten, numbers without one go with them.
+/// Turns each mantissa and exponent into one number, one shape at a time. Most programs write only
+/// large and small numbers with a power of ten, so numbers without one are included.
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     let mut shapes: BTreeMap<Shape, Vec<Written>> = BTreeMap::new();
     for (index, name) in names.names.iter().enumerate() {
@@ -51,7 +53,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
             }
             continue;
         }
-        // With one mantissa and hyphens alone, it may be two counters as well: `mouse1e-1`.
+        // With a single mantissa and only hyphens, these may also be two counters: `mouse1e-1`.
         let is_sure = members.iter().any(|number| number.sign != Some('-') || number.is_decimal())
             || members.iter().any(|number| number.mantissa != members[0].mantissa);
         let powers = members.iter().map(|number| number.exponent);
@@ -75,7 +77,8 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
         }
         taken.extend(members);
     }
-    // Bits of floating-point numbers that are not negative rise with them. Signs are taken later.
+    // The bit patterns of non-negative floating-point numbers rise with their values. Signs are
+    // taken later.
     let mut ranks: BTreeMap<u64, i128> = BTreeMap::from([(0, 0)]);
     ranks.extend(taken.iter().map(|number| (number.value().to_bits(), 0)));
     ranks.values_mut().zip(0..).for_each(|(rank, place)| *rank = place);
@@ -122,7 +125,8 @@ fn with_exponent(name: &Name, index: usize, stem: &str) -> Option<Written> {
     })
 }
 
-/// Returns the number of a name without a power of ten at the place where others of the shape have one.
+/// Returns the number of a name without a power of ten, at the position where others of the same
+/// shape have one.
 fn plain_number(name: &Name, index: usize, stems: &[String], shape: &Shape) -> Option<Written> {
     let at = shape.0.len().checked_sub(1)?;
     [1, 2].into_iter().find_map(|length| {
@@ -160,7 +164,7 @@ fn is_point(name: &Name, at: usize) -> bool {
     matches!(name.texts[at].as_str(), "." | ",")
 }
 
-/// Returns whether two counters each have another order than numbers with a power of ten.
+/// Returns true if reading each as two counters gives another order than reading a power of ten.
 fn depends_on_reading(names: &[Name], members: &[Written]) -> bool {
     let mut order: Vec<&Written> = members.iter().collect();
     order.sort_by(|a, b| names[a.name].compare(&names[b.name]));

@@ -1,4 +1,5 @@
-//! File names as texts and numbers: minus signs, decimals, powers of ten, dates and times told from separators and counters.
+//! Splits file names into texts and numbers, and distinguishes minus signs, decimals, powers of
+//! ten, dates and times from separators and counters.
 
 mod clocks;
 mod decimals;
@@ -11,19 +12,20 @@ use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-/// Longer runs of digits are hashes or identifiers, not numbers that count anything.
+/// Longer runs of digits are hashes or identifiers, not numbers that count.
 const MOST_DIGITS: usize = 30;
 
-/// Characters after which a hyphen is a sign: two separators in a row would be odd.
+/// Characters after which a hyphen is a sign: two separators in a row would be unusual.
 const SEPARATORS: &str = "_=-([{,;:+~. ";
 
-/// The minus sign of typesetting, which never separates.
+/// The typographic minus sign, which is never a separator.
 const MINUS: char = '\u{2212}';
 
-/// The name of an image without its ending: `cam1_007` is the texts `cam`, `_` and nothing, with the numbers 1 and 7 between.
+/// The name of an image without its ending. For example, `cam1_007` consists of the texts `cam`,
+/// `_` and an empty text, with the numbers 1 and 7 between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// One more than there are numbers.
+    /// The texts; one more than there are numbers.
     pub(crate) texts: Vec<String>,
     pub(crate) numbers: Vec<Number>,
 }
@@ -31,28 +33,29 @@ pub(crate) struct Name {
 /// A number within a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Number {
-    /// With its sign, and without its decimal point.
+    /// The value with its sign, and without its decimal point.
     pub(crate) value: i128,
-    /// Digits of the value after the decimal point.
+    /// Number of digits of the value after the decimal point.
     pub(crate) decimals: u32,
-    /// Where it stands in the name, with its sign.
+    /// Byte range of the number in the name, including its sign.
     pub(crate) place: Range<usize>,
     pub(crate) kind: Kind,
     is_negative: bool,
 }
 
-/// What a number in a name tells.
+/// The meaning of a number in a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It counts or measures.
+    /// A count or a measured value.
     Count,
     /// The name of a month.
     Month,
-    /// A day or a month, whose steps count no frames.
+    /// A day or a month; its steps do not count frames.
     Date,
-    /// A time of day, perhaps with the date, whose steps count no frames.
+    /// A time of day, perhaps with the date; its steps do not count frames.
     Time,
-    /// A number with a power of ten, as its place among all of them; its steps count no frames either.
+    /// A number with a power of ten, stored as its rank among all of them; its steps do not count
+    /// frames either.
     Measure,
 }
 
@@ -61,7 +64,8 @@ impl Number {
         Self { value, decimals: 0, place, kind, is_negative: false }
     }
 
-    /// Returns whether its steps count no frames: it is a date, a time of day or a number with a power of ten.
+    /// Returns true if its steps do not count frames: it is a date, a time of day or a number with
+    /// a power of ten.
     pub(crate) fn is_stamp(&self) -> bool {
         self.kind != Kind::Count
     }
@@ -103,8 +107,8 @@ impl Name {
         sign.filter(|&c| (c == '+' || is_minus(c)) && !is_separator && is_count)
     }
 
-    /// Returns whether what is before number `at` can only be a minus sign: a hyphen that begins the name or follows a separator, or
-    /// [`MINUS`].
+    /// Returns true if the character before number `at` can only be a minus sign: a hyphen that
+    /// begins the name or follows a separator, or [`MINUS`].
     fn has_evident_minus(&self, at: usize) -> bool {
         let mut before = self.texts[at].chars().rev().skip(1);
         match self.sign(at) {
@@ -124,7 +128,7 @@ impl Name {
         texts
     }
 
-    /// Takes the sign before number `at` as its sign.
+    /// Makes the sign before number `at` part of the number.
     fn take_sign(&mut self, at: usize) {
         if let Some(sign) = self.sign(at) {
             self.texts[at].pop();
@@ -137,7 +141,7 @@ impl Name {
         }
     }
 
-    /// Replaces `length` numbers from `at` on, and the texts between them, by one number.
+    /// Replaces `length` numbers from `at` onwards, and the texts between them, by one number.
     fn fuse(&mut self, at: usize, length: usize, value: i128, decimals: u32, kind: Kind) {
         let parts: Vec<Number> = self.numbers.drain(at..at + length).collect();
         self.texts.drain(at + 1..at + length);
@@ -146,7 +150,7 @@ impl Name {
         self.numbers.insert(at, Number { value, decimals, place, kind, is_negative });
     }
 
-    /// Returns the digits of number `at`, if it counts: without its sign.
+    /// Returns the digits of number `at`, without its sign, if the number is a count.
     fn digits<'a>(&self, stem: &'a str, at: usize) -> Option<&'a str> {
         let number = self.numbers.get(at).filter(|number| number.kind == Kind::Count)?;
         Some(stem[number.place.clone()].trim_start_matches(['-', '+', MINUS]))
@@ -169,37 +173,37 @@ impl Name {
     }
 }
 
-/// Why hyphens were taken as minus signs.
+/// Why hyphens were interpreted as minus signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Minus {
-    /// The same name also comes without one.
+    /// The same name also occurs without one.
     Compared,
     /// They begin the name or follow a separator.
     Evident,
 }
 
-/// The names of all images of a folder, read together: only then does it show whether a hyphen is a minus sign, and what the
-/// numbers of a date mean.
+/// The names of all images of a folder. They must be read together to decide whether a hyphen is a
+/// minus sign, and what the numbers of a date mean.
 pub(crate) struct Names {
     pub(crate) names: Vec<Name>,
-    /// Why minus signs count, if they do.
+    /// Why minus signs were recognised, if they were.
     pub(crate) minus: Option<Minus>,
-    /// Whether hyphens before numbers without leading zeros were taken as separators.
+    /// True if hyphens before numbers without leading zeros were interpreted as separators.
     pub(crate) hyphens: bool,
-    /// Whether names differ in capital letters that do not count.
+    /// True if names differ in letter case, which is ignored.
     pub(crate) is_folded: bool,
-    /// Whether [`Name::compare`] tells the order, not the natural order of the names as they are written.
+    /// True if [`Name::compare`] gives the order, not the natural order of the names as written.
     pub(crate) by_value: bool,
-    /// Readings of the names that are guesses, in words for the user.
+    /// Interpretations of the names that are guesses, in words for the user.
     pub(crate) guesses: Vec<String>,
-    /// Why the order cannot be known from the dates in the names, in words for the user.
+    /// Why the dates in the names do not give the order, in words for the user.
     pub(crate) doubt: Option<String>,
 }
 
 impl Names {
     /// Reads names without their endings.
     pub(crate) fn parse(stems: &[String]) -> Self {
-        // A day of the week says nothing that the date after it does not say.
+        // A day of the week adds nothing to the date that follows it.
         let is_date = |number: &Number| number.is_stamp() && number.kind != Kind::Measure;
         let has_date = |name: &Name| name.numbers.iter().any(is_date);
         let Some(written) = weekdays::left_out(stems) else {
@@ -209,7 +213,7 @@ impl Names {
         if !all.names.iter().all(has_date) {
             return Self::parse_with(stems, None);
         }
-        // Messages show the names as they are.
+        // Messages show the original names.
         for text in all.guesses.iter_mut().chain(&mut all.doubt) {
             for (written, stem) in written.iter().zip(stems) {
                 *text = text.replace(written.as_str(), stem);
@@ -218,7 +222,8 @@ impl Names {
         all
     }
 
-    /// Reads names, or `written` in their place, which has as many bytes, with placeholders for the days of the week.
+    /// Reads names, or `written` in their place, which has as many bytes but placeholders for the
+    /// days of the week.
     fn parse_with(stems: &[String], written: Option<&[String]>) -> Self {
         let by_value = written.is_some();
         let stems = written.unwrap_or(stems);
@@ -251,7 +256,7 @@ impl Names {
         if !self.names.iter().any(has_minus) {
             return;
         }
-        // A hyphen is a minus sign where the same number also comes without a sign, or with a plus.
+        // A hyphen is a minus sign if the same number also occurs without a sign, or with a plus.
         let mut alike: HashMap<Vec<String>, usize> = HashMap::new();
         let mut evidence: Vec<Vec<[bool; 3]>> = Vec::new();
         let mut kinds = Vec::with_capacity(self.names.len());
@@ -269,7 +274,7 @@ impl Names {
                 }
             }
         }
-        // `z-0.5` next to `z-1` and `z0`: whole numbers tell of decimals too.
+        // `z-0.5` next to `z-1` and `z0`: whole numbers are evidence for decimals too.
         let whole_of = |texts: &Vec<String>, at: usize| {
             let is_point = matches!(texts[at + 1].as_str(), "." | ",") && at + 2 < texts.len();
             let mut whole = texts.clone();
@@ -306,14 +311,14 @@ impl Names {
         self.by_value |= self.minus.is_some();
     }
 
-    /// Returns whether so many names tell how names of their kind are to be read: among thousands of hashes, a few look like
-    /// anything.
+    /// Returns true if this many names are enough evidence of how to read names of their kind:
+    /// among thousands of hashes, a few look like anything.
     fn is_many(&self, names: usize) -> bool {
         const SHARE: usize = 8;
         names * SHARE >= self.names.len()
     }
 
-    /// Returns the places of the names, group by group of names with the same texts.
+    /// Returns the positions of the names, grouped by equal texts.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut numbers: HashMap<&[String], usize> = HashMap::new();
         let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -332,8 +337,8 @@ fn is_minus(letter: char) -> bool {
     matches!(letter, '-' | MINUS)
 }
 
-/// Brings the texts to lower case where no two names are the same then: `Frame1` and `frame2` are of one series. Returns
-/// whether that matters for the order.
+/// Converts the texts to lower case unless two names would then be equal: `Frame1` and `frame2`
+/// belong to one series. Returns true if that affects the order.
 fn fold_case(names: &mut [Name], stems: &[String]) -> bool {
     let folded: HashSet<String> = stems.iter().map(|stem| stem.to_lowercase()).collect();
     if folded.len() < stems.len() {
@@ -373,7 +378,7 @@ mod tests {
         assert!(names.minus.is_none() && names.hyphens);
         assert_eq!(values(&names), [[1], [24]]);
         assert!(!parse(&["img-001", "img-002"]).hyphens);
-        // Between two numbers a hyphen separates.
+        // Between two numbers, a hyphen is a separator.
         let names = parse(&["m1-1", "m1-2", "m12"]);
         assert!(names.minus.is_none());
     }
@@ -408,7 +413,7 @@ mod tests {
         assert!(!parse(&counter).names[0].numbers[0].is_stamp());
     }
 
-    /// These names in the order that the numbers in them say.
+    /// Returns these names in the order given by their numbers.
     fn ordered<'a>(stems: &[&'a str]) -> Vec<&'a str> {
         let names = parse(stems);
         let mut order: Vec<usize> = (0..stems.len()).collect();
@@ -447,7 +452,7 @@ mod tests {
             assert!(parse(stems).minus.is_some(), "{stems:?}");
         }
         assert_eq!(values(&parse(&["t−5_001", "t−5_002"])), [[-5, 1], [-5, 2]]);
-        // Between two numbers it separates, as a hyphen does.
+        // Between two numbers it is a separator, like a hyphen.
         assert_eq!(parse(&["2−1", "2−2"]).minus, None);
     }
 
@@ -459,7 +464,7 @@ mod tests {
             &["x1E-5", "x2.5E-5", "x1E0", "x1E+2"],
             &["x1e−5", "x1e−4", "x2e−4"],
             &["x1,5e-5", "x1,5e-4"],
-            // As C's %g writes them.
+            // As written by C's %g.
             &["0", "1e-05", "2.5e-05", "0.0001", "0.00025", "1", "15", "1e+06"],
             &["t-2e-2", "t-1e-3", "t0", "t1e-3", "t2e-2"],
             &["t−2e-2", "t−1e-3", "t1e-3", "t2e-2"],

@@ -1,4 +1,4 @@
-//! Names of months, which do not come in the order of the alphabet.
+//! Names of months, which are not in alphabetical order.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -21,7 +21,8 @@ const MONTHS: [&str; 12] = [
     "december",
 ];
 
-/// Makes numbers of the names of months, where names that are otherwise alike have several: `may_01` alone is an animal.
+/// Replaces the names of months by numbers, if names that are otherwise alike contain several
+/// months: `may_01` alone may be an animal.
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     let mut alike: HashMap<Vec<String>, Vec<(usize, Found)>> = HashMap::new();
     for (index, stem) in stems.iter().enumerate() {
@@ -69,7 +70,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
 
 /// The name of a month within a stem.
 struct Found {
-    /// Number of the text that it is in.
+    /// Index of the text that contains it.
     at: usize,
     text: Range<usize>,
     word: Range<usize>,
@@ -77,7 +78,7 @@ struct Found {
 }
 
 impl Found {
-    /// Returns what is before the month and after it.
+    /// Returns the text before the month and the text after it.
     fn around<'a>(&self, stem: &'a str) -> [&'a str; 2] {
         [&stem[self.text.start..self.word.start], &stem[self.word.end..self.text.end]]
     }

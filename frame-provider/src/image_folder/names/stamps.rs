@@ -1,11 +1,13 @@
-//! Dates and times of day in names: one number each, whatever the order of day, month and year.
+//! Dates and times of day in names: each becomes one number, whatever the order of day, month and
+//! year.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
 use super::{Kind, Name, Names, clocks, decimals};
 
-/// The same number written in another order is no date: a counter next to 12102000 would have another year each time.
+/// Largest number of different years. A counter near 12102000, read as a date, would have another
+/// year each time.
 const MOST_YEARS: usize = 5;
 
 /// How a date is written.
@@ -18,15 +20,15 @@ enum Order {
     MonthYear,
     /// With the time of day before the year, as the C library writes it: `Jan 31 23_59_59 2024`.
     MonthDayTimeYear,
-    /// Day and month, or month and day: it cannot be known.
+    /// Day and month, or month and day: the names leave it open.
     Doubtful,
 }
 
 /// The part of a name that is a date, a time of day, or both.
 struct Stamp {
-    /// The date, and of how many numbers it is made.
+    /// The order of the date, and how many numbers it consists of.
     date: Option<(Order, usize)>,
-    /// Of how many numbers the time of day is made; none if it is in the last number of the date.
+    /// How many numbers the time of day consists of; 0 if it is in the last number of the date.
     clock: usize,
     has_clock: bool,
     has_fraction: bool,
@@ -41,11 +43,11 @@ impl Stamp {
 /// How fractions of a second are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fraction {
-    /// With the same number of digits, without any, or as a counter.
+    /// With the same number of digits, without fractions, or as a counter.
     Even,
-    /// As decimals.
+    /// As decimals of different lengths.
     Uneven,
-    /// As decimals, it seems.
+    /// Probably as decimals of different lengths.
     PerhapsUneven,
 }
 
@@ -56,7 +58,8 @@ struct Group<'a> {
     members: &'a [usize],
 }
 
-/// Makes one number of the parts of each date and time, group by group of names with the same texts.
+/// Turns the parts of each date and time into one number, one group of names with the same texts at
+/// a time.
 pub(super) fn take(names: &mut Names, stems: &[String]) {
     for members in names.groups() {
         let mut at = 0;
@@ -111,7 +114,7 @@ pub(super) fn take(names: &mut Names, stems: &[String]) {
     }
 }
 
-/// Takes six digits for a time of day where many names show that they are one.
+/// Interprets six digits as a time of day if many names show that they are one.
 pub(super) fn take_clocks(names: &mut Names, stems: &[String]) {
     for members in names.groups() {
         for at in 0..names.names[members[0]].numbers.len() {
@@ -137,7 +140,8 @@ impl Group<'_> {
         self.members.iter().all(|&member| test(&self.names[member], &self.stems[member]))
     }
 
-    /// Returns whether number `at` is a time of day that was written with AM or PM, right after another number.
+    /// Returns true if number `at` is a time of day that was written with AM or PM, right after
+    /// another number.
     fn has_clock_of_12_hours(&self, at: usize) -> bool {
         self.all(|name, _| name.numbers.get(at).is_some_and(|number| number.kind == Kind::Time))
     }
@@ -196,7 +200,7 @@ impl Group<'_> {
         Some(Stamp { date, clock, has_clock: clock > 0, has_fraction })
     }
 
-    /// The order of `31012026`, perhaps with a time of day; `None` if it is no date.
+    /// Returns the order of `31012026`, perhaps with a time of day; `None` if it is not a date.
     fn order_of_run(&self, at: usize, is_it: impl Fn(&str) -> bool) -> Option<Order> {
         let parts = self.members.iter().map(|&member| {
             let digits = self.names[member]
@@ -208,7 +212,7 @@ impl Group<'_> {
         self.order_of(&parts.collect::<Option<Vec<_>>>()?)
     }
 
-    /// The order of `31-01-2026`.
+    /// Returns the order of `31-01-2026`.
     fn order_of_parts(&self, at: usize) -> Option<(Order, usize)> {
         let parts = self.members.iter().map(|&member| {
             let (name, stem) = (&self.names[member], &self.stems[member]);
@@ -222,8 +226,8 @@ impl Group<'_> {
         Some((self.order_of(&parts.collect::<Option<Vec<_>>>()?)?, 3))
     }
 
-    /// Returns whether the names have what may be dates with two digits of the year at the end (`31-01-23`), whose days and months
-    /// both vary.
+    /// Returns true if the names have what may be dates with a two-digit year at the end
+    /// (`31-01-23`), whose days and months both vary.
     fn may_be_short_date(&self, at: usize) -> bool {
         const YEARS: std::ops::RangeInclusive<u32> = 10..=49;
         let parts = self.members.iter().map(|&member| {
@@ -246,7 +250,7 @@ impl Group<'_> {
         varies(0) && varies(1) && !is_year_first && self.order_of(&dates).is_some()
     }
 
-    /// The order of two numbers and a year in all names.
+    /// Returns the order of two numbers and a year in all names.
     fn order_of(&self, dates: &[[u32; 3]]) -> Option<Order> {
         let years: HashSet<u32> = dates.iter().map(|date| date[2]).collect();
         if !dates.iter().all(|date| (1950..=2099).contains(&date[2])) || years.len() > MOST_YEARS {
@@ -262,7 +266,8 @@ impl Group<'_> {
             (false, true) => Some(Order::MonthDayYear),
             (false, false) => None,
             (true, true) => {
-                // Both may say the same: days of one month, or one day of several.
+                // Both readings may give the same order: days of one month, or one day of several
+                // months.
                 let distinct: BTreeSet<[u32; 3]> =
                     dates.iter().map(|&[d, m, y]| [y, m, d]).collect();
                 let other: Vec<[u32; 3]> = distinct.iter().map(|&[y, m, d]| [y, d, m]).collect();
@@ -272,7 +277,7 @@ impl Group<'_> {
         }
     }
 
-    /// The order of `31 Jan 2026`, `Jan-2026` and so on.
+    /// Returns the order of `31 Jan 2026`, `Jan-2026` and so on.
     fn order_with_month(&self, at: usize) -> Option<(Order, usize)> {
         #[derive(PartialEq)]
         enum Part {
@@ -313,7 +318,8 @@ impl Group<'_> {
         found.map(|(order, parts)| (*order, parts.len()))
     }
 
-    /// Returns whether the names hold a month's name, the day, the time of day and the year, one after the other.
+    /// Returns true if the names hold a month's name, the day, the time of day and the year, in
+    /// this order.
     fn is_time_before_year(&self, at: usize) -> bool {
         self.all(|name, stem| {
             let is_month = name.numbers.get(at).is_some_and(|number| number.kind == Kind::Month);
@@ -328,7 +334,8 @@ impl Group<'_> {
         })
     }
 
-    /// Returns the digits of the numbers of a stamp, one list for each name. Months written as words have their number.
+    /// Returns the digits of the numbers of a stamp, one list for each name. Months written as
+    /// words are replaced by their number.
     fn parts(&self, stamp: &Stamp, at: usize) -> Vec<Vec<String>> {
         let parts = |&member: &usize| {
             let (name, stem) = (&self.names[member], &self.stems[member]);
@@ -362,7 +369,8 @@ impl Group<'_> {
         match decimals::is_sure_when_uneven(&fractions) {
             Some(true) => Fraction::Uneven,
             Some(false) => Fraction::PerhapsUneven,
-            // As natural order has it, if it stands by itself.
+            // These are counters, so their order is that of natural order if they are numbers of
+            // their own.
             None => Fraction::Even,
         }
     }
@@ -374,7 +382,7 @@ impl Group<'_> {
         let width =
             |column: usize| parts.iter().map(|parts| parts[column].len()).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(|column| width(column).max(2)).collect();
-        // What has a fraction of a second at its end is filled up there, everything else in front.
+        // A fraction of a second is padded with zeros at its end, everything else at the front.
         let has_open_end = fraction != Fraction::Even;
         let fill = |parts: &Vec<String>| -> Vec<String> {
             let fill = |(column, digits): (usize, &String)| {
@@ -411,14 +419,15 @@ impl Group<'_> {
                 _ => filled.concat(),
             }
         };
-        // Longer than any date and time: the digits in front tell most.
+        // If longer than any date and time, the leading digits are the most significant.
         let value = |text: String| {
             text.get(..text.len().min(38)).and_then(|text| text.parse().ok()).unwrap_or(i128::MAX)
         };
         parts.iter().map(|parts| value(in_order(fill(parts)))).collect()
     }
 
-    /// Six digits without a date are a time of day if none of many names has a 60th second or minute, over more than a minute.
+    /// Returns true if six digits without a date are a time of day: in a large enough group, no
+    /// name has a 60th second or minute, and the names span more than a minute.
     fn is_clock_alone(&self, at: usize) -> bool {
         const ENOUGH: usize = 5;
         let found = || {
@@ -439,12 +448,12 @@ fn is_joint(text: &str) -> bool {
     matches!(text, "-" | "_" | "." | " ")
 }
 
-/// `digits[range]` as a number between the bounds.
+/// Returns true if `digits[range]` is a number within the bounds.
 fn part(digits: &str, range: Range<usize>, bounds: std::ops::RangeInclusive<u32>) -> bool {
     digits.get(range).and_then(|part| part.parse().ok()).is_some_and(|part| bounds.contains(&part))
 }
 
-/// `20260131`.
+/// Returns true for a date such as `20260131`.
 fn is_date(digits: &str) -> bool {
     digits.len() == 8
         && part(digits, 0..4, 1900..=2099)
@@ -452,7 +461,7 @@ fn is_date(digits: &str) -> bool {
         && part(digits, 6..8, 1..=31)
 }
 
-/// `235959`, also with fractions of a second.
+/// Returns true for a time such as `235959`, also with fractions of a second.
 fn is_clock(digits: &str) -> bool {
     matches!(digits.len(), 6..=12)
         && part(digits, 0..2, 0..=23)
@@ -460,14 +469,14 @@ fn is_clock(digits: &str) -> bool {
         && part(digits, 4..6, 0..=59)
 }
 
-/// `20260131235959`, also with fractions of a second.
+/// Returns true for a date and time such as `20260131235959`, also with fractions of a second.
 fn is_date_and_clock(digits: &str) -> bool {
     digits.len() >= 14
         && digits.get(..8).is_some_and(is_date)
         && digits.get(8..14).is_some_and(is_clock)
 }
 
-/// `2026-01-31`.
+/// Returns true for a date such as `2026-01-31`.
 fn has_date_parts(name: &Name, stem: &str, at: usize) -> bool {
     let found = [0, 1, 2].map(|i| name.digits(stem, at + i));
     let [Some(year), Some(month), Some(day)] = found else { return false };
@@ -481,7 +490,7 @@ fn has_date_parts(name: &Name, stem: &str, at: usize) -> bool {
         && part(day, 0..day.len(), 1..=31)
 }
 
-/// `23-59-59`, or with underscores after a date.
+/// Returns true for a time such as `23-59-59`, or one with underscores after a date.
 fn has_clock_parts(name: &Name, stem: &str, at: usize, after_date: bool) -> bool {
     let found = [0, 1, 2].map(|i| name.digits(stem, at + i));
     let [Some(hour), Some(minute), Some(second)] = found else { return false };

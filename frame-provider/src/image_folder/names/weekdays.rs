@@ -1,15 +1,15 @@
-//! Days of the week in front of dates, which do not come in the order of the alphabet.
+//! Days of the week before dates, which are not in alphabetical order.
 
 use std::collections::HashSet;
 
 const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
-/// Stands for a letter of a day of the week. No file name holds it.
+/// Stands for a letter of a day of the week. No file name contains it.
 pub(super) const PLACEHOLDER: char = '\u{1}';
 
-/// Returns the names with [`PLACEHOLDER`]s for the letters of their days of the week; `None` unless each name has one, and not all
-/// the same.
+/// Returns the names with [`PLACEHOLDER`]s for the letters of their days of the week; `None` unless
+/// each name has a day of the week and they differ.
 pub(super) fn left_out(stems: &[String]) -> Option<Vec<String>> {
     let found: Vec<(usize, usize)> = stems.iter().map(|stem| find(stem)).collect::<Option<_>>()?;
     let day = |(stem, (start, end)): (&String, &(usize, usize))| stem[*start..*end].to_lowercase();
@@ -26,7 +26,7 @@ pub(super) fn left_out(stems: &[String]) -> Option<Vec<String>> {
     Some(stems.iter().zip(&found).map(without).collect())
 }
 
-/// Returns where the first day of the week is, in full or as its first three letters.
+/// Returns the position of the first day of the week, in full or as its first three letters.
 fn find(stem: &str) -> Option<(usize, usize)> {
     const SHORT: usize = 3;
     let mut from = 0;
