@@ -1,9 +1,10 @@
-//! Masks of everything in one frame of a recording, drawn over it.
+//! Finds masks of everything in one frame of a recording and draws them over it.
 //!
-//! `cargo run --release --example automatic_masks -- MODEL.safetensors RECORDING FRAME OUT.png [POINTS_PER_SIDE [IOU [STABILITY [OFFSET]]]]`
+//!     cargo run --release -p sam2-engine --example automatic_masks -- MODEL.safetensors RECORDING FRAME OUT.png [POINTS_PER_SIDE [IOU [STABILITY [OFFSET]]]]
 //!
-//! The last four are the grid's points (32), the least predicted IoU (0.8), the least stability score (0.95) and its offset (1). The bundled micro
-//! model is weak: 0.3, 0.6 and 0.1 show something.
+//! The optional arguments are the points per side of the grid (32), the lowest predicted IoU (0.8),
+//! the lowest stability score (0.95) and the stability score's offset (1). The bundled micro model
+//! is weak: 0.3, 0.6 and 0.1 for the last three give some masks.
 
 use std::error::Error;
 use std::fs::File;
@@ -35,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..AutomaticMaskOptions::default()
     };
 
-    let model = Sam2::load(model, &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(model, &DeviceChoice::Auto.open()?)?;
     let image = LazyFrames::open(recording, LazyOptions::default())?.frame(frame.parse()?)?;
     let generator = AutomaticMaskGenerator::new(&model, options)?;
     let mut records = generator.generate_observed(&image, |progress| {
@@ -43,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ControlFlow::Continue(())
     })?;
 
-    // Large masks first, so that what lies in them is seen.
+    // Large masks first, so that smaller masks inside them are drawn on top.
     records.sort_by_key(|record| std::cmp::Reverse(record.area));
     let (width, height) = (image.width(), image.height());
     let mut pixels = image.data().to_vec();

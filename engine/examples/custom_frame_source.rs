@@ -1,8 +1,8 @@
-//! Frames in a format of your own: raw 8-bit grey, as many cameras write it, without any header.
+//! Reads frames in a format of your own: raw 8-bit grey without a header, as many cameras write it.
 //!
-//!     cargo run --release --workspace --example custom_frame_source [-- MODEL RAW WIDTH HEIGHT X Y FOLDER]
+//!     cargo run --release -p sam2-engine --example custom_frame_source [-- MODEL RAW WIDTH HEIGHT X Y FOLDER]
 //!
-//! Without arguments it makes such a file of a bundled recording first.
+//! Without arguments, the example first makes such a file from a bundled recording.
 
 mod shared;
 
@@ -18,10 +18,10 @@ use sam2_engine::{
     VideoSession,
 };
 
-/// A recording of raw grey frames. All that the engine asks of it is in the trait below.
+/// A recording of raw grey frames. The trait implementation below is all that the engine needs.
 struct RawRecording {
     path: PathBuf,
-    // Sources are shared between threads: the prefetcher reads, and so may others.
+    // Sources are shared between threads: the prefetcher reads, and other threads may too.
     file: Mutex<File>,
     size: FrameSize,
     count: usize,
@@ -33,7 +33,7 @@ impl RawRecording {
         let bytes = file.metadata()?.len();
         let frame = u64::from(size.width) * u64::from(size.height);
         if frame == 0 || bytes % frame != 0 {
-            return Err(format!("{bytes} bytes are no whole frames of {size}").into());
+            return Err(format!("{bytes} bytes are not a whole number of {size} frames").into());
         }
         let count = usize::try_from(bytes / frame)?;
         Ok(Self { path: path.to_owned(), file: Mutex::new(file), size, count })
@@ -77,7 +77,7 @@ impl FrameSource for RawRecording {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?)?;
     let size = FrameSize { width: shared::argument(3, 320)?, height: shared::argument(4, 240)? };
     let click = Point::positive(shared::argument(5, 137.0)?, shared::argument(6, 110.0)?);
     let folder = shared::folder(7, "custom_frame_source")?;
@@ -86,7 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => make_raw(&folder.join("worm.raw"))?,
     };
 
-    // Behind `LazyFrames` any source is cached, and read in the background ahead of the model.
+    // `LazyFrames` caches the frames of any source and prefetches them in the background.
     let frames = LazyFrames::new(RawRecording::open(&raw, size)?, LazyOptions::default());
     println!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
 
@@ -96,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Box::new(BigTiffSink::create(&output, shape, count, PixelValues::Binary, true)?);
     let mut session = VideoSession::new(&model, &frames)?;
     session.add_points(0, ObjectId(1), &[click])?;
-    // In one direction, masks need not wait: each goes to the file as it comes.
+    // In a single direction, masks need not wait: each is written as soon as it is computed.
     for frame in session.propagate(Direction::Forward) {
         let frame = frame?;
         let objects = frame.labelled();
@@ -111,7 +111,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The green channel of the first frames of the bundled recording, one frame after the other.
+/// Writes the green channel of the first frames of the bundled recording, frame by frame.
 fn make_raw(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let video = LazyFrames::open(shared::file(2, "clips/worm.mp4"), LazyOptions::default())?;
     let mut grey = Vec::new();

@@ -1,8 +1,9 @@
-//! One click in an image: three candidates, the best of them refined, as PNG and TIFF.
+//! Segments an object in an image with one click: three candidates, the best of them refined,
+//! written as PNG and TIFF.
 //!
-//!     cargo run --release --workspace --example image_click [-- MODEL IMAGE X Y FOLDER]
+//!     cargo run --release -p sam2-engine --example image_click [-- MODEL IMAGE X Y FOLDER]
 //!
-//! IMAGE may be a video too; its first frame is taken.
+//! IMAGE may also be a video; its first frame is used.
 
 mod shared;
 
@@ -15,22 +16,24 @@ use sam2_engine::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?)?;
     let image = frames::open(shared::file(2, "clips/two-crossing.mp4"))?.frame(0)?;
     let click = Point::positive(shared::argument(3, 54.0)?, shared::argument(4, 101.0)?);
     let folder = shared::folder(5, "image_click")?;
 
-    // The encoder runs once for an image; every prompt after that costs a fraction of it.
+    // The encoder runs once per image; every prompt after that costs a fraction of it.
     let predictor = ImagePredictor::new(&model);
     let encoded = predictor.encode(&image)?;
 
-    // A click can mean a part, an object or a group: ask for all three and take the one the model trusts most.
+    // A click can mean a part, an object or a group: request all three candidates and keep the one
+    // with the highest predicted IoU.
     let prompt = ImagePrompt { points: vec![click], candidates: true, ..ImagePrompt::default() };
     let mut answers = predictor.predict(&encoded, &prompt)?;
     let trust = |a: &&ImageMask, b: &&ImageMask| a.predicted_iou.total_cmp(&b.predicted_iou);
     let best = answers.iter().max_by(trust).ok_or("the model gave no candidate")?;
 
-    // Its logits go in again with the click: the mask is made sharper. More clicks, negative ones too, could be added here.
+    // Its logits are fed back with the click, which sharpens the mask. More clicks, also negative
+    // ones, could be added here.
     let refine = ImagePrompt {
         points: vec![click],
         mask_logits: Some(best.low_res_logits.clone()),
@@ -44,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name} {index}: {area} pixels, predicted IoU {iou:.3}");
     }
 
-    // Drawn side by side, and the refined mask alone, 0 and 255.
+    // One picture with the answers side by side, and a TIFF of the refined mask alone (0 and 255).
     let size = (image.width(), image.height());
     let (picture, stack) = (folder.join("answers.png"), folder.join("mask.tif"));
     let mut sheet = Box::new(ContactSheetSink::create(

@@ -1,10 +1,12 @@
-//! Two look-alikes, one session, and a correction on the way; each object with its own number in the stack.
+//! Tracks two look-alikes in one session, with a correction on the way. Each object has its own
+//! number in the stack.
 //!
-//!     cargo run --release --workspace --example several_objects [-- MODEL RECORDING X1 Y1 X2 Y2 FRAME X Y NX NY FOLDER]
+//!     cargo run --release -p sam2-engine --example several_objects [-- MODEL RECORDING X1 Y1 X2 Y2 FRAME X Y NX NY FOLDER]
 //!
-//! X1 Y1 and X2 Y2 are where the objects are in frame 0; in FRAME, object 2 is at X Y, and NX NY is no part of it.
+//! X1 Y1 and X2 Y2 are points on the two objects in frame 0. In FRAME, X Y is a point on object 2
+//! and NX NY a point outside it.
 //!
-//! The two are a hard case: the demonstration model takes one for the other where they cross.
+//! The two are a hard case: the demonstration model confuses them where they cross.
 
 mod shared;
 
@@ -20,7 +22,7 @@ const FIRST: ObjectId = ObjectId(1);
 const SECOND: ObjectId = ObjectId(2);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?)?;
     let recording = shared::file(2, "clips/two-crossing.mp4");
     let frames = LazyFrames::open(recording, LazyOptions::default())?;
     let first = Point::positive(shared::argument(3, 54.0)?, shared::argument(4, 101.0)?);
@@ -30,27 +32,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ground = Point::negative(shared::argument(10, 310.0)?, shared::argument(11, 215.0)?);
     let folder = shared::folder(12, "several_objects")?;
 
-    let options = SessionOptions {
-        // A pixel belongs to one animal only.
-        non_overlap_masks: true,
-        // A corrected frame is remembered like a prompted one.
-        corrections_condition: true,
-        ..SessionOptions::default()
-    };
-    // The session borrows the frames, which the overview needs too.
-    let mut session = VideoSession::with_options(&model, &frames, options)?;
+    let options = SessionOptions::default().non_overlap_masks(true).corrections_condition(true);
+    // The session borrows the frames because the overview needs them too.
+    let mut session = VideoSession::builder(&model).options(options).open(&frames)?;
     session.add_points(0, FIRST, &[first])?;
     session.add_points(0, SECOND, &[second])?;
 
-    // Up to the frame that went wrong; a program with a window would stop where its user says so.
+    // Track up to the frame that went wrong. A program with a window would let the user decide
+    // where to stop.
     let mut masks: Vec<FrameMasks> = Vec::new();
     for frame in session.propagate_from(None, Direction::Forward, Some(corrected)) {
         masks.push(frame?);
     }
     let before = masks.last().ok_or("there is no frame")?.objects[1].mask.clone();
 
-    // Object 2 has taken a patch of the ground for its own. Clicks on a tracked frame correct it: they start from what was tracked
-    // there, and what follows is tracked from the corrected mask. Object 1 is not touched.
+    // Object 2 has spread onto a patch of ground. Clicks on a tracked frame correct its mask,
+    // starting from the tracked result; later frames are then tracked from the corrected mask.
+    // Object 1 is not affected.
     let after = session.add_points(corrected, SECOND, &[animal, ground])?;
     println!(
         "frame {corrected}, object 2: {} pixels before, {} after the correction, IoU of both {:.2}",

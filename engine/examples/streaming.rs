@@ -1,8 +1,9 @@
-//! A camera: frames come one at a time, from another thread, without an end; masks are written in parts.
+//! Tracks an object in a camera stream: frames arrive one at a time from another thread, without a
+//! known end, and masks are written in parts.
 //!
-//!     cargo run --release --workspace --example streaming [-- MODEL RECORDING X Y FOLDER]
+//!     cargo run --release -p sam2-engine --example streaming [-- MODEL RECORDING X Y FOLDER]
 //!
-//! A recording stands in for the camera here. X and Y are where the object is in the first frame.
+//! Here a recording stands in for the camera. X and Y are a point on the object in the first frame.
 
 mod shared;
 
@@ -13,20 +14,21 @@ use std::thread;
 
 use sam2_engine::{
     BigTiffSink, DeviceChoice, FrameError, FrameSize, FrameSource, LabelledMask, LazyFrames,
-    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, StreamOptions,
-    StreamSession, WriteError,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, StreamSession,
+    WriteError,
 };
 
-/// Frames in one file. How many there will be in all, a camera does not know.
+/// Frames per file. A camera does not know how many frames there will be in all.
 const PART: usize = 25;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?)?;
     let camera = LazyFrames::open(shared::file(2, "clips/worm.mp4"), LazyOptions::default())?;
     let click = Point::positive(shared::argument(3, 137.0)?, shared::argument(4, 110.0)?);
     let folder = shared::folder(5, "streaming")?;
 
-    // Two frames may wait. A live camera would drop some rather than wait for a slow model.
+    // Up to two frames wait in the queue. A live camera would drop frames rather than wait for a
+    // slow model.
     let (sender, receiver) = sync_channel::<RgbFrame>(2);
     let feeder = thread::spawn(move || {
         for index in 0..camera.frame_count() {
@@ -38,18 +40,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok::<(), FrameError>(())
     });
 
-    let mut session = StreamSession::new(&model, StreamOptions::default());
+    let mut session = StreamSession::builder(&model).open();
     let mut part: Vec<Vec<LabelledMask>> = Vec::new();
     for frame in receiver {
         let mut masks = session.push(&frame)?;
         let index = masks.frame_index;
         if index == 0 {
-            // Prompts are for the newest frame, and may come at any time.
+            // Prompts apply to the newest frame and may be added at any time.
             masks.objects.push(session.add_points(ObjectId(1), &[click])?);
         }
         part.push(masks.labelled());
         if part.len() == PART {
-            // What is kept of the past stays the same however long it runs.
+            // The number of remembered frames stays the same however long the stream runs.
             let kept = session.memory_bank(ObjectId(1)).map_or(0, |bank| bank.tracked_len());
             let area = masks.objects[0].area();
             println!("frame {index}: {area} pixels; {kept} frames remembered");
@@ -57,10 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             part.clear();
         }
         if index == PART + 5 {
-            // Stopped and continued, as after a restart of the machine: the masks are the same, bit for bit.
+            // Save and continue, as after a restart of the machine: the masks are the same, bit for
+            // bit.
             let saved = folder.join("session.safetensors");
             session.save(&saved)?;
-            session = StreamSession::restore(&model, &saved)?;
+            session = StreamSession::builder(&model).restore(&saved)?;
             println!("continued from {}", saved.display());
         }
     }

@@ -1,8 +1,9 @@
-//! One click in the middle of a recording, tracked to its end and back to its start, as a BigTIFF stack.
+//! Tracks an object from one click in the middle of a recording to its end and back to its start,
+//! and writes a BigTIFF stack.
 //!
-//!     cargo run --release --workspace --example video_click [-- MODEL RECORDING FRAME X Y FOLDER]
+//!     cargo run --release -p sam2-engine --example video_click [-- MODEL RECORDING FRAME X Y FOLDER]
 //!
-//! RECORDING: a video, a TIFF stack, a folder of images, or what Micro-Manager writes.
+//! RECORDING is a video, a TIFF stack, a folder of images, or a Micro-Manager data set.
 
 mod shared;
 
@@ -14,11 +15,11 @@ use sam2_engine::{
     MaskSink, ObjectId, PixelValues, Point, Sam2, VideoSession,
 };
 
-/// A program with a window would look at its "stop" button instead.
+/// Time limit; a program with a window would check its "stop" button instead.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?.0)?;
+    let model = Sam2::load(shared::file(1, shared::MODEL), &DeviceChoice::Auto.open()?)?;
     // Frames are decoded in the background, ahead of the model, and only some are kept.
     let recording = shared::file(2, "clips/mouse-arena.mp4");
     let frames = LazyFrames::open(recording, LazyOptions::default())?;
@@ -31,8 +32,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompted = session.add_points(start, ObjectId(1), &[click])?;
     println!("{count} frames of {size}; the click gives {} pixels", prompted.area());
 
-    // Masks are kept as runs, a few kilobytes each, so they can wait for the pass in reverse. (For hours of video see `keypoints`,
-    // whose job keeps them on the disk.)
+    // Masks are kept as runs, a few kilobytes each, so all of them can wait in memory for the
+    // reverse pass. (For hours of video see the example `keypoints` of the crate `sam2-jobs`, whose
+    // job keeps them on disk.)
     let mut masks: Vec<Vec<LabelledMask>> = vec![Vec::new(); count];
     let begun = Instant::now();
     for direction in [Direction::Forward, Direction::Reverse] {
@@ -45,14 +47,15 @@ fn main() -> Result<(), Box<dyn Error>> {
                 println!("{direction:?}: {done} of {total}, object score {score:.1}");
             }
             masks[frame.frame_index] = frame.labelled();
-            // To cancel is to stop asking for frames; the session stays usable.
+            // To cancel, stop requesting frames; the session stays usable.
             if begun.elapsed() > PATIENCE {
                 return Err("it takes too long; nothing was written".into());
             }
         }
     }
 
-    // One page a frame, 0 or 255, at the recording's size. The file appears when the last page is in it.
+    // One page per frame, 0 or 255, at the recording's size. The file appears under its name when
+    // its last page is complete.
     let size = (size.width, size.height);
     let mut stack = Box::new(BigTiffSink::create(&output, size, count, PixelValues::Binary, true)?);
     for (index, objects) in masks.iter().enumerate() {

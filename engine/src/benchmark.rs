@@ -1,12 +1,15 @@
-//! How fast a model is on a device: each step of a tracked frame, and whole frames.
+//! Speed of a model on a device: each step of a tracked frame, and whole frames.
 //!
-//! What is measured is what [`VideoSession`] does with a full memory: 7 memories and, from the seventeenth frame on, 16 object pointers. The frames are made
-//! up and cost nothing to read. Times do not depend on what a picture shows.
+//! The benchmark measures what [`VideoSession`] does with a full memory: 7 memories and, from the
+//! seventeenth frame on, 16 object pointers. The frames are synthetic and cost nothing to read.
+//! Times do not depend on the content of the picture.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sam2_frame_provider::{FrameError, FrameSize, FrameSource, RgbFrame, Timing};
+use sam2_frame_provider::{
+    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, Timing,
+};
 use sam2_model::{ConditionedFeatures, MemorySelection, ModelPoint, PointerMemory, Sam2, Tensor};
 
 use crate::error::EngineError;
@@ -14,70 +17,74 @@ use crate::on_device::{on_device, read};
 use crate::prompt::{BoxPrompt, ObjectId};
 use crate::session::{Direction, SessionOptions, VideoSession};
 
-/// Size of the made-up frames: that of many behaviour recordings.
+/// Size of the synthetic frames: that of many behaviour recordings.
 const SIZE: FrameSize = FrameSize { width: 384, height: 288 };
-/// Objects at most: a grid of boxes on the frame.
+/// Maximum number of objects; their boxes form a grid on the frame.
 const MOST_OBJECTS: u32 = 16;
-/// Object pointers that a frame looks at.
+/// Object pointers that a frame reads.
 const POINTERS: usize = 16;
 
-/// What is measured.
+/// Options of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BenchmarkOptions {
-    /// Objects that are tracked, 1 to 16.
+    /// Objects to track, 1 to 16.
     pub objects: u32,
-    /// Frames whose time is taken, 1 or more.
+    /// Frames to time, 1 or more.
     pub frames: usize,
-    /// Frames before those: until the memory is full, and everything has been touched once. On a GPU kernels are compiled and tried out in them.
+    /// Warm-up frames before those: enough to fill the memory and to touch everything once. On a
+    /// GPU kernels are compiled and tried out during these frames.
     pub warm_up: usize,
     /// How often each single step is timed; 0 = not at all.
     pub repeats: usize,
 }
 
-/// One object, 20 frames after 17, each step five times.
+/// One object, 20 frames after 17 warm-up frames, each step five times.
 impl Default for BenchmarkOptions {
     fn default() -> Self {
         Self { objects: 1, frames: 20, warm_up: 17, repeats: 5 }
     }
 }
 
-/// Medians of what was measured.
+/// Results of the benchmark; times are medians.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Benchmark {
-    /// From the call to the first mask: a frame is encoded and a box answered.
+    /// From the call to the first mask: one frame encoded and one box answered.
     pub first_mask: Duration,
-    /// The frames of the warm-up, prompts included.
+    /// Duration of the warm-up frames, prompts included.
     pub warm_up: Duration,
     /// A tracked frame with a full memory, all objects.
     pub frame: Duration,
-    /// The single steps, if they were asked for.
+    /// The single steps, if they were requested.
     pub steps: Option<StepTimes>,
 }
 
-/// Medians of the steps that make a frame, all objects in one pass.
+/// Medians of the steps of a tracked frame, all objects in one pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct StepTimes {
-    /// The image encoder, pixels to features; once a frame.
+    /// The image encoder, pixels to features; once per frame.
     pub encode: Duration,
     /// Memory attention and mask decoder, with 7 memories and 16 pointers.
     pub track: Duration,
-    /// A box answered on a frame without memories: prompt encoder and mask decoder.
+    /// A box on a frame without memories: prompt encoder and mask decoder.
     pub prompt: Duration,
     /// The memory encoder.
     pub memory_encode: Duration,
 }
 
-/// Measures a model where it is.
+/// Measures a model on its device.
 ///
 /// # Errors
 /// [`EngineError`] if the device fails.
 pub fn benchmark(model: &Sam2, options: BenchmarkOptions) -> Result<Benchmark, EngineError> {
     let started = Instant::now();
     let (objects, frames) = (options.objects.clamp(1, MOST_OBJECTS), options.frames.max(1));
+    // Scaled ahead of the model, as in a job.
     let source = MadeUpFrames { count: 1 + options.warm_up + frames };
-    let mut session = VideoSession::with_options(model, source, SessionOptions::default())?;
+    let source = LazyFrames::new(source, LazyOptions::default());
+    let mut session =
+        VideoSession::builder(model).options(SessionOptions::default()).open(source)?;
     let mut first_mask = Duration::ZERO;
     for object in 0..objects {
         session.add_box(0, ObjectId(object + 1), box_of(object))?;
@@ -88,7 +95,7 @@ pub fn benchmark(model: &Sam2, options: BenchmarkOptions) -> Result<Benchmark, E
     let (mut warm_up, mut times) = (Duration::ZERO, Vec::with_capacity(frames));
     let mut last = Instant::now();
     for masks in session.propagate(Direction::Forward) {
-        // The prompted frame and the warm-up come first.
+        // The prompted frame and the warm-up come first and do not count.
         if masks?.frame_index > options.warm_up {
             times.push(last.elapsed());
         } else {
@@ -105,7 +112,7 @@ pub fn benchmark(model: &Sam2, options: BenchmarkOptions) -> Result<Benchmark, E
     Ok(Benchmark { first_mask, warm_up, frame: median(times), steps })
 }
 
-/// Four columns and rows.
+/// Returns the box of an object, in a grid of four columns and four rows.
 fn box_of(object: u32) -> BoxPrompt {
     let (x, y) = ((object % 4) as f32 * 90.0 + 5.0, (object / 4) as f32 * 65.0 + 5.0);
     BoxPrompt { x0: x, y0: y, x1: x + 60.0, y1: y + 50.0 }
@@ -170,14 +177,14 @@ fn steps(model: &Sam2, objects: usize, repeats: usize) -> Result<StepTimes, Engi
     })
 }
 
-/// Waits until a device that works on its own has made the tensor: reads one number of it.
+/// Waits until an asynchronous device has computed the tensor, by reading one of its values.
 fn settle<const D: usize>(tensor: Tensor<D>) -> Result<(), EngineError> {
     let count = tensor.shape().num_elements();
     let one = tensor.reshape([count]).slice_dim(0, 0..1);
     read(one).map(drop)
 }
 
-/// The median of some runs after one that does not count.
+/// Returns the median duration of `repeats` runs, after one run that does not count.
 fn timed(
     repeats: usize,
     mut run: impl FnMut() -> Result<(), EngineError>,
@@ -197,7 +204,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Discs that move over a slope of grey.
+/// Synthetic frames: discs that move over a grey gradient.
 struct MadeUpFrames {
     count: usize,
 }

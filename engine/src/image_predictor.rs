@@ -10,23 +10,24 @@ use crate::on_device::{on_device, read};
 use crate::prompt::{BoxPrompt, Point};
 use crate::session::replace_small_regions;
 
-/// Low-resolution logits are given out within this range, as the official predictor does.
+/// Low-resolution logits are returned within plus or minus this value, as the official predictor
+/// does.
 const LOW_RES_LIMIT: f32 = 32.0;
-/// What the logits of a filled hole become, and with the other sign those of a removed island.
+/// Logit of a filled hole's pixels; a removed island's pixels get the negative.
 const REPLACED_LOGIT: f32 = 10.0;
 
-/// Prompts images, one at a time or many times the same.
+/// Segments images from prompts; one encoded image can be prompted many times.
 ///
-/// The image is resized as the official image predictor does it: bilinear with antialiasing on float pixels, which differs slightly from the
-/// bicubic resize of video frames.
+/// The image is resized as in the official image predictor: bilinear with antialiasing on float
+/// pixels. This differs slightly from the bicubic resize of video frames.
 #[derive(Clone, Debug)]
-pub struct ImagePredictor<'m> {
-    model: &'m Sam2,
+pub struct ImagePredictor {
+    model: Sam2,
     max_hole_area: u32,
     max_sprinkle_area: u32,
 }
 
-/// An image that has been through the encoder. Cheap to clone; prompts cost a fraction of the encoding.
+/// An image after the encoder. Cheap to clone; a prompt costs a fraction of the encoding.
 #[derive(Clone, Debug)]
 pub struct EncodedImage {
     features: FrameFeatures,
@@ -36,13 +37,13 @@ pub struct EncodedImage {
 }
 
 impl EncodedImage {
-    /// Size of the image and of the masks.
+    /// Returns the size of the image and of the masks.
     pub fn size(&self) -> FrameSize {
         self.size
     }
 }
 
-/// What the user says about one object in an image.
+/// A prompt for one object in an image.
 #[derive(Clone, Debug, Default)]
 pub struct ImagePrompt {
     /// Clicks, in the image's pixels.
@@ -51,72 +52,76 @@ pub struct ImagePrompt {
     pub bounds: Option<BoxPrompt>,
     /// Low-resolution logits of an earlier answer, `[1, 1, S / 4, S / 4]`.
     pub mask_logits: Option<Tensor<4>>,
-    /// Give three candidates for an ambiguous prompt instead of one mask.
+    /// Return three candidates for an ambiguous prompt instead of one mask.
     pub candidates: bool,
 }
 
-/// One answer.
+/// One mask with its scores and logits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ImageMask {
-    /// At the image's size.
+    /// The mask, at the image's size.
     pub mask: Mask,
-    /// The model's own estimate of its IoU with the truth, 0..1.
+    /// The model's own estimate of the mask's IoU with the ground truth, 0..1.
     pub predicted_iou: f32,
     /// Logits at the image's size, `[1, 1, height, width]`; the mask is where they are above 0.
     pub logits: Tensor<4>,
-    /// `[1, 1, S / 4, S / 4]`, within -32..32: may be given back as [`ImagePrompt::mask_logits`].
+    /// Low-resolution logits, `[1, 1, S / 4, S / 4]`, within -32..32; can be fed back as
+    /// [`ImagePrompt::mask_logits`].
     pub low_res_logits: Tensor<4>,
 }
 
-/// What came of a batch of single clicks.
+/// Results of a batch of single clicks.
 #[derive(Clone, Debug)]
 pub struct PointPredictions {
-    /// `[points, masks, S / 4, S / 4]` with one or three masks for each point, as the decoder gives them.
+    /// Decoder output, `[points, masks, S / 4, S / 4]`, with one or three masks for each point.
     pub low_res_logits: Tensor<4>,
-    /// The model's own estimates of the masks' IoU with the truth, 0..1: `[points * masks]`, those of the first point first.
+    /// The model's own estimates of the masks' IoU with the ground truth, 0..1: `[points * masks]`,
+    /// those of the first point first.
     pub predicted_ious: Vec<f32>,
 }
 
 impl PointPredictions {
-    /// 3 with candidates, else 1.
+    /// Returns the number of masks for each point: 3 with candidates, otherwise 1.
     pub fn masks_per_point(&self) -> usize {
         self.low_res_logits.dims()[1]
     }
 
-    /// Every mask by itself, `[points * masks, 1, S / 4, S / 4]`.
+    /// Returns every mask separately, `[points * masks, 1, S / 4, S / 4]`.
     pub fn planes(&self) -> Tensor<4> {
         let [points, masks, height, width] = self.low_res_logits.dims();
         self.low_res_logits.clone().reshape([points * masks, 1, height, width])
     }
 
-    /// The same within -32..32: may be given back as mask prompts.
+    /// Returns the same as [`Self::planes`], clamped to -32..32; can be fed back as mask prompts.
     pub fn mask_prompts(&self) -> Tensor<4> {
         self.planes().clamp(-LOW_RES_LIMIT, LOW_RES_LIMIT)
     }
 }
 
-impl<'m> ImagePredictor<'m> {
-    /// A predictor that uses `model`.
-    pub fn new(model: &'m Sam2) -> Self {
-        Self { model, max_hole_area: 0, max_sprinkle_area: 0 }
+impl ImagePredictor {
+    /// Returns a predictor that uses `model`.
+    pub fn new(model: &Sam2) -> Self {
+        Self { model: model.clone(), max_hole_area: 0, max_sprinkle_area: 0 }
     }
 
-    /// Fills holes and removes islands of up to so many low-resolution pixels (a quarter of the model's side), connected over edges and
-    /// corners; 0 = off (`max_hole_area`, `max_sprinkle_area`).
+    /// Fills holes and removes islands of up to this many low-resolution pixels (a quarter of the
+    /// model's side), connected across edges and corners; 0 = off (`max_hole_area`,
+    /// `max_sprinkle_area`).
     ///
-    /// It changes masks and logits at the image's size, not the low-resolution logits that are given out. The official code does this
-    /// with a CUDA kernel and skips it without one.
+    /// This changes masks and logits at the image's size, not the returned low-resolution logits.
+    /// The official code does this with a CUDA kernel and skips it without one.
     pub fn with_small_regions(self, max_hole_area: u32, max_sprinkle_area: u32) -> Self {
         Self { max_hole_area, max_sprinkle_area, ..self }
     }
 
-    /// The model it uses.
-    pub fn model(&self) -> &'m Sam2 {
-        self.model
+    /// Returns the model.
+    pub fn model(&self) -> &Sam2 {
+        &self.model
     }
 
-    /// What the network sees of an image: resized and normalised, `[1, 3, S, S]` (`SAM2Transforms`).
+    /// Returns the network's input for an image: resized and normalised, `[1, 3, S, S]`
+    /// (`SAM2Transforms`).
     pub fn input(&self, image: &RgbFrame) -> Tensor<4> {
         let device = self.model.device();
         let (height, width) = (image.height() as usize, image.width() as usize);
@@ -130,9 +135,9 @@ impl<'m> ImagePredictor<'m> {
     /// Runs the image encoder (`set_image`).
     ///
     /// # Errors
-    /// [`EngineError::DeviceFailure`] if a GPU fails; the CPU does not.
+    /// [`EngineError::DeviceFailure`] if a GPU fails; a CPU does not fail.
     pub fn encode(&self, image: &RgbFrame) -> Result<EncodedImage, EngineError> {
-        on_device(self.model, || {
+        on_device(&self.model, || {
             let device = self.model.device();
             let size = image.size();
             let (height, width) = (size.height as usize, size.width as usize);
@@ -145,17 +150,18 @@ impl<'m> ImagePredictor<'m> {
         })
     }
 
-    /// Answers one prompt (`predict`): three masks with `candidates`, else one.
+    /// Answers one prompt (`predict`): three masks with `candidates`, otherwise one.
     ///
     /// # Errors
-    /// [`EngineError::NoPrompts`] for an empty prompt, [`EngineError::PointOutside`] and [`EngineError::EmptyBox`] for coordinates that cannot be
-    /// meant, [`EngineError::Device`] if the device fails.
+    /// [`EngineError::NoPrompts`] for an empty prompt, [`EngineError::PointOutside`] and
+    /// [`EngineError::EmptyBox`] for invalid coordinates, [`EngineError::Device`] if the device
+    /// fails.
     pub fn predict(
         &self,
         image: &EncodedImage,
         prompt: &ImagePrompt,
     ) -> Result<Vec<ImageMask>, EngineError> {
-        on_device(self.model, || self.answer(image, prompt))
+        on_device(&self.model, || self.answer(image, prompt))
     }
 
     fn answer(
@@ -166,7 +172,7 @@ impl<'m> ImagePredictor<'m> {
         let points = self.model_points(image.size, prompt)?;
         let prompts = match (&prompt.mask_logits, points.is_empty()) {
             (None, true) => return Err(EngineError::NoPrompts),
-            // A mask alone goes in without any point token, not even the padding.
+            // A mask without points is embedded without any point token, not even the padding.
             (Some(mask), true) => self.model.embed_mask_only(mask.clone()),
             (mask, false) => self.model.embed_prompts(&points, mask.clone()),
         };
@@ -192,12 +198,13 @@ impl<'m> ImagePredictor<'m> {
         Ok(masks)
     }
 
-    /// Answers many prompts of a single click each, in one pass of the decoder: three masks for each with `candidates`, else one.
-    /// `mask_logits`: low-resolution logits for each point, `[points, 1, S / 4, S / 4]`.
+    /// Answers many prompts of a single click each, in one pass of the decoder: three masks for
+    /// each click with `candidates`, otherwise one. `mask_logits` are low-resolution logits for
+    /// each point, `[points, 1, S / 4, S / 4]`.
     ///
     /// # Errors
-    /// [`EngineError::NoPrompts`] without any point, [`EngineError::PointOutside`] for one that is not in the image, [`EngineError::Device`] if
-    /// the device fails.
+    /// [`EngineError::NoPrompts`] if there are no points, [`EngineError::PointOutside`] for a point
+    /// outside the image, [`EngineError::Device`] if the device fails.
     pub fn predict_points(
         &self,
         image: &EncodedImage,
@@ -210,7 +217,7 @@ impl<'m> ImagePredictor<'m> {
         }
         let prompt = ImagePrompt { points: points.to_vec(), ..ImagePrompt::default() };
         let points = self.model_points(image.size, &prompt)?;
-        on_device(self.model, || {
+        on_device(&self.model, || {
             let prompts = self.model.embed_prompt_batch(&points, 1, mask_logits);
             let outputs = self.model.decode(&image.features, &image.conditioned, &prompts);
             let (low_res_logits, ious) = if candidates {
@@ -223,8 +230,9 @@ impl<'m> ImagePredictor<'m> {
         })
     }
 
-    /// Brings low-resolution logits, `[batch, masks, S / 4, S / 4]`, to the image's size: `[batch, masks, height, width]`, without small holes
-    /// and islands if the predictor is to remove them (`postprocess_masks`).
+    /// Resizes low-resolution logits, `[batch, masks, S / 4, S / 4]`, to the image's size,
+    /// `[batch, masks, height, width]`. Removes small holes and islands first if the predictor is
+    /// set to do so (`postprocess_masks`).
     ///
     /// # Errors
     /// [`EngineError::Device`] if the device fails.
@@ -241,7 +249,8 @@ impl<'m> ImagePredictor<'m> {
         Ok(image.to_image.forward(logits))
     }
 
-    /// Both steps look at the logits as they came: what fills a hole does not join two islands.
+    /// Fills holes and removes islands. Both steps read the original logits, so that filling a hole
+    /// cannot join two islands.
     fn without_small_regions(&self, logits: Tensor<4>) -> Result<Tensor<4>, EngineError> {
         let dims = logits.dims();
         let mut values = read(logits)?;

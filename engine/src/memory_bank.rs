@@ -1,8 +1,9 @@
-//! What one object's past looks like to the frames to come.
+//! Memories of one object for later frames.
 //!
-//! The official predictor keeps every frame's output for ever. Later frames only ever read what the session's
-//! [`crate::MemoryPolicy`] looks at, by default the conditioning frames, the six frames before them and sixteen pointers;
-//! [`MemoryBank`] keeps what can still be read and lets the rest go.
+//! The official predictor keeps every frame's output for ever. Later frames read only what the
+//! session's [`crate::MemoryPolicy`] selects: by default the conditioning frames, the six preceding
+//! frames and sixteen pointers. [`MemoryBank`] keeps what can still be read and releases the rest.
+//! An ordinary frame is one that was tracked or corrected and is not a conditioning frame.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,25 +18,26 @@ use crate::session::Direction;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MemoryRetention {
-    /// What propagation onwards from where it is, or from any prompted frame in either direction, can read. Does not grow
-    /// with the recording. Anything else is refused with an error, never answered from an incomplete past.
+    /// Everything that propagation can read when it continues from the current position or starts
+    /// at any prompted frame, in either direction. Does not grow with the recording. Any other
+    /// propagation is refused with an error, never answered from an incomplete past.
     #[default]
     Bounded,
-    /// Everything, as the official predictor does: about 1.5 MB a frame and object at 1024 x 1024.
+    /// Everything, as in the official predictor: about 1.5 MB per frame and object at 1024 x 1024.
     All,
 }
 
-/// The result of one frame for one object, as later frames see it. All tensors have batch 1.
+/// The result of one frame for one object, as later frames read it. All tensors have batch size 1.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Logits, scores and pointer.
     pub prediction: MaskPrediction,
-    /// The memory; `None` until it is encoded (prompted frames) or after it was let go.
+    /// The memory; `None` before it is encoded (prompted frames) or after it was released.
     pub memory: Option<MemoryFeatures>,
 }
 
 impl Outcome {
-    /// The mask logits, `[1, 1, S / 4, S / 4]`.
+    /// Returns the mask logits, `[1, 1, S / 4, S / 4]`.
     pub fn low_res_logits(&self) -> Tensor<4> {
         self.prediction.low_res_logits.clone()
     }
@@ -47,29 +49,30 @@ pub struct MemoryBank {
     /// In order of insertion, which is the order of their tokens.
     conditioning: Vec<(usize, Outcome)>,
     tracked: BTreeMap<usize, Outcome>,
-    /// Copies of tracked frames that a policy keeps apart, whatever their age.
+    /// Copies of tracked frames that a policy keeps in reserve, whatever their age.
     apart: BTreeMap<usize, Outcome>,
-    /// Of conditioning and tracked frames, as long as their outcomes are kept.
+    /// Records of conditioning and ordinary frames, kept as long as their outcomes.
     records: BTreeMap<usize, FrameRecord>,
 }
 
 impl MemoryBank {
-    /// Conditioning frames in the order they were added.
+    /// Returns the conditioning frames in the order they were added.
     pub fn conditioning_frames(&self) -> impl Iterator<Item = usize> + '_ {
         self.conditioning.iter().map(|(frame, _)| *frame)
     }
 
-    /// Conditioning frames with their outcomes, in the order they were added.
+    /// Returns the conditioning frames with their outcomes, in the order they were added.
     pub(crate) fn conditioning_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         self.conditioning.iter().map(|(frame, outcome)| (*frame, outcome))
     }
 
-    /// Ordinary frames that are kept, with their outcomes.
+    /// Returns the ordinary frames that are still kept, with their outcomes.
     pub(crate) fn tracked_outcomes(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         self.tracked.iter().map(|(frame, outcome)| (*frame, outcome))
     }
 
-    /// A bank as it was, but for the records; frames must be distinct, and those apart no conditioning frames.
+    /// Restores a bank, without its records. Frames must be distinct, and frames in reserve
+    /// (`apart`) must not be conditioning frames.
     pub(crate) fn from_outcomes(
         conditioning: Vec<(usize, Outcome)>,
         tracked: Vec<(usize, Outcome)>,
@@ -83,42 +86,44 @@ impl MemoryBank {
         }
     }
 
-    /// The outcome of a conditioning frame.
+    /// Returns the outcome of a conditioning frame.
     pub fn conditioning(&self, frame: usize) -> Option<&Outcome> {
         self.conditioning.iter().find(|(f, _)| *f == frame).map(|(_, outcome)| outcome)
     }
 
-    /// The outcome of a frame that is no conditioning frame, if it is still kept.
+    /// Returns the outcome of an ordinary frame, if it is still kept.
     pub fn tracked(&self, frame: usize) -> Option<&Outcome> {
         self.tracked.get(&frame)
     }
 
-    /// The outcome of a frame of either kind, if it is still kept.
+    /// Returns the outcome of a conditioning or ordinary frame, if it is still kept.
     pub(crate) fn outcome(&self, frame: usize) -> Option<&Outcome> {
         self.conditioning(frame).or_else(|| self.tracked(frame))
     }
 
-    /// Frames that the policy keeps apart, in order of number: see [`MemoryPolicy::keeps_apart`].
+    /// Returns the frames that the policy keeps in reserve, by frame index; see
+    /// [`MemoryPolicy::keeps_apart`].
     pub fn kept_apart(&self) -> impl Iterator<Item = (usize, &Outcome)> {
         self.apart.iter().map(|(frame, outcome)| (*frame, outcome))
     }
 
-    /// The numbers of a frame's result, as long as that is kept.
+    /// Returns the record of a frame's result, as long as the result is kept.
     pub fn record(&self, frame: usize) -> Option<&FrameRecord> {
         self.records.get(&frame)
     }
 
-    /// All numbers that are kept, in order of frames.
+    /// Returns all records by frame index.
     pub(crate) fn records(&self) -> impl Iterator<Item = (usize, &FrameRecord)> {
         self.records.iter().map(|(frame, record)| (*frame, record))
     }
 
-    /// Sets the numbers of a frame's result.
+    /// Sets the record of a frame's result.
     pub(crate) fn insert_record(&mut self, frame: usize, record: FrameRecord) {
         self.records.insert(frame, record);
     }
 
-    /// Keeps a tracked frame apart, at most `limit` of them: the one that lies furthest away gives way.
+    /// Copies a tracked frame to the reserve of at most `limit` frames and evicts the most distant
+    /// one.
     pub(crate) fn keep_apart(&mut self, frame: usize, limit: usize) {
         if let Some(outcome) = self.tracked.get(&frame) {
             self.apart.insert(frame, outcome.clone());
@@ -132,7 +137,7 @@ impl MemoryBank {
         }
     }
 
-    /// Adds or replaces a conditioning frame, which then is no ordinary frame any more.
+    /// Adds or replaces a conditioning frame, which is then no longer an ordinary frame.
     pub fn insert_conditioning(&mut self, frame: usize, outcome: Outcome) {
         self.tracked.remove(&frame);
         self.apart.remove(&frame);
@@ -142,19 +147,19 @@ impl MemoryBank {
         }
     }
 
-    /// Adds or replaces an ordinary frame, which is not kept apart any more.
+    /// Adds or replaces an ordinary frame and removes it from the reserve.
     pub fn insert_tracked(&mut self, frame: usize, outcome: Outcome) {
         self.apart.remove(&frame);
         self.tracked.insert(frame, outcome);
     }
 
-    /// Frames other than conditioning frames that are kept, for tests and statistics.
+    /// Returns the number of ordinary frames kept, for tests and statistics.
     pub fn tracked_len(&self) -> usize {
         self.tracked.len()
     }
 
-    /// The memories that `frame` looks at when travelling in `direction` through a recording of `frame_count` frames
-    /// (the selection in `_prepare_memory_conditioned_features`), with the official policy.
+    /// Returns the memories that `frame` reads under the official policy, in `direction` through a
+    /// recording of `frame_count` frames (the selection in `_prepare_memory_conditioned_features`).
     pub fn select(
         &self,
         frame: usize,
@@ -167,8 +172,8 @@ impl MemoryBank {
         OfficialPolicy.select(&MemoryView::new(self, retained, query))
     }
 
-    /// Up to `limit` conditioning frames: the closest before, the closest at or after, then the closest of the rest
-    /// (`select_closest_cond_frames`).
+    /// Returns up to `limit` conditioning frames: the closest before `frame`, the closest at or
+    /// after it, then the closest of the rest (`select_closest_cond_frames`).
     pub(crate) fn closest_conditioning(
         &self,
         frame: usize,
@@ -187,14 +192,14 @@ impl MemoryBank {
         chosen
     }
 
-    /// Forgets ordinary frames from `first` to `last`.
+    /// Forgets ordinary frames from `first` to `last`, inclusive.
     pub(crate) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.tracked.retain(|&frame, _| !(first..=last).contains(&frame));
         self.apart.retain(|&frame, _| !(first..=last).contains(&frame));
         self.forget_records();
     }
 
-    /// Keeps no record without its result.
+    /// Forgets records whose results are gone.
     fn forget_records(&mut self) {
         let (tracked, conditioning) = (&self.tracked, &self.conditioning);
         self.records.retain(|frame, _| {
@@ -202,7 +207,7 @@ impl MemoryBank {
         });
     }
 
-    /// Makes a conditioning frame an ordinary one, if it is one.
+    /// Turns a conditioning frame into an ordinary one; does nothing for other frames.
     pub(crate) fn downgrade(&mut self, frame: usize) {
         if let Some(position) = self.conditioning.iter().position(|(f, _)| *f == frame) {
             let (_, outcome) = self.conditioning.remove(position);
@@ -213,7 +218,8 @@ impl MemoryBank {
         }
     }
 
-    /// Changes what is remembered of a frame, conditioning or not, and keeps it apart no longer; false if nothing is remembered.
+    /// Replaces the outcome of a frame, conditioning or ordinary, and removes it from the reserve.
+    /// Returns false if the frame has no outcome.
     pub(crate) fn replace(&mut self, frame: usize, outcome: Outcome) -> bool {
         let conditioning = self.conditioning.iter_mut().find(|(f, _)| *f == frame);
         match conditioning.map(|(_, old)| old).or_else(|| self.tracked.get_mut(&frame)) {
@@ -226,10 +232,12 @@ impl MemoryBank {
         }
     }
 
-    /// Lets go of the conditioning frames that no frame from `newest` onwards, forward, can read: with a cap, all but
-    /// the newest and those near enough to serve as ordinary ones.
+    /// Releases the conditioning frames that no frame from `newest` forward can read. Without a cap
+    /// it does nothing; with one, it keeps the newest frames and those near enough to serve as
+    /// ordinary frames.
     ///
-    /// One more than the cap stays, because the order of tokens is another one while the cap is not exceeded.
+    /// One more than the cap stays, because tokens have a different order while the cap is not
+    /// exceeded.
     pub(crate) fn prune_conditioning(
         &mut self,
         newest: usize,
@@ -245,11 +253,12 @@ impl MemoryBank {
         self.forget_records();
     }
 
-    /// Lets go of everything that no propagation onwards from `position` and none from an `anchor` can read.
+    /// Releases everything that no propagation onwards from `position` or from any of the `anchors`
+    /// can read.
     ///
-    /// Around an anchor both sides stay, because a pass in one direction reads what the pass in the other left there. Around the position
-    /// `correctable` frames more stay, so that the last ones can be tracked again.
-    /// `on_release` is told which frames are gone.
+    /// Both sides of an anchor stay, because a pass in one direction reads what the pass in the
+    /// other direction left there. Around the position, `correctable` more frames stay, so that the
+    /// last ones can be tracked again. `on_release` is called for every released frame.
     pub(crate) fn prune(
         &mut self,
         anchors: &BTreeSet<usize>,
@@ -282,14 +291,14 @@ impl MemoryBank {
     }
 }
 
-/// Which frames a frame looks at.
+/// Which frames a frame reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryReach {
-    /// Memories, the conditioning frames counted as one.
+    /// Number of memories, all conditioning frames counted as one.
     pub num_maskmem: usize,
     /// Pointers of ordinary frames, plus one.
     pub max_object_pointers: usize,
-    /// Distance between memories, besides the newest.
+    /// Distance between memories, except for the newest.
     pub stride: usize,
     /// See [`crate::SessionOptions::max_conditioning_frames`].
     pub max_conditioning_frames: Option<usize>,
@@ -298,7 +307,7 @@ pub struct MemoryReach {
 }
 
 impl MemoryReach {
-    /// The model's own numbers with a session's options.
+    /// Combines the model's numbers with a session's options.
     pub fn new(config: &Sam2Config, stride: usize, max_conditioning_frames: Option<usize>) -> Self {
         Self {
             num_maskmem: config.num_maskmem,
@@ -309,18 +318,19 @@ impl MemoryReach {
         }
     }
 
-    /// Memories of ordinary frames that a frame looks at.
+    /// Returns how many memories of ordinary frames a frame reads.
     pub fn places(&self) -> usize {
         self.num_maskmem.saturating_sub(1)
     }
 
-    /// Pointers of ordinary frames that a frame looks at.
+    /// Returns how many pointers of ordinary frames a frame reads.
     pub fn pointers(&self) -> usize {
         self.max_object_pointers.saturating_sub(1)
     }
 
-    /// The frame `steps` places back, 1 being the newest: the one just before, then the nearest multiple of the stride that is at least two
-    /// back, and multiples further on.
+    /// Returns the frame `steps` places back, 1 being the newest: first the preceding frame, then
+    /// the nearest multiple of the stride at least two frames back, then the multiples further
+    /// back.
     pub(crate) fn frame_behind(
         &self,
         frame: usize,
@@ -330,7 +340,7 @@ impl MemoryReach {
         if steps <= 1 {
             return direction.back(frame, steps);
         }
-        // A stride beyond every recording reads the frame before and the first one at most.
+        // A stride longer than any recording reads at most the preceding frame and the first one.
         let frame = i64::try_from(frame).ok()?;
         let stride = i64::try_from(self.stride).unwrap_or(i64::MAX).clamp(1, i64::MAX >> 16);
         let further = i64::try_from(steps - 2).ok()?.checked_mul(stride)?;
@@ -343,7 +353,7 @@ impl MemoryReach {
         usize::try_from(earlier).ok()
     }
 
-    /// How far back the last of so many places can lie.
+    /// Returns how far back, in frames, the last of this many places can be.
     pub fn furthest(&self, places: usize) -> usize {
         places.saturating_sub(1).saturating_mul(self.stride).saturating_add(1)
     }
@@ -379,7 +389,8 @@ mod tests {
             bank.insert_tracked(frame, outcome(frame as f32));
         }
         let selection = bank.select(9, Direction::Reverse, 20, &config());
-        // Frame 10 is a conditioning frame, so the time position of the newest memory (6) stays empty.
+        // Frame 10 is a conditioning frame, so the time position of the newest memory (6) stays
+        // empty.
         assert_eq!(times(&selection), [0, 1, 2, 3, 4, 5]);
         assert_eq!(distances(&selection), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
@@ -461,7 +472,7 @@ mod tests {
             }
         }
         let apart = |bank: &MemoryBank| bank.kept_apart().map(|(f, _)| f).collect::<Vec<_>>();
-        // The furthest gave way.
+        // The most distant ones were evicted.
         assert_eq!(apart(&bank), [25, 30, 35]);
         let retained = Retained { memories: 2, frames: 4, apart: 3 };
         bank.prune(&BTreeSet::new(), 39, retained, 0, |_| {});
@@ -469,7 +480,7 @@ mod tests {
         assert!(bank.record(34).is_none() && bank.record(35).is_some());
         assert!(bank.kept_apart().all(|(_, outcome)| outcome.memory.is_some()));
 
-        // A result that was let go cannot be replaced, and what is kept apart of it stays.
+        // A released result cannot be replaced, and its copy in the reserve stays.
         assert!(!bank.replace(30, outcome(-1.0)));
         assert_eq!(apart(&bank), [25, 30, 35]);
         bank.insert_tracked(30, outcome(-1.0));

@@ -1,11 +1,12 @@
-//! Where a device's failure becomes an error.
+//! Conversion of device failures into errors.
 
 use sam2_model::{DeviceFailure, DeviceMemory, Sam2, Tensor};
 
 use crate::error::EngineError;
 
-/// Runs `work` with the model. On a GPU, whose memory can be full and whose driver can be reset, a panic in it becomes an error that says how much memory
-/// is in use; the CPU's own kernels do not fail in that way, and a panic there is a mistake of this program.
+/// Runs `work` with the model. On a GPU, whose memory can be full and whose driver can be reset, a
+/// panic in `work` becomes an error, which says how much memory is in use if the device ran out of
+/// it. The CPU's kernels do not fail in this way; a panic there is a bug in this program.
 pub(crate) fn on_device<R>(
     model: &Sam2,
     work: impl FnOnce() -> Result<R, EngineError>,
@@ -23,7 +24,7 @@ pub(crate) fn on_device<R>(
     })
 }
 
-/// The values of a tensor, waited for.
+/// Reads the values of a tensor and waits for them.
 pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, EngineError> {
     let read = tensor.try_into_vec_as::<f32>();
     read.map_err(|error| DeviceFailure::from_message(&format!("{error:?}")).into())

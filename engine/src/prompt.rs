@@ -1,11 +1,13 @@
-//! What a user says about an object, in the recording's pixels.
+//! Prompts for an object, in the recording's pixels.
 
 use std::fmt;
 
 use sam2_model::PointLabel;
+use serde::{Deserialize, Serialize};
 
 /// The user's number for an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ObjectId(pub u32);
 
 impl fmt::Display for ObjectId {
@@ -15,30 +17,30 @@ impl fmt::Display for ObjectId {
 }
 
 /// A click: x to the right, y down, in pixels of the recording (not of the model's input).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Column, 0 <= x < width.
     pub x: f32,
     /// Row, 0 <= y < height.
     pub y: f32,
-    /// Part of the object or not.
+    /// Whether the point is part of the object.
     pub label: PointLabel,
 }
 
 impl Point {
-    /// A point on the object.
+    /// Returns a point on the object.
     pub fn positive(x: f32, y: f32) -> Self {
         Self { x, y, label: PointLabel::Positive }
     }
 
-    /// A point beside the object.
+    /// Returns a point outside the object.
     pub fn negative(x: f32, y: f32) -> Self {
         Self { x, y, label: PointLabel::Negative }
     }
 }
 
 /// A box around an object, in pixels of the recording.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BoxPrompt {
     /// Left edge.
     pub x0: f32,
@@ -51,8 +53,8 @@ pub struct BoxPrompt {
 }
 
 impl BoxPrompt {
-    /// The corners as the prompt encoder reads them, top-left first.
-    pub(crate) fn corners(self) -> [Point; 2] {
+    /// Returns the corners in the order of the prompt encoder, top-left first.
+    pub fn corners(self) -> [Point; 2] {
         [
             Point { x: self.x0, y: self.y0, label: PointLabel::BoxTopLeft },
             Point { x: self.x1, y: self.y1, label: PointLabel::BoxBottomRight },

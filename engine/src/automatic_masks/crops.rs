@@ -1,11 +1,11 @@
-//! Overlapping parts of the image, each looked at like an image of its own.
+//! Overlapping crops of the image, each processed like an image of its own.
 
 use sam2_frame_provider::{FrameError, FrameSize, RgbFrame};
 
-/// A box this close to an edge of its crop is cut off there, probably.
+/// Within this many pixels of its crop's edge, a box is probably cut off by the crop.
 const EDGE_TOLERANCE: f32 = 20.0;
 
-/// A part of an image, in its pixels.
+/// A part of an image, in the image's pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CropBox {
     /// Left edge.
@@ -19,17 +19,17 @@ pub struct CropBox {
 }
 
 impl CropBox {
-    /// Columns.
+    /// Returns the number of columns.
     pub fn width(self) -> u32 {
         self.x1 - self.x0
     }
 
-    /// Rows.
+    /// Returns the number of rows.
     pub fn height(self) -> u32 {
         self.y1 - self.y0
     }
 
-    /// That part of `image`, which it must lie in.
+    /// Cuts this part out of `image`, which must contain it.
     pub(super) fn cut(self, image: &RgbFrame) -> Result<RgbFrame, FrameError> {
         let stride = 3 * image.width() as usize;
         let columns = 3 * self.x0 as usize..3 * self.x1 as usize;
@@ -38,8 +38,8 @@ impl CropBox {
         RgbFrame::new(self.width(), self.height(), data.collect())
     }
 
-    /// Whether a box within this crop, `[x0, y0, x1, y1]` from its corner, lies at one of its edges that is none of the image's
-    /// (`is_box_near_crop_edge`).
+    /// Returns whether a box in this crop (`[x0, y0, x1, y1]`, relative to the crop's corner) lies
+    /// at an edge of the crop that is not an edge of the image (`is_box_near_crop_edge`).
     pub(super) fn cuts(self, bounds: [u32; 4], image: FrameSize) -> bool {
         let near = |a: u32, b: u32| (a as f32 - b as f32).abs() <= EDGE_TOLERANCE;
         let corner = [self.x0, self.y0, self.x0, self.y0];
@@ -52,11 +52,12 @@ impl CropBox {
     }
 }
 
-/// The whole image, then the crops of each layer, with the number of their layer: layer n has `2^n` by `2^n`, column by column
-/// (`generate_crop_boxes`).
+/// Returns the whole image and then the crops of each layer, each with its layer number. Layer n
+/// has `2^n` by `2^n` crops, column by column (`generate_crop_boxes`).
 ///
-/// `overlap_ratio`: how far the crops of layer 1 overlap, as a part of the shorter side; less in deeper layers. Crops beyond the edge of
-/// a small image, on which the official code fails, are left out.
+/// `overlap_ratio` is the overlap of the crops of layer 1 as a share of the shorter side; deeper
+/// layers overlap less. Crops beyond the edge of a small image, on which the official code fails,
+/// are left out.
 pub fn crop_boxes(size: FrameSize, layers: u32, overlap_ratio: f64) -> Vec<(CropBox, usize)> {
     let FrameSize { width, height } = size;
     let mut boxes = vec![(CropBox { x0: 0, y0: 0, x1: width, y1: height }, 0)];
@@ -147,7 +148,7 @@ mod tests {
         assert!(!crop.cuts([0, 0, 100, 299], size));
         assert!(!crop.cuts([50, 50, 179, 200], size));
         assert!(crop.cuts([50, 50, 180, 200], size));
-        // Its right edge is 20 pixels from the crop's, and from the image's.
+        // Its right edge is within 20 pixels of both the crop's and the image's right edge.
         let close = CropBox { x0: 0, y0: 0, x1: 385, y1: 300 };
         assert!(!close.cuts([50, 50, 380, 200], size));
         assert!(close.cuts([50, 50, 370, 200], size));

@@ -1,4 +1,4 @@
-//! The generator: points through the model in batches, and what is kept of their masks.
+//! The generator: runs points through the model in batches and selects the masks to keep.
 
 use std::ops::ControlFlow;
 
@@ -22,14 +22,14 @@ const PIXELS_AT_A_TIME: usize = 1 << 24;
 
 /// Finds masks of everything in an image.
 ///
-/// Does what the official `SAM2AutomaticMaskGenerator` does, in its order. Masks are kept as runs: what they take does not depend on how many
-/// points there are but on how many masks are found.
+/// Follows the official `SAM2AutomaticMaskGenerator` step by step. Masks are kept as runs, so
+/// memory depends on the number of masks found, not on the number of points.
 ///
 /// ```no_run
 /// use sam2_engine::{AutomaticMaskGenerator, AutomaticMaskOptions, DeviceChoice, PointGrids, RgbFrame, Sam2};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?.0)?;
+/// let model = Sam2::load("sam2.1_hiera_tiny.safetensors", &DeviceChoice::Auto.open()?)?;
 /// let options = AutomaticMaskOptions {
 ///     point_grids: PointGrids::PerSide(16),
 ///     ..AutomaticMaskOptions::default()
@@ -44,19 +44,19 @@ const PIXELS_AT_A_TIME: usize = 1 << 24;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct AutomaticMaskGenerator<'m> {
-    predictor: ImagePredictor<'m>,
+pub struct AutomaticMaskGenerator {
+    predictor: ImagePredictor,
     options: AutomaticMaskOptions,
-    /// By layer, in parts of the crop's sides.
+    /// Points by layer, as fractions of the crop's width and height.
     grids: Vec<Vec<[f64; 2]>>,
 }
 
-/// How far a generator is.
+/// Progress of a generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GenerationProgress {
-    /// The crop at hand, from 0; the first is the whole image.
+    /// Index of the current crop, from 0; crop 0 is the whole image.
     pub crop: usize,
-    /// Crops in all.
+    /// Number of crops.
     pub crops: usize,
     /// Points that have been through the model.
     pub points_done: usize,
@@ -64,42 +64,42 @@ pub struct GenerationProgress {
     pub points: usize,
 }
 
-/// A mask that was good enough, in its crop.
+/// A mask that passed the quality thresholds, in the coordinates of its crop.
 struct Candidate {
     mask: Mask,
-    /// `[x0, y0, x1, y1]`, all inside; zeros for an empty mask.
+    /// `[x0, y0, x1, y1]`, inclusive; zeros for an empty mask.
     bounds: [u32; 4],
     predicted_iou: f32,
     stability_score: f32,
     point: Point,
 }
 
-/// A part of the image on its way through the model.
+/// A crop of the image and its encoder features.
 struct EncodedCrop {
     crop: CropBox,
     encoded: EncodedImage,
     image_size: FrameSize,
 }
 
-impl<'m> AutomaticMaskGenerator<'m> {
-    /// A generator that uses `model`.
+impl AutomaticMaskGenerator {
+    /// Returns a generator that uses `model`.
     ///
     /// # Errors
-    /// [`EngineError::AutomaticMasks`] for options that make no sense and for a layer without points.
-    pub fn new(model: &'m Sam2, options: AutomaticMaskOptions) -> Result<Self, EngineError> {
+    /// [`EngineError::AutomaticMasks`] for invalid options and for a layer without points.
+    pub fn new(model: &Sam2, options: AutomaticMaskOptions) -> Result<Self, EngineError> {
         let grids = options.grids()?;
         let area = options.min_mask_region_area;
         let predictor = ImagePredictor::new(model).with_small_regions(area, area);
         Ok(Self { predictor, options, grids })
     }
 
-    /// What was asked for.
+    /// Returns the options.
     pub fn options(&self) -> &AutomaticMaskOptions {
         &self.options
     }
 
-    /// Masks of everything in `image`, best first: by predicted IoU, with crops those of the smaller crops first. Without any mask that is good
-    /// enough, an empty list.
+    /// Returns masks of everything in `image`, best first: by predicted IoU or, with crops, those
+    /// from smaller crops first. The list is empty if no mask is good enough.
     ///
     /// # Errors
     /// [`EngineError::Device`] if the device fails.
@@ -107,10 +107,12 @@ impl<'m> AutomaticMaskGenerator<'m> {
         self.generate_observed(image, |_| ControlFlow::Continue(()))
     }
 
-    /// The same, with `observe` called before every batch of points, and once at the end. It ends the work with `ControlFlow::Break`.
+    /// Does the same as [`Self::generate`] and calls `observe` before every batch of points and
+    /// once at the end. `ControlFlow::Break` from `observe` stops the work.
     ///
     /// # Errors
-    /// [`EngineError::Device`] if the device fails, [`AutomaticMaskError::Cancelled`] if `observe` breaks.
+    /// [`EngineError::Device`] if the device fails, [`AutomaticMaskError::Cancelled`] if `observe`
+    /// breaks.
     pub fn generate_observed(
         &self,
         image: &RgbFrame,
@@ -147,7 +149,8 @@ impl<'m> AutomaticMaskGenerator<'m> {
         Ok(found.into_iter().map(|(crop, found)| self.record(image.size(), crop, found)).collect())
     }
 
-    /// The masks of one crop, each box once (`_process_crop`). `step` is told the number of points before each batch.
+    /// Returns the masks of one crop without duplicate boxes (`_process_crop`). `step` receives the
+    /// number of points done before each batch.
     fn in_crop(
         &self,
         image: &RgbFrame,
@@ -175,7 +178,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         Ok(take(candidates, &non_maximum_suppression(&boxes, &scores, self.options.box_nms_thresh)))
     }
 
-    /// Adds what is good enough of the masks of `points` (`_process_batch`).
+    /// Adds the good masks of `points` to `candidates` (`_process_batch`).
     fn in_batch(
         &self,
         crop: &EncodedCrop,
@@ -202,7 +205,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         Ok(())
     }
 
-    /// Judges one mask after the other; `points` has the point of each.
+    /// Judges the masks one by one; `points` has the point of each mask.
     fn keep_good(
         &self,
         crop: &EncodedCrop,
@@ -236,7 +239,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
         Ok(())
     }
 
-    /// `None` if it is too low.
+    /// Returns the stability score, or `None` if it is below the threshold.
     fn stability(&self, logits: &[f32]) -> Option<f32> {
         let AutomaticMaskOptions {
             mask_threshold,
@@ -255,7 +258,7 @@ impl<'m> AutomaticMaskGenerator<'m> {
             .map_err(|error| EngineError::Device(error.to_string()))
     }
 
-    /// Each box once, those of the smaller crops first.
+    /// Removes duplicate boxes, preferring those from smaller crops.
     fn best_of_crops(&self, found: Vec<(CropBox, Candidate)>) -> Vec<(CropBox, Candidate)> {
         let boxes: Vec<[f32; 4]> =
             found.iter().map(|(c, found)| in_image(*c, found.bounds).map(|e| e as f32)).collect();
@@ -283,12 +286,12 @@ impl<'m> AutomaticMaskGenerator<'m> {
     }
 }
 
-/// A box of a crop, in the image's pixels.
+/// Moves a box from a crop's pixels to the image's pixels.
 fn in_image(crop: CropBox, [x0, y0, x1, y1]: [u32; 4]) -> [u32; 4] {
     [x0 + crop.x0, y0 + crop.y0, x1 + crop.x0, y1 + crop.y0]
 }
 
-/// The entries at `indices`, each of which occurs once, in that order.
+/// Takes the entries at `indices`, in that order; each index must occur only once.
 fn take<T>(all: Vec<T>, indices: &[usize]) -> Vec<T> {
     let mut all: Vec<Option<T>> = all.into_iter().map(Some).collect();
     indices.iter().filter_map(|&index| all[index].take()).collect()

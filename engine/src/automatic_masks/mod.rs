@@ -1,7 +1,9 @@
-//! Masks of everything in an image, without prompts (`SAM2AutomaticMaskGenerator`; Kirillov et al. 2023, section "segment anything").
+//! Masks of everything in an image, without prompts (`SAM2AutomaticMaskGenerator`; Kirillov et al.
+//! 2023, section "segment anything").
 //!
-//! A grid of points is laid over the image, and on request over overlapping crops of it. Each point is a click; what comes of it is kept if
-//! the model thinks well of it and if it hardly changes with the threshold, and of what covers the same box only the best is kept.
+//! A grid of points is laid over the image and, on request, over overlapping crops of it. Each
+//! point is a click. Its mask is kept if the predicted IoU is high enough and if the mask hardly
+//! changes with the threshold. Of several masks with nearly the same box, only the best is kept.
 
 mod crops;
 mod generator;

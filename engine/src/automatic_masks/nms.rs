@@ -1,11 +1,12 @@
-//! Of boxes that cover the same, only the best.
+//! Non-maximum suppression: keeps only the best of several overlapping boxes.
 
 use std::cmp::Ordering;
 
-/// Indices of the boxes that stay, best first: from the highest score on, each that stays removes those after it whose IoU with it is above
-/// `iou_threshold`. Equal scores keep their order (`torchvision.ops.nms` on a CPU; `batched_nms` for one category).
+/// Returns the indices of the boxes that stay, best first: from the highest score down, each box
+/// that stays removes all later ones whose IoU with it is above `iou_threshold`. Equal scores keep
+/// their order (`torchvision.ops.nms` on a CPU; `batched_nms` for one category).
 ///
-/// Boxes are `[x0, y0, x1, y1]`. Two boxes without area have no IoU and do not touch each other.
+/// Boxes are `[x0, y0, x1, y1]`. Two boxes without area have no IoU and do not affect each other.
 pub(super) fn non_maximum_suppression(
     boxes: &[[f32; 4]],
     scores: &[f32],
@@ -35,7 +36,7 @@ pub(super) fn non_maximum_suppression(
     kept
 }
 
-/// In f32 like torchvision; NaN for two boxes without area.
+/// Computes the IoU in f32 like torchvision; NaN for two boxes without area.
 fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
     let area = |[x0, y0, x1, y1]: [f32; 4]| (x1 - x0) * (y1 - y0);
     let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Takes the best box that is left, again and again.
+    /// Takes the best remaining box, again and again.
     fn naive(boxes: &[[f32; 4]], scores: &[f32], threshold: f64) -> Vec<usize> {
         let mut left: Vec<usize> = (0..boxes.len()).collect();
         let mut kept = Vec::new();
@@ -70,7 +71,7 @@ mod tests {
         kept
     }
 
-    /// Counts unit squares; the boxes of the test lie on whole numbers.
+    /// Computes the IoU by counting unit squares; the test's boxes have integer coordinates.
     fn pixel_iou(a: [f32; 4], b: [f32; 4]) -> f32 {
         let inside =
             |[x0, y0, x1, y1]: [f32; 4], x: f32, y: f32| x0 <= x && x < x1 && y0 <= y && y < y1;

@@ -1,47 +1,54 @@
-//! What is asked for, checked once.
+//! Options of the generator and their validation.
 
-/// More layers than this would be crops by the hundred thousand.
+/// More layers than this would give hundreds of thousands of crops.
 const MOST_CROP_LAYERS: u32 = 8;
 
-/// Options of an [`AutomaticMaskGenerator`](super::AutomaticMaskGenerator); names and defaults are the official ones.
+/// Options of an [`AutomaticMaskGenerator`](super::AutomaticMaskGenerator); names and defaults are
+/// the official ones.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AutomaticMaskOptions {
-    /// The points that are clicked on (`points_per_side`, `point_grids`). Default: 32 per side.
+    /// The points to click on (`points_per_side`, `point_grids`). Default: 32 per side.
     pub point_grids: PointGrids,
-    /// Points that go through the mask decoder at a time, at least 1. Default: 64. More takes more memory: with candidates, three
-    /// low-resolution masks each.
+    /// Points that go through the mask decoder at a time, at least 1. Default: 64. More points take
+    /// more memory; with candidates, each point has three low-resolution masks.
     pub points_per_batch: usize,
-    /// Masks whose predicted IoU is not above this are dropped; 0 and less = none. Default: 0.8.
+    /// Masks whose predicted IoU is not above this are dropped; 0 or less drops none. Default: 0.8.
     pub pred_iou_thresh: f64,
-    /// Masks whose stability score is below this are dropped; 0 and less = none. Default: 0.95.
+    /// Masks whose stability score is below this are dropped; 0 or less drops none. Default: 0.95.
     pub stability_score_thresh: f64,
-    /// How far the threshold is moved both ways for the stability score, in logits, at least 0. Default: 1.
+    /// How far the threshold is moved up and down for the stability score, in logits, at least 0.
+    /// Default: 1.
     pub stability_score_offset: f64,
     /// A pixel belongs to a mask if its logit is above this. Default: 0.
     pub mask_threshold: f64,
-    /// Of two masks of one crop whose boxes have more than this IoU, the one with the lower predicted IoU is dropped. Default: 0.7.
+    /// If two masks of the same crop have boxes with more than this IoU, the one with the lower
+    /// predicted IoU is dropped. Default: 0.7.
     pub box_nms_thresh: f64,
-    /// Layers of crops beside the whole image, at most 8: layer n cuts it into `2^n` by `2^n` overlapping parts. Default: 0.
+    /// Layers of crops in addition to the whole image, at most 8: layer n cuts it into `2^n` by
+    /// `2^n` overlapping parts. Default: 0.
     pub crop_n_layers: u32,
-    /// Of two masks whose boxes have more than this IoU, the one from the larger crop is dropped. Default: 0.7.
+    /// If two masks have boxes with more than this IoU, the one from the larger crop is dropped.
+    /// Default: 0.7.
     pub crop_nms_thresh: f64,
-    /// How far the crops of the first layer overlap, as a part of the image's shorter side, 0..=1; those of deeper layers less.
-    /// Default: 512 / 1500.
+    /// Overlap of the crops of the first layer as a share of the image's shorter side, 0..=1;
+    /// deeper layers overlap less. Default: 512 / 1500.
     pub crop_overlap_ratio: f64,
-    /// Layer n has so many times fewer points per side, to the power of n; at least 1. Default: 1. Not for explicit grids.
+    /// Layer n has fewer points per side, by this factor to the power of n; at least 1. Default: 1.
+    /// Explicit grids ignore it.
     pub crop_n_points_downscale_factor: u32,
-    /// Holes and islands of up to this many low-resolution pixels (a quarter of the model's side) are closed and removed before a mask
-    /// is judged; 0 = off, the default.
+    /// Holes and islands of up to this many low-resolution pixels (a quarter of the model's side)
+    /// are filled and removed before a mask is judged; 0 = off, the default.
     ///
-    /// The official generator does this with a CUDA kernel and skips it elsewhere; here it is done on every device. For what its
-    /// documentation promises, regions in the image's pixels, see
-    /// [`postprocess_small_regions`](super::postprocess_small_regions).
+    /// The official generator does this with a CUDA kernel and skips it elsewhere; this one does it
+    /// on every device. The official documentation promises regions in the image's pixels; for
+    /// those see [`postprocess_small_regions`](super::postprocess_small_regions).
     pub min_mask_region_area: u32,
-    /// How masks are given out. Default: [`MaskOutput::Mask`].
+    /// The form in which masks are returned. Default: [`MaskOutput::Mask`].
     pub output: MaskOutput,
-    /// Give every mask back to the model with its point once, and keep what comes of it. Default: false.
+    /// Feed every mask back to the model once, with its point, and keep the refined result.
+    /// Default: false.
     pub use_m2m: bool,
-    /// Three candidates for every point rather than one mask. Default: true.
+    /// Request three candidates for every point instead of one mask. Default: true.
     pub multimask_output: bool,
 }
 
@@ -70,61 +77,61 @@ impl Default for AutomaticMaskOptions {
 /// The points of every layer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PointGrids {
-    /// A regular grid of so many by so many points, see [`point_grid`].
+    /// A regular grid with this many points per side; see [`point_grid`].
     PerSide(u32),
-    /// Points `[x, y]` of one's own, each 0..=1 of the crop's width and height: first those for the whole image, then those for each
-    /// crop of the first layer, and so on.
+    /// Custom points `[x, y]`, each 0..=1 of the crop's width and height: the first list is for the
+    /// whole image, the second for each crop of the first layer, and so on.
     Explicit(Vec<Vec<[f64; 2]>>),
 }
 
-/// How masks are given out.
+/// The form in which masks are returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MaskOutput {
-    /// As a [`Mask`](crate::Mask) (`binary_mask`, which is one byte a pixel there).
+    /// A [`Mask`](crate::Mask) (`binary_mask`, which has one byte per pixel in the official code).
     #[default]
     Mask,
-    /// As COCO's runs down the columns (`uncompressed_rle`).
+    /// COCO's runs down the columns (`uncompressed_rle`).
     UncompressedRle,
-    /// As COCO's compressed text (`coco_rle`).
+    /// COCO's compressed text (`coco_rle`).
     CocoRle,
 }
 
-/// Masks of everything cannot be had as asked for.
+/// Error of the generator: invalid options, or cancelled by the caller.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AutomaticMaskError {
-    /// An option out of its range.
+    /// An option is out of its range.
     #[error("{option} is {value}: give {allowed}")]
     Option {
-        /// Its name.
+        /// Name of the option.
         option: &'static str,
-        /// What it was.
+        /// Its value.
         value: f64,
-        /// What it may be.
+        /// The allowed values.
         allowed: &'static str,
     },
-    /// A layer without any point.
+    /// A layer has no points.
     #[error(
         "crop layer {layer} has no point: give more points per side, a smaller downscale factor or a grid for it"
     )]
     NoPoints {
-        /// 0 is the whole image.
+        /// Index of the layer; 0 is the whole image.
         layer: usize,
     },
-    /// A point of an explicit grid that is not in the image, or none at all (NaN).
+    /// A point of an explicit grid is outside the image or NaN.
     #[error("point {index} of grid {layer} is ({x}, {y}): give parts of width and height, 0 to 1")]
     PointOutside {
-        /// Which grid, from 0.
+        /// Index of the grid, from 0.
         layer: usize,
-        /// Which point, from 0.
+        /// Index of the point, from 0.
         index: usize,
-        /// Part of the width.
+        /// Position as a fraction of the width.
         x: f64,
-        /// Part of the height.
+        /// Position as a fraction of the height.
         y: f64,
     },
-    /// Stopped by the caller.
+    /// The caller stopped the generator.
     #[error("stopped after {done} of {total} points")]
     Cancelled {
         /// Points that had been through the model.
@@ -135,7 +142,7 @@ pub enum AutomaticMaskError {
 }
 
 impl AutomaticMaskOptions {
-    /// Checks everything and makes the points of each layer, at least one in each.
+    /// Checks all options and returns the points of each layer, at least one in each.
     pub(super) fn grids(&self) -> Result<Vec<Vec<[f64; 2]>>, AutomaticMaskError> {
         self.check()?;
         let layers = 0..=self.crop_n_layers as usize;
@@ -214,7 +221,8 @@ impl AutomaticMaskOptions {
     }
 }
 
-/// `per_side` by `per_side` points, evenly spaced with half a space at the edges, row by row (`build_point_grid`).
+/// Returns `per_side` by `per_side` evenly spaced points, row by row, with half a space at the
+/// edges (`build_point_grid`).
 pub fn point_grid(per_side: u32) -> Vec<[f64; 2]> {
     // As `numpy.linspace` computes it, to the last bit.
     let start = 1.0 / (2.0 * f64::from(per_side));

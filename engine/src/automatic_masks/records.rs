@@ -1,26 +1,27 @@
-//! What is given out for each mask.
+//! The result for each mask.
 
 use sam2_mask_writer::{CocoRle, CocoRleError, Mask};
 
 use super::options::MaskOutput;
 
-/// One mask of an image and what is known of it.
+/// One mask of an image with its scores and origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskRecord {
     /// The mask, at the image's size.
     pub segmentation: Segmentation,
-    /// Its pixels.
+    /// Number of pixels in the mask.
     pub area: u64,
-    /// Box around it: left column, top row, width, height. As in the official code, width and height lead to the last column and row: they
-    /// are one less than the number of those.
+    /// Box around the mask: left column, top row, width, height. As in the official code, width and
+    /// height are the distances to the last column and row, one less than the number of columns and
+    /// rows.
     pub bbox: [u32; 4],
-    /// The model's own estimate of its IoU with the truth, 0..1.
+    /// The model's own estimate of the mask's IoU with the ground truth, 0..1.
     pub predicted_iou: f32,
-    /// The point it was made of: x, y in the image's pixels.
+    /// The point that prompted the mask: x, y in the image's pixels.
     pub point_coords: [f32; 2],
     /// IoU of the mask at a raised and a lowered threshold, 0..=1.
     pub stability_score: f32,
-    /// The crop it was found in: left, top, width, height in the image's pixels.
+    /// The crop in which the mask was found: left, top, width, height in the image's pixels.
     pub crop_box: [u32; 4],
 }
 
@@ -44,7 +45,7 @@ pub enum Segmentation {
 }
 
 impl Segmentation {
-    /// `mask` in the form of `output`.
+    /// Converts `mask` to the form of `output`.
     pub fn new(mask: Mask, output: MaskOutput) -> Self {
         match output {
             MaskOutput::Mask => Self::Mask(mask),
@@ -57,7 +58,7 @@ impl Segmentation {
         }
     }
 
-    /// Its form.
+    /// Returns the form of this mask.
     pub fn output(&self) -> MaskOutput {
         match self {
             Self::Mask(_) => MaskOutput::Mask,
@@ -66,10 +67,10 @@ impl Segmentation {
         }
     }
 
-    /// The mask.
+    /// Converts back to a mask.
     ///
     /// # Errors
-    /// If compressed text was changed into something that is no mask.
+    /// If compressed text was changed and no longer describes a mask.
     pub fn to_mask(&self) -> Result<Mask, CocoRleError> {
         match self {
             Self::Mask(mask) => Ok(mask.clone()),
@@ -81,7 +82,7 @@ impl Segmentation {
     }
 }
 
-/// Left, top, width and height of `[x0, y0, x1, y1]`.
+/// Converts `[x0, y0, x1, y1]` to left, top, width and height.
 pub(super) fn xywh([x0, y0, x1, y1]: [u32; 4]) -> [u32; 4] {
     [x0, y0, x1 - x0, y1 - y0]
 }

@@ -1,4 +1,4 @@
-//! Small holes and islands in finished masks, in the image's pixels.
+//! Removal of small holes and islands from finished masks, in the image's pixels.
 
 use std::cmp::Reverse;
 
@@ -7,13 +7,14 @@ use sam2_mask_writer::{CocoRleError, Mask};
 use super::nms::non_maximum_suppression;
 use super::records::{MaskRecord, Segmentation, xywh};
 
-/// Fills the holes of masks and removes their islands of less than `min_area` pixels, and then removes masks whose boxes have become the same:
-/// more IoU than `nms_thresh`. Masks that did not change come first (`postprocess_small_regions`).
+/// Fills holes and removes islands of less than `min_area` pixels in each mask, then removes masks
+/// whose boxes have become duplicates: IoU above `nms_thresh`. Unchanged masks take precedence and
+/// come first (`postprocess_small_regions`).
 ///
-/// The official generator has this function too but never calls it.
+/// The official generator also has this function but never calls it.
 ///
 /// # Errors
-/// If compressed text in a record is no mask.
+/// If compressed text in a record does not describe a mask.
 pub fn postprocess_small_regions(
     records: Vec<MaskRecord>,
     min_area: u32,
@@ -39,11 +40,11 @@ pub fn postprocess_small_regions(
     Ok(kept.into_iter().filter_map(|index| cleaned[index].take()).collect())
 }
 
-/// The mask without holes and islands of less than `min_area` pixels; `None` if it has none of either (`remove_small_regions`, for holes and
-/// then for islands).
+/// Returns the mask without holes and islands of less than `min_area` pixels, or `None` if it has
+/// neither (`remove_small_regions`, for holes and then for islands).
 ///
-/// Regions are connected over edges and corners. A small background region at the edge of the image is a hole too. If every island is
-/// small, the largest stays.
+/// Regions are connected across edges and corners. A small background region at the edge of the
+/// image counts as a hole. If every island is small, the largest stays.
 pub fn remove_small_regions(mask: &Mask, min_area: u32) -> Option<Mask> {
     let (width, small) =
         (mask.width() as usize, |region: &Region| region.len() < min_area as usize);
@@ -56,7 +57,8 @@ pub fn remove_small_regions(mask: &Mask, min_area: u32) -> Option<Mask> {
     let mut islands = regions(&pixels, width, true);
     if islands.iter().any(small) {
         if islands.iter().all(small) {
-            // Of equally large ones the one that OpenCV numbers first: it labels blocks of 2 x 2 pixels.
+            // Of equally large islands, keep the one that OpenCV numbers first: it labels blocks of
+            // 2 x 2 pixels.
             let block = |position: &usize| (position / width / 2, position % width / 2);
             islands.sort_by_key(|island| (Reverse(island.len()), island.iter().map(block).min()));
             islands.remove(0);
@@ -66,7 +68,7 @@ pub fn remove_small_regions(mask: &Mask, min_area: u32) -> Option<Mask> {
         }
         changed = true;
     }
-    // As many pixels as the mask has: this cannot fail.
+    // This cannot fail: there are exactly as many pixels as the mask has.
     changed
         .then(|| Mask::from_pixels(mask.width(), mask.height(), pixels.into_iter()).ok())
         .flatten()
@@ -75,7 +77,7 @@ pub fn remove_small_regions(mask: &Mask, min_area: u32) -> Option<Mask> {
 /// Positions of a region's pixels.
 type Region = Vec<usize>;
 
-/// Regions of pixels that are `value`, connected over edges and corners.
+/// Returns the regions of pixels equal to `value`, connected across edges and corners.
 fn regions(pixels: &[bool], width: usize, value: bool) -> Vec<Region> {
     let height = pixels.len() / width.max(1);
     let mut seen = vec![false; pixels.len()];

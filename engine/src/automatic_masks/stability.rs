@@ -1,10 +1,11 @@
-//! How much a mask depends on the threshold.
+//! Stability score: how little a mask depends on the threshold.
 
-/// IoU of the masks at a raised and a lowered threshold, 0..=1 (`calculate_stability_score`): `offset` above and below `threshold`, in
-/// logits. NaN where even the larger one is empty, which is below every threshold.
+/// Returns the IoU of the masks at a raised and a lowered threshold, 0..=1
+/// (`calculate_stability_score`): `offset` above and below `threshold`, in logits. NaN if even the
+/// larger mask is empty; NaN fails every threshold.
 pub(super) fn stability_score(logits: &[f32], threshold: f64, offset: f64) -> f32 {
     let (high, low) = ((threshold + offset) as f32, (threshold - offset) as f32);
-    // One of them contains the other.
+    // One mask contains the other.
     let (mut inner, mut outer) = (0_u32, 0_u32);
     for &logit in logits {
         inner += u32::from(logit > high);

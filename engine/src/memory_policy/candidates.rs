@@ -1,10 +1,10 @@
 //! The decoder's candidate masks of one frame, read back from the device.
 
-/// One of the masks among which the model chose.
+/// One of the masks from which the model chose.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// The model's own estimate of the mask's IoU, 0..1.
+    /// The model's own estimate of the mask's IoU with the ground truth, 0..1.
     pub predicted_iou: f32,
     /// Pixels of the low-resolution map (a quarter of the model's side) that it covers.
     pub area: usize,
@@ -18,7 +18,8 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// From logits `[count, side, side]` in reading order and the predicted IoUs `[count]`. Logits that are missing are background.
+    /// Makes candidates from logits `[count, side, side]` in row-major order and predicted IoUs
+    /// `[count]`. Missing logits count as background.
     pub fn new(logits: &[f32], predicted_ious: &[f32], side: usize) -> Self {
         let plane = side * side;
         let all = predicted_ious
@@ -38,12 +39,13 @@ impl Candidates {
         Self { all }
     }
 
-    /// All of them, in the decoder's order.
+    /// Returns all candidates in the decoder's order.
     pub fn all(&self) -> &[Candidate] {
         &self.all
     }
 
-    /// The one with the highest predicted IoU, the first of equals: the one that became the mask.
+    /// Returns the index of the candidate with the highest predicted IoU, the first of equals: this
+    /// one became the mask.
     pub fn most_confident(&self) -> usize {
         let mut best = 0;
         for (index, candidate) in self.all.iter().enumerate() {
@@ -54,7 +56,7 @@ impl Candidates {
         best
     }
 
-    /// Pixels of candidate `index` that candidate `other` does not cover.
+    /// Counts the pixels of candidate `index` that candidate `other` does not cover.
     pub fn area_outside(&self, index: usize, other: usize) -> usize {
         let (Some(a), Some(b)) = (self.all.get(index), self.all.get(other)) else { return 0 };
         a.pixels.iter().zip(&b.pixels).filter(|(a, b)| **a && !**b).count()

@@ -1,4 +1,4 @@
-//! Memories that can be trusted, for look-alikes and occlusion.
+//! A policy for look-alikes and occlusion that reads only trusted memories.
 
 use sam2_model::MemorySelection;
 use serde::{Deserialize, Serialize};
@@ -7,27 +7,30 @@ use super::{Candidates, Earlier, MemoryPolicy, MemoryQuery, MemoryRead, MemoryVi
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::MemoryReach;
 
-/// Options of [`GuardedPolicy`]. The defaults were chosen on generated clips with the demonstration model
-/// (`docs/memory-policies.md`). Thresholds that are not finite count as `None`.
+/// Options of [`GuardedPolicy`]. The defaults were chosen on generated clips with the demonstration
+/// model (`docs/memory-policies.md`). Thresholds that are not finite count as `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardedOptions {
-    /// A frame is trusted only if its object score lies above this; `None` = whatever it is.
+    /// A frame is trusted only if its object score is above this; `None` = any score.
     pub min_object_score: Option<f32>,
-    /// ... and its predicted IoU at or above this, 0..1; `None` = whatever it is.
+    /// A frame is trusted only if its predicted IoU is at or above this, 0..1; `None` = any value.
     pub min_predicted_iou: Option<f32>,
-    /// ... and only if its mask is not flagged ([`crate::QualityFlag`]).
+    /// A frame is trusted only if its mask is not flagged ([`crate::QualityFlag`]).
     pub distrust_flagged: bool,
-    /// How many places back trusted memories are looked for, at least as many as the model has (six).
+    /// How many places back the policy searches for trusted memories; at least as many as the model
+    /// has (six).
     ///
-    /// A place is a frame, or with [`crate::SessionOptions::memory_temporal_stride`] every n-th one. A bounded session keeps the memories
-    /// of all of them: about 1 MB each at 1024 x 1024, on both sides of every prompt.
+    /// A place is a frame, or with [`crate::SessionOptions::memory_temporal_stride`] every n-th
+    /// frame. A bounded session keeps the memories of all these places: about 1 MB each at 1024 x
+    /// 1024, on both sides of every prompt.
     pub look_back: usize,
-    /// Frames with a distractor that are kept apart, at most; 0 = off.
+    /// Maximum number of frames with a distractor to keep in reserve; 0 = off.
     pub max_distractor_frames: usize,
-    /// Least number of frames between two of them, and between one and a prompted frame.
+    /// Minimum number of frames between two of them, and between one of them and a prompted frame.
     pub distractor_spacing: usize,
-    /// Share of the mask's predicted IoU that another candidate must reach to be taken for a second object; `None` = off.
+    /// A candidate counts as a second object if its predicted IoU is at least this share of the
+    /// mask's predicted IoU; `None` = off.
     pub distractor_iou: Option<f32>,
 }
 
@@ -45,34 +48,39 @@ impl Default for GuardedOptions {
     }
 }
 
-/// Looks at frames that can be trusted instead of simply the last ones; training-free, after ideas of SAMURAI
-/// (Yang et al. 2024, arXiv:2411.11922), DAM4SAM (Videnovic et al. 2024, arXiv:2411.17576) and SAM2Long (Ding et al. 2024,
-/// arXiv:2410.16268), none of which it reproduces.
+/// Reads trusted frames instead of simply the last ones. The policy needs no training and follows
+/// ideas of SAMURAI (Yang et al. 2024, arXiv:2411.11922), DAM4SAM (Videnovic et al. 2024,
+/// arXiv:2411.17576) and SAM2Long (Ding et al. 2024, arXiv:2410.16268); it reproduces none of them.
 ///
-/// - **Gate.** Only frames whose object score and predicted IoU are high enough, and, if so set, whose mask is not flagged, become ordinary memories
-///   and pointers; what a person prompted always does. The six places are filled with the most recent of them within
-///   [`GuardedOptions::look_back`], so that an occlusion does not fill the memory with the bar in front.
-/// - **Distractors.** A trusted frame in which another candidate shows a second object is kept apart and looked at like a conditioning
-///   frame: there the model can see which of the two is meant. There are few of them, spaced in time.
+/// - **Gate.** A frame becomes an ordinary memory and pointer only if its object score and
+///   predicted IoU are high enough and, if so set, its mask is not flagged. Prompted frames always
+///   pass. The six places go to the most recent trusted frames within
+///   [`GuardedOptions::look_back`], so that an occlusion does not fill the memory with the
+///   obstacle.
+/// - **Distractors.** A trusted frame in which another candidate shows a second object is kept in
+///   reserve and read like a conditioning frame: it shows the model which of the two is meant.
+///   There are few such frames, spaced in time.
 ///
-/// Where every frame is trusted and there is no distractor, it looks at what [`super::OfficialPolicy`] looks at.
+/// If every frame is trusted and there is no distractor, the policy reads what
+/// [`super::OfficialPolicy`] reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GuardedPolicy {
     options: GuardedOptions,
 }
 
-/// Share of the mask's area that a candidate must cover elsewhere to be a second object, and the most that it may.
+/// To count as a second object, a candidate must cover an area outside the mask within this range,
+/// as a share of the mask's area.
 const SECOND_OBJECT_AREA: std::ops::RangeInclusive<f64> = 0.4..=2.5;
-/// Share of itself that a second object may have in common with the mask.
+/// A second object may share at most this part of its own area with the mask.
 const SECOND_OBJECT_OVERLAP: f64 = 0.2;
 
 impl GuardedPolicy {
-    /// A policy with these options.
+    /// Returns a policy with these options.
     pub fn new(options: GuardedOptions) -> Self {
         Self { options }
     }
 
-    /// Its options.
+    /// Returns the options.
     pub fn options(&self) -> GuardedOptions {
         self.options
     }
@@ -87,12 +95,12 @@ impl GuardedPolicy {
         record.prompted || (seen && sure && !remarkable)
     }
 
-    /// Places that are looked at, at most.
+    /// Returns the maximum number of places to search.
     fn places(&self, reach: &MemoryReach) -> usize {
         self.options.look_back.max(reach.places())
     }
 
-    /// Frames with a distractor that are kept, at most.
+    /// Returns the maximum number of frames with a distractor to keep.
     fn apart(&self) -> usize {
         let GuardedOptions { max_distractor_frames, distractor_iou, .. } = self.options;
         finite(distractor_iou).map_or(0, |_| max_distractor_frames)
@@ -133,12 +141,13 @@ impl MemoryPolicy for GuardedPolicy {
                 break;
             }
             match view.at(place).filter(|earlier| !is_chosen(earlier.frame)) {
-                // Its place goes to an older one, as if it had never been.
+                // Its place goes to an older frame, as if this one did not exist.
                 Some(earlier) if !trusted(&earlier) => continue,
                 Some(earlier) => {
                     recent.extend(earlier.memory.map(|memory| (time, memory.clone())));
                 }
-                // Without a result, or a conditioning frame: the place stays empty, as the official one does.
+                // No result, or a conditioning frame: the place stays empty, as in the official
+                // policy.
                 None => {}
             }
             time -= 1;
@@ -165,7 +174,8 @@ impl MemoryPolicy for GuardedPolicy {
         self.apart() > 0
     }
 
-    /// Whether a candidate shows something else of about the same size that scores nearly as high.
+    /// Returns whether a candidate shows a second object of similar size that scores nearly as
+    /// high.
     fn sees_distractor(&self, candidates: &Candidates) -> bool {
         let chosen = candidates.most_confident();
         let Some(mask) = candidates.all().get(chosen).filter(|mask| mask.area > 0) else {
@@ -217,7 +227,8 @@ mod tests {
         testing::view(bank, &POLICY, frame, direction, reach())
     }
 
-    /// Prompted on frame 0, tracked from 1 to `last`; these are not to be trusted.
+    /// Returns a bank prompted on frame 0 and tracked from 1 to `last`, in which the `bad` frames
+    /// are not trusted.
     fn bank(last: usize, bad: &[usize]) -> MemoryBank {
         let mut bank = MemoryBank::default();
         bank.insert_conditioning(0, outcome(0.0));
@@ -305,11 +316,11 @@ mod tests {
         assert_eq!(times(&selection), [0, 0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(values(&selection)[..2], [0.0, 10.0]);
         assert_eq!(distances(&selection)[..3], [41, 31, 1]);
-        // It takes no ordinary place besides.
+        // It does not also take an ordinary place.
         let selection = POLICY.select(&view(&bank, 12, Direction::Forward));
         assert_eq!(values(&selection), [0.0, 10.0, 5.0, 6.0, 7.0, 8.0, 9.0, 11.0]);
         assert_eq!(distances(&selection)[..4], [12, 2, 1, 3]);
-        // Neither itself nor what is still to come is looked at.
+        // The frame itself and later frames are not read.
         for frame in [5, 10] {
             let selection = POLICY.select(&view(&bank, frame, Direction::Forward));
             assert_eq!(times(&selection).iter().filter(|&&time| time == 0).count(), 1, "{frame}");
@@ -324,13 +335,13 @@ mod tests {
         let asked =
             |frame, record| POLICY.keeps_apart(&view(&bank, frame, Direction::Forward), &record);
         assert!(asked(25, seen) && asked(5, seen));
-        // Too near the frame kept apart, and the prompted one.
+        // Too near the frame in reserve, and too near the prompted frame.
         assert!(!asked(24, seen) && !asked(4, seen));
         assert!(!asked(25, record(50)));
         assert!(!asked(25, FrameRecord { predicted_iou: 0.1, ..seen }));
     }
 
-    /// A row of 16 x 16 masks, each of columns `first..last`.
+    /// Returns masks of 16 x 16, each covering the columns `first..last`.
     fn candidates(columns: &[(usize, usize, f32)]) -> Candidates {
         let logits: Vec<f32> = columns
             .iter()

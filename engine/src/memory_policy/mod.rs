@@ -1,12 +1,14 @@
-//! What a frame looks at, and what is kept for the frames to come.
+//! Memory policies: what a frame reads, and what is kept for later frames.
 //!
-//! The official predictor looks at the last six frames whatever they show. Where the object is hidden, or a look-alike passes, it then
-//! remembers the bar or the other animal, and goes on with that. A [`MemoryPolicy`] decides instead: [`OfficialPolicy`] as
-//! the official code does, bit for bit; [`GuardedPolicy`] with frames that can be trusted.
+//! The official predictor reads the last six frames whatever they show. When the object is hidden
+//! or a look-alike passes, it remembers the obstacle or the other animal and continues with that. A
+//! [`MemoryPolicy`] makes this choice instead: [`OfficialPolicy`] matches the official code bit for
+//! bit; [`GuardedPolicy`] reads only trusted frames.
 //!
-//! Policies are shared by all objects and hold no state. What they know of an object is in its [`MemoryBank`], in plain
-//! tensors and numbers. They see it through a [`MemoryView`], which shows no more than what they declare to read
-//! ([`MemoryPolicy::retains`]): pruning can then never change a result, whatever the policy does.
+//! All objects share the policy, which holds no state. What is known of an object is in its
+//! [`MemoryBank`], as plain tensors and numbers. The policy sees the bank through a [`MemoryView`],
+//! which shows only what the policy declares to read ([`MemoryPolicy::retains`]). Pruning can
+//! therefore never change a result, whatever the policy does.
 //!
 //! [`MemoryBank`]: crate::MemoryBank
 
@@ -31,11 +33,11 @@ pub use view::{Earlier, MemoryQuery, MemoryView};
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::MemoryReach;
 
-/// Decides what a frame looks at and what is kept.
+/// Decides which memories a frame reads and which are kept.
 ///
-/// The same question must always get the same answer: a session is otherwise neither the same as an unpruned one nor as one that was
-/// saved and restored. Only [`Self::name`], [`Self::retains`] and [`Self::select`] must be written; the rest is the official
-/// behaviour.
+/// The same question must always get the same answer. Otherwise a session would differ from an
+/// unpruned one and from one that was saved and restored. Only [`Self::name`], [`Self::retains`]
+/// and [`Self::select`] must be implemented; the defaults of the others are the official behaviour.
 ///
 /// ```
 /// use sam2_engine::model::MemorySelection;
@@ -60,18 +62,22 @@ use crate::memory_bank::MemoryReach;
 /// }
 /// ```
 pub trait MemoryPolicy: Send + Sync + fmt::Debug {
-    /// A short name, for messages and saved sessions.
+    /// Returns a short name, for messages and saved sessions.
     fn name(&self) -> &str;
 
-    /// How far back it looks. Frames further away are let go, and it cannot see them.
+    /// Returns how far back the policy reads. Frames further back are released, and the policy
+    /// cannot see them.
     fn retains(&self, reach: &MemoryReach) -> Retained;
 
-    /// The memories and pointers that the frame looks at, in the order of [`MemorySelection`].
+    /// Returns the memories and pointers that the frame reads, in the order of [`MemorySelection`].
     fn select(&self, view: &MemoryView<'_>) -> MemorySelection;
 
-    /// Which frames behind `query.frame` may be read, beside the pointers and numbers of the last fifteen. A bounded session refuses to
-    /// start where one of them was let go, so none may be missing; nor may one that a frame further on in the same direction reads. Unless
-    /// a policy knows better: all that [`Self::retains`] names.
+    /// Returns the frames before `query.frame` that may be read, in addition to the pointers and
+    /// records of the last fifteen.
+    ///
+    /// A bounded session refuses to start where one of these frames was released, so the list must
+    /// be complete. It must also contain what later frames in the same direction read. The default
+    /// is everything within [`Self::retains`].
     fn reads(&self, query: &MemoryQuery) -> Vec<MemoryRead> {
         let retained = self.retains(&query.reach);
         (1..=retained.frames.max(retained.memories))
@@ -83,37 +89,41 @@ pub trait MemoryPolicy: Send + Sync + fmt::Debug {
             .collect()
     }
 
-    /// Whether [`Self::sees_distractor`] is to be asked. Reading the three candidates back from the device takes time.
+    /// Returns whether to call [`Self::sees_distractor`]. Reading the three candidates back from
+    /// the device takes time.
     fn reads_candidates(&self) -> bool {
         false
     }
 
-    /// Whether the candidates of a tracked frame show another object that could have been meant. It is noted in
-    /// [`FrameRecord::distractor`].
+    /// Returns whether the candidates of a tracked frame show another object that the prompt could
+    /// have meant. The answer is stored in [`FrameRecord::distractor`].
     fn sees_distractor(&self, _candidates: &Candidates) -> bool {
         false
     }
 
-    /// Whether a tracked frame is kept apart, whatever its age ([`MemoryView::kept_apart`]). `record` is that frame's, the view is from it.
-    /// Beyond [`Retained::apart`] the frame furthest away gives way.
+    /// Returns whether to keep a tracked frame in reserve, whatever its age
+    /// ([`MemoryView::kept_apart`]). `view` and `record` are of that frame. Beyond
+    /// [`Retained::apart`] frames, the most distant one is evicted.
     fn keeps_apart(&self, _view: &MemoryView<'_>, _record: &FrameRecord) -> bool {
         false
     }
 }
 
-/// How much a policy reads of one object's past.
+/// How much of one object's past a policy reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retained {
-    /// Spatial memories of ordinary frames up to this far back.
+    /// Spatial memories of ordinary frames are read up to this many frames back.
     pub memories: usize,
-    /// Pointers and [`FrameRecord`]s of ordinary frames up to this far back. A session keeps those of the last fifteen in any case.
+    /// Pointers and [`FrameRecord`]s of ordinary frames are read up to this many frames back. A
+    /// session always keeps those of the last fifteen.
     pub frames: usize,
-    /// Frames kept apart, at most.
+    /// Maximum number of frames in reserve.
     pub apart: usize,
 }
 
 impl Retained {
-    /// What a session keeps for a policy: what the policy reads, and what masks are judged by.
+    /// Returns what a session keeps for a policy: what the policy reads, and what quality flags are
+    /// computed from.
     pub(crate) fn of(policy: &dyn MemoryPolicy, reach: &MemoryReach) -> Self {
         let asked = policy.retains(reach);
         Self { frames: asked.frames.max(asked.memories).max(reach.pointers()), ..asked }
@@ -123,13 +133,13 @@ impl Retained {
 /// A frame that may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryRead {
-    /// Its number; it need not exist.
+    /// Index of the frame, which need not exist.
     pub frame: usize,
-    /// Not only its pointer and its numbers, but its memory.
+    /// Whether the memory is read in addition to the pointer and the record.
     pub memory: bool,
 }
 
-/// Everything that tracking a frame may read of the frames behind it.
+/// Returns every earlier frame that tracking a frame may read.
 pub(crate) fn reads(policy: &dyn MemoryPolicy, query: &MemoryQuery) -> Vec<MemoryRead> {
     let mut reads = policy.reads(query);
     let pointers =
@@ -138,8 +148,8 @@ pub(crate) fn reads(policy: &dyn MemoryPolicy, query: &MemoryQuery) -> Vec<Memor
     reads
 }
 
-/// The policy of a session. One of your own is given to [`crate::VideoSession::with_memory_policy`] or
-/// [`crate::StreamSession::with_memory_policy`].
+/// The built-in policy of a session. To use one of your own, pass it to
+/// [`crate::VideoSessionBuilder::memory_policy`] or [`crate::StreamSessionBuilder::memory_policy`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -152,7 +162,7 @@ pub enum MemoryPolicyChoice {
 }
 
 impl MemoryPolicyChoice {
-    /// The policy itself.
+    /// Returns the policy itself.
     pub fn policy(&self) -> Arc<dyn MemoryPolicy> {
         match *self {
             Self::Official => Arc::new(OfficialPolicy),
@@ -170,7 +180,7 @@ mod tests {
     use crate::memory_bank::MemoryBank;
     use crate::session::Direction;
 
-    /// Looks at everything it is shown, at any distance.
+    /// Reads everything it is shown, at any distance.
     #[derive(Debug)]
     struct Greedy;
 

@@ -5,8 +5,8 @@ use sam2_model::MemorySelection;
 use super::{Earlier, MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Retained};
 use crate::memory_bank::MemoryReach;
 
-/// Looks at every conditioning frame, the six frames before and fifteen pointers, whatever they show
-/// (`_prepare_memory_conditioned_features`).
+/// Reads every conditioning frame, the six preceding frames and fifteen pointers, whatever they
+/// show (`_prepare_memory_conditioned_features`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OfficialPolicy;
 
@@ -22,7 +22,7 @@ impl MemoryPolicy for OfficialPolicy {
     fn select(&self, view: &MemoryView<'_>) -> MemorySelection {
         let query = view.query();
         let chosen = view.conditioning();
-        // A conditioning frame that was not chosen still serves as the ordinary frame that it would have been.
+        // A conditioning frame that was not chosen still serves as an ordinary frame.
         let ordinary =
             |earlier: &Earlier<'_>| !chosen.iter().any(|(frame, _)| *frame == earlier.frame);
         let mut spatial = Vec::new();
@@ -52,7 +52,8 @@ impl MemoryPolicy for OfficialPolicy {
         MemorySelection { spatial, pointers, pointer_time_scale: limit.saturating_sub(1) }
     }
 
-    /// With a stride only some of the memories within reach.
+    /// Returns fewer frames than the default: with a stride, only some memories within reach are
+    /// read.
     fn reads(&self, query: &MemoryQuery) -> Vec<MemoryRead> {
         let places = query.places(query.reach.places());
         places.map(|frame| MemoryRead { frame, memory: true }).collect()

@@ -1,4 +1,4 @@
-//! What the tests of banks and policies share.
+//! Helpers for the tests of banks and policies.
 
 use sam2_model::{
     Device, MaskPrediction, MemoryFeatures, MemorySelection, ModelVersion, Sam2Config, Tensor,
@@ -10,7 +10,7 @@ use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::session::Direction;
 
-/// An outcome whose every value is `value`.
+/// Returns an outcome whose every value is `value`.
 pub(crate) fn outcome(value: f32) -> Outcome {
     let device = Device::flex();
     Outcome {
@@ -24,7 +24,7 @@ pub(crate) fn outcome(value: f32) -> Outcome {
     }
 }
 
-/// A result that every policy trusts.
+/// Returns a record that every policy trusts.
 pub(crate) fn record(area: u64) -> FrameRecord {
     FrameRecord { object_score: 9.0, predicted_iou: 0.9, area, ..FrameRecord::default() }
 }
@@ -33,7 +33,7 @@ pub(crate) fn reach() -> MemoryReach {
     MemoryReach::new(&Sam2Config::new(Variant::Micro, ModelVersion::V2_1), 1, None)
 }
 
-/// What a policy sees of a bank from a frame in a recording of 200.
+/// Returns a policy's view of a bank from `frame` in a recording of 200 frames.
 pub(crate) fn view<'a>(
     bank: &'a MemoryBank,
     policy: &dyn MemoryPolicy,
@@ -49,7 +49,7 @@ pub(crate) fn times(selection: &MemorySelection) -> Vec<usize> {
     selection.spatial.iter().map(|(time, _)| *time).collect()
 }
 
-/// The values that [`outcome`] was made with, of the spatial memories.
+/// Returns the values that the spatial memories were made with by [`outcome`].
 pub(crate) fn values(selection: &MemorySelection) -> Vec<f32> {
     selection.spatial.iter().map(|(_, memory)| memory.0.clone().mean().into_scalar()).collect()
 }

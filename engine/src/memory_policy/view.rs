@@ -1,4 +1,4 @@
-//! One object's past as a policy sees it.
+//! A policy's view of one object's past.
 
 use sam2_model::{MemoryFeatures, PointerMemory};
 
@@ -7,13 +7,13 @@ use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::session::Direction;
 
-/// Which frame asks.
+/// The frame that reads memories, and its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryQuery {
-    /// The frame that looks back.
+    /// Index of the frame that is being tracked.
     pub frame: usize,
-    /// The way it is travelled.
+    /// Direction of propagation.
     pub direction: Direction,
     /// Frames in the recording; [`usize::MAX`] for a stream without an end.
     pub frame_count: usize,
@@ -22,24 +22,25 @@ pub struct MemoryQuery {
 }
 
 impl MemoryQuery {
-    /// The frame `steps` places back, 1 being the newest: the one just before, then, with a
-    /// [stride](crate::SessionOptions::memory_temporal_stride), its multiples. `None` if there is none on that side; it need not be
-    /// in the recording either.
+    /// Returns the frame `steps` places back, 1 being the newest: the preceding frame and then,
+    /// with a [stride](crate::SessionOptions::memory_temporal_stride), multiples of the stride.
+    /// `None` if there is no such frame on that side. The frame returned may lie outside the
+    /// recording.
     pub fn place(&self, steps: usize) -> Option<usize> {
         self.reach.frame_behind(self.frame, self.direction, steps)
     }
 
-    /// The frames of the first `count` places that are in the recording, newest first.
+    /// Returns the frames of the first `count` places that are in the recording, newest first.
     pub fn places(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
         let query = *self;
-        // However many are asked for, it ends where the recording does.
+        // Stops at the end of the recording, however large `count` is.
         (1..=count)
             .map_while(move |steps| query.place(steps))
             .take_while(move |&frame| frame < query.frame_count)
     }
 }
 
-/// One object's [`MemoryBank`] as seen from a frame: nothing but what the policy declares to read.
+/// One object's [`MemoryBank`] as seen from a frame, limited to what the policy declares to read.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryView<'a> {
     bank: &'a MemoryBank,
@@ -47,17 +48,17 @@ pub struct MemoryView<'a> {
     retained: Retained,
 }
 
-/// A frame behind the one that asks.
+/// An earlier frame in the direction of propagation.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Earlier<'a> {
-    /// Its number.
+    /// Index of the frame.
     pub frame: usize,
-    /// How far behind it lies, at least 1.
+    /// How many frames earlier it was, at least 1.
     pub steps: usize,
-    /// Its memory, unless it is out of reach.
+    /// Its memory, unless that is out of reach.
     pub memory: Option<&'a MemoryFeatures>,
-    /// Its numbers.
+    /// Its record.
     pub record: Option<&'a FrameRecord>,
     /// Whether it is a conditioning frame.
     pub conditioning: bool,
@@ -65,7 +66,7 @@ pub struct Earlier<'a> {
 }
 
 impl Earlier<'_> {
-    /// Its pointer, as old as it is.
+    /// Returns the frame's pointer with its age.
     pub fn pointer(&self) -> PointerMemory {
         PointerMemory {
             distance: self.steps as i64,
@@ -75,34 +76,38 @@ impl Earlier<'_> {
 }
 
 impl<'a> MemoryView<'a> {
-    /// What a policy that declares `retained` sees of a bank.
+    /// Returns the view of a bank for a policy that declares `retained`.
     pub(crate) fn new(bank: &'a MemoryBank, retained: Retained, query: MemoryQuery) -> Self {
         Self { bank, query, retained }
     }
 
-    /// Which frame asks.
+    /// Returns the frame that reads memories.
     pub fn query(&self) -> &MemoryQuery {
         &self.query
     }
 
-    /// Conditioning frames in the order they were added, or the closest ones (`select_closest_cond_frames`) where
-    /// [`crate::SessionOptions::max_conditioning_frames`] is exceeded.
+    /// Returns the conditioning frames in the order they were added, or only the closest ones
+    /// (`select_closest_cond_frames`) if there are more than
+    /// [`crate::SessionOptions::max_conditioning_frames`].
     pub fn conditioning(&self) -> Vec<(usize, &'a Outcome)> {
         self.bank.closest_conditioning(self.query.frame, self.query.reach.max_conditioning_frames)
     }
 
-    /// Frames kept apart that lie behind in the order of travel, in order of number ([`super::MemoryPolicy::keeps_apart`]).
+    /// Returns the frames in reserve that precede this frame in the direction of propagation, by
+    /// frame index ([`super::MemoryPolicy::keeps_apart`]).
     pub fn kept_apart(&self) -> impl Iterator<Item = (usize, &'a Outcome)> + use<'a> {
         let MemoryQuery { frame, direction, .. } = self.query;
         self.bank.kept_apart().filter(move |(apart, _)| direction.distance(*apart, frame) > 0)
     }
 
-    /// The frame `steps` behind in the order of travel, if there is a result of it within the policy's reach.
+    /// Returns the frame `steps` earlier in the direction of propagation, if its result is within
+    /// the policy's reach.
     pub fn back(&self, steps: usize) -> Option<Earlier<'a>> {
         self.at(self.query.direction.back(self.query.frame, steps)?)
     }
 
-    /// Frame number `frame`, if it lies behind in the order of travel and there is a result of it within the policy's reach.
+    /// Returns frame `frame`, if it is earlier in the direction of propagation and its result is
+    /// within the policy's reach.
     pub fn at(&self, frame: usize) -> Option<Earlier<'a>> {
         let steps = self.query.direction.distance(frame, self.query.frame);
         let steps = usize::try_from(steps).ok().filter(|&steps| steps > 0)?;
@@ -122,8 +127,9 @@ impl<'a> MemoryView<'a> {
         })
     }
 
-    /// The pointers of frames that are looked at whatever their age: those that lie behind. (The memory of a frame to come is
-    /// read, its pointer is not: `only_obj_ptrs_in_the_past_for_eval`.)
+    /// Returns the pointers of those `frames` that do not lie ahead in the direction of
+    /// propagation, whatever their age. (The memory of a later frame is read, but not its pointer:
+    /// `only_obj_ptrs_in_the_past_for_eval`.)
     pub fn pointers_behind(
         &self,
         frames: impl IntoIterator<Item = (usize, &'a Outcome)>,
@@ -139,7 +145,8 @@ impl<'a> MemoryView<'a> {
             .collect()
     }
 
-    /// One more than the distance of the furthest pointer of an ordinary frame: 16, or the recording's length.
+    /// Returns one more than the distance of the furthest pointer of an ordinary frame: 16, or the
+    /// recording's length if that is less.
     pub fn pointer_limit(&self) -> usize {
         self.query.frame_count.min(self.query.reach.max_object_pointers)
     }

@@ -1,12 +1,13 @@
-//! Sharing work out among the cores.
+//! Distribution of work over the CPU cores.
 
 use rayon::prelude::*;
 use sam2_model::Sam2;
 
 use crate::error::EngineError;
 
-/// What `work` makes of each item, in order: on the CPU several at a time, on the threads that the model's kernels use. Elsewhere one after the other and
-/// from the caller's thread: a GPU works on what it is given as it comes.
+/// Applies `work` to each item and returns the results in order. On the CPU several items run at a
+/// time, on the threads that the model's kernels use. On a GPU they run one by one on the caller's
+/// thread, because a GPU works through its queue in order anyway.
 pub(super) fn on_cores<T: Send, R: Send>(
     model: &Sam2,
     items: Vec<T>,

@@ -1,4 +1,4 @@
-//! Which way through the recording.
+//! Direction through the recording.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,8 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The frame `steps` before `frame` in the order of travel, if it exists on that side.
+    /// Returns the frame `steps` before `frame` in the direction of propagation, if there is one on
+    /// that side.
     pub(crate) fn back(self, frame: usize, steps: usize) -> Option<usize> {
         match self {
             Self::Forward => frame.checked_sub(steps),
@@ -21,7 +22,8 @@ impl Direction {
         }
     }
 
-    /// How far `earlier` lies behind `frame` in the order of travel; negative if it lies ahead.
+    /// Returns how many frames `earlier` precedes `frame` in the direction of propagation; negative
+    /// if it lies ahead.
     pub(crate) fn distance(self, earlier: usize, frame: usize) -> i64 {
         let forward = frame as i64 - earlier as i64;
         match self {

@@ -1,4 +1,4 @@
-//! Other objects that could have been meant, if the memory policy wants to know of them.
+//! Detection of other objects that the prompt could have meant, if the memory policy needs it.
 
 use sam2_model::mask_decoder::DecoderOutputs;
 
@@ -6,7 +6,8 @@ use crate::error::EngineError;
 use crate::memory_policy::{Candidates, MemoryPolicy};
 use crate::on_device::read;
 
-/// Of each object that went through the decoder, whether another one was in sight; empty if the policy does not ask.
+/// Returns, for each object in the decoder's batch, whether another object was in sight; empty if
+/// the policy does not ask.
 pub(super) fn distractors(
     policy: &dyn MemoryPolicy,
     outputs: &DecoderOutputs,

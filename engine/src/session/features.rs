@@ -1,4 +1,4 @@
-//! From a session's frames to what the network sees of them.
+//! Encoder features of a session's frames.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,42 +11,43 @@ use super::placement::Placement;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 
-/// Where the frames of a session come from.
+/// The source of a session's frames.
 pub(super) trait Frames {
-    /// Frame `frame` as the network takes it.
+    /// Returns frame `frame` as network input.
     fn input(&self, frame: usize, placement: &Placement) -> Result<Arc<RgbFrame>, EngineError>;
 }
 
 impl<S: FrameSource> Frames for S {
     fn input(&self, frame: usize, placement: &Placement) -> Result<Arc<RgbFrame>, EngineError> {
         match placement.whole_frame() {
-            // The source may have made it ahead.
+            // The source may have computed it ahead of time.
             Some(scale) => Ok(self.scaled(frame, scale)?.scaled),
             None => Ok(Arc::new(placement.input(&*self.frame(frame)?)?)),
         }
     }
 }
 
-/// Pixels of the network's input for each thread up to which its kernels are too small to keep all threads busy.
+/// Up to this many input pixels per thread, the network's kernels are too small to keep all threads
+/// busy.
 const FEW_PIXELS: usize = 1 << 17;
 
-/// Features of the frames used last.
+/// Encoder features of the most recently used frames.
 pub(super) struct FeatureCache {
     frames: LruCache<usize, FrameFeatures>,
     most: usize,
-    /// Why a frame could not be read ahead of its turn.
+    /// A frame that could not be read ahead of time, and the error.
     unreadable: Option<(usize, EngineError)>,
 }
 
 impl FeatureCache {
-    /// A cache of at most `most` frames, or of one.
+    /// Returns a cache of at most `most` frames, at least one.
     pub(super) fn new(most: usize) -> Self {
-        // Unbounded, because a bound is allocated at once, whatever it is.
+        // Unbounded, because a bounded cache would allocate its whole capacity at once.
         Self { frames: LruCache::unbounded(), most: most.max(1), unreadable: None }
     }
 
     fn put(&mut self, frame: usize, features: FrameFeatures) {
-        // First, so that there is never one more than there may be.
+        // Evict before inserting, so that the cache never exceeds its limit.
         while self.frames.len() >= self.most {
             self.frames.pop_lru();
         }
@@ -54,16 +55,17 @@ impl FeatureCache {
     }
 }
 
-/// What came of a frame ahead of its turn: its features and what they took, or why it could not be read.
+/// Result of encoding a frame ahead of time: its features and the time they took, or why it could
+/// not be read.
 type Ahead = Result<(FrameFeatures, Duration), EngineError>;
 
-impl<F: Frames> Tracker<'_, F> {
-    /// The frame's features, encoded unless they are among those used last.
+impl<F: Frames> Tracker<F> {
+    /// Returns the frame's features, and encodes the frame unless it is cached.
     pub(super) fn features(&mut self, frame: usize) -> Result<FrameFeatures, EngineError> {
         if let Some(features) = self.features.frames.get(&frame) {
             return Ok(features.clone());
         }
-        // Once: who asks again wants it read again.
+        // Report the error once: the next request reads the frame again.
         if let Some((_, error)) = self.features.unreadable.take().filter(|(at, _)| *at == frame) {
             return Err(error);
         }
@@ -75,11 +77,14 @@ impl<F: Frames> Tracker<'_, F> {
         Ok(features)
     }
 
-    /// Does `work`, and beside it encodes the frame that will probably be tracked next. What goes wrong with that frame is an error when its turn comes, if it comes.
+    /// Runs `work` while the frame that will probably be tracked next is encoded in parallel.
+    /// Errors of that frame surface when it is requested, if it ever is.
     ///
-    /// A GPU works on what it is given one after the other: it gets the frame when `work`, which has handed all of its own to the device by then, calls what it is given. It has something to
-    /// do then while the host waits for results and makes masks of them. A CPU encodes it at the same time as all of `work`, if the network is too small to keep all threads busy: two
-    /// steps at a time are faster then than one after the other with every kernel shared out.
+    /// A GPU processes its queue in order. It gets the frame when `work` calls the function it
+    /// receives, after `work` has queued all of its own operations; the GPU then computes while the
+    /// host waits for results and turns them into masks. A CPU encodes the frame during all of
+    /// `work`, but only if the network is too small to keep all threads busy: then two steps in
+    /// parallel are faster than one after the other with every kernel spread over all threads.
     pub(super) fn beside_the_next<R>(
         &mut self,
         upcoming: Option<usize>,
@@ -95,7 +100,7 @@ impl<F: Frames> Tracker<'_, F> {
             Some(frame) if this.leaves_threads_idle() => {
                 match this.frames.input(frame, &this.placement) {
                     Ok(input) => rayon::in_place_scope(|scope| {
-                        let (model, ahead) = (this.model, &mut ahead);
+                        let (model, ahead) = (&this.model, &mut ahead);
                         scope.spawn(move |_| {
                             let started = Instant::now();
                             let features = model.encode_image(input.data());
@@ -122,7 +127,8 @@ impl<F: Frames> Tracker<'_, F> {
         result
     }
 
-    /// Hands a frame to a device that works on its own. `None` if the device fails: it is asked once more when the frame's turn comes, and by then may have more memory.
+    /// Queues a frame on an asynchronous device. Returns `None` if the device fails: the frame is
+    /// encoded again when its turn comes, when more memory may be free.
     fn on_the_device(&self, frame: usize) -> Option<Ahead> {
         let started = Instant::now();
         let encoded = device_failure::guard(|| {
@@ -135,13 +141,13 @@ impl<F: Frames> Tracker<'_, F> {
         encoded.inspect_err(failed).ok()
     }
 
-    /// Whether this is a CPU whose threads the network's kernels cannot keep busy.
+    /// Returns whether this is a CPU whose threads the network's kernels cannot keep busy.
     fn leaves_threads_idle(&self) -> bool {
         let threads = self.model.parallel_batches();
         threads > 1 && self.model.config().image_size.pow(2) <= FEW_PIXELS * threads
     }
 
-    /// Whether there is an object that has no prompt there.
+    /// Returns whether any object has no prompt on this frame.
     fn will_be_tracked(&self, frame: usize) -> bool {
         self.objects.iter().any(|state| state.bank.conditioning(frame).is_none())
     }

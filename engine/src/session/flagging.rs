@@ -1,4 +1,4 @@
-//! Masks are judged by those before them; see [`super::quality`].
+//! Quality flags: each mask is judged by the masks before it; see [`super::quality`].
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,10 @@ use crate::frame_record::FrameRecord;
 use crate::memory_bank::Outcome;
 use crate::prompt::ObjectId;
 
-impl<F: Frames> Tracker<'_, F> {
-    /// Flags the masks of a frame that was tracked, remembers them for the frames to come, and lets the policy keep the frame apart.
-    /// `distractors`: places of the objects that were tracked with another one in sight.
+impl<F: Frames> Tracker<F> {
+    /// Flags the masks of a tracked frame, records them for later frames, and lets the policy keep
+    /// the frame in reserve. `distractors` has the indices of the objects that were tracked with
+    /// another object in sight.
     pub(super) fn flag_tracked(
         &mut self,
         masks: &mut FrameMasks,
@@ -42,8 +43,8 @@ impl<F: Frames> Tracker<'_, F> {
         }
     }
 
-    /// Flags the latest masks of a frame: results of prompts that no propagation has taken up are judged now, others were when they were
-    /// found.
+    /// Flags the latest masks of a frame. Results of prompts that no propagation has taken up are
+    /// judged now; all others were judged when they were computed.
     pub(super) fn flag_remembered(&self, masks: &mut FrameMasks) {
         let frame = masks.frame_index;
         for shown in &mut masks.objects {
@@ -60,7 +61,7 @@ impl<F: Frames> Tracker<'_, F> {
         }
     }
 
-    /// Remembers the result of a prompt that propagation takes up.
+    /// Records the result of a prompt that propagation takes up.
     pub(super) fn record_prompt(
         &self,
         state: &mut ObjectState,
@@ -73,7 +74,7 @@ impl<F: Frames> Tracker<'_, F> {
         Ok(())
     }
 
-    /// The numbers of a result that nobody has shown yet.
+    /// Reads back area and scores of a result that has not been shown yet.
     pub(super) fn found(&self, outcome: &Outcome) -> Result<Found, EngineError> {
         let answer = self.post_process.read(outcome.prediction.clone())?;
         Ok(Found {
@@ -84,7 +85,7 @@ impl<F: Frames> Tracker<'_, F> {
         })
     }
 
-    /// Remembers a result that came from elsewhere.
+    /// Records a result that came from outside the session.
     pub(super) fn record_replaced(&mut self, object: ObjectId, frame: usize, found: Found) {
         let Some(index) = self.objects.iter().position(|state| state.id == object) else { return };
         let state = &self.objects[index];
@@ -94,7 +95,8 @@ impl<F: Frames> Tracker<'_, F> {
         self.objects[index].bank.insert_record(frame, record);
     }
 
-    /// Judges a mask by those behind it. Without a direction nothing is expected of its area.
+    /// Judges a mask by earlier ones in the direction of propagation. Without a direction there is
+    /// no expectation for its area.
     fn judge(
         &self,
         state: &ObjectState,
@@ -103,7 +105,7 @@ impl<F: Frames> Tracker<'_, F> {
         found: Found,
     ) -> FrameRecord {
         let area = |frame: usize| state.bank.record(frame).map(|record| record.area);
-        // A frame further back than pointers are read from may have been let go.
+        // Frames further back than the oldest pointer may have been released.
         let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
         let areas = direction.map_or_else(Vec::new, |direction| {
             (1..=look_back).filter_map(|steps| area(direction.back(frame, steps)?)).collect()

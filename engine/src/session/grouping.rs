@@ -1,4 +1,4 @@
-//! Objects whose memories lie alike go through the network together.
+//! Grouping of objects: those whose memories have the same layout go through the network together.
 
 use std::num::NonZeroUsize;
 
@@ -19,23 +19,24 @@ use crate::memory_policy::MemoryPolicy;
 
 /// Objects that go through the network as one batch.
 pub(super) struct Pass {
-    /// Their places among the session's objects.
+    /// Their indices among the session's objects.
     members: Vec<usize>,
-    /// What each of them looks at, all of one layout.
+    /// The memories of each of them, all of the same layout.
     selections: Vec<MemorySelection>,
 }
 
-/// What one object's frame comes to.
+/// The result of tracking one object on one frame.
 pub(super) struct Tracked {
-    /// Its place among the session's objects.
+    /// Index among the session's objects.
     pub(super) index: usize,
     pub(super) outcome: Outcome,
     /// Whether another object was in sight.
     pub(super) distractor: bool,
 }
 
-impl<F: Frames> Tracker<'_, F> {
-    /// What goes through the network together: objects whose memories lie alike, as many at a time as the session may.
+impl<F: Frames> Tracker<F> {
+    /// Groups the objects into passes: objects whose memories have the same layout, as many at a
+    /// time as the session allows.
     pub(super) fn passes(
         &self,
         objects: &[usize],
@@ -43,7 +44,7 @@ impl<F: Frames> Tracker<'_, F> {
         direction: Direction,
     ) -> Vec<Pass> {
         type Layout = (Vec<usize>, Vec<i64>);
-        let most = self.options.objects_per_pass.map_or(usize::MAX, NonZeroUsize::get);
+        let most = self.options.limits.objects_per_pass.map_or(usize::MAX, NonZeroUsize::get);
         let mut passes: Vec<(Layout, Pass)> = Vec::new();
         for &index in objects {
             let selection = self.select(&self.objects[index], frame, direction);
@@ -67,17 +68,19 @@ impl<F: Frames> Tracker<'_, F> {
         passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    /// Tracks the objects of one pass. Memories are laid together only now, so that one pass's are there at a time.
+    /// Tracks the objects of one pass. Their memories are concatenated only now, so that only one
+    /// pass's batch is in memory at a time.
     ///
-    /// On the CPU every core takes a share of the objects: one core works through an object's many small steps about as fast as several together do, and
-    /// two objects are twice that.
+    /// On the CPU every core takes a share of the objects: for an object's many small steps, one
+    /// core is about as fast as several together, and two cores with an object each are about twice
+    /// as fast.
     pub(super) fn track_pass(
         &self,
         features: &FrameFeatures,
         queries: &MemoryQueries,
         pass: Pass,
     ) -> Result<Vec<Tracked>, EngineError> {
-        let (model, policy) = (self.model, self.policy.as_ref());
+        let (model, policy) = (&self.model, self.policy.as_ref());
         let shares = pass.shares(model.parallel_batches());
         let tracked =
             on_cores(model, shares, |share| share.track(model, features, queries, policy))?;
@@ -86,7 +89,8 @@ impl<F: Frames> Tracker<'_, F> {
 }
 
 impl Pass {
-    /// Cuts the pass into `count` parts of about the same size, or into its objects if they are fewer.
+    /// Cuts the pass into `count` parts of about the same size, or into single objects if there are
+    /// fewer.
     fn shares(mut self, count: usize) -> Vec<Self> {
         let mut shares = Vec::new();
         for left in (1..=count.max(1)).rev() {
@@ -102,7 +106,7 @@ impl Pass {
         shares
     }
 
-    /// What each object's frame comes to.
+    /// Tracks each object of the pass on the frame.
     fn track(
         self,
         model: &Sam2,
@@ -134,7 +138,7 @@ impl Pass {
     }
 }
 
-/// Selections of the same layout as one selection with a batch.
+/// Combines selections of the same layout into one with a batch dimension.
 fn batch_selections(mut selections: Vec<MemorySelection>) -> MemorySelection {
     if selections.len() == 1 {
         return selections.remove(0);
@@ -155,7 +159,7 @@ fn batch_selections(mut selections: Vec<MemorySelection>) -> MemorySelection {
     MemorySelection { spatial, pointers, pointer_time_scale: first.pointer_time_scale }
 }
 
-/// Entry `position` of a batch.
+/// Returns entry `position` of a batch.
 fn slice_prediction(prediction: &MaskPrediction, position: usize) -> MaskPrediction {
     let one = position..position + 1;
     MaskPrediction {

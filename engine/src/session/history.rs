@@ -1,14 +1,15 @@
-//! What happened to each frame, in memory that does not grow with their number.
+//! State of each frame, in memory that does not grow with the number of frames.
 
 use std::collections::BTreeMap;
 
-/// A value for each of some frames, stored as runs of equal ones.
+/// A value for each of some frames, stored as runs of equal values.
 ///
-/// Frames are tracked one after the other, so a recording of any length is one run, plus a few for each prompt or new
-/// start.
+/// Frames are tracked in order, so a recording of any length is one run, plus a few for each prompt
+/// or new start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FrameRuns<T> {
-    /// First frame of a run to its last and its value; runs neither overlap nor continue each other.
+pub struct FrameRuns<T> {
+    /// First frame of a run to its last frame and its value; runs do not overlap, and adjacent runs
+    /// differ in value.
     runs: BTreeMap<usize, (usize, T)>,
 }
 
@@ -19,13 +20,13 @@ impl<T> Default for FrameRuns<T> {
 }
 
 impl<T: Copy + PartialEq> FrameRuns<T> {
-    /// The frame's value, if it has one.
+    /// Returns the frame's value, if it has one.
     pub(super) fn get(&self, frame: usize) -> Option<T> {
         self.run_around(frame).map(|(_, _, value)| value)
     }
 
-    /// Gives a frame a value or takes it away.
-    pub(crate) fn set(&mut self, frame: usize, value: Option<T>) {
+    /// Sets a frame's value, or removes it with `None`.
+    pub fn set(&mut self, frame: usize, value: Option<T>) {
         if self.get(frame) == value {
             return;
         }
@@ -43,7 +44,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         }
     }
 
-    /// Inserts a frame that no run holds, with its neighbours if they are alike.
+    /// Inserts a frame that is in no run, and merges it with neighbours of the same value.
     fn join(&mut self, frame: usize, value: T) {
         let (mut first, mut last) = (frame, frame);
         let before = frame.checked_sub(1).and_then(|before| self.run_around(before));
@@ -59,7 +60,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         self.runs.insert(first, (last, value));
     }
 
-    /// Adds a run behind all others; an error says why it cannot be one.
+    /// Appends a run after all others. The error says why the run is invalid.
     pub(super) fn push_run(
         &mut self,
         first: usize,
@@ -77,7 +78,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         Ok(())
     }
 
-    /// Takes the values of all frames before `first` away.
+    /// Removes the values of all frames before `first`.
     pub(super) fn forget_before(&mut self, first: usize) {
         let kept = self.runs.split_off(&first);
         let cut = self.runs.pop_last().filter(|(_, (last, _))| *last >= first);
@@ -87,7 +88,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         }
     }
 
-    /// Takes the values of the frames from `first` to `last` away.
+    /// Removes the values of the frames from `first` to `last`, inclusive.
     pub(super) fn clear(&mut self, first: usize, last: usize) {
         let mut rest = self.clone();
         self.cut_from(first);
@@ -97,7 +98,7 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         }
     }
 
-    /// Takes the values of `first` and all frames after it away.
+    /// Removes the values of `first` and all later frames.
     fn cut_from(&mut self, first: usize) {
         self.runs.split_off(&first);
         if let (Some((_, run)), Some(before)) =
@@ -107,12 +108,12 @@ impl<T: Copy + PartialEq> FrameRuns<T> {
         }
     }
 
-    /// First frame, last frame and value of every run, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
+    /// Returns first frame, last frame and value of every run, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, usize, T)> + '_ {
         self.runs.iter().map(|(&first, &(last, value))| (first, last, value))
     }
 
-    /// Number of runs: what the memory in use is proportional to.
+    /// Returns the number of runs, to which the memory in use is proportional.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.runs.len()

@@ -1,5 +1,6 @@
 //! Tracking objects through a recording.
 
+mod builder;
 mod cores;
 mod direction;
 mod distractors;
@@ -15,6 +16,7 @@ mod prompts;
 mod propagation;
 mod quality;
 mod read_back;
+mod region;
 mod results;
 mod saved;
 mod small_regions;
@@ -22,12 +24,14 @@ mod stream_session;
 mod tracker;
 mod video_session;
 
+pub use builder::{StreamSessionBuilder, VideoSessionBuilder};
 pub use direction::Direction;
-pub(crate) use history::FrameRuns;
-pub use options::SessionOptions;
-pub use placement::{Fit, ParseRegionError, Region};
+pub use history::FrameRuns;
+pub use options::{SessionLimits, SessionOptions};
+
 pub use propagation::Propagation;
 pub use quality::QualityOptions;
+pub use region::{Fit, ParseRegionError, Region};
 pub use results::{FrameMasks, ObjectMask};
 pub use sam2_mask_writer::{QualityFlag, QualityFlags};
 pub use saved::{FORMAT_VERSION, SessionFileError};

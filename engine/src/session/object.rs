@@ -19,11 +19,11 @@ pub(super) struct ObjectState {
     pub(super) points: BTreeMap<usize, Vec<ModelPoint>>,
     /// Results of prompts since the last propagation, whose memories are not encoded yet.
     pub(super) pending_conditioning: Vec<(usize, Outcome)>,
-    /// The same for corrections that do not become conditioning frames.
+    /// Results of corrections that do not become conditioning frames, likewise.
     pub(super) pending_corrections: Vec<(usize, Outcome)>,
-    /// Which way each frame was tracked last.
+    /// The direction in which each frame was last tracked.
     pub(super) tracked: FrameRuns<Direction>,
-    /// Frames whose results were let go to bound memory.
+    /// Frames whose results were released to bound memory.
     pub(super) released: FrameRuns<()>,
 }
 
@@ -40,7 +40,7 @@ impl ObjectState {
         }
     }
 
-    /// Which way the frame was tracked last; `None` if it never was.
+    /// Returns the direction in which the frame was last tracked; `None` if it never was.
     pub(super) fn tracked(&self, frame: usize) -> Option<Direction> {
         self.tracked.get(frame)
     }
@@ -50,12 +50,12 @@ impl ObjectState {
         self.released.set(frame, None);
     }
 
-    /// Whether the frame had a result that was let go since.
+    /// Returns whether the frame had a result that has since been released.
     pub(super) fn was_released(&self, frame: usize) -> bool {
         self.released.get(frame).is_some()
     }
 
-    /// Whether any of what tracking a frame would read was let go.
+    /// Returns whether anything that tracking a frame would read was released.
     pub(super) fn has_lost(&self, reads: &[MemoryRead]) -> bool {
         reads.iter().any(|&MemoryRead { frame, memory }| {
             if self.bank.conditioning(frame).is_some() {
@@ -68,19 +68,19 @@ impl ObjectState {
         })
     }
 
-    /// Keeps the result of an ordinary frame.
+    /// Stores the result of an ordinary frame.
     pub(super) fn insert_tracked(&mut self, frame: usize, outcome: Outcome) {
         self.bank.insert_tracked(frame, outcome);
         self.released.set(frame, None);
     }
 
-    /// Keeps the result of a conditioning frame.
+    /// Stores the result of a conditioning frame.
     pub(super) fn insert_conditioning(&mut self, frame: usize, outcome: Outcome) {
         self.bank.insert_conditioning(frame, outcome);
         self.released.set(frame, None);
     }
 
-    /// Makes a conditioning frame an ordinary one that was never tracked.
+    /// Turns a conditioning frame into an ordinary one that counts as never tracked.
     pub(super) fn downgrade(&mut self, frame: usize) {
         if self.bank.conditioning(frame).is_some() {
             self.bank.downgrade(frame);
@@ -88,13 +88,14 @@ impl ObjectState {
         }
     }
 
-    /// Forgets ordinary frames from `first` to `last`, also those that were let go: nothing would read them any more.
+    /// Forgets ordinary frames from `first` to `last`, inclusive, and also that any of them were
+    /// released, because later passes no longer read them.
     pub(super) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.bank.forget_tracked(first, last);
         self.released.clear(first, last);
     }
 
-    /// Lets go of what no later pass can read: see [`MemoryBank::prune`].
+    /// Releases what no later pass can read; see [`MemoryBank::prune`].
     pub(super) fn prune(
         &mut self,
         anchors: &BTreeSet<usize>,
@@ -107,7 +108,7 @@ impl ObjectState {
         self.bank.prune(anchors, position, retained, correctable, release);
     }
 
-    /// Lets go of all that only earlier frames than `newest` could ask for.
+    /// Releases everything that only frames before `newest` could need.
     pub(super) fn forget_before(&mut self, newest: usize, reach: &MemoryReach, retained: Retained) {
         self.points = self.points.split_off(&newest);
         self.tracked.forget_before(newest);
@@ -115,7 +116,7 @@ impl ObjectState {
         self.bank.prune_conditioning(newest, reach, retained);
     }
 
-    /// The latest result on a frame that a new click there starts from.
+    /// Returns the latest result on a frame, from which a new click there starts.
     pub(super) fn latest(&self, frame: usize, conditioning: bool) -> Option<&Outcome> {
         let pending =
             if conditioning { &self.pending_conditioning } else { &self.pending_corrections };
@@ -127,17 +128,17 @@ impl ObjectState {
             .or_else(|| self.bank.tracked(frame))
     }
 
-    /// Whether prompts wait for the next propagation.
+    /// Returns whether any prompts wait for the next propagation.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending_conditioning.is_empty() || !self.pending_corrections.is_empty()
     }
 
-    /// Whether the object has a prompt of its own, taken up or not.
+    /// Returns whether the object has a prompt of its own, taken up or still pending.
     pub(super) fn is_conditioned(&self) -> bool {
         !self.pending_conditioning.is_empty() || self.bank.conditioning_frames().next().is_some()
     }
 
-    /// Keeps the result of a prompt until propagation starts.
+    /// Stores the result of a prompt until propagation starts.
     pub(super) fn set_pending(&mut self, frame: usize, outcome: Outcome, conditioning: bool) {
         let pending = if conditioning {
             &mut self.pending_conditioning

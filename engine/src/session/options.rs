@@ -1,79 +1,114 @@
-//! How a session behaves.
+//! Options of a session.
 
 use std::num::NonZeroUsize;
 
 use sam2_frame_provider::resize::ResizeMode;
 use serde::{Deserialize, Serialize};
 
-use super::placement::{Fit, Region};
 use super::quality::QualityOptions;
+use super::region::{Fit, Region};
 use crate::memory_bank::MemoryRetention;
 use crate::memory_policy::MemoryPolicyChoice;
 
-/// Options of a [`super::VideoSession`]; the defaults are the official predictor's.
+/// What decides the masks of a [`super::VideoSession`], and in [`Self::limits`] what does not; the
+/// defaults are the official predictor's.
+///
+/// Only what decides masks is serialised: it is part of a job's identity.
+///
+/// ```
+/// use sam2_engine::{MemoryRetention, SessionOptions};
+///
+/// let options = SessionOptions::default().remove_island_area(8).retention(MemoryRetention::All);
+/// assert_eq!(options.limits.retention, MemoryRetention::All);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct SessionOptions {
-    /// Holes in a mask of up to this many low-resolution pixels (a quarter of the model's side) are filled; 0 = off.
-    /// Official: 8 on a GPU. Without its CUDA extension PyTorch skips the step silently.
+    /// Fill holes in a mask of up to this many low-resolution pixels (a quarter of the model's
+    /// side); 0 = off. Official: 8 on a GPU. Without its CUDA extension PyTorch skips the step
+    /// silently.
     pub fill_hole_area: u32,
-    /// Islands in a mask of up to this many low-resolution pixels lose their logits (-0.1), after holes were filled; 0 = off. An
-    /// object that is smaller as a whole is then never found. Like filling holes, this changes the masks that are given out, what
-    /// a later click starts from and the memories of prompted frames, not those of tracked ones. Official: never.
+    /// Remove islands in a mask of up to this many low-resolution pixels, after holes were filled:
+    /// their logits become -0.1; 0 = off. An object that is smaller as a whole is then never found.
+    /// Like filling holes, this changes the returned masks, the starting point of a later click and
+    /// the memories of prompted frames, but not the memories of tracked frames. Official: never.
     pub remove_island_area: u32,
-    /// Frames that are corrected after they were tracked become conditioning frames too
+    /// Frames that are corrected after they were tracked also become conditioning frames
     /// (`add_all_frames_to_correct_as_cond`). Official default: false.
     pub corrections_condition: bool,
-    /// Where objects overlap, only the one with the highest logit keeps the pixel, in the masks that are given out; memories
-    /// are not touched (`non_overlap_masks`). Official default: false.
+    /// Where objects overlap, only the one with the highest logit keeps the pixel. This affects the
+    /// returned masks, not the memories (`non_overlap_masks`). Official default: false.
     pub non_overlap_masks: bool,
-    /// Prompting a frame forgets the object's ordinary memories around it, which may show what the prompt corrects
-    /// (`clear_non_cond_mem_around_input`, which crashes in `sam2` 1.1.0). Official default: false.
+    /// Prompting a frame forgets the object's ordinary memories around it, which may show the
+    /// mistake that the prompt corrects (`clear_non_cond_mem_around_input`, which crashes in `sam2`
+    /// 1.1.0). Official default: false.
     pub clear_memories_around_prompts: bool,
-    /// Take memories from every n-th frame, besides the frame just before (`memory_temporal_stride_for_eval`); at least 1.
+    /// Take memories from every n-th frame, in addition to the preceding frame
+    /// (`memory_temporal_stride_for_eval`); at least 1.
     pub memory_temporal_stride: usize,
-    /// Look at no more than this many conditioning frames, the closest in time (`max_cond_frames_in_attn`); at least 2. `None` = all,
-    /// the official default.
+    /// Read at most this many conditioning frames, the closest in time (`max_cond_frames_in_attn`);
+    /// at least 2. `None` = all, the official default.
     ///
-    /// What it bounds is time: each conditioning frame adds `(S / 16)^2` memory tokens (4096 at 1024 x 1024) and a pointer to what
-    /// every frame attends to, which has six memories otherwise; with hundreds of prompted frames without a cap a frame takes
-    /// tens of times as long, and the attention as much more memory. The conditioning frames that are passed over still serve as
-    /// ordinary frames near them. With a cap, masks far from a prompt no longer depend on it.
+    /// The cap bounds the time per frame. Each conditioning frame adds `(S / 16)^2` memory tokens
+    /// (4096 at 1024 x 1024) and a pointer to the attention of every frame, which otherwise reads
+    /// six memories. With hundreds of prompted frames and no cap, a frame takes tens of times as
+    /// long, and the attention needs as many times the memory. Conditioning frames that are not
+    /// chosen still serve as ordinary frames near them. With a cap, masks far from a prompt no
+    /// longer depend on it.
     ///
-    /// Memory grows with the number of prompted frames either way, because a later pass may start from each: for every object
-    /// 1.3 MB for the frame itself (at 1024 x 1024), and with [`MemoryRetention::Bounded`] up to 20 MB for the frames around it
-    /// once they were tracked. Only a [`super::StreamSession`] with a cap is bounded in this too.
+    /// Memory grows with the number of prompted frames either way, because a later pass may start
+    /// from each of them. For every object, a prompted frame takes 1.3 MB (at 1024 x 1024) and,
+    /// with [`MemoryRetention::Bounded`], up to 20 MB more for the frames around it once they were
+    /// tracked. Only a [`super::StreamSession`] with a cap is bounded in this respect too.
     pub max_conditioning_frames: Option<usize>,
-    /// A tracked frame can be corrected exactly as long as everything that it was tracked with is kept: with
-    /// [`MemoryRetention::Bounded`], up to this many frames behind the newest one. Each costs one more memory and one more
-    /// result an object: about 1.3 MB at 1024 x 1024. Corrections further back are refused with
-    /// [`crate::EngineError::ResultReleased`], except where enough is kept around a prompted frame.
-    pub correctable_frames: usize,
-    /// Frames whose encoder features are kept, at least 1: those used last. More than one is for going back and forth between a
-    /// few frames while prompting them, which then encodes each once. A frame takes `S^2 * hidden_dim / 16` bytes: 0.26 MB for the
-    /// micro model at 256 x 256, 16.8 MB for every published one at 1024 x 1024.
-    pub feature_cache_frames: usize,
-    /// At most this many objects go through memory attention, mask decoder and memory encoder at a time; `None` = all whose
-    /// memories lie alike, which is fastest. What those need beside the objects' own state then does not grow with the number of
-    /// objects.
-    pub objects_per_pass: Option<NonZeroUsize>,
-    /// Give out the mask logits at the recording's size too: [`super::ObjectMask::video_logits`], 4 bytes a pixel and object.
-    pub keep_video_logits: bool,
-    /// What a frame looks at. Official default: the conditioning frames and the last six, whatever they show.
+    /// Which memories a frame reads. Official default: the conditioning frames and the last six
+    /// frames, whatever they show.
     pub memory_policy: MemoryPolicyChoice,
-    /// How much of the past is kept.
-    pub retention: MemoryRetention,
-    /// How frames are brought to the model's size. Official: Pillow for folders of JPEG files, decord for MP4 files.
-    /// Default: Pillow for both, since the published figures are of folders of JPEG files.
+    /// How frames are resized to the model's size. Official: Pillow for folders of JPEG files,
+    /// decord for MP4 files. Default: Pillow for both, because the published figures were measured
+    /// on folders of JPEG files.
     #[serde(with = "resize_mode")]
     pub resize: ResizeMode,
-    /// Look at this part of the frames only: prompts must lie in it, and nothing outside of it is ever in a mask. Prompts and masks keep
-    /// the recording's coordinates and size. Official: the whole frame.
+    /// Use only this part of the frames: prompts must lie in it, and masks never extend outside it.
+    /// Prompts and masks keep the recording's coordinates and size. Official: the whole frame.
     pub region: Option<Region>,
-    /// How the frame, or the region, fits the network's square. Official: squashed.
+    /// How the frame or region fits the network's square input. Official: squashed.
     pub fit: Fit,
     /// When a mask is flagged in [`super::ObjectMask::flags`].
     pub quality: QualityOptions,
+    /// What is kept, and how much goes through the model at a time: never a reason for other masks.
+    #[serde(skip)]
+    pub limits: SessionLimits,
+}
+
+/// What a [`super::VideoSession`] keeps, and how much goes through the model at a time. None of it
+/// changes a mask; it decides about memory, speed and what can be asked for later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SessionLimits {
+    /// A tracked frame can be corrected exactly as long as everything it was tracked with is kept.
+    /// With [`MemoryRetention::Bounded`], this holds for up to this many frames before the newest
+    /// one. Each costs one more memory and one more result per object: about 1.3 MB at 1024 x 1024.
+    /// Corrections further back are refused with [`crate::EngineError::ResultReleased`], except
+    /// where enough is kept around a prompted frame.
+    pub correctable_frames: usize,
+    /// Number of frames whose encoder features are cached, at least 1: the most recently used ones.
+    /// A value above 1 helps when prompts go back and forth between a few frames; each of them is
+    /// then encoded once. A frame takes `S^2 * hidden_dim / 16` bytes: 0.26 MB for the micro model
+    /// at 256 x 256, 16.8 MB for every published model at 1024 x 1024.
+    pub feature_cache_frames: usize,
+    /// At most this many objects go through memory attention, mask decoder and memory encoder at a
+    /// time; `None` = all objects whose memories have the same layout, which is fastest. With a
+    /// limit, the memory for these steps, in addition to the objects' own state, does not grow with
+    /// the number of objects.
+    pub objects_per_pass: Option<NonZeroUsize>,
+    /// Also return the mask logits at the recording's size: [`super::ObjectMask::video_logits`], 4
+    /// bytes per pixel and object.
+    pub keep_video_logits: bool,
+    /// How much of the past is kept.
+    pub retention: MemoryRetention,
 }
 
 impl Default for SessionOptions {
@@ -86,21 +121,76 @@ impl Default for SessionOptions {
             clear_memories_around_prompts: false,
             memory_temporal_stride: 1,
             max_conditioning_frames: None,
-            correctable_frames: 4,
-            feature_cache_frames: 1,
-            objects_per_pass: None,
-            keep_video_logits: false,
             memory_policy: MemoryPolicyChoice::Official,
-            retention: MemoryRetention::Bounded,
             resize: ResizeMode::PillowBicubic,
             region: None,
             fit: Fit::Squash,
             quality: QualityOptions::default(),
+            limits: SessionLimits::default(),
         }
     }
 }
 
-/// A resize mode by its name.
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            correctable_frames: 4,
+            feature_cache_frames: 1,
+            objects_per_pass: None,
+            keep_video_logits: false,
+            retention: MemoryRetention::Bounded,
+        }
+    }
+}
+
+/// Makes a chained setter of each field, `place` being where the field is.
+macro_rules! setters {
+    ($($field:ident: $type:ty => $($place:ident).+;)*) => {
+        $(
+            #[doc = concat!("Sets `", stringify!($field), "`.")]
+            #[must_use]
+            pub fn $field(mut self, $field: $type) -> Self {
+                self.$($place).+ = $field;
+                self
+            }
+        )*
+    };
+}
+
+impl SessionOptions {
+    setters! {
+        fill_hole_area: u32 => fill_hole_area;
+        remove_island_area: u32 => remove_island_area;
+        corrections_condition: bool => corrections_condition;
+        non_overlap_masks: bool => non_overlap_masks;
+        clear_memories_around_prompts: bool => clear_memories_around_prompts;
+        memory_temporal_stride: usize => memory_temporal_stride;
+        max_conditioning_frames: Option<usize> => max_conditioning_frames;
+        memory_policy: MemoryPolicyChoice => memory_policy;
+        resize: ResizeMode => resize;
+        region: Option<Region> => region;
+        fit: Fit => fit;
+        quality: QualityOptions => quality;
+        limits: SessionLimits => limits;
+        correctable_frames: usize => limits.correctable_frames;
+        feature_cache_frames: usize => limits.feature_cache_frames;
+        objects_per_pass: Option<NonZeroUsize> => limits.objects_per_pass;
+        keep_video_logits: bool => limits.keep_video_logits;
+        retention: MemoryRetention => limits.retention;
+    }
+}
+
+impl SessionLimits {
+    setters! {
+        correctable_frames: usize => correctable_frames;
+        feature_cache_frames: usize => feature_cache_frames;
+        objects_per_pass: Option<NonZeroUsize> => objects_per_pass;
+        keep_video_logits: bool => keep_video_logits;
+        retention: MemoryRetention => retention;
+    }
+}
+
+/// Serialises a resize mode by its name.
 mod resize_mode {
     use sam2_frame_provider::resize::ResizeMode;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -123,7 +213,7 @@ mod tests {
         let parse = |json: &str| serde_json::from_str::<SessionOptions>(json).unwrap();
         assert_eq!(parse("{}"), SessionOptions::default());
         let quality = QualityOptions { area_factor: Some(f32::INFINITY), ..Default::default() };
-        let odd = SessionOptions { quality, ..SessionOptions::default() };
+        let odd = SessionOptions::default().quality(quality);
         let read = parse(&serde_json::to_string(&odd).unwrap());
         let off = QualityOptions { area_factor: None, ..Default::default() };
         assert_eq!(read.quality, off);

@@ -1,94 +1,26 @@
-//! Where a recording's pixels lie in the network's square input, and where its logits lie in the recording.
+//! The mapping between the recording's pixels and the network's square input, and from its logits
+//! back to the recording.
 //!
-//! The official way, and the default, squashes the whole frame into the square. A [`Region`] takes a part of the frame instead, so that a small
-//! animal in a large arena gets the network's whole resolution; [`Fit::Letterbox`] keeps the proportions and fills the rest of the square.
-
-use std::fmt;
-use std::str::FromStr;
+//! The official way, and the default, squashes the whole frame into the square. A [`Region`] takes
+//! a part of the frame instead, so that a small animal in a large arena gets the network's whole
+//! resolution; [`Fit::Letterbox`] keeps the proportions and fills the rest of the square.
 
 use sam2_frame_provider::resize::{Scale, resize};
 use sam2_frame_provider::{FrameSize, RgbFrame};
 use sam2_mask_writer::Mask;
 use sam2_model::resize::{Interpolation, Resize};
 use sam2_model::{Device, ModelPoint, NO_OBJECT_LOGIT, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::options::SessionOptions;
+use super::region::{Fit, Region};
 use crate::error::EngineError;
 use crate::prompt::Point;
 
-/// The mean colour of the images that the network was trained on; it sees such pixels as zero.
+/// The mean colour of the network's training images; the network sees such pixels as zero.
 const FILL: [u8; 3] = [124, 116, 104];
-/// Logits have a quarter of the input's resolution, so the frame's place in the square is a multiple of this.
+/// Logits have a quarter of the input's resolution, so the size of the content in the square is a
+/// multiple of this.
 const STEP: u32 = 4;
-
-/// A rectangle of a recording's frames, in pixels. As text: `x,y,width,height`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Region {
-    /// First column.
-    pub x: u32,
-    /// First row.
-    pub y: u32,
-    /// Columns, at least 1.
-    pub width: u32,
-    /// Rows, at least 1.
-    pub height: u32,
-}
-
-impl Region {
-    /// Whether it is not empty and within frames of this size.
-    pub fn is_within(self, size: FrameSize) -> bool {
-        let within = |start: u32, length: u32, all: u32| {
-            length > 0 && start.checked_add(length).is_some_and(|end| end <= all)
-        };
-        within(self.x, self.width, size.width) && within(self.y, self.height, size.height)
-    }
-
-    /// Whether a point of the recording lies in it, edges included; NaN does not.
-    pub fn contains(self, point: Point) -> bool {
-        let inside = |at: f32, start: u32, length: u32| {
-            at >= start as f32 && at <= start as f32 + length as f32
-        };
-        inside(point.x, self.x, self.width) && inside(point.y, self.y, self.height)
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{},{}", self.x, self.y, self.width, self.height)
-    }
-}
-
-/// Text that is no [`Region`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no region: give x,y,width,height in pixels, such as 100,50,400,300")]
-pub struct ParseRegionError(String);
-
-impl FromStr for Region {
-    type Err = ParseRegionError;
-
-    fn from_str(text: &str) -> Result<Self, ParseRegionError> {
-        let numbers: Option<Vec<u32>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
-        match numbers.as_deref() {
-            Some(&[x, y, width, height]) if width > 0 && height > 0 => {
-                Ok(Self { x, y, width, height })
-            }
-            _ => Err(ParseRegionError(text.to_owned())),
-        }
-    }
-}
-
-/// How a frame fits the network's square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum Fit {
-    /// Squashed to a square, as the official code does; the published weights were trained that way.
-    #[default]
-    Squash,
-    /// In its own proportions, at the top left; the rest is filled with the mean colour. For long, narrow frames, whose objects squashing distorts
-    /// beyond what the network knows. It gives up resolution along the short side.
-    Letterbox,
-}
 
 /// The mapping between a recording and the network's input, both ways.
 #[derive(Clone, Debug)]
@@ -97,7 +29,7 @@ pub(super) struct Placement {
     region: Region,
     /// Side of the network's input.
     side: u32,
-    /// What of it the region takes, from the top left.
+    /// The part of it that the region takes, from the top left.
     content: FrameSize,
     scale: Scale,
     from_logits: Resize,
@@ -151,7 +83,8 @@ impl Placement {
         })
     }
 
-    /// The scale at which whole frames are the network's input; `None` if they have to be cut or filled up.
+    /// Returns the scale at which whole frames are the network's input; `None` if frames must be
+    /// cut or padded.
     pub(super) fn whole_frame(&self) -> Option<Scale> {
         (self.covers_recording() && self.fills_square()).then_some(self.scale)
     }
@@ -164,7 +97,7 @@ impl Placement {
         self.content.width == self.side && self.content.height == self.side
     }
 
-    /// A frame of the recording as the network takes it: RGB8 `[side, side, 3]`.
+    /// Converts a frame of the recording to the network's input: RGB8 `[side, side, 3]`.
     pub(super) fn input(&self, frame: &RgbFrame) -> Result<RgbFrame, EngineError> {
         let FrameSize { width, height } = self.content;
         let scaled = if self.covers_recording() {
@@ -192,27 +125,27 @@ impl Placement {
         Ok(RgbFrame::new(width, height, data)?)
     }
 
-    /// Whether a point of the recording lies in the region, edges included; NaN does not.
+    /// Returns whether a point of the recording lies in the region, edges included; false for NaN.
     pub(super) fn contains(&self, point: Point) -> bool {
         self.region.contains(point)
     }
 
-    /// Size of the recording's frames.
+    /// Returns the size of the recording's frames.
     pub(super) fn recording(&self) -> FrameSize {
         self.recording
     }
 
-    /// Pixels of the region.
+    /// Returns the number of pixels in the region.
     pub(super) fn pixels(&self) -> u64 {
         u64::from(self.region.width) * u64::from(self.region.height)
     }
 
-    /// The region if it is not the whole frame.
+    /// Returns the region, or `None` if it is the whole frame.
     pub(super) fn region(&self) -> Option<Region> {
         (!self.covers_recording()).then_some(self.region)
     }
 
-    /// Recording's pixels to the network's, by way of 0..1 as the official code rounds it.
+    /// Converts the recording's pixels to the network's, via 0..1 to round like the official code.
     pub(super) fn to_model(&self, point: Point) -> ModelPoint {
         let Region { x, y, width, height } = self.region;
         ModelPoint {
@@ -222,7 +155,8 @@ impl Placement {
         }
     }
 
-    /// A mask of the recording as the network takes it: `[1, 1, side, side]` of zeros and ones.
+    /// Converts a mask of the recording to the network's input: `[1, 1, side, side]` of zeros and
+    /// ones.
     pub(super) fn mask_input(&self, mask: &Mask) -> Tensor<4> {
         let Region { x, y, width, height } = self.region;
         let pixels = mask.to_bytes(1);
@@ -249,7 +183,8 @@ impl Placement {
         square.slice_assign([0..1, 0..1, 0..rows, 0..columns], scaled)
     }
 
-    /// The network's logits `[1, 1, side / 4, side / 4]` at the region's size: `[1, 1, height, width]`.
+    /// Resizes the network's logits `[1, 1, side / 4, side / 4]` to the region's size:
+    /// `[1, 1, height, width]`.
     pub(super) fn logits_of_region(&self, low_res: Tensor<4>) -> Tensor<4> {
         if self.fills_square() {
             return self.from_logits.forward(low_res);
@@ -259,7 +194,8 @@ impl Placement {
         self.from_logits.forward(low_res.slice([0..1, 0..1, 0..rows, 0..columns]))
     }
 
-    /// Logits of the region `[height, width]` at the recording's size: there is no object outside of it.
+    /// Pastes logits of the region `[height, width]` into the recording's size; outside the region
+    /// there is no object.
     pub(super) fn paste(&self, logits: Vec<f32>) -> Vec<f32> {
         if self.covers_recording() {
             return logits;
@@ -305,17 +241,15 @@ mod tests {
         assert_eq!(whole.whole_frame(), Some(Scale::square(64, ResizeMode::PillowBicubic)));
         let point = whole.to_model(Point::positive(45.0, 50.0));
         assert_eq!((point.x, point.y), (32.0, 64.0));
-        let all = SessionOptions {
-            region: Some(Region { x: 0, y: 0, width: 90, height: 50 }),
-            ..SessionOptions::default()
-        };
+        let all =
+            SessionOptions::default().region(Some(Region { x: 0, y: 0, width: 90, height: 50 }));
         assert_eq!(placement(all, 90, 50).whole_frame(), whole.whole_frame());
     }
 
     #[test]
     fn a_region_is_a_smaller_recording() {
         let region = Region { x: 10, y: 20, width: 30, height: 15 };
-        let options = SessionOptions { region: Some(region), ..SessionOptions::default() };
+        let options = SessionOptions::default().region(Some(region));
         let placement = placement(options, 90, 50);
         assert_eq!(placement.whole_frame(), None);
         let whole = frame(90, 50);
@@ -342,7 +276,7 @@ mod tests {
             Region { x: u32::MAX, ..region },
             Region { width: 0, ..region },
         ] {
-            let options = SessionOptions { region: Some(region), ..SessionOptions::default() };
+            let options = SessionOptions::default().region(Some(region));
             let size = FrameSize { width: 90, height: 50 };
             let error = Placement::new(size, &options, 64, &Device::flex()).unwrap_err();
             assert!(error.to_string().contains("90x50"), "{error}");
@@ -351,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_letterbox_keeps_proportions_and_comes_back() {
-        let options = SessionOptions { fit: Fit::Letterbox, ..SessionOptions::default() };
+        let options = SessionOptions::default().fit(Fit::Letterbox);
         let placement = placement(options, 200, 50);
         let input = placement.input(&frame(200, 50)).unwrap();
         assert_eq!((input.width(), input.height()), (64, 64));
@@ -360,7 +294,7 @@ mod tests {
         assert_eq!(input.pixel(63, 15), scaled.pixel(63, 15));
         let point = placement.to_model(Point::positive(100.0, 50.0));
         assert_eq!((point.x, point.y), (32.0, 16.0));
-        // A mask goes in and its logits come back where it was.
+        // A mask goes in, and its logits come back in the same place.
         let inside = |i: u32| (60..120).contains(&(i % 200)) && (10..40).contains(&(i / 200));
         let mask =
             Mask::from_pixels(200, 50, (0..10_000).map(inside).collect::<Vec<_>>().into_iter());

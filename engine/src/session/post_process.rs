@@ -1,4 +1,4 @@
-//! From predictions to the masks that are given out.
+//! Conversion of predictions to the masks that are returned.
 
 use std::sync::Arc;
 
@@ -16,22 +16,23 @@ use crate::error::EngineError;
 use crate::on_device::read;
 use crate::prompt::ObjectId;
 
-/// What happens to masks between the network and the user. All of it on the CPU: what a frame's masks are made of is small, and the device has the next frame to
-/// work on.
-pub(super) struct PostProcess<'m> {
-    model: &'m Sam2,
+/// Turns the network's predictions into masks for the user. All of this runs on the CPU: the data
+/// for a frame's masks are small, and the device has the next frame to work on.
+pub(super) struct PostProcess {
+    model: Sam2,
     options: SessionOptions,
     placement: Placement,
     read_back: ReadBack,
 }
 
-/// A prediction that is to be shown.
+/// A prediction to be shown.
 pub(super) struct Shown {
     pub(super) object: ObjectId,
     pub(super) prediction: MaskPrediction,
     /// Whether the frame is a conditioning frame of the object.
     pub(super) prompted: bool,
-    /// Whether it comes from the network as it is: its small holes and islands are to be cleaned, if the session is to.
+    /// Whether it comes directly from the network, so that small holes and islands must still be
+    /// cleaned if the session does so.
     pub(super) raw: bool,
 }
 
@@ -41,39 +42,39 @@ pub(super) struct Showing {
     reading: Reading,
 }
 
-impl<'m> PostProcess<'m> {
+impl PostProcess {
     /// # Errors
     /// [`EngineError::RegionOutside`] if the region is not within the frame.
     pub(super) fn new(
-        model: &'m Sam2,
+        model: &Sam2,
         options: SessionOptions,
         recording: FrameSize,
     ) -> Result<Self, EngineError> {
         let side = model.config().image_size;
         let placement = Placement::new(recording, &options, side, &Device::flex())?;
-        Ok(Self { model, options, placement, read_back: ReadBack::new(model) })
+        Ok(Self { model: model.clone(), options, placement, read_back: ReadBack::new(model) })
     }
 
-    /// Pixels of a mask at the recording's size.
+    /// Returns the area of a mask in pixels at the recording's size.
     pub(super) fn area(&self, low_res_logits: &[f32]) -> Result<u64, EngineError> {
         let logits = self.at_size_of_region(low_res_logits)?;
         Ok(logits.iter().filter(|&&logit| logit > 0.0).count() as u64)
     }
 
-    /// The numbers of one prediction.
+    /// Reads back one prediction.
     pub(super) fn read(&self, prediction: MaskPrediction) -> Result<Answer, EngineError> {
         let answer = answers(vec![prediction])?.pop();
         answer.ok_or_else(|| EngineError::Device("nothing was read".to_owned()))
     }
 
-    /// Begins to read predictions back; the device may get other work until [`Self::finish`].
+    /// Starts reading predictions back; the device may get other work until [`Self::finish`].
     pub(super) fn begin(&self, shown: Vec<Shown>) -> Showing {
         let reading =
             self.read_back.begin(shown.iter().map(|shown| shown.prediction.clone()).collect());
         Showing { shown, reading }
     }
 
-    /// [`Self::begin`] and [`Self::finish`].
+    /// Runs [`Self::begin`] and [`Self::finish`].
     pub(super) fn to_masks(
         &self,
         frame_index: usize,
@@ -82,8 +83,9 @@ impl<'m> PostProcess<'m> {
         self.finish(frame_index, self.begin(shown))
     }
 
-    /// Cleans logits that are to be cleaned and brings them to the recording's size; flags are for those who know the past. What a session is to remember of the
-    /// logits is in [`ObjectMask::low_res_logits`].
+    /// Cleans raw logits and resizes them to the recording's size. The caller, which knows earlier
+    /// frames, sets the flags. The logits for the session's memory are in
+    /// [`ObjectMask::low_res_logits`].
     pub(super) fn finish(
         &self,
         frame_index: usize,
@@ -97,7 +99,7 @@ impl<'m> PostProcess<'m> {
             let logits = self.at_size_of_region(&answer.low_res_logits)?;
             Ok((shown, answer, self.placement.paste(logits)))
         };
-        let mut pairs = on_cores(self.model, pairs, at_size)?;
+        let mut pairs = on_cores(&self.model, pairs, at_size)?;
         if self.options.non_overlap_masks {
             suppress_overlaps(pairs.iter_mut().map(|(_, _, logits)| &mut logits[..]).collect());
         }
@@ -112,15 +114,15 @@ impl<'m> PostProcess<'m> {
                 predicted_iou: answer.predicted_iou,
                 prompted: shown.prompted,
                 flags: QualityFlags::NONE,
-                video_logits: self.options.keep_video_logits.then(|| Arc::new(logits)),
+                video_logits: self.options.limits.keep_video_logits.then(|| Arc::new(logits)),
                 low_res_logits: shown.prediction.low_res_logits,
             })
         };
-        let objects = on_cores(self.model, pairs, one)?;
+        let objects = on_cores(&self.model, pairs, one)?;
         Ok(FrameMasks { frame_index, objects })
     }
 
-    /// Fills small holes and removes small islands, if the session is to.
+    /// Fills small holes and removes small islands, if the session's options say so.
     fn clean(&self, prediction: &mut MaskPrediction, logits: &mut [f32]) {
         let SessionOptions { fill_hole_area, remove_island_area, .. } = self.options;
         let dims = prediction.low_res_logits.dims();
@@ -132,7 +134,7 @@ impl<'m> PostProcess<'m> {
         }
     }
 
-    /// Logits `[S / 4, S / 4]` at the region's size.
+    /// Resizes logits `[S / 4, S / 4]` to the region's size.
     fn at_size_of_region(&self, low_res_logits: &[f32]) -> Result<Vec<f32>, EngineError> {
         let side = low_res_logits.len().isqrt();
         let low_res = Tensor::<1>::from_floats(low_res_logits, &Device::flex());

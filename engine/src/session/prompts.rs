@@ -1,4 +1,4 @@
-//! What a user says about the objects, and taking it back.
+//! Prompts: adding them and taking them back.
 
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
@@ -13,13 +13,14 @@ use crate::error::EngineError;
 use crate::memory_bank::Outcome;
 use crate::prompt::{BoxPrompt, ObjectId, Point};
 
-/// Earlier logits fed back with new clicks are clamped to this range.
+/// Earlier logits that are fed back with new clicks are clamped to plus or minus this value.
 const FED_BACK_LOGIT_LIMIT: f32 = 32.0;
-/// Up to this many points, the best of three candidate masks is taken (a box counts as two).
+/// With up to this many points, the best of three candidate masks is used (a box counts as two
+/// points).
 const MAX_POINTS_FOR_CANDIDATES: usize = 1;
 
-/// Each method does what the session's method of the same name says.
-impl<F: Frames> Tracker<'_, F> {
+/// Each method implements the session method of the same name.
+impl<F: Frames> Tracker<F> {
     pub(super) fn add_points_or_box(
         &mut self,
         frame: usize,
@@ -179,7 +180,7 @@ impl<F: Frames> Tracker<'_, F> {
         Ok(masks.objects.remove(0))
     }
 
-    /// The object, which is new if nobody has prompted it before.
+    /// Returns the object, which is created if it is new.
     fn object_mut(&mut self, object: ObjectId) -> &mut ObjectState {
         let index = match self.objects.iter().position(|state| state.id == object) {
             Some(index) => index,

@@ -10,15 +10,17 @@ use crate::memory_bank::{MemoryBank, Outcome};
 use crate::on_device::on_device;
 use crate::prompt::ObjectId;
 
-/// Yields the masks of one frame after the other; see [`VideoSession::propagate`].
+/// Yields the masks of one frame at a time; see [`VideoSession::propagate`].
 ///
-/// Nothing is computed before [`Iterator::next`] is called (but the next frame may have been read and encoded by then), so progress is a look at [`Self::frames_done`] between two frames,
-/// and to cancel is to stop: dropping it early is fine, the session stands where the iterator stopped, and
-/// [`VideoSession::position`] says where that is. It may be moved to another thread.
+/// Masks are computed only when [`Iterator::next`] is called, although the next frame may already
+/// have been read and encoded. To report progress, read [`Self::frames_done`] between two frames.
+/// To cancel, stop calling `next` or drop the iterator: the session stays where the iterator
+/// stopped, and [`VideoSession::position`] returns that frame. The iterator can be moved to another
+/// thread.
 ///
 /// ```no_run
 /// # use sam2_engine::{Direction, EngineError, FrameSource, VideoSession};
-/// # fn track<S: FrameSource>(session: &mut VideoSession<'_, S>, stop: &std::sync::atomic::AtomicBool) -> Result<(), EngineError> {
+/// # fn track<S: FrameSource>(session: &mut VideoSession<S>, stop: &std::sync::atomic::AtomicBool) -> Result<(), EngineError> {
 /// let mut run = session.propagate(Direction::Forward);
 /// while let Some(masks) = run.next() {
 ///     let masks = masks?;
@@ -30,10 +32,10 @@ use crate::prompt::ObjectId;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Propagation<'s, 'm, S> {
-    session: &'s mut VideoSession<'m, S>,
+pub struct Propagation<'s, S> {
+    session: &'s mut VideoSession<S>,
     direction: Direction,
-    /// Frames still to come, next first.
+    /// The next frame; `None` at the end.
     next: Option<usize>,
     last: usize,
     done: usize,
@@ -41,9 +43,9 @@ pub struct Propagation<'s, 'm, S> {
     failed: Option<EngineError>,
 }
 
-impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
+impl<'s, S: FrameSource> Propagation<'s, S> {
     pub(super) fn new(
-        session: &'s mut VideoSession<'m, S>,
+        session: &'s mut VideoSession<S>,
         start: usize,
         direction: Direction,
         limit: Option<usize>,
@@ -53,31 +55,33 @@ impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
             Direction::Forward => start.saturating_add(limit).min(session.frame_count() - 1),
             Direction::Reverse => start.saturating_sub(limit),
         };
-        // The official predictor does nothing in reverse from frame 0, not even that frame.
+        // The official predictor does nothing in reverse from frame 0 and does not even yield that
+        // frame.
         let next = (direction == Direction::Forward || start > 0).then_some(start);
         let total = next.map_or(0, |next| next.abs_diff(last) + 1);
         Self { session, direction, next, last, done: 0, total, failed: None }
     }
 
-    /// Frames yielded so far.
+    /// Returns the number of frames yielded so far.
     pub fn frames_done(&self) -> usize {
         self.done
     }
 
-    /// Frames that this pass yields if nothing stops it; 0 if it cannot even begin.
+    /// Returns the number of frames that this pass yields if nothing stops it; 0 if it cannot
+    /// start.
     pub fn frames_total(&self) -> usize {
         self.total
     }
 
-    /// What is remembered of an object at this point.
+    /// Returns the memory bank of an object at this point.
     pub fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
         self.session.memory_bank(object)
     }
 
-    /// Replaces what was just remembered: see [`VideoSession::set_outcome`].
+    /// Replaces the result that was just remembered; see [`VideoSession::set_outcome`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`VideoSession::set_outcome`].
     pub fn set_outcome(
         &mut self,
         frame: usize,
@@ -87,13 +91,13 @@ impl<'s, 'm, S: FrameSource> Propagation<'s, 'm, S> {
         self.session.set_outcome(frame, object, outcome)
     }
 
-    pub(super) fn failed(session: &'s mut VideoSession<'m, S>, error: EngineError) -> Self {
+    pub(super) fn failed(session: &'s mut VideoSession<S>, error: EngineError) -> Self {
         let direction = Direction::Forward;
         Self { session, direction, next: None, last: 0, done: 0, total: 0, failed: Some(error) }
     }
 }
 
-impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
+impl<S: FrameSource> Iterator for Propagation<'_, S> {
     type Item = Result<FrameMasks, EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -107,7 +111,8 @@ impl<S: FrameSource> Iterator for Propagation<'_, '_, S> {
             Direction::Forward => frame.checked_add(1),
             Direction::Reverse => frame.checked_sub(1),
         };
-        let masks = on_device(tracker.model, || tracker.track_frame(frame, direction, upcoming));
+        let model = tracker.model.clone();
+        let masks = on_device(&model, || tracker.track_frame(frame, direction, upcoming));
         self.done += usize::from(masks.is_ok());
         self.next = upcoming.filter(|_| masks.is_ok());
         Some(masks)

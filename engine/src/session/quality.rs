@@ -1,37 +1,44 @@
-//! Is a mask to be trusted? What can be told from scores and areas alone.
+//! Quality flags: mark suspicious masks from scores and areas alone.
 //!
-//! No model says when it is wrong, but some failures show: the object's score falls below zero, the area jumps, the mask floods
-//! the picture or turns inside out. Such frames are marked in the results, never silently passed on. A flag is no verdict:
-//! an animal that hides *is* lost for a while.
+//! No model reports its own errors, but some failures are visible: the object's score falls below
+//! zero, the area jumps, the mask floods the picture or turns inside out. Such frames are flagged
+//! in the results, never passed on silently. A flag is not a verdict: an animal that hides *is*
+//! lost for a while.
 
 use sam2_mask_writer::{QualityFlag, QualityFlags};
 use serde::{Deserialize, Serialize};
 
-/// Frames whose areas make the area that is expected: enough that one bad frame does not move the median.
+/// Number of frames that make up the expected area: enough that one bad frame does not move the
+/// median.
 const EXPECTED_FROM: usize = 5;
-/// How far back such frames are looked for. A bounded session keeps as many, so that flags never depend on pruning.
+/// How far back these frames are searched. A bounded session keeps as many frames, so flags never
+/// depend on pruning.
 pub(super) const AREA_LOOK_BACK: usize = 15;
 
-/// When a mask is flagged ([`QualityFlag`]); `None` = never. Numbers that are not finite count as `None`.
+/// Thresholds for flagging a mask ([`QualityFlag`]); `None` = never. Numbers that are not finite
+/// count as `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QualityOptions {
-    /// An area that grew or shrank by more than this factor is a jump; default 3. Values below 1 count as 1. A mask that
-    /// vanishes is a jump by any factor.
+    /// An area that grew or shrank by more than this factor is a jump; default 3. Values below 1
+    /// count as 1. A mask that vanishes is a jump for any factor.
     ///
-    /// The measure is the median of the last five frames with any area at all, at most fifteen back in the order of travel. A
-    /// median is not moved by one bad frame, and it follows a lasting change after three: a jump is flagged where it happens,
-    /// not for ever after.
+    /// The reference is the median of the last five frames with a non-empty mask, at most fifteen
+    /// frames back in the direction of propagation. One bad frame does not move a median, and a
+    /// lasting change moves it after three frames: a jump is flagged where it happens, not for ever
+    /// after.
     pub area_factor: Option<f32>,
-    /// Share of the picture (of [`super::SessionOptions::region`], if there is one) above which a mask covers nearly
-    /// everything, 0..1; default 0.9.
+    /// A mask that covers more than this share of the picture (of
+    /// [`super::SessionOptions::region`], if there is one) is nearly full, 0..1; default 0.9.
     pub nearly_full: Option<f32>,
-    /// Share of the picture above which a mask may be inverted, 0..1; default 0.5, as the inverse of an object that covers less
-    /// than half.
+    /// A mask that covers more than this share of the picture may be inverted, 0..1; default 0.5,
+    /// because the inverse of an object that covers less than half covers more than half.
     pub inverted_above: Option<f32>,
-    /// Share of the picture below which the closest prompted frame's mask has to be for that, 0..1; default 0.25.
+    /// A mask counts as inverted only if the mask of the closest prompted frame covers less than
+    /// this share of the picture, 0..1; default 0.25.
     ///
-    /// The prompted frame, which somebody has looked at, and not the last frames: inverted masks come in long rows.
+    /// The reference is the prompted frame, which a person has checked, and not the preceding
+    /// frames, because inverted masks come in long rows.
     pub inverted_below: Option<f32>,
 }
 
@@ -46,38 +53,39 @@ impl Default for QualityOptions {
     }
 }
 
-/// A mask in the numbers that can be judged.
+/// Area and scores of a mask that is to be judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
-    /// Pixels.
+    /// Area of the mask in pixels.
     pub(super) area: u64,
-    /// Logit.
+    /// Logit; above 0 = the model sees the object.
     pub(super) object_score: f32,
-    /// 0..1.
+    /// The model's own estimate of the mask's IoU with the ground truth, 0..1.
     pub(super) predicted_iou: f32,
-    /// Whether somebody prompted the object here: what a person asked for is no jump.
+    /// Whether the object was prompted on this frame; a prompted mask is never a jump.
     pub(super) prompted: bool,
 }
 
-/// What a mask is judged against.
+/// The reference for judging a mask.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expectation {
-    /// Pixels of the picture.
+    /// Pixels of the picture or region.
     pub(super) pixels: u64,
-    /// Areas of the frames behind, in the order of travel, nearest first: at most [`AREA_LOOK_BACK`].
+    /// Areas of earlier frames in the direction of propagation, nearest first: at most
+    /// [`AREA_LOOK_BACK`].
     pub(super) areas: Vec<u64>,
     /// Area on the closest prompted frame.
     pub(super) prompted_area: Option<u64>,
 }
 
 impl QualityOptions {
-    /// What is remarkable about a mask.
+    /// Returns the flags of a mask.
     pub(super) fn judge(&self, found: Found, expected: &Expectation) -> QualityFlags {
         let share = |area: u64| area as f64 / expected.pixels.max(1) as f64;
         let exceeds =
             |area: u64, limit: Option<f32>| finite(limit).is_some_and(|limit| share(area) > limit);
         let mut flags = QualityFlags::NONE;
-        // A score that is not a number is not above 0 either.
+        // NaN is not above 0 either.
         if found.area == 0 || found.object_score.is_nan() || found.object_score <= 0.0 {
             flags.insert(QualityFlag::Lost);
         }
@@ -133,7 +141,8 @@ mod tests {
         QualityOptions::default().judge(found, expected).iter().collect()
     }
 
-    /// Flags of a mask of `area` with a good score after masks of these areas, nearest first; the prompted one had 100.
+    /// Returns the flags of a mask of `area` with a good score after masks of these areas, nearest
+    /// first; the mask of the prompted frame had area 100.
     fn after(areas: &[u64], area: u64) -> Vec<QualityFlag> {
         judge(found(area, 5.0), &expectation(areas, 100))
     }
@@ -160,9 +169,9 @@ mod tests {
     fn areas_that_jump() {
         assert_eq!(after(&[100; 5], 301), [QualityFlag::AreaJump]);
         assert_eq!(after(&[100; 5], 33), [QualityFlag::AreaJump]);
-        // One bad frame does not move what is expected.
+        // One bad frame does not move the expected area.
         assert_eq!(after(&[900, 100, 100, 100], 110), []);
-        // A lasting change is the new usual after three frames.
+        // After three frames a lasting change is the expected area.
         assert_eq!(after(&[400, 400, 100, 100, 100], 400), [QualityFlag::AreaJump]);
         assert_eq!(after(&[400, 400, 400, 100, 100], 400), []);
     }
@@ -186,7 +195,7 @@ mod tests {
     fn a_flooded_picture_and_an_inverted_mask() {
         let all = [QualityFlag::AreaJump, QualityFlag::NearlyFull, QualityFlag::Inverted];
         assert_eq!(after(&[100; 5], 901), all);
-        // Inverted masks are still flagged when they have become usual.
+        // Inverted masks are still flagged after they have become usual.
         assert_eq!(after(&[860; 5], 860), [QualityFlag::Inverted]);
         // An object that was large when prompted is not inverted.
         let usual = |area, prompted| judge(found(area, 5.0), &expectation(&[area; 5], prompted));

@@ -1,4 +1,4 @@
-//! Getting predictions back from the device while it works on what comes next.
+//! Reads predictions back from the device while it already works on the next frame.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -7,7 +7,7 @@ use sam2_model::{DeviceFailure, MaskPrediction, Sam2, Tensor, device_failure, re
 
 use crate::error::EngineError;
 
-/// What the host needs of one object's prediction.
+/// The part of one object's prediction that the host needs.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Answer {
     /// `[S / 4, S / 4]`.
@@ -18,10 +18,11 @@ pub(super) struct Answer {
 
 type Answers = Result<Vec<Answer>, EngineError>;
 
-/// Reads predictions.
+/// Reads predictions back.
 ///
-/// On a GPU a thread of its own does: it waits for nothing but the prediction, on a stream of its own, while the session's thread already hands over the next
-/// frame. The CPU's results are there when the call returns.
+/// On a GPU a dedicated thread does this: it waits only for the prediction, on its own stream,
+/// while the session's thread already queues the next frame. On the CPU the results are complete
+/// when the call returns.
 pub(super) struct ReadBack {
     reader: Option<Reader>,
 }
@@ -36,7 +37,7 @@ struct Job {
     answers: Sender<Answers>,
 }
 
-/// Predictions on their way.
+/// Predictions that are being read.
 pub(super) enum Reading {
     Done(Answers),
     Under(Receiver<Answers>),
@@ -44,17 +45,17 @@ pub(super) enum Reading {
 
 impl ReadBack {
     pub(super) fn new(model: &Sam2) -> Self {
-        // Without a thread, which the system may refuse, reading just waits.
+        // Without a thread, which the system may refuse, reading blocks the caller.
         Self { reader: if model.is_on_cpu() { None } else { Reader::start() } }
     }
 
-    /// Begins to read; [`Reading::finish`] has the result.
+    /// Starts reading; [`Reading::finish`] returns the result.
     pub(super) fn begin(&self, predictions: Vec<MaskPrediction>) -> Reading {
         match self.reader.as_ref().and_then(|reader| reader.jobs.as_ref()) {
             None => Reading::Done(answers(predictions)),
             Some(jobs) => {
                 let (sender, receiver) = channel();
-                // If the thread has ended, so has the channel, which `finish` sees.
+                // If the thread has ended, the channel is closed, which `finish` detects.
                 let _ = jobs.send(Job { predictions, answers: sender });
                 Reading::Under(receiver)
             }
@@ -63,7 +64,7 @@ impl ReadBack {
 }
 
 impl Reading {
-    /// The answers, in the order of the predictions.
+    /// Waits for the answers and returns them in the order of the predictions.
     ///
     /// # Errors
     /// [`EngineError::DeviceFailure`].
@@ -83,7 +84,7 @@ impl Reader {
         let work = move || {
             for Job { predictions, answers: sender } in received {
                 let read = device_failure::guard(|| answers(predictions));
-                // Nobody waits any more if the session is gone.
+                // If the session is gone, the receiver is too.
                 let _ = sender.send(read.map_err(EngineError::from).flatten());
             }
         };
@@ -94,7 +95,8 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // The end of the jobs is the end of the thread; what it holds of the device is gone when this returns.
+        // Closing the job channel ends the thread. When this returns, everything it held on the
+        // device is released.
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -102,7 +104,7 @@ impl Drop for Reader {
     }
 }
 
-/// The answers of predictions, in their order, waited for; with one request for everything.
+/// Waits for predictions and returns their answers in order, with a single request to the device.
 pub(super) fn answers(predictions: Vec<MaskPrediction>) -> Answers {
     let tensors = predictions.into_iter().flat_map(|prediction| {
         [
@@ -167,7 +169,7 @@ mod tests {
     fn a_reading_that_nobody_finishes_any_more_is_an_error_and_holds_nothing_up() {
         let threaded = ReadBack { reader: Reader::start() };
         let reading = threaded.begin(vec![prediction(0.0)]);
-        // The thread ends when it has read.
+        // The thread ends after it has read everything.
         drop(threaded);
         assert!(reading.finish().is_ok());
         let (sender, receiver) = channel();

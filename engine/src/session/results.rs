@@ -1,4 +1,4 @@
-//! What a session gives out.
+//! Results of a session.
 
 use std::sync::Arc;
 
@@ -11,27 +11,28 @@ use crate::prompt::ObjectId;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ObjectMask {
-    /// Whose mask it is.
+    /// The object.
     pub object: ObjectId,
-    /// At the recording's size.
+    /// The mask, at the recording's size.
     pub mask: Mask,
     /// Logit; above 0 = the model sees the object in this frame.
     pub object_score: f32,
-    /// The model's own estimate of the mask's IoU with the truth, 0..1.
+    /// The model's own estimate of the mask's IoU with the ground truth, 0..1.
     pub predicted_iou: f32,
     /// Whether this frame is a conditioning frame of this object.
     pub prompted: bool,
-    /// What a person should look at: see [`QualityFlag`](sam2_mask_writer::QualityFlag).
+    /// Quality flags, which mark masks to check; see
+    /// [`QualityFlag`](sam2_mask_writer::QualityFlag).
     pub flags: QualityFlags,
-    /// Mask logits at the recording's size, `[height, width]`; the mask is where they are above 0. Only with
-    /// [`super::SessionOptions::keep_video_logits`].
+    /// Mask logits at the recording's size, `[height, width]`; the mask is where they are above 0.
+    /// Only with [`super::SessionOptions::keep_video_logits`].
     pub video_logits: Option<Arc<Vec<f32>>>,
-    /// Mask logits before they were brought to the recording's size, `[1, 1, S / 4, S / 4]`.
+    /// Mask logits before resizing to the recording's size, `[1, 1, S / 4, S / 4]`.
     pub low_res_logits: Tensor<4>,
 }
 
 impl ObjectMask {
-    /// Pixels of the mask.
+    /// Returns the number of pixels in the mask.
     pub fn area(&self) -> u64 {
         self.mask.area()
     }
@@ -41,14 +42,24 @@ impl ObjectMask {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FrameMasks {
-    /// Number of the frame, from 0.
+    /// Index of the frame, from 0.
     pub frame_index: usize,
     /// The objects.
     pub objects: Vec<ObjectMask>,
 }
 
 impl FrameMasks {
-    /// The masks as a [`sam2_mask_writer::MaskSink`] takes them.
+    /// Returns the result of an object; `None` if the frame has none.
+    pub fn get(&self, object: ObjectId) -> Option<&ObjectMask> {
+        self.objects.iter().find(|shown| shown.object == object)
+    }
+
+    /// Iterates over the objects, in the order in which they were first prompted.
+    pub fn iter(&self) -> std::slice::Iter<'_, ObjectMask> {
+        self.objects.iter()
+    }
+
+    /// Returns the masks in the form that a [`sam2_mask_writer::MaskSink`] takes.
     pub fn labelled(&self) -> Vec<LabelledMask> {
         self.objects
             .iter()
@@ -64,5 +75,14 @@ impl FrameMasks {
                 logits: shown.video_logits.clone(),
             })
             .collect()
+    }
+}
+
+impl<'a> IntoIterator for &'a FrameMasks {
+    type Item = &'a ObjectMask;
+    type IntoIter = std::slice::Iter<'a, ObjectMask>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }

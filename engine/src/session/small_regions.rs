@@ -1,26 +1,30 @@
-//! Small holes and islands in masks (`fill_holes_in_mask_scores`, and the same for the foreground).
+//! Filling small holes in masks and removing small islands (`fill_holes_in_mask_scores`, and the
+//! same for the foreground).
 
-/// What a filled pixel's logit becomes: just inside.
+/// New logit of a filled pixel: just inside.
 const FILLED_LOGIT: f32 = 0.1;
-/// What a removed pixel's logit becomes: just outside.
+/// New logit of a removed pixel: just outside.
 const REMOVED_LOGIT: f32 = -0.1;
 
-/// Fills background regions (logit <= 0, connected over edges and corners) of at most `max_area` pixels in a mask of
-/// `width` columns, in place. Returns the number of pixels filled.
+/// Fills background regions (logit <= 0, connected across edges and corners) of at most `max_area`
+/// pixels in a mask of `width` columns, in place. Returns the number of pixels filled.
 ///
-/// The official code does this with a CUDA kernel on low-resolution logits; this gives the same result on any device.
+/// The official code does this with a CUDA kernel on low-resolution logits; this gives the same
+/// result on any device.
 pub fn fill_holes(logits: &mut [f32], width: usize, max_area: u32) -> usize {
     replace_small_regions(logits, width, max_area, |logit| logit <= 0.0, FILLED_LOGIT)
 }
 
-/// Removes foreground regions (logit > 0, connected over edges and corners) of at most `max_area` pixels from a mask of
-/// `width` columns, in place. Returns the number of pixels removed. A mask that is smaller than that as a whole goes too.
+/// Removes foreground regions (logit > 0, connected across edges and corners) of at most `max_area`
+/// pixels from a mask of `width` columns, in place. Returns the number of pixels removed. If the
+/// whole mask is that small, it is removed too.
 pub fn remove_islands(logits: &mut [f32], width: usize, max_area: u32) -> usize {
     replace_small_regions(logits, width, max_area, |logit| logit > 0.0, REMOVED_LOGIT)
 }
 
-/// Sets all pixels of every region of at most `max_area` pixels to `value`; a region is what `belongs` holds for and what is
-/// connected over edges and corners. Returns the number of pixels set.
+/// Sets all pixels of every region of at most `max_area` pixels to `value`. A region is a set of
+/// pixels for which `belongs` is true and which are connected across edges and corners. Returns the
+/// number of pixels set.
 pub(crate) fn replace_small_regions(
     logits: &mut [f32],
     width: usize,
@@ -95,7 +99,7 @@ mod tests {
 
     #[test]
     fn corners_connect() {
-        // Two pixels touching at a corner are one hole of two.
+        // Two pixels touching at a corner are one hole of two pixels.
         let (_, filled) = fill(&["####", "#.##", "##.#", "####"], 1);
         assert_eq!(filled, 0);
         let (_, filled) = fill(&["####", "#.##", "##.#", "####"], 2);
@@ -109,7 +113,7 @@ mod tests {
         assert_eq!(rows, [".....#", "...##.", "...##.", "......", "......"]);
         assert_eq!(removed, 2);
         assert_eq!(apply(remove_islands, &["##", ".."], 2).1, 2);
-        // On the edge of the mask counts as outside, as everywhere.
+        // A logit of 0, on the threshold, counts as outside, as everywhere.
         let mut logits = [0.0, 5.0, 0.0];
         assert_eq!(remove_islands(&mut logits, 3, 1), 1);
         assert_eq!(logits, [0.0, -0.1, 0.0]);

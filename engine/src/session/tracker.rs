@@ -1,6 +1,7 @@
-//! The core of a session: objects, their memories, and one frame after the other.
+//! The core of a session: objects, their memories, and tracking frame by frame.
 //!
-//! It knows neither how many frames there will be nor how they are read; [`super::VideoSession`] gives it a recording.
+//! It does not know how frames are read or how many will be tracked; [`super::VideoSession`] gives
+//! it a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,11 +26,12 @@ use crate::memory_policy::{
 use crate::prompt::ObjectId;
 
 /// Prompts, memories and results of several objects in the frames of `F`.
-pub(super) struct Tracker<'m, F> {
-    pub(super) model: &'m Sam2,
+pub(super) struct Tracker<F> {
+    pub(super) model: Sam2,
     pub(super) frames: F,
     pub(super) options: SessionOptions,
-    /// Frames that there are or will be: up to 15 of them are the unit of pointer distances.
+    /// Number of frames that exist or will exist. Pointer distances are in units of this number
+    /// minus one, at most 15.
     pub(super) frame_count: usize,
     pub(super) size: FrameSize,
     pub(super) objects: Vec<ObjectState>,
@@ -37,23 +39,23 @@ pub(super) struct Tracker<'m, F> {
     pub(super) anchors: BTreeSet<usize>,
     pub(super) reach: MemoryReach,
     pub(super) policy: Arc<dyn MemoryPolicy>,
-    /// Whether that is one that the options do not name.
+    /// Whether the policy is a custom one that the options do not name.
     pub(super) own_policy: bool,
-    /// What is kept for the policy.
+    /// How much of the past is kept for the policy.
     pub(super) retained: Retained,
-    /// The frame tracked last, and which way.
+    /// The frame tracked last, and the direction.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
-    /// Time spent on reading and encoding frames.
+    /// Time spent reading and encoding frames.
     pub(super) encode_time: Duration,
-    pub(super) post_process: PostProcess<'m>,
+    pub(super) post_process: PostProcess,
     pub(super) placement: Placement,
 }
 
-impl<'m, F: Frames> Tracker<'m, F> {
-    /// `policy` is one that the options do not name.
+impl<F: Frames> Tracker<F> {
+    /// Returns a tracker; `policy` is a custom policy that the options do not name.
     pub(super) fn new(
-        model: &'m Sam2,
+        model: &Sam2,
         frames: F,
         options: SessionOptions,
         policy: Option<Arc<dyn MemoryPolicy>>,
@@ -61,7 +63,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         size: FrameSize,
     ) -> Result<Self, EngineError> {
         let reach = MemoryReach {
-            correctable_frames: options.correctable_frames,
+            correctable_frames: options.limits.correctable_frames,
             ..MemoryReach::new(
                 model.config(),
                 options.memory_temporal_stride,
@@ -72,7 +74,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         let policy = policy.unwrap_or_else(|| options.memory_policy.policy());
         let placement = Placement::new(size, &options, model.config().image_size, model.device())?;
         Ok(Self {
-            model,
+            model: model.clone(),
             frames,
             options,
             frame_count,
@@ -84,7 +86,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
             own_policy,
             reach,
             position: None,
-            features: FeatureCache::new(options.feature_cache_frames),
+            features: FeatureCache::new(options.limits.feature_cache_frames),
             encode_time: Duration::ZERO,
             post_process: PostProcess::new(model, options, size)?,
             placement,
@@ -105,8 +107,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         pending.into_iter().find(|(f, _)| *f == frame).map(|(_, outcome)| outcome)
     }
 
-    /// Encodes the memories of new prompts and finds the first frame (`propagate_in_video_preflight`). An error changes
-    /// nothing.
+    /// Encodes the memories of new prompts and returns the first frame
+    /// (`propagate_in_video_preflight`). After an error nothing has changed.
     pub(super) fn prepare(
         &mut self,
         start: Option<usize>,
@@ -133,7 +135,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(start)
     }
 
-    /// The objects with the results of new prompts in their banks. Every object needs a prompt of its own.
+    /// Returns copies of the objects whose banks contain the results of new prompts. Every object
+    /// needs a prompt of its own.
     pub(super) fn with_prompts_taken_up(&mut self) -> Result<Vec<ObjectState>, EngineError> {
         if let Some(bare) = self.objects.iter().find(|object| !object.is_conditioned()) {
             return Err(EngineError::ObjectWithoutPrompt(bare.id));
@@ -141,7 +144,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         let mut objects = self.objects.clone();
         for object in &mut objects {
             for (frame, outcome) in std::mem::take(&mut object.pending_corrections) {
-                // A conditioning frame keeps its first result; corrections on it only show (and count with `corrections_condition`).
+                // A conditioning frame keeps its first result; a correction on it only changes the
+                // mask shown there (and counts with `corrections_condition`).
                 if object.bank.conditioning(frame).is_none() {
                     self.record_prompt(object, frame, &outcome)?;
                     object.insert_tracked(frame, self.with_memory(frame, outcome)?);
@@ -157,7 +161,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(objects)
     }
 
-    /// The latest results on a frame: of new prompts, else what is remembered (`_consolidate_temp_output_across_obj`).
+    /// Returns the latest results on a frame: those of new prompts, otherwise what is remembered
+    /// (`_consolidate_temp_output_across_obj`).
     pub(super) fn masks_on(&self, frame: usize) -> Result<FrameMasks, EngineError> {
         let latest = |object: &ObjectState| {
             let conditions = object.tracked(frame).is_none() || self.options.corrections_condition;
@@ -175,7 +180,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
 
     /// Tracks all objects on one frame. After an error nothing of it is remembered.
     ///
-    /// `upcoming` is the frame that will probably be tracked next: see [`Self::beside_the_next`].
+    /// `upcoming` is the frame that will probably be tracked next; see [`Self::beside_the_next`].
     pub(super) fn track_frame(
         &mut self,
         frame: usize,
@@ -221,7 +226,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         }
         self.flag_tracked(&mut masks, direction, &distractors);
         self.position = Some((frame, direction));
-        if self.options.retention == MemoryRetention::Bounded {
+        if self.options.limits.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
                 state.prune(&self.anchors, frame, self.retained, self.reach.correctable_frames);
             }
@@ -229,7 +234,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(masks)
     }
 
-    /// What tracking makes of some of the objects, by their index.
+    /// Tracks the given objects and returns the results by object index.
     fn track_objects(
         &self,
         features: &FrameFeatures,
@@ -246,7 +251,8 @@ impl<'m, F: Frames> Tracker<'m, F> {
         Ok(results)
     }
 
-    /// What is to be shown on a frame: of each object what has just been tracked, else what its prompt there gave.
+    /// Returns the predictions to show on a frame: for each object the new result, otherwise the
+    /// result of its prompt there.
     fn shown(&self, frame: usize, tracked: &BTreeMap<usize, Tracked>) -> Vec<Shown> {
         let objects = self.objects.iter().enumerate().filter_map(|(index, state)| {
             let new = tracked.get(&index).map(|tracked| &tracked.outcome);
@@ -266,7 +272,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         self.policy.select(&self.view(object, frame, direction))
     }
 
-    /// An object's past as the policy sees it from `frame`.
+    /// Returns an object's past as the policy sees it from `frame`.
     pub(super) fn view<'a>(
         &self,
         object: &'a ObjectState,
@@ -276,7 +282,7 @@ impl<'m, F: Frames> Tracker<'m, F> {
         MemoryView::new(&object.bank, self.retained, self.query(frame, direction))
     }
 
-    /// What tracking `frame` in `direction` may read.
+    /// Returns what tracking `frame` in `direction` may read.
     pub(super) fn reads(&self, frame: usize, direction: Direction) -> Vec<MemoryRead> {
         policy_reads(self.policy.as_ref(), &self.query(frame, direction))
     }
@@ -296,17 +302,19 @@ impl<'m, F: Frames> Tracker<'m, F> {
         }
     }
 
-    /// Forgets what the frames around a prompt left, if the session is to.
+    /// Forgets the ordinary frames around a prompt, if the options say so.
     fn clear_around(&self, object: &mut ObjectState, frame: usize) {
         if let Some((first, last)) = self.cleared_around(frame) {
             object.forget_tracked(first, last);
         }
     }
 
-    /// The first and the last frame that a prompt on `frame` makes the session forget, if it is to.
+    /// Returns the first and the last frame that a prompt on `frame` makes the session forget;
+    /// `None` if the option is off.
     fn cleared_around(&self, frame: usize) -> Option<(usize, usize)> {
         let official = self.reach.stride.saturating_mul(self.reach.num_maskmem);
-        // A policy that looks further back must not find there what the official one would have forgotten.
+        // A policy that looks further back must not find frames there that the official policy
+        // would have forgotten.
         let reach = official.max(self.retained.memories);
         self.options
             .clear_memories_around_prompts

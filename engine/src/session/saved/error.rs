@@ -1,60 +1,62 @@
-//! What can be wrong with a saved session.
+//! Errors of saved sessions.
 
 use std::path::PathBuf;
 
-/// A file from which no session can be restored. Each message is one line that says what to do.
+/// Reason why a session cannot be restored from a file. Each message is one line that says what to
+/// do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SessionFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the session '{path}': {source}; check the name and the permissions")]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It is something else.
-    #[error("'{path}' is no saved session ({reason}); give a file that a session was saved to")]
+    /// The file is not a saved session.
+    #[error("'{path}' is not a saved session ({reason}); give a file that a session was saved to")]
     NotASession {
         /// The file.
         path: PathBuf,
-        /// What is missing.
+        /// The part that is missing or wrong.
         reason: String,
     },
-    /// It is not what was written.
+    /// The file's contents are not what was written.
     #[error("the session '{path}' is damaged ({reason}); copy it again, or save the session anew")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// The part that is damaged.
         reason: String,
     },
-    /// It was written by another version of this library.
+    /// The file was written by another version of this library.
     #[error(
         "the session '{path}' has format {found}, this version of the program reads {expected}; restore it with the version that saved it"
     )]
     FormatVersion {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// Format version of the file.
         found: String,
-        /// The one that can be read.
+        /// Format version that this library reads.
         expected: u32,
     },
-    /// It was saved with other weights.
+    /// The session was saved with other weights.
     #[error(
         "the session '{path}' was saved with other weights (fingerprint {found}, not {expected}); load the model it was saved with"
     )]
     OtherWeights {
         /// The file.
         path: PathBuf,
-        /// Fingerprint in the file.
+        /// Fingerprint of the weights in the file.
         found: String,
-        /// Fingerprint of the model.
+        /// Fingerprint of the model's weights.
         expected: String,
     },
-    /// It was saved with the same weights in another configuration, such as another input size.
+    /// The session was saved with the same weights in another configuration, such as another input
+    /// size.
     #[error("the session '{path}' was saved with {found}, not {expected}; use that configuration")]
     OtherConfiguration {
         /// The file.
@@ -64,7 +66,7 @@ pub enum SessionFileError {
         /// Configuration of the model.
         expected: String,
     },
-    /// It was saved with a memory policy that is not the one that the options name.
+    /// The session was saved with another memory policy than the one set here.
     #[error(
         "the session '{path}' was saved with the memory policy '{found}', not '{expected}'; restore it with that policy"
     )]
@@ -76,32 +78,32 @@ pub enum SessionFileError {
         /// Name of the policy given.
         expected: String,
     },
-    /// It belongs to another recording.
+    /// The session belongs to another recording.
     #[error(
         "the session '{path}' is of a recording of {found}, this one has {expected}; give the recording it was saved with"
     )]
     OtherRecording {
         /// The file.
         path: PathBuf,
-        /// The recording in the file.
+        /// The recording described in the file.
         found: String,
         /// The recording given.
         expected: String,
     },
-    /// It is a checkpoint of another job, or of another batch.
+    /// The session is a checkpoint of another job, or of another batch.
     #[error("the session '{path}' is a checkpoint of another job or batch; remove it")]
     OtherCheckpoint {
         /// The file.
         path: PathBuf,
     },
-    /// It is the other kind of session.
+    /// The session is of the other kind: a recording instead of a stream, or the reverse.
     #[error("the session '{path}' is of {found}, not of {expected}; restore it as what it was")]
     OtherKind {
         /// The file.
         path: PathBuf,
-        /// Kind in the file.
+        /// Kind of session in the file.
         found: &'static str,
-        /// Kind asked for.
+        /// Kind of session requested.
         expected: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-//! The file itself: safetensors with metadata and a digest.
+//! The file format: safetensors with metadata and a digest.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -16,10 +16,10 @@ use crate::error::EngineError;
 use crate::on_device::read;
 
 /// Version of the format that this library writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 const FORMAT: &str = "sam2-session";
 
-/// What is wrong with a file, before it is said which file.
+/// A problem with a file, before the path is added.
 #[derive(Debug)]
 pub(super) enum Problem {
     Damaged(String),
@@ -46,7 +46,7 @@ impl Problem {
     }
 }
 
-/// One tensor as it lies in the file.
+/// One tensor as stored in the file.
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -74,7 +74,7 @@ impl Contents {
         self.0.insert(name.to_owned(), Stored { dtype: Dtype::U8, shape, bytes });
     }
 
-    /// Takes a tensor of exactly this shape out.
+    /// Removes a tensor of exactly this shape and returns it.
     pub(super) fn take<const D: usize>(
         &mut self,
         name: &str,
@@ -103,7 +103,7 @@ impl Contents {
         let stored = self
             .0
             .remove(name)
-            .ok_or_else(|| Problem::Damaged(format!("there is no tensor {name}")))?;
+            .ok_or_else(|| Problem::Damaged(format!("tensor {name} is missing")))?;
         if stored.dtype == dtype && stored.shape == shape {
             return Ok(stored);
         }
@@ -113,15 +113,15 @@ impl Contents {
         )))
     }
 
-    /// Refuses tensors that nothing asked for.
+    /// Refuses a file with tensors that were not taken.
     pub(super) fn check_used_up(&self) -> Result<(), Problem> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Problem::Damaged(format!("nobody knows a tensor {name}"))),
+            Some(name) => Err(Problem::Damaged(format!("unknown tensor {name}"))),
         }
     }
 
-    /// Writes the file beside its name, and gives it the name when it is complete.
+    /// Writes to a temporary file next to `path`, which gets its name when it is complete.
     pub(super) fn write(&self, session: &SavedSession, path: &Path) -> Result<(), EngineError> {
         let output = OutputFile::create(path, true)?;
         let failed = |error: String| output.io_error(std::io::Error::other(error));
@@ -148,7 +148,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Reads a file and makes sure that it is what was written.
+    /// Reads a file and verifies that its contents are those that were written.
     pub(super) fn read(path: &Path) -> Result<(Self, SavedSession), EngineError> {
         let bytes = std::fs::read(path)
             .map_err(|source| SessionFileError::Io { path: path.to_owned(), source })?;
@@ -181,7 +181,7 @@ impl Contents {
                 })
                 .collect(),
         );
-        let missing = |key: &str| damaged(format!("there is no {key}"));
+        let missing = |key: &str| damaged(format!("{key} is missing"));
         let json = entry("session").ok_or_else(|| missing("session"))?;
         let digest = entry("sha256").ok_or_else(|| missing("digest"))?;
         if *digest != contents.digest(json) {
@@ -191,8 +191,8 @@ impl Contents {
         Ok((contents, session))
     }
 
-    /// SHA-256 over the description and the tensors; each part with its length before it, so that nothing can move from
-    /// one part to the next.
+    /// Computes the SHA-256 of the description and the tensors. Each part is preceded by its
+    /// length, so that bytes cannot move from one part to the next.
     fn digest(&self, json: &str) -> String {
         let mut all = Sha256::new();
         let mut part = |bytes: &[u8]| {

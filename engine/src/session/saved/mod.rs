@@ -1,14 +1,15 @@
-//! Sessions in files.
+//! Saving and restoring sessions.
 //!
-//! A saved session is a safetensors file: the tensors are what the session remembers (f32; for a stream also its newest frame
-//! in the network's size, u8), and the metadata says the rest as JSON. It holds neither the weights nor the recording, only
-//! what tells them apart from others, so that it is continued with the same or not at all.
+//! A saved session is a safetensors file. The tensors are what the session remembers (f32; for a
+//! stream also its newest frame at the network's size, u8). The metadata has the rest as JSON. The
+//! file contains neither the weights nor the recording, only what identifies them, so that the
+//! session continues with the same ones or not at all.
 //!
 //! | metadata key | value |
 //! |---|---|
 //! | `format` | `sam2-session` |
 //! | `format_version` | [`FORMAT_VERSION`] |
-//! | `session` | JSON: kind, crate version, weights' fingerprint, configuration, options, name of an own memory policy, size, number of frames, position, objects |
+//! | `session` | JSON: kind, crate version, weights' fingerprint, configuration, options, limits, name of a custom memory policy, size, number of frames, position, objects |
 //! | `sha256` | of the JSON and of every tensor's name, format, shape and bytes |
 
 mod error;
@@ -36,29 +37,32 @@ use state::Loader;
 
 /// Name of the tensor that holds a stream's newest frame, `[S, S, 3]`.
 const NEWEST_INPUT: &str = "newest_input";
-/// Pixels of a stream's frame that are believed without the frame at hand: a gigabyte of logits for each mask. What a file claims must
-/// not decide how much is allocated.
+/// Limit for the pixels of a stream's frame that a file may claim: a gigabyte of logits for each
+/// mask. A file must not decide how much is allocated.
 const MOST_PIXELS: u64 = 1 << 28;
 
-impl<'m, S: FrameSource> VideoSession<'m, S> {
-    /// Writes everything that the session knows to one file: prompts, memories, results that wait for the next propagation,
-    /// history and position. [`Self::restore`] continues from it bit for bit, also in another process.
+impl<S: FrameSource> VideoSession<S> {
+    /// Writes the complete state of the session to one file: prompts, memories, results that wait
+    /// for the next propagation, history and position.
+    /// [`VideoSessionBuilder::restore`](crate::VideoSessionBuilder::restore) continues from it bit
+    /// for bit, also in another process.
     ///
-    /// A file that is there is replaced, at once and only when the new one is complete. It takes about as much space as the
-    /// session's objects do in memory.
+    /// An existing file is replaced atomically, and only when the new one is complete. The file is
+    /// about as large as the session's objects in memory.
     ///
     /// # Errors
-    /// [`EngineError::Write`] if the file cannot be written, [`EngineError::Device`] if the device does not give tensors back.
+    /// [`EngineError::Write`] if the file cannot be written, [`EngineError::Device`] if tensors
+    /// cannot be read back from the device.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), EngineError> {
         self.save_labelled(path.as_ref(), None)
     }
 
-    /// Saves a checkpoint of a job under a label, which [`Self::restore_labelled`] asks for.
-    pub(crate) fn save_labelled(
-        &self,
-        path: &Path,
-        label: Option<String>,
-    ) -> Result<(), EngineError> {
+    /// Saves a checkpoint under a label, which
+    /// [`VideoSessionBuilder::label`](crate::VideoSessionBuilder::label) requires when restoring.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub fn save_labelled(&self, path: &Path, label: Option<String>) -> Result<(), EngineError> {
         let tracker = &self.tracker;
         let kind = SavedKind::Video { frame_count: tracker.frame_count };
         let mut contents = Contents::default();
@@ -67,47 +71,8 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
         contents.write(&saved, path)
     }
 
-    /// Opens a checkpoint that was saved under this very label.
-    ///
-    /// # Errors
-    /// As [`Self::restore`], and [`SessionFileError::OtherCheckpoint`].
-    pub(crate) fn restore_labelled(
-        model: &'m Sam2,
-        frames: S,
-        path: &Path,
-        label: &str,
-    ) -> Result<Self, EngineError> {
-        Self::restore_with(model, frames, path, None, Some(label))
-    }
-
-    /// Opens a session as it was when it was saved, its options included, on the same recording with the same weights.
-    ///
-    /// # Errors
-    /// [`EngineError::SessionFile`] for a file that is damaged or that belongs to other weights, another configuration, a
-    /// recording of another size or length, or another format version.
-    pub fn restore(
-        model: &'m Sam2,
-        frames: S,
-        path: impl AsRef<Path>,
-    ) -> Result<Self, EngineError> {
-        Self::restore_with(model, frames, path.as_ref(), None, None)
-    }
-
-    /// Opens a session that was opened with [`Self::with_memory_policy`], with the same policy.
-    ///
-    /// # Errors
-    /// As [`Self::restore`], and [`SessionFileError::OtherMemoryPolicy`] if the policy in the file has another name.
-    pub fn restore_with_memory_policy(
-        model: &'m Sam2,
-        frames: S,
-        path: impl AsRef<Path>,
-        policy: Arc<dyn MemoryPolicy>,
-    ) -> Result<Self, EngineError> {
-        Self::restore_with(model, frames, path.as_ref(), Some(policy), None)
-    }
-
-    fn restore_with(
-        model: &'m Sam2,
+    pub(super) fn restore_with(
+        model: &Sam2,
         frames: S,
         path: &Path,
         policy: Option<Arc<dyn MemoryPolicy>>,
@@ -130,16 +95,19 @@ impl<'m, S: FrameSource> VideoSession<'m, S> {
                 expected: describe(count, [size.width, size.height]),
             }));
         }
-        let mut tracker = Tracker::new(model, frames, saved.options, policy, count, size)?;
+        let mut tracker =
+            Tracker::new(model, frames, saved.session_options(), policy, count, size)?;
         Loader::new(&mut contents, model, count).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;
         Ok(Self { tracker })
     }
 }
 
-impl<'m> StreamSession<'m> {
-    /// Writes everything that the session knows to one file, the newest frame in the network's size included:
-    /// [`Self::restore`] then takes the next frame, or prompts for the newest one, as if nothing had happened.
+impl StreamSession {
+    /// Writes the complete state of the session to one file, including the newest frame at the
+    /// network's size. After
+    /// [`StreamSessionBuilder::restore`](crate::StreamSessionBuilder::restore) the session takes
+    /// the next frame, or prompts for the newest one, as if it had never been interrupted.
     ///
     /// # Errors
     /// As [`VideoSession::save`].
@@ -155,28 +123,8 @@ impl<'m> StreamSession<'m> {
         contents.write(&saved, path.as_ref())
     }
 
-    /// Opens a stream as it was when it was saved, its options included. The next frame must be of the same size.
-    ///
-    /// # Errors
-    /// As [`VideoSession::restore`], without the recording.
-    pub fn restore(model: &'m Sam2, path: impl AsRef<Path>) -> Result<Self, EngineError> {
-        Self::restore_with(model, path.as_ref(), None)
-    }
-
-    /// Opens a stream that was opened with [`Self::with_memory_policy`], with the same policy.
-    ///
-    /// # Errors
-    /// As [`VideoSession::restore_with_memory_policy`], without the recording.
-    pub fn restore_with_memory_policy(
-        model: &'m Sam2,
-        path: impl AsRef<Path>,
-        policy: Arc<dyn MemoryPolicy>,
-    ) -> Result<Self, EngineError> {
-        Self::restore_with(model, path.as_ref(), Some(policy))
-    }
-
-    fn restore_with(
-        model: &'m Sam2,
+    pub(super) fn restore_with(
+        model: &Sam2,
         path: &Path,
         policy: Option<Arc<dyn MemoryPolicy>>,
     ) -> Result<Self, EngineError> {
@@ -187,7 +135,7 @@ impl<'m> StreamSession<'m> {
         let SavedKind::Stream { newest, total_frames } = saved.kind else {
             return Err(about(Problem::OtherKind { found: "a recording", expected: "a stream" }));
         };
-        // Frames are counted on from there.
+        // Numbering continues from this frame.
         if newest >= total_frames.unwrap_or(usize::MAX).min(usize::MAX / 2) {
             return Err(about(Problem::damaged("more frames than there are")));
         }
@@ -199,9 +147,8 @@ impl<'m> StreamSession<'m> {
         if width == 0 || height == 0 || u64::from(width) * u64::from(height) > MOST_PIXELS {
             return Err(about(Problem::Damaged(format!("frames of {width}x{height}"))));
         }
-        let options = StreamOptions { session: saved.options, total_frames };
-        let mut session = Self::new(model, options);
-        session.policy = policy;
+        let options = StreamOptions { session: saved.session_options(), total_frames };
+        let mut session = Self::with(model, options, policy);
         let mut tracker = session.tracker_on(frame, FrameSize { width, height })?;
         Loader::new(&mut contents, model, newest + 1).fill(&mut tracker, saved).map_err(about)?;
         contents.check_used_up().map_err(about)?;

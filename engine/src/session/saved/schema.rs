@@ -1,4 +1,4 @@
-//! What the file says besides tensors, as JSON.
+//! The JSON description in a session file.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::memory_policy::MemoryPolicy;
 use crate::session::direction::Direction;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
-use crate::session::options::SessionOptions;
+use crate::session::options::{SessionLimits, SessionOptions};
 use crate::session::tracker::Tracker;
 
 /// A session.
@@ -23,27 +23,29 @@ use crate::session::tracker::Tracker;
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedSession {
     pub(super) kind: SavedKind,
-    /// What a job calls its checkpoint, so that it is restored in its own place only.
+    /// Label of a job's checkpoint, so that it is restored only where it belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) label: Option<String>,
-    /// Of this library, for people who read the file.
+    /// Version of this library, for people who read the file.
     pub(super) crate_version: String,
     /// See [`Sam2::fingerprint`].
     pub(super) weights: String,
     pub(super) configuration: Sam2Config,
     pub(super) options: SessionOptions,
-    /// Name of a memory policy that the options do not name.
+    /// Limits, which the options leave out when they are serialised.
+    pub(super) limits: SessionLimits,
+    /// Name of a custom memory policy, which the options do not contain.
     #[serde(default)]
     pub(super) memory_policy: Option<String>,
     /// Width and height of the frames.
     pub(super) size: [u32; 2],
-    /// The frame tracked last, and which way.
+    /// The frame tracked last, and the direction.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) anchors: Vec<usize>,
     pub(super) objects: Vec<SavedObject>,
 }
 
-/// Which session it is, with the numbers of frames.
+/// The kind of session, with the numbers of frames.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum SavedKind {
@@ -58,16 +60,16 @@ pub(super) struct SavedObject {
     pub(super) id: u32,
     pub(super) conditioning: Vec<SavedOutcome>,
     pub(super) tracked: Vec<SavedOutcome>,
-    /// Copies of tracked frames that the memory policy keeps, whatever their age.
+    /// Copies of tracked frames that the memory policy keeps in reserve, whatever their age.
     #[serde(default)]
     pub(super) kept_apart: Vec<SavedOutcome>,
     pub(super) pending_conditioning: Vec<SavedOutcome>,
     pub(super) pending_corrections: Vec<SavedOutcome>,
     /// Clicks and box corners by frame.
     pub(super) points: Vec<(usize, Vec<SavedPoint>)>,
-    /// First frame, last frame and direction of what was tracked.
+    /// First frame, last frame and direction of each tracked run.
     pub(super) history: Vec<(usize, usize, Direction)>,
-    /// Frame, pixels and flags of the masks; sessions that were saved before there were flags have none.
+    /// Frame, area in pixels and flags of each mask; sessions saved before flags existed have none.
     #[serde(default)]
     pub(super) records: Vec<(usize, u64, u8)>,
     /// Ordinary frames that were corrected.
@@ -76,7 +78,7 @@ pub(super) struct SavedObject {
     /// Frames with another object in sight.
     #[serde(default)]
     pub(super) distractors: Vec<usize>,
-    /// First and last frame of what was let go.
+    /// First and last frame of each released run.
     pub(super) released: Vec<(usize, usize)>,
 }
 
@@ -88,15 +90,20 @@ pub(super) struct SavedOutcome {
     pub(super) memory: bool,
 }
 
-/// A point in the model's pixels: the bits of two f32, because decimal digits would be rounded twice, and the label's number
-/// in the official code.
+/// A point in the model's pixels: the bits of two f32 values, because decimal digits would be
+/// rounded twice, and the label's number in the official code.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct SavedPoint(u32, u32, u8);
 
 impl SavedSession {
+    /// Returns the options of the session, its limits included.
+    pub(super) fn session_options(&self) -> SessionOptions {
+        self.options.limits(self.limits)
+    }
+
     /// Describes a session and puts its tensors into `contents`.
     pub(super) fn of<F>(
-        tracker: &Tracker<'_, F>,
+        tracker: &Tracker<F>,
         kind: SavedKind,
         options: SessionOptions,
         contents: &mut Contents,
@@ -107,7 +114,7 @@ impl SavedSession {
             .enumerate()
             .map(|(index, object)| SavedObject::of(index, object, contents))
             .collect::<Result<_, _>>()?;
-        let model = tracker.model;
+        let model = &tracker.model;
         Ok(Self {
             kind,
             label: None,
@@ -115,6 +122,7 @@ impl SavedSession {
             weights: fingerprint(model)?.to_owned(),
             configuration: model.config().clone(),
             options,
+            limits: options.limits,
             memory_policy: tracker.own_policy.then(|| tracker.policy.name().to_owned()),
             size: [tracker.size.width, tracker.size.height],
             position: tracker.position,
@@ -123,7 +131,7 @@ impl SavedSession {
         })
     }
 
-    /// Refuses other weights and other configurations than those of the model.
+    /// Refuses weights or a configuration other than the model's.
     pub(super) fn check_model(&self, model: &Sam2, path: &Path) -> Result<(), EngineError> {
         let expected = fingerprint(model)?;
         let (path, config) = (path.to_owned(), model.config());
@@ -138,7 +146,8 @@ impl SavedSession {
         Ok(())
     }
 
-    /// Refuses another memory policy than that in the file: one that the options name, unless `given`.
+    /// Refuses a memory policy other than the one in the file. The policy is `given` or, if that is
+    /// `None`, the one that the options name.
     pub(super) fn check_policy(
         &self,
         given: Option<&dyn MemoryPolicy>,
@@ -225,7 +234,7 @@ impl SavedPoint {
         Self(point.x.to_bits(), point.y.to_bits(), label)
     }
 
-    /// `None` for what no prompt could have been.
+    /// Returns `None` if the values cannot be those of a prompt.
     pub(super) fn to_model(self) -> Option<ModelPoint> {
         let label = match self.2 {
             0 => PointLabel::Negative,

@@ -1,4 +1,4 @@
-//! From the file's lists and tensors to objects and back.
+//! Conversion of objects to the file's lists and tensors, and back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Beginning of the names of one result's tensors.
+    /// Returns the prefix of the tensor names of one result.
     fn prefix(self, object: usize, frame: usize) -> String {
         let list = match self {
             Self::Conditioning => "conditioning",
@@ -60,13 +60,13 @@ pub(super) fn save_outcome(
     Ok(SavedOutcome { frame, memory: outcome.memory.is_some() })
 }
 
-/// Makes objects of what a file says. Nothing in it is believed: whatever does not fit is an error.
+/// Rebuilds objects from a file. The file is not trusted: any inconsistency is an error.
 pub(super) struct Loader<'a> {
     contents: &'a mut Contents,
     model: &'a Sam2,
-    /// Frames that can be meant.
+    /// Number of frames; indices in the file must be below it.
     frame_count: usize,
-    /// Frames that the memory policy keeps apart, at most.
+    /// Maximum number of frames that the memory policy keeps in reserve.
     most_apart: usize,
 }
 
@@ -75,10 +75,10 @@ impl<'a> Loader<'a> {
         Self { contents, model, frame_count, most_apart: 0 }
     }
 
-    /// Gives a new tracker the state that was saved.
+    /// Fills a new tracker with the saved state.
     pub(super) fn fill<F>(
         &mut self,
-        tracker: &mut Tracker<'_, F>,
+        tracker: &mut Tracker<F>,
         saved: SavedSession,
     ) -> Result<(), Problem> {
         for &frame in saved.anchors.iter().chain(saved.position.iter().map(|(frame, _)| frame)) {
@@ -86,7 +86,7 @@ impl<'a> Loader<'a> {
         }
         let ids: BTreeSet<u32> = saved.objects.iter().map(|object| object.id).collect();
         if ids.len() != saved.objects.len() {
-            return Err(Problem::damaged("an object is there twice"));
+            return Err(Problem::damaged("an object appears twice"));
         }
         self.most_apart = tracker.retained.apart;
         tracker.position = saved.position;
@@ -116,13 +116,15 @@ impl<'a> Loader<'a> {
         if let Some((frame, _)) =
             tracked.iter().find(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
         {
-            return Err(Problem::Damaged(format!("frame {frame} is conditioning and is not")));
+            return Err(Problem::Damaged(format!(
+                "frame {frame} is both a conditioning frame and a tracked frame"
+            )));
         }
         let apart = self.outcomes(index, Part::KeptApart, &saved.kept_apart)?;
         if apart.len() > self.most_apart
             || apart.iter().any(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
         {
-            return Err(Problem::damaged("frames are kept apart that cannot be"));
+            return Err(Problem::damaged("the frames kept apart are invalid"));
         }
         let mut bank = MemoryBank::from_outcomes(conditioning, tracked, apart);
         fill_records(&mut bank, saved.records, &saved.corrected, &saved.distractors)?;
@@ -153,7 +155,7 @@ impl<'a> Loader<'a> {
     ) -> Result<Vec<(usize, Outcome)>, Problem> {
         let distinct: BTreeSet<usize> = saved.iter().map(|outcome| outcome.frame).collect();
         if distinct.len() != saved.len() {
-            return Err(Problem::damaged("a frame is there twice"));
+            return Err(Problem::damaged("a frame appears twice"));
         }
         saved
             .iter()
@@ -196,7 +198,9 @@ impl<'a> Loader<'a> {
                 let points: Option<Vec<_>> = points.into_iter().map(SavedPoint::to_model).collect();
                 match points.filter(|points| !points.is_empty()) {
                     Some(points) => Ok((frame, points)),
-                    None => Err(Problem::Damaged(format!("the clicks on frame {frame} are none"))),
+                    None => {
+                        Err(Problem::Damaged(format!("the clicks on frame {frame} are invalid")))
+                    }
                 }
             })
             .collect()
@@ -216,7 +220,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Puts the records into a bank that holds their results. The scores are those of the results.
+/// Adds the records to a bank that already holds their results. The scores come from the results.
 fn fill_records(
     bank: &mut MemoryBank,
     saved: Vec<(usize, u64, u8)>,
@@ -224,7 +228,7 @@ fn fill_records(
     distractors: &[usize],
 ) -> Result<(), Problem> {
     let senseless =
-        |frame: usize| Problem::Damaged(format!("the record of frame {frame} makes no sense"));
+        |frame: usize| Problem::Damaged(format!("the record of frame {frame} is inconsistent"));
     for (frame, area, flags) in saved {
         let flags = QualityFlags::from_bits(flags).filter(|_| bank.record(frame).is_none());
         let (Some(flags), Some(outcome)) = (flags, bank.outcome(frame)) else {

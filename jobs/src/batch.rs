@@ -1,0 +1,271 @@
+//! One batch, which is a recording of its own for the model.
+
+use std::time::{Duration, Instant};
+
+use sam2_frame_provider::resize::Scale;
+use sam2_frame_provider::{BatchFrames, FrameSource};
+use sam2_mask_writer::{RunBatch, RunReader, fault_point};
+use sam2_model::DeviceMemory;
+
+use super::job_prompt::JobPrompt;
+use super::memory_shortage::{at_a_time, with_less_in_flight};
+use super::plan::{BatchPlan, frames_of};
+use super::report::{BatchTimings, JobStage};
+use super::run::Run;
+use super::spool::MaskSpool;
+use crate::error::JobError;
+use sam2_engine::{Direction, Fit, FrameMasks, SessionOptions, VideoSession};
+
+/// Longest time between two checkpoints.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// A session on a batch's frames that was taken up.
+type Restored<'a, S> = Option<VideoSession<BatchFrames<&'a S>>>;
+
+impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
+    /// Computes a batch and sends its frames out, with less in flight if the device runs out of
+    /// memory.
+    pub(super) fn batch(
+        &mut self,
+        batch: &BatchPlan,
+        prompts: &[JobPrompt],
+    ) -> Result<BatchTimings, JobError> {
+        let started = Instant::now();
+        let prompt_frames = frames_of(prompts);
+        let mut encode = Duration::ZERO;
+        let mut restored = self.taken_up(batch, !prompts.is_empty())?;
+        if prompts.is_empty() {
+            for frame in batch.frames.clone() {
+                self.stop_if_asked()?;
+                self.put(frame, &[])?;
+                self.count_frame();
+            }
+        } else {
+            let mut objects: Vec<_> = prompts.iter().map(|prompt| prompt.object).collect();
+            objects.sort();
+            objects.dedup();
+            let mut options = self.session_options;
+            let result = with_less_in_flight(&mut options, objects.len(), |options, reason| {
+                if let Some(reason) = reason {
+                    // A repeated batch begins at its start.
+                    self.done = batch.frames.start - self.part.start;
+                    self.tell_less(batch, objects.len(), options, reason);
+                }
+                self.try_batch(batch, prompts, options, restored.take(), &mut encode)
+            });
+            self.session_options = options;
+            result?;
+        }
+        let prompts = prompts.iter().filter_map(JobPrompt::for_showing).collect();
+        self.delivery.end_batch(&RunBatch {
+            frames: batch.frames.clone(),
+            prompt_frames,
+            prompts,
+        })?;
+        let (total, write) = (started.elapsed(), self.delivery.take_time());
+        let track = total.saturating_sub(encode + write);
+        Ok(BatchTimings { total, encode, track, write })
+    }
+
+    fn tell_less(
+        &mut self,
+        batch: &BatchPlan,
+        objects: usize,
+        options: SessionOptions,
+        reason: String,
+    ) {
+        self.frames.release_memory();
+        if !self.model.is_on_cpu()
+            && let Err(error) = DeviceMemory::release_unused(self.model.device())
+        {
+            tracing::debug!("what the device keeps was not given back: {error}");
+        }
+        self.observer.on_stage(&JobStage::LessInFlight {
+            frames: batch.frames.clone(),
+            objects_per_pass: at_a_time(options, objects),
+            feature_cache_frames: options.limits.feature_cache_frames,
+            reason,
+        });
+    }
+
+    fn try_batch(
+        &mut self,
+        batch: &BatchPlan,
+        prompts: &[JobPrompt],
+        options: SessionOptions,
+        restored: Restored<'a, S>,
+        encode: &mut Duration,
+    ) -> Result<(), JobError> {
+        let offset = batch.frames.start;
+        if let Some(mut session) = restored {
+            let next = session.position().map(|(frame, _)| frame + 1);
+            let result = self.forward(&mut session, offset, next);
+            *encode += session.encode_time();
+            return result;
+        }
+        let mut session = VideoSession::builder(self.model)
+            .options(options)
+            .open(self.source(batch, options)?)?;
+        for prompt in prompts {
+            let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();
+            let frame = prompt.frame - offset;
+            if let Some(mask) = &prompt.mask {
+                session.add_mask(frame, prompt.object, mask)?;
+            }
+            // Points and a box that follow a mask refine it: the mask's logits are fed back.
+            if !points.is_empty() || prompt.bounds.is_some() {
+                session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
+            }
+        }
+        let first = prompts.iter().map(|prompt| prompt.frame).min();
+        let result = if first == Some(offset) {
+            // Nothing comes before the first prompt, so masks are written as they come.
+            self.forward(&mut session, offset, None)
+        } else {
+            self.both_ways(&mut session, batch)
+        };
+        *encode += session.encode_time();
+        result
+    }
+
+    /// Returns the frames of a batch as a recording of their own. The number of frames matters: it
+    /// scales the distances of object pointers.
+    fn source(
+        &self,
+        batch: &BatchPlan,
+        options: SessionOptions,
+    ) -> Result<BatchFrames<&'a S>, JobError> {
+        let side = self.model.config().image_size as u32;
+        let scale = Scale::square(side, options.resize);
+        let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
+        let SessionOptions { region, fit, .. } = options;
+        Ok(if region.is_none() && fit == Fit::Squash {
+            BatchFrames::open_scaled(self.frames, range, mode, scale)?
+        } else {
+            BatchFrames::open(self.frames, range, mode)?
+        })
+    }
+
+    /// Tracks from `start`, or from the first prompt, to the end of the batch, and saves
+    /// checkpoints.
+    fn forward<F: FrameSource>(
+        &mut self,
+        session: &mut VideoSession<F>,
+        offset: usize,
+        mut start: Option<usize>,
+    ) -> Result<(), JobError> {
+        let every = self.delivery.journal.as_ref().map_or(0, |journal| journal.checkpoint_frames());
+        let count = session.frames().frame_count();
+        loop {
+            let last_checkpoint = Instant::now();
+            let limit = (every > 0).then_some(every.saturating_sub(1));
+            #[cfg(test)]
+            let (options, objects) = (session.options(), session.object_ids().len());
+            for result in session.propagate_from(start, Direction::Forward, limit) {
+                let masks = result?;
+                self.put(offset + masks.frame_index, &masks.labelled())?;
+                self.count_frame();
+                start = Some(masks.frame_index + 1);
+                #[cfg(test)]
+                super::memory_shortage::injected::check(options, objects, masks.frame_index)?;
+                if self.cancel.is_cancelled()
+                    || (every > 0 && last_checkpoint.elapsed() > CHECKPOINT_INTERVAL)
+                {
+                    break;
+                }
+            }
+            let done = start.is_none_or(|next| next >= count);
+            if !done && every > 0 {
+                self.checkpoint(session, offset)?;
+            }
+            self.stop_if_asked()?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn checkpoint<F: FrameSource>(
+        &mut self,
+        session: &VideoSession<F>,
+        first: usize,
+    ) -> Result<(), JobError> {
+        if let Some(journal) = &mut self.delivery.journal {
+            self.delivery.stamp.check()?;
+            // The order matters: a session must never know more than the journal.
+            journal.sync()?;
+            fault_point("journal ahead of checkpoint");
+            let label = journal.checkpoint_label(first)?;
+            session.save_labelled(&journal.checkpoint_path(), Some(label))?;
+            journal.checkpoint_saved();
+            fault_point("checkpoint saved");
+        }
+        Ok(())
+    }
+
+    /// Resumes this batch from the checkpoint of an interrupted job: sends out the frames that are
+    /// done and returns the session that continues after them. Returns `None` if the batch begins
+    /// at its start.
+    fn taken_up(&mut self, batch: &BatchPlan, prompted: bool) -> Result<Restored<'a, S>, JobError> {
+        let Some(journal) = &mut self.delivery.journal else { return Ok(None) };
+        let Some(loose) = journal.found().map(|found| found.loose_frames.len()) else {
+            return Ok(None);
+        };
+        let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
+        let label = journal.checkpoint_label(batch.frames.start)?;
+        let mut session = None;
+        if prompted && loose > 0 && checkpoint.exists() {
+            let source = self.source(batch, self.session_options)?;
+            match VideoSession::builder(self.model).label(&label).restore(source, &checkpoint) {
+                Ok(restored) => session = Some(restored),
+                // The batch is then computed from its start, which costs only time.
+                Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
+            }
+        }
+        let tracked = session.as_ref().and_then(|session| match session.position() {
+            Some((frame, Direction::Forward)) if frame < loose => Some(frame + 1),
+            _ => None,
+        });
+        if let Some(journal) = &mut self.delivery.journal {
+            journal.keep_loose(tracked.unwrap_or(0))?;
+        }
+        let Some(tracked) = tracked else { return Ok(None) };
+        let first = batch.frames.start;
+        for frame in RunReader::open(&path)?.frames().skip(first - self.part.start).take(tracked) {
+            self.delivery.replay(&frame?)?;
+        }
+        self.count_resumed(first..first + tracked);
+        Ok(session)
+    }
+
+    /// Tracks forward from the first prompt, then in reverse to the start, and sends frames out in
+    /// order.
+    fn both_ways<F: FrameSource>(
+        &mut self,
+        session: &mut VideoSession<F>,
+        batch: &BatchPlan,
+    ) -> Result<(), JobError> {
+        let offset = batch.frames.start;
+        let mut spool = MaskSpool::new(batch.frames.len());
+        for direction in [Direction::Forward, Direction::Reverse] {
+            for result in session.propagate(direction) {
+                let masks: FrameMasks = result?;
+                self.stop_if_asked()?;
+                // Both passes yield the prompted frame, with the same masks.
+                if !spool.contains(masks.frame_index) {
+                    spool.put(masks.frame_index, &masks.labelled()).map_err(spool_error)?;
+                    self.count_frame();
+                }
+            }
+        }
+        for frame in 0..batch.frames.len() {
+            let objects = spool.get(frame).map_err(spool_error)?.unwrap_or_default();
+            self.put(offset + frame, &objects)?;
+        }
+        Ok(())
+    }
+}
+
+fn spool_error(source: std::io::Error) -> JobError {
+    JobError::Spool { folder: std::env::temp_dir(), source }
+}

@@ -1,0 +1,25 @@
+//! Options of a job.
+
+use sam2_engine::SessionOptions;
+use sam2_frame_provider::FramesMode;
+
+use crate::part::FramePart;
+
+/// Options of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JobOptions {
+    /// Options of each batch's session. Logits are also kept where a sink wants them.
+    pub session: SessionOptions,
+    /// How the frames of a batch reach its session. All modes except [`FramesMode::Jpeg`],
+    /// which is lossy, give the same masks.
+    pub frames_mode: FramesMode,
+    /// Uses the last masks of a batch as prompts on the first frame of the next one, in addition to
+    /// that batch's own, so that identity survives the border.
+    pub carry_over: bool,
+    /// Accepts parts and interrupted work that were computed on other kinds of processors and
+    /// devices, whose masks differ in a few pixels.
+    pub mixed_processors: bool,
+    /// Only these frames, which must be whole batches of the plan, so that parts together give what
+    /// one job gives. `None` = all.
+    pub part: Option<FramePart>,
+}

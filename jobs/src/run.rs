@@ -1,0 +1,194 @@
+//! Runs a [`JobPlan`] batch by batch and hands every frame to the sinks.
+
+use std::ops::Range;
+
+use sam2_frame_provider::FrameSource;
+use sam2_mask_writer::{LabelledMask, RunReader, RunRecord};
+use sam2_model::{DeviceMemory, Sam2};
+
+use super::cancel::CancelFlag;
+use super::carry_over::with_carried_over;
+use super::delivery::{Delivery, JobOutputs};
+use super::options::JobOptions;
+use super::part::FramePart;
+use super::plan::{JobPlan, frames_of};
+use super::report::{JobObserver, JobReport, JobStage};
+use crate::error::JobError;
+use sam2_engine::SessionOptions;
+
+/// Runs a plan; see [`Job::run`](crate::Job::run).
+pub(super) fn segment<S: FrameSource + ?Sized>(
+    model: &Sam2,
+    frames: &S,
+    plan: &JobPlan,
+    options: JobOptions,
+    outputs: JobOutputs,
+    observer: &mut dyn JobObserver,
+    cancel: &CancelFlag,
+) -> Result<JobReport, JobError> {
+    plan.check(frames.frame_count(), frames.size())?;
+    plan.check_region(options.session.region, frames.size())?;
+    let part = options.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() });
+    if options.part.is_some() {
+        plan.check_part(part)?;
+    }
+    if options.carry_over && part.start > 0 {
+        return Err(JobError::PartOfCarriedOver { start: part.start });
+    }
+    let delivery = Delivery::new(Some(frames), outputs, part.start);
+    let mut session_options = options.session;
+    session_options.limits.keep_video_logits |= delivery.wants_logits();
+    let mut run = Run {
+        model,
+        frames,
+        options,
+        session_options,
+        part,
+        recording_frames: plan.frame_count(),
+        delivery,
+        observer,
+        cancel,
+        done: 0,
+        resumed: 0,
+    };
+    run.check_frame_count()?;
+    run.replay_batches()?;
+    for (index, batch) in plan.batches.iter().enumerate() {
+        let within = part.start <= batch.frames.start && batch.frames.end <= part.end;
+        if !within || batch.frames.end <= run.delivery.next_frame() {
+            continue;
+        }
+        let prompts = if options.carry_over && batch.frames.start > part.start {
+            with_carried_over(batch, run.delivery.last_masks())
+        } else {
+            batch.prompts.clone()
+        };
+        run.observer.on_stage(&JobStage::Batch {
+            index,
+            count: plan.batches.len(),
+            frames: batch.frames.clone(),
+            prompt_frames: frames_of(&prompts),
+        });
+        // A damaged recording shows as an unreadable frame, or as a changed number of frames. The
+        // latter explains the former.
+        let done = run.batch(batch, &prompts);
+        run.check_frame_count()?;
+        let timings = done?;
+        let frames_done = batch.frames.clone();
+        run.observer.on_stage(&JobStage::BatchDone { index, frames: frames_done, timings });
+        // The next batch reads other frames.
+        frames.release_memory();
+    }
+    // Returns this recording's memory to the device: another recording may need other sizes, and
+    // other programs may need the memory.
+    if !model.is_on_cpu() {
+        DeviceMemory::release_unused(model.device())?;
+    }
+    let resumed = run.resumed;
+    let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
+    if options.carry_over {
+        // An object that was prompted once is carried on, so only objects missing from the start
+        // have had no prompt.
+        unprompted_objects.retain(|missing| missing.frames.start == part.start);
+    }
+    let report = run.delivery.finish(!unprompted_objects.is_empty())?;
+    Ok(JobReport { resumed, unprompted_objects, ..report })
+}
+
+pub(super) struct Run<'a, S: ?Sized> {
+    pub(super) model: &'a Sam2,
+    pub(super) frames: &'a S,
+    pub(super) options: JobOptions,
+    /// Session options, with less in flight than requested once memory did not suffice.
+    pub(super) session_options: SessionOptions,
+    pub(super) part: FramePart,
+    recording_frames: usize,
+    pub(super) delivery: Delivery<'a, S>,
+    pub(super) observer: &'a mut dyn JobObserver,
+    pub(super) cancel: &'a CancelFlag,
+    /// Number of frames tracked or left empty so far.
+    pub(super) done: usize,
+    resumed: usize,
+}
+
+impl<S: FrameSource + ?Sized> Run<'_, S> {
+    /// Sends out the complete batches of an interrupted job.
+    fn replay_batches(&mut self) -> Result<(), JobError> {
+        let Some(journal) = &self.delivery.journal else { return Ok(()) };
+        let Some(found) = journal.found() else { return Ok(()) };
+        let mut batches = found.batches.len();
+        let frames = found.header.frames.start..found.next_frame();
+        if batches == 0 {
+            return Ok(());
+        }
+        let mut records = RunReader::open(journal.path())?;
+        while batches > 0 {
+            match records.next().transpose()? {
+                Some(RunRecord::Frame(frame)) => self.delivery.replay(&frame)?,
+                Some(RunRecord::Batch(batch)) => {
+                    self.delivery.note_batch(&batch)?;
+                    batches -= 1;
+                }
+                // The batches were there when the file was recovered; stop if they are gone.
+                _ => break,
+            }
+            self.stop_if_asked()?;
+        }
+        self.count_resumed(frames);
+        if self.delivery.next_frame() == self.part.end
+            && let Some(journal) = &mut self.delivery.journal
+        {
+            // Nothing follows that would cut off the unfinished frames after the last batch.
+            journal.keep_loose(0)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_resumed(&mut self, frames: Range<usize>) {
+        self.done += frames.len();
+        self.resumed += frames.len();
+        self.observer.on_stage(&JobStage::Resumed { frames });
+        self.tell_frame();
+    }
+
+    pub(super) fn put(&mut self, index: usize, objects: &[LabelledMask]) -> Result<(), JobError> {
+        self.delivery.put(index, self.frames.time(index), objects)
+    }
+
+    pub(super) fn stop_if_asked(&self) -> Result<(), JobError> {
+        if self.cancel.is_cancelled() {
+            return Err(JobError::Cancelled { done: self.done, total: self.part.range().len() });
+        }
+        Ok(())
+    }
+
+    /// Counts one more frame as done.
+    pub(super) fn count_frame(&mut self) {
+        self.done += 1;
+        self.tell_frame();
+    }
+
+    fn tell_frame(&mut self) {
+        let (done, total) = (self.done, self.part.range().len());
+        self.observer.on_stage(&JobStage::Frame { done, total });
+    }
+
+    fn check_frame_count(&mut self) -> Result<(), JobError> {
+        let now = self.frames.frame_count();
+        if now == self.recording_frames {
+            return Ok(());
+        }
+        // A file that is truncated or overwritten while it is read explains the changed number of
+        // frames. Work done before the change counts.
+        self.delivery.stamp.check()?;
+        // The work was done for another number of frames, so that nothing can continue from it.
+        if let Some(journal) = &mut self.delivery.journal {
+            journal.discard();
+        }
+        Err(JobError::FrameCountChanged {
+            recording: self.frames.describe(),
+            before: self.recording_frames,
+            now,
+        })
+    }
+}

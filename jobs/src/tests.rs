@@ -1,0 +1,158 @@
+//! Tests of jobs on a device that is too small and of jobs that stop: every frame is written once,
+//! with the same masks.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sam2_frame_provider::{FrameSource, MemoryFrames, RgbFrame};
+use sam2_mask_writer::{CompleteOutput, LabelledMask, MaskFrame, MaskSink, OutputFile, WriteError};
+use sam2_model::{Device, Sam2};
+
+use super::memory_shortage::injected::ROOM;
+use super::*;
+use crate::error::JobError;
+use sam2_engine::{ObjectId, Point};
+
+const FRAMES: usize = 6;
+
+fn model() -> Sam2 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../assets/micro/sam2.1_hiera_micro.safetensors");
+    Sam2::load(path, &Device::flex()).unwrap()
+}
+
+/// Returns a recording of two bright squares that move.
+fn recording() -> MemoryFrames {
+    let frame = |index: usize| {
+        let mut pixels = vec![20; 64 * 48 * 3];
+        for (x, y) in [(8 + index, 10), (40, 20 + index)] {
+            for row in y..y + 10 {
+                let start = (row * 64 + x) * 3;
+                pixels[start..start + 30].fill(230);
+            }
+        }
+        RgbFrame::new(64, 48, pixels).unwrap()
+    };
+    MemoryFrames::new((0..FRAMES).map(frame).collect()).unwrap()
+}
+
+fn plan() -> JobPlan {
+    let prompt = |object, x, y| JobPrompt {
+        frame: 0,
+        object: ObjectId(object),
+        points: vec![("click".into(), Point::positive(x, y))],
+        bounds: None,
+        mask: None,
+    };
+    JobPlan::whole(FRAMES, vec![prompt(1, 13.0, 15.0), prompt(2, 45.0, 25.0)])
+}
+
+type Seen = Arc<Mutex<Vec<(usize, Vec<LabelledMask>)>>>;
+
+/// Keeps every frame that it gets.
+struct Collector(Seen, OutputFile);
+
+impl MaskSink for Collector {
+    fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
+        self.0.lock().unwrap().push((frame.index, frame.objects.to_vec()));
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<CompleteOutput, WriteError> {
+        self.1.complete()
+    }
+}
+
+/// The shortages that the observer was told of.
+#[derive(Default)]
+struct Shortages(Vec<usize>, Option<(usize, CancelFlag)>);
+
+impl JobObserver for Shortages {
+    fn on_stage(&mut self, stage: &JobStage) {
+        match stage {
+            JobStage::LessInFlight { objects_per_pass, .. } => self.0.push(*objects_per_pass),
+            JobStage::Frame { done, .. } => {
+                if let Some((at, flag)) = &self.1
+                    && done == at
+                {
+                    flag.cancel();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Frames and their masks, in the order in which a sink got them.
+type SeenFrames = Vec<(usize, Vec<LabelledMask>)>;
+
+fn run(
+    model: &Sam2,
+    journal: Option<Journal>,
+    shortages: &mut Shortages,
+) -> (Result<JobReport, JobError>, SeenFrames) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
+    let seen = Seen::default();
+    let sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(Collector(Arc::clone(&seen), output))];
+    let cancel = shortages.1.as_ref().map(|(_, flag)| flag.clone()).unwrap_or_default();
+    let (frames, options) = (recording(), JobOptions::default());
+    let plan = plan();
+    let job = Job::new(model, &frames, &plan).options(options).sinks(sinks);
+    let job = job.observe(shortages).cancel(&cancel);
+    let report = match journal {
+        Some(journal) => job.journal(journal).run(),
+        None => job.run(),
+    };
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    (report, seen)
+}
+
+#[test]
+fn too_little_memory_is_less_at_a_time_and_the_same_masks() {
+    let model = model();
+    ROOM.set(None);
+    let (_, expected) = run(&model, None, &mut Shortages::default());
+    assert_eq!(expected.len(), FRAMES);
+    // In the middle of a batch, when some frames have been sent out.
+    ROOM.set(Some((1, 3)));
+    let mut shortages = Shortages::default();
+    let (report, seen) = run(&model, None, &mut shortages);
+    assert_eq!(report.unwrap().frames, FRAMES);
+    assert_eq!(shortages.0, [1]);
+    assert!(seen == expected, "every frame once, in order, with the same masks");
+    // Nothing is small enough.
+    ROOM.set(Some((0, 3)));
+    let (report, seen) = run(&model, None, &mut Shortages::default());
+    let error = report.unwrap_err();
+    assert!(matches!(error, JobError::DeviceMemory { objects: 1, cached: 1, .. }), "{error}");
+    assert!(error.to_string().contains("3.2 GB wanted"), "{error}");
+    assert_eq!(seen.len(), 4);
+    ROOM.set(None);
+}
+
+#[test]
+fn a_job_that_stops_anywhere_goes_on_from_its_checkpoint() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.sam2run.part");
+    let (_, expected) = run(&model, None, &mut Shortages::default());
+    let frames = recording();
+    let header = || run_header(&model, &frames, "r", &plan(), &JobOptions::default(), &[]).unwrap();
+    for every in [1, 2, 4] {
+        for stop in 1..FRAMES {
+            let journal = Journal::resume(&path, header()).unwrap().with_checkpoints_every(every);
+            let flag = CancelFlag::new();
+            let mut stops = Shortages(Vec::new(), Some((stop, flag)));
+            let (report, _) = run(&model, Some(journal), &mut stops);
+            assert!(matches!(report, Err(JobError::Cancelled { done, total: 6 }) if done == stop));
+            assert_eq!(Journal::frames_kept(&path), stop);
+            let journal = Journal::resume(&path, header()).unwrap().with_checkpoints_every(every);
+            let (report, seen) = run(&model, Some(journal), &mut Shortages::default());
+            assert_eq!(report.unwrap().resumed, stop);
+            assert!(seen == expected, "stopped after {stop}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
+        }
+    }
+    assert_eq!(frames.frame_count(), FRAMES);
+}
