@@ -1,69 +1,19 @@
 //! `sam2 bench`.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use clap::Args;
-use sam2_engine::{
-    Benchmark, BenchmarkOptions, DeviceChoice, DeviceMemory, Precision, Sam2, benchmark,
-};
+use anyhow::Result;
+use sam2_engine::{Benchmark, BenchmarkOptions, DeviceChoice, DeviceMemory, Sam2, benchmark};
 
+use crate::args::BenchArgs;
 use crate::exit::ExitStatus;
 use crate::model;
 use crate::process_memory::HostMemory;
 use crate::standard_output::print;
 
-/// `sam2 bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
-    /// demonstration model.
-    #[arg(long, value_name = "FILE|NAME")]
-    pub model: Option<PathBuf>,
-    /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
-    #[arg(long, value_name = "NAME|FILE", requires = "model")]
-    pub config: Option<String>,
-    /// Where to run: auto, cpu, cuda, cuda:N, vulkan or vulkan:N.
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
-    pub device: DeviceChoice,
-    /// Number format of weights and products: auto (what suits the device), f32, bf16 or f16.
-    #[arg(long, default_value_t = Precision::Auto)]
-    pub precision: Precision,
-    /// Side of the model's input, in pixels.
-    #[arg(long, value_name = "PIXELS", value_parser = crate::args::image_size)]
-    pub image_size: Option<usize>,
-    /// Objects that are tracked, 1 to 16.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    pub objects: u32,
-    /// Frames whose time is taken.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
-    pub frames: usize,
-    /// Frames before those: 17 fill the memory.
-    #[arg(long, value_name = "N", default_value_t = 17)]
-    pub warm_up: usize,
-    /// How often each step is timed by itself; 0 = not at all.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub repeats: usize,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "must be 1 or more".to_owned())
-}
-
-/// Measures a model; `started` is when the process began.
+/// Measures a model. `started` is the time at which the process began.
 pub fn run(args: &BenchArgs, started: Instant) -> Result<ExitStatus> {
-    let (weights, config) = (args.model.as_deref(), args.config.as_deref());
-    let (model, _) = model::load(weights, config, args.device, args.precision)?;
-    let model = match args.image_size {
-        Some(size) => model.with_image_size(size).with_context(|| {
-            format!("--image-size {size} does not fit the model's windows: use a multiple of 32")
-        })?,
-        None => model,
-    };
+    let (model, _) = model::load(&args.network)?;
     let ready = started.elapsed();
     let options = BenchmarkOptions {
         objects: args.objects,
@@ -88,7 +38,7 @@ struct Report<'a> {
     args: &'a BenchArgs,
     model: &'a Sam2,
     measured: Benchmark,
-    /// From the begin of the process.
+    /// Time since the process began.
     first_mask: Duration,
     host: Option<HostMemory>,
     device: Option<DeviceMemory>,
@@ -118,9 +68,10 @@ impl Report<'_> {
         })
     }
 
-    /// As `--device` names it, but for `auto` that came to the CPU.
+    /// Returns the name that `--device` takes, or `cpu` if `auto` fell back to the CPU.
     fn device_name(&self) -> String {
-        if self.model.is_on_cpu() { DeviceChoice::Cpu } else { self.args.device }.to_string()
+        if self.model.is_on_cpu() { DeviceChoice::Cpu } else { self.args.network.device }
+            .to_string()
     }
 
     fn text(&self) -> String {

@@ -1,4 +1,4 @@
-//! From what was typed, and the settings, to what is meant.
+//! Combines the command line with the settings.
 
 use std::ffi::OsString;
 use std::sync::OnceLock;
@@ -6,34 +6,34 @@ use std::sync::OnceLock;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
-use crate::args::{Cli, Command, LogFormat};
-use crate::legacy_pipeline;
-use crate::preflight;
+use crate::args::{Cli, Command, LogFormat, with_double_dashes};
 use crate::progress;
 use crate::settings::Settings;
+use crate::typed_files;
 
-/// The settings in effect, for those who parse further command lines, such as those in a file.
+/// The settings in effect. Other command lines, such as those in a job file, are parsed with them
+/// too.
 static IN_EFFECT: OnceLock<Settings> = OnceLock::new();
 
-/// What is to be done.
+/// The parsed command line.
 pub struct CommandLine {
     /// The command and its options, settings included.
     pub cli: Cli,
-    /// The settings, for those who ask.
+    /// The settings in effect.
     pub settings: Settings,
-    /// Why the settings could not be used; with `doctor` only, which reports it.
+    /// Reason why the settings could not be used. Set only for `doctor`, which reports it.
     pub problem: Option<String>,
 }
 
-/// clap's description of the command line.
+/// Returns clap's description of the command line.
 pub fn description() -> clap::Command {
     Cli::command()
 }
 
 impl CommandLine {
-    /// Reads the process's own command line. Help, the version and mistakes end the process here.
+    /// Parses the process's own command line. Help, the version and errors end the process here.
     pub fn parse() -> Self {
-        let arguments = legacy_pipeline::with_double_dashes(std::env::args_os().collect());
+        let arguments = with_double_dashes(std::env::args_os().collect());
         let command = description();
         match Settings::load(&command, &arguments) {
             Ok(settings) => {
@@ -43,7 +43,8 @@ impl CommandLine {
                 Self { cli, settings, problem: None }
             }
             Err(problem) => {
-                // Help must be had whatever the settings are, and the doctor is asked what is wrong.
+                // Help must work whatever the settings are, and `doctor` must be able to report the
+                // problem.
                 let settings = Settings::default();
                 let cli = parse_with(&settings, &command, &arguments);
                 let cli = cli.unwrap_or_else(|error| match error.use_stderr() {
@@ -59,7 +60,7 @@ impl CommandLine {
     }
 }
 
-/// The settings are as wrong as a wrong command line.
+/// Ends the process: invalid settings count as a command-line error.
 fn refuse(problem: &str, arguments: &[OsString]) -> ! {
     if wants_json(arguments) {
         progress::init_logging(0, false, LogFormat::Json);
@@ -70,7 +71,8 @@ fn refuse(problem: &str, arguments: &[OsString]) -> ! {
     std::process::exit(2)
 }
 
-/// Help, the version and mistakes end the process; a program that reads JSON gets a mistake as one line of it.
+/// Ends the process after help, the version or an error. With JSON logging, the error is printed as
+/// one JSON line.
 fn end(error: &clap::Error, arguments: &[OsString]) -> ! {
     if error.use_stderr() && wants_json(arguments) {
         refuse(&one_line(error), arguments)
@@ -78,7 +80,8 @@ fn end(error: &clap::Error, arguments: &[OsString]) -> ! {
     error.exit()
 }
 
-/// Whether JSON was asked for, as far as a command line that cannot be understood says; or by the environment.
+/// Returns whether JSON logging was requested, as far as an invalid command line or the environment
+/// can tell.
 fn wants_json(arguments: &[OsString]) -> bool {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     words.contains(&"--log-format=json")
@@ -86,7 +89,7 @@ fn wants_json(arguments: &[OsString]) -> bool {
         || std::env::var("SAM2_LOG_FORMAT").is_ok_and(|format| format == "json")
 }
 
-/// clap's message without usage and colours.
+/// Returns clap's message without usage and colours.
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let told: Vec<&str> =
@@ -96,19 +99,20 @@ pub fn one_line(error: &clap::Error) -> String {
     told.trim_end_matches("For more information, try '--help'.").trim().to_owned()
 }
 
-/// clap's view of another command line, with the settings in effect where it says nothing.
+/// Parses another command line. The settings in effect supply the options that it leaves out.
 ///
 /// # Errors
-/// clap's, for help as for mistakes.
+/// Returns clap's error; help is returned as an error too.
 pub fn matches(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let none = Settings::default();
     IN_EFFECT.get().unwrap_or(&none).parse(&description(), arguments)
 }
 
-/// Parses `arguments`, the program's name first, with the settings where they say nothing.
+/// Parses `arguments`, the first of which is the program's name. The settings supply the options
+/// that they leave out.
 ///
 /// # Errors
-/// clap's, for help as for mistakes.
+/// Returns clap's error; help is returned as an error too.
 pub fn parse_with(
     settings: &Settings,
     command: &clap::Command,
@@ -125,7 +129,7 @@ pub fn parse_with(
             _ => error,
         })?)?;
     if let Err(message) = check(&cli) {
-        // Defaults that have no use here are no mistake: only what was typed is.
+        // Settings that do not apply here are not an error: only what was typed is checked.
         let typed = settings.parse_bare(command, arguments).and_then(read);
         if typed.as_ref().map_or(true, |typed| check(typed).is_err()) {
             return Err(command.clone().error(ErrorKind::MissingRequiredArgument, message));
@@ -134,18 +138,19 @@ pub fn parse_with(
     Ok(cli)
 }
 
-/// Explains a missing recording: `--bodyparts` takes every word up to the next option, also a file name.
+/// Explains a missing recording: `--bodyparts` takes every word up to the next option, even a file
+/// name.
 fn swallowed(arguments: &[OsString]) -> Option<String> {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let option = words.iter().position(|word| *word == "--bodyparts")?;
     let taken = words[option + 1..].iter().take_while(|word| !word.starts_with('-'));
-    let file = taken.into_iter().find(|word| preflight::is_likely_file(word))?;
+    let file = taken.into_iter().find(|word| typed_files::is_likely_file(word))?;
     Some(format!(
         "--bodyparts took '{file}' for a body part: put the recording first, or write --bodyparts=snout,tailbase with commas"
     ))
 }
 
-/// What clap cannot check.
+/// Checks what clap cannot check.
 fn check(cli: &Cli) -> Result<(), String> {
     match &cli.command {
         Command::Segment(args) if args.job.is_none() || !args.recordings.is_empty() => {

@@ -7,10 +7,10 @@ use sam2_weights_convert::{StoredPrecision, convert};
 use crate::args::{ConvertArgs, DtypeArg};
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
-use crate::preflight;
 use crate::standard_output::print;
+use crate::typed_files;
 
-/// Converts a checkpoint and says what it was.
+/// Converts a checkpoint and prints which model it holds.
 pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
     let precision = match args.dtype {
         DtypeArg::Keep => StoredPrecision::Keep,
@@ -18,7 +18,7 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
         DtypeArg::F16 => StoredPrecision::F16,
         DtypeArg::Bf16 => StoredPrecision::Bf16,
     };
-    preflight::regular("the checkpoint", &args.input)?;
+    typed_files::regular("the checkpoint", &args.input)?;
     let config = args.config.as_deref().map(parse_config).transpose()?;
     let report = convert(&args.input, &args.output, precision, config, args.overwrite)?;
     print(format!(
@@ -32,7 +32,7 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// A configuration by name, or from a JSON file.
+/// Parses a configuration: a name, or the path of a JSON file.
 pub fn parse_config(text: &str) -> Result<Sam2Config> {
     if !text.ends_with(".json") {
         return Ok(text.parse()?);
@@ -41,5 +41,5 @@ pub fn parse_config(text: &str) -> Result<Sam2Config> {
         format!("cannot read the configuration '{text}': give a JSON file or a name like tiny-2.1")
     })?;
     serde_json::from_str(&json)
-        .with_context(|| format!("'{text}' is no configuration: check its fields"))
+        .with_context(|| format!("'{text}' is not a valid configuration: check its fields"))
 }

@@ -1,27 +1,20 @@
 //! `sam2 devices`.
 
 use anyhow::Result;
-use clap::Args;
 use sam2_engine::DeviceChoice;
 use sam2_model::{ListedDevice, list_devices, missing_features};
 
+use crate::args::DevicesArgs;
 use crate::exit::ExitStatus;
 use crate::standard_output::print;
 
-/// `sam2 devices`.
-#[derive(Debug, Args)]
-pub struct DevicesArgs {
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Lists what `--device` can name here, and what this build lacks.
+/// Lists the devices that `--device` accepts on this machine, and the features that this build
+/// lacks.
 pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
     let devices = list_devices();
     let missing = missing_features();
-    // What `auto` opens; its name is the device's.
-    let chosen = DeviceChoice::Auto.open().map(|(_, name)| name).unwrap_or_default();
+    // The device that `auto` opens is recognized by its name.
+    let chosen = DeviceChoice::Auto.open_named().map(|(_, name)| name).unwrap_or_default();
     let is_chosen = |device: &ListedDevice| device.name == chosen;
     if args.json {
         let listed: Vec<_> = devices
@@ -66,21 +59,21 @@ pub fn run(args: &DevicesArgs) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// What a device is, beside its name.
+/// Describes a device without its `--device` name.
 pub fn describe(device: &ListedDevice) -> String {
     let threads = device.threads.map(|threads| match threads {
         1 => "1 thread".to_owned(),
         more => format!("{more} threads"),
     });
     let kernels = device.tier.map(|tier| format!("{tier} kernels"));
-    // Of a GPU, what its driver calls it; the CPU's name says nothing new.
+    // For a GPU, the name that its driver reports. The CPU's name would say nothing new.
     let name = Some(device.name.clone()).filter(|_| device.tier.is_none());
     let processor = device.tier.and(processor_name());
     let parts: Vec<String> = [name, threads, kernels, processor].into_iter().flatten().collect();
     parts.join(", ")
 }
 
-/// The processor's own name, where the system tells it.
+/// Returns the processor's model name, if the system reports it.
 pub fn processor_name() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;

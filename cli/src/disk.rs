@@ -1,12 +1,14 @@
-//! Full disks and files at their largest: what is free there, or which limit to raise.
+//! Explains write errors of a full disk or of a file at its size limit: how much space is free, or
+//! which limit to raise.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-use sam2_engine::{EngineError, WriteError};
+use sam2_engine::WriteError;
+use sam2_jobs::JobError;
 
-/// For an error of a full disk: how much room there is; for one of a file that may not grow: which limit that is. `None` for other
-/// errors.
+/// Returns the free space if the disk is full, or the limit to raise if a file has reached its size
+/// limit. Returns `None` for other errors.
 pub fn room(error: &anyhow::Error) -> Option<String> {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     if causes.any(|cause| cause.kind() == ErrorKind::FileTooLarge) {
@@ -15,9 +17,9 @@ pub fn room(error: &anyhow::Error) -> Option<String> {
                 .to_owned(),
         );
     }
-    let (source, path) = match error.downcast_ref::<EngineError>() {
-        Some(EngineError::Write(WriteError::Io { path, source })) => (source, path.as_path()),
-        Some(EngineError::Spool { folder, source }) => (source, folder.as_path()),
+    let (source, path) = match error.downcast_ref::<JobError>() {
+        Some(JobError::Write(WriteError::Io { path, source })) => (source, path.as_path()),
+        Some(JobError::Spool { folder, source }) => (source, folder.as_path()),
         Some(_) => return None,
         None => match error.downcast_ref::<WriteError>()? {
             WriteError::Io { path, source } => (source, path.as_path()),
@@ -33,18 +35,19 @@ pub fn room(error: &anyhow::Error) -> Option<String> {
     Some(format!("{:.1} MB are free in '{}'", free as f64 / 1e6, folder.display()))
 }
 
-fn parent(path: &Path) -> &Path {
+/// Returns the folder of a path; the working directory for a plain name.
+pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Bytes that this user may still write there.
+/// Returns the number of bytes that this user may still write to the file system of `folder`.
 #[cfg(unix)]
 pub fn free_bytes(folder: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(folder).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-/// Bytes that this user may still write there.
+/// Returns `None`: the free space is not determined on this system.
 #[cfg(not(unix))]
 pub fn free_bytes(_folder: &Path) -> Option<u64> {
     None
@@ -58,7 +61,7 @@ mod tests {
     fn a_full_disk_and_a_limit_of_files_have_their_own_remedies() {
         let told = |kind: ErrorKind| {
             let error = WriteError::Io { path: "masks.btf".into(), source: kind.into() };
-            room(&EngineError::from(error).into()).unwrap_or_default()
+            room(&JobError::from(error).into()).unwrap_or_default()
         };
         #[cfg(unix)]
         assert!(told(ErrorKind::StorageFull).contains("MB are free in '.'"));

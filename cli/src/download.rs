@@ -13,10 +13,10 @@ use crate::exit::ExitStatus;
 use crate::model::cache_folder;
 use crate::standard_output::print;
 
-/// A line this often where there is no terminal for a bar.
+/// Interval between log lines where no terminal can show a bar.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Fetches a checkpoint and prints where it lies.
+/// Downloads a checkpoint and prints its path.
 pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
     let release = wanted(args)?;
     let mut options = DownloadOptions::new(cache_folder(args.cache.as_deref())?);
@@ -35,7 +35,7 @@ pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
             downloaded.path.display()
         ),
     }
-    // On its own on stdout, for scripts.
+    // The path alone on stdout, for scripts.
     print(format!("{}\n", downloaded.path.display()))?;
     Ok(ExitStatus::Done)
 }
@@ -66,7 +66,7 @@ fn wanted(args: &DownloadArgs) -> Result<Release> {
         .ok_or_else(|| anyhow!("{variant} {version} is not published"))
 }
 
-/// A bar on a terminal, lines otherwise, warnings only when quiet.
+/// Shows the progress: a bar on a terminal, log lines otherwise, only warnings with `--quiet`.
 struct Display {
     bar: Option<ProgressBar>,
     last_line: Option<Instant>,
@@ -111,7 +111,7 @@ impl Display {
                 bar.set_length(total);
             }
             if self.last_line.is_none() {
-                // What an earlier attempt has brought says nothing about the speed of this one.
+                // Bytes from an earlier attempt say nothing about the speed of this one.
                 bar.reset_eta();
                 self.last_line = Some(Instant::now());
             }

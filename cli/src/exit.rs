@@ -1,12 +1,11 @@
 //! Exit codes, as documented in `--help` and `docs/exit-codes.md`.
 
+use sam2_jobs::JobError;
 use std::process::ExitCode;
 
-use sam2_engine::EngineError;
+use crate::job_file_error::JobFileError;
 
-use crate::job_file::JobFileError;
-
-/// What `--help` says.
+/// Text at the end of `--help`.
 pub const HELP: &str = "\
 Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
 Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
@@ -15,39 +14,39 @@ Exit codes: 0 done, 1 failed (nothing is left under the output's name),
 frames are missing, or probe --verify found damaged ones, 4 some of many
 recordings failed, 129, 130 or 143 stopped by a signal (continue with --resume)";
 
-/// How the program ends. Wrong command lines end with 2 (by clap).
+/// How the program ends. clap itself ends with code 2 for an invalid command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
     /// Everything was done.
     Done,
     /// Nothing was written; the message says why.
     Failed,
-    /// What is asked for makes no sense.
+    /// The job file is invalid.
     Usage,
-    /// The output is complete, but some batches had no usable prompt and are empty; or frames are damaged, or missing that
-    /// the recording promises.
+    /// The output is complete, but some batches had no usable prompt and are empty, or the
+    /// recording has damaged frames or fewer frames than it declares.
     Flawed,
-    /// Of many recordings some failed; the others are done.
+    /// Some of several recordings failed; the others are done.
     PartlyFailed,
-    /// Stopped by Ctrl-C, SIGTERM or SIGHUP; carries the signal's number.
+    /// Stopped by Ctrl-C, SIGTERM or SIGHUP; holds the signal's number.
     Interrupted(u8),
 }
 
 impl ExitStatus {
-    /// The status of an error.
+    /// Returns the status for an error.
     pub fn of(error: &anyhow::Error) -> Self {
         if error.downcast_ref::<JobFileError>().is_some() {
             return Self::Usage;
         }
-        match error.downcast_ref::<EngineError>() {
-            Some(EngineError::Cancelled { .. }) => {
+        match error.downcast_ref::<JobError>() {
+            Some(JobError::Cancelled { .. }) => {
                 Self::Interrupted(crate::signals::received().unwrap_or(2))
             }
             _ => Self::Failed,
         }
     }
 
-    /// The status of many recordings.
+    /// Returns the status for several recordings.
     pub fn of_all(each: &[Self]) -> Self {
         let any = |wanted: fn(&Self) -> bool| each.iter().copied().find(wanted);
         if let Some(interrupted) = any(|status| matches!(status, Self::Interrupted(_))) {
@@ -63,7 +62,7 @@ impl ExitStatus {
 }
 
 impl ExitStatus {
-    /// As a number.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -87,7 +86,7 @@ mod tests {
     use super::ExitStatus::*;
     use super::*;
 
-    /// Every status with its code; signals are those that `signals.rs` reacts to.
+    /// Every status with its code. The signals are those that `signals.rs` handles.
     const EVERY: [(ExitStatus, u8); 8] = [
         (Done, 0),
         (Failed, 1),

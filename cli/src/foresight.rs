@@ -1,49 +1,51 @@
-//! Memory that a job will need for certain, compared with what there is, before the system ends the process for want of it.
+//! Compares the memory that a job certainly needs with the available memory, before the system
+//! kills the process.
 //!
-//! Only what can be computed from the job counts: frames that are held, the frame cache, and on a CPU the model and what it
-//! remembers. A decoder and the allocator take more.
+//! Only what can be computed from the job counts: frames held in memory, the frame cache and, on a
+//! CPU, the model and its memory bank. The decoder and the allocator need more.
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sam2_engine::{
-    DeviceBudget, Fit, FrameSource, FramesMode, JobOptions, JobPlan, ResizeMode, Sam2,
-};
+use sam2_engine::{DeviceBudget, Fit, FrameSource, FramesMode, ResizeMode, Sam2};
+use sam2_jobs::{JobOptions, JobPlan};
 use sam2_model::{ModelName, ModelVersion, Sam2Config, Variant};
 
 use crate::args::SegmentArgs;
 use crate::memory_limits::{Limit, of_cgroup, of_meminfo, of_slurm_job};
 use crate::process_memory::HostMemory;
 
-/// A use of memory.
+/// A use of memory, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Use {
     bytes: u64,
-    /// What for.
+    /// Purpose, for the message.
     what: String,
-    /// What to change.
+    /// Option to change.
     remedy: &'static str,
-    /// Whether the job needs this much for certain; otherwise it is an estimate of what a step needs.
+    /// True if the job certainly needs this much; false for an estimate of what a step needs.
     is_certain: bool,
 }
 
-/// What there is.
+/// The available memory.
 #[derive(Clone, Debug, Default)]
 struct Room {
-    /// The machine's memory and swap space.
+    /// Memory plus swap space of the machine, in bytes.
     whole: Option<u64>,
-    /// What is free of that, and what this process holds already.
+    /// Free memory and swap space plus what this process holds already, in bytes.
     free: Option<u64>,
-    /// What the process may use, at most.
+    /// Limit of the control group that the process runs in.
     limit: Option<Limit>,
-    /// What the batch system grants, which it does not always enforce.
+    /// Amount that the batch system grants. It does not always enforce this limit.
     granted: Option<Limit>,
 }
 
-/// Compares the memory that a job needs with what there is; warns if there may be too little.
+/// Compares the memory that a job needs with the available memory; warns if there may be too
+/// little.
 ///
 /// # Errors
-/// If the machine, or the limit of the process, is too small for what is needed for certain, with the options to change.
+/// Fails if the memory of the machine, or the limit of the process, is smaller than what the job
+/// certainly needs. The message names the options to change.
 pub fn check(
     args: &SegmentArgs,
     model: &Sam2,
@@ -62,32 +64,38 @@ pub fn check(
     }
 }
 
-/// Refuses frames that cannot fit, before the model is loaded: what only the model tells is checked by [`check`].
+/// Refuses frames that cannot fit, before the model is loaded. [`check`] later checks the needs
+/// that are known only from the model.
 ///
 /// # Errors
-/// As [`check`].
+/// The same as [`check`].
 pub fn check_frames(
     args: &SegmentArgs,
     frames: &dyn FrameSource,
     plan: &JobPlan,
     options: &JobOptions,
 ) -> Result<()> {
-    // The side of the network's input, if it is known: at least that of the smallest model.
-    let named = args.model.as_deref().and_then(|model| model.to_str()?.parse::<ModelName>().ok());
-    let named = named.filter(|_| args.model.as_deref().is_some_and(|model| !model.is_file()));
+    // The side length of the network's input. If the model is unknown, that of the smallest model,
+    // as a lower bound.
+    let named =
+        args.network.model.as_deref().and_then(|model| model.to_str()?.parse::<ModelName>().ok());
+    let named =
+        named.filter(|_| args.network.model.as_deref().is_some_and(|model| !model.is_file()));
     let smallest = Sam2Config::new(Variant::Micro, ModelVersion::V2_1).image_size;
-    let side = args.image_size.unwrap_or(named.map_or(smallest, |name| name.config().image_size));
+    let side =
+        args.network.image_size.unwrap_or(named.map_or(smallest, |name| name.config().image_size));
     match judge(&frame_uses(args, side, frames, plan, options), &Room::now()) {
         Judgement::TooLittle(text) => bail!(text),
-        // Told in its turn.
+        // `check` warns later.
         _ => Ok(()),
     }
 }
 
-/// Refuses weights that do not fit into the machine or the limit of the process, before they are read.
+/// Refuses weights that exceed the memory of the machine or the limit of the process, before they
+/// are read.
 ///
 /// # Errors
-/// If they do not fit.
+/// Fails if the weights do not fit.
 pub fn check_weights(path: &Path) -> Result<()> {
     let bytes = path.metadata().map_or(0, |file| file.len());
     let weights = Use {
@@ -102,7 +110,7 @@ pub fn check_weights(path: &Path) -> Result<()> {
     }
 }
 
-/// What the frames of a job take, as they are held.
+/// Returns the memory that the frames of a job need in the form in which they are held.
 fn frame_uses(
     args: &SegmentArgs,
     side: usize,
@@ -112,7 +120,7 @@ fn frame_uses(
 ) -> Vec<Use> {
     let frame = frames.size().rgb_bytes() as u64;
     let mut uses = Vec::new();
-    let part = options.part.map_or(0..plan.frame_count(), sam2_engine::FramePart::range);
+    let part = options.part.map_or(0..plan.frame_count(), sam2_jobs::FramePart::range);
     if args.frames.frames_mode == FramesMode::Memory {
         let within = plan.batches.iter().map(|batch| &batch.frames);
         let within = within.filter(|batch| part.start <= batch.start && batch.end <= part.end);
@@ -127,7 +135,7 @@ fn frame_uses(
             is_certain: true,
         });
     }
-    // A video that scales by itself makes no frames for the cache.
+    // A video that scales its frames itself fills no frame cache.
     if args.frames.resize != ResizeMode::Decord {
         let cached = part.len().min(args.frames.cache_frames) as u64;
         uses.push(Use {
@@ -150,7 +158,7 @@ fn uses(
     let mut uses = frame_uses(args, model.config().image_size, frames, plan, options);
     if model.is_on_cpu() {
         let objects = plan.objects().len().max(1);
-        let features = options.session.feature_cache_frames;
+        let features = options.session.limits.feature_cache_frames;
         let budget = DeviceBudget::of(model.config(), model.precision(), objects, features);
         uses.push(Use {
             bytes: (budget.weights + budget.tables) as u64,
@@ -187,7 +195,7 @@ impl Room {
     }
 }
 
-/// What came of the comparison; with the sentence to say.
+/// Result of the comparison, with the message if memory is short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Judgement {
     Enough,
@@ -221,7 +229,7 @@ fn gigabytes(bytes: u64) -> String {
     format!("{:.1} GB", bytes as f64 / 1e9)
 }
 
-/// Says how much there is.
+/// Returns the part of the message that says how much memory is available.
 fn has(limit: &Limit) -> String {
     let bytes = gigabytes(limit.bytes);
     match limit.by {
@@ -280,7 +288,7 @@ mod tests {
             panic!("more than the limit")
         };
         assert!(told.contains("the control group allows 4.0 GB"), "{told}");
-        // A step is an estimate, and what is free changes.
+        // The need of a step is an estimate, and the free memory changes: both only warn.
         for (uses, room) in [(uses(3, 2), room(16, 8, Some(4))), (uses(9, 2), room(16, 8, None))] {
             let Judgement::Doubtful(told) = judge(&uses, &room) else { panic!("{uses:?}") };
             assert!(told.contains("--cache-frames") && told.contains("a step"), "{told}");

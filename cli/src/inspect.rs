@@ -7,11 +7,12 @@ use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
 use crate::standard_output::print;
-use crate::{model, preflight};
+use crate::{model, typed_files};
 
-/// Says what a weights file is. Fails if it is of no SAM 2 model, after saying what can be said.
+/// Describes a weights file. Fails for a file that is not a SAM 2 model, after printing what is
+/// known.
 pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
-    preflight::regular("the file", &args.file)?;
+    typed_files::regular("the file", &args.file)?;
     let inspection = inspect(&args.file)?;
     if args.json {
         print(format!("{:#}\n", json(&inspection)))?;
@@ -42,7 +43,7 @@ fn table(file: &str, inspection: &Inspection) -> String {
             line("version", config.version.to_string());
             line("image size", format!("{0} x {0}", config.image_size));
         }
-        Err(_) => line("variant", "none that is known".to_owned()),
+        Err(_) => line("variant", "unknown".to_owned()),
     }
     line("layout", inspection.layout.to_string());
     line("dtype", dtypes(inspection));
@@ -81,13 +82,13 @@ fn table(file: &str, inspection: &Inspection) -> String {
     text
 }
 
-/// What a file with this SHA-256 is called.
+/// Returns the name of the release file with this SHA-256, or "a file".
 fn claimed_name(source_sha256: &str) -> String {
     Release::by_sha256(source_sha256)
         .map_or("a file".to_owned(), |release| release.file.into_owned())
 }
 
-/// `f32`, or `f16 (390), f32 (5)`.
+/// Formats the element types: `f32`, or `f16 (390), f32 (5)`.
 fn dtypes(inspection: &Inspection) -> String {
     let mut formats = inspection.dtypes.iter();
     match (formats.next(), formats.next()) {

@@ -9,23 +9,17 @@ use toml::{Table, Value};
 
 use crate::args::{Cli, Command, SegmentArgs};
 use crate::command_line::{matches, one_line};
+use crate::job_file_error::JobFileError;
 
-/// A job file that cannot be used; the same as a wrong command line.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {reason}")]
-pub struct JobFileError {
-    path: String,
-    reason: String,
-}
-
-/// Recordings in a job file at most. Each is checked like a command line, before the first is computed.
+/// Maximum number of recordings in a job file. Each is checked like a command line before the first
+/// is segmented.
 const MOST_RECORDINGS: usize = 2000;
 
-/// An option and what was said to it.
+/// Options with their values.
 type Options = Vec<(String, Vec<OsString>)>;
 
-/// Reads a job file: one set of arguments for each recording. What was typed beside `--job` counts for all of them, before what the
-/// file says.
+/// Reads a job file and returns one set of arguments per recording. Options typed together with
+/// `--job` apply to all recordings and override the file.
 pub fn read(path: &Path) -> Result<Vec<SegmentArgs>, JobFileError> {
     let failed = |reason: String| JobFileError { path: path.display().to_string(), reason };
     let text = std::fs::read_to_string(path)
@@ -35,7 +29,7 @@ pub fn read(path: &Path) -> Result<Vec<SegmentArgs>, JobFileError> {
     parse(&text, &typed, folder).map_err(failed)
 }
 
-/// Names in the file are relative to its folder.
+/// Parses a job file. Paths in the file are relative to its folder.
 fn parse(text: &str, typed: &Options, folder: Option<&Path>) -> Result<Vec<SegmentArgs>, String> {
     let mut file: Table = text.parse().map_err(|error: toml::de::Error| {
         let line = error
@@ -89,7 +83,7 @@ fn parse(text: &str, typed: &Options, folder: Option<&Path>) -> Result<Vec<Segme
     Ok(all)
 }
 
-/// Values of an option as they would be typed; `true` is a switch.
+/// Returns the values of an option as they would be typed. `true` becomes a switch without a value.
 fn values(name: &str, value: &Value) -> Result<Vec<OsString>, String> {
     Ok(match value {
         Value::String(text) => vec![text.into()],
@@ -149,14 +143,14 @@ fn arguments(recording: &Path, options: &Options) -> Result<SegmentArgs, String>
     Ok(args)
 }
 
-/// The options of `sam2 segment` that were typed, but for `--job` and `--stats`.
+/// Returns the options of `sam2 segment` that were typed, except `--job` and `--stats`.
 fn typed_options(line: &[OsString]) -> Options {
     let command = Cli::command();
     let Ok(matches) = matches(line) else { return Options::new() };
     let Some(("segment", matches)) = matches.subcommand() else { return Options::new() };
     let Some(segment) = command.find_subcommand("segment") else { return Options::new() };
     let typed = |id: &str, matches: &ArgMatches| {
-        // clap panics for what is not an argument of this command.
+        // clap panics for an id that is not an argument of this command.
         matches.try_contains_id(id).unwrap_or(false)
             && matches.value_source(id) == Some(ValueSource::CommandLine)
     };
@@ -212,7 +206,7 @@ mod tests {
         assert_eq!(all[0].recordings, [PathBuf::from("day1/a.avi")]);
         assert_eq!((all[0].fill_holes, all[1].fill_holes), (0, 4));
         assert_eq!((all[0].prompts.point.len(), all[1].prompts.point.len()), (1, 2));
-        assert_eq!((all[0].ids, all[1].ids, all[1].letterbox), (false, true, false));
+        assert_eq!((all[0].style.ids, all[1].style.ids, all[1].letterbox), (false, true, false));
         assert!(all.iter().all(|one| one.running.resume && one.output.len() == 2));
         let typed = vec![("fill-holes".to_owned(), vec!["9".into()])];
         let all = parse(FILE, &typed, None).unwrap();

@@ -1,4 +1,5 @@
-//! Saying that GPU kernels are being compiled, which takes the first run minutes in which nothing else shows.
+//! Reports that GPU kernels are being compiled. On the first run this takes minutes without any
+//! other output.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,19 +9,21 @@ use sam2_model::KernelCache;
 
 use crate::{progress, terminal};
 
-/// CubeCL's name for its records of kernels that go to the compiler. Kernels that were kept make none.
+/// CubeCL's log target for kernels that go to the compiler. Cached kernels produce no record.
 const TARGET: &str = "cubecl::compilation";
-/// How often the count is looked at.
+/// Interval between two looks at the counter.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Runs that compile for less than this say nothing.
+/// Compilation shorter than this is not reported.
 const DELAY: Duration = Duration::from_secs(1);
-/// A kernel takes at most this long, for nearly all of them: after that without a new one, compiling is over.
+/// Nearly every kernel compiles within this time. Without a new kernel for this long, compilation
+/// counts as finished.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Kernels that went to the compiler.
+/// Number of kernels that went to the compiler.
 static COMPILED: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts CubeCL's records, and drops all others: this program logs by `tracing`.
+/// Counts CubeCL's records and drops all other records of the `log` crate: this program logs
+/// through `tracing`.
 struct Counter;
 
 impl log::Log for Counter {
@@ -37,7 +40,8 @@ impl log::Log for Counter {
     fn flush(&self) {}
 }
 
-/// Begins to count kernels and to show how many there are while they are compiled. For GPUs, before the first launch; a second call does nothing.
+/// Starts to count kernels and to show the count while they are compiled. Call it before the first
+/// launch on a GPU; further calls do nothing.
 pub fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -46,7 +50,7 @@ pub fn start() {
         }
         log::set_max_level(log::LevelFilter::Debug);
         let kept = KernelCache::here().map(|cache| cache.path.display().to_string());
-        // It ends with the process.
+        // The thread runs until the process ends.
         let thread = std::thread::Builder::new().name("kernel watch".to_owned());
         let _ = thread.spawn(move || watch(kept.as_deref()));
     });
@@ -76,17 +80,18 @@ fn watch(kept: Option<&str>) {
     }
 }
 
-/// From counts over time to whether kernels are being compiled.
+/// Derives from the count over time whether kernels are being compiled.
 #[derive(Default)]
 struct Compiling {
     count: usize,
-    /// When the first and the last of those that follow each other were seen; `None` while nothing is compiled.
+    /// Times of the first and the last new kernel of the current span; `None` while nothing is
+    /// being compiled.
     span: Option<(Instant, Instant)>,
-    /// The time that earlier spans took.
+    /// Total duration of the earlier spans.
     before: Duration,
 }
 
-/// What has been compiled so far.
+/// Progress of the compilation so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
     count: usize,
@@ -112,7 +117,7 @@ impl Compiling {
 }
 
 impl State {
-    /// `kept`: where compiled kernels are kept.
+    /// Returns the message. `kept` is the path of the kernel cache.
     fn text(self, kept: Option<&str>) -> String {
         let Self { count, seconds } = self;
         match kept {
@@ -140,13 +145,13 @@ mod tests {
         let after = |seconds: f64| begin + Duration::from_secs_f64(seconds);
         let mut compiling = Compiling::default();
         assert_eq!(compiling.look(0, after(0.0)), None);
-        // A few kernels at once are not worth a word.
+        // A few kernels at once are not reported.
         assert_eq!(compiling.look(3, after(1.0)), None);
         assert_eq!(compiling.look(5, after(2.5)), Some(State { count: 5, seconds: 1 }));
-        // One that takes long.
+        // One kernel that takes long.
         assert_eq!(compiling.look(5, after(7.0)), Some(State { count: 5, seconds: 6 }));
         assert_eq!(compiling.look(5, after(7.5)), None);
-        // Later both go on where they were: kernels were compiled from 1.0 to 2.5.
+        // Count and time continue after a pause: kernels were compiled from 1.0 to 2.5.
         assert_eq!(compiling.look(6, after(60.0)), None);
         assert_eq!(compiling.look(9, after(62.0)), Some(State { count: 9, seconds: 3 }));
     }

@@ -1,10 +1,13 @@
-//! The program's allocator: the system's, with large blocks kept for the next one who asks.
+//! The program's allocator: the system's allocator with a free list for large blocks.
 //!
-//! A frame makes and drops hundreds of tensors of some megabytes. The system's allocators give such blocks back at once and fetch them anew, page by page and cleared,
-//! which took a sixth of the time of a frame. Here a freed block waits for a request of its size, of which a network has few. What waits is bounded, so that memory is
-//! what the largest step needs and [`MOST_KEPT`] bytes at most.
+//! A frame creates and drops hundreds of tensors of several megabytes each. The system's allocators
+//! return such blocks at once and request them again, page by page and zeroed, which took a sixth
+//! of the time per frame. Here a freed block is kept for the next request of its size; a network
+//! uses few different sizes. The free list is bounded, so that the process holds the memory of the
+//! largest step plus at most [`MOST_KEPT`] bytes.
 //!
-//! Measured beside jemalloc and mimalloc in `benches/RESULTS.md`: jemalloc is as fast where it may keep everything, which takes half as much memory again.
+//! `benches/RESULTS.md` compares it with jemalloc and mimalloc. jemalloc is as fast if it may keep
+//! everything, which takes half as much memory again.
 
 #![allow(unsafe_code)]
 
@@ -13,22 +16,24 @@ use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Smaller blocks are the system's alone: it keeps those itself.
+/// Minimum size of a large block, in bytes. Smaller blocks go to the system, which keeps those
+/// itself.
 const LARGE: usize = 1 << 20;
-/// Bytes that wait at most.
+/// Maximum total size of the free list, in bytes.
 const MOST_KEPT: usize = 64 << 20;
-/// Blocks that wait at most.
+/// Maximum number of blocks in the free list.
 const MOST_BLOCKS: usize = 64;
-/// Sizes are rounded up to one of this many steps between powers of two, so that blocks fit again.
+/// Sizes are rounded up to one of this many steps between two powers of two, so that blocks can be
+/// reused.
 const STEPS: usize = 8;
 
-/// See the module.
+/// System allocator with a free list for large blocks; see the module documentation.
 pub struct LargeBlocks {
     busy: AtomicBool,
     kept: UnsafeCell<Kept>,
 }
 
-/// Blocks that wait, the oldest first.
+/// The free list, oldest block first.
 struct Kept {
     blocks: [Block; MOST_BLOCKS],
     count: usize,
@@ -41,56 +46,59 @@ struct Block {
     layout: Layout,
 }
 
-// SAFETY: what is kept is touched only by the thread that has set `busy`.
+// SAFETY: the free list is accessed only by the thread that has set `busy`.
 unsafe impl Sync for LargeBlocks {}
 
 impl LargeBlocks {
-    /// Keeps nothing yet.
+    /// Creates an allocator with an empty free list.
     pub const fn new() -> Self {
         let none = Block { address: ptr::null_mut(), layout: Layout::new::<u8>() };
         let kept = Kept { blocks: [none; MOST_BLOCKS], count: 0, bytes: 0 };
         Self { busy: AtomicBool::new(false), kept: UnsafeCell::new(kept) }
     }
 
-    /// Does something with what is kept; `None` if another thread is at it: nobody waits here.
+    /// Runs `work` on the free list. Returns `None` without blocking if another thread holds it.
     fn with_kept<R>(&self, work: impl FnOnce(&mut Kept) -> R) -> Option<R> {
         if self.busy.swap(true, Ordering::Acquire) {
             return None;
         }
-        // SAFETY: this thread has set `busy`, and `work` does not come back here: it only moves blocks about.
+        // SAFETY: this thread has set `busy`, and `work` cannot call back into this allocator: it
+        // only moves blocks.
         let done = work(unsafe { &mut *self.kept.get() });
         self.busy.store(false, Ordering::Release);
         Some(done)
     }
 
-    /// A block of this layout that waited.
+    /// Takes a block of this layout from the free list.
     fn take(&self, layout: Layout) -> Option<*mut u8> {
         self.with_kept(|kept| kept.take(layout)).flatten()
     }
 
-    /// Keeps a block; what has waited longest goes back to the system, if need be.
+    /// Adds a block to the free list. If the list is full, the oldest blocks go back to the system.
     ///
     /// # Safety
-    /// The block came from the system with this layout and nobody uses it.
+    /// The block came from the system with this layout and is no longer in use.
     unsafe fn keep(&self, block: Block) {
         if block.layout.size() > MOST_KEPT {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             return unsafe { System.dealloc(block.address, block.layout) };
         }
         let mut left = Some(block);
         while let Some(oldest) = self.with_kept(|kept| kept.make_room_or_put(&mut left)).flatten() {
-            // SAFETY: it was kept, so that nobody uses it, and came from the system with its layout.
+            // SAFETY: a block in the free list is not in use, and it came from the system with its
+            // layout.
             unsafe { System.dealloc(oldest.address, oldest.layout) };
         }
         if let Some(block) = left {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             unsafe { System.dealloc(block.address, block.layout) };
         }
     }
 }
 
 impl Kept {
-    /// The youngest block of this layout: what was written last may still be in a cache.
+    /// Takes the most recent block of this layout: recently written memory may still be in a CPU
+    /// cache.
     fn take(&mut self, layout: Layout) -> Option<*mut u8> {
         let at = self.blocks[..self.count].iter().rposition(|block| block.layout == layout)?;
         let found = self.blocks[at];
@@ -98,7 +106,8 @@ impl Kept {
         Some(found.address)
     }
 
-    /// Puts a block there if there is room; else gives back the oldest.
+    /// Puts the block into the list if there is room. Otherwise removes and returns the oldest
+    /// block.
     fn make_room_or_put(&mut self, block: &mut Option<Block>) -> Option<Block> {
         let size = block.as_ref().map_or(0, |block| block.layout.size());
         if self.count > 0 && (self.count == MOST_BLOCKS || self.bytes + size > MOST_KEPT) {
@@ -121,7 +130,8 @@ impl Kept {
     }
 }
 
-/// The layout that a large block really has; `None` for one that is left to the system.
+/// Returns the layout with which a large block is allocated, or `None` for a small block, which is
+/// left to the system.
 fn rounded(layout: Layout) -> Option<Layout> {
     let size = layout.size();
     if size < LARGE {
@@ -132,12 +142,13 @@ fn rounded(layout: Layout) -> Option<Layout> {
     Layout::from_size_align(size, layout.align()).ok()
 }
 
-// SAFETY: blocks come from the system, under a layout that is found from the one asked for alone, and go back to it under the same; one that waits is given to one who
-// asks for that layout, once.
+// SAFETY: blocks come from the system, under a layout that depends only on the requested one, and
+// are returned under the same layout. A block in the free list is handed out once, to a request
+// with that layout.
 unsafe impl GlobalAlloc for LargeBlocks {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let whole = rounded(layout);
-        // SAFETY: the caller's promise; a rounded layout is no smaller.
+        // SAFETY: guaranteed by the caller; a rounded layout is never smaller.
         whole
             .and_then(|whole| self.take(whole))
             .unwrap_or_else(|| unsafe { System.alloc(whole.unwrap_or(layout)) })
@@ -147,7 +158,7 @@ unsafe impl GlobalAlloc for LargeBlocks {
         let whole = rounded(layout);
         match whole.and_then(|whole| self.take(whole)) {
             Some(block) => {
-                // SAFETY: the block is at least as long as what was asked for.
+                // SAFETY: the block is at least as long as requested.
                 unsafe { block.write_bytes(0, layout.size()) };
                 block
             }
@@ -158,9 +169,10 @@ unsafe impl GlobalAlloc for LargeBlocks {
 
     unsafe fn dealloc(&self, address: *mut u8, layout: Layout) {
         match rounded(layout) {
-            // SAFETY: the block is given back, and its layout is the one it was fetched with.
+            // SAFETY: the caller gives up the block, and `whole` is the layout that it was
+            // allocated with.
             Some(whole) => unsafe { self.keep(Block { address, layout: whole }) },
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             None => unsafe { System.dealloc(address, layout) },
         }
     }
@@ -170,13 +182,17 @@ unsafe impl GlobalAlloc for LargeBlocks {
             return ptr::null_mut();
         };
         match (rounded(layout), rounded(wanted)) {
-            // SAFETY: the caller's promise.
+            // SAFETY: guaranteed by the caller.
             (None, None) => unsafe { System.realloc(address, layout, size) },
             (Some(before), Some(after)) if before == after => address,
             // The system moves large blocks without copying them.
-            // SAFETY: the caller's promise, with the layouts that the block has and is to have.
+            // SAFETY: guaranteed by the caller; these are the actual old layout and the new size.
             (Some(before), Some(after)) => unsafe { System.realloc(address, before, after.size()) },
+            // SAFETY: the system allocated the block with `before`. The caller guarantees that
+            // `size` is not zero, and `wanted` exists, so it is valid with this alignment.
             (Some(before), None) => unsafe { System.realloc(address, before, size) },
+            // SAFETY: `layout` is not rounded, so the system allocated the block with it. `after`
+            // is a layout of the same alignment, at least as large as `size` and so not zero.
             (None, Some(after)) => unsafe { System.realloc(address, layout, after.size()) },
         }
     }
@@ -195,12 +211,12 @@ mod tests {
     fn a_block_that_was_freed_is_given_out_again_and_cleared_if_that_is_asked() {
         let blocks = LargeBlocks::new();
         let size = 3 << 20;
-        // SAFETY: blocks are used within their sizes, and freed once, with the layouts that they were asked for with.
+        // SAFETY: blocks are used within their sizes, and freed once, with their own layouts.
         unsafe {
             let first = blocks.alloc(layout(size));
             first.write_bytes(7, size);
             blocks.dealloc(first, layout(size));
-            // A little less is the same size of block.
+            // A slightly smaller size rounds to the same layout.
             let second = blocks.alloc_zeroed(layout(size - 1000));
             assert_eq!(first, second);
             assert!(std::slice::from_raw_parts(second, size - 1000).iter().all(|&byte| byte == 0));
@@ -217,7 +233,7 @@ mod tests {
     fn what_waits_is_bounded_and_the_oldest_goes_first() {
         let blocks = LargeBlocks::new();
         let size = |i: usize| (12 << 20) + (i << 21);
-        // SAFETY: each block is freed once, with the layout that it was asked for with.
+        // SAFETY: each block is freed once, with its own layout.
         unsafe {
             let all: Vec<_> = (0..8).map(|i| blocks.alloc(layout(size(i)))).collect();
             for (i, address) in all.into_iter().enumerate() {
@@ -258,9 +274,10 @@ mod tests {
         ) {
             let blocks = LargeBlocks::new();
             let mut held: Vec<(*mut u8, usize, u8)> = Vec::new();
-            // SAFETY: blocks are used within their sizes, and freed once, with the layouts that they have.
+            // SAFETY: blocks are used within their sizes, and freed once, with their own layouts.
             unsafe {
-                // Marks at the ends and in the middle: writing everything would take minutes.
+                // Writes marks only at both ends and in the middle: writing everything would take
+                // minutes.
                 let places = |size: usize| [0, size / 2, size - 1];
                 let check = |&(address, size, mark): &(*mut u8, usize, u8)| {
                     places(size).into_iter().all(|at| address.add(at).read() == mark)

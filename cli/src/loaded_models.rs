@@ -1,62 +1,34 @@
-//! Models that are loaded once, however many recordings they are for.
+//! Keeps the loaded model across recordings.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use sam2_engine::{DeviceChoice, Precision, Sam2};
+use anyhow::Result;
+use sam2_engine::Sam2;
 
-use crate::args::SegmentArgs;
+use crate::args::ModelArgs;
 use crate::model;
 use crate::stats::Stats;
 
-/// What decides about a model.
-#[derive(PartialEq)]
-struct Wanted {
-    weights: Option<PathBuf>,
-    config: Option<String>,
-    device: DeviceChoice,
-    precision: Precision,
-    image_size: Option<usize>,
-}
-
-/// The model that was used last; recordings that want another one let go of it.
+/// The model that was used last. A recording that needs another model evicts it.
 #[derive(Default)]
 pub struct LoadedModels {
-    last: Option<(Wanted, Sam2)>,
+    last: Option<(ModelArgs, Sam2)>,
 }
 
 impl LoadedModels {
-    /// The model that a recording wants.
-    pub fn get(&mut self, args: &SegmentArgs, stats: &mut Stats) -> Result<&Sam2> {
-        let wanted = Wanted {
-            weights: args.model.clone(),
-            config: args.config.clone(),
-            device: args.device,
-            precision: args.precision,
-            image_size: args.image_size,
-        };
+    /// Returns the model for a recording; loads it unless it is the one used last.
+    pub fn get(&mut self, wanted: &ModelArgs, stats: &mut Stats) -> Result<&Sam2> {
         let last = match self.last.take() {
-            Some(last) if last.0 == wanted => last,
+            Some(last) if last.0 == *wanted => last,
             other => {
-                // Before the next one takes its place in memory.
+                // Dropped before the next model is loaded: memory never holds two models.
                 drop(other);
                 let started = Instant::now();
-                let (model, device) = load(args)?;
+                let (model, device) = model::load(wanted)?;
                 stats.loaded(&model, device, started.elapsed());
-                (wanted, model)
+                (wanted.clone(), model)
             }
         };
         Ok(&self.last.insert(last).1)
     }
-}
-
-fn load(args: &SegmentArgs) -> Result<(Sam2, String)> {
-    let (weights, config) = (args.model.as_deref(), args.config.as_deref());
-    let (model, device) = model::load(weights, config, args.device, args.precision)?;
-    let Some(size) = args.image_size else { return Ok((model, device)) };
-    let model = model.with_image_size(size).with_context(|| {
-        format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
-    })?;
-    Ok((model, device))
 }

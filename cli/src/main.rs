@@ -1,5 +1,6 @@
 //! `sam2`: Segment Anything 2 for long recordings.
 
+mod announce;
 mod args;
 mod bench;
 mod command_line;
@@ -13,6 +14,8 @@ mod exit;
 mod foresight;
 mod inspect;
 mod job_file;
+mod job_file_error;
+mod job_options;
 mod kernel_watch;
 mod large_blocks;
 mod legacy_pipeline;
@@ -23,6 +26,7 @@ mod merge;
 mod message;
 mod model;
 mod one_recording;
+mod output_sizes;
 mod outputs;
 mod plain_text;
 mod planning;
@@ -40,11 +44,14 @@ mod score;
 mod segment;
 mod settings;
 mod signals;
+mod sinks;
 mod standard_output;
 mod start_again;
 mod stats;
 mod summary;
 mod terminal;
+mod typed_files;
+mod version;
 
 use args::Command;
 use command_line::CommandLine;
@@ -57,6 +64,10 @@ fn main() -> std::process::ExitCode {
     let started = std::time::Instant::now();
     let CommandLine { cli, settings, problem } = CommandLine::parse();
     progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
+    if let Some(threads) = cli.threads {
+        // Fails only if the threads run already, and nothing has been computed yet.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+    }
     start_again::where_cuda_is_found(&cli.command);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),

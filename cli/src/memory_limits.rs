@@ -1,24 +1,24 @@
-//! How much memory the machine has, and how much of it this process may use.
+//! Memory of the machine, and how much of it this process may use.
 
 use std::path::{Path, PathBuf};
 
-/// A bound on memory, and who sets it.
+/// An upper limit on memory, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The most that may be used.
+    /// Maximum in bytes.
     pub bytes: u64,
-    /// What sets the limit, for messages.
+    /// Origin of the limit, for messages.
     pub by: &'static str,
 }
 
-/// A line of `/proc/meminfo`, in bytes.
+/// Returns the value of a line of `/proc/meminfo`, in bytes.
 pub fn of_meminfo(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
 
-/// What SLURM grants this job, by its variables.
+/// Returns the memory that SLURM grants this job, according to its environment variables.
 pub fn of_slurm_job() -> Option<Limit> {
     let variable = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     of_slurm(
@@ -28,14 +28,14 @@ pub fn of_slurm_job() -> Option<Limit> {
     )
 }
 
-/// SLURM counts in megabytes; 0 means the whole node.
+/// Converts SLURM's values, which are in MiB. 0 means the whole node.
 pub fn of_slurm(per_node: Option<u64>, per_core: Option<u64>, cores: Option<u64>) -> Option<Limit> {
     let megabytes = per_node.or_else(|| per_core?.checked_mul(cores?))?;
     let bytes = megabytes.checked_mul(1 << 20).filter(|bytes| *bytes > 0)?;
     Some(Limit { bytes, by: "SLURM" })
 }
 
-/// The tightest limit of the process's control group and those above it, version 2 or 1.
+/// Returns the tightest limit of the process's control group and its parents, version 2 or 1.
 pub fn of_cgroup(root: &Path) -> Option<Limit> {
     let text = std::fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
     let bytes = text
@@ -54,13 +54,14 @@ pub fn of_cgroup(root: &Path) -> Option<Limit> {
     Some(Limit { bytes, by: "the control group" })
 }
 
-/// The smallest number in `file` in `mount/path` and each folder above it up to `mount`.
+/// Returns the smallest number in `file` in `mount/path` and in each parent folder up to `mount`.
 fn tightest(mount: &Path, path: &str, file: &str) -> Option<u64> {
     let mut folder: PathBuf = mount.join(path.trim_start_matches('/'));
     let mut smallest = None;
     while folder.starts_with(mount) {
         let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
-        // Without a limit, version 2 says "max", and version 1 a number near 2^63, more than any machine has.
+        // Without a limit, version 2 has the text "max", and version 1 a number near 2^63, more
+        // than any machine has.
         if let Ok(bytes) = text.trim().parse::<u64>() {
             smallest = Some(smallest.map_or(bytes, |other: u64| other.min(bytes)));
         }

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_engine::{FrameSource, MaskSink, PixelValues, RunHeader, RunParts};
+use sam2_engine::{FrameSource, MaskSink, PixelValues, RunHeader};
 use sam2_frame_provider::IndexMode;
+use sam2_jobs::RunParts;
 
 use crate::args::MergeArgs;
 use crate::exit::ExitStatus;
 use crate::outputs::{self, OutputRecording, OutputSettings};
 use crate::signals::cancel_on_signals;
+use crate::sinks;
 use crate::summary::summarise;
 use crate::{recording, recordings};
 
-/// Makes the whole of its parts.
+/// Joins the parts of a run into one run.
 pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     let cancel = cancel_on_signals()?;
     let given = recordings::one(&args.recording, args.join)?;
@@ -28,7 +30,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         first
     });
     let inputs: Vec<&Path> = args.parts.iter().chain(&files).map(PathBuf::as_path).collect();
-    let outputs = outputs::check(&args.output, None, &inputs, |_| args.overwrite)?;
+    let outputs = outputs::check(&args.output, None, &inputs, |_| args.style.overwrite)?;
     let parts = RunParts::open(&args.parts, args.mixed_processors)?;
     let header = parts.header();
     // Only runs with --no-exif have this setting.
@@ -46,12 +48,12 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     if let (Some(path), Some(frames)) = (&recording, &frames) {
         check_recording(path, &files, frames, header)?;
     }
-    let values = if args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+    let values = if args.style.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
     let settings = OutputSettings {
-        overwrite: args.overwrite,
+        overwrite: args.style.overwrite,
         values,
-        compression: args.compression.into(),
-        outlines: outputs::outlines(args.coco_polygons),
+        compression: args.style.compression.into(),
+        outlines: outputs::outlines(args.style.coco_polygons),
     };
     let described = OutputRecording {
         size: (header.width, header.height),
@@ -67,7 +69,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
             None => None,
         },
     };
-    let sinks = outputs::create(&outputs, settings, &described)?;
+    let sinks = sinks::create(&outputs, settings, &described)?;
     let mut named = outputs.iter().zip(&sinks);
     if !header.logits
         && let Some((output, _)) = named.find(|(_, sink)| sink.wants_logits())
@@ -96,7 +98,8 @@ fn wants_images(sink: &dyn MaskSink, header: &RunHeader) -> bool {
     (0..header.frame_count).any(|frame| sink.wants_image(frame))
 }
 
-/// Refuses another recording than that of the parts. It may have another name, as archives change names.
+/// Refuses a recording other than that of the parts. Its name may differ, since archives rename
+/// files.
 fn check_recording(
     path: &Path,
     files: &[PathBuf],

@@ -1,10 +1,11 @@
-//! An error as one line.
+//! Formats an error as one line.
 
 use crate::{disk, remedy};
 
-/// The message with its causes, the option that is the remedy, and how much room a full disk has.
+/// Returns the message with its causes, the option that helps, and the free space if a disk is
+/// full.
 pub fn of(error: &anyhow::Error) -> String {
-    // Causes that only repeat what the message says already are left out.
+    // Causes whose text the message already contains are left out.
     let mut message = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !message.contains(&cause) {

@@ -1,29 +1,27 @@
-//! Which weights `--model` means.
+//! Finds, checks and loads the weights that `--model` means.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
-use sam2_engine::{DeviceChoice, Precision, Sam2};
+use sam2_engine::{DeviceChoice, Sam2};
 use sam2_model::{LoadError, ModelName, Sam2Config, Variant};
 use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
 
+use crate::args::ModelArgs;
 use crate::convert::parse_config;
-use crate::{demo_model, foresight, kernel_watch, preflight};
+use crate::{demo_model, foresight, kernel_watch, typed_files};
 
-/// Loads a weights file, a downloaded model by its name, or the built-in one; returns it with the name of the device that it is on.
-pub fn load(
-    given: Option<&Path>,
-    config: Option<&str>,
-    device: DeviceChoice,
-    precision: Precision,
-) -> Result<(Sam2, String)> {
-    let config = config.map(parse_config).transpose()?;
-    let (device, name) = device.open()?;
+/// Loads a weights file, a downloaded model by its name, or the built-in model. Returns it with the
+/// name of its device.
+pub fn load(wanted: &ModelArgs) -> Result<(Sam2, String)> {
+    let (given, precision) = (wanted.model.as_deref(), wanted.precision);
+    let config = wanted.config.as_deref().map(parse_config).transpose()?;
+    let (device, name) = wanted.device.open_named()?;
     if name != DeviceChoice::Cpu.to_string() {
         kernel_watch::start();
     }
-    // Before the weights are read: what the device cannot do shows at once.
+    // Checked before the weights are read, so that an unsupported precision shows at once.
     precision.on(&device)?;
     let path = given.map(find).transpose()?;
     let model_file = path.clone();
@@ -48,12 +46,18 @@ pub fn load(
     if let (Some(path), Some(name)) = (model_file, named(given)) {
         check_variant(name, &path, model.config())?;
     }
-    let model = model.with_precision(precision)?;
+    let mut model = model.with_precision(precision)?;
+    if let Some(size) = wanted.image_size {
+        model = model.with_image_size(size).with_context(|| {
+            format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
+        })?;
+    }
     tracing::info!("{} on {name} in {}", model.config(), model.precision());
     Ok((model, name))
 }
 
-/// Says which weights are not compared with a record of their SHA-256, and where a file hides the model of its name.
+/// Warns if weights are not checked against a record of their SHA-256, and if a file hides the
+/// model of the same name.
 fn tell_record(path: &Path, given: &Path, is_recorded: bool) {
     let (file, name) = (path.display(), given.display());
     let is_name = path != given;
@@ -79,12 +83,12 @@ fn tell_record(path: &Path, given: &Path, is_recorded: bool) {
     }
 }
 
-/// The model that `--model` names, if it is a name and no file.
+/// Returns the model that `--model` names, or `None` if it is a file or an unknown name.
 fn named(given: Option<&Path>) -> Option<ModelName> {
     given.filter(|given| !given.is_file())?.to_str()?.parse().ok()
 }
 
-/// Whether it is a name as a user types it, rather than a path or a file's name.
+/// Returns whether `given` is a model's name as a user types it, rather than a path or a file name.
 fn is_model_name(given: &Path) -> bool {
     let has_ending = given.extension().is_some_and(|ending| {
         ["pt", "safetensors", "yaml"].iter().any(|known| ending.eq_ignore_ascii_case(known))
@@ -95,7 +99,8 @@ fn is_model_name(given: &Path) -> bool {
         && given.to_str().is_some_and(|name| name.parse::<ModelName>().is_ok())
 }
 
-/// Refuses weights in the place of a downloaded model that are, by their tensors, another one.
+/// Refuses weights that, by their tensors, are a different model from the one that was requested by
+/// name.
 fn check_variant(name: ModelName, path: &Path, found: &Sam2Config) -> Result<()> {
     let wanted = name.config();
     if (wanted.variant(), wanted.version) == (found.variant(), found.version) {
@@ -118,13 +123,15 @@ fn check_variant(name: ModelName, path: &Path, found: &Sam2Config) -> Result<()>
     )
 }
 
-/// Files that this process has compared with their records.
+/// Files that this process has already compared with their records.
 static VERIFIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Compares weights with the record of their SHA-256 that `sam2 download` left next to them; returns whether there is one.
+/// Compares weights with the record of their SHA-256 that `sam2 download` saved next to them.
+/// Returns whether a record exists.
 ///
 /// # Errors
-/// If they are not what was written, with the command that fetches them again.
+/// Fails if the weights have changed since; the message gives the command that downloads them
+/// again.
 fn verify(path: &Path) -> Result<bool> {
     let known = || VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
     if known().iter().any(|verified| verified == path) {
@@ -149,7 +156,8 @@ fn verify(path: &Path) -> Result<bool> {
     }
 }
 
-/// Says that weights are not what `sam2 download` wrote, and how to get them again.
+/// Returns an error: the weights differ from what `sam2 download` wrote. It says how to download
+/// them again.
 pub fn damaged(path: &Path, record: &DigestRecord, reason: &str) -> anyhow::Error {
     let official = Release::all().find(|(_, release)| release.sha256 == record.source_sha256);
     let name =
@@ -164,11 +172,12 @@ pub fn damaged(path: &Path, record: &DigestRecord, reason: &str) -> anyhow::Erro
     )
 }
 
-/// Finds the file that `--model` means: one of that name, else the downloaded model of that name. A folder is neither.
+/// Finds the file that `--model` means: a file of that name, otherwise the downloaded model of that
+/// name. A folder does not count as a file.
 pub fn find(model: &Path) -> Result<PathBuf> {
     let is_folder = model.is_dir();
     if model.exists() && !is_folder {
-        preflight::regular("--model", model)?;
+        typed_files::regular("--model", model)?;
         return Ok(model.to_owned());
     }
     let Some(name) = model.to_str().and_then(|name| name.parse::<ModelName>().ok()) else {
@@ -194,7 +203,7 @@ pub fn find(model: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Says that a model is neither a file nor a known name.
+/// Returns an error for a model that is neither a file nor a known name.
 fn unknown(model: &Path) -> anyhow::Error {
     let name = model.display().to_string();
     let is_path = model.components().count() > 1 || model.extension().is_some();
@@ -211,23 +220,20 @@ fn unknown(model: &Path) -> anyhow::Error {
     }
 }
 
-/// Checks everything about a model that shows before its weights are read: name, configuration, device and precision.
-pub fn check(
-    model: Option<&Path>,
-    config: Option<&str>,
-    device: DeviceChoice,
-    precision: Precision,
-) -> Result<()> {
-    if let Some(path) = model.map(find).transpose()? {
+/// Checks everything about a model that can be checked before its weights are read: name,
+/// configuration, device and precision.
+pub fn check(wanted: &ModelArgs) -> Result<()> {
+    if let Some(path) = wanted.model.as_deref().map(find).transpose()? {
         verify(&path)?;
     }
-    config.map(parse_config).transpose()?;
-    let (device, _) = device.open()?;
-    precision.on(&device)?;
+    wanted.config.as_deref().map(parse_config).transpose()?;
+    let device = wanted.device.open()?;
+    wanted.precision.on(&device)?;
     Ok(())
 }
 
-/// The weights under official names, where that is all that a file of another layout lacks.
+/// Returns the weights under their official names, if the layout is the only reason why the file
+/// could not be loaded.
 fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
     if !matches!(error, LoadError::NotSafetensors { .. } | LoadError::UnknownVariant { .. }) {
         return None;
@@ -235,7 +241,7 @@ fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
     let checkpoint = match Checkpoint::read(path) {
         Ok(checkpoint) => checkpoint,
         Err(error) if Checkpoint::is_archive(path) => return Some(Err(error.into())),
-        // The first error says more.
+        // The error of the first attempt says more.
         Err(_) => return None,
     };
     tracing::info!(
@@ -246,7 +252,8 @@ fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
     Some(checkpoint.to_safetensors().map_err(anyhow::Error::from))
 }
 
-/// Where downloads are kept: the folder given, `SAM2_CACHE`, or `sam2` in the user's cache folder (XDG).
+/// Returns the folder for downloads: the given one, `SAM2_CACHE`, or `sam2` in the user's cache
+/// folder (XDG).
 pub fn cache_folder(given: Option<&Path>) -> Result<PathBuf> {
     use etcetera::BaseStrategy;
     if let Some(folder) = given {

@@ -1,23 +1,25 @@
-//! One recording, from its arguments to its outputs.
+//! Segments one recording, from its arguments to its outputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use sam2_engine::{
-    CancelFlag, EngineError, Fit, FlaggedFrames, FramePart, FrameSource, GuardedOptions,
-    JobOptions, JobOutputs, JobPlan, JobReceipt, JobReport, Journal, LazyFrames, MaskSink,
-    MemoryPolicyChoice, PartSink, ReceiptPlace, RecordingStamp, RunHeader, Sam2, SessionOptions,
-    recording_fingerprint, run_header, segment,
-};
+use sam2_engine::{FrameSource, LazyFrames, MaskSink, RunHeader, Sam2};
 use sam2_frame_provider::IndexMode;
+use sam2_jobs::{
+    CancelFlag, FlaggedFrames, FramePart, Job, JobError, JobOptions, JobPlan, JobReceipt,
+    JobReport, Journal, PartSink, ReceiptPlace, RecordingStamp, recording_fingerprint, run_header,
+};
 use sam2_mask_writer::{PixelValues, sweep_left_overs};
 
-use crate::args::{MemoryArg, SegmentArgs};
+use crate::announce::Announced;
+use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
 use crate::foresight;
+use crate::job_options::job_options;
 use crate::loaded_models::LoadedModels;
+use crate::output_sizes;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
 use crate::planning::{open_and_plan, plan_for};
 use crate::preflight::{Checked, CheckedOutputs};
@@ -26,22 +28,26 @@ use crate::recording;
 use crate::recordings;
 use crate::report::told;
 use crate::resuming;
+use crate::sinks;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
 
-/// What came of a recording that did not fail.
+/// Result of a recording that did not fail.
 pub struct Finished {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// What came of the job; `None` if its outputs were there already.
+    /// Report of the job; `None` if all outputs existed already.
     pub report: Option<JobReport>,
+    /// True if the job was only announced (`--dry-run`).
+    pub is_dry: bool,
 }
 
 impl Finished {
-    /// One line of a summary.
+    /// Returns the recording's line in the summary.
     pub fn line(&self, recording: &str, seconds: f64) -> String {
         let Some(report) = &self.report else {
-            return format!("{recording}: was done before");
+            let text = if self.is_dry { "would be segmented" } else { "was done before" };
+            return format!("{recording}: {text}");
         };
         let flagged: usize = report.flagged.iter().map(FlaggedFrames::count).sum();
         let result = match self.status {
@@ -60,7 +66,7 @@ impl Finished {
     }
 }
 
-/// Segments a recording whose names, track, outputs and model were checked.
+/// Segments a recording whose file names, track, outputs and model have been checked.
 pub fn run(
     checked: Checked,
     quiet: bool,
@@ -74,7 +80,7 @@ pub fn run(
     let named = outputs::named(&args.output, args.contact_sheet.as_deref())?;
     let first_output = named.first().map(|first| first.path.clone());
     let journal = first_output.as_deref().map(resuming::journal_path).unwrap_or_default();
-    if !args.running.resume && journal.exists() {
+    if !args.running.resume && !args.running.dry_run && journal.exists() {
         tracing::warn!(
             "'{}' of an interrupted job is replaced; --resume would have gone on from there",
             journal.display()
@@ -89,11 +95,11 @@ pub fn run(
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
-    let model = models.get(args, stats)?;
+    let model = models.get(&args.network, stats)?;
 
     let outputs = wanted;
     let frames = &frames;
-    let job = Job {
+    let job = Segmenting {
         args,
         quiet,
         cancel,
@@ -107,13 +113,25 @@ pub fn run(
         contents,
     };
     job.check_kept(&plan)?;
+    if job.outputs.is_empty() && args.running.dry_run {
+        return Ok(Finished { status: ExitStatus::Done, report: None, is_dry: false });
+    }
     if job.outputs.is_empty() {
         return job.done_before(&plan);
     }
     foresight::check(args, model, frames, &plan, &options)?;
+    let outputs = job.outputs.as_slice();
+    let announced = Announced { args, model, frames, plan: &plan, options: &options, outputs };
+    output_sizes::check(outputs, &announced.extent())?;
+    if args.running.dry_run {
+        announced.print()?;
+        return Ok(Finished { status: ExitStatus::Done, report: None, is_dry: true });
+    }
+    announced.log();
     let result = match job.attempt(&plan, args.running.resume, taken) {
-        Err(EngineError::FrameCountChanged { recording, before, now }) => {
-            // The source has counted anew by now; batches and pages must follow.
+        Err(JobError::FrameCountChanged { recording, before, now }) => {
+            // The source now knows the new count. The plan and the outputs must be made again for
+            // it.
             tracing::warn!("{recording} has {now} frames, not {before}: starting over");
             job.attempt(&plan_for(args, track, frames)?, false, taken)
         }
@@ -122,9 +140,10 @@ pub fn run(
     let report = match result {
         Ok(report) => report,
         Err(error) => {
-            // A job that could not be taken up is not taken up by the same command either.
+            // If the journal was refused, repeating the same command would be refused too, so no
+            // hint is given.
             let is_refused =
-                matches!(error, EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. });
+                matches!(error, JobError::OtherRun { .. } | JobError::DamagedJournal { .. });
             let error = anyhow::Error::from(error);
             return Err(match resuming::hint(&job.journal).filter(|_| !is_refused) {
                 Some(hint) => error.context_behind(hint),
@@ -138,37 +157,37 @@ pub fn run(
         (ExitStatus::Done, false) => ExitStatus::Flawed,
         (status, _) => status,
     };
-    Ok(Finished { status, report: Some(report) })
+    Ok(Finished { status, report: Some(report), is_dry: false })
 }
 
-/// What an attempt needs.
-struct Job<'a> {
+/// Everything that an attempt needs.
+struct Segmenting<'a> {
     args: &'a SegmentArgs,
     quiet: bool,
     cancel: &'a CancelFlag,
     model: &'a Sam2,
     frames: &'a LazyFrames,
-    /// Those that are still to be written.
+    /// Outputs still to be written.
     outputs: Vec<Output>,
-    /// Those that are there, and what is known of them.
+    /// Outputs that exist already, and the receipt of the job that wrote them.
     kept: Option<(JobReceipt, Vec<Output>)>,
     /// The output that journal and receipt are named after.
     first_output: Option<PathBuf>,
     journal: PathBuf,
-    /// What its files were before they were opened.
+    /// State of the recording's files before they were opened.
     stamp: RecordingStamp,
-    /// Fingerprint of the recording.
+    /// Fingerprint of the recording's contents.
     contents: String,
 }
 
-impl Job<'_> {
-    /// Checks that outputs that are there are what this job would write.
+impl Segmenting<'_> {
+    /// Checks that this job would have written the existing outputs.
     fn check_kept(&self, plan: &JobPlan) -> Result<()> {
         let Some((receipt, kept)) = &self.kept else { return Ok(()) };
         let header = self.header(plan, &job_options(self.args, plan)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
-        // A process that was killed as it published them has left what they replaced.
+        // A process that was killed while it published them leaves the replaced outputs behind.
         paths.iter().for_each(|path| sweep_left_overs(path));
         let recording = self.args.recording.display();
         if self.outputs.is_empty() {
@@ -183,24 +202,24 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// Options that do not change the masks but how outputs hold them.
+    /// Returns the options that change how outputs store the masks, but not the masks.
     fn written(&self) -> BTreeMap<String, String> {
         let options = [
-            ("--ids", self.args.ids.to_string()),
-            ("--coco-polygons", self.args.coco_polygons.to_string()),
-            ("--compression", format!("{:?}", self.args.compression).to_lowercase()),
+            ("--ids", self.args.style.ids.to_string()),
+            ("--coco-polygons", self.args.style.coco_polygons.to_string()),
+            ("--compression", format!("{:?}", self.args.style.compression).to_lowercase()),
         ];
         options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Ends a job all of whose outputs were published before.
+    /// Finishes a job whose outputs were all published earlier.
     fn done_before(&self, plan: &JobPlan) -> Result<Finished> {
-        // A process that was killed between the last output and the end has left it.
+        // A process that was killed after the last output was published leaves its journal.
         Journal::clear(&self.journal, self.header(plan, &job_options(self.args, plan)?)?)?;
         let unprompted = self.kept.as_ref().is_some_and(|(receipt, _)| receipt.unprompted());
         let flawed = unprompted || !is_complete(self.frames);
         let status = if flawed { ExitStatus::Flawed } else { ExitStatus::Done };
-        Ok(Finished { status, report: None })
+        Ok(Finished { status, report: None, is_dry: false })
     }
 
     fn attempt(
@@ -208,7 +227,7 @@ impl Job<'_> {
         plan: &JobPlan,
         resume: bool,
         taken: &mut RecordingStats,
-    ) -> Result<JobReport, EngineError> {
+    ) -> Result<JobReport, JobError> {
         let options = job_options(self.args, plan)?;
         let header = self.header(plan, &options)?;
         let sinks = self.sinks(plan, &options, &header)?;
@@ -224,19 +243,25 @@ impl Job<'_> {
             Journal::create(&self.journal, header)?
         };
         let journal = journal.with_checkpoints_every(self.args.running.checkpoint_frames);
-        let outputs =
-            JobOutputs { sinks, journal: Some(journal), receipt, recording: self.stamp.clone() };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let mut progress = Progress::new(part.len(), self.quiet);
         let mut watch = BatchWatch::new(&mut progress, self.frames, self.model);
-        let (model, frames) = (self.model, self.frames);
-        let report = segment(model, frames, plan, options, outputs, &mut watch, self.cancel);
+        let frames = self.frames;
+        let report = Job::new(self.model, frames, plan)
+            .options(options)
+            .sinks(sinks)
+            .journal(journal)
+            .receipt(receipt)
+            .recording(self.stamp.clone())
+            .observe(&mut watch)
+            .cancel(self.cancel)
+            .run();
         taken.seen(watch, frames);
         progress.finish();
         report
     }
 
-    fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, EngineError> {
+    fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, JobError> {
         let (args, path) = (self.args, &self.args.recording);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let mut more = vec![
@@ -254,7 +279,7 @@ impl Job<'_> {
         }
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
         header.recording_contents = Some(self.contents.clone());
-        // Run files among the outputs keep them too.
+        // If logits are an output, run files store them too, and existing outputs count.
         let kept = self.kept.iter().flat_map(|(_, kept)| kept);
         header.logits =
             self.outputs.iter().chain(kept).any(|output| output.format == OutputFormat::Logits);
@@ -267,13 +292,13 @@ impl Job<'_> {
         plan: &JobPlan,
         options: &JobOptions,
         header: &RunHeader,
-    ) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
-        let values = if self.args.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+    ) -> Result<Vec<Box<dyn MaskSink>>, JobError> {
+        let values = if self.args.style.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
         let settings = OutputSettings {
-            overwrite: self.args.overwrite,
+            overwrite: self.args.style.overwrite,
             values,
-            compression: self.args.compression.into(),
-            outlines: outputs::outlines(self.args.coco_polygons),
+            compression: self.args.style.compression.into(),
+            outlines: outputs::outlines(self.args.style.coco_polygons),
         };
         let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
@@ -291,9 +316,9 @@ impl Job<'_> {
                 .ok()
                 .map(|options| (self.args.recording.clone(), options)),
         };
-        let sinks = outputs::create(&self.outputs, settings, &recording)?;
+        let sinks = sinks::create(&self.outputs, settings, &recording)?;
         let in_part = |(output, sink): (&Output, Box<dyn MaskSink>)| -> Box<dyn MaskSink> {
-            // Run files and reports keep the recording's numbers.
+            // Run files and reports keep the frame indices of the recording.
             if part.start == 0 || matches!(output.format, OutputFormat::Run | OutputFormat::Report)
             {
                 sink
@@ -305,40 +330,7 @@ impl Job<'_> {
     }
 }
 
-/// How the job is run; a part is checked against the plan.
-pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, EngineError> {
-    let count = plan.frame_count();
-    let part = args
-        .running
-        .frames
-        .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
-    if let Some(part) = part {
-        plan.check_part(part)?;
-        if args.running.carry_over && part.start > 0 {
-            return Err(EngineError::PartOfCarriedOver { start: part.start });
-        }
-    }
-    Ok(JobOptions {
-        session: SessionOptions {
-            fill_hole_area: args.fill_holes,
-            resize: args.frames.resize,
-            region: args.roi,
-            max_conditioning_frames: args.prompts.conditioning_frames(),
-            fit: if args.letterbox { Fit::Letterbox } else { Fit::Squash },
-            memory_policy: match args.memory {
-                MemoryArg::Official => MemoryPolicyChoice::Official,
-                MemoryArg::Guarded => MemoryPolicyChoice::Guarded(GuardedOptions::default()),
-            },
-            ..Default::default()
-        },
-        frames_mode: args.frames.frames_mode,
-        carry_over: args.running.carry_over,
-        mixed_processors: args.running.mixed_processors,
-        part,
-    })
-}
-
-/// Puts a remark behind an error's message, which stays what it is.
+/// Appends a remark to an error's message without hiding the error.
 trait Remark {
     fn context_behind(self, remark: String) -> Self;
 }

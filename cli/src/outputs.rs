@@ -1,73 +1,55 @@
-//! Where results go: names checked before any work, sinks made when it starts.
+//! Names and formats of outputs. Names are checked before the work starts; `sinks.rs` creates the
+//! outputs.
 
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_engine::{EngineError, MaskSink, WriteError};
+use sam2_engine::WriteError;
+
 use sam2_frame_provider::OpenOptions;
 use sam2_mask_writer::{
-    BigTiffSink, CocoJsonSink, CocoOutlines, ContactSheetSink, CsvTableSink, DavisPngsSink,
-    ImageJRoisSink, LabelmeJsonSink, LogitsNpySink, ObjectPngsSink, ObjectStacksSink, OmeZarrSink,
-    OutputFile, OutputFolder, OverlayVideoSink, ParquetTableSink, PixelValues, RecordingInfo,
-    RunFileSink, RunHeader, SavJsonSink, StackCompression, YoloLabelsSink,
+    CocoOutlines, DavisPngsSink, LabelmeJsonSink, ObjectPngsSink, ObjectStacksSink, OmeZarrSink,
+    OutputFile, OutputFolder, PixelValues, RunHeader, StackCompression, YoloLabelsSink,
 };
 
-use crate::report::ReportSink;
+use crate::args::OutputArg;
 
-/// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutputArg(OsString);
-
-impl OutputArg {
-    /// As it was typed.
-    pub fn typed(&self) -> &OsStr {
-        &self.0
-    }
-}
-
-impl From<OsString> for OutputArg {
-    fn from(typed: OsString) -> Self {
-        Self(typed)
-    }
-}
-
-/// What results can be written as.
+/// Output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// A BigTIFF stack.
+    /// BigTIFF stack.
     Tiff,
-    /// A folder with a BigTIFF stack for each object.
+    /// Folder with a BigTIFF stack for each object.
     ObjectTiffs,
-    /// A folder of palette images, as in DAVIS.
+    /// Folder of palette images, as in DAVIS.
     Davis,
-    /// A folder of images for each object, as in SA-V.
+    /// Folder with images for each object, as in SA-V.
     ObjectPngs,
-    /// COCO's JSON.
+    /// COCO JSON.
     Coco,
-    /// SA-V's JSON.
+    /// SA-V JSON.
     Sav,
-    /// A folder of YOLO's polygon labels.
+    /// Folder of YOLO polygon labels.
     Yolo,
-    /// A folder of Labelme's polygons.
+    /// Folder of Labelme polygons.
     Labelme,
-    /// A ZIP file of ImageJ's regions of interest.
+    /// ZIP file of ImageJ regions of interest.
     ImageJRois,
-    /// A folder with an OME-Zarr label image.
+    /// Folder with an OME-Zarr label image.
     OmeZarr,
-    /// A table of masks.
+    /// Table of masks as CSV.
     Csv,
-    /// The same table.
+    /// The same table as Parquet.
     Parquet,
-    /// A video with the masks drawn in.
+    /// Video with the masks drawn in.
     Overlay,
-    /// An overview picture.
+    /// Overview picture.
     ContactSheet,
     /// Mask logits as a NumPy array.
     Logits,
-    /// A run file, from which the others can be made.
+    /// Run file, from which the other formats can be made.
     Run,
-    /// A page about the run.
+    /// HTML page about the run.
     Report,
 }
 
@@ -93,7 +75,7 @@ impl OutputFormat {
         Self::Report,
     ];
 
-    /// Its name before the colon.
+    /// Returns the format's name, which is typed before the colon.
     fn name(self) -> &'static str {
         match self {
             Self::Tiff => "tiff",
@@ -116,7 +98,7 @@ impl OutputFormat {
         }
     }
 
-    /// Endings that mean it; none = the name must be said.
+    /// Returns the file endings that select the format. If empty, the format's name must be typed.
     fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Tiff => &["btf", "tif", "tiff"],
@@ -140,85 +122,66 @@ impl OutputFormat {
     }
 
     /// Whether it holds one number for each pixel, so that numbers must be small.
-    fn has_numbers_for_pixels(self, values: PixelValues) -> bool {
+    pub fn has_numbers_for_pixels(self, values: PixelValues) -> bool {
         self == Self::Davis || self == Self::Tiff && values == PixelValues::ObjectIds
     }
 }
 
-/// What was meant by an [`OutputArg`]: one output, whose name was found to be good.
+/// One output as resolved from an [`OutputArg`], with a checked name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// The format.
+    /// Format.
     pub format: OutputFormat,
-    /// The file or folder.
+    /// File or folder.
     pub path: PathBuf,
 }
 
 /// How outputs are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutputSettings {
-    /// Whether those that exist are replaced.
+    /// Whether existing outputs are replaced.
     pub overwrite: bool,
-    /// What the pixels of the stack say.
+    /// Meaning of the pixel values in a stack.
     pub values: PixelValues,
-    /// How the pages of stacks are compressed.
+    /// Compression of the pages of stacks.
     pub compression: StackCompression,
-    /// How COCO's annotations say where objects are.
+    /// How COCO annotations describe masks.
     pub outlines: CocoOutlines,
 }
 
-/// What `--coco-polygons` means.
+/// Translates `--coco-polygons`.
 pub fn outlines(are_polygons: bool) -> CocoOutlines {
     if are_polygons { CocoOutlines::Polygons } else { CocoOutlines::RunLengths }
-}
-
-/// `--compression`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum CompressionArg {
-    /// As they are: what every program reads.
-    #[default]
-    None,
-    /// Hundreds of times smaller.
-    Deflate,
-    /// Runs of bytes.
-    Packbits,
-}
-
-impl From<CompressionArg> for StackCompression {
-    fn from(typed: CompressionArg) -> Self {
-        match typed {
-            CompressionArg::None => Self::None,
-            CompressionArg::Deflate => Self::Deflate,
-            CompressionArg::Packbits => Self::PackBits,
-        }
-    }
 }
 
 /// The recording that masks belong to.
 #[derive(Clone, Debug)]
 pub struct OutputRecording {
-    /// Columns and rows.
+    /// Width and height in pixels.
     pub size: (u32, u32),
-    /// Its number of frames.
+    /// Number of frames.
     pub frames: usize,
     /// Frames per second, if known.
     pub rate: Option<f64>,
-    /// Its name without folder and ending.
+    /// File name without folder and ending.
     pub name: String,
-    /// Frames that somebody prompted, for showing.
+    /// Prompted frames, for display.
     pub prompt_frames: Vec<usize>,
-    /// The objects that are known beforehand, in ascending order; others may still come up on the way.
+    /// Objects known before the job starts, in ascending order. More objects may appear during the
+    /// job.
     pub objects: Vec<u32>,
-    /// File names of the images that the frames were read from; empty where frames are not image files of their own.
+    /// File names of the images that the frames were read from. Empty if the frames are not
+    /// separate image files.
     pub image_names: Vec<String>,
-    /// What run files say about the job.
+    /// Description of the job for run files.
     pub run: RunHeader,
-    /// Where the recording is and how it is opened, for outputs that find out at the end which frames they show.
+    /// Path of the recording and options to open it, for outputs that choose the frames to show
+    /// only at the end.
     pub source: Option<(PathBuf, OpenOptions)>,
 }
 
-/// Says what was meant by every `-o` and `--contact-sheet`; refuses names that cannot be written, or that would replace
-/// something that must stay.
+/// Resolves every `-o` and `--contact-sheet`. Refuses names that cannot be written, and names that
+/// would replace an input, another output or a file that must stay.
 pub fn check(
     typed: &[OutputArg],
     contact_sheet: Option<&Path>,
@@ -230,7 +193,7 @@ pub fn check(
         if let Some(input) = inputs.iter().find(|input| same_file(input, path)) {
             bail!("'{}' is an input: choose another name for the output", input.display());
         }
-        // A picture among the pictures of a recording would be a frame of it next time.
+        // A new image in the folder of an image recording would be one of its frames next time.
         if let Some(folder) = inputs.iter().find(|input| input.is_dir() && lies_inside(path, input))
         {
             bail!(
@@ -254,7 +217,7 @@ pub fn check(
     Ok(outputs)
 }
 
-/// Says what was meant by every `-o` and `--contact-sheet`.
+/// Resolves every `-o` and `--contact-sheet`.
 pub fn named(typed: &[OutputArg], contact_sheet: Option<&Path>) -> Result<Vec<Output>> {
     let mut outputs = typed.iter().map(resolve).collect::<Result<Vec<_>>>()?;
     if let Some(sheet) = contact_sheet {
@@ -266,11 +229,13 @@ pub fn named(typed: &[OutputArg], contact_sheet: Option<&Path>) -> Result<Vec<Ou
     Ok(outputs)
 }
 
-/// What was meant by one `-o`.
-pub fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
+/// Resolves one `-o`.
+pub fn resolve(typed: &OutputArg) -> Result<Output> {
+    let typed = typed.typed();
     let path = Path::new(typed);
     let prefix = typed.to_str().and_then(|text| text.split_once(':'));
-    // Something with a dot or a slash before its colon is a path, and so is a time.
+    // If the part before the colon contains a dot or a slash, the text is a path. So is a time such
+    // as 12:30.
     let is_word = |text: &str| {
         text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -280,10 +245,10 @@ pub fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
     {
         let Some(format) = OutputFormat::ALL.into_iter().find(|format| format.name() == name)
         else {
-            bail!("'{name}' in '{}' is no format: use {}", path.display(), formats());
+            bail!("'{name}' in '{}' is not a format: use {}", path.display(), formats());
         };
         if Path::new(rest).file_name().is_none() {
-            bail!("'{}' says no name: use {name}:PATH", path.display());
+            bail!("'{}' has no file name: use {name}:PATH", path.display());
         }
         return Ok(Output { format, path: rest.into() });
     }
@@ -293,13 +258,13 @@ pub fn resolve(OutputArg(typed): &OutputArg) -> Result<Output> {
     }
 }
 
-/// The format that a name's ending means.
+/// Returns the format that belongs to a file ending.
 fn by_ending(path: &Path) -> Option<OutputFormat> {
     let ending = path.extension()?.to_str()?.to_lowercase();
     OutputFormat::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
 }
 
-/// Every format, for messages.
+/// Lists every format, for messages.
 fn formats() -> String {
     let endings: Vec<String> = OutputFormat::ALL
         .into_iter()
@@ -310,7 +275,7 @@ fn formats() -> String {
     format!("an ending of {}, or FORMAT:PATH with one of {}", endings.join(" "), names.join(" "))
 }
 
-/// Refuses one name for two things.
+/// Refuses the same path for two outputs.
 pub fn check_differ(a: &Path, b: &Path) -> Result<()> {
     if same_file(a, b) {
         bail!("'{}' is given for two outputs: choose different names", a.display());
@@ -318,7 +283,8 @@ pub fn check_differ(a: &Path, b: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether two names lead to the same file, also by way of links and `..`; an output need not exist yet.
+/// Returns whether two paths lead to the same file, also through links and `..`. The file need not
+/// exist yet.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     match (resolved(a), resolved(b)) {
         (Some(a), Some(b)) => a == b,
@@ -326,7 +292,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Whether `path` lies somewhere in `folder`, and is not the folder itself.
+/// Returns whether `path` lies inside `folder`, at any depth, and is not the folder itself.
 fn lies_inside(path: &Path, folder: &Path) -> bool {
     let absolute = |path: &Path| resolved(path).or_else(|| std::path::absolute(path).ok());
     match (absolute(path), absolute(folder)) {
@@ -335,13 +301,14 @@ fn lies_inside(path: &Path, folder: &Path) -> bool {
     }
 }
 
-/// The one spelling of a name, without links, `.` and `..`, as far as its folders exist.
+/// Returns a path without links, `.` and `..`, as far as its folders exist, so that equal paths are
+/// spelled alike.
 pub fn spelled_out(path: &Path) -> PathBuf {
     let absolute = || std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     resolved(path).unwrap_or_else(absolute)
 }
 
-/// A name without links and `..`, if its folder exists.
+/// Returns a path without links and `..`, if its folder exists.
 fn resolved(path: &Path) -> Option<PathBuf> {
     path.canonicalize().ok().or_else(|| {
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -350,7 +317,8 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Finds out now, rather than after hours of work, whether an output can be written; what is temporary goes at once.
+/// Checks that an output can be created now rather than after hours of work. The temporary file is
+/// removed at once.
 fn try_creating(Output { format, path }: &Output, overwrite: bool) -> Result<(), WriteError> {
     let own: fn(&Path) -> bool = match format {
         OutputFormat::ObjectTiffs => ObjectStacksSink::is_own,
@@ -364,73 +332,14 @@ fn try_creating(Output { format, path }: &Output, overwrite: bool) -> Result<(),
     OutputFolder::create(path, overwrite, own).map(drop)
 }
 
-/// Starts every output of a recording.
-pub fn create(
-    outputs: &[Output],
-    settings: OutputSettings,
-    recording: &OutputRecording,
-) -> Result<Vec<Box<dyn MaskSink>>, EngineError> {
-    outputs.iter().map(|output| Ok(create_one(output, settings, recording)?)).collect()
-}
-
-fn create_one(
-    Output { format, path }: &Output,
-    OutputSettings { overwrite, values, compression, outlines }: OutputSettings,
-    recording: &OutputRecording,
-) -> Result<Box<dyn MaskSink>, WriteError> {
-    let OutputRecording { size, frames, prompt_frames, .. } = recording;
-    let info = &RecordingInfo {
-        frames_per_second: recording.rate,
-        name: recording.name.clone(),
-        objects: recording.objects.clone(),
-        object_names: recording.run.object_names.clone(),
-        image_names: recording.image_names.clone(),
-        ..RecordingInfo::new(*size, *frames)
-    };
-    let largest = u32::from(u8::MAX);
-    if format.has_numbers_for_pixels(values)
-        && let Some(&object) = recording.objects.iter().find(|&&object| object > largest)
-    {
-        return Err(WriteError::ObjectNumber { path: path.clone(), object, largest });
-    }
-    Ok(match format {
-        OutputFormat::Tiff => Box::new(BigTiffSink::create_compressed(
-            path,
-            *size,
-            *frames,
-            values,
-            compression,
-            overwrite,
-        )?),
-        OutputFormat::ObjectTiffs => {
-            Box::new(ObjectStacksSink::create(path, info, compression, overwrite)?)
-        }
-        OutputFormat::Davis => Box::new(DavisPngsSink::create(path, info, overwrite)?),
-        OutputFormat::ObjectPngs => Box::new(ObjectPngsSink::create(path, info, overwrite)?),
-        OutputFormat::Coco => Box::new(CocoJsonSink::create_with(path, info, outlines, overwrite)?),
-        OutputFormat::Sav => Box::new(SavJsonSink::create(path, info, overwrite)?),
-        OutputFormat::Yolo => Box::new(YoloLabelsSink::create(path, info, overwrite)?),
-        OutputFormat::Labelme => Box::new(LabelmeJsonSink::create(path, info, overwrite)?),
-        OutputFormat::ImageJRois => Box::new(ImageJRoisSink::create(path, info, overwrite)?),
-        OutputFormat::OmeZarr => Box::new(OmeZarrSink::create(path, info, overwrite)?),
-        OutputFormat::Csv => Box::new(CsvTableSink::create(path, info, overwrite)?),
-        OutputFormat::Parquet => Box::new(ParquetTableSink::create(path, info, overwrite)?),
-        OutputFormat::Overlay => Box::new(OverlayVideoSink::create(path, info, overwrite)?),
-        OutputFormat::ContactSheet => {
-            Box::new(ContactSheetSink::create(path, info, prompt_frames, overwrite)?)
-        }
-        OutputFormat::Logits => Box::new(LogitsNpySink::create(path, info, overwrite)?),
-        OutputFormat::Run => Box::new(RunFileSink::create(path, &recording.run, overwrite)?),
-        OutputFormat::Report => Box::new(ReportSink::create(path, recording, overwrite)?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     fn resolve_text(typed: &str) -> Result<(OutputFormat, String), String> {
-        match resolve(&OutputArg(typed.into())) {
+        match resolve(&OutputArg::from(OsString::from(typed))) {
             Ok(Output { format, path }) => Ok((format, path.to_str().unwrap().to_owned())),
             Err(error) => Err(error.to_string()),
         }

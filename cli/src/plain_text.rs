@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Returns the text with every character spelled out that would move the cursor, end the line or turn the direction of reading.
+/// Returns the text with escapes in place of every character that would move the cursor, end the
+/// line or change the direction of text.
 pub fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(is_active) {
         return Cow::Borrowed(text);
@@ -26,13 +27,13 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(spelled)
 }
 
-/// Characters of an error that are shown.
+/// Maximum number of characters shown of an error.
 pub const ERROR_LENGTH: usize = 1500;
-/// Characters of a line of the log that are shown. Lists of prompted frames can be long.
+/// Maximum number of characters shown of a log line. Lists of prompted frames can be long.
 pub const LOG_LENGTH: usize = 8000;
 
-/// Returns [`plain`] text of at most about `most` characters. Of longer text the middle is left out, and it says how much: a file can
-/// hold names of megabytes.
+/// Returns [`plain`] text of about `most` characters at most. The middle of a longer text is
+/// replaced by a note that says how much is left out: a file can hold names of megabytes.
 pub fn plain_line(text: &str, most: usize) -> Cow<'_, str> {
     let count = if text.len() <= most { 0 } else { text.chars().count() };
     if count <= most {

@@ -1,19 +1,18 @@
-//! What is to be done with a recording: its frames and a plan, every prompt checked before the model is loaded.
+//! Opens a recording and plans its job. Every prompt is checked before the model is loaded.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use sam2_engine::{
-    FrameSource, JobPlan, KeypointTrack, KnownObjects, LazyFrames, TrackNotice, TrackedRecording,
-};
+use sam2_engine::{FrameSource, LazyFrames};
 use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
+use sam2_jobs::{JobPlan, KeypointTrack, KnownObjects, TrackNotice, TrackedRecording};
 
 use crate::args::SegmentArgs;
 use crate::recording;
 
-/// Opens the recording and settles what is to be done.
+/// Opens the recording and plans the job.
 ///
-/// `track` is that of the arguments, if it has been read before.
+/// `track` is the track named by the arguments, if it has been read already.
 pub fn open_and_plan(
     args: &SegmentArgs,
     track: Option<&KeypointTrack>,
@@ -43,16 +42,18 @@ pub fn open_and_plan(
     Ok((frames, plan))
 }
 
-/// Opens the recording and makes its plan, without telling more than why it cannot be: whoever opens it again tells the rest.
+/// Opens the recording and plans the job without logging anything, since the real run opens it
+/// again and logs the rest.
 ///
 /// # Errors
-/// As [`open_and_plan`].
+/// The same as [`open_and_plan`].
 pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<(LazyFrames, JobPlan)> {
     let silent = tracing::subscriber::NoSubscriber::default();
     tracing::subscriber::with_default(silent, || open_and_plan(args, track))
 }
 
-/// Refuses a recording whose frames are known to change their size, unless such frames are to be replaced.
+/// Refuses a recording whose frames are known to change size, unless such frames are to be
+/// replaced.
 fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     let Some(error) = frames.flaws().size_change else { return Ok(()) };
     let FrameError::SizeChanged { index, .. } = error else { return Ok(()) };
@@ -63,7 +64,7 @@ fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
     Err(error.into())
 }
 
-/// Makes the plan for the frames there are, every prompt checked.
+/// Plans the job for the recording's frames and checks every prompt.
 pub fn plan_for(
     args: &SegmentArgs,
     track: Option<&KeypointTrack>,
@@ -94,14 +95,14 @@ pub fn plan_for(
     Ok(plan)
 }
 
-/// Makes a plan by a track, given by its name and, if it was read before, as it was read.
+/// Plans the job from a track, given by its path and, if it has been read already, its contents.
 fn plan_by_track(
     args: &SegmentArgs,
     (path, track): (&Path, Option<&KeypointTrack>),
     frames: &dyn FrameSource,
 ) -> Result<JobPlan> {
     let (count, size) = (frames.frame_count(), frames.size());
-    // A region that is not within the picture is complained of later, by itself.
+    // A region outside the picture is reported later.
     let region = args.roi.filter(|region| region.is_within(size));
     let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };
     let track = match track {
@@ -132,7 +133,7 @@ fn plan_by_track(
     Ok(plan)
 }
 
-/// Logs what there is to know about a track.
+/// Logs the notices about a track.
 fn tell(notices: &[TrackNotice]) {
     for notice in notices {
         match notice {

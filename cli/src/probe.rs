@@ -8,19 +8,19 @@ use sam2_frame_provider::{
 use crate::args::ProbeArgs;
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
-use crate::preflight;
 use crate::recording::index_cache;
 use crate::recordings;
 use crate::standard_output::print;
+use crate::typed_files;
 
-/// Says what a recording is.
+/// Describes a recording.
 pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
     let Some((recording, further)) = recordings::one(&args.recordings, args.join)? else {
         bail!("name a recording");
     };
     std::iter::once(&recording)
         .chain(&further)
-        .try_for_each(|file| preflight::regular("the recording", file))?;
+        .try_for_each(|file| typed_files::regular("the recording", file))?;
     let video = VideoOptions {
         index_cache: index_cache(args.index_cache)?,
         stream: args.stream,
@@ -31,7 +31,7 @@ pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
     let source = open_with(&recording, &options)?;
     let mut report = probe_source(&source, args.verify);
     if report.video.is_none() {
-        // What is neither is a pattern of images in a folder.
+        // A recording that is neither a file nor a folder is a pattern of images in a folder.
         report.kind = if recording.is_file() { "file" } else { "folder" }.to_owned();
     }
     if args.json {
@@ -42,13 +42,14 @@ pub fn run(args: &ProbeArgs) -> Result<ExitStatus> {
     Ok(status(&report))
 }
 
-/// A report without `--verify` tells what there is; one with it judges.
+/// Returns the exit status. Damaged frames make it `Flawed`; missing frames do so only with
+/// `--verify`.
 fn status(report: &ProbeReport) -> ExitStatus {
     let is_cut = report.verified && report.missing_frames.is_some();
     if is_cut || !report.damaged_frames.is_empty() { ExitStatus::Flawed } else { ExitStatus::Done }
 }
 
-/// Lines of a name and a value.
+/// Lines that each consist of a name and a value.
 #[derive(Default)]
 struct Lines(String);
 

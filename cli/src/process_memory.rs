@@ -1,24 +1,24 @@
-//! How much memory this process holds, as the system counts it.
+//! Memory of this process, as the system counts it.
 
 use serde::Serialize;
 
 /// Resident memory in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HostMemory {
-    /// Now.
+    /// Current size.
     pub resident: u64,
-    /// At most since the process began, or since [`reset_peak`].
+    /// Peak since the process began, or since [`reset_peak`].
     pub peak: u64,
 }
 
 impl HostMemory {
-    /// As of now; `None` where the system does not say (it is Linux that does).
+    /// Returns the current values, or `None` if the system does not report them (only Linux does).
     pub fn now() -> Option<Self> {
         parse(&std::fs::read_to_string("/proc/self/status").ok()?)
     }
 }
 
-/// Lets the peak begin anew; false where the system does not permit it.
+/// Resets the peak. Returns false if the system does not permit it.
 pub fn reset_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }

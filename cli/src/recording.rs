@@ -1,18 +1,20 @@
-//! Opening what is to be segmented.
+//! Opens recordings with the options of the command line, and compares them with the recording of a
+//! run.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sam2_engine::{FrameSource, LazyFrames, LazyOptions, RunHeader, recording_fingerprint};
+use sam2_engine::{FrameSource, LazyFrames, LazyOptions, RunHeader};
 use sam2_frame_provider::{
     IndexCacheMode, IndexMode, OpenOptions, VideoOptions, open_with, video_files,
 };
+use sam2_jobs::recording_fingerprint;
 
 use crate::args::FrameArgs;
 use crate::model::cache_folder;
 use crate::recordings;
 
-/// Opens any recording with the cache and the settings of the command line.
+/// Opens any recording with the frame cache and the options of the command line.
 pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrames> {
     let options = options(args, index)?;
     if args.intensity.is_per_frame() {
@@ -31,7 +33,7 @@ pub fn open(path: &Path, args: &FrameArgs, index: IndexMode) -> Result<LazyFrame
     Ok(LazyFrames::new(open_with(path, &options)?, lazy))
 }
 
-/// How a recording is opened.
+/// Returns the options for opening a recording.
 pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
     let video = VideoOptions {
         index,
@@ -45,15 +47,16 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
     Ok(options.join(joined).exif(!args.no_exif))
 }
 
-/// Why frames of this size cannot be those of a run; `None` if they can.
+/// Returns why frames of this size cannot belong to a run, or `None` if they can.
 pub fn other_size(frames: &dyn FrameSource, header: &RunHeader) -> Option<String> {
     let (size, expected) = (frames.size(), (header.width, header.height));
     ((size.width, size.height) != expected)
         .then(|| format!("its frames are {size}, the run's {}x{}", header.width, header.height))
 }
 
-/// Returns why these files are not the recording of a run, by the fingerprint of their contents; `None` if they are, or if the
-/// run file says nothing of it. Names do not count, and a folder of video files is the same as the files joined.
+/// Returns why these files are not the recording of a run, judged by the fingerprint of their
+/// contents. Returns `None` if they are, or if the run file has no fingerprint. Names do not
+/// matter, and a folder of video files counts as the same recording as its files joined.
 pub fn other_contents(files: &[PathBuf], header: &RunHeader) -> Option<String> {
     let expected = header.recording_contents.as_ref()?;
     let images = match files {
@@ -83,9 +86,7 @@ pub fn other_contents(files: &[PathBuf], header: &RunHeader) -> Option<String> {
         }
     }
     let found = found.unwrap_or_else(|| "none".to_owned());
-    Some(format!(
-        "its contents are other ones (their fingerprint is {found}, the run's {expected})"
-    ))
+    Some(format!("its contents differ (their fingerprint is {found}, the run's {expected})"))
 }
 
 /// Returns whether both lists name the same files in the same order.
@@ -94,7 +95,7 @@ fn same_files(some: &[PathBuf], others: &[PathBuf]) -> bool {
         && some.iter().zip(others).all(|(a, b)| a.file_name() == b.file_name())
 }
 
-/// Where indices are kept, if they are.
+/// Returns where frame indices are cached, or that they are not.
 pub fn index_cache(wanted: bool) -> Result<IndexCacheMode> {
     Ok(if wanted {
         IndexCacheMode::Folder(cache_folder(None)?.join("frame-index"))

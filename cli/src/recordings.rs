@@ -1,4 +1,4 @@
-//! Which recordings are meant, and what each one's files are called.
+//! Expands the recordings on the command line, and the names of the files that belong to each.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use sam2_frame_provider::{ImageFolder, order_files};
 
+use crate::args::OutputArg;
 use crate::args::SegmentArgs;
-use crate::outputs::{self, OutputArg};
-use crate::preflight;
+use crate::outputs;
+use crate::typed_files;
 
-/// One set of arguments for each recording: wildcards expanded, placeholders filled in.
+/// Returns one set of arguments per recording, with wildcards expanded and placeholders filled in.
 pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
-    preflight::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
-    preflight::check_individuals(&args.recordings, &args.prompts.individuals)?;
+    typed_files::check_unquoted(&args.recordings, args.prompts.keypoints.as_deref())?;
+    typed_files::check_individuals(&args.recordings, &args.prompts.individuals)?;
     let recordings = files_of(&args.recordings, args.join)?;
     if args.join {
         if recordings.is_empty() {
@@ -27,10 +28,11 @@ pub fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     Ok(recordings.iter().map(|recording| for_one(args, recording)).collect())
 }
 
-/// Returns the one recording of a command that takes one: its file or folder and, with `--join`, its further files.
+/// Returns the recording of a command that takes a single one: its file or folder and, with
+/// `--join`, its further files.
 ///
 /// # Errors
-/// Several names without `--join`, or one with it.
+/// Fails for several names without `--join`, or for one name with it.
 pub fn one(given: &[PathBuf], join: bool) -> Result<Option<(PathBuf, Vec<PathBuf>)>> {
     match given {
         [] => Ok(None),
@@ -51,8 +53,9 @@ pub fn one(given: &[PathBuf], join: bool) -> Result<Option<(PathBuf, Vec<PathBuf
     }
 }
 
-/// Returns the files that names mean, wildcards expanded, each once. With `join` those that one pattern matches are in the order
-/// of a folder of videos.
+/// Returns the files that the names stand for: wildcards are expanded, and each file is listed
+/// once. With `join`, the files that match one pattern are ordered like those of a folder of
+/// videos.
 fn files_of(given: &[PathBuf], join: bool) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for given in given {
@@ -71,7 +74,7 @@ fn files_of(given: &[PathBuf], join: bool) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Returns the first of the files of one recording, and the further ones.
+/// Returns the first file of a recording and its further files.
 fn joined(mut files: Vec<PathBuf>) -> Result<(PathBuf, Vec<PathBuf>)> {
     if let [only] = &files[..] {
         bail!(
@@ -88,8 +91,9 @@ fn joined(mut files: Vec<PathBuf>) -> Result<(PathBuf, Vec<PathBuf>)> {
     }
 }
 
-/// Refuses two recordings that are one file, that would write one file, or of which one would be written over an input of the
-/// other, however the names are spelled: all of it before anything is done, also with `--overwrite`.
+/// Refuses two recordings that are the same file, that would write the same file, or of which one
+/// would overwrite an input of the other, however the paths are spelled. This is checked before any
+/// work, even with `--overwrite`.
 pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
     if each.len() < 2 {
         return Ok(());
@@ -117,18 +121,18 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
             bail!("'{other}' and '{recording}' are {what}: name only one of them");
         }
         let (masks, files) = (args.prompts.masks_in_documents(), args.files());
-        let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.model);
+        let named = args.prompts.files().chain(&masks).chain(&files).chain(&args.network.model);
         for input in named {
             inputs.entry(outputs::spelled_out(input)).or_insert((args, input.clone()));
         }
-        // What cannot be understood is told of its recording.
+        // An invalid output is reported with its recording.
         for output in
             outputs::named(&args.output, args.contact_sheet.as_deref()).unwrap_or_default()
         {
             let whole = outputs::spelled_out(&output.path);
             if let Some((other, name)) = outputs.insert(whole, (args, output.path.clone())) {
                 if std::ptr::eq(other, args) {
-                    // Two outputs of one recording: told of it.
+                    // Two equal outputs of one recording are reported with that recording.
                     continue;
                 }
                 if are_images_of_one_folder(&other.recording, &args.recording) {
@@ -169,7 +173,7 @@ pub fn check_distinct(each: &[SegmentArgs]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the files that are read for a recording, in one spelling and order.
+/// Returns the files that are read for a recording, with uniform spelling and sorted.
 fn set_of(args: &SegmentArgs) -> Vec<PathBuf> {
     let files = match args.frames.joined.as_slice() {
         [] => sam2_frame_provider::files_of(&args.recording),
@@ -180,12 +184,13 @@ fn set_of(args: &SegmentArgs) -> Vec<PathBuf> {
     set
 }
 
-/// Refuses one video's rows of a track for several recordings, and warns of a track that several share.
+/// Refuses several recordings that use the same video's rows of a track, and warns of a track that
+/// several recordings share.
 fn check_tracks(each: &[SegmentArgs]) -> Result<()> {
     let mut tracks: HashMap<PathBuf, Vec<&SegmentArgs>> = HashMap::new();
     for args in each {
         let Some(track) = &args.prompts.keypoints else { continue };
-        // A pattern that means no track, or several, is told of its recording.
+        // A pattern that matches no track, or several, is reported with its recording.
         let track = the_one(track).unwrap_or_else(|_| track.clone());
         let those = tracks.entry(outputs::spelled_out(&track)).or_default();
         let video = args.prompts.keypoints_video.as_ref();
@@ -211,7 +216,7 @@ fn check_tracks(each: &[SegmentArgs]) -> Result<()> {
     Ok(())
 }
 
-/// Whether both are still images next to each other, as when the shell expands `frames/*.png`.
+/// Returns whether both are still images in one folder, as when the shell expands `frames/*.png`.
 fn are_images_of_one_folder(a: &Path, b: &Path) -> bool {
     let is_image = |path: &Path| {
         let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
@@ -220,7 +225,7 @@ fn are_images_of_one_folder(a: &Path, b: &Path) -> bool {
     a.parent() == b.parent() && is_image(a) && is_image(b)
 }
 
-/// The arguments for one recording.
+/// Returns the arguments for one recording.
 fn for_one(args: &SegmentArgs, recording: &Path) -> SegmentArgs {
     let mut one = args.clone();
     recording.clone_into(&mut one.recording);
@@ -245,8 +250,8 @@ fn for_one(args: &SegmentArgs, recording: &Path) -> SegmentArgs {
     one
 }
 
-/// The arguments with the track that a pattern means; patterns that mean none or several are this recording's failure, not that of
-/// others.
+/// Replaces a pattern in `--keypoints` by the track that it matches. A pattern that matches none or
+/// several makes only this recording fail.
 pub fn with_track(args: &SegmentArgs) -> Result<SegmentArgs> {
     let mut args = args.clone();
     if let Some(track) = &mut args.prompts.keypoints {
@@ -255,7 +260,7 @@ pub fn with_track(args: &SegmentArgs) -> Result<SegmentArgs> {
     Ok(args)
 }
 
-/// `{stem}`, `{name}` and `{folder}` of a recording in the place of those words.
+/// Replaces `{stem}`, `{name}` and `{folder}` in a template by those of the recording.
 fn filled_in(template: &str, recording: &Path) -> String {
     let text = |part: Option<&std::ffi::OsStr>| {
         part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default()
@@ -270,7 +275,7 @@ fn filled_in(template: &str, recording: &Path) -> String {
     };
     let stem = stem(recording);
     let words = [("{stem}", &stem), ("{name}", &name), ("{folder}", &folder)];
-    // Once through: a recording whose own name holds such a word keeps it.
+    // One pass only: a recording whose own name contains such a placeholder keeps it.
     let (mut filled, mut rest) = (String::new(), template);
     while let Some(start) = rest.find('{') {
         filled.push_str(&rest[..start]);
@@ -290,18 +295,18 @@ fn filled_in(template: &str, recording: &Path) -> String {
     filled
 }
 
-/// The recording's name without folder and ending.
+/// Returns the recording's name without folder and ending.
 pub fn stem(recording: &Path) -> String {
     if let Some(stem) = pattern_stem(recording) {
         return stem;
     }
-    // A folder of images has no ending, whatever dots are in its name.
+    // A folder of images has no ending, even if its name contains dots.
     let stem = if recording.is_dir() { recording.file_name() } else { recording.file_stem() };
     stem.unwrap_or("recording".as_ref()).to_string_lossy().into_owned()
 }
 
-/// What the images that a pattern means are called: `cam1` for `frames/cam1_*.png`, and the folder's name for `frames/*.png`.
-/// `None` for a name that is not a pattern.
+/// Returns the common name of the images that match a pattern: `cam1` for `frames/cam1_*.png`, and
+/// the folder's name for `frames/*.png`. Returns `None` for a path that is not a pattern.
 fn pattern_stem(recording: &Path) -> Option<String> {
     if !has_wildcards(recording) || recording.exists() {
         return None;
@@ -320,8 +325,9 @@ fn has_wildcards(path: &Path) -> bool {
     path.to_string_lossy().contains(['*', '?', '['])
 }
 
-/// The recordings that a name means: itself, or, with wildcards, all that match, in the order of their names. Still images of one
-/// folder are one recording, which keeps the name with the wildcards.
+/// Returns the recordings that a path stands for: itself or, with wildcards, all matches in the
+/// order of their names. Still images in one folder are one recording, which keeps the path with
+/// the wildcards.
 fn matching(given: &Path) -> Result<Vec<PathBuf>> {
     if !has_wildcards(given) || given.exists() || ImageFolder::is_pattern(given) {
         return Ok(vec![given.to_owned()]);
@@ -333,7 +339,7 @@ fn matching(given: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The one file that a name with wildcards means.
+/// Returns the single file that matches a path with wildcards.
 fn the_one(given: &Path) -> Result<PathBuf> {
     if !has_wildcards(given) || given.exists() {
         return Ok(given.to_owned());
@@ -353,7 +359,8 @@ fn the_one(given: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Returns the images that a pattern means as one recording; `None` for what is not such a pattern.
+/// Returns the images of a recording that is given as a pattern, or `None` if it is not such a
+/// pattern.
 pub fn images_of(recording: &Path) -> Option<Vec<PathBuf>> {
     let is_pattern = !recording.exists() && ImageFolder::is_pattern(recording);
     is_pattern.then(|| expanded(recording).unwrap_or_default())
@@ -362,11 +369,21 @@ pub fn images_of(recording: &Path) -> Option<Vec<PathBuf>> {
 fn expanded(pattern: &Path) -> Result<Vec<PathBuf>> {
     let text = pattern.to_string_lossy();
     let matches = glob::glob(&text)
-        .with_context(|| format!("'{text}' is no pattern: use *, ?, [a-z] and **"))?;
-    // What cannot be looked into cannot match.
+        .with_context(|| format!("'{text}' is not a valid pattern: use *, ?, [a-z] and **"))?;
+    // Folders that cannot be read match nothing.
     let mut found: Vec<PathBuf> = matches.filter_map(Result::ok).collect();
     found.sort();
     Ok(found)
+}
+
+impl SegmentArgs {
+    /// Returns the files, or the folder, that the recording consists of, in order.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match images_of(&self.recording) {
+            Some(images) => images,
+            None => std::iter::once(&self.recording).chain(&self.frames.joined).cloned().collect(),
+        }
+    }
 }
 
 #[cfg(test)]

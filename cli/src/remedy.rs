@@ -1,40 +1,54 @@
-//! The option behind the remedy that an error of the library speaks of. The library itself knows no command line.
+//! Names the command-line option that helps against an error of the library, which itself knows no
+//! command line.
 
-use sam2_engine::{
-    COMPUTED_WITH, DeviceFailure, EngineError, KeypointError, MergeError, ReceiptMismatch,
-    RunFileError, WriteError,
-};
+use sam2_engine::{DeviceFailure, EngineError, RunFileError, WriteError};
+use sam2_jobs::{COMPUTED_WITH, JobError, KeypointError, MergeError, ReceiptMismatch};
 
-/// The option to try, if one is the remedy.
+/// Returns the option to try, if an option can help.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(job) = error.downcast_ref::<JobError>() {
+        return of_job(job);
+    }
     if let Some(engine) = error.downcast_ref::<EngineError>() {
-        return match engine {
-            EngineError::Write(error) => of_write(error),
-            EngineError::Keypoints(error) => of_keypoints(error),
-            EngineError::Device(_) => Some("--device"),
-            EngineError::DeviceFailure(failure) => Some(of_device(failure)),
-            EngineError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
-            EngineError::EmptyPart { .. } => Some("--frames"),
-            EngineError::PartOfCarriedOver { .. } => Some("--carry-over"),
-            EngineError::OtherRun { what, .. } if what == COMPUTED_WITH => {
-                Some("--mixed-processors goes on all the same")
-            }
-            EngineError::Merge(MergeError::Different { difference, .. })
-                if difference.starts_with(COMPUTED_WITH) =>
-            {
-                Some("--mixed-processors puts them together all the same")
-            }
-            EngineError::OtherRun { .. } | EngineError::DamagedJournal { .. } => {
-                Some("leave out --resume to begin anew")
-            }
-            EngineError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
-            _ => None,
-        };
+        return of_engine(engine);
     }
     if error.downcast_ref::<ReceiptMismatch>().is_some() {
         return Some("--overwrite makes it anew; or choose another name");
     }
     error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
+}
+
+fn of_job(error: &JobError) -> Option<&'static str> {
+    match error {
+        JobError::Engine(error) => of_engine(error),
+        JobError::Write(error) => of_write(error),
+        JobError::Keypoints(error) => of_keypoints(error),
+        JobError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
+        JobError::EmptyPart { .. } => Some("--frames"),
+        JobError::PartOfCarriedOver { .. } => Some("--carry-over"),
+        JobError::OtherRun { what, .. } if what == COMPUTED_WITH => {
+            Some("--mixed-processors goes on all the same")
+        }
+        JobError::Merge(MergeError::Different { difference, .. })
+            if difference.starts_with(COMPUTED_WITH) =>
+        {
+            Some("--mixed-processors puts them together all the same")
+        }
+        JobError::OtherRun { .. } | JobError::DamagedJournal { .. } => {
+            Some("leave out --resume to begin anew")
+        }
+        JobError::RunFile(RunFileError::Unfinished { .. }) => Some("--resume"),
+        _ => None,
+    }
+}
+
+fn of_engine(error: &EngineError) -> Option<&'static str> {
+    match error {
+        EngineError::Write(error) => of_write(error),
+        EngineError::Device(_) => Some("--device"),
+        EngineError::DeviceFailure(failure) => Some(of_device(failure)),
+        _ => None,
+    }
 }
 
 fn of_device(failure: &DeviceFailure) -> &'static str {
@@ -71,12 +85,13 @@ mod tests {
         let exists = || WriteError::Exists(PathBuf::from("masks.btf"));
         let rows = || KeypointError::RowCount { path: PathBuf::new(), rows: 1, last: 0, frames: 2 };
         let full = || DeviceFailure::from_message("out of memory");
-        let cases: [(anyhow::Error, Option<&str>); 6] = [
+        let cases: [(anyhow::Error, Option<&str>); 7] = [
             (exists().into(), Some("--overwrite")),
             (anyhow::Error::from(exists()).context("while writing"), Some("--overwrite")),
-            (EngineError::from(exists()).into(), Some("--overwrite")),
-            (EngineError::from(rows()).into(), Some("--allow-row-mismatch")),
+            (JobError::from(exists()).into(), Some("--overwrite")),
+            (JobError::from(rows()).into(), Some("--allow-row-mismatch")),
             (EngineError::from(full()).into(), Some("--precision f16, --image-size, --device cpu")),
+            (EngineError::from(exists()).into(), Some("--overwrite")),
             (EngineError::NoPrompts.into(), None),
         ];
         for (error, expected) in cases {

@@ -1,20 +1,20 @@
-//! How to go on after an interruption.
+//! How to resume a job after an interruption.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use sam2_engine::{JobReceipt, Journal, ReceiptMismatch};
+use sam2_jobs::{JobReceipt, Journal, ReceiptMismatch};
 
 use crate::args::SegmentArgs;
 use crate::outputs::Output;
 
-/// Longer command lines are not repeated in a message.
+/// Maximum length of a command line, in bytes, that a message repeats.
 const LONGEST: usize = 500;
 
-/// The journal of a job whose first output is `output`.
+/// Returns the path of the journal of a job whose first output is `output`.
 pub fn journal_path(output: &Path) -> PathBuf {
-    // Beside a folder, not in it.
+    // For a folder, the journal lies next to it, not in it.
     let mut name = output.components().collect::<PathBuf>().into_os_string();
     if output.extension() != Some(OsStr::new("sam2run")) {
         name.push(".sam2run");
@@ -23,13 +23,14 @@ pub fn journal_path(output: &Path) -> PathBuf {
     name.into()
 }
 
-/// Returns what an earlier run says about outputs that are there, if `--resume` may keep them.
+/// Returns the receipt of an earlier run for existing outputs, if `--resume` may keep them.
 ///
 /// # Errors
-/// [`ReceiptMismatch::Unknown`] if every output is there and nothing says how they were made: they are not taken for done.
+/// [`ReceiptMismatch::Unknown`] if every output exists but no receipt says how they were made: they
+/// are not assumed to be done.
 pub fn receipt(args: &SegmentArgs, outputs: &[Output]) -> Result<Option<JobReceipt>> {
     let Some(first) = outputs.first() else { return Ok(None) };
-    if !args.running.resume || args.overwrite {
+    if !args.running.resume || args.style.overwrite {
         return Ok(None);
     }
     let receipt = JobReceipt::read(&first.path);
@@ -39,13 +40,13 @@ pub fn receipt(args: &SegmentArgs, outputs: &[Output]) -> Result<Option<JobRecei
     Ok(receipt)
 }
 
-/// What a message says about going on; nothing if nothing is kept.
+/// Returns the remark on how to resume, or `None` if no frames are kept.
 pub fn hint(journal: &Path) -> Option<String> {
     let kept = Journal::frames_kept(journal);
     (kept > 0).then(|| format!("{kept} frames are kept; to go on, run {}", command()))
 }
 
-/// This process's command line with `--resume`.
+/// Returns this process's command line with `--resume`.
 fn command() -> String {
     let words: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
@@ -67,7 +68,7 @@ fn with_resume(words: &[String]) -> String {
     line.join(" ")
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

@@ -7,7 +7,7 @@ use crate::args::ScoreArgs;
 use crate::exit::ExitStatus;
 use crate::standard_output::print;
 
-/// Prints the mean, lowest and highest J of all frames.
+/// Prints the mean, lowest and highest J over all frames.
 pub fn run(args: &ScoreArgs) -> Result<ExitStatus> {
     let masks: Vec<Mask> = MaskStackReader::open(&args.masks)?.collect::<Result<_, _>>()?;
     let truth: Vec<Mask> = MaskStackReader::open(&args.truth)?.collect::<Result<_, _>>()?;

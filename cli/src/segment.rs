@@ -1,12 +1,12 @@
-//! `sam2 segment`: one recording or many, one after the other.
+//! `sam2 segment`: segments one recording, or several in turn.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::time::Instant;
 
 use anyhow::Result;
-use sam2_engine::{CancelFlag, KeypointError};
 use sam2_frame_provider::FrameError;
+use sam2_jobs::{CancelFlag, KeypointError};
 
 use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
@@ -15,11 +15,12 @@ use crate::one_recording::{self, Finished};
 use crate::preflight::{self, Checked, Preflight};
 use crate::signals::cancel_on_signals;
 use crate::stats::{self, RecordingStats, Stats};
+use crate::typed_files;
 use crate::{job_file, message, outputs, progress, recordings};
 
-/// Segments everything that the arguments name.
+/// Segments all recordings that the arguments name.
 pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
-    // First of all, so that a signal at any time ends the same way.
+    // Set up first, so that a signal is handled the same way at any time.
     let cancel = cancel_on_signals()?;
     let mut stats = Stats::begin();
     if let Some(path) = &args.running.stats {
@@ -33,21 +34,22 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         }
     }
     let result = run_all(&each, quiet, &cancel, &mut stats);
-    let Some(path) = &args.running.stats else { return result };
+    let written = args.running.stats.as_ref().filter(|_| !args.running.dry_run);
+    let Some(path) = written else { return result };
     let status = result.as_ref().map_or_else(ExitStatus::of, |status| *status);
     let written = stats.write(path, status);
-    // What went wrong with the job comes first.
+    // An error of the job takes precedence over one of the statistics file.
     let status = result?;
     written?;
     Ok(status)
 }
 
-/// The arguments of every recording.
+/// Returns the arguments of every recording.
 fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
     let each = match &args.job {
-        // A job file from the settings is for calls that name no recording.
+        // A job file from the settings applies only to calls that name no recording.
         Some(path) if args.recordings.is_empty() => {
-            preflight::regular("--job", path)?;
+            typed_files::regular("--job", path)?;
             let mut each = Vec::new();
             for args in job_file::read(path)? {
                 each.extend(recordings::each(&args)?);
@@ -75,7 +77,7 @@ fn run_all(
         stats.add(taken);
         return result.map(|finished| finished.status);
     }
-    // What is wrong with any of them is said before hours are spent on the first.
+    // All problems are reported before hours are spent on the first recording.
     let mut all_checked = Vec::with_capacity(each.len());
     for args in each {
         all_checked.push((args, preflight.check(args)));
@@ -90,7 +92,7 @@ fn run_all(
     }
     let mut lines = Vec::new();
     let mut statuses = Vec::new();
-    // Each reason, and the first recording that failed for it.
+    // Each reason, with the first recording that failed for it.
     let mut failed = BTreeMap::new();
     for (index, (args, checked)) in all_checked.into_iter().enumerate() {
         let name = args.recording.display().to_string();
@@ -138,7 +140,7 @@ fn run_all(
             break;
         }
     }
-    // Where nothing was begun, everything has just been said.
+    // If no recording was started, every problem has just been printed.
     if !none_can {
         tracing::info!("summary of {} recordings:", each.len());
         lines.iter().for_each(|line| tracing::info!("  {line}"));
@@ -146,10 +148,11 @@ fn run_all(
     Ok(ExitStatus::of_all(&statuses))
 }
 
-/// Recordings that a message lists by name.
+/// Maximum number of recordings that a message lists by name.
 const LISTED: usize = 5;
 
-/// Prints what is wrong with recordings, once for those that share it, and returns how many cannot be segmented.
+/// Prints the problems of recordings, each problem once for all recordings that share it. Returns
+/// how many recordings cannot be segmented.
 fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usize {
     let mut problems: Vec<(String, Vec<(&SegmentArgs, &anyhow::Error)>)> = Vec::new();
     let mut places = BTreeMap::new();
@@ -181,14 +184,14 @@ fn tell_problems(checked: &[(&SegmentArgs, Result<Checked>)], all: usize) -> usi
     problems.iter().map(|(_, those)| those.len()).sum()
 }
 
-/// Returns the message without the names of the recording and its track, by which those that share a mistake would differ. What is
-/// wrong with a file itself is told of each.
+/// Returns the message without the names of the recording and its track, so that recordings with
+/// the same problem share one message. Problems of a file itself keep their names.
 fn without_name(args: &SegmentArgs, error: &anyhow::Error) -> String {
     let text = message::of(error);
     if error.downcast_ref::<FrameError>().is_some() {
         return text;
     }
-    // A name that the tracks lack is a mistake of the command line.
+    // A name that the tracks lack is an error on the command line.
     if let Some(
         KeypointError::UnknownBodypart { path, .. } | KeypointError::UnknownIndividual { path, .. },
     ) = error.downcast_ref()
@@ -201,14 +204,14 @@ fn without_name(args: &SegmentArgs, error: &anyhow::Error) -> String {
     }
 }
 
-/// Prints an error of one of many recordings.
+/// Prints an error of one of several recordings.
 fn tell(args: &SegmentArgs, error: &anyhow::Error) {
     let (name, text) = (args.recording.display().to_string(), message::of(error));
     let is_named = text.starts_with(&name) || text.starts_with(&format!("'{name}'"));
     progress::print_error(&if is_named { text } else { format!("{name}: {text}") });
 }
 
-/// Segments a recording, unless a problem with it was found, and notes what it took.
+/// Segments a recording unless a problem was found before, and records its statistics.
 fn timed(
     args: &SegmentArgs,
     checked: Result<Checked>,

@@ -1,10 +1,11 @@
-//! Results on stdout, for people and for pipes.
+//! Prints results on stdout.
 
 use std::io::{ErrorKind, Write};
 
 use anyhow::{Context, Result};
 
-/// Prints a result. A reader that has seen enough, such as `head`, is no error, as `println!` would make it.
+/// Prints a result. Unlike with `println!`, a reader that stops early, such as `head`, does not
+/// cause an error.
 pub fn print(text: impl AsRef<[u8]>) -> Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {

@@ -1,18 +1,24 @@
-//! Starting again where NVRTC and CUDA's headers are found, if that is not where this process looks.
+//! Restarts the program with the paths of NVRTC and the CUDA headers, if they are found where this
+//! process does not look.
 //!
-//! NVRTC is opened by its name, NVRTC itself opens a second library by name, and cubecl asks `CUDA_PATH` for the headers. The loader reads `LD_LIBRARY_PATH` once, when a process starts. So what
-//! lies in a Python environment can be used in two ways: by opening the libraries by their paths and changing the environment, which is unsafe in a process with threads; or by replacing the
-//! process by itself with both variables set, before it has a thread. This is the second way. It happens once at most, and only where a CUDA GPU may be opened.
+//! NVRTC is opened by its name, NVRTC itself opens a second library by name, and cubecl reads
+//! `CUDA_PATH` to find the headers. The loader reads `LD_LIBRARY_PATH` only when a process starts.
+//! So libraries in a Python environment can be used in two ways. One is to open the libraries by
+//! their paths and change the environment, which is unsafe in a process with threads. The other is
+//! to replace the process by itself with both variables set, before it has any thread. This module
+//! does the latter. It happens at most once, and only if a CUDA GPU may be opened.
 
 use sam2_engine::DeviceChoice;
 use sam2_model::cuda::{CudaToolkit, SearchPlaces, driver_version, find_toolkit};
 
 use crate::args::Command;
 
-/// Marks a process that was started again: its number, which it keeps, a colon, and where NVRTC was found. The number keeps programs that this one starts from taking the mark as theirs.
+/// Variable that marks a restarted process. It holds the process ID, which stays the same, a colon,
+/// and where NVRTC was found. The ID keeps child processes from taking the mark as theirs.
 const MARK: &str = "_SAM2_STARTED_AGAIN";
 
-/// Starts the program again if `command` may open a CUDA GPU and what compiles its kernels is found where this process does not look. Returns otherwise; what is wrong shows when the GPU is
+/// Restarts the program if `command` may open a CUDA GPU and the files needed to compile kernels
+/// are found where this process does not look. Otherwise returns; any problem shows when the GPU is
 /// opened.
 pub fn where_cuda_is_found(command: &Command) {
     if !cfg!(feature = "cuda-nvrtc") || !may_open_cuda(command) || found_before().is_some() {
@@ -30,7 +36,7 @@ pub fn where_cuda_is_found(command: &Command) {
     );
 }
 
-/// Returns where the process that was replaced by this one found NVRTC; nothing if there was none.
+/// Returns where the process before the restart found NVRTC, or `None` if there was no restart.
 pub fn found_before() -> Option<String> {
     of_mark(&std::env::var(MARK).ok()?, std::process::id())
 }
@@ -43,10 +49,10 @@ fn of_mark(mark: &str, process: u32) -> Option<String> {
 fn may_open_cuda(command: &Command) -> bool {
     let is_meant = |device| matches!(device, DeviceChoice::Auto | DeviceChoice::Cuda(_));
     match command {
-        // A job file names devices of its own.
-        Command::Segment(args) => args.job.is_some() || is_meant(args.device),
+        // A job file may name other devices.
+        Command::Segment(args) => args.job.is_some() || is_meant(args.network.device),
         Command::LegacyPipeline(args) => args.device.as_deref() != Some("cpu"),
-        Command::Bench(args) => is_meant(args.device),
+        Command::Bench(args) => is_meant(args.network.device),
         Command::Devices(_) | Command::Doctor(_) => true,
         _ => false,
     }
@@ -78,7 +84,7 @@ fn start_again(toolkit: &CudaToolkit) -> anyhow::Result<std::convert::Infallible
                 .env(FOLDERS, std::env::join_paths(folders)?)
                 .env("CUDA_PATH", links.cuda_path)
                 .env(MARK, mark);
-            // Returns only if it fails.
+            // `exec` returns only if it fails.
             Err(program.exec().into())
         })
 }

@@ -1,4 +1,5 @@
-//! `--stats FILE.json`: what a job took. The format is documented in `docs/stats.md`.
+//! `--stats FILE.json`: time and memory that a job took. The format is documented in
+//! `docs/stats.md`.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -6,26 +7,24 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
-use sam2_engine::{
-    BatchTimings, DeviceMemory, FrameSource, JobObserver, JobReport, JobStage, LazyFrames,
-    LazyStats, Sam2, WriteError,
-};
+use sam2_engine::{DeviceMemory, FrameSource, LazyFrames, LazyStats, Sam2, WriteError};
+use sam2_jobs::{BatchTimings, JobObserver, JobReport, JobStage};
 use sam2_mask_writer::OutputFile;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::exit::ExitStatus;
-use crate::preflight;
 use crate::process_memory::{HostMemory, reset_peak};
+use crate::typed_files;
 
-/// Version of the format.
+/// Version of the file format.
 const FORMAT_VERSION: u32 = 1;
-/// Of a file that is read back: a batch takes half a kilobyte.
+/// Maximum size in bytes of a file that is read back. A batch takes half a kilobyte.
 const MOST_BYTES: u64 = 64 << 20;
-/// The workspace pins it.
+/// Version of burn, which the workspace pins.
 const BURN_VERSION: &str = "0.22.1";
 
-/// Everything in the file.
+/// The whole statistics file.
 #[derive(Serialize)]
 pub struct Stats {
     format_version: u32,
@@ -33,7 +32,7 @@ pub struct Stats {
     command_line: Vec<String>,
     started_unix_seconds: u64,
     seconds: f64,
-    /// Loading weights, all of them together.
+    /// Total time to load all models.
     model_load_seconds: f64,
     model: Option<String>,
     device: Option<String>,
@@ -51,12 +50,12 @@ struct Versions {
     run_file_format: u32,
 }
 
-/// What one recording took.
+/// Statistics of one recording.
 #[derive(Serialize)]
 pub struct RecordingStats {
     recording: String,
     outputs: Vec<String>,
-    /// done, flawed, failed, interrupted or skipped.
+    /// One of `done`, `flawed`, `failed`, `interrupted` or `skipped`.
     result: &'static str,
     error: Option<String>,
     frames: usize,
@@ -78,7 +77,7 @@ struct FlagStats {
     frames: usize,
 }
 
-/// Seconds, and where they went. `decode_wait` is part of `encode`.
+/// Durations in seconds, by stage. `decode_wait` is part of `encode`.
 #[derive(Clone, Copy, Default, Serialize)]
 struct StageSeconds {
     total: f64,
@@ -124,13 +123,14 @@ impl CacheStats {
     }
 }
 
-/// Bytes at the start, at the end and at most; `None` where the system or the device does not say.
+/// Memory in bytes at the start, at the end and at the peak; `None` if the system or the device
+/// does not report it.
 #[derive(Clone, Copy, Default, Serialize)]
 struct MemoryStats {
     host_start: Option<u64>,
     host_end: Option<u64>,
     host_peak: Option<u64>,
-    /// Whether the peak is that of this batch; else it is the process's so far.
+    /// True if the peak is that of this batch, false if it is that of the process so far.
     host_peak_is_own: bool,
     device_start: Option<u64>,
     device_end: Option<u64>,
@@ -145,12 +145,12 @@ struct BatchStats {
     stages: StageSeconds,
     cache: CacheStats,
     memory: MemoryStats,
-    /// How often it was repeated with less in flight, for lack of device memory.
+    /// Number of times that the batch was repeated with less in flight, for lack of device memory.
     repeats: usize,
 }
 
 impl Stats {
-    /// Of the process, before anything is done.
+    /// Begins the statistics of the process. Call it before anything else is done.
     pub fn begin() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
@@ -173,19 +173,19 @@ impl Stats {
         }
     }
 
-    /// A model was loaded.
+    /// Records that a model was loaded.
     pub fn loaded(&mut self, model: &Sam2, device: String, took: Duration) {
         self.model_load_seconds += took.as_secs_f64();
         self.model = Some(model.config().to_string());
         self.device = Some(device);
     }
 
-    /// One recording is through.
+    /// Adds a recording that is finished.
     pub fn add(&mut self, recording: RecordingStats) {
         self.recordings.push(recording);
     }
 
-    /// Writes the file; one that is there is replaced.
+    /// Writes the file. An existing file is replaced.
     pub fn write(&mut self, path: &Path, status: ExitStatus) -> Result<(), WriteError> {
         self.exit_code = status.code();
         self.seconds = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
@@ -198,10 +198,11 @@ impl Stats {
     }
 }
 
-/// What `--stats` wrote about a recording, for its report: the process as a whole, and that recording alone.
+/// Returns what `--stats` wrote about a recording, for its report: the values of the whole process,
+/// and those of this recording only.
 ///
 /// # Errors
-/// If the file cannot be read, is none that `--stats` wrote, or is about other recordings.
+/// Fails if the file cannot be read, was not written by `--stats`, or is about other recordings.
 pub fn of_recording(path: &Path, recording: &str) -> Result<Value> {
     let refused = |why: String| {
         anyhow!(
@@ -216,11 +217,11 @@ pub fn of_recording(path: &Path, recording: &str) -> Result<Value> {
     }
     let text = std::fs::read(path).map_err(io)?;
     let mut all: Value = serde_json::from_slice(&text)
-        .map_err(|error| refused(format!("it is no JSON ({error})")))?;
+        .map_err(|error| refused(format!("it is not valid JSON ({error})")))?;
     let version = all.get("format_version").and_then(Value::as_u64);
     let recordings = all.get_mut("recordings").and_then(Value::as_array_mut);
     let (Some(version), Some(recordings)) = (version, recordings) else {
-        return Err(refused("it holds none".into()));
+        return Err(refused("it holds no statistics".into()));
     };
     if version != u64::from(FORMAT_VERSION) {
         return Err(refused(format!("they are of version {version}, not {FORMAT_VERSION}")));
@@ -237,10 +238,10 @@ pub fn of_recording(path: &Path, recording: &str) -> Result<Value> {
     Ok(all)
 }
 
-/// Refuses to replace a file that holds no statistics: it may be a recording.
+/// Refuses to replace a file that does not hold statistics: it may be a recording.
 pub fn check_name(path: &Path) -> Result<()> {
     const BEGIN: &[u8] = b"{\n  \"format_version\":";
-    preflight::regular("--stats", path)?;
+    typed_files::regular("--stats", path)?;
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     let mut found = [0; BEGIN.len()];
     match file.read_exact(&mut found) {
@@ -253,7 +254,7 @@ pub fn check_name(path: &Path) -> Result<()> {
 }
 
 impl RecordingStats {
-    /// Of a recording with which nothing was done yet.
+    /// Creates the statistics of a recording before any work on it.
     pub fn new(recording: &Path, outputs: Vec<String>) -> Self {
         Self {
             recording: recording.display().to_string(),
@@ -273,12 +274,12 @@ impl RecordingStats {
         }
     }
 
-    /// It was opened.
+    /// Records that the recording was opened.
     pub fn opened(&mut self, took: Duration) {
         self.stages.open = took.as_secs_f64();
     }
 
-    /// What came of it; no report without an error means that its outputs were there already.
+    /// Records the result. Without a report and without an error, the outputs existed already.
     pub fn ended(&mut self, status: ExitStatus, report: Option<&JobReport>, took: Duration) {
         self.stages.total = took.as_secs_f64();
         self.result = match status {
@@ -301,12 +302,12 @@ impl RecordingStats {
         self.flags = flags.collect();
     }
 
-    /// Why it failed.
+    /// Records why it failed.
     pub fn error(&mut self, message: &str) {
         self.error = Some(message.to_owned());
     }
 
-    /// Takes over what was seen while it ran.
+    /// Adds what was observed while it ran.
     pub fn seen(&mut self, watch: BatchWatch<'_>, frames: &LazyFrames) {
         self.damaged_frames = frames.damaged_frames();
         self.cache = CacheStats::between(LazyStats::default(), frames.stats());
@@ -335,7 +336,7 @@ impl RecordingStats {
     }
 }
 
-/// Looks at memory and cache between batches, and passes everything on to another observer.
+/// Measures memory and cache between batches, and forwards every event to another observer.
 pub struct BatchWatch<'a> {
     next: &'a mut dyn JobObserver,
     frames: &'a LazyFrames,
@@ -352,7 +353,7 @@ struct BatchStart {
 }
 
 impl<'a> BatchWatch<'a> {
-    /// Watches a job on `frames`.
+    /// Creates an observer for a job on `frames`.
     pub fn new(next: &'a mut dyn JobObserver, frames: &'a LazyFrames, model: &'a Sam2) -> Self {
         Self { next, frames, model, batches: Vec::new(), current: None }
     }
@@ -412,7 +413,8 @@ impl JobObserver for BatchWatch<'_> {
         match stage {
             JobStage::Batch { prompt_frames, .. } => self.begin(prompt_frames),
             JobStage::Frame { done, .. } if done % 16 == 0 => {
-                // Between two frames it is known to nobody else.
+                // Sampled every 16 frames: no other component records the device's memory in
+                // between.
                 if let Some(current) = &mut self.current
                     && current.memory.device_start.is_some()
                 {
@@ -432,7 +434,8 @@ impl JobObserver for BatchWatch<'_> {
     }
 }
 
-/// Bytes that the device's allocator holds; `None` for the CPU, whose memory is the host's.
+/// Returns the number of bytes that the device's allocator holds, or `None` for the CPU, which uses
+/// the host's memory.
 fn device_memory(model: &Sam2) -> Option<u64> {
     DeviceMemory::of(model.device()).ok().flatten().map(|memory| memory.reserved)
 }

@@ -1,15 +1,17 @@
-//! What is said about a job that is done.
+//! Messages about a finished job.
 
-use sam2_engine::{FlaggedFrames, FrameSource, FrameSpan, JobReport, LazyFrames};
+use sam2_engine::{FrameSource, LazyFrames};
+use sam2_jobs::{FlaggedFrames, FrameSpan, JobReport};
 
 use crate::exit::ExitStatus;
+use crate::output_sizes::told;
 use crate::outputs::Output;
 
-/// Says what was written and what a person should look at.
+/// Logs what was written and what the user should check. Returns the exit status.
 pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
     for Output { path, .. } in outputs {
         let file = std::fs::metadata(path).ok().filter(|found| found.is_file());
-        let size = file.map_or(String::new(), |f| format!(", {:.1} MB", f.len() as f64 / 1e6));
+        let size = file.map_or(String::new(), |f| format!(", {}", told(f.len())));
         tracing::info!("{}: {} frames{size}", path.display(), report.frames);
     }
     warnings(&report.flagged).iter().for_each(|line| tracing::warn!("{line}"));
@@ -24,9 +26,9 @@ pub fn summarise(outputs: &[Output], report: &JobReport) -> ExitStatus {
     if complete { ExitStatus::Done } else { ExitStatus::Flawed }
 }
 
-/// One line for each kind of flag: on how many frames, of which objects, and where first.
+/// Returns one line for each kind of flag: the number of frames, the objects, and the first places.
 fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
-    /// Ranges that are listed one by one.
+    /// Maximum number of ranges that are listed one by one.
     const FIRST: usize = 5;
     flagged
         .chunk_by(|a, b| a.flag == b.flag)
@@ -34,7 +36,7 @@ fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
             let count: usize = of_kind.iter().map(FlaggedFrames::count).sum();
             let objects: Vec<String> = of_kind.iter().map(|f| f.object.to_string()).collect();
             let mut ranges: Vec<_> = of_kind.iter().flat_map(|flagged| &flagged.ranges).collect();
-            // Objects that are lost together are lost in the same frames.
+            // Objects that are lost together have the same ranges.
             ranges.sort_by_key(|range| (range.start, range.end));
             ranges.dedup();
             let mut list: Vec<String> = ranges
@@ -59,9 +61,9 @@ fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
         .collect()
 }
 
-/// Names the frames that were replaced; each was warned of when it was met.
+/// Lists the frames that were replaced. A warning for each was logged when it was read.
 pub fn report_bad_frames(frames: &LazyFrames) {
-    /// Numbers that are listed one by one.
+    /// Maximum number of frame indices that are listed one by one.
     const MANY: usize = 20;
     let bad = frames.damaged_frames();
     if bad.is_empty() {
@@ -74,7 +76,7 @@ pub fn report_bad_frames(frames: &LazyFrames) {
     tracing::warn!("{} damaged frames: {}", bad.len(), list.join(", "));
 }
 
-/// Whether the recording holds what it promises; says so if it does not.
+/// Returns whether the recording has all the frames that it declares; warns if not.
 pub fn is_complete(frames: &dyn FrameSource) -> bool {
     let missing = frames.flaws().missing_frames;
     if let Some(missing) = &missing {
@@ -86,7 +88,7 @@ pub fn is_complete(frames: &dyn FrameSource) -> bool {
     missing.is_none()
 }
 
-/// What reading the frames cost, for those who want to know (-v).
+/// Logs the cost of reading the frames (with `-v`).
 pub fn report_reading(frames: &LazyFrames) {
     let stats = frames.stats();
     tracing::debug!(

@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// What is shown below the log lines.
+/// The bar or status line below the log lines.
 static BAR: Mutex<Option<Shown>> = Mutex::new(None);
 
-/// A bar, or a line in the place of one.
+/// A progress bar, or a status line that is shown in its place.
 struct Shown {
     bar: ProgressBar,
     is_status: bool,
@@ -18,20 +18,21 @@ fn shown() -> MutexGuard<'static, Option<Shown>> {
     BAR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether stderr shows colours: it is a terminal, and the user has nothing against them (<https://no-color.org>: a variable that is set and not
-/// empty).
+/// Returns whether stderr shows colours: it is a terminal, and `NO_COLOR` is not set to a non-empty
+/// value (<https://no-color.org>).
 pub fn has_colours() -> bool {
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stderr().is_terminal() && !unwanted
 }
 
-/// From now on log lines go above this bar.
+/// Keeps this bar below the log lines from now on.
 pub fn keep_below_lines(bar: &ProgressBar) {
     clear_status();
     *shown() = Some(Shown { bar: bar.clone(), is_status: false });
 }
 
-/// Shows what the program is doing: `short` at the end of the progress bar or, without a bar, `text` on its own line. Start `short` with spaces to separate it from the bar.
+/// Shows what the program is doing: `short` at the end of the progress bar or, without a bar,
+/// `text` on its own line. Start `short` with spaces to separate it from the bar.
 pub fn show_status(text: &str, short: &str) {
     let mut shown = shown();
     match &*shown {
@@ -65,12 +66,12 @@ pub fn clear_status() {
     }
 }
 
-/// Stderr for log lines: a bar is taken away while a line is written, and comes back below it.
+/// Stderr for log lines. The bar is hidden while a line is written, and then shown again below it.
 #[derive(Debug)]
 pub struct Lines(Stderr);
 
 impl Lines {
-    /// A writer for one line.
+    /// Creates a writer for one line.
     pub fn new() -> Self {
         Self(std::io::stderr())
     }

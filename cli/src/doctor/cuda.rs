@@ -1,4 +1,5 @@
-//! What CUDA kernels need besides a GPU: NVRTC and headers; and where compiled kernels are kept.
+//! What CUDA kernels need in addition to a GPU: NVRTC and headers. Also reports the cache of
+//! compiled kernels.
 
 use sam2_model::KernelCache;
 use sam2_model::cuda::{
@@ -16,7 +17,7 @@ enum Build {
     WithoutCuda,
 }
 
-/// `driver` is the version of CUDA that the driver supports.
+/// Checks what compiles CUDA kernels. `driver` is the CUDA version that the driver supports.
 pub fn check(driver: Option<CudaVersion>) -> Vec<Finding> {
     let build = if cfg!(feature = "cuda-nvrtc") {
         Build::WithNvrtc
@@ -30,7 +31,8 @@ pub fn check(driver: Option<CudaVersion>) -> Vec<Finding> {
     std::iter::once(of_toolkit(build, driver, toolkit, found_before)).chain(of_cache()).collect()
 }
 
-/// `found_before` is where the process that this one replaced found NVRTC.
+/// Judges the result of the search. `found_before` is where the process before a restart found
+/// NVRTC.
 fn of_toolkit(
     build: Build,
     driver: Option<CudaVersion>,
@@ -49,7 +51,7 @@ fn of_toolkit(
             Finding::ok(SUBJECT, "not in this build (`make cuda` builds it)")
         }
         (Build::WithNvrtc, Ok(toolkit)) => Finding::ok(SUBJECT, described(&toolkit)),
-        // Without a driver nothing would run, whatever there is.
+        // Without a driver no kernel would run, whatever is installed.
         (Build::WithNvrtc, Err(problem)) if driver.is_none() => {
             Finding::ok(SUBJECT, format!("no driver; {}", problem.found()))
         }
@@ -80,7 +82,7 @@ fn folders(headers: &CudaHeaders) -> String {
     folders.collect::<Vec<_>>().join("', '")
 }
 
-/// Where compiled kernels are kept, in a build that runs on GPUs.
+/// Reports the cache of compiled kernels, in a build that runs on GPUs.
 fn of_cache() -> Option<Finding> {
     const SUBJECT: &str = "kernels";
     let runs_on_gpus = cfg!(any(
@@ -127,7 +129,7 @@ mod tests {
             finding.found,
             "NVRTC 13.0 '/venv/libnvrtc.so.13' (found by a Python environment), headers '/venv/include'"
         );
-        // A process that was started again finds it by CUDA_PATH, which it was given.
+        // A restarted process finds NVRTC through CUDA_PATH, which was set for it.
         let again = of_toolkit(Build::WithNvrtc, None, Ok(toolkit()), Some("CUDA_HOME".into()));
         assert!(again.found.contains("(found by CUDA_HOME)"), "{}", again.found);
     }

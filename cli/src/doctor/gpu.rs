@@ -1,4 +1,4 @@
-//! Graphics processors: what the machine has, and whether this build can use it.
+//! GPUs: what the machine has, and whether this build can use it.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use sam2_model::{list_devices, missing_features};
 
 use super::{Finding, cuda};
 
-/// A driver that does not answer by then does not answer.
+/// A driver that takes longer than this to answer counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where a Vulkan loader may lie, beside `LD_LIBRARY_PATH`.
+/// Folders that may hold a Vulkan loader, in addition to those in `LD_LIBRARY_PATH`.
 const LIBRARY_FOLDERS: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
@@ -22,7 +22,7 @@ const LIBRARY_FOLDERS: [&str; 6] = [
     "/usr/local/lib",
     "/lib64",
 ];
-/// Where Vulkan drivers announce themselves.
+/// Folders in which Vulkan drivers register themselves.
 const DRIVER_FOLDERS: [&str; 3] =
     ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"];
 
@@ -41,17 +41,18 @@ pub fn check() -> Vec<Finding> {
     findings
 }
 
-/// A GPU in the order of `nvidia-smi`, which tells the driver's version too.
+/// Describes a GPU, with its fields in the order of `nvidia-smi`, which also reports the driver's
+/// version.
 fn describe(gpu: &CudaGpu) -> String {
     let (major, minor) = gpu.capability;
     format!("{}, {} MiB, compute capability {major}.{minor}", gpu.name, gpu.memory >> 20)
 }
 
-/// What `nvidia-smi` says.
+/// Answer of `nvidia-smi`.
 enum Driver {
-    /// There is no such program.
+    /// The program does not exist.
     Absent,
-    /// It failed, in these words.
+    /// The program failed with this message.
     Fails(String),
     /// One line for each GPU.
     Lists(Vec<String>),
@@ -59,7 +60,7 @@ enum Driver {
 
 fn nvidia_smi() -> Driver {
     let query = |fields| answer("nvidia-smi", &[fields, "--format=csv,noheader"]);
-    // Older ones do not know the last field.
+    // Older versions do not know the last field.
     let result = match query("--query-gpu=name,driver_version,memory.total,compute_cap") {
         Ok((false, text)) if text.contains("not a valid field") => {
             query("--query-gpu=name,driver_version,memory.total")
@@ -76,7 +77,7 @@ fn nvidia_smi() -> Driver {
     }
 }
 
-/// Whether a program ends well, and what it prints.
+/// Runs a program. Returns whether it succeeded, and its output.
 fn answer(program: &str, arguments: &[&str]) -> std::io::Result<(bool, String)> {
     let mut child = Command::new(program)
         .args(arguments)
@@ -96,7 +97,7 @@ fn answer(program: &str, arguments: &[&str]) -> std::io::Result<(bool, String)> 
         }
         std::thread::sleep(Duration::from_millis(20));
     };
-    // A few lines, which the pipe has held.
+    // The output is only a few lines, which fit into the pipe.
     let mut text = Vec::new();
     if let Some(mut out) = child.stdout.take() {
         out.read_to_end(&mut text)?;
@@ -104,7 +105,8 @@ fn answer(program: &str, arguments: &[&str]) -> std::io::Result<(bool, String)> 
     Ok((status.success(), String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// `version` is the version of CUDA that the driver supports, `problem` why it does not start; both only in a build with CUDA.
+/// Judges the driver. `version` is the CUDA version that the driver supports, and `problem` is the
+/// reason why CUDA does not start. Both are set only in a build with CUDA.
 fn of_driver(
     driver: Driver,
     version: Option<CudaVersion>,
@@ -171,7 +173,8 @@ fn of_vulkan(loader: &Option<PathBuf>, drivers: &[String]) -> Finding {
     }
 }
 
-/// Whether this build can use what there is; `nvidia`: there is a GPU of theirs.
+/// Judges whether this build can use the GPUs of the machine. `nvidia` is true if there is an
+/// NVIDIA GPU.
 fn of_build(nvidia: bool) -> Finding {
     const SUBJECT: &str = "devices";
     let names: Vec<String> =

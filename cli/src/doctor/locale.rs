@@ -1,17 +1,17 @@
-//! The locale: how the terminal shows names of files.
+//! The locale, which determines how the terminal shows file names.
 
 use super::Finding;
 
-/// Reads variables through `variable`.
+/// Checks the locale. Reads environment variables through `variable`.
 pub fn check(variable: impl Fn(&str) -> Option<String>) -> Finding {
     const SUBJECT: &str = "locale";
-    // The first that is set counts, as in the C library.
+    // The first variable that is set counts, as in the C library.
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .filter_map(|name| variable(name))
         .find(|value| !value.is_empty());
     match locale {
-        // What ASCII holds is shown in any case; numbers are written and read with a point everywhere.
+        // ASCII text is shown correctly in any locale, and numbers always use a decimal point.
         None => Finding::ok(SUBJECT, "none set"),
         Some(locale) if matches!(locale.as_str(), "C" | "POSIX") => Finding::ok(SUBJECT, locale),
         Some(locale) if locale.to_lowercase().replace('-', "").contains("utf8") => {

@@ -1,4 +1,4 @@
-//! Memory: what the machine has, and what this process may use of it.
+//! Memory of the machine, and how much of it this process may use.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use super::Finding;
 use crate::memory_limits::{Limit, of_cgroup, of_meminfo, of_slurm_job};
 
 const SUBJECT: &str = "memory";
-/// Below this even small models run out.
+/// With less memory than this, even small models run out.
 const TOO_LITTLE: u64 = 1 << 30;
-/// The large model with its usual input wants this much.
+/// The large model needs this much with its usual input size.
 const ENOUGH: u64 = 6 << 30;
 
 pub fn check() -> Vec<Finding> {
@@ -18,7 +18,7 @@ pub fn check() -> Vec<Finding> {
         Ok(text) => {
             vec![judge(of_meminfo(&text, "MemTotal"), of_meminfo(&text, "MemAvailable"), tightest)]
         }
-        // Another system than Linux.
+        // Not Linux.
         Err(_) => vec![],
     }
 }

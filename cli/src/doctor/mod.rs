@@ -1,7 +1,7 @@
-//! `sam2 doctor`: is this machine ready, and if not, what is to be done.
+//! `sam2 doctor`: checks whether this machine is ready and, if not, says what to do.
 //!
-//! One file for each kind of check. A check says what it found, whether that is well, and what to do if not; it changes nothing
-//! and takes no more than moments.
+//! There is one file for each kind of check. A check reports what it found, whether that is good,
+//! and what to do if not. It changes nothing and finishes within moments.
 
 mod cuda;
 mod gpu;
@@ -15,27 +15,19 @@ mod video;
 use std::fmt;
 
 use anyhow::Result;
-use clap::Args;
 
+use crate::args::DoctorArgs;
 use crate::exit::ExitStatus;
 use crate::settings::Settings;
 use crate::standard_output::print;
 
-/// `sam2 doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// How well something is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Health {
     Ok,
     /// It works, but not as well as it could.
     Warning,
-    /// Something will fail.
+    /// Some jobs will fail.
     Problem,
 }
 
@@ -49,13 +41,13 @@ impl fmt::Display for Health {
     }
 }
 
-/// What one check has to say.
+/// Result of one check.
 #[derive(Clone, Debug)]
 struct Finding {
     subject: &'static str,
     health: Health,
     found: String,
-    /// What to do; for all that is not well.
+    /// What to do. Set for everything except [`Health::Ok`].
     remedy: Option<String>,
 }
 
@@ -75,7 +67,8 @@ impl Finding {
     }
 }
 
-/// Checks everything; fails if there is a problem. `settings_problem` is why the settings could not be used.
+/// Runs all checks; fails if there is a problem. `settings_problem` is the reason why the settings
+/// could not be used.
 pub fn run(
     args: &DoctorArgs,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! The processor: instructions, and how many threads use it.
+//! The processor: instruction sets, and number of threads.
 
 use sam2_model::kernels::CpuTier;
 
@@ -32,7 +32,8 @@ fn of_instructions() -> Finding {
     }
 }
 
-/// `threads` share the work, `allowed` can run at once, `task` were given by SLURM.
+/// Judges the number of threads. `threads` share the work, `allowed` can run at once, and SLURM
+/// granted `task`.
 fn of_threads(threads: usize, allowed: usize, task: Option<usize>) -> Finding {
     const SUBJECT: &str = "threads";
     let slurm = task.map_or_else(String::new, |task| format!(", {task} from SLURM"));
@@ -63,7 +64,7 @@ mod tests {
             (8, 8, Some(4), Health::Warning),
             (9, 8, None, Health::Warning),
             (2, 8, None, Health::Warning),
-            // SLURM counts hyper-threads that the affinity mask does not hold.
+            // SLURM counts hyper-threads that are not in the affinity mask.
             (8, 8, Some(16), Health::Ok),
         ];
         for (threads, allowed, task, expected) in cases {

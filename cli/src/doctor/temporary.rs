@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Finding;
 
 const SUBJECT: &str = "temporary";
-/// An hour of masks that wait fits well into this.
+/// Easily holds the waiting masks of an hour of recording.
 const ENOUGH: u64 = 2 << 30;
 
 pub fn check() -> Finding {
@@ -15,8 +15,8 @@ pub fn check() -> Finding {
 fn of_folder(folder: &Path) -> Finding {
     let name = folder.display();
     if let Err(error) = tempfile::tempfile_in(folder) {
-        let found = format!("'{name}' takes no files: {error}");
-        return Finding::problem(SUBJECT, found, "set TMPDIR to a folder that does");
+        let found = format!("cannot create files in '{name}': {error}");
+        return Finding::problem(SUBJECT, found, "set TMPDIR to a writable folder");
     }
     let Ok(room) = rustix::fs::statvfs(folder) else {
         return Finding::ok(SUBJECT, format!("'{name}'"));

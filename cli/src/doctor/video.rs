@@ -1,10 +1,10 @@
-//! FFmpeg: can recordings be read?
+//! FFmpeg: whether recordings can be read.
 
 use sam2_frame_provider::{ffmpeg_libraries, video_decoders};
 
 use super::Finding;
 
-/// Codecs without which most laboratories cannot work.
+/// Codecs that most laboratories need.
 const NEEDED: [&str; 3] = ["h264", "mjpeg", "rawvideo"];
 const REMEDY: &str =
     "install an FFmpeg with all decoders (Debian, Ubuntu: apt-get install libavcodec-extra)";

@@ -1,4 +1,4 @@
-//! What a run file says about itself, in the words of a report.
+//! Turns the header of a run file into the description in a report.
 
 use sam2_mask_writer::RunHeader;
 use sam2_report::RunDescription;
@@ -20,13 +20,13 @@ pub(super) fn run(header: &RunHeader) -> RunDescription {
         options: told::in_words(header),
         parameters: Value::Object(settings.collect::<Map<_, _>>()),
         object_names: header.object_names.clone(),
-        // They come with the batches.
+        // Prompts are added with the batches.
         prompts: Vec::new(),
     }
 }
 
-/// Settings are texts, some of them JSON: those are shown as what they mean. Numbers stay as they were written, as a fingerprint may
-/// look like one.
+/// Parses a setting for display. Settings are text; those that are JSON are shown as their value.
+/// Numbers stay as they were written, since a fingerprint may look like a number.
 fn plain(value: &str) -> Value {
     let is_json = value.starts_with(['{', '[', '"']) || ["true", "false", "null"].contains(&value);
     let parsed = if is_json { serde_json::from_str(value).ok() } else { None };

@@ -1,4 +1,4 @@
-//! `sam2 report`: a page about a run.
+//! `sam2 report`: writes a page about a run.
 
 mod describe;
 mod pictures;
@@ -16,12 +16,13 @@ use sam2_report::{Report, ReportBuilder};
 
 use crate::args::ReportArgs;
 use crate::exit::ExitStatus;
+use crate::output_sizes;
 use crate::outputs::same_file;
 use crate::{recordings, stats};
 
 pub use sink::ReportSink;
 
-/// Makes the page of a run file.
+/// Writes the page of a run file.
 pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     check_ending(&args.output)?;
     let given = recordings::one(&args.recording, args.join)?;
@@ -35,7 +36,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     let statistics = args.stats.as_deref();
     let statistics =
         statistics.map(|path| stats::of_recording(path, &header.recording)).transpose()?;
-    // Whatever is wrong with names shows before hours of masks are read.
+    // Invalid names are reported before hours of masks are read.
     let output = OutputFile::create(&args.output, args.overwrite)?;
     let recording = pictures::find(args, given, &header)?;
 
@@ -45,7 +46,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
             Ok(RunRecord::Frame(frame)) => builder.add(frame.index, &frame.objects)?,
             Ok(RunRecord::Batch(batch)) => builder.add_prompts(&batch.prompts),
             Ok(_) => {}
-            // The page shows what there is, and says so.
+            // The page shows the part that exists, and says that the run is unfinished.
             Err(error @ RunFileError::Unfinished { .. }) => tracing::warn!("{error}"),
             Err(error) => return Err(error.into()),
         }
@@ -57,15 +58,15 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     }
     let bytes = write(output, &report)?;
     tracing::info!(
-        "{}: {} masks to look at, {:.1} MB",
+        "{}: {} masks to look at, {}",
         args.output.display(),
         report.flagged_masks(),
-        bytes as f64 / 1e6
+        output_sizes::told(bytes as u64)
     );
     Ok(ExitStatus::Done)
 }
 
-/// Refuses names by which a browser would not know a page.
+/// Refuses file names that a browser would not open as a page.
 fn check_ending(output: &Path) -> Result<()> {
     let ending = output.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
     if ["html", "htm"].contains(&ending.as_str()) {
@@ -74,7 +75,7 @@ fn check_ending(output: &Path) -> Result<()> {
     bail!("cannot write a report to '{}': use the ending .html", output.display())
 }
 
-/// Writes the page and gives it its name; says how many bytes it has.
+/// Writes the page and publishes it under its name. Returns its size in bytes.
 fn write(output: OutputFile, report: &Report) -> Result<usize, WriteError> {
     let page = report.page().to_string();
     fill(output, &page)?.publish()?;

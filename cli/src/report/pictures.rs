@@ -1,4 +1,4 @@
-//! The pictures of a report's frames, from the recording if it is there.
+//! The pictures in a report, read from the recording if it is available.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,21 @@ use sam2_report::Report;
 use crate::args::ReportArgs;
 use crate::recording::{other_contents, other_size};
 
-/// The recording of a run, or why there is none.
+/// The recording of a run, or why it is missing.
 pub(super) enum Recording {
-    /// It was opened, and is the run's.
+    /// It is open, and it is the run's recording.
     Open(Box<dyn FrameSource>),
-    /// It is there, and is opened when it is needed.
+    /// It exists, and is opened when it is needed.
     Closed(PathBuf, Box<OpenOptions>, Box<RunHeader>),
-    /// It is not there, for this reason.
+    /// It is missing, for this reason.
     Missing(String),
 }
 
-/// Finds the recording of a run: the one that was named, or one of its name beside the run file or in the working folder.
+/// Finds the recording of a run: the one that was named, or one of the same name next to the run
+/// file or in the working folder.
 ///
 /// # Errors
-/// If one was named and cannot be opened, or is another one.
+/// Fails if a recording was named and it cannot be opened or is a different one.
 pub(super) fn find(
     args: &ReportArgs,
     given: Option<(PathBuf, Vec<PathBuf>)>,
@@ -52,25 +53,26 @@ pub(super) fn find(
     Ok(found(args, header, &options))
 }
 
-/// Looks for the recording where it often is.
+/// Looks for the recording in the usual places.
 fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Recording {
     const REMEDY: &str =
         "the masks are shown alone. Name the recording with --recording to see its frames.";
-    // A name only: a run file from elsewhere must not choose any file of this machine.
+    // Only the file name counts: a run file from elsewhere must not select arbitrary files of this
+    // machine.
     let Some(name) = Path::new(&header.recording).file_name() else {
         return Recording::Missing(format!(
             "The run file does not name its recording, so {REMEDY}"
         ));
     };
     let beside = args.run.parent().map(|folder| folder.join(name));
-    // Those of a recording in several files that follow its first.
+    // The further files of a recording that consists of several.
     let further: Vec<&OsStr> = header
         .options
         .iter()
         .filter(|(option, _)| option == "--join")
         .filter_map(|(_, file)| Path::new(file).file_name())
         .collect();
-    let mut missing = format!("The recording was not found beside the run file, so {REMEDY}");
+    let mut missing = format!("The recording was not found next to the run file, so {REMEDY}");
     let is_there = |path: &PathBuf| path.exists() || ImageFolder::is_pattern(path);
     for path in beside.into_iter().chain([PathBuf::from(name)]).filter(is_there) {
         let further: Vec<PathBuf> = further.iter().map(|name| path.with_file_name(name)).collect();
@@ -91,12 +93,12 @@ fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Record
     Recording::Missing(missing)
 }
 
-/// A setting of the run that says how frames are read, if it is there and understood.
+/// Returns a setting of the run about how frames are read, if it is present and valid.
 fn setting<T: std::str::FromStr>(header: &RunHeader, name: &str) -> Option<T> {
     header.settings.get(name)?.trim_matches('"').parse().ok()
 }
 
-/// What tells a recording from that of a run.
+/// Returns the difference between a recording and that of the run, or `None`.
 fn difference(source: &dyn FrameSource, header: &RunHeader) -> Option<String> {
     let (count, end) = (source.frame_count(), header.frames.end);
     // A damaged recording may show its true length only when it is read.
@@ -123,7 +125,7 @@ impl Recording {
         Err(format!("The recording cannot be read again ({why}), so the masks are shown alone."))
     }
 
-    /// Gives the report its pictures; what cannot be read is said on the page.
+    /// Adds the pictures to the report. The page says which ones cannot be read.
     pub(super) fn give_to(self, report: &mut Report) {
         let source = match self.opened() {
             Ok(source) => source,

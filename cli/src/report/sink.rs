@@ -1,4 +1,4 @@
-//! A report as an output among others: the page of the job that is running.
+//! Writes a report as an output of the running job.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use sam2_report::{ReportBuilder, ReportError};
 use super::{describe, fill, pictures::Recording};
 use crate::outputs::OutputRecording;
 
-/// Writes the page when all masks have come; the pictures of the frames that it shows are read then.
+/// Writes the page when all masks are complete. The pictures that it shows are read at that time.
 pub struct ReportSink {
     output: OutputFile,
     builder: ReportBuilder,

@@ -1,7 +1,8 @@
-//! What the user asked for, in the program's own options: kept in run files, and shown on pages.
+//! The options that the user gave, under their names on the command line. They are stored in run
+//! files and shown on pages.
 //!
-//! Only what decides about the masks is kept, without folders, so that a run that was interrupted, or put together from parts, has the
-//! same page as one that was not.
+//! Only options that affect the masks are stored, without folders. So a run that was interrupted,
+//! or merged from parts, has the same page as one that was not.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -13,7 +14,7 @@ use sam2_mask_writer::RunHeader;
 
 use crate::args::{MemoryArg, SegmentArgs};
 
-/// The options that decide about masks, and what a page calls them.
+/// The options that affect the masks, and their labels on a page.
 const WORDS: &[(&str, &str)] = &[
     ("--join", "Further files of the recording"),
     ("--keypoints", "Track"),
@@ -42,6 +43,7 @@ const WORDS: &[(&str, &str)] = &[
     ("--roi", "Part of the picture"),
     ("--letterbox", "Proportions kept"),
     ("--memory", "Memory policy"),
+    ("--temporal-stride", "Frames from one memory to the next"),
     ("--frames-mode", "Frames held as"),
     ("--on-bad-frame", "Frames that cannot be decoded"),
     ("--intensity", "Samples to 8 bits"),
@@ -52,7 +54,8 @@ const WORDS: &[(&str, &str)] = &[
     ("--frames", "Frames of the recording"),
 ];
 
-/// Gathers the options of a job that differ from the built-in defaults, in the order of [`WORDS`]; switches have an empty value.
+/// Collects the options of a job that differ from the built-in defaults, in the order of [`WORDS`].
+/// Switches have an empty value.
 pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     let (prompts, frames) = (&args.prompts, &args.frames);
     let selection = prompts.selection();
@@ -76,14 +79,15 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
-    told.files("--model", &args.model);
-    told.all("--config", args.config.as_deref().map(|config| name(Path::new(config))));
-    told.unless("--precision", args.precision, Precision::Auto);
+    told.files("--model", &args.network.model);
+    told.all("--config", args.network.config.as_deref().map(|config| name(Path::new(config))));
+    told.unless("--precision", args.network.precision, Precision::Auto);
     told.unless("--fill-holes", args.fill_holes, 8);
-    told.all("--image-size", args.image_size);
+    told.all("--image-size", args.network.image_size);
     told.all("--roi", args.roi);
     told.switch("--letterbox", args.letterbox);
-    told.all("--memory", (args.memory == MemoryArg::Guarded).then_some("guarded"));
+    told.unless("--memory", args.memory, MemoryArg::Official);
+    told.unless("--temporal-stride", args.temporal_stride.get(), 1);
     // The other modes give the same masks.
     told.all("--frames-mode", Some(frames.frames_mode).filter(|mode| *mode == FramesMode::Jpeg));
     told.unless("--on-bad-frame", frames.on_bad_frame, BadFrames::Error);
@@ -119,23 +123,24 @@ impl Told {
     }
 }
 
-/// A list as one value; none if it is empty.
+/// Joins a list to one value; returns `None` for an empty list.
 fn joined(names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(","))
 }
 
-/// A file's name without its folder.
+/// Returns a file's name without its folder.
 pub fn name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// The command line that makes the masks of a run, without folders and outputs; empty if the run file does not say.
+/// Returns the command line that makes the masks of a run, without folders and outputs. Empty if
+/// the run file does not contain the options.
 pub(super) fn command(header: &RunHeader) -> String {
     if header.options.is_empty() {
         return String::new();
     }
     let mut words = vec!["sam2".to_owned(), "segment".to_owned(), quoted(&header.recording)];
-    // Further files stand next to the first, and the switch once behind them.
+    // Further files follow the first one, and after them the switch, once.
     let (further, options): (Vec<_>, Vec<_>) =
         header.options.iter().partition(|(option, _)| option == "--join");
     words.extend(further.iter().map(|(_, file)| quoted(file)));
@@ -156,7 +161,7 @@ fn range(header: &RunHeader) -> String {
     format!("{}..{}", header.frames.start, header.frames.end)
 }
 
-/// A word as a POSIX shell reads it.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -166,7 +171,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// The options of a run as a page lists them, with what the most important ones are where they were not given.
+/// Returns the options of a run as a page lists them. Important options are listed with their
+/// default even if they were not given.
 pub(super) fn in_words(header: &RunHeader) -> Vec<(String, String)> {
     if header.options.is_empty() {
         return Vec::new();
@@ -225,14 +231,19 @@ mod tests {
         "resume",
         "stats",
         "checkpoint-frames",
-        // Masks of different kinds of devices differ in a few pixels; a run may go on on another one.
+        // Masks of different kinds of devices differ in a few pixels, but a run may be resumed on
+        // another one.
         "device",
+        "objects-per-pass",
+        "feature-cache",
+        "threads",
+        "dry-run",
         "cache-frames",
         "prefetch",
         "index-cache",
-        // Lets a run go on; the masks are those of the processors that computed them.
+        // Allows a run to be resumed; the masks are those of the processors that computed them.
         "mixed-processors",
-        // Told by the run's frames.
+        // The run's frames say it already.
         "frames",
     ];
 
@@ -275,7 +286,7 @@ mod tests {
             ("--resize", "cv2-linear"),
         ];
         assert_eq!(told(&line), expected.map(|(option, value)| (option.into(), value.into())));
-        // Written differently, the same.
+        // The same options, written differently.
         let again = line.replace("snout --bodyparts tail,base", "snout,tail base");
         assert_eq!(told(&again), told(&line));
     }

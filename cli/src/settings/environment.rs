@@ -1,20 +1,20 @@
-//! Settings from variables: `SAM2_BATCH_SIZE` for `--batch-size`.
+//! Reads settings from environment variables: `SAM2_BATCH_SIZE` for `--batch-size`.
 
 use clap::Command;
 
 use super::options::{common, names, takes_several};
 use super::{FILE_VARIABLE, Origin, Setting, suggestion};
 
-/// What every variable begins with.
+/// Prefix of every variable.
 const PREFIX: &str = "SAM2_";
-/// Between the values of an option that takes several.
+/// Separates the values of an option that takes several.
 const SEPARATOR: char = ';';
-/// Options whose variable would mean something else: `SAM2_CONFIG` is the file with the settings.
+/// Options whose variable would have another meaning: `SAM2_CONFIG` is the file with the settings.
 const RENAMED: [(&str, &str); 1] = [("config", "SAM2_MODEL_CONFIG")];
-/// Variables with a meaning of their own.
+/// Variables that are not settings of an option.
 const OTHERS: [&str; 4] = [FILE_VARIABLE, "SAM2_CACHE", "SAM2_BASE_URL", "SAM2_CPU_TIER"];
 
-/// The variable of an option.
+/// Returns the variable of an option.
 pub fn variable(option: &str) -> String {
     let renamed = RENAMED.iter().find(|(name, _)| *name == option);
     match renamed {
@@ -23,7 +23,7 @@ pub fn variable(option: &str) -> String {
     }
 }
 
-/// Every setting in the environment. Empty variables count as not set.
+/// Reads every setting in the environment. Empty variables count as not set.
 pub fn read(command: &Command) -> Result<Vec<Setting>, String> {
     let mut found = Vec::new();
     for option in common(command) {
@@ -32,7 +32,8 @@ pub fn read(command: &Command) -> Result<Vec<Setting>, String> {
         let Some(value) = std::env::var_os(&name).filter(|value| !value.is_empty()) else {
             continue;
         };
-        let value = value.into_string().map_err(|_| format!("{name}: its value is no UTF-8"))?;
+        let value =
+            value.into_string().map_err(|_| format!("{name}: its value is not valid UTF-8"))?;
         let values = if takes_several(option) {
             value.split(SEPARATOR).map(|part| part.trim().to_owned()).collect()
         } else {
@@ -44,8 +45,8 @@ pub fn read(command: &Command) -> Result<Vec<Setting>, String> {
     Ok(found)
 }
 
-/// Variables that look like settings and are none, each with what may have been meant. They are not refused, since other programs
-/// have variables of this prefix too.
+/// Returns a note on each variable that looks like a setting but is not, with a suggestion. Such
+/// variables are not refused, since other programs also use this prefix.
 pub fn unknown(command: &Command) -> Vec<String> {
     let mut known: Vec<String> =
         names(common(command)).into_iter().map(variable).chain(OTHERS.map(str::to_owned)).collect();
@@ -55,11 +56,11 @@ pub fn unknown(command: &Command) -> Vec<String> {
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with(PREFIX) && !known.contains(name))
         .map(|name| {
-            // Without the prefix, which makes all of them alike.
+            // Compared without the prefix, which makes all variables look alike.
             let bare = |name: &str| name.trim_start_matches(PREFIX).to_owned();
             let others: Vec<String> = known.iter().map(|name| bare(name)).collect();
             let meant = suggestion(&bare(&name), others.iter().map(String::as_str));
-            format!("{name} is no setting{}", meant.replacen('\'', &format!("'{PREFIX}"), 1))
+            format!("{name} is not a setting{}", meant.replacen('\'', &format!("'{PREFIX}"), 1))
         })
         .collect();
     found.sort();

@@ -1,4 +1,4 @@
-//! Settings from a TOML file: `batch-size = 300`.
+//! Reads settings from a TOML file: `batch-size = 300`.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::options::{common, names, settable, takes_several};
 use super::{FILE_OPTION, FILE_VARIABLE, Origin, Setting, suggestion};
 
-/// The file that is named, or the user's own if it exists.
+/// Returns the file that was named, or the user's own if it exists.
 ///
 /// # Errors
-/// A file that is named and does not exist.
+/// Fails if a file was named and does not exist.
 pub fn find(arguments: &[OsString]) -> Result<Option<PathBuf>, String> {
     let named = named_by(arguments).map(|path| (path, format!("--{FILE_OPTION}")));
     let named = named.or_else(|| {
@@ -28,14 +28,15 @@ pub fn find(arguments: &[OsString]) -> Result<Option<PathBuf>, String> {
     Ok(user_file().filter(|path| path.is_file()))
 }
 
-/// Where the user's own file lies, by the XDG rules: `~/.config/sam2/config.toml`.
+/// Returns the path of the user's own file by the XDG rules: `~/.config/sam2/config.toml`.
 pub fn user_file() -> Option<PathBuf> {
     use etcetera::BaseStrategy;
     let strategy = etcetera::choose_base_strategy().ok()?;
     Some(strategy.config_dir().join("sam2").join("config.toml"))
 }
 
-/// The last value of `--config-file`. It must be known before clap parses, since what is in the file changes how clap parses.
+/// Returns the last value of `--config-file`. It must be known before clap parses, since the file's
+/// contents change how clap parses.
 fn named_by(arguments: &[OsString]) -> Option<PathBuf> {
     let option = format!("--{FILE_OPTION}");
     let mut named = None;
@@ -56,10 +57,11 @@ fn named_by(arguments: &[OsString]) -> Option<PathBuf> {
     named
 }
 
-/// Every setting of a file.
+/// Reads every setting of a file.
 ///
 /// # Errors
-/// One line with the file and the line: no TOML, an unknown key or table, a value of a kind that its option does not take.
+/// One line with the path and the line number: invalid TOML, an unknown key or table, or a value of
+/// a type that its option does not accept.
 pub fn read(path: &Path, command: &Command) -> Result<Vec<Setting>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the settings in '{}': {error}", path.display()))?;
@@ -67,7 +69,7 @@ pub fn read(path: &Path, command: &Command) -> Result<Vec<Setting>, String> {
     let table = DeTable::parse(&text).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(span.start));
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        format!("{}:{line}: this is no TOML: {message}", path.display())
+        format!("{}:{line}: this is not valid TOML: {message}", path.display())
     })?;
     let mut reader = Reader { path, found: Vec::new() };
     let shared = common(command);
@@ -93,7 +95,7 @@ pub fn read(path: &Path, command: &Command) -> Result<Vec<Setting>, String> {
             }
             (DeValue::Table(_), None) => {
                 return Err(format!(
-                    "{}:{line}: there is no command '{name}'{}",
+                    "{}:{line}: unknown command '{name}'{}",
                     path.display(),
                     suggestion(name, commands)
                 ));
@@ -126,7 +128,7 @@ impl Reader<'_> {
         let name = key.replace('_', "-");
         let Some(option) = options.iter().find(|arg| arg.get_long() == Some(name.as_str())) else {
             let meant = suggestion(&name, known.iter().copied());
-            return Err(format!("{origin}: there is no setting '{key}'{meant}"));
+            return Err(format!("{origin}: unknown setting '{key}'{meant}"));
         };
         let values = match value {
             DeValue::Array(items) if takes_several(option) => {
@@ -147,7 +149,7 @@ impl Reader<'_> {
     }
 }
 
-/// A single value as it would be typed.
+/// Returns a single value as it would be typed.
 fn text_of(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),

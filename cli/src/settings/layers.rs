@@ -1,4 +1,4 @@
-//! Settings become the defaults of options.
+//! Turns settings into defaults of options.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ use super::{Setting, Settings};
 type Options = HashSet<clap::Id>;
 
 impl Settings {
-    /// Parses a command line, with the settings where it says nothing.
+    /// Parses a command line. Settings supply the options that it leaves out.
     ///
     /// # Errors
-    /// As clap; and two settings of the same strength that exclude each other.
+    /// clap's errors, and two settings of the same strength that exclude each other.
     pub fn parse(
         &self,
         command: &Command,
@@ -34,10 +34,10 @@ impl Settings {
         self.matches(&mut self.layered(command, &stands), arguments)
     }
 
-    /// The same with those settings only without which the command line would not be complete.
+    /// Parses a command line with only those settings that supply required options.
     ///
     /// # Errors
-    /// As clap.
+    /// clap's errors.
     pub fn parse_bare(
         &self,
         command: &Command,
@@ -47,8 +47,9 @@ impl Settings {
         self.matches(&mut bare, arguments)
     }
 
-    /// Parses. Options that must be given unless another one is do not count for clap as given by a default: where such a one is missing, it is
-    /// added to the command line.
+    /// Parses with the settings as defaults. clap does not accept a default for an option that is
+    /// required unless another one is given. If such an option is missing, it is added to the
+    /// command line.
     fn matches(
         &self,
         layered: &mut Command,
@@ -62,7 +63,8 @@ impl Settings {
         })
     }
 
-    /// The command line with the settings that `error` says are missing, if any of them is set.
+    /// Returns the command line with the settings that `error` reports as missing, or `None` if
+    /// none of them is set.
     fn completed(
         &self,
         command: &Command,
@@ -78,21 +80,21 @@ impl Settings {
         let name = names.into_iter().find(|name| command.find_subcommand(name).is_some())?;
         let added: Vec<OsString> = missing
             .iter()
-            // Such as `--output <FILE>`.
+            // An entry such as `--output <FILE>`.
             .filter_map(|usage| usage.strip_prefix("--")?.split([' ', '=']).next())
             .filter_map(|option| self.of(name, option))
             .flat_map(|setting| {
                 setting.values.iter().map(|value| format!("--{}={value}", setting.option).into())
             })
             .collect();
-        // What follows -- are no options.
+        // Words after -- are not options.
         let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
         let (options, rest) = arguments.split_at(end);
         (!added.is_empty()).then(|| [options, &added, rest].concat())
     }
 
-    /// The command with the settings that `wanted` lets through as defaults, and with a `--no-switch` for each `--switch`, so that what a file
-    /// turns on can be turned off.
+    /// Returns the command with defaults from the settings that `wanted` accepts, and with a
+    /// `--no-switch` for each `--switch`, so that a switch set in a file can be turned off.
     fn layered(&self, command: &Command, wanted: &dyn Fn(&str, &Arg) -> bool) -> Command {
         let own = self.with_defaults(command.clone(), wanted);
         let names: Vec<String> =
@@ -113,12 +115,13 @@ impl Settings {
             })
             .collect();
         set.into_iter().fold(command, |command, (id, values)| {
-            // clap knows no option that is required and has a default.
+            // clap does not allow an option that is required and has a default.
             command.mut_arg(id, |option| option.required(false).default_values(values))
         })
     }
 
-    /// Settings that exclude something typed, or a stronger setting.
+    /// Returns the settings that exclude a typed option or a stronger setting, and so must be
+    /// dropped.
     fn beaten(&self, layered: &mut Command, matches: &ArgMatches) -> Result<Options, clap::Error> {
         let Some((name, matches)) = matches.subcommand() else { return Ok(Options::new()) };
         let Some(command) = layered.find_subcommand(name) else { return Ok(Options::new()) };
@@ -162,10 +165,10 @@ impl Settings {
     }
 }
 
-/// The values in clap's spelling.
+/// Returns the values as clap spells them.
 fn typed(option: &Arg, setting: &Setting) -> Vec<String> {
     if matches!(option.get_action(), ArgAction::SetTrue) {
-        // Checked when it was read.
+        // The value was checked when it was read.
         return setting.values.iter().filter_map(|v| switch(v).ok()).map(str::to_owned).collect();
     }
     setting.values.clone()

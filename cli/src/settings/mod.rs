@@ -1,11 +1,13 @@
 //! Defaults of options from the environment and from a configuration file.
 //!
-//! Nothing here knows an option by name: everything goes through clap's description of the command line, so a new option takes
-//! part as soon as it exists. A setting becomes the *default* of its option before clap parses, which gives the
-//! order command line > environment > file > built-in default, shows it in `--help`, and keeps it from colliding with what is typed.
+//! This module knows no option by name. It uses clap's description of the command line, so a new
+//! option can be set as soon as it exists. A setting becomes the *default* of its option before
+//! clap parses. This gives the order command line > environment > file > built-in default, shows
+//! the setting in `--help`, and avoids conflicts with typed options.
 //!
-//! `SAM2_BATCH_SIZE` and the key `batch-size` (or `batch_size`) stand for `--batch-size` of `segment`, and of each other command
-//! with an option of that name. A table such as `[download]` is for that command alone.
+//! `SAM2_BATCH_SIZE` and the key `batch-size` (or `batch_size`) stand for `--batch-size` of
+//! `segment`, and of each other command with an option of that name. A table such as `[download]`
+//! applies only to that command.
 
 mod environment;
 mod file;
@@ -27,7 +29,7 @@ pub const FILE_VARIABLE: &str = "SAM2_CONFIG";
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// This variable.
+    /// This environment variable.
     Environment(String),
     /// This line of this file, counted from 1.
     File(PathBuf, usize),
@@ -42,19 +44,19 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One value for one option.
+/// The value or values of one option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Setting {
-    /// The command that it is for; `None`: each that has the option.
+    /// The command that it applies to; `None` for every command with the option.
     command: Option<String>,
-    /// The option's long name, without dashes before it.
+    /// The option's long name, without leading dashes.
     option: String,
-    /// What would be typed; several for options that take several.
+    /// The values as they would be typed; more than one only for options that take several.
     values: Vec<String>,
     origin: Origin,
 }
 
-/// Every value from outside the command line, strongest first.
+/// All values from outside the command line, strongest first.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     entries: Vec<Setting>,
@@ -62,17 +64,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment and the file that `arguments` or the environment name, or else the user's own, if it exists.
+    /// Reads the environment and the configuration file. `arguments` or the environment name the
+    /// file; otherwise the user's own file is read, if it exists.
     ///
     /// # Errors
-    /// One line that names the file or variable, and says what to do: a file that cannot be read, an unknown key, a value that its option does not take.
+    /// One line that names the file or variable and says what to do: an unreadable file, an unknown
+    /// key, or a value that its option does not accept.
     pub fn load(command: &clap::Command, arguments: &[OsString]) -> Result<Self, String> {
         let mut entries = environment::read(command)?;
         let file = file::find(arguments)?;
         if let Some(path) = &file {
             entries.extend(file::read(path, command)?);
         }
-        // A table for one command says more than a key for all.
+        // A table for one command takes precedence over a key for all commands.
         entries.sort_by_key(|setting| match (&setting.origin, &setting.command) {
             (Origin::Environment(_), _) => 0,
             (Origin::File(..), Some(_)) => 1,
@@ -84,17 +88,17 @@ impl Settings {
         Ok(Self { entries, file })
     }
 
-    /// The configuration file, if there is one.
+    /// Returns the path of the configuration file, if there is one.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// How many options have a value from outside the command line.
+    /// Returns the number of values from outside the command line.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The strongest value for an option of a command.
+    /// Returns the strongest value for an option of a command.
     fn of(&self, command: &str, option: &str) -> Option<&Setting> {
         self.entries.iter().find(|setting| {
             setting.option == option
@@ -103,9 +107,9 @@ impl Settings {
     }
 }
 
-/// `(did you mean 'batch-size'?)`, if something like `name` is among `known`.
+/// Returns `(did you mean 'batch-size'?)` if `known` contains a name similar to `name`.
 fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    /// Names less alike than this are no help.
+    /// Names less similar than this are not suggested.
     const ALIKE: f64 = 0.8;
     let similarity = |other: &str| strsim::jaro_winkler(name, other);
     known

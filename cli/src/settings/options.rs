@@ -1,13 +1,14 @@
-//! Which options can be set from outside, and whether a value suits its option.
+//! Determines which options can be set from outside, and checks values for them.
 
 use clap::{Arg, ArgAction, Command};
 
 use super::{FILE_OPTION, Setting};
 
-/// The command whose options are settings; others share those of the same name.
+/// The command whose options are settings. Other commands share the options of the same name.
 const MAIN_COMMAND: &str = "segment";
 
-/// The options of a command that settings can give. Those with a variable of their own, by clap, are left to it.
+/// Returns the options of a command that settings can supply. Options for which clap reads a
+/// variable itself are left out.
 pub fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|arg| {
         let plain = matches!(
@@ -19,27 +20,28 @@ pub fn settable(command: &Command) -> impl Iterator<Item = &Arg> {
     })
 }
 
-/// The options that settings for all commands can give: those of `segment`, and those that every command has.
+/// Returns the options that settings for all commands can supply: those of `segment`, and those
+/// that every command has.
 pub fn common(command: &Command) -> Vec<&Arg> {
     let main = command.find_subcommand(MAIN_COMMAND);
     settable(command).chain(main.into_iter().flat_map(settable)).collect()
 }
 
-/// The long names of options.
+/// Returns the long names of options.
 pub fn names<'a>(options: impl IntoIterator<Item = &'a Arg>) -> Vec<&'a str> {
     options.into_iter().filter_map(Arg::get_long).collect()
 }
 
-/// Whether an option takes several values.
+/// Returns whether an option takes several values.
 pub fn takes_several(option: &Arg) -> bool {
     matches!(option.get_action(), ArgAction::Append)
         || option.get_num_args().is_some_and(|range| range.max_values() > 1)
 }
 
-/// A switch's value as clap spells it.
+/// Returns a switch's value as clap spells it.
 ///
 /// # Errors
-/// Text that means neither yes nor no.
+/// Fails for text that means neither yes nor no.
 pub fn switch(text: &str) -> Result<&'static str, String> {
     match text.to_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok("true"),
@@ -48,7 +50,8 @@ pub fn switch(text: &str) -> Result<&'static str, String> {
     }
 }
 
-/// Refuses values that the option would refuse on the command line, in one line that names their origin.
+/// Refuses values that the option would refuse on the command line, in one line that names their
+/// origin.
 pub fn check(command: &Command, setting: &Setting) -> Result<(), String> {
     let of_command = setting.command.as_deref().and_then(|name| command.find_subcommand(name));
     let candidates = of_command.map_or_else(|| common(command), |own| settable(own).collect());
@@ -65,7 +68,7 @@ pub fn check(command: &Command, setting: &Setting) -> Result<(), String> {
             .try_for_each(|value| switch(value).map(|_| ()))
             .or_else(refuse);
     }
-    // The option alone, so that nothing else can be missing or in conflict.
+    // Only this option is parsed, so that nothing else can be missing or in conflict.
     let mut alone = Arg::new("value")
         .long(setting.option.clone())
         .action(ArgAction::Append)
@@ -83,7 +86,7 @@ pub fn check(command: &Command, setting: &Setting) -> Result<(), String> {
     match parsed {
         Ok(_) => Ok(()),
         Err(error) => {
-            // clap's first paragraph is the message, the rest is advice on the command line.
+            // clap's first paragraph is the message; the rest is advice about the command line.
             let text = error.to_string();
             let message = text.split("\n\n").next().unwrap_or_default();
             let words: Vec<&str> = message.split_whitespace().collect();

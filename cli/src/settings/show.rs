@@ -1,38 +1,16 @@
-//! `sam2 config`: the values in effect, and where each comes from.
+//! `sam2 config`: prints the values in effect and the origin of each.
 
 use anyhow::{Result, bail};
-use clap::{Arg, ArgAction, Args, Command};
+use clap::{Arg, ArgAction, Command};
 
 use super::environment::{unknown, variable};
 use super::options::{common, names, settable};
 use super::{Settings, file};
+use crate::args::ConfigArgs;
 use crate::exit::ExitStatus;
 use crate::standard_output::print;
 
-/// What `--help` shows at its end.
-pub const EXPLANATION: &str = "\
-Strongest first: the command line, the environment (SAM2_BATCH_SIZE for
---batch-size; several values with ; between them), the file (batch-size = 300;
-what follows [download] is for that command alone), the built-in default.
-A switch that is on is turned off by --no-SWITCH.
-
-Examples:
-  sam2 config
-  SAM2_MODEL=large sam2 config segment
-  sam2 config download --json";
-
-/// `sam2 config`.
-#[derive(Debug, Args)]
-pub struct ConfigArgs {
-    /// The command whose options are shown.
-    #[arg(default_value = "segment")]
-    pub command: String,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// One option as it would be used.
+/// One option with its value in effect.
 struct Row<'a> {
     option: &'a str,
     value: Option<String>,
@@ -40,14 +18,14 @@ struct Row<'a> {
     variable: Option<String>,
 }
 
-/// Prints each option of a command with its value and where that comes from.
+/// Prints each option of a command with its value and its origin.
 pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<ExitStatus> {
     let Some(command) = root.find_subcommand(&args.command) else {
         let known = root.get_subcommands().map(Command::get_name);
-        bail!("there is no command '{}'{}", args.command, super::suggestion(&args.command, known));
+        bail!("unknown command '{}'{}", args.command, super::suggestion(&args.command, known));
     };
     let shared = names(common(root));
-    // The options of every command come last.
+    // The options that every command has come last.
     let mut rows: Vec<Row<'_>> = settable(command)
         .chain(settable(root))
         .filter_map(|option| {
@@ -72,7 +50,7 @@ pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<Exi
     Ok(ExitStatus::Done)
 }
 
-/// An option whose variable clap reads by itself.
+/// Returns the row of an option whose variable clap reads itself.
 fn with_own_variable(option: &Arg) -> Option<Row<'_>> {
     let (long, name) = (option.get_long()?, option.get_env()?.to_string_lossy().into_owned());
     let given = std::env::var_os(&name).filter(|value| !value.is_empty());
@@ -114,7 +92,8 @@ fn json(rows: &[Row<'_>], settings: &Settings, strange: &[String]) -> String {
     format!("{all:#}\n")
 }
 
-/// The built-in default: clap's, or what the help text says where the program finds it later.
+/// Returns the built-in default: clap's, or the one stated in the help text for values that are
+/// determined later.
 fn default_of(option: &Arg) -> Option<String> {
     let defaults: Vec<_> =
         option.get_default_values().iter().map(|value| value.to_string_lossy()).collect();

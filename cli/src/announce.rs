@@ -1,0 +1,149 @@
+//! Says what a job will do before it begins: frames, batches, prompts, model, device and outputs.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use sam2_engine::{FrameSource, Sam2};
+use sam2_jobs::{BatchPlan, FramePart, FrameSpan, JobOptions, JobPlan, JobPrompt};
+
+use crate::args::SegmentArgs;
+use crate::disk::{self, free_bytes};
+use crate::output_sizes::{Extent, told};
+use crate::outputs::Output;
+use crate::standard_output::print;
+
+/// A job that is about to begin.
+pub struct Announced<'a> {
+    /// What was typed.
+    pub args: &'a SegmentArgs,
+    /// The model.
+    pub model: &'a Sam2,
+    /// The recording.
+    pub frames: &'a dyn FrameSource,
+    /// The plan.
+    pub plan: &'a JobPlan,
+    /// The options.
+    pub options: &'a JobOptions,
+    /// Outputs that will be written.
+    pub outputs: &'a [Output],
+}
+
+impl Announced<'_> {
+    /// Returns the extent of the outputs.
+    pub fn extent(&self) -> Extent {
+        let size = self.frames.size();
+        Extent {
+            pixels: u64::from(size.width) * u64::from(size.height),
+            frames: self.part().range().len() as u64,
+            objects: self.plan.objects().len() as u64,
+            compression: self.args.style.compression.into(),
+        }
+    }
+
+    fn part(&self) -> FramePart {
+        self.options.part.unwrap_or(FramePart { start: 0, end: self.plan.frame_count() })
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &BatchPlan> {
+        let part = self.part();
+        let within = move |batch: &&BatchPlan| {
+            part.start <= batch.frames.start && batch.frames.end <= part.end
+        };
+        self.plan.batches.iter().filter(within)
+    }
+
+    /// Returns the job in one line.
+    fn job_line(&self) -> String {
+        let count = |count: usize, what: &str, more: &str| {
+            format!("{count} {}", if count == 1 { what } else { more })
+        };
+        let batches = self.batches().count();
+        let prompted: usize = self.batches().map(|batch| batch.prompt_frames().len()).sum();
+        format!(
+            "{} in {}, {}, prompts on {}",
+            count(self.part().range().len(), "frame", "frames"),
+            count(batches, "batch", "batches"),
+            count(self.plan.objects().len(), "object", "objects"),
+            count(prompted, "frame", "frames"),
+        )
+    }
+
+    /// Returns each output with its size, in one line.
+    fn output_line(&self) -> String {
+        let extent = self.extent();
+        let each = self.outputs.iter().map(|output| {
+            let size = extent.size(output.format);
+            let about = if size.is_certain { "" } else { "about " };
+            format!("{} ({about}{})", output.path.display(), told(size.bytes))
+        });
+        let each: Vec<String> = each.collect();
+        let free = self.outputs.first().and_then(|output| free_bytes(disk::parent(&output.path)));
+        let free = free.map(|free| format!("; {} are free", told(free))).unwrap_or_default();
+        format!("outputs: {}{free}", each.join(", "))
+    }
+
+    /// Logs the job.
+    pub fn log(&self) {
+        tracing::info!("{}", self.job_line());
+        tracing::info!("{}", self.output_line());
+    }
+
+    /// Prints the job with every prompt, for `--dry-run`.
+    ///
+    /// # Errors
+    /// Fails if standard output cannot be written to.
+    pub fn print(&self) -> Result<()> {
+        let mut text = format!(
+            "{}: {}\n{} in {}\n{}\n",
+            self.args.recording.display(),
+            self.job_line(),
+            self.model.config(),
+            self.model.precision(),
+            self.output_line()
+        );
+        let count = self.batches().count();
+        for (index, batch) in self.batches().enumerate() {
+            let span = FrameSpan(batch.frames.clone());
+            text.push_str(&format!("batch {} of {count}: {span}", index + 1));
+            if batch.prompts.is_empty() {
+                text.push_str(": no usable prompt, would be left empty\n");
+                continue;
+            }
+            text.push('\n');
+            let mut by_frame: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+            for prompt in &batch.prompts {
+                by_frame.entry(prompt.frame).or_default().push(self.prompt(prompt));
+            }
+            for (frame, prompts) in by_frame {
+                text.push_str(&format!("  frame {frame}: {}\n", prompts.join("; ")));
+            }
+        }
+        print(text)
+    }
+
+    /// Describes one prompt.
+    fn prompt(&self, prompt: &JobPrompt) -> String {
+        let name = self.plan.names.get(&prompt.object);
+        let object = name.map_or_else(
+            || format!("object {}", prompt.object),
+            |name| format!("object {} ({name})", prompt.object),
+        );
+        let mut parts = Vec::new();
+        if prompt.mask.is_some() {
+            parts.push("a mask".to_owned());
+        }
+        if let Some(bounds) = prompt.bounds {
+            let [x0, y0, x1, y1] = [bounds.x0, bounds.y0, bounds.x1, bounds.y1];
+            parts.push(format!("box {x0:.1},{y0:.1},{x1:.1},{y1:.1}"));
+        }
+        parts.extend(prompt.points.iter().map(|(name, point)| {
+            let sign = match point.label {
+                sam2_engine::PointLabel::Negative => "-",
+                _ => "+",
+            };
+            let name = if name.is_empty() { String::new() } else { format!(" {name}") };
+            format!("{sign}{:.1},{:.1}{name}", point.x, point.y)
+        }));
+        format!("{object}: {}", parts.join(", "))
+    }
+}

@@ -1,0 +1,40 @@
+//! Job options from the command line.
+
+use sam2_engine::{Fit, MemoryPolicyChoice, SessionOptions};
+use sam2_jobs::{FramePart, JobError, JobOptions, JobPlan};
+
+use crate::args::{MemoryArg, SegmentArgs};
+
+/// Returns the options of a job. Checks the requested part (`--frames`) against the plan.
+pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, JobError> {
+    let count = plan.frame_count();
+    let part = args
+        .running
+        .frames
+        .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
+    if let Some(part) = part {
+        plan.check_part(part)?;
+        if args.running.carry_over && part.start > 0 {
+            return Err(JobError::PartOfCarriedOver { start: part.start });
+        }
+    }
+    Ok(JobOptions {
+        session: SessionOptions::default()
+            .fill_hole_area(args.fill_holes)
+            .resize(args.frames.resize)
+            .region(args.roi)
+            .max_conditioning_frames(args.prompts.conditioning_frames())
+            .fit(if args.letterbox { Fit::Letterbox } else { Fit::Squash })
+            .memory_policy(match args.memory {
+                MemoryArg::Official => MemoryPolicyChoice::Official,
+                MemoryArg::Guarded(numbers) => MemoryPolicyChoice::Guarded(numbers),
+            })
+            .memory_temporal_stride(args.temporal_stride.get())
+            .objects_per_pass(args.objects_per_pass)
+            .feature_cache_frames(args.feature_cache.max(1)),
+        frames_mode: args.frames.frames_mode,
+        carry_over: args.running.carry_over,
+        mixed_processors: args.running.mixed_processors,
+        part,
+    })
+}
