@@ -1,4 +1,5 @@
-//! Our kernels beside burn's own operations, in SAM 2's shapes. `cargo bench --workspace --bench kernels`.
+//! Compares our kernels with burn's own operations, in SAM 2's shapes.
+//! Run with `cargo bench --workspace --bench kernels`.
 
 use std::hint::black_box;
 
@@ -16,7 +17,7 @@ fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
 }
 
-/// Both sides of one comparison.
+/// Times our kernel in f32 and in bfloat16, and burn's operation.
 fn compare<const D: usize>(
     criterion: &mut Criterion,
     name: &str,
@@ -26,15 +27,18 @@ fn compare<const D: usize>(
     let mut group = criterion.benchmark_group(name);
     group.sample_size(10);
     group.bench_function("ours", |b| b.iter(|| black_box(ours())));
-    // Where the kernel has no products, or the processor no instructions, the same again.
+    // Repeats the f32 timing if the kernel has no products or the processor no bfloat16
+    // instructions.
     group.bench_function("ours, bf16", |b| {
         b.iter(|| with_products_in(Precision::Bf16, || black_box(ours())))
     });
     group.bench_function("burn", |b| b.iter(|| black_box(burns())));
 }
 
-/// One layer's keys for a frame and seven memories at 1024: projected and rotated anew in each frame, as they are, or kept of each memory, with the rotated part of its time added (a
-/// memory's age changes from frame to frame, and rotation and projection are linear), which is the least that keeping them would leave to do.
+/// Times the keys of one layer for a frame and seven memories at 1024. "Made anew" projects and
+/// rotates them in each frame, as the model does. "Kept" adds the rotated part of a memory's time
+/// to keys that were kept. That sum is the least work that would remain, because a memory's age
+/// changes from frame to frame, and rotation and projection are linear.
 fn memory_keys(criterion: &mut Criterion) {
     let [tokens, pointers, channels, narrow] = [7 * 4096, 64, 256, 64];
     let layer = LinearConfig::new(narrow, channels).init(&Device::flex());
@@ -52,7 +56,7 @@ fn memory_keys(criterion: &mut Criterion) {
     group.bench_function("kept, time added", |b| b.iter(|| black_box(kept.clone() + time.clone())));
 }
 
-/// Name, batch, heads, queries, keys, channels, channels of values.
+/// Name, then batch, heads, queries, keys, channels, and channels of values.
 type Shape = (&'static str, [usize; 6]);
 
 fn attention(criterion: &mut Criterion) {

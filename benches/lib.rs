@@ -1,4 +1,4 @@
-//! What the benchmarks share: the micro model and its clip.
+//! Shared parts of the benchmarks: the micro model and its clip.
 
 #![forbid(unsafe_code)]
 
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use sam2_engine::{Device, LazyFrames, LazyOptions, Sam2};
 
-/// A file of the repository.
+/// Returns the path of a file in the repository.
 fn repository_file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
 
-/// The micro model on the CPU.
+/// Loads the micro model on the CPU.
 ///
 /// # Panics
 /// If the repository is incomplete.
@@ -19,7 +19,7 @@ pub fn micro_model() -> Sam2 {
     micro_model_on(&Device::flex())
 }
 
-/// The micro model on a device.
+/// Loads the micro model on a device.
 ///
 /// # Panics
 /// If the repository is incomplete, or the device fails.
@@ -28,7 +28,7 @@ pub fn micro_model_on(device: &Device) -> Sam2 {
     Sam2::load(&path, device).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The bundled recording of a mouse, 60 frames of 384 x 288.
+/// Opens the bundled recording of a mouse: 60 frames of 384 x 288.
 ///
 /// # Panics
 /// If the repository is incomplete.

@@ -1,4 +1,4 @@
-//! How long each part of a tracked frame takes: the base line for every later change.
+//! Times each part of a tracked frame: the baseline for every later change.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -8,7 +8,8 @@ use sam2_engine::{Direction, FrameSource, ObjectId, Point, VideoSession};
 use sam2_frame_provider::resize;
 use sam2_model::{MemoryFeatures, MemorySelection, PointerMemory};
 
-/// Image encoder, memory attention with 7 memories and 16 pointers, decoder and memory encoder, one object.
+/// Times the image encoder, the memory attention with 7 memories and 16 pointers, the decoder and
+/// the memory encoder, for one object.
 fn parts(criterion: &mut Criterion) {
     let model = micro_model();
     let side = model.config().image_size as u32;
@@ -53,7 +54,7 @@ fn parts(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Ten frames of the real thing: decode, resize, track, masks at video size.
+/// Times ten frames from start to end: decode, resize, track, masks at video size.
 fn track(criterion: &mut Criterion) {
     let model = micro_model();
     let frames = mouse_frames();

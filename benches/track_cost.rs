@@ -1,12 +1,18 @@
-//! What tracking costs on this side: `track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N] [precision=NAME]`, MODEL = micro, tiny, small,
-//! base-plus, large; side = another side of the model's input; warm-up = frames that are tracked before the measured ones; per-pass = objects that
-//! go through the network at a time.
+//! Measures the cost of tracking with this project's code:
+//! `track_cost MODEL OBJECTS FRAMES [side=N] [warm-up=N] [per-pass=N] [precision=NAME]`
 //!
-//! Objects are boxes on frame 0 of the bundled mouse recording, which is played forward and back for as long as needed; weights other than
-//! micro's are seeded. Prints one JSON object: seconds per tracked frame with a full memory (7 memories; 16 pointers after 17 frames), and the memory of this
-//! process at the start, after each quarter of the frames, and at its peak. The same as `compare/official.py` does with the official package.
+//! - MODEL: micro, tiny, small, base-plus or large.
+//! - side: another side length for the model's input.
+//! - warm-up: number of frames that are tracked before the measured ones.
+//! - per-pass: number of objects that go through the network at a time.
+//!
+//! Objects are boxes on frame 0 of the bundled mouse recording, which is played forward and back
+//! for as long as needed. Weights other than micro's are seeded. Prints one JSON object: seconds
+//! per tracked frame with a full memory (7 memories; 16 pointers after 17 frames), and the memory
+//! of this process at the start, after each quarter of the frames, and at its peak.
+//! `compare/official.py` measures the same with the official package.
 
-#![allow(clippy::unwrap_used)] // A measurement: a failure is a failed run.
+#![allow(clippy::unwrap_used)] // This is a measurement: any error ends the run.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,7 +28,7 @@ use sam2_model::{ModelVersion, Variant};
 /// Frames until the memory is full: pointers reach fifteen frames back.
 const WARM_UP: u32 = 17;
 
-/// The clip forward and back, over and over.
+/// Plays the clip forward and back, over and over.
 struct BackAndForth {
     clip: LazyFrames,
     count: usize,
@@ -76,14 +82,12 @@ fn main() {
     }
     let source = BackAndForth { clip: sam2_benches::mouse_frames(), count: warm_up + frames };
     let loaded = megabytes("VmRSS:");
-    let options = SessionOptions {
-        objects_per_pass: option("per-pass").and_then(|n| NonZeroUsize::new(n as usize)),
-        ..SessionOptions::default()
-    };
-    let mut session = VideoSession::with_options(&model, source, options).unwrap();
+    let options = SessionOptions::default()
+        .objects_per_pass(option("per-pass").and_then(|n| NonZeroUsize::new(n as usize)));
+    let mut session = VideoSession::builder(&model).options(options).open(source).unwrap();
     let started = Instant::now();
     for object in 0..objects {
-        // Four columns and four rows in 384 x 288.
+        // A grid of four columns and four rows in 384 x 288.
         let (x, y) = ((object % 4) as f32 * 90.0 + 5.0, (object / 4) as f32 * 65.0 + 5.0);
         let bounds = BoxPrompt { x0: x, y0: y, x1: x + 60.0, y1: y + 50.0 };
         session.add_box(0, ObjectId(object + 1), bounds).unwrap();
@@ -113,7 +117,7 @@ fn main() {
     );
 }
 
-/// A line of the kernel's account of this process.
+/// Reads one line of the kernel's memory statistics for this process, in megabytes.
 fn megabytes(name: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");

@@ -1,8 +1,8 @@
-"""How time and memory grow with the number of objects and with the length of the recording, on our side.
+"""Measures how our time and memory grow with the number of objects and with the length of the recording.
 
     python benches/compare/growth.py TRACK_COST [--model micro] [--side N] [--lengths 200 2000 20000]
 
-TRACK_COST is the built `track_cost`. Prints two Markdown tables. Needs no package but Python's own."""
+TRACK_COST is the built program `track_cost`. Prints two Markdown tables. Needs only Python's standard library."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What tracking costs with the official package: the twin of `sam2 bench` and `track_cost`, same weights, prompts and number of frames.
+"""Measures the cost of tracking with the official package. Counterpart of `sam2 bench` and `track_cost`, with the same weights, prompts and number of frames.
 
     python benches/compare/official.py MODEL OBJECTS FRAMES [--threads N] [--warm-up N] [--autocast] [--checkpoint FILE] [--device cuda]
-    python benches/compare/official.py MODEL --save FILE        (seeded weights as a checkpoint, for both sides)
+    python benches/compare/official.py MODEL --save FILE        (saves seeded weights as a checkpoint, for both sides)
 
-Prints one JSON object: medians of seconds for a tracked frame and for each of its steps, seconds from the process's start to the first mask, and peak memory (on a GPU also the
-device's). On a GPU each step waits for the device, which `--no-steps` leaves out.
-Frames are handed over in memory and encoded once each, as the package does."""
+Prints one JSON object: median seconds for a tracked frame and for each of its steps, seconds from the start of the process to the first mask, and peak memory (on a GPU also the
+device's). On a GPU each step waits for the device; `--no-steps` leaves the steps and this waiting out.
+Frames are passed in memory and encoded once each, as the package does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from official import _injected, build_micro, build_without_weights, preprocess  
 from seeded_weights import seeded_weights  # noqa: E402
 
 CONFIGS = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
-# The methods of SAM2Base that make the steps of a frame.
+# The methods of SAM2Base that do the steps of a frame.
 STEPS = {
     "encode": ["forward_image"],
     "track": ["_prepare_memory_conditioned_features", "_forward_sam_heads"],
@@ -49,13 +49,13 @@ def build(name: str, checkpoint: Path | None):
 
 
 def seconds_of_this_process() -> float:
-    """Since it was started, to a hundredth."""
+    """Returns the seconds since the process was started, to a hundredth."""
     started = int(Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
     return float(Path("/proc/uptime").read_text().split()[0]) - started
 
 
 class Stopwatch:
-    """Adds up what methods take."""
+    """Adds up the time that methods take."""
 
     def __init__(self, predictor, wait) -> None:
         self.taken: dict[str, float] = {}
@@ -107,7 +107,7 @@ def main() -> None:
     height, width = frames[0].shape[:2]
     predictor.to(args.device)
     if args.compile:
-        # `SAM2VideoPredictorVOS` takes "max-autotune", which tries kernels out for minutes; this is the default mode.
+        # `SAM2VideoPredictorVOS` uses "max-autotune", which tunes kernels for minutes; this is the default mode.
         for part, dynamic in [("image_encoder", False), ("memory_encoder", False), ("memory_attention", True), ("sam_prompt_encoder", False), ("sam_mask_decoder", False)]:
             module = getattr(predictor, part)
             module.forward = torch.compile(module.forward, dynamic=dynamic)
@@ -123,7 +123,7 @@ def main() -> None:
             predictor.add_new_points_or_box(state, 0, object_id + 1, box=[x, y, x + 60.0, y + 50.0])
             if first_mask is None:
                 first_mask = seconds_of_this_process()
-            # Of all objects together, as on our side.
+            # For all objects together, as on our side.
             prompt += watch.lap().get("track", 0.0)
         seconds, steps, last = [], [], time.perf_counter()
         for index, _, logits in predictor.propagate_in_video(state):

@@ -1,10 +1,10 @@
-"""Ours beside the official package, in alternating runs on the same machine: same weights, prompts, number of frames and threads.
+"""Compares ours with the official package, in alternating runs on the same machine, with the same weights, prompts, and numbers of frames and threads.
 
     python benches/compare/run.py SAM2 [--rounds 3] [--threads 1 2] [--cases micro:1:40 micro:8:20 tiny:1:3:8 ...]
 
-SAM2 is the built program. A case is MODEL:OBJECTS:FRAMES[:WARM-UP]; MODEL = micro, tiny, small, base-plus, large. Weights other than micro's are seeded, and kept in
+SAM2 is the built program. A case is MODEL:OBJECTS:FRAMES[:WARM-UP]; MODEL = micro, tiny, small, base-plus, large. Weights other than micro's are seeded, and saved in
 benches/compare/.weights. Prints one Markdown table for each number of threads: medians over the rounds, in milliseconds, and the median of the ratios within each round.
-Run it on a machine that does nothing else: PyTorch's threads spin while they wait, so other work costs it far more than its share."""
+Run it on an idle machine: PyTorch's threads spin while they wait, so other work slows PyTorch far more than its share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 OFFICIAL = HERE / "official.py"
 WEIGHTS = HERE / ".weights"
 DEFAULT = ["micro:1:40", "micro:8:20", "tiny:1:5:10", "tiny:8:2:8", "base-plus:1:2:8", "large:1:1:7"]
-# What is shown of a run, and where it is found.
+# The values shown for a run, and their keys.
 COLUMNS = ["frame", "encode", "track", "prompt", "memory_encode"]
 
 
@@ -33,7 +33,7 @@ def call(command: list[str], threads: int) -> dict:
 
 
 def weights(sam2: str, model: str) -> tuple[list[str], list[str]]:
-    """Options that give both sides the same weights."""
+    """Returns the options that give both sides the same weights."""
     if model == "micro":
         return [], []
     WEIGHTS.mkdir(exist_ok=True)
@@ -53,7 +53,7 @@ def measure(sam2: str, case: str, precision: str, threads: int, rounds: int) -> 
     ours, theirs = [], []
     for _ in range(rounds):
         counts = ["--objects", objects, "--frames", frames, "--warm-up", warm_up, "--repeats", "3"]
-        # Single steps are timed by our side in a loop of their own, with all memories there are; theirs are taken from the frames.
+        # Our side times each step in a separate loop, with a full memory; the official steps are timed within the frames.
         ours.append(call([sam2, "-q", "bench", *our_weights, "--device", "cpu", "--precision", precision, *counts, "--json"], threads))
         official = [sys.executable, str(OFFICIAL), model, objects, frames, "--threads", str(threads), "--warm-up", warm_up, *their_weights]
         theirs.append(call(official + (["--autocast"] if precision == "bf16" else []), threads))

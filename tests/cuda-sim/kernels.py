@@ -1,11 +1,11 @@
-"""What the kernels that the tests have compiled need of a GPU, by NVIDIA's assembler, beside the budgets in `budgets.tsv`.
+"""Compares the resources of the kernels that the tests compiled, as NVIDIA's assembler reports them, with the budgets in `budgets.tsv`.
 
     python kernels.py TOOLKIT FOLDER... [--logs FILE...] [--write]
 
-TOOLKIT has bin/ptxas and bin/cuobjdump; FOLDERs have PTX (CUDA_SIM_DUMP); FILEs are logs of launches (CUDA_SIM_LOG), which know how much shared memory kernels ask for.
+TOOLKIT has bin/ptxas and bin/cuobjdump; FOLDERs have PTX (CUDA_SIM_DUMP); FILEs are logs of launches (CUDA_SIM_LOG), which give the shared memory that kernels request.
 
-Fails if a kernel spills registers within a loop or is over its budget, if a kernel on matrix units has fewer products in its longest loop than its budget says, and if two kernels have one name: CubeCL keeps compiled kernels by the hash
-that is in the name. `--write` makes the budgets anew from what is there."""
+Fails if a kernel spills registers within a loop or is over its budget, if a kernel on matrix units has fewer products in its longest loop than its budget says, or if two kernels have the same name: CubeCL saves compiled kernels by the hash
+in their name. `--write` writes new budgets from these kernels."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HEAD = "kernel\ttarget\tregisters\tshared bytes\tproducts in its longest loop\ti
 
 
 def family(name: str) -> str:
-    """The kernel's name without the hash of what it was compiled for."""
+    """Returns the kernel's name without the hash of its compile-time settings."""
     return name.rsplit("_", 1)[0]
 
 
 def loops(sass: str) -> tuple[int, int, int]:
-    """Matrix products and instructions of the loop that has most products; and how often loops store or load a spilled register. (What ptxas parks once before a loop and fetches once after it costs nothing.)"""
+    """Returns the numbers of matrix products and instructions of the loop with most products, and the number of stores and loads of spilled registers within loops. (A register that ptxas spills once before a loop and loads once after it costs nothing.)"""
     instructions = []
     for line in sass.splitlines():
         found = re.match(r"\s+/\*([0-9a-f]{4,})\*/\s+(.*?);", line)
@@ -45,7 +45,7 @@ def loops(sass: str) -> tuple[int, int, int]:
             count = sum(start <= product <= at for product in products)
             length = sum(start <= place <= at for place, _ in instructions)
             spilled.update(spill for spill in spills if start <= spill <= at)
-            # Of two loops with as many, the inner one.
+            # Of two loops with the same number, the inner one counts.
             if count > best[0] or (count == best[0] and length < best[1]):
                 best = (count, length)
     return (*best, len(spilled))
@@ -91,7 +91,7 @@ def main() -> None:
             files.setdefault(file.read_bytes(), file)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         kernels = list(pool.map(lambda file: assemble(args.toolkit, file), files.values()))
-    # Most of it is not in the PTX: CubeCL asks for it with the launch.
+    # Most shared memory is not in the PTX: CubeCL requests it with the launch.
     asked: dict[str, int] = {}
     for log in args.logs:
         for line in log.open():
@@ -101,7 +101,7 @@ def main() -> None:
     faults = []
     texts = collections.defaultdict(set)
     worst: dict[tuple[str, str], dict] = {}
-    # burn makes random numbers when a network is made, before its weights are read.
+    # burn generates random numbers when it creates a network, before the weights are read.
     kernels = [kernel for kernel in kernels if not kernel["name"].startswith("prng_kernel")]
     for kernel in kernels:
         texts[kernel["target"], kernel["name"]].add(kernel["text"])

@@ -1,4 +1,4 @@
-//! Prompts and options that cannot be right.
+//! Invalid prompts and options.
 
 use crate::support::{ON_THE_MOUSE, Workshop};
 

@@ -1,8 +1,8 @@
-//! Keypoint files that cannot be used.
+//! Invalid keypoint files.
 
 use crate::support::{Workshop, track};
 
-/// Three frames and their track; `refuses` takes a changed track.
+/// Three frames and their track; `refuses` takes a modified track.
 struct Tracked {
     workshop: Workshop,
     text: String,
@@ -16,14 +16,15 @@ impl Tracked {
         Self { workshop, text }
     }
 
-    /// The message about `track.csv` with these contents names the file and holds these parts.
+    /// Checks that `track.csv` with these contents is refused with a message that names the file
+    /// and contains these parts.
     fn refuses(&self, contents: impl AsRef<[u8]>, told: &[&str]) {
         self.workshop.write("track.csv", contents);
         let told = [&["track.csv"], told].concat();
         self.workshop.refuses("mouse.mkv", &["--keypoints", "track.csv"], &told);
     }
 
-    /// `track.csv` with these contents gives the same masks as the good one.
+    /// Checks that `track.csv` with these contents gives the same masks as the good one.
     fn is_as_good(&self, contents: impl AsRef<[u8]>) {
         self.workshop.write("track.csv", contents);
         let mut pages = ["good.csv", "track.csv"].map(|track| {
@@ -102,7 +103,7 @@ fn a_track_with_a_frame_twice() {
 #[test]
 fn a_track_separated_by_semicolons() {
     let tracked = Tracked::new();
-    // As Excel saves it where a comma is the decimal separator.
+    // As saved by Excel where a comma is the decimal separator.
     tracked.is_as_good(tracked.text.replace(',', ";").replace('.', ","));
 }
 

@@ -1,4 +1,5 @@
-//! Batches with a DeepLabCut track: which frame is prompted, and that every frame comes out once.
+//! Batches with a DeepLabCut track: which frames are prompted, and that every frame is written
+//! once.
 
 use crate::support::{Workshop, asset_text, scaled_track, track};
 
@@ -6,7 +7,7 @@ use crate::support::{Workshop, asset_text, scaled_track, track};
 const LOW: &str = "122,40,0.5";
 const HIGH: &str = "122,40,0.9";
 
-/// Nine frames of the mouse and their track.
+/// Makes a workshop with nine frames of the mouse and their track.
 fn nine() -> Workshop {
     let workshop = Workshop::new();
     workshop.mouse(9, "mouse.mkv").mouse_track(0, 9, "track.csv");

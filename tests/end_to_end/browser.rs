@@ -1,4 +1,5 @@
-//! A headless Chromium that does what a person does on a page, by its debugging protocol over two pipes.
+//! A headless Chromium that acts on a page as a person would, controlled by its debugging protocol
+//! over two pipes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::Workshop;
 
-/// A page that is open in a browser.
+/// A page that is open in the browser.
 pub struct Page {
     browser: Child,
     to: File,
@@ -32,7 +33,7 @@ impl Page {
             let _ = std::fs::remove_file(pipe);
             assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
         }
-        // The protocol's pipes are descriptors 3 and 4; a shell opens them.
+        // The pipes of the protocol are descriptors 3 and 4; a shell opens them.
         let mut shell = Command::new("sh");
         shell
             .args(["-c", "to=$1; from=$2; shift 2; exec \"$@\" 3<\"$to\" 4>\"$from\"", "sh"])
@@ -78,7 +79,7 @@ impl Page {
                 answer.trim_ascii_end().strip_suffix(b"\0").unwrap_or(&answer),
             )
             .unwrap();
-            // Events come in between.
+            // Events arrive between the answers.
             if answer["id"] == self.calls {
                 assert!(answer["error"].is_null(), "{method}: {answer}");
                 return answer["result"].clone();
@@ -86,7 +87,7 @@ impl Page {
         }
     }
 
-    /// The value of an expression in the page; promises are waited for.
+    /// Returns the value of an expression in the page; waits for promises.
     pub fn value(&mut self, expression: &str) -> Value {
         let parameters =
             json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
@@ -95,7 +96,7 @@ impl Page {
         answer["result"]["value"].clone()
     }
 
-    /// Moves the pointer to the middle of an element, and clicks there if it is asked for.
+    /// Moves the pointer to the middle of an element, and clicks there if `click` is set.
     pub fn point_at(&mut self, selector: &str, click: bool) {
         let place = format!(
             "(() => {{ const e = document.querySelector({selector:?}); e.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
@@ -115,7 +116,7 @@ impl Page {
         }
     }
 
-    /// Presses a key, such as Enter, on what has the focus.
+    /// Presses a key, such as Enter, on the focused element.
     pub fn press(&mut self, key: &str, code: u32, text: &str) {
         for kind in ["keyDown", "keyUp"] {
             let text = if kind == "keyDown" { text } else { "" };

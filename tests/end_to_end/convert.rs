@@ -9,7 +9,7 @@ fn checkpoint() -> String {
     asset_text("micro/sam2.1_hiera_micro.pt")
 }
 
-/// Names, formats and values of a safetensors file, in the order of names.
+/// Returns names, formats and values of a safetensors file, sorted by name.
 fn tensors(bytes: &[u8]) -> Vec<(String, Dtype, Vec<u8>)> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     let mut tensors: Vec<_> = file

@@ -1,4 +1,4 @@
-//! Pages = frames that can be decoded, whatever the container claims.
+//! The number of pages equals the number of decodable frames, whatever the container claims.
 
 use crate::support::{Outcome, Workshop, claimed_frames, decodable_frames, packets, scaled_track};
 
@@ -7,7 +7,8 @@ const POINT: [&str; 2] = ["--point", "0:102,33"];
 const SMALL: &str = "-vf scale=160:120 -pix_fmt yuv420p";
 const X264: &str = "-c:v libx264 -preset ultrafast -bf 2 -b_strategy 0 -g 6";
 
-/// Segments the recording and compares pages with the frames that `ffmpeg` decodes. Returns their number.
+/// Segments the recording and compares the number of pages with the number of frames that `ffmpeg`
+/// decodes. Returns it.
 fn pages_are_frames(workshop: &Workshop, recording: &str) -> usize {
     let expected = decodable_frames(&workshop.path(recording));
     let output = format!("{recording}.btf");
@@ -16,13 +17,14 @@ fn pages_are_frames(workshop: &Workshop, recording: &str) -> usize {
     expected
 }
 
-/// Segments a recording that promises more frames than there are, which ends with 3.
+/// Segments a recording that claims more frames than it has, which gives exit code 3.
 fn segment_flawed(workshop: &Workshop, recording: &str, arguments: &[&str]) -> Outcome {
     let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
     workshop.sam2(&all).ended(3)
 }
 
-/// Fills the payload of these packets with zeros: demuxing does not see it, and the decoder has no frame for them.
+/// Fills the payload of these packets with zeros. The demuxer does not notice, but the decoder
+/// cannot produce frames from them.
 fn destroy_packets(workshop: &Workshop, source: &str, numbers: &[usize], name: &str) {
     let mut bytes = workshop.read(source);
     let packets = packets(&workshop.path(source));
@@ -33,7 +35,7 @@ fn destroy_packets(workshop: &Workshop, source: &str, numbers: &[usize], name: &
     workshop.write(name, bytes);
 }
 
-/// Twelve frames as motion JPEG, of which one cannot be decoded.
+/// Makes twelve frames of motion JPEG, one of which cannot be decoded.
 fn damaged(destroyed: usize) -> Workshop {
     let workshop = Workshop::new();
     let arguments = "-vf scale=160:120 -c:v mjpeg -q:v 3 -pix_fmt yuvj420p";
@@ -97,7 +99,8 @@ fn a_header_that_promises_less_than_is_there() {
     let arguments = "-vf scale=160:120 -c:v mjpeg -pix_fmt yuvj420p";
     workshop.cut("mouse-arena", 7, arguments, "true.avi");
     let mut bytes = workshop.read("true.avi");
-    // Where the AVI headers keep the number of frames: dwTotalFrames and the stream's dwLength.
+    // The fields of the AVI headers that hold the number of frames: dwTotalFrames, and the stream's
+    // dwLength.
     for (header, offset) in [(b"avih", 24), (b"strh", 40)] {
         let at = bytes.windows(4).position(|window| window == header).unwrap() + offset;
         bytes[at..at + 4].copy_from_slice(&3_u32.to_le_bytes());

@@ -9,7 +9,7 @@ fn json(outcome: &Outcome) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", outcome.stdout))
 }
 
-/// The check of a subject in `doctor --json`.
+/// Returns the check of a subject in `doctor --json`.
 fn check<'a>(report: &'a Value, subject: &str) -> &'a Value {
     let checks = report["checks"].as_array().unwrap();
     checks
@@ -87,7 +87,7 @@ fn doctor_reports_every_subject_and_what_to_do() {
         feature = "vulkan-wgsl"
     ));
     assert_eq!(has_cache, for_gpus);
-    // Nothing was downloaded in this folder.
+    // No model has been downloaded in this folder.
     assert!(check(&report, "models")["remedy"].as_str().unwrap().contains("sam2 download"));
 }
 

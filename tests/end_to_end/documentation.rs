@@ -1,5 +1,5 @@
-//! What the documents show: the tutorial's commands run in order and print what it quotes, and every command line of every document is
-//! one that the program understands.
+//! Tests of the documents. The tutorial's commands are run in order and must print what it quotes,
+//! and the program must accept every command line in every document.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Outcome, Workshop, asset};
 
-/// A document of the repository.
+/// Returns a document of the repository.
 fn document(name: &str) -> String {
     let path = asset("..").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// Every document that shows command lines.
+/// Returns the names of all documents that show command lines.
 fn documents() -> Vec<String> {
     let mut names = vec!["README.md".to_owned(), "workflow/README.md".to_owned()];
     for entry in std::fs::read_dir(asset("../docs")).unwrap() {
@@ -28,7 +28,7 @@ fn documents() -> Vec<String> {
     names
 }
 
-/// The code blocks of a document, fenced or indented, without their indentation.
+/// Returns the code blocks of a document, fenced or indented, without their indentation.
 fn code_blocks(text: &str) -> Vec<Vec<String>> {
     let mut blocks = vec![Vec::new()];
     let mut fenced = false;
@@ -48,7 +48,7 @@ fn code_blocks(text: &str) -> Vec<Vec<String>> {
     blocks
 }
 
-/// Lines with those that follow a backslash joined to them.
+/// Joins each line that ends in a backslash with the next one.
 fn joined(block: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut goes_on = false;
@@ -66,13 +66,13 @@ fn joined(block: &[String]) -> Vec<String> {
 
 // The tutorial.
 
-/// A command of the tutorial, and what it shows of the answer.
+/// A command of the tutorial, and the part of its output that is shown.
 struct Step {
     command: String,
     shown: Vec<String>,
 }
 
-/// What `...` stands for among the tutorial's options.
+/// The options that `...` stands for in the tutorial.
 const USUAL: &str =
     " --keypoints assets/clips/mouse-arenaDLC_synthetic_micro.csv --bodyparts snout,body,tailbase ";
 
@@ -88,7 +88,7 @@ fn steps(block: &[String]) -> Vec<Step> {
     steps
 }
 
-/// Pieces of a line: numbers, letters, and what stands for anything.
+/// Parts of a line: numbers, letters, and wildcards.
 #[derive(Debug, PartialEq)]
 enum Piece {
     Number(String),
@@ -120,8 +120,10 @@ fn pieces(line: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Whether a line says what the tutorial shows: words alike, whole numbers within half a percent (so that counts are exact), others
-/// within three, since kernels of different processors round differently, and durations whatever they are. `...` stands for anything.
+/// Returns whether a line matches what the tutorial shows. Words must be equal. Whole numbers may
+/// differ by half a percent, so that counts are exact. Other numbers may differ by three percent,
+/// because kernels of different processors round differently. Durations may differ arbitrarily, and
+/// `...` matches anything.
 fn says(shown: &[Piece], line: &[Piece]) -> bool {
     const DURATION: [Piece; 3] = [Piece::Letter(' '), Piece::Letter('s'), Piece::Letter(',')];
     match (shown, line) {
@@ -144,7 +146,8 @@ fn close(a: &str, b: &str) -> bool {
     (a - b).abs() <= allowed
 }
 
-/// Runs a line of the tutorial as a shell does; one that says `# Ctrl-C` is interrupted in its second batch.
+/// Runs a line of the tutorial as a shell would. A line with the comment `# Ctrl-C` is interrupted
+/// in its second batch.
 fn run(workshop: &Workshop, line: &str) -> Outcome {
     let (line, interrupted) = match line.split_once('#') {
         Some((line, remark)) => (line, remark.contains("Ctrl-C")),
@@ -176,7 +179,7 @@ fn run(workshop: &Workshop, line: &str) -> Outcome {
     outcome
 }
 
-/// Lays out the repository's files where the tutorial names them.
+/// Places the repository's files where the tutorial expects them.
 fn tutorial_folder() -> Workshop {
     let workshop = Workshop::new();
     std::os::unix::fs::symlink(asset(""), workshop.path("assets")).unwrap();
@@ -192,7 +195,7 @@ fn the_tutorial_prints_what_it_shows() {
     let mut stale = Vec::new();
     for block in code_blocks(&text) {
         let first = block[0].as_str();
-        // Making the program is what was done before this test.
+        // The program was built before this test.
         if first.starts_with("make ") {
             continue;
         }
@@ -217,7 +220,7 @@ fn the_tutorial_prints_what_it_shows() {
     assert!(stale.is_empty(), "docs/tutorial.md:\n{}", stale.join("\n\n"));
 }
 
-/// Says which rows of the table of options, mean J and lowest J are not so.
+/// Lists the rows of the table of options, mean J and lowest J that are out of date.
 fn stale_figures(workshop: &Workshop, tutorial: &str) -> Vec<String> {
     let rows = tutorial.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -252,7 +255,7 @@ fn stale_figures(workshop: &Workshop, tutorial: &str) -> Vec<String> {
     stale
 }
 
-/// Says where the end of `make demo` is another one.
+/// Describes how the end of `make demo` differs, if it does.
 fn demo_difference(workshop: &Workshop, shown: &str) -> Option<String> {
     let line =
         format!("sam2 segment assets/clips/mouse-arena.mp4 {USUAL} --batch-size 400 -o demo.btf");
@@ -263,7 +266,7 @@ fn demo_difference(workshop: &Workshop, shown: &str) -> Option<String> {
     differs.then(|| format!("make demo shows\n{shown}\nand this is\n{}", score.stdout))
 }
 
-/// Says where the answer of a command is another one than the tutorial's.
+/// Describes how the output of a command differs from the tutorial's, if it does.
 fn difference(step: &Step, outcome: &Outcome) -> Option<String> {
     outcome.did_not_panic();
     let told = format!("{}\n{}", outcome.stdout, outcome.stderr);
@@ -274,7 +277,7 @@ fn difference(step: &Step, outcome: &Outcome) -> Option<String> {
         return Some(format!("an exit code of {expected:?} is expected: {whole}"));
     }
     if step.command == "sam2 doctor" {
-        // What it finds is of this machine; what it looks at is not.
+        // The results depend on this machine; the list of checks does not.
         let checks = step
             .shown
             .iter()
@@ -315,9 +318,9 @@ fn lines_are_compared_with_some_tolerance() {
     ));
 }
 
-// Every command line.
+// Tests of all command lines.
 
-/// A command line in a document, and whether it may be cut short, as within a sentence.
+/// A command line in a document, and whether it may be incomplete, as within a sentence.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Shown {
     words: Vec<String>,
@@ -325,12 +328,13 @@ struct Shown {
     document: String,
 }
 
-/// The words of a command line as a POSIX shell reads them, up to a comment, a pipe or a redirection.
+/// Splits a command line into words as a POSIX shell does, up to a comment, a pipe or a
+/// redirection.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    // The one variable with a default that is shown.
+    // The only variable with a default that the documents show.
     let line = line.replace("${CUDA_VISIBLE_DEVICES:-0}", "0");
     let mut letters = line.chars();
     while let Some(letter) = letters.next() {
@@ -352,7 +356,8 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Command lines of a text that is not the tutorial: those in code blocks, and those in sentences and tables.
+/// Returns the command lines of a document other than the tutorial: those in code blocks, and those
+/// in sentences and tables.
 fn command_lines(text: &str, document: &str) -> Vec<Shown> {
     let mut found = Vec::new();
     let mut add = |line: &str, in_sentence| {
@@ -379,7 +384,7 @@ fn command_lines(text: &str, document: &str) -> Vec<Shown> {
     found
 }
 
-/// Commands that would measure, load or install something: they are only parsed.
+/// Commands that would measure, load or install something, and so are only parsed.
 const NOT_RUN: [&str; 7] =
     ["download", "bench", "doctor", "devices", "config", "man", "completions"];
 
@@ -407,7 +412,7 @@ fn every_command_line_of_the_documents_is_understood() {
     ] {
         let help = workshop.sam2(&[command, "--help"]).succeeded().stdout;
         let examples = help.split_once("Example").expect("help has examples").1;
-        // Help is wrapped.
+        // Join the wrapped lines of the help.
         let mut block: Vec<String> = Vec::new();
         for line in examples.lines().map(str::trim) {
             match block.last_mut().filter(|_| !line.starts_with("sam2 ")) {
@@ -428,7 +433,8 @@ fn every_command_line_of_the_documents_is_understood() {
         if arguments.iter().any(|word| NOT_RUN.contains(word)) {
             arguments.push("--help");
         }
-        // Nothing that they name is there, so that they end at once; what they end with is not that of a command line that is not understood.
+        // The files they name do not exist, so that they end at once. The exit code still differs
+        // from that of a command line that is not understood.
         let outcome = workshop.sam2(&arguments);
         outcome.did_not_panic();
         let is_cut = *in_sentence

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::server::{Answer, Server};
 use crate::support::{ON_THE_MOUSE, Outcome, Workshop, asset};
 
-/// What a lab might share: the micro checkpoint.
+/// Returns what a lab might share: the micro checkpoint.
 fn checkpoint() -> Vec<u8> {
     std::fs::read(asset("micro/sam2.1_hiera_micro.pt")).unwrap()
 }
@@ -34,7 +34,7 @@ fn cached(workshop: &Workshop) -> Vec<String> {
 
 const DONE: &str = "mouse.safetensors";
 const PART: &str = "mouse.pt.part";
-/// What the weights were when they were written.
+/// Name of the record of the weights as they were written.
 const RECORD: &str = ".mouse.safetensors.sam2digest";
 
 #[test]
@@ -75,7 +75,7 @@ fn a_damaged_conversion_is_made_again() {
     assert!(workshop.read("cache/mouse.safetensors") == whole);
 }
 
-/// Changes a byte in the middle of the converted weights, as a bad disk does.
+/// Changes a byte in the middle of the converted weights, as a failing disk does.
 fn damage(workshop: &Workshop) {
     let mut bytes = workshop.read("cache/mouse.safetensors");
     let middle = bytes.len() / 2;
@@ -92,7 +92,7 @@ fn damaged_weights_are_refused_where_they_are_used_and_fetched_again() {
     let whole = workshop.read("cache/mouse.safetensors");
     let modified = workshop.path("cache/mouse.safetensors").metadata().unwrap().modified().unwrap();
     damage(&workshop);
-    // As `touch -r` and `cp -p` leave it.
+    // The modification time as `touch -r` and `cp -p` leave it.
     let file = std::fs::File::options().write(true).open(workshop.path("cache/mouse.safetensors"));
     file.unwrap().set_modified(modified).unwrap();
     let told =
@@ -103,7 +103,7 @@ fn damaged_weights_are_refused_where_they_are_used_and_fetched_again() {
     assert!(outcome.stdout.contains("damaged     its SHA-256 is"), "{}", outcome.stdout);
     let outcome = fetch(&workshop, &server, &[]).succeeded();
     outcome.warns(&["is damaged", "fetching it again"]);
-    // Once for what was there, once for what has come.
+    // Once for the existing file, once for the new download.
     for (text, times) in [("is damaged", 1), ("verifying", 2)] {
         assert_eq!(outcome.stderr.matches(text).count(), times, "{}", outcome.stderr);
     }
@@ -187,7 +187,8 @@ fn another_model_under_the_name_is_refused_and_a_missing_record_said() {
     assert!(!workshop.path("m.btf").exists());
     outcome.warns(&["has no record of its SHA-256", "sam2 download tiny"]);
     assert_eq!(outcome.stderr.matches("has no record").count(), 1, "{}", outcome.stderr);
-    // With a record, another file under the name is refused with the command that mends it.
+    // With a record, a different file under the name is refused, and the message names the command
+    // that repairs it.
     let server = Server::start(checkpoint(), vec![Answer::File]);
     fetch(&workshop, &server, &[]).succeeded();
     let record = String::from_utf8(workshop.read(&format!("cache/{RECORD}"))).unwrap();
@@ -235,7 +236,7 @@ fn an_interrupted_download_goes_on_in_the_next_run() {
     }
     assert_eq!(cached(&workshop), [PART]);
     assert!(workshop.read("cache/mouse.pt.part") == checkpoint()[..2_000_000]);
-    // Refused once more: nothing is lost by that.
+    // A second failure loses nothing.
     fetch(&workshop, &server, &["--retries", "0"]).failed(1);
     assert_eq!(workshop.read("cache/mouse.pt.part").len(), 2_000_000);
     fetch(&workshop, &server, &[]).succeeded();
@@ -332,7 +333,7 @@ fn official_files_are_asked_for_by_their_paths() {
     ] {
         let workshop = Workshop::new();
         let server = Server::start(Vec::new(), vec![Answer::Status("404 Not Found")]);
-        // A mirror with a path of its own and a slash too many.
+        // A mirror with its own path and a superfluous slash.
         let base = format!("{}/mirror/", server.base);
         let arguments =
             ["download", model, "--version", version, "--base-url", &base, "--cache", "cache"];
@@ -378,7 +379,7 @@ fn a_cache_that_cannot_be_written() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_is_read_only() {
-    // Root may write anywhere except into /proc.
+    // Root may write anywhere except in /proc.
     let workshop = Workshop::new();
     let server = Server::start(checkpoint(), vec![Answer::File]);
     let url = format!("{}/mouse.pt", server.base);

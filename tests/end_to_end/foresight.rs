@@ -1,8 +1,9 @@
-//! Memory that cannot suffice is told before the work begins, with the option to lower.
+//! Insufficient memory is reported before the work begins, with the option to lower.
 
 use crate::support::{ON_THE_MOUSE, Workshop};
 
-/// Writes a NumPy array of 5000 gray frames of 8192 x 8192 pixels that takes no room on the disk, as all of it is a hole.
+/// Writes a NumPy array of 5000 grey frames of 8192 x 8192 pixels that takes no disk space, because
+/// all of it is a hole.
 fn endless(workshop: &Workshop) {
     let mut header =
         "{'descr': '|u1', 'fortran_order': False, 'shape': (5000, 8192, 8192), }".to_owned();
@@ -23,7 +24,7 @@ fn a_cache_or_a_batch_that_cannot_fit_is_refused_before_anything_is_computed() {
     let workshop = Workshop::new();
     endless(&workshop);
     let all = ["segment", "endless.npy", "-o", "masks.btf", "--point", "0:100,100"];
-    // A terabyte of RGB; frames are held whole where they are not squashed.
+    // A terabyte of RGB. Frames are kept at full size unless they are squashed.
     for (how, told) in [
         (&["--cache-frames", "5000"][..], "1006.6 GB for the cache of 5000 frames"),
         (

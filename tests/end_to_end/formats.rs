@@ -1,10 +1,11 @@
-//! Tracks and drawings of other programs (`tests/fixtures/tracks`, made by `make_formats.py`): each prompts the two discs of `base.mp4`, or
-//! is refused by its program's name.
+//! Tracks and annotations of other programs (`tests/fixtures/tracks`, made by `make_formats.py`).
+//! Each one prompts the two discs of `base.mp4`, or is refused with the name of its program.
 
 use crate::real_tracks::{animal, case, decoy, is_at, run, with};
 use crate::support::Workshop;
 
-/// A workshop with the clip as a video and as images `frames/img0001.png` to `frames/img0024.png`, and these fixtures.
+/// Makes a workshop with the clip as a video and as images `frames/img0001.png` to
+/// `frames/img0024.png`, and with these fixtures.
 fn workshop(fixtures: &[&str]) -> Workshop {
     let workshop = with("sleap-h5-other-video", &["base.mp4"]);
     workshop.folder("frames");
@@ -30,7 +31,7 @@ fn workshop(fixtures: &[&str]) -> Workshop {
 
 #[test]
 fn tracks_of_other_programs_prompt_the_animals_that_they_are_about() {
-    // Recording, track, and a frame that it prompts.
+    // Recording, track, and one frame that the track prompts.
     let tracks = [
         ("base.mp4", "sleap.slp", 5),
         ("base.mp4", "sleap.pkg.slp", 5),

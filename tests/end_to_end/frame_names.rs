@@ -1,8 +1,9 @@
-//! Names of images that say the order of the frames: numbers with signs and points, dates.
+//! Image names that determine the order of the frames: numbers with signs and decimal points,
+//! dates.
 
 use crate::support::Workshop;
 
-/// A workshop with a folder `frames` of images with these names.
+/// Makes a workshop with a folder `frames` of images with these names.
 fn images(names: &[&str]) -> Workshop {
     let workshop = Workshop::new();
     workshop.folder("frames");
@@ -14,7 +15,7 @@ fn images(names: &[&str]) -> Workshop {
     workshop
 }
 
-/// The images of the frames, as a table of the masks has them.
+/// Returns the images in the order of the frames, from the table of the masks.
 fn order(workshop: &Workshop, recording: &str) -> Vec<String> {
     let arguments = ["segment", recording, "--point", "0:20,20", "-o", "masks.csv", "--overwrite"];
     workshop.sam2(&arguments).succeeded();

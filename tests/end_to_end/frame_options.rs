@@ -1,4 +1,4 @@
-//! How frames are chosen, brought to 8 bits and scaled: `--axes`, `--intensity`, `--resize`.
+//! Selection of frames, conversion to 8 bits, and scaling: `--axes`, `--intensity`, `--resize`.
 
 use std::fs::File;
 
@@ -14,7 +14,7 @@ const POINT: [&str; 2] = ["--point", ON_THE_MOUSE];
 /// Size of the mouse's frames.
 const SIZE: (u32, u32) = (192, 144);
 
-/// The first frames of the mouse as 8-bit gray.
+/// Returns the first frames of the mouse as 8-bit grey.
 fn gray_mouse(workshop: &Workshop, frames: usize) -> Vec<Vec<u8>> {
     workshop.mouse(frames, "mouse.mkv");
     workshop.ffmpeg("-i mouse.mkv -f rawvideo -pix_fmt gray mouse.gray");
@@ -24,7 +24,7 @@ fn gray_mouse(workshop: &Workshop, frames: usize) -> Vec<Vec<u8>> {
     bytes.chunks(pixels).map(<[u8]>::to_vec).collect()
 }
 
-/// Writes a 16-bit stack; the description is that of its first page.
+/// Writes a 16-bit stack; `description` is the description of its first page.
 fn write_stack(workshop: &Workshop, name: &str, description: &str, pages: &[Vec<u16>]) {
     let mut encoder = TiffEncoder::new(File::create(workshop.path(name)).unwrap()).unwrap();
     for (number, page) in pages.iter().enumerate() {
@@ -48,7 +48,8 @@ fn probed(workshop: &Workshop, arguments: &[&str]) -> Value {
 #[test]
 fn every_way_to_resize_gives_masks_and_pillow_is_the_default() {
     let workshop = Workshop::new();
-    // Coloured and compressed, so that scaling before and after the conversion to RGB differ.
+    // Coloured and compressed, so that scaling before and after the conversion to RGB give
+    // different results.
     workshop.cut("mouse-arena", 6, "-c:v libx264 -g 3 -crf 18 -pix_fmt yuv420p", "mouse.mp4");
     let point = ["--point", "0:244,80"];
     workshop.segment_to("default.btf", "mouse.mp4", &point);
@@ -127,7 +128,8 @@ fn axes_that_are_not_there_or_make_no_sense() {
     }
 }
 
-/// Light that changes from frame to frame is made even by a range for each, and by nothing else.
+/// Checks that a separate range for each frame evens out light that changes between frames, and
+/// that nothing else does.
 #[test]
 fn a_range_for_each_frame_evens_the_light() {
     let workshop = Workshop::new();

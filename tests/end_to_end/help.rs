@@ -1,8 +1,8 @@
-//! Help that fits a screen, completions and manual pages.
+//! Help that fits on a screen, completions and manual pages.
 
 use crate::support::Workshop;
 
-/// The commands that help names or hides.
+/// Returns the commands that help lists or hides.
 fn commands(workshop: &Workshop) -> Vec<String> {
     let bash = workshop.sam2(&["completions", "bash"]).succeeded().stdout;
     let start = "sam2,";
@@ -63,7 +63,7 @@ fn completions_are_scripts_that_know_commands_and_options() {
             assert!(script.contains(word), "{word} in the script for {shell}");
         }
     }
-    // Bash itself completes with it.
+    // Bash itself completes with the script.
     let script = workshop.sam2(&["completions", "bash"]).succeeded().stdout;
     workshop.write("sam2.bash", script);
     let complete = "source ./sam2.bash; COMP_WORDS=(sam2 segment --batch); COMP_CWORD=2; \

@@ -1,16 +1,18 @@
-//! Tracks that are made to take all memory or time: a file under 5 MB is read or refused within half a gigabyte and two seconds.
+//! Tracks designed to exhaust memory or time: a file below 5 MB is read or refused within half a
+//! gigabyte and two seconds.
 
 use crate::real_tracks::case;
 use crate::support::Workshop;
 
-/// Memory that a process may take for its data.
+/// Limit on the memory for a process's data.
 const MEGABYTES: usize = 512;
-/// Seconds of a processor: it takes half of them at most where these tests were written, and slower machines get some more.
+/// Limit on processor time in seconds. Where these tests were written, at most half of it is
+/// needed; the rest is for slower machines.
 const SECONDS: usize = 4;
-/// No file is longer.
+/// Limit on the length of a file.
 const LONGEST: usize = 5_000_000;
 
-/// A recording, and the track in it; a model that is not there ends what would go on after the track.
+/// A recording and its track. A nonexistent model stops the program after it has read the track.
 struct Trial(Workshop);
 
 impl Trial {
@@ -20,7 +22,7 @@ impl Trial {
         Self(workshop)
     }
 
-    /// The error about a track with these contents.
+    /// Returns the error for a track with these contents.
     fn error(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
         let contents = contents.as_ref();
         assert!(contents.len() <= LONGEST, "{name} has {} bytes", contents.len());
@@ -34,20 +36,20 @@ impl Trial {
         error
     }
 
-    /// The track is refused, with these words.
+    /// Checks that the track is refused with these words.
     fn refuses(&self, name: &str, contents: impl AsRef<[u8]>, words: &str) {
         let error = self.error(name, contents);
         assert!(error.contains(name) && error.contains(words), "{name}: {error}");
     }
 
-    /// The track is read, so that the model is what is missing.
+    /// Checks that the track is read, so that the missing model is the error.
     fn reads(&self, name: &str, contents: impl AsRef<[u8]>) {
         let error = self.error(name, contents);
         assert!(error.contains("no.pt"), "{name}: {error}");
     }
 }
 
-/// What this gives for each number, as long as it fits.
+/// Returns `head` and then the text of each number, up to the limit on the length.
 fn many(head: &str, each: impl Fn(usize) -> String) -> String {
     let mut text = head.to_owned();
     for number in 0.. {
@@ -98,7 +100,7 @@ fn tables_of_points() {
     trial.reads("images.csv", many("image,x,y\n", |row| format!("a/{row:x}.png,1,1\n")));
     trial.reads("folders.csv", many("image,x,y\n", |row| format!("{row:x}/base/1.png,1,1\n")));
     trial.reads("names.csv", many("image,x,y\n", |row| format!("{row:x}_1.png,1,1\n")));
-    // Frames far after the end are told of where the recording is known.
+    // Frames far beyond the end are reported only after the recording is known.
     for (name, table) in [
         ("far.csv", "frame,object,x,y\n4000000000,1,2,3\n999999999999999,1,2,3\n"),
         ("far-dlc.csv", "scorer,n,n\nbodyparts,p,p\ncoords,x,y\n4000000000,1,2\n"),

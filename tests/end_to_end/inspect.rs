@@ -9,7 +9,7 @@ fn inspected(workshop: &Workshop, file: &str) -> Value {
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
-/// Known from the file itself: `sha256sum assets/micro/sam2.1_hiera_micro.pt`.
+/// Computed from the file itself: `sha256sum assets/micro/sam2.1_hiera_micro.pt`.
 const MICRO_SHA256: &str = "92b5d4dcf4a2088441530ce31f456210d0bdb637fb0b7ad4b0f04490b25a3c42";
 
 #[test]
@@ -57,7 +57,7 @@ fn a_file_that_claims_to_be_a_release_is_not_called_one() {
     let workshop = Workshop::new();
     let file = asset_text("micro/sam2.1_hiera_micro.pt");
     workshop.sam2(&["convert", &file, "own.safetensors"]).succeeded();
-    // The SHA-256 of sam2.1_hiera_large.pt in the place of its own, with the same length.
+    // The SHA-256 of sam2.1_hiera_large.pt replaces the file's own; both texts are equally long.
     let large = "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318";
     let mut bytes = workshop.read("own.safetensors");
     let at = bytes.windows(64).position(|part| part == MICRO_SHA256.as_bytes()).unwrap();
@@ -89,7 +89,7 @@ fn weights_of_something_else() {
     );
     let outcome = workshop.sam2(&["inspect", "other.safetensors", "--json"]).failed(1);
     let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
-    assert!(json["problem"].as_str().unwrap().contains("no known SAM 2 variant"));
+    assert!(json["problem"].as_str().unwrap().contains("known SAM 2 variant"));
 }
 
 #[test]

@@ -1,19 +1,20 @@
-//! Signals and races: nothing half-finished is ever left under the output's name. What is left to go on with is the subject of `resume.rs`.
+//! Signals and races: nothing incomplete is ever left under the output's name. `resume.rs` tests
+//! what is left for resuming.
 
 use crate::support::{Workshop, asset_text};
 
 const PROMPT_IN_THE_MIDDLE: [&str; 4] = ["--point", "20:240,80", "--contact-sheet", "sheet.png"];
 const PROMPT_AT_THE_START: [&str; 4] = ["--point", "0:245,80", "--contact-sheet", "sheet.png"];
 
-/// A recording that takes seconds: there is time for a signal.
+/// Returns a recording that takes seconds, to leave time for a signal.
 fn long_recording() -> String {
     asset_text("clips/mouse-arena.mp4")
 }
 
-/// Stops a run by a signal and expects this exit code, one error line, and a folder as it was.
+/// Stops a run by a signal and expects this exit code, one error line, and an unchanged folder.
 fn stops(signal: &str, code: i32, arguments: &[&str]) {
     let workshop = Workshop::new();
-    // Before the first checkpoint or the end of a batch there is nothing to go on with.
+    // Before the first checkpoint or the end of a batch there is nothing to resume from.
     let arguments = [arguments, &["--checkpoint-frames", "0"]].concat();
     let run = || workshop.start(&long_recording(), &arguments).stop(signal);
     workshop.fails(code, &["stopped", "of 60 frames"], run);
@@ -40,7 +41,7 @@ fn a_closed_terminal_stops_like_a_request_to_terminate() {
 fn under_nohup_a_closed_terminal_stops_nothing() {
     let workshop = Workshop::new();
     workshop.mouse(6, "mouse.mkv");
-    // The signal comes while the program starts, and again soon after.
+    // The signal arrives while the program starts, and again shortly after.
     let script = "trap '' HUP; SAM2 segment mouse.mkv -o masks.btf --point 0:122,40 & \
                   for i in 1 2 3 4 5 6; do sleep 0.1; kill -HUP $!; done 2>/dev/null; wait $!";
     workshop.shell(script).succeeded();
@@ -63,13 +64,13 @@ fn a_kill_leaves_nothing_under_the_final_names_and_the_next_run_goes_well() {
     let workshop = Workshop::new();
     let outcome = workshop.start(&long_recording(), &PROMPT_AT_THE_START).stop("KILL");
     assert_eq!(outcome.code, None, "killed by a signal");
-    // What is left says what it is; the outputs' temporary files are hidden.
+    // Leftovers are recognisable by their names; temporary files of outputs are hidden.
     let left: Vec<String> = workshop.names().into_iter().filter(|name| name != "tmp").collect();
     for name in &left {
         let journal = name == "masks.btf.sam2run.part";
         assert!(journal || name.starts_with('.') && name.ends_with(".part"), "{left:?}");
     }
-    // A while later: what was touched just now might be another process's.
+    // Make the leftovers old, because a recent file might belong to another process.
     let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     for name in &left {
         std::fs::File::open(workshop.path(name)).unwrap().set_modified(hour_ago).unwrap();
@@ -92,7 +93,8 @@ fn an_output_that_somebody_else_makes_meanwhile_is_not_replaced() {
     let outcome = running.wait();
     assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
     assert!(outcome.error().contains("masks.btf"), "{}", outcome.error());
-    // The work is not lost: with another name, or --overwrite, the journal has it all.
+    // The work is not lost: the journal still contains all of it, to be used under another name or
+    // with --overwrite.
     let journal = "masks.btf.sam2run.part";
     let receipt = ".masks.btf.sam2job";
     assert_eq!(workshop.names(), [receipt, "masks.btf", journal, "mouse.mkv", "tmp"]);

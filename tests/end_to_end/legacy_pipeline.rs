@@ -2,12 +2,13 @@
 
 use crate::support::{Workshop, asset, asset_text};
 
-/// The last argument of `-SAM2_path`: the folder of the official code, holding `checkpoints/sam2_hiera_large.pt`.
+/// Makes a workshop with the folder that `-SAM2_path` names: that of the official code, with
+/// `checkpoints/sam2_hiera_large.pt`.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.mouse(6, "mouse.mkv").mouse_track(0, 6, "track.csv");
     workshop.folder("code/checkpoints");
-    // The program looks at what is in a file, not at its name.
+    // The program goes by the contents of a file, not by its name.
     let micro = std::fs::read(asset("micro/sam2.1_hiera_micro.safetensors")).unwrap();
     workshop.write("code/checkpoints/sam2_hiera_large.pt", micro);
     workshop
@@ -15,7 +16,15 @@ fn workshop() -> Workshop {
 
 fn as_segment(workshop: &Workshop, arguments: &[&str]) -> Vec<u8> {
     let model = asset_text("micro/sam2.1_hiera_micro.safetensors");
-    let common = ["--keypoints", "track.csv", "--model", &model, "--overwrite"];
+    let common = [
+        "--keypoints",
+        "track.csv",
+        "--model",
+        &model,
+        "--overwrite",
+        // As the scripts wrote it.
+        "--compression=none",
+    ];
     workshop.segment_to("expected.btf", "mouse.mkv", &[&common[..], arguments].concat());
     workshop.read("expected.btf")
 }
@@ -58,7 +67,8 @@ fn the_scripts_arguments_give_the_masks_of_segment() {
     let masks = run(&workshop, &script);
     let expected = as_segment(&workshop, &["--bodyparts", "snout,tailbase", "--batch-size", "4"]);
     assert!(masks == expected, "the same file, byte for byte");
-    // As a workflow passes them: one list, one number as text; and again over the output that exists.
+    // As a workflow passes them: a list as one argument, a number as text; and again while the
+    // output exists.
     let script = [
         "-video_path",
         "mouse.mkv",
@@ -73,7 +83,8 @@ fn the_scripts_arguments_give_the_masks_of_segment() {
         "0",
     ];
     assert!(run(&workshop, &script) == expected);
-    // Two dashes do as well, a checkpoint itself, and options of segment behind --.
+    // Two dashes work as well, and so do the path of a checkpoint and options of `segment` after
+    // `--`.
     let model = asset_text("micro/sam2.1_hiera_micro.safetensors");
     let script = [
         "--video_path=mouse.mkv",
@@ -136,7 +147,7 @@ fn what_is_missing_or_wrong_is_told_in_one_line() {
     let refused = |code: i32, arguments: &[&str], told: &[&str]| {
         let all = legacy(arguments);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        // clap names what is missing on lines of their own.
+        // clap lists missing arguments on separate lines.
         let outcome = workshop.refused(code, &all, &[]);
         for part in told {
             assert!(outcome.stderr.contains(part), "{part} in {}", outcome.stderr);

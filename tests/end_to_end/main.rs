@@ -1,4 +1,5 @@
-//! The real binary, run as a user runs it: what it writes, what it says, how it ends and what it leaves behind.
+//! Tests of the real binary, run as a user runs it: its files, its messages, its exit codes and its
+//! leftovers.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,7 +12,9 @@ mod convert;
 mod counts;
 mod devices_and_doctor;
 mod documentation;
+mod documents_paths;
 mod download;
+mod dry_run;
 #[cfg(feature = "faults")]
 mod faults;
 mod finished;
@@ -24,6 +27,7 @@ mod hostile_tracks;
 mod inspect;
 mod interrupted;
 mod legacy_pipeline;
+mod light_engine;
 mod limits;
 mod many;
 mod memory;

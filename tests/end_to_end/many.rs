@@ -1,8 +1,8 @@
-//! Many recordings in one call, and job files.
+//! Several recordings in one call, and job files.
 
 use crate::support::{Workshop, scaled_track, track};
 
-/// Three short recordings with tracks in a folder.
+/// Makes a folder with three short recordings and their tracks.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.folder("day1");
@@ -29,7 +29,7 @@ fn many_recordings_are_segmented_with_one_model_and_one_summary() {
         outcome.stderr.lines().filter(|line| line.contains(" on CPU") || line.contains("micro"));
     assert_eq!(loads.filter(|line| line.contains("INFO")).count(), 1, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("summary of 3 recordings"), "{}", outcome.stderr);
-    // The same as alone.
+    // The same result as for the recording alone.
     let alone = ["--keypoints", "day1/bDLC_net.csv"];
     workshop.segment_to("alone.btf", "day1/b.mkv", &alone);
     assert!(workshop.read("alone.btf") == workshop.read("b.btf"));
@@ -46,7 +46,7 @@ fn one_bad_recording_does_not_stop_the_others() {
     assert!(!workshop.path("b.btf").exists());
     assert!(outcome.stderr.contains("day1/b.mkv: failed: "), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("day1/b.mkv: day1/b.mkv"), "{}", outcome.stderr);
-    // The retry does what is left only.
+    // The retry does only what is left.
     workshop.mouse(4, "day1/b.mkv");
     let outcome = workshop.sam2(&[&all[..], &["--resume"]].concat()).succeeded();
     assert_eq!(outcome.stderr.matches("there already").count(), 2, "{}", outcome.stderr);
@@ -72,7 +72,7 @@ fn what_is_ambiguous_is_refused() {
     workshop.refused(1, &one, &["masks.btf", "day1/a.mkv", "day1/b.mkv", "{stem}"]);
     workshop.write("day1/aDLC_other.csv", "");
     let tracks = with(&TEMPLATES);
-    // That is one recording's failure.
+    // Only that recording fails.
     let outcome = workshop.sam2(&tracks);
     assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
     for told in ["error: day1/a.mkv: 2 tracks match", "aDLC_other.csv", "day1/b.mkv: 4 frames"] {
@@ -108,11 +108,11 @@ fn a_job_file_has_defaults_and_recordings_of_its_own() {
     assert!(outcome.stderr.contains("batch 1 of 1: frames 0 to 4"), "{}", outcome.stderr);
     assert_eq!(workshop.stack("a.btf").pages.len(), 3);
     assert!(workshop.path("c.png").exists());
-    // One that the environment names is for calls without recordings.
+    // A job file named by the environment applies only to calls without recordings.
     let named = ["segment", "day1/b.mkv", "-o", "b.btf", "--point", "0:122,40"];
     workshop.sam2_where(&[("SAM2_JOB", "job.toml")], &named).succeeded();
     assert_eq!(workshop.stack("b.btf").pages.len(), 4);
-    // What is typed counts for all.
+    // Typed options apply to all recordings.
     let again = ["segment", "--job", "job.toml", "--overwrite", "--batch-size", "1"];
     let outcome = workshop.sam2(&again).succeeded();
     assert!(outcome.stderr.contains("batch 1 of 3") && outcome.stderr.contains("batch 1 of 5"));

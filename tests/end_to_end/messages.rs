@@ -1,4 +1,4 @@
-//! What is said when all goes well, and what help says.
+//! Messages of successful runs, and help.
 
 use crate::support::{ON_THE_MOUSE, Workshop};
 

@@ -1,9 +1,9 @@
-//! Several outputs of one run: what is written, what is refused, and that folders are as safe as files. What is in them is
-//! compared by `tests/formats`, with each format's own readers.
+//! Several outputs of one run: what is written, what is refused, and that folders are as safe as
+//! files. `tests/formats` checks their contents with each format's own readers.
 
 use crate::support::{ON_THE_MOUSE, Stack, Workshop, asset_text};
 
-/// One of each, as they are typed.
+/// One output of each kind, as typed by users.
 const ALL: [&str; 16] = [
     "masks.btf",
     "object-tiffs:objects",
@@ -23,7 +23,7 @@ const ALL: [&str; 16] = [
     "logits.npy",
 ];
 
-/// `segment mouse.mkv --point ... -o OUTPUT -o OUTPUT ...`
+/// Returns `segment mouse.mkv --point ... -o OUTPUT -o OUTPUT ...`.
 fn arguments<'a>(outputs: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["segment", "mouse.mkv", "--point", ON_THE_MOUSE];
     outputs.iter().for_each(|output| all.extend(["-o", output]));
@@ -31,14 +31,14 @@ fn arguments<'a>(outputs: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     all
 }
 
-/// A workshop with a short recording.
+/// Makes a workshop with a short recording.
 fn mouse() -> Workshop {
     let workshop = Workshop::new();
     workshop.mouse(3, "mouse.mkv");
     workshop
 }
 
-/// Names in a folder, sorted.
+/// Returns the names in a folder, sorted.
 fn inside(workshop: &Workshop, folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(workshop.path(folder)).unwrap();
     let mut names: Vec<String> =
@@ -78,13 +78,13 @@ fn one_run_writes_every_format_and_nothing_else() {
     assert!(table.lines().nth(1).unwrap().starts_with("0,0,1,"), "{table}");
     assert!(workshop.stack("masks.btf").pages == workshop.stack("objects/object-001.btf").pages);
 
-    // The same again, byte for byte.
+    // Running the same again gives the same bytes.
     let before = workshop.snapshot();
     workshop.sam2(&arguments(&ALL, &["--overwrite"])).succeeded();
     assert!(workshop.snapshot() == before, "a second run writes the same bytes");
 }
 
-/// The names of an image folder's 24 frames, `00001` to `00024`, with another ending.
+/// Returns the names of an image folder's 24 frames, `00001` to `00024`, with another extension.
 fn frames_from_1(ending: &str) -> Vec<String> {
     (1..=24).map(|number| format!("{number:05}{ending}")).collect()
 }
@@ -128,7 +128,7 @@ fn frames_from_images_are_called_as_these() {
         let (x, y) = (50.0 + 4.0 * cells[0], 140.0 - cells[0]);
         assert!((cells[4] - x).abs() < 8.0 && (cells[5] - y).abs() < 8.0, "{row}");
     }
-    // The same again replaces them; a part has the names of its own images.
+    // Running the same again replaces them; a part uses the names of its own images.
     command.push("--overwrite");
     workshop.sam2(&command).succeeded();
     command.extend(["--frames", "20..", "--batch-size", "10"]);
@@ -166,7 +166,7 @@ fn objects_have_the_names_of_the_animals_of_a_track() {
 
 #[test]
 fn logits_and_scores_reach_the_outputs_from_both_directions() {
-    // Frames before the prompt come by the reverse pass, and all of them through the spool.
+    // Frames before the prompt come from the reverse pass, and all frames pass through the spool.
     let workshop = mouse();
     let outputs = ["-o", "masks.btf", "-o", "logits.npy", "-o", "table.csv"];
     let click = ["segment", "mouse.mkv", "--point", "2:122,42"];
@@ -192,7 +192,7 @@ fn logits_and_scores_reach_the_outputs_from_both_directions() {
 fn frames_without_a_prompt_are_in_every_output() {
     let workshop = Workshop::new();
     workshop.mouse(6, "mouse.mkv");
-    // No body part is likely enough in the second batch.
+    // No body part in the second batch is likely enough.
     let rows: Vec<String> =
         (0..6).map(|row| format!("122,40,{}", if row < 3 { 0.9 } else { 0.1 })).collect();
     let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
@@ -259,7 +259,7 @@ fn outputs_must_not_meet() {
 #[test]
 fn folders_are_replaced_only_when_asked_and_only_if_they_hold_nothing_else() {
     let workshop = mouse();
-    // Masks of a longer recording.
+    // Results of a longer recording.
     workshop.sam2(&arguments(&["davis:davis"], &[])).succeeded();
     std::fs::rename(workshop.path("davis/00000.png"), workshop.path("davis/00007.png")).unwrap();
     workshop.refused(1, &arguments(&["davis:davis"], &[]), &["davis", "exists"]);
@@ -269,7 +269,7 @@ fn folders_are_replaced_only_when_asked_and_only_if_they_hold_nothing_else() {
 
     workshop.write("davis/notes.txt", "years of work");
     workshop.refused(1, &arguments(&["davis:davis"], &["--overwrite"]), &["davis", "notes.txt"]);
-    // Photos whose names are those of frames.
+    // Photos with names of frames.
     workshop.folder("photos");
     workshop.write("photos/00001.png", "a photo");
     workshop.refused(1, &arguments(&["davis:photos"], &["--overwrite"]), &["photos", "00001.png"]);
@@ -281,7 +281,7 @@ fn folders_are_replaced_only_when_asked_and_only_if_they_hold_nothing_else() {
 
 #[test]
 fn an_output_that_fails_leaves_none_of_the_others() {
-    // There is room for the tables and small images, not for the logits.
+    // There is room for the tables and small images, but not for the logits.
     let workshop = mouse();
     let all = arguments(&ALL, &[]);
     workshop.fails(1, &["room"], || workshop.sam2_with_room(100, &all));
@@ -291,7 +291,7 @@ fn an_output_that_fails_leaves_none_of_the_others() {
 fn an_interrupt_leaves_no_folders_either() {
     let workshop = Workshop::new();
     let recording = crate::support::asset_text("clips/mouse-arena.mp4");
-    // Without checkpoints there is nothing to go on with yet, and no journal stays.
+    // Without checkpoints there is nothing to resume from yet, so no journal is left.
     let mut outputs = vec!["--point", "0:245,80", "--checkpoint-frames", "0"];
     ALL[1..].iter().for_each(|output| outputs.extend(["-o", output]));
     let run = || workshop.start(&recording, &outputs).stop("INT");

@@ -1,4 +1,4 @@
-//! Mistakes in any recording's arguments are told before the first recording is computed.
+//! Mistakes in the arguments of any recording are reported before the first recording is processed.
 
 use crate::support::{ON_THE_MOUSE, Workshop, scaled_track};
 
@@ -37,7 +37,7 @@ fn what_is_wrong_with_the_last_recording_is_told_before_the_first_is_begun() {
 fn a_damaged_recording_is_told_before_the_first_is_begun() {
     let workshop = workshop();
     workshop.cut("mouse-arena", 3, "-c:v libx264 -pix_fmt yuv420p", "whole.mp4");
-    // The part that says where the frames are is missing.
+    // The part that locates the frames is missing.
     workshop.truncate("whole.mp4", 0.7, "cut.mp4");
     let cut = workshop.read("cut.mp4");
     workshop.folder("empty");
@@ -76,7 +76,7 @@ fn a_track_that_does_not_fit_the_last_recording_is_told_before_the_first_is_begu
         told.iter().for_each(|part| assert!(outcome.error().contains(part), "{}", outcome.stderr));
         let place = |text: &str| outcome.stderr.find(text).unwrap_or(usize::MAX);
         assert!(place("error:") < place("recording 1 of 2"), "{}", outcome.stderr);
-        // The other one is opened twice, and told of once.
+        // The other recording is opened twice, but reported once.
         assert_eq!(outcome.stderr.matches("a.mkv: 3 frames of").count(), 1, "{}", outcome.stderr);
         assert!(workshop.path("a.btf").exists() && !workshop.path("b.btf").exists());
     }
@@ -99,7 +99,7 @@ fn clicks_boxes_and_masks_are_checked_for_all_recordings_before_the_first_is_beg
         assert!(outcome.stderr.contains("b.mkv: failed: "), "{}", outcome.stderr);
         assert!(!outcome.stderr.contains("b.mkv: failed: b.mkv"), "{}", outcome.stderr);
     }
-    // What all share is told once, and nothing is begun.
+    // Problems common to all recordings are reported once, and nothing is started.
     for (how, told) in [
         (&["--mask", "0:none.png"][..], "none.png"),
         (&[&click[..], &["--roi", "0,0,9000,9000"]].concat(), "9000"),
@@ -163,7 +163,7 @@ fn a_mistake_that_recordings_share_is_told_once() {
         assert!(outcome.error().contains(told), "{}", outcome.stderr);
         assert_eq!(outcome.stderr.matches(told).count(), 1, "{}", outcome.stderr);
     }
-    // Some of them.
+    // A problem of some of the recordings.
     workshop.write(
         "job.toml",
         "[defaults]\noutput = \"{stem}.btf\"\npoint = \"0:122,40\"\n[[recording]]\npath = \"a.mkv\"\n\
@@ -217,7 +217,7 @@ fn the_rows_of_one_video_are_not_given_to_several_recordings() {
                allow-row-mismatch = true\n[[recording]]\npath = \"a.mkv\"\n[[recording]]\npath = \"b.mkv\"\n";
     workshop.write("job.toml", job);
     workshop.refused(1, &["segment", "--job", "job.toml"], &told);
-    // Each its own video, its own track, or one recording in two files.
+    // Each recording with its own video or its own track, or one recording in two files.
     workshop.write("job.toml", format!("{job}keypoints-video = \"other\"\n"));
     workshop.sam2(&["segment", "--job", "job.toml"]).succeeded();
     workshop.write("a-rows.csv", &table);
@@ -254,7 +254,7 @@ fn paths_of_one_recording_are_not_computed_twice() {
     ] {
         workshop.refused(1, &[&["segment"], recordings, &click].concat(), &told);
     }
-    // Neither are a folder of videos and its files, joined.
+    // Nor are a folder of videos and the same files, joined.
     let job = "[defaults]\npoint = \"0:122,40\"\n[[recording]]\npath = \"day\"\noutput = \"1.btf\"\n\
                [[recording]]\npath = \"day/*.mkv\"\njoin = true\noutput = \"2.btf\"\n";
     workshop.write("job.toml", job);
@@ -333,7 +333,7 @@ fn one_file_however_spelled_is_not_written_twice_or_over_an_input() {
 #[test]
 fn devices_pipes_and_links_are_neither_read_nor_replaced() {
     let workshop = workshop();
-    // Elsewhere: the folder of a workshop is read whole.
+    // In a separate workshop, because snapshots read every file in the folder.
     let pipes = Workshop::new();
     assert_eq!(pipes.shell("mkfifo pipe.csv pipe.json pipe.mkv pipe.btf").code, Some(0));
     let pipe = |ending: &str| pipes.path(&format!("pipe.{ending}")).display().to_string();

@@ -1,13 +1,14 @@
-//! Small files that promise much: read or refused in little time and memory.
+//! Small files that claim to be large: they are read or refused with little time and memory.
 
 use std::time::Instant;
 
 use crate::support::{Outcome, Workshop};
 
-/// Kilobytes of memory that a process may have for its data.
+/// Kilobytes of memory that a process may use for its data.
 const ROOM: usize = 500_000;
 
-/// Runs `sam2` with that memory. Ending by a signal, as after an allocation that fails, has no exit code or one above 127.
+/// Runs `sam2` with that memory. If it is ended by a signal, as after a failed allocation, there is
+/// no exit code or one above 127.
 fn run(workshop: &Workshop, arguments: &str) -> Outcome {
     let started = Instant::now();
     let outcome = workshop
@@ -16,12 +17,12 @@ fn run(workshop: &Workshop, arguments: &str) -> Outcome {
     let code = outcome.code.unwrap_or(255);
     assert!([0, 1, 3].contains(&code), "{arguments}: {code}, {}", outcome.stderr);
     let took = started.elapsed().as_secs_f64();
-    // Two seconds on a machine that does nothing else.
+    // Two seconds on an otherwise idle machine.
     assert!(took < 6.0, "{arguments} took {took:.1} s");
     outcome
 }
 
-/// A TIFF with one page of one strip, little-endian, and this description.
+/// Returns a little-endian TIFF with one page of one strip and this description.
 fn tiff(description: &str, (width, height): (u32, u32), pixels: &[u8]) -> Vec<u8> {
     let text = 8 + pixels.len() as u32;
     let directory = text + description.len() as u32 + 1;
@@ -53,7 +54,7 @@ fn tiff(description: &str, (width, height): (u32, u32), pixels: &[u8]) -> Vec<u8
     bytes
 }
 
-/// OME-XML of one image with these sizes, and these `TiffData`.
+/// Returns OME-XML of one image with these sizes and these `TiffData`.
 fn ome(times: u64, data: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?><OME xmlns=\"http://www.openmicroscopy.org/Schemas/OME/2016-06\" UUID=\"urn:uuid:a\"><Image \
@@ -133,7 +134,7 @@ fn pages_that_are_not_there_take_no_memory() {
     assert!(outcome.error().contains("OTHER.tif"), "{}", outcome.stderr);
 }
 
-/// Files with holes have any length and no content on the disk.
+/// Files with holes can have any length without occupying disk space.
 #[test]
 fn files_with_holes_are_refused() {
     let workshop = Workshop::new();
@@ -142,7 +143,7 @@ fn files_with_holes_are_refused() {
         std::fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
     };
     let text = "ImageJ=1.53k\nimages=4000000000\nframes=2000000000\nchannels=2\n";
-    // The pixels are the last thing in the file.
+    // The pixels are at the end of the file.
     let mut bytes = tiff(text, (1, 1), &[7]);
     let end = bytes.len() as u32;
     let offset = bytes.len() - 4 - 3 * 12 + 8;
@@ -161,7 +162,7 @@ fn files_with_holes_are_refused() {
 fn pictures_and_indices_that_promise_much_are_refused() {
     let workshop = Workshop::new();
     workshop.folder("frames");
-    // Header of 60000 x 60000 pixels, with its checksum, and no pixels.
+    // A header for 60000 x 60000 pixels with its checksum, and no pixels.
     let png = [
         &b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\xea\x60\0\0\xea\x60\x08\x02\0\0\0"[..],
         b"\x0f\xb0\xe2\x15",

@@ -1,8 +1,10 @@
-//! Every way to say what to segment: tracks of several animals, files, masks, and what the flags make of them.
+//! Every way to prompt: tracks of several animals, files, masks, and the effect of the flags on
+//! them.
 
 use crate::support::{Workshop, asset_text, track};
 
-/// The two animals of the fixtures, in the first twelve frames of `two-crossing`.
+/// Makes a workshop with the two animals of the fixtures, in the first twelve frames of
+/// `two-crossing`.
 fn two() -> Workshop {
     let workshop = Workshop::new();
     workshop.cut("two-crossing", 12, "-c:v ffv1 -g 1", "two.mkv");
@@ -24,12 +26,13 @@ const FIXTURES: [&str; 8] = [
     "two-labelled.h5",
 ];
 
-/// Those of these tracks that this build can read.
+/// Returns those of the tracks that this build can read.
 fn readable<'a>(names: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
     names.iter().copied().filter(|name| cfg!(feature = "hdf5") || !name.ends_with(".h5"))
 }
 
-/// The track's row of a frame: (x, y) of three body parts of the first animal, then of the second.
+/// Returns the track's row of a frame: (x, y) of three body parts of the first animal, then of the
+/// second.
 fn row(workshop: &Workshop, frame: usize) -> [[(f32, f32); 3]; 2] {
     let text = String::from_utf8(workshop.read("two-dlc.csv")).unwrap();
     let cells = text.lines().nth(4 + frame).unwrap().split(',').skip(1);
@@ -38,7 +41,7 @@ fn row(workshop: &Workshop, frame: usize) -> [[(f32, f32); 3]; 2] {
     [[part(0), part(1), part(2)], [part(3), part(4), part(5)]]
 }
 
-/// Points as flags; `end` is what follows the coordinates.
+/// Returns points as flags; `end` follows the coordinates.
 fn points(frame: usize, parts: &[(f32, f32)], end: &str) -> Vec<String> {
     let flag = |(x, y): &(f32, f32)| ["--point".to_owned(), format!("{frame}:{x},{y}{end}")];
     parts.iter().flat_map(flag).collect()
@@ -48,7 +51,7 @@ fn text(arguments: &[String]) -> Vec<&str> {
     arguments.iter().map(String::as_str).collect()
 }
 
-/// Segments both ways and expects the same masks.
+/// Segments with both sets of arguments and expects the same masks.
 fn same(workshop: &Workshop, arguments: &[&str], others: &[&str]) {
     workshop.segment_to("one.btf", "two.mkv", &[arguments, &["--ids", "--overwrite"]].concat());
     workshop.segment_to("other.btf", "two.mkv", &[others, &["--ids", "--overwrite"]].concat());
@@ -98,7 +101,7 @@ fn prompt_frames_are_chosen_for_each_individual() {
         ("first", &[0]),
         ("every:5", &[0, 5, 6, 10]),
         ("above:0.9992", &[3, 7]),
-        // Of twelve and eleven frames, eight each.
+        // Eight frames each, out of twelve and of eleven.
         ("above:0.5", &[0, 1, 2, 3, 4, 6, 7, 8, 9, 11]),
     ];
     for (which, expected) in cases {
@@ -225,7 +228,7 @@ fn masks_prompt_and_a_stack_of_masks_prompts_another_run() {
     let clicks = ["--keypoints", "two-dlc.csv", "--prompt-frames", "first", "--ids"];
     workshop.segment_to("first.btf", "two.mkv", &clicks);
     let first = workshop.stack("first.btf");
-    // Numbers in the image are objects.
+    // Numbers in the image are object numbers.
     workshop.segment("two.mkv", &["--mask", "4:first.btf", "--ids"]);
     let again = workshop.masks();
     for frame in [0, 4, 11] {
@@ -233,13 +236,14 @@ fn masks_prompt_and_a_stack_of_masks_prompts_another_run() {
             let pairs = || first.pages[frame].iter().zip(&again.pages[frame]);
             let both = pairs().filter(|(a, b)| **a == object && **b == object).count() as f64;
             let either = pairs().filter(|(a, b)| **a == object || **b == object).count() as f64;
-            // The prompted frame shows the mask that was given, at a quarter of the model's resolution; the others what the model makes of another start
-            // than the clicks on frame 0.
+            // The prompted frame shows the given mask, at a quarter of the model's resolution. The
+            // other frames depend on a different start than the clicks on frame 0.
             let bar = if frame == 4 { 0.9 } else { 0.8 };
             assert!(both / either > bar, "object {object}, frame {frame}: {both} of {either}");
         }
     }
-    // All of it is the object that is named; a document finds its masks beside itself.
+    // The whole mask belongs to the named object. A prompt document refers to its masks relative to
+    // its own folder.
     workshop.segment("two.mkv", &["--mask", "4:first.btf:7", "--ids", "--overwrite"]);
     assert_eq!(workshop.masks().values(), [0, 7]);
     let whole = workshop.read("masks.btf");
@@ -339,7 +343,7 @@ fn names_in_files_are_the_track_s_objects() {
     for file in ["bob.csv", "bob.json"] {
         same(&workshop, &[&track[..], &["--prompts", file]].concat(), &by_number);
     }
-    // A name that the track does not have.
+    // A name that does not occur in the track.
     workshop.write("carl.csv", format!("frame,object,x,y\n7,carl,{x},{y}\n"));
     let outcome = workshop.segment("two.mkv", &[&track[..], &["--prompts", "carl.csv"]].concat());
     outcome.warns(&["'carl' is object 3", "the track has no such names"]);

@@ -1,11 +1,11 @@
-//! Masks that a person should look at are named when the work is done.
+//! Masks that a person should check are named at the end of the work.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
 use crate::support::{ON_THE_MOUSE, Workshop, asset};
 
-/// The bundled weights with an object score so low that no object is ever seen.
+/// Returns the bundled weights with object scores so low that no object is ever detected.
 fn blind_weights() -> Vec<u8> {
     const KEY: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
     /// -512 as f16, little-endian.

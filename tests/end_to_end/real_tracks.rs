@@ -1,6 +1,8 @@
-//! Tracks as programs really write them (`tests/cases`): each prompts the animal that it is about, or is refused by name.
+//! Tracks as programs really write them (`tests/cases`): each prompts the animal it belongs to, or
+//! is refused by name.
 //!
-//! `base.mp4` has 24 frames of 256x192, with the animal at (50+4t, 140-t) and a decoy at (200-t, 45+t).
+//! `base.mp4` has 24 frames of 256x192, with the animal at (50+4t, 140-t) and a decoy at (200-t,
+//! 45+t).
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,7 @@ pub(super) fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(name)
 }
 
-/// A workshop with these files of a case.
+/// Makes a workshop with these files of a case.
 pub(super) fn with(case_name: &str, files: &[&str]) -> Workshop {
     let workshop = Workshop::new();
     for file in files {
@@ -19,13 +21,13 @@ pub(super) fn with(case_name: &str, files: &[&str]) -> Workshop {
     workshop
 }
 
-/// Runs with a track and more arguments.
+/// Runs with a track and further arguments.
 pub(super) fn run(workshop: &Workshop, recording: &str, keypoints: &str, more: &[&str]) -> Outcome {
     let before = ["--keypoints", keypoints, "--overwrite"];
     workshop.segment(recording, &[&before[..], more].concat())
 }
 
-/// The mask with this value on a frame is on (x, y), rather than on the other animal.
+/// Checks that the mask with this value on a frame is at (x, y), rather than on the other animal.
 pub(super) fn is_at(workshop: &Workshop, frame: usize, value: u8, (x, y): (f64, f64)) {
     let stack = workshop.masks();
     let width = stack.width as usize;
@@ -40,12 +42,12 @@ pub(super) fn is_at(workshop: &Workshop, frame: usize, value: u8, (x, y): (f64, 
     assert!(far < 15.0, "frame {frame}: {value} is at {found:?} instead of ({x}, {y})");
 }
 
-/// Where the animal of `base.mp4` is.
+/// Returns the position of the animal of `base.mp4`.
 pub(super) fn animal(frame: usize) -> (f64, f64) {
     (50.0 + 4.0 * frame as f64, 140.0 - frame as f64)
 }
 
-/// Where its decoy is.
+/// Returns the position of its decoy.
 pub(super) fn decoy(frame: usize) -> (f64, f64) {
     (200.0 - frame as f64, 45.0 + frame as f64)
 }
@@ -64,7 +66,7 @@ fn rows_that_name_images_belong_to_those_images() {
     is_at(&workshop, 4, 255, animal(4));
     run(&workshop, "frames", "images_onebased.csv", &[]);
     is_at(&workshop, 23, 255, animal(23));
-    // Images that are not there.
+    // Images that do not exist.
     let text = String::from_utf8(workshop.read("images_onebased.csv")).unwrap();
     workshop.write("more.csv", text.replace("img0002.png", "img0099.png"));
     run(&workshop, "frames", "more.csv", &[]).warns(&["1 of 24 images", "'img0099.png'"]);
@@ -125,12 +127,12 @@ fn coordinates_of_a_cropped_part_are_moved_to_where_it_was() {
     let region = ["--roi", "100,60,156,132"];
     run(&workshop, "crop.mp4", "crop.csv", &[&offset[..], &region].concat());
     is_at(&workshop, 6, 255, target(6));
-    // Beside the region, and nothing says why.
+    // Outside the region, and nothing explains why.
     std::fs::remove_file(workshop.path("masks.btf")).unwrap();
     let told = ["crop.csv", "region 100,60,156,132", "--keypoints-offset"];
     let arguments = [&["--keypoints", "crop.csv"], &region[..]].concat();
     workshop.refuses("crop.mp4", &arguments, &told);
-    // DeepLabCut's own note is enough.
+    // DeepLabCut's own metadata is enough.
     let note = case("../fixtures/tracks/crop_meta.pickle");
     std::fs::copy(note, workshop.path("crop_meta.pickle")).unwrap();
     let outcome = run(&workshop, "crop.mp4", "crop.csv", &[]);
@@ -227,7 +229,7 @@ fn a_track_of_another_video_says_so() {
     run(&workshop, "base.mp4", "s_twovideos.h5", &[]).warns(&["rot180.mp4", "base.mp4"]);
 }
 
-/// COCO's key points of these images, each with the animal's nose.
+/// Returns COCO keypoints for these images, each with the animal's nose.
 fn coco(images: &[(&str, (f64, f64))]) -> String {
     let (mut listed, mut marked) = (Vec::new(), Vec::new());
     for (id, (name, (x, y))) in images.iter().enumerate() {
@@ -259,7 +261,7 @@ fn images_named_after_two_videos_belong_to_theirs() {
     std::fs::rename(workshop.path("base.mp4"), workshop.path("third.mp4")).unwrap();
     let told = ["other, base", "--keypoints-video"];
     workshop.refuses("third.mp4", &["--keypoints", "coco.json"], &told);
-    // As prompts, the same.
+    // The same as a prompt document.
     std::fs::rename(workshop.path("third.mp4"), workshop.path("base.mp4")).unwrap();
     workshop.segment("base.mp4", &["--prompts", "coco.json"]).warns(&["1 of 3 rows", "'other'"]);
     is_at(&workshop, 5, 255, animal(5));
@@ -274,7 +276,7 @@ fn images_that_roboflow_has_renamed_are_found() {
         let image = format!("frames/img{number:04}.png");
         std::fs::copy(case(name).join(&image), workshop.path(&image)).unwrap();
     }
-    // The hash ends in a number that is a frame, too.
+    // The hash ends in a number that is also a frame.
     let hashed = "img0010_png.rf.0a1b2c3d4e5f60718293a4b5c6d7e803.jpg";
     workshop.write("coco.json", coco(&[(hashed, animal(9))]));
     assert_eq!(run(&workshop, "frames", "coco.json", &[]).prompted(), [9]);

@@ -1,4 +1,5 @@
-//! What a recording can be, and how its frames are read: `sam2 probe`, stacks, frame modes, bad frames.
+//! The kinds of recordings, and how their frames are read: `sam2 probe`, stacks, frame modes, bad
+//! frames.
 
 use serde_json::Value;
 
@@ -71,7 +72,7 @@ fn probe_takes_several_files_and_images_as_stored_as_segment_does() {
     workshop.refused(1, &["probe", "m1.mkv", "m2.mkv"], &["'m2.mkv'", "--join"]);
     workshop.refused(1, &["probe", "m1.mkv", "--join"], &["only 'm1.mkv' is given"]);
     workshop.refused(1, &["probe", "m1.mkv", "m3.mkv", "--join"], &["m3.mkv"]);
-    // The camera was held upright: rows and columns of the stored image are exchanged.
+    // The camera was held upright, so rows and columns of the stored image are exchanged.
     let frames = asset_text("../tests/cases/exif-orientation/frames");
     let size = |json: Value| (json["size"]["width"].clone(), json["size"]["height"].clone());
     let (width, height) = size(probed(&workshop, &[&frames], 0));
@@ -100,12 +101,12 @@ fn merge_and_report_take_the_files_of_a_joined_recording() {
     }
     let without = &files[..4];
     let exchanged = ["--recording", second, "--recording", first, "--join"];
-    for (how, told) in [(without, "--join"), (&exchanged, "its contents are other ones")] {
+    for (how, told) in [(without, "--join"), (&exchanged, "its contents differ")] {
         workshop.refused(1, &[&merge[..], how].concat(), &[told]);
         workshop.refused(1, &[&report[..], how].concat(), &[told]);
     }
     workshop.refused(1, &[&merge[..], &["--recording", first]].concat(), &["3 frames"]);
-    // Next to the files, the report finds all of them.
+    // If the run file is in the folder of the files, the report finds all of them.
     workshop.write("day/j.sam2run", workshop.read("j.sam2run"));
     let outcome = workshop.sam2(&["report", "day/j.sam2run", "-o", "found.html"]).succeeded();
     assert!(!outcome.stderr.contains("shown alone"), "{}", outcome.stderr);
@@ -117,19 +118,19 @@ fn merge_and_report_refuse_another_recording_of_the_same_shape() {
     workshop.mouse(4, "mouse.mkv");
     workshop.segment_to("m.sam2run", "mouse.mkv", &POINT);
     workshop.cut("mouse-arena", 4, "-vf scale=192:144,hflip -c:v ffv1 -g 1", "other.mkv");
-    let told = ["'other.mkv'", "not the recording of the", "its contents are other ones"];
+    let told = ["'other.mkv'", "not the recording of the", "its contents differ"];
     let merge = ["merge", "m.sam2run", "-o", "m.png", "--recording"];
     let report = ["report", "m.sam2run", "-o", "r.html", "--recording"];
     for command in [merge, report] {
         workshop.refused(1, &[&command[..], &["other.mkv"]].concat(), &told);
-        // Another name is no other recording.
+        // Under another name it is still the same recording.
         workshop.write("archived.mkv", workshop.read("mouse.mkv"));
         workshop.sam2(&[&command[..], &["archived.mkv"]].concat()).succeeded();
     }
-    // One that is found by its name is left out, and the page says so.
+    // A recording found by its name is not used if its contents differ, and the page says so.
     workshop.write("mouse.mkv", workshop.read("other.mkv"));
     let outcome = workshop.sam2(&["report", "m.sam2run", "-o", "alone.html"]).succeeded();
-    outcome.warns(&["'mouse.mkv' is not used", "its contents are other ones"]);
+    outcome.warns(&["'mouse.mkv' is not used", "its contents differ"]);
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn an_index_is_kept_when_asked() {
     let again = probed(&workshop, &["mouse.mkv", "--index-cache"], 0);
     assert_eq!(again["video"]["index_from_cache"], true);
     assert_eq!(again["frames"], 6);
-    // Another file under the same name is not taken for it.
+    // The index is not used for another file of the same name.
     workshop.mouse(4, "mouse.mkv");
     let other = probed(&workshop, &["mouse.mkv", "--index-cache"], 0);
     assert_eq!((&other["frames"], &other["video"]["index_from_cache"]), (&4.into(), &false.into()));
@@ -190,7 +191,7 @@ fn a_stack_of_images_is_a_recording() {
     let workshop = Workshop::new();
     workshop.mouse(5, "mouse.mkv");
     workshop.segment("mouse.mkv", &POINT);
-    // Its masks are a gray BigTIFF of five pages, with the mouse in white.
+    // Its masks are a grey BigTIFF of five pages, with the mouse in white.
     assert_eq!(probed(&workshop, &["masks.btf", "--verify"], 0)["frames"], 5);
     workshop.segment_to("again.btf", "masks.btf", &POINT);
     let stack = workshop.stack("again.btf");

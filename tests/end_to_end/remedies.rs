@@ -1,8 +1,8 @@
-//! Every error says what to do about it.
+//! Every error message tells the user what to do.
 
 use crate::support::{ON_THE_MOUSE, Workshop, asset, asset_text, track};
 
-/// What counts as telling the user what to do.
+/// Words that tell the user what to do.
 const REMEDIES: [&str; 20] = [
     "; it has ",
     "accepted ",
@@ -26,7 +26,8 @@ const REMEDIES: [&str; 20] = [
     "use ",
 ];
 
-/// Expects each command line to fail with a message that holds a remedy; lists all that do not.
+/// Expects each command line to fail with a message that contains a remedy, and lists all that lack
+/// one.
 fn each_says_what_to_do(workshop: &Workshop, cases: &[&[&str]]) {
     let mut silent = Vec::new();
     for arguments in cases {
@@ -34,7 +35,7 @@ fn each_says_what_to_do(workshop: &Workshop, cases: &[&[&str]]) {
         outcome.did_not_panic();
         assert!(outcome.code.is_some_and(|code| code > 0), "{arguments:?} should fail");
         let message = outcome.error();
-        // Only what is said, not the names that are quoted in it.
+        // Only the message itself, without the quoted names.
         let said: String = message.split('\'').step_by(2).collect();
         if !REMEDIES.iter().any(|remedy| said.contains(remedy)) {
             silent.push(message.to_owned());
@@ -86,7 +87,7 @@ fn of_weights() {
     let good = asset_text("micro/sam2.1_hiera_micro.safetensors");
     let bytes = std::fs::read(asset("micro/sam2.1_hiera_micro.safetensors")).unwrap();
     workshop.write("cut.safetensors", &bytes[..bytes.len() / 2]);
-    // A tensor under another name: one is missing, one is unknown.
+    // A renamed tensor: one is missing, and one is unknown.
     let mut renamed = bytes;
     let at = renamed.windows(14).position(|bytes| bytes == b"\"no_mem_embed\"").unwrap();
     renamed[at + 1] = b'N';

@@ -1,4 +1,4 @@
-//! The page about a run: made by the real binary, looked at as text, and in a browser where there is one.
+//! The report page: made by the real binary, checked as text, and, if there is a browser, in it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,8 @@ use sam2_mask_writer::{
 use crate::browser;
 use crate::support::{Workshop, asset, asset_text};
 
-/// A run file of a bundled clip: its true masks, and facts as a model might have said them.
+/// Writes a run file of a bundled clip with its ground-truth masks and with facts as a model might
+/// report them.
 fn write_run(workshop: &Workshop, name: &str, clip: &str, objects: u32) -> RunHeader {
     write_run_of(workshop, name, clip, objects, |_| {})
 }
@@ -62,13 +63,13 @@ fn write_run_of(
     header
 }
 
-/// Makes a page and reads it.
+/// Makes a page and returns its text.
 fn report_of(workshop: &Workshop, run: &str) -> String {
     workshop.sam2(&["report", run, "-o", "report.html"]).succeeded();
     String::from_utf8(workshop.read("report.html")).unwrap()
 }
 
-/// The same of `run.sam2run`, with more arguments.
+/// Does the same for `run.sam2run`, with further arguments.
 fn report(workshop: &Workshop, arguments: &[&str]) -> String {
     let all = [&["report", "run.sam2run", "-o", "report.html"], arguments].concat();
     workshop.sam2(&all).succeeded();
@@ -79,7 +80,8 @@ fn pictures(page: &str) -> usize {
     page.matches("data:image/jpeg;base64,").count()
 }
 
-/// Chromium, if this machine has it; `SAM2_TEST_BROWSER` names a browser that must be there.
+/// Returns the path of Chromium, if this machine has it. `SAM2_TEST_BROWSER` names a browser that
+/// must exist.
 fn browser() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("SAM2_TEST_BROWSER") {
         return Some(named.into());
@@ -88,7 +90,8 @@ fn browser() -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join("chromium")).find(|file| file.exists())
 }
 
-/// The page's elements as the browser has them after its script ran, without a network; nothing may have been complained about.
+/// Returns the page's elements as the browser has them after its script ran, without a network;
+/// checks that the browser reported no problems.
 fn rendered(browser: &Path, workshop: &Workshop, page: &str) -> String {
     let profile = workshop.folder("tmp/profile");
     let output = Command::new(browser)
@@ -140,7 +143,7 @@ fn a_run_becomes_one_page_that_needs_nothing_else() {
     }
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
 
-    // The same again, with the recording elsewhere.
+    // The same again, after the recording was moved.
     std::fs::remove_file(workshop.path("two-crossing.mp4")).unwrap();
     let elsewhere = asset_text("clips/two-crossing.mp4");
     let again =
@@ -149,7 +152,7 @@ fn a_run_becomes_one_page_that_needs_nothing_else() {
 
     let Some(browser) = browser() else { return };
     let elements = rendered(&browser, &workshop, "report.html");
-    // The script ran, and did not add what it should not.
+    // The script ran, and did not add anything that it should not.
     assert!(elements.contains("<html lang=\"en\" class=\"js\">"), "{:.300}", elements);
     for part in
         ["id=\"verdict\"", "id=\"glance\"", "id=\"look\"", "id=\"objects\"", "id=\"prompts\""]
@@ -178,10 +181,11 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
     report(&workshop, &[]);
     let mut page = browser::Page::open(&browser, &workshop, "report.html", (1280, 1000));
 
-    // Below the pointer, in a small picture: the recording is 320 pixels wide and 240 high.
+    // The coordinates below the pointer, in a small picture: the recording is 320 pixels wide and
+    // 240 high.
     page.point_at("#prompts .drawing", false);
     let told = page.value("document.querySelector('#prompts .coords').textContent");
-    // The middle is a border between pixels.
+    // The centre is on the border between two pixels.
     let in_the_middle = |told: &serde_json::Value, start: &str, between: &str| {
         let numbers: Option<(u32, u32)> = told
             .as_str()
@@ -194,7 +198,7 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
     };
     in_the_middle(&told, "2: ", ", ");
 
-    // With keys alone: enlarged by Enter, a place typed, another object chosen.
+    // With the keyboard alone: enlarge by Enter, type a position, choose another object.
     page.value("document.querySelector('#prompts .open').focus()");
     page.press("Enter", 13, "\r");
     assert_eq!(page.value("document.querySelector('dialog').open"), true);
@@ -216,10 +220,10 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
          choice.value = value; choice.dispatchEvent(new Event('change')); }",
     );
     assert_eq!(page.value(prompt), "--point 2:7,9:2:-");
-    // A place that is not in the picture is no prompt.
+    // A position outside the picture is not a prompt.
     page.value("{ const x = document.querySelector('dialog input'); x.value = 320; x.dispatchEvent(new Event('input')); }");
     assert_eq!((page.value(prompt), page.value(copy_is_off)), ("".into(), true.into()));
-    // A click; and the program takes what the page says.
+    // A click. The program accepts what the page shows.
     page.point_at("dialog .drawing", true);
     in_the_middle(&page.value(prompt), "--point 2:", ",");
     in_the_middle(
@@ -233,7 +237,7 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
         .sam2(&["segment", "two-crossing.mp4", &point[0], &point[1], "-o", "m.btf"])
         .succeeded();
 
-    // The list.
+    // The list of prompts.
     page.value("document.querySelector('dialog').close()");
     let list = page.value(
         "new Promise((done) => { URL.createObjectURL = (blob) => { done(blob.text()); return 'data:,'; }; \
@@ -265,7 +269,7 @@ fn another_recording_is_not_taken_for_that_of_the_run() {
     let other = asset_text("clips/two-crossing.mp4");
     let command = ["report", "run.sam2run", "-o", "report.html", "--recording", &other];
     workshop.refused(1, &command, &["two-crossing.mp4", "not the recording of the run"]);
-    // One of the right name that is found by chance is left aside.
+    // If a recording found by its name is another one, it is not used.
     std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("worm.mp4")).unwrap();
     let page = report(&workshop, &[]);
     assert_eq!(pictures(&page), 0);
@@ -300,15 +304,21 @@ fn what_is_no_run_file_or_no_good_name_is_refused() {
     damaged[middle] ^= 0x55;
     workshop.write("damaged.sam2run", damaged);
     for (arguments, told) in [
-        (&["other.sam2run", "-o", "a.html"][..], &["no run file"][..]),
+        (&["other.sam2run", "-o", "a.html"][..], &["not a run file"][..]),
         (&["missing.sam2run", "-o", "a.html"], &["missing.sam2run"]),
         (&["damaged.sam2run", "-o", "a.html"], &["damaged at byte"]),
         (&["run.sam2run", "-o", "a.png"], &["a.png", ".html"]),
         (&["run.sam2run", "-o", "there.html"], &["there.html", "--overwrite"]),
         (&["run.sam2run", "-o", "nowhere/a.html"], &["nowhere"]),
-        (&["run.sam2run", "-o", "a.html", "--stats", "stats.json"], &["stats.json", "no JSON"]),
+        (
+            &["run.sam2run", "-o", "a.html", "--stats", "stats.json"],
+            &["stats.json", "not valid JSON"],
+        ),
         (&["run.sam2run", "-o", "a.html", "--stats", "missing.json"], &["missing.json"]),
-        (&["run.sam2run", "-o", "a.html", "--stats", "list.json"], &["list.json", "holds none"]),
+        (
+            &["run.sam2run", "-o", "a.html", "--stats", "list.json"],
+            &["list.json", "holds no statistics"],
+        ),
         (&["run.sam2run", "-o", "a.html", "--stats", "new.json"], &["version 2, not 1"]),
         (
             &["run.sam2run", "-o", "a.html", "--stats", "other.json"],
@@ -348,7 +358,7 @@ fn segment_writes_its_own_report_with_the_prompts() {
     let page = String::from_utf8(workshop.read("run.html")).unwrap();
     assert!(page.contains("Nothing is flagged in 6 masks") && page.contains("mouse.mkv"));
     assert!(page.contains("class=\"prompt o1\"") && page.contains("on object 1</title>"));
-    // What was asked for, in the words of the command line.
+    // The options that were given, in the words of the command line.
     for told in [
         "sam2 segment mouse.mkv --point 2:122,40:1</code>",
         "<th scope=\"row\">Clicks (--point)</th><td>2:122,40:1</td>",
@@ -357,7 +367,7 @@ fn segment_writes_its_own_report_with_the_prompts() {
         assert!(page.contains(told), "{told}");
     }
     assert!(pictures(&page) > 1);
-    // Made of the run file it is the same.
+    // The page is the same when made from the run file.
     assert!(report_of(&workshop, "mouse.sam2run") == page);
 }
 

@@ -1,13 +1,14 @@
-//! Interruptions of any kind, and going on: what comes out is what would have come out.
+//! Interruptions of any kind, and resuming: the outputs must be those of an uninterrupted run.
 
 use crate::support::{Outcome, Workshop, scaled_track};
 
-/// Sixty frames in batches of six, prompted in their middles.
+/// Sixty frames in batches of six, each prompted in its middle.
 const BATCHES: [&str; 4] = ["--keypoints", "track.csv", "--batch-size", "6"];
-/// One batch, tracked forwards from its first frame, with a checkpoint every seven frames.
+/// One batch, tracked forward from its first frame, with a checkpoint every seven frames.
 const ONE_BATCH: [&str; 4] = ["--point", "0:122,40", "--checkpoint-frames", "7"];
-/// Every output that is compared.
-const OUTPUTS: [&str; 4] = ["-o", "masks.sam2run", "--contact-sheet", "sheet.png"];
+/// The outputs that are compared.
+const OUTPUTS: [&str; 6] =
+    ["-o", "masks.sam2run", "--contact-sheet", "sheet.png", "--compression", "none"];
 const FILES: [&str; 3] = ["masks.btf", "masks.sam2run", "sheet.png"];
 const JOURNAL: &str = "masks.btf.sam2run.part";
 
@@ -22,7 +23,7 @@ fn arguments<'a>(how: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [how, &OUTPUTS, more].concat()
 }
 
-/// What an uninterrupted run writes.
+/// Returns the outputs of an uninterrupted run.
 fn expected(how: &[&str]) -> Vec<Vec<u8>> {
     let workshop = workshop();
     workshop.segment("mouse.mkv", &arguments(how, &[]));
@@ -35,7 +36,7 @@ fn came_out(workshop: &Workshop, expected: &[Vec<u8>]) {
         assert!(workshop.read(name) == *bytes, "{name} differs");
     }
     let left = workshop.names().into_iter().filter(|name| name.contains(".sam2run."));
-    // Temporary files of outputs are hidden; a killed process leaves them.
+    // Temporary files of outputs are hidden; a killed process leaves them behind.
     assert_eq!(left.filter(|name| !name.starts_with('.')).count(), 0);
 }
 
@@ -43,7 +44,7 @@ fn resume(workshop: &Workshop, how: &[&str]) -> Outcome {
     workshop.segment("mouse.mkv", &arguments(how, &["--resume"]))
 }
 
-/// Frames that the journal of an interrupted run has.
+/// Returns the number of frames in the journal of an interrupted run.
 fn resumed_frames(outcome: &Outcome) -> usize {
     let told = outcome.stderr.lines().filter_map(|line| line.split_once("frames 0 to "));
     told.filter(|(_, rest)| rest.contains("done already"))
@@ -58,7 +59,7 @@ fn after_kills_at_any_moment_the_outputs_are_those_of_an_uninterrupted_run() {
         let expected = expected(&how);
         let workshop = workshop();
         let mut kept = 0;
-        // Ever later, until one gets through.
+        // Kill the run later each time, until one finishes.
         for attempt in 0..40 {
             let wanted = 600 * attempt;
             let mut running = workshop.start("mouse.mkv", &arguments(&how, &["--resume"]));
@@ -85,12 +86,12 @@ fn after_kills_at_any_moment_the_outputs_are_those_of_an_uninterrupted_run() {
     }
 }
 
-/// Bytes of the journal after its head.
+/// Returns the number of bytes of the journal after its header.
 fn journal_bytes(workshop: &Workshop) -> u64 {
     workshop.frame_bytes(JOURNAL)
 }
 
-/// Tears the end of the journal, as a crash of the whole machine would.
+/// Truncates the end of the journal, as a crash of the whole machine would.
 fn tear(workshop: &Workshop) {
     let bytes = workshop.read(JOURNAL);
     workshop.write(JOURNAL, &bytes[..bytes.len().saturating_sub(11)]);
@@ -119,7 +120,7 @@ fn a_signal_says_how_to_go_on_and_going_on_computes_only_the_rest() {
     }
 }
 
-/// A workshop with the journal of an interrupted run.
+/// Makes a workshop with the journal of an interrupted run.
 fn interrupted(how: &[&str]) -> Workshop {
     let workshop = workshop();
     let mut running = workshop.start("mouse.mkv", &arguments(how, &[]));
@@ -154,7 +155,7 @@ fn going_on_with_other_settings_is_refused_and_says_what_differs() {
             &arguments,
             &["belongs to another job", told, "leave out --resume"],
         );
-        // The command that was just refused is no way to go on.
+        // The command that was just refused must not be suggested for resuming.
         assert!(!outcome.error().contains("to go on, run"), "{}", outcome.stderr);
     }
     workshop.write("track.csv", scaled_track(0, 60, 0.4));
@@ -227,7 +228,7 @@ fn a_full_disk_loses_nothing_that_is_done() {
     let workshop = workshop();
     let all =
         [&["segment", "mouse.mkv", "-o", "masks.btf"], &arguments(&BATCHES, &[])[..]].concat();
-    // A page takes 27 kB.
+    // One page takes 27 kB without compression.
     let outcome = workshop.sam2_with_room(1000, &all);
     let message = outcome.failed(1).error().to_owned();
     for part in
@@ -246,7 +247,7 @@ fn a_journal_whose_head_is_damaged_is_not_thrown_away() {
     let workshop = interrupted(&BATCHES);
     let whole = workshop.read(JOURNAL);
     let head = u64::from_le_bytes(whole[9..17].try_into().unwrap()) as usize;
-    // In the kind, the length, the checksum and the text of the head.
+    // In the kind, the length, the checksum and the text of the header.
     for at in [8, 9, 12, 18, 21, 21 + head / 2, 20 + head] {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
@@ -286,7 +287,7 @@ fn a_recording_that_changes_while_it_is_read_keeps_what_is_done() {
         assert!(told.contains(part), "'{part}' is missing in: {told}");
     }
     assert!(!workshop.path("masks.btf").exists());
-    // Half of it is another recording.
+    // Half of the recording differs now.
     let again = arguments(&BATCHES, &["--resume"]);
     let outcome =
         workshop.sam2(&[&["segment", "mouse.mkv", "-o", "masks.btf"], &again[..]].concat());

@@ -1,4 +1,4 @@
-//! `sam2 segment` with clicks and boxes: what is in the stack.
+//! `sam2 segment` with clicks and boxes: the contents of the stack.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use sam2_mask_writer::MaskStackReader;
 
 use crate::support::{ON_THE_MOUSE, Workshop, asset};
 
-/// Whether there is a mask on every page.
+/// Returns whether every page has a mask.
 fn none_is_empty(areas: &[usize]) -> bool {
     areas.iter().all(|&area| area > 0)
 }

@@ -4,26 +4,27 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What to do with a request; one for each, the last one for all further ones.
+/// The response to a request. Each request takes the next one; the last one is for all further
+/// requests.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The file, from where it was asked for.
+    /// The file, from the requested position.
     File,
-    /// The whole file, whatever part was asked for.
+    /// The whole file, whatever part was requested.
     Whole,
-    /// The promise of all, but only so many bytes, then the connection closes.
+    /// Headers for the whole file, but only this many bytes; then the connection closes.
     Cut(usize),
-    /// All, without saying how much it will be.
+    /// The whole file, without its length.
     NoLength,
     /// A status line and nothing else.
     Status(&'static str),
-    /// Another part than was asked for.
+    /// A different part than the one requested.
     WrongPart,
     /// The connection closes at once.
     Nothing,
 }
 
-/// A request as it arrived: path, and where it starts.
+/// A request as it arrived: the path, and the first byte requested.
 pub type Request = (String, Option<usize>);
 
 pub struct Server {
@@ -41,7 +42,7 @@ impl Server {
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let answer = answers[number.min(answers.len() - 1)].clone();
-                // A client that hangs up is no failure of the server.
+                // A client that disconnects is not an error of the server.
                 let _ = serve(stream.unwrap(), &file, &answer, &seen);
             }
         });

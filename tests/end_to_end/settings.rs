@@ -1,4 +1,4 @@
-//! Defaults from the environment and from a file.
+//! Defaults from environment variables and from a settings file.
 
 use serde_json::Value;
 
@@ -10,14 +10,14 @@ fn mouse() -> Workshop {
     workshop
 }
 
-/// `sam2 config --json` with these variables and arguments.
+/// Returns the output of `sam2 config --json` with these variables and arguments.
 fn shown(workshop: &Workshop, variables: &[(&str, &str)], arguments: &[&str]) -> Value {
     let all = [&["config", "--json"], arguments].concat();
     let outcome = workshop.sam2_where(variables, &all).succeeded();
     serde_json::from_str(&outcome.stdout).unwrap()
 }
 
-/// Number of batches that a run had.
+/// Returns the number of batches of a run.
 fn batches(workshop: &Workshop, variables: &[(&str, &str)], arguments: &[&str]) -> usize {
     let all = [&["segment", "mouse.mkv", "-o", "m.btf", "--overwrite"], arguments].concat();
     workshop.sam2_where(variables, &all).succeeded().prompted().len()
@@ -33,7 +33,7 @@ fn the_command_line_beats_the_environment_beats_the_file_beats_the_default() {
     assert_eq!(batches(&workshop, &[], &file), 2);
     assert_eq!(batches(&workshop, &environment, &file), 3);
     assert_eq!(batches(&workshop, &environment, &[&file[..], &["--batch-size", "1"]].concat()), 6);
-    // The file named by the environment, and the user's own.
+    // The file named by the environment, and the user's own file.
     assert_eq!(batches(&workshop, &[("SAM2_CONFIG", "sam2.toml")], &[]), 2);
     workshop.folder("tmp/sam2");
     workshop.write("tmp/sam2/config.toml", "keypoints = \"track.csv\"\nbatch-size = 1\n");
@@ -85,7 +85,7 @@ fn config_says_where_each_value_comes_from() {
     let table = workshop.sam2_where(&[], &["config", "--config-file", "a.toml"]).succeeded().stdout;
     let line = table.lines().find(|line| line.starts_with("device")).unwrap();
     assert_eq!(line.split_whitespace().collect::<Vec<_>>(), ["device", "cpu", "a.toml:2"]);
-    // Help shows the values in effect.
+    // Help shows the current values.
     let help = workshop.sam2_where(&[("SAM2_FILL_HOLES", "37")], &["segment", "--help"]);
     assert!(help.succeeded().stdout.contains("[default: 37]"));
 }
@@ -109,7 +109,7 @@ fn switches_can_be_turned_off_again() {
 fn settings_that_have_no_use_here_are_no_mistake_but_typed_ones_are() {
     let workshop = mouse();
     workshop.write("sam2.toml", "bodyparts = \"body\"\nnegatives = true\n");
-    // They are about tracks, and a click needs none.
+    // These settings are for tracks, and a click does not need them.
     let click = ["--point", ON_THE_MOUSE, "--config-file", "sam2.toml"];
     assert_eq!(batches(&workshop, &[("SAM2_MIN_LIKELIHOOD", "0.2")], &click), 1);
     let typed =
@@ -129,10 +129,13 @@ fn wrong_settings_are_one_line_with_their_place() {
         ("min-likelihood = 7", &["a.toml:1", "between 0 and 1"]),
         ("overwrite = \"perhaps\"", &["a.toml:1", "neither true nor false"]),
         ("device = 2026-11-25", &["a.toml:1", "date"]),
-        ("[segmet]\nids = true", &["a.toml:1", "no command 'segmet'", "did you mean 'segment'"]),
-        ("[download]\nids = true", &["a.toml:2", "no setting 'ids'"]),
-        ("device = ", &["a.toml:1", "no TOML"]),
-        ("config-file = \"b.toml\"", &["a.toml:1", "no setting 'config-file'"]),
+        (
+            "[segmet]\nids = true",
+            &["a.toml:1", "unknown command 'segmet'", "did you mean 'segment'"],
+        ),
+        ("[download]\nids = true", &["a.toml:2", "unknown setting 'ids'"]),
+        ("device = ", &["a.toml:1", "not valid TOML"]),
+        ("config-file = \"b.toml\"", &["a.toml:1", "unknown setting 'config-file'"]),
     ];
     let run =
         ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--config-file", "a.toml"];
@@ -140,7 +143,7 @@ fn wrong_settings_are_one_line_with_their_place() {
         workshop.write("a.toml", text);
         let outcome = workshop.refused(2, &run, told);
         assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
-        // Help must be had all the same.
+        // Help must be available nevertheless.
         workshop.sam2(&["segment", "--help", "--config-file", "a.toml"]).succeeded();
     }
     workshop.write("a.toml", b"device = \"\xff\"");
@@ -172,7 +175,7 @@ fn a_table_is_for_its_command_and_beats_what_is_for_all() {
     workshop.write("model.toml", format!("model = {weights:?}\nquiet = true\n"));
     let arguments = ["--point", ON_THE_MOUSE, "--config-file", "model.toml"];
     let outcome = workshop.segment("mouse.mkv", &arguments);
-    // What every command has too: -v beats it.
+    // Options common to all commands: -v overrides the setting.
     let verbose = [&["-v", "segment", "mouse.mkv", "-o", "v.btf"], &arguments[..]].concat();
     let verbose = workshop.sam2(&verbose).succeeded();
     assert!(verbose.stderr.contains("DEBUG"), "{}", verbose.stderr);

@@ -1,10 +1,11 @@
-//! Parts of a recording, and putting them together: one process's bytes, or a refusal.
+//! Parts of a recording, and merging them: the result has the bytes of a single process, or is
+//! refused.
 
 use crate::support::{Workshop, scaled_track};
 
 const TRACK: [&str; 4] = ["--keypoints", "track.csv", "--batch-size", "2"];
 
-/// Twelve frames in six batches.
+/// Makes twelve frames in six batches.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.mouse(12, "mouse.mkv");
@@ -25,7 +26,7 @@ fn six_parts_make_the_whole_byte_for_byte() {
     let mut merge = vec!["merge".to_owned()];
     for start in [4, 0, 10, 2, 8, 6] {
         let (name, end) = (format!("{start}.sam2run"), start + 2);
-        // The last one without its end.
+        // The last part has no end.
         let frames = if end == 12 { format!("{start}..") } else { format!("{start}..{end}") };
         part(&workshop, &frames, &name);
         merge.push(name);
@@ -118,7 +119,7 @@ fn gaps_overlaps_and_parts_of_other_jobs_are_refused() {
         all.extend(["-o", "m.btf"]);
         workshop.refused(1, &all, told);
     }
-    workshop.refused(1, &["merge", "mouse.mkv", "-o", "m.btf"], &["no run file"]);
+    workshop.refused(1, &["merge", "mouse.mkv", "-o", "m.btf"], &["not a run file"]);
     let picture = ["merge", "a.sam2run", "b.sam2run", "c.sam2run", "-o", "m.png"];
     workshop.refused(1, &picture, &["--recording"]);
     for (other, told) in [("small.mkv", "96x72"), ("short.mkv", "11 frames")] {
@@ -137,7 +138,7 @@ fn gaps_overlaps_and_parts_of_other_jobs_are_refused() {
 #[test]
 fn identity_survives_the_borders_of_batches_when_masks_are_carried_over() {
     let workshop = workshop();
-    // No track of the second batch: without carrying over it is empty.
+    // The second batch has no track, so it is empty unless masks are carried over.
     let rows: Vec<&str> = vec!["122,40,0.9"; 2];
     let rest = vec![",,"; 10];
     let csv = crate::support::track(&["body"], &[rows, rest].concat());
@@ -170,7 +171,7 @@ fn parts_and_journals_of_other_kernels_are_mixed_only_when_asked() {
     workshop.refused(1, &merge, &["computed with", "generic kernels", "--mixed-processors"]);
     workshop.sam2(&[&merge[..], &["--mixed-processors"]].concat()).succeeded();
     assert_eq!(workshop.stack("m.btf").pages.len(), 12);
-    // Finished outputs, and parts that were made for it.
+    // Finished outputs, and the parts made for them.
     let again = of("0..6", "a.sam2run", &["--resume"]);
     workshop.refused(1, &again, &["computed with was generic kernels", "a.sam2run"]);
     let mixed = of("0..6", "a.sam2run", &["--resume", "--mixed-processors"]);

@@ -1,4 +1,4 @@
-//! `--stats` and `--log-format json`: what a job took, for programs.
+//! `--stats` and `--log-format json`: the resources that a job used, in machine-readable form.
 
 use serde_json::Value;
 
@@ -104,7 +104,7 @@ fn log_lines_can_be_json_and_so_is_the_error() {
     let last: Value = serde_json::from_str(failed.stderr.lines().last().unwrap()).unwrap();
     assert_eq!(last["level"], "ERROR");
     assert!(last["message"].as_str().unwrap().contains("missing.mkv"));
-    // A wrong command line and wrong settings, too: one line each.
+    // A wrong command line and invalid settings as well: one line each.
     let wrong = ["segment", "mouse.mkv", "--nonsense", "--log-format", "json"];
     let settings = ["segment", "mouse.mkv", "-o", "m.btf", "--log-format=json"];
     let no_number = [("SAM2_BATCH_SIZE", "many")];

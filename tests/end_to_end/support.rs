@@ -1,4 +1,4 @@
-//! A folder of one's own, the binary in it, and a look at what it leaves behind.
+//! A separate folder for each test, the binary run inside it, and checks of what it leaves behind.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,22 +13,23 @@ use tiff::decoder::{Decoder, DecodingResult};
 /// A point on the mouse in the first frame of [`Workshop::mouse`].
 pub const ON_THE_MOUSE: &str = "0:122,40";
 
-/// A file of the repository.
+/// Returns the path of a file of the repository's assets.
 pub fn asset(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name).canonicalize().unwrap()
 }
 
-/// The same as text, for command lines.
+/// Returns the same path as text, for command lines.
 pub fn asset_text(name: &str) -> String {
     asset(name).to_str().unwrap().to_owned()
 }
 
-/// A temporary folder in which the programs run, so that command lines and messages hold bare file names.
+/// A temporary folder in which the programs run, so that command lines and messages contain bare
+/// file names.
 pub struct Workshop {
     folder: TempDir,
 }
 
-/// How a run ended.
+/// The result of a run.
 pub struct Outcome {
     pub code: Option<i32>,
     pub stdout: String,
@@ -38,12 +39,12 @@ pub struct Outcome {
 impl Workshop {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Temporary files of the binary land here, where they are seen.
+        // Temporary files of the binary go here, where they are noticed.
         std::fs::create_dir(folder.path().join("tmp")).unwrap();
         Self { folder }
     }
 
-    /// A folder with these files, as [`Workshop::snapshot`] lists them.
+    /// Makes a folder with these files, in the form returned by [`Workshop::snapshot`].
     #[cfg(feature = "faults")]
     pub fn with(files: &BTreeMap<PathBuf, Option<Vec<u8>>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -74,7 +75,8 @@ impl Workshop {
         self.path(name)
     }
 
-    /// Bytes of a run file or journal after its head; 0 if it is not there.
+    /// Returns the number of bytes of a run file or journal after its header; 0 if it does not
+    /// exist.
     pub fn frame_bytes(&self, name: &str) -> u64 {
         let bytes = std::fs::read(self.path(name)).unwrap_or_default();
         let Some(head) = bytes.get(9..17) else { return 0 };
@@ -82,20 +84,20 @@ impl Workshop {
         (bytes.len() as u64).saturating_sub(head)
     }
 
-    /// Makes `name` from the first `share` of the bytes of `source`.
+    /// Makes `name` from the first fraction `share` of the bytes of `source`.
     pub fn truncate(&self, source: impl AsRef<Path>, share: f64, name: &str) {
         let bytes = std::fs::read(self.folder.path().join(source)).unwrap();
         self.write(name, &bytes[..(bytes.len() as f64 * share) as usize]);
     }
 
-    /// Every file and folder with its contents; folders have none.
+    /// Returns every file and folder with its contents; folders have no contents.
     pub fn snapshot(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).unwrap() {
                 let path = entry.unwrap().path();
-                // A running program may rename a file in between.
+                // A running program may rename a file in the meantime.
                 let contents = (!path.is_dir()).then(|| std::fs::read(&path).unwrap_or_default());
                 if contents.is_none() {
                     folders.push(path.clone());
@@ -106,12 +108,12 @@ impl Workshop {
         found
     }
 
-    /// Names of every file and folder.
+    /// Returns the names of every file and folder.
     pub fn names(&self) -> Vec<String> {
         self.snapshot().into_keys().map(|path| path.to_string_lossy().into_owned()).collect()
     }
 
-    /// Runs `ffmpeg` here with these arguments, split at blanks.
+    /// Runs `ffmpeg` in this folder with these arguments, split at blanks.
     pub fn ffmpeg(&self, arguments: &str) -> &Self {
         let status = Command::new("ffmpeg")
             .args(["-y", "-hide_banner", "-loglevel", "error", "-threads", "1"])
@@ -124,15 +126,15 @@ impl Workshop {
         self
     }
 
-    /// The first frames of a bundled clip, made to `name` with these further arguments.
+    /// Makes `name` from the first frames of a bundled clip, with these further arguments.
     pub fn cut(&self, clip: &str, frames: usize, arguments: &str, name: &str) -> &Self {
         let clip = asset_text(&format!("clips/{clip}.mp4"));
         self.ffmpeg(&format!("-i {clip} -frames:v {frames} {arguments} {name}"))
     }
 
-    /// The first frames of `mouse-arena` at half size (192x144), lossless.
+    /// Makes a lossless video of the first frames of `mouse-arena` at half size (192x144).
     pub fn mouse(&self, frames: usize, name: &str) -> &Self {
-        // Most tests need one of a few, so that each is made only once.
+        // Most tests need one of a few such videos, so each is made only once.
         static MADE: Mutex<BTreeMap<usize, Vec<u8>>> = Mutex::new(BTreeMap::new());
         let mut made = MADE.lock().unwrap();
         let bytes = made.entry(frames).or_insert_with(|| {
@@ -143,7 +145,8 @@ impl Workshop {
         self
     }
 
-    /// Rows of the track of `mouse-arena` from `first` on, scaled for [`Workshop::mouse`], numbered from 0.
+    /// Writes rows of the track of `mouse-arena` from `first` on, scaled for [`Workshop::mouse`]
+    /// and numbered from 0.
     pub fn mouse_track(&self, first: usize, rows: usize, name: &str) -> &Self {
         self.write(name, scaled_track(first, rows, 0.5));
         self
@@ -155,9 +158,9 @@ impl Workshop {
         command
     }
 
-    /// Where and how every program here runs.
+    /// Sets the folder and the environment in which every program runs.
     pub fn prepare<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        // No settings of the user of this machine; which kernels run may be chosen for the tests too.
+        // Settings of this machine's user are removed, but the tests may choose the kernels.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("SAM2_") && text != "SAM2_CPU_TIER" || text.starts_with("SLURM_") {
@@ -169,25 +172,27 @@ impl Workshop {
             .current_dir(self.folder.path())
             .env("TMPDIR", self.path("tmp"))
             .env_remove("RUST_BACKTRACE")
-            // A build with Vulkan finds no driver: these tests are the CPU's, and drivers write what they like, to stderr and into the cache folder.
+            // A build with Vulkan finds no driver: these tests are for the CPU, and drivers write
+            // to stderr and into the cache folder.
             .env("VK_ICD_FILENAMES", self.path("tmp/no-driver.json"))
-            // Nothing that the user of this machine has downloaded.
+            // Nothing that this machine's user has downloaded is found.
             .env("XDG_CACHE_HOME", self.path("tmp"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
     }
 
-    /// Runs `sam2` as on a disk with room for files of `kilobytes` only.
+    /// Runs `sam2` as on a disk with room only for files of `kilobytes`.
     pub fn sam2_with_room(&self, kilobytes: usize, arguments: &[&str]) -> Outcome {
-        // `sh` counts in blocks of 512 bytes. With the signal ignored, writing more fails as on a full disk.
+        // `sh` counts in blocks of 512 bytes. With the signal ignored, writing more fails as on a
+        // full disk.
         let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kilobytes);
         let mut shell = Command::new("sh");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
         self.prepare(&mut shell).output().unwrap().into()
     }
 
-    /// Runs `sam2` with so much memory for its data and so many seconds of a processor.
+    /// Runs `sam2` with this much memory for its data and this many seconds of processor time.
     pub fn sam2_within(&self, megabytes: usize, seconds: usize, arguments: &[&str]) -> Outcome {
         let limits = format!("ulimit -d {}; ulimit -t {seconds}", megabytes << 10);
         let mut shell = Command::new("bash");
@@ -196,7 +201,7 @@ impl Workshop {
         self.prepare(&mut shell).output().unwrap().into()
     }
 
-    /// Runs a script of bash in which `SAM2` stands for the program.
+    /// Runs a bash script in which `SAM2` stands for the program.
     pub fn shell(&self, script: &str) -> Outcome {
         let script = script.replace("SAM2", &format!("'{}'", env!("CARGO_BIN_EXE_sam2")));
         let mut shell = Command::new("bash");
@@ -213,7 +218,8 @@ impl Workshop {
         self.command(arguments).envs(variables.iter().copied()).output().unwrap().into()
     }
 
-    /// Runs `sam2` on a terminal of its own, as util-linux's `script` makes one; all that it shows is in `stdout`.
+    /// Runs `sam2` in a terminal made by util-linux's `script`; everything that it shows is in
+    /// `stdout`.
     pub fn sam2_on_a_terminal(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {
         let line = format!("{} {}", env!("CARGO_BIN_EXE_sam2"), arguments.join(" "));
         let mut script = Command::new("script");
@@ -222,7 +228,7 @@ impl Workshop {
         script.envs(variables.iter().copied()).output().unwrap().into()
     }
 
-    /// Without the cache folder that [`Workshop::sam2`] sets.
+    /// Runs `sam2` without the cache folder that [`Workshop::sam2`] sets.
     pub fn sam2_with(&self, variables: &[(&str, &String)], arguments: &[&str]) -> Outcome {
         let mut command = self.command(arguments);
         command.env_remove("XDG_CACHE_HOME").envs(variables.iter().copied());
@@ -233,17 +239,17 @@ impl Workshop {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Starts `sam2 segment RECORDING -o masks.btf ...` and expects it to end with 0.
+    /// Runs `sam2 segment RECORDING -o masks.btf ...` and expects exit code 0.
     pub fn segment(&self, recording: &str, arguments: &[&str]) -> Outcome {
         self.segment_to("masks.btf", recording, arguments)
     }
 
-    /// The same with the output's name.
+    /// Does the same with the name of the output.
     pub fn segment_to(&self, output: &str, recording: &str, arguments: &[&str]) -> Outcome {
         self.sam2(&[&["segment", recording, "-o", output], arguments].concat()).succeeded()
     }
 
-    /// The stack that [`Workshop::segment`] writes.
+    /// Reads the stack that [`Workshop::segment`] writes.
     pub fn masks(&self) -> Stack {
         self.stack("masks.btf")
     }
@@ -252,19 +258,19 @@ impl Workshop {
         Stack::read(&self.path(name))
     }
 
-    /// [`Workshop::refused`] for `sam2 segment RECORDING -o masks.btf ...` with exit code 1.
+    /// Does [`Workshop::refused`] for `sam2 segment RECORDING -o masks.btf ...` with exit code 1.
     pub fn refuses(&self, recording: &str, arguments: &[&str], told: &[&str]) -> Outcome {
         let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
         self.refused(1, &all, told)
     }
 
-    /// Expects `sam2` to refuse: this exit code, one error line that holds every part of `told`, no panic, and nothing
-    /// in the folder added, changed or gone.
+    /// Expects `sam2` to refuse: this exit code, one error line that contains every part of `told`,
+    /// no panic, and nothing in the folder added, changed or removed.
     pub fn refused(&self, code: i32, arguments: &[&str], told: &[&str]) -> Outcome {
         self.fails(code, told, || self.sam2(arguments))
     }
 
-    /// The same for any way to run it.
+    /// Checks the same for any way of running it.
     pub fn fails(&self, code: i32, told: &[&str], run: impl FnOnce() -> Outcome) -> Outcome {
         let before = self.snapshot();
         let outcome = run();
@@ -291,12 +297,13 @@ impl Workshop {
         outcome
     }
 
-    /// Starts `sam2` without waiting for anything.
+    /// Starts `sam2` without waiting.
     pub fn start_bare(&self, arguments: &[&str]) -> Running {
         Running { child: Some(self.command(arguments).spawn().unwrap()) }
     }
 
-    /// Starts `sam2 segment RECORDING -o masks.btf ...` and waits until it writes: signals are caught then.
+    /// Starts `sam2 segment RECORDING -o masks.btf ...` and waits until it writes, because from
+    /// then on it catches signals.
     pub fn start(&self, recording: &str, arguments: &[&str]) -> Running {
         let all = [&["segment", recording, "-o", "masks.btf"], arguments].concat();
         let child = self.command(&all).spawn().unwrap();
@@ -321,7 +328,7 @@ impl Running {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// Waits until something is so, or the process has ended.
+    /// Waits until a condition holds or the process has ended.
     pub fn wait_until(&mut self, is_so: impl Fn() -> bool) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);
         while self.is_alive() && !is_so() {
@@ -330,7 +337,7 @@ impl Running {
         }
     }
 
-    /// Sends a signal by name (`INT`) and waits for the end.
+    /// Sends a signal by name (`INT`) and waits for the process to end.
     pub fn stop(mut self, signal: &str) -> Outcome {
         let id = self.child.as_ref().unwrap().id();
         let kill = format!("kill -{signal} {id}");
@@ -341,7 +348,7 @@ impl Running {
         self.wait()
     }
 
-    /// Waits for the end.
+    /// Waits for the process to end.
     pub fn wait(mut self) -> Outcome {
         self.child.take().unwrap().wait_with_output().unwrap().into()
     }
@@ -388,7 +395,7 @@ impl Outcome {
         self
     }
 
-    /// The error line; there must be exactly one.
+    /// Returns the error line; there must be exactly one.
     pub fn error(&self) -> &str {
         let errors: Vec<&str> =
             self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
@@ -402,7 +409,7 @@ impl Outcome {
         }
     }
 
-    /// Expects a warning that holds all of `parts`.
+    /// Expects a warning that contains all of `parts`.
     pub fn warns(&self, parts: &[&str]) -> &Self {
         let mut warnings = self.stderr.lines().filter(|line| line.contains("WARN"));
         let found = warnings.any(|line| parts.iter().all(|part| line.contains(part)));
@@ -410,7 +417,7 @@ impl Outcome {
         self
     }
 
-    /// The prompted frames, batch by batch.
+    /// Returns the prompted frames, batch by batch.
     pub fn prompted(&self) -> Vec<usize> {
         self.stderr
             .lines()
@@ -421,7 +428,7 @@ impl Outcome {
     }
 }
 
-/// A stack of masks as it lies in the file.
+/// A stack of masks as stored in the file.
 pub struct Stack {
     pub width: u32,
     pub height: u32,
@@ -456,12 +463,12 @@ impl Stack {
         (self.width, self.height)
     }
 
-    /// Foreground pixels of each page.
+    /// Returns the number of foreground pixels of each page.
     pub fn areas(&self) -> Vec<usize> {
         self.pages.iter().map(|page| page.iter().filter(|&&pixel| pixel != 0).count()).collect()
     }
 
-    /// The values that occur, sorted.
+    /// Returns the values that occur, sorted.
     pub fn values(&self) -> Vec<u8> {
         let mut seen = [false; 256];
         self.pages.iter().flatten().for_each(|&pixel| seen[usize::from(pixel)] = true);
@@ -469,7 +476,8 @@ impl Stack {
     }
 }
 
-/// Rows of the track of `mouse-arena` from `first` on, coordinates multiplied by `scale`, numbered from 0.
+/// Returns rows of the track of `mouse-arena` from `first` on, with coordinates multiplied by
+/// `scale`, numbered from 0.
 pub fn scaled_track(first: usize, rows: usize, scale: f64) -> String {
     let text = std::fs::read_to_string(asset("clips/mouse-arenaDLC_synthetic_micro.csv")).unwrap();
     let mut lines = text.lines();
@@ -488,7 +496,8 @@ pub fn scaled_track(first: usize, rows: usize, scale: f64) -> String {
     track
 }
 
-/// A DeepLabCut track of these body parts; each row as `x,y,likelihood,x,y,likelihood,...`.
+/// Returns a DeepLabCut track of these body parts, with each row as
+/// `x,y,likelihood,x,y,likelihood,...`.
 pub fn track(bodyparts: &[&str], rows: &[&str]) -> String {
     let header = |name: &str, cells: String| format!("{name}{cells}\n");
     let triples = |part: &dyn Fn(&str) -> String| bodyparts.iter().map(|name| part(name)).collect();
@@ -501,7 +510,7 @@ pub fn track(bodyparts: &[&str], rows: &[&str]) -> String {
     text
 }
 
-/// Frames that the `ffmpeg` program decodes from start to end.
+/// Returns the number of frames that the `ffmpeg` program decodes from start to end.
 pub fn decodable_frames(video: &Path) -> usize {
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-loglevel", "quiet", "-threads", "1", "-i"])
@@ -514,12 +523,12 @@ pub fn decodable_frames(video: &Path) -> usize {
     text.lines().filter(|line| !line.starts_with('#')).count()
 }
 
-/// Frames that the container claims; `None` if it claims nothing.
+/// Returns the number of frames that the container claims; `None` if it claims none.
 pub fn claimed_frames(video: &Path) -> Option<usize> {
     probe(video, "stream=nb_frames").first().and_then(|line| line.trim().parse().ok())
 }
 
-/// Position and size of each packet of a video file.
+/// Returns position and size of each packet of a video file.
 pub fn packets(video: &Path) -> Vec<(usize, usize)> {
     probe(video, "packet=size,pos")
         .iter()

@@ -1,4 +1,4 @@
-//! What a terminal shows, and what a log file holds.
+//! Terminal output, and the contents of log files.
 
 use crate::support::{ON_THE_MOUSE, Workshop};
 
@@ -11,7 +11,7 @@ fn mouse() -> Workshop {
     workshop
 }
 
-/// Whether there is a sequence that sets a colour or weight.
+/// Returns whether the text contains a sequence that sets a colour or weight.
 fn is_coloured(text: &str) -> bool {
     let codes = text.split(ESCAPE).skip(1).filter_map(|rest| rest.strip_prefix('['));
     let mut ends =
@@ -49,7 +49,7 @@ fn no_color_leaves_no_colour_anywhere() {
         assert!(!is_coloured(&plain), "{arguments:?}: {plain:?}");
         assert!(!plain.is_empty() && !coloured.is_empty());
     }
-    // By the convention an empty variable means nothing.
+    // By convention, an empty variable counts as unset.
     let shown = workshop.sam2_on_a_terminal(&[("NO_COLOR", "")], &["segment", "--nonsense"]).stdout;
     assert!(is_coloured(&shown), "{shown:?}");
     let again = [&RUN[..], &["--overwrite"]].concat();
@@ -85,7 +85,7 @@ fn a_warning_stands_above_the_bar() {
     let damaged: Vec<&&str> = warnings.iter().filter(|line| line.contains("frame 5")).collect();
     assert!(!damaged.is_empty(), "{shown:?}");
     for line in damaged {
-        // What was on the line before was wiped away.
+        // The previous text of the line was erased.
         let visible = line.rsplit("\u{1b}[2K").next().unwrap();
         assert!(!visible.contains("frames  "), "{line:?}");
     }
@@ -105,7 +105,7 @@ fn a_log_that_nobody_reads_or_that_is_full_changes_nothing() {
         assert_eq!(workshop.stack("second.btf").pages.len(), 4, "{log}");
         assert!(workshop.path("s.json").exists(), "{log}");
     }
-    // An error ends with its own code, said or not.
+    // An error gives its own exit code, even if the message cannot be written.
     let workshop = mouse();
     let script = "SAM2 segment none.mkv -o m.btf --point 0:1,1 2>/dev/full";
     assert_eq!(workshop.shell(script).code, Some(1));

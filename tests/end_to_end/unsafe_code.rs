@@ -1,4 +1,5 @@
-//! `unsafe` stands only in the files that `ARCHITECTURE.md` lists, and no crate can add it unseen.
+//! `unsafe` occurs only in the files that `ARCHITECTURE.md` lists, and no crate can add it
+//! unnoticed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ fn repository() -> PathBuf {
     asset("..")
 }
 
-/// Files of the repository with this ending, by their path in it; folders of tools and of builds are left out.
+/// Returns the repository's files with this extension, as paths in the repository. Folders of tools
+/// and of builds are left out.
 fn files(ending: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![repository()];
@@ -33,16 +35,16 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
-/// Returns whether a source file holds unsafe code. Comments do not count.
+/// Returns whether a source file contains unsafe code outside comments.
 fn is_unsafe(source: &str) -> bool {
     let kinds = ["{", "fn ", "impl ", "impl<", "extern ", "trait "];
     source.lines().filter_map(|line| line.split("//").next()).any(|code| {
-        // In two parts, since this file is a source too.
+        // In two parts, because this file is searched too.
         kinds.iter().any(|kind| code.contains(&["unsafe", " ", kind].concat()))
     })
 }
 
-/// Files and folders of the table below the heading of `ARCHITECTURE.md`.
+/// Returns the files and folders of the table below the heading in `ARCHITECTURE.md`.
 fn listed() -> BTreeSet<String> {
     let text = read("ARCHITECTURE.md");
     let (_, section) = text.split_once("## Where `unsafe` is\n").unwrap();
@@ -76,7 +78,7 @@ fn the_compiler_refuses_it_in_every_crate() {
     }
 }
 
-/// Only files of the list may lift the ban.
+/// Checks that only the listed files lift the ban.
 #[test]
 fn nothing_else_allows_it() {
     let listed = listed();

@@ -1,10 +1,11 @@
-//! Videos of odd kinds, as cameras and editors write them: the right frames, or a word about them.
+//! Unusual videos, as cameras and editors write them: the frames are right, or a message reports
+//! the problem.
 
 use std::path::Path;
 
 use crate::support::{ON_THE_MOUSE, Workshop};
 
-/// A file of `tests/cases`.
+/// Returns the path of a file of `tests/cases`.
 fn case(name: &str) -> String {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases");
     cases.join(name).canonicalize().unwrap().to_str().unwrap().to_owned()
@@ -116,7 +117,7 @@ fn video_files_named_by_the_time_are_one_recording() {
     let outcome = workshop.segment("day", &["--point", ON_THE_MOUSE]);
     outcome.warns(&["2 video files", "10-59-00.mkv, 2024-03-01_11-04-00.mkv"]);
     assert_eq!(workshop.masks().pages.len(), 5);
-    // One is the recording, and nothing needs to be said.
+    // One file is the recording, and no message is needed.
     std::fs::remove_file(workshop.path("day/2024-03-01_10-59-00.mkv")).unwrap();
     let outcome = workshop.segment_to("one.btf", "day", &["--point", ON_THE_MOUSE]);
     assert!(!outcome.stderr.contains("video files"), "{}", outcome.stderr);

@@ -1,6 +1,6 @@
-"""Runs the program with every format and reads each one with its own ecosystem's reader.
+"""Runs the program with every output format, and reads each one with its usual reader.
 
-The masks of the BigTIFF stack, read by tifffile, are what all others are compared with, pixel for pixel and value for value.
+All others are compared with the masks of the BigTIFF stack, read by tifffile, pixel for pixel and value for value.
 
     python tests/formats/check_formats.py --sam2 target/release/sam2
     python tests/formats/check_formats.py --sam2 target/release/sam2 --memory 200 2000
@@ -34,10 +34,10 @@ import more_formats
 CLIPS = Path(__file__).resolve().parents[2] / "assets" / "clips"
 RATE = Fraction(30000, 1001)
 FRAMES = 24
-# Okabe and Ito's first two colours, in which objects 1 and 2 are drawn.
+# Okabe and Ito's first two colours, which the program uses for objects 1 and 2.
 COLOURS = {1: (230, 159, 0), 2: (86, 180, 233)}
 
-# Every format, as it is typed.
+# Every format, as typed on the command line.
 OUTPUTS = [
     "masks.btf",
     "object-tiffs:objects",
@@ -68,17 +68,17 @@ def ffmpeg(*arguments):
 
 
 def make_clip(folder, frames=FRAMES, loop=False):
-    """The first frames of a bundled clip with odd sides and an NTSC rate, lossless."""
+    """Makes a lossless clip of the first frames of a bundled one, with odd sides and an NTSC rate."""
     clip = folder / "clip.mkv"
     repeat = ["-stream_loop", "-1"] if loop else []
-    # Every frame as often as it is in the file, and then a rate of our own.
+    # Every frame exactly as often as in the file, and then our own rate.
     ffmpeg(*repeat, "-i", CLIPS / "two-crossing.mp4", "-frames:v", frames,
            "-vf", f"format=bgr0,crop=iw-1:ih-1:0:0:exact=1,setpts=N/({RATE})/TB", "-r", str(RATE), "-c:v", "ffv1", "-g", "1", clip)
     return clip
 
 
 def frame_times(clip):
-    """Each frame's own time as ffprobe tells it, from the first frame. Matroska rounds to milliseconds."""
+    """Returns each frame's time as ffprobe reports it, relative to the first frame. Matroska rounds to milliseconds."""
     command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", clip]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     times = sorted(float(line.split(",")[0]) for line in told.split())
@@ -87,12 +87,12 @@ def frame_times(clip):
 
 
 def clicks():
-    """A click on each of the two objects, on the second frame: masks of the first come by the reverse pass."""
+    """Clicks on each of the two objects on the second frame, so that the reverse pass makes the masks of the first."""
     prompts = []
     for number in (1, 2):
         truth = tifffile.imread(CLIPS / f"two-crossing-truth-{number}.tif", key=1)
         rows, columns = np.nonzero(truth)
-        # The pixel that lies deepest inside.
+        # The pixel farthest from the outline.
         depth = cv2.distanceTransform((truth > 0).astype(np.uint8), cv2.DIST_L2, 5)
         row, column = np.unravel_index(np.argmax(depth), depth.shape)
         assert len(rows) and truth[row, column]
@@ -101,7 +101,7 @@ def clicks():
 
 
 def segment(sam2, folder, clip, outputs, *arguments):
-    """Runs the program in `folder`; gives back its peak memory in MB."""
+    """Runs the program in `folder` and returns its peak memory in MB."""
     command = [sam2, "segment", str(clip), *clicks(), *arguments]
     for output in outputs:
         command += ["-o", output]
@@ -122,7 +122,7 @@ def equal(found, expected, what):
 
 
 def read_stack(path):
-    """A stack as tifffile reads it: one series of all pages, without a word of complaint."""
+    """Reads a stack with tifffile, which must find one series of all pages and give no warnings."""
     with tifffile.TiffFile(path) as stack:
         assert stack.is_bigtiff and len(stack.series) == 1, f"{path}: {stack.series}"
         assert stack.series[0].shape[0] == len(stack.pages)
@@ -130,7 +130,7 @@ def read_stack(path):
 
 
 def check_stacks(folder):
-    """The objects' stacks by tifffile and OpenCV, and that the united stack is their union. Returns (object, frame, y, x)."""
+    """Checks the objects' stacks with tifffile and OpenCV, and that the combined stack is their union. Returns (object, frame, y, x)."""
     stacks = sorted((folder / "objects").iterdir())
     assert [stack.name for stack in stacks] == ["object-001.btf", "object-002.btf"]
     objects = np.stack([read_stack(stack) for stack in stacks])
@@ -158,7 +158,7 @@ def smallest_wins(objects):
 
 
 def check_compressed(sam2, folder, clip, objects):
-    """Stacks of ids in every compression, by tifffile and OpenCV."""
+    """Checks stacks of ids in every compression with tifffile and OpenCV."""
     sizes = {}
     for method, code in [("none", 1), ("deflate", 8), ("packbits", 32773)]:
         name = f"{method}.tif"
@@ -177,7 +177,7 @@ def check_compressed(sam2, folder, clip, objects):
 
 
 def check_pngs(folder, objects):
-    """DAVIS's and SA-V's images by Pillow, as the official code reads them."""
+    """Checks DAVIS's and SA-V's images with Pillow, as the official code reads them."""
     frames = [f"{frame:05}.png" for frame in range(FRAMES)]
     assert sorted(p.name for p in (folder / "davis").iterdir()) == frames
     for frame, expected in zip(frames, smallest_wins(objects)):
@@ -194,7 +194,7 @@ def check_pngs(folder, objects):
 
 
 def check_coco(folder, objects):
-    """COCO's JSON by pycocotools: masks, areas, boxes."""
+    """Checks COCO's JSON with pycocotools: masks, areas, boxes."""
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(folder / "coco.json"))
     assert sorted(coco.getImgIds()) == list(range(FRAMES))
@@ -214,7 +214,7 @@ def check_coco(folder, objects):
 
 
 def check_sav(folder, objects):
-    """SA-V's JSON as `sav_utils.py` of the official repository reads it, and its sums."""
+    """Checks SA-V's JSON as `sav_utils.py` of the official repository reads it, and its sums."""
     document = json.loads((folder / "clip_auto.json").read_text())
     found = [[coco_mask.decode(rle) > 0 for rle in frame] for frame in document["masklet"]]
     equal(np.swapaxes(found, 0, 1), objects, "clip_auto.json")
@@ -235,7 +235,7 @@ def check_sav(folder, objects):
 
 
 def check_yolo(folder, objects):
-    """YOLO's labels, filled by OpenCV as Ultralytics does it (`polygon2mask`)."""
+    """Checks YOLO's labels, filled by OpenCV as in Ultralytics (`polygon2mask`)."""
     height, width = objects.shape[2:]
     assert len(list((folder / "yolo").iterdir())) == FRAMES
     bridged = 0
@@ -261,7 +261,7 @@ def check_yolo(folder, objects):
 
 
 def check_tables(folder, objects):
-    """CSV and Parquet by pandas: equal, and equal to what NumPy finds in the masks."""
+    """Checks CSV and Parquet with pandas: both are equal, and equal to values that NumPy computes from the masks."""
     csv = pd.read_csv(folder / "table.csv", dtype={"flags": str})
     parquet = pd.read_parquet(folder / "table.parquet")
     assert pq.ParquetFile(folder / "table.parquet").metadata.num_rows == len(csv) == 2 * FRAMES
@@ -272,7 +272,7 @@ def check_tables(folder, objects):
     for column in csv.columns[:-2]:
         left, right = csv[column], parquet[column]
         if column in ("object_score", "predicted_iou"):
-            # Single precision in the model: the text has as many digits as that needs.
+            # The model uses single precision; the text has as many digits as that needs.
             assert right.dtype == np.float32
             left = left.astype(np.float32)
         equal(left.to_numpy(), right.to_numpy(), f"column {column}")
@@ -292,7 +292,7 @@ def check_tables(folder, objects):
             assert math.isnan(row.centroid_x) and math.isnan(row.box_x)
         assert row.prompted == (row.frame == 1)
         assert 0 <= row.predicted_iou <= 1
-    # What docs/formats.md shows, as it stands there.
+    # The code of docs/formats.md, unchanged.
     shown = (Path(__file__).parents[2] / "docs/formats.md").read_text().splitlines()
     first = next(number for number, line in enumerate(shown) if "pd.read_csv(" in line)
     names = {"pd": pd}
@@ -308,7 +308,7 @@ def check_tables(folder, objects):
 
 
 def drawn(folder, clip, objects):
-    """The frames with the masks drawn in as the program does it, without text, by NumPy."""
+    """Draws the masks into the frames with NumPy, as the program does, but without text."""
     video = cv2.VideoCapture(str(clip))
     frames = []
     for frame in range(FRAMES):
@@ -330,8 +330,8 @@ def drawn(folder, clip, objects):
 
 
 def without_text(folder, objects):
-    """Where no label can be: not in the upper left corner, not above, below or at the top of an object; and whole frames without a
-    flag, as outlines of flagged masks are red."""
+    """Selects pixels where no label can be: not in the upper left corner, and not above, below or at the top of an object. Leaves out
+    frames with a flag, because outlines of flagged masks are red."""
     free = np.ones(objects.shape[1:], bool)
     free[:, :24, :200] = False
     for row in pd.read_parquet(folder / "table.parquet").itertuples():
@@ -352,7 +352,7 @@ def psnr(found, expected):
 
 
 def check_overlay(folder, clip, objects):
-    """The video by ffprobe (sizes, rate, exact duration) and OpenCV (what is on it)."""
+    """Checks the video with ffprobe (sizes, rate, exact duration) and OpenCV (contents)."""
     command = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-show_format", "-of", "json",
                str(folder / "overlay.mp4")]
     probed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
@@ -387,7 +387,7 @@ def check_logits(folder, objects):
 
 def check_all(sam2, folder):
     clip = make_clip(folder)
-    segment(sam2, folder, clip, OUTPUTS)
+    segment(sam2, folder, clip, OUTPUTS, "--compression", "none")
     names = {path.name for path in folder.iterdir()}
     receipt = ".masks.btf.sam2job"
     assert names == {"clip.mkv", "log.txt", receipt, *map(path_of, OUTPUTS)}, names
@@ -405,7 +405,7 @@ def check_all(sam2, folder):
 
     again = folder / "again"
     again.mkdir()
-    segment(sam2, again, clip, OUTPUTS)
+    segment(sam2, again, clip, OUTPUTS, "--compression", "none")
     for output in map(path_of, OUTPUTS):
         same_bytes(folder / output, again / output)
     sizes = check_compressed(sam2, folder, clip, objects)
@@ -417,12 +417,12 @@ def check_all(sam2, folder):
 
 
 def check_outlines(sam2, folder, clip, objects):
-    """Outlines, OME-Zarr and the run file."""
+    """Checks outlines, OME-Zarr and the run file."""
     more_formats.check_rois(folder / "rois.zip", objects)
     more_formats.check_ome_zarr(folder / "masks.zarr", objects, float(RATE))
     more_formats.check_run_file(folder / "masks.sam2run", objects, folder / "table.parquet")
     images = [f"{frame:05}.jpg" for frame in range(FRAMES)]
-    # Apart from the folder that a second run's is compared with.
+    # Not in the folder with which the second run's folder is compared.
     beside = folder / "tmp-labelme"
     shutil.copytree(folder / "labelme", beside)
     ffmpeg("-i", clip, "-start_number", 0, beside / "%05d.jpg")
@@ -435,7 +435,7 @@ def check_outlines(sam2, folder, clip, objects):
 
 
 def check_documented(folder, clip, objects):
-    """What docs/formats.md makes of outputs in Python."""
+    """Checks the Python code of docs/formats.md that converts outputs."""
     documented = folder / "documented"
     documented.mkdir()
     given = {"mouse.mp4": clip, "mouse.sam2run": folder / "masks.sam2run", "mouse.parquet": folder / "table.parquet",
@@ -447,7 +447,7 @@ def check_documented(folder, clip, objects):
 
 
 def check_names(sam2, folder, clip):
-    """A folder of images that are not called by their frames' numbers, and a track whose animals have names."""
+    """Checks a folder of images whose names are not their frame numbers, and a track whose animals have names."""
     names = {1: "Tom", 2: "Jerry"}
     images = [f"{frame:05}.png" for frame in range(1, FRAMES + 1)]
     (folder / "frames").mkdir(parents=True)
@@ -497,7 +497,7 @@ def same_bytes(a, b):
 
 
 def check_memory(sam2, folder, lengths):
-    """Peak memory with all formats at once, for recordings of several lengths."""
+    """Measures peak memory with all formats at once, for recordings of several lengths."""
     peaks = {}
     for frames in lengths:
         of_length = folder / str(frames)

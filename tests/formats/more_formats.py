@@ -1,4 +1,4 @@
-"""Formats whose readers are their own programs' Python packages: outlines, OME-Zarr, run files and what can be made of these.
+"""Checks formats that are read by their own programs' Python packages: outlines, OME-Zarr, run files, and files made from these.
 
 Each is compared with `objects`, (object, frame, y, x), pixel for pixel.
 """
@@ -23,7 +23,7 @@ from loguru import logger
 from ome_zarr_models.v04.image_label import ImageLabel
 from pycocotools.coco import COCO
 
-# Labelme tells of every image that it reads.
+# Labelme logs every image that it reads.
 logger.remove()
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -37,8 +37,8 @@ def equal(found, expected, what):
 
 
 def filled(rings, shape):
-    """Pixels whose centres lie in an odd number of rings, which is how ImageJ makes a mask of a region: each edge downwards or upwards
-    turns over what lies right of it."""
+    """Returns the pixels whose centres lie in an odd number of rings, as ImageJ makes a mask of a region: each edge that goes down or up
+    inverts the pixels to its right."""
     mask = np.zeros(shape, bool)
     for ring in rings:
         ring = np.asarray(ring).astype(int)
@@ -51,7 +51,7 @@ def filled(rings, shape):
 
 
 def check_rois(path, objects, names=None):
-    """ImageJ's regions by roifile."""
+    """Checks ImageJ's regions with roifile."""
     found = np.zeros_like(objects)
     kinds = set()
     for roi in roifile.roiread(path):
@@ -72,7 +72,7 @@ def check_rois(path, objects, names=None):
 
 
 def check_coco_polygons(path, objects):
-    """COCO's polygons by pycocotools."""
+    """Checks COCO's polygons with pycocotools."""
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(path))
     found = np.zeros_like(objects)
@@ -85,7 +85,7 @@ def check_coco_polygons(path, objects):
 
 
 def check_labelme(folder, images, objects, names=None):
-    """Labelme's files beside their images, by Labelme's own reader and rule of filling."""
+    """Checks Labelme's files next to their images, with Labelme's own reader and its rule for filling polygons."""
     found = np.zeros_like(objects)
     files = sorted(folder.glob("*.json"))
     assert [file.stem for file in files] == [Path(image).stem for image in images]
@@ -101,7 +101,7 @@ def check_labelme(folder, images, objects, names=None):
 
 
 def check_ome_zarr(path, objects, rate, names=None):
-    """The label image by zarr and by ome-zarr-py, its metadata by ome-zarr-models."""
+    """Checks the label image with zarr and ome-zarr-py, and its metadata with ome-zarr-models."""
     ids = np.zeros(objects.shape[1:], np.uint16)
     for number in range(len(objects), 0, -1):
         ids[objects[number - 1]] = number
@@ -119,14 +119,14 @@ def check_ome_zarr(path, objects, rate, names=None):
 
 
 def documented(document, beginning):
-    """The block of Python code in a page of the documentation that has a line with this beginning."""
+    """Returns the block of Python code in a documentation page that has a line with this beginning."""
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / document).read_text(), re.DOTALL)
     (block,) = [b for b in blocks if any(line.startswith(beginning) for line in b.splitlines())]
     return block
 
 
 def check_run_file(path, objects, table, names=None):
-    """The run file by the lines of docs/jobs.md."""
+    """Checks the run file with the code of docs/jobs.md."""
     code = documented("jobs.md", "def read_run")
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith(("import", "from"))]
     assert len(lines) <= 35, f"{len(lines)} lines"
@@ -152,7 +152,7 @@ def check_run_file(path, objects, table, names=None):
 
 
 def run_documented(folder, beginning):
-    """Runs a block of docs/formats.md in `folder`, with the reader of run files beside it."""
+    """Runs a block of docs/formats.md in `folder`, with the reader of run files in the same folder."""
     (folder / "read_run.py").write_text(documented("jobs.md", "def read_run"))
     code = documented("formats.md", beginning)
     (folder / "documented.py").write_text(code)
@@ -160,7 +160,7 @@ def run_documented(folder, beginning):
 
 
 def check_slp(folder, objects, names):
-    """A SLEAP file made by the lines of docs/formats.md, by sleap-io."""
+    """Checks a SLEAP file made with the code of docs/formats.md, with sleap-io."""
     import sleap_io
     run_documented(folder, "import sleap_io")
     labels = sleap_io.load_slp(str(folder / "mouse.slp"), open_videos=False)
@@ -173,7 +173,7 @@ def check_slp(folder, objects, names):
 
 
 def check_nwb(folder, objects, table):
-    """An NWB file made by the lines of docs/formats.md, by pynwb."""
+    """Checks an NWB file made with the code of docs/formats.md, with pynwb."""
     import pynwb
     run_documented(folder, "import pynwb")
     table = pd.read_parquet(table)
@@ -191,7 +191,7 @@ def check_nwb(folder, objects, table):
 
 
 def check_categories(path, names):
-    """The names of objects as COCO's categories."""
+    """Checks that COCO's categories are the names of the objects."""
     document = json.loads(Path(path).read_text())
     assert document["categories"] == [{"id": n, "name": name} for n, name in names.items()]
     assert all(a["category_id"] == a["track_id"] for a in document["annotations"])

@@ -1,4 +1,4 @@
-"""Paths, the fixture file format, the clips and the J metric: everything that does not touch a model."""
+"""Paths, the fixture file format, the clips and the J metric: everything that needs no model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FULL_LIMIT = 40_000
 
 
 def sample_stride(elements: int, target: int) -> int:
-    """Stride for about `target` samples, without the factors 2 and 3: widths and channel counts have
-    them, and a stride that shares them would see the same few columns or one colour only."""
+    """Returns a stride for about `target` samples, without the factors 2 and 3. Widths and channel counts have
+    these factors, and a stride that shares them would sample only a few columns or one colour."""
     stride = math.ceil(elements / target)
     while math.gcd(stride, 6) != 1:
         stride += 1
@@ -43,11 +43,11 @@ class Fixture:
             self.note(f"version.{tool}", version(tool))
 
     def note(self, key: str, value: object) -> None:
-        """Strings as they are, floats with all their digits, everything else as JSON."""
+        """Stores strings unchanged, floats with all their digits, and other values as JSON."""
         self._metadata[key] = value if isinstance(value, str) else json.dumps(value)
 
     def noted(self, key: str) -> object:
-        """What `note` was given (strings only if they are not JSON), or None."""
+        """Returns the value that was passed to `note` (a string only if it is not JSON), or None."""
         text = self._metadata.get(key)
         try:
             return None if text is None else json.loads(text)
@@ -55,7 +55,7 @@ class Fixture:
             return text
 
     def add(self, name: str, value: torch.Tensor | np.ndarray, full: bool = False) -> None:
-        """Stores `value`; sampled if it is large, unless `full` says that a test feeds it to the model."""
+        """Stores `value`. A large one is sampled, unless `full` is set because a test passes it to the model."""
         tensor = torch.as_tensor(value).detach().clone().contiguous()
         if tensor.dtype == torch.bool:
             tensor = tensor.to(torch.uint8)
@@ -79,8 +79,8 @@ class Fixture:
 
 
 def _sort_metadata(data: bytes) -> bytes:
-    """safetensors writes the metadata in hash order, another one on every run: sort it, so that
-    the same results give the same file."""
+    """Sorts the metadata, so that the same results give the same file. safetensors writes it in hash order,
+    which differs on every run."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
@@ -118,7 +118,7 @@ class DlcTrack:
     likelihood: np.ndarray
 
     def best_frame(self) -> int:
-        """Highest mean likelihood; argmax takes the earliest of equals."""
+        """Returns the frame with the highest mean likelihood; argmax returns the earliest of equal ones."""
         return int(self.likelihood.mean(axis=1).argmax())
 
 
@@ -131,8 +131,8 @@ def load_dlc(assets: Path, name: str) -> DlcTrack:
 
 
 def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
-    """(x, y) of the pixel farthest from the mask's outline: always on the object, unlike a centroid.
-    The first in row-major order among equals; the picture's border counts as outline."""
+    """Returns (x, y) of the pixel farthest from the mask's outline. It is always on the object, unlike a centroid.
+    Of equal pixels, it is the first in row-major order. The picture's border counts as outline."""
     padded = np.pad(mask.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     y, x = np.unravel_index(distance.argmax(), distance.shape)
@@ -140,7 +140,7 @@ def innermost_pixel(mask: np.ndarray) -> tuple[int, int]:
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """First and last pixel inside the mask: x0, y0, x1, y1."""
+    """Returns the first and last pixel inside the mask: x0, y0, x1, y1."""
     ys, xs = np.nonzero(mask)
     return int(xs.min()), int(ys.min()), int(xs.max()), int(ys.max())
 
@@ -151,5 +151,5 @@ def jaccard(prediction: np.ndarray, truth: np.ndarray) -> float:
 
 
 def pack_mask(mask: np.ndarray) -> np.ndarray:
-    """Row-major bits of the whole mask, the first pixel in the highest bit of the first byte."""
+    """Returns the row-major bits of the whole mask, with the first pixel in the highest bit of the first byte."""
     return np.packbits(mask.reshape(-1))

@@ -1,4 +1,4 @@
-"""A stand-in for sam2's CUDA extension, so that holes are filled on the CPU too."""
+"""Replaces sam2's CUDA extension, so that holes are filled on the CPU too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam2.utils import misc
 
 
 def connected_components(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `get_connected_components` says it returns: for a binary mask [N, 1, H, W] the label (0 in the
+    """Returns the documented result of `get_connected_components`: for a binary mask [N, 1, H, W], the label (0 in the
     background) and the area of every pixel's component (8-connectivity), both int32."""
     labels = np.zeros(mask.shape, dtype=np.int32)
     areas = np.zeros(mask.shape, dtype=np.int32)
@@ -26,16 +26,16 @@ def connected_components(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
 
 @dataclass
 class FilledHoles:
-    """What hole filling changed, over all frames and objects."""
+    """Counts what hole filling changed, over all frames and objects."""
 
-    masks: int = 0  # in which something was filled
+    masks: int = 0  # in which a hole was filled
     holes: int = 0
     pixels: int = 0  # of the low-res masks
 
 
 @contextmanager
 def hole_filling(max_area: int) -> Iterator[FilledHoles]:
-    """Puts the stand-in where the predictor looks for the extension. `max_area` only serves the counts."""
+    """Puts the replacement where the predictor looks for the extension. `max_area` is used only for the counts."""
     filled = FilledHoles()
 
     def counting(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

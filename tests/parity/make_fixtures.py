@@ -2,7 +2,7 @@
 
     python tests/parity/make_fixtures.py
 
-See README.md in this folder for what the files hold."""
+README.md in this folder describes the contents of the files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import warnings
 from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"
-# sam2 warns once per frame that its CUDA hole filling is not there: the fixtures are made without it.
+# sam2 warns once per frame that its CUDA hole filling is missing; the fixtures are made without it.
 warnings.filterwarnings("ignore", message=r"[\s\S]*Skipping the post-processing step")
 
 import torch  # noqa: E402
@@ -24,7 +24,7 @@ import scenario_automatic  # noqa: E402
 import tiny_seeded  # noqa: E402
 from common import REPOSITORY, Fixture  # noqa: E402
 
-# Another number of threads sums in another order and changes last bits.
+# A different number of threads sums in a different order, which changes the last bits.
 THREADS = 2
 SIZE_LIMIT = 9_000_000
 

@@ -17,7 +17,7 @@ FRAME = 0
 
 
 def ellipse(height: int, width: int) -> np.ndarray:
-    """Centre (5/8 W, 1/3 H) and half axes (W/8, H/6), rounded down; integers only."""
+    """Returns a mask of an ellipse with centre (5/8 W, 1/3 H) and half axes (W/8, H/6), rounded down; integers only."""
     cx, cy, a, b = width * 5 // 8, height // 3, width // 8, height // 6
     y, x = np.mgrid[:height, :width]
     return ((x - cx) * b) ** 2 + ((y - cy) * a) ** 2 <= (a * b) ** 2
@@ -184,7 +184,7 @@ def _add_memory_attention(
 ) -> None:
     session = Session(predictor, recorder, frames)
     session.click(prompt_frame, 1, points[prompt_frame])
-    # The last frame of the longer direction: 7 memories and all 16 pointers, the conditioning one
+    # The last frame of the longer direction has 7 memories and all 16 pointers. The conditioning frame is
     # farther away than the 15 frames that the pointers' time scale covers.
     last = session.propagate(reverse=True)[-1]
     captured = last.outputs[0].memory_attention

@@ -13,9 +13,9 @@ from common import Clip, Fixture, bounding_box, innermost_pixel, jaccard, load_c
 from official import FrameOutput, Recorder, Session, TrackedFrame, build_micro
 
 BOX_FRAMES = 20
-LOGITS_EVERY = 4  # two objects: low-res logits of every fourth frame only, for size
-# The micro model never says by itself that an object is gone. With its object score lowered by this
-# much, it sees the object on the prompted frame and on no other.
+LOGITS_EVERY = 4  # two objects: low-res logits of only every fourth frame, to save space
+# The micro model itself never predicts that an object is absent. With its object score lowered by this
+# amount, it sees the object only on the prompted frame.
 ABSENT_SHIFT = 12.0
 ABSENT_FRAMES = 4
 
@@ -33,7 +33,7 @@ class MicroModel:
 
 
 def j_per_frame(clip: Clip, tracked: list[TrackedFrame]) -> np.ndarray:
-    """J of every frame and object, f64 [frames, objects]. Object index k has truth id k + 1."""
+    """Returns J of every frame and object, f64 [frames, objects]. Object index k has truth id k + 1."""
     result = np.full((len(clip.frames), tracked[0].masks.shape[0]), np.nan)
     for frame in tracked:
         for k, mask in enumerate(frame.masks):
@@ -108,7 +108,7 @@ def make_two_objects(model: MicroModel) -> tuple[Fixture, np.ndarray]:
 
 
 def make_truth(model: MicroModel, mouse_j: np.ndarray, two_j: np.ndarray) -> Fixture:
-    """Takes the J of the two sessions above, adds the worm's."""
+    """Writes the J of the two sessions above and of the worm."""
     clip = load_clip(model.assets, "worm")
     click = innermost_pixel(clip.ids[0] == 1)
     session = model.session(clip)
@@ -136,7 +136,7 @@ def make_truth(model: MicroModel, mouse_j: np.ndarray, two_j: np.ndarray) -> Fix
 
 @torch.inference_mode()
 def make_absent(assets: Path) -> Fixture:
-    model = MicroModel(assets)  # one of its own, because it is changed
+    model = MicroModel(assets)  # a separate model, because it is changed
     model.predictor.sam_mask_decoder.pred_obj_score_head.layers[2].bias -= ABSENT_SHIFT
     clip, dlc = load_clip(assets, "mouse-arena"), load_dlc(assets, "mouse-arena")
     points = dlc.points[0]

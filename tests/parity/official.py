@@ -1,4 +1,4 @@
-"""Runs the unmodified `SAM2VideoPredictor` and records what passes through it."""
+"""Runs the unmodified `SAM2VideoPredictor` and records its intermediate results."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def build_without_weights(config: str, overrides: Sequence[str] = ()) -> SAM2Vid
 
 
 def resize_like_jpeg_folder(frame: np.ndarray, size: int) -> np.ndarray:
-    """What `sam2.utils.misc._load_img_as_tensor` does to a decoded JPEG: Pillow's default resize."""
+    """Resizes as `sam2.utils.misc._load_img_as_tensor` does with a decoded JPEG: with Pillow's default."""
     return np.array(Image.fromarray(frame).resize((size, size)))
 
 
 def preprocess(frames: list[np.ndarray], size: int) -> torch.Tensor:
-    """The rest of `load_video_frames_from_jpg_images`: the division is in f64 and stored into f32,
+    """Does the rest of `load_video_frames_from_jpg_images`: the division is in f64 and stored as f32,
     the normalisation is in f32."""
     images = torch.zeros(len(frames), 3, size, size, dtype=torch.float32)
     for n, frame in enumerate(frames):
@@ -77,9 +77,9 @@ def _injected(images: torch.Tensor, height: int, width: int) -> Iterator[None]:
 
 
 def promote_memory(predictor: SAM2VideoPredictor) -> None:
-    """Lets a frame be tracked in f32 that sees no object pointer: one that comes before every prompt. The
-    memory is then bf16 only, and the package stops with "mat1 and mat2 must have the same dtype". Where
-    there are pointers, which are f32, `torch.cat` has promoted all of it to f32; so do we."""
+    """Makes it possible to track a frame in f32 that attends to no object pointer, because it comes before every
+    prompt. Its memory is only bf16, and the package stops with "mat1 and mat2 must have the same dtype". If
+    there are pointers, which are f32, `torch.cat` promotes the memory to f32; this function does the same."""
     original = predictor.memory_attention.forward
 
     def promoted(*args: Any, memory: torch.Tensor, **kwargs: Any) -> torch.Tensor:
@@ -102,8 +102,8 @@ def tap(owner: Any, method: str, listener: Callable[[dict[str, Any], Any], None]
 
 @dataclass
 class FrameOutput:
-    """One frame inference of one object. `low_res_logits` is taken before any post-processing. A mask
-    prompt has no choice of masks (IoU 1, single mask, nothing chosen); its `decoder_*` made the pointer."""
+    """One frame inference of one object. `low_res_logits` is taken before any post-processing. For a
+    mask prompt, no mask is chosen (IoU 1, single mask); its `decoder_*` made the pointer."""
 
     low_res_logits: torch.Tensor  # [S/4, S/4]
     obj_ptr: torch.Tensor  # [C]
@@ -111,7 +111,7 @@ class FrameOutput:
     decoder_masks: torch.Tensor  # [4, S/4, S/4], all masks of `predict_masks`
     decoder_ious: torch.Tensor  # [4]
     decoder_tokens: torch.Tensor  # [4, C]
-    iou: float  # of the mask that was chosen
+    iou: float  # of the chosen mask
     multimask: bool
     stability: float  # of mask 0 on the single-mask path; -1 elsewhere
     chosen: int  # index of the chosen mask among the four; -1 for a mask prompt
@@ -120,12 +120,12 @@ class FrameOutput:
 
 
 class Recorder:
-    """Taps a predictor. `last` is the last inference; `of` finds the one that made an output which the
-    predictor stored."""
+    """Records the inferences of a predictor. `last` is the last inference; `of` finds the one that made a stored
+    output."""
 
     def __init__(self, predictor: SAM2VideoPredictor) -> None:
         self.last: FrameOutput | None = None
-        # By the identity of the stored output, which is kept here too: an identity is not used again.
+        # By the identity of the stored output. The output is kept here too, so that its identity is not reused.
         self._by_stored: dict[int, tuple[dict[str, Any], FrameOutput]] = {}
         self._decoder = predictor.sam_mask_decoder
         self._predicted: tuple[torch.Tensor, ...] = ()
@@ -145,11 +145,11 @@ class Recorder:
         return self._by_stored[id(stored)][1]
 
     def stored(self) -> list[dict[str, Any]]:
-        """All outputs that the predictor was given to store since `clear`, in order."""
+        """Returns all outputs that the predictor has stored since `clear`, in order."""
         return [stored for stored, _ in self._by_stored.values()]
 
     def inferences(self) -> list[FrameOutput]:
-        """Those that made the outputs of `stored`, in the same order."""
+        """Returns the inferences that made the outputs of `stored`, in the same order."""
         return [output for _, output in self._by_stored.values()]
 
     def _on_predict_masks(self, _: dict[str, Any], result: tuple[torch.Tensor, ...]) -> None:
@@ -196,18 +196,18 @@ class Recorder:
 
 @dataclass(frozen=True)
 class TrackedFrame:
-    """What `propagate_in_video` yielded for one frame; lists are by object index."""
+    """The result of `propagate_in_video` for one frame; lists are by object index."""
 
     frame_idx: int
     object_ids: list[int]
     outputs: list[FrameOutput]
-    stored: list[dict[str, Any]]  # what the predictor keeps
-    conditioning: list[bool]  # whether it keeps it as a conditioning frame
+    stored: list[dict[str, Any]]  # the output that the predictor stores
+    conditioning: list[bool]  # whether it stores it as a conditioning frame
     masks: np.ndarray  # bool [objects, height, width]
 
     @property
     def memory(self) -> list[torch.Tensor]:
-        """As the predictor keeps it: bf16 [mem_dim, S/16, S/16]."""
+        """Returns the memory as the predictor stores it: bf16 [mem_dim, S/16, S/16]."""
         return [stored["maskmem_features"][0] for stored in self.stored]
 
 
@@ -223,7 +223,7 @@ class Session:
         recorder.clear()
 
     def click(self, frame_idx: int, obj_id: int, points: np.ndarray) -> FrameOutput:
-        """Positive clicks at pixels of the video."""
+        """Adds positive clicks at pixels of the video."""
         labels = np.ones(len(points), dtype=np.int32)
         self.predictor.add_new_points_or_box(self.state, frame_idx, obj_id, points=points, labels=labels)
         return self.recorder.last
@@ -233,13 +233,13 @@ class Session:
         return self.recorder.last
 
     def propagate(self, frames: int | None = None, reverse: bool = False) -> list[TrackedFrame]:
-        """`frames` counts the prompt frame, which the official argument does not."""
+        """Propagates. `frames` includes the prompt frame, unlike the official argument."""
         return self.track(max_frames=None if frames is None else frames - 1, reverse=reverse)
 
     def track(
         self, start: int | None = None, max_frames: int | None = None, reverse: bool = False
     ) -> list[TrackedFrame]:
-        """The arguments of `propagate_in_video`."""
+        """Propagates with the arguments of `propagate_in_video`."""
         tracked = []
         for frame_idx, obj_ids, logits in self.predictor.propagate_in_video(
             self.state, start_frame_idx=start, max_frame_num_to_track=max_frames, reverse=reverse

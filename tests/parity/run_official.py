@@ -1,8 +1,8 @@
-"""Runs the scenarios of `scenarios/` with the official sam2 package and writes what it computes.
+"""Runs the scenarios of `scenarios/` with the official sam2 package and writes its results.
 
     python tests/parity/run_official.py
 
-See README.md in this folder for the scenarios and for what the files hold."""
+README.md in this folder describes the scenarios and the contents of the files."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from scenario_session import ScenarioRun  # noqa: E402
 from scenarios import AUTOMATIC, IMAGES, Scenario, load_frames, read_all  # noqa: E402
 from seeded_weights import seeded_weights  # noqa: E402
 
-# Another number of threads sums in another order and changes last bits.
+# A different number of threads sums in a different order, which changes the last bits.
 THREADS = 2
-# A larger checkpoint is deleted after it was loaded, unless it is asked for.
+# Larger checkpoints are deleted after loading, unless --keep-checkpoints is given.
 KEPT_CHECKPOINT_BYTES = 500_000_000
 SUMMARY = ("min_stability_margin", "min_iou_gap", "min_object_score", "min_mask_margin", "mask_fraction", "filled_holes")
 
@@ -89,7 +89,7 @@ def build(scenario: Scenario, arguments: argparse.Namespace) -> Any:
             predictor.sam_mask_decoder.pred_obj_score_head.layers[2].bias += scenario.model.object_score_shift
         return predictor
     predictor = build_without_weights(scenario.model.config, overrides)
-    # Through a file as Meta's are, for the converter's tests; the package refuses missing and unknown keys.
+    # Loaded from a file like Meta's, for the converter's tests; the package refuses missing and unknown keys.
     checkpoint = arguments.out / "checkpoints" / scenario.model.checkpoint
     checkpoint.parent.mkdir(exist_ok=True)
     torch.save({"model": seeded_weights(predictor.state_dict())}, checkpoint)
@@ -100,7 +100,7 @@ def build(scenario: Scenario, arguments: argparse.Namespace) -> Any:
 
 
 class Index:
-    """`index.json`, written anew after every scenario. Results of earlier runs stay in it."""
+    """`index.json`, rewritten after every scenario. Results of earlier runs stay in it."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The cases of `scenarios/automatic.json`, with the official automatic mask generator and the micro model."""
+"""Runs the cases of `scenarios/automatic.json` with the official automatic mask generator and the micro model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NEAR = 2e-5
 
 
 def make(assets: Path, only: tuple[str, ...] = ()) -> Fixture:
-    """`only`: names of the cases; all if there are none."""
+    """Runs the cases named in `only`, or all if it is empty."""
     cases = json.loads(AUTOMATIC.read_text(encoding="utf-8"))
     cases = [case for case in cases if not only or case["name"] in only]
     fixture = Fixture("micro model, SAM2AutomaticMaskGenerator")
@@ -76,7 +76,7 @@ def _add(fixture: Fixture, name: str, records: list[dict[str, Any]]) -> None:
 
 
 def stability_bounds(logits: torch.Tensor, mask_threshold: float, offset: float) -> Iterator[tuple[float, float]]:
-    """The least and the greatest stability score of each mask if its pixels near a shifted threshold fall the other way."""
+    """Returns the smallest and largest stability score of each mask if pixels near a shifted threshold fall on the other side."""
     counts = []
     for threshold in (mask_threshold + offset, mask_threshold - offset):
         surely = (logits > threshold + NEAR).sum((-1, -2))
@@ -88,11 +88,11 @@ def stability_bounds(logits: torch.Tensor, mask_threshold: float, offset: float)
 
 
 class CloseCalls:
-    """How near the run came to other masks: to each threshold, and to another order."""
+    """Records how near the run came to different results: to each threshold, and to another order."""
 
     def __init__(self) -> None:
         self.smallest: dict[str, tuple[float, str]] = {}
-        # By the official score. Of two masks with the same score, the wider bounds: a record does not say which of them it was.
+        # By the official score. For two masks with the same score, the wider bounds, because a record does not say which mask it is.
         self.stability_bounds: dict[float, tuple[float, float]] = {}
 
     @contextmanager
@@ -117,7 +117,7 @@ class CloseCalls:
             between_crops = bool((scores < 1e-3).all())  # these are one over an area, the same for every mask of a crop
             if not between_crops:
                 note("min_order_gap", scores[kept].diff().abs())
-                # Where a box gave way to a better one, the two could have changed places.
+                # If a box was dropped for a better one, a small change could have dropped the other.
                 better = scores[kept][:, None] - scores[None, :]
                 overlap = box_iou(boxes[kept], boxes) > iou_threshold
                 note("min_winner_gap", better[overlap & (better > 0)])

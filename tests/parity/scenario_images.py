@@ -1,4 +1,4 @@
-"""The cases of `scenarios/image.json`, with the official image predictor and the micro model."""
+"""Runs the cases of `scenarios/image.json` with the official image predictor and the micro model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from common import Fixture, pack_mask
 from official import build_micro_image_model, tap
 from scenarios import IMAGES, load_image
 
-# The package hard-codes those of 1024 x 1024.
+# The package hard-codes the sizes for 1024 x 1024.
 FEATURE_SIZES = [(64, 64), (32, 32), (16, 16)]
 STABILITY_THRESHOLD = 0.98
 PROMPT_FIELDS = ("points", "box", "boxes", "mask_input")
@@ -91,7 +91,7 @@ class _Run:
         low_res: np.ndarray,
         predicted: tuple[torch.Tensor, ...],
     ) -> None:
-        """Everything with the leading axes [prompts, masks]; the predictor drops the first if it is 1."""
+        """Adds all results with the leading axes [prompts, masks]; the predictor drops the first axis if it is 1."""
         masks = masks.reshape(-1, *masks.shape[-3:])
         ious = ious.reshape(masks.shape[:2])
         if case.get("return_logits", False):

@@ -28,8 +28,8 @@ class ScenarioRun:
         self.frames = frames
         self.fixture = Fixture(scenario.about)
         self._where: dict[int, str] = {}  # of every inference, by identity
-        self._mask_margins: list[float] = []  # how near mask prompts come to their threshold when resized
-        self._fractions: list[float] = []  # of the picture, covered by the masks of propagation
+        self._mask_margins: list[float] = []  # distances of resized mask prompts from their threshold
+        self._fractions: list[float] = []  # fractions of the picture that the masks of propagation cover
         self._seconds = 0.0
         self._tracked = 0
 
@@ -107,7 +107,7 @@ class ScenarioRun:
         self._add(f"{name}.object_ids", torch.tensor(ids))
 
         def add(key: str, rows: list[list[torch.Tensor]], *shape: int, dtype: torch.dtype = torch.float32) -> None:
-            """[frames, objects, ...]. Nothing may have been tracked: then there is nothing to stack."""
+            """Adds [frames, objects, ...]. If no frame was tracked, there is nothing to stack."""
             result = torch.empty(len(tracked), len(ids), *shape, dtype=dtype)
             for n, row in enumerate(rows):
                 for m, value in enumerate(row):
@@ -162,7 +162,7 @@ class ScenarioRun:
         self.fixture.note("mask_fraction", [min(self._fractions), max(self._fractions)])
 
     def _note_near_ties(self) -> None:
-        """The smallest distances to a discontinuity, and where: a port may fall on the other side there."""
+        """Records the smallest distances to a discontinuity and their places: a port may fall on the other side there."""
         chosen = [o for o in self.recorder.inferences() if not o.is_mask_prompt]
         single = [o for o in chosen if not o.multimask]
         self._note_smallest("min_stability_margin", single, lambda o: abs(o.stability - STABILITY_THRESHOLD))
@@ -179,13 +179,13 @@ class ScenarioRun:
 
 
 def _iou_gap(output: FrameOutput) -> float:
-    """Between the best two of the masks 1..3, of which the best was taken."""
+    """Returns the IoU gap between the best two of the masks 1..3, of which the best was chosen."""
     ious = output.decoder_ious[1:].sort(descending=True).values
     return float(ious[0] - ious[1])
 
 
 def _memory_tokens(output: FrameOutput) -> int:
-    """Of memory attention, with those of pointers; 0 where there was none."""
+    """Returns the number of tokens of memory attention, including those of pointers; 0 without memory attention."""
     return 0 if output.memory_attention is None else output.memory_attention["memory"].shape[0]
 
 

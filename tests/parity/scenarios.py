@@ -1,5 +1,5 @@
-"""The scenario files: what to run, for this Python side and for the Rust side alike. README.md in this
-folder explains every field; unknown ones are refused, so that a typing error does not go unnoticed."""
+"""Reads the scenario files, which both the Python side and the Rust side run. README.md in this
+folder explains every field; unknown fields are refused, so that a typing error is noticed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from synthetic_frames import (
 )
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
-IMAGES = FOLDER / "image.json"  # cases for the image predictor, of another form
-AUTOMATIC = FOLDER / "automatic.json"  # cases for the automatic mask generator, of another form too
+IMAGES = FOLDER / "image.json"  # cases for the image predictor, in a different format
+AUTOMATIC = FOLDER / "automatic.json"  # cases for the automatic mask generator, also in a different format
 
 RECORDED = ("mouse-arena", "worm", "two-crossing")
 VARIANTS = {"tiny": "t", "small": "s", "base-plus": "b+", "large": "l"}
 VERSIONS = {"2.0": "configs/sam2/sam2_hiera_{}.yaml", "2.1": "configs/sam2.1/sam2.1_hiera_{}.yaml"}
 
-# Fields of each operation, with the defaults of those that may be left out.
+# Fields of each operation, with the defaults of the optional ones.
 REQUIRED: Any = object()
 OPERATIONS: dict[str, dict[str, Any]] = {
     "points": {"frame": REQUIRED, "object": REQUIRED, "points": None, "box": None, "clear_old_points": True},
@@ -55,12 +55,12 @@ class Model:
 
     @property
     def config(self) -> str:
-        """The YAML file inside the sam2 package."""
+        """Returns the YAML file inside the sam2 package."""
         return VERSIONS[self.version].format(VARIANTS[self.variant])
 
     @property
     def checkpoint(self) -> str:
-        """The name that Meta gives the file."""
+        """Returns Meta's name of the file."""
         prefix = "sam2" if self.version == "2.0" else f"sam{self.version}"
         return f"{prefix}_hiera_{self.variant.replace('-', '_')}.pt"
 
@@ -75,7 +75,7 @@ class Options:
     corrections_condition: bool = False
 
     def overrides(self) -> list[str]:
-        """As hydra overrides. `fill_hole_area` is not among them: the builder sets it after ours."""
+        """Returns the options as hydra overrides, without `fill_hole_area`: the builder sets it after our overrides."""
         result = [
             f"++model.memory_temporal_stride_for_eval={self.memory_temporal_stride}",
             f"++model.non_overlap_masks={str(self.non_overlap_masks).lower()}",
@@ -132,7 +132,7 @@ def _complete(op: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_all() -> list[Scenario]:
-    """Those of the micro model first, which are fast."""
+    """Reads all scenarios. Those of the micro model come first, because they are fast."""
     scenarios = [Scenario.read(path) for path in sorted(FOLDER.glob("*.json")) if path not in (IMAGES, AUTOMATIC)]
     sizes = [None, *VARIANTS]
     return sorted(scenarios, key=lambda s: (sizes.index(s.model.variant), s.name))
@@ -153,14 +153,14 @@ def load_frames(assets: Path, clip: ClipRange) -> list[np.ndarray]:
 
 
 def load_image(assets: Path, source: str, frame: int) -> np.ndarray:
-    """For the image predictor: a frame of a clip, or the odd-sized image."""
+    """Loads an image for the image predictor: a frame of a clip, or the odd-sized image."""
     if source == "odd-size":
         return odd_size_image()
     return load_frames(assets, ClipRange(source, count=1, start=frame))[0]
 
 
 def ellipse_mask(ellipse: list[float], height: int, width: int) -> np.ndarray:
-    """bool [height, width]: in f64, ((x - cx) / rx)^2 + ((y - cy) / ry)^2 <= 1 at whole x and y."""
+    """Returns bool [height, width]: in f64, ((x - cx) / rx)^2 + ((y - cy) / ry)^2 <= 1 at whole x and y."""
     cx, cy, rx, ry = (float(value) for value in ellipse)
     y, x = np.mgrid[:height, :width].astype(np.float64)
     u, v = (x - cx) / rx, (y - cy) / ry

@@ -29,9 +29,9 @@ The rule, for the state-dict key `k` (UTF-8) of a tensor with the given shape:
     one dimension, ends with ".bias"                                     0      0.1
 
 `a` is computed in f64 and rounded to f32. The first line makes the object score positive. The two
-factors make memory attention listen to the few pointer tokens: without them the outputs would not
-show whether pointers and their temporal encoding are right (2.0 and 2.1 would differ hardly more
-than two runs of one)."""
+factors make memory attention attend to the few pointer tokens. Without them, the outputs would not
+show whether pointers and their temporal encoding are correct (2.0 and 2.1 would hardly differ more
+than two runs of the same version)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _GAINS = {"obj_ptr_proj.layers.2.weight": 8.0, "memory_encoder.out_proj.weight":
 
 
 def seeded_weights(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """An f32 tensor for every key of `state_dict`, by the rule at the top of this file."""
+    """Returns an f32 tensor for every key of `state_dict`, by the rule at the top of this file."""
     return {key: _seeded_tensor(key, tuple(value.shape)) for key, value in state_dict.items()}
 
 
@@ -97,7 +97,7 @@ def _fnv1a64(key: str) -> int:
 
 
 def _splitmix64(h: int, count: int) -> np.ndarray:
-    """The upper 24 bits of `count` values; numpy's u64 arithmetic wraps modulo 2^64."""
+    """Returns the upper 24 bits of `count` values; numpy's u64 arithmetic wraps modulo 2^64."""
     z = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(h)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,7 +1,7 @@
 """Clips and an image that any language can reproduce exactly: integer arithmetic only.
 
-t = 0, 1, 2, ... is the frame; c = 0, 1, 2 red, green, blue; x and y the pixel. Everything is a whole
-number and fits in 32 bits; `mod` has operands >= 0, >> shifts right, |n| is the magnitude. All values are
+t = 0, 1, 2, ... is the frame; c = 0, 1, 2 is red, green, blue; x and y are the pixel. All values are whole
+numbers that fit in 32 bits; `mod` has operands >= 0, >> shifts right, |n| is the magnitude. Pixel values are
 u8, frames are RGB.
 
 `synthetic`: 640 x 480, t = 0..63.
@@ -25,8 +25,8 @@ back in x at 120 and 500, in y at 80 and 392: in frames 0..12 it is (260 + 20 t,
     pixel   = 240 - 12 * c - (texture >> 5)   where 9 * dx * dx + 16 * dy * dy <= 11664   (the ellipse)
             = 60 - 10 * c + ((x + 2 * y) >> 3) + (texture >> 6)   elsewhere
 
-A bright ellipse of half axes 36 and 27 on a gradient with a faint texture, both of which stand still. No pixel of it is in the
-picture in frames 21..31; in frames 15..20 and 32..37 the border cuts it.
+A bright ellipse of half axes 36 and 27 moves over a static gradient with a faint texture. In frames 21..31 the ellipse is
+completely outside the picture; in frames 15..20 and 32..37 the border cuts it.
 
 `odd-size`: one image of 333 x 217, the formulae of `synthetic` at t = 0 with another ellipse.
 
@@ -39,13 +39,13 @@ from __future__ import annotations
 
 import numpy as np
 
-FRAMES = 3  # of `synthetic` in the fixtures of the tiny models
+FRAMES = 3  # number of `synthetic` frames in the fixtures of the tiny models
 FRAMES_AT_MOST = 64
 LEAVE_AND_RETURN_FRAMES = 53
 
 
 def ellipse_centre(t: int) -> tuple[int, int]:
-    """Of `synthetic`."""
+    """Returns the ellipse's centre in `synthetic`."""
     return 500 - abs((140 + 20 * t) % 760 - 380), 392 - abs((140 + 8 * t) % 624 - 312)
 
 

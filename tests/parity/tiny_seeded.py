@@ -33,7 +33,7 @@ def make(release: str) -> Fixture:
 
 
 def _add_weight_checks(fixture: Fixture, weights: dict[str, torch.Tensor]) -> None:
-    """Lets a port check its weights before anything else: two elements and the sum of every tensor."""
+    """Adds two elements and the sum of every tensor, so that a port can check its weights first."""
     fixture.note("weights.keys", "\n".join(weights))
     fixture.add("weights.first", torch.stack([tensor.flatten()[0] for tensor in weights.values()]))
     fixture.add("weights.last", torch.stack([tensor.flatten()[-1] for tensor in weights.values()]))
@@ -69,7 +69,7 @@ def _add_session(fixture: Fixture, session: Session) -> None:
     fixture.add("prompt.points", np.array([point], dtype=np.float32))
     for frame in tracked:
         output, name = frame.outputs[0], f"frame{frame.frame_idx}"
-        # What the weights are tuned for: an object that is there, with a mask that says something.
+        # The weights are tuned for a present object with a meaningful mask.
         assert output.object_score > 0 and 0.05 < frame.masks.mean() < 0.95
         fixture.add(f"{name}.low_res_logits", output.low_res_logits)
         fixture.add(f"{name}.decoder_masks", output.decoder_masks)

@@ -1,4 +1,4 @@
-//! The bundled clips and the micro model.
+//! Access to the bundled clips and the micro model.
 
 use std::path::PathBuf;
 
@@ -10,22 +10,23 @@ use sam2_mask_writer::{Mask, MaskStackReader};
 use crate::device::device;
 use crate::repository_file;
 
-/// The micro model's weights.
+/// Returns the path of the micro model's weights.
 pub fn micro_weights() -> PathBuf {
     repository_file("assets/micro/sam2.1_hiera_micro.safetensors")
 }
 
-/// The micro model on the device of the tests.
+/// Loads the micro model on the device of the tests.
 pub fn micro_model() -> Sam2 {
     micro_model_on(&device())
 }
 
-/// The micro model on a device.
+/// Loads the micro model on a given device.
 pub fn micro_model_on(device: &Device) -> Sam2 {
     Sam2::load(micro_weights(), device).unwrap()
 }
 
-/// The micro model with every object score moved by `shift`: it never reports an absent object by itself.
+/// Loads the micro model with `shift` added to every object score: by itself it never reports an
+/// absent object.
 pub fn micro_model_shifted(shift: f32) -> Sam2 {
     const KEY: &str = "sam_mask_decoder.pred_obj_score_head.layers.2.bias";
     let bytes = std::fs::read(micro_weights()).unwrap();
@@ -49,17 +50,18 @@ pub fn micro_model_shifted(shift: f32) -> Sam2 {
     Sam2::from_bytes(&bytes, "shifted micro weights", None, &device()).unwrap()
 }
 
-/// Path of a bundled clip: `mouse-arena`, `worm`, `two-crossing`.
+/// Returns the path of a bundled clip: `mouse-arena`, `worm`, `two-crossing`.
 pub fn clip(name: &str) -> PathBuf {
     repository_file(&format!("assets/clips/{name}.mp4"))
 }
 
-/// The DeepLabCut track of `mouse-arena`.
+/// Returns the path of the DeepLabCut track of `mouse-arena`.
 pub fn mouse_track() -> PathBuf {
     repository_file("assets/clips/mouse-arenaDLC_synthetic_micro.csv")
 }
 
-/// Frames of a bundled clip. On a machine without FFmpeg: from `NAME.npy` in the folder that `SAM2_TEST_CLIPS` names.
+/// Opens the frames of a bundled clip. On a machine without FFmpeg they come from `NAME.npy` in the
+/// folder that `SAM2_TEST_CLIPS` names.
 pub fn frames(name: &str) -> Box<dyn FrameSource> {
     match std::env::var_os("SAM2_TEST_CLIPS") {
         Some(folder) => {
@@ -70,7 +72,7 @@ pub fn frames(name: &str) -> Box<dyn FrameSource> {
     }
 }
 
-/// True masks of object `object` in every frame of a bundled clip.
+/// Returns the ground-truth masks of object `object` in every frame of a bundled clip.
 pub fn truth(name: &str, object: u8) -> Vec<Mask> {
     let path = repository_file(&format!("assets/clips/{name}-truth-{object}.tif"));
     MaskStackReader::open(&path).unwrap().map(Result::unwrap).collect()

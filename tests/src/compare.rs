@@ -1,4 +1,4 @@
-//! Comparing tensors element by element, with a table of what was found.
+//! Compares tensors element by element and prints a table of the differences.
 
 use std::fmt::Write as _;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::fixture::{Sampled, to_values};
 
-/// Bins of the difference histogram per factor of ten, for percentiles.
+/// Bins of the difference histogram per factor of ten, from which percentiles are computed.
 const BINS_PER_DECADE: usize = 50;
 /// Decades covered: differences from 1e-12 to 1e4.
 const DECADES: usize = 16;
 
-/// Difference statistics of one output, gathered over any number of comparisons.
+/// Difference statistics of one output, accumulated over any number of comparisons.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
-    /// The output.
+    /// Name of the output.
     pub name: String,
     /// Largest difference.
     pub max: f64,
-    /// Largest magnitude of the reference.
+    /// Largest magnitude in the reference.
     pub scale: f64,
-    /// Values compared.
+    /// Number of values compared.
     pub elements: usize,
     limit: f64,
     relative: bool,
@@ -52,7 +52,8 @@ impl Row {
     fn add(&mut self, ours: f32, theirs: f32) {
         let (a, b) = (f64::from(ours), f64::from(theirs));
         let difference = (a - b).abs();
-        // NaN must not slip through a comparison. (JSON knows no infinity.)
+        // A NaN must not pass a comparison. (JSON cannot represent infinity, hence the largest
+        // number.)
         self.max = if difference.is_nan() { f64::MAX } else { self.max.max(difference) };
         self.scale = self.scale.max(b.abs());
         self.elements += 1;
@@ -64,12 +65,12 @@ impl Row {
         self.theirs_squared += b * b;
     }
 
-    /// Mean difference.
+    /// Returns the mean difference.
     pub fn mean(&self) -> f64 {
         self.sum / self.elements.max(1) as f64
     }
 
-    /// The difference that 99 % of the values stay below, to within 5 %.
+    /// Returns the difference below which 99 % of the values lie, to within 5 %.
     pub fn p99(&self) -> f64 {
         let wanted = (self.elements as f64 * 0.99).ceil() as usize;
         let mut seen = 0;
@@ -86,29 +87,31 @@ impl Row {
         self.max
     }
 
-    /// Cosine similarity; 1 when both are zero.
+    /// Returns the cosine similarity; 1 if both are zero.
     pub fn cosine(&self) -> f64 {
         let norms = (self.ours_squared * self.theirs_squared).sqrt();
         if norms == 0.0 { 1.0 } else { self.dot / norms }
     }
 
-    /// The figure that the limit is for: the largest difference, or that over the reference's range.
+    /// Returns the value that the limit applies to: the largest difference, absolute or divided by
+    /// the largest magnitude in the reference.
     pub fn figure(&self) -> f64 {
         if self.relative { self.max / self.scale.max(1e-30) } else { self.max }
     }
 
-    /// Whether the limit is kept.
+    /// Returns whether the limit is met.
     pub fn passes(&self) -> bool {
         self.figure() <= self.limit
     }
 
-    /// The limit in words.
+    /// Formats the limit.
     pub fn limit(&self) -> String {
         format!("{:.0e}{}", self.limit, if self.relative { " rel" } else { "" })
     }
 }
 
-/// Gathers comparisons; [`Report::finish`] fails once, with the whole table, if any missed its limit.
+/// Collects comparisons. If any misses its limit, [`Report::finish`] fails once, with the whole
+/// table.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     rows: Vec<Row>,
@@ -126,7 +129,7 @@ impl Report {
         self.add(name, ours, theirs, limit, true);
     }
 
-    /// Compares a tensor with a sampled one: the samples, and the sums over all elements.
+    /// Compares a tensor with a sampled one: the sampled values, and the sums over all elements.
     pub fn sampled<const D: usize>(
         &mut self,
         name: &str,
@@ -140,7 +143,7 @@ impl Report {
         self.add(name, &samples, &theirs.values, limit, relative);
         let sum: f64 = all.iter().map(|&v| f64::from(v)).sum();
         let abs_sum: f64 = all.iter().map(|&v| f64::from(v).abs()).sum();
-        // Elements between the samples show in the sums.
+        // Differences between the samples show up in the sums.
         let off = (sum - theirs.sum).abs().max((abs_sum - theirs.abs_sum).abs());
         let off = (off / theirs.abs_sum.max(1e-30)) as f32;
         self.add(&format!("{name} (sums)"), &[off], &[0.0], limit, false);
@@ -159,22 +162,22 @@ impl Report {
         }
     }
 
-    /// Adds a line to the table without a limit.
+    /// Adds a line without a limit to the table.
     pub fn note(&mut self, text: String) {
         self.notes.push(text);
     }
 
-    /// What was compared.
+    /// Returns the comparisons.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// Remarks.
+    /// Returns the notes.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// The table as text.
+    /// Formats the table.
     pub fn table(&self) -> String {
         let mut text = format!(
             "{:<44} {:>10} {:>10} {:>9} {:>9}\n",
@@ -195,7 +198,7 @@ impl Report {
     /// Prints the table.
     ///
     /// # Panics
-    /// If an output missed its limit, or nothing was compared.
+    /// If an output missed its limit, or if nothing was compared.
     pub fn finish(self) {
         println!("{}", self.table());
         let missed: Vec<String> = self

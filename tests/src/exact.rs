@@ -1,10 +1,10 @@
-//! Results as bits, for comparing exactly.
+//! Results as bits, for exact comparison.
 
 use sam2_engine::ObjectMask;
 
 use crate::fixture::to_values;
 
-/// Everything that a caller can see of some objects.
+/// Returns everything about some objects that a caller can see.
 pub fn bits(objects: &[ObjectMask]) -> Vec<u32> {
     let mut bits = Vec::new();
     for object in objects {

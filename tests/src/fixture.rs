@@ -1,4 +1,4 @@
-//! Reading the fixtures of `tests/parity/make_fixtures.py`.
+//! Reads the fixtures of `tests/parity/make_fixtures.py`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub struct Fixture {
     metadata: HashMap<String, String>,
 }
 
-/// Elements `0, stride, 2 stride, ...` of a large tensor, with sums over all of it.
+/// Elements `0, stride, 2 stride, ...` of a large tensor, with sums over the whole tensor.
 pub struct Sampled {
     /// The sampled values.
     pub values: Vec<f32>,
@@ -34,7 +34,7 @@ impl Fixture {
         Self::read(&repository_file(&format!("tests/parity/fixtures/{name}.safetensors")))
     }
 
-    /// Opens any file of that format.
+    /// Opens any file in that format.
     pub fn read(path: &Path) -> Self {
         let bytes = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -42,34 +42,34 @@ impl Fixture {
         Self { bytes, metadata }
     }
 
-    /// A metadata entry.
+    /// Returns a metadata entry.
     pub fn meta(&self, key: &str) -> &str {
         self.metadata.get(key).unwrap_or_else(|| panic!("no metadata {key}"))
     }
 
-    /// A metadata entry that need not be there.
+    /// Returns an optional metadata entry.
     pub fn find_meta(&self, key: &str) -> Option<&str> {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// A numeric metadata entry.
+    /// Returns a numeric metadata entry.
     pub fn number(&self, key: &str) -> f64 {
         self.meta(key).parse().unwrap()
     }
 
-    /// Shape and little-endian bytes of a tensor.
+    /// Returns format, shape and little-endian bytes of a tensor.
     fn raw(&self, name: &str) -> (Dtype, Vec<usize>, Vec<u8>) {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap_or_else(|_| panic!("no tensor {name}"));
         (view.dtype(), view.shape().to_vec(), view.data().to_vec())
     }
 
-    /// The shape of a tensor.
+    /// Returns the shape of a tensor.
     pub fn shape(&self, name: &str) -> Vec<usize> {
         self.raw(name).1
     }
 
-    /// Values as f32, whatever they are stored as.
+    /// Returns the values of a tensor as f32, whatever its format.
     pub fn values(&self, name: &str) -> Vec<f32> {
         let (dtype, _, data) = self.raw(name);
         match dtype {
@@ -88,7 +88,7 @@ impl Fixture {
         }
     }
 
-    /// `length` values from `row * length` on, as f32.
+    /// Returns `length` values from `row * length` on, as f32.
     pub fn row(&self, name: &str, row: usize, length: usize) -> Vec<f32> {
         let file = SafeTensors::deserialize(&self.bytes).unwrap();
         let view = file.tensor(name).unwrap_or_else(|_| panic!("no tensor {name}"));
@@ -106,23 +106,23 @@ impl Fixture {
         }
     }
 
-    /// Bytes of a U8 tensor.
+    /// Returns the bytes of a U8 tensor.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         self.raw(name).2
     }
 
-    /// Values of an I64 tensor as indices.
+    /// Returns the values of an I64 tensor as indices.
     pub fn indices(&self, name: &str) -> Vec<usize> {
         self.values(name).into_iter().map(|v| v as usize).collect()
     }
 
-    /// A tensor on the device of the tests.
+    /// Returns a tensor on the device of the tests.
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let shape: [usize; D] = self.shape(name).try_into().unwrap();
         to_tensor(&self.values(name), shape)
     }
 
-    /// A sampled tensor: `NAME.sampled`.
+    /// Returns a sampled tensor: `NAME.sampled`.
     pub fn sampled(&self, name: &str) -> Sampled {
         Sampled {
             values: self.values(&format!("{name}.sampled")),
@@ -132,7 +132,7 @@ impl Fixture {
         }
     }
 
-    /// Row `index` of a stack of bit-packed masks (`np.packbits`, row-major).
+    /// Returns row `index` of a stack of bit-packed masks (`np.packbits`, row-major).
     pub fn packed_mask(&self, name: &str, index: usize, width: u32, height: u32) -> Mask {
         let count = (width * height) as usize;
         let row = count.div_ceil(8);
@@ -142,12 +142,12 @@ impl Fixture {
     }
 }
 
-/// Values as a tensor on the device of the tests.
+/// Makes a tensor of values on the device of the tests.
 pub fn to_tensor<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
     Tensor::<1>::from_floats(values, &device()).reshape(shape)
 }
 
-/// A tensor's values.
+/// Returns the values of a tensor.
 pub fn to_values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as::<f32>().unwrap()
 }

@@ -1,8 +1,9 @@
-//! Clips on which trackers fail, with their truth: look-alikes that cross or roam, objects that pass behind a bar, objects that leave and
-//! return.
+//! Clips on which trackers fail, with their ground truth: look-alikes that cross or roam, objects
+//! that pass behind a bar, objects that leave and return.
 //!
-//! Made from a seed, of the kind the demonstration model was trained on (textured shapes on textured ground, `assets/micro/evaluation.md`),
-//! so that it can follow them at all.
+//! The clips are generated from a seed. They are of the kind that the demonstration model was
+//! trained on (textured shapes on textured ground, `assets/micro/evaluation.md`), so that it can
+//! follow them at all.
 
 use std::f32::consts::{PI, TAU};
 
@@ -13,27 +14,28 @@ use crate::noise::{Random, Texture};
 
 /// Size of the frames.
 const SIZE: FrameSize = FrameSize { width: 320, height: 240 };
-/// Frames of a clip.
+/// Number of frames of a clip.
 pub const FRAMES: usize = 48;
 
-/// What happens in a clip.
+/// The event in a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Two objects of one texture and nearly one shape cross with different speeds; one passes in front of the other.
+    /// Two objects with the same texture and nearly the same shape cross at different speeds; one
+    /// passes in front of the other.
     Crossing,
     /// An object passes behind a bar that hides it entirely for some frames.
     Occlusion,
-    /// An object leaves the picture and returns, at another place, while a look-alike stays.
+    /// An object leaves the frame and returns at another place, while a look-alike stays.
     Return,
-    /// An object among three look-alikes; all roam, and touch now and then.
+    /// An object among three look-alikes; all roam and occasionally touch.
     LookAlikes,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Crossing, Self::Occlusion, Self::Return, Self::LookAlikes];
 
-    /// As it stands in tables.
+    /// Returns the name used in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Crossing => "look-alikes cross",
@@ -44,12 +46,12 @@ impl Kind {
     }
 }
 
-/// A clip and what is to be found in it.
+/// A clip with its ground truth.
 #[derive(Clone, Debug)]
 pub struct HardClip {
-    /// Its frames.
+    /// The frames.
     pub frames: MemoryFrames,
-    /// True masks of the tracked object, the visible part.
+    /// Ground-truth masks of the visible part of the tracked object.
     pub truth: Vec<Mask>,
 }
 
@@ -57,7 +59,7 @@ pub struct HardClip {
 #[derive(Clone, Debug)]
 struct Shape {
     radius: f32,
-    /// Relative height.
+    /// Height relative to the width.
     aspect: f32,
     /// Amplitude and phase of the second to fourth harmonic of the outline.
     waves: [(f32, f32); 3],
@@ -67,7 +69,7 @@ struct Shape {
 impl Shape {
     fn new(random: &mut Random, ground: [f32; 3]) -> Self {
         let mut colour = random.colour();
-        // Told from the ground by somebody who looks.
+        // The colour must be clearly distinguishable from the ground.
         while colour.iter().zip(ground).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 70.0 {
             colour = random.colour();
         }
@@ -79,7 +81,7 @@ impl Shape {
         }
     }
 
-    /// The same texture, nearly the same outline.
+    /// Returns a shape with the same texture and nearly the same outline.
     fn look_alike(&self, random: &mut Random) -> Self {
         let mut other = self.clone();
         other.radius *= random.uniform(0.9, 1.1);
@@ -89,7 +91,8 @@ impl Shape {
         other
     }
 
-    /// How far a place, relative to the centre, lies inside the outline, in pixels; negative outside.
+    /// Returns the distance in pixels by which a point, relative to the centre, lies inside the
+    /// outline; negative outside.
     fn depth(&self, x: f32, y: f32) -> f32 {
         let y = y / self.aspect;
         let angle = y.atan2(x);
@@ -108,30 +111,30 @@ impl Shape {
     }
 }
 
-/// A shape where it is in each frame.
+/// A shape with its position in each frame.
 struct Actor {
     shape: Shape,
     path: Vec<[f32; 2]>,
 }
 
-/// An upright bar over everything.
+/// An upright bar in front of everything.
 struct Bar {
     left: f32,
     right: f32,
     texture: Texture,
 }
 
-/// What is drawn, back to front; the bar comes last.
+/// The things to draw, back to front; the bar comes last.
 struct Scene {
     ground: Texture,
     actors: Vec<Actor>,
-    /// Which of them is tracked.
+    /// Index of the tracked one.
     tracked: usize,
     bar: Option<Bar>,
     noise: f32,
 }
 
-/// The clip of a kind and a seed.
+/// Generates the clip of a kind and a seed.
 pub fn generate(kind: Kind, seed: u64) -> HardClip {
     let mut random =
         Random::new(seed.wrapping_mul(Kind::ALL.len() as u64).wrapping_add(kind as u64));
@@ -155,7 +158,7 @@ fn crossing(random: &mut Random, shape: Shape) -> Cast {
     let other = shape.look_alike(random);
     let centre = [random.uniform(130.0, 190.0), random.uniform(100.0, 140.0)];
     let heading = random.uniform(-0.5, 0.5);
-    // They meet at the same time, a little beside each other, at an angle and with different speeds.
+    // They meet at the same time, slightly offset, at an angle and at different speeds.
     let meeting = random.uniform(0.4, 0.6) * FRAMES as f32;
     let reach = random.uniform(95.0, 120.0);
     let line = |angle: f32, speed: f32, offset: f32| -> Vec<[f32; 2]> {
@@ -179,7 +182,7 @@ fn crossing(random: &mut Random, shape: Shape) -> Cast {
 }
 
 fn occlusion(random: &mut Random, shape: Shape, ground: [f32; 3]) -> Cast {
-    // Wide enough to hide it for several frames.
+    // Wide enough to hide the object for several frames.
     let width = 2.0 * shape.radius * random.uniform(1.5, 1.9);
     let middle = random.uniform(140.0, 180.0);
     let bar = Bar {

@@ -1,4 +1,5 @@
-//! What the tests share: fixtures made by the official code, comparisons that look at every element, and clips.
+//! Shared parts of the tests: fixtures made by the official code, comparisons of every element, and
+//! clips.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // Test code: a failure here is a failed test.
@@ -21,10 +22,19 @@ pub mod truth_runs;
 
 use std::path::PathBuf;
 
-/// A file of the repository: the one that this was compiled in, or the one that `SAM2_TEST_REPOSITORY` names, on another machine.
+/// Returns the path of a file of the repository in which this was compiled, or, on another machine,
+/// of the one that `SAM2_TEST_REPOSITORY` names.
 pub fn repository_file(name: &str) -> PathBuf {
     match std::env::var_os("SAM2_TEST_REPOSITORY") {
         Some(repository) => PathBuf::from(repository).join(name),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name),
     }
 }
+
+// `cargo test` compiles the programs of these documents.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/library.md")]
+mod library_document {}
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migrating-from-the-official-predictor.md")]
+mod migration_document {}

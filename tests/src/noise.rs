@@ -1,11 +1,11 @@
 //! Random numbers and textures that are the same on every machine.
 
-/// SplitMix64 (Steele et al. 2014): a few lines, and every seed is a good one.
+/// SplitMix64 (Steele et al. 2014): a few lines, and every seed is good.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Numbers of this seed.
+    /// Creates a generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -18,35 +18,37 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Evenly distributed in `low..high`.
+    /// Returns a number uniformly distributed in `low..high`.
     pub fn uniform(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * ((self.next() >> 40) as f32 / (1_u64 << 24) as f32)
     }
 
-    /// True with this probability.
+    /// Returns true with this probability.
     pub fn chance(&mut self, probability: f32) -> bool {
         self.uniform(0.0, 1.0) < probability
     }
 
-    /// One of `0..count`.
+    /// Returns one of `0..count`.
     pub fn below(&mut self, count: usize) -> usize {
         (self.next() % count as u64) as usize
     }
 
-    /// A colour, 0..255 each.
+    /// Returns a colour, 0..255 per channel.
     pub fn colour(&mut self) -> [f32; 3] {
         [0; 3].map(|_| self.uniform(20.0, 235.0))
     }
 }
 
-/// A smooth random field over the unit square: random values on grids of growing fineness, cubically interpolated.
+/// A smooth random field over the unit square: random values on increasingly fine grids,
+/// interpolated cubically.
 #[derive(Clone, Debug)]
 pub struct Field {
     grids: Vec<(usize, Vec<f32>)>,
 }
 
 impl Field {
-    /// `cells` across in the coarsest of `octaves` grids; each further one is twice as fine and half as strong.
+    /// Creates a field with `cells` cells across in the coarsest of `octaves` grids; each further
+    /// grid is twice as fine and half as strong.
     pub fn new(random: &mut Random, cells: usize, octaves: usize) -> Self {
         let grids = (0..octaves)
             .map(|octave| {
@@ -57,7 +59,8 @@ impl Field {
         Self { grids }
     }
 
-    /// The value at a place in the unit square (outside, that of its edge), 0..1.
+    /// Returns the value at a point of the unit square, 0..1. Points outside get the value at the
+    /// edge.
     pub fn at(&self, x: f32, y: f32) -> f32 {
         let (mut sum, mut weights, mut weight) = (0.0, 0.0, 1.0);
         for (side, values) in &self.grids {
@@ -75,7 +78,7 @@ impl Field {
     }
 }
 
-/// The cell that a coordinate falls into, and how far into it, eased.
+/// Returns the cell that contains a coordinate, and the eased position in that cell.
 fn cell(coordinate: f32, cells: f32) -> (usize, f32) {
     let place = (coordinate.clamp(0.0, 1.0) * cells).min(cells - 1e-3);
     let part = place.fract();
@@ -94,14 +97,15 @@ pub struct Texture {
 }
 
 impl Texture {
-    /// Around `base`, with a second colour at most `contrast` away in each channel.
+    /// Creates a texture around `base`, with a second colour that differs by at most `contrast` in
+    /// each channel.
     pub fn new(random: &mut Random, base: [f32; 3], contrast: f32) -> Self {
         let cells = 2 + random.below(5);
         let second = base.map(|c| (c + random.uniform(-contrast, contrast)).clamp(0.0, 255.0));
         Self { field: Field::new(random, cells, 3), colours: [base, second] }
     }
 
-    /// The colour at a place in the unit square.
+    /// Returns the colour at a point of the unit square.
     pub fn at(&self, x: f32, y: f32) -> [f32; 3] {
         let share = self.field.at(x, y);
         let [a, b] = self.colours;

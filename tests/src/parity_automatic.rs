@@ -1,4 +1,5 @@
-//! Plays `tests/parity/scenarios/automatic.json` with the automatic mask generator and compares with the official one.
+//! Plays `tests/parity/scenarios/automatic.json` with the automatic mask generator and compares the
+//! results with the official ones.
 
 use sam2_engine::{
     AutomaticMaskGenerator, AutomaticMaskOptions, CocoRle, FrameSource, Mask, MaskOutput,
@@ -31,7 +32,7 @@ struct ImageChoice {
     frame: usize,
 }
 
-/// The official arguments that cases use.
+/// The arguments of the official generator that cases use.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
@@ -96,7 +97,7 @@ impl ImageChoice {
 /// Compares every case of an official run.
 ///
 /// # Panics
-/// If the file is not one of those that `scenario_automatic.py` writes.
+/// If the file was not written by `scenario_automatic.py`.
 pub fn compare(model: &Sam2, official: &Fixture) -> Report {
     let cases: Vec<Case> = serde_json::from_str(official.meta("scenario")).unwrap();
     let mut report = Report::default();
@@ -110,7 +111,7 @@ pub fn compare(model: &Sam2, official: &Fixture) -> Report {
     report
 }
 
-/// The closest calls of the official run, as it has noted them.
+/// Returns the near-ties that the official run has recorded.
 fn near_ties(official: &Fixture) -> String {
     let keys = [
         ("min_iou_margin", "predicted IoU and its threshold"),
@@ -128,7 +129,7 @@ fn near_ties(official: &Fixture) -> String {
     format!("Near-ties: {}", calls.collect::<Vec<_>>().join("; "))
 }
 
-/// The official masks: bits, or COCO's runs of one mask after the other.
+/// The official masks: bits, or COCO's runs, concatenated for all masks.
 enum OfficialMask {
     Bits(Mask),
     Runs(CocoRle),
@@ -163,7 +164,8 @@ impl OfficialMask {
         }
     }
 
-    /// Equal masks have equal runs; what another pixel does to them, the masks' IoU says.
+    /// Compares the runs of equal masks, which must be equal. For masks that differ in a pixel,
+    /// their IoU is the measure.
     fn compare_runs(&self, report: &mut Report, ours: &Segmentation) {
         if let (Self::Runs(theirs), Segmentation::UncompressedRle(ours)) = (self, ours) {
             let numbers = |runs: &CocoRle| -> Vec<f32> {
@@ -174,7 +176,7 @@ impl OfficialMask {
     }
 }
 
-/// Records are compared in their order: another order, like another number, is a miss.
+/// Compares records in order: a different order or number counts as a miss.
 fn check(
     report: &mut Report,
     official: &Fixture,
@@ -203,7 +205,8 @@ fn check(
             &[0.0],
             1.0 - MASK_IOU,
         );
-        // Of equal masks equal boxes and areas; else as far apart as the two masks are, which their IoU limits.
+        // Equal masks must have equal boxes and areas. Otherwise these differ as much as the masks
+        // do, which the IoU limits.
         report.absolute("area: of the mask", &[record.area as f32], &[mask.area() as f32], 0.0);
         if equal {
             let bbox = record.bbox.map(|edge| edge as f32);
@@ -215,12 +218,13 @@ fn check(
         report.absolute("point", &record.point_coords, &point[2 * index..2 * index + 2], 0.0);
         let crop = record.crop_box.map(|edge| edge as f32);
         report.absolute("crop box", &crop, &theirs("crop_box")[4 * index..4 * index + 4], 0.0);
-        // Each relative to itself, not to the largest.
+        // Each value relative to itself, not to the largest one.
         let relative = |ours: f32, theirs: f32| (ours - theirs) / theirs;
         let iou = relative(record.predicted_iou, ious[index]);
         report.absolute("predicted IoU, relative", &[iou], &[0.0], RELATIVE);
-        // A ratio of two counts of pixels, which moves in steps. Where logits lie within rounding of a shifted threshold, the official run has noted
-        // between which scores those pixels decide; everywhere else both bounds are its score.
+        // The stability score is a ratio of two pixel counts and moves in steps. Where logits lie
+        // within rounding error of a shifted threshold, the official run has recorded the range of
+        // scores that these pixels allow. Everywhere else both bounds equal its score.
         let (lowest, highest) =
             (theirs("stability_lowest")[index], theirs("stability_highest")[index]);
         near_ties += usize::from(lowest < highest);

@@ -1,4 +1,5 @@
-//! Plays `tests/parity/scenarios/image.json` with the image predictor and compares with the official one.
+//! Plays `tests/parity/scenarios/image.json` with the image predictor and compares the results with
+//! the official ones.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -130,7 +131,7 @@ pub fn compare(model: &Sam2, out: &Path) -> Report {
     report
 }
 
-/// Prompts of one image: the same points with each of its boxes.
+/// Prompts of one image: the same points combined with each of its boxes.
 struct Prompts {
     points: Vec<Point>,
     bounds: Vec<Option<BoxPrompt>>,

@@ -1,4 +1,5 @@
-//! The weights part of `make parity`: what `tests/parity/hf/check_names.py --save` has written, converted.
+//! The weights part of `make parity`: converts the files that `tests/parity/hf/check_names.py
+//! --save` has written.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +9,7 @@ use sam2_weights_convert::{Checkpoint, CheckpointLayout, StoredPrecision, conver
 use crate::compare::Report;
 use crate::fixture::Fixture;
 
-/// Names and values of a converted file.
+/// Returns names and values of a converted file.
 fn values(path: &Path) -> BTreeMap<String, Vec<f32>> {
     let names: Vec<String> = Checkpoint::read(path).unwrap().tensors.into_keys().collect();
     let file = Fixture::read(path);
@@ -18,7 +19,7 @@ fn values(path: &Path) -> BTreeMap<String, Vec<f32>> {
 /// Converts one model as stored by either package, in every number format, and compares the values.
 ///
 /// # Panics
-/// If a file is missing or does not convert.
+/// If a file is missing or cannot be converted.
 pub fn compare(out: &Path) -> Report {
     let folder = out.join("hugging-face/micro_2_1");
     let mut report = Report::default();
@@ -42,7 +43,7 @@ pub fn compare(out: &Path) -> Report {
     };
     let from_hub = converted(&theirs, "hub.safetensors", StoredPrecision::Keep);
     check("Hugging Face's file", &from_hub, 0.0);
-    // Half the distance of two neighbours: 11 and 8 significant bits.
+    // Half the distance between neighbouring numbers: 11 and 8 significant bits.
     for (name, precision, limit) in [
         ("there and back through f16", StoredPrecision::F16, 0.5_f64.powi(11)),
         ("there and back through bf16", StoredPrecision::Bf16, 0.5_f64.powi(8)),

@@ -1,4 +1,4 @@
-//! Memory policies on clips with a truth.
+//! Runs memory policies on clips with ground truth.
 
 use sam2_engine::{
     BoxPrompt, Direction, FrameSource, Mask, MemoryPolicyChoice, ObjectId, Point, Sam2,
@@ -12,22 +12,22 @@ use crate::hard_clips::HardClip;
 /// The first prompt of a generated clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstPrompt {
-    /// The box around the true mask.
+    /// The bounding box of the ground-truth mask.
     Box,
-    /// The true mask itself.
+    /// The ground-truth mask itself.
     Mask,
 }
 
-/// The mean of some numbers; 0 of none.
+/// Returns the mean of some numbers; 0 if there are none.
 pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 fn options(policy: MemoryPolicyChoice) -> SessionOptions {
-    SessionOptions { memory_policy: policy, ..SessionOptions::default() }
+    SessionOptions::default().memory_policy(policy)
 }
 
-/// Tracks the object of a generated clip, prompted on frame 0: J of every frame after it.
+/// Tracks the object of a generated clip, prompted on frame 0. Returns J of every later frame.
 pub fn hard_clip(
     model: &Sam2,
     clip: &HardClip,
@@ -35,7 +35,7 @@ pub fn hard_clip(
     prompt: FirstPrompt,
 ) -> Vec<f64> {
     let mut session =
-        VideoSession::with_options(model, clip.frames.clone(), options(policy)).unwrap();
+        VideoSession::builder(model).options(options(policy)).open(clip.frames.clone()).unwrap();
     let (object, first) = (ObjectId(1), &clip.truth[0]);
     match prompt {
         FirstPrompt::Box => session.add_box(0, object, bounds(first)).unwrap(),
@@ -49,8 +49,8 @@ pub fn hard_clip(
     judged.collect()
 }
 
-/// Tracks the objects of a bundled clip in both directions, prompted as the official run was: J of every frame of every
-/// object.
+/// Tracks the objects of a bundled clip in both directions, with the prompts of the official run.
+/// Returns J of every frame of every object.
 pub fn bundled_clip(model: &Sam2, name: &str, policy: MemoryPolicyChoice) -> Vec<f64> {
     let fixture = Fixture::open("micro_truth");
     let key = name.replace('-', "_");
@@ -58,7 +58,7 @@ pub fn bundled_clip(model: &Sam2, name: &str, policy: MemoryPolicyChoice) -> Vec
     let values = fixture.values(&format!("{key}.points"));
     let prompt_frame = fixture.number(&format!("{key}.prompt_frame")) as usize;
     let mut session =
-        VideoSession::with_options(model, clips::frames(name), options(policy)).unwrap();
+        VideoSession::builder(model).options(options(policy)).open(clips::frames(name)).unwrap();
     let mut truth = Vec::new();
     for (object, points) in (1..).zip(values.chunks(2 * shape[1])) {
         let points: Vec<Point> = points.chunks(2).map(|p| Point::positive(p[0], p[1])).collect();
@@ -79,7 +79,7 @@ pub fn bundled_clip(model: &Sam2, name: &str, policy: MemoryPolicyChoice) -> Vec
     judged.into_iter().flatten().map(Option::unwrap).collect()
 }
 
-/// The box around a mask.
+/// Returns the bounding box of a mask.
 ///
 /// # Panics
 /// If the mask is empty.

@@ -1,4 +1,5 @@
-//! What a process does with a session, and another one with the same session restored.
+//! Continues a session, for tests that do this in one process and, after restoring the session, in
+//! another.
 
 use std::path::Path;
 
@@ -11,42 +12,39 @@ use sam2_frame_provider::MemoryFrames;
 use crate::clips;
 use crate::exact::bits;
 
-/// Frames of the recording.
+/// Number of frames of the recording.
 pub const FRAMES: usize = 44;
-/// The stream is saved after this many.
+/// Number of frames after which the stream is saved.
 pub const STREAMED: usize = 24;
 
-/// The micro model with a small input, to be quick.
+/// Loads the micro model with a small input, for speed.
 pub fn model() -> Sam2 {
     clips::micro_model().with_image_size(128).unwrap()
 }
 
-/// The frames of the recording.
+/// Returns the frames of the recording.
 pub fn frames() -> Vec<RgbFrame> {
     let clip = clips::frames("two-crossing");
     (0..FRAMES).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }
 
-/// The recording.
+/// Returns the recording.
 pub fn recording() -> MemoryFrames {
     MemoryFrames::new(frames()).unwrap()
 }
 
 /// Restores a session on the recording.
-pub fn restore_video<'m>(
-    model: &'m Sam2,
-    path: impl AsRef<Path>,
-) -> VideoSession<'m, MemoryFrames> {
-    VideoSession::restore(model, recording(), path).unwrap()
+pub fn restore_video(model: &Sam2, path: impl AsRef<Path>) -> VideoSession<MemoryFrames> {
+    VideoSession::builder(model).restore(recording(), path).unwrap()
 }
 
 /// Restores a stream.
-pub fn restore_stream(model: &Sam2, path: impl AsRef<Path>) -> StreamSession<'_> {
-    StreamSession::restore(model, path).unwrap()
+pub fn restore_stream(model: &Sam2, path: impl AsRef<Path>) -> StreamSession {
+    StreamSession::builder(model).restore(path).unwrap()
 }
 
 /// Goes on from where the session is to the end, corrects it there, and goes back to the start.
-pub fn continue_video(session: &mut VideoSession<'_, MemoryFrames>) -> Vec<u32> {
+pub fn continue_video(session: &mut VideoSession<MemoryFrames>) -> Vec<u32> {
     let next = session.position().map(|(frame, _)| frame + 1);
     let mut shown = flat(session.propagate_from(next, Direction::Forward, None));
     let correction = [Point::positive(120.0, 120.0)];
@@ -57,7 +55,7 @@ pub fn continue_video(session: &mut VideoSession<'_, MemoryFrames>) -> Vec<u32> 
 }
 
 /// Prompts the newest frame and pushes the rest of the recording.
-pub fn continue_stream(session: &mut StreamSession<'_>) -> Vec<u32> {
+pub fn continue_stream(session: &mut StreamSession) -> Vec<u32> {
     let object = ObjectId(9);
     let prompted = session.add_points(object, &[Point::positive(200.0, 90.0)]);
     let mut shown = bits(&[prompted.unwrap()]);
@@ -66,7 +64,7 @@ pub fn continue_stream(session: &mut StreamSession<'_>) -> Vec<u32> {
     shown
 }
 
-/// Everything that frames show, in one row.
+/// Returns everything that the frames show as one vector.
 pub fn flat(run: impl Iterator<Item = Result<FrameMasks, EngineError>>) -> Vec<u32> {
     let mut shown = Vec::new();
     for masks in run {

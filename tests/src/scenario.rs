@@ -1,4 +1,4 @@
-//! Scenarios that the official predictor and ours both play: `tests/parity/scenarios/*.json`.
+//! Scenarios that both the official predictor and ours play: `tests/parity/scenarios/*.json`.
 
 use std::path::Path;
 
@@ -9,36 +9,36 @@ use serde::Deserialize;
 /// One scenario.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Scenario {
-    /// Name of the file without `.json`.
+    /// Name of the file, without `.json`.
     pub name: String,
-    /// What it shows.
+    /// A description of what the scenario shows.
     pub about: String,
-    /// Whose weights.
+    /// The weights to use.
     pub model: ModelChoice,
     /// Options that differ from the defaults.
     #[serde(default)]
     pub options: Options,
-    /// The frames.
+    /// The clip.
     pub clip: Clip,
-    /// What is done, in order.
+    /// The actions, in order.
     pub ops: Vec<Op>,
 }
 
-/// Whose weights.
+/// The weights to use.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "weights", rename_all = "kebab-case")]
 pub enum ModelChoice {
     /// The bundled checkpoint.
     Micro {
-        /// Added to every object score.
+        /// Value added to every object score.
         #[serde(default)]
         object_score_shift: f32,
     },
     /// Seeded weights of an official architecture.
     Seeded {
-        /// Its size.
+        /// Variant of the model.
         variant: Variant,
-        /// Its generation.
+        /// Generation of the model.
         version: ModelVersion,
     },
 }
@@ -47,7 +47,7 @@ pub enum ModelChoice {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Side of the model's input.
+    /// Side of the model's input in pixels.
     pub image_size: Option<usize>,
     /// See [`SessionOptions::memory_temporal_stride`].
     pub memory_temporal_stride: Option<usize>,
@@ -62,25 +62,22 @@ pub struct Options {
 }
 
 impl Options {
-    /// As a session takes them.
+    /// Returns the options for a session.
     pub fn session(&self) -> SessionOptions {
-        SessionOptions {
-            fill_hole_area: self.fill_hole_area,
-            corrections_condition: self.corrections_condition,
-            non_overlap_masks: self.non_overlap_masks,
-            memory_temporal_stride: self.memory_temporal_stride.unwrap_or(1),
-            max_conditioning_frames: self.max_conditioning_frames,
-            // Some scenarios start where a bounded session would refuse; that bounded ones show the same is tested apart.
-            retention: MemoryRetention::All,
-            ..SessionOptions::default()
-        }
+        SessionOptions::default()
+            .fill_hole_area(self.fill_hole_area)
+            .corrections_condition(self.corrections_condition)
+            .non_overlap_masks(self.non_overlap_masks)
+            .memory_temporal_stride(self.memory_temporal_stride.unwrap_or(1))
+            .max_conditioning_frames(self.max_conditioning_frames)
+            .retention(MemoryRetention::All)
     }
 }
 
 /// Frames `start..start + count` of a source.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Clip {
-    /// A bundled clip, or one of the computed ones.
+    /// Name of a bundled clip or of a computed one.
     pub source: String,
     /// First frame.
     #[serde(default)]
@@ -93,9 +90,9 @@ pub struct Clip {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Op {
-    /// Clicks, a box or both.
+    /// Adds point prompts, a box or both.
     Points {
-        /// The frame.
+        /// The frame index.
         frame: usize,
         /// The object.
         object: u32,
@@ -105,44 +102,44 @@ pub enum Op {
         /// x0, y0, x1, y1.
         #[serde(default, rename = "box")]
         bounds: Option<[f32; 4]>,
-        /// Drop earlier clicks.
+        /// Whether earlier points are dropped.
         #[serde(default = "yes")]
         clear_old_points: bool,
     },
-    /// A mask: the pixels inside an ellipse.
+    /// Adds a mask: the pixels inside an ellipse.
     Mask {
-        /// The frame.
+        /// The frame index.
         frame: usize,
         /// The object.
         object: u32,
         /// Centre and half axes: cx, cy, rx, ry.
         ellipse: [f64; 4],
     },
-    /// Propagation.
+    /// Propagates.
     Propagate {
-        /// Towards the start.
+        /// Whether to propagate towards the start.
         #[serde(default)]
         reverse: bool,
-        /// First frame; default the earliest conditioning frame.
+        /// First frame; by default the earliest conditioning frame.
         #[serde(default)]
         start: Option<usize>,
-        /// Frames beyond the first.
+        /// Number of frames after the first.
         #[serde(default)]
         max_frames: Option<usize>,
     },
-    /// Takes back prompts.
+    /// Removes the prompts of an object on a frame.
     ClearPrompts {
-        /// The frame.
+        /// The frame index.
         frame: usize,
         /// The object.
         object: u32,
     },
-    /// Forgets an object.
+    /// Removes an object.
     RemoveObject {
         /// The object.
         object: u32,
     },
-    /// Forgets everything.
+    /// Resets the session.
     Reset,
 }
 
@@ -154,14 +151,14 @@ impl Scenario {
     /// Reads one file.
     ///
     /// # Panics
-    /// If it is none.
+    /// If the file is not a scenario.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 }
 
-/// The pixels inside an ellipse.
+/// Returns the pixels inside an ellipse.
 pub fn ellipse_mask([cx, cy, rx, ry]: [f64; 4], width: u32, height: u32) -> Mask {
     let inside = |i: u32| {
         let (x, y) = (f64::from(i % width), f64::from(i / width));

@@ -1,4 +1,5 @@
-//! Weights and frames that both sides compute: see `tests/parity/seeded_weights.py` and `synthetic_frames.py`.
+//! Weights and frames that both sides compute; see `tests/parity/seeded_weights.py` and
+//! `synthetic_frames.py`.
 
 use safetensors::tensor::{Dtype, TensorView};
 use sam2_engine::{Device, RgbFrame, Sam2, Sam2Config};
@@ -6,7 +7,7 @@ use sam2_model::weights::expected_tensors;
 
 use crate::device::device;
 
-/// Endings of keys that hold embeddings.
+/// Suffixes of keys that hold embeddings.
 const EMBEDDINGS: [&str; 12] = [
     "pos_embed",
     "pos_embed_window",
@@ -22,12 +23,12 @@ const EMBEDDINGS: [&str; 12] = [
     "no_mask_embed.weight",
 ];
 
-/// A model of `config` with seeded weights, loaded through the ordinary way.
+/// Returns a model of `config` with seeded weights, loaded in the ordinary way.
 pub fn seeded_model(config: Sam2Config) -> Sam2 {
     seeded_model_on(config, &device())
 }
 
-/// The same on a device of your choice.
+/// Returns the same model on a given device.
 pub fn seeded_model_on(config: Sam2Config, device: &Device) -> Sam2 {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = expected_tensors(&config, device)
         .into_iter()
@@ -47,7 +48,7 @@ pub fn seeded_model_on(config: Sam2Config, device: &Device) -> Sam2 {
     Sam2::from_bytes(&bytes, "seeded weights", None, device).unwrap()
 }
 
-/// One tensor of the rule.
+/// Returns one tensor of the seeded weights.
 pub fn seeded_tensor(key: &str, shape: &[usize]) -> Vec<f32> {
     let (base, scale) = base_and_scale(key, shape);
     let (base, scale) = (base as f32, scale as f32);
@@ -89,7 +90,8 @@ fn base_and_scale(key: &str, shape: &[usize]) -> (f64, f64) {
     }
 }
 
-/// Frame `t` (0 to 63) of the clip `synthetic`, 640 x 480: an ellipse that moves over a texture.
+/// Returns frame `t` (0 to 63) of the clip `synthetic`, 640 x 480: an ellipse that moves over a
+/// texture.
 pub fn synthetic_frame(t: i64) -> RgbFrame {
     let (cx, cy) =
         (500 - ((140 + 20 * t) % 760 - 380).abs(), 392 - ((140 + 8 * t) % 624 - 312).abs());
@@ -100,7 +102,8 @@ pub fn synthetic_frame(t: i64) -> RgbFrame {
     })
 }
 
-/// Frame `t` (0 to 52) of the clip `leave-and-return`, 320 x 240: an ellipse that is out of the picture from 21 to 31.
+/// Returns frame `t` (0 to 52) of the clip `leave-and-return`, 320 x 240: an ellipse that is
+/// outside the frame from 21 to 31.
 pub fn leave_and_return_frame(t: i64) -> RgbFrame {
     let (cx, cy) = (416 - 12 * (t - 26).abs(), 108 + ((3 * t) % 48 - 24).abs());
     draw(320, 240, |x, y, c| {
@@ -114,7 +117,7 @@ pub fn leave_and_return_frame(t: i64) -> RgbFrame {
     })
 }
 
-/// One image of an odd size, 333 x 217.
+/// Returns one image of an odd size, 333 x 217.
 pub fn odd_size_image() -> RgbFrame {
     draw(333, 217, |x, y, c| {
         let texture = texture(x, y, c, 0);
@@ -127,7 +130,7 @@ fn texture(x: i64, y: i64, c: i64, t: i64) -> i64 {
     (x * (c + 3) + y * (7 - c) + 13 * t + ((x * y) >> (5 + c))) & 255
 }
 
-/// An RGB frame from a formula of x, y and channel.
+/// Draws an RGB frame from a formula of x, y and channel.
 fn draw(width: u32, height: u32, pixel: impl Fn(i64, i64, i64) -> i64) -> RgbFrame {
     let mut data = Vec::with_capacity(width as usize * height as usize * 3);
     for y in 0..i64::from(height) {

@@ -1,11 +1,12 @@
-//! The bundled clips tracked as the official predictor tracked them, and compared with their truth.
+//! Tracks the bundled clips as the official predictor tracked them, and compares the masks with the
+//! ground truth.
 
 use sam2_engine::{Direction, Mask, ObjectId, Point, Sam2, VideoSession};
 
 use crate::clips;
 use crate::fixture::Fixture;
 
-/// Masks of each object on each frame, prompted as the official run was.
+/// Returns the masks of each object on each frame, with the prompts of the official run.
 pub fn track(model: &Sam2, name: &str) -> Vec<Vec<Mask>> {
     let fixture = Fixture::open("micro_truth");
     let key = name.replace('-', "_");
@@ -29,7 +30,7 @@ pub fn track(model: &Sam2, name: &str) -> Vec<Vec<Mask>> {
     masks.into_iter().map(|masks| masks.into_iter().map(Option::unwrap).collect()).collect()
 }
 
-/// Mean J of such masks over all frames and objects.
+/// Returns the mean J of such masks over all frames and objects.
 pub fn mean_j(name: &str, masks: &[Vec<Mask>]) -> f64 {
     let mut scores = Vec::new();
     for (index, masks) in masks.iter().enumerate() {

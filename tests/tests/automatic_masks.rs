@@ -1,4 +1,5 @@
-//! The automatic mask generator: two cases against the official one, and what it does with images and options at the edge.
+//! The automatic mask generator: two cases against the official one, and unusual images and
+//! options.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,7 +12,7 @@ use sam2_engine::{
 use sam2_tests::fixture::Fixture;
 use sam2_tests::{clips, parity_automatic, seeded};
 
-/// Keeps everything that the weak micro model finds with few points.
+/// Options that keep everything that the weak micro model finds with few points.
 fn everything() -> AutomaticMaskOptions {
     AutomaticMaskOptions {
         point_grids: PointGrids::PerSide(3),
@@ -22,7 +23,7 @@ fn everything() -> AutomaticMaskOptions {
     }
 }
 
-fn generator(model: &Sam2, options: AutomaticMaskOptions) -> AutomaticMaskGenerator<'_> {
+fn generator(model: &Sam2, options: AutomaticMaskOptions) -> AutomaticMaskGenerator {
     AutomaticMaskGenerator::new(model, options).unwrap()
 }
 

@@ -1,4 +1,5 @@
-//! Products in bfloat16 on the CPU: as good masks as in f32. Where the processor has no instructions for them, both are the same.
+//! Products in bfloat16 on the CPU give masks as good as those in f32. On a processor without
+//! instructions for bfloat16, both are identical.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -7,9 +8,9 @@ use sam2_model::kernels::CpuTier;
 use sam2_tests::clips;
 use sam2_tests::truth_runs::{mean_j, track};
 
-/// Mean IoU of masks in bf16 with those in f32.
+/// Minimum mean IoU of masks in bf16 with those in f32.
 const AGREEMENT: f64 = 0.995;
-/// How far the mean J may be from f32's.
+/// Largest difference between the mean J in bf16 and in f32.
 const ALLOWANCE: f64 = 0.005;
 
 #[test]
@@ -30,6 +31,6 @@ fn masks_agree_with_those_in_f32_and_are_as_good() {
         assert!((j - j_rounded).abs() <= ALLOWANCE, "{name}: {j} and {j_rounded}");
         changed |= exact != rounded;
     }
-    // If nothing at all is different, nothing was rounded.
+    // If no value differs, nothing was rounded.
     assert_eq!(changed, tier.multiplies_bf16());
 }

@@ -1,4 +1,5 @@
-//! What other programs rely on: the examples run, types cross threads, errors have causes.
+//! Properties that other programs rely on: the examples run, types cross threads, errors have
+//! causes.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -7,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use sam2_engine::keypoints::{Keypoint, KeypointError, KeypointSelection};
 use sam2_engine::*;
+use sam2_jobs::keypoints::Keypoint;
+use sam2_jobs::*;
 use sam2_tests::clips;
 
 fn send<T: Send>() {}
@@ -18,26 +20,26 @@ fn error<T: Error + Send + Sync + 'static>() {}
 #[test]
 fn everything_crosses_threads() {
     // What works or owns state, with any source of frames.
-    send_and_sync::<VideoSession<'static, LazyFrames>>();
-    send_and_sync::<VideoSession<'static, Box<dyn FrameSource>>>();
-    send_and_sync::<VideoSession<'static, &'static MemoryFrames>>();
-    send_and_sync::<Propagation<'static, 'static, LazyFrames>>();
-    send_and_sync::<StreamSession<'static>>();
-    send_and_sync::<ImagePredictor<'static>>();
+    send_and_sync::<VideoSession<LazyFrames>>();
+    send_and_sync::<VideoSession<Box<dyn FrameSource>>>();
+    send_and_sync::<VideoSession<&'static MemoryFrames>>();
+    send_and_sync::<Propagation<'static, LazyFrames>>();
+    send_and_sync::<StreamSession>();
+    send_and_sync::<ImagePredictor>();
     send_and_sync::<EncodedImage>();
     send_and_sync::<Sam2>();
     send_and_sync::<Device>();
     send_and_sync::<CancelFlag>();
     send_and_sync::<(KeypointTrack, LocatedTrack, TrackedRecording, TrackNotice)>();
     send_and_sync::<MemoryBank>();
-    // What goes in.
+    // Types of arguments.
     send_and_sync::<(Point, BoxPrompt, ObjectId, Region, Fit, Direction, ImagePrompt)>();
     send_and_sync::<(SessionOptions, StreamOptions, MemoryRetention, MemoryReach, ResizeMode)>();
     send_and_sync::<(JobPlan, BatchPlan, JobPrompt, JobOptions, FramesMode, KeypointSelection)>();
     send_and_sync::<(KeypointPrompts, PromptFrames, BoxMargin, PromptSet, LabelImage)>();
     send_and_sync::<(Sam2Config, DeviceChoice, ModelVersion, Variant, PointLabel)>();
     send_and_sync::<(LazyOptions, OpenOptions, Intensity, BadFrames, Scale, PixelValues)>();
-    // What comes out.
+    // Types of results.
     send_and_sync::<(FrameMasks, ObjectMask, ImageMask, Outcome, Mask, LabelledMask)>();
     send_and_sync::<(JobReport, JobStage, UnpromptedObject, Keypoint, LazyStats)>();
     send_and_sync::<(MaskPrediction, MemoryFeatures, MemorySelection, Tensor<4>)>();
@@ -68,10 +70,10 @@ fn every_error_is_one_that_any_program_can_pass_on() {
     error::<MaskSizeError>();
     error::<ParseRegionError>();
     error::<masks::ReadError>();
-    // The cause is there, also through the engine's own error.
+    // The cause is preserved, even through the engine's own error.
     let missing = Path::new("missing.csv");
     let track = KeypointTrack::read(missing, &KeypointSelection::default()).unwrap_err();
-    let cause = EngineError::from(track);
+    let cause = JobError::from(track);
     let cause = cause.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
     assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
 }
@@ -81,7 +83,7 @@ fn sessions_run_on_other_threads_with_one_model() {
     let model = clips::micro_model();
     let frame = clips::frames("worm").frame(0).unwrap();
     let frames = Arc::new(MemoryFrames::new(vec![(*frame).clone(); 3]).unwrap());
-    let track = |mut session: VideoSession<'_, Arc<MemoryFrames>>| -> Vec<Mask> {
+    let track = |mut session: VideoSession<Arc<MemoryFrames>>| -> Vec<Mask> {
         session.add_points(0, ObjectId(1), &[Point::positive(137.0, 110.0)]).unwrap();
         let pass = session.propagate(Direction::Forward);
         pass.map(|frame| frame.unwrap().objects[0].mask.clone()).collect()
@@ -89,7 +91,7 @@ fn sessions_run_on_other_threads_with_one_model() {
     let open = || VideoSession::new(&model, Arc::clone(&frames)).unwrap();
     let here = track(open());
     assert!(here.iter().all(|mask| mask.area() > 0));
-    // Opened here, moved there.
+    // Opened on this thread, moved to others.
     let sessions = [open(), open()];
     std::thread::scope(|scope| {
         let there = sessions.map(|session| scope.spawn(|| track(session)));
@@ -99,9 +101,10 @@ fn sessions_run_on_other_threads_with_one_model() {
     });
 }
 
-/// Runs an example of the engine with the folder for its results behind the other arguments, and returns what it printed.
+/// Runs an example of the engine with the arguments and then the folder for its results. Returns
+/// what the example printed.
 fn example(name: &str, folder: &Path, arguments: &[&str]) -> String {
-    // Test binaries lie in `deps`, examples beside it.
+    // Test binaries are in `deps`; examples are in the folder next to it.
     let profile = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
     let program = profile.join("examples").join(name);
     assert!(
@@ -109,7 +112,7 @@ fn example(name: &str, folder: &Path, arguments: &[&str]) -> String {
         "{name} is not built; `cargo test` does that unless it is told what to build: run `cargo build --release --workspace --examples` first"
     );
     let mut command = Command::new(program);
-    // Without arguments, results go there.
+    // Without arguments, results go to the folder for temporary files.
     command.env("TMPDIR", folder).args(arguments);
     if !arguments.is_empty() {
         command.arg(folder);
@@ -120,7 +123,7 @@ fn example(name: &str, folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Areas of the masks in a stack.
+/// Returns the areas of the masks in a stack.
 fn areas(stack: PathBuf) -> Vec<u64> {
     MaskStackReader::open(&stack).unwrap().map(|mask| mask.unwrap().area()).collect()
 }
@@ -131,7 +134,7 @@ fn all_found(stack: PathBuf, frames: usize) {
     assert!(areas.iter().all(|&area| area > 0), "{areas:?}");
 }
 
-/// The mask of object 1 agrees with the truth in the first frames.
+/// Checks that the mask of object 1 agrees with the ground truth in the first frames.
 fn agrees_with_truth(stack: PathBuf, clip: &str, frames: usize) {
     let truth = clips::truth(clip, 1);
     for (mask, truth) in MaskStackReader::open(&stack).unwrap().zip(&truth).take(frames) {

@@ -1,5 +1,6 @@
-//! What only a GPU shows: number formats, memory, and failures. Runs on the device that `SAM2_TEST_DEVICE` names, for example Mesa's software driver
-//! (`scripts/vulkan.sh`); the parity tests of the other files run there as well.
+//! Properties that only a GPU can show: number formats, memory, and failures. The tests run on the
+//! device that `SAM2_TEST_DEVICE` names, for example Mesa's software driver (`scripts/vulkan.sh`).
+//! The parity tests in the other files run there as well.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -16,7 +17,7 @@ use sam2_tests::device::device;
 use sam2_tests::fixture::{Fixture, to_values};
 use sam2_tests::noise::Random;
 
-/// Memory is counted for the whole device, so tests that look at it run one at a time.
+/// Memory is measured for the whole device, so tests that measure it run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> std::sync::MutexGuard<'static, ()> {
@@ -52,7 +53,8 @@ fn the_tests_run_on_a_gpu_or_its_driver() {
 fn attention_is_right_and_never_holds_all_scores() {
     let _alone = alone();
     let device = device();
-    // A frame of 2,048 places and seven memories, narrower than the model's so that a software driver is done in seconds.
+    // A frame of 2,048 positions and seven memories, narrower than the model's so that a software
+    // driver finishes in seconds.
     let (queries, keys, width) = (2048, 28_736, 16);
     let values = |count: usize, seed| noise_values(count, seed);
     let (q, k, v) = (values(queries * width, 1), values(keys * width, 2), values(keys * width, 3));
@@ -70,7 +72,7 @@ fn attention_is_right_and_never_holds_all_scores() {
     let all_scores = (queries * keys * 4) as u64;
     let taken = after.reserved.saturating_sub(before.reserved);
     println!("all scores: {} MB; taken: {} MB", all_scores / 1_000_000, taken / 1_000_000);
-    // Softmax alone would hold the scores and their exponentials: twice that.
+    // Softmax alone would hold the scores and their exponentials, twice that much.
     assert!(taken < 2 * all_scores, "{taken}");
 }
 
@@ -82,7 +84,7 @@ fn a_map_of_one_channel_keeps_its_pixels_where_several_results_are_made_of_it() 
         let model = clips::micro_model_on(device);
         let downsample = &model.network().mask_downsample;
         let map = kernels::convolution(downsample, None, on(&mask, [1, 1, 64, 64], device));
-        // burn once took the map for one of vectors where it was read several times.
+        // burn once mistook the map for a map of vectors if it was read several times.
         [map.clone() * 2.0, map.clone() * 3.0 - 1.0, map].map(to_values)
     };
     let mut report = Report::default();
@@ -94,9 +96,9 @@ fn a_map_of_one_channel_keeps_its_pixels_where_several_results_are_made_of_it() 
 
 fn run(model: &Sam2, frames: usize) -> Vec<FrameMasks> {
     let fixture = Fixture::open("micro_mouse_forward_reverse");
-    let options = SessionOptions { fill_hole_area: 0, ..SessionOptions::default() };
+    let options = SessionOptions::default().fill_hole_area(0);
     let mut session =
-        VideoSession::with_options(model, clips::frames("mouse-arena"), options).unwrap();
+        VideoSession::builder(model).options(options).open(clips::frames("mouse-arena")).unwrap();
     let points: Vec<Point> =
         fixture.values("prompt.points").chunks(2).map(|p| Point::positive(p[0], p[1])).collect();
     let frame = fixture.number("prompt.frame_index") as usize;
@@ -104,12 +106,13 @@ fn run(model: &Sam2, frames: usize) -> Vec<FrameMasks> {
     session.propagate(Direction::Forward).take(frames).map(Result::unwrap).collect()
 }
 
-/// Masks of two objects in twelve frames and both directions: a box, a mask on a later frame, and clicks that correct a tracked frame before the way back.
+/// Returns masks of two objects in twelve frames and both directions, prompted by a box, by a mask
+/// on a later frame, and by clicks that correct a tracked frame before the reverse pass.
 fn prompted_in_every_way(model: &Sam2) -> Vec<Mask> {
     let (ann, bob) = (ObjectId(1), ObjectId(2));
-    let options = SessionOptions { fill_hole_area: 0, ..SessionOptions::default() };
+    let options = SessionOptions::default().fill_hole_area(0);
     let mut session =
-        VideoSession::with_options(model, clips::frames("two-crossing"), options).unwrap();
+        VideoSession::builder(model).options(options).open(clips::frames("two-crossing")).unwrap();
     let [of_ann, of_bob] = [1, 2].map(|object| clips::truth("two-crossing", object));
     let bounds = |mask: &Mask| mask.bounds().unwrap().map(|edge| edge as f32);
     let [x0, y0, x1, y1] = bounds(&of_ann[6]);
@@ -135,7 +138,7 @@ fn prompted_in_every_way(model: &Sam2) -> Vec<Mask> {
 fn prompts_of_every_kind_are_tracked_as_on_the_cpu() {
     let _alone = alone();
     let device = device();
-    // The CPU's masks are PyTorch's: parity_tracking.
+    // parity_tracking shows that the CPU's masks equal PyTorch's.
     let expected = prompted_in_every_way(&clips::micro_model_on(&Device::flex()));
     assert!(expected.len() >= 44 && expected.iter().filter(|mask| mask.area() > 0).count() > 30);
     for (precision, bar) in
@@ -192,13 +195,15 @@ fn f16_stays_finite_where_it_would_overflow() {
         println!("{device:?} does not compute in f16");
         return;
     }
-    // Queries and keys whose unscaled product is 256 * 30 * 30 = 230,400: f16 ends at 65,504.
+    // The unscaled product of these queries and keys is 256 * 30 * 30 = 230,400, but the largest
+    // f16 is 65,504.
     let flat = |value: f32, n: usize| on(&vec![value; n * 256], [1, 1, n, 256], &device);
     let half = |x: Tensor<4>| x.cast(FloatDType::F16);
     let out = kernels::attention(half(flat(30.0, 8)), half(flat(30.0, 16)), half(flat(2.0, 16)));
     let out = to_values(out.cast(FloatDType::F32));
     assert!(out.iter().all(|value| (value - 2.0).abs() < 0.01), "{:?}", &out[..4]);
-    // The input of a product that is larger than f16 has: the largest number instead of infinity.
+    // An input of a product that exceeds the range of f16 becomes the largest number instead of
+    // infinity.
     let out = kernels::attention(half(flat(1.0, 8)), half(flat(1.0, 16)), flat(1e6, 16));
     assert!(to_values(out.cast(FloatDType::F32)).iter().all(|value| value.is_finite()));
 }
@@ -222,7 +227,7 @@ fn memory_does_not_grow_with_the_recording_and_is_within_the_budget() {
     );
     assert!(long.in_use <= short.in_use + 1_000_000, "{short} {long}");
     let taken = long.reserved.saturating_sub(before.reserved);
-    // An allocator takes pages of several sizes, whole ones: megabytes beside a model of ten.
+    // An allocator takes whole pages of several sizes: megabytes in addition to a model of ten.
     let pages = 16_000_000;
     assert!(taken <= (budget.total() * 3 / 2) as u64 + pages, "{taken} of {}", budget.total());
     drop(model);
@@ -232,8 +237,10 @@ fn memory_does_not_grow_with_the_recording_and_is_within_the_budget() {
     assert!(released.reserved < long.reserved, "{released} {long}");
 }
 
-/// Made of a terabyte that no GPU has. Not of one number: a tensor of those is never made when operations are fused. Nor with `sum`, which burn compiles for CUDA in a way
-/// that loses the failure (cubecl-cpp 0.11.3: an atomic sum counts as no write).
+/// Returns a tensor computed from a terabyte, which no GPU has. It is not computed from a single
+/// number, because such a tensor is never allocated when operations are fused. It does not use
+/// `sum`, which burn compiles for CUDA in a way that loses the failure (cubecl-cpp 0.11.3: an
+/// atomic sum does not count as a write).
 fn too_much(device: &Device) -> Tensor<2> {
     let spread = Distribution::Uniform(0.0, 1.0);
     let huge = Tensor::<2>::random([1 << 19, 1 << 19], spread, device);
@@ -272,7 +279,7 @@ fn too_much_memory_is_an_error_with_numbers_and_a_remedy() {
     let failure = failure.with_usage(DeviceMemory::of(&device).ok().flatten());
     println!("{failure}");
     assert!(matches!(EngineError::from(failure), EngineError::DeviceFailure(_)));
-    // The device is usable afterwards.
+    // The device is still usable.
     let three = to_values(Tensor::<1>::from_floats([1.0, 2.0], &device).sum());
     assert_eq!(three, [3.0]);
 }

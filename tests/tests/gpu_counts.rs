@@ -1,5 +1,7 @@
-//! What a tracked frame costs the host of a CUDA device: launches, and milliseconds where no kernel runs. For the software device (tests/cuda-sim) with `CUDA_SIM_MODE=count`;
-//! `scripts/cuda-sim.sh program` runs it, once with a log of launches and once without, which would take time of its own.
+//! Measures the cost of a tracked frame on the host of a CUDA device: launches, and milliseconds
+//! when no kernel runs. For the software device (tests/cuda-sim) with `CUDA_SIM_MODE=count`.
+//! `scripts/cuda-sim.sh program` runs it twice: with a log of launches, and without the log,
+//! because writing it takes time.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,14 +13,14 @@ use sam2_model::{ModelVersion, Sam2, Variant};
 use sam2_tests::device::device;
 use sam2_tests::seeded::seeded_model;
 
-/// Launches of a tracked frame, with a full memory.
+/// Launches per tracked frame with a full memory.
 const TINY: usize = 260;
 const LARGE: usize = 600;
-/// Eight objects beside one.
+/// Factor allowed for eight objects compared with one.
 const OF_EIGHT: f64 = 1.3;
-/// Bytes of the device's memory, one object, whatever the length of the recording.
+/// Bytes of device memory with one object, independent of the length of the recording.
 const MEMORY: u64 = 3_000_000_000;
-/// Milliseconds of the host.
+/// Milliseconds of host time.
 const HOST: f64 = 5.0;
 
 fn model(variant: Variant) -> Sam2 {
@@ -26,7 +28,8 @@ fn model(variant: Variant) -> Sam2 {
     model.with_precision(Precision::Auto).unwrap()
 }
 
-/// What the driver was asked for so far: launches by kernel, and other calls with the bytes that they move.
+/// The calls of the driver so far: launches by kernel, and other calls with the bytes that they
+/// move.
 #[derive(Default)]
 struct Calls {
     launches: BTreeMap<String, f64>,
@@ -62,7 +65,7 @@ impl Calls {
     }
 }
 
-/// What one tracked frame asks for: a tenth of what ten more frames do.
+/// Measures the calls of one tracked frame: a tenth of the calls of ten additional frames.
 fn of_a_frame(model: &Sam2, objects: u32, log: &PathBuf) -> usize {
     let run = |frames: usize| {
         let before = Calls::read(log);
@@ -71,7 +74,7 @@ fn of_a_frame(model: &Sam2, objects: u32, log: &PathBuf) -> usize {
         benchmark(model, options).unwrap();
         Calls::read(log).since(&before)
     };
-    // What is made once, the first run makes.
+    // The first run makes everything that is made only once.
     run(1);
     let few = run(5);
     let more = run(15).since(&few);
@@ -80,7 +83,7 @@ fn of_a_frame(model: &Sam2, objects: u32, log: &PathBuf) -> usize {
     for (count, kernel) in kernels.iter().filter(|(count, _)| *count > 0.0) {
         println!("{count:>7.1}  {kernel}");
     }
-    // burn takes f32 for TF32 in its own products.
+    // burn converts f32 to TF32 in its own products, so none may be used.
     let of_burn = ["matmul", "gemm", "conv_"];
     let is_of_burn = |kernel: &&String| of_burn.iter().any(|name| kernel.contains(name));
     let of_burn: Vec<_> = more.launches.keys().filter(is_of_burn).collect();
@@ -90,7 +93,7 @@ fn of_a_frame(model: &Sam2, objects: u32, log: &PathBuf) -> usize {
         println!("{:>7.1}  {call}, {:.0} bytes", count / 10.0, bytes / 10.0);
     }
     let bytes = |call: &str| more.others.get(call).map_or(0.0, |[_, bytes]| bytes / 10.0);
-    // Pixels as bytes, and small tables; low-resolution logits and scores back.
+    // In: pixels as bytes, and small tables. Out: low-resolution logits and scores.
     let side = model.config().image_size as f64;
     let low = model.config().low_res_mask_size() as f64;
     assert!(bytes("CopyIn") < 3.0 * side * side + 200_000.0, "{}", bytes("CopyIn"));

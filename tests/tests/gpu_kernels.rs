@@ -1,4 +1,5 @@
-//! Every kernel for GPUs beside the same step on the CPU, at odd sizes, in every format that the device has. Runs on the device that `SAM2_TEST_DEVICE` names.
+//! Compares every GPU kernel with the same step on the CPU, at odd sizes, in every format that the
+//! device supports. Runs on the device that `SAM2_TEST_DEVICE` names.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -18,13 +19,15 @@ use sam2_tests::device::device;
 use sam2_tests::fixture::to_values;
 use sam2_tests::noise::Random;
 
-/// Differences over the largest value: f32's kernels, and those with 16-bit factors.
+/// Bars on the largest difference relative to the largest value: f32 kernels, and those with 16-bit
+/// factors.
 pub(crate) const F32: f64 = 1e-5;
 pub(crate) const HALF: f64 = 2e-3;
-/// Half of the last digit of a result in bfloat16, beside a largest value just above a power of two.
+/// Half of the last digit of a result in bfloat16, relative to a largest value just above a power
+/// of two.
 const LAST_DIGIT: f64 = 1.0 / 256.0;
 
-/// The bar of a step whose result is in `format`.
+/// Returns the bar for a step whose result is in `format`.
 pub(crate) fn bar_of(format: Option<FloatDType>) -> f64 {
     match format {
         None => F32,
@@ -33,7 +36,7 @@ pub(crate) fn bar_of(format: Option<FloatDType>) -> f64 {
     }
 }
 
-/// Both devices must give the same numbers.
+/// Checks that both devices give the same numbers.
 fn assert_equal(name: &str, step: impl Fn(&Device) -> Vec<f32>) {
     assert_eq!(step(&device()), step(&Device::flex()), "{name}");
 }
@@ -51,7 +54,7 @@ pub(crate) fn on<const D: usize>(seed: u64, shape: [usize; D], device: &Device) 
     of(&noise(shape.iter().product(), seed), shape, device)
 }
 
-/// The device's 16-bit formats.
+/// Returns the 16-bit formats that the device supports.
 fn halves(device: &Device) -> Vec<FloatDType> {
     [(Precision::F16, FloatDType::F16), (Precision::Bf16, FloatDType::BF16)]
         .into_iter()
@@ -67,7 +70,8 @@ pub(crate) fn compare(name: &str, bar: f64, step: impl Fn(&Device) -> Vec<f32>) 
     report.finish();
 }
 
-/// Numbers that a 16-bit format has, as f32 on the CPU and in that format on the device: both sides have the same factors.
+/// Rounds values to a 16-bit format, as f32 on the CPU and in that format on the device, so that
+/// both sides have the same factors.
 pub(crate) fn rounded<const D: usize>(x: Tensor<D>, format: Option<FloatDType>) -> Tensor<D> {
     match format {
         Some(format) if x.device() == Device::flex() => x.cast(format).cast(FloatDType::F32),
@@ -112,7 +116,7 @@ fn norms() {
 fn linear_layers() {
     let device = device();
     let formats: Vec<_> = [None].into_iter().chain(halves(&device).into_iter().map(Some)).collect();
-    // Tails of every kind; one row; one column; as wide as the large model's; more tiles than one.
+    // Tails of every kind; one row; one column; as wide as the large model's; more than one tile.
     for (rows, inputs, outputs) in
         [(70, 96, 136), (1, 256, 4), (9, 256, 1), (130, 17, 64), (33, 1152, 144), (300, 64, 520)]
     {
@@ -139,7 +143,7 @@ fn linear_layers() {
     }
 }
 
-/// Rows that are few and many; outputs that end between tiles.
+/// Few and many rows; outputs that end between tiles.
 #[test]
 fn linear_layers_of_a_sum() {
     for (rows, inputs, outputs, with) in
@@ -195,7 +199,8 @@ fn layers_side_by_side() {
 
 #[test]
 fn joined() {
-    // Few and many parts, of one length and of several, a batch of one among others, an axis in the middle.
+    // Few and many parts, of equal and of different lengths, a batch of one among larger ones, an
+    // axis in the middle.
     let of = |lengths: &[usize], axis: usize, batch: usize, device: &Device| {
         let part = |(seed, &length): (usize, &usize)| {
             let mut shape = [if seed == 1 && axis > 0 { 1 } else { batch }, 3, 8];
@@ -222,7 +227,8 @@ fn joined() {
 fn attentions() {
     let device = device();
     let formats: Vec<_> = [None].into_iter().chain(halves(&device).into_iter().map(Some)).collect();
-    // Heads; keys in pieces; the memory attention's widths, of memories and of itself; places looking at tokens; one key; widths that no product divides.
+    // Several heads; keys in pieces; the widths of memory attention, to memories and to itself;
+    // positions attending to tokens; one key; widths that no product size divides.
     for (batch, heads, n, m, width, value_width) in [
         (2, 3, 70, 45, 24, 24),
         (1, 1, 30, 1856, 64, 64),
@@ -238,7 +244,7 @@ fn attentions() {
                 format!("attention {batch} {heads} {n} x {m} {width} {value_width} {format:?}");
             let bar = bar_of(*format);
             compare(&name, bar, |device| {
-                // As layers make them: heads of a token lie together.
+                // As layers make them: the heads of a token are contiguous.
                 let head = |seed, tokens, width| {
                     let x = on::<4>(seed, [batch, tokens, heads, width], device);
                     rounded(x, *format).swap_dims(1, 2)
@@ -281,14 +287,14 @@ fn windows() {
     }
 }
 
-/// How maps lie in memory.
+/// Memory layouts of maps.
 #[derive(Clone, Copy, Debug)]
 enum Lie {
     /// Row-major.
     InPlanes,
     /// `[batch, height, width, channels]`, as linear layers and convolutions leave them.
     ChannelsLast,
-    /// Tokens of one map, read again for each of the batch.
+    /// The tokens of one map, reused for each item of the batch.
     Repeated,
     /// The middle columns of wider maps.
     Cut,
@@ -298,7 +304,7 @@ impl Lie {
     const ALL: [Self; 4] = [Self::InPlanes, Self::ChannelsLast, Self::Repeated, Self::Cut];
 }
 
-/// Maps `[batch, channels, height, width]` that lie so.
+/// Returns maps `[batch, channels, height, width]` with this layout.
 fn maps(seed: u64, shape: [usize; 4], lie: Lie, device: &Device) -> Tensor<4> {
     let [batch, channels, height, width] = shape;
     let last = |maps: Tensor<4>| maps.permute([0, 3, 1, 2]);
@@ -317,7 +323,7 @@ fn maps(seed: u64, shape: [usize; 4], lie: Lie, device: &Device) -> Tensor<4> {
     }
 }
 
-/// A convolution `[inputs, outputs]` with square filters.
+/// Returns a convolution `[inputs, outputs]` with square filters.
 pub(crate) fn convolution(
     channels: [usize; 2],
     [taps, stride, padding]: [usize; 3],
@@ -338,14 +344,16 @@ pub(crate) fn convolution(
     convolution
 }
 
-/// A norm over the channels of maps, whose weight and bias are not those that do nothing.
+/// Returns a norm over the channels of maps, with a weight and a bias that have an effect.
 pub(crate) fn map_norm(channels: usize, device: &Device) -> LayerNorm2d {
     LayerNorm2d::new(on(6, [channels], device), on(7, [channels], device))
 }
 
 #[test]
 fn convolutions() {
-    // The patch embedding; steps of the mask down-sampler, of every number of outputs that a cube may have, more than it may have, and as many as leave half a tile; one channel; 1 x 1; a single place.
+    // The patch embedding; steps of the mask down-sampler, with every number of outputs that a cube
+    // may have, more than it may have, and a number that leaves half a tile; one channel; 1 x 1; a
+    // single position.
     for (batch, channels, size, taps) in [
         (1, [3, 10], [20, 24], [7, 4, 3]),
         (1, [3, 96], [29, 31], [7, 4, 3]),
@@ -418,7 +426,7 @@ fn depthwise_convolutions() {
 
 #[test]
 fn transposed_convolutions() {
-    // As many outputs as one cube takes with a norm, and more.
+    // As many outputs as one cube handles with a norm, and more.
     for (batch, channels, size) in [
         (3, [12, 10], [5, 6]),
         (1, [64, 64], [5, 7]),
@@ -483,7 +491,7 @@ fn resizes() {
 
 #[test]
 fn resizes_that_end_in_a_curve() {
-    // Numbers whose means have no more digits than f32: zero is zero on every device.
+    // Values whose means are exact in f32, so that zero is zero on every device.
     let logits: Vec<f32> = noise(3 * 5 * 7, 1).iter().map(|x| (x * 8.0).round() / 2.0).collect();
     let mut far = logits.clone();
     far.iter_mut().step_by(3).for_each(|x| *x *= 512.0);
@@ -529,13 +537,13 @@ fn mask_products() {
     }
 }
 
-/// A plane of `count` places: `inner` of them are certain, as many more as `undecided` says are not.
+/// Returns a plane of `count` positions, of which `inner` are certain and `undecided` more are not.
 fn plane(count: usize, inner: usize, undecided: usize, logit: f32) -> Vec<f32> {
     let undecided = inner..inner + undecided;
-    // Places that belong together lie apart.
+    // Scatters positions that belong together.
     let at = |place: usize| place * 37 % count;
     let value = |place: usize| match at(place) {
-        // On the limit, which is outside.
+        // Values at the limit count as outside.
         place if undecided.contains(&place) => [0.05, 0.0, -0.04][place % 3],
         place if place < inner => logit,
         place => [-0.05, -logit][place % 2],
@@ -545,7 +553,8 @@ fn plane(count: usize, inner: usize, undecided: usize, logit: f32) -> Vec<f32> {
 
 #[test]
 fn choices() {
-    // Objects whose single mask is stable, not, nearly so (49 of 50 is; 48 of 49 is not), empty, whole.
+    // Objects whose single mask is stable, unstable, nearly stable (49 of 50 counts as stable; 48
+    // of 49 does not), empty, and full.
     let counts = [(20, 0), (10, 9), (49, 1), (48, 1), (0, 0), (63, 0), (0, 5)];
     for (height, width, dim) in [(9, 7, 5), (3, 21, 100), (64, 63, 256)] {
         let places = height * width;
@@ -556,7 +565,7 @@ fn choices() {
                 logits.extend(plane(places, inner * unit, undecided * unit, 3.0));
                 logits.extend(noise(3 * places, object as u64));
             }
-            // The first of equals, the last, the middle.
+            // The best is the first of equal values, the last, and one in the middle.
             let ious = [[0.99, 0.5, 0.7, 0.7], [0.1, 0.2, 0.3, 0.4], [0.0, 0.1, 0.9, 0.2]];
             let ious: Vec<f32> = ious.into_iter().cycle().take(objects).flatten().collect();
             let scores: Vec<f32> =
@@ -566,7 +575,7 @@ fn choices() {
                     let name = format!("{rule:?} {objects} x {height} x {width}, {marked}");
                     assert_equal(&name, |device| {
                         let scores = of(&scores, [objects, 1], device);
-                        // Tokens are read where they lie.
+                        // Tokens are read in place, as a slice.
                         let tokens = on(9, [objects, 9, dim], device).slice_dim(1, 2..6);
                         let choice = MaskChoice {
                             rule,
@@ -619,7 +628,7 @@ fn pointers_of_absent_objects() {
     }
 }
 
-/// Numbers of all magnitudes, and those that lie exactly between two of bfloat16.
+/// Returns values of all magnitudes, including values exactly between two bfloat16 numbers.
 fn hard_to_round(count: usize) -> Vec<f32> {
     let mut values = noise(count, 7);
     values.iter_mut().enumerate().for_each(|(i, v)| *v *= 10_f32.powi((i % 9) as i32 - 4));
@@ -647,7 +656,7 @@ fn memories_are_rounded_to_bfloat16_as_on_the_cpu() {
     let (up, infinity) = (f32::INFINITY, f32::INFINITY);
     let expected = [up, -up, infinity, -infinity, 0.0, 1.0, f32::MIN_POSITIVE];
     assert_eq!(to_values(rounded), expected);
-    // Those whose digits are all in the half that goes must not become infinities.
+    // NaNs whose significant bits are all in the discarded half must not become infinities.
     let undefined = [f32::NAN, f32::from_bits(0x7F80_0001), f32::from_bits(0xFFFF_FFFF)];
     let rounded = kernels::finish_memory(of(&undefined, [1, 3, 1], &device()), None);
     assert!(to_values(rounded).iter().all(|value| value.is_nan()));
@@ -655,7 +664,7 @@ fn memories_are_rounded_to_bfloat16_as_on_the_cpu() {
 
 #[test]
 fn pixels_become_the_same_numbers_as_on_the_cpu_bit_for_bit() {
-    // Also where the last word is not full.
+    // Including sizes at which the last word is not full.
     for side in [64, 5, 1] {
         let rgb: Vec<u8> = (0..3 * side * side).map(|i| (i * 101 / 7 % 256) as u8).collect();
         let bits = |device: &Device| -> Vec<u32> {

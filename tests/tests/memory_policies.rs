@@ -1,4 +1,4 @@
-//! Memory policies in sessions: what they change, what they must not, and what they cost.
+//! Memory policies in sessions: what they change, what they must not change, and what they cost.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ use sam2_tests::saved::{self, flat, frames, model, recording};
 const GUARDED: fn() -> MemoryPolicyChoice =
     || MemoryPolicyChoice::Guarded(GuardedOptions::default());
 
-/// The guarded policy with everything off that it guards against.
+/// Returns the guarded policy with all of its guards switched off.
 fn trusting() -> MemoryPolicyChoice {
     MemoryPolicyChoice::Guarded(GuardedOptions {
         min_object_score: None,
@@ -32,7 +32,7 @@ fn trusting() -> MemoryPolicyChoice {
 }
 
 /// Everything that a session with prompts on two frames shows, forward and back, and again after a correction.
-fn shown(mut session: VideoSession<'_, MemoryFrames>) -> Vec<u32> {
+fn shown(mut session: VideoSession<MemoryFrames>) -> Vec<u32> {
     session.add_points(5, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
     session.add_points(20, ObjectId(2), &[Point::positive(160.0, 118.0)]).unwrap();
     let mut shown = flat(session.propagate(Direction::Forward));
@@ -42,13 +42,11 @@ fn shown(mut session: VideoSession<'_, MemoryFrames>) -> Vec<u32> {
 }
 
 fn with_policy(model: &Sam2, memory_policy: MemoryPolicyChoice, stride: usize) -> Vec<u32> {
-    let options = SessionOptions {
-        memory_policy,
-        memory_temporal_stride: stride,
-        max_conditioning_frames: (stride > 1).then_some(2),
-        ..SessionOptions::default()
-    };
-    shown(VideoSession::with_options(model, recording(), options).unwrap())
+    let options = SessionOptions::default()
+        .memory_policy(memory_policy)
+        .memory_temporal_stride(stride)
+        .max_conditioning_frames((stride > 1).then_some(2));
+    shown(VideoSession::builder(model).options(options).open(recording()).unwrap())
 }
 
 #[test]
@@ -64,7 +62,7 @@ fn where_everything_is_trusted_the_guarded_policy_is_the_official_one() {
     }
 }
 
-/// The official policy by another name.
+/// The official policy under another name.
 #[derive(Debug)]
 struct Own(&'static str);
 
@@ -86,20 +84,30 @@ impl MemoryPolicy for Own {
 fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
     let model = model();
     let (options, own) = (SessionOptions::default(), || Arc::new(Own("own")));
-    let session = VideoSession::with_memory_policy(&model, recording(), options, own()).unwrap();
+    let session = VideoSession::builder(&model)
+        .options(options)
+        .memory_policy(own())
+        .open(recording())
+        .unwrap();
     assert!(shown(session) == with_policy(&model, MemoryPolicyChoice::Official, 1));
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("own.session");
-    let mut session =
-        VideoSession::with_memory_policy(&model, recording(), options, own()).unwrap();
+    let mut session = VideoSession::builder(&model)
+        .options(options)
+        .memory_policy(own())
+        .open(recording())
+        .unwrap();
     session.add_points(5, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
     assert_eq!(session.propagate_from(None, Direction::Forward, Some(12)).count(), 13);
     session.save(&path).unwrap();
     let other = Arc::new(Own("another"));
     for (refused, given) in [
-        (VideoSession::restore(&model, recording(), &path), "'official'"),
-        (VideoSession::restore_with_memory_policy(&model, recording(), &path, other), "'another'"),
+        (VideoSession::builder(&model).restore(recording(), &path), "'official'"),
+        (
+            VideoSession::builder(&model).memory_policy(other).restore(recording(), &path),
+            "'another'",
+        ),
     ] {
         let error = refused.err().unwrap();
         let message = error.to_string();
@@ -110,17 +118,17 @@ fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
         ));
     }
     let mut restored =
-        VideoSession::restore_with_memory_policy(&model, recording(), &path, own()).unwrap();
-    let rest = |session: &mut VideoSession<'_, _>| {
+        VideoSession::builder(&model).memory_policy(own()).restore(recording(), &path).unwrap();
+    let rest = |session: &mut VideoSession<_>| {
         flat(session.propagate_from(Some(18), Direction::Forward, None))
     };
     assert!(rest(&mut session) == rest(&mut restored));
 
     let streamed = StreamOptions::default();
-    let mut stream = StreamSession::with_memory_policy(&model, streamed, own());
-    let mut official = StreamSession::new(&model, streamed);
+    let mut stream = StreamSession::builder(&model).options(streamed).memory_policy(own()).open();
+    let mut official = StreamSession::builder(&model).options(streamed).open();
     for (index, frame) in frames()[..12].iter().enumerate() {
-        let push = |session: &mut StreamSession<'_>| {
+        let push = |session: &mut StreamSession| {
             let shown = flat(std::iter::once(session.push(frame)));
             if index == 0 {
                 session.add_points(ObjectId(3), &[Point::positive(54.0, 101.0)]).unwrap();
@@ -129,12 +137,12 @@ fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
         };
         assert!(push(&mut stream) == push(&mut official), "frame {index}");
         stream.save(&path).unwrap();
-        assert!(StreamSession::restore(&model, &path).is_err());
-        stream = StreamSession::restore_with_memory_policy(&model, &path, own()).unwrap();
+        assert!(StreamSession::builder(&model).restore(&path).is_err());
+        stream = StreamSession::builder(&model).memory_policy(own()).restore(&path).unwrap();
     }
 }
 
-/// A recording of many frames that takes no room.
+/// Returns a recording of many frames that needs little memory.
 fn long_recording(count: usize) -> Vec<RgbFrame> {
     let clip = clips::frames("two-crossing");
     let last = clip.frame_count() - 1;
@@ -153,14 +161,16 @@ fn what_a_guarded_session_keeps_does_not_grow_with_the_recording() {
         ..GuardedOptions::default()
     };
     let memory_policy = MemoryPolicyChoice::Guarded(guarded);
-    let session = SessionOptions { memory_policy, ..SessionOptions::default() };
+    let session = SessionOptions::default().memory_policy(memory_policy);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.session");
 
-    let mut video = VideoSession::with_options(&model, &source, session).unwrap();
-    let mut stream = StreamSession::new(&model, StreamOptions { session, total_frames: None });
+    let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
+    let mut stream = StreamSession::builder(&model)
+        .options(StreamOptions { session, total_frames: None })
+        .open();
     video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
-    let both_sides = 2 * guarded.look_back + session.correctable_frames + 1;
+    let both_sides = 2 * guarded.look_back + session.limits.correctable_frames + 1;
     let (mut sizes, mut apart) = (Vec::new(), 0);
     for index in 0..source.frame_count() {
         let tracked = flat(video.propagate_from(Some(index), Direction::Forward, Some(0)));
@@ -190,7 +200,7 @@ fn what_a_guarded_session_keeps_does_not_grow_with_the_recording() {
     assert!(most - least < least / 10, "{sizes:?}");
 
     // A pass in one go has one start, and keeps what lies around that and around where it is.
-    let mut video = VideoSession::with_options(&model, &source, session).unwrap();
+    let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
     video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
     let mut run = video.propagate(Direction::Forward);
     while let Some(masks) = run.next() {
@@ -200,7 +210,8 @@ fn what_a_guarded_session_keeps_does_not_grow_with_the_recording() {
     }
 }
 
-/// On the bundled clips, one of which is a crossing, the guarded policy loses no more than this of the official predictor's mean J.
+/// Limit on the mean J that the guarded policy may lose against the official predictor on the
+/// bundled clips, one of which is a crossing.
 const MOST_LOST: f64 = 0.01;
 
 #[test]
@@ -218,7 +229,8 @@ fn on_the_bundled_clips_it_is_hardly_worse_than_the_official_predictor() {
 #[test]
 fn it_finds_an_object_again_that_left_while_a_look_alike_stayed() {
     let model = clips::micro_model();
-    // One of the clips on which the options were chosen; `docs/memory-policies.md` has the others.
+    // One of the clips on which the options were chosen; `docs/memory-policies.md` lists the
+    // others.
     let clip = generate(Kind::Return, 4);
     let run = |policy| hard_clip(&model, &clip, policy, FirstPrompt::Box);
     let (official, guarded) = (run(MemoryPolicyChoice::Official), run(GUARDED()));

@@ -1,7 +1,7 @@
-//! Every module of the micro model against the official code, on one frame.
+//! Compares every module of the micro model with the official code, on one frame.
 //!
-//! The bottom rungs of the parity ladder: each module gets the official code's own input, so that a difference names the
-//! module it comes from.
+//! These are the lowest rungs of the parity ladder: each module gets the official code's own input,
+//! so that a difference identifies the module that causes it.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -31,25 +31,25 @@ fn frame() -> RgbFrame {
     RgbFrame::new(shape[1] as u32, shape[0] as u32, fixture.bytes("frame.rgb")).unwrap()
 }
 
-/// `[1, h, w, c]` to `[1, c, h, w]`.
+/// Converts `[1, h, w, c]` to `[1, c, h, w]`.
 fn channels_first(x: Tensor<4>) -> Tensor<4> {
     x.permute([0, 3, 1, 2])
 }
 
-/// `[1, n, c]` to `[1, c, side, side]`.
+/// Converts `[1, n, c]` to `[1, c, side, side]`.
 fn as_map(x: Tensor<3>) -> Tensor<4> {
     let [batch, tokens, channels] = x.dims();
     let side = tokens.isqrt();
     x.swap_dims(1, 2).reshape([batch, channels, side, side])
 }
 
-/// `[1, c, h, w]` to `[1, h w, c]`.
+/// Converts `[1, c, h, w]` to `[1, h w, c]`.
 fn as_tokens(x: Tensor<4>) -> Tensor<3> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch, channels, height * width]).swap_dims(1, 2)
 }
 
-/// The official features of the frame.
+/// Returns the official features of the frame.
 fn official_features(fixture: &Fixture) -> FrameFeatures {
     FrameFeatures {
         tokens: as_tokens(fixture.tensor("neck.fpn2")),
@@ -103,7 +103,7 @@ fn image_encoder() {
     let encoder = &model.network().image_encoder;
     let positions = encoder.trunk().position_embedding(64);
     let official = fixture.sampled("trunk.pos_embed");
-    // Stored as the official code holds it, channels last.
+    // The official code stores it channels last.
     report.sampled("trunk.pos_embed", positions.clone(), &official, RELATIVE, true);
 
     let stages = encoder.trunk().forward(image.clone(), positions);
@@ -284,7 +284,7 @@ fn as_floats(mask: &Mask) -> Vec<f32> {
     mask.to_bytes(1).into_iter().map(f32::from).collect()
 }
 
-/// What `add_new_mask` makes of a mask.
+/// Returns a mask as `add_new_mask` scales it.
 fn model_size_mask(model: &Sam2, mask: &Mask) -> Tensor<4> {
     let (height, width) = (mask.height() as usize, mask.width() as usize);
     let tensor = to_tensor(&as_floats(mask), [1, 1, height, width]);
@@ -321,12 +321,14 @@ fn memory_encoder() {
         let score = to_tensor(&[score], [1, 1]);
         let memory = model.encode_memory(&features, logits.clone(), score, prompted);
         let name = format!("memory_encoder.{case}.features");
-        // Ours is rounded to bfloat16, the fixture holds the value before: half a unit in the last of 8 bits.
+        // Ours is rounded to bfloat16, and the fixture holds the unrounded value, so it is rounded
+        // here: half a unit in the last of 8 bits.
         let official: Vec<f32> = fixture.values(&name).into_iter().map(half_bf16).collect();
         let ours = to_values(as_map(memory.0));
         let same = ours.iter().zip(&official).filter(|(a, b)| a == b).count();
         report.note(format!("{case}: {same} of {} values round to the same bfloat16", ours.len()));
-        // A value on the edge between two bfloat16 numbers may fall to either side: 2^-8 of itself.
+        // A value on the edge between two bfloat16 numbers may be rounded to either; these differ
+        // by up to 2^-7 of themselves.
         for (&a, &b) in ours.iter().zip(&official) {
             assert!((a - b).abs() <= b.abs() * 2.0_f32.powi(-7) + 1e-6, "{case}: {a} and {b}");
         }

@@ -1,5 +1,5 @@
-//! The tiny architecture of both generations at 1024 x 1024 with seeded weights: every output of the encoder and two tracked
-//! frames.
+//! The tiny architecture of both generations at 1024 x 1024 with seeded weights: every output of
+//! the encoder and two tracked frames.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use sam2_tests::seeded::{seeded_model, seeded_tensor, synthetic_frame};
 
 const LOGITS: f64 = 1e-3;
 const RELATIVE: f64 = 1e-4;
-/// bfloat16 has 8 significant bits: neighbours differ by up to 2^-7 of themselves.
+/// bfloat16 has 8 significant bits: neighbouring numbers differ by up to 2^-7 of themselves.
 const BFLOAT16: f64 = 1.0 / 128.0;
 
 #[test]
@@ -162,7 +162,8 @@ fn tiny(name: &str, version: ModelVersion) {
     report.finish();
 }
 
-/// The rule for weights gives the same numbers on both sides, and the network asks for exactly the official keys.
+/// Checks that the rule for weights gives the same numbers on both sides, and that the network
+/// requires exactly the official keys.
 fn check_weights(fixture: &Fixture, config: &Sam2Config) {
     let official: Vec<&str> = fixture.meta("weights.keys").lines().collect();
     let expected = sam2_model::weights::expected_tensors(config, &sam2_model::Device::flex());

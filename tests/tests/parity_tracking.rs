@@ -1,4 +1,5 @@
-//! Sixty frames of tracking against the official predictor: teacher-forced, free-running, two objects, a box, an absent object.
+//! Sixty frames of tracking against the official predictor: teacher-forced, free-running, two
+//! objects, a box, an absent object.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -17,15 +18,16 @@ const LOGITS: f64 = 1e-3;
 const RELATIVE: f64 = 1e-4;
 /// Lowest IoU of a free-running mask with the official one.
 const MASK_IOU: f64 = 0.999;
-/// A single mask whose stability is this close to the official threshold may fall to either side.
+/// The choice for a single mask whose stability is this close to the official threshold may differ.
 const NEAR_TIE: f32 = 0.005;
 
-/// The fixtures come from a CPU, where the official code skips hole filling.
+/// Returns the options of the fixtures: computed on a CPU, where the official code skips hole
+/// filling.
 fn options() -> SessionOptions {
-    SessionOptions { fill_hole_area: 0, ..SessionOptions::default() }
+    SessionOptions::default().fill_hole_area(0)
 }
 
-/// The official outcome of row `row` of a pass.
+/// Returns the official outcome of row `row` of a pass.
 fn outcome(fixture: &Fixture, pass: &str, row: usize) -> Outcome {
     let row_of = |name: &str, length: usize| -> Vec<f32> {
         fixture.values(&format!("{pass}.{name}"))[row * length..(row + 1) * length].to_vec()
@@ -42,7 +44,7 @@ fn outcome(fixture: &Fixture, pass: &str, row: usize) -> Outcome {
     }
 }
 
-/// Row of `name` with `length` values, as f32.
+/// Returns row `row` of `name` with `length` values, as f32.
 fn row(fixture: &Fixture, name: &str, row: usize, length: usize) -> Vec<f32> {
     fixture.values(name)[row * length..(row + 1) * length].to_vec()
 }
@@ -110,8 +112,9 @@ fn compare(
     report.relative(&name("obj_ptr"), &pointer, &official("obj_ptr", 64), RELATIVE);
 }
 
-/// The memory made from the official logits, against the official one. Both are rounded to bfloat16, so values either
-/// agree exactly or, on the edge between two numbers, differ by one step.
+/// Compares the memory computed from the official logits with the official one. Both are rounded to
+/// bfloat16, so values either agree exactly or, on the edge between two numbers, differ by one
+/// step.
 fn compare_memory(
     report: &mut Report,
     model: &Sam2,
@@ -135,7 +138,7 @@ fn compare_memory(
     report.absolute("memory: relative difference of those", &steps, &zeros, 1.0 / 128.0);
 }
 
-/// Plays the clip freely and compares every mask.
+/// Plays the clip free-running and compares every mask.
 fn compare_run(
     report: &mut Report,
     fixture: &Fixture,
@@ -182,8 +185,10 @@ fn clicks(fixture: &Fixture, name: &str) -> Vec<Point> {
 fn sixty_frames_free_running_in_both_directions() {
     let fixture = Fixture::open("micro_mouse_forward_reverse");
     let model = clips::micro_model();
-    let mut session =
-        VideoSession::with_options(&model, clips::frames("mouse-arena"), options()).unwrap();
+    let mut session = VideoSession::builder(&model)
+        .options(options())
+        .open(clips::frames("mouse-arena"))
+        .unwrap();
     let prompt_frame = fixture.number("prompt.frame_index") as usize;
     let points = clicks(&fixture, "prompt.points");
     let first = session.add_points(prompt_frame, ObjectId(1), &points).unwrap();
@@ -213,8 +218,10 @@ fn sixty_frames_free_running_in_both_directions() {
 fn two_objects_free_running() {
     let fixture = Fixture::open("micro_two_objects");
     let model = clips::micro_model();
-    let mut session =
-        VideoSession::with_options(&model, clips::frames("two-crossing"), options()).unwrap();
+    let mut session = VideoSession::builder(&model)
+        .options(options())
+        .open(clips::frames("two-crossing"))
+        .unwrap();
     for (index, point) in clicks(&fixture, "prompt.points").into_iter().enumerate() {
         session.add_points(0, ObjectId(index as u32 + 1), &[point]).unwrap();
     }
@@ -228,8 +235,10 @@ fn two_objects_free_running() {
 fn a_box_free_running() {
     let fixture = Fixture::open("micro_two_objects");
     let model = clips::micro_model();
-    let mut session =
-        VideoSession::with_options(&model, clips::frames("two-crossing"), options()).unwrap();
+    let mut session = VideoSession::builder(&model)
+        .options(options())
+        .open(clips::frames("two-crossing"))
+        .unwrap();
     let corners = fixture.values("box.prompt");
     let bounds = BoxPrompt { x0: corners[0], y0: corners[1], x1: corners[2], y1: corners[3] };
     session.add_box(0, ObjectId(1), bounds).unwrap();
@@ -242,7 +251,8 @@ fn a_box_free_running() {
 
 #[test]
 fn near_ties_of_the_stability_fallback_are_reported() {
-    // The prompted frames are the only ones on the single-mask path; none of the fixtures may be a coin toss.
+    // Only prompted frames take the single-mask path; in none of the fixtures may the choice be a
+    // near-tie.
     for (name, pass) in [("micro_mouse_forward_reverse", "prompt"), ("micro_two_objects", "box")] {
         let fixture = Fixture::open(name);
         let multimask = fixture.values(&format!("{pass}.multimask"));
@@ -260,8 +270,10 @@ fn near_ties_of_the_stability_fallback_are_reported() {
 fn an_absent_object_is_marked_in_logits_pointer_and_memory() {
     let fixture = Fixture::open("micro_absent");
     let model = clips::micro_model_shifted(fixture.number("object_score_bias_shift") as f32);
-    let mut session =
-        VideoSession::with_options(&model, clips::frames("mouse-arena"), options()).unwrap();
+    let mut session = VideoSession::builder(&model)
+        .options(options())
+        .open(clips::frames("mouse-arena"))
+        .unwrap();
     let frame = fixture.number("prompt.frame_index") as usize;
     session.add_points(frame, ObjectId(1), &clicks(&fixture, "prompt.points")).unwrap();
     let count = fixture.indices("forward.frame_index").len();

@@ -1,4 +1,4 @@
-//! Masks that a person should look at are flagged, in every way to get at them.
+//! Masks that a person should check are flagged, by whichever route they are obtained.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -19,8 +19,8 @@ fn clip(count: usize) -> MemoryFrames {
     MemoryFrames::new(frames).unwrap()
 }
 
-fn session(model: &Sam2, options: SessionOptions) -> VideoSession<'_, MemoryFrames> {
-    VideoSession::with_options(model, clip(24), options).unwrap()
+fn session(model: &Sam2, options: SessionOptions) -> VideoSession<MemoryFrames> {
+    VideoSession::builder(model).options(options).open(clip(24)).unwrap()
 }
 
 fn flags(frames: &[FrameMasks]) -> Vec<(usize, Vec<QualityFlag>)> {
@@ -29,14 +29,14 @@ fn flags(frames: &[FrameMasks]) -> Vec<(usize, Vec<QualityFlag>)> {
 }
 
 fn run(
-    session: &mut VideoSession<'_, MemoryFrames>,
+    session: &mut VideoSession<MemoryFrames>,
     start: Option<usize>,
     direction: Direction,
 ) -> Vec<FrameMasks> {
     session.propagate_from(start, direction, None).map(Result::unwrap).collect()
 }
 
-/// Prompted in the middle, both ways, and once more from further on.
+/// Tracks in both directions from a prompt in the middle, and then forward once more.
 fn everywhere(model: &Sam2, options: SessionOptions) -> Vec<FrameMasks> {
     let mut session = session(model, options);
     let shown = session.add_points(8, OBJECT, &[CLICK]).unwrap();
@@ -70,27 +70,29 @@ fn an_object_that_vanishes_jumps_once_and_is_lost_from_then_on() {
     let before: Vec<FrameMasks> =
         session.propagate(Direction::Forward).take(6).map(Result::unwrap).collect();
     assert!(flags(&before).iter().all(|(_, flags)| flags.is_empty()), "{:?}", flags(&before));
-    // As if the object had gone: an empty result from elsewhere, then the frames that the options call jumps.
+    // Simulates that the object has gone: an empty result set from outside must be flagged as lost
+    // and as a jump.
     let mut outcome = session.memory_bank(OBJECT).unwrap().tracked(5).unwrap().clone();
     outcome.prediction.low_res_logits = outcome.prediction.low_res_logits.zeros_like() - 1024.0;
     session.set_outcome(5, OBJECT, outcome).unwrap();
     let shown = session.masks_on(5).unwrap();
     let expected: QualityFlags = [QualityFlag::Lost, QualityFlag::AreaJump].into_iter().collect();
     assert_eq!(shown.objects[0].flags, expected);
-    // What is shown later is what was found then, also after a restart.
+    // Later calls show the flags found at the time, even after the session is restored.
     let file = path.path().join("session");
     session.save(&file).unwrap();
-    let restored = VideoSession::restore(&seen, clip(24), &file).unwrap();
+    let restored = VideoSession::builder(&seen).restore(clip(24), &file).unwrap();
     assert_eq!(restored.masks_on(5).unwrap().objects[0].flags, expected);
     assert!(restored.masks_on(4).unwrap().objects[0].flags.is_empty());
 }
 
 #[test]
 fn flags_depend_neither_on_what_is_let_go_nor_on_a_stop_in_between() {
-    // So that nearly every frame is a jump: flags that depend on the areas behind.
+    // A low factor makes nearly every frame a jump, so that flags depend on the areas of earlier
+    // frames.
     let quality = QualityOptions { area_factor: Some(1.02), ..QualityOptions::default() };
     let model = clips::micro_model().with_image_size(128).unwrap();
-    let with = |retention| SessionOptions { quality, retention, ..SessionOptions::default() };
+    let with = |retention| SessionOptions::default().quality(quality).retention(retention);
     let bounded = flags(&everywhere(&model, with(MemoryRetention::Bounded)));
     assert_eq!(bounded, flags(&everywhere(&model, with(MemoryRetention::All))));
     let jumps = bounded.iter().filter(|(_, f)| f.contains(&QualityFlag::AreaJump)).count();
@@ -103,7 +105,7 @@ fn flags_depend_neither_on_what_is_let_go_nor_on_a_stop_in_between() {
     let begun: Vec<FrameMasks> =
         first.propagate(Direction::Forward).take(9).map(Result::unwrap).collect();
     first.save(&file).unwrap();
-    let mut second = VideoSession::restore(&model, clip(24), &file).unwrap();
+    let mut second = VideoSession::builder(&model).restore(clip(24), &file).unwrap();
     let mut all = flags(&begun);
     all.extend(flags(&run(&mut second, Some(17), Direction::Forward)));
     assert_eq!(all, bounded[1..17]);
@@ -112,13 +114,13 @@ fn flags_depend_neither_on_what_is_let_go_nor_on_a_stop_in_between() {
 #[test]
 fn a_stream_has_the_flags_of_a_recording() {
     let quality = QualityOptions { area_factor: Some(1.02), ..QualityOptions::default() };
-    let session_options = SessionOptions { quality, ..SessionOptions::default() };
+    let session_options = SessionOptions::default().quality(quality);
     let model = clips::micro_model().with_image_size(128).unwrap();
     let mut recording = session(&model, session_options);
     recording.add_points(0, OBJECT, &[CLICK]).unwrap();
     let expected = flags(&run(&mut recording, None, Direction::Forward));
     let options = StreamOptions { session: session_options, total_frames: None };
-    let mut stream = StreamSession::new(&model, options);
+    let mut stream = StreamSession::builder(&model).options(options).open();
     let frames = clip(24);
     for (index, flags_there) in &expected {
         let masks = stream.push(&frames.frame(*index).unwrap()).unwrap();
@@ -141,7 +143,7 @@ fn a_mask_over_everything_is_flagged_where_it_is_asked_for() {
     let shown = session.add_mask(3, OBJECT, &all).unwrap();
     assert_eq!(shown.flags.iter().collect::<Vec<_>>(), [QualityFlag::NearlyFull]);
     assert_eq!(session.masks_on(3).unwrap().objects[0].flags, shown.flags);
-    // With another prompted frame to compare with, it is taken for the background.
+    // With another prompted frame to compare with, the mask is taken for the background.
     session.add_points(8, OBJECT, &[CLICK]).unwrap();
     let frames = run(&mut session, Some(3), Direction::Forward);
     let first = &frames[0].objects[0];

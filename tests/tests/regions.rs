@@ -1,4 +1,5 @@
-//! Regions and proportions: a region is a recording of its own that comes back in place.
+//! Regions and aspect ratios: a region is treated as a recording of its own, and its masks are
+//! returned in place.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -12,7 +13,7 @@ use sam2_tests::exact::bits;
 use sam2_tests::fixture::Fixture;
 use sam2_tests::scenario::ellipse_mask;
 
-/// Where the mouse of the first frames is.
+/// The position of the mouse in the first frames.
 const REGION: Region = Region { x: 110, y: 20, width: 250, height: 201 };
 
 fn mouse(count: usize) -> Vec<RgbFrame> {
@@ -37,12 +38,13 @@ fn paste(mask: &Mask, region: Region, width: u32, height: u32) -> Mask {
     Mask::from_pixels(width, height, pixels.into_iter()).unwrap()
 }
 
-/// A click, a box on another object and a mask on a third, forward and in reverse. `by` is the origin of coordinates.
+/// Prompts a click, a box on another object and a mask on a third, and tracks forward and in
+/// reverse. `by` is the origin of the coordinates.
 fn run(frames: Vec<RgbFrame>, options: SessionOptions, by: (f32, f32)) -> Vec<FrameMasks> {
     let size = frames[0].size();
     let model = clips::micro_model();
     let source = MemoryFrames::new(frames).unwrap();
-    let mut session = VideoSession::with_options(&model, source, options).unwrap();
+    let mut session = VideoSession::builder(&model).options(options).open(source).unwrap();
     let point = |x: f32, y: f32| Point::positive(x - by.0, y - by.1);
     session.add_points(3, ObjectId(1), &[point(244.0, 80.0), point(232.0, 95.0)]).unwrap();
     let bounds = BoxPrompt { x0: 130.0 - by.0, y0: 40.0 - by.1, x1: 180.0 - by.0, y1: 90.0 - by.1 };
@@ -60,8 +62,8 @@ fn a_region_equals_a_cut_recording_pasted_back() {
     let frames = mouse(10);
     let small: Vec<RgbFrame> = frames.iter().map(|frame| cut(frame, REGION)).collect();
     for fit in [Fit::Squash, Fit::Letterbox] {
-        let options = SessionOptions { fit, ..SessionOptions::default() };
-        let whole = SessionOptions { region: Some(REGION), ..options };
+        let options = SessionOptions::default().fit(fit);
+        let whole = options.region(Some(REGION));
         let in_place = run(frames.clone(), whole, (0.0, 0.0));
         let apart = run(small.clone(), options, (REGION.x as f32, REGION.y as f32));
         assert_eq!(in_place.len(), apart.len());
@@ -82,7 +84,7 @@ fn a_region_equals_a_cut_recording_pasted_back() {
 fn the_whole_frame_as_a_region_changes_nothing() {
     let all = Region { x: 0, y: 0, width: 384, height: 288 };
     let plain = run(mouse(6), SessionOptions::default(), (0.0, 0.0));
-    let options = SessionOptions { region: Some(all), ..SessionOptions::default() };
+    let options = SessionOptions::default().region(Some(all));
     for (a, b) in plain.iter().zip(run(mouse(6), options, (0.0, 0.0))) {
         assert_eq!(bits(&a.objects), bits(&b.objects));
     }
@@ -91,14 +93,14 @@ fn the_whole_frame_as_a_region_changes_nothing() {
 #[test]
 fn a_stream_takes_a_region_too() {
     let frames = mouse(8);
-    let session =
-        SessionOptions { region: Some(REGION), fit: Fit::Letterbox, ..SessionOptions::default() };
+    let session = SessionOptions::default().region(Some(REGION)).fit(Fit::Letterbox);
     let model = clips::micro_model();
     let clicks = [Point::positive(244.0, 80.0)];
-    let mut stream =
-        StreamSession::new(&model, StreamOptions { session, total_frames: Some(frames.len()) });
+    let mut stream = StreamSession::builder(&model)
+        .options(StreamOptions { session, total_frames: Some(frames.len()) })
+        .open();
     let source = MemoryFrames::new(frames.clone()).unwrap();
-    let mut video = VideoSession::with_options(&model, source, session).unwrap();
+    let mut video = VideoSession::builder(&model).options(session).open(source).unwrap();
     video.add_points(0, ObjectId(1), &clicks).unwrap();
     let expected: Vec<FrameMasks> =
         video.propagate(Direction::Forward).map(Result::unwrap).collect();
@@ -117,8 +119,8 @@ fn a_stream_takes_a_region_too() {
 fn prompts_outside_and_impossible_regions_are_refused() {
     let model = clips::micro_model();
     let open = |region| {
-        let options = SessionOptions { region: Some(region), ..SessionOptions::default() };
-        VideoSession::with_options(&model, MemoryFrames::new(mouse(1)).unwrap(), options)
+        let options = SessionOptions::default().region(Some(region));
+        VideoSession::builder(&model).options(options).open(MemoryFrames::new(mouse(1)).unwrap())
     };
     let mut session = open(REGION).unwrap();
     let error = session.add_points(0, ObjectId(1), &[Point::positive(20.0, 20.0)]).unwrap_err();
@@ -133,7 +135,7 @@ fn prompts_outside_and_impossible_regions_are_refused() {
     }
 }
 
-/// Mean J of the mouse, tracked from its three body parts.
+/// Returns the mean J of the mouse, tracked from its three body parts.
 fn mean_j(options: SessionOptions) -> f64 {
     let fixture = Fixture::open("micro_truth");
     let frame = fixture.number("mouse_arena.prompt_frame") as usize;
@@ -141,7 +143,7 @@ fn mean_j(options: SessionOptions) -> f64 {
     let points: Vec<Point> = points.chunks(2).map(|p| Point::positive(p[0], p[1])).collect();
     let model = clips::micro_model();
     let source = clips::frames("mouse-arena");
-    let mut session = VideoSession::with_options(&model, source, options).unwrap();
+    let mut session = VideoSession::builder(&model).options(options).open(source).unwrap();
     session.add_points(frame, ObjectId(1), &points).unwrap();
     let truth = clips::truth("mouse-arena", 1);
     let scores: Vec<f64> = session
@@ -155,7 +157,7 @@ fn mean_j(options: SessionOptions) -> f64 {
 #[test]
 fn a_letterbox_finds_the_mouse_as_well() {
     let squashed = mean_j(SessionOptions::default());
-    let boxed = mean_j(SessionOptions { fit: Fit::Letterbox, ..SessionOptions::default() });
+    let boxed = mean_j(SessionOptions::default().fit(Fit::Letterbox));
     println!("mean J forward: squashed {squashed:.4}, letterbox {boxed:.4}");
     assert!(boxed > squashed - 0.15, "{boxed} against {squashed}");
 }

@@ -1,4 +1,5 @@
-//! A session that was saved goes on in another process as if nothing had happened, and nothing else is taken for one.
+//! A saved session continues in another process as if it had not been interrupted, and no other
+//! file is accepted as a session.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -19,7 +20,7 @@ use sam2_tests::saved::{self, FRAMES, STREAMED, flat, frames, model, recording};
 use sam2_tests::{clips, exact};
 use sha2::{Digest, Sha256};
 
-/// What another process shows that continues with `session`.
+/// Returns what another process shows when it continues `session`.
 fn elsewhere(kind: &str, session: &Path) -> Vec<u32> {
     let out = session.with_extension("out");
     let child = Command::new(env!("CARGO_BIN_EXE_continue_session"))
@@ -31,7 +32,7 @@ fn elsewhere(kind: &str, session: &Path) -> Vec<u32> {
     bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
 }
 
-/// Doubts much and keeps much apart, so that both are saved.
+/// Options that distrust many frames and keep many in reserve, so that both are saved.
 fn guarded() -> SessionOptions {
     let memory_policy = MemoryPolicyChoice::Guarded(GuardedOptions {
         min_predicted_iou: Some(0.7),
@@ -39,14 +40,11 @@ fn guarded() -> SessionOptions {
         distractor_spacing: 2,
         ..GuardedOptions::default()
     });
-    SessionOptions { memory_policy, ..SessionOptions::default() }
+    SessionOptions::default().memory_policy(memory_policy)
 }
 
-fn two_objects<'m>(
-    model: &'m sam2_engine::Sam2,
-    options: SessionOptions,
-) -> VideoSession<'m, MemoryFrames> {
-    let mut session = VideoSession::with_options(model, recording(), options).unwrap();
+fn two_objects(model: &sam2_engine::Sam2, options: SessionOptions) -> VideoSession<MemoryFrames> {
+    let mut session = VideoSession::builder(model).options(options).open(recording()).unwrap();
     session.add_points(5, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
     let bounds = BoxPrompt { x0: 210.0, y0: 110.0, x1: 280.0, y1: 175.0 };
     session.add_box(3, ObjectId(2), bounds).unwrap();
@@ -61,16 +59,17 @@ fn a_session_goes_on_in_another_process() {
     for (name, options) in [
         ("bounded", SessionOptions::default()),
         ("guarded", guarded()),
-        ("all", SessionOptions { retention: MemoryRetention::All, ..SessionOptions::default() }),
+        ("all", SessionOptions::default().retention(MemoryRetention::All)),
     ] {
-        // Before the first propagation: every result is pending.
+        // Before the first propagation, when every result is pending.
         let mut session = two_objects(&model, options);
         session.save(&path).unwrap();
         let there = elsewhere("video", &path);
         let here = saved::continue_video(&mut session);
         assert!(here.len() > 100_000 && here == there, "{name}: saved at once");
 
-        // On the way, with a correction, more clicks to come for it, and an object that has just come.
+        // In the middle of a run, with a correction, with further clicks still to be added to it,
+        // and with a new object.
         let mut session = two_objects(&model, options);
         let run = session.propagate_from(None, Direction::Forward, Some(20));
         assert_eq!(run.filter(Result::is_ok).count(), 21);
@@ -83,7 +82,7 @@ fn a_session_goes_on_in_another_process() {
         let here = saved::continue_video(&mut session);
         assert!(here == there, "{name}: saved on the way");
 
-        // Nor does the interruption itself change anything.
+        // The interruption itself changes nothing either.
         let mut whole = two_objects(&model, options);
         let all = flat(whole.propagate(Direction::Forward));
         let mut parts = two_objects(&model, options);
@@ -104,7 +103,7 @@ fn clicks_are_added_to_those_of_before() {
     session.save(&path).unwrap();
     let more = [Point::negative(200.0, 200.0)];
     let mut restored = saved::restore_video(&model, &path);
-    let click = |session: &mut VideoSession<'_, _>| {
+    let click = |session: &mut VideoSession<_>| {
         exact::bits(&[session.add_points_or_box(5, ObjectId(4), &more, None, false).unwrap()])
     };
     assert_eq!(click(&mut session), click(&mut restored));
@@ -112,13 +111,14 @@ fn clicks_are_added_to_those_of_before() {
     assert_eq!(session.options(), restored.options());
 }
 
-fn streamed(model: &sam2_engine::Sam2, options: StreamOptions) -> StreamSession<'_> {
-    let mut session = StreamSession::new(model, options);
+fn streamed(model: &sam2_engine::Sam2, options: StreamOptions) -> StreamSession {
+    let mut session = StreamSession::builder(model).options(options).open();
     let all = frames();
     session.push(&all[0]).unwrap();
     session.add_points(ObjectId(3), &[Point::positive(54.0, 101.0)]).unwrap();
     all[1..STREAMED].iter().for_each(|frame| drop(session.push(frame).unwrap()));
-    // Pending: a correction, and later an object of which only the newest frame is known.
+    // Pending: a correction. `continue_stream` then adds an object that is known only on the newest
+    // frame.
     session.add_points(ObjectId(3), &[Point::positive(160.0, 118.0)]).unwrap();
     session
 }
@@ -137,7 +137,7 @@ fn a_stream_goes_on_in_another_process() {
 }
 
 /// The error, which is one line and names the file.
-fn refused(result: Result<VideoSession<'_, MemoryFrames>, EngineError>) -> SessionFileError {
+fn refused(result: Result<VideoSession<MemoryFrames>, EngineError>) -> SessionFileError {
     match result.err().unwrap() {
         EngineError::SessionFile(error) => {
             let message = error.to_string();
@@ -148,7 +148,7 @@ fn refused(result: Result<VideoSession<'_, MemoryFrames>, EngineError>) -> Sessi
     }
 }
 
-/// The file with its metadata changed, and signed anew if `sign`.
+/// Returns the file with its metadata changed, and with a valid digest if `sign`.
 fn edited(bytes: &[u8], sign: bool, edit: impl Fn(&mut HashMap<String, String>)) -> Vec<u8> {
     let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
@@ -179,7 +179,7 @@ fn files_that_do_not_belong_are_refused() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("d.session");
-    let restore = || VideoSession::restore(&model, recording(), &path);
+    let restore = || VideoSession::builder(&model).restore(recording(), &path);
     assert!(matches!(refused(restore()), SessionFileError::Io { .. }));
 
     let mut session = two_objects(&model, SessionOptions::default());
@@ -189,27 +189,27 @@ fn files_that_do_not_belong_are_refused() {
     assert!(restore().is_ok());
 
     let shifted = clips::micro_model_shifted(0.5).with_image_size(128).unwrap();
-    let other = VideoSession::restore(&shifted, recording(), &path);
+    let other = VideoSession::builder(&shifted).restore(recording(), &path);
     assert!(matches!(refused(other), SessionFileError::OtherWeights { .. }));
     let larger = clips::micro_model();
-    let other = VideoSession::restore(&larger, recording(), &path);
+    let other = VideoSession::builder(&larger).restore(recording(), &path);
     assert!(matches!(refused(other), SessionFileError::OtherConfiguration { .. }));
     let shorter = MemoryFrames::new(frames()[1..].to_vec()).unwrap();
-    let other = VideoSession::restore(&model, shorter, &path);
+    let other = VideoSession::builder(&model).restore(shorter, &path);
     assert!(matches!(refused(other), SessionFileError::OtherRecording { .. }));
     let narrow = RgbFrame::new(300, 240, vec![0; 300 * 240 * 3]).unwrap();
     let narrow = MemoryFrames::new(vec![narrow; FRAMES]).unwrap();
-    let other = VideoSession::restore(&model, narrow, &path);
+    let other = VideoSession::builder(&model).restore(narrow, &path);
     assert!(matches!(refused(other), SessionFileError::OtherRecording { .. }));
-    let stream = StreamSession::restore(&model, &path).err().unwrap();
+    let stream = StreamSession::builder(&model).restore(&path).err().unwrap();
     assert!(matches!(stream, EngineError::SessionFile(SessionFileError::OtherKind { .. })));
 
     let whole = std::fs::read(&path).unwrap();
     let put = |bytes: &[u8]| std::fs::write(&path, bytes).unwrap();
-    put(&edited(&whole, false, |all| drop(all.insert("format_version".into(), "2".into()))));
+    put(&edited(&whole, false, |all| drop(all.insert("format_version".into(), "3".into()))));
     assert!(matches!(
         refused(restore()),
-        SessionFileError::FormatVersion { ref found, expected: 1, .. } if found == "2"
+        SessionFileError::FormatVersion { ref found, expected: 2, .. } if found == "3"
     ));
     put(&edited(&whole, false, |all| drop(all.insert("format".into(), "sam3".into()))));
     assert!(matches!(refused(restore()), SessionFileError::NotASession { .. }));
@@ -243,9 +243,9 @@ fn a_failed_save_leaves_the_old_file() {
     session.save(&path).unwrap();
     session.save(&path).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let empty = StreamSession::new(&model, StreamOptions::default()).save(&path);
+    let empty = StreamSession::builder(&model).open().save(&path);
     assert!(matches!(empty, Err(EngineError::NoFrameYet)));
-    assert!(VideoSession::restore(&model, recording(), &path).is_ok());
+    assert!(VideoSession::builder(&model).restore(recording(), &path).is_ok());
 }
 
 #[test]
@@ -262,14 +262,15 @@ fn a_stream_of_absurd_size_is_refused_before_anything_is_allocated() {
             all.insert("session".into(), session);
         });
         std::fs::write(&path, edited).unwrap();
-        let error = StreamSession::restore(&model, &path).err().unwrap();
+        let error = StreamSession::builder(&model).restore(&path).err().unwrap();
         let damaged = matches!(error, EngineError::SessionFile(SessionFileError::Damaged { .. }));
         assert!(damaged, "{error}");
     }
 }
 
-/// Two hundred files with bytes changed, cut out or added, half of them with the digest made right again where the file
-/// still is one: each is refused or gives a session that can be used, and none panics.
+/// Tries two hundred files with bytes changed, removed or added. Half of them get a valid digest
+/// again if they are still valid safetensors. Each file is either rejected or gives a usable
+/// session; none causes a panic.
 #[test]
 fn hostile_files_never_panic() {
     let model = model();
@@ -282,7 +283,8 @@ fn hostile_files_never_panic() {
     let whole = std::fs::read(&path).unwrap();
     streamed(&model, StreamOptions::default()).save(&path).unwrap();
     let streamed = std::fs::read(&path).unwrap();
-    // Most of the file are numbers, in which nothing can go wrong: the header is what is aimed at.
+    // Most of the file consists of tensor values, which cannot be invalid, so mutations target the
+    // header.
     let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
 
     let config = Config { cases: 200, failure_persistence: None, ..Config::default() };
@@ -316,12 +318,14 @@ fn hostile_files_never_panic() {
             };
             std::fs::write(&path, mutated).unwrap();
             if stream {
-                if let Ok(mut session) = StreamSession::restore(&model, &path) {
+                if let Ok(mut session) = StreamSession::builder(&model).restore(&path) {
                     restored.set(restored.get() + 1);
                     let next = RgbFrame::new(320, 240, vec![90; 320 * 240 * 3]).unwrap();
                     let _ = session.push(&next);
                 }
-            } else if let Ok(mut session) = VideoSession::restore(&model, recording(), &path) {
+            } else if let Ok(mut session) =
+                VideoSession::builder(&model).restore(recording(), &path)
+            {
                 restored.set(restored.get() + 1);
                 session.propagate(Direction::Forward).take(2).for_each(drop);
                 session.propagate_from(Some(8), Direction::Reverse, Some(1)).for_each(drop);
@@ -329,11 +333,13 @@ fn hostile_files_never_panic() {
             Ok(())
         })
         .unwrap();
-    // Signed files whose JSON still says something possible are restored: a digit of a click, say.
+    // A signed file whose JSON is still valid is restored, for example one with a different digit
+    // in a click.
     assert!(restored.get() > 0);
 }
 
-/// Changes bytes at places given as a share of the length: flips, digits, cuts, insertions.
+/// Changes bytes at positions given as fractions of the length: flips, digits, deletions,
+/// insertions.
 fn mutate(bytes: &mut Vec<u8>, changes: &[(f64, u8, u8)]) {
     for &(place, value, kind) in changes {
         if bytes.is_empty() {
@@ -342,7 +348,8 @@ fn mutate(bytes: &mut Vec<u8>, changes: &[(f64, u8, u8)]) {
         let at = ((place * bytes.len() as f64) as usize).min(bytes.len() - 1);
         match kind {
             0 => bytes[at] ^= value | 1,
-            // A digit becomes another one, wherever the next one is: the file stays JSON, and says something else.
+            // Changes the next digit to another: the file remains valid JSON but with other
+            // contents.
             1 => {
                 if let Some(digit) = bytes[at..].iter_mut().find(|byte| byte.is_ascii_digit()) {
                     *digit = b'0' + value % 10;

@@ -1,4 +1,4 @@
-//! What a session's options change, and what they must not.
+//! The effects of a session's options, and what they must leave unchanged.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -32,13 +32,13 @@ fn clip(count: usize) -> MemoryFrames {
     MemoryFrames::new(frames).unwrap()
 }
 
-fn run<S: FrameSource>(session: &mut VideoSession<'_, S>, direction: Direction) -> Vec<FrameMasks> {
+fn run<S: FrameSource>(session: &mut VideoSession<S>, direction: Direction) -> Vec<FrameMasks> {
     session.propagate(direction).map(Result::unwrap).collect()
 }
 
-/// Two objects from the middle, both ways.
+/// Tracks two objects from the middle in both directions.
 fn both_ways(model: &Sam2, options: SessionOptions) -> Vec<FrameMasks> {
-    let mut session = VideoSession::with_options(model, clip(16), options).unwrap();
+    let mut session = VideoSession::builder(model).options(options).open(clip(16)).unwrap();
     for (id, click) in TWO.iter().enumerate() {
         session.add_points(4, ObjectId(id as u32), &[*click]).unwrap();
     }
@@ -51,7 +51,7 @@ fn all_bits(frames: &[FrameMasks]) -> Vec<Vec<u32>> {
     frames.iter().map(|frame| bits(&frame.objects)).collect()
 }
 
-/// Counts what is read, and cannot read one frame, if one is named.
+/// A source that counts reads and, if `unreadable` names a frame, cannot read that frame.
 struct Watched {
     frames: MemoryFrames,
     reads: Arc<AtomicUsize>,
@@ -87,9 +87,9 @@ fn kept_features_are_not_encoded_again() {
     let model = model();
     let reads = |feature_cache_frames| {
         let count = Arc::new(AtomicUsize::new(0));
-        let options = SessionOptions { feature_cache_frames, ..SessionOptions::default() };
+        let options = SessionOptions::default().feature_cache_frames(feature_cache_frames);
         let source = Watched { frames: clip(6), reads: Arc::clone(&count), unreadable: None };
-        let mut session = VideoSession::with_options(&model, source, options).unwrap();
+        let mut session = VideoSession::builder(&model).options(options).open(source).unwrap();
         // Back and forth between frames, as a user does.
         let mut shown = Vec::new();
         for frame in [0, 1, 0, 2, 1, 0] {
@@ -101,9 +101,10 @@ fn kept_features_are_not_encoded_again() {
         (shown, count.load(Ordering::Relaxed))
     };
     let (one, one_read) = reads(1);
-    // Six for the prompts and three for their memories but one that is still there; the three others are tracked.
+    // Six reads for the prompts, two for the memories of the three prompted frames (one of them is
+    // still cached), and three for the tracked frames.
     assert_eq!(one_read, 11);
-    // No cache at all would not be the official behaviour either.
+    // With no cache at all, reads would differ from the official behaviour, so 0 means 1.
     assert!(reads(0) == (one.clone(), one_read));
     let (three, three_read) = reads(3);
     assert!(one == three);
@@ -120,7 +121,7 @@ fn threads_that_encode_ahead_give_the_same() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| all_bits(&both_ways(&model, SessionOptions::default())))
     };
-    // One thread makes one step after the other.
+    // With one thread, all steps run one after the other.
     let one = with(1);
     assert!(one == with(2) && one == with(5));
 }
@@ -136,7 +137,7 @@ fn a_frame_that_cannot_be_read_is_an_error_in_its_turn() {
         session.add_points(0, ObjectId(1), &TWO[..1]).unwrap();
         let frames: Vec<_> = session.propagate(Direction::Forward).collect();
         let (position, count) = (session.position(), reads.load(Ordering::Relaxed));
-        // Who tries again has the frame read again.
+        // A retry reads the frame again.
         if unreadable.is_some() {
             assert!(
                 session.propagate_from(Some(5), Direction::Forward, None).next().unwrap().is_err()
@@ -168,8 +169,8 @@ fn fewer_objects_at_a_time_give_the_same() {
 fn fewer_at_a_time(model: &Sam2, limits: &[usize]) {
     let tracked = |objects_per_pass: Option<usize>| {
         let objects_per_pass = objects_per_pass.and_then(NonZeroUsize::new);
-        let options = SessionOptions { objects_per_pass, ..SessionOptions::default() };
-        let mut session = VideoSession::with_options(model, clip(10), options).unwrap();
+        let options = SessionOptions::default().objects_per_pass(objects_per_pass);
+        let mut session = VideoSession::builder(model).options(options).open(clip(10)).unwrap();
         for id in 0..5 {
             let click = Point::positive(40.0 + 50.0 * id as f32, 100.0 + 9.0 * id as f32);
             session.add_points(2, ObjectId(id), &[click]).unwrap();
@@ -197,8 +198,8 @@ fn fewer_at_a_time(model: &Sam2, limits: &[usize]) {
 fn small_islands_go_from_the_masks_and_not_from_the_memories() {
     let model = model();
     let with = |remove_island_area| {
-        let options = SessionOptions { remove_island_area, ..SessionOptions::default() };
-        let mut session = VideoSession::with_options(&model, clip(16), options).unwrap();
+        let options = SessionOptions::default().remove_island_area(remove_island_area);
+        let mut session = VideoSession::builder(&model).options(options).open(clip(16)).unwrap();
         // Masks without islands: the memory of a prompted frame is made from what the user saw.
         let prompts = [[70.0, 101.0, 60.0, 40.0], [250.0, 149.0, 50.0, 50.0]];
         for (id, ellipse) in prompts.into_iter().enumerate() {
@@ -212,7 +213,7 @@ fn small_islands_go_from_the_masks_and_not_from_the_memories() {
     let (plain, cleaned) = (with(0), with(12));
     let mut removed = 0;
     for (a, b) in plain.iter().zip(&cleaned).flat_map(|(a, b)| a.objects.iter().zip(&b.objects)) {
-        // What later frames look at is the same, so everything else is.
+        // Later frames see the same memories, so everything else is equal.
         assert_eq!(a.object_score.to_bits(), b.object_score.to_bits());
         assert_eq!(a.predicted_iou.to_bits(), b.predicted_iou.to_bits());
         let mut expected = to_values(a.low_res_logits.clone());
@@ -227,11 +228,7 @@ fn logits_at_the_recordings_size_are_there_on_request() {
     let model = model();
     let plain = both_ways(&model, SessionOptions::default());
     assert!(plain.iter().flat_map(|f| &f.objects).all(|object| object.video_logits.is_none()));
-    let options = SessionOptions {
-        keep_video_logits: true,
-        non_overlap_masks: true,
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::default().keep_video_logits(true).non_overlap_masks(true);
     let kept = both_ways(&model, options);
     for object in kept.iter().flat_map(|frame| &frame.objects) {
         let logits = object.video_logits.as_ref().unwrap();
@@ -259,7 +256,7 @@ fn prompts_of_one_object_are_taken_back_on_all_frames() {
     let next = session.propagate(Direction::Forward).next();
     assert!(matches!(next, Some(Err(EngineError::ObjectWithoutPrompt(ObjectId(1))))));
 
-    // A new prompt begins anew, as with a new object; the other one was not touched.
+    // A new prompt starts afresh, as for a new object; the other object was not affected.
     session.add_points(3, first, &TWO[..1]).unwrap();
     let masks = run(&mut session, Direction::Forward);
     assert_eq!((masks.len(), masks[0].frame_index), (11, 1));
@@ -325,20 +322,20 @@ fn a_pass_says_how_far_it_is_and_can_be_left() {
     assert_eq!(back.frames_total(), 3);
 }
 
-/// Compiles only if everything may be moved to another thread.
+/// Compiles only if all types can be moved to another thread.
 #[test]
 fn everything_may_be_sent_to_another_thread() {
     fn sent<T: Send>() {}
     sent::<Sam2>();
-    sent::<VideoSession<'_, LazyFrames>>();
-    sent::<VideoSession<'_, Box<dyn FrameSource>>>();
-    sent::<Propagation<'_, '_, LazyFrames>>();
-    sent::<StreamSession<'_>>();
+    sent::<VideoSession<LazyFrames>>();
+    sent::<VideoSession<Box<dyn FrameSource>>>();
+    sent::<Propagation<'_, LazyFrames>>();
+    sent::<StreamSession>();
     sent::<FrameMasks>();
-    sent::<ImagePredictor<'_>>();
+    sent::<ImagePredictor>();
     sent::<EncodedImage>();
     sent::<EngineError>();
-    // And it works there.
+    // A session also works on the other thread.
     let model = model();
     let mut session = VideoSession::new(&model, clip(3)).unwrap();
     session.add_points(0, ObjectId(1), &TWO[..1]).unwrap();

@@ -1,7 +1,9 @@
-//! Random sequences of everything that a user can do, on a bounded session and, in step, on one that forgets nothing.
+//! Random sequences of all user actions, on a bounded session and, in step, on one that releases
+//! nothing.
 //!
-//! Whatever the bounded one gives must be the same bit for bit; where it refuses, it must be with one of the two documented
-//! errors, and go on as if it had not been asked. `PROPTEST_CASES` sets how many sequences.
+//! Results of the bounded session must be identical bit for bit. If it refuses an action, it must
+//! do so with one of the two documented errors and continue as if it had not been asked.
+//! `PROPTEST_CASES` sets the number of sequences.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -20,17 +22,17 @@ use sam2_tests::clips;
 use sam2_tests::exact::bits;
 use sam2_tests::scenario::ellipse_mask;
 
-/// Longer than twice what is kept around one frame, so that much is let go.
+/// Longer than twice what is kept around one frame, so that much is released.
 const FRAMES: usize = 96;
 const POINTERS: usize = 15;
 
-/// A frame, as users choose them.
+/// A frame index, chosen as users choose it.
 #[derive(Clone, Copy, Debug)]
 enum At {
     Number(usize),
-    /// Behind the one tracked last.
+    /// This many frames before the last tracked one, in tracking order.
     Behind(usize),
-    /// The one after that, in the order of travel.
+    /// The frame after the last tracked one, in tracking order.
     Next,
 }
 
@@ -53,7 +55,7 @@ enum Action {
         direction: Direction,
         limit: Option<usize>,
     },
-    /// The bounded session is saved, dropped and restored.
+    /// Saves, drops and restores the bounded session.
     Reload,
 }
 
@@ -64,7 +66,8 @@ fn frames() -> Vec<RgbFrame> {
     there_and_back.take(FRAMES).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }
 
-/// The smallest input that leaves whole windows: most masks are poor, but no bit of them may change.
+/// Loads the model with the smallest input that has whole windows. Most masks are poor, but no bit
+/// of them may change.
 fn model() -> Sam2 {
     clips::micro_model().with_image_size(64).unwrap()
 }
@@ -81,7 +84,7 @@ fn prompt() -> impl Strategy<Value = Prompt> {
             .prop_map(|(points, replace)| Prompt::Points { points, replace }),
         2 => (0.0..250.0_f32, 0.0..180.0_f32, -4.0..80.0_f32, 5.0..60.0_f32)
             .prop_map(|(x0, y0, width, height)| {
-                // A few are empty: an error in both.
+                // A few boxes are empty, which is an error in both sessions.
                 Prompt::Box(BoxPrompt { x0, y0, x1: (x0 + width).max(0.0), y1: y0 + height })
             }),
         2 => (40.0..280.0, 40.0..200.0, 5.0..60.0, 5.0..60.0)
@@ -116,7 +119,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn memory_policy() -> impl Strategy<Value = MemoryPolicyChoice> {
-    // Most are doubted at this size; a low share makes many distractors.
+    // At this size most frames are distrusted; a low limit makes many distractors.
     let limit = || prop::option::weighted(0.8, 0.0..0.9_f32);
     let look_back = prop_oneof![4 => 0..20_usize, 1 => Just(usize::MAX)];
     let guarded = (limit(), limit(), any::<bool>(), look_back, 0..3_usize, 1..4_usize).prop_map(
@@ -143,24 +146,22 @@ fn options() -> impl Strategy<Value = SessionOptions> {
     (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy()).prop_map(
         |(switches, stride, cap, correctable, pass, memory_policy)| {
             let (corrections_condition, non_overlap_masks, clears) = switches;
-            SessionOptions {
-                memory_policy,
-                corrections_condition,
-                non_overlap_masks,
-                clear_memories_around_prompts: clears,
-                memory_temporal_stride: if stride == 3 { 2 } else { 1 },
-                max_conditioning_frames: cap,
-                correctable_frames: correctable,
-                objects_per_pass: NonZeroUsize::new(pass),
-                // Every frame is encoded once, which is most of the time.
-                feature_cache_frames: FRAMES,
-                ..SessionOptions::default()
-            }
+            SessionOptions::default()
+                .memory_policy(memory_policy)
+                .corrections_condition(corrections_condition)
+                .non_overlap_masks(non_overlap_masks)
+                .clear_memories_around_prompts(clears)
+                .memory_temporal_stride(if stride == 3 { 2 } else { 1 })
+                .max_conditioning_frames(cap)
+                .correctable_frames(correctable)
+                .objects_per_pass(NonZeroUsize::new(pass))
+                // Encoding takes most of the time, so every frame is encoded only once.
+                .feature_cache_frames(FRAMES)
         },
     )
 }
 
-/// What came of a prompt, for comparing.
+/// The result of a prompt, for comparison.
 type Given = Result<Vec<u32>, String>;
 
 fn given(result: Result<ObjectMask, EngineError>) -> Given {
@@ -171,25 +172,25 @@ fn is_refusal(error: &EngineError) -> bool {
     matches!(error, EngineError::MemoriesReleased { .. } | EngineError::ResultReleased { .. })
 }
 
-/// Two sessions in step.
+/// Two sessions that perform the same actions.
 struct Pair<'m> {
     model: &'m Sam2,
     source: &'m MemoryFrames,
-    bounded: VideoSession<'m, &'m MemoryFrames>,
-    reference: VideoSession<'m, &'m MemoryFrames>,
+    bounded: VideoSession<&'m MemoryFrames>,
+    reference: VideoSession<&'m MemoryFrames>,
     frames: usize,
-    /// Of those, the ones with anything in a mask.
+    /// Number of those frames on which any mask has pixels.
     seen: usize,
     refusals: usize,
-    /// Most frames that were kept apart for one object.
+    /// Largest number of frames kept in reserve for one object.
     apart: usize,
 }
 
 impl<'m> Pair<'m> {
     fn new(model: &'m Sam2, source: &'m MemoryFrames, options: SessionOptions) -> Self {
         let open = |retention| {
-            let options = SessionOptions { retention, ..options };
-            VideoSession::with_options(model, source, options).unwrap()
+            let options = options.retention(retention);
+            VideoSession::builder(model).options(options).open(source).unwrap()
         };
         let (bounded, reference) = (open(MemoryRetention::Bounded), open(MemoryRetention::All));
         Self { model, source, bounded, reference, frames: 0, seen: 0, refusals: 0, apart: 0 }
@@ -207,10 +208,10 @@ impl<'m> Pair<'m> {
         frame.min(FRAMES - 1)
     }
 
-    /// Does it in the bounded session, and unless that refuses, in the other one.
+    /// Performs an action in the bounded session and, unless it refuses, in the other one.
     fn both<T: PartialEq>(
         &mut self,
-        act: impl Fn(&mut VideoSession<'m, &'m MemoryFrames>) -> Result<T, EngineError>,
+        act: impl Fn(&mut VideoSession<&'m MemoryFrames>) -> Result<T, EngineError>,
     ) -> TestCaseResult {
         let bounded = act(&mut self.bounded);
         if bounded.as_ref().is_err_and(is_refusal) {
@@ -258,7 +259,8 @@ impl<'m> Pair<'m> {
             Action::Reload => {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 self.bounded.save(file.path()).unwrap();
-                self.bounded = VideoSession::restore(self.model, self.source, file.path()).unwrap();
+                self.bounded =
+                    VideoSession::builder(self.model).restore(self.source, file.path()).unwrap();
                 Ok(())
             }
         }
@@ -310,7 +312,7 @@ impl<'m> Pair<'m> {
         if tracked > 0 { self.check_bound(start) } else { Ok(()) }
     }
 
-    /// Nothing is kept but what lies near the newest frame, a prompted one or the start.
+    /// Checks that nothing is kept except near the newest frame, a prompted frame or the start.
     fn check_bound(&mut self, start: Option<usize>) -> TestCaseResult {
         let options = self.bounded.options();
         let banks: Vec<_> = self
@@ -327,7 +329,7 @@ impl<'m> Pair<'m> {
         let kept = options.memory_policy.policy().retains(&reach);
         let (memories, frames) = (kept.memories, POINTERS.max(kept.memories).max(kept.frames));
         let near = |frame: usize, reach: usize| {
-            frame.abs_diff(position) <= reach.saturating_add(options.correctable_frames)
+            frame.abs_diff(position) <= reach.saturating_add(options.limits.correctable_frames)
                 || anchors.iter().any(|anchor| frame.abs_diff(*anchor) <= reach)
         };
         let mut most_apart = 0;
@@ -359,7 +361,8 @@ fn runner(cases: u32) -> TestRunner {
     if std::env::var_os("PROPTEST_CASES").is_some() {
         return TestRunner::new(config);
     }
-    // So few cases are the same ones every time: by chance they might show too little, which is asserted as well.
+    // With so few cases, the sequences are the same every time: random ones might by chance cover
+    // too little, which is asserted below.
     config.cases = cases;
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
@@ -383,7 +386,7 @@ fn a_bounded_session_is_the_unpruned_one_or_refuses() {
             Ok(())
         })
         .unwrap();
-    // Else the sequences would show nothing.
+    // Otherwise the sequences would prove nothing.
     assert!(frames.get() > 300, "{} frames", frames.get());
     assert!(seen.get() > frames.get() / 4, "{} of {} frames", seen.get(), frames.get());
     assert!(refusals.get() > 0, "nothing was refused");
@@ -391,7 +394,7 @@ fn a_bounded_session_is_the_unpruned_one_or_refuses() {
     println!("{} frames, {} with masks, {} refusals", frames.get(), seen.get(), refusals.get());
 }
 
-/// What is done on a frame of a stream once it is there.
+/// Generates actions on a frame of a stream after it was pushed.
 fn stream_action() -> impl Strategy<Value = Action> {
     let object = || 0..3_u32;
     prop_oneof![
@@ -403,7 +406,7 @@ fn stream_action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn on_stream(session: &mut StreamSession<'_>, action: &Action) -> Given {
+fn on_stream(session: &mut StreamSession, action: &Action) -> Given {
     let unit = |result: Result<(), EngineError>| {
         result.map(|()| Vec::new()).map_err(|error| error.to_string())
     };
@@ -424,7 +427,7 @@ fn on_stream(session: &mut StreamSession<'_>, action: &Action) -> Given {
     }
 }
 
-fn on_video(session: &mut VideoSession<'_, &MemoryFrames>, frame: usize, action: &Action) -> Given {
+fn on_video(session: &mut VideoSession<&MemoryFrames>, frame: usize, action: &Action) -> Given {
     let unit = |result: Result<(), EngineError>| {
         result.map(|()| Vec::new()).map_err(|error| error.to_string())
     };
@@ -454,10 +457,10 @@ fn a_stream_is_the_unpruned_session() {
     runner(12)
         .run(&(options(), actions), |(options, actions)| {
             let open = StreamOptions { session: options, total_frames: None };
-            let mut stream = StreamSession::new(&model, open);
+            let mut stream = StreamSession::builder(&model).options(open).open();
             let retention = MemoryRetention::All;
-            let options = SessionOptions { retention, ..options };
-            let mut video = VideoSession::with_options(&model, &source, options).unwrap();
+            let options = options.retention(retention);
+            let mut video = VideoSession::builder(&model).options(options).open(&source).unwrap();
             for (index, frame) in all.iter().enumerate().take(44) {
                 let pushed = stream.push(frame);
                 if video.object_ids().is_empty() {
@@ -483,7 +486,7 @@ fn a_stream_is_the_unpruned_session() {
                     if matches!(action, Action::Reload) {
                         let file = tempfile::NamedTempFile::new().unwrap();
                         stream.save(file.path()).unwrap();
-                        stream = StreamSession::restore(&model, file.path()).unwrap();
+                        stream = StreamSession::builder(&model).restore(file.path()).unwrap();
                     }
                     let (ours, theirs) =
                         (on_stream(&mut stream, action), on_video(&mut video, index, action));

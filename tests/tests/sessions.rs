@@ -1,4 +1,5 @@
-//! What a session promises beyond parity: bounded memory changes nothing, prompts can come and go, errors are errors.
+//! Guarantees of a session beyond parity: bounded memory changes nothing, prompts can be added and
+//! removed, errors are reported.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -10,9 +11,9 @@ use sam2_frame_provider::{MemoryFrames, RgbFrame};
 use sam2_tests::clips;
 use sam2_tests::fixture::to_values;
 
-type Session<'m> = VideoSession<'m, MemoryFrames>;
+type Session = VideoSession<MemoryFrames>;
 
-/// The first `count` frames of a clip, in memory.
+/// Returns the first `count` frames of a clip, in memory.
 fn clip(name: &str, count: usize) -> MemoryFrames {
     let frames = clips::frames(name);
     let frames: Vec<RgbFrame> = (0..count).map(|i| (*frames.frame(i).unwrap()).clone()).collect();
@@ -20,10 +21,10 @@ fn clip(name: &str, count: usize) -> MemoryFrames {
 }
 
 fn options(retention: MemoryRetention) -> SessionOptions {
-    SessionOptions { retention, ..SessionOptions::default() }
+    SessionOptions::default().retention(retention)
 }
 
-/// Everything a caller can see of a run, exactly.
+/// Returns everything that a caller can see of a run, exactly.
 fn observe(run: impl Iterator<Item = Result<FrameMasks, EngineError>>) -> Vec<(usize, Vec<u32>)> {
     run.map(|frame| {
         let frame = frame.unwrap();
@@ -41,16 +42,18 @@ fn observe(run: impl Iterator<Item = Result<FrameMasks, EngineError>>) -> Vec<(u
     .collect()
 }
 
-/// The same actions in a bounded and an unpruned session must show the same, bit for bit.
+/// Checks that the same actions show the same results, bit for bit, in a bounded and an unpruned
+/// session.
 fn bounded_equals_unpruned(
     name: &str,
     count: usize,
-    act: impl Fn(&mut Session<'_>) -> Vec<(usize, Vec<u32>)>,
+    act: impl Fn(&mut Session) -> Vec<(usize, Vec<u32>)>,
 ) {
     let model = clips::micro_model();
     let run = |retention| {
         let frames = clip(name, count);
-        let mut session = VideoSession::with_options(&model, frames, options(retention)).unwrap();
+        let mut session =
+            VideoSession::builder(&model).options(options(retention)).open(frames).unwrap();
         let seen = act(&mut session);
         let kept: usize = session
             .object_ids()
@@ -82,7 +85,8 @@ fn bounded_memory_changes_nothing_with_prompts_added_on_the_way() {
     bounded_equals_unpruned("mouse-arena", 60, |session| {
         session.add_points(2, ObjectId(1), &[Point::positive(240.0, 85.0)]).unwrap();
         let mut seen = observe(session.propagate_from(None, Direction::Forward, Some(41)));
-        // A second object in the middle, then on from there in pieces, then back over everything.
+        // A second object in the middle, then onwards from there in pieces, then the whole clip in
+        // reverse.
         session.add_points(44, ObjectId(2), &[Point::positive(110.0, 160.0)]).unwrap();
         seen.extend(observe(session.propagate_from(Some(44), Direction::Forward, Some(5))));
         seen.extend(observe(session.propagate_from(Some(50), Direction::Forward, None)));
@@ -103,7 +107,7 @@ fn a_start_whose_past_was_released_is_refused() {
     drop(run);
     let corrected = session.add_points(28, ObjectId(1), &[Point::negative(10.0, 10.0)]);
     assert!(matches!(corrected, Err(EngineError::ResultReleased { frame: 28, .. })));
-    // A correction near the end still goes, and so does everything from the prompt.
+    // A correction near the end is still possible, and so is a new run from the prompt.
     session.add_points(48, ObjectId(1), &[Point::positive(120.0, 200.0)]).unwrap();
     assert_eq!(session.propagate_from(None, Direction::Forward, Some(2)).count(), 3);
 }
@@ -166,12 +170,12 @@ fn prompts_and_objects_come_and_go() {
 
 #[test]
 fn a_correction_of_a_conditioning_frame_shows_but_is_not_remembered() {
-    // As the official predictor has it, unless `corrections_condition` is set.
+    // This is the official predictor's behaviour, unless `corrections_condition` is set.
     let model = clips::micro_model();
     let run = |corrects: bool, corrections_condition: bool| {
-        let options = SessionOptions { corrections_condition, ..SessionOptions::default() };
+        let options = SessionOptions::default().corrections_condition(corrections_condition);
         let mut session =
-            VideoSession::with_options(&model, clip("mouse-arena", 16), options).unwrap();
+            VideoSession::builder(&model).options(options).open(clip("mouse-arena", 16)).unwrap();
         let click = Point::positive(222.5, 100.0);
         let first = session.add_points(5, ObjectId(1), &[click]).unwrap();
         observe(session.propagate_from(None, Direction::Forward, Some(6)));
@@ -190,9 +194,9 @@ fn a_correction_of_a_conditioning_frame_shows_but_is_not_remembered() {
 #[test]
 fn overlaps_go_to_one_object_only() {
     let model = clips::micro_model();
-    let options = SessionOptions { non_overlap_masks: true, ..SessionOptions::default() };
+    let options = SessionOptions::default().non_overlap_masks(true);
     let frames = clip("two-crossing", 6);
-    let mut session = VideoSession::with_options(&model, frames, options).unwrap();
+    let mut session = VideoSession::builder(&model).options(options).open(frames).unwrap();
     // The same object twice: without the option the masks would be equal.
     session.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
     session.add_points(0, ObjectId(2), &[Point::positive(54.0, 101.0)]).unwrap();
@@ -209,13 +213,13 @@ fn overlaps_go_to_one_object_only() {
 #[test]
 fn forgetting_around_prompts_forgets_and_goes_on() {
     let model = clips::micro_model();
-    let options =
-        SessionOptions { clear_memories_around_prompts: true, ..SessionOptions::default() };
+    let options = SessionOptions::default().clear_memories_around_prompts(true);
     let frames = clip("mouse-arena", 20);
-    let mut session = VideoSession::with_options(&model, frames, options).unwrap();
+    let mut session = VideoSession::builder(&model).options(options).open(frames).unwrap();
     session.add_points(0, ObjectId(1), &[Point::positive(244.0, 80.0)]).unwrap();
     assert_eq!(session.propagate(Direction::Forward).filter(Result::is_ok).count(), 20);
-    // Further back, part of what frame 12 was tracked with is gone: it is refused, not corrected with what is left.
+    // Part of what frame 12 was tracked with has been released, so a correction is refused rather
+    // than computed from what remains.
     let refused = session.add_points(12, ObjectId(1), &[Point::positive(200.0, 100.0)]);
     assert!(matches!(refused, Err(EngineError::ResultReleased { frame: 12, .. })));
     session.add_points(15, ObjectId(1), &[Point::positive(200.0, 100.0)]).unwrap();

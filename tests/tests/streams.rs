@@ -1,4 +1,4 @@
-//! A stream gives what a session on the recording gives, and nothing in it grows.
+//! A stream gives the same results as a session on the recording, and its memory does not grow.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ use sam2_tests::clips;
 use sam2_tests::exact::bits;
 use sam2_tests::scenario::ellipse_mask;
 
-/// What is done on a frame once it is there.
+/// An action on a frame after it was pushed.
 type Action = (usize, Prompt);
 
 #[derive(Clone)]
@@ -24,7 +24,7 @@ enum Prompt {
     Remove(u32),
 }
 
-/// The first `count` frames of a clip played to its end, then back, and so on.
+/// Returns the first `count` frames of a clip played to its end, then in reverse, and so on.
 fn frames(name: &str, count: usize) -> Vec<RgbFrame> {
     let clip = clips::frames(name);
     let last = clip.frame_count() - 1;
@@ -36,7 +36,7 @@ fn frames(name: &str, count: usize) -> Vec<RgbFrame> {
 type Shown = (Vec<(usize, Vec<u32>)>, Vec<Vec<u32>>);
 
 fn stream(model: &Sam2, frames: &[RgbFrame], actions: &[Action], options: StreamOptions) -> Shown {
-    let mut session = StreamSession::new(model, options);
+    let mut session = StreamSession::builder(model).options(options).open();
     let mut shown = Shown::default();
     for (index, frame) in frames.iter().enumerate() {
         let masks = session.push(frame).unwrap();
@@ -71,11 +71,12 @@ fn stream(model: &Sam2, frames: &[RgbFrame], actions: &[Action], options: Stream
     shown
 }
 
-/// The same with the whole recording at hand: tracked up to each frame with an action, then on from the next.
+/// Returns the same from a session on the whole recording: tracked up to each frame with an action,
+/// then onwards from the next.
 fn video(model: &Sam2, frames: &[RgbFrame], actions: &[Action], options: SessionOptions) -> Shown {
     let count = frames.len();
     let source = MemoryFrames::new(frames.to_vec()).unwrap();
-    let mut session = VideoSession::with_options(model, source, options).unwrap();
+    let mut session = VideoSession::builder(model).options(options).open(source).unwrap();
     let mut shown = Shown::default();
     let mut at = 0;
     for stop in 0..count {
@@ -125,7 +126,7 @@ fn equal(name: &str, count: usize, actions: &[Action], session: SessionOptions, 
     let streamed = stream(&model, &frames, actions, StreamOptions { session, total_frames });
     // The unpruned session also shows that the stream keeps enough.
     for retention in [MemoryRetention::Bounded, MemoryRetention::All] {
-        let expected = video(&model, &frames, actions, SessionOptions { retention, ..session });
+        let expected = video(&model, &frames, actions, session.retention(retention));
         let first = actions[0].0;
         assert_eq!(streamed.0.len(), count - 1 - first);
         assert!(streamed.0 == expected.0, "{name}: the frames of the stream differ");
@@ -141,7 +142,7 @@ fn a_stream_equals_a_session_with_one_object_and_a_correction() {
         64,
         &[
             (0, Prompt::Points(1, vec![click])),
-            // A tracked frame is corrected, twice, the second time with one click more.
+            // A tracked frame is corrected twice, the second time with one more click.
             (30, Prompt::Points(1, vec![Point::positive(150.0, 120.0)])),
             (30, Prompt::More(1, vec![Point::negative(20.0, 20.0)])),
         ],
@@ -172,18 +173,16 @@ fn a_stream_equals_a_session_with_objects_that_come_and_go() {
 
 #[test]
 fn a_stream_equals_a_session_with_every_option() {
-    let options = SessionOptions {
-        corrections_condition: true,
-        non_overlap_masks: true,
-        clear_memories_around_prompts: true,
-        memory_temporal_stride: 2,
-        max_conditioning_frames: Some(2),
-        ..SessionOptions::default()
-    };
+    let options = SessionOptions::default()
+        .corrections_condition(true)
+        .non_overlap_masks(true)
+        .clear_memories_around_prompts(true)
+        .memory_temporal_stride(2)
+        .max_conditioning_frames(Some(2));
     let click = |x: f32| vec![Point::positive(x, 100.0)];
     let mut actions =
         vec![(0, Prompt::Points(1, click(54.0))), (0, Prompt::Points(2, click(258.0)))];
-    // More conditioning frames than are looked at, some near enough to serve as ordinary ones.
+    // More conditioning frames than are used, some near enough to serve as ordinary memories.
     actions.extend([8, 10, 12, 30, 31, 32, 33, 50].map(|at| (at, Prompt::Points(1, click(100.0)))));
     equal("two-crossing", 60, &actions, options, 128);
 }
@@ -192,7 +191,7 @@ fn a_stream_equals_a_session_with_every_option() {
 fn a_short_stream_of_known_length_equals_a_session() {
     let actions = [(0, Prompt::Points(1, vec![Point::positive(54.0, 101.0)]))];
     equal("two-crossing", 9, &actions, SessionOptions::default(), 256);
-    // Without the length, pointers are older than they would be.
+    // If the length is unknown, pointers count as older than they would otherwise.
     let model = clips::micro_model();
     let frames = frames("two-crossing", 9);
     let endless = stream(&model, &frames, &actions, StreamOptions::default());
@@ -204,22 +203,19 @@ fn a_short_stream_of_known_length_equals_a_session() {
 fn nothing_grows_with_the_number_of_frames() {
     let model = clips::micro_model().with_image_size(128).unwrap();
     let frames = frames("two-crossing", 8);
-    let mut session = StreamSession::new(
-        &model,
-        StreamOptions {
-            session: SessionOptions {
-                max_conditioning_frames: Some(3),
-                corrections_condition: true,
-                ..SessionOptions::default()
-            },
+    let mut session = StreamSession::builder(&model)
+        .options(StreamOptions {
+            session: SessionOptions::default()
+                .max_conditioning_frames(Some(3))
+                .corrections_condition(true),
             total_frames: None,
-        },
-    );
+        })
+        .open();
     let mut most = (0, 0);
     for (index, frame) in frames.iter().cycle().take(200).enumerate() {
         session.push(frame).unwrap();
         if index % 20 == 0 {
-            // Prompts for ever, too.
+            // Prompts continue for ever, too.
             session.remove_object(ObjectId(index as u32)).unwrap_err();
             let mask = ellipse_mask([60.0, 100.0, 20.0, 10.0], 320, 240);
             session.add_mask(ObjectId(1), &mask).unwrap();
@@ -233,7 +229,7 @@ fn nothing_grows_with_the_number_of_frames() {
         }
     }
     assert_eq!(session.frame_count(), 200);
-    // Fifteen before the newest; the cap and one.
+    // Fifteen frames before the newest, and the newest; the cap on conditioning frames, and one.
     assert_eq!(most, (16, 4));
 }
 
@@ -244,7 +240,7 @@ fn wrong_use_is_an_error_and_changes_nothing() {
     let id = ObjectId(1);
     let click = [Point::positive(137.0, 110.0)];
     let options = StreamOptions { total_frames: Some(3), ..StreamOptions::default() };
-    let mut session = StreamSession::new(&model, options);
+    let mut session = StreamSession::builder(&model).options(options).open();
     assert!(matches!(session.add_points(id, &click), Err(EngineError::NoFrameYet)));
     assert_eq!((session.frame_count(), session.size()), (0, None));
     assert!(session.push(&frames[0]).unwrap().objects.is_empty());
@@ -255,7 +251,7 @@ fn wrong_use_is_an_error_and_changes_nothing() {
     assert!(matches!(size, Err(EngineError::StreamFrameSize { frame: 1, .. })));
     assert_eq!(session.push(&frames[1]).unwrap().objects.len(), 1);
 
-    // An object whose only prompt is taken back stops the stream until it is prompted or removed.
+    // An object whose only prompt was removed stops the stream until it is prompted or removed.
     session.add_points(ObjectId(2), &click).unwrap();
     session.clear_prompts(ObjectId(2)).unwrap();
     let bare = session.push(&frames[2]);

@@ -1,4 +1,4 @@
-//! The bundled clips against their truth: no worse than the official predictor.
+//! The bundled clips against their ground truth: no worse than the official predictor.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use sam2_tests::clips;
 use sam2_tests::fixture::Fixture;
 use sam2_tests::truth_runs::{mean_j, track};
 
-/// How much lower than the official predictor's the mean J may be.
+/// Largest amount by which the mean J may be below the official predictor's.
 const ALLOWANCE: f64 = 0.005;
 
 fn compare(name: &str) {

@@ -1,4 +1,4 @@
-"""Makes the HDF5 files of this folder: small files that claim much. Needs numpy and h5py.
+"""Makes the HDF5 files of this folder: small files that claim to be huge. Needs numpy and h5py.
 
     python tests/cases/hostile-tracks/make.py
 """
@@ -21,12 +21,12 @@ def tracks(name, shape, **how):
 
 
 def main():
-    # A billion frames, and eight million, of which nothing is stored.
+    # A billion frames, and eight million frames, none of them stored.
     tracks("billion-frames.h5", (1, 2, 1, 10**9), dtype="f8", chunks=(1, 2, 1, 10**5))
     tracks("million-frames.h5", (1, 2, 1, 8 * 10**6), dtype="f8", chunks=(1, 2, 1, 10**5))
-    # Thirty million points, all of which are the fill value.
+    # Thirty million points that are all the fill value.
     tracks("fill-values.h5", (50, 2, 10, 60000), dtype="i1", chunks=(1, 2, 10, 60000), fillvalue=1)
-    # Forty thousand names that are one text of ten thousand letters.
+    # Forty thousand names that all refer to one text of ten thousand letters.
     with h5py.File(HERE / "one-long-name.h5", "w") as file:
         file.create_dataset("tracks", shape=(1, 2, 1, 10), dtype="f8")
         file["track_names"] = np.array([b"a"])
@@ -39,7 +39,7 @@ def main():
         reference = (HERE / "one-long-name.h5").read_bytes()[offset : offset + 16]
         names = file.create_dataset("node_names", shape=(count,), dtype=kind, chunks=(count,), compression="gzip")
         names.id.write_direct_chunk((0,), zlib.compress(reference * count, 9))
-    # A body part that five thousand links name.
+    # A body part that hundreds of links point to.
     with h5py.File(HERE / "links.nwb", "w") as file:
         file.attrs["nwb_version"] = "2.6"
         pose = file.create_group("processing/behavior/pose")
@@ -50,7 +50,7 @@ def main():
         series.create_dataset("starting_time", data=0.0).attrs["rate"] = 25.0
         for number in range(1, 500):
             pose[f"s{number}"] = series
-    # A billion points, and thirty million frames, of which nothing is stored.
+    # A billion points, and thirty million frames, none of them stored.
     instance = [("instance_type", "u1"), ("skeleton", "u4"), ("track", "i4"), ("from_predicted", "i8")]
     instance += [("point_id_start", "u8"), ("point_id_end", "u8")]
     frame = [("video", "u4"), ("frame_idx", "u8"), ("instance_id_start", "u8"), ("instance_id_end", "u8")]

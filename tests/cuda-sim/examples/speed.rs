@@ -1,11 +1,12 @@
-//! Measures the interpreter: thread-instructions a second of processor time for four kinds of kernel, with all checks.
+//! Measures the interpreter: thread-instructions per second of processor time for four kinds of
+//! kernel, with all checks.
 //!
 //! `cargo run --release --example speed`
 
 use cuda::check::Findings;
 use cuda::device::{Device, Limits};
 
-/// Name, body, and the instructions of its loop.
+/// Name, body, and number of instructions of the loop.
 const KERNELS: [(&str, &str); 4] = [
     (
         "arithmetic",
@@ -49,10 +50,11 @@ fn kernel(body: &str) -> String {
     )
 }
 
-/// Processor time of all threads, in seconds: other programs on the machine do not count.
+/// Returns the processor time of all threads in seconds, which is independent of other programs on
+/// the machine.
 fn processor_time() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` can be written.
+    // SAFETY: `time` is writable.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

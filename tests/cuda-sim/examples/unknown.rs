@@ -26,7 +26,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
                 for kernel in module.kernels() {
                     kernels += 1;
                     for line in &kernel.program().unknown {
-                        // Counted by opcode and reason; registers differ.
+                        // Counted by opcode and reason, because registers differ.
                         let (text, reason) = line.split_once(';').unwrap_or((line, ""));
                         let mut words = text.split_whitespace();
                         let opcode = words.find(|w| !w.starts_with('@')).unwrap_or("");

@@ -1,9 +1,11 @@
-//! A CUDA device made of software: a `libcuda.so` whose launches interpret PTX on the CPU and check every access.
+//! A CUDA device in software: a `libcuda.so` whose launches interpret PTX on the CPU and check
+//! every access.
 //!
-//! * [`ptx`] reads the text that NVRTC makes.
+//! * [`ptx`] reads the text that NVRTC generates.
 //! * `exec` runs it.
-//! * [`check`] says what counts as a fault and what is done about it.
-//! * [`device`] is the library's own interface, which the tests use; [`driver`] puts the C functions on top.
+//! * [`check`] defines the faults and what is done about them.
+//! * [`device`] is the library's own interface, which the tests use; [`driver`] provides the C
+//!   functions based on it.
 
 pub mod check;
 pub mod device;

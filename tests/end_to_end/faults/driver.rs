@@ -1,4 +1,4 @@
-//! Ends a job at its points, runs it again and compares.
+//! Kills a job at its fault points, runs it again and compares the outputs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,36 +6,37 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Outcome, Workshop};
 
-/// Files and folders with their contents; folders have none.
+/// Files and folders with their contents; folders have no contents.
 type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// Which passes of a point are tried in CI.
+/// The passes of a point that are tried in CI.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Quick {
     FirstAndLast,
-    /// Of these points only.
+    /// The first and last pass, of these points only.
     FirstAndLastOf(&'static [&'static str]),
-    /// The last one, of these points only.
+    /// The last pass, of these points only.
     Last(&'static [&'static str]),
 }
 
-/// Points that are passed as often as the network happens to have it. Half of their passes are sure to come again.
+/// Points whose number of passes depends on the network. At least half of the passes will certainly
+/// occur again.
 const VARYING: [&str; 1] = ["piece of a download written"];
 
-/// A command that is ended, and how it goes on.
+/// A command that is killed, and how it is continued.
 pub struct Job {
     pub name: &'static str,
-    /// Makes the folder in which it begins.
+    /// Makes the folder in which the job starts.
     pub begin: Box<dyn Fn() -> Workshop>,
     pub arguments: Vec<String>,
     pub variables: Vec<(&'static str, &'static str)>,
-    /// What the second try has in addition.
+    /// Additional arguments of the second attempt.
     pub again: &'static [&'static str],
-    /// Commands that make more of the outputs, once they are there.
+    /// Commands that are run after the job and make further outputs.
     pub then: Vec<Vec<&'static str>>,
-    /// Files and folders that come out.
+    /// The outputs: files and folders.
     pub outputs: &'static [&'static str],
-    /// Whether an output that is replaced is not there for a moment.
+    /// Whether an output that is being replaced is missing for a moment.
     pub steps_aside: bool,
     pub quick: Quick,
 }
@@ -47,7 +48,7 @@ impl Job {
         workshop.sam2_where(&[&self.variables[..], fault].concat(), &arguments)
     }
 
-    /// What is at an output's name.
+    /// Returns the files at an output's path.
     fn state(files: &Files, output: &str) -> Files {
         let at = files.iter().filter(|(path, _)| path.starts_with(output));
         at.map(|(path, contents)| (path.clone(), contents.clone())).collect()
@@ -57,12 +58,12 @@ impl Job {
         self.then.iter().for_each(|command| drop(workshop.sam2(command).succeeded()));
     }
 
-    /// The points that the job passes, and how often.
+    /// Returns the points that the job passes, and how often.
     pub fn points(&self) -> BTreeMap<String, usize> {
         self.whole(&(self.begin)().snapshot()).0
     }
 
-    /// Runs the job to its end: the points that it passes, and what is there then.
+    /// Runs the job to its end. Returns the points that it passes, and the resulting files.
     fn whole(&self, begun: &Files) -> (BTreeMap<String, usize>, Files) {
         let workshop = restored(begun);
         let list = workshop.path("tmp/points").display().to_string();
@@ -89,7 +90,8 @@ impl Job {
         }
     }
 
-    /// Ends the job at its points, runs it again and expects the outputs of an undisturbed run. Returns how often it was ended.
+    /// Kills the job at its points, runs it again and expects the outputs of an undisturbed run.
+    /// Returns the number of kills.
     pub fn ends_everywhere(&self) -> usize {
         let begun = (self.begin)().snapshot();
         let (points, expected) = self.whole(&begun);
@@ -128,20 +130,21 @@ impl Job {
     }
 }
 
-/// A folder with these files, as if they had been there for an hour.
+/// Makes a folder with these files, as if they were an hour old.
 fn restored(files: &Files) -> Workshop {
     let workshop = Workshop::with(files);
     make_old(&workshop, files);
     workshop
 }
 
-/// Returns whether a file or folder is what a killed process leaves: unfinished outputs, journals, checkpoints.
+/// Returns whether a file or folder is one that a killed process leaves: an unfinished output, a
+/// journal or a checkpoint.
 fn is_left_over(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     !path.starts_with("tmp") && ["part", "old", "session"].contains(&ending)
 }
 
-/// Left-overs count as such after a second; tests do not wait.
+/// Makes files old: leftovers count as such only after a second, and tests do not wait.
 pub fn make_old(workshop: &Workshop, files: &Files) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3600);
     for path in files.keys().filter(|path| is_left_over(path)) {

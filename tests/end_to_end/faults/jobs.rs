@@ -1,11 +1,12 @@
-//! Jobs that make masks: one recording, several, parts, folders, and jobs that were interrupted before.
+//! Jobs that make masks: one recording, several, parts, folders, and jobs that were interrupted
+//! before.
 
 use super::driver::{Job, Quick};
 use crate::support::{Workshop, scaled_track};
 
 const CLICK: [&str; 2] = ["--point", "0:122,40"];
 const TRACK: [&str; 4] = ["--keypoints", "track.csv", "--batch-size", "4"];
-/// A file, a folder and a run file.
+/// Three outputs: a file, a folder and a run file.
 const ONE: [&str; 8] =
     ["segment", "mouse.mkv", "-o", "masks.btf", "-o", "davis:davis", "-o", "masks.sam2run"];
 const FOLDERS: [&str; 12] = [
@@ -30,7 +31,7 @@ fn workshop(frames: usize) -> Workshop {
     workshop
 }
 
-/// A job of `sam2 segment`, which goes on with `--resume`.
+/// Returns a job of `sam2 segment` that is continued with `--resume`.
 fn job(name: &'static str, arguments: &[&[&str]], outputs: &'static [&'static str]) -> Job {
     Job {
         name,
@@ -141,7 +142,7 @@ pub fn several() -> Vec<Job> {
                 }
                 workshop
             }),
-            // Some of its outputs may have their names already.
+            // Some of its outputs may already have their final names.
             again: &["--overwrite"],
             ..job(
                 "parts put together",
@@ -196,7 +197,7 @@ pub fn folders() -> Vec<Job> {
     ]
 }
 
-/// What an earlier end has left is there when they begin.
+/// Returns jobs that start with the leftovers of an earlier interruption.
 pub fn interrupted() -> Vec<Job> {
     let begun = |arguments: Vec<&'static str>, place: &'static str| {
         Box::new(move || {

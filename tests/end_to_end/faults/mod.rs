@@ -1,5 +1,6 @@
-//! The process ends at every point at which what is on the disk has just changed, and goes on: what comes out is what would have come
-//! out. `make faults` goes through every pass of every point; here each job says which passes it has.
+//! Kills the process at every point where it has just changed the disk, and then continues. The
+//! outputs must be those of an undisturbed run. `make faults` tries every pass of every point;
+//! here, each job defines which passes are tried.
 
 mod driver;
 mod jobs;
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::support::asset;
 use driver::Job;
 
-/// Every job that is ended, in this module and below.
+/// Returns every job that is killed, in this module and its submodules.
 fn all_jobs() -> Vec<Job> {
     [jobs::one_recording(), jobs::several(), jobs::folders(), jobs::interrupted(), weights::jobs()]
         .into_iter()
@@ -18,10 +19,11 @@ fn all_jobs() -> Vec<Job> {
         .collect()
 }
 
-/// Names of the points in the sources of the program.
+/// Returns the names of the points in the program's source code.
 fn points_in_sources() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let crates = ["cli", "engine", "mask-writer", "weights-convert", "report", "frame-provider"];
+    let crates =
+        ["cli", "engine", "jobs", "mask-writer", "weights-convert", "report", "frame-provider"];
     let mut folders: Vec<_> = crates.map(|name| asset("..").join(name).join("src")).into();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -38,7 +40,7 @@ fn points_in_sources() -> BTreeSet<String> {
     names
 }
 
-/// A point that no job passes is a step whose interruption nobody has tried.
+/// Checks every point: one that no job passes is a step whose interruption was never tested.
 #[test]
 fn every_point_is_passed_by_a_job() {
     let mut passed = BTreeSet::new();

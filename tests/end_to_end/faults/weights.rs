@@ -1,4 +1,5 @@
-//! `convert` and `download`: weights are whole or not there, and the same command once more makes them.
+//! `convert` and `download`: weights are either whole or absent, and repeating the same command
+//! makes them.
 
 use sha2::{Digest, Sha256};
 
@@ -19,7 +20,7 @@ fn job(
         begin: Box::new(begin),
         arguments,
         variables: vec![],
-        // The same command does.
+        // The same command is enough.
         again: &[],
         then: vec![],
         outputs,

@@ -1,5 +1,6 @@
-//! Any file of less than 5 MB is taken or refused within 2 s and 500 MB, whatever it claims. Here: weights, prompts, masks, run
-//! files, journals, checkpoints, job files and records; recordings and tracks have tests of their own.
+//! Any file below 5 MB is accepted or refused within 2 s and 500 MB, whatever it claims. These
+//! tests cover weights, prompts, masks, run files, journals, checkpoints, job files and records.
+//! Recordings and tracks have their own tests.
 
 mod prompts;
 mod runs;

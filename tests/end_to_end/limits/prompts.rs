@@ -15,7 +15,7 @@ fn with(more: &[&'static str]) -> Vec<&'static str> {
     [&SEGMENT[..], more].concat()
 }
 
-/// A prompt file that is right, with every kind of prompt.
+/// A valid prompt file with every kind of prompt.
 const DOCUMENT: &str = r#"{
   "version": 1,
   "objects": [{"id": 1, "name": "resident"}, {"id": 2, "name": "intruder"}],
@@ -80,7 +80,8 @@ fn prompt_files() {
     }
 }
 
-/// A PNG file of these bytes, rows with their filter, which a few kilobytes can stand for.
+/// Returns a PNG file of these bytes, which are rows with their filter type; a few kilobytes can
+/// represent huge images.
 fn png(width: u32, height: u32, depth: u8, colour: u8, rows: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], content: &[u8]| {
@@ -96,7 +97,7 @@ fn png(width: u32, height: u32, depth: u8, colour: u8, rows: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Zlib without compression.
+/// Encodes zlib data without compression.
 fn zlib_stored(bytes: &[u8]) -> Vec<u8> {
     let mut stored = vec![0x78, 1];
     let pieces = bytes.chunks(0xffff).count();
@@ -116,7 +117,7 @@ fn zlib_stored(bytes: &[u8]) -> Vec<u8> {
     stored
 }
 
-/// An image of zeros, compressed as the `png` crate does it.
+/// Writes an image of zeros, compressed as the `png` crate does it.
 fn zeros(workshop: &Workshop, name: &str, side: u32, colour: png::ColorType, depth: png::BitDepth) {
     let file = std::fs::File::create(workshop.path(name)).unwrap();
     let mut encoder = png::Encoder::new(file, side, side);
@@ -134,7 +135,7 @@ fn zeros(workshop: &Workshop, name: &str, side: u32, colour: png::ColorType, dep
     assert!(std::fs::metadata(workshop.path(name)).unwrap().len() < 5 << 20, "{name}");
 }
 
-/// A TIFF file of one strip that claims this size.
+/// Returns a TIFF file of one strip that claims this size.
 fn tiff(width: u32, height: u32, bits: u16, samples: u16, compression: u16) -> Vec<u8> {
     let entries: [(u16, u16, u32); 9] = [
         (256, 4, width),

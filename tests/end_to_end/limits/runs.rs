@@ -1,16 +1,17 @@
-//! Run files, journals and checkpoints: damaged ones, and ones with right checksums that claim what cannot be.
+//! Run files, journals and checkpoints: damaged ones, and ones with valid checksums but impossible
+//! claims.
 
 #[cfg(feature = "faults")]
 use super::watched::refused;
 use super::watched::{Chance, bounded, crc32, mutants};
 use crate::support::{ON_THE_MOUSE, Workshop};
 
-/// Bytes before the first record.
+/// Number of bytes before the first record.
 const MAGIC: usize = 8;
-/// Bytes of a record before its contents.
+/// Number of bytes of a record before its contents.
 const HEAD: usize = 13;
 
-/// The records of a run file: kind and contents.
+/// Returns the records of a run file: kind and contents.
 fn records(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let (mut found, mut at) = (Vec::new(), MAGIC);
     while at + HEAD <= bytes.len() {
@@ -21,7 +22,7 @@ fn records(bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
     found
 }
 
-/// A run file of these records, with the right checksums.
+/// Returns a run file of these records, with valid checksums.
 fn run_file(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = b"SAM2RUN\n".to_vec();
     for (kind, contents) in records {
@@ -35,7 +36,7 @@ fn run_file(records: &[(u8, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// A workshop with a finished run, `run.sam2run`.
+/// Makes a workshop with a finished run, `run.sam2run`.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.mouse(3, "mouse.mkv");
@@ -87,7 +88,7 @@ fn run_files() {
             ),
         ),
         ("objects", {
-            // A frame that claims as many objects as there are numbers.
+            // A frame that claims the largest possible number of objects.
             let frame = [&[0, 0][..], &[0xff; 9], &[1]].concat();
             run_file(&[(0, head.clone().into_bytes()), (1, frame)])
         }),
@@ -114,7 +115,7 @@ fn run_files() {
     }
 }
 
-/// A job that stopped at its second checkpoint, and how it is taken up.
+/// A job that stopped at its second checkpoint, and how it is resumed.
 #[cfg(feature = "faults")]
 mod interrupted {
     use super::*;
@@ -167,7 +168,7 @@ mod interrupted {
             workshop.write(JOURNAL, &journal);
             workshop.write(SESSION, chance.mutate(&session, length + 8));
             resume(&workshop, &format!("mutant {seed} of a checkpoint"));
-            // A checkpoint that is not believed costs time, and changes nothing.
+            // A checkpoint that is rejected costs time but changes nothing.
             assert!(workshop.read("m.btf") == expected, "checkpoint {seed}: other masks");
         }
         let claims =

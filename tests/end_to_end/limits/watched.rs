@@ -1,4 +1,4 @@
-//! Runs the program under limits and watches what it takes, and changes files.
+//! Runs the program under limits, measures its memory use, and mutates files.
 
 use std::fs::File;
 use std::process::Command;
@@ -6,21 +6,25 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Outcome, Workshop};
 
-/// Seconds of processor time after which the system ends the program: two on a machine as the bar means it, and machines differ by a factor of three, more where other tests share their cores.
+/// Seconds of processor time after which the system kills the program. The bar is two seconds on a
+/// reference machine; machines differ by a factor of three, and by more if other tests share their
+/// cores.
 const SECONDS: u32 = 8;
-/// Resident memory at most, in bytes.
+/// Limit on resident memory in bytes.
 const MEMORY: u64 = 500 << 20;
-/// Address space at most, in kilobytes: the system refuses more. Libraries and stacks of threads take a part of it.
+/// Limit on the address space in kilobytes, enforced by the system. Libraries and thread stacks use
+/// part of it.
 const ADDRESS_SPACE: u64 = 2 << 20;
 
-/// Runs `sam2` under the limits. It must end by itself with one of its exit codes, and refuse in one line of readable length.
+/// Runs `sam2` under the limits. It must exit by itself with one of its exit codes, and refuse in
+/// one line of readable length.
 pub fn bounded(workshop: &Workshop, about: &str, arguments: &[&str]) -> Outcome {
     let script =
         format!("ulimit -v {ADDRESS_SPACE}; ulimit -t {SECONDS}; ulimit -c 0; exec \"$0\" \"$@\"");
     let mut shell = Command::new("bash");
     shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
     let shell = workshop.prepare(&mut shell).env("RAYON_NUM_THREADS", "1");
-    // Into files: a pipe that is full would stop the program.
+    // Output goes to files, because a full pipe would block the program.
     let (out, told) = (workshop.path("tmp/stdout"), workshop.path("tmp/stderr"));
     shell.stdout(File::create(&out).unwrap()).stderr(File::create(&told).unwrap());
     let mut child = shell.env("MALLOC_ARENA_MAX", "1").spawn().unwrap();
@@ -36,7 +40,8 @@ pub fn bounded(workshop: &Workshop, about: &str, arguments: &[&str]) -> Outcome 
     let outcome = Outcome { code, stdout: text(out), stderr: text(told) };
     outcome.did_not_panic();
     let told = outcome.stderr.trim();
-    // None: ended by the system, for the time or for want of memory.
+    // `None` means that the system killed the program, for exceeding the time or for lack of
+    // memory.
     assert!(matches!(code, Some(0..=4)), "{about}: {code:?} {}", told.get(..2000).unwrap_or(told));
     assert!(peak < MEMORY, "{about}: {} MB", peak >> 20);
     let longest = told.lines().map(str::len).max().unwrap_or(0);
@@ -44,7 +49,7 @@ pub fn bounded(workshop: &Workshop, about: &str, arguments: &[&str]) -> Outcome 
     outcome
 }
 
-/// The same, for a file that must be refused with a message that holds these words.
+/// Does the same for a file that must be refused, with a message that contains these words.
 pub fn refused(workshop: &Workshop, about: &str, arguments: &[&str], told: &[&str]) {
     let outcome = bounded(workshop, about, arguments);
     assert_ne!(outcome.code, Some(0), "{about}: it is taken");
@@ -53,7 +58,8 @@ pub fn refused(workshop: &Workshop, about: &str, arguments: &[&str], told: &[&st
     }
 }
 
-/// Bytes that a process has held at most, as Linux counts them; 0 if it is no longer there.
+/// Returns the peak resident memory of a process in bytes, as Linux measures it; 0 if the process
+/// no longer exists.
 fn resident_peak(status: &str) -> u64 {
     let text = std::fs::read_to_string(status).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -61,12 +67,12 @@ fn resident_peak(status: &str) -> u64 {
     kilobytes.unwrap_or(0) << 10
 }
 
-/// How many mutants of each file are tried; `SAM2_MUTANTS` for more.
+/// Returns the number of mutants per file; `SAM2_MUTANTS` sets a larger one.
 pub fn mutants() -> u64 {
     std::env::var("SAM2_MUTANTS").ok().and_then(|text| text.parse().ok()).unwrap_or(8)
 }
 
-/// A small generator of numbers, so that a mutant can be made again from its number.
+/// A small random number generator, so that a mutant can be reproduced from its number.
 pub struct Chance(u64);
 
 impl Chance {
@@ -81,7 +87,8 @@ impl Chance {
         (self.0 >> 11) as usize % bound.max(1)
     }
 
-    /// A copy with a few changes, most of them in the first `head` bytes, where counts and sizes are.
+    /// Returns a copy with a few changes, most of them in the first `head` bytes, which hold counts
+    /// and sizes.
     pub fn mutate(&mut self, bytes: &[u8], head: usize) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(4) {
@@ -107,7 +114,7 @@ impl Chance {
     }
 }
 
-/// CRC-32, as ZIP and run files have it.
+/// Computes the CRC-32 used by ZIP and run files.
 pub fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {

@@ -3,7 +3,7 @@
 use super::watched::{Chance, bounded, crc32, mutants, refused};
 use crate::support::{ON_THE_MOUSE, Workshop, asset};
 
-/// Tries a file in each place that takes weights.
+/// Tries a file with every command that takes weights.
 fn refused_everywhere(workshop: &Workshop, name: &str, told: &[&str]) {
     refused(workshop, name, &["inspect", name], told);
     refused(workshop, name, &["convert", name, "out.safetensors"], told);
@@ -17,7 +17,8 @@ fn workshop() -> Workshop {
     workshop
 }
 
-/// An entry of a ZIP archive: its bytes as stored, how (8 = deflated), and the size that it claims.
+/// An entry of a ZIP archive: its stored bytes, the method (8 = deflated), and the size that it
+/// claims.
 struct Entry<'a> {
     name: &'a str,
     stored: &'a [u8],
@@ -65,7 +66,8 @@ fn zip(entries: &[Entry<'_>]) -> Vec<u8> {
     bytes
 }
 
-/// Deflate's shortest way to say `count` times 258 equal bytes: fixed codes, a literal and copies of it.
+/// Returns Deflate's shortest encoding of `count` times 258 equal bytes: fixed codes, a literal and
+/// copies of it.
 fn deflated(byte: u8, count: usize) -> Vec<u8> {
     let mut bits: Vec<bool> = vec![true, true, false];
     let mut code = |value: u16, length: u32| {
@@ -76,7 +78,7 @@ fn deflated(byte: u8, count: usize) -> Vec<u8> {
         _ => code(0x190 + u16::from(byte) - 144, 9),
     }
     for _ in 0..count {
-        // Length 258, and one byte back.
+        // Length 258, distance one byte.
         code(0b1100_0101, 8);
         code(0, 5);
     }
@@ -98,7 +100,7 @@ fn archives_that_claim_more_than_they_hold() {
         workshop.write(name, bytes);
         refused_everywhere(&workshop, name, &[name, why, "torch.save"]);
     }
-    // 60 MB of opening marks: each takes a hundred bytes once it is read.
+    // 60 MB of opening marks, each of which takes a hundred bytes in memory.
     let marks = deflated(b'(', 230_000);
     let claimed = 1 + 258 * 230_000;
     let entry = Entry { name: "a/data.pkl", stored: &marks, method: 8, claimed };

@@ -1,8 +1,8 @@
-"""Proves `names.json`: weights seeded by official names go through the inverse of the table into HF
-`Sam2VideoModel`s, which must then compute what the official package computes.
+"""Checks `names.json`: weights seeded by official names are renamed by the inverse of the table for HF
+`Sam2VideoModel`s, which must then give the results of the official package.
 
-Needs what `make python` installs; no download. About five minutes on one CPU core for all models, one for the
-micro model, which `make parity` runs; --mutate and --sizes add as much again."""
+Needs what `make python` installs; no download. On one CPU core, all models take about five minutes, and the
+micro model, which `make parity` runs, takes one; --mutate and --sizes add as much again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from seeded_weights import seeded_weights  # noqa: E402
 from synthetic_frames import ellipse_centre, synthetic_frames  # noqa: E402
 
 TOLERANCE = 1e-4  # of the largest magnitude
-BF16_STEP = 2.0**-7  # stored memories are rounded to bf16: values beside a rounding edge may differ by a step
+BF16_STEP = 2.0**-7  # stored memories are rounded to bf16: values near a rounding edge may differ by a step
 TABLE = json.loads((HERE / "names.json").read_text())
 HEADERS = HERE / "hf_headers.json"
 RULES = [(re.compile(a), re.sub(r"\$\{(\d)\}", r"\\g<\1>", b)) for a, b in TABLE["rules"]]
@@ -53,12 +53,12 @@ def official_names(hf_key: str) -> list[str]:
 
 
 def to_hf(weights: dict[str, torch.Tensor], hf_keys: list[str]) -> dict[str, torch.Tensor]:
-    """The inverse of the table. A tensor that is not split keeps its shape: nothing else is done to it."""
+    """Applies the inverse of the table. A tensor that is not split keeps its shape and is not changed."""
     return {key: torch.cat([weights[name] for name in official_names(key)]).clone() for key in hf_keys}
 
 
 def _kv_in_dim_from_config() -> None:
-    """transformers has the literal 64 here; the micro model's memories have 32 channels."""
+    """Replaces the literal 64 of transformers: the micro model's memories have 32 channels."""
     original = modeling_sam2_video.Sam2VideoRoPEAttention.__init__
 
     def init(self: Any, config: Any, kv_in_dim: int | None = None, rope_k_repeat: bool = False) -> None:
@@ -68,7 +68,7 @@ def _kv_in_dim_from_config() -> None:
 
 
 def hf_config(official: Any) -> Sam2VideoConfig:
-    """The HF configuration of an official predictor, read from its modules."""
+    """Returns the HF configuration of an official predictor, read from its modules."""
     trunk, size, dim = official.image_encoder.trunk, official.image_size, official.hidden_dim
     ends = trunk.stage_ends
     attention, fuser = official.memory_attention.layers, official.memory_encoder.fuser.layers
@@ -112,7 +112,7 @@ def hf_config(official: Any) -> Sam2VideoConfig:
 
 
 def check_table(official: dict[str, torch.Tensor], hf: dict[str, torch.Tensor]) -> None:
-    """By name and shape: every official key comes from HF, with its shape, and none is made up."""
+    """Checks names and shapes: HF has every official key, with its shape, and no other keys."""
     produced: dict[str, list[str]] = {}
     for key in hf:
         for name in official_names(key):
@@ -150,7 +150,7 @@ class Pair:
         return [name for name, (difference, limit) in self.differences.items() if not difference <= limit]
 
     def run_official(self) -> None:
-        """Everything the checks need of the official side, once."""
+        """Runs the official side once and records everything that the checks need."""
         official, size = self.official, self.size
         features = official.forward_image(self.images[:1])
         self.fpn, self.positions = features["backbone_fpn"], features["vision_pos_enc"]
@@ -215,8 +215,8 @@ class Pair:
                 self.compare(f"{case}: {name}", a, b)
 
     def _check_mask_prompt(self) -> None:
-        """HF's own `_use_mask_as_output` takes its pointer from the best of three masks, the official one
-        from mask 0: so its two steps are called here."""
+        """Calls the two steps of a mask prompt here, because HF's own `_use_mask_as_output` takes its pointer from the
+        best of three masks, but the official one from mask 0."""
         downsampled = self.hf.mask_downsample(self.mask)
         self.compare("mask prompt: downsampled", self.downsampled, downsampled)
         arguments = dict(input_masks=downsampled, image_embeddings=[*self.fpn[:2], self.fpn[2]])
@@ -258,7 +258,7 @@ class Pair:
                 self.compare(f"{name}: memory attention", output.flatten(), attended[frame - 1].flatten())
 
     def mutate(self) -> list[str]:
-        """HF keys that may change without any check noticing: those are proven by name and shape only."""
+        """Returns the HF keys whose change no check notices: for these only name and shape are checked."""
         unnoticed = []
         generator = torch.Generator().manual_seed(0)
         for key, tensor in self.hf.state_dict().items():
@@ -272,7 +272,7 @@ class Pair:
 
 
 def check_saved_names(hf: Sam2VideoModel) -> None:
-    """`save_pretrained` writes the names of the state dict, so a file on the hub has them."""
+    """Checks that `save_pretrained` writes the names of the state dict, so that a file on the hub has them."""
     with tempfile.TemporaryDirectory() as folder:
         hf.save_pretrained(folder)
         with safe_open(f"{folder}/model.safetensors", "pt") as file:
@@ -280,7 +280,7 @@ def check_saved_names(hf: Sam2VideoModel) -> None:
 
 
 def save(pair: Pair, folder: Path) -> None:
-    """`model.safetensors` as on the hub, `official.pt` as Meta's: the same weights."""
+    """Saves the same weights as `model.safetensors` as on the hub, and as `official.pt` like Meta's."""
     folder.mkdir(parents=True, exist_ok=True)
     pair.hf.save_pretrained(folder)
     torch.save({"model": pair.official.state_dict()}, folder / "official.pt")

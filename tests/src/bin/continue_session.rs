@@ -1,4 +1,5 @@
-//! Continues a saved session in a process of its own, for the tests: `continue_session video|stream SESSION OUT`.
+//! Continues a saved session in a separate process, for the tests: `continue_session video|stream
+//! SESSION OUT`.
 
 #![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
 

@@ -1,5 +1,6 @@
-//! The Rust side of `make parity`: plays every scenario that `tests/parity/run_official.py` has played, teacher-forced and freely, and
-//! writes `tests/parity/RESULTS.md`. Ends with 1 if a bar is missed.
+//! The Rust side of `make parity`. It plays every scenario that `tests/parity/run_official.py` has
+//! played, teacher-forced and free-running, and writes `tests/parity/RESULTS.md`. The exit code is
+//! 1 if any result misses its bar.
 //!
 //! `parity OUT [NAME ...]`
 
@@ -25,19 +26,19 @@ use sam2_tests::scenario::{Clip, ModelChoice, Op, Scenario, ellipse_mask};
 use sam2_tests::seeded;
 use sam2_tests::{parity_automatic, parity_images, parity_weights, repository_file};
 
-/// Bar for logits, absolute, teacher-forced.
+/// Bar for logits, teacher-forced: absolute difference.
 const LOGITS: f64 = 1e-3;
-/// Bar for everything else, relative to its range, teacher-forced.
+/// Bar for everything else, teacher-forced: difference relative to the range of the values.
 const RELATIVE: f64 = 1e-4;
-/// Bar for masks, free-running.
+/// Bar for masks, free-running: IoU.
 const MASK_IOU: f64 = 0.999;
 
-/// Scenarios that are played at the same time.
+/// Number of scenarios that are played at the same time.
 const WORKERS: usize = 2;
-/// First argument of a process that plays one scenario and prints its report as JSON.
+/// First argument of a child process that plays one scenario and prints its report as JSON.
 const ONE: &str = "--one";
 
-/// Whether our own results are replaced by the official ones as they come.
+/// Whether each of our results is replaced by the official one before the next step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Teacher,
@@ -69,7 +70,7 @@ fn main() -> std::process::ExitCode {
     let known = |name: &&String| !["automatic", "image", "weights"].contains(&name.as_str());
     assert!(names.len() >= only.iter().filter(known).count(), "no such scenario");
 
-    // The large models first, so that the last worker is not left alone with one.
+    // The large models first, so that no worker is left with one at the end.
     names.sort_by_key(|name| if name.starts_with("large") { 0 } else { 1 });
     let mut outcomes = Vec::new();
     let whole = |name: &str| only.is_empty() || only.iter().any(|wanted| wanted == name);
@@ -113,8 +114,8 @@ fn main() -> std::process::ExitCode {
     if missed == 0 { std::process::ExitCode::SUCCESS } else { 1.into() }
 }
 
-/// Plays the scenarios in processes of their own, two at a time with one thread each: most of what a scenario does keeps one core busy,
-/// and within one process threads would wait for each other.
+/// Plays the scenarios in separate processes, two at a time with one thread each. Most of a
+/// scenario keeps only one core busy, and threads within one process would wait for each other.
 fn play_all(names: &[String], out: &Path) -> Vec<Played> {
     let next = AtomicUsize::new(0);
     let played = Mutex::new(Vec::new());
@@ -150,7 +151,7 @@ fn scenario(name: &str) -> Scenario {
     Scenario::read(&repository_file(&format!("tests/parity/scenarios/{name}.json")))
 }
 
-/// What came of one scenario.
+/// The result of one scenario.
 struct Played {
     name: String,
     about: String,
@@ -158,7 +159,7 @@ struct Played {
 }
 
 impl Played {
-    /// Number of outputs that missed their bar.
+    /// Returns the number of outputs that missed their bar.
     fn missed(&self) -> usize {
         self.report.rows().iter().filter(|row| !row.passes()).count()
     }
@@ -171,7 +172,7 @@ impl Played {
         }
     }
 
-    /// A section of the document.
+    /// Writes a section of the document.
     fn write(&self, document: &mut String) {
         let _ = writeln!(document, "\n### {}\n\n{}\n", self.name, self.about);
         document.push_str(
@@ -226,7 +227,7 @@ fn compare(scenario: &Scenario, out: &Path) -> Report {
     report
 }
 
-/// The closest calls of the official run, as it has noted them.
+/// Returns the near-ties that the official run has recorded.
 fn near_ties(official: &Fixture) -> String {
     let mut text = "Near-ties:".to_owned();
     for (key, name) in [
@@ -243,7 +244,8 @@ fn near_ties(official: &Fixture) -> String {
     text.trim_end_matches([';', ':']).to_owned()
 }
 
-/// The model of a scenario. Seeded ones come from the official checkpoint by way of our converter, where it was kept.
+/// Builds the model of a scenario. A seeded model is converted from the official checkpoint by our
+/// converter, if the checkpoint was kept.
 fn build_model(scenario: &Scenario, out: &Path) -> Sam2 {
     let model = match &scenario.model {
         ModelChoice::Micro { object_score_shift: 0.0 } => clips::micro_model(),
@@ -266,7 +268,7 @@ fn build_model(scenario: &Scenario, out: &Path) -> Sam2 {
     }
 }
 
-/// The name that Meta gives a checkpoint.
+/// Returns Meta's file name of a checkpoint.
 fn official_file_name(variant: Variant, version: ModelVersion) -> String {
     let prefix = match version {
         ModelVersion::V2_0 => "sam2",
@@ -277,7 +279,8 @@ fn official_file_name(variant: Variant, version: ModelVersion) -> String {
 
 fn converted(checkpoint: &Path, config: &Sam2Config) -> Sam2 {
     use sam2_weights_convert::{StoredPrecision, convert};
-    // A forward and a reverse scenario of one checkpoint may be at it at the same time.
+    // A forward and a reverse scenario of the same checkpoint may be converting it at the same
+    // time.
     static CONVERSIONS: AtomicUsize = AtomicUsize::new(0);
     let number = CONVERSIONS.fetch_add(1, Ordering::Relaxed);
     let output = checkpoint.with_extension(format!("{number}.safetensors"));
@@ -301,15 +304,15 @@ fn frames(clip: &Clip) -> MemoryFrames {
     MemoryFrames::new(frames).unwrap()
 }
 
-/// Plays a scenario and compares as it goes.
+/// Plays a scenario and compares each result.
 struct Player<'a> {
     scenario: &'a Scenario,
     mode: Mode,
-    session: VideoSession<'a, MemoryFrames>,
+    session: VideoSession<MemoryFrames>,
     check: Check<'a>,
 }
 
-/// The official side, and what came of comparing with it.
+/// The official results, and the report of the comparison.
 struct Check<'a> {
     official: &'a Fixture,
     report: &'a mut Report,
@@ -328,7 +331,7 @@ impl<'a> Player<'a> {
     ) -> Self {
         let frames = frames(&scenario.clip);
         let session =
-            VideoSession::with_options(model, frames, scenario.options.session()).unwrap();
+            VideoSession::builder(model).options(scenario.options.session()).open(frames).unwrap();
         let config = model.config();
         let check = Check {
             official,
@@ -429,7 +432,7 @@ impl<'a> Player<'a> {
 }
 
 impl Check<'_> {
-    /// Compares a prompt's result and returns the official one.
+    /// Compares the result of a prompt and returns the official one.
     fn prompt(&mut self, op: usize, mask: &ObjectMask, ours: &Outcome) -> Outcome {
         let official = |name: &str| self.official.values(&format!("op{op}.{name}"));
         let (low, hidden) = (self.low, self.hidden_dim);
@@ -463,7 +466,7 @@ impl Check<'_> {
         frame.objects.iter().enumerate().map(iou).fold(1.0, f64::min)
     }
 
-    /// Compares every output of one object in one frame and returns the official outcome.
+    /// Compares all outputs of one object in one frame and returns the official outcome.
     fn frame(&mut self, op: usize, row: usize, object: &ObjectMask, ours: &Outcome) -> Outcome {
         let (low, hidden) = (self.low, self.hidden_dim);
         let places = (low / 4) * (low / 4);
@@ -494,8 +497,10 @@ impl Check<'_> {
     }
 }
 
-/// Memories are stored in bfloat16: they agree exactly or, on the edge between two numbers, differ by one step. On prompted frames the
-/// mask enters binary, so one logit near zero may change a few values more; the share of those is what is limited there.
+/// Compares memories, which are stored in bfloat16: they agree exactly or, on the edge between two
+/// numbers, differ by one step. On prompted frames the mask enters as a binary mask, so that one
+/// logit near zero may change a few values by more. There the limit applies to the fraction of such
+/// values.
 fn compare_memory(report: &mut Report, ours: &[f32], theirs: &[f32], prompted: bool) {
     let step = |b: f32| b.abs() / 128.0 + 1e-4;
     let off: Vec<bool> = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs() > step(*b)).collect();

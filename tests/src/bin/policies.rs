@@ -1,10 +1,13 @@
-//! What the memory policies do for the masks: mean J on the bundled clips and on generated ones (`hard_clips`).
+//! Measures the effect of the memory policies on the masks: mean J on the bundled clips and on
+//! generated ones (`hard_clips`).
 //!
-//! `policies [--seeds FROM..TO] [--prompt box|mask] [--generated] [--guarded OPTION=VALUE[,OPTION=VALUE...]]... [--write]`
+//! `policies [--seeds FROM..TO] [--prompt box|mask] [--generated] [--guarded
+//! OPTION=VALUE[,OPTION=VALUE...]]... [--write]`
 //!
-//! Without arguments: the official policy and the guarded one with its defaults, on the seeds that are reported. Each `--guarded` is another
-//! column with these options changed. `--generated` leaves the bundled clips out. The defaults were chosen on other seeds ([`TUNED_ON`]). `--write` puts the table into
-//! `docs/memory-policies.md`.
+//! Without arguments it compares the official policy with the guarded one at its defaults, on the
+//! reported seeds. Each `--guarded` adds a column with these options changed. `--generated` leaves
+//! out the bundled clips. The defaults were chosen on other seeds ([`TUNED_ON`]). `--write` puts
+//! the table into `docs/memory-policies.md`.
 
 #![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
 
@@ -18,17 +21,17 @@ use sam2_tests::hard_clips::{Kind, generate};
 use sam2_tests::policy_runs::{FirstPrompt, bundled_clip, hard_clip, mean};
 use sam2_tests::{clips, repository_file};
 
-/// Seeds on which options were chosen.
+/// Seeds on which the options were chosen.
 const TUNED_ON: Range<u64> = 0..8;
 /// Seeds that are reported.
 const REPORTED: Range<u64> = 100..116;
 /// The bundled clips.
 const BUNDLED: [&str; 3] = ["mouse-arena", "worm", "two-crossing"];
-/// Clips that are tracked at the same time.
+/// Number of clips that are tracked at the same time.
 const WORKERS: usize = 2;
-/// Two mean J are the same if they differ by no more.
+/// Two mean J count as equal if they differ by no more than this.
 const SAME: f64 = 0.005;
-/// Lines of the document between which the table stands.
+/// Lines of the document that enclose the table.
 const MARKS: [&str; 2] = ["<!-- table: policies --write -->", "<!-- end of table -->"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +40,7 @@ enum Clip {
     Generated(Kind, u64),
 }
 
-/// A clip and, for each policy, the mean J.
+/// A clip with its mean J for each policy.
 struct Row {
     clip: Clip,
     by_policy: Vec<f64>,
@@ -89,7 +92,7 @@ fn range(text: &str) -> Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-/// Sets `NAME=VALUE`; `none` and `true` are values too.
+/// Sets `NAME=VALUE`; `none` and `true` are valid values too.
 fn set(options: &mut GuardedOptions, text: &str) {
     let (name, value) = text.split_once('=').unwrap();
     let limit = || (value != "none").then(|| value.parse().unwrap());
@@ -139,7 +142,7 @@ fn run(
     done.into_inner().unwrap()
 }
 
-/// A Markdown table: mean J of each policy, and how those after the first differ from it.
+/// Returns a Markdown table: the mean J of each policy, and the differences from the first.
 fn table(rows: &[Row], policies: &[(String, MemoryPolicyChoice)], seeds: &Range<u64>) -> String {
     let mut text = String::from("| clips | n | official |");
     for (name, _) in &policies[1..] {
@@ -185,7 +188,7 @@ fn table(rows: &[Row], policies: &[(String, MemoryPolicyChoice)], seeds: &Range<
     text
 }
 
-/// Of the mean of paired differences.
+/// Returns the standard error of the mean of paired differences.
 fn standard_error(differences: &[f64]) -> Option<f64> {
     let n = differences.len() as f64;
     let centre = mean(differences);

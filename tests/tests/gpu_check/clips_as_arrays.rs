@@ -19,7 +19,7 @@ fn clips_as_arrays_are_the_clips() {
         let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
         let shape = format!("({}, {}, {}, 3)", clip.frame_count(), size.height, size.width);
         let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
-        // The numbers begin at a multiple of 64 bytes.
+        // The values begin at a multiple of 64 bytes.
         let length = (header.len() + 11).next_multiple_of(64) - 10;
         file.write_all(b"\x93NUMPY\x01\x00").unwrap();
         file.write_all(&u16::try_from(length).unwrap().to_le_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! One layer of each kind at the size that tiny has at 1024, beside the CPU.
+//! One layer of each kind at the size that it has in the tiny model at 1024, compared with the CPU.
 
 use sam2_engine::Precision;
 use sam2_model::FloatDType;

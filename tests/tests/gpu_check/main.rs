@@ -1,4 +1,5 @@
-//! All that a GPU is asked, as one program that can be carried to a machine where nothing is built: `scripts/gpu-check.sh`.
+//! All checks that need a GPU, as one program that can be copied to a machine without build tools:
+//! `scripts/gpu-check.sh`.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 

@@ -1,4 +1,5 @@
-//! What each kernel takes at the sizes of the real models, beside what its arithmetic and its memory would take at a rate that such kernels reach.
+//! Measures each kernel at the sizes of the real models, next to the time that its arithmetic and
+//! its memory traffic would take at rates that such kernels reach.
 
 use std::time::Instant;
 
@@ -15,7 +16,9 @@ use sam2_tests::device::device;
 
 use crate::gpu_kernels::{convolution, on};
 
-/// Rates that kernels of this kind reach: f16 products per second in linear layers and in attention, f32 operations in 1e12 per second, and bytes in 1e12 per second. Estimates, from each GPU's data sheet, before any was measured.
+/// Rates that kernels of this kind reach, in 1e12 per second: f16 operations in linear layers and
+/// in attention, f32 operations, and bytes. The rates are estimates from each GPU's data sheet,
+/// made before anything was measured.
 struct Rates {
     name: &'static str,
     linear: f64,
@@ -30,7 +33,7 @@ const RATES: [Rates; 3] = [
     Rates { name: "T4", linear: 29.0, attention: 26.0, f32: 4.0, memory: 0.24 },
 ];
 
-/// What a launch takes at least, in microseconds: the host hands over no faster.
+/// Minimum time of a launch in microseconds: the host cannot submit launches faster.
 const LAUNCH: f64 = 10.0;
 
 #[derive(Clone, Copy)]
@@ -43,19 +46,20 @@ enum Kind {
 struct Case {
     name: String,
     kind: Kind,
-    /// Operations and bytes.
+    /// Number of operations and of bytes.
     work: [f64; 2],
-    /// Launches of a run.
+    /// Number of launches per run.
     launches: usize,
     run: Box<dyn Fn()>,
 }
 
-/// Sizes are divided by this, for a rehearsal on a device made of software.
+/// Returns the divisor of sizes, for a rehearsal on a software device.
 fn divisor() -> usize {
     std::env::var("SAM2_CHECK_DIVISOR").map_or(1, |text| text.parse().unwrap())
 }
 
-/// Numbers in `format`, cast as a vector: on CUDA, rows of several axes would get gaps, and each run would begin with a copy.
+/// Returns values in `format`, cast as a vector. If rows of several axes were cast, CUDA would
+/// leave gaps between them, and each run would begin with a copy.
 fn in_format<const D: usize>(
     seed: u64,
     shape: [usize; D],
@@ -112,7 +116,7 @@ fn attention_case(
             (2 * heads * n * m * (width + value_width)) as f64,
             (2 * heads * (n * width + m * width + m * value_width + n * value_width)) as f64,
         ],
-        // Where cubes share keys, another launch adds up.
+        // Where cubes share keys, a second launch adds up their results.
         launches: 2,
         run: Box::new(move || {
             kernels::attention(q.clone(), k.clone(), v.clone());
@@ -141,7 +145,7 @@ fn window_case(
     }
 }
 
-/// A step in f32 whose numbers are all read and written once.
+/// Returns the case of a step in f32 that reads and writes each number once.
 fn f32_case(name: &str, operations: usize, numbers: usize, run: impl Fn() + 'static) -> Case {
     Case {
         name: name.to_owned(),
@@ -175,7 +179,7 @@ fn linear_and_attention(format: FloatDType, device: &Device) -> Vec<Case> {
         window("tiny, third stage", [64, 384, 4, 14]),
         window("large, third stage", [64, 576, 8, 16]),
     ];
-    // Keys of all layers in one product, turned.
+    // The keys of all layers in one product, rotated.
     let (rows, tokens) = (28_736 / divisor(), 4096 / divisor());
     let keys = layer(64, 1024, format, device);
     let table = |seed: u64| on(seed, [1, tokens, 128], device);
@@ -278,7 +282,7 @@ fn others(device: &Device) -> Vec<Case> {
         },
     ));
 
-    // Token by token: a perceptron of nine rows.
+    // Token by token: a perceptron on nine rows.
     let (wide, narrow) =
         (layer(256, 2048, FloatDType::F32, device), layer(2048, 256, FloatDType::F32, device));
     let tokens = on(1, [1, 9, 256], device);
@@ -296,7 +300,8 @@ fn others(device: &Device) -> Vec<Case> {
     cases
 }
 
-/// Microseconds of a run: the median of several rows of runs, each waited for once.
+/// Measures the microseconds per run: the median of several series of runs, with one
+/// synchronisation per series.
 fn microseconds(case: &Case, device: &Device) -> f64 {
     let runs = if divisor() > 1 { 1 } else { 20 };
     (case.run)();

@@ -1,7 +1,9 @@
-//! Whole models on the device, beside the CPU: parity and speed, as a table.
+//! Whole models on the device compared with the CPU: parity and speed, as a table.
 //!
-//! Each model tracks one object and eight through the bundled mouse recording, on the device in every precision that it has and, for a few frames, on the CPU in f32.
-//! Weights other than micro's are seeded: their masks mean nothing, but the numbers behind them can be compared and take as long to compute.
+//! Each model tracks one object and then eight through the bundled mouse recording. It runs on the
+//! device in every precision that the device supports and, for a few frames, on the CPU in f32.
+//! Weights other than micro's are seeded. Their masks are meaningless, but the underlying numbers
+//! can be compared and take as long to compute.
 
 use std::time::Instant;
 
@@ -14,24 +16,25 @@ use sam2_tests::clips;
 use sam2_tests::device::device;
 use sam2_tests::seeded::seeded_model_on;
 
-/// Frames that are compared with the CPU.
+/// Number of frames that are compared with the CPU.
 const COMPARED: usize = 5;
-/// Frames until the memory is full; kernels are compiled in them.
+/// Number of frames until the memory is full; kernels are compiled during these.
 const WARM_UP: usize = 17;
 
-/// What tracking came to.
+/// The results of tracking.
 #[derive(Default)]
 struct Run {
     /// Low-resolution logits and mask of the first frames.
     results: Vec<(Vec<f32>, Mask)>,
-    /// Seconds from the prompt to the first mask: kernels are compiled in it.
+    /// Seconds from the prompt to the first mask, including the compilation of kernels.
     first: f64,
-    /// Seconds of each frame after that.
+    /// Seconds of each later frame.
     seconds: Vec<f64>,
     memory: Option<DeviceMemory>,
 }
 
-/// The models of the table, by names in `SAM2_CHECK_MODELS` with commas; and how many frames are timed.
+/// Returns the models of the table, which `SAM2_CHECK_MODELS` names, separated by commas, and the
+/// number of frames to time.
 fn asked() -> (Vec<String>, usize) {
     let models = std::env::var("SAM2_CHECK_MODELS").unwrap_or_else(|_| "micro,tiny,large".into());
     let frames = std::env::var("SAM2_CHECK_FRAMES").map_or(40, |text| text.parse().unwrap());
@@ -58,10 +61,11 @@ fn models_beside_the_cpu() {
                 let loaded = load(model, &device).with_precision(precision).unwrap();
                 let run = track(&loaded, objects, WARM_UP, frames).unwrap();
                 let iou = print_row(model, objects, precision, &run, &reference);
-                // Seeded weights make masks of noise, which show a rounding sooner than any animal.
+                // Seeded weights give masks of noise, which are more sensitive to rounding than
+                // those of any animal.
                 let bar = if precision == Precision::F32 { 0.99 } else { 0.9 };
                 assert!(iou > bar, "{model} in {precision}: {iou}");
-                // The next row counts its own memory.
+                // The next row measures its own memory.
                 drop(loaded);
                 DeviceMemory::release_unused(&device).unwrap();
             }
@@ -80,9 +84,10 @@ fn load(name: &str, device: &Device) -> Sam2 {
 
 /// Tracks `warm_up` frames, of which the first are kept, and then times `timed` frames.
 fn track(model: &Sam2, objects: u32, warm_up: usize, timed: usize) -> Result<Run, EngineError> {
-    // Holes are filled by looking at single pixels, which would hide what is compared.
-    let options = SessionOptions { fill_hole_area: 0, ..SessionOptions::default() };
-    let mut session = VideoSession::with_options(model, clips::frames("mouse-arena"), options)?;
+    // Hole filling depends on single pixels, which would hide the differences to be compared.
+    let options = SessionOptions::default().fill_hole_area(0);
+    let mut session =
+        VideoSession::builder(model).options(options).open(clips::frames("mouse-arena"))?;
     let mut run = Run::default();
     let started = Instant::now();
     for object in 0..objects {
@@ -112,12 +117,12 @@ fn track(model: &Sam2, objects: u32, warm_up: usize, timed: usize) -> Result<Run
     Ok(run)
 }
 
-/// Prints a row; returns the worst IoU.
+/// Prints a row and returns the worst IoU.
 fn print_row(model: &str, objects: u32, precision: Precision, run: &Run, reference: &Run) -> f64 {
     let pairs = || run.results.iter().zip(&reference.results);
     let iou = pairs().map(|(ours, cpu)| ours.1.iou(&cpu.1)).fold(1.0, f64::min);
     let largest = reference.results.iter().flat_map(|r| &r.0).fold(0.0, |a: f32, b| a.max(b.abs()));
-    // Not a number is worse than any number.
+    // NaN is worse than any number.
     let difference = |(a, b): (&f32, &f32)| if a.is_nan() { f32::INFINITY } else { (a - b).abs() };
     let worst = pairs()
         .flat_map(|(ours, cpu)| ours.0.iter().zip(&cpu.0).map(difference))

@@ -1,7 +1,8 @@
-//! The numbers-in-memory half of `sam2-model`'s kernels, with its own unit and property tests and nothing else, so that tiers of instructions that the
-//! building machine lacks can be run in an emulator.
+//! The part of `sam2-model`'s kernels that works on numbers in memory, with only its own unit and
+//! property tests, so that instruction tiers that the build machine lacks can be tested in an
+//! emulator.
 
-// What the tensors' half calls is called by nobody here.
+// This crate does not call the functions that the tensor kernels use.
 #![allow(dead_code, unused_imports)]
 
 mod kernels;
@@ -10,7 +11,8 @@ mod kernels;
 mod tests {
     use crate::kernels::cpu::CpuTier;
 
-    /// `SAM2_CPU_TIER` names the tier that the emulator is for.
+    /// Checks that the tier named by `SAM2_CPU_TIER`, which the emulator is to provide, is
+    /// available.
     #[test]
     fn the_tier_that_is_asked_for_is_there() {
         if let Ok(name) = std::env::var("SAM2_CPU_TIER") {

@@ -1,11 +1,11 @@
-//! What the checks report.
+//! Findings of the checks.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// The kinds of fault that are looked for.
+/// The kinds of fault that the checks detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// An access outside every allocation.
@@ -14,15 +14,18 @@ pub enum Kind {
     Misaligned,
     /// A read of memory that was never written.
     Unwritten,
-    /// Two threads touch the same byte of shared memory, one writes, and nothing orders them.
+    /// Two threads touch the same byte of shared memory without synchronisation, and at least one
+    /// of them writes.
     Race,
-    /// Two blocks of a launch touch the same bytes of global memory, and one writes.
+    /// Two blocks of a launch touch the same bytes of global memory, and at least one of them
+    /// writes.
     BlockRace,
     /// A barrier that not all threads reach.
     Barrier,
-    /// A barrier that is passed although some threads of the block have ended before it.
+    /// A barrier that is passed after some threads of the block have ended.
     ExitBeforeBarrier,
-    /// A warp instruction whose mask names threads that never arrive, or not the executing one.
+    /// A warp instruction whose mask names threads that never arrive, or does not name the
+    /// executing one.
     WarpMask,
     /// An access to memory that has been freed.
     UseAfterFree,
@@ -34,7 +37,7 @@ pub enum Kind {
     Timeout,
     /// An assertion or a trap in a kernel.
     Assertion,
-    /// An instruction that this crate does not know.
+    /// An instruction that this crate does not support.
     UnknownInstruction,
     /// A copy to the host of memory that was never written.
     UnwrittenCopy,
@@ -60,7 +63,7 @@ impl Kind {
         Kind::UnwrittenCopy,
     ];
 
-    /// The name used in messages and in the environment.
+    /// Returns the name used in messages and in environment variables.
     pub fn name(self) -> &'static str {
         match self {
             Kind::OutOfBounds => "out-of-bounds",
@@ -81,33 +84,33 @@ impl Kind {
         }
     }
 
-    /// Whether the program could go on in a meaningful way after it.
+    /// Returns whether the program can continue in a meaningful way after such a fault.
     fn survivable(self) -> bool {
         matches!(self, Kind::Unwritten | Kind::Race | Kind::ExitBeforeBarrier | Kind::UnwrittenCopy)
     }
 }
 
-/// One fault.
+/// One detected fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind.
+    /// The kind of fault.
     pub kind: Kind,
-    /// The kernel; empty outside a launch.
+    /// The kernel's name; empty outside a launch.
     pub kernel: String,
-    /// The block.
+    /// Index of the block.
     pub block: [u32; 3],
-    /// The thread.
+    /// Index of the thread.
     pub thread: [u32; 3],
     /// Line of the PTX text, from 1; 0 outside a launch.
     pub line: u32,
     /// The instruction's text.
     pub instruction: String,
-    /// What happened.
+    /// Description of the fault.
     pub message: String,
 }
 
 impl Finding {
-    /// A fault outside any kernel.
+    /// Returns a fault outside any kernel.
     pub fn host(kind: Kind, message: String) -> Self {
         Self {
             kind,
@@ -138,18 +141,18 @@ impl fmt::Display for Finding {
 
 impl std::error::Error for Finding {}
 
-/// What to do about a kind of finding.
+/// The action taken on a kind of finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The launch fails.
     Stop,
-    /// It is printed and counted, and the launch goes on.
+    /// The finding is printed and counted, and the launch continues.
     Report,
-    /// It is not looked at.
+    /// The fault is not checked for.
     Ignore,
 }
 
-/// Collects findings and decides what they do.
+/// Collects findings and decides what they cause.
 #[derive(Debug)]
 pub struct Findings {
     actions: [Action; Kind::ALL.len()],
@@ -164,12 +167,12 @@ struct Seen {
     list: Vec<Finding>,
 }
 
-/// Findings kept in full; more of them are only counted.
+/// Number of findings kept in full; further ones are only counted.
 const KEPT: usize = 200;
 
 impl Default for Findings {
     fn default() -> Self {
-        // Hardware lets these pass, and correct programs do them.
+        // Hardware permits these, and correct programs use them.
         let actions = Kind::ALL.map(|kind| match kind {
             Kind::ExitBeforeBarrier | Kind::UnwrittenCopy => Action::Report,
             _ => Action::Stop,
@@ -180,7 +183,7 @@ impl Default for Findings {
 }
 
 impl Findings {
-    /// Sets what a kind does. A fault after which a kernel cannot go on keeps stopping it.
+    /// Sets the action for a kind. A fault after which a kernel cannot continue still stops it.
     #[must_use]
     pub fn with(mut self, kind: Kind, action: Action) -> Self {
         if action == Action::Stop || kind.survivable() {
@@ -189,19 +192,19 @@ impl Findings {
         self
     }
 
-    /// Prints nothing on standard error.
+    /// Suppresses output on standard error.
     #[must_use]
     pub fn quiet(mut self) -> Self {
         self.print = false;
         self
     }
 
-    /// What a kind does.
+    /// Returns the action for a kind.
     pub fn action(&self, kind: Kind) -> Action {
         self.actions[kind as usize]
     }
 
-    /// Takes a finding. Returns it if it must stop the launch.
+    /// Records a finding, and returns it if it must stop the launch.
     pub fn raise(&self, finding: Finding) -> Result<(), Box<Finding>> {
         let action = self.action(finding.kind);
         if action == Action::Ignore {
@@ -212,7 +215,7 @@ impl Findings {
         let place = (finding.kind, finding.kernel.clone(), finding.line);
         let times = seen.places.entry(place).or_default();
         *times += 1;
-        // One line for each place.
+        // One line per place.
         if *times == 1 && self.print {
             eprintln!("cuda-sim: {finding}");
         }
@@ -225,18 +228,18 @@ impl Findings {
         }
     }
 
-    /// Counts a finding at a place that has been reported already.
+    /// Counts a finding at a place that has already been reported.
     pub fn count(&self, kind: Kind) {
         self.counts[kind as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Findings so far by kind.
+    /// Returns the number of findings of each kind.
     pub fn counts(&self) -> Vec<(Kind, u64)> {
         let all = Kind::ALL.iter().zip(&self.counts);
         all.map(|(&kind, n)| (kind, n.load(Ordering::Relaxed))).filter(|(_, n)| *n > 0).collect()
     }
 
-    /// The first finding at each place, in order.
+    /// Returns the first finding at each place, in order.
     pub fn list(&self) -> Vec<Finding> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).list.clone()
     }

@@ -1,4 +1,5 @@
-//! Checks: what counts as a fault, what is done about it, and the shadow of shared memory that finds races.
+//! The checks: the kinds of fault, the actions they cause, and the shadow of shared memory that
+//! detects races.
 
 mod finding;
 mod race;

@@ -1,44 +1,47 @@
-//! Finds two threads of a block that touch the same shared memory with nothing between them, where one writes.
+//! Detects races: two threads of a block that touch the same shared memory without synchronisation,
+//! where at least one writes.
 //!
-//! Order is kept as in FastTrack: every warp has a clock, and knows up to which clock of each other warp everything happened before it. A barrier of a block lets its warps know of each
-//! other; `bar.warp.sync` moves a warp's own clock on, which orders its lanes. For every granule of shared memory the shadow keeps the last write and the reads since.
+//! Order is tracked as in FastTrack. Every warp has a clock, and knows for each other warp the
+//! clock up to which everything happened before. A barrier of a block exchanges this knowledge
+//! between its warps. `bar.warp.sync` advances a warp's own clock, which orders its lanes. For
+//! every granule of shared memory the shadow keeps the last write and the reads since then.
 
-/// Warps of a block at most.
+/// Largest number of warps in a block.
 const WARPS: usize = 32;
 
 /// An access to a granule.
 #[derive(Debug, Clone, Copy)]
 pub struct Touch {
-    /// Warp of the block.
+    /// Number of the warp in the block.
     pub warp: u32,
-    /// Lane of the warp.
+    /// Number of the lane in the warp.
     pub lane: u32,
     /// An atomic or volatile access: two such accesses do not race.
     pub strong: bool,
 }
 
-/// The other side of a race.
+/// The earlier access of a race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conflict {
-    /// The thread that touched the bytes before, as a number within the block; `None` if several did.
+    /// Number of the thread in the block that made the earlier access; `None` if several did.
     pub thread: Option<u32>,
-    /// Whether it wrote.
+    /// Whether the earlier access was a write.
     pub wrote: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Cell {
-    /// Clock of the last write; 0 for none.
+    /// Clock of the last write; 0 if there was none.
     write_clock: u32,
-    /// Clock of the reads since; 0 for none.
+    /// Clock of the reads since then; 0 if there were none.
     read_clock: u32,
-    /// Warps that have read since.
+    /// Warps that have read since then.
     readers: u32,
-    /// Thread that wrote last.
+    /// Thread of the last write.
     writer: u16,
-    /// Lane that read last, or [`SEVERAL`].
+    /// Lane of the last read, or [`SEVERAL`].
     read_lane: u8,
-    /// Bit 0: the write was strong. Bit 1: all reads were.
+    /// Bit 0: the write was strong. Bit 1: all reads were strong.
     strong: u8,
 }
 
@@ -48,15 +51,16 @@ const SEVERAL: u8 = 0xff;
 #[derive(Debug)]
 pub struct RaceShadow {
     cells: Vec<Cell>,
-    /// log2 of the bytes of a granule.
+    /// Base-2 logarithm of the granule size in bytes.
     shift: u32,
-    /// `known[w][v]`: up to this clock of warp v everything happened before what warp w does now.
+    /// `known[w][v]`: the clock of warp v up to which everything happened before what warp w does
+    /// now.
     known: Box<[[u32; WARPS]; WARPS]>,
     warps: usize,
 }
 
 impl RaceShadow {
-    /// Makes a shadow for so many bytes, in granules of `1 << shift` bytes.
+    /// Makes a shadow for `bytes` bytes, in granules of `1 << shift` bytes.
     pub fn new(bytes: usize, shift: u32, warps: usize) -> Self {
         let mut shadow = Self {
             cells: vec![Cell::default(); bytes.div_ceil(1 << shift)],
@@ -68,7 +72,7 @@ impl RaceShadow {
         shadow
     }
 
-    /// Forgets everything: a new block begins.
+    /// Clears the shadow for a new block.
     pub fn reset(&mut self) {
         self.cells.fill(Cell::default());
         for (warp, known) in self.known.iter_mut().enumerate() {
@@ -82,7 +86,7 @@ impl RaceShadow {
         self.known[warp][warp] += 1;
     }
 
-    /// Orders these warps among each other: a barrier. The waiting ones learn, the arriving ones are learned of.
+    /// Orders these warps at a barrier. The waiting warps learn what all arrived warps know.
     pub fn barrier(&mut self, arrived: u32, waiting: u32) {
         let mut joined = [0; WARPS];
         for warp in (0..self.warps).filter(|w| arrived >> w & 1 == 1) {
@@ -103,14 +107,15 @@ impl RaceShadow {
         }
     }
 
-    /// Moves the clock of a warp that has arrived without waiting, so that what it does afterwards is not taken as before the barrier.
+    /// Advances the clock of a warp that has arrived without waiting, so that its later actions do
+    /// not count as before the barrier.
     pub fn arrive(&mut self, warp: usize) -> [u32; WARPS] {
         let snapshot = self.known[warp];
         self.known[warp][warp] += 1;
         snapshot
     }
 
-    /// Lets a warp know all that a snapshot of another one knew.
+    /// Lets a warp learn everything in a snapshot of another warp.
     pub fn learn(&mut self, warp: usize, snapshot: &[u32; WARPS]) {
         for (mine, other) in self.known[warp].iter_mut().zip(snapshot) {
             *mine = (*mine).max(*other);
@@ -129,13 +134,14 @@ impl RaceShadow {
         cell.write_clock <= known
     }
 
-    /// Records a read of the bytes from `at`.
+    /// Records a read of the bytes from `at` on.
     #[inline]
     pub fn read(&mut self, at: usize, bytes: usize, touch: Touch) -> Result<(), Conflict> {
         let clock = self.known[touch.warp as usize][touch.warp as usize];
         for granule in at >> self.shift..=(at + bytes - 1) >> self.shift {
             let mut cell = self.cells[granule];
-            // Read before by the same thread, or by several of the warp: a write in between would have cleared that.
+            // Already read by the same thread, or by several of the warp: a write in between would
+            // have cleared this.
             let again = cell.readers == 1 << touch.warp && cell.read_clock == clock;
             let known = cell.read_lane == SEVERAL || cell.read_lane == touch.lane as u8;
             if again && known && !touch.strong {
@@ -168,7 +174,7 @@ impl RaceShadow {
         Ok(())
     }
 
-    /// Whether everything that has read a granule is ordered before this access.
+    /// Checks that everything that has read a granule is ordered before this access.
     fn reads_ordered(&self, cell: &Cell, touch: Touch) -> Result<(), Conflict> {
         let known = &self.known[touch.warp as usize];
         let mut readers = cell.readers;
@@ -190,7 +196,8 @@ impl RaceShadow {
         Ok(())
     }
 
-    /// Records a write of the bytes from `at`. `same` says that the bytes do not change: two threads that write the same value do no harm.
+    /// Records a write of the bytes from `at` on. `same` means that the bytes do not change: two
+    /// threads that write the same value do no harm.
     pub fn write(
         &mut self,
         at: usize,

@@ -1,25 +1,28 @@
-//! Host memory that stands for the device's: one range for the data; one, as large, whose bytes say which data were written; and one with a word for every four bytes that says which block wrote them last.
+//! Host memory that represents the device's memory: one range for the data; one of the same size
+//! whose bytes record which data were written; and one with a word for every four bytes that
+//! records which block wrote them last.
 //!
-//! The address space is reserved at once and never given out twice, so that a freed allocation stays recognisable. Pages take room only when they are touched.
+//! The address space is reserved at once and never reused, so that a freed allocation remains
+//! recognisable. Pages occupy memory only once they are touched.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// First address of the device's memory.
 pub const BASE: u64 = 0x10_0000_0000;
-/// Where shared memory stands among generic addresses.
+/// First generic address of shared memory.
 pub const SHARED_WINDOW: u64 = 0x1_0000_0000;
-/// Where a thread's memory stands among generic addresses.
+/// First generic address of a thread's local memory.
 pub const LOCAL_WINDOW: u64 = 0x2_0000_0000;
-/// Where the kernel's parameters stand among generic addresses.
+/// First generic address of the kernel's parameters.
 pub const PARAM_WINDOW: u64 = 0x3_0000_0000;
 /// Size of a window.
 pub const WINDOW: u64 = 0x1_0000_0000;
 
-/// What a byte that was never written reads as.
+/// The value that a never-written byte reads as.
 pub const POISON: u8 = 0xEE;
 
-/// The ranges.
+/// The memory ranges.
 #[derive(Debug)]
 pub struct Arena {
     data: NonNull<u8>,
@@ -28,18 +31,19 @@ pub struct Arena {
     size: usize,
 }
 
-/// A block of a launch that touches memory.
+/// A block of a launch that accesses memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Toucher {
     /// Number of the launch.
     pub launch: u32,
-    /// Number of the block within it.
+    /// Number of the block within the launch.
     pub block: u32,
     /// An atomic or volatile access: two such accesses do not race.
     pub strong: bool,
 }
 
-/// Who wrote four bytes last: launch (26 bits), block (32), bytes of the four (4), several blocks (1), strong (1).
+/// The last writer of four bytes: launch (26 bits), block (32), bytes of the four (4), several
+/// blocks (1), strong (1).
 #[derive(Debug, Clone, Copy)]
 struct Writer(u64);
 
@@ -57,12 +61,14 @@ impl Writer {
         (self.0 >> 6) as u32
     }
 
-    /// Whether it is of the same launch.
+    /// Returns whether the writer belongs to the same launch.
     fn current(self, by: Toucher) -> bool {
         self.0 >> 38 == u64::from(by.launch & 0x3ff_ffff) && self.bytes() != 0
     }
 
-    /// The block, if it is another one of the same launch that wrote these bytes with nothing to order them. What several blocks wrote is not known byte by byte, and passes.
+    /// Returns the writer's block if it is another block of the same launch that wrote these bytes
+    /// without synchronisation. After several blocks have written, the writer of each byte is
+    /// unknown, so this is not reported.
     fn conflict(self, by: Toucher, bytes: u64) -> Option<u32> {
         let both_strong = self.0 & 1 == 1 && by.strong;
         let other = self.current(by) && self.block() != by.block && self.bytes() & bytes != 0;
@@ -70,7 +76,8 @@ impl Writer {
     }
 }
 
-/// For each four bytes that a range touches: their number, and which of them.
+/// Returns, for each aligned group of four bytes that a range touches, the group's number and a
+/// mask of the bytes.
 fn quads(offset: usize, bytes: usize) -> impl Iterator<Item = (usize, u64)> {
     let end = offset + bytes;
     (offset / 4..end.div_ceil(4)).map(move |quad| {
@@ -80,13 +87,15 @@ fn quads(offset: usize, bytes: usize) -> impl Iterator<Item = (usize, u64)> {
     })
 }
 
-// SAFETY: the ranges live as long as the arena, and every access to them goes through atomics or through the host's copies, which CUDA leaves to the caller to order.
+// SAFETY: the ranges live as long as the arena. Every access to them goes through atomics or
+// through the host's copies, which CUDA requires the caller to order.
 unsafe impl Send for Arena {}
 // SAFETY: as above.
 unsafe impl Sync for Arena {}
 
 fn reserve(size: usize) -> Option<NonNull<u8>> {
-    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches nothing that exists.
+    // SAFETY: a new anonymous mapping at an address that the kernel chooses affects nothing that
+    // exists.
     let at = unsafe {
         libc::mmap(
             ptr::null_mut(),
@@ -107,7 +116,7 @@ impl Arena {
         for bytes in [size, size, 2 * size] {
             let Some(range) = reserve(bytes) else {
                 for (&range, bytes) in ranges.iter().zip([size, size]) {
-                    // SAFETY: mapped just now with this size, and nothing else knows it.
+                    // SAFETY: mapped just now with this size, and not shared with anything else.
                     unsafe { libc::munmap(range.as_ptr().cast(), bytes) };
                 }
                 return None;
@@ -118,7 +127,7 @@ impl Arena {
         Some(Self { data, written, writers, size })
     }
 
-    /// Size of the address space.
+    /// Returns the size of the address space.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -130,7 +139,7 @@ impl Arena {
         offset
     }
 
-    /// The host's address of a range, for copies.
+    /// Returns the host's address of a range, for copies.
     #[inline(always)]
     pub fn host(&self, address: u64, bytes: usize) -> *mut u8 {
         // SAFETY: `offset` has checked that the range lies within the mapping.
@@ -145,15 +154,18 @@ impl Arena {
 
     /// Marks a range as written or not.
     pub fn mark(&self, address: u64, bytes: usize, written: bool) {
-        // SAFETY: the range lies within the mapping. Another thread may mark the same bytes: it then writes the same value or the program has a race of its own.
+        // SAFETY: the range lies within the mapping. If another thread marks the same bytes, it
+        // writes the same value, or the program itself has a race.
         unsafe { ptr::write_bytes(self.shadow(address, bytes), u8::from(written), bytes) };
     }
 
-    /// Marks a small range of 1, 2, 4, 8 or 16 bytes as written; called for every store of a kernel.
+    /// Marks a small range of 1, 2, 4, 8 or 16 bytes as written; called for every store of a
+    /// kernel.
     #[inline]
     pub fn mark_written(&self, address: u64, bytes: usize) {
         let at = self.shadow(address, bytes);
-        // SAFETY: the range lies within the mapping and is aligned to its size, which the caller has checked.
+        // SAFETY: the range lies within the mapping and is aligned to its size; the caller has
+        // checked both.
         unsafe {
             match bytes {
                 1 => AtomicU8::from_ptr(at).store(1, Ordering::Relaxed),
@@ -171,16 +183,18 @@ impl Arena {
 
     #[inline(always)]
     fn writer(&self, quad: usize) -> &AtomicU64 {
-        // SAFETY: a word for every four bytes; the callers' ranges lie within the arena.
+        // SAFETY: there is a word for every four bytes, and the callers' ranges lie within the
+        // arena.
         unsafe { AtomicU64::from_ptr(self.writers.as_ptr().cast::<u64>().add(quad)) }
     }
 
-    /// Notes that a block writes a range. Returns another block of the launch that wrote there before.
+    /// Records that a block writes a range. Returns another block of the launch that wrote there
+    /// before.
     #[inline(always)]
     pub fn claim(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
         let offset = self.offset(address, bytes);
         let mut other = None;
-        // Whole words, nearly always.
+        // Nearly always whole words.
         if (offset | bytes) & 3 == 0 {
             let mine = Writer::new(by, 0xf, false);
             for quad in offset / 4..(offset + bytes) / 4 {
@@ -207,7 +221,7 @@ impl Arena {
         other
     }
 
-    /// Another block of the launch that wrote into a range.
+    /// Returns another block of the launch that wrote into a range.
     #[inline(always)]
     pub fn foreign(&self, address: u64, bytes: usize, by: Toucher) -> Option<u32> {
         let offset = self.offset(address, bytes);
@@ -220,11 +234,11 @@ impl Arena {
         })
     }
 
-    /// Whether all bytes of a range were written.
+    /// Returns whether all bytes of a range were written.
     #[inline]
     pub fn is_written(&self, address: u64, bytes: usize) -> bool {
         let at = self.shadow(address, bytes);
-        // SAFETY: the range lies within the mapping; unaligned reads need no alignment.
+        // SAFETY: the range lies within the mapping, and unaligned reads require no alignment.
         unsafe {
             match bytes {
                 4 => at.cast::<u32>().read_unaligned() == 0x101_0101,
@@ -236,25 +250,27 @@ impl Arena {
         }
     }
 
-    /// The first byte of a range that was not written, as an offset.
+    /// Returns the offset of the first byte of a range that was never written.
     pub fn first_unwritten(&self, address: u64, bytes: usize) -> Option<usize> {
-        // SAFETY: the range lies within the mapping, and a host's copy is not concurrent with kernels.
+        // SAFETY: the range lies within the mapping, and a host's copy is not concurrent with
+        // kernels.
         let marks = unsafe { std::slice::from_raw_parts(self.shadow(address, bytes), bytes) };
         let chunk = 64 * marks.chunks_exact(64).take_while(|c| c.iter().all(|&m| m == 1)).count();
         marks[chunk..].iter().position(|&m| m != 1).map(|i| chunk + i)
     }
 
-    /// Copies the marks of a range to another one.
+    /// Copies the written marks of one range to another.
     pub fn copy_marks(&self, to: u64, from: u64, bytes: usize) {
         // SAFETY: both ranges lie within the mapping; they may overlap.
         unsafe { ptr::copy(self.shadow(from, bytes), self.shadow(to, bytes), bytes) };
     }
 
-    /// Reads an element of 1, 2, 4 or 8 bytes, whose alignment the caller has checked.
+    /// Reads an element of 1, 2, 4 or 8 bytes. The caller has checked its alignment.
     #[inline]
     pub fn load(&self, address: u64, bytes: usize) -> u64 {
         let at = self.host(address, bytes);
-        // SAFETY: within the mapping, aligned, and only touched by atomics while kernels run.
+        // SAFETY: the element lies within the mapping, is aligned, and is only accessed by atomics
+        // while kernels run.
         unsafe {
             match bytes {
                 1 => u64::from(AtomicU8::from_ptr(at).load(Ordering::Relaxed)),
@@ -265,7 +281,7 @@ impl Arena {
         }
     }
 
-    /// Writes an element of 1, 2, 4 or 8 bytes, whose alignment the caller has checked.
+    /// Writes an element of 1, 2, 4 or 8 bytes. The caller has checked its alignment.
     #[inline]
     pub fn store(&self, address: u64, bytes: usize, value: u64) {
         let at = self.host(address, bytes);
@@ -280,7 +296,8 @@ impl Arena {
         }
     }
 
-    /// Replaces an element of 2, 4 or 8 bytes by a function of itself, atomically, and returns what it was.
+    /// Atomically replaces an element of 2, 4 or 8 bytes by a function of itself, and returns the
+    /// previous value.
     pub fn update(&self, address: u64, bytes: usize, change: impl Fn(u64) -> u64) -> u64 {
         let at = self.host(address, bytes);
         let all = Ordering::SeqCst;
@@ -300,7 +317,7 @@ impl Arena {
         }
     }
 
-    /// Gives the pages of a range back; they read as never written.
+    /// Releases the pages of a range, which then counts as never written.
     pub fn discard(&self, address: u64, bytes: usize) {
         for at in [self.host(address, bytes), self.shadow(address, bytes)] {
             // SAFETY: the range lies within a mapping of this arena and begins at a page.
@@ -313,7 +330,7 @@ impl Drop for Arena {
     fn drop(&mut self) {
         let ranges = [(self.data, 1), (self.written, 1), (self.writers, 2)];
         for (at, times) in ranges {
-            // SAFETY: mapped in `new` with this size, and nothing borrows from it any more.
+            // SAFETY: mapped in `new` with this size, and no borrow of it remains.
             unsafe { libc::munmap(at.as_ptr().cast(), times * self.size) };
         }
     }

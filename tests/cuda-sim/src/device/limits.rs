@@ -1,38 +1,38 @@
-//! The limits of the GPUs that this device plays.
+//! The limits of the GPUs that this device emulates.
 
 use super::Kernel;
 
-/// What a device of a compute capability can do at most.
+/// The limits of a device of one compute capability.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Compute capability: 75, 80 or 90.
     pub sm: u32,
-    /// Its name.
+    /// Name of the device.
     pub name: String,
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors.
     pub multiprocessors: u32,
-    /// Threads of a block.
+    /// Largest number of threads in a block.
     pub threads_per_block: u32,
-    /// Shared memory of a block without being asked for.
+    /// Shared memory of a block without an explicit request, in bytes.
     pub shared: u32,
-    /// Shared memory of a block that a kernel can be given on request.
+    /// Shared memory of a block that a kernel can request, in bytes.
     pub shared_opt_in: u32,
-    /// Shared memory of a multiprocessor.
+    /// Shared memory of a multiprocessor, in bytes.
     pub shared_per_multiprocessor: u32,
-    /// Threads of a multiprocessor.
+    /// Largest number of threads on a multiprocessor.
     pub threads_per_multiprocessor: u32,
-    /// Blocks of a multiprocessor.
+    /// Largest number of blocks on a multiprocessor.
     pub blocks_per_multiprocessor: u32,
-    /// Bytes of the second-level cache.
+    /// Size of the second-level cache in bytes.
     pub l2_cache: u32,
-    /// Memory of the usual board, in bytes.
+    /// Memory of the usual board in bytes.
     pub memory: u64,
 }
 
 const GIB: u64 = 1 << 30;
 
 impl Limits {
-    /// The limits of a T4 (75), an A100 (80) or an H100 (90).
+    /// Returns the limits of a T4 (75), an A100 (80) or an H100 (90).
     pub fn of(sm: u32) -> Option<Self> {
         let (board, multiprocessors, shared_kb, opt_in_kb, threads, blocks, l2_mb, memory) =
             match sm {
@@ -56,7 +56,7 @@ impl Limits {
         })
     }
 
-    /// Says why a launch is not possible on this device.
+    /// Checks whether a launch is possible on this device, and says why if it is not.
     pub(super) fn check(
         &self,
         grid: [u32; 3],

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::arena::{Arena, BASE};
 use crate::check::{Finding, Kind};
 
-/// Allocations begin at multiples of this, and so much lies between them at least.
+/// Allocations begin at multiples of this and are at least this far apart.
 const PAGE: u64 = 4096;
 
 /// An allocation that is not possible.
@@ -15,33 +15,33 @@ pub enum MemoryError {
     /// The device's memory is full.
     #[error("{asked} bytes were asked for, {free} of {total} are free")]
     Full {
-        /// Bytes asked for.
+        /// Number of bytes requested.
         asked: u64,
-        /// Bytes free.
+        /// Number of free bytes.
         free: u64,
-        /// Bytes of the device.
+        /// Number of bytes of the device.
         total: u64,
     },
-    /// The host does not give so much address space.
+    /// The host cannot provide this much address space.
     #[error("the host does not reserve {0} bytes of address space")]
     Reserve(u64),
-    /// An allocation of no bytes.
+    /// An allocation of zero bytes.
     #[error("an allocation of 0 bytes")]
     Empty,
 }
 
-/// How full the memory is.
+/// Usage of the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryInfo {
-    /// Bytes of the device.
+    /// Number of bytes of the device.
     pub total: u64,
-    /// Bytes allocated.
+    /// Number of allocated bytes.
     pub used: u64,
-    /// Bytes allocated at most so far.
+    /// Largest number of allocated bytes so far.
     pub peak: u64,
-    /// Allocations that live.
+    /// Number of live allocations.
     pub live: usize,
-    /// Allocations made so far.
+    /// Number of allocations made so far.
     pub made: u64,
 }
 
@@ -50,14 +50,14 @@ pub struct MemoryInfo {
 pub struct Allocations(Vec<(u64, u64)>);
 
 impl Allocations {
-    /// The allocation (first address, end) in which an address lies.
+    /// Returns the allocation (first address, end) that contains an address.
     pub fn find(&self, address: u64) -> Option<(u64, u64)> {
         let after = self.0.partition_point(|&(start, _)| start <= address);
         let found = *self.0.get(after.checked_sub(1)?)?;
         (address < found.1).then_some(found)
     }
 
-    /// The nearest allocation below an address.
+    /// Returns the nearest allocation below an address.
     pub fn below(&self, address: u64) -> Option<(u64, u64)> {
         let after = self.0.partition_point(|&(start, _)| start <= address);
         self.0.get(after.checked_sub(1)?).copied()
@@ -80,15 +80,17 @@ struct State {
 pub struct Memory {
     arena: Arena,
     total: u64,
-    /// Whether it is kept which bytes were written.
+    /// Whether written bytes are tracked.
     tracking: bool,
     state: Mutex<State>,
 }
 
 impl Memory {
-    /// Makes memory of so many bytes. `tracking` says whether it is kept which bytes were written, which costs a second byte for each.
+    /// Makes memory of `total` bytes. `tracking` makes it track which bytes were written, which
+    /// costs a second byte for each.
     pub fn new(total: u64, tracking: bool) -> Result<Self, MemoryError> {
-        // Addresses are not used twice, so there are many more of them than bytes; a host that refuses is asked for less.
+        // Addresses are never reused, so there are many more of them than bytes. If the host
+        // refuses, less is requested.
         let arena = [64, 16, 4, 2]
             .iter()
             .find_map(|times| Arena::new((total.saturating_mul(*times)).min(1 << 42) as usize))
@@ -113,7 +115,7 @@ impl Memory {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Allocates. The bytes count as never written.
+    /// Allocates memory. The bytes count as never written.
     pub fn alloc(&self, bytes: u64) -> Result<u64, MemoryError> {
         let mut state = self.state();
         let free = self.total - state.used;
@@ -156,7 +158,7 @@ impl Memory {
         Ok(())
     }
 
-    /// How full it is.
+    /// Returns the usage of the memory.
     pub fn info(&self) -> MemoryInfo {
         let state = self.state();
         MemoryInfo {
@@ -168,7 +170,7 @@ impl Memory {
         }
     }
 
-    /// The live allocations.
+    /// Returns the live allocations.
     pub fn allocations(&self) -> Arc<Allocations> {
         let mut state = self.state();
         if let Some(snapshot) = &state.snapshot {
@@ -180,7 +182,7 @@ impl Memory {
         snapshot
     }
 
-    /// Says what lies at a range that is not within one allocation.
+    /// Describes what lies at a range that is not within one allocation.
     pub fn describe(&self, address: u64, bytes: u64) -> (Kind, String) {
         let state = self.state();
         let below = |map: &BTreeMap<u64, u64>| {
@@ -205,7 +207,7 @@ impl Memory {
         (Kind::OutOfBounds, place)
     }
 
-    /// Checks that a range of the host's copy lies within one allocation.
+    /// Checks that the range of a host copy lies within one allocation.
     pub fn check(&self, address: u64, bytes: u64) -> Result<(), Finding> {
         match self.allocations().find(address) {
             Some((_, end)) if bytes <= end - address => Ok(()),
@@ -220,7 +222,7 @@ impl Memory {
     pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Finding> {
         self.check(address, bytes.len() as u64)?;
         let to = self.arena.host(address, bytes.len());
-        // SAFETY: the range was checked; the host's bytes are elsewhere.
+        // SAFETY: the range was checked, and the host's bytes lie elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
         if self.tracking {
             self.arena.mark(address, bytes.len(), true);
@@ -228,16 +230,16 @@ impl Memory {
         Ok(())
     }
 
-    /// Copies to the host. Returns the offset of the first byte that was never written, if there is one.
+    /// Copies to the host. Returns the offset of the first byte that was never written, if any.
     pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<Option<usize>, Finding> {
         self.check(address, bytes.len() as u64)?;
         let from = self.arena.host(address, bytes.len());
-        // SAFETY: the range was checked; the host's bytes are elsewhere.
+        // SAFETY: the range was checked, and the host's bytes lie elsewhere.
         unsafe { std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), bytes.len()) };
         Ok(if self.tracking { self.arena.first_unwritten(address, bytes.len()) } else { None })
     }
 
-    /// Copies within the device. What was never written stays so.
+    /// Copies within the device. Bytes that were never written stay marked as such.
     pub fn copy(&self, to: u64, from: u64, bytes: u64) -> Result<(), Finding> {
         self.check(to, bytes)?;
         self.check(from, bytes)?;
@@ -251,7 +253,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Sets every byte.
+    /// Sets every byte of a range.
     pub fn fill(&self, address: u64, value: u8, bytes: u64) -> Result<(), Finding> {
         self.check(address, bytes)?;
         let to = self.arena.host(address, bytes as usize);

@@ -1,4 +1,5 @@
-//! The device: its limits, its memory, modules and launches. This is the library's interface; `driver` puts the C functions on top.
+//! The device: its limits, memory, modules and launches. This is the library's own interface;
+//! `driver` provides the C functions based on it.
 
 mod arena;
 mod limits;
@@ -22,30 +23,30 @@ use crate::exec::{self, Launch, Stats};
 /// A software CUDA device.
 #[derive(Debug)]
 pub struct Device {
-    /// What it plays.
+    /// Limits of the emulated device.
     pub limits: Limits,
     /// Its memory.
     pub memory: Memory,
-    /// What the checks found.
+    /// Findings of the checks.
     pub findings: Findings,
-    /// Instructions of a warp that a block may run before it is taken for endless.
+    /// Number of warp instructions after which a block counts as endless.
     pub instruction_limit: u64,
     launches: AtomicU32,
 }
 
-/// A launch that did not run to its end.
+/// A launch that did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// A check stopped it.
     #[error("{0}")]
     Finding(#[from] Box<Finding>),
-    /// It is not possible as asked for.
+    /// The launch is invalid.
     #[error("{0}")]
     Invalid(String),
 }
 
 impl Device {
-    /// Makes a device with so much memory.
+    /// Makes a device with `memory_bytes` of memory.
     pub fn new(limits: Limits, memory_bytes: u64, findings: Findings) -> Result<Self, MemoryError> {
         let memory = Memory::new(memory_bytes, true)?;
         Ok(Self {
@@ -57,7 +58,7 @@ impl Device {
         })
     }
 
-    /// Makes a device for counting only: it keeps no record of what was written.
+    /// Makes a device for counting only, which does not track written bytes.
     pub fn counting(limits: Limits, memory_bytes: u64) -> Result<Self, MemoryError> {
         let memory = Memory::new(memory_bytes, false)?;
         Ok(Self {
@@ -74,7 +75,7 @@ impl Device {
         Module::load(self, ptx).map(Arc::new)
     }
 
-    /// Runs a kernel to its end. `args` are the parameters' bytes in order.
+    /// Runs a kernel to its end. `args` holds the bytes of each parameter, in order.
     pub fn launch(
         &self,
         kernel: &Kernel,

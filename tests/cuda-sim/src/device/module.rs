@@ -47,59 +47,59 @@ impl Module {
         Ok(Self { kernels, globals })
     }
 
-    /// A kernel by name.
+    /// Returns a kernel by name.
     pub fn kernel(&self, name: &str) -> Option<Arc<Kernel>> {
         self.kernels.get(name).cloned()
     }
 
-    /// All kernels.
+    /// Iterates over all kernels.
     pub fn kernels(&self) -> impl Iterator<Item = &Arc<Kernel>> {
         self.kernels.values()
     }
 
-    /// Address and size of a variable.
+    /// Returns address and size of a variable.
     pub fn global(&self, name: &str) -> Option<(u64, u64)> {
         self.globals.get(name).copied()
     }
 }
 
 impl Kernel {
-    /// Its name.
+    /// Returns the kernel's name.
     pub fn name(&self) -> &str {
         &self.program.name
     }
 
-    /// Its decoded instructions.
+    /// Returns its decoded instructions.
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Threads of a block allowed by the text; 0 if it does not say.
+    /// Returns the number of threads that the text allows in a block; 0 if not stated.
     pub fn max_threads(&self) -> u32 {
         self.program.max_threads
     }
 
-    /// Bytes of shared memory that the text declares.
+    /// Returns the number of bytes of shared memory that the text declares.
     pub fn static_shared(&self) -> u32 {
         self.program.static_shared as u32
     }
 
-    /// Dynamic shared memory that the host has asked for.
+    /// Returns the number of bytes of dynamic shared memory that the host has requested.
     pub fn shared_allowed(&self) -> u32 {
         self.shared_allowed.load(Ordering::Relaxed)
     }
 
-    /// Asks for more shared memory than every kernel has.
+    /// Requests more shared memory than every kernel has by default.
     pub fn allow_shared(&self, bytes: u32) {
         self.shared_allowed.store(bytes, Ordering::Relaxed);
     }
 
-    /// Sizes of the parameters in bytes.
+    /// Iterates over the sizes of the parameters in bytes.
     pub fn param_sizes(&self) -> impl ExactSizeIterator<Item = usize> {
         self.program.params.iter().map(|p| p.1)
     }
 
-    /// Puts the parameters' bytes where the kernel expects them.
+    /// Places the bytes of the parameters where the kernel expects them.
     pub(super) fn pack(&self, args: &[&[u8]]) -> Result<Vec<u8>, String> {
         let params = &self.program.params;
         if args.len() != params.len() {

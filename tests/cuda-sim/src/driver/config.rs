@@ -1,4 +1,4 @@
-//! The environment variables that say what the device plays.
+//! Environment variables that configure the emulated device.
 
 use std::env::{self, VarError};
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use crate::check::{Action, Findings, Kind};
 use crate::device::Limits;
 
-/// What launches do.
+/// The treatment of launches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// They are interpreted and checked.
+    /// Launches are interpreted and checked.
     Interpret,
-    /// They are recorded and nothing else.
+    /// Launches are only recorded.
     Count,
 }
 
@@ -22,23 +22,24 @@ pub struct Config {
     pub mode: Mode,
     /// `CUDA_SIM_SM`: 75, 80 or 90 (default).
     pub limits: Limits,
-    /// `CUDA_SIM_MEMORY`: bytes, also with K, M or G; the usual board's memory by default.
+    /// `CUDA_SIM_MEMORY`: bytes, optionally with K, M or G; by default the usual board's memory.
     pub memory: u64,
-    /// `CUDA_SIM_DRIVER`: the driver's version as the driver gives it; 13050 by default.
+    /// `CUDA_SIM_DRIVER`: the driver version in the driver's own format; 13050 by default.
     pub driver: i32,
-    /// `CUDA_SIM_SUMMARY`: a file for the summary at the end, `-` for standard error.
+    /// `CUDA_SIM_SUMMARY`: a file for the summary at exit, `-` for standard error.
     pub summary: Option<PathBuf>,
-    /// `CUDA_SIM_LOG`: a file for a line about every launch, copy and wait.
+    /// `CUDA_SIM_LOG`: a file with a line for every launch, copy and wait.
     pub log: Option<PathBuf>,
     /// `CUDA_SIM_DUMP`: a folder for the PTX of every module.
     pub dump: Option<PathBuf>,
-    /// `CUDA_SIM_LOSE_AFTER`: the device is lost after so many launches.
+    /// `CUDA_SIM_LOSE_AFTER`: number of launches after which the device is lost.
     pub lose_after: Option<u64>,
-    /// `CUDA_SIM_LIMIT`: instructions of a block's warps that count as endless.
+    /// `CUDA_SIM_LIMIT`: number of instructions of a block's warps that counts as endless.
     pub instruction_limit: u64,
 }
 
-/// Reads a variable. Text that is not a value ends the process: a test that runs with a mistyped setting would prove something else than it says.
+/// Reads a variable. An invalid value ends the process, because a test with a mistyped setting
+/// would prove something other than it claims.
 fn read<T>(name: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
     let text = match env::var(name) {
         Ok(text) => text,
@@ -67,7 +68,7 @@ fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
-/// Reads a list of kinds of findings, `all` for every kind.
+/// Reads a list of kinds of findings; `all` stands for every kind.
 fn kinds(text: &str) -> Option<Vec<Kind>> {
     if text == "all" {
         return Some(Kind::ALL.to_vec());
@@ -80,7 +81,7 @@ fn kinds(text: &str) -> Option<Vec<Kind>> {
 }
 
 impl Config {
-    /// Reads the environment.
+    /// Reads the settings from the environment.
     pub fn from_environment() -> Self {
         let mode = read("CUDA_SIM_MODE", |text| match text {
             "interpret" => Some(Mode::Interpret),
@@ -103,7 +104,8 @@ impl Config {
         }
     }
 
-    /// What findings do: `CUDA_SIM_STOP`, `CUDA_SIM_REPORT` and `CUDA_SIM_IGNORE` are lists of kinds.
+    /// Returns the actions on findings: `CUDA_SIM_STOP`, `CUDA_SIM_REPORT` and `CUDA_SIM_IGNORE`
+    /// are lists of kinds.
     pub fn findings() -> Findings {
         let lists = [
             ("CUDA_SIM_STOP", Action::Stop),

@@ -1,4 +1,4 @@
-//! The context: there is one, and it is always current.
+//! The context: there is exactly one, and it is always current.
 
 use std::ffi::{c_int, c_void};
 
@@ -6,16 +6,16 @@ use super::error::put;
 use super::recorder::Request;
 use super::{Status, call};
 
-/// The handle of the one context.
+/// The handle of the only context.
 const CONTEXT: usize = 0xC0DE;
 
-/// Gives the device's context.
+/// Returns the device's context.
 ///
 /// # Safety
-/// `context` is null or can be written.
+/// `context` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDevicePrimaryCtxRetain(context: *mut *mut c_void, _: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { put(context, CONTEXT as *mut c_void) })
 }
 
@@ -31,23 +31,23 @@ pub extern "C" fn cuCtxSetCurrent(_: *mut c_void) -> Status {
     call(|_| Ok(()))
 }
 
-/// Gives the current context.
+/// Returns the current context.
 ///
 /// # Safety
-/// `context` is null or can be written.
+/// `context` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxGetCurrent(context: *mut *mut c_void) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { put(context, CONTEXT as *mut c_void) })
 }
 
-/// Gives the device of the current context.
+/// Returns the device of the current context.
 ///
 /// # Safety
-/// `device` is null or can be written.
+/// `device` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxGetDevice(device: *mut c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { put(device, 0) })
 }
 
@@ -60,17 +60,18 @@ pub extern "C" fn cuCtxSynchronize() -> Status {
     })
 }
 
-/// Gives the range of priorities of streams.
+/// Returns the range of priorities of streams.
 ///
 /// # Safety
-/// Both pointers are null or can be written.
+/// Each pointer must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuCtxGetStreamPriorityRange(
     least: *mut c_int,
     greatest: *mut c_int,
 ) -> Status {
     call(|_| {
-        // SAFETY: as this function requires; either may be null, which asks for the other only.
+        // SAFETY: guaranteed by this function's safety requirements; either may be null, which
+        // requests only the other one.
         unsafe {
             let _ = put(least, 0);
             let _ = put(greatest, -5);

@@ -5,49 +5,49 @@ use std::ffi::{c_char, c_int};
 use super::error::put;
 use super::{CudaError, Status, call};
 
-/// Gives the driver's version.
+/// Returns the driver's version.
 ///
 /// # Safety
-/// `version` is null or can be written.
+/// `version` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDriverGetVersion(version: *mut c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|driver| unsafe { put(version, driver.config.driver) })
 }
 
-/// Gives the number of devices: one.
+/// Returns the number of devices: one.
 ///
 /// # Safety
-/// `count` is null or can be written.
+/// `count` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetCount(count: *mut c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { put(count, 1) })
 }
 
-/// Gives a device by number.
+/// Returns a device by number.
 ///
 /// # Safety
-/// `device` is null or can be written.
+/// `device` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGet(device: *mut c_int, ordinal: c_int) -> Status {
     call(|_| match ordinal {
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         0 => unsafe { put(device, 0) },
         _ => Err(CudaError::ERROR_INVALID_DEVICE),
     })
 }
 
-/// Writes a text with its closing zero into a buffer of the caller's.
+/// Writes a text with a terminating zero into the caller's buffer.
 ///
 /// # Safety
-/// `to` is null or has room for `length` bytes.
+/// `to` must be null or have room for `length` bytes.
 unsafe fn text(to: *mut c_char, length: c_int, text: &str) -> Result<(), CudaError> {
     if to.is_null() || length <= 0 {
         return Err(CudaError::ERROR_INVALID_VALUE);
     }
     let count = text.len().min(length as usize - 1);
-    // SAFETY: `count` and the closing zero fit into `length` bytes.
+    // SAFETY: `count` bytes and the terminating zero fit into `length` bytes.
     unsafe {
         std::ptr::copy_nonoverlapping(text.as_ptr().cast(), to, count);
         to.add(count).write(0);
@@ -55,60 +55,61 @@ unsafe fn text(to: *mut c_char, length: c_int, text: &str) -> Result<(), CudaErr
     Ok(())
 }
 
-/// Gives the device's name.
+/// Returns the device's name.
 ///
 /// # Safety
-/// `name` is null or has room for `length` bytes.
+/// `name` must be null or have room for `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetName(name: *mut c_char, length: c_int, _: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|driver| unsafe { text(name, length, &driver.device.limits.name) })
 }
 
-/// Gives the device's place on the bus.
+/// Returns the device's bus address.
 ///
 /// # Safety
-/// `id` is null or has room for `length` bytes.
+/// `id` must be null or have room for `length` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetPCIBusId(id: *mut c_char, length: c_int, _: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { text(id, length, "0000:00:00.0") })
 }
 
-/// Gives the device's UUID.
+/// Returns the device's UUID.
 ///
 /// # Safety
-/// `uuid` is null or can be written.
+/// `uuid` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetUuid(uuid: *mut [u8; 16], _: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|_| unsafe { put(uuid, *b"software-no-gpu-") })
 }
 
-/// Gives the device's UUID.
+/// Returns the device's UUID.
 ///
 /// # Safety
-/// `uuid` is null or can be written.
+/// `uuid` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetUuid_v2(uuid: *mut [u8; 16], device: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuDeviceGetUuid(uuid, device) }
 }
 
-/// Gives the size of the device's memory.
+/// Returns the size of the device's memory.
 ///
 /// # Safety
-/// `bytes` is null or can be written.
+/// `bytes` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceTotalMem_v2(bytes: *mut usize, _: c_int) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     call(|driver| unsafe { put(bytes, driver.config.memory as usize) })
 }
 
-/// Gives an attribute of the device. One that is not known is an error: a made-up value could choose the wrong kernel.
+/// Returns an attribute of the device. An unknown attribute is an error, because a made-up value
+/// could select the wrong kernel.
 ///
 /// # Safety
-/// `value` is null or can be written.
+/// `value` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuDeviceGetAttribute(
     value: *mut c_int,
@@ -134,13 +135,14 @@ pub unsafe extern "C" fn cuDeviceGetAttribute(
             // Clock, in kHz.
             13 | 36 => 1_500_000,
             16 => limits.multiprocessors as c_int,
-            // No display, no run-time limit; not integrated; maps host memory; default compute mode.
+            // No display, no run-time limit; not integrated; maps host memory; default compute
+            // mode.
             17 | 18 | 20 => 0,
             19 => 1,
             // Concurrent kernels; no error correction.
             31 => 1,
             32 => 0,
-            // Place on the bus.
+            // Bus address.
             33 | 34 | 50 => 0,
             // Width of the memory bus.
             37 => 256,
@@ -166,7 +168,7 @@ pub unsafe extern "C" fn cuDeviceGetAttribute(
                 return Err(CudaError::ERROR_INVALID_VALUE);
             }
         };
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(value, found) }
     })
 }

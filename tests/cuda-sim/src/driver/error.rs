@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int};
 use super::call;
 use crate::check::Kind;
 
-/// What a function of the driver returns.
+/// The return value of a driver function.
 pub type Status = c_int;
 
 macro_rules! errors {
@@ -16,7 +16,7 @@ macro_rules! errors {
         #[allow(missing_docs)]
         pub enum CudaError { $($name = $code,)* }
 
-        /// The C name and the description of a code, each with its closing zero.
+        /// Returns the C name and the description of a code, each with a terminating zero.
         fn texts(code: Status) -> Option<(&'static str, &'static str)> {
             match code {
                 $($code => Some((concat!("CUDA_", stringify!($name), "\0"), concat!($text, "\0"))),)*
@@ -60,7 +60,7 @@ mod codes {
 pub use codes::CudaError;
 
 impl CudaError {
-    /// The error that hardware gives for a finding, as far as it notices it.
+    /// Returns the error that hardware gives for a finding, where hardware detects it.
     pub fn of(kind: Kind) -> Self {
         match kind {
             Kind::OutOfBounds | Kind::UseAfterFree => CudaError::ERROR_ILLEGAL_ADDRESS,
@@ -73,7 +73,7 @@ impl CudaError {
         }
     }
 
-    /// Whether every later call fails with it, as the manual says of errors in kernels.
+    /// Returns whether every later call fails with it, as the manual says of errors in kernels.
     pub fn sticky(self) -> bool {
         matches!(
             self,
@@ -87,23 +87,23 @@ impl CudaError {
     }
 }
 
-/// Gives the C name of an error.
+/// Returns the C name of an error.
 ///
 /// # Safety
-/// `text` is null or can be written.
+/// `text` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuGetErrorName(code: Status, text: *mut *const c_char) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { give(text, codes::find(code).map(|t| t.0)) }
 }
 
-/// Gives the description of an error.
+/// Returns the description of an error.
 ///
 /// # Safety
-/// `text` is null or can be written.
+/// `text` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuGetErrorString(code: Status, text: *mut *const c_char) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { give(text, codes::find(code).map(|t| t.1)) }
 }
 
@@ -115,20 +115,20 @@ unsafe fn give(to: *mut *const c_char, text: Option<&'static str>) -> Status {
         Some(text) => (text.as_ptr().cast(), CudaError::SUCCESS),
         None => (std::ptr::null(), CudaError::ERROR_INVALID_VALUE),
     };
-    // SAFETY: not null, and the caller says that it can be written.
+    // SAFETY: not null, and the caller guarantees that it is writable.
     unsafe { to.write(pointer) };
     status as Status
 }
 
-/// Writes a result through a pointer of the caller's.
+/// Writes a result through the caller's pointer.
 ///
 /// # Safety
-/// `to` is null or can be written.
+/// `to` must be null or writable.
 pub unsafe fn put<T>(to: *mut T, value: T) -> Result<(), CudaError> {
     if to.is_null() {
         return Err(CudaError::ERROR_INVALID_VALUE);
     }
-    // SAFETY: not null, and the caller says that it can be written.
+    // SAFETY: not null, and the caller guarantees that it is writable.
     unsafe { to.write(value) };
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::{CudaError, Driver, Mode, Status, call};
 use crate::device::{Kernel, LaunchError, Module};
 use crate::ptx;
 
-/// What a module's handle points to.
+/// The target of a module handle.
 struct Loaded {
     /// The module; `None` when launches are only counted.
     module: Option<Arc<Module>>,
@@ -20,7 +20,7 @@ struct Loaded {
     kernels: Vec<(String, Vec<usize>)>,
 }
 
-/// What a function's handle points to.
+/// The target of a function handle.
 struct Function {
     kernel: Option<Arc<Kernel>>,
     params: Vec<usize>,
@@ -33,7 +33,7 @@ fn load(driver: &Driver, text: &str) -> Result<Loaded, CudaError> {
         CudaError::ERROR_INVALID_PTX
     };
     let signatures = ptx::signatures(text).map_err(|error| refuse(error.to_string()))?;
-    // PTX 8.x belongs to CUDA 12.x, 9.x to 13.x.
+    // PTX 8.x corresponds to CUDA 12.x, 9.x to 13.x.
     let (major, minor) = signatures.version;
     let needed = ((major + 4) * 1000 + minor * 10) as i32;
     if major >= 8 && needed > driver.config.driver {
@@ -57,7 +57,7 @@ fn load(driver: &Driver, text: &str) -> Result<Loaded, CudaError> {
     Ok(Loaded { module, kernels })
 }
 
-/// Writes the PTX of a module into the folder for it.
+/// Writes the PTX of a module into the configured folder.
 fn dump(driver: &Driver, text: &str) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Some(folder) = &driver.config.dump else { return };
@@ -72,7 +72,7 @@ fn dump(driver: &Driver, text: &str) {
 /// Loads a module from PTX text.
 ///
 /// # Safety
-/// `module` is null or can be written; `image` is null or text that ends with a zero.
+/// `module` must be null or writable; `image` must be null or text with a terminating zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuModuleLoadData(
     module: *mut *mut c_void,
@@ -82,20 +82,20 @@ pub unsafe extern "C" fn cuModuleLoadData(
         if image.is_null() {
             return Err(CudaError::ERROR_INVALID_VALUE);
         }
-        // SAFETY: not null, and the caller says that it ends with a zero.
+        // SAFETY: not null, and the caller guarantees a terminating zero.
         let text = unsafe { CStr::from_ptr(image) }.to_string_lossy();
         driver.recorder.request(Request::LoadModule, text.len() as u64);
         dump(driver, &text);
         let loaded = Box::new(load(driver, &text)?);
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(module, Box::into_raw(loaded).cast()) }
     })
 }
 
-/// Loads a module from PTX text; the options are for a compiler that is not used here.
+/// Loads a module from PTX text. The options are for a compiler that is not used here.
 ///
 /// # Safety
-/// As [`cuModuleLoadData`].
+/// As for [`cuModuleLoadData`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuModuleLoadDataEx(
     module: *mut *mut c_void,
@@ -104,30 +104,31 @@ pub unsafe extern "C" fn cuModuleLoadDataEx(
     _: *mut c_int,
     _: *mut *mut c_void,
 ) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuModuleLoadData(module, image) }
 }
 
-/// Unloads a module. Its functions' handles keep what they need.
+/// Unloads a module. The handles of its functions keep what they need.
 ///
 /// # Safety
-/// `module` was given by [`cuModuleLoadData`] and not unloaded since.
+/// `module` must come from [`cuModuleLoadData`] and not have been unloaded since.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuModuleUnload(module: *mut c_void) -> Status {
     call(|_| {
         if module.is_null() {
             return Err(CudaError::ERROR_INVALID_HANDLE);
         }
-        // SAFETY: the pointer comes from `Box::into_raw` and is given up here.
+        // SAFETY: the pointer comes from `Box::into_raw` and is not used afterwards.
         drop(unsafe { Box::from_raw(module.cast::<Loaded>()) });
         Ok(())
     })
 }
 
-/// Gives a kernel of a module.
+/// Returns a kernel of a module.
 ///
 /// # Safety
-/// `function` is null or can be written, `module` is a module's handle, `name` ends with a zero.
+/// `function` must be null or writable, `module` must be a module's handle, and `name` must have a
+/// terminating zero.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuModuleGetFunction(
     function: *mut *mut c_void,
@@ -135,10 +136,10 @@ pub unsafe extern "C" fn cuModuleGetFunction(
     name: *const c_char,
 ) -> Status {
     call(|driver| {
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         let loaded = unsafe { module.cast::<Loaded>().as_ref() };
         let loaded = loaded.ok_or(CudaError::ERROR_INVALID_HANDLE)?;
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
         let found = loaded.kernels.iter().find(|(known, _)| *known == name);
         let (_, params) = found.ok_or(CudaError::ERROR_NOT_FOUND)?;
@@ -148,27 +149,27 @@ pub unsafe extern "C" fn cuModuleGetFunction(
             number: driver.recorder.function(&name, params.clone()),
         };
         // Functions live as long as the process, as cubecl never unloads them.
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(function, Box::into_raw(Box::new(made)).cast()) }
     })
 }
 
 /// # Safety
-/// `function` is null or was given by [`cuModuleGetFunction`].
+/// `function` must be null or come from [`cuModuleGetFunction`].
 unsafe fn function<'a>(function: *mut c_void) -> Result<&'a Function, CudaError> {
-    // SAFETY: as this function requires; functions are never freed.
+    // SAFETY: guaranteed by this function's safety requirements; functions are never freed.
     unsafe { function.cast::<Function>().as_ref() }.ok_or(CudaError::ERROR_INVALID_HANDLE)
 }
 
-/// The dynamic shared memory that a kernel may be given at most.
+/// Attribute: the largest dynamic shared memory that a kernel may be given.
 const MAX_DYNAMIC_SHARED: c_int = 8;
-/// How the first-level cache is split: a hint.
+/// Attribute: a hint on how to split the first-level cache.
 const SHARED_CARVEOUT: c_int = 9;
 
 /// Sets an attribute of a kernel.
 ///
 /// # Safety
-/// `of` is null or a function's handle.
+/// `of` must be null or a function's handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuFuncSetAttribute(
     of: *mut c_void,
@@ -176,7 +177,7 @@ pub unsafe extern "C" fn cuFuncSetAttribute(
     value: c_int,
 ) -> Status {
     call(|driver| {
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         let function = unsafe { function(of) }?;
         match attribute {
             MAX_DYNAMIC_SHARED => {
@@ -197,7 +198,8 @@ pub unsafe extern "C" fn cuFuncSetAttribute(
 /// Launches a kernel and runs it to its end.
 ///
 /// # Safety
-/// `of` is null or a function's handle; `params` points to as many pointers as the kernel has parameters, each to so many bytes as the parameter has.
+/// `of` must be null or a function's handle. `params` must point to as many pointers as the kernel
+/// has parameters, each to as many bytes as the parameter has.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
 pub unsafe extern "C" fn cuLaunchKernel(
@@ -214,7 +216,7 @@ pub unsafe extern "C" fn cuLaunchKernel(
     extra: *mut *mut c_void,
 ) -> Status {
     call(|driver| {
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         let function = unsafe { function(of) }?;
         if !extra.is_null() || (params.is_null() && !function.params.is_empty()) {
             return Err(CudaError::ERROR_NOT_SUPPORTED);
@@ -228,7 +230,7 @@ pub unsafe extern "C" fn cuLaunchKernel(
         let Some(kernel) = &function.kernel else { return Ok(()) };
         let mut args: Vec<&[u8]> = Vec::with_capacity(function.params.len());
         for (i, &size) in function.params.iter().enumerate() {
-            // SAFETY: the caller gives a pointer for each parameter, to all its bytes.
+            // SAFETY: the caller provides a pointer for each parameter, to all its bytes.
             args.push(unsafe { slice::from_raw_parts((*params.add(i)).cast::<u8>(), size) });
         }
         let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Memory and copies. A copy is done when its call returns, also an asynchronous one.
+//! Memory and copies. A copy, even an asynchronous one, is complete when its call returns.
 
 use std::collections::HashMap;
 use std::ffi::{c_uint, c_void};
@@ -17,15 +17,15 @@ type Address = u64;
 /// Pinned host memory, by address.
 static PINNED: LazyLock<Mutex<HashMap<usize, Vec<u64>>>> = LazyLock::new(Mutex::default);
 
-/// Gives the free and the whole memory.
+/// Returns the free and the total memory in bytes.
 ///
 /// # Safety
-/// Both pointers are null or can be written.
+/// Each pointer must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) -> Status {
     call(|driver| {
         let info = driver.device.memory.info();
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe {
             put(free, (info.total - info.used) as usize)?;
             put(total, info.total as usize)
@@ -33,10 +33,10 @@ pub unsafe extern "C" fn cuMemGetInfo_v2(free: *mut usize, total: *mut usize) ->
     })
 }
 
-/// Allocates.
+/// Allocates device memory.
 ///
 /// # Safety
-/// `address` is null or can be written.
+/// `address` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> Status {
     call(|driver| {
@@ -45,26 +45,26 @@ pub unsafe extern "C" fn cuMemAlloc_v2(address: *mut Address, bytes: usize) -> S
             _ => CudaError::ERROR_OUT_OF_MEMORY,
         })?;
         driver.recorder.request(Request::Allocate, bytes as u64);
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(address, found) }
     })
 }
 
-/// Allocates.
+/// Allocates device memory.
 ///
 /// # Safety
-/// `address` is null or can be written.
+/// `address` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemAllocAsync(
     address: *mut Address,
     bytes: usize,
     _: *mut c_void,
 ) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuMemAlloc_v2(address, bytes) }
 }
 
-/// Frees.
+/// Frees device memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFree_v2(address: Address) -> Status {
     call(|driver| {
@@ -79,7 +79,7 @@ pub extern "C" fn cuMemFree_v2(address: Address) -> Status {
     })
 }
 
-/// Frees.
+/// Frees device memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemFreeAsync(address: Address, _: *mut c_void) -> Status {
     cuMemFree_v2(address)
@@ -88,16 +88,16 @@ pub extern "C" fn cuMemFreeAsync(address: Address, _: *mut c_void) -> Status {
 /// Allocates pinned host memory.
 ///
 /// # Safety
-/// `address` is null or can be written.
+/// `address` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemAllocHost_v2(address: *mut *mut c_void, bytes: usize) -> Status {
     call(|driver| {
         let mut memory = vec![0u64; bytes.div_ceil(8).max(1) + 32];
-        // 256 bytes of alignment, as pinned pages have at least.
+        // Aligned to 256 bytes, as pinned pages are at least.
         let at = (memory.as_mut_ptr() as usize).next_multiple_of(256);
         PINNED.lock().unwrap_or_else(PoisonError::into_inner).insert(at, memory);
         driver.recorder.request(Request::AllocateHost, bytes as u64);
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(address, at as *mut c_void) }
     })
 }
@@ -118,7 +118,7 @@ pub extern "C" fn cuMemFreeHost(address: *mut c_void) -> Status {
     })
 }
 
-/// Takes the finding of a copy.
+/// Reports the finding of a copy, if any.
 fn copied<T>(driver: &Driver, result: Result<T, Finding>) -> Result<T, CudaError> {
     result.map_err(|finding| {
         let error = CudaError::of(finding.kind);
@@ -130,7 +130,7 @@ fn copied<T>(driver: &Driver, result: Result<T, Finding>) -> Result<T, CudaError
 }
 
 /// # Safety
-/// `host` can be read for `bytes` bytes.
+/// `host` must be readable for `bytes` bytes.
 unsafe fn copy_in(
     driver: &Driver,
     to: Address,
@@ -143,13 +143,13 @@ unsafe fn copy_in(
     if bytes == 0 {
         return Ok(());
     }
-    // SAFETY: not null, and the caller says that it can be read.
+    // SAFETY: not null, and the caller guarantees that it is readable.
     let host = unsafe { slice::from_raw_parts(host.cast::<u8>(), bytes) };
     copied(driver, driver.device.memory.write(to, host))
 }
 
 /// # Safety
-/// `host` can be written for `bytes` bytes.
+/// `host` must be writable for `bytes` bytes.
 unsafe fn copy_out(
     driver: &Driver,
     host: *mut c_void,
@@ -162,7 +162,8 @@ unsafe fn copy_out(
     if bytes == 0 {
         return Ok(());
     }
-    // SAFETY: not null, and the caller says that it can be written; u8 needs no particular value before.
+    // SAFETY: not null, and the caller guarantees that it is writable; a `u8` needs no initial
+    // value.
     let host = unsafe { slice::from_raw_parts_mut(host.cast::<u8>(), bytes) };
     if let Some(at) = copied(driver, driver.device.memory.read(from, host))? {
         let text = format!(
@@ -176,7 +177,7 @@ unsafe fn copy_out(
 /// Copies from the host.
 ///
 /// # Safety
-/// `host` can be read for `bytes` bytes.
+/// `host` must be readable for `bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
     to: Address,
@@ -186,7 +187,7 @@ pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
 ) -> Status {
     call(|driver| {
         driver.recorder.request(Request::CopyIn, bytes as u64);
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { copy_in(driver, to, host, bytes) }
     })
 }
@@ -194,17 +195,17 @@ pub unsafe extern "C" fn cuMemcpyHtoDAsync_v2(
 /// Copies from the host.
 ///
 /// # Safety
-/// `host` can be read for `bytes` bytes.
+/// `host` must be readable for `bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyHtoD_v2(to: Address, host: *const c_void, bytes: usize) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuMemcpyHtoDAsync_v2(to, host, bytes, std::ptr::null_mut()) }
 }
 
 /// Copies to the host.
 ///
 /// # Safety
-/// `host` can be written for `bytes` bytes.
+/// `host` must be writable for `bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
     host: *mut c_void,
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
 ) -> Status {
     call(|driver| {
         driver.recorder.request(Request::CopyOut, bytes as u64);
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { copy_out(driver, host, from, bytes) }
     })
 }
@@ -222,10 +223,10 @@ pub unsafe extern "C" fn cuMemcpyDtoHAsync_v2(
 /// Copies to the host.
 ///
 /// # Safety
-/// `host` can be written for `bytes` bytes.
+/// `host` must be writable for `bytes` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpyDtoH_v2(host: *mut c_void, from: Address, bytes: usize) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuMemcpyDtoHAsync_v2(host, from, bytes, std::ptr::null_mut()) }
 }
 
@@ -252,7 +253,7 @@ pub extern "C" fn cuMemcpyDtoD_v2(to: Address, from: Address, bytes: usize) -> S
     cuMemcpyDtoDAsync_v2(to, from, bytes, std::ptr::null_mut())
 }
 
-/// Sets bytes.
+/// Sets bytes of device memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemsetD8Async(to: Address, value: u8, bytes: usize, _: *mut c_void) -> Status {
     call(|driver| {
@@ -261,7 +262,7 @@ pub extern "C" fn cuMemsetD8Async(to: Address, value: u8, bytes: usize, _: *mut 
     })
 }
 
-/// Sets bytes.
+/// Sets bytes of device memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuMemsetD8_v2(to: Address, value: u8, bytes: usize) -> Status {
     cuMemsetD8Async(to, value, bytes, std::ptr::null_mut())
@@ -296,11 +297,11 @@ const DEVICE: c_uint = 2;
 /// Copies rows.
 ///
 /// # Safety
-/// `copy` is null or can be read, and its host memory can be read or written for all rows.
+/// `copy` must be null or readable, and its host memory must be readable or writable for all rows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuMemcpy2DAsync_v2(copy: *const Copy2d, _: *mut c_void) -> Status {
     call(|driver| {
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         let c = unsafe { copy.as_ref() }.ok_or(CudaError::ERROR_INVALID_VALUE)?;
         let (event, bytes) = match (c.source_type, c.to_type) {
             (HOST, DEVICE) => (Request::CopyIn, c.width * c.height),
@@ -314,7 +315,7 @@ pub unsafe extern "C" fn cuMemcpy2DAsync_v2(copy: *const Copy2d, _: *mut c_void)
             let to = (row + c.to_y) * c.to_pitch + c.to_x;
             let (device_source, device_to) =
                 (c.source_device + source as u64, c.to_device + to as u64);
-            // SAFETY: as this function requires.
+            // SAFETY: guaranteed by this function's safety requirements.
             unsafe {
                 match event {
                     Request::CopyIn => {

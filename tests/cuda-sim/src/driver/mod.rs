@@ -1,6 +1,7 @@
 //! The C interface: the functions of the CUDA driver that cubecl-cuda and cudarc call.
 //!
-//! cudarc opens `libcuda.so` and looks each function up by name when it is first called. What is not here is missing for it, and it says so by name.
+//! cudarc opens `libcuda.so` and looks up each function by name when it is first called. If a
+//! function is not defined here, cudarc reports it as missing, by name.
 
 mod config;
 mod context;

@@ -1,4 +1,4 @@
-//! What a program has asked the driver for: launches, copies, waits.
+//! A record of a program's calls to the driver: launches, copies, waits.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,20 +17,20 @@ use crate::exec::Stats;
 pub struct Shape {
     /// Number of the function.
     pub function: usize,
-    /// Blocks.
+    /// Number of blocks along each axis.
     pub grid: [u32; 3],
-    /// Threads of a block.
+    /// Number of threads of a block along each axis.
     pub block: [u32; 3],
-    /// Dynamic shared memory.
+    /// Dynamic shared memory in bytes.
     pub shared: u32,
 }
 
-/// How often, and how many bytes.
+/// Number of calls, and of bytes.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
 pub struct Count {
-    /// Calls.
+    /// Number of calls.
     pub calls: u64,
-    /// Bytes of all of them.
+    /// Number of bytes of all calls.
     pub bytes: u64,
 }
 
@@ -111,10 +111,10 @@ struct ShapeSummary {
 }
 
 impl Recorder {
-    /// Begins to record, with a line for each call if there is a file for it.
+    /// Creates a recorder that writes a line for each call if there is a log file.
     pub fn new(log: Option<&Path>) -> Self {
         let log = log.and_then(|path| match File::create(path) {
-            // By line, so that a test can read what its own program has done so far.
+            // Line by line, so that a test can read what its own program has done so far.
             Ok(file) => Some(LineWriter::new(file)),
             Err(error) => {
                 eprintln!("cuda-sim: {}: {error}", path.display());
@@ -133,7 +133,7 @@ impl Recorder {
         self.started.elapsed().as_micros()
     }
 
-    /// Registers a function and gives its number.
+    /// Registers a function and returns its number.
     pub fn function(&self, name: &str, params: Vec<usize>) -> usize {
         self.with(|counts| {
             counts.functions.push((name.to_owned(), params));
@@ -141,7 +141,7 @@ impl Recorder {
         })
     }
 
-    /// Records a launch and gives its number, from 1.
+    /// Records a launch and returns its number, from 1.
     pub fn launch(&self, shape: Shape) -> u64 {
         self.with(|counts| {
             *counts.launches.entry(shape).or_default() += 1;
@@ -159,7 +159,7 @@ impl Recorder {
         })
     }
 
-    /// Records what a launch has run.
+    /// Records the statistics of a launch.
     pub fn ran(&self, function: usize, stats: Stats, seconds: f64) {
         self.with(|counts| {
             let (sum, time) = counts.stats.entry(function).or_default();

@@ -1,4 +1,4 @@
-//! The one driver of a process.
+//! The single driver of a process.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ pub struct Driver {
     pub config: Config,
     /// The device.
     pub device: Device,
-    /// What has been called.
+    /// The record of calls.
     pub recorder: Recorder,
     /// The error that every call returns, 0 for none.
     sticky: AtomicI32,
@@ -25,7 +25,7 @@ pub struct Driver {
 
 static DRIVER: OnceLock<Option<Driver>> = OnceLock::new();
 
-/// The driver, started on first use; `None` if the host has no room for its memory.
+/// Returns the driver, which starts on first use; `None` if the host has no room for its memory.
 pub fn driver() -> Option<&'static Driver> {
     DRIVER
         .get_or_init(|| {
@@ -45,7 +45,7 @@ pub fn driver() -> Option<&'static Driver> {
             };
             device.instruction_limit = config.instruction_limit;
             let recorder = Recorder::new(config.log.as_deref());
-            // SAFETY: a plain function without arguments, as `atexit` wants.
+            // SAFETY: a plain function without arguments, as `atexit` requires.
             unsafe { libc::atexit(at_exit) };
             Some(Driver { config, device, recorder, sticky: AtomicI32::new(0) })
         })
@@ -53,7 +53,7 @@ pub fn driver() -> Option<&'static Driver> {
 }
 
 extern "C" fn at_exit() {
-    // Once, and not into a panic at exit.
+    // Only once, and no panic may escape from the exit handler.
     static DONE: AtomicBool = AtomicBool::new(false);
     if DONE.swap(true, Ordering::SeqCst) {
         return;
@@ -66,7 +66,7 @@ extern "C" fn at_exit() {
 }
 
 impl Driver {
-    /// Takes a finding: an error if it stops the program.
+    /// Records a finding; returns an error if it stops the program.
     pub fn found(&self, finding: Finding) -> Result<(), CudaError> {
         match self.device.findings.raise(finding) {
             Ok(()) => Ok(()),
@@ -80,7 +80,7 @@ impl Driver {
     }
 }
 
-/// Runs the body of a driver function: after a fault every call fails, and no panic crosses the border to C.
+/// Runs the body of a driver function. After a fault every call fails, and no panic crosses into C.
 pub fn call(body: impl FnOnce(&'static Driver) -> Result<(), CudaError>) -> Status {
     let result = catch_unwind(AssertUnwindSafe(|| {
         let Some(driver) = driver() else {

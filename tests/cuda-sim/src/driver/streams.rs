@@ -1,4 +1,5 @@
-//! Streams and events. Every launch and copy is done when its call returns, so there is never anything to wait for.
+//! Streams and events. Every launch and copy is complete when its call returns, so there is never
+//! anything to wait for.
 
 use std::collections::HashMap;
 use std::ffi::{c_int, c_uint, c_void};
@@ -9,7 +10,7 @@ use super::error::put;
 use super::recorder::Request;
 use super::{CudaError, Status, call};
 
-/// Handles that are in use: for an event, when it was recorded.
+/// Handles in use; for an event, with the time at which it was recorded.
 #[derive(Default)]
 struct Handles {
     next: usize,
@@ -30,7 +31,7 @@ impl Handles {
     }
 }
 
-/// The default streams are always there.
+/// Checks that a stream exists; the default streams always do.
 fn stream_exists(stream: *mut c_void) -> Result<(), CudaError> {
     let known = stream as usize <= 2 || handles(|h| h.streams.contains_key(&(stream as usize)));
     if known { Ok(()) } else { Err(CudaError::ERROR_INVALID_HANDLE) }
@@ -49,7 +50,7 @@ fn event<T>(
 /// Makes a stream.
 ///
 /// # Safety
-/// `stream` is null or can be written.
+/// `stream` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamCreate(stream: *mut *mut c_void, _: c_uint) -> Status {
     call(|_| {
@@ -58,26 +59,26 @@ pub unsafe extern "C" fn cuStreamCreate(stream: *mut *mut c_void, _: c_uint) -> 
             h.streams.insert(handle, ());
             handle
         });
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(stream, handle as *mut c_void) }
     })
 }
 
-/// Makes a stream with a priority, which changes nothing.
+/// Makes a stream with a priority, which has no effect.
 ///
 /// # Safety
-/// `stream` is null or can be written.
+/// `stream` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuStreamCreateWithPriority(
     stream: *mut *mut c_void,
     flags: c_uint,
     _: c_int,
 ) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuStreamCreate(stream, flags) }
 }
 
-/// Ends a stream.
+/// Destroys a stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamDestroy_v2(stream: *mut c_void) -> Status {
     call(|_| match handles(|h| h.streams.remove(&(stream as usize))) {
@@ -96,13 +97,13 @@ pub extern "C" fn cuStreamSynchronize(stream: *mut c_void) -> Status {
     })
 }
 
-/// Asks whether a stream has done everything: it has.
+/// Returns whether a stream has finished, which is always true.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamQuery(stream: *mut c_void) -> Status {
     call(|_| stream_exists(stream))
 }
 
-/// Lets a stream wait for an event.
+/// Makes a stream wait for an event.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuStreamWaitEvent(stream: *mut c_void, of: *mut c_void, _: c_uint) -> Status {
     call(|_| {
@@ -114,7 +115,7 @@ pub extern "C" fn cuStreamWaitEvent(stream: *mut c_void, of: *mut c_void, _: c_u
 /// Makes an event.
 ///
 /// # Safety
-/// `to` is null or can be written.
+/// `to` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventCreate(to: *mut *mut c_void, _: c_uint) -> Status {
     call(|_| {
@@ -123,7 +124,7 @@ pub unsafe extern "C" fn cuEventCreate(to: *mut *mut c_void, _: c_uint) -> Statu
             h.events.insert(handle, None);
             handle
         });
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(to, handle as *mut c_void) }
     })
 }
@@ -150,13 +151,13 @@ pub extern "C" fn cuEventSynchronize(of: *mut c_void) -> Status {
     })
 }
 
-/// Asks whether an event has happened: it has.
+/// Returns whether an event has happened, which is always true.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventQuery(of: *mut c_void) -> Status {
     call(|_| event(of, |_| Ok(())))
 }
 
-/// Ends an event.
+/// Destroys an event.
 #[unsafe(no_mangle)]
 pub extern "C" fn cuEventDestroy_v2(of: *mut c_void) -> Status {
     call(|_| match handles(|h| h.events.remove(&(of as usize))) {
@@ -165,10 +166,10 @@ pub extern "C" fn cuEventDestroy_v2(of: *mut c_void) -> Status {
     })
 }
 
-/// Gives the milliseconds between two events.
+/// Returns the milliseconds between two events.
 ///
 /// # Safety
-/// `milliseconds` is null or can be written.
+/// `milliseconds` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventElapsedTime(
     milliseconds: *mut f32,
@@ -180,21 +181,21 @@ pub unsafe extern "C" fn cuEventElapsedTime(
         let (Some(start), Some(end)) = (start, end) else {
             return Err(CudaError::ERROR_INVALID_HANDLE);
         };
-        // SAFETY: as this function requires.
+        // SAFETY: guaranteed by this function's safety requirements.
         unsafe { put(milliseconds, end.saturating_duration_since(start).as_secs_f32() * 1e3) }
     })
 }
 
-/// Gives the milliseconds between two events.
+/// Returns the milliseconds between two events.
 ///
 /// # Safety
-/// `milliseconds` is null or can be written.
+/// `milliseconds` must be null or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cuEventElapsedTime_v2(
     milliseconds: *mut f32,
     start: *mut c_void,
     end: *mut c_void,
 ) -> Status {
-    // SAFETY: as this function requires.
+    // SAFETY: guaranteed by this function's safety requirements.
     unsafe { cuEventElapsedTime(milliseconds, start, end) }
 }

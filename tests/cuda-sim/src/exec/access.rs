@@ -10,7 +10,7 @@ use super::warp::{Pending, Warp};
 use crate::check::Kind;
 use crate::device::{BASE, LOCAL_WINDOW, PARAM_WINDOW, POISON, SHARED_WINDOW, WINDOW};
 
-/// Gives the memory that an address means, and the address within it.
+/// Returns the memory that an address refers to, and the address within it.
 #[inline(always)]
 pub(super) fn resolve(space: Space, at: u64) -> (Space, u64) {
     if space != Space::Generic || at >= BASE {
@@ -24,7 +24,7 @@ pub(super) fn resolve(space: Space, at: u64) -> (Space, u64) {
     }
 }
 
-/// A little-endian number of up to 8 bytes.
+/// Reads a little-endian number of up to 8 bytes.
 pub(super) fn element(bytes: &[u8]) -> u64 {
     let mut value = [0; 8];
     value[..bytes.len()].copy_from_slice(bytes);
@@ -222,7 +222,7 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Whether a store changes nothing.
+    /// Returns whether a store changes nothing.
     #[inline(always)]
     fn same_bytes<const W: usize>(
         &self,
@@ -237,7 +237,8 @@ impl Env<'_> {
         })
     }
 
-    /// The addresses of all lanes if they lie, aligned, in one allocation: nearly always. Otherwise every lane is looked at by itself.
+    /// Returns the addresses of all lanes if they are aligned and lie in one allocation, which is
+    /// nearly always so. Otherwise each lane is checked separately.
     #[inline(always)]
     fn plain_global(
         &mut self,
@@ -259,7 +260,7 @@ impl Env<'_> {
         for lane in 0..LANES {
             let at = base[lane].wrapping_add(address.offset);
             addresses[lane] = at;
-            // Lanes that do not take part count as the first that does.
+            // Lanes that do not take part are treated like the first that does.
             let at = if m >> lane & 1 == 1 { at } else { first };
             (least, most, bits) = (least.min(at), most.max(at), bits | at);
         }
@@ -267,7 +268,7 @@ impl Env<'_> {
         (inside && bits & (bytes as u64 - 1) == 0).then_some(addresses)
     }
 
-    /// Whether all bytes were written that a load reads.
+    /// Returns whether all bytes that a load reads were written.
     #[inline(always)]
     fn all_written(&self, addresses: &[u64; LANES], m: u32, used: &[Range<usize>]) -> bool {
         !self.check_unwritten
@@ -277,7 +278,7 @@ impl Env<'_> {
             })
     }
 
-    /// Looks for another block that wrote what counts of a load.
+    /// Looks for another block that wrote the used bytes of a load.
     #[inline(always)]
     fn check_used(&self, place: Place, at: u64, access: &Access) -> Run<()> {
         for used in &access.used {
@@ -360,7 +361,7 @@ impl Env<'_> {
             }
             let mut data = [0; 16];
             if read > 0 {
-                // The source must be aligned to the whole size even if less is read.
+                // The source must be aligned to the whole size, even if less is read.
                 if !from.is_multiple_of(copy.size as u64) {
                     let text = format!("the address {from:#x} is not a multiple of {}", copy.size);
                     self.raise(place, Kind::Misaligned, text)?;
@@ -379,14 +380,14 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Lets the copies of all but the last `groups` groups arrive.
+    /// Completes the copies of all but the last `groups` groups.
     pub(super) fn copy_wait(&mut self, warp: &mut Warp, groups: u32, m: u32, pc: u32) -> Run<()> {
         self.finish(warp, pc, |warp, copy| {
             m >> copy.lane & 1 == 1 && copy.group + groups < warp.committed[copy.lane]
         })
     }
 
-    /// Lets all copies of a lane arrive.
+    /// Completes all copies of a lane.
     pub(super) fn finish_copies(&mut self, warp: &mut Warp, lane: usize, pc: u32) -> Run<()> {
         self.finish(warp, pc, |_, copy| copy.lane == lane)
     }
@@ -412,7 +413,8 @@ impl Env<'_> {
     }
 }
 
-/// The new value of an atomic operation; `None` if the operation is not defined for the type.
+/// Returns the new value of an atomic operation; `None` if the operation is not defined for the
+/// type.
 fn changed(op: AtomicOp, ty: AtomicType, old: u64, b: u64, c: u64) -> Option<u64> {
     use AtomicOp::*;
     use AtomicType::*;

@@ -1,4 +1,4 @@
-//! A block: its warps in turn, and its barriers.
+//! A block: runs its warps in turn, and its barriers.
 
 use super::env::{Env, Place, Run};
 use super::op::{Op, ReduceMode};
@@ -7,17 +7,17 @@ use super::{Launch, Stats};
 use crate::check::Kind;
 use crate::device::{Allocations, Device};
 
-/// Arrivals without waiting at a barrier: how many threads, and what they knew of the others.
+/// Arrivals at a barrier without waiting: the number of threads, and what they knew of the others.
 #[derive(Debug, Default)]
 struct Arrived {
     threads: u32,
     snapshots: Vec<[u32; 32]>,
 }
 
-/// Rounds of all warps without an arrival at an `mbarrier` that count as a deadlock.
+/// Number of rounds of all warps without an arrival at an `mbarrier` that counts as a deadlock.
 const IDLE_ROUNDS: u32 = 10_000;
 
-/// Room for one block after the other.
+/// State that is reused from block to block.
 #[derive(Debug)]
 pub struct Block<'a> {
     env: Env<'a>,
@@ -26,7 +26,7 @@ pub struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Makes room for blocks of a launch.
+    /// Allocates the state for the blocks of a launch.
     pub fn new(device: &'a Device, launch: &'a Launch<'a>, allocations: &'a Allocations) -> Self {
         let env = Env::new(device, launch, allocations);
         let count = env.threads().div_ceil(32) as usize;
@@ -57,7 +57,8 @@ impl<'a> Block<'a> {
             }
             if running {
                 self.check_time(before.0)?;
-                // Nobody arrives at the barrier that others ask for, and nobody does anything else.
+                // No thread arrives at the barrier that others poll, and no other thread makes
+                // progress.
                 let busy = self.env.progress
                     || !self.env.asked_in_vain
                     || self.steps().0 - round > 1000 * self.warps.len() as u64;
@@ -117,7 +118,7 @@ impl<'a> Block<'a> {
             .or_else(|finding| self.env.device.findings.raise(*finding.clone()).and(Err(finding)))
     }
 
-    /// Lets the warps go on whose barrier is complete. Returns whether there were any.
+    /// Releases the warps whose barrier is complete. Returns whether there were any.
     fn release(&mut self) -> Run<bool> {
         let alive: u32 = self.warps.iter().map(|w| w.alive.count_ones()).sum();
         let mut any = false;
@@ -129,7 +130,7 @@ impl<'a> Block<'a> {
             let Some(arrival) = self.warps[first].arrival else { continue };
             let passive = self.arrived[id as usize].threads;
             let (there, expected) = match arrival.count {
-                // A count goes by whole warps.
+                // An explicit count refers to whole warps.
                 Some(count) => (passive + 32 * waiting.len() as u32, count),
                 None => {
                     let here =

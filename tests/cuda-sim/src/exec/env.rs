@@ -1,4 +1,4 @@
-//! What the warps of a block share: memory, parameters, and the way to report findings.
+//! State that the warps of a block share: memory, parameters, and the reporting of findings.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -13,24 +13,24 @@ use crate::device::{Allocations, Arena, Device, Toucher};
 
 pub(super) type Run<T> = Result<T, Box<Finding>>;
 
-/// Where something happened within a block.
+/// The location of an event within a block.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// The warp.
+    /// Number of the warp.
     pub warp: usize,
-    /// The lane.
+    /// Number of the lane.
     pub lane: usize,
-    /// The instruction.
+    /// Index of the instruction.
     pub pc: u32,
 }
 
-/// A byte of shared memory.
+/// States of a byte of shared memory.
 pub(super) mod state {
     /// Never written.
     pub const UNWRITTEN: u8 = 0;
     /// Written.
     pub const WRITTEN: u8 = 1;
-    /// An asynchronous copy to it has begun and has not been waited for.
+    /// The target of an asynchronous copy that has begun and has not been waited for.
     pub const IN_FLIGHT: u8 = 2;
 }
 
@@ -39,12 +39,12 @@ pub(super) mod state {
 pub struct Shared {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What is known of each, see [`state`].
+    /// The state of each byte, see [`state`].
     pub(super) state: Vec<u8>,
     pub(super) race: Option<RaceShadow>,
 }
 
-/// Whether every byte was written; the usual sizes are compared at once.
+/// Returns whether every byte was written; the usual sizes are compared at once.
 #[inline(always)]
 fn all_written(states: &[u8]) -> bool {
     match states.len() {
@@ -55,14 +55,14 @@ fn all_written(states: &[u8]) -> bool {
     }
 }
 
-/// What the warps of a block share.
+/// State that the warps of a block share.
 #[derive(Debug)]
 pub struct Env<'a> {
     pub(super) device: &'a Device,
     pub(super) program: &'a Program,
     pub(super) arena: &'a Arena,
     pub(super) allocations: &'a Allocations,
-    /// The allocations that were used last, the last one first.
+    /// The most recently used allocations, the latest one first.
     pub(super) recent: [(u64, u64); 4],
     pub(super) params: &'a [u8],
     pub(super) grid: [u32; 3],
@@ -71,17 +71,17 @@ pub struct Env<'a> {
     pub(super) dynamic_shared: u32,
     pub(super) shared: Shared,
     pub(super) check_unwritten: bool,
-    /// Places that have been reported.
+    /// Places that have already been reported.
     reported: RefCell<HashSet<(Kind, u32)>>,
     /// Barriers in shared memory, by address.
     pub(super) mbarriers: HashMap<u64, MBarrierState>,
-    /// A thread has asked for a barrier in vain: another warp should run.
+    /// Set if a thread has polled a barrier in vain, so that another warp should run.
     pub(super) spinning: bool,
-    /// That has happened since the block's warps last had a turn.
+    /// Set if this has happened since the last round of the block's warps.
     pub(super) asked_in_vain: bool,
-    /// An `mbarrier` has been arrived at since then.
+    /// Set if a thread has arrived at an `mbarrier` since then.
     pub(super) progress: bool,
-    /// Who the block is among all that touch global memory; `None` if that is not looked at.
+    /// The block's identity for accesses to global memory; `None` if these are not checked.
     pub(super) toucher: Option<Toucher>,
 }
 
@@ -124,7 +124,7 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// Begins another block.
+    /// Prepares for the next block.
     pub(super) fn start(&mut self, block: [u32; 3]) {
         self.block = block;
         let [x, y, _] = self.grid;
@@ -143,7 +143,7 @@ impl<'a> Env<'a> {
         self.block_size.iter().product()
     }
 
-    /// The text of an instruction.
+    /// Returns the text of an instruction.
     pub(super) fn text(&self, pc: u32) -> &str {
         let source = self.program.code[pc as usize].source;
         self.program.sources.get(source as usize).map_or("", |s| s.1.as_str())
@@ -171,7 +171,7 @@ impl<'a> Env<'a> {
     #[cold]
     pub(super) fn raise(&self, place: Place, kind: Kind, message: String) -> Run<()> {
         let findings = &self.device.findings;
-        // A place that has been reported is only counted.
+        // A place that was already reported is only counted.
         if findings.action(kind) == Action::Report
             && !self.reported.borrow_mut().insert((kind, place.pc))
         {
@@ -216,7 +216,7 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// The allocation in which an address lies; an empty one if there is none.
+    /// Returns the allocation that contains an address; an empty one if there is none.
     #[inline(always)]
     pub(super) fn allocation_of(&mut self, at: u64) -> (u64, u64) {
         for (start, end) in self.recent {
@@ -254,7 +254,8 @@ impl<'a> Env<'a> {
         Touch { warp: place.warp as u32, lane: place.lane as u32, strong }
     }
 
-    /// Checks that bytes of shared memory were written, and that nobody writes them at the same time.
+    /// Checks that bytes of shared memory were written, and that no other thread writes them at the
+    /// same time.
     #[inline(always)]
     pub(super) fn before_read(
         &mut self,
@@ -283,7 +284,8 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// Writes bytes of shared memory, after looking for others that touch them at the same time.
+    /// Writes bytes of shared memory after checking for other threads that access them at the same
+    /// time.
     #[inline(always)]
     pub(super) fn write_shared(
         &mut self,
@@ -356,7 +358,8 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// Looks for another block that wrote where a store writes. `same` tells whether the bytes do not change, which does no harm.
+    /// Looks for another block that wrote where a store writes. `same` means that the bytes do not
+    /// change, which does no harm.
     #[inline(always)]
     pub(super) fn claim(
         &self,
@@ -375,7 +378,7 @@ impl<'a> Env<'a> {
         Ok(())
     }
 
-    /// Checks a range of the memory of a thread and gives its place in the warp's.
+    /// Checks a range of a thread's local memory and returns its position in the warp's memory.
     pub(super) fn check_local(&self, place: Place, at: u64, bytes: usize) -> Run<usize> {
         let size = self.program.local_bytes as u64;
         if at.wrapping_add(bytes as u64) > size || at > size {
@@ -398,7 +401,7 @@ impl<'a> Env<'a> {
         Ok(at as usize)
     }
 
-    /// The address that a lane gives.
+    /// Returns the address of a lane.
     #[inline(always)]
     pub(super) fn address(warp: &Warp, address: &Address, lane: usize) -> u64 {
         match address.base {
@@ -411,7 +414,7 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The lanes of a mask, each with its place.
+    /// Iterates over the lanes of a mask, each with its location.
     pub(super) fn places(warp: &Warp, m: u32, pc: u32) -> impl Iterator<Item = Place> + use<> {
         let index = warp.index;
         lanes_of(m).map(move |lane| Place { warp: index, lane, pc })

@@ -1,4 +1,5 @@
-//! Floating-point arithmetic as the PTX manual defines it: rounding modes, flushing of subnormal numbers, and the narrow formats.
+//! Floating-point arithmetic as the PTX manual defines it: rounding modes, flushing of subnormal
+//! numbers, and the narrow formats.
 
 use super::lanes::{LANES, V32};
 
@@ -37,7 +38,7 @@ pub const TF32: Format = Format { fraction: 10, least: -126, most: 127 };
 /// IEEE single precision.
 pub const F32: Format = Format { fraction: 23, least: -126, most: 127 };
 
-/// Rounds to a whole number.
+/// Rounds to an integer.
 pub fn integral(x: f64, round: Round) -> f64 {
     match round {
         Round::Near => x.round_ties_even(),
@@ -48,13 +49,13 @@ pub fn integral(x: f64, round: Round) -> f64 {
     }
 }
 
-/// Rounds to a narrower format; the result is one of its values, as f64.
+/// Rounds to a narrower format and returns the result as f64.
 pub fn narrow(x: f64, format: Format, round: Round) -> f64 {
     if x == 0.0 || !x.is_finite() {
         return x;
     }
     let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(format.least);
-    // The distance of two neighbours is a power of two, so that scaling by it is exact.
+    // The distance between neighbouring numbers is a power of two, so that scaling by it is exact.
     let step = f64::from_bits(((exponent - format.fraction + 1023).max(1) as u64) << 52);
     let rounded = integral(x / step, round) * step;
     let largest = (2.0 - 2f64.powi(-format.fraction)) * 2f64.powi(format.most);
@@ -70,52 +71,54 @@ pub fn narrow(x: f64, format: Format, round: Round) -> f64 {
     if infinite { f64::INFINITY.copysign(x) } else { largest.copysign(x) }
 }
 
-/// The sum as f64 and what its rounding has lost.
+/// Returns the sum as f64, and its rounding error.
 fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let part = sum - a;
     (sum, (a - (sum - part)) + (b - part))
 }
 
-/// The sum rounded to odd: a later rounding to a narrower format then is as if there had been only that one.
+/// Returns the sum rounded to odd: a later rounding to a narrower format then gives the same result
+/// as a single rounding.
 fn odd_sum(a: f64, b: f64) -> f64 {
     let (sum, lost) = two_sum(a, b);
     if lost == 0.0 || !sum.is_finite() || sum.to_bits() & 1 == 1 {
         return sum;
     }
-    // The neighbour on the side of what was lost has an odd last bit.
+    // The neighbour in the direction of the rounding error has an odd last bit.
     let up = (lost > 0.0) == (sum > 0.0);
     f64::from_bits(if up { sum.to_bits() + 1 } else { sum.to_bits() - 1 })
 }
 
-/// `a * b + c` of three narrow numbers (f32 or less), rounded once.
+/// Returns `a * b + c` of three narrow numbers (f32 or less), rounded once.
 pub fn fma(a: f64, b: f64, c: f64, format: Format, round: Round) -> f64 {
     let sum = odd_sum(a * b, c);
     narrow(keep_sign_of_zero(sum, a * b, c, round), format, round)
 }
 
-/// A sum of exactly zero is -0 when rounding down, unless both parts are +0.
+/// Fixes the sign of zero: a sum of exactly zero is -0 when rounding down, unless both parts are
+/// +0.
 fn keep_sign_of_zero(sum: f64, a: f64, b: f64, round: Round) -> f64 {
     if sum == 0.0 && round == Round::Down && (a != 0.0 || b != 0.0) { -0.0 } else { sum }
 }
 
-/// `a + b` of two numbers of f32 or less, rounded once.
+/// Returns `a + b` of two numbers of f32 or less, rounded once.
 pub fn add(a: f64, b: f64, format: Format, round: Round) -> f64 {
     narrow(keep_sign_of_zero(odd_sum(a, b), a, b, round), format, round)
 }
 
-/// `a - b`, as [`add`].
+/// Returns `a - b`, as [`add`].
 pub fn sub(a: f64, b: f64, format: Format, round: Round) -> f64 {
     add(a, -b, format, round)
 }
 
-/// Replaces a subnormal f32 by zero of its sign.
+/// Replaces a subnormal f32 by a zero of the same sign.
 #[inline(always)]
 pub fn flush(bits: u32) -> u32 {
     if bits & 0x7f80_0000 == 0 { bits & 0x8000_0000 } else { bits }
 }
 
-/// The smaller number; a NaN counts as missing, and -0 is smaller than +0.
+/// Returns the smaller number. A NaN counts as missing, and -0 is smaller than +0.
 #[inline(always)]
 pub fn min(x: f32, y: f32) -> f32 {
     let smaller = if x < y || (x == y && x.is_sign_negative()) { x } else { y };
@@ -128,13 +131,13 @@ pub fn min(x: f32, y: f32) -> f32 {
     }
 }
 
-/// The larger number; a NaN counts as missing.
+/// Returns the larger number. A NaN counts as missing.
 #[inline(always)]
 pub fn max(x: f32, y: f32) -> f32 {
     -min(-x, -y)
 }
 
-/// The value of an f16.
+/// Returns the value of an f16.
 pub fn f16_to_f32(bits: u32) -> f32 {
     let sign = (bits & 0x8000) << 16;
     let (exponent, fraction) = (bits >> 10 & 0x1f, bits & 0x3ff);
@@ -146,7 +149,7 @@ pub fn f16_to_f32(bits: u32) -> f32 {
     f32::from_bits(magnitude.to_bits() | sign)
 }
 
-/// The bits of a value that f16 holds exactly, or of an infinity or a NaN.
+/// Returns the bits of a value that f16 represents exactly, or of an infinity or a NaN.
 fn encode_f16(x: f64) -> u32 {
     let sign = if x.is_sign_negative() { 0x8000 } else { 0 };
     let x = x.abs();
@@ -164,12 +167,12 @@ fn encode_f16(x: f64) -> u32 {
     sign | exponent << 10 | (bits >> 42) as u32 & 0x3ff
 }
 
-/// Rounds to f16 and gives the bits.
+/// Rounds to f16 and returns the bits.
 pub fn to_f16(x: f64, round: Round) -> u32 {
     encode_f16(narrow(x, F16, round))
 }
 
-/// Rounds to bf16 and gives the bits.
+/// Rounds to bf16 and returns the bits.
 pub fn to_bf16(x: f64, round: Round) -> u32 {
     if x.is_nan() {
         return 0x7fff;
@@ -188,7 +191,8 @@ pub fn f32_to_f16(x: f32) -> u32 {
         if x.is_nan() {
             return 0x7fff;
         }
-        // SAFETY: the whole crate is compiled for F16C here, and the intrinsics touch no memory.
+        // SAFETY: this code is compiled only if the whole crate targets F16C, and the intrinsics do
+        // not access memory.
         let packed =
             unsafe { _mm_cvtsi128_si32(_mm_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(_mm_set_ss(x))) };
         packed as u32 & 0xffff
@@ -204,13 +208,13 @@ pub fn f32_to_bf16(x: f32) -> u32 {
     if x.is_nan() { 0x7fff } else { (bits + 0x7fff + (bits >> 16 & 1)) >> 16 }
 }
 
-/// The value of a bf16.
+/// Returns the value of a bf16.
 #[inline(always)]
 pub fn bf16_to_f32(bits: u32) -> f32 {
     f32::from_bits(bits << 16)
 }
 
-/// The f16 in the low half of every lane as f32.
+/// Converts the f16 in the low half of every lane to f32.
 #[inline]
 pub fn widen_f16(a: &V32, d: &mut [f32; LANES]) {
     #[cfg(target_feature = "f16c")]
@@ -221,7 +225,8 @@ pub fn widen_f16(a: &V32, d: &mut [f32; LANES]) {
             *to = *from as u16;
         }
         for part in 0..LANES / 8 {
-            // SAFETY: eight values are read and written, which both arrays have from `8 * part` on.
+            // SAFETY: eight values are read and written, and both arrays have that many from `8 *
+            // part` on.
             unsafe {
                 let eight = _mm_loadu_si128(packed.as_ptr().add(8 * part).cast());
                 _mm256_storeu_ps(d.as_mut_ptr().add(8 * part), _mm256_cvtph_ps(eight));
@@ -234,13 +239,14 @@ pub fn widen_f16(a: &V32, d: &mut [f32; LANES]) {
     }
 }
 
-/// The two f16 of every lane as f32, the lower one first.
+/// Converts the two f16 of every lane to f32, the lower one first.
 #[inline]
 pub fn widen_pairs(a: &V32, d: &mut [f32; 2 * LANES]) {
     #[cfg(target_feature = "f16c")]
     for part in 0..LANES / 4 {
         use std::arch::x86_64::{_mm_loadu_si128, _mm256_cvtph_ps, _mm256_storeu_ps};
-        // SAFETY: four lanes are read and eight values written, which both arrays have from there on. x86 keeps the lower half first.
+        // SAFETY: four lanes are read and eight values written, and both arrays have that many from
+        // there on. x86 stores the lower half first.
         unsafe {
             let eight = _mm_loadu_si128(a.0.as_ptr().add(4 * part).cast());
             _mm256_storeu_ps(d.as_mut_ptr().add(8 * part), _mm256_cvtph_ps(eight));
@@ -266,7 +272,7 @@ mod tests {
             assert_eq!(to_f16(f64::from(value), Round::Near), expected, "{bits:#x}");
             let mut wide = [0.0; LANES];
             widen_f16(&V32::splat(bits), &mut wide);
-            // The hardware makes a signalling NaN quiet.
+            // The hardware turns a signalling NaN into a quiet one.
             assert!(wide[7].to_bits() == value.to_bits() || wide[7].is_nan() && value.is_nan());
         }
     }
@@ -286,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_fused_product_is_rounded_once() {
-        // The sum lies a little below halfway of 2048 and 2050.
+        // The sum is slightly below the midpoint of 2048 and 2050.
         let (a, b) = (1.0 + 2f64.powi(-10), 1.0 - 2f64.powi(-10));
         assert_eq!(fma(a, b, 2048.0, F16, Round::Near), 2048.0);
         assert_eq!(fma(a, b, 2048.0, F16, Round::Up), 2050.0);

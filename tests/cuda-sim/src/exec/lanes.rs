@@ -1,14 +1,15 @@
-//! Values of all 32 lanes of a warp, and the macros that make lane-wise functions.
+//! Values of all 32 lanes of a warp, and macros that make lane-wise functions.
 //!
-//! An instruction works on whole warps: one dispatch, then a loop over 32 lanes that the compiler turns into vector instructions.
+//! An instruction operates on whole warps: one dispatch, then a loop over 32 lanes that the
+//! compiler vectorises.
 
-/// Threads of a warp.
+/// Number of threads in a warp.
 pub const LANES: usize = 32;
 
 /// All lanes of a warp.
 pub const FULL: u32 = u32::MAX;
 
-/// A 32-bit register of a warp. Narrower values are kept with zeros above them.
+/// A 32-bit register of a warp. Narrower values are zero-extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub struct V32(pub [u32; LANES]);
@@ -19,25 +20,25 @@ pub struct V32(pub [u32; LANES]);
 pub struct V64(pub [u64; LANES]);
 
 impl V32 {
-    /// The same value in every lane.
+    /// Returns the same value in every lane.
     pub const fn splat(value: u32) -> Self {
         Self([value; LANES])
     }
 
-    /// A value for each lane.
+    /// Returns a register with a value for each lane.
     pub fn from_fn(value: impl FnMut(usize) -> u32) -> Self {
         Self(std::array::from_fn(value))
     }
 }
 
 impl V64 {
-    /// The same value in every lane.
+    /// Returns the same value in every lane.
     pub const fn splat(value: u64) -> Self {
         Self([value; LANES])
     }
 }
 
-/// The lanes of a mask, lowest first.
+/// Iterates over the lanes of a mask, lowest first.
 pub fn lanes_of(mut mask: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         if mask == 0 {
@@ -63,18 +64,19 @@ pub type Bin64 = fn(&V64, &V64, &mut V64);
 pub type Tri64 = fn(&V64, &V64, &V64, &mut V64);
 /// A function of a 64-bit and a 32-bit register, such as a shift.
 pub type Mixed64 = fn(&V64, &V32, &mut V64);
-/// 32 bits to 64.
+/// A conversion of 32 bits to 64.
 pub type Widen = fn(&V32, &mut V64);
-/// Two 32-bit registers to 64 bits.
+/// A function of two 32-bit registers to 64 bits.
 pub type Widen2 = fn(&V32, &V32, &mut V64);
-/// 64 bits to 32.
+/// A conversion of 64 bits to 32.
 pub type Narrow = fn(&V64, &mut V32);
-/// A comparison of two 32-bit registers: a bit a lane.
+/// A comparison of two 32-bit registers: one bit per lane.
 pub type Test32 = fn(&V32, &V32) -> u32;
 /// A comparison of two 64-bit registers.
 pub type Test64 = fn(&V64, &V64) -> u32;
 
-/// Makes a lane-wise function of one to three registers. The result's and arguments' types follow from the macro's name and context.
+/// Makes a lane-wise function of one to three registers. The types of result and arguments follow
+/// from the macro's name and context.
 macro_rules! lanewise {
     ($ty:ty, |$a:ident| $body:expr) => {{
         let f: $ty = |a, d| {

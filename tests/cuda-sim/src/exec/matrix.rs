@@ -1,24 +1,24 @@
-//! Matrix instructions: what they carry, and products of fragments.
+//! Matrix instructions: their contents, and products of fragments.
 
 use super::float::{bf16_to_f32, f16_to_f32, f32_to_f16, widen_pairs};
 use super::lanes::{LANES, V32};
 use super::op::{Address, S32};
 
-/// Element of a matrix.
+/// Number format of matrix elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// f16.
     F16,
     /// bf16.
     Bf16,
-    /// f32 of which the lower 13 bits do not count.
+    /// f32 whose lower 13 bits are ignored.
     Tf32,
     /// f32.
     F32,
 }
 
 impl Element {
-    /// Bytes in memory.
+    /// Returns the number of bytes in memory.
     pub fn bytes(self) -> usize {
         match self {
             Element::F16 | Element::Bf16 => 2,
@@ -26,7 +26,7 @@ impl Element {
         }
     }
 
-    /// Elements of a register.
+    /// Returns the number of elements per register.
     fn per_register(self) -> usize {
         4 / self.bytes()
     }
@@ -44,9 +44,9 @@ impl Element {
 /// `ldmatrix` and `stmatrix`.
 #[derive(Debug)]
 pub struct LoadMatrix {
-    /// Address of a row, given by each lane.
+    /// Address of a row, provided by each lane.
     pub address: Address,
-    /// A register for each 8 x 8 matrix.
+    /// One register for each 8 x 8 matrix.
     pub registers: Vec<S32>,
     /// `.trans`.
     pub transposed: bool,
@@ -57,9 +57,9 @@ pub struct LoadMatrix {
 #[allow(missing_docs)]
 pub struct Mma {
     pub k: usize,
-    /// Of both factors.
+    /// Format of both factors.
     pub element: Element,
-    /// Of the sums.
+    /// Format of the sums.
     pub sum: Element,
     pub d: Vec<S32>,
     pub a: Vec<S32>,
@@ -67,10 +67,11 @@ pub struct Mma {
     pub c: Vec<S32>,
 }
 
-/// Registers of a fragment at most.
+/// Largest number of registers of a fragment.
 const MOST: usize = 8;
 
-/// The elements of a register, lane by lane: as many rows of 4 lanes as fit. Of tf32 only the first half is used.
+/// Returns the elements of a register, lane by lane: as many rows of 4 lanes as fit. For tf32 only
+/// the first half is used.
 fn elements(register: &V32, element: Element) -> [f32; 2 * LANES] {
     let mut values = [0.0; 2 * LANES];
     match element {
@@ -91,9 +92,11 @@ fn elements(register: &V32, element: Element) -> [f32; 2 * LANES] {
 }
 
 impl Mma {
-    /// The product and sum of fragments: `a`, `b` and `c` are the registers' values; the result has as many registers as `c`.
+    /// Returns the product and sum of fragments. `a`, `b` and `c` are the values of the registers;
+    /// the result has as many registers as `c`.
     ///
-    /// Sums are f32, one product after the other. The hardware's order and rounding inside a product are not documented.
+    /// Sums are in f32, adding one product after the other. The hardware's order and rounding
+    /// within a product are not documented.
     pub fn product(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; 4] {
         match self.element.per_register() {
             1 => self.product_of::<1>(a, b, c),
@@ -104,7 +107,8 @@ impl Mma {
     fn product_of<const PER: usize>(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; 4] {
         let mut left = [[0f32; 16]; 16];
         let mut right = [[0f32; 8]; 16];
-        // Lane l holds row l / 4 and, from column (l % 4) * PER on, PER elements; the next registers are 8 rows down, then further right.
+        // Lane l holds row l / 4 and PER elements from column (l % 4) * PER on. The next registers
+        // are 8 rows down, then further right.
         for (r, register) in a.iter().enumerate() {
             let values = elements(register, self.element);
             let (rows, from) = (&mut left[r % 2 * 8..r % 2 * 8 + 8], r / 2 * 4 * PER);
@@ -134,7 +138,7 @@ impl Mma {
             }
         }
         for (row, sum) in sums.iter_mut().enumerate() {
-            // In a register until the row is done.
+            // Kept in a register until the row is done.
             let mut row_sum = *sum;
             for (factors, factor) in right.iter().zip(&left[row]).take(self.k) {
                 row_sum = std::array::from_fn(|i| factor.mul_add(factors[i], row_sum[i]));
@@ -185,7 +189,7 @@ pub struct WmmaAccess {
     pub row: bool,
     pub element: Element,
     pub address: Address,
-    /// Elements from one row (or column) to the next.
+    /// Number of elements from one row (or column) to the next.
     pub stride: Option<S32>,
     pub registers: Vec<S32>,
 }
@@ -201,19 +205,20 @@ impl WmmaAccess {
         Ok(())
     }
 
-    /// Elements from one row (or column) to the next if no stride is given.
+    /// Returns the number of elements from one row (or column) to the next if no stride is given.
     pub fn natural_stride(&self) -> usize {
         let (rows, columns) = self.part.size(self.shape);
         if self.row { columns } else { rows }
     }
 
-    /// The number of lines that lie one after the other in memory, rows or columns, and the elements of each.
+    /// Returns the number of contiguous lines in memory (rows or columns), and the number of
+    /// elements of each.
     pub fn lines(&self) -> (usize, usize) {
         let (rows, columns) = self.part.size(self.shape);
         if self.row { (rows, columns) } else { (columns, rows) }
     }
 
-    /// Where a fragment keeps an element of a line: register, shift, lane.
+    /// Returns the position of an element of a line in a fragment: register, shift, lane.
     pub fn kept(&self, line: usize, at: usize) -> (usize, u32, usize) {
         let columns = self.part.size(self.shape).1;
         let index = if self.row { line * columns + at } else { at * columns + line };
@@ -221,9 +226,12 @@ impl WmmaAccess {
         (i / per, (i % per * 16) as u32, index % LANES)
     }
 
-    /// For each element of the matrix: its offset in memory, in elements, and where a fragment keeps it (register, shift, lane).
+    /// Returns, for each element of the matrix, its offset in memory (in elements) and its position
+    /// in a fragment (register, shift, lane).
     ///
-    /// PTX leaves the layout of fragments open. Here the i-th element of lane l is element 32 i + l of the matrix, row by row, so that an f16 and an f32 fragment of one shape agree.
+    /// PTX does not define the layout of fragments. Here the i-th element of lane l is the element
+    /// 32 i + l of the matrix in row-major order, so that f16 and f32 fragments of the same shape
+    /// agree.
     pub fn elements(&self, stride: usize) -> impl Iterator<Item = (usize, usize, u32, usize)> {
         let (lines, length) = self.lines();
         (0..lines * length).map(move |i| {
@@ -263,7 +271,7 @@ impl Fragments {
         if good { Ok(()) } else { Err("wmma with a wrong number of registers".to_owned()) }
     }
 
-    /// The product and sum of fragments.
+    /// Returns the product and sum of fragments.
     pub fn product(&self, a: &[&V32], b: &[&V32], c: &[&V32]) -> [V32; MOST] {
         let [m, n, k] = self.shape;
         let unpack = |registers: &[&V32], count: usize, element: Element| {
@@ -284,7 +292,7 @@ impl Fragments {
             let factors = &left[row * k..(row + 1) * k];
             for column in (0..n).step_by(8) {
                 let part = row * n + column..row * n + column + 8;
-                // In a register until the row is done.
+                // Kept in a register until the row is done.
                 let mut sum = [0f32; 8];
                 sum.copy_from_slice(&sums[part.clone()]);
                 for (factor, values) in factors.iter().zip(right.chunks_exact(n)) {

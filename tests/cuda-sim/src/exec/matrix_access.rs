@@ -9,7 +9,7 @@ use super::warp::Warp;
 use crate::check::Kind;
 
 impl Env<'_> {
-    /// The addresses of the 8 rows of a matrix, each given by a lane.
+    /// Returns the addresses of the 8 rows of a matrix, each provided by a lane.
     fn rows(&mut self, warp: &Warp, load: &LoadMatrix, matrix: usize, pc: u32) -> Run<[usize; 8]> {
         let mut rows = [0; 8];
         for (row, to) in rows.iter_mut().enumerate() {
@@ -84,7 +84,7 @@ impl Env<'_> {
         Ok(())
     }
 
-    /// Checks and gives the address and the stride, which all lanes give alike.
+    /// Checks and returns the address and the stride, which must be the same in all lanes.
     fn wmma_address(&self, warp: &Warp, access: &WmmaAccess, pc: u32) -> Run<(Space, u64, usize)> {
         let place = Place { warp: warp.index, lane: 0, pc };
         let stride = match access.stride {
@@ -136,7 +136,7 @@ impl Env<'_> {
         for line in 0..lines {
             let start = base + (line * stride * width) as u64;
             let mut bytes = [0; 128];
-            // 16 bytes at a time: lines begin at multiples of that and are as long.
+            // 16 bytes at a time: the starts and lengths of lines are multiples of that.
             for (chunk, to) in bytes[..length * width].chunks_exact_mut(16).enumerate() {
                 let at = start + 16 * chunk as u64;
                 let (_, _, lane) = access.kept(line, 16 / width * chunk);
@@ -149,7 +149,7 @@ impl Env<'_> {
                 used = used.max(register + 1);
             }
         }
-        // A fragment of f16 holds everything twice.
+        // A fragment of f16 stores everything twice.
         for (i, &slot) in access.registers.iter().enumerate() {
             warp.set32(slot, &values[i % used], FULL);
         }

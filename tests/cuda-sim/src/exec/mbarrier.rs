@@ -1,22 +1,23 @@
-//! `mbarrier` objects: a count of arrivals and of bytes that are still to come, phase after phase.
+//! `mbarrier` objects: a count of arrivals and of outstanding bytes, phase by phase.
 
 use super::env::{Env, Place, Run};
 use super::op::*;
 use super::warp::Warp;
 use crate::check::Kind;
 
-/// A barrier in shared memory. Its eight bytes there only say that it exists; PTX leaves their contents open.
+/// A barrier in shared memory. Its eight bytes there only mark its existence, because PTX does not
+/// define their contents.
 #[derive(Debug, Clone, Default)]
 pub struct MBarrierState {
-    /// Arrivals of a phase.
+    /// Arrivals expected in a phase.
     expected: i64,
-    /// Arrivals that are missing in this phase.
+    /// Arrivals still missing in this phase.
     missing: i64,
-    /// Bytes that are still to come in this phase.
+    /// Bytes still outstanding in this phase.
     bytes: i64,
     /// Number of the phase.
     phase: u64,
-    /// What those who have arrived knew of the others.
+    /// What the arrived threads knew of the others.
     known: [u32; 32],
 }
 
@@ -30,7 +31,7 @@ impl MBarrierState {
 }
 
 impl Env<'_> {
-    /// Changes the barrier at an address, which must have been initialised.
+    /// Changes the barrier at an address, where one must have been initialised.
     fn with_mbarrier<T: Default>(
         &mut self,
         place: Place,
@@ -48,7 +49,7 @@ impl Env<'_> {
         }
     }
 
-    /// What the warp knows is known to those who wait for the barrier.
+    /// Makes the warp's knowledge available to those who wait for the barrier.
     fn publish(&mut self, warp: usize, at: u64) {
         let Some(race) = &mut self.shared.race else { return };
         let snapshot = race.arrive(warp);
@@ -97,7 +98,7 @@ impl Env<'_> {
                 MBarrierKind::CopyArrive { counted } => {
                     self.finish_copies(warp, lane, pc)?;
                     self.publish(warp.index, at);
-                    // Without `.noinc` the arrival is one more than the phase expects.
+                    // Without `.noinc`, the phase expects one arrival more.
                     self.with_mbarrier(place, at, |s| {
                         s.missing -= i64::from(counted);
                         s.settle();
@@ -120,7 +121,7 @@ impl Env<'_> {
         }
         if let Some(done) = op.done {
             warp.set_pred(done, !open, m);
-            // Others must run before asking again makes sense.
+            // Polling again makes sense only after other warps have run.
             if open != 0 {
                 self.spinning = true;
                 self.asked_in_vain = true;

@@ -1,4 +1,4 @@
-//! The interpreter: PTX is decoded once into [`Program`]s, then blocks run over all cores.
+//! The interpreter: PTX is decoded once into [`Program`]s, then blocks run on all cores.
 
 mod access;
 mod block;
@@ -32,24 +32,24 @@ pub struct Launch<'a> {
     pub kernel: &'a Kernel,
     /// Number of the launch.
     pub number: u32,
-    /// Blocks along each axis.
+    /// Number of blocks along each axis.
     pub grid: [u32; 3],
-    /// Threads of a block along each axis.
+    /// Number of threads of a block along each axis.
     pub block: [u32; 3],
-    /// Bytes of shared memory that the text does not declare.
+    /// Bytes of shared memory in addition to those that the text declares.
     pub dynamic_shared: u32,
     /// The parameters' bytes.
     pub params: Vec<u8>,
 }
 
-/// What a launch has done.
+/// Statistics of a launch.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// Blocks run.
+    /// Number of blocks run.
     pub blocks: u64,
-    /// Instructions, each counted once for a warp.
+    /// Number of instructions, each counted once per warp.
     pub warp_instructions: u64,
-    /// Instructions, each counted once for every thread that took part.
+    /// Number of instructions, each counted once for every thread that took part.
     pub thread_instructions: u64,
 }
 
@@ -63,7 +63,7 @@ impl Stats {
     }
 }
 
-/// Runs a launch to its end or to the first finding that stops it.
+/// Runs a launch to its end, or to the first finding that stops it.
 pub fn run(device: &Device, launch: &Launch<'_>) -> Result<Stats, Box<Finding>> {
     let allocations = device.memory.allocations();
     let [x, y, z] = launch.grid.map(u64::from);

@@ -1,4 +1,5 @@
-//! Decoded instructions. Operands are indices of slots: registers, special registers and constants alike are slots of a warp.
+//! Decoded instructions. Operands are slot indices: registers, special registers and constants are
+//! all slots of a warp.
 
 use std::ops::Range;
 
@@ -7,26 +8,26 @@ use super::float::Round;
 use super::lanes::*;
 use super::matrix::{Fragments, LoadMatrix, Mma, WmmaAccess};
 
-/// A slot of 32 bits a lane.
+/// A slot with 32 bits per lane.
 pub type S32 = u32;
-/// A slot of 64 bits a lane.
+/// A slot with 64 bits per lane.
 pub type S64 = u32;
-/// A slot of one bit a lane.
+/// A slot with one bit per lane.
 pub type SPred = u32;
 
-/// The guard that says "always".
+/// The guard of an unconditional instruction.
 pub const ALWAYS: u32 = u32::MAX;
 
 /// A decoded instruction.
 #[derive(Debug)]
 pub struct Inst {
-    /// What it does.
+    /// The operation.
     pub op: Op,
     /// Predicate slot of the guard, or [`ALWAYS`].
     pub guard: SPred,
-    /// All ones where the guard is negated, else zero.
+    /// All ones if the guard is negated, else zero.
     pub negate: u32,
-    /// Index into the program's texts.
+    /// Index into the program's source texts.
     pub source: u32,
 }
 
@@ -39,7 +40,7 @@ pub enum Slot {
     Wide(S64),
 }
 
-/// The memory that an address means.
+/// The memory that an address refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {
     /// Memory of the device, constants included.
@@ -50,11 +51,11 @@ pub enum Space {
     Local,
     /// The kernel's parameters.
     Param,
-    /// Any of them: the address says which.
+    /// Any of them; the address determines which.
     Generic,
 }
 
-/// An address: a register, if any, and a constant.
+/// An address: an optional register plus a constant.
 #[derive(Debug, Clone, Copy)]
 pub struct Address {
     /// The memory.
@@ -68,21 +69,21 @@ pub struct Address {
 /// `ld` or `st`.
 #[derive(Debug)]
 pub struct Access {
-    /// Where.
+    /// The address.
     pub address: Address,
     /// Bytes of one element: 1, 2, 4 or 8.
     pub width: usize,
     /// Registers, one for each element.
     pub registers: Vec<Slot>,
-    /// The bytes of a load that count, as ranges from the address on.
+    /// The used bytes of a load, as ranges from the address on.
     pub used: Vec<Range<usize>>,
-    /// Sign-extend when loading.
+    /// Whether to sign-extend when loading.
     pub signed: bool,
     /// Volatile, relaxed, acquire or release: such accesses do not race with each other.
     pub strong: bool,
 }
 
-/// What an atomic operation does to the old value.
+/// The operation that an atomic instruction applies to the old value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum AtomicOp {
@@ -98,7 +99,7 @@ pub enum AtomicOp {
     Decrement,
 }
 
-/// The type on which an atomic operation works.
+/// The type that an atomic instruction operates on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum AtomicType {
@@ -118,13 +119,13 @@ pub enum AtomicType {
 /// `atom` or `red`.
 #[derive(Debug)]
 pub struct Atomic {
-    /// Where.
+    /// The address.
     pub address: Address,
     /// The operation.
     pub op: AtomicOp,
     /// Its type.
     pub ty: AtomicType,
-    /// Where the old value goes.
+    /// Destination of the old value.
     pub result: Option<Slot>,
     /// The operand.
     pub b: Slot,
@@ -172,9 +173,9 @@ pub enum ReduceMode {
 pub struct Barrier {
     /// Number of the barrier, 0 to 15.
     pub id: S32,
-    /// Threads that take part; all of the block if not given.
+    /// Number of participating threads; the whole block if not given.
     pub count: Option<S32>,
-    /// Whether the thread goes on without waiting.
+    /// Whether the thread continues without waiting.
     pub arrive: bool,
     /// A reduction over a predicate: the mode, the predicate, its negation, and the result.
     pub reduce: Option<(ReduceMode, SPred, u32, Result32)>,
@@ -197,31 +198,32 @@ pub struct CopyAsync {
     pub from: Address,
     /// Bytes copied: 4, 8 or 16.
     pub size: usize,
-    /// Bytes read from the source; the rest is zero. All if not given.
+    /// Number of bytes read from the source, the rest being zero; all bytes if not given.
     pub read: Option<S32>,
-    /// A predicate that, if true, makes all bytes zero.
+    /// A predicate that, if true, sets all bytes to zero.
     pub ignore: Option<SPred>,
 }
 
-/// What an `mbarrier` instruction does.
+/// The operation of an `mbarrier` instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MBarrierKind {
-    /// Begins a barrier for so many arrivals.
+    /// Initialises a barrier for this many arrivals.
     Init,
-    /// Ends it.
+    /// Invalidates it.
     Invalidate,
-    /// Arrives so many times.
+    /// Arrives this many times.
     Arrive,
-    /// Arrives once, and expects so many bytes.
+    /// Arrives once, and expects this many bytes.
     ArriveExpect,
-    /// Expects so many bytes.
+    /// Expects this many bytes.
     Expect,
-    /// Asks whether a phase is over: the one with this token, or with this parity.
+    /// Tests whether a phase is over: the one with this token, or with this parity.
     Wait {
         /// Whether the operand is a parity.
         parity: bool,
     },
-    /// Arrives once the thread's copies have; `counted` if the barrier's count includes it.
+    /// Arrives once the thread's copies are complete; `counted` if the barrier's count includes
+    /// this arrival.
     CopyArrive {
         /// `.noinc`.
         counted: bool,
@@ -231,13 +233,13 @@ pub enum MBarrierKind {
 /// `mbarrier`.
 #[derive(Debug)]
 pub struct MBarrier {
-    /// What it does.
+    /// The operation.
     pub kind: MBarrierKind,
     /// The barrier.
     pub address: Address,
-    /// Where an arrival's token goes.
+    /// Destination of an arrival's token.
     pub token: Option<Slot>,
-    /// Where the answer of a wait goes.
+    /// Destination of a wait's result.
     pub done: Option<SPred>,
     /// The count, bytes, token or parity.
     pub operand: Option<Slot>,
@@ -250,9 +252,9 @@ pub struct CopyBulk {
     pub to: Address,
     /// Source.
     pub from: Address,
-    /// Bytes.
+    /// Number of bytes.
     pub size: S32,
-    /// The barrier that counts them.
+    /// The barrier that counts the bytes.
     pub barrier: Address,
 }
 
@@ -270,16 +272,16 @@ pub struct SetTo {
     pub with: Option<(Logic, SPred, u32)>,
 }
 
-/// `cvt` between types for which there is no short form.
+/// `cvt` between types without a short form.
 #[derive(Debug, Clone, Copy)]
 pub struct Conversion {
     /// Type of the source.
     pub from: Ty,
     /// Type of the result.
     pub to: Ty,
-    /// Rounding; to nearest if not given.
+    /// Rounding mode; to nearest if not given.
     pub round: Round,
-    /// Whether a float is rounded to a whole number.
+    /// Whether a float is rounded to an integer.
     pub integral: bool,
     /// `.sat`.
     pub saturate: bool,
@@ -315,7 +317,7 @@ pub enum Op {
     Pred(Logic, SPred, SPred, SPred),
     Set32(Test32, SetTo, S32, S32),
     Set64(Test64, SetTo, S64, S64),
-    /// A comparison whose result is a value: one of the whole register, or one of each half.
+    /// A comparison whose result is a value: one for the whole register, or one for each half.
     SetValue {
         tests: [Option<Test32>; 2],
         d: S32,
@@ -330,7 +332,7 @@ pub enum Op {
     Bfi64(S64, [S64; 2], [S32; 2]),
     Bfe64(S64, S64, [S32; 2], bool),
     Lop3(S32, [S32; 3], u8),
-    /// Parts of so many bits each, lowest first, into one register.
+    /// Packs parts of this many bits each into one register, lowest first.
     Pack(Slot, Vec<Slot>, u32),
     Unpack(Vec<Option<Slot>>, Slot, u32),
     Clock(Slot),
@@ -393,6 +395,6 @@ pub enum Op {
     Trap,
     /// `__assertfail`.
     AssertFail,
-    /// An instruction that this crate does not know, and why. Reaching it is a finding.
+    /// An unknown instruction and the reason. Executing it is a finding.
     Unknown(Box<str>),
 }

@@ -1,4 +1,4 @@
-//! The instructions that are not simple functions of registers, one arm each.
+//! Instructions that are not simple functions of registers, with one match arm each.
 
 use super::env::{Env, Place};
 use super::float::{bf16_to_f32, f16_to_f32};
@@ -32,7 +32,7 @@ impl Warp {
             Op::Convert(c) => {
                 for lane in lanes_of(m) {
                     let value = convert_one(c, self.lane_of(c.source, lane));
-                    // A narrow result fills the register with its sign or with zeros.
+                    // A narrow result is sign-extended or zero-extended to the register.
                     self.set_lane(c.result, lane, value);
                 }
             }
@@ -228,14 +228,14 @@ impl Warp {
                 let place = Place { warp: self.index, lane, pc };
                 env.raise(place, Kind::UnknownInstruction, reason.to_string())?;
             }
-            // All others are done by `execute` or `run`.
+            // `execute` or `run` handles all others.
             _ => {}
         }
         Ok(())
     }
 }
 
-/// The lane from which a shuffle takes its value, and whether it lies in range.
+/// Returns the lane from which a shuffle takes its value, and whether that lane is in range.
 fn shuffle_source(mode: ShuffleMode, lane: usize, b: u32, c: u32) -> (usize, bool) {
     let lane = lane as i32;
     let (b, clamp, segment) = ((b & 0x1f) as i32, (c & 0x1f) as i32, (c >> 8 & 0x1f) as i32);
@@ -264,7 +264,7 @@ fn insert(a: u64, b: u64, p: u32, n: u32, width: u32) -> u64 {
     b & !mask | a << p & mask
 }
 
-/// The value of an atomic operation of a narrow float.
+/// Returns the result of an atomic addition of narrow floats.
 pub(super) fn half_add(old: u32, b: u32, bf16: bool) -> u32 {
     use super::float::{f32_to_bf16, f32_to_f16};
     if bf16 {

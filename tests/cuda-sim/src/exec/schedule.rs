@@ -1,4 +1,5 @@
-//! The loop that runs a warp: which of its threads come next, where they meet again, and for whom they wait.
+//! The loop that runs a warp: which of its threads run next, where they reconverge, and which
+//! threads they wait for.
 
 use super::env::{Env, Place};
 use super::lanes::{FULL, lanes_of};
@@ -6,11 +7,12 @@ use super::op::*;
 use super::warp::{Arrival, Group, Run, Stop, Warp};
 use crate::check::{Finding, Kind};
 
-/// Instructions after which another warp gets its turn.
+/// Number of instructions after which another warp gets its turn.
 const SLICE: u64 = 1 << 16;
 
 impl Warp {
-    /// Joins groups that stand at the same instruction and chooses the one that is furthest behind. `None` if all wait.
+    /// Joins groups that are at the same instruction, and chooses the one that is furthest behind.
+    /// `None` if all wait.
     fn schedule(&mut self) -> Option<usize> {
         let mut at = 0;
         while at < self.groups.len() {
@@ -28,7 +30,7 @@ impl Warp {
         runnable.min_by_key(|(_, g)| g.pc).map(|(index, _)| index)
     }
 
-    /// Runs until it ends, waits, or has had its share.
+    /// Runs until the warp ends, waits, or has used its share.
     pub fn run(&mut self, env: &mut Env<'_>) -> Run<Stop> {
         let code = &env.program.code[..];
         let limit = self.steps + SLICE;
@@ -40,7 +42,7 @@ impl Warp {
                 return Err(self.stuck(env));
             };
             let Group { mut pc, mask, .. } = self.groups[current];
-            // Another group joins or takes over when this one reaches it.
+            // When this group reaches that instruction, another one joins or takes over.
             let next = self
                 .groups
                 .iter()
@@ -109,7 +111,7 @@ impl Warp {
                         self.groups[current].pc = pc + 1;
                         self.groups[current].mask = mask & !m;
                         self.groups.retain(|g| g.mask != 0);
-                        // Those who wait may have waited for these threads only.
+                        // The waiting threads may have waited for these threads only.
                         self.groups.iter_mut().for_each(|g| g.waiting = false);
                         break;
                     }
@@ -157,12 +159,12 @@ impl Warp {
         }
     }
 
-    /// Whether a group that can run stands before this instruction.
+    /// Returns whether a group that can run is before this instruction.
     fn behind(&self, pc: u32, current: usize) -> bool {
         self.groups.iter().enumerate().any(|(i, g)| i != current && !g.waiting && g.pc < pc)
     }
 
-    /// The same value in all threads, or else a finding.
+    /// Returns the value that all threads share, or a finding if they differ.
     fn uniform(&self, env: &Env<'_>, slot: S32, pc: u32) -> Run<u32> {
         let values = self.narrow(slot);
         let first = self.alive.trailing_zeros() as usize % 32;
@@ -176,7 +178,7 @@ impl Warp {
         Ok(values.0[first])
     }
 
-    /// Whether an instruction needs threads that are still on their way.
+    /// Returns whether an instruction needs threads that have not arrived yet.
     #[inline(always)]
     fn must_wait(&self, env: &Env<'_>, op: &Op, m: u32, pc: u32) -> Run<bool> {
         let slot = match op {
@@ -195,7 +197,7 @@ impl Warp {
             | Op::Wmma(_) => None,
             _ => return Ok(false),
         };
-        // Every lane gives the mask; the first one's counts.
+        // Every lane provides the mask; the first lane's is used.
         let members = slot.map_or(FULL, |s| self.narrow(s).0[m.trailing_zeros() as usize]);
         if m == members {
             return Ok(false);
@@ -203,7 +205,8 @@ impl Warp {
         self.wait_for(env, members, slot.is_none(), m, pc)
     }
 
-    /// Checks that the threads named are here. Returns whether some are still on their way. Threads that have ended, or that a small block does not have, are not waited for.
+    /// Checks that the named threads have arrived. Returns whether some have not arrived yet.
+    /// Threads that have ended, or that a small block does not have, are not waited for.
     fn wait_for(&self, env: &Env<'_>, members: u32, all: bool, m: u32, pc: u32) -> Run<bool> {
         let place = |lane: u32| Place { warp: self.index, lane: lane as usize % 32, pc };
         if m & !members != 0 {
@@ -219,7 +222,8 @@ impl Warp {
         Ok(missing & self.alive != 0)
     }
 
-    /// All groups wait: for each other, or for nobody.
+    /// Returns the finding for groups that all wait: for each other, or for threads that never
+    /// arrive.
     fn stuck(&self, env: &Env<'_>) -> Box<Finding> {
         let group = self.groups[0];
         let place = Place {

@@ -1,4 +1,4 @@
-//! A warp: its registers, which of its threads are where, and its instructions.
+//! A warp: its registers, the positions of its threads, and its instructions.
 
 use super::Special;
 use super::env::{Env, Place};
@@ -8,29 +8,29 @@ use crate::check::Finding;
 
 pub(super) type Run<T> = Result<T, Box<Finding>>;
 
-/// Threads of a warp that stand at the same instruction.
+/// Threads of a warp that are at the same instruction.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
     /// The instruction.
     pub pc: u32,
     /// The threads.
     pub mask: u32,
-    /// They wait there for other threads of the warp.
+    /// Whether they wait there for other threads of the warp.
     pub(super) waiting: bool,
 }
 
-/// A copy to shared memory that has begun.
+/// A copy to shared memory that is in flight.
 #[derive(Debug)]
 pub struct Pending {
-    /// Lane that began it.
+    /// The lane that started it.
     pub lane: usize,
     /// Number of its group within the lane.
     pub group: u32,
-    /// Destination.
+    /// The destination.
     pub to: usize,
-    /// What arrives.
+    /// The data to be written.
     pub data: [u8; 16],
-    /// Bytes of it.
+    /// Number of bytes of the data.
     pub size: usize,
 }
 
@@ -39,9 +39,9 @@ pub struct Pending {
 pub struct Arrival {
     /// Number of the barrier.
     pub id: u32,
-    /// Threads expected; `None` for all of the block.
+    /// Number of expected threads; `None` for the whole block.
     pub count: Option<u32>,
-    /// Instruction of the barrier.
+    /// Index of the barrier instruction.
     pub pc: u32,
     /// Lanes whose predicate is true, for a reduction.
     pub votes: u32,
@@ -52,11 +52,11 @@ pub struct Arrival {
 pub enum Stop {
     /// All threads have ended.
     Done,
-    /// It waits at a barrier.
+    /// The warp waits at a barrier.
     Barrier,
-    /// It has arrived at a barrier for which it does not wait.
+    /// The warp has arrived at a barrier for which it does not wait.
     Arrived,
-    /// Its share of time is used up.
+    /// The warp's share of time is used up.
     Yield,
 }
 
@@ -71,16 +71,16 @@ pub struct Warp {
     pub(super) r64: Vec<V64>,
     pub(super) p: Vec<u32>,
     pub(super) groups: Vec<Group>,
-    /// Memory of its threads, one after the other, and which bytes of it were written.
+    /// Local memory of its threads, concatenated, and which of its bytes were written.
     pub(super) local: Vec<u8>,
     pub(super) local_written: Vec<u8>,
     pub(super) pending: Vec<Pending>,
     pub(super) committed: [u32; LANES],
-    /// The barrier at which it stands.
+    /// The barrier at which it waits.
     pub arrival: Option<Arrival>,
-    /// Instructions run.
+    /// Number of instructions run.
     pub steps: u64,
-    /// Instructions run, times the threads that took part.
+    /// Number of instructions run, times the threads that took part.
     pub thread_steps: u64,
 }
 
@@ -116,7 +116,7 @@ impl Warp {
         warp
     }
 
-    /// Puts the warp at the beginning of a block.
+    /// Resets the warp to the beginning of a block.
     pub fn start(&mut self, env: &Env<'_>) {
         let threads = env.threads().min((self.index as u32 + 1) * 32) - self.index as u32 * 32;
         self.alive = if threads == 32 { FULL } else { (1 << threads) - 1 };
@@ -155,13 +155,13 @@ impl Warp {
         }
     }
 
-    /// Where its current threads stand, for messages about a deadlock.
+    /// Returns the location of its current threads, for messages about a deadlock.
     pub fn place(&self) -> Place {
         let pc = self.arrival.map_or_else(|| self.groups.first().map_or(0, |g| g.pc), |a| a.pc);
         Place { warp: self.index, lane: self.alive.trailing_zeros() as usize % 32, pc }
     }
 
-    /// Lets the warp go on after a barrier. `result` is what a reduction gives.
+    /// Lets the warp continue after a barrier. `result` is the result of a reduction.
     pub fn release(&mut self, env: &Env<'_>, result: u32) {
         let Some(arrival) = self.arrival.take() else { return };
         if let Op::Barrier(barrier) = &env.program.code[arrival.pc as usize].op
@@ -204,7 +204,7 @@ impl Warp {
         &self.r32[slot as usize]
     }
 
-    /// A lane of a register of either width.
+    /// Returns a lane of a register of either width.
     pub(super) fn lane_of(&self, slot: Slot, lane: usize) -> u64 {
         match slot {
             Slot::Narrow(slot) => u64::from(self.r32[slot as usize].0[lane]),
@@ -219,7 +219,7 @@ impl Warp {
         }
     }
 
-    /// Runs an instruction that changes neither place nor number of threads.
+    /// Runs an instruction that changes neither the position nor the number of threads.
     #[inline(always)]
     pub(super) fn execute(&mut self, env: &mut Env<'_>, op: &Op, m: u32, pc: u32) -> Run<()> {
         let r32 = |slot: S32| slot as usize;

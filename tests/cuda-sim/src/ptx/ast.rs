@@ -1,4 +1,5 @@
-//! The parts of a PTX module after parsing: names of registers and labels are resolved, opcodes are still text.
+//! The parts of a PTX module after parsing: names of registers and labels are resolved, opcodes are
+//! still text.
 
 /// A module: the text given to one `cuModuleLoadData`.
 #[derive(Debug, Default)]
@@ -7,11 +8,11 @@ pub struct Module {
     pub version: (u32, u32),
     /// Variables outside functions: `.global`, `.const`, `.shared`.
     pub variables: Vec<Variable>,
-    /// Kernels and device functions, those without a body (`.extern`) included.
+    /// Kernels and device functions, including those without a body (`.extern`).
     pub functions: Vec<Function>,
 }
 
-/// Where a variable lives.
+/// The memory in which a variable lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {
     /// Memory of the device.
@@ -31,15 +32,15 @@ pub enum Space {
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// Where it lives.
+    /// Its memory.
     pub space: Space,
     /// Alignment in bytes.
     pub align: usize,
     /// Size in bytes; 0 for an `.extern` array without a size.
     pub size: usize,
-    /// Initial bytes; shorter than `size` where the rest is zero, empty where there is none.
+    /// Initial bytes. If shorter than `size`, the rest is zero; empty if there are none.
     pub init: Vec<u8>,
-    /// Whether the text gives initial bytes.
+    /// Whether the text specifies initial bytes.
     pub initialised: bool,
 }
 
@@ -54,14 +55,14 @@ pub struct Param {
     pub align: usize,
 }
 
-/// The file in which a register is kept.
+/// The class of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// A predicate: one bit a lane.
+    /// A predicate: one bit per lane.
     Pred,
-    /// Up to 32 bits a lane.
+    /// Up to 32 bits per lane.
     B32,
-    /// 64 bits a lane.
+    /// 64 bits per lane.
     B64,
 }
 
@@ -80,9 +81,9 @@ pub struct Function {
     pub params: Vec<Param>,
     /// Values returned (device functions only).
     pub returns: Vec<Param>,
-    /// Threads of a block allowed at most (`.maxntid`, `.reqntid`); 0 if not said.
+    /// Largest number of threads in a block (`.maxntid`, `.reqntid`); 0 if not stated.
     pub max_threads: u32,
-    /// Whether a body follows.
+    /// Whether it has a body.
     pub has_body: bool,
     /// The class of each register.
     pub registers: Vec<Class>,
@@ -101,7 +102,7 @@ pub struct Statement {
     pub opcode: Vec<String>,
     /// Operands in order.
     pub operands: Vec<Operand>,
-    /// Which of the bytes of a load count (`.pragma "used_bytes_mask"`), the first byte in the lowest bit.
+    /// The used bytes of a load (`.pragma "used_bytes_mask"`), the first byte in the lowest bit.
     pub used_bytes: Option<u64>,
     /// Line of the text, from 1.
     pub line: u32,
@@ -139,7 +140,7 @@ pub enum Operand {
     Labels(Vec<u32>),
     /// `[base + offset]`; the base is a register, a symbol or a number.
     Address(Box<Operand>, i64),
-    /// `[base, {coordinates}]` and other addresses of several parts.
+    /// `[base, {coordinates}]` and other addresses with several parts.
     AddressList(Vec<Operand>),
     /// `{a, b}`.
     Vector(Vec<Operand>),
@@ -147,6 +148,6 @@ pub enum Operand {
     Pair(Box<Operand>, Box<Operand>),
     /// `(a, b)` of a call.
     Parens(Vec<Operand>),
-    /// `_`: the result is not wanted.
+    /// `_`: the result is discarded.
     Sink,
 }

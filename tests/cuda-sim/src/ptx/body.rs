@@ -7,14 +7,14 @@ use super::cursor::{Cursor, Result, integer};
 use super::parse::{debug_line, type_class, variable};
 use super::token::Token;
 
-/// One `{ ... }`: its own registers and labels, and the scope around it.
+/// One `{ ... }`: its own registers and labels, and the enclosing scope.
 #[derive(Default)]
 struct Scope {
     parent: Option<usize>,
     registers: HashMap<String, Reg>,
     labels: HashMap<String, u32>,
     tables: HashMap<String, Vec<String>>,
-    /// Variables declared here, and the names that are unique in the function.
+    /// Variables declared in this scope, with the names that make them unique in the function.
     variables: HashMap<String, String>,
 }
 
@@ -24,11 +24,11 @@ struct Body<'f> {
     current: usize,
     /// The scope of each instruction.
     scope_of: Vec<usize>,
-    /// What a pragma says of the next instruction.
+    /// The used bytes of the next instruction, as stated by a pragma.
     used_bytes: Option<u64>,
 }
 
-/// Reads a body whose opening brace has been taken, closing brace included.
+/// Reads a body up to and including its closing brace. The opening brace has already been consumed.
 pub(super) fn read(cursor: &mut Cursor<'_>, function: &mut Function) -> Result<()> {
     let mut body = Body {
         function,
@@ -44,7 +44,8 @@ pub(super) fn read(cursor: &mut Cursor<'_>, function: &mut Function) -> Result<(
 }
 
 impl Body<'_> {
-    /// Reads one statement. Returns the scope that follows it, `None` after the function's closing brace.
+    /// Reads one statement. Returns the scope that follows it; `None` after the function's closing
+    /// brace.
     fn statement(&mut self, cursor: &mut Cursor<'_>) -> Result<Option<usize>> {
         match cursor.peek() {
             Some(Token::OpenBrace) => {
@@ -96,7 +97,8 @@ impl Body<'_> {
         Ok(())
     }
 
-    /// Reads a pragma: a list of texts, hints but for one. NVRTC makes a load wider than what is used of it, and says so by a mask of the bytes that count.
+    /// Reads a pragma: a list of texts, all but one of which are hints. NVRTC may make a load wider
+    /// than the part that is used; this pragma gives a mask of the used bytes.
     fn pragma(&mut self, cursor: &mut Cursor<'_>) -> Result<()> {
         cursor.next()?;
         loop {
@@ -153,7 +155,8 @@ impl Body<'_> {
         self.scopes[self.current].registers.insert(name, reg);
     }
 
-    /// Adds a variable under a name that is unique in the function: every call declares its `param0` anew.
+    /// Adds a variable under a name that is unique in the function, because every call declares its
+    /// own `param0`.
     fn declare(&mut self, mut variable: Variable) {
         let known = self.function.variables.iter().any(|v| v.name == variable.name);
         let given = variable.name.clone();

@@ -1,4 +1,4 @@
-//! A position in the tokens, with errors that name the line.
+//! A position in the token stream, with errors that name the line.
 
 use super::token::{Spanned, Token, tokens};
 
@@ -8,7 +8,7 @@ use super::token::{Spanned, Token, tokens};
 pub struct ParseError {
     /// Line, from 1.
     pub line: u32,
-    /// What was wrong.
+    /// The problem.
     pub message: String,
 }
 
@@ -52,7 +52,7 @@ impl<'s> Cursor<'s> {
         self.at
     }
 
-    /// The source from the token at `from` up to the last one taken, with single spaces.
+    /// Returns the source from the token at `from` up to the last one consumed, with single spaces.
     pub(super) fn text_since(&self, from: usize) -> String {
         let (start, end) = (self.tokens[from].start, self.tokens[self.at.max(1) - 1].end);
         self.source[start..end].split_whitespace().collect::<Vec<_>>().join(" ")
@@ -66,7 +66,7 @@ impl<'s> Cursor<'s> {
         self.tokens.get(self.at + n).map(|t| t.token)
     }
 
-    /// Whether no space stands between the last token taken and the next one.
+    /// Returns whether there is no space between the last token consumed and the next one.
     pub(super) fn adjacent(&self) -> bool {
         self.at > 0
             && self.at < self.tokens.len()
@@ -110,7 +110,7 @@ impl<'s> Cursor<'s> {
         }
     }
 
-    /// Skips to the end of a `{ ... }`, whose opening brace has been taken.
+    /// Skips to the end of a `{ ... }` whose opening brace has been consumed.
     pub(super) fn skip_braces(&mut self) -> Result<()> {
         let mut depth = 1;
         while depth > 0 {

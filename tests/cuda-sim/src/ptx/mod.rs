@@ -1,7 +1,8 @@
 //! Reads PTX text.
 //!
-//! [`parse`] gives a [`Module`] in which the names of registers and labels are resolved, also those that an inline assembly block `{ ... }` declares for itself.
-//! What an instruction does is not looked at here: `exec::decode` does that.
+//! [`parse`] returns a [`Module`] in which the names of registers and labels are resolved,
+//! including those that an inline assembly block `{ ... }` declares for itself. The meaning of
+//! instructions is not considered here but in `exec::decode`.
 
 mod ast;
 mod body;

@@ -10,7 +10,8 @@ pub fn parse(source: &str) -> std::result::Result<Module, ParseError> {
     module(source, true)
 }
 
-/// Reads a module without the bodies: names and parameters of its kernels, which is all that counting launches needs.
+/// Reads a module without the bodies: only names and parameters of its kernels, which suffice for
+/// counting launches.
 pub fn signatures(source: &str) -> std::result::Result<Module, ParseError> {
     module(source, false)
 }
@@ -70,7 +71,8 @@ fn module(source: &str, bodies: bool) -> Result<Module> {
     Ok(module)
 }
 
-/// Skips `.file`, `.loc` and `.pragma`. The first two have no semicolon, so their form says where they end.
+/// Skips `.file`, `.loc` and `.pragma`. The first two have no semicolon, so their form determines
+/// where they end.
 pub(super) fn debug_line(cursor: &mut Cursor<'_>) -> Result<()> {
     match cursor.next()? {
         Token::Dot("file") => {
@@ -108,7 +110,7 @@ pub(super) fn debug_line(cursor: &mut Cursor<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Bytes of a type that can be stored.
+/// Returns the number of bytes of a type that can be stored.
 pub(super) fn type_size(name: &str) -> Option<usize> {
     Some(match name {
         "b8" | "u8" | "s8" | "e4m3" | "e5m2" => 1,
@@ -140,7 +142,7 @@ fn param(cursor: &mut Cursor<'_>) -> Result<Param> {
             | Token::Dot("reg") => {}
             Token::Dot("align") => {
                 let n = cursor.unsigned()? as usize;
-                // After `.ptr` it is the alignment of what is pointed to.
+                // After `.ptr` it is the alignment of the target.
                 if size == 0 {
                     align = n;
                 }
@@ -221,7 +223,8 @@ fn function(cursor: &mut Cursor<'_>, bodies: bool) -> Result<Function> {
     }
 }
 
-/// Reads a variable with its semicolon: `.shared .align 16 .b8 name[1024];`, `.global .u32 name = 1;`.
+/// Reads a variable including its semicolon: `.shared .align 16 .b8 name[1024];`, `.global .u32
+/// name = 1;`.
 pub(super) fn variable(cursor: &mut Cursor<'_>) -> Result<Variable> {
     let space = match cursor.next()? {
         Token::Dot("global") => Space::Global,

@@ -60,11 +60,11 @@ fn names_of_an_inner_scope_hide_the_outer_ones() {
         Operand::Reg(reg) => reg.0,
         other => panic!("{other:?}"),
     };
-    // mov r1, %r1 ; then in the inner scope %r1 is a new register.
+    // `mov r1, %r1`; then, in the inner scope, %r1 is a new register.
     assert_eq!(reg(1, 1), 3 + 1);
     assert_eq!(reg(2, 1), reg(1, 0));
     assert!(reg(2, 0) > reg(1, 0));
-    // Parameters of two calls with the same name are two variables.
+    // Parameters of two calls with the same name are two different variables.
     let names: Vec<_> = code[7..9].iter().map(|s| format!("{:?}", s.operands[0])).collect();
     assert_ne!(names[0], names[1]);
 }

@@ -14,7 +14,7 @@ pub enum Token<'s> {
     /// A directive or a modifier, without its leading dot: `reg`, `global`, `L2::128B`.
     #[regex(r"\.[a-zA-Z0-9_]+(::[a-zA-Z0-9_]+)*", |l| &l.slice()[1..])]
     Dot(&'s str),
-    /// An integer: decimal, hexadecimal or octal, perhaps with a trailing `U`.
+    /// An integer: decimal, hexadecimal or octal, optionally with a trailing `U`.
     #[regex(r"[0-9]+U?")]
     #[regex(r"0[xX][0-9a-fA-F]+U?")]
     Int(&'s str),

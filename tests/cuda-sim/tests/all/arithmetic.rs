@@ -1,4 +1,4 @@
-//! Arithmetic, bits and comparisons, each against the manual's definition.
+//! Arithmetic, bits and comparisons, each compared with the manual's definition.
 
 use crate::harness::{evaluate, evaluate_f32};
 

@@ -1,4 +1,4 @@
-//! `cvt` with every rounding that occurs.
+//! `cvt` with every rounding that is used.
 
 use crate::harness::evaluate;
 

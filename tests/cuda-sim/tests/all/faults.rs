@@ -1,11 +1,12 @@
-//! Planted faults, each of which must be found, and correct programs next to them, which must pass.
+//! Planted faults, all of which must be found, and similar correct programs, which must pass.
 
 use cuda::check::Kind;
 use cuda::device::{Device, LaunchError};
 
 use crate::harness::{device, entry, fault, kernel, lenient, run, run_shared};
 
-/// Each thread stores to its place in shared memory; `between`, then it loads from its neighbour.
+/// Returns code in which each thread stores to its place in shared memory, then runs `between`,
+/// then loads from its neighbour.
 fn neighbours(between: &str) -> String {
     kernel(&format!(
         ".shared .align 4 .b8 s[512];
@@ -20,7 +21,7 @@ fn neighbours(between: &str) -> String {
 fn a_missing_barrier() {
     run(&device(90), &neighbours("bar.sync 0;"), 128, &[], 0).unwrap();
     let (kind, text) = fault(&device(90), &neighbours("bar.warp.sync -1;"), 128, 0);
-    // The neighbour is in another warp, which has written already or has not.
+    // The neighbour is in another warp, which may or may not have written already.
     assert!(matches!(kind, Kind::Race | Kind::Unwritten), "{text}");
     let text = neighbours("bar.sync 0;")
         .replace("bar.sync 0;\n", "bar.sync 0; st.shared.u32 [%r3], %r1;\n");
@@ -55,7 +56,7 @@ fn lanes_of_a_warp_need_an_order_too() {
 fn two_values_for_one_place() {
     let text = kernel(".shared .align 4 .b8 s[4]; st.shared.u32 [s], %r0;");
     assert_eq!(fault(&device(90), &text, 32, 0).0, Kind::Race);
-    // The same value from all threads does no harm, and neither do atomic operations.
+    // The same value from all threads does no harm, nor do atomic operations.
     let text = kernel(".shared .align 4 .b8 s[4]; mov.u32 %r1, 5; st.shared.u32 [s], %r1;");
     run(&device(90), &text, 64, &[], 0).unwrap();
 }
@@ -101,14 +102,15 @@ fn memory_that_was_never_written() {
     assert_eq!(fault(&device(90), &shared, 1, 0).0, Kind::Unwritten);
     let local = kernel(".local .align 4 .b8 l[8]; ld.local.u32 %r1, [l];");
     assert_eq!(fault(&device(90), &local, 1, 0).0, Kind::Unwritten);
-    // What is read then is recognisable.
+    // The value that is then read is recognisable.
     let device = lenient(&[Kind::Unwritten]);
     let text =
         kernel("ld.global.u32 %r1, [%rd0]; cvt.u64.u32 %rd4, %r1; st.global.u64 [%rd1], %rd4;");
     assert_eq!(run(&device, &text, 1, &[], 1).unwrap(), [0xEEEE_EEEE]);
 }
 
-/// Writes 12 of 16 bytes in shared and in global memory and reads all 16, of which a mask says which count.
+/// Writes 12 of 16 bytes in shared and in global memory, and reads all 16 with a mask of the used
+/// bytes.
 fn partly_used(mask: &str) -> String {
     kernel(&format!(
         ".shared .align 16 .b8 s[16]; mov.u32 %r1, 5;
@@ -127,7 +129,7 @@ fn bytes_that_a_load_does_not_use_may_be_unwritten() {
     assert_eq!(run(&device(90), &partly_used("0x0f0f"), 1, &[], 1).unwrap(), [10]);
     assert_eq!(fault(&device(90), &partly_used("0xffff"), 1, 0).0, Kind::Unwritten);
     assert_eq!(fault(&device(90), &partly_used("0xf000"), 1, 0).0, Kind::Unwritten);
-    // The mask is for the next instruction only.
+    // The mask applies to the next instruction only.
     let text = partly_used("4095");
     let text = text.replace("add.u32 %r2", "ld.shared.v2.u32 {%r6, %r7}, [s+8]; add.u32 %r2");
     assert_eq!(fault(&device(90), &text, 1, 0).0, Kind::Unwritten);
@@ -168,7 +170,7 @@ fn an_address_that_is_not_aligned() {
 
 #[test]
 fn a_barrier_not_reached_by_all() {
-    // Half of a warp.
+    // Only half of a warp.
     let text = kernel(
         "setp.lt.u32 %p1, %r0, 16; @%p1 bra over; bar.sync 0; bra over2; over: bar.sync 0; over2:",
     );
@@ -180,7 +182,7 @@ fn a_barrier_not_reached_by_all() {
     let (kind, text) = fault(&device(90), &text, 64, 0);
     assert_eq!(kind, Kind::Barrier);
     assert!(text.contains("wait at this barrier"), "{text}");
-    // A count that nobody completes.
+    // A count that is never completed.
     let text = kernel("setp.lt.u32 %p1, %r0, 32; @%p1 bar.sync 1, 64;");
     assert_eq!(fault(&device(90), &text, 64, 0).0, Kind::Barrier);
 }
@@ -195,7 +197,7 @@ fn threads_that_end_before_a_barrier_are_reported() {
 
 #[test]
 fn masks_that_name_the_wrong_threads() {
-    // The other half waits at another instruction.
+    // The other half waits at a different instruction.
     let text = kernel(
         "setp.lt.u32 %p1, %r0, 16; @%p1 bra low; shfl.sync.bfly.b32 %r1, %r0, 1, 31, -1; bra end;
         low: shfl.sync.bfly.b32 %r1, %r0, 2, 31, -1; end:",
@@ -222,7 +224,7 @@ fn instructions_that_are_not_known_stop_where_they_are_reached() {
         "{message}"
     );
     run(&device(90), &text("@%p1"), 1, &[], 0).unwrap();
-    // A modifier that is not known is not overlooked.
+    // An unknown modifier is not ignored.
     let text = kernel("add.frob.u32 %r1, %r0, %r0;");
     let (kind, message) = fault(&device(90), &text, 1, 0);
     assert_eq!(kind, Kind::UnknownInstruction);
@@ -252,7 +254,7 @@ fn blocks_that_touch_the_same_memory() {
     let own = "mul.wide.u32 %rd2, %r1, 4; add.s64 %rd3, %rd0, %rd2;";
     blocks(&format!("{own} st.global.u32 [%rd3], %r1; ld.global.u32 %r2, [%rd3];")).unwrap();
     blocks("atom.global.add.u32 %r2, [%rd0], %r1;").unwrap();
-    // All write the same value.
+    // All blocks write the same value.
     blocks("mov.u32 %r2, 5; st.global.u32 [%rd0], %r2;").unwrap();
     let race = |body: &str| match blocks(body) {
         Err(LaunchError::Finding(finding)) => {

@@ -4,24 +4,25 @@ use cuda::Stats;
 use cuda::check::{Action, Findings, Kind};
 use cuda::device::{Device, LaunchError, Limits};
 
-/// A device without output.
+/// Makes a device without output.
 pub fn device(sm: u32) -> Device {
     Device::new(Limits::of(sm).unwrap(), 1 << 30, Findings::default().quiet()).unwrap()
 }
 
-/// A device on which some kinds of finding are only reported.
+/// Makes a device on which some kinds of finding are only reported.
 pub fn lenient(kinds: &[Kind]) -> Device {
     let findings =
         kinds.iter().fold(Findings::default().quiet(), |f, &k| f.with(k, Action::Report));
     Device::new(Limits::of(90).unwrap(), 1 << 30, findings).unwrap()
 }
 
-/// Puts a body into a kernel `k` with two pointers, `in` and `out`, and registers of all kinds.
+/// Wraps a body in a kernel `k` with two pointers, `in` and `out`, and registers of all kinds.
 pub fn kernel(body: &str) -> String {
     format!(".version 8.0\n.target sm_90\n.address_size 64\n{}", entry("k", body))
 }
 
-/// A kernel of a module. `%rd0` is the first parameter, `%rd1` the second, `%r0` the thread.
+/// Returns a kernel of a module. `%rd0` is the first parameter, `%rd1` the second, `%r0` the
+/// thread.
 pub fn entry(name: &str, body: &str) -> String {
     format!(
         ".visible .entry {name}(.param .u64 {name}_in, .param .u64 {name}_out) {{
@@ -35,7 +36,7 @@ pub fn entry(name: &str, body: &str) -> String {
     )
 }
 
-/// Runs one block of a kernel and gives the words of `out`.
+/// Runs one block of a kernel and returns the words of `out`.
 pub fn run(
     device: &Device,
     ptx: &str,
@@ -46,7 +47,7 @@ pub fn run(
     run_shared(device, ptx, threads, 0, input, outputs)
 }
 
-/// As [`run`], with dynamic shared memory.
+/// Does the same as [`run`] with dynamic shared memory.
 pub fn run_shared(
     device: &Device,
     ptx: &str,
@@ -74,7 +75,7 @@ pub fn run_shared(
     Ok(result.chunks_exact(8).map(|c| u64::from_le_bytes(c.try_into().unwrap())).collect())
 }
 
-/// The finding that stops a kernel.
+/// Returns the finding that stops a kernel.
 pub fn fault(device: &Device, ptx: &str, threads: u32, shared: u32) -> (Kind, String) {
     match run_shared(device, ptx, threads, shared, &[7; 64], 64) {
         Err(LaunchError::Finding(finding)) => (finding.kind, finding.to_string()),
@@ -82,9 +83,10 @@ pub fn fault(device: &Device, ptx: &str, threads: u32, shared: u32) -> (Kind, St
     }
 }
 
-/// Evaluates code for each triple of values, a thread for each.
+/// Evaluates code for each triple of values, with one thread for each.
 ///
-/// The values are in `%rd10` to `%rd12`, their lower halves in `%r10` to `%r12`, `%f10` to `%f12` and `%h10` to `%h12`, and as f64 in `%fd10` to `%fd12`. The result is taken from `result`.
+/// The values are in `%rd10` to `%rd12`, their lower halves in `%r10` to `%r12`, `%f10` to `%f12`
+/// and `%h10` to `%h12`, and as f64 in `%fd10` to `%fd12`. The result is taken from `result`.
 pub fn evaluate(code: &str, result: &str, values: &[[u64; 3]]) -> Vec<u64> {
     let mut body = String::from("mul.wide.u32 %rd2, %r0, 24; add.s64 %rd3, %rd0, %rd2;\n");
     for i in 0..3 {

@@ -1,4 +1,5 @@
-//! Plays a program that opens `libcuda.so`: in a process of its own, as there is one driver for a process.
+//! Plays a program that opens `libcuda.so`, in a separate process, because there is only one driver
+//! per process.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::PathBuf;
@@ -9,12 +10,12 @@ use libloading::{Library, Symbol};
 
 use crate::harness::kernel;
 
-/// The library, which cargo builds next to the test's own binary.
+/// Returns the path of the library, which cargo builds next to the test's own binary.
 fn library() -> PathBuf {
     std::env::current_exe().unwrap().with_file_name("libcuda.so")
 }
 
-/// Runs one of the `played_*` tests in a process of its own.
+/// Runs one of the `played_*` tests in a separate process.
 fn play(name: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &format!("interface::{name}"), "--ignored", "--nocapture"]);
@@ -35,7 +36,7 @@ struct Cuda(Library);
 
 impl Cuda {
     fn open() -> Self {
-        // SAFETY: this project's own library, which does nothing when it is loaded.
+        // SAFETY: this project's own library, which does nothing when loaded.
         Self(unsafe { Library::new(library()) }.unwrap())
     }
 
@@ -48,7 +49,7 @@ impl Cuda {
         let get: Symbol<'_, unsafe extern "C" fn(*mut c_int, c_int, c_int) -> c_int> =
             self.function("cuDeviceGetAttribute");
         let mut value = -1;
-        // SAFETY: `value` can be written.
+        // SAFETY: `value` is writable.
         assert_eq!(unsafe { get(&mut value, attribute, 0) }, 0);
         value
     }
@@ -57,7 +58,7 @@ impl Cuda {
         let alloc: Symbol<'_, unsafe extern "C" fn(*mut u64, usize) -> c_int> =
             self.function("cuMemAlloc_v2");
         let mut address = 0;
-        // SAFETY: `address` can be written.
+        // SAFETY: `address` is writable.
         match unsafe { alloc(&mut address, bytes) } {
             0 => Ok(address),
             error => Err(error),
@@ -69,14 +70,14 @@ impl Cuda {
             '_,
             unsafe extern "C" fn(u64, *const c_void, usize, *mut c_void) -> c_int,
         > = self.function("cuMemcpyHtoDAsync_v2");
-        // SAFETY: the bytes can be read.
+        // SAFETY: the bytes are readable.
         unsafe { copy(to, bytes.as_ptr().cast(), bytes.len(), null_mut()) }
     }
 
     fn copy_out(&self, bytes: &mut [u8], from: u64) -> c_int {
         let copy: Symbol<'_, unsafe extern "C" fn(*mut c_void, u64, usize, *mut c_void) -> c_int> =
             self.function("cuMemcpyDtoHAsync_v2");
-        // SAFETY: the bytes can be written.
+        // SAFETY: the bytes are writable.
         unsafe { copy(bytes.as_mut_ptr().cast(), from, bytes.len(), null_mut()) }
     }
 
@@ -84,7 +85,7 @@ impl Cuda {
         let load: Symbol<'_, unsafe extern "C" fn(*mut *mut c_void, *const c_char) -> c_int> =
             self.function("cuModuleLoadData");
         let (mut module, text) = (null_mut(), format!("{text}\0"));
-        // SAFETY: the text ends with a zero.
+        // SAFETY: the text has a terminating zero.
         match unsafe { load(&mut module, text.as_ptr().cast()) } {
             0 => Ok(module),
             error => Err(error),
@@ -97,7 +98,7 @@ impl Cuda {
             unsafe extern "C" fn(*mut *mut c_void, *mut c_void, *const c_char) -> c_int,
         > = self.function("cuModuleGetFunction");
         let mut function = null_mut();
-        // SAFETY: the name ends with a zero, the module was loaded.
+        // SAFETY: the name has a terminating zero, and the module was loaded.
         assert_eq!(unsafe { get(&mut function, module, c"k".as_ptr()) }, 0);
         // SAFETY: as above.
         assert_eq!(unsafe { get(&mut function, module, c"other".as_ptr()) }, 500);
@@ -140,7 +141,7 @@ impl Cuda {
     }
 }
 
-/// Doubles 64 numbers.
+/// Returns a kernel that doubles 64 numbers.
 fn double() -> String {
     kernel(
         "mul.wide.u32 %rd2, %r0, 8; add.s64 %rd3, %rd0, %rd2; ld.global.u64 %rd4, [%rd3];
@@ -220,13 +221,13 @@ fn played_fault() {
     let at = cuda.alloc(64).unwrap();
     assert_eq!(cuda.copy_in(at, &[0; 64]), 0);
     assert_eq!(cuda.launch(function, 64, &mut [at, at]), 700);
-    // Every later call fails alike.
+    // Every later call fails in the same way.
     assert_eq!(cuda.alloc(64), Err(700));
     assert_eq!(cuda.copy_in(at, &[0; 64]), 700);
     let name: Symbol<'_, unsafe extern "C" fn(c_int, *mut *const c_char) -> c_int> =
         cuda.function("cuGetErrorName");
     let mut text = null();
-    // SAFETY: `text` can be written, and is then a constant text.
+    // SAFETY: `text` is writable, and then points to a constant text.
     let text = unsafe {
         assert_eq!(name(700, &mut text), 0);
         CStr::from_ptr(text)

@@ -1,4 +1,5 @@
-//! Tests of the software CUDA device: instructions against the PTX manual, planted faults that must be found, and the C interface.
+//! Tests of the software CUDA device: instructions compared with the PTX manual, planted faults
+//! that must be found, and the C interface.
 
 mod arithmetic;
 mod conversions;

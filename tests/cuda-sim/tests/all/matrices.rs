@@ -1,8 +1,9 @@
-//! Matrix instructions, with the fragments laid out as the manual shows them, against products computed here.
+//! Matrix instructions, with fragments laid out as in the manual, compared with products computed
+//! here.
 
 use crate::harness::{device, kernel, run};
 
-/// Small whole numbers, which every format holds and whose products and sums are exact.
+/// Returns small integers, which every format represents and whose products and sums are exact.
 fn whole(seed: usize, n: usize) -> Vec<i32> {
     (0..n).map(|i| ((i * 7 + seed * 13 + i * i % 11) % 9) as i32 - 4).collect()
 }
@@ -28,7 +29,8 @@ fn product(a: &[i32], b: &[i32], c: &[i32], [m, n, k]: [usize; 3]) -> Vec<i32> {
     (0..m * n).map(|i| sum(i / n, i % n)).collect()
 }
 
-/// Runs `mma.sync` with `k` columns; the values are in the formats of `encode`, `per` in a register.
+/// Runs `mma.sync` with `k` columns. The values are in the format that `encode` produces, with
+/// `per` in a register.
 fn mma(k: usize, ty: &str, per: usize, encode: fn(i32) -> u64) {
     let (a, b, c) = (whole(1, 16 * k), whole(2, k * 8), whole(3, 16 * 8));
     let pack = |get: &dyn Fn(usize) -> i32| {
@@ -162,7 +164,7 @@ fn stored_and_moved_matrices() {
     assert_eq!(out[32], 16 | 24 << 16);
 }
 
-/// `wmma` of a shape, from and to global memory, with both layouts.
+/// Runs `wmma` of one shape, from and to global memory, with both layouts.
 fn wmma(
     [m, n, k]: [usize; 3],
     ty: &str,
@@ -174,7 +176,7 @@ fn wmma(
     let mut words: Vec<u8> = Vec::new();
     let mut put = |value: u64, bytes: usize| words.extend_from_slice(&value.to_le_bytes()[..bytes]);
     a.iter().for_each(|&x| put(encode(x), bytes));
-    // The second factor column by column.
+    // The second factor, column by column.
     for column in 0..n {
         (0..k).for_each(|row| put(encode(b[row * n + column]), bytes));
     }

@@ -77,7 +77,8 @@ fn atomic_operations_add_up() {
     assert_eq!(out[7], 64);
 }
 
-/// Each thread copies 8 bytes with `cp.async`; `wait` comes before the barrier.
+/// Returns code in which each thread copies 8 bytes with `cp.async`; `wait` is inserted before the
+/// barrier.
 fn copy(wait: &str) -> String {
     kernel(&format!(
         ".shared .align 16 .b8 s[1024];
@@ -102,7 +103,7 @@ fn asynchronous_copies_arrive_at_their_wait() {
         let out = run(&device(80), &copy(wait), 64, &input, 64).unwrap();
         for (i, value) in out.iter().enumerate() {
             let other = i as u64 ^ 1;
-            // The second copy takes 4 bytes and fills up with zeros.
+            // The second copy reads 4 bytes and fills the rest with zeros.
             assert_eq!(*value, (other << 40 | other) + other);
         }
     }

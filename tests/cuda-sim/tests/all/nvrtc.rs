@@ -1,6 +1,8 @@
-//! Kernels in CUDA C++, compiled by the real NVRTC for each device, against the same computed here.
+//! Kernels in CUDA C++, compiled by the real NVRTC for each device, compared with the same results
+//! computed here.
 //!
-//! `CUDA_SIM_NVRTC` names the folder with NVRTC's `lib` and `include`, as `make cuda-sim` sets it; without it these tests pass without doing anything.
+//! `CUDA_SIM_NVRTC` names the folder with NVRTC's `lib` and `include`; `make cuda-sim` sets it.
+//! Without it, these tests pass without doing anything.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ fn toolkit() -> Option<PathBuf> {
     folder.map(PathBuf::from)
 }
 
-/// The newest `libnvrtc.so` of a folder, not the files next to it.
+/// Returns the newest `libnvrtc.so` of a folder, rather than the other files next to it.
 fn nvrtc(toolkit: &Path) -> PathBuf {
     let mut found: Vec<_> = std::fs::read_dir(toolkit.join("lib"))
         .unwrap()
@@ -56,7 +58,8 @@ fn compile(toolkit: &Path, name: &str, options: &[&str]) -> String {
     }
     list.push(c"-lineinfo".into());
     let pointers: Vec<_> = list.iter().map(|o| o.as_ptr()).collect();
-    // SAFETY: NVRTC's functions with the types of `nvrtc.h`; all texts end with a zero and outlive the calls.
+    // SAFETY: NVRTC's functions with the types of `nvrtc.h`; all texts have a terminating zero and
+    // outlive the calls.
     unsafe {
         let library = Library::new(nvrtc(toolkit)).unwrap();
         let create = library.get::<Create>(b"nvrtcCreateProgram").unwrap();
@@ -77,7 +80,7 @@ fn compile(toolkit: &Path, name: &str, options: &[&str]) -> String {
     }
 }
 
-/// Runs a test for each device, with the PTX of a file.
+/// Runs a test on each device with the PTX of a file.
 fn each(name: &str, test: impl Fn(u32, &Device, &str)) {
     let Some(toolkit) = toolkit() else { return };
     for (sm, architecture) in ARCHITECTURES {
@@ -105,7 +108,7 @@ fn room(device: &Device, words: usize) -> [u8; 8] {
     at.to_le_bytes()
 }
 
-/// Numbers of all sizes up to `most`.
+/// Returns numbers of all magnitudes up to `most`.
 fn noise(count: usize, seed: u32, most: f32) -> Vec<f32> {
     let mut state = seed;
     let next = |_| {
@@ -128,7 +131,7 @@ fn launch(
     device.launch(&kernel, grid, block, shared, args).map(|_| ())
 }
 
-/// Compares 32 results of each value.
+/// Compares the 32 results of each value.
 fn compare(
     name: &str,
     tolerance: f64,
@@ -194,7 +197,7 @@ fn functions_of_floats() {
     });
 }
 
-/// The error function by its series, exact enough for |x| <= 5.
+/// Computes the error function by its series, which is exact enough for |x| <= 5.
 fn erf(x: f64) -> f64 {
     let mut term = x;
     let mut sum = x;
@@ -208,7 +211,7 @@ fn erf(x: f64) -> f64 {
 #[test]
 fn functions_of_halves() {
     each("math.cu", |_, device, ptx| {
-        // Multiples of 1/16: both formats hold them.
+        // Multiples of 1/16, which both formats represent exactly.
         let x: Vec<f32> = noise(200, 2, 4.0).iter().map(|x| (x * 16.0).round() / 16.0).collect();
         let (input, out) = (up(device, &x, f32::to_le_bytes), room(device, 32 * 200));
         let count = 200u32.to_le_bytes();
@@ -231,7 +234,7 @@ fn functions_of_halves() {
                 x * x,
                 y + y,
                 f64::from(u8::from(x < y)),
-                // Close to the pole the quotient is as good as its divisor, which is exact.
+                // Close to the pole the quotient is as exact as its divisor, which is exact.
                 if y == -3.0 { x / 0.0 } else { x / (y + 3.0) },
                 x.round_ties_even(),
             ]
@@ -362,7 +365,7 @@ fn histograms() {
     });
 }
 
-/// Multiples of 1/8 that all formats hold, so that products are exact.
+/// Returns multiples of 1/8 that all formats represent, so that products are exact.
 fn eighths(count: usize, seed: u32) -> Vec<f32> {
     noise(count, seed, 2.0).iter().map(|x| (x * 8.0).round() / 8.0).collect()
 }
@@ -372,7 +375,7 @@ fn expected(a: &[f32], b: impl Fn(usize, usize) -> f32, [m, n, k]: [usize; 3]) -
     (0..m * n).map(at).collect()
 }
 
-/// The bits of an f16 for a multiple of 1/8 below 2048.
+/// Returns the bits of an f16 for a multiple of 1/8 below 2048.
 fn f16(x: f32) -> [u8; 2] {
     let bits = x.to_bits();
     let half = if x == 0.0 { 0 } else { ((bits >> 13) - (112 << 10)) & 0x7fff };
@@ -415,7 +418,7 @@ fn products_of_matrices() {
     });
 }
 
-/// Runs `through_mma` after a change to its PTX and gives the kind of the finding.
+/// Runs `through_mma` after a change to its PTX and returns the kind of the finding.
 fn broken(options: &[&str], change: impl Fn(&str) -> String) -> Option<Kind> {
     let toolkit = toolkit()?;
     let list = [&["--gpu-architecture=sm_80"], options].concat();
@@ -438,12 +441,12 @@ fn faults_planted_in_a_compiled_kernel_are_found() {
     if toolkit().is_none() {
         return;
     }
-    // One wait group too weak.
+    // Waits for one group fewer than needed.
     let kind = broken(&[], |ptx| ptx.replace("cp.async.wait_group 1", "cp.async.wait_group 2"));
     assert_eq!(kind, Some(Kind::Unwritten));
-    // The next copy begins while other warps still read.
+    // The next copy begins while other warps are still reading.
     assert_eq!(broken(&["-DNO_LAST_BARRIER"], str::to_owned), Some(Kind::Race));
-    // No barrier between the copies' arrival and the loads.
+    // No barrier between the arrival of the copies and the loads.
     let kind = broken(&[], |ptx| ptx.replace("bar.sync", "// bar.sync"));
     assert!(matches!(kind, Some(Kind::Race | Kind::Unwritten)), "{kind:?}");
 }
@@ -452,7 +455,8 @@ fn faults_planted_in_a_compiled_kernel_are_found() {
 fn copies_that_a_barrier_counts() {
     each("barrier.cu", |sm, device, ptx| {
         if sm < 80 {
-            // There it is made of atomic operations, whose order the check for races does not know.
+            // On that device the barrier is made of atomic operations, whose order the race check
+            // does not know.
             return;
         }
         let x = noise(1024, 7, 1.0);

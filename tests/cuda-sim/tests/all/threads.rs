@@ -1,4 +1,4 @@
-//! Branches, barriers, and what the threads of a warp do together.
+//! Branches, barriers, and instructions that involve all threads of a warp.
 
 use crate::harness::{device, kernel, run};
 
@@ -55,7 +55,7 @@ fn shuffles() {
     let up = lanes(&body("up.b32 %r2|%p1, %r0, 3, 0"), 32);
     let down = lanes(&body("down.b32 %r2|%p1, %r0, 3, 31"), 32);
     let index = lanes(&body("idx.b32 %r2|%p1, %r0, 5, 31"), 32);
-    // Segments of 8 lanes: the mask is 0x1800 and the clamp 7 within it.
+    // Segments of 8 lanes: the mask is 0x1800, with a clamp of 7.
     let part = lanes(&body("down.b32 %r2|%p1, %r0, 3, 0x181f"), 32);
     for i in 0..32 {
         assert_eq!(up[i as usize], if i < 3 { i } else { 1000 + i - 3 });
@@ -172,11 +172,12 @@ fn many_blocks_run() {
     device.memory.read(to, &mut out).unwrap();
     assert_eq!(u64::from_le_bytes(out), 32 * 149 * 150 / 2);
     assert_eq!(stats.blocks, 150);
-    // 3 of the harness, 5 here, and the end.
+    // 3 of the harness, 5 of this test, and the end.
     assert_eq!(stats.thread_instructions, 150 * 32 * 9);
 }
 
-/// Warp 0 writes and arrives at an `mbarrier`; the others wait for its phase.
+/// Returns code in which warp 0 writes and arrives at an `mbarrier`, and the others wait for its
+/// phase.
 fn phases(arrive: &str) -> String {
     format!(
         ".shared .align 8 .b8 b[8]; .shared .align 4 .b8 s[4]; setp.ne.u32 %p1, %r0, 0; mov.u32 %r1, 42;
@@ -192,7 +193,7 @@ fn phases(arrive: &str) -> String {
 fn phases_of_barriers_in_memory() {
     let out = lanes(&phases("@!%p1 mbarrier.arrive.shared.b64 %rd5, [b];"), 96);
     assert_eq!((out[0], out[50]), (0, 42));
-    // Bytes that never come.
+    // Bytes that never arrive.
     let text = kernel(&phases("@!%p1 mbarrier.arrive.expect_tx.shared.b64 %rd5, [b], 16;"));
     let error = run(&device(90), &text, 96, &[], 0).unwrap_err();
     assert!(error.to_string().contains("at which nobody arrives any more"), "{error}");

@@ -1,4 +1,4 @@
-//! Bits: logic, shifts, fields, and what works on bytes.
+//! Bit operations: logic, shifts, fields, and operations on bytes.
 
 use super::integer::s16;
 use super::*;
@@ -252,7 +252,8 @@ impl Scope<'_, '_> {
     }
 }
 
-/// Extracts `n` bits from position `p`, as `bfe` defines it: bits beyond the value are zero, or the sign bit of the field.
+/// Extracts `n` bits from position `p`, as `bfe` defines it: bits beyond the value are zero, or the
+/// sign bit of the field.
 pub(crate) fn extract(a: u64, p: u32, n: u32, width: u32, signed: bool) -> u64 {
     let (p, n) = (p & 0xff, n & 0xff);
     let top = (p + n).min(width);

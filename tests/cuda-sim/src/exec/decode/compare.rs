@@ -1,4 +1,4 @@
-//! Comparisons and choices.
+//! Comparisons and selections.
 
 use super::*;
 
@@ -67,7 +67,7 @@ impl Scope<'_, '_> {
         Ok(Op::Set32(f, to, self.s32(s, 1, ty)?, self.s32(s, 2, ty)?))
     }
 
-    /// `set`: the result of a comparison as a value.
+    /// Decodes `set`: the result of a comparison as a value.
     fn set(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         let name = m.next().ok_or("a comparison is missing")?;
         let ftz = m.has("ftz");
@@ -104,7 +104,8 @@ impl Scope<'_, '_> {
     }
 }
 
-/// The comparison of that name, of numbers that are all in one order; what a register holds is made a number by `$conv`.
+/// Returns the comparison with this name for numbers with a total order. `$conv` converts the
+/// contents of a register to a number.
 macro_rules! ordered {
     ($name:expr, $kind:ident, |$x:ident| $conv:expr) => {{
         macro_rules! by {
@@ -134,7 +135,8 @@ macro_rules! ordered {
     }};
 }
 
-/// The same where NaN is in no order with anything: `not less` includes it, and `less or greater` does not.
+/// Does the same for floats, where NaN is unordered: `not less` includes it, and `less or greater`
+/// does not.
 macro_rules! unordered {
     ($name:expr, $kind:ident, |$x:ident| $conv:expr) => {{
         macro_rules! by {
@@ -172,7 +174,7 @@ macro_rules! unordered {
     }};
 }
 
-// That is what `not less` and `less or greater` are for.
+// The comparisons `not less` and `less or greater` treat NaN as PTX requires.
 #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)]
 fn test64(name: &str, ty: Ty) -> Option<Test64> {
     match ty {
@@ -183,7 +185,7 @@ fn test64(name: &str, ty: Ty) -> Option<Test64> {
     }
 }
 
-// As above.
+// As in `test64`.
 #[allow(clippy::neg_cmp_op_on_partial_ord, clippy::double_comparisons)]
 fn test32(name: &str, ty: Ty, ftz: bool) -> Option<Test32> {
     use crate::exec::float::{bf16_to_f32, f16_to_f32, flush};

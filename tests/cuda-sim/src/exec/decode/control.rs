@@ -1,4 +1,4 @@
-//! Branches, barriers, and what the threads of a warp do together.
+//! Branches, barriers, and instructions that involve all threads of a warp.
 
 use super::*;
 

@@ -38,7 +38,7 @@ impl Scope<'_, '_> {
         })))
     }
 
-    /// The conversions that occur most, as one function each.
+    /// Decodes the most frequent conversions, as one function each.
     fn short_conversion(
         &mut self,
         to: Ty,
@@ -93,7 +93,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// Two f32 into one register: the first operand goes to the upper half.
+    /// Converts two f32 into one register; the first operand goes to the upper half.
     fn convert_two(&mut self, to: Ty, round: Round, relu: bool, s: &Statement) -> Decoded<Op> {
         macro_rules! pair {
             (|$x:ident| $e:expr) => {
@@ -117,7 +117,7 @@ impl Scope<'_, '_> {
         self.bin32(s, Ty::F32, f)
     }
 
-    /// `cvta`: between an address of one memory and a generic address.
+    /// Decodes `cvta`: conversion between an address in one memory and a generic address.
     pub(super) fn convert_address(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         let back = m.has("to");
         let window = m.one_of(&[
@@ -144,7 +144,7 @@ impl Scope<'_, '_> {
 }
 
 impl Scope<'_, '_> {
-    /// `isspacep`: whether a generic address lies in a memory.
+    /// Decodes `isspacep`: whether a generic address lies in a memory.
     pub(super) fn is_space(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         let f = m.one_of::<Test64>(&[
             ("global", compare!(Test64, |a, _b| a >= BASE)),
@@ -164,7 +164,7 @@ fn at_least_zero(x: f32) -> f32 {
     if x.is_nan() { x } else { x.max(0.0) }
 }
 
-/// The value of a source as a whole number, or as a float.
+/// The value of a source, as an integer or as a float.
 enum Value {
     Whole(i128),
     Float(f64),
@@ -203,7 +203,8 @@ pub(crate) fn convert_one(c: &Conversion, bits: u64) -> u64 {
         (Value::Whole(value), false) => {
             let (least, most) = range(c.to);
             let value = if c.saturate { value.clamp(least, most) } else { value };
-            // Cut to the type; a wider register then holds its sign or zeros.
+            // Truncated to the type; the upper bits of a wider register then hold its sign or
+            // zeros.
             let spare = 128 - c.to.bytes() as u32 * 8;
             match c.to.signed() {
                 true => (value << spare >> spare) as u64,
@@ -220,7 +221,8 @@ pub(crate) fn convert_one(c: &Conversion, bits: u64) -> u64 {
         }
         (value, true) => {
             let mut x = match value {
-                // Below 2^53 the way over f64 is exact; above it, two roundings are one for the formats that matter.
+                // Below 2^53 the detour over f64 is exact. Above it, the two roundings equal a
+                // single one in the formats that matter.
                 Value::Whole(value) if c.to == Ty::F32 && c.round == Round::Near => {
                     return u64::from((value as f32).to_bits());
                 }

@@ -49,7 +49,8 @@ macro_rules! f32_op {
     };
 }
 
-/// The same function in f16, bf16, or two of either; it is computed in f32, which rounds correctly for one operation.
+/// Does the same in f16, bf16, or two of either. Computed in f32, which rounds a single operation
+/// correctly.
 macro_rules! half_op {
     ($fn_ty:ty, $ty:expr, |$($x:ident),+| $e:expr) => {
         match $ty {
@@ -98,7 +99,7 @@ fn fused_bf16(x: u32, y: u32, z: u32) -> u32 {
     float::to_bf16(fused_half(bf16_to_f32(x), bf16_to_f32(y), bf16_to_f32(z), BF16), Round::Near)
 }
 
-/// A NaN if either is one.
+/// Returns NaN if either number is NaN.
 fn min_nan(x: f32, y: f32) -> f32 {
     if x.is_nan() || y.is_nan() { f32::NAN } else { float::min(x, y) }
 }
@@ -159,7 +160,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// The forms with a directed rounding or with saturation.
+    /// Variants with a directed rounding or with saturation.
     fn f32_rounded(
         &mut self,
         base: &str,
@@ -242,7 +243,7 @@ impl Scope<'_, '_> {
         sat: bool,
         s: &Statement,
     ) -> Decoded<Op> {
-        // Signs are bits: a NaN keeps its other bits.
+        // Sign operations work on bits: a NaN keeps its other bits.
         let two = matches!(ty, Ty::F16x2 | Ty::Bf16x2);
         match (base, two) {
             ("neg", false) => return self.un32(s, ty, lanewise!(Un32, |a| (a ^ 0x8000) & 0xffff)),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The low half of every lane, sign-extended.
+/// Sign-extends the low half of every lane.
 macro_rules! s16 {
     ($x:expr) => {
         i32::from($x as i16)
@@ -211,7 +211,7 @@ impl Scope<'_, '_> {
             ("sub", Ty::U16 | Ty::S16) => op32!(|a, b| a.wrapping_sub(b) & 0xffff),
             ("add", Ty::U64 | Ty::S64) => op64!(|a, b| a.wrapping_add(b)),
             ("sub", Ty::U64 | Ty::S64) => op64!(|a, b| a.wrapping_sub(b)),
-            // A division by zero gives all ones, as the hardware does.
+            // Division by zero gives all ones, as on the hardware.
             ("div", Ty::U32) => op32!(|a, b| a.checked_div(b).unwrap_or(u32::MAX)),
             ("div", Ty::S32) => {
                 op32!(|a, b| if b == 0 {

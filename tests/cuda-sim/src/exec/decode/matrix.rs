@@ -42,7 +42,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// The registers of a fragment.
+    /// Returns the registers of a fragment.
     fn list32(&mut self, s: &Statement, at: usize, target: bool) -> Decoded<Vec<S32>> {
         let parts = match self.operand(s, at)?.clone() {
             Operand::Vector(parts) => parts,
@@ -140,7 +140,8 @@ impl Scope<'_, '_> {
     }
 
     fn wmma_product(&mut self, shape: [usize; 3], m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
-        // The layouts say how the fragments were loaded; here a fragment's registers mean the same for both.
+        // The layouts describe how the fragments were loaded. Here the registers of a fragment mean
+        // the same for both.
         let layouts = s.opcode.iter().filter(|part| matches!(part.as_str(), "row" | "col")).count();
         if layouts != 2 {
             return Err("wmma without layouts".to_owned());
@@ -150,7 +151,7 @@ impl Scope<'_, '_> {
         while let Ok(ty) = m.ty() {
             types.push(Self::element(ty)?);
         }
-        // f16: the types of d and c; others: d, a, b, c.
+        // For f16: the types of d and c; for others: d, a, b, c.
         let (d, element, c) = match types.as_slice() {
             [d, c] => (*d, Element::F16, *c),
             [d, a, b, c] if a == b => (*d, *a, *c),

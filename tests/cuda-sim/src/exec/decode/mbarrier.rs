@@ -51,7 +51,8 @@ impl Scope<'_, '_> {
         Ok(Op::MBarrier(Box::new(MBarrier { kind, address, token, done, operand })))
     }
 
-    /// `cp.async.mbarrier.arrive`: an arrival once the thread's copies so far have arrived.
+    /// Decodes `cp.async.mbarrier.arrive`: an arrival once the thread's previous copies are
+    /// complete.
     pub(super) fn copy_arrive(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         m.has("arrive");
         m.has("b64");
@@ -66,7 +67,7 @@ impl Scope<'_, '_> {
         Ok(Op::MBarrier(Box::new(op)))
     }
 
-    /// `cp.async.bulk` from global to shared memory.
+    /// Decodes `cp.async.bulk` from global to shared memory.
     pub(super) fn copy_bulk(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         let to_shared = m.has("shared::cta") | m.has("shared::cluster");
         if !to_shared || !m.has("global") || !m.has("mbarrier::complete_tx::bytes") {

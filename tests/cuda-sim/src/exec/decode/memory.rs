@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::*;
 
 impl Scope<'_, '_> {
-    /// An address in a state space; a name fixes the space.
+    /// Returns an address in a state space; a symbol determines the space.
     pub(super) fn address(&mut self, operand: &Operand, space: Space) -> Decoded<Address> {
         let Operand::Address(base, offset) = operand else {
             return Err(format!("{operand:?} is not an address"));
@@ -27,7 +27,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// Notes the smallest access to shared memory, for the race shadow.
+    /// Records the smallest access to shared memory, for the race shadow.
     fn note(&mut self, space: Space, width: usize) {
         if matches!(space, Space::Shared | Space::Generic) {
             self.decoder.smallest = self.decoder.smallest.min(width);
@@ -48,7 +48,8 @@ impl Scope<'_, '_> {
         .unwrap_or(Space::Generic)
     }
 
-    /// Takes the modifiers that say how an access is cached, which changes nothing here. Returns whether the access is strong.
+    /// Consumes the cache modifiers of an access, which have no effect here. Returns whether the
+    /// access is strong.
     fn caching(m: &mut Mods<'_>) -> bool {
         for name in [
             "ca",
@@ -103,7 +104,7 @@ impl Scope<'_, '_> {
         let width = ty.bytes();
         let used = used_ranges(s.used_bytes, width * count)?;
         for range in &used {
-            // The largest power of two that the range is made of.
+            // The largest power of two that divides both the start and the length of the range.
             self.note(address.space, 1 << (range.start | range.len()).trailing_zeros());
         }
         let access = Access { address, width, registers, used, signed: ty.signed(), strong };
@@ -163,7 +164,7 @@ impl Scope<'_, '_> {
         Ok(Op::Atomic(Box::new(Atomic { address, op, ty: kind, result, b, c })))
     }
 
-    /// `cp.async`.
+    /// Decodes `cp.async`.
     pub(super) fn copy(&mut self, m: &mut Mods<'_>, s: &Statement) -> Decoded<Op> {
         if !m.has("async") {
             return Err("this copy is not known".to_owned());
@@ -213,7 +214,7 @@ impl Scope<'_, '_> {
         Ok(Op::CopyAsync(Box::new(CopyAsync { to, from, size, read, ignore })))
     }
 
-    /// The address of a matrix.
+    /// Returns the address of a matrix.
     pub(super) fn matrix_address(
         &mut self,
         s: &Statement,
@@ -232,7 +233,7 @@ impl Scope<'_, '_> {
     }
 }
 
-/// The ranges of bytes in a mask; all bytes if there is none.
+/// Returns the ranges of bytes in a mask; all bytes if there is no mask.
 fn used_ranges(mask: Option<u64>, bytes: usize) -> Decoded<Vec<Range<usize>>> {
     let all = u64::MAX >> (64 - bytes);
     let mask = mask.unwrap_or(all);

@@ -1,6 +1,8 @@
-//! From parsed PTX to [`Program`]s: registers and constants become slots, opcodes become operations.
+//! Translates parsed PTX into [`Program`]s: registers and constants become slots, opcodes become
+//! operations.
 //!
-//! An instruction that is not known becomes [`Op::Unknown`] with the reason: it is an error when it is reached, not before.
+//! An unknown instruction becomes [`Op::Unknown`] with the reason. It is an error only when it is
+//! executed.
 
 mod bits;
 mod compare;
@@ -47,7 +49,7 @@ pub enum Special {
     Zero,
 }
 
-/// A kernel that can be run.
+/// A kernel that is ready to run.
 #[derive(Debug, Default)]
 pub struct Program {
     /// The kernel's name.
@@ -60,29 +62,30 @@ pub struct Program {
     pub params: Vec<(usize, usize)>,
     /// Bytes of all parameters.
     pub param_bytes: usize,
-    /// Bytes of shared memory that the text declares; dynamic shared memory follows.
+    /// Number of bytes of shared memory that the text declares; dynamic shared memory follows.
     pub static_shared: usize,
-    /// Bytes of a thread's own memory.
+    /// Number of bytes of a thread's local memory.
     pub local_bytes: usize,
-    /// Threads of a block allowed; 0 if not said.
+    /// Largest number of threads in a block; 0 if not stated.
     pub max_threads: u32,
-    /// Slots of 32 bits, 64 bits and predicates.
+    /// Numbers of slots: 32 bits, 64 bits, and predicates.
     pub slots: [usize; 3],
-    /// Constants of 32 bits.
+    /// Constants with 32 bits.
     pub constants32: Vec<(S32, u32)>,
-    /// Constants of 64 bits.
+    /// Constants with 64 bits.
     pub constants64: Vec<(S64, u64)>,
     /// Predicates that are always true.
     pub truths: Vec<SPred>,
     /// Special registers.
     pub specials: Vec<(Special, S32)>,
-    /// log2 of the granule of the race shadow: the smallest access to shared memory.
+    /// Base-2 logarithm of the granule size of the race shadow: the smallest access to shared
+    /// memory.
     pub granule: u32,
-    /// Instructions that are not known, with the reason.
+    /// Unknown instructions, each with the reason.
     pub unknown: Vec<String>,
 }
 
-/// Where a name stands.
+/// The location of a named variable.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     space: Space,
@@ -91,7 +94,7 @@ pub(super) struct Place {
 
 type Decoded<T> = Result<T, String>;
 
-/// One function that is being decoded; calls are expanded in place.
+/// A function that is being decoded; calls are expanded in place.
 struct Frame {
     registers: Vec<Slot3>,
     names: HashMap<String, Place>,
@@ -115,7 +118,7 @@ struct Decoder<'m> {
     smallest: usize,
 }
 
-/// A decoder within a function.
+/// The decoder, within one function.
 struct Scope<'d, 'm> {
     decoder: &'d mut Decoder<'m>,
     frame: &'d Frame,
@@ -153,7 +156,8 @@ impl Program {
 }
 
 impl<'m> Decoder<'m> {
-    /// Lays out shared memory: what has a size first, then, at one place, what has none.
+    /// Lays out shared memory: first the variables with a size, then all those without one, at the
+    /// same offset.
     fn place_shared(&mut self) {
         let inner = self.module.functions.iter().flat_map(|f| &f.variables);
         let all: Vec<_> = self
@@ -221,14 +225,14 @@ impl<'m> Decoder<'m> {
         slot
     }
 
-    /// Room in the memory of a thread.
+    /// Reserves space in a thread's local memory.
     fn local(&mut self, size: usize, align: usize) -> u64 {
         let at = self.program.local_bytes.next_multiple_of(align.max(1));
         self.program.local_bytes = at + size;
         at as u64
     }
 
-    /// Decodes a function's body. `returns` are the caller's places for the values returned.
+    /// Decodes a function's body. `returns` holds the caller's locations for the returned values.
     fn function(&mut self, function: &Function, names: HashMap<String, Place>, returns: &[Place]) {
         let registers = function.registers.iter().map(|&class| self.slot_of(class)).collect();
         let mut frame = Frame { registers, names };
@@ -241,7 +245,7 @@ impl<'m> Decoder<'m> {
         for (param, &place) in function.returns.iter().zip(returns) {
             frame.names.insert(param.name.clone(), place);
         }
-        // The index of each statement's first instruction; branches are corrected at the end.
+        // Index of each statement's first instruction; branches are corrected at the end.
         let mut starts = Vec::with_capacity(function.code.len() + 1);
         let first = self.program.code.len();
         let mut returns = Vec::new();
@@ -359,7 +363,7 @@ impl<'m> Decoder<'m> {
     }
 }
 
-/// Marks instructions of an expanded call, whose branches are correct already.
+/// Marks instructions of an expanded call, whose branches are already correct.
 const INNER: u32 = 1 << 31;
 
 impl Scope<'_, '_> {

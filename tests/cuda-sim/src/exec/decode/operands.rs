@@ -1,4 +1,4 @@
-//! Operands: registers, constants, special registers and names become slots.
+//! Converts operands (registers, constants, special registers and names) to slots.
 
 use super::*;
 
@@ -11,7 +11,7 @@ impl Scope<'_, '_> {
         self.frame.registers[reg.0 as usize]
     }
 
-    /// An immediate as the bits of a type.
+    /// Returns an immediate as the bits of a type.
     pub(super) fn bits_of(imm: Imm, ty: Ty) -> u64 {
         match (imm, ty) {
             (Imm::Int(value), _) => value,
@@ -22,7 +22,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// A source of up to 32 bits.
+    /// Returns a source of up to 32 bits.
     pub(super) fn s32(&mut self, s: &Statement, at: usize, ty: Ty) -> Decoded<S32> {
         let operand = self.operand(s, at)?.clone();
         self.source32(&operand, ty)
@@ -35,7 +35,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// A source of 64 bits.
+    /// Returns a source of 64 bits.
     pub(super) fn s64(&mut self, s: &Statement, at: usize, ty: Ty) -> Decoded<S64> {
         let operand = self.operand(s, at)?.clone();
         match self.source(&operand, ty)? {
@@ -44,7 +44,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// A source of the type's width, or of its register's.
+    /// Returns a source of the type's width, or of its register's.
     pub(super) fn source(&mut self, operand: &Operand, ty: Ty) -> Decoded<Slot> {
         match operand {
             Operand::Reg(reg) => match self.register(*reg) {
@@ -90,7 +90,7 @@ impl Scope<'_, '_> {
             "dynamic_smem_size" => Some(Special::DynamicShared),
             "total_smem_size" => Some(Special::TotalShared),
             "smid" => Some(Special::Multiprocessor),
-            // One block is one cluster.
+            // Each block is its own cluster.
             "cluster_ctaid" | "cluster_ctarank" | "gridid" => Some(Special::Zero),
             _ => None,
         };
@@ -111,7 +111,7 @@ impl Scope<'_, '_> {
         Err(format!("{name} is not declared"))
     }
 
-    /// A predicate, and all ones if it is negated.
+    /// Returns a predicate, and all ones if it is negated.
     pub(super) fn pred(&mut self, operand: &Operand) -> Decoded<(SPred, u32)> {
         match operand {
             Operand::Reg(reg) | Operand::NotReg(reg) => match self.register(*reg) {
@@ -129,7 +129,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// A destination.
+    /// Returns a destination.
     pub(super) fn target(&mut self, operand: &Operand, class: Class) -> Decoded<Slot3> {
         match operand {
             Operand::Reg(reg) => Ok(self.register(*reg)),
@@ -165,7 +165,7 @@ impl Scope<'_, '_> {
         }
     }
 
-    /// A destination of either width.
+    /// Returns a destination of either width.
     pub(super) fn target_value(&mut self, operand: &Operand, ty: Ty) -> Decoded<Slot> {
         let class = if ty.wide() { Class::B64 } else { Class::B32 };
         match self.target(operand, class)? {

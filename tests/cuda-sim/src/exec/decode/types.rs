@@ -55,7 +55,7 @@ impl Ty {
         })
     }
 
-    /// Bytes of a value.
+    /// Returns the number of bytes of a value.
     pub fn bytes(self) -> usize {
         match self {
             Ty::Pred | Ty::B8 | Ty::U8 | Ty::S8 => 1,
@@ -65,40 +65,41 @@ impl Ty {
         }
     }
 
-    /// Whether it takes a 64-bit register.
+    /// Returns whether the type needs a 64-bit register.
     pub fn wide(self) -> bool {
         self.bytes() == 8
     }
 
-    /// Whether it is a signed integer.
+    /// Returns whether the type is a signed integer.
     pub fn signed(self) -> bool {
         matches!(self, Ty::S8 | Ty::S16 | Ty::S32 | Ty::S64)
     }
 
-    /// Whether it is an integer with or without sign, or bits.
+    /// Returns whether the type is a signed or unsigned integer, or bits.
     pub fn integer(self) -> bool {
         !self.float() && self != Ty::Pred
     }
 
-    /// Whether it is a floating-point number.
+    /// Returns whether the type is a floating-point number.
     pub fn float(self) -> bool {
         matches!(self, Ty::F16 | Ty::F16x2 | Ty::Bf16 | Ty::Bf16x2 | Ty::F32 | Ty::Tf32 | Ty::F64)
     }
 }
 
-/// The parts of an opcode after its first. Each must be asked for, so that none is overlooked.
+/// The parts of an opcode after its first. Decoders must query each of them, so that none is
+/// overlooked.
 pub struct Mods<'a> {
     parts: &'a [String],
     used: u32,
 }
 
 impl<'a> Mods<'a> {
-    /// The parts after the first.
+    /// Takes the parts after the first.
     pub fn new(opcode: &'a [String]) -> Self {
         Self { parts: &opcode[1..], used: 0 }
     }
 
-    /// Whether a modifier is there.
+    /// Returns whether a modifier is present.
     pub fn has(&mut self, name: &str) -> bool {
         match self.parts.iter().position(|part| part == name) {
             Some(at) => {
@@ -109,7 +110,7 @@ impl<'a> Mods<'a> {
         }
     }
 
-    /// Takes one more of a modifier that may stand twice.
+    /// Returns whether a modifier that may occur twice is present again.
     pub fn has_unused(&mut self, name: &str) -> bool {
         let at =
             (0..self.parts.len()).find(|&at| self.used >> at & 1 == 0 && self.parts[at] == name);
@@ -119,19 +120,19 @@ impl<'a> Mods<'a> {
         at.is_some()
     }
 
-    /// The first modifier of several that is there.
+    /// Returns the first of several modifiers that is present.
     pub fn one_of<T: Copy>(&mut self, names: &[(&str, T)]) -> Option<T> {
         names.iter().find(|(name, _)| self.has(name)).map(|&(_, value)| value)
     }
 
-    /// The next part not used yet.
+    /// Returns the next unused part.
     pub fn next(&mut self) -> Option<&'a str> {
         let at = (0..self.parts.len()).find(|at| self.used >> at & 1 == 0)?;
         self.used |= 1 << at;
         Some(&self.parts[at])
     }
 
-    /// The next type.
+    /// Returns the next type.
     pub fn ty(&mut self) -> Result<Ty, String> {
         let found = (0..self.parts.len())
             .filter(|at| self.used >> at & 1 == 0)
@@ -141,7 +142,7 @@ impl<'a> Mods<'a> {
         Ok(ty)
     }
 
-    /// The rounding mode, and whether it is to a whole number.
+    /// Returns the rounding mode, and whether it rounds to an integer.
     pub fn rounding(&mut self) -> Option<(Round, bool)> {
         self.one_of(&[
             ("rn", (Round::Near, false)),
@@ -156,7 +157,7 @@ impl<'a> Mods<'a> {
         ])
     }
 
-    /// Fails if a modifier has not been asked for.
+    /// Fails if a modifier was not queried.
     pub fn finish(&self) -> Result<(), String> {
         match (0..self.parts.len()).find(|at| self.used >> at & 1 == 0) {
             Some(at) => Err(format!("the modifier .{} is not known here", self.parts[at])),
