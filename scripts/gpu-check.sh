@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Is a GPU right, and how fast: one command, and one file to send in. docs/gpu.md says what each step means.
+# Checks whether a GPU computes correctly and how fast it is, and writes one file to send in. docs/gpu.md explains each step.
 #
-#   scripts/gpu-check.sh cuda|vulkan[:N]       build, and check this machine's GPU; what was found is in gpu-check.txt
-#   scripts/gpu-check.sh pack                  build for CUDA, into gpu-check.tar.xz: all that a machine without Rust and FFmpeg needs besides this repository
-#   scripts/gpu-check.sh run cuda [SECONDS]    there: unpack it and check, in so many seconds (540)
+#   scripts/gpu-check.sh cuda|vulkan[:N]       build, check this machine's GPU, and write the results to gpu-check.txt
+#   scripts/gpu-check.sh pack                  build for CUDA, into gpu-check.tar.xz: with this repository, all that a machine without Rust and FFmpeg needs
+#   scripts/gpu-check.sh run cuda [SECONDS]    on that machine: unpack it and check, for at most SECONDS (540)
 #
-# Results are written after every step, into the folder that OUT names (gpu-check-results): summary.txt has a line for each step, all.txt what each one said.
-#   SAM2_CHECK_GPU=H200|A100|T4    what times are compared with
-#   SAM2_CHECK_REHEARSAL=1         sizes and frames of a rehearsal on the software device (scripts/cuda-sim.sh run scripts/gpu-check.sh run cuda)
+# Results are written after every step, to the folder OUT (gpu-check-results): summary.txt has a line for each step, all.txt the output of each step.
+#   SAM2_CHECK_GPU=H200|A100|T4    the GPU whose estimated times are compared
+#   SAM2_CHECK_REHEARSAL=1         small sizes and few frames, for a rehearsal on the software device (scripts/cuda-sim.sh run scripts/gpu-check.sh run cuda)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,14 +19,14 @@ usage() {
     exit 2
 }
 
-# Builds the program of all tests for a device, and says where it is.
+# Builds the program of all tests for a device, and prints its path.
 build() {
     local device=$1 cargo=${CARGO:-cargo}
     if [ "$device" = cuda ]; then cargo="$PWD/scripts/cuda-toolkit.sh"; fi
     CARGO="$cargo" scripts/test-program.sh gpu_check "${FEATURES:-sam2-cli/$device}"
 }
 
-# FFmpeg's libraries in name only: the clips come as arrays, and none of their functions is called.
+# Makes stubs of FFmpeg's libraries. None of their functions is called, because the clips are packed as arrays.
 make_stubs() {
     local program=$1 folder=$2 library names
     mkdir -p "$folder"
@@ -47,7 +47,7 @@ pack() {
     mkdir -p "$packed/clips" "$packed/official"
     strip -o "$packed/gpu_check" "$program"
     make_stubs "$program" "$packed/lib"
-    # It runs here with FFmpeg, and writes what it decodes.
+    # The program runs on this machine with FFmpeg, and writes the decoded clips.
     SAM2_PACK_CLIPS="$packed/clips" "$program" clips_as_arrays >/dev/null
     site=$(echo "${VENV:-.venv}"/lib/python3*/site-packages)
     cp -r "$site"/{sam2,hydra,omegaconf,antlr4,iopath} "$packed/official"
@@ -62,7 +62,7 @@ run() {
     mkdir -p "$results"
     export SAM2_TEST_DEVICE="$device" SAM2_TEST_REPOSITORY="$PWD" PYTHONUNBUFFERED=1
 
-    # step NAME MOST COMMAND...: at most so many seconds, and no more than are left; what it said is kept whatever happens.
+    # step NAME MOST COMMAND...: runs for at most MOST seconds, and no longer than the time left. Its output is always kept.
     step() {
         local name=$1 most=$2 left=$((seconds - (SECONDS - started))) status=0
         shift 2
@@ -130,7 +130,7 @@ PYTHON'
     rm -f "$said"
 }
 
-# Where cudarc and cubecl look, unless it is told already.
+# Sets the paths where cudarc and cubecl look for CUDA, unless they are set already.
 find_toolkit() {
     local nvcc
     [ -z "${CUDA_PATH:-}" ] || return 0
@@ -163,7 +163,7 @@ pack) pack ;;
 run)
     [ $# -ge 2 ] || usage
     [ -e gpu-check.tar.xz ] || { echo "gpu-check.tar.xz is missing: scripts/gpu-check.sh pack makes it, on a machine with Rust" >&2; exit 1; }
-    # Always, lest an older program be taken for the one that came with it.
+    # Always unpack, so that an older program is not mistaken for the packed one.
     rm -rf "$packed"
     mkdir -p "$packed"
     tar -C "$packed" -xJf gpu-check.tar.xz

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The minimum supported Rust version (MSRV): stated once, inherited by every crate, the same in the README, and not newer than
-# the toolchain at hand. Says whether this toolchain is the MSRV itself, so that what is built with it tests the MSRV.
+# Checks the minimum supported Rust version (MSRV): it is stated once, every crate inherits it, the README gives the same, and it is not newer
+# than the current toolchain. Prints whether this toolchain is the MSRV itself, so that its builds test the MSRV.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ fail() {
 stated=$(sed -n 's/^rust-version = "\([0-9.]*\)"$/\1/p' Cargo.toml)
 [ -n "$stated" ] || fail "Cargo.toml states no rust-version under [workspace.package]"
 
-# Cargo's own view of each member, so that a crate without the line shows too.
+# Asks Cargo about each member, to find crates without the line as well.
 versions=$(cargo metadata --locked --no-deps --format-version 1 |
     grep -o '"rust_version":\("[^"]*"\|null\)' | sort -u)
 [ "$versions" = "\"rust_version\":\"$stated\"" ] ||

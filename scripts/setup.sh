@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the system packages that building and testing need, and those named as arguments (Debian, Ubuntu). Does nothing if
-# they are there.
+# Installs the system packages that building and testing need, and the packages given as arguments (Debian, Ubuntu). Does nothing
+# if they are installed.
 set -euo pipefail
 
 packages=(

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the unit and property tests of the CPU kernels for 64-bit ARM (NEON, and plain Rust) in QEMU, on a machine that is none: tests/tiers. Installs the emulator and a linker
+# Runs the unit and property tests of the CPU kernels for 64-bit ARM (NEON, and plain Rust) in QEMU, on a machine without ARM: tests/tiers. Installs the emulator and a linker
 # (Debian, Ubuntu), and Rust's library for ARM.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=aarch64-unknown-linux-gnu
-# A folder of its own: other targets would compile everything else anew.
+# A separate target folder, because another target would rebuild everything else.
 build="${CARGO_TARGET_DIR:-target}/tiers"
 mkdir -p "$build"
 export CARGO_TARGET_DIR="$(cd "$build" && pwd)"
@@ -17,6 +17,6 @@ if [ "$(uname -m)" != aarch64 ]; then
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 fi
 
-# A test fails if this tier is not what runs.
+# A test fails if another tier runs.
 cd tests/tiers
 SAM2_CPU_TIER=neon "${CARGO:-cargo}" test --locked --target "$target"
