@@ -20,6 +20,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
     }
     Ok(JobOptions {
         session: SessionOptions::default()
+            .passes(args.running.passes.into())
             .fill_hole_area(args.fill_holes)
             .resize(args.frames.resize)
             .region(args.roi)

@@ -153,7 +153,7 @@ pub use memory_policy::{
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use session::{
     Direction, FORMAT_VERSION as SESSION_FORMAT_VERSION, Fit, FrameMasks, FrameRuns, ObjectMask,
-    ParseRegionError, Propagation, QualityFlag, QualityFlags, QualityOptions, Region,
+    ParseRegionError, Passes, Propagation, QualityFlag, QualityFlags, QualityOptions, Region,
     SessionFileError, SessionLimits, SessionOptions, StreamOptions, StreamSession,
     StreamSessionBuilder, VideoSession, VideoSessionBuilder, fill_holes, remove_islands,
 };

@@ -1,10 +1,11 @@
 //! One batch, which is a recording of its own for the model.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sam2_frame_provider::resize::Scale;
 use sam2_frame_provider::{BatchFrames, FrameSource};
-use sam2_mask_writer::{RunBatch, RunReader, fault_point};
+use sam2_mask_writer::{LabelledMask, RunBatch, RunReader, fault_point};
 use sam2_model::DeviceMemory;
 
 use super::job_prompt::JobPrompt;
@@ -14,7 +15,7 @@ use super::report::{BatchTimings, JobStage};
 use super::run::Run;
 use super::spool::MaskSpool;
 use crate::error::JobError;
-use sam2_engine::{Direction, Fit, FrameMasks, SessionOptions, VideoSession};
+use sam2_engine::{Direction, Fit, FrameMasks, ObjectId, Passes, SessionOptions, VideoSession};
 
 /// Longest time between two checkpoints.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
@@ -117,8 +118,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
                 session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
             }
         }
-        let first = prompts.iter().map(|prompt| prompt.frame).min();
-        let result = if first == Some(offset) {
+        let result = if is_forward_only(prompts, offset, options.passes) {
             // Nothing comes before the first prompt, so masks are written as they come.
             self.forward(&mut session, offset, None)
         } else {
@@ -246,14 +246,19 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         batch: &BatchPlan,
     ) -> Result<(), JobError> {
         let offset = batch.frames.start;
+        let order = session.object_ids();
         let mut spool = MaskSpool::new(batch.frames.len());
         for direction in [Direction::Forward, Direction::Reverse] {
             for result in session.propagate(direction) {
                 let masks: FrameMasks = result?;
                 self.stop_if_asked()?;
-                // Both passes yield the prompted frame, with the same masks.
-                if !spool.contains(masks.frame_index) {
-                    spool.put(masks.frame_index, &masks.labelled()).map_err(spool_error)?;
+                // Both passes yield the prompted frame, with the same masks. Frames between the first
+                // prompts of two objects have those of one object from either pass.
+                let frame = masks.frame_index;
+                let known = spool.get(frame).map_err(spool_error)?;
+                let all = merged(known.as_deref().unwrap_or_default(), masks.labelled(), &order);
+                spool.put(frame, &all).map_err(spool_error)?;
+                if known.is_none() {
                     self.count_frame();
                 }
             }
@@ -264,6 +269,34 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         }
         Ok(())
     }
+}
+
+/// Returns true if a forward pass from the start of the batch yields every mask: nothing comes before
+/// the first prompt, or with [`Passes::Own`] before the first prompt of any object.
+fn is_forward_only(prompts: &[JobPrompt], start: usize, passes: Passes) -> bool {
+    let mut firsts: BTreeMap<ObjectId, usize> = BTreeMap::new();
+    for prompt in prompts {
+        let first = firsts.entry(prompt.object).or_insert(prompt.frame);
+        *first = (*first).min(prompt.frame);
+    }
+    match passes {
+        Passes::Own => firsts.values().all(|&first| first == start),
+        _ => firsts.values().any(|&first| first == start),
+    }
+}
+
+/// Returns the masks of a frame from two passes, in the order of the objects. The masks of the first
+/// pass win.
+fn merged(
+    known: &[LabelledMask],
+    more: Vec<LabelledMask>,
+    order: &[ObjectId],
+) -> Vec<LabelledMask> {
+    let is_new = |mask: &LabelledMask| known.iter().all(|other| other.object != mask.object);
+    let mut all: Vec<LabelledMask> =
+        known.iter().cloned().chain(more.into_iter().filter(is_new)).collect();
+    all.sort_by_key(|mask| order.iter().position(|object| object.0 == mask.object));
+    all
 }
 
 fn spool_error(source: std::io::Error) -> JobError {

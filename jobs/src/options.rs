@@ -1,12 +1,12 @@
 //! Options of a job.
 
-use sam2_engine::SessionOptions;
+use sam2_engine::{Passes, SessionOptions};
 use sam2_frame_provider::FramesMode;
 
 use crate::part::FramePart;
 
 /// Options of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JobOptions {
     /// Options of each batch's session. Logits are also kept where a sink wants them.
     pub session: SessionOptions,
@@ -22,4 +22,18 @@ pub struct JobOptions {
     /// Only these frames, which must be whole batches of the plan, so that parts together give what
     /// one job gives. `None` = all.
     pub part: Option<FramePart>,
+}
+
+impl Default for JobOptions {
+    /// The official predictor's options, but for [`Passes::Own`]: in a job, both ways means that every
+    /// object is tracked both ways from its own prompts.
+    fn default() -> Self {
+        Self {
+            session: SessionOptions::default().passes(Passes::Own),
+            frames_mode: FramesMode::default(),
+            carry_over: false,
+            mixed_processors: false,
+            part: None,
+        }
+    }
 }

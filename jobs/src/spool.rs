@@ -27,11 +27,8 @@ impl MaskSpool {
         Self { file: SpooledTempFile::new(MEMORY_LIMIT), offsets: vec![None; frames], end: 0 }
     }
 
-    /// Stores the masks of `frame`. A frame that was stored before keeps its first masks.
+    /// Stores the masks of `frame`, in place of those that were stored before.
     pub(super) fn put(&mut self, frame: usize, objects: &[LabelledMask]) -> io::Result<()> {
-        if self.contains(frame) {
-            return Ok(());
-        }
         let mut record = Vec::new();
         let mut word = |value: u32| record.extend(value.to_le_bytes());
         word(objects.len() as u32);
@@ -58,10 +55,6 @@ impl MaskSpool {
         }
         self.end += record.len() as u64;
         Ok(())
-    }
-
-    pub(super) fn contains(&self, frame: usize) -> bool {
-        self.offsets.get(frame).is_some_and(Option::is_some)
     }
 
     /// Returns the masks of `frame`, or `None` if none are stored.
@@ -133,7 +126,9 @@ mod tests {
         let mut spool = MaskSpool::new(4);
         spool.put(2, &[mask(2), mask(3)]).unwrap();
         spool.put(0, &[]).unwrap();
-        spool.put(2, &[mask(5)]).unwrap();
+        spool.put(3, &[mask(5)]).unwrap();
+        spool.put(3, &[mask(4), mask(5)]).unwrap();
+        assert_eq!(spool.get(3).unwrap(), Some(vec![mask(4), mask(5)]));
         assert_eq!(spool.get(0).unwrap(), Some(vec![]));
         assert_eq!(spool.get(2).unwrap(), Some(vec![mask(2), mask(3)]));
         assert_eq!(spool.get(1).unwrap(), None);

@@ -33,6 +33,7 @@ mod many;
 mod memory;
 mod messages;
 mod outputs;
+mod passes;
 mod preflight;
 mod promises;
 mod prompts;

@@ -26,7 +26,7 @@ pub use outputs::OutputArg;
 pub use prompts::PromptArgs;
 pub use recording::ProbeArgs;
 pub use results::{MergeArgs, ReportArgs, ScoreArgs};
-pub use segment::SegmentArgs;
+pub use segment::{PassesArg, SegmentArgs};
 pub use weights::{ConvertArgs, DownloadArgs, DtypeArg, InspectArgs, VersionArg};
 
 /// Segment Anything 2 for long recordings, without Python.

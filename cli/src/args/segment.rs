@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::TypedValueParser as _;
-use sam2_engine::Region;
+use sam2_engine::{Passes, Region};
 
 use super::frames::FrameArgs;
 use super::memory::MemoryArg;
@@ -134,6 +134,20 @@ pub struct RunningArgs {
     /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
     #[arg(long, hide_short_help = true)]
     pub carry_over: bool,
+    /// Which frames each object is tracked on.
+    ///
+    /// own: forward from its own first prompt and in reverse from it, whatever other objects do. official: as the official predictor
+    /// does, which looks for every object forward from the first prompt of any, and can take a look-alike before the object's own prompt.
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_short_help = true,
+        help = "Which frames each object is tracked on: own (from its own first prompt, both ways) or official"
+    )]
+    pub passes: PassesArg,
     /// Let parts and resumed jobs be computed on different kinds of processors or devices. Their kernels round differently, so
     /// that masks differ in a few pixels; without this, going on or merging across kinds is refused.
     #[arg(long, hide_short_help = true)]
@@ -149,6 +163,25 @@ pub struct RunningArgs {
     /// Within a batch that runs forwards, keep every N frames what is needed to resume there; 0 = resume at batches only.
     #[arg(long, value_name = "N", default_value_t = sam2_jobs::Journal::CHECKPOINT_FRAMES, hide_short_help = true)]
     pub checkpoint_frames: usize,
+}
+
+/// `--passes`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PassesArg {
+    /// Each object from its own first prompt.
+    #[default]
+    Own,
+    /// As the official predictor does.
+    Official,
+}
+
+impl From<PassesArg> for Passes {
+    fn from(typed: PassesArg) -> Self {
+        match typed {
+            PassesArg::Own => Self::Own,
+            PassesArg::Official => Self::Official,
+        }
+    }
 }
 
 /// Frames `start..end`; without an end, to the recording's.

@@ -12,7 +12,7 @@ use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{BadFrames, FramesMode, Intensity};
 use sam2_mask_writer::RunHeader;
 
-use crate::args::{MemoryArg, SegmentArgs};
+use crate::args::{MemoryArg, PassesArg, SegmentArgs};
 
 /// The options that affect the masks, and their labels on a page.
 const WORDS: &[(&str, &str)] = &[
@@ -35,6 +35,7 @@ const WORDS: &[(&str, &str)] = &[
     ("--mask", "Masks as prompts"),
     ("--batch-size", "Frames per batch"),
     ("--carry-over", "Masks carried over from batch to batch"),
+    ("--passes", "Frames each object is tracked on"),
     ("--model", "Model"),
     ("--config", "Model's configuration"),
     ("--precision", "Number format"),
@@ -79,6 +80,8 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
+    let is_official = args.running.passes == PassesArg::Official;
+    told.all("--passes", is_official.then_some("official"));
     told.files("--model", &args.network.model);
     told.all("--config", args.network.config.as_deref().map(|config| name(Path::new(config))));
     told.unless("--precision", args.network.precision, Precision::Auto);

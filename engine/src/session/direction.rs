@@ -12,6 +12,21 @@ pub enum Direction {
     Reverse,
 }
 
+/// The frames of a pass on which an object is tracked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Passes {
+    /// Every object on every frame of a pass, also before its own first prompt: a forward pass that
+    /// begins at another object's prompt looks for it with nothing but prompts from the future, and
+    /// easily takes a look-alike. This is what the official predictor does.
+    #[default]
+    Official,
+    /// Each object forward from its own first prompt and in reverse from it, whatever other objects
+    /// do, so that its masks are those of the object alone.
+    Own,
+}
+
 impl Direction {
     /// Returns the frame `steps` before `frame` in the direction of propagation, if there is one on
     /// that side.

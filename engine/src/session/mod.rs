@@ -25,7 +25,7 @@ mod tracker;
 mod video_session;
 
 pub use builder::{StreamSessionBuilder, VideoSessionBuilder};
-pub use direction::Direction;
+pub use direction::{Direction, Passes};
 pub use history::FrameRuns;
 pub use options::{SessionLimits, SessionOptions};
 

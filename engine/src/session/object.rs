@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sam2_model::ModelPoint;
 
-use super::direction::Direction;
+use super::direction::{Direction, Passes};
 use super::history::FrameRuns;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::memory_policy::{MemoryRead, Retained};
@@ -43,6 +43,22 @@ impl ObjectState {
     /// Returns the direction in which the frame was last tracked; `None` if it never was.
     pub(super) fn tracked(&self, frame: usize) -> Option<Direction> {
         self.tracked.get(frame)
+    }
+
+    /// Returns the first frame with a prompt, of those that condition the object.
+    pub(super) fn first_prompt(&self) -> Option<usize> {
+        self.bank.conditioning_frames().min()
+    }
+
+    /// Returns true if a pass tracks the object on `frame`; see [`Passes`].
+    pub(super) fn is_tracked_on(&self, frame: usize, direction: Direction, passes: Passes) -> bool {
+        match (passes, self.first_prompt()) {
+            (Passes::Official, _) | (_, None) => true,
+            (Passes::Own, Some(first)) => match direction {
+                Direction::Forward => first <= frame,
+                Direction::Reverse => frame <= first,
+            },
+        }
     }
 
     pub(super) fn mark_tracked(&mut self, frame: usize, direction: Direction) {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use sam2_frame_provider::resize::ResizeMode;
 use serde::{Deserialize, Serialize};
 
+use super::direction::Passes;
 use super::quality::QualityOptions;
 use super::region::{Fit, Region};
 use crate::memory_bank::MemoryRetention;
@@ -62,6 +63,8 @@ pub struct SessionOptions {
     /// with [`MemoryRetention::Bounded`], up to 20 MB more for the frames around it once they were
     /// tracked. Only a [`super::StreamSession`] with a cap is bounded in this respect too.
     pub max_conditioning_frames: Option<usize>,
+    /// On which frames of a pass an object is tracked. Official: on all of them.
+    pub passes: Passes,
     /// Which memories a frame reads. Official default: the conditioning frames and the last six
     /// frames, whatever they show.
     pub memory_policy: MemoryPolicyChoice,
@@ -121,6 +124,7 @@ impl Default for SessionOptions {
             clear_memories_around_prompts: false,
             memory_temporal_stride: 1,
             max_conditioning_frames: None,
+            passes: Passes::Official,
             memory_policy: MemoryPolicyChoice::Official,
             resize: ResizeMode::PillowBicubic,
             region: None,
@@ -166,6 +170,7 @@ impl SessionOptions {
         clear_memories_around_prompts: bool => clear_memories_around_prompts;
         memory_temporal_stride: usize => memory_temporal_stride;
         max_conditioning_frames: Option<usize> => max_conditioning_frames;
+        passes: Passes => passes;
         memory_policy: MemoryPolicyChoice => memory_policy;
         resize: ResizeMode => resize;
         region: Option<Region> => region;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sam2_frame_provider::FrameSize;
 use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
 
-use super::direction::Direction;
+use super::direction::{Direction, Passes};
 use super::features::{FeatureCache, Frames};
 use super::grouping::Tracked;
 use super::object::ObjectState;
@@ -123,10 +123,12 @@ impl<F: Frames> Tracker<F> {
             objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect();
         let start = match start {
             Some(start) => start,
-            None => prompted.first().copied().ok_or(EngineError::NoPrompts)?,
+            None => first_of(&objects, direction, self.options.passes)?,
         };
         let reads = self.reads(start, direction);
-        if objects.iter().any(|object| object.has_lost(&reads)) {
+        let passes = self.options.passes;
+        let begins = |object: &&ObjectState| object.is_tracked_on(start, direction, passes);
+        if objects.iter().filter(begins).any(|object| object.has_lost(&reads)) {
             return Err(EngineError::MemoriesReleased { start });
         }
         self.objects = objects;
@@ -188,7 +190,11 @@ impl<F: Frames> Tracker<F> {
         upcoming: Option<usize>,
     ) -> Result<FrameMasks, EngineError> {
         let to_track: Vec<usize> = (0..self.objects.len())
-            .filter(|&i| self.objects[i].bank.conditioning(frame).is_none())
+            .filter(|&i| {
+                let object = &self.objects[i];
+                object.bank.conditioning(frame).is_none()
+                    && object.is_tracked_on(frame, direction, self.options.passes)
+            })
             .collect();
         let features = if to_track.is_empty() { None } else { Some(self.features(frame)?) };
         let (tracked, mut masks) = self.beside_the_next(upcoming, |tracker, meanwhile| {
@@ -206,10 +212,8 @@ impl<F: Frames> Tracker<F> {
             .filter(|tracked| tracked.distractor)
             .map(|tracked| tracked.index)
             .collect();
-        // Every object is shown, in order.
         for (index, Tracked { mut outcome, .. }) in tracked {
-            let shown = masks.objects.get(index).filter(|o| o.object == self.objects[index].id);
-            if let Some(shown) = shown {
+            if let Some(shown) = masks.get(self.objects[index].id) {
                 outcome.prediction.low_res_logits = shown.low_res_logits.clone();
             }
             self.objects[index].insert_tracked(frame, outcome);
@@ -221,8 +225,11 @@ impl<F: Frames> Tracker<F> {
                 .filter(conditioned)
                 .for_each(|state| state.forget_tracked(first, last));
         }
+        let passes = self.options.passes;
         for state in &mut self.objects {
-            state.mark_tracked(frame, direction);
+            if state.is_tracked_on(frame, direction, passes) {
+                state.mark_tracked(frame, direction);
+            }
         }
         self.flag_tracked(&mut masks, direction, &distractors);
         self.position = Some((frame, direction));
@@ -331,4 +338,19 @@ impl<F: Frames> Tracker<F> {
         );
         Ok(Outcome { memory: Some(memory), ..outcome })
     }
+}
+
+/// Returns the frame on which a pass begins: the first prompt; for a reverse pass of each object
+/// from its own prompt, the last of the objects' first prompts.
+fn first_of(
+    objects: &[ObjectState],
+    direction: Direction,
+    passes: Passes,
+) -> Result<usize, EngineError> {
+    let firsts = objects.iter().filter_map(ObjectState::first_prompt);
+    let first = match (passes, direction) {
+        (Passes::Own, Direction::Reverse) => firsts.max(),
+        _ => firsts.min(),
+    };
+    first.ok_or(EngineError::NoPrompts)
 }
