@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use sam2_engine::{FrameSource, Sam2};
+use sam2_engine::{DeviceChoice, FrameSource, Sam2};
 use sam2_jobs::{BatchPlan, FramePart, FrameSpan, JobOptions, JobPlan, JobPrompt};
 
 use crate::args::SegmentArgs;
 use crate::disk::{self, free_bytes};
 use crate::output_sizes::{Extent, told};
-use crate::outputs::Output;
+use crate::outputs::{Output, OutputFormat};
 use crate::standard_output::print;
 
 /// A job that is about to begin.
@@ -26,6 +26,8 @@ pub struct Announced<'a> {
     pub options: &'a JobOptions,
     /// Outputs that will be written.
     pub outputs: &'a [Output],
+    /// Frames that an interrupted job has done already.
+    pub done: usize,
 }
 
 impl Announced<'_> {
@@ -37,6 +39,7 @@ impl Announced<'_> {
             frames: self.part().range().len() as u64,
             objects: self.plan.objects().len() as u64,
             compression: self.args.style.compression.into(),
+            logits: self.outputs.iter().any(|output| output.format == OutputFormat::Logits),
         }
     }
 
@@ -94,13 +97,17 @@ impl Announced<'_> {
     /// Fails if standard output cannot be written to.
     pub fn print(&self) -> Result<()> {
         let mut text = format!(
-            "{}: {}\n{} in {}\n{}\n",
+            "{}: {}\n{} on {} in {}\n{}\n",
             self.args.recording.display(),
             self.job_line(),
             self.model.config(),
+            if self.model.is_on_cpu() { DeviceChoice::Cpu } else { self.args.network.device },
             self.model.precision(),
             self.output_line()
         );
+        if self.done > 0 {
+            text.push_str(&format!("{} frames are done already\n", self.done));
+        }
         let count = self.batches().count();
         for (index, batch) in self.batches().enumerate() {
             let span = FrameSpan(batch.frames.clone());

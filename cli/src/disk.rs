@@ -40,6 +40,20 @@ pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Returns true if two folders are on one disk.
+#[cfg(unix)]
+pub fn is_same(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let disk = |folder: &Path| folder.metadata().ok().map(|found| found.dev());
+    a == b || (disk(a).is_some() && disk(a) == disk(b))
+}
+
+/// Returns true if two folders are on one disk.
+#[cfg(not(unix))]
+pub fn is_same(a: &Path, b: &Path) -> bool {
+    a == b
+}
+
 /// Returns the number of bytes that this user may still write to the file system of `folder`.
 #[cfg(unix)]
 pub fn free_bytes(folder: &Path) -> Option<u64> {
@@ -55,13 +69,15 @@ pub fn free_bytes(_folder: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use sam2_engine::EngineError;
+
     use super::*;
 
     #[test]
     fn a_full_disk_and_a_limit_of_files_have_their_own_remedies() {
         let told = |kind: ErrorKind| {
             let error = WriteError::Io { path: "masks.btf".into(), source: kind.into() };
-            room(&JobError::from(error).into()).unwrap_or_default()
+            room(&JobError::from(EngineError::from(error)).into()).unwrap_or_default()
         };
         #[cfg(unix)]
         assert!(told(ErrorKind::StorageFull).contains("MB are free in '.'"));

@@ -63,7 +63,10 @@ fn translated(args: &LegacyPipelineArgs, visible: Option<&str>) -> Result<Vec<Os
     all.push(joined("--output=", &args.output_file_path));
     all.push("--overwrite".into());
     // As the scripts wrote it.
-    all.push("--compression=none".into());
+    let is_given = |word: &OsString| word.to_string_lossy().starts_with("--compression");
+    if !args.more.iter().any(is_given) {
+        all.push("--compression=none".into());
+    }
     all.push(joined("--keypoints=", &args.dlc_csv_file_path));
     all.push(joined("--bodyparts=", args.column_names.join(",")));
     all.push(format!("--batch-size={}", args.batch_size.unwrap_or(batch_size)).into());

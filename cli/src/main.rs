@@ -66,7 +66,7 @@ fn main() -> std::process::ExitCode {
     progress::init_logging(cli.verbose, cli.quiet, cli.log_format);
     if let Some(threads) = cli.threads {
         // Fails only if the threads run already, and nothing has been computed yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
     start_again::where_cuda_is_found(&cli.command);
     let result = match cli.command {

@@ -121,7 +121,13 @@ pub fn run(
     }
     foresight::check(args, model, frames, &plan, &options)?;
     let outputs = job.outputs.as_slice();
-    let announced = Announced { args, model, frames, plan: &plan, options: &options, outputs };
+    let done = if args.running.resume {
+        Journal::check(&job.journal, &job.header(&plan, &options)?)?
+    } else {
+        0
+    };
+    let announced =
+        Announced { args, model, frames, plan: &plan, options: &options, outputs, done };
     output_sizes::check(outputs, &announced.extent())?;
     if args.running.dry_run {
         announced.print()?;
@@ -188,7 +194,9 @@ impl Segmenting<'_> {
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
         // A process that was killed while it published them leaves the replaced outputs behind.
-        paths.iter().for_each(|path| sweep_left_overs(path));
+        if !self.args.running.dry_run {
+            paths.iter().for_each(|path| sweep_left_overs(path));
+        }
         let recording = self.args.recording.display();
         if self.outputs.is_empty() {
             tracing::info!(

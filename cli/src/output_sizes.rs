@@ -16,7 +16,9 @@ const MASK_BYTES: u64 = 500;
 /// Bytes of one object on one frame in a table, roughly.
 const ROW_BYTES: u64 = 120;
 /// Share of a page's pixels that a compressed page takes in bytes, roughly.
-const COMPRESSED: u64 = 200;
+const COMPRESSED: u64 = 120;
+/// Bytes of a small file, roughly: a block of the disk and its entry.
+const FILE_BYTES: u64 = 5_000;
 
 /// What decides how large outputs become.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub struct Extent {
     pub objects: u64,
     /// How the pages of stacks are compressed.
     pub compression: StackCompression,
+    /// True if logits are an output: then run files and the journal hold them too.
+    pub logits: bool,
 }
 
 /// Size of an output in bytes.
@@ -43,7 +47,7 @@ pub struct Size {
 impl Extent {
     /// Returns the size of an output.
     pub fn size(&self, format: OutputFormat) -> Size {
-        let Self { pixels, frames, objects, compression } = *self;
+        let Self { pixels, frames, objects, compression, .. } = *self;
         let objects = objects.max(1);
         let pages = frames.saturating_mul(pixels);
         let likely = |bytes: u64| Size { bytes, is_certain: false };
@@ -54,9 +58,16 @@ impl Extent {
         match format {
             OutputFormat::Tiff => stacks(1),
             OutputFormat::ObjectTiffs => stacks(objects),
-            OutputFormat::Logits => {
-                let bytes = pages.saturating_mul(4).saturating_mul(objects);
-                Size { bytes, is_certain: true }
+            OutputFormat::Logits => Size { bytes: self.logit_bytes(), is_certain: true },
+            OutputFormat::Run if self.logits => {
+                Size { bytes: self.logit_bytes(), is_certain: true }
+            }
+            // A file for each frame, or for each object on it, takes whole blocks of the disk.
+            OutputFormat::Davis | OutputFormat::Yolo | OutputFormat::Labelme => {
+                likely(frames.saturating_mul(FILE_BYTES))
+            }
+            OutputFormat::ObjectPngs | OutputFormat::OmeZarr => {
+                likely(frames.saturating_mul(objects).saturating_mul(FILE_BYTES))
             }
             OutputFormat::Csv | OutputFormat::Parquet => {
                 likely(frames.saturating_mul(objects).saturating_mul(ROW_BYTES))
@@ -66,6 +77,14 @@ impl Extent {
             OutputFormat::Report => likely(400_000),
             _ => likely(frames.saturating_mul(objects).saturating_mul(MASK_BYTES)),
         }
+    }
+}
+
+impl Extent {
+    /// Returns the number of bytes of all logits.
+    fn logit_bytes(&self) -> u64 {
+        let pages = self.frames.saturating_mul(self.pixels);
+        pages.saturating_mul(4).saturating_mul(self.objects.max(1))
     }
 }
 
@@ -85,18 +104,22 @@ pub fn told(bytes: u64) -> String {
 /// Fails if a disk cannot hold the outputs that go there; the message names the remedy.
 pub fn check(outputs: &[Output], extent: &Extent) -> Result<()> {
     let mut folders: Vec<(PathBuf, u64, Vec<&Output>)> = Vec::new();
-    for output in outputs {
+    for (index, output) in outputs.iter().enumerate() {
         let size = extent.size(output.format);
-        if !size.is_certain {
+        let own = if size.is_certain { size.bytes } else { 0 };
+        // The journal is next to the first output.
+        let journal = if index == 0 && extent.logits { extent.logit_bytes() } else { 0 };
+        let bytes = own.saturating_add(journal);
+        if bytes == 0 {
             continue;
         }
         let folder = disk::parent(&output.path).to_owned();
-        match folders.iter_mut().find(|(known, ..)| *known == folder) {
-            Some((_, bytes, named)) => {
-                *bytes = bytes.saturating_add(size.bytes);
+        match folders.iter_mut().find(|(known, ..)| disk::is_same(known, &folder)) {
+            Some((_, all, named)) => {
+                *all = all.saturating_add(bytes);
                 named.push(output);
             }
-            None => folders.push((folder, size.bytes, vec![output])),
+            None => folders.push((folder, bytes, vec![output])),
         }
     }
     for (folder, bytes, named) in folders {
@@ -132,7 +155,7 @@ mod tests {
     use super::*;
 
     fn extent(compression: StackCompression) -> Extent {
-        Extent { pixels: 900 * 896, frames: 108_000, objects: 2, compression }
+        Extent { pixels: 900 * 896, frames: 108_000, objects: 2, compression, logits: false }
     }
 
     #[test]

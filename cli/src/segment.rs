@@ -34,7 +34,8 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
         }
     }
     let result = run_all(&each, quiet, &cancel, &mut stats);
-    let written = args.running.stats.as_ref().filter(|_| !args.running.dry_run);
+    let is_dry = each.iter().all(|one| one.running.dry_run);
+    let written = args.running.stats.as_ref().filter(|_| !is_dry);
     let Some(path) = written else { return result };
     let status = result.as_ref().map_or_else(ExitStatus::of, |status| *status);
     let written = stats.write(path, status);
@@ -46,7 +47,7 @@ pub fn run(args: &SegmentArgs, quiet: bool) -> Result<ExitStatus> {
 
 /// Returns the arguments of every recording.
 fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
-    let each = match &args.job {
+    let mut each = match &args.job {
         // A job file from the settings applies only to calls that name no recording.
         Some(path) if args.recordings.is_empty() => {
             typed_files::regular("--job", path)?;
@@ -58,6 +59,9 @@ fn each(args: &SegmentArgs) -> Result<Vec<SegmentArgs>> {
         }
         _ => recordings::each(args)?,
     };
+    // A dry run leaves nothing behind.
+    let dry = each.iter_mut().filter(|one| one.running.dry_run);
+    dry.for_each(|one| one.frames.index_cache = false);
     each.iter().try_for_each(preflight::check_regular)?;
     recordings::check_distinct(&each)?;
     Ok(each)

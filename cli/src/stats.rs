@@ -166,7 +166,7 @@ impl Stats {
             model_load_seconds: 0.0,
             model: None,
             device: None,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: rayon::current_num_threads(),
             exit_code: 0,
             recordings: Vec::new(),
             started: Some(Instant::now()),

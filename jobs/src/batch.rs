@@ -217,7 +217,11 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         if prompted && loose > 0 && checkpoint.exists() {
             let source = self.source(batch, self.session_options)?;
             match VideoSession::builder(self.model).label(&label).restore(source, &checkpoint) {
-                Ok(restored) => session = Some(restored),
+                Ok(mut restored) => {
+                    // The command that resumes may ask for less in flight.
+                    restored.set_limits(self.session_options.limits);
+                    session = Some(restored);
+                }
                 // The batch is then computed from its start, which costs only time.
                 Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
             }
@@ -258,7 +262,9 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
                 let known = spool.get(frame).map_err(spool_error)?;
                 let all = merged(known.as_deref().unwrap_or_default(), masks.labelled(), &order);
                 spool.put(frame, &all).map_err(spool_error)?;
-                if known.is_none() {
+                // A frame is done when it has the masks of every object.
+                let is_done = |masks: &[LabelledMask]| masks.len() == order.len();
+                if is_done(&all) && !known.as_deref().is_some_and(is_done) {
                     self.count_frame();
                 }
             }

@@ -17,7 +17,7 @@ use sam2_engine::ObjectId;
 pub enum JobError {
     /// A session failed, or a prompt does not fit the recording.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(EngineError),
     /// A frame could not be read.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -168,6 +168,17 @@ impl JobError {
     /// flight.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::Engine(error) if error.is_out_of_memory())
+    }
+}
+
+/// Keeps a frame or file that failed under its own variant, wherever it failed.
+impl From<EngineError> for JobError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Frame(error) => Self::Frame(error),
+            EngineError::Write(error) => Self::Write(error),
+            other => Self::Engine(other),
+        }
     }
 }
 

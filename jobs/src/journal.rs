@@ -55,6 +55,15 @@ impl Journal {
         })
     }
 
+    /// Checks, without changing anything, whether [`Self::resume`] would take up the journal at
+    /// `path`, and returns how many frames it holds. 0 if there is none, or if it would be begun anew.
+    ///
+    /// # Errors
+    /// As [`Self::resume`], but for another process that writes it.
+    pub fn check(path: &Path, header: &RunHeader) -> Result<usize, JobError> {
+        Ok(recover(path, header)?.map_or(0, |found| found.next_frame() - found.header.frames.start))
+    }
+
     /// Resumes a journal. Begins one if there is none.
     ///
     /// # Errors
@@ -64,25 +73,7 @@ impl Journal {
     /// writes it.
     pub fn resume(path: impl Into<PathBuf>, header: RunHeader) -> Result<Self, JobError> {
         let path = path.into();
-        let found = match sam2_mask_writer::RunReader::recover(&path) {
-            Ok(found) => found,
-            // The job stopped before the journal held more than, perhaps, a part of its head.
-            Err(RunFileError::NotARun { .. }) if !may_hold_frames(&path, &header) => {
-                return Self::create(path, header);
-            }
-            Err(RunFileError::NotARun { reason, .. }) => {
-                return Err(JobError::DamagedJournal { path, reason });
-            }
-            Err(RunFileError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                return Self::create(path, header);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if let Some((what, before, now)) = job_difference(&found.header, &header) {
-            return Err(JobError::OtherRun { path, what, before, now });
-        }
+        let Some(found) = recover(&path, &header)? else { return Self::create(path, header) };
         // The file is locked from here on.
         let writer = RunWriter::append(&path, &found)?;
         Ok(Self {
@@ -208,6 +199,26 @@ impl Journal {
             none => Ok(none.insert(RunWriter::create(path, header)?)),
         }
     }
+}
+
+/// Reads a journal of the job with this header. Returns `None` if there is none, or nothing in it.
+fn recover(path: &Path, header: &RunHeader) -> Result<Option<RecoveredRun>, JobError> {
+    let found = match sam2_mask_writer::RunReader::recover(path) {
+        Ok(found) => found,
+        // The job stopped before the journal held more than, perhaps, a part of its head.
+        Err(RunFileError::NotARun { .. }) if !may_hold_frames(path, header) => return Ok(None),
+        Err(RunFileError::NotARun { reason, .. }) => {
+            return Err(JobError::DamagedJournal { path: path.to_owned(), reason });
+        }
+        Err(RunFileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some((what, before, now)) = job_difference(&found.header, header) {
+        return Err(JobError::OtherRun { path: path.to_owned(), what, before, now });
+    }
+    Ok(Some(found))
 }
 
 impl Drop for Journal {

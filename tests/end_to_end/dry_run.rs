@@ -99,3 +99,21 @@ fn the_long_version_names_features_and_ffmpeg() {
     assert!(long.starts_with(short.trim_end()), "{long}");
     assert!(long.contains("features: ") && long.contains("FFmpeg: libavcodec "), "{long}");
 }
+
+#[test]
+fn a_dry_run_of_a_resumed_job_knows_the_journal_and_refuses_another_job() {
+    let workshop = nine();
+    let batches = ["segment", "mouse.mkv", "--keypoints", "track.csv", "--batch-size", "3"];
+    let command =
+        |more: &[&'static str]| [&batches[..], &["-o", "masks.btf", "--resume"], more].concat();
+    // A limit on the size of files stops the job in its last batch.
+    let none = ["--compression", "none"];
+    workshop.sam2_with_room(200, &command(&none)).failed(1);
+    let before = workshop.snapshot();
+    let printed =
+        workshop.sam2(&command(&["--compression", "none", "--dry-run"])).succeeded().stdout;
+    assert!(printed.contains("6 frames are done already"), "{printed}");
+    let other = command(&["--compression", "none", "--dry-run", "--passes", "official"]);
+    workshop.refused(1, &other, &["passes was own and is now official"]);
+    assert!(workshop.snapshot() == before);
+}

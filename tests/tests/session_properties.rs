@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use sam2_engine::{
     BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, GuardedOptions, Mask,
-    MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Point, RgbFrame, Sam2,
-    SessionOptions, StreamOptions, StreamSession, VideoSession,
+    MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Passes, Point,
+    RgbFrame, Sam2, SessionOptions, StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
 use sam2_tests::clips;
@@ -143,11 +143,12 @@ fn options() -> impl Strategy<Value = SessionOptions> {
     let often_off = || prop::bool::weighted(0.25);
     let correctable = prop_oneof![2 => Just(4), 1 => 0..12_usize];
     let switches = (often_off(), often_off(), often_off());
-    (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy()).prop_map(
-        |(switches, stride, cap, correctable, pass, memory_policy)| {
+    (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy(), any::<bool>()).prop_map(
+        |(switches, stride, cap, correctable, pass, memory_policy, own)| {
             let (corrections_condition, non_overlap_masks, clears) = switches;
             SessionOptions::default()
                 .memory_policy(memory_policy)
+                .passes(if own { Passes::Own } else { Passes::Official })
                 .corrections_condition(corrections_condition)
                 .non_overlap_masks(non_overlap_masks)
                 .clear_memories_around_prompts(clears)

@@ -10,9 +10,6 @@ use super::model::ModelArgs;
 /// `sam2 bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Which model runs, and on what.
-    #[command(flatten)]
-    pub network: ModelArgs,
     /// Objects that are tracked, 1 to 16.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub objects: u32,
@@ -28,6 +25,9 @@ pub struct BenchArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+    /// Which model runs, and on what.
+    #[command(flatten)]
+    pub network: ModelArgs,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -12,7 +12,6 @@ mod results;
 mod segment;
 mod weights;
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -51,8 +50,8 @@ pub struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Threads that compute [default: one for each core].
-    #[arg(long, global = true, value_name = "N", hide_short_help = true)]
-    pub threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", hide_short_help = true, value_parser = threads)]
+    pub threads: Option<usize>,
     /// Defaults of options, as TOML [default: SAM2_CONFIG, or sam2/config.toml in $XDG_CONFIG_HOME or ~/.config].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub config_file: Option<PathBuf>,
@@ -65,6 +64,15 @@ pub struct Cli {
         hide_short_help = true
     )]
     pub log_format: LogFormat,
+}
+
+/// Largest number of threads: more than any machine has cores.
+const MOST_THREADS: usize = 1024;
+
+fn threads(text: &str) -> Result<usize, String> {
+    let fits = |count: &usize| (1..=MOST_THREADS).contains(count);
+    let refused = || format!("use a whole number from 1 to {MOST_THREADS}");
+    text.parse().ok().filter(fits).ok_or_else(refused)
 }
 
 /// How log lines look.

@@ -40,11 +40,14 @@ fn of_threads(threads: usize, allowed: usize, task: Option<usize>) -> Finding {
     let found = format!("{threads} of {allowed} cores{slurm}");
     let usable = task.map_or(allowed, |task| task.min(allowed));
     if threads > usable {
-        let remedy =
-            format!("more threads than cores slow each other down: set RAYON_NUM_THREADS={usable}");
+        let remedy = format!(
+            "more threads than cores slow each other down: use --threads {usable}, or set SAM2_THREADS={usable}"
+        );
         Finding::warning(SUBJECT, found, remedy)
     } else if threads < usable {
-        let remedy = format!("set RAYON_NUM_THREADS={usable}, or unset it, to use all");
+        let remedy = format!(
+            "use --threads {usable}, or set SAM2_THREADS={usable}, or unset it, to use all"
+        );
         Finding::warning(SUBJECT, found, remedy)
     } else {
         Finding::ok(SUBJECT, found)
@@ -71,6 +74,6 @@ mod tests {
             let finding = of_threads(threads, allowed, task);
             assert_eq!(finding.health, expected, "{finding:?}");
         }
-        assert!(of_threads(8, 8, Some(4)).remedy.unwrap().contains("RAYON_NUM_THREADS=4"));
+        assert!(of_threads(8, 8, Some(4)).remedy.unwrap().contains("SAM2_THREADS=4"));
     }
 }

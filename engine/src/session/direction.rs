@@ -23,7 +23,9 @@ pub enum Passes {
     #[default]
     Official,
     /// Each object forward from its own first prompt and in reverse from it, whatever other objects
-    /// do, so that its masks are those of the object alone.
+    /// do, so that its masks are those of the object alone. (With
+    /// [`SessionOptions::non_overlap_masks`](crate::SessionOptions::non_overlap_masks), masks are kept
+    /// apart from those of objects in the same pass only.)
     Own,
 }
 

@@ -7,6 +7,7 @@ use lru::LruCache;
 use sam2_frame_provider::{FrameSource, RgbFrame};
 use sam2_model::{FrameFeatures, device_failure};
 
+use super::direction::Direction;
 use super::placement::Placement;
 use super::tracker::Tracker;
 use crate::error::EngineError;
@@ -88,10 +89,12 @@ impl<F: Frames> Tracker<F> {
     pub(super) fn beside_the_next<R>(
         &mut self,
         upcoming: Option<usize>,
+        direction: Direction,
         work: impl FnOnce(&Self, &mut dyn FnMut()) -> R,
     ) -> R {
-        let next = upcoming
-            .filter(|&frame| !self.features.frames.contains(&frame) && self.will_be_tracked(frame));
+        let next = upcoming.filter(|&frame| {
+            !self.features.frames.contains(&frame) && self.will_be_tracked(frame, direction)
+        });
         let (this, mut ahead) = (&*self, None);
         let result = match next {
             Some(frame) if !this.model.is_on_cpu() => {
@@ -147,8 +150,8 @@ impl<F: Frames> Tracker<F> {
         threads > 1 && self.model.config().image_size.pow(2) <= FEW_PIXELS * threads
     }
 
-    /// Returns whether any object has no prompt on this frame.
-    fn will_be_tracked(&self, frame: usize) -> bool {
-        self.objects.iter().any(|state| state.bank.conditioning(frame).is_none())
+    /// Returns true if a pass in this direction computes a new result of any object on the frame.
+    fn will_be_tracked(&self, frame: usize, direction: Direction) -> bool {
+        self.objects.iter().any(|object| self.is_to_be_tracked(object, frame, direction))
     }
 }

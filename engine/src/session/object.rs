@@ -50,15 +50,20 @@ impl ObjectState {
         self.bank.conditioning_frames().min()
     }
 
-    /// Returns true if a pass tracks the object on `frame`; see [`Passes`].
-    pub(super) fn is_tracked_on(&self, frame: usize, direction: Direction, passes: Passes) -> bool {
+    /// Returns the frame on which a pass that begins at `start` begins to track the object.
+    pub(super) fn joins_at(&self, start: usize, direction: Direction, passes: Passes) -> usize {
         match (passes, self.first_prompt()) {
-            (Passes::Official, _) | (_, None) => true,
+            (Passes::Official, _) | (_, None) => start,
             (Passes::Own, Some(first)) => match direction {
-                Direction::Forward => first <= frame,
-                Direction::Reverse => frame <= first,
+                Direction::Forward => start.max(first),
+                Direction::Reverse => start.min(first),
             },
         }
+    }
+
+    /// Returns true if a pass tracks the object on `frame`; see [`Passes`].
+    pub(super) fn is_tracked_on(&self, frame: usize, direction: Direction, passes: Passes) -> bool {
+        self.joins_at(frame, direction, passes) == frame
     }
 
     pub(super) fn mark_tracked(&mut self, frame: usize, direction: Direction) {

@@ -56,6 +56,11 @@ impl PostProcess {
     }
 
     /// Returns the area of a mask in pixels at the recording's size.
+    /// Replaces the options.
+    pub(super) fn set_options(&mut self, options: SessionOptions) {
+        self.options = options;
+    }
+
     pub(super) fn area(&self, low_res_logits: &[f32]) -> Result<u64, EngineError> {
         let logits = self.at_size_of_region(low_res_logits)?;
         Ok(logits.iter().filter(|&&logit| logit > 0.0).count() as u64)

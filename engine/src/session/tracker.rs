@@ -14,7 +14,7 @@ use super::direction::{Direction, Passes};
 use super::features::{FeatureCache, Frames};
 use super::grouping::Tracked;
 use super::object::ObjectState;
-use super::options::SessionOptions;
+use super::options::{SessionLimits, SessionOptions};
 use super::placement::Placement;
 use super::post_process::{PostProcess, Shown};
 use super::results::FrameMasks;
@@ -125,10 +125,11 @@ impl<F: Frames> Tracker<F> {
             Some(start) => start,
             None => first_of(&objects, direction, self.options.passes)?,
         };
-        let reads = self.reads(start, direction);
-        let passes = self.options.passes;
-        let begins = |object: &&ObjectState| object.is_tracked_on(start, direction, passes);
-        if objects.iter().filter(begins).any(|object| object.has_lost(&reads)) {
+        let lost = |object: &ObjectState| {
+            let joins = object.joins_at(start, direction, self.options.passes);
+            object.has_lost(&self.reads(joins, direction))
+        };
+        if objects.iter().any(lost) {
             return Err(EngineError::MemoriesReleased { start });
         }
         self.objects = objects;
@@ -190,23 +191,22 @@ impl<F: Frames> Tracker<F> {
         upcoming: Option<usize>,
     ) -> Result<FrameMasks, EngineError> {
         let to_track: Vec<usize> = (0..self.objects.len())
-            .filter(|&i| {
-                let object = &self.objects[i];
-                object.bank.conditioning(frame).is_none()
-                    && object.is_tracked_on(frame, direction, self.options.passes)
-            })
+            .filter(|&i| self.is_to_be_tracked(&self.objects[i], frame, direction))
             .collect();
         let features = if to_track.is_empty() { None } else { Some(self.features(frame)?) };
-        let (tracked, mut masks) = self.beside_the_next(upcoming, |tracker, meanwhile| {
-            let tracked = match &features {
-                Some(features) => tracker.track_objects(features, &to_track, frame, direction)?,
-                None => BTreeMap::new(),
-            };
-            let showing = tracker.post_process.begin(tracker.shown(frame, &tracked));
-            meanwhile();
-            let masks = tracker.post_process.finish(frame, showing)?;
-            Ok::<_, EngineError>((tracked, masks))
-        })?;
+        let (tracked, mut masks) =
+            self.beside_the_next(upcoming, direction, |tracker, meanwhile| {
+                let tracked = match &features {
+                    Some(features) => {
+                        tracker.track_objects(features, &to_track, frame, direction)?
+                    }
+                    None => BTreeMap::new(),
+                };
+                let showing = tracker.post_process.begin(tracker.shown(frame, &tracked));
+                meanwhile();
+                let masks = tracker.post_process.finish(frame, showing)?;
+                Ok::<_, EngineError>((tracked, masks))
+            })?;
         let distractors: BTreeSet<usize> = tracked
             .values()
             .filter(|tracked| tracked.distractor)
@@ -219,7 +219,11 @@ impl<F: Frames> Tracker<F> {
             self.objects[index].insert_tracked(frame, outcome);
         }
         if let Some((first, last)) = self.cleared_around(frame) {
-            let conditioned = |state: &&mut ObjectState| state.bank.conditioning(frame).is_some();
+            let passes = self.options.passes;
+            let conditioned = |state: &&mut ObjectState| {
+                state.bank.conditioning(frame).is_some()
+                    && state.is_tracked_on(frame, direction, passes)
+            };
             self.objects
                 .iter_mut()
                 .filter(conditioned)
@@ -239,6 +243,26 @@ impl<F: Frames> Tracker<F> {
             }
         }
         Ok(masks)
+    }
+
+    /// Returns true if a pass computes a new result of the object on `frame`.
+    pub(super) fn is_to_be_tracked(
+        &self,
+        object: &ObjectState,
+        frame: usize,
+        direction: Direction,
+    ) -> bool {
+        object.bank.conditioning(frame).is_none()
+            && object.is_tracked_on(frame, direction, self.options.passes)
+    }
+
+    /// Sets how much goes through the model at a time and which results are returned. What decides
+    /// which memories are kept stays as it was when the session was opened.
+    pub(super) fn set_limits(&mut self, limits: SessionLimits) {
+        let SessionLimits { retention, correctable_frames, .. } = self.options.limits;
+        self.options.limits = SessionLimits { retention, correctable_frames, ..limits };
+        self.features = FeatureCache::new(limits.feature_cache_frames);
+        self.post_process.set_options(self.options);
     }
 
     /// Tracks the given objects and returns the results by object index.

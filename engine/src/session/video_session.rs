@@ -6,7 +6,7 @@ use sam2_model::Sam2;
 
 use super::builder::VideoSessionBuilder;
 use super::direction::Direction;
-use super::options::SessionOptions;
+use super::options::{SessionLimits, SessionOptions};
 use super::propagation::Propagation;
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
@@ -65,6 +65,13 @@ impl<S: FrameSource> VideoSession<S> {
     /// with a small network, part of it may have overlapped with tracking.
     pub fn encode_time(&self) -> std::time::Duration {
         self.tracker.encode_time
+    }
+
+    /// Sets how much goes through the model at a time, how many encoded frames are cached and whether
+    /// logits are returned. [`SessionLimits::retention`] and [`SessionLimits::correctable_frames`] stay
+    /// as they were when the session was opened: what was released does not come back.
+    pub fn set_limits(&mut self, limits: SessionLimits) {
+        self.tracker.set_limits(limits);
     }
 
     /// Returns the options of the session.

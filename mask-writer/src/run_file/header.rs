@@ -135,11 +135,11 @@ impl RunHeader {
                 };
                 named(contents(self), contents(other), "content of the recording (its fingerprint)")
             })
+            .or_else(|| self.version_difference(other))
             .or_else(|| self.setting_difference(other))
             .or_else(|| named(names(self), names(other), "names of objects"))
             .or_else(|| self.image_name_difference(other))
             .or_else(|| text("logits", &self.logits, &other.logits))
-            .or_else(|| self.version_difference(other))
             .or_else(|| text("format", &self.format_version, &other.format_version))
     }
 
