@@ -103,7 +103,7 @@ fn doctor_sees_the_jobs_limits() {
     assert!(memory["remedy"].as_str().unwrap().contains("--mem"), "{memory}");
     let threads = check(&report, "threads");
     assert_eq!(threads["status"], "warning");
-    assert!(threads["remedy"].as_str().unwrap().contains("RAYON_NUM_THREADS=1"), "{threads}");
+    assert!(threads["remedy"].as_str().unwrap().contains("SAM2_THREADS=1"), "{threads}");
 }
 
 #[test]
