@@ -143,7 +143,7 @@ fn options() -> impl Strategy<Value = SessionOptions> {
     let often_off = || prop::bool::weighted(0.25);
     let correctable = prop_oneof![2 => Just(4), 1 => 0..12_usize];
     let switches = (often_off(), often_off(), often_off());
-    (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy(), any::<bool>()).prop_map(
+    (switches, 1..4_usize, cap, correctable, 0..3_usize, memory_policy(), often_off()).prop_map(
         |(switches, stride, cap, correctable, pass, memory_policy, own)| {
             let (corrections_condition, non_overlap_masks, clears) = switches;
             SessionOptions::default()
