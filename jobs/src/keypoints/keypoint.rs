@@ -3,7 +3,7 @@
 /// The position at which a body part was seen in a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Keypoint {
-    /// Column in the video in pixels, after [`KeypointSelection::scale`].
+    /// Column in the video in pixels, after [`KeypointSelection::scale`](crate::KeypointSelection::scale).
     pub x: f32,
     /// Row in pixels.
     pub y: f32,
