@@ -6,7 +6,7 @@ use crate::axes::Axes;
 use crate::intensity::Intensity;
 use crate::video_options::VideoOptions;
 
-/// Settings of [`open_with`]. Settings that do not apply to the kind of source found are ignored.
+/// Settings of [`open_with`](crate::open_with). Settings that do not apply to the kind of source found are ignored.
 /// The exceptions are [`OpenOptions::axes`] and [`VideoOptions::stream`], which cause an error
 /// where there is nothing to choose from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,7 +21,7 @@ pub struct OpenOptions {
     pub as_stored: bool,
     /// Settings for video files.
     pub video: VideoOptions,
-    /// Further video files of the same recording, in their order; see [`JoinedFrames`].
+    /// Further video files of the same recording, in their order; see `JoinedFrames`.
     pub join: Vec<PathBuf>,
 }
 
