@@ -68,7 +68,7 @@ test: setup
 # What to run while working: everything but whole programs, whole recordings and the network's larger sizes.
 quick: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --locked --features $(if $(FEATURES),$(FEATURES),sam2-cli/faults) --all-targets -- -D warnings
+	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 	$(CARGO) test $(BUILD) --lib --bins
 
 # Files that use each other; ARCHITECTURE.md says which circles are meant.
