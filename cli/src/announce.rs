@@ -26,8 +26,6 @@ pub struct Announced<'a> {
     pub options: &'a JobOptions,
     /// Outputs that will be written.
     pub outputs: &'a [Output],
-    /// Frames that an interrupted job has done already.
-    pub done: usize,
 }
 
 impl Announced<'_> {
@@ -44,15 +42,11 @@ impl Announced<'_> {
     }
 
     fn part(&self) -> FramePart {
-        self.options.part.unwrap_or(FramePart { start: 0, end: self.plan.frame_count() })
+        self.options.part_of(self.plan)
     }
 
     fn batches(&self) -> impl Iterator<Item = &BatchPlan> {
-        let part = self.part();
-        let within = move |batch: &&BatchPlan| {
-            part.start <= batch.frames.start && batch.frames.end <= part.end
-        };
-        self.plan.batches.iter().filter(within)
+        self.plan.batches_in(self.part()).map(|(_, batch)| batch)
     }
 
     /// Returns the job in one line.
@@ -91,11 +85,12 @@ impl Announced<'_> {
         tracing::info!("{}", self.output_line());
     }
 
-    /// Prints the job with every prompt, for `--dry-run`.
+    /// Prints the job with every prompt, for `--dry-run`. `done` is the number of frames that an
+    /// interrupted job has done already.
     ///
     /// # Errors
     /// Fails if standard output cannot be written to.
-    pub fn print(&self) -> Result<()> {
+    pub fn print(&self, done: usize) -> Result<()> {
         let mut text = format!(
             "{}: {}\n{} on {} in {}\n{}\n",
             self.args.recording.display(),
@@ -105,8 +100,8 @@ impl Announced<'_> {
             self.model.precision(),
             self.output_line()
         );
-        if self.done > 0 {
-            text.push_str(&format!("{} frames are done already\n", self.done));
+        if done > 0 {
+            text.push_str(&format!("{done} frames are done already\n"));
         }
         let count = self.batches().count();
         for (index, batch) in self.batches().enumerate() {

@@ -120,11 +120,10 @@ fn frame_uses(
 ) -> Vec<Use> {
     let frame = frames.size().rgb_bytes() as u64;
     let mut uses = Vec::new();
-    let part = options.part.map_or(0..plan.frame_count(), sam2_jobs::FramePart::range);
+    let part = options.part_of(plan);
     if args.frames.frames_mode == FramesMode::Memory {
-        let within = plan.batches.iter().map(|batch| &batch.frames);
-        let within = within.filter(|batch| part.start <= batch.start && batch.end <= part.end);
-        let longest = within.map(ExactSizeIterator::len).max().unwrap_or(0) as u64;
+        let lengths = plan.batches_in(part).map(|(_, batch)| batch.frames.len());
+        let longest = lengths.max().unwrap_or(0) as u64;
         let side = side as u64;
         let is_scaled = options.session.region.is_none() && options.session.fit == Fit::Squash;
         let each = if is_scaled { side * side * 3 } else { frame };
@@ -137,7 +136,7 @@ fn frame_uses(
     }
     // A video that scales its frames itself fills no frame cache.
     if args.frames.resize != ResizeMode::Decord {
-        let cached = part.len().min(args.frames.cache_frames) as u64;
+        let cached = part.range().len().min(args.frames.cache_frames) as u64;
         uses.push(Use {
             bytes: cached.saturating_mul(frame),
             what: format!("the cache of {cached} frames (--cache-frames)"),

@@ -77,7 +77,7 @@ impl LargeBlocks {
     /// Adds a block to the free list. If the list is full, the oldest blocks go back to the system.
     ///
     /// # Safety
-    /// The block came from the system with this layout and is no longer in use.
+    /// The system allocated the block with this layout, and nothing uses it any more.
     unsafe fn keep(&self, block: Block) {
         if block.layout.size() > MOST_KEPT {
             // SAFETY: guaranteed by the caller.

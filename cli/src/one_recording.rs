@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use sam2_engine::{FrameSource, LazyFrames, MaskSink, RunHeader, Sam2};
 use sam2_frame_provider::IndexMode;
 use sam2_jobs::{
-    CancelFlag, FlaggedFrames, FramePart, Job, JobError, JobOptions, JobPlan, JobReceipt,
-    JobReport, Journal, PartSink, ReceiptPlace, RecordingStamp, recording_fingerprint, run_header,
+    CancelFlag, FlaggedFrames, Job, JobError, JobOptions, JobPlan, JobReceipt, JobReport, Journal,
+    PartSink, ReceiptPlace, RecordingStamp, recording_fingerprint, run_header,
 };
 use sam2_mask_writer::{PixelValues, sweep_left_overs};
 
@@ -121,16 +121,15 @@ pub fn run(
     }
     foresight::check(args, model, frames, &plan, &options)?;
     let outputs = job.outputs.as_slice();
-    let done = if args.running.resume {
-        Journal::check(&job.journal, &job.header(&plan, &options)?)?
-    } else {
-        0
-    };
-    let announced =
-        Announced { args, model, frames, plan: &plan, options: &options, outputs, done };
+    let announced = Announced { args, model, frames, plan: &plan, options: &options, outputs };
     output_sizes::check(outputs, &announced.extent())?;
     if args.running.dry_run {
-        announced.print()?;
+        // The run itself finds out when it takes up the journal.
+        let done = match args.running.resume {
+            true => Journal::check(&job.journal, &job.header(&plan, &options)?)?,
+            false => 0,
+        };
+        announced.print(done)?;
         return Ok(Finished { status: ExitStatus::Done, report: None, is_dry: true });
     }
     announced.log();
@@ -251,7 +250,7 @@ impl Segmenting<'_> {
             Journal::create(&self.journal, header)?
         };
         let journal = journal.with_checkpoints_every(self.args.running.checkpoint_frames);
-        let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
+        let part = options.part_of(plan).range();
         let mut progress = Progress::new(part.len(), self.quiet);
         let mut watch = BatchWatch::new(&mut progress, self.frames, self.model);
         let frames = self.frames;
@@ -308,7 +307,7 @@ impl Segmenting<'_> {
             compression: self.args.style.compression.into(),
             outlines: outputs::outlines(self.args.style.coco_polygons),
         };
-        let part = options.part.map_or(0..plan.frame_count(), FramePart::range);
+        let part = options.part_of(plan).range();
         let prompted = plan.prompt_frames().into_iter().filter(|frame| part.contains(frame));
         let name = recordings::stem(&self.args.recording);
         let recording = OutputRecording {

@@ -78,9 +78,7 @@ impl Extent {
             _ => likely(frames.saturating_mul(objects).saturating_mul(MASK_BYTES)),
         }
     }
-}
 
-impl Extent {
     /// Returns the number of bytes of all logits.
     fn logit_bytes(&self) -> u64 {
         let pages = self.frames.saturating_mul(self.pixels);

@@ -139,7 +139,7 @@ pub struct Output {
 /// How outputs are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OutputSettings {
-    /// Whether existing outputs are replaced.
+    /// True if existing outputs may be replaced.
     pub overwrite: bool,
     /// Meaning of the pixel values in a stack.
     pub values: PixelValues,

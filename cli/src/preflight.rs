@@ -22,7 +22,7 @@ const KEPT_TRACKS: u64 = 256 << 20;
 /// Checks recordings one by one. Whatever several of them share is checked once.
 #[derive(Debug)]
 pub struct Preflight {
-    /// Whether recordings are opened too. Not needed for a single recording, which is opened next
+    /// True if recordings are opened too. Not needed for a single recording, which is opened next
     /// anyway.
     opens: bool,
     /// Models as typed, each with its problem, if any.

@@ -27,12 +27,12 @@ fn of_job(error: &JobError) -> Option<&'static str> {
         JobError::EmptyPart { .. } => Some("--frames"),
         JobError::PartOfCarriedOver { .. } => Some("--carry-over"),
         JobError::OtherRun { what, .. } if what == COMPUTED_WITH => {
-            Some("--mixed-processors goes on all the same")
+            Some("--mixed-processors continues anyway")
         }
         JobError::Merge(MergeError::Different { difference, .. })
             if difference.starts_with(COMPUTED_WITH) =>
         {
-            Some("--mixed-processors puts them together all the same")
+            Some("--mixed-processors merges them anyway")
         }
         JobError::OtherRun { .. } | JobError::DamagedJournal { .. } => {
             Some("leave out --resume to begin anew")

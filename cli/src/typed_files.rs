@@ -78,7 +78,7 @@ pub fn check_individuals(words: &[PathBuf], individuals: &[String]) -> Result<()
     };
     match (words.iter().find(is_name), individuals.last()) {
         (Some(word), Some(last)) => bail!(
-            "there is no recording '{0}': if that is an individual, separate the names by commas, as in --individual {last},{0}",
+            "no recording is named '{0}'. If it is an individual, separate the names with commas: --individual {last},{0}",
             word.display()
         ),
         _ => Ok(()),

@@ -4,6 +4,7 @@ use sam2_engine::{Passes, SessionOptions};
 use sam2_frame_provider::FramesMode;
 
 use crate::part::FramePart;
+use crate::plan::JobPlan;
 
 /// Options of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +23,13 @@ pub struct JobOptions {
     /// Only these frames, which must be whole batches of the plan, so that parts together give what
     /// one job gives. `None` = all.
     pub part: Option<FramePart>,
+}
+
+impl JobOptions {
+    /// Returns the frames of a plan that the job covers: its part, or all of them.
+    pub fn part_of(&self, plan: &JobPlan) -> FramePart {
+        self.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() })
+    }
 }
 
 impl Default for JobOptions {

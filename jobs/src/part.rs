@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use sam2_mask_writer::{CompleteOutput, MaskFrame, MaskSink, RunBatch, RunPrompt, WriteError};
 
-use super::plan::JobPlan;
+use super::plan::{BatchPlan, JobPlan};
 use crate::error::JobError;
 
 /// Frames `start..end` of a recording.
@@ -24,6 +24,14 @@ impl FramePart {
 }
 
 impl JobPlan {
+    /// Returns the batches of a part, each with its index in the plan.
+    pub fn batches_in(&self, part: FramePart) -> impl Iterator<Item = (usize, &BatchPlan)> {
+        let within = move |(_, batch): &(usize, &BatchPlan)| {
+            part.start <= batch.frames.start && batch.frames.end <= part.end
+        };
+        self.batches.iter().enumerate().filter(within)
+    }
+
     /// Checks that a part consists of whole batches, so that all parts together give what one
     /// process gives.
     ///

@@ -28,7 +28,7 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
 ) -> Result<JobReport, JobError> {
     plan.check(frames.frame_count(), frames.size())?;
     plan.check_region(options.session.region, frames.size())?;
-    let part = options.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() });
+    let part = options.part_of(plan);
     if options.part.is_some() {
         plan.check_part(part)?;
     }
@@ -53,9 +53,8 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
     };
     run.check_frame_count()?;
     run.replay_batches()?;
-    for (index, batch) in plan.batches.iter().enumerate() {
-        let within = part.start <= batch.frames.start && batch.frames.end <= part.end;
-        if !within || batch.frames.end <= run.delivery.next_frame() {
+    for (index, batch) in plan.batches_in(part) {
+        if batch.frames.end <= run.delivery.next_frame() {
             continue;
         }
         let prompts = if options.carry_over && batch.frames.start > part.start {

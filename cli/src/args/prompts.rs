@@ -106,7 +106,7 @@ impl FromStr for MaskArg {
         let usage = "expected FRAME:FILE[:OBJECT], for example 0:first.png or 12:worm.png:2";
         let (frame, rest) = text.split_once(':').ok_or(usage)?;
         let frame = parse_frame(Some(frame), usage)?;
-        // A name may hold colons; only a number behind the last one is an object.
+        // A file name may contain colons. Only a number after the last colon is an object.
         let (file, object) = match rest.rsplit_once(':') {
             Some((file, number)) if number.bytes().all(|b| b.is_ascii_digit()) => {
                 (file, Some(parse_object(number)?))
