@@ -78,7 +78,7 @@ pub fn check_individuals(words: &[PathBuf], individuals: &[String]) -> Result<()
     };
     match (words.iter().find(is_name), individuals.last()) {
         (Some(word), Some(last)) => bail!(
-            "no recording is named '{0}'. If it is an individual, separate the names with commas: --individual {last},{0}",
+            "there is no recording '{0}'; if it is an individual, separate the names with commas: --individual {last},{0}",
             word.display()
         ),
         _ => Ok(()),
