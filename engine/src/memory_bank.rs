@@ -172,26 +172,6 @@ impl MemoryBank {
         OfficialPolicy.select(&MemoryView::new(self, retained, query))
     }
 
-    /// Returns up to `limit` conditioning frames: the closest before `frame`, the closest at or
-    /// after it, then the closest of the rest (`select_closest_cond_frames`).
-    pub(crate) fn closest_conditioning(
-        &self,
-        frame: usize,
-        limit: Option<usize>,
-    ) -> Vec<(usize, &Outcome)> {
-        let all: Vec<(usize, &Outcome)> = self.conditioning_outcomes().collect();
-        let Some(limit) = limit.filter(|&limit| all.len() > limit) else { return all };
-        let before = all.iter().copied().filter(|(f, _)| *f < frame).max_by_key(|(f, _)| *f);
-        let after = all.iter().copied().filter(|(f, _)| *f >= frame).min_by_key(|(f, _)| *f);
-        let mut chosen: Vec<(usize, &Outcome)> = before.into_iter().chain(after).collect();
-        let mut rest: Vec<(usize, &Outcome)> =
-            all.into_iter().filter(|(f, _)| chosen.iter().all(|(c, _)| c != f)).collect();
-        rest.sort_by_key(|(f, _)| f.abs_diff(frame));
-        rest.truncate(limit.saturating_sub(chosen.len()));
-        chosen.extend(rest);
-        chosen
-    }
-
     /// Forgets ordinary frames from `first` to `last`, inclusive.
     pub(crate) fn forget_tracked(&mut self, first: usize, last: usize) {
         self.tracked.retain(|&frame, _| !(first..=last).contains(&frame));
@@ -251,6 +231,11 @@ impl MemoryBank {
         let near = retained.memories.max(retained.frames);
         self.conditioning.retain(|(frame, _)| *frame >= oldest || frame.abs_diff(newest) <= near);
         self.forget_records();
+    }
+
+    /// Removes the frames outside of `window`, first to last, from the reserve.
+    pub(crate) fn forget_apart_outside(&mut self, (first, last): (usize, usize)) {
+        self.apart.retain(|frame, _| (first..=last).contains(frame));
     }
 
     /// Releases everything that no propagation onwards from `position` or from any of the `anchors`

@@ -41,6 +41,7 @@ impl MaskSpool {
                 word(facts.predicted_iou.to_bits());
                 word(u32::from(facts.prompted));
                 word(u32::from(facts.flags.bits()));
+                word(facts.agreement.map_or(f32::NAN, f32::from).to_bits());
             }
             word(mask.width());
             word(mask.height());
@@ -88,6 +89,7 @@ impl MaskSpool {
             predicted_iou: f32::from_bits(self.word()?),
             prompted: self.word()? != 0,
             flags: QualityFlags::from_bits(self.word()? as u8).unwrap_or_default(),
+            agreement: Some(f32::from_bits(self.word()?)).filter(|iou| !iou.is_nan()),
         })
     }
 
@@ -117,6 +119,7 @@ mod tests {
             predicted_iou: 0.25,
             prompted: n == 2,
             flags: QualityFlag::ALL.into_iter().take(n as usize).collect(),
+            agreement: (n == 2).then_some(0.5),
         };
         let mask = |n: u32| LabelledMask {
             facts: (n != 3).then(|| facts(n)),

@@ -7,7 +7,7 @@ use crate::recording_info::RecordingInfo;
 use crate::sink::{MaskFacts, MaskFrame};
 
 /// Names of the columns, in order.
-pub(crate) const COLUMNS: [&str; 16] = [
+pub(crate) const COLUMNS: [&str; 17] = [
     "frame",
     "time",
     "object",
@@ -24,6 +24,7 @@ pub(crate) const COLUMNS: [&str; 16] = [
     "flags",
     "name",
     "image",
+    "agreement",
 ];
 
 /// One object on one frame.

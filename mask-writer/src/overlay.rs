@@ -229,7 +229,13 @@ mod tests {
 
     fn flagged(object: LabelledMask, flag: QualityFlag) -> LabelledMask {
         let flags = [flag].into_iter().collect();
-        let facts = MaskFacts { object_score: 1.0, predicted_iou: 1.0, prompted: false, flags };
+        let facts = MaskFacts {
+            object_score: 1.0,
+            predicted_iou: 1.0,
+            prompted: false,
+            flags,
+            agreement: None,
+        };
         LabelledMask { facts: Some(facts), ..object }
     }
 

@@ -17,11 +17,33 @@ pub enum QualityFlag {
     /// The mask covers a large part of the frame, although the mask on the closest prompted frame
     /// covers a small part: it is likely the background instead of the object.
     Inverted,
+    /// The frame was tracked from the prompts on both sides of it, and the two masks show different
+    /// things: one of them is wrong.
+    Disagree,
+    /// The mask covers the same pixels as that of another object: one of the two objects has taken
+    /// the other.
+    Overlap,
+    /// Body parts that the pose track is sure of lie outside the mask, or inside that of another
+    /// object.
+    OffTrack,
+    /// The frame was prompted, and the resulting mask is doubtful: the model predicts a low IoU for
+    /// it, or it is much larger than the box around the body parts that were given. What is tracked
+    /// from it is doubtful too.
+    DoubtfulPrompt,
 }
 
 impl QualityFlag {
     /// Every flag.
-    pub const ALL: [Self; 4] = [Self::Lost, Self::AreaJump, Self::NearlyFull, Self::Inverted];
+    pub const ALL: [Self; 8] = [
+        Self::Lost,
+        Self::AreaJump,
+        Self::NearlyFull,
+        Self::Inverted,
+        Self::Disagree,
+        Self::Overlap,
+        Self::OffTrack,
+        Self::DoubtfulPrompt,
+    ];
 
     /// Returns the flag's name in files, a single word.
     pub fn name(self) -> &'static str {
@@ -30,6 +52,10 @@ impl QualityFlag {
             Self::AreaJump => "area-jump",
             Self::NearlyFull => "nearly-full",
             Self::Inverted => "inverted",
+            Self::Disagree => "disagree",
+            Self::Overlap => "overlap",
+            Self::OffTrack => "off-track",
+            Self::DoubtfulPrompt => "doubtful-prompt",
         }
     }
 
@@ -46,6 +72,10 @@ impl fmt::Display for QualityFlag {
             Self::AreaJump => "the area changes suddenly",
             Self::NearlyFull => "nearly the whole picture is covered",
             Self::Inverted => "the mask may be inverted (background instead of object)",
+            Self::Disagree => "tracked from either side, the masks differ",
+            Self::Overlap => "two objects have the same pixels",
+            Self::OffTrack => "the mask is not where the pose track is",
+            Self::DoubtfulPrompt => "the prompt gave a doubtful mask",
         })
     }
 }
@@ -71,6 +101,11 @@ impl QualityFlags {
     /// Sets `flag`.
     pub fn insert(&mut self, flag: QualityFlag) {
         self.0 |= flag.bit();
+    }
+
+    /// Clears `flag`.
+    pub fn remove(&mut self, flag: QualityFlag) {
+        self.0 &= !flag.bit();
     }
 
     /// Iterates over the flags that are set.
@@ -117,7 +152,13 @@ mod tests {
         assert_eq!(format!("{set:?}"), "{Lost, Inverted}");
         assert!(!set.contains(QualityFlag::AreaJump) && set.contains(QualityFlag::Lost));
         assert_eq!(QualityFlags::from_bits(set.bits()), Some(set));
-        assert_eq!(QualityFlags::from_bits(0x10), None);
+        for bits in 0..=u8::MAX {
+            assert_eq!(QualityFlags::from_bits(bits).map(QualityFlags::bits), Some(bits));
+        }
         assert!(!set.is_empty() && QualityFlags::NONE.is_empty());
+        let mut fewer = set;
+        fewer.remove(QualityFlag::Lost);
+        fewer.remove(QualityFlag::Disagree);
+        assert_eq!(format!("{fewer:?}"), "{Inverted}");
     }
 }

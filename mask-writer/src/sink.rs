@@ -19,6 +19,9 @@ pub struct MaskFacts {
     pub prompted: bool,
     /// Reasons for a person to check the mask.
     pub flags: QualityFlags,
+    /// IoU of the two masks of a frame that was tracked from the prompts on both sides of it, 0 to
+    /// 1; `None` where there was one mask only.
+    pub agreement: Option<f32>,
 }
 
 /// A mask with the number of its object.

@@ -20,6 +20,7 @@ pub(crate) fn masks(drawn: &[(u32, &str)]) -> Vec<LabelledMask> {
             1 => [QualityFlag::Lost, QualityFlag::AreaJump].into_iter().collect(),
             _ => QualityFlags::NONE,
         },
+        agreement: (object == 2).then_some(0.25),
     };
     drawn
         .iter()

@@ -200,7 +200,7 @@ mod tests {
 
     fn facts(iou: f32, flags: &[QualityFlag]) -> MaskFacts {
         let flags: QualityFlags = flags.iter().copied().collect();
-        MaskFacts { object_score: 5.0, predicted_iou: iou, prompted: false, flags }
+        MaskFacts { object_score: 5.0, predicted_iou: iou, prompted: false, flags, agreement: None }
     }
 
     fn sight(object: u32, facts: &MaskFacts, lost_just_now: bool) -> Sight<'_> {

@@ -68,7 +68,8 @@ fn animal(object: u32, frame: usize, rate: f64) -> LabelledMask {
         iou -= 0.35 * (noise(frame / 40) as f32);
     }
     let prompted = frame.is_multiple_of(18_000);
-    let facts = MaskFacts { object_score: score, predicted_iou: iou, prompted, flags };
+    let (object_score, predicted_iou) = (score, iou);
+    let facts = MaskFacts { object_score, predicted_iou, prompted, flags, agreement: None };
     LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
 }
 
@@ -271,6 +272,7 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
         predicted_iou: f32::NEG_INFINITY,
         prompted: true,
         flags: [QualityFlag::Lost].into_iter().collect(),
+        agreement: Some(f32::NAN),
     };
     let mask = Mask::from_runs(8, 8, vec![3, 20, 41]).unwrap();
     for frame in 0..2 {

@@ -120,9 +120,9 @@ fn frames_from_images_are_called_as_these() {
     }
     assert_eq!(text("again.csv"), text("table.csv"));
     let table = text("table.csv");
-    assert!(table.lines().next().unwrap().ends_with(",flags,name,image"), "{table}");
+    assert!(table.lines().next().unwrap().ends_with(",flags,name,image,agreement"), "{table}");
     for (row, name) in table.lines().skip(1).zip(frames_from_1(".jpg")) {
-        assert!(row.ends_with(&format!(",,{name}")), "{row}");
+        assert!(row.ends_with(&format!(",,{name},")), "{row}");
         // The disc is at (50 + 4 t, 140 - t) on frame t, whose image is called t + 1.
         let cells: Vec<f64> = row.split(',').map(|cell| cell.parse().unwrap_or(-1.0)).collect();
         let (x, y) = (50.0 + 4.0 * cells[0], 140.0 - cells[0]);

@@ -53,6 +53,7 @@ fn write_run_of(
                     predicted_iou: 0.95 - 0.002 * frame as f32,
                     prompted: frame == 2,
                     flags: flags.into_iter().collect(),
+                    agreement: None,
                 };
                 LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
             })

@@ -46,6 +46,27 @@ pub struct MemoryView<'a> {
     bank: &'a MemoryBank,
     query: MemoryQuery,
     retained: Retained,
+    /// First and last frame that may be seen.
+    window: (usize, usize),
+}
+
+/// Returns up to `limit` of the conditioning frames: the closest before `frame`, the closest at or
+/// after it, then the closest of the rest (`select_closest_cond_frames`).
+fn closest(
+    all: Vec<(usize, &Outcome)>,
+    frame: usize,
+    limit: Option<usize>,
+) -> Vec<(usize, &Outcome)> {
+    let Some(limit) = limit.filter(|&limit| all.len() > limit) else { return all };
+    let before = all.iter().copied().filter(|(f, _)| *f < frame).max_by_key(|(f, _)| *f);
+    let after = all.iter().copied().filter(|(f, _)| *f >= frame).min_by_key(|(f, _)| *f);
+    let mut chosen: Vec<(usize, &Outcome)> = before.into_iter().chain(after).collect();
+    let mut rest: Vec<(usize, &Outcome)> =
+        all.into_iter().filter(|(f, _)| chosen.iter().all(|(c, _)| c != f)).collect();
+    rest.sort_by_key(|(f, _)| f.abs_diff(frame));
+    rest.truncate(limit.saturating_sub(chosen.len()));
+    chosen.extend(rest);
+    chosen
 }
 
 /// An earlier frame in the direction of propagation.
@@ -78,7 +99,17 @@ impl Earlier<'_> {
 impl<'a> MemoryView<'a> {
     /// Returns the view of a bank for a policy that declares `retained`.
     pub(crate) fn new(bank: &'a MemoryBank, retained: Retained, query: MemoryQuery) -> Self {
-        Self { bank, query, retained }
+        Self { bank, query, retained, window: (0, usize::MAX) }
+    }
+
+    /// Returns the view without the frames outside of `window`, first to last: as if they had neither
+    /// been prompted nor tracked.
+    pub(crate) fn within(self, window: (usize, usize)) -> Self {
+        Self { window, ..self }
+    }
+
+    fn may_see(&self, frame: usize) -> bool {
+        (self.window.0..=self.window.1).contains(&frame)
     }
 
     /// Returns the frame that reads memories.
@@ -90,14 +121,17 @@ impl<'a> MemoryView<'a> {
     /// (`select_closest_cond_frames`) if there are more than
     /// [`crate::SessionOptions::max_conditioning_frames`].
     pub fn conditioning(&self) -> Vec<(usize, &'a Outcome)> {
-        self.bank.closest_conditioning(self.query.frame, self.query.reach.max_conditioning_frames)
+        let all = self.bank.conditioning_outcomes().filter(|(frame, _)| self.may_see(*frame));
+        closest(all.collect(), self.query.frame, self.query.reach.max_conditioning_frames)
     }
 
     /// Returns the frames in reserve that precede this frame in the direction of propagation, by
     /// frame index ([`super::MemoryPolicy::keeps_apart`]).
     pub fn kept_apart(&self) -> impl Iterator<Item = (usize, &'a Outcome)> + use<'a> {
         let MemoryQuery { frame, direction, .. } = self.query;
-        self.bank.kept_apart().filter(move |(apart, _)| direction.distance(*apart, frame) > 0)
+        let view = *self;
+        let apart = self.bank.kept_apart().filter(move |(apart, _)| view.may_see(*apart));
+        apart.filter(move |(apart, _)| direction.distance(*apart, frame) > 0)
     }
 
     /// Returns the frame `steps` earlier in the direction of propagation, if its result is within
@@ -112,7 +146,7 @@ impl<'a> MemoryView<'a> {
         let steps = self.query.direction.distance(frame, self.query.frame);
         let steps = usize::try_from(steps).ok().filter(|&steps| steps > 0)?;
         let Retained { memories, frames, .. } = self.retained;
-        if steps > memories.max(frames) {
+        if steps > memories.max(frames) || !self.may_see(frame) {
             return None;
         }
         let conditioning = self.bank.conditioning(frame);

@@ -27,6 +27,26 @@ pub enum Passes {
     /// [`SessionOptions::non_overlap_masks`](crate::SessionOptions::non_overlap_masks), masks are kept
     /// apart from those of objects in the same pass only.)
     Own,
+    /// Each object from each of its prompts, towards the next one in the direction of the pass, and
+    /// with nothing but that prompt and the frames tracked from it in memory. Between two prompts, a
+    /// forward pass tracks the half that is nearer to the earlier one (and the frame in the middle),
+    /// a reverse pass the other half, so that every frame is tracked once, from its nearest prompt.
+    ///
+    /// A prompt from the future can only mislead a pass: at a crossing of look-alikes, the official
+    /// predictor has the other animal's pose from the second prompt in memory, and is worse with two
+    /// correct prompts than with one (`docs/passes.md` has the measurement).
+    Nearest,
+    /// As [`Passes::Nearest`], but each pass tracks the whole stretch up to the next prompt, so that
+    /// every frame between two prompts is tracked twice, and the masks can be compared. A job takes
+    /// the nearer one where they agree, and flags the frame where they do not.
+    Agreed,
+}
+
+impl Passes {
+    /// Returns true if each frame sees only the last prompt behind it and what was tracked from that.
+    pub(crate) fn sees_one_prompt(self) -> bool {
+        matches!(self, Self::Nearest | Self::Agreed)
+    }
 }
 
 impl Direction {

@@ -35,9 +35,11 @@ impl<F: Frames> Tracker<F> {
             let apart = self.retained.apart > 0
                 && !shown.prompted
                 && self.policy.keeps_apart(&self.view(state, frame, direction), &record);
+            let window = self.objects[index].window(frame, direction, self.options.passes);
             let bank = &mut self.objects[index].bank;
             bank.insert_record(frame, record);
             if apart {
+                bank.forget_apart_outside(window);
                 bank.keep_apart(frame, self.retained.apart);
             }
         }
@@ -108,7 +110,12 @@ impl<F: Frames> Tracker<F> {
         // Frames further back than the oldest pointer may have been released.
         let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
         let areas = direction.map_or_else(Vec::new, |direction| {
-            (1..=look_back).filter_map(|steps| area(direction.back(frame, steps)?)).collect()
+            let (first, last) = state.window(frame, direction, self.options.passes);
+            (1..=look_back)
+                .map_while(|steps| direction.back(frame, steps))
+                .take_while(|earlier| (first..=last).contains(earlier))
+                .filter_map(area)
+                .collect()
         });
         let closest = state
             .bank

@@ -50,20 +50,62 @@ impl ObjectState {
         self.bank.conditioning_frames().min()
     }
 
+    /// Returns the frame on which a pass in `direction` first tracks the object, if it comes from far
+    /// enough; see [`Passes`]. `None` if that is any frame.
+    pub(super) fn first_of_pass(&self, direction: Direction, passes: Passes) -> Option<usize> {
+        match (passes, direction) {
+            (Passes::Official, _) => None,
+            (Passes::Nearest | Passes::Agreed, Direction::Reverse) => {
+                self.bank.conditioning_frames().max()
+            }
+            _ => self.first_prompt(),
+        }
+    }
+
     /// Returns the frame on which a pass that begins at `start` begins to track the object.
     pub(super) fn joins_at(&self, start: usize, direction: Direction, passes: Passes) -> usize {
-        match (passes, self.first_prompt()) {
-            (Passes::Official, _) | (_, None) => start,
-            (Passes::Own, Some(first)) => match direction {
-                Direction::Forward => start.max(first),
-                Direction::Reverse => start.min(first),
-            },
+        match (self.first_of_pass(direction, passes), direction) {
+            (None, _) => start,
+            (Some(first), Direction::Forward) => start.max(first),
+            (Some(first), Direction::Reverse) => start.min(first),
         }
     }
 
     /// Returns true if a pass tracks the object on `frame`; see [`Passes`].
     pub(super) fn is_tracked_on(&self, frame: usize, direction: Direction, passes: Passes) -> bool {
         self.joins_at(frame, direction, passes) == frame
+            && (passes != Passes::Nearest || self.is_nearer_behind(frame, direction))
+    }
+
+    /// Returns true if the prompt behind `frame`, in the direction of a pass, is nearer than the one
+    /// ahead. The forward pass has the frame in the middle.
+    fn is_nearer_behind(&self, frame: usize, direction: Direction) -> bool {
+        let distances = || self.bank.conditioning_frames().map(|p| direction.distance(p, frame));
+        let behind = distances().filter(|&distance| distance >= 0).min();
+        let ahead = distances().filter(|&distance| distance < 0).map(|distance| -distance).min();
+        match (behind, ahead, direction) {
+            (Some(0), ..) | (_, None, _) => true,
+            (None, Some(_), _) => false,
+            (Some(behind), Some(ahead), Direction::Forward) => behind <= ahead,
+            (Some(behind), Some(ahead), Direction::Reverse) => behind < ahead,
+        }
+    }
+
+    /// Returns the first and the last frame that may be read when `frame` is tracked; see [`Passes`].
+    pub(super) fn window(
+        &self,
+        frame: usize,
+        direction: Direction,
+        passes: Passes,
+    ) -> (usize, usize) {
+        if !passes.sees_one_prompt() {
+            return (0, usize::MAX);
+        }
+        let behind = self.bank.conditioning_frames().filter(|&p| direction.distance(p, frame) >= 0);
+        match direction {
+            Direction::Forward => (behind.max().unwrap_or(frame), frame),
+            Direction::Reverse => (frame, behind.min().unwrap_or(frame)),
+        }
     }
 
     pub(super) fn mark_tracked(&mut self, frame: usize, direction: Direction) {

@@ -54,7 +54,7 @@ impl<F: Frames> Tracker<F> {
         let conditions = tracked.is_none() || self.options.corrections_condition;
         let earlier = known.and_then(|state| state.latest(frame, conditions));
         let lost = known.is_some_and(|state| {
-            let past = tracked.is_some_and(|way| state.has_lost(&self.reads(frame, way)));
+            let past = tracked.is_some_and(|way| state.has_lost(&self.reads(state, frame, way)));
             past || (earlier.is_none() && state.was_released(frame))
         });
         if lost {

@@ -71,6 +71,7 @@ impl FrameMasks {
                     predicted_iou: shown.predicted_iou,
                     prompted: shown.prompted,
                     flags: shown.flags,
+                    agreement: None,
                 }),
                 logits: shown.video_logits.clone(),
             })

@@ -119,15 +119,18 @@ impl<F: Frames> Tracker<F> {
         }
         start.map_or(Ok(()), |start| self.check_frame(start))?;
         let objects = self.with_prompts_taken_up()?;
-        let prompted: BTreeSet<usize> =
-            objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect();
+        // A pass that sees one prompt reads nothing that another one left around its prompt.
+        let prompted: BTreeSet<usize> = match self.options.passes.sees_one_prompt() {
+            true => BTreeSet::new(),
+            false => objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect(),
+        };
         let start = match start {
             Some(start) => start,
             None => first_of(&objects, direction, self.options.passes)?,
         };
         let lost = |object: &ObjectState| {
             let joins = object.joins_at(start, direction, self.options.passes);
-            object.has_lost(&self.reads(joins, direction))
+            object.has_lost(&self.reads(object, joins, direction))
         };
         if objects.iter().any(lost) {
             return Err(EngineError::MemoriesReleased { start });
@@ -311,11 +314,20 @@ impl<F: Frames> Tracker<F> {
         direction: Direction,
     ) -> MemoryView<'a> {
         MemoryView::new(&object.bank, self.retained, self.query(frame, direction))
+            .within(object.window(frame, direction, self.options.passes))
     }
 
-    /// Returns what tracking `frame` in `direction` may read.
-    pub(super) fn reads(&self, frame: usize, direction: Direction) -> Vec<MemoryRead> {
-        policy_reads(self.policy.as_ref(), &self.query(frame, direction))
+    /// Returns what tracking the object on `frame` in `direction` may read.
+    pub(super) fn reads(
+        &self,
+        object: &ObjectState,
+        frame: usize,
+        direction: Direction,
+    ) -> Vec<MemoryRead> {
+        let (first, last) = object.window(frame, direction, self.options.passes);
+        let mut reads = policy_reads(self.policy.as_ref(), &self.query(frame, direction));
+        reads.retain(|read| (first..=last).contains(&read.frame));
+        reads
     }
 
     fn query(&self, frame: usize, direction: Direction) -> MemoryQuery {
@@ -364,17 +376,18 @@ impl<F: Frames> Tracker<F> {
     }
 }
 
-/// Returns the frame on which a pass begins: the first prompt; for a reverse pass of each object
-/// from its own prompt, the last of the objects' first prompts.
+/// Returns the frame on which a pass begins: the first prompt of any object; for a reverse pass of
+/// each object from its own prompt, the last frame on which one of them begins.
 fn first_of(
     objects: &[ObjectState],
     direction: Direction,
     passes: Passes,
 ) -> Result<usize, EngineError> {
-    let firsts = objects.iter().filter_map(ObjectState::first_prompt);
     let first = match (passes, direction) {
-        (Passes::Own, Direction::Reverse) => firsts.max(),
-        _ => firsts.min(),
+        (Passes::Official, _) | (_, Direction::Forward) => {
+            objects.iter().filter_map(ObjectState::first_prompt).min()
+        }
+        _ => objects.iter().filter_map(|object| object.first_of_pass(direction, passes)).max(),
     };
     first.ok_or(EngineError::NoPrompts)
 }

@@ -27,6 +27,7 @@ impl RunFrame {
 
 const HAS_FACTS: u8 = 1;
 const HAS_LOGITS: u8 = 2;
+const HAS_AGREEMENT: u8 = 4;
 
 /// Appends a frame to `to`, with logits only if `logits` is true.
 pub(super) fn encode(frame: &MaskFrame<'_>, logits: bool, to: &mut Vec<u8>) {
@@ -43,11 +44,19 @@ pub(super) fn encode(frame: &MaskFrame<'_>, logits: bool, to: &mut Vec<u8>) {
         number(u64::from(*object), to);
         let values = values.as_ref().filter(|_| logits);
         let has = |yes: bool, bit: u8| if yes { bit } else { 0 };
-        to.push(has(facts.is_some(), HAS_FACTS) | has(values.is_some(), HAS_LOGITS));
+        let agreement = facts.and_then(|facts| facts.agreement);
+        to.push(
+            has(facts.is_some(), HAS_FACTS)
+                | has(values.is_some(), HAS_LOGITS)
+                | has(agreement.is_some(), HAS_AGREEMENT),
+        );
         if let Some(facts) = facts {
             to.extend(facts.object_score.to_le_bytes());
             to.extend(facts.predicted_iou.to_le_bytes());
             to.extend([u8::from(facts.prompted), facts.flags.bits()]);
+        }
+        if let Some(agreement) = agreement {
+            to.extend(agreement.to_le_bytes());
         }
         number(mask.runs().len() as u64, to);
         mask.runs().iter().for_each(|&run| number(u64::from(run), to));
@@ -79,10 +88,13 @@ pub(super) fn decode(bytes: &[u8], (width, height): (u32, u32)) -> Result<RunFra
     for _ in 0..rest.number()? {
         let object = rest.small("an object's number")?;
         let has = rest.array::<1>()?[0];
-        if has & !(HAS_FACTS | HAS_LOGITS) != 0 {
+        if has & !(HAS_FACTS | HAS_LOGITS | HAS_AGREEMENT) != 0
+            || has & (HAS_FACTS | HAS_AGREEMENT) == HAS_AGREEMENT
+        {
             return Err("a mask with unknown parts".into());
         }
-        let facts = if has & HAS_FACTS != 0 { Some(rest.facts()?) } else { None };
+        let has_agreement = has & HAS_AGREEMENT != 0;
+        let facts = if has & HAS_FACTS != 0 { Some(rest.facts(has_agreement)?) } else { None };
         let count = rest.size()?;
         if count > rest.0.len() {
             return Err("more runs than bytes".into());
@@ -145,11 +157,12 @@ impl<'a> Bytes<'a> {
         u32::try_from(self.number()?).map_err(|_| format!("{what} that is too large"))
     }
 
-    fn facts(&mut self) -> Result<MaskFacts, String> {
+    fn facts(&mut self, has_agreement: bool) -> Result<MaskFacts, String> {
         let object_score = f32::from_le_bytes(self.array()?);
         let predicted_iou = f32::from_le_bytes(self.array()?);
         let [prompted, flags] = self.array()?;
         let flags = QualityFlags::from_bits(flags).ok_or("an unknown flag")?;
-        Ok(MaskFacts { object_score, predicted_iou, prompted: prompted != 0, flags })
+        let agreement = if has_agreement { Some(f32::from_le_bytes(self.array()?)) } else { None };
+        Ok(MaskFacts { object_score, predicted_iou, prompted: prompted != 0, flags, agreement })
     }
 }

@@ -29,8 +29,9 @@
 //! | u8, f64 | 1 and its time in seconds, or 0 and nothing |
 //! | v | number of objects; for each of them: |
 //! | v | the object |
-//! | u8 | bit 0: facts follow; bit 1: logits follow |
+//! | u8 | bit 0: facts follow; bit 1: logits follow; bit 2: the agreement follows the facts |
 //! | f32, f32, u8, u8 | facts: object score, predicted IoU, whether prompted, flags ([`QualityFlags::bits`](crate::QualityFlags::bits)) |
+//! | f32 | agreement: IoU of the two masks of a frame that was tracked from both sides |
 //! | v, then as many v | runs, as [`Mask::runs`](crate::Mask::runs), of a mask of the recording's size |
 //! | f32 each | logits: width x height of them |
 //!

@@ -32,6 +32,7 @@ fn object(number: u32) -> LabelledMask {
             predicted_iou: 0.75,
             prompted: number == 3,
             flags: [QualityFlag::Lost].into_iter().collect(),
+            agreement: (number > 2000).then_some(0.375),
         }),
         logits: (number != 3).then(|| Arc::new(logits)),
     }

@@ -93,6 +93,8 @@ struct Facts {
     predicted_iou: f32,
     prompted: bool,
     flags: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<f32>,
 }
 
 impl CocoJsonSink {
@@ -197,6 +199,7 @@ impl CocoJsonSink {
                 predicted_iou: facts.predicted_iou,
                 prompted: facts.prompted,
                 flags: facts.flags.iter().map(|flag| flag.name()).collect(),
+                agreement: facts.agreement,
             }),
         })
     }

@@ -91,6 +91,7 @@ fn cells(row: &Row) -> [String; COLUMNS.len()] {
         row.flags(),
         text(row.name.as_ref()),
         text(row.image.as_ref()),
+        text(row.facts.and_then(|facts| facts.agreement)),
     ]
 }
 
@@ -121,11 +122,11 @@ mod tests {
         run(sink, &frames);
         let expected = "\
             frame,time,object,area,centroid_x,centroid_y,box_x,box_y,box_width,box_height,\
-            object_score,predicted_iou,prompted,flags,name,image\n\
-            0,0,1,5,1.6,0.8,1,0,2,3,1.25,0.5,true,lost|area-jump,,\n\
-            1,0.1,1,0,,,,,,,,,,,,\n\
-            2,0.2,1,0,,,,,,,1.25,0.5,true,lost|area-jump,,\n\
-            2,0.2,2,1,0,0,0,0,1,1,2.25,0.5,false,,,\n";
+            object_score,predicted_iou,prompted,flags,name,image,agreement\n\
+            0,0,1,5,1.6,0.8,1,0,2,3,1.25,0.5,true,lost|area-jump,,,\n\
+            1,0.1,1,0,,,,,,,,,,,,,\n\
+            2,0.2,1,0,,,,,,,1.25,0.5,true,lost|area-jump,,,\n\
+            2,0.2,2,1,0,0,0,0,1,1,2.25,0.5,false,,,,0.25\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
     }
 
@@ -142,7 +143,7 @@ mod tests {
         run(CsvTableSink::create(&path, &recording, false).unwrap(), &[vec![], vec![]]);
         let table = std::fs::read_to_string(&path).unwrap();
         let rows: Vec<&str> = table.lines().skip(1).collect();
-        assert_eq!(rows[0], "0,0,1,0,,,,,,,,,,,,00001.jpg");
-        assert_eq!(rows[3], "1,0.1,2,0,,,,,,,,,,,\"Tom, the \"\"cat\"\"\",00002.jpg");
+        assert_eq!(rows[0], "0,0,1,0,,,,,,,,,,,,00001.jpg,");
+        assert_eq!(rows[3], "1,0.1,2,0,,,,,,,,,,,\"Tom, the \"\"cat\"\"\",00002.jpg,");
     }
 }

@@ -37,6 +37,7 @@ const SCHEMA: &str = "message masks {
     required binary flags (UTF8);
     optional binary name (UTF8);
     optional binary image (UTF8);
+    optional float agreement;
 }";
 
 /// Number of rows that are written together, and so held in memory.
@@ -108,6 +109,7 @@ impl ParquetTableSink {
             |text: &Option<String>| text.as_ref().map(|text| ByteArray::from(text.as_bytes()));
         group.optional::<ByteArrayType>(rows.iter().map(|row| text(&row.name)))?;
         group.optional::<ByteArrayType>(rows.iter().map(|row| text(&row.image)))?;
+        group.optional::<FloatType>(facts().map(|facts| facts.and_then(|f| f.agreement)))?;
         group.0.close()?;
         Ok(())
     }
@@ -211,9 +213,9 @@ mod tests {
         let sink = ParquetTableSink::create(&path, &recording, false).unwrap();
         run(sink, &[masks(&[(1, "0110 0110 0010")]), masks(&[])]);
         let known =
-            "0 0E0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\" \"Jerry\" \"7.png\"";
+            "0 0E0 1 5 1.6 0.8 1 0 2 3 1.25 0.5 true \"lost|area-jump\" \"Jerry\" \"7.png\" null";
         let unknown =
-            "1 0.1 1 0 null null null null null null null null null \"\" \"Jerry\" \"8.png\"";
+            "1 0.1 1 0 null null null null null null null null null \"\" \"Jerry\" \"8.png\" null";
         let rows: Vec<String> = read(&path).iter().map(|row| row.join(" ")).collect();
         assert_eq!(rows[0], known);
         assert_eq!(rows[1], unknown);
