@@ -21,7 +21,7 @@ use crate::job_options::job_options;
 use crate::loaded_models::LoadedModels;
 use crate::output_sizes;
 use crate::outputs::{self, Output, OutputFormat, OutputRecording, OutputSettings};
-use crate::planning::{open_and_plan, plan_for};
+use crate::planning::{Planned, open_and_plan, plan_for};
 use crate::preflight::{Checked, CheckedOutputs};
 use crate::progress::Progress;
 use crate::recording;
@@ -88,10 +88,11 @@ pub fn run(
     }
     let stamp = RecordingStamp::of(&args.files());
     let started = Instant::now();
-    let (frames, plan) = open_and_plan(args, track)?;
+    let (frames, planned) = open_and_plan(args, track)?;
+    let plan = &planned.plan;
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.size())?;
-    let options = job_options(args, &plan)?;
+    let options = job_options(args, plan)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
@@ -112,28 +113,28 @@ pub fn run(
         stamp,
         contents,
     };
-    job.check_kept(&plan)?;
+    job.check_kept(&planned)?;
     if job.outputs.is_empty() && args.running.dry_run {
         return Ok(Finished { status: ExitStatus::Done, report: None, is_dry: false });
     }
     if job.outputs.is_empty() {
-        return job.done_before(&plan);
+        return job.done_before(&planned);
     }
-    foresight::check(args, model, frames, &plan, &options)?;
+    foresight::check(args, model, frames, plan, &options)?;
     let outputs = job.outputs.as_slice();
-    let announced = Announced { args, model, frames, plan: &plan, options: &options, outputs };
+    let announced = Announced { args, model, frames, plan, options: &options, outputs };
     output_sizes::check(outputs, &announced.extent())?;
     if args.running.dry_run {
         // The run itself finds out when it takes up the journal.
         let done = match args.running.resume {
-            true => Journal::check(&job.journal, &job.header(&plan, &options)?)?,
+            true => Journal::check(&job.journal, &job.header(&planned, &options)?)?,
             false => 0,
         };
         announced.print(done)?;
         return Ok(Finished { status: ExitStatus::Done, report: None, is_dry: true });
     }
     announced.log();
-    let result = match job.attempt(&plan, args.running.resume, taken) {
+    let result = match job.attempt(&planned, args.running.resume, taken) {
         Err(JobError::FrameCountChanged { recording, before, now }) => {
             // The source now knows the new count. The plan and the outputs must be made again for
             // it.
@@ -187,9 +188,9 @@ struct Segmenting<'a> {
 
 impl Segmenting<'_> {
     /// Checks that this job would have written the existing outputs.
-    fn check_kept(&self, plan: &JobPlan) -> Result<()> {
+    fn check_kept(&self, planned: &Planned) -> Result<()> {
         let Some((receipt, kept)) = &self.kept else { return Ok(()) };
-        let header = self.header(plan, &job_options(self.args, plan)?)?;
+        let header = self.header(planned, &job_options(self.args, &planned.plan)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
         // A process that was killed while it published them leaves the replaced outputs behind.
@@ -220,9 +221,10 @@ impl Segmenting<'_> {
     }
 
     /// Finishes a job whose outputs were all published earlier.
-    fn done_before(&self, plan: &JobPlan) -> Result<Finished> {
+    fn done_before(&self, planned: &Planned) -> Result<Finished> {
         // A process that was killed after the last output was published leaves its journal.
-        Journal::clear(&self.journal, self.header(plan, &job_options(self.args, plan)?)?)?;
+        let options = job_options(self.args, &planned.plan)?;
+        Journal::clear(&self.journal, self.header(planned, &options)?)?;
         let unprompted = self.kept.as_ref().is_some_and(|(receipt, _)| receipt.unprompted());
         let flawed = unprompted || !is_complete(self.frames);
         let status = if flawed { ExitStatus::Flawed } else { ExitStatus::Done };
@@ -231,12 +233,13 @@ impl Segmenting<'_> {
 
     fn attempt(
         &self,
-        plan: &JobPlan,
+        planned: &Planned,
         resume: bool,
         taken: &mut RecordingStats,
     ) -> Result<JobReport, JobError> {
+        let plan = &planned.plan;
         let options = job_options(self.args, plan)?;
-        let header = self.header(plan, &options)?;
+        let header = self.header(planned, &options)?;
         let sinks = self.sinks(plan, &options, &header)?;
         let receipt = self.first_output.as_deref().map(|first| ReceiptPlace {
             path: JobReceipt::path_for(first),
@@ -256,6 +259,7 @@ impl Segmenting<'_> {
         let frames = self.frames;
         let report = Job::new(self.model, frames, plan)
             .options(options)
+            .evidence(planned.evidence.as_ref())
             .sinks(sinks)
             .journal(journal)
             .receipt(receipt)
@@ -268,7 +272,7 @@ impl Segmenting<'_> {
         report
     }
 
-    fn header(&self, plan: &JobPlan, options: &JobOptions) -> Result<RunHeader, JobError> {
+    fn header(&self, planned: &Planned, options: &JobOptions) -> Result<RunHeader, JobError> {
         let (args, path) = (self.args, &self.args.recording);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let mut more = vec![
@@ -284,6 +288,10 @@ impl Segmenting<'_> {
         if args.frames.no_exif {
             more.push(("still images", "as stored".into()));
         }
+        if let Some(evidence) = &planned.evidence {
+            more.push(("track", evidence.digest()));
+        }
+        let plan = &planned.plan;
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
         header.recording_contents = Some(self.contents.clone());
         // If logits are an output, run files store them too, and existing outputs count.

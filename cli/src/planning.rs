@@ -5,10 +5,20 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use sam2_engine::{FrameSource, LazyFrames};
 use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
-use sam2_jobs::{JobPlan, KeypointTrack, KnownObjects, TrackNotice, TrackedRecording};
+use sam2_jobs::{
+    JobPlan, KeypointTrack, KnownObjects, TrackEvidence, TrackNotice, TrackedRecording,
+};
 
 use crate::args::SegmentArgs;
 use crate::recording;
+
+/// What a job does, and what its masks are compared with.
+pub struct Planned {
+    /// The batches and their prompts.
+    pub plan: JobPlan,
+    /// The pose track, if there is one.
+    pub evidence: Option<TrackEvidence>,
+}
 
 /// Opens the recording and plans the job.
 ///
@@ -16,30 +26,31 @@ use crate::recording;
 pub fn open_and_plan(
     args: &SegmentArgs,
     track: Option<&KeypointTrack>,
-) -> Result<(LazyFrames, JobPlan)> {
+) -> Result<(LazyFrames, Planned)> {
     let frames = recording::open(&args.recording, &args.frames, IndexMode::Auto)?;
     let planned = match plan_for(args, track, &frames) {
         Err(error) if args.prompts.keypoints.is_some() && args.recording.is_file() => {
             // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
             match recording::open(&args.recording, &args.frames, IndexMode::Decode) {
                 Ok(counted) if counted.frame_count() != frames.frame_count() => {
-                    let plan = plan_for(args, track, &counted)?;
-                    Ok((counted, plan))
+                    let planned = plan_for(args, track, &counted)?;
+                    Ok((counted, planned))
                 }
                 _ => Err(error),
             }
         }
         Err(error) => Err(error),
-        Ok(plan) => Ok((frames, plan)),
+        Ok(planned) => Ok((frames, planned)),
     };
-    let (frames, plan) = planned?;
+    let (frames, planned) = planned?;
     check_sizes(args, &frames)?;
     tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
-    if !plan.names.is_empty() {
-        let named = plan.names.iter().map(|(object, name)| format!("{object} = {name}"));
+    let names = &planned.plan.names;
+    if !names.is_empty() {
+        let named = names.iter().map(|(object, name)| format!("{object} = {name}"));
         tracing::info!("objects: {}", named.collect::<Vec<_>>().join(", "));
     }
-    Ok((frames, plan))
+    Ok((frames, planned))
 }
 
 /// Opens the recording and plans the job without logging anything, since the real run opens it
@@ -47,7 +58,7 @@ pub fn open_and_plan(
 ///
 /// # Errors
 /// The same as [`open_and_plan`].
-pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<(LazyFrames, JobPlan)> {
+pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<(LazyFrames, Planned)> {
     let silent = tracing::subscriber::NoSubscriber::default();
     tracing::subscriber::with_default(silent, || open_and_plan(args, track))
 }
@@ -69,30 +80,34 @@ pub fn plan_for(
     args: &SegmentArgs,
     track: Option<&KeypointTrack>,
     frames: &dyn FrameSource,
-) -> Result<JobPlan> {
+) -> Result<Planned> {
     let (count, size) = (frames.frame_count(), frames.size());
     let by_track = match &args.prompts.keypoints {
         Some(path) => Some(plan_by_track(args, (path.as_path(), track), frames)?),
         None => None,
     };
-    let names = by_track.as_ref().map(|plan| plan.names.clone()).unwrap_or_default();
+    let names = by_track.as_ref().map(|by_track| by_track.plan.names.clone()).unwrap_or_default();
     let recording = TrackedRecording::of(frames);
     let (given, notices) = args.prompts.gather(&recording, &KnownObjects::new(names))?;
     tell(&notices);
-    let plan = match by_track {
-        Some(mut plan) => {
-            plan.add(given);
-            plan
+    let planned = match by_track {
+        Some(mut planned) => {
+            planned.plan.add(given);
+            planned
         }
         None if given.is_empty() => {
             bail!(
                 "nothing to segment: give --keypoints TRACK, --prompts FILE, --point, --box or --mask"
             )
         }
-        None => JobPlan::from_prompts(count, args.prompts.batch_size.unwrap_or(0), given),
+        None => {
+            let batch_size = args.prompts.batch_size.unwrap_or(0);
+            Planned { plan: JobPlan::from_prompts(count, batch_size, given), evidence: None }
+        }
     };
-    plan.check(count, size).with_context(|| args.recording.display().to_string())?;
-    Ok(plan)
+    planned.plan.check(count, size).with_context(|| args.recording.display().to_string())?;
+    planned.plan.doubts().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    Ok(planned)
 }
 
 /// Plans the job from a track, given by its path and, if it has been read already, its contents.
@@ -100,7 +115,7 @@ fn plan_by_track(
     args: &SegmentArgs,
     (path, track): (&Path, Option<&KeypointTrack>),
     frames: &dyn FrameSource,
-) -> Result<JobPlan> {
+) -> Result<Planned> {
     let (count, size) = (frames.frame_count(), frames.size());
     // A region outside the picture is reported later.
     let region = args.roi.filter(|region| region.is_within(size));
@@ -127,10 +142,11 @@ fn plan_by_track(
             path.display()
         );
     }
-    let (plan, notices) = JobPlan::from_keypoints(&track, &args.prompts.keypoint_prompts())?;
+    let prompts = args.prompts.keypoint_prompts();
+    let (plan, notices) = JobPlan::from_keypoints(&track, &prompts)?;
     tell(&notices);
     plan.check(count, size).with_context(|| path.display().to_string())?;
-    Ok(plan)
+    Ok(Planned { plan, evidence: Some(prompts.evidence(track)) })
 }
 
 /// Logs the notices about a track.

@@ -72,9 +72,10 @@ impl Preflight {
         }
         self.check_model(&args)?;
         if self.opens {
-            let (frames, plan) = planning::check(&args, track.as_ref())?;
+            let (frames, planned) = planning::check(&args, track.as_ref())?;
+            let plan = &planned.plan;
             plan.check_region(args.roi, frames.size())?;
-            foresight::check_frames(&args, &frames, &plan, &job_options(&args, &plan)?)?;
+            foresight::check_frames(&args, &frames, plan, &job_options(&args, plan)?)?;
         }
         Ok(Checked { args, outputs, track })
     }

@@ -233,6 +233,14 @@ impl MemoryBank {
         self.forget_records();
     }
 
+    /// Releases every result of a frame before `first`.
+    pub(crate) fn release_before(&mut self, first: usize) {
+        self.conditioning.retain(|(frame, _)| *frame >= first);
+        self.tracked.retain(|&frame, _| frame >= first);
+        self.apart.retain(|&frame, _| frame >= first);
+        self.forget_records();
+    }
+
     /// Removes the frames outside of `window`, first to last, from the reserve.
     pub(crate) fn forget_apart_outside(&mut self, (first, last): (usize, usize)) {
         self.apart.retain(|frame, _| (first..=last).contains(frame));

@@ -1,6 +1,7 @@
 //! One batch, which is a recording of its own for the model.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use sam2_frame_provider::resize::Scale;
@@ -18,7 +19,7 @@ use crate::error::JobError;
 use sam2_engine::{Direction, Fit, FrameMasks, ObjectId, Passes, SessionOptions, VideoSession};
 
 /// Longest time between two checkpoints.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A session on a batch's frames that was taken up.
 type Restored<'a, S> = Option<VideoSession<BatchFrames<&'a S>>>;
@@ -38,7 +39,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         if prompts.is_empty() {
             for frame in batch.frames.clone() {
                 self.stop_if_asked()?;
-                self.put(frame, &[])?;
+                self.put(frame, Vec::new())?;
                 self.count_frame();
             }
         } else {
@@ -61,6 +62,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         self.delivery.end_batch(&RunBatch {
             frames: batch.frames.clone(),
             prompt_frames,
+            tracked_from: Vec::new(),
             prompts,
         })?;
         let (total, write) = (started.elapsed(), self.delivery.take_time());
@@ -68,7 +70,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         Ok(BatchTimings { total, encode, track, write })
     }
 
-    fn tell_less(
+    pub(super) fn tell_less(
         &mut self,
         batch: &BatchPlan,
         objects: usize,
@@ -106,17 +108,9 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         }
         let mut session = VideoSession::builder(self.model)
             .options(options)
-            .open(self.source(batch, options)?)?;
+            .open(self.source(batch.frames.clone(), options)?)?;
         for prompt in prompts {
-            let points: Vec<_> = prompt.points.iter().map(|(_, point)| *point).collect();
-            let frame = prompt.frame - offset;
-            if let Some(mask) = &prompt.mask {
-                session.add_mask(frame, prompt.object, mask)?;
-            }
-            // Points and a box that follow a mask refine it: the mask's logits are fed back.
-            if !points.is_empty() || prompt.bounds.is_some() {
-                session.add_points_or_box(frame, prompt.object, &points, prompt.bounds, true)?;
-            }
+            prompt.give(&mut session, offset)?;
         }
         let result = if is_forward_only(prompts, offset, options.passes) {
             // Nothing comes before the first prompt, so masks are written as they come.
@@ -128,16 +122,16 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         result
     }
 
-    /// Returns the frames of a batch as a recording of their own. The number of frames matters: it
-    /// scales the distances of object pointers.
-    fn source(
+    /// Returns a range of frames as a recording of its own. The number of frames matters: it scales
+    /// the distances of object pointers.
+    pub(super) fn source(
         &self,
-        batch: &BatchPlan,
+        range: Range<usize>,
         options: SessionOptions,
     ) -> Result<BatchFrames<&'a S>, JobError> {
         let side = self.model.config().image_size as u32;
         let scale = Scale::square(side, options.resize);
-        let (range, mode) = (batch.frames.clone(), self.options.frames_mode);
+        let mode = self.options.frames_mode;
         let SessionOptions { region, fit, .. } = options;
         Ok(if region.is_none() && fit == Fit::Squash {
             BatchFrames::open_scaled(self.frames, range, mode, scale)?
@@ -163,7 +157,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             let (options, objects) = (session.options(), session.object_ids().len());
             for result in session.propagate_from(start, Direction::Forward, limit) {
                 let masks = result?;
-                self.put(offset + masks.frame_index, &masks.labelled())?;
+                self.put(offset + masks.frame_index, masks.labelled())?;
                 self.count_frame();
                 start = Some(masks.frame_index + 1);
                 #[cfg(test)]
@@ -185,7 +179,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         }
     }
 
-    fn checkpoint<F: FrameSource>(
+    pub(super) fn checkpoint<F: FrameSource>(
         &mut self,
         session: &VideoSession<F>,
         first: usize,
@@ -215,7 +209,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         let label = journal.checkpoint_label(batch.frames.start)?;
         let mut session = None;
         if prompted && loose > 0 && checkpoint.exists() {
-            let source = self.source(batch, self.session_options)?;
+            let source = self.source(batch.frames.clone(), self.session_options)?;
             match VideoSession::builder(self.model).label(&label).restore(source, &checkpoint) {
                 Ok(mut restored) => {
                     // The command that resumes may ask for less in flight.
@@ -271,7 +265,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         }
         for frame in 0..batch.frames.len() {
             let objects = spool.get(frame).map_err(spool_error)?.unwrap_or_default();
-            self.put(offset + frame, &objects)?;
+            self.put(offset + frame, objects)?;
         }
         Ok(())
     }
@@ -305,6 +299,6 @@ fn merged(
     all
 }
 
-fn spool_error(source: std::io::Error) -> JobError {
+pub(super) fn spool_error(source: std::io::Error) -> JobError {
     JobError::Spool { folder: std::env::temp_dir(), source }
 }

@@ -121,7 +121,7 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
     /// Ends a batch in the outputs and the report, not in the journal.
     pub(super) fn note_batch(&mut self, batch: &RunBatch) -> Result<(), JobError> {
         let empty = std::mem::take(&mut self.empty);
-        if batch.prompt_frames.is_empty() {
+        if batch.is_unprompted() {
             self.report.unprompted.push(batch.frames.clone());
         } else {
             self.report.empty_frames += empty;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sam2_engine::EngineError;
-use sam2_frame_provider::FrameError;
+use sam2_frame_provider::{FrameError, FramesMode};
 use sam2_mask_writer::{RunFileError, WriteError};
 
 use crate::keypoints::KeypointError;
@@ -78,6 +78,20 @@ pub enum JobError {
         /// Largest number of points.
         limit: usize,
     },
+    /// The same pixel is said to be on the object and not on it.
+    #[error(
+        "object {object} has a positive and a negative point on the same pixel, ({x}, {y}) on frame {frame}: leave one out"
+    )]
+    ContradictoryPoints {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: usize,
+        /// Column of the pixel.
+        x: u32,
+        /// Row of the pixel.
+        y: u32,
+    },
     /// The head of a journal cannot be read, although frames may follow it.
     #[error(
         "the journal '{path}' is damaged ({reason}), so that it cannot be told whether it belongs to this job"
@@ -130,6 +144,19 @@ pub enum JobError {
         /// First frame of the part.
         start: usize,
     },
+    /// Frames that are read ahead batch by batch, with passes that go across batches.
+    #[error(
+        "masks are tracked across the borders of batches, so frames are read when they are needed, and the way `{mode}` is not possible; use lazy"
+    )]
+    FramesAcrossBatches {
+        /// How frames should be read.
+        mode: FramesMode,
+    },
+    /// Masks should be carried over borders that do not stop tracking.
+    #[error(
+        "with passes from both sides, objects are tracked across the borders of batches, so there is nothing to carry over; leave it out"
+    )]
+    NothingToCarryOver,
     /// The device's memory does not suffice, even with as little in flight as possible.
     #[error(
         "the device's memory does not suffice, not even with {objects} object{} at a time and {cached} encoded frame{} kept ({source}); use a smaller model or image size, or another device",

@@ -14,6 +14,7 @@ use crate::receipt::ReceiptPlace;
 use crate::recording_stamp::RecordingStamp;
 use crate::report::{JobObserver, JobReport};
 use crate::run;
+use crate::track_evidence::TrackEvidence;
 
 /// A plan, its recording and its outputs, ready to run.
 ///
@@ -33,6 +34,7 @@ pub struct Job<'a, S: ?Sized> {
     frames: &'a S,
     plan: &'a JobPlan,
     options: JobOptions,
+    evidence: Option<&'a TrackEvidence>,
     outputs: JobOutputs,
     observer: Option<&'a mut dyn JobObserver>,
     cancel: CancelFlag,
@@ -43,12 +45,19 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
     pub fn new(model: &'a Sam2, frames: &'a S, plan: &'a JobPlan) -> Self {
         let (options, outputs) = (JobOptions::default(), JobOutputs::default());
         let cancel = CancelFlag::new();
-        Self { model, frames, plan, options, outputs, observer: None, cancel }
+        Self { model, frames, plan, options, evidence: None, outputs, observer: None, cancel }
     }
 
     /// Sets the options.
     pub fn options(mut self, options: JobOptions) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Sets the pose track that masks are compared with: masks off the track are flagged, and where
+    /// two passes disagree it decides ([`Passes::Agreed`](crate::engine::Passes::Agreed)).
+    pub fn evidence(mut self, evidence: Option<&'a TrackEvidence>) -> Self {
+        self.evidence = evidence;
         self
     }
 
@@ -110,9 +119,9 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
     /// [`JobError`]. After [`JobError::FrameCountChanged`], because the recording turned out to be
     /// damaged on the way, a second call with a new plan succeeds: the source knows its frames then.
     pub fn run(self) -> Result<JobReport, JobError> {
-        let Self { model, frames, plan, options, outputs, observer, cancel } = self;
+        let Self { model, frames, plan, options, evidence, outputs, observer, cancel } = self;
         let mut nobody = ();
         let observer = observer.unwrap_or(&mut nobody);
-        run::segment(model, frames, plan, options, outputs, observer, &cancel)
+        run::segment(model, frames, plan, options, evidence, outputs, observer, &cancel)
     }
 }

@@ -1,6 +1,9 @@
 //! One prompt of a job.
 
-use sam2_engine::{BoxPrompt, ObjectId, Point};
+use std::collections::BTreeSet;
+
+use sam2_engine::{BoxPrompt, EngineError, ObjectId, Point, VideoSession};
+use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::{Mask, RunPoint, RunPrompt};
 use sam2_model::PointLabel;
 
@@ -27,6 +30,41 @@ impl JobPrompt {
     /// Creates a prompt without points, box and mask, to be filled in.
     pub fn empty(frame: usize, object: ObjectId) -> Self {
         Self { frame, object, points: Vec::new(), bounds: None, mask: None }
+    }
+
+    /// Returns a pixel, column and row, with a positive and a negative point.
+    pub(super) fn contradiction(&self) -> Option<[u32; 2]> {
+        let pixels = |label: PointLabel| {
+            let labelled = self.points.iter().filter(move |(_, point)| point.label == label);
+            labelled.map(|(_, point)| [point.x as u32, point.y as u32])
+        };
+        let negative: BTreeSet<_> = pixels(PointLabel::Negative).collect();
+        pixels(PointLabel::Positive).find(|pixel| negative.contains(pixel))
+    }
+
+    /// Returns true if the prompt says only where the object is not.
+    pub(super) fn says_only_where_not(&self) -> bool {
+        self.bounds.is_none()
+            && self.mask.is_none()
+            && self.points.iter().all(|(_, point)| point.label == PointLabel::Negative)
+    }
+
+    /// Gives the prompt to a session whose first frame is frame `first` of the recording.
+    pub(super) fn give<F: FrameSource>(
+        &self,
+        session: &mut VideoSession<F>,
+        first: usize,
+    ) -> Result<(), EngineError> {
+        let points: Vec<_> = self.points.iter().map(|(_, point)| *point).collect();
+        let frame = self.frame - first;
+        if let Some(mask) = &self.mask {
+            session.add_mask(frame, self.object, mask)?;
+        }
+        // Points and a box that follow a mask refine it: the mask's logits are fed back.
+        if !points.is_empty() || self.bounds.is_some() {
+            session.add_points_or_box(frame, self.object, &points, self.bounds, true)?;
+        }
+        Ok(())
     }
 
     /// Returns what a run file keeps of the prompt. Returns `None` if the prompt is only a mask.

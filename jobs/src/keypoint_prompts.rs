@@ -1,10 +1,12 @@
 //! Chooses the frames of a track that are prompted, and their prompts.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::job_prompt::JobPrompt;
 use super::prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
 use super::spread::spread;
+use super::track_evidence::TrackEvidence;
 use crate::keypoints::{Keypoint, LocatedTrack};
 use sam2_engine::{BoxPrompt, ObjectId, Point};
 
@@ -51,6 +53,12 @@ impl KeypointPrompts {
     /// Returns the likelihood below which the body parts of a track are not used.
     pub(super) fn limit_for(&self, track: &LocatedTrack) -> f32 {
         self.min_likelihood.unwrap_or_else(|| track.default_min_likelihood())
+    }
+
+    /// Makes a witness of the track that prompts: the body parts that may be prompts are sure.
+    pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
+        let sure = self.limit_for(&track);
+        TrackEvidence::new(Arc::new(track), sure)
     }
 
     /// Chooses the prompts of one batch.

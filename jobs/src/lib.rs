@@ -31,6 +31,7 @@ mod cancel;
 mod carry_over;
 mod delivery;
 mod error;
+mod examine;
 mod fingerprint;
 mod flagged;
 mod hash;
@@ -59,6 +60,8 @@ mod settings;
 mod span;
 mod spool;
 mod spread;
+mod track_evidence;
+mod two_way;
 
 #[cfg(test)]
 mod tests;
@@ -91,6 +94,7 @@ pub use recording_stamp::RecordingStamp;
 pub use report::{BatchTimings, JobObserver, JobReport, JobStage};
 pub use settings::{COMPUTED_WITH, run_header};
 pub use span::FrameSpan;
+pub use track_evidence::TrackEvidence;
 
 /// Sessions, predictors, models and devices: all of `sam2-engine`.
 #[doc(no_inline)]

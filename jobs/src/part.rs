@@ -79,6 +79,7 @@ impl MaskSink for PartSink {
         self.sink.end_batch(&RunBatch {
             frames: shifted(batch.frames.start)..shifted(batch.frames.end),
             prompt_frames: batch.prompt_frames.iter().map(|&frame| shifted(frame)).collect(),
+            tracked_from: batch.tracked_from.iter().map(|&frame| shifted(frame)).collect(),
             prompts: batch
                 .prompts
                 .iter()

@@ -200,6 +200,9 @@ impl JobPlan {
                 let limit = JobPrompt::MOST_POINTS;
                 return Err(JobError::TooManyPoints { object, frame, points, limit });
             }
+            if let Some([x, y]) = prompt.contradiction() {
+                return Err(JobError::ContradictoryPoints { object: prompt.object, frame, x, y });
+            }
             let corners = prompt.bounds.into_iter().flat_map(|bounds| {
                 bounds.corners().map(|corner| ("the box corner".to_owned(), corner))
             });
@@ -229,6 +232,26 @@ impl JobPlan {
             }
         }
         Ok(())
+    }
+
+    /// Returns what is odd about prompts, though possible: one sentence for each kind.
+    pub fn doubts(&self) -> Vec<String> {
+        let only_negative: Vec<&JobPrompt> = self
+            .batches
+            .iter()
+            .flat_map(|batch| &batch.prompts)
+            .filter(|prompt| prompt.says_only_where_not())
+            .collect();
+        only_negative.first().map_or_else(Vec::new, |first| {
+            let (object, frame) = (first.object, first.frame);
+            let more = match only_negative.len() - 1 {
+                0 => String::new(),
+                more => format!(", and {more} more prompts are like that"),
+            };
+            vec![format!(
+                "object {object} has only negative points on frame {frame}{more}: the mask can be anything but that; add a positive point, a box or a mask"
+            )]
+        })
     }
 
     /// Checks that a region lies within the frames, and every prompt within the region.

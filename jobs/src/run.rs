@@ -1,5 +1,6 @@
 //! Runs a [`JobPlan`] batch by batch and hands every frame to the sinks.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSource;
@@ -9,12 +10,15 @@ use sam2_model::{DeviceMemory, Sam2};
 use super::cancel::CancelFlag;
 use super::carry_over::with_carried_over;
 use super::delivery::{Delivery, JobOutputs};
+use super::examine::examine;
 use super::options::JobOptions;
 use super::part::FramePart;
 use super::plan::{JobPlan, frames_of};
 use super::report::{JobObserver, JobReport, JobStage};
+use super::track_evidence::TrackEvidence;
+use super::two_way::{self, is_two_way};
 use crate::error::JobError;
-use sam2_engine::SessionOptions;
+use sam2_engine::{ObjectId, SessionOptions};
 
 /// Runs a plan; see [`Job::run`](crate::Job::run).
 pub(super) fn segment<S: FrameSource + ?Sized>(
@@ -22,6 +26,7 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
     frames: &S,
     plan: &JobPlan,
     options: JobOptions,
+    evidence: Option<&TrackEvidence>,
     outputs: JobOutputs,
     observer: &mut dyn JobObserver,
     cancel: &CancelFlag,
@@ -42,6 +47,7 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
         model,
         frames,
         options,
+        evidence,
         session_options,
         part,
         recording_frames: plan.frame_count(),
@@ -53,6 +59,9 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
     };
     run.check_frame_count()?;
     run.replay_batches()?;
+    if is_two_way(options.session.passes) {
+        two_way::segment(&mut run, plan)?;
+    }
     for (index, batch) in plan.batches_in(part) {
         if batch.frames.end <= run.delivery.next_frame() {
             continue;
@@ -85,10 +94,16 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
     }
     let resumed = run.resumed;
     let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
-    if options.carry_over {
+    if options.carry_over || is_two_way(options.session.passes) {
         // An object that was prompted once is carried on, so only objects missing from the start
         // have had no prompt.
-        unprompted_objects.retain(|missing| missing.frames.start == part.start);
+        let names = plan.batches.iter().flat_map(|batch| &batch.prompts).map(|p| p.object);
+        let prompted: BTreeSet<ObjectId> = names.collect();
+        unprompted_objects.retain(|missing| match options.carry_over {
+            true => missing.frames.start == part.start,
+            // Tracked from a prompt in another batch.
+            false => !prompted.contains(&missing.object),
+        });
     }
     let report = run.delivery.finish(!unprompted_objects.is_empty())?;
     Ok(JobReport { resumed, unprompted_objects, ..report })
@@ -98,6 +113,8 @@ pub(super) struct Run<'a, S: ?Sized> {
     pub(super) model: &'a Sam2,
     pub(super) frames: &'a S,
     pub(super) options: JobOptions,
+    /// What a pose track says about masks.
+    pub(super) evidence: Option<&'a TrackEvidence>,
     /// Session options, with less in flight than requested once memory did not suffice.
     pub(super) session_options: SessionOptions,
     pub(super) part: FramePart,
@@ -150,8 +167,14 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         self.tell_frame();
     }
 
-    pub(super) fn put(&mut self, index: usize, objects: &[LabelledMask]) -> Result<(), JobError> {
-        self.delivery.put(index, self.frames.time(index), objects)
+    /// Sends out a frame, with the flags that depend on all of its masks.
+    pub(super) fn put(
+        &mut self,
+        index: usize,
+        mut objects: Vec<LabelledMask>,
+    ) -> Result<(), JobError> {
+        examine(index, &mut objects, &self.session_options.quality, self.evidence);
+        self.delivery.put(index, self.frames.time(index), &objects)
     }
 
     pub(super) fn stop_if_asked(&self) -> Result<(), JobError> {
@@ -168,11 +191,16 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
     }
 
     fn tell_frame(&mut self) {
-        let (done, total) = (self.done, self.part.range().len());
+        self.tell_frames(self.done);
+    }
+
+    /// Tells the observer that the work of `done` frames is done.
+    pub(super) fn tell_frames(&mut self, done: usize) {
+        let total = self.part.range().len();
         self.observer.on_stage(&JobStage::Frame { done, total });
     }
 
-    fn check_frame_count(&mut self) -> Result<(), JobError> {
+    pub(super) fn check_frame_count(&mut self) -> Result<(), JobError> {
         let now = self.frames.frame_count();
         if now == self.recording_frames {
             return Ok(());

@@ -174,9 +174,19 @@ impl Mask {
         pixels
     }
 
-    /// Returns the intersection over union with another mask of the same size (the J measure); 1 if
-    /// both are empty.
-    pub fn iou(&self, other: &Self) -> f64 {
+    /// Returns whether the pixel in column `x` and row `y` is foreground; false outside the mask.
+    pub fn contains(&self, x: u32, y: u32) -> bool {
+        if x >= self.width || y >= self.height {
+            return false;
+        }
+        let position = y as usize * self.width as usize + x as usize;
+        // Runs are in reading order: the first that ends behind the position decides.
+        self.foreground().find(|run| position < run.end).is_some_and(|run| run.start <= position)
+    }
+
+    /// Returns the number of pixels that are foreground in this mask and in another one of the same
+    /// size.
+    pub fn intersection(&self, other: &Self) -> u64 {
         let (mut a, mut b) = (self.foreground().peekable(), other.foreground().peekable());
         let mut intersection = 0_u64;
         while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
@@ -188,6 +198,13 @@ impl Mask {
                 b.next();
             }
         }
+        intersection
+    }
+
+    /// Returns the intersection over union with another mask of the same size (the J measure); 1 if
+    /// both are empty.
+    pub fn iou(&self, other: &Self) -> f64 {
+        let intersection = self.intersection(other);
         let union = self.area() + other.area() - intersection;
         if union == 0 { 1.0 } else { intersection as f64 / union as f64 }
     }
@@ -341,6 +358,14 @@ mod tests {
             let either = a.iter().zip(&b).filter(|(x, y)| **x || **y).count() as f64;
             let expected = if either == 0.0 { 1.0 } else { both / either };
             prop_assert_eq!(mask(&a).iou(&mask(&b)), expected);
+            prop_assert_eq!(mask(&a).intersection(&mask(&b)) as f64, both);
+            let all = mask(&a);
+            for y in 0..height + 1 {
+                for x in 0..width + 1 {
+                    let inside = x < width && y < height && a[(y * width + x) as usize];
+                    prop_assert_eq!(all.contains(x, y), inside);
+                }
+            }
         }
     }
 

@@ -136,8 +136,11 @@ pub struct RunningArgs {
     pub carry_over: bool,
     /// Which frames each object is tracked on.
     ///
-    /// own: forward from its own first prompt and in reverse from it, whatever other objects do. official: as the official predictor
-    /// does, which looks for every object forward from the first prompt of any, and can take a look-alike before the object's own prompt.
+    /// own: forward from its own first prompt and in reverse from it, whatever other objects do. nearest: each frame from the nearest prompt
+    /// of its object, before or after it. agreed: each frame from the prompts on both sides; where the two masks disagree, the track or the
+    /// model's scores decide, and the frame is flagged (twice the time). nearest and agreed track across the borders of batches. official: as
+    /// the official predictor does, which looks for every object forward from the first prompt of any, and can take a look-alike before the
+    /// object's own prompt.
     #[arg(
         long,
         value_name = "WHICH",
@@ -145,7 +148,7 @@ pub struct RunningArgs {
         default_value_t,
         hide_possible_values = true,
         hide_short_help = true,
-        help = "Which frames each object is tracked on: own (from its own first prompt, both ways) or official"
+        help = "How frames are tracked from prompts: own (both ways from an object's first one), nearest (from the nearest one), agreed (from both sides, compared) or official"
     )]
     pub passes: PassesArg,
     /// Let parts and resumed jobs be computed on different kinds of processors or devices. Their kernels round differently, so
@@ -171,6 +174,10 @@ pub enum PassesArg {
     /// Each object from its own first prompt.
     #[default]
     Own,
+    /// Each frame from the nearest prompt.
+    Nearest,
+    /// Each frame from the prompts on both sides.
+    Agreed,
     /// As the official predictor does.
     Official,
 }
@@ -179,6 +186,8 @@ impl From<PassesArg> for Passes {
     fn from(typed: PassesArg) -> Self {
         match typed {
             PassesArg::Own => Self::Own,
+            PassesArg::Nearest => Self::Nearest,
+            PassesArg::Agreed => Self::Agreed,
             PassesArg::Official => Self::Official,
         }
     }

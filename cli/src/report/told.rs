@@ -35,7 +35,7 @@ const WORDS: &[(&str, &str)] = &[
     ("--mask", "Masks as prompts"),
     ("--batch-size", "Frames per batch"),
     ("--carry-over", "Masks carried over from batch to batch"),
-    ("--passes", "Frames each object is tracked on"),
+    ("--passes", "How frames are tracked from prompts"),
     ("--model", "Model"),
     ("--config", "Model's configuration"),
     ("--precision", "Number format"),
@@ -80,8 +80,13 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
-    let is_official = args.running.passes == PassesArg::Official;
-    told.all("--passes", is_official.then_some("official"));
+    let passes = match args.running.passes {
+        PassesArg::Own => None,
+        PassesArg::Nearest => Some("nearest"),
+        PassesArg::Agreed => Some("agreed"),
+        PassesArg::Official => Some("official"),
+    };
+    told.all("--passes", passes);
     told.files("--model", &args.network.model);
     told.all("--config", args.network.config.as_deref().map(|config| name(Path::new(config))));
     told.unless("--precision", args.network.precision, Precision::Auto);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::direction::Direction;
 use super::features::Frames;
 use super::object::ObjectState;
+use sam2_mask_writer::QualityFlag;
+
 use super::quality::{AREA_LOOK_BACK, Expectation, Found};
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
@@ -43,6 +45,19 @@ impl<F: Frames> Tracker<F> {
                 bank.keep_apart(frame, self.retained.apart);
             }
         }
+        self.flag_overlaps(masks);
+    }
+
+    /// Flags masks that overlap. The records of the objects do not change: what an object remembers
+    /// must not depend on others.
+    fn flag_overlaps(&self, masks: &mut FrameMasks) {
+        let all: Vec<_> = masks.objects.iter().map(|shown| &shown.mask).collect();
+        let overlaps = self.options.quality.overlapping(&all);
+        for (shown, overlaps) in masks.objects.iter_mut().zip(overlaps) {
+            if overlaps {
+                shown.flags.insert(QualityFlag::Overlap);
+            }
+        }
     }
 
     /// Flags the latest masks of a frame. Results of prompts that no propagation has taken up are
@@ -61,6 +76,7 @@ impl<F: Frames> Tracker<F> {
                 None => self.judge(state, frame, None, found).flags,
             };
         }
+        self.flag_overlaps(masks);
     }
 
     /// Records the result of a prompt that propagation takes up.

@@ -179,6 +179,14 @@ impl ObjectState {
         self.bank.prune_conditioning(newest, reach, retained);
     }
 
+    /// Releases everything before `first`.
+    pub(super) fn release_before(&mut self, first: usize) {
+        self.points = self.points.split_off(&first);
+        self.tracked.forget_before(first);
+        self.released.forget_before(first);
+        self.bank.release_before(first);
+    }
+
     /// Returns the latest result on a frame, from which a new click there starts.
     pub(super) fn latest(&self, frame: usize, conditioning: bool) -> Option<&Outcome> {
         let pending =

@@ -5,7 +5,7 @@
 //! in the results, never passed on silently. A flag is not a verdict: an animal that hides *is*
 //! lost for a while.
 
-use sam2_mask_writer::{QualityFlag, QualityFlags};
+use sam2_mask_writer::{Mask, QualityFlag, QualityFlags};
 use serde::{Deserialize, Serialize};
 
 /// Number of frames that make up the expected area: enough that one bad frame does not move the
@@ -40,6 +40,15 @@ pub struct QualityOptions {
     /// The reference is the prompted frame, which a person has checked, and not the preceding
     /// frames, because inverted masks come in long rows.
     pub inverted_below: Option<f32>,
+    /// The mask of a prompted frame is doubtful if the model predicts a lower IoU for it than this,
+    /// 0..1; default 0.2.
+    pub doubtful_prompt_below: Option<f32>,
+    /// Two objects overlap if their masks have more than this share of the smaller one in common,
+    /// 0..1; default 0.5. Both are flagged.
+    pub overlap_above: Option<f32>,
+    /// Two passes over a frame disagree if the IoU of their masks is below this, 0..1; default 0.5.
+    /// Sessions do not compare passes; jobs with [`crate::Passes::Agreed`] do.
+    pub disagree_below: Option<f32>,
 }
 
 impl Default for QualityOptions {
@@ -49,6 +58,9 @@ impl Default for QualityOptions {
             nearly_full: Some(0.9),
             inverted_above: Some(0.5),
             inverted_below: Some(0.25),
+            doubtful_prompt_below: Some(0.2),
+            overlap_above: Some(0.5),
+            disagree_below: Some(0.5),
         }
     }
 }
@@ -100,7 +112,32 @@ impl QualityOptions {
         if was_small && exceeds(found.area, self.inverted_above) {
             flags.insert(QualityFlag::Inverted);
         }
+        let is_doubtful = |limit| !(f64::from(found.predicted_iou) >= limit);
+        if found.prompted && finite(self.doubtful_prompt_below).is_some_and(is_doubtful) {
+            flags.insert(QualityFlag::DoubtfulPrompt);
+        }
         flags
+    }
+
+    /// Returns, for each of the masks of a frame, whether it [overlaps](Self::overlap_above) another.
+    pub fn overlapping(&self, masks: &[&Mask]) -> Vec<bool> {
+        let mut overlaps = vec![false; masks.len()];
+        let Some(limit) = finite(self.overlap_above) else { return overlaps };
+        let bounds: Vec<_> = masks.iter().map(|mask| mask.bounds()).collect();
+        for second in 1..masks.len() {
+            for first in 0..second {
+                let (Some(a), Some(b)) = (bounds[first], bounds[second]) else { continue };
+                if a[2].min(b[2]) < a[0].max(b[0]) || a[3].min(b[3]) < a[1].max(b[1]) {
+                    continue;
+                }
+                let smaller = masks[first].area().min(masks[second].area()) as f64;
+                if masks[first].intersection(masks[second]) as f64 > limit * smaller {
+                    overlaps[first] = true;
+                    overlaps[second] = true;
+                }
+            }
+        }
+        overlaps
     }
 
     fn jumps(&self, area: u64, earlier: &[u64]) -> bool {
@@ -192,6 +229,35 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_whose_mask_the_model_does_not_believe_in_is_doubtful() {
+        for (predicted_iou, doubtful) in [(0.19, true), (f32::NAN, true), (0.2, false)] {
+            let prompted = Found { prompted: true, predicted_iou, ..found(100, 5.0) };
+            let flags = QualityOptions::default().judge(prompted, &expectation(&[], 100));
+            assert_eq!(flags.contains(QualityFlag::DoubtfulPrompt), doubtful, "{predicted_iou}");
+            let tracked = Found { prompted: false, ..prompted };
+            assert_eq!(judge(tracked, &expectation(&[], 100)), []);
+        }
+    }
+
+    #[test]
+    fn masks_with_the_same_pixels_overlap() {
+        let row = |from: usize, to: usize| {
+            Mask::from_pixels(20, 1, (0..20).map(|x| (from..to).contains(&x))).unwrap()
+        };
+        // The first two share 6 of 10 pixels, the third lies within the second, the fourth touches.
+        let masks = [row(0, 10), row(4, 16), row(12, 14), row(16, 20), row(0, 0)];
+        let overlaps = |count: usize, options: QualityOptions| {
+            options.overlapping(&masks.iter().take(count).collect::<Vec<_>>())
+        };
+        let usual = QualityOptions::default();
+        assert_eq!(overlaps(5, usual), [true, true, true, false, false]);
+        assert_eq!(overlaps(1, usual), [false]);
+        let strict = QualityOptions { overlap_above: Some(0.6), ..usual };
+        assert_eq!(overlaps(2, strict), [false, false]);
+        assert_eq!(overlaps(3, QualityOptions { overlap_above: None, ..usual }), [false; 3]);
+    }
+
+    #[test]
     fn a_flooded_picture_and_an_inverted_mask() {
         let all = [QualityFlag::AreaJump, QualityFlag::NearlyFull, QualityFlag::Inverted];
         assert_eq!(after(&[100; 5], 901), all);
@@ -221,6 +287,9 @@ mod tests {
             nearly_full: None,
             inverted_above: None,
             inverted_below: None,
+            doubtful_prompt_below: None,
+            overlap_above: None,
+            disagree_below: None,
         };
         assert!(off.judge(found(990, 5.0), &expectation(&[10; 5], 10)).is_empty());
         assert_eq!(judge(found(0, 5.0), &Expectation::default()), [QualityFlag::Lost]);

@@ -268,6 +268,17 @@ impl<F: Frames> Tracker<F> {
         self.post_process.set_options(self.options);
     }
 
+    /// See [`super::VideoSession::release_before`].
+    pub(super) fn release_before(&mut self, frame: usize) {
+        let passes = self.options.passes;
+        if passes.sees_one_prompt() {
+            for object in &mut self.objects {
+                let (first, _) = object.window(frame, Direction::Forward, passes);
+                object.release_before(first);
+            }
+        }
+    }
+
     /// Tracks the given objects and returns the results by object index.
     fn track_objects(
         &self,

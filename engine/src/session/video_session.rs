@@ -211,6 +211,17 @@ impl<S: FrameSource> VideoSession<S> {
         self.tracker.remove_object(object).is_ok()
     }
 
+    /// Gives up what only passes that begin before `frame` can read: prompts behind the last one, and
+    /// what was tracked from them. Forward passes from `frame` on are not affected.
+    ///
+    /// With it, a session that is given its prompts on the way needs no more memory for many than for
+    /// one. It applies to [`Passes::Nearest`](super::Passes::Nearest) and
+    /// [`Passes::Agreed`](super::Passes::Agreed); with other passes later frames may read every prompt,
+    /// and nothing is released.
+    pub fn release_before(&mut self, frame: usize) {
+        self.tracker.release_before(frame);
+    }
+
     /// Forgets all objects and prompts (`reset_state`).
     pub fn reset(&mut self) {
         self.tracker.reset();

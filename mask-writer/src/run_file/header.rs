@@ -73,7 +73,7 @@ impl RunHeader {
     pub const FORMAT_VERSION: u32 = 1;
     /// Version of the results of this program. A change that alters masks, scores or flags raises
     /// it; a job that was begun before such a change does not go on after it.
-    pub const RESULTS_VERSION: u32 = 1;
+    pub const RESULTS_VERSION: u32 = 2;
     /// Bytes of a file up to the end of its header, excluding the header's own JSON.
     pub const FRAMING_BYTES: u64 = MAGIC.len() as u64 + HEAD;
     /// Limit on the pixels of a frame, so that the size that a file claims does not decide how much
@@ -185,12 +185,22 @@ impl RunHeader {
 pub struct RunBatch {
     /// Their indices in the recording.
     pub frames: Range<usize>,
-    /// The prompted frames; empty if there was no usable prompt, in which case the frames have no
-    /// masks.
+    /// The prompted frames; empty if there was no usable prompt. The frames then have no masks,
+    /// unless [`Self::tracked_from`] says otherwise.
     pub prompt_frames: Vec<usize>,
+    /// Prompted frames of other batches from which these frames were tracked too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracked_from: Vec<usize>,
     /// The prompts on those frames, for display.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<RunPrompt>,
+}
+
+impl RunBatch {
+    /// Returns true if the frames have no masks, for want of a usable prompt.
+    pub fn is_unprompted(&self) -> bool {
+        self.prompt_frames.is_empty() && self.tracked_from.is_empty()
+    }
 }
 
 /// A prompt for one object on one frame. Mask prompts are not stored, because a mask of the frame

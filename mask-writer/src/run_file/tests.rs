@@ -57,7 +57,8 @@ fn batch(frames: std::ops::Range<usize>) -> RunBatch {
     ];
     let of = |object, points, bounds| RunPrompt { frame: frames.start, object, points, bounds };
     let prompts = vec![of(1, points, None), of(1002, Vec::new(), Some([0.0, 0.5, 3.0, 2.25]))];
-    RunBatch { prompt_frames: vec![frames.start], prompts, frames }
+    let tracked_from = if frames.start == 4 { vec![2, 9] } else { Vec::new() };
+    RunBatch { prompt_frames: vec![frames.start], tracked_from, prompts, frames }
 }
 
 /// Writes a finished run of ten frames in batches of four.

@@ -1,0 +1,139 @@
+//! What a pose track says about masks.
+
+use std::sync::Arc;
+
+use sam2_engine::ObjectId;
+use sam2_mask_writer::{LabelledMask, Mask};
+use sha2::{Digest, Sha256};
+
+use crate::hash::{hexadecimal, short};
+use crate::keypoints::{Keypoint, LocatedTrack};
+
+/// A box around body parts is grown by this share of its longer side: an animal is larger than the
+/// box around its joints. Figure from SLEAP's prompts for SAM (sleap-nn, pull request 643).
+const GROWN_BY: f32 = 0.6;
+/// But at least by this many pixels. Same source.
+const GROWN_BY_PIXELS: f32 = 15.0;
+/// A mask that is larger than the grown box by more than this factor is doubtful. Same source.
+const MOST_OF_BOX: f64 = 1.5;
+
+/// A pose track as a witness: where body parts are known for sure, masks can be compared with it.
+///
+/// The track knows which animal is which better than the network does, but it is not always right:
+/// individuals are swapped for a few frames at a time, and body parts jump. So it decides over spans
+/// of frames, and otherwise raises a flag.
+#[derive(Clone, Debug)]
+pub struct TrackEvidence {
+    track: Arc<LocatedTrack>,
+    sure: f32,
+}
+
+/// What a track says about one mask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Witnessed {
+    /// Share of the object's own sure body parts that lie in the mask, 0..1.
+    pub(crate) own: f32,
+    /// Share of another animal's sure body parts that lie in it, of the animal with most of them.
+    pub(crate) others: f32,
+}
+
+impl Witnessed {
+    /// Returns how well the mask fits the track, -1..1.
+    pub(crate) fn fit(self) -> f32 {
+        self.own - self.others
+    }
+
+    /// Returns true if the mask is where the track is: it has at least half of the object's sure body
+    /// parts, and not more than half of another animal's.
+    pub(crate) fn is_on_track(self) -> bool {
+        self.own >= 0.5 && self.others <= 0.5
+    }
+}
+
+impl TrackEvidence {
+    /// Makes a witness of a track. Body parts of at least the likelihood `sure` (0 to 1) count.
+    pub fn new(track: Arc<LocatedTrack>, sure: f32) -> Self {
+        Self { track, sure }
+    }
+
+    /// Returns the likelihood from which on body parts count.
+    pub fn sure(&self) -> f32 {
+        self.sure
+    }
+
+    /// Returns what the track says about the mask of an object on a frame; `None` if none of the
+    /// object's body parts is sure there.
+    pub(crate) fn of(&self, frame: usize, object: ObjectId, mask: &Mask) -> Option<Witnessed> {
+        let individual = self.individual(object)?;
+        let own = self.share(frame, individual, mask)?;
+        let others = (0..self.track.individuals().len())
+            .filter(|&other| other != individual && self.track.is_animal(other))
+            .filter_map(|other| self.share(frame, other, mask))
+            .fold(0.0, f32::max);
+        Some(Witnessed { own, others })
+    }
+
+    /// Returns true if the mask of a prompted frame is much larger than the object's body parts can
+    /// explain.
+    pub(crate) fn is_too_large(&self, frame: usize, object: ObjectId, mask: &Mask) -> bool {
+        let Some(individual) = self.individual(object) else { return false };
+        let parts: Vec<Keypoint> = self.sure_parts(frame, individual).collect();
+        // One or two joints say little about an animal's size.
+        if parts.len() < 3 {
+            return false;
+        }
+        let range = |value: fn(&Keypoint) -> f32| {
+            let values = || parts.iter().map(value);
+            values().fold(f32::NEG_INFINITY, f32::max) - values().fold(f32::INFINITY, f32::min)
+        };
+        let (width, height) = (range(|part| part.x), range(|part| part.y));
+        let grow = 2.0 * (width.max(height) * GROWN_BY).max(GROWN_BY_PIXELS);
+        mask.area() as f64 > MOST_OF_BOX * f64::from((width + grow) * (height + grow))
+    }
+
+    /// Returns a digest of everything that counts, for comparing jobs.
+    pub fn digest(&self) -> String {
+        let mut text = Sha256::new();
+        for (object, individual) in self.track.numbered() {
+            text.update(format!("object {object} is {individual}\n"));
+        }
+        for individual in 0..self.track.individuals().len() {
+            for &frame in self.track.frames_of(individual, 0..usize::MAX) {
+                for Keypoint { x, y, .. } in self.sure_parts(frame, individual) {
+                    text.update(format!("{individual} {frame} {x} {y}\n"));
+                }
+            }
+        }
+        short(&hexadecimal(&text.finalize()))
+    }
+
+    fn individual(&self, object: ObjectId) -> Option<usize> {
+        self.track.numbered().find(|(numbered, _)| *numbered == object).map(|(_, index)| index)
+    }
+
+    fn sure_parts(&self, frame: usize, individual: usize) -> impl Iterator<Item = Keypoint> {
+        self.track.usable(frame, individual, self.sure).map(|(_, keypoint)| keypoint)
+    }
+
+    /// Returns the share of an animal's sure body parts that lie in a mask; `None` without any.
+    fn share(&self, frame: usize, individual: usize, mask: &Mask) -> Option<f32> {
+        let (mut inside, mut all) = (0, 0);
+        for Keypoint { x, y, .. } in self.sure_parts(frame, individual) {
+            all += 1;
+            inside += i32::from(mask.contains(x as u32, y as u32));
+        }
+        (all > 0).then(|| inside as f32 / all as f32)
+    }
+
+    /// Returns, for each mask of a frame, whether it lies off the track. Empty masks do not: they are
+    /// flagged as lost.
+    pub(crate) fn off_track(&self, frame: usize, masks: &[LabelledMask]) -> Vec<bool> {
+        let off = |shown: &LabelledMask| {
+            shown.mask.area() > 0
+                && self
+                    .of(frame, ObjectId(shown.object), &shown.mask)
+                    .is_some_and(|witnessed| !witnessed.is_on_track())
+        };
+        masks.iter().map(off).collect()
+    }
+}

@@ -1,0 +1,512 @@
+//! Tracks every stretch between two prompts from both of its ends ([`Passes::Nearest`],
+//! [`Passes::Agreed`]).
+//!
+//! Batches decide where prompts are, and end in the outputs and in the journal. They are no borders
+//! for tracking: a stretch runs from prompt to prompt, and every mask depends only on the prompts
+//! next to it. So a job can be interrupted anywhere, a part can begin with any batch, and the masks
+//! are the same: what is missing is tracked again from the prompt before.
+//!
+//! Each stretch takes a pass in reverse, whose masks are stored, and one forward. The forward session
+//! goes on from stretch to stretch, takes up prompts on the way and releases what is behind it.
+
+mod choice;
+mod stretches;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
+use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
+use sam2_mask_writer::{LabelledMask, RunBatch, RunReader};
+
+use self::choice::{Choices, Pair, combined};
+use self::stretches::{ReversePass, Stretch, Stretches};
+use crate::batch::{CHECKPOINT_INTERVAL, spool_error};
+use crate::error::JobError;
+use crate::job_prompt::JobPrompt;
+use crate::memory_shortage::with_less_in_flight;
+use crate::plan::{BatchPlan, JobPlan};
+use crate::report::{BatchTimings, JobStage};
+use crate::run::Run;
+use crate::spool::MaskSpool;
+
+/// Returns true if the passes track every stretch from both ends.
+pub(super) fn is_two_way(passes: Passes) -> bool {
+    matches!(passes, Passes::Nearest | Passes::Agreed)
+}
+
+/// Runs all batches of a part.
+pub(super) fn segment<'a, S: FrameSource + ?Sized>(
+    run: &mut Run<'a, S>,
+    plan: &'a JobPlan,
+) -> Result<(), JobError> {
+    if run.options.frames_mode != FramesMode::Lazy {
+        return Err(JobError::FramesAcrossBatches { mode: run.options.frames_mode });
+    }
+    if run.options.carry_over {
+        return Err(JobError::NothingToCarryOver);
+    }
+    let mut state = TwoWay::new(run, plan);
+    state.take_up()?;
+    while state.next < state.run.part.end {
+        let mut stretch = state.stretches.next(state.next, state.run.part.end);
+        state.announce();
+        let objects = state.stretches.prompts().len();
+        let mut options = state.run.session_options;
+        let result = with_less_in_flight(&mut options, objects, |options, reason| {
+            state.run.session_options = options;
+            if let Some(reason) = reason {
+                state.forward = None;
+                state.run.tell_less(state.batch(), objects, options, reason);
+            }
+            state.stretch(&mut stretch)
+        });
+        state.run.session_options = options;
+        result?;
+    }
+    Ok(())
+}
+
+/// The state of a job between two stretches.
+struct TwoWay<'r, 'a, S: ?Sized> {
+    run: &'r mut Run<'a, S>,
+    plan: &'a JobPlan,
+    stretches: Stretches,
+    prompts: BTreeMap<(ObjectId, usize), Vec<&'a JobPrompt>>,
+    /// Masks from the other side.
+    ahead: Ahead,
+    forward: Option<Forward<BatchFrames<&'a S>>>,
+    /// The next frame to write.
+    next: usize,
+    /// Index of the batch that was announced last.
+    announced: Option<usize>,
+    begun: Instant,
+    encode: Duration,
+    work: Work,
+}
+
+/// The session that goes forward through the recording.
+struct Forward<F> {
+    session: VideoSession<F>,
+    /// Prompts that it has.
+    given: BTreeSet<(ObjectId, usize)>,
+    /// The next frame to track; `None` before the first.
+    next: Option<usize>,
+}
+
+/// Masks that were tracked in reverse, of the frames from `first` on.
+struct Ahead {
+    first: usize,
+    masks: MaskSpool,
+    end: usize,
+}
+
+impl Ahead {
+    fn new(first: usize, end: usize) -> Self {
+        Self { first, masks: MaskSpool::new(end.saturating_sub(first)), end }
+    }
+
+    fn get(&mut self, frame: usize) -> Result<Vec<LabelledMask>, JobError> {
+        let Some(index) = frame.checked_sub(self.first) else { return Ok(Vec::new()) };
+        Ok(self.masks.get(index).map_err(spool_error)?.unwrap_or_default())
+    }
+
+    fn put(&mut self, frame: usize, masks: &[LabelledMask]) -> Result<(), JobError> {
+        self.masks.put(frame - self.first, masks).map_err(spool_error)
+    }
+}
+
+/// How much of a stretch is computed.
+#[derive(Default)]
+struct Work {
+    /// Frames that were done before it.
+    before: usize,
+    frames: usize,
+    done: usize,
+    total: usize,
+}
+
+impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
+    fn new(run: &'r mut Run<'a, S>, plan: &'a JobPlan) -> Self {
+        let mut prompts: BTreeMap<(ObjectId, usize), Vec<&JobPrompt>> = BTreeMap::new();
+        let mut frames: BTreeMap<ObjectId, Vec<usize>> = BTreeMap::new();
+        for prompt in plan.batches.iter().flat_map(|batch| &batch.prompts) {
+            prompts.entry((prompt.object, prompt.frame)).or_default().push(prompt);
+        }
+        for &(object, frame) in prompts.keys() {
+            frames.entry(object).or_default().push(frame);
+        }
+        let next = run.delivery.next_frame();
+        Self {
+            run,
+            plan,
+            stretches: Stretches::new(frames),
+            prompts,
+            ahead: Ahead::new(next, next),
+            forward: None,
+            next,
+            announced: None,
+            begun: Instant::now(),
+            encode: Duration::ZERO,
+            work: Work::default(),
+        }
+    }
+
+    /// Returns the batch of the next frame.
+    fn batch(&self) -> &'a BatchPlan {
+        &self.plan.batches[self.batch_index()]
+    }
+
+    fn batch_index(&self) -> usize {
+        let after = self.plan.batches.partition_point(|batch| batch.frames.end <= self.next);
+        after.min(self.plan.batches.len().saturating_sub(1))
+    }
+
+    /// Sends out the frames of an unfinished batch that an interrupted job has left.
+    fn take_up(&mut self) -> Result<(), JobError> {
+        let first = self.next;
+        let Some(journal) = &mut self.run.delivery.journal else { return Ok(()) };
+        let Some(loose) = journal.found().map(|found| found.loose_frames.len()) else {
+            return Ok(());
+        };
+        let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
+        let label = journal.checkpoint_label(first)?;
+        let mut kept = loose;
+        if checkpoint.exists() && first < self.run.part.end {
+            let source = self.run.source(0..self.plan.frame_count(), self.run.session_options)?;
+            match VideoSession::builder(self.run.model).label(&label).restore(source, &checkpoint) {
+                Ok(mut session) => {
+                    session.set_limits(self.run.session_options.limits);
+                    let next = match session.position() {
+                        Some((frame, Direction::Forward)) => frame + 1,
+                        _ => 0,
+                    };
+                    if (first..=first + loose).contains(&next) {
+                        kept = next - first;
+                        // Checkpoints are saved behind the last prompt only.
+                        let given = self.prompts.keys().copied().collect();
+                        self.forward = Some(Forward { session, given, next: Some(next) });
+                    }
+                }
+                // What is missing is then tracked again from the prompt before, which costs only time.
+                Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
+            }
+        }
+        if let Some(journal) = &mut self.run.delivery.journal {
+            journal.keep_loose(kept)?;
+        }
+        if kept == 0 {
+            return Ok(());
+        }
+        let start = self.run.part.start;
+        for frame in RunReader::open(&path)?.frames().skip(first - start).take(kept) {
+            self.run.delivery.replay(&frame?)?;
+        }
+        self.run.count_resumed(first..first + kept);
+        self.next = first + kept;
+        Ok(())
+    }
+
+    /// Announces the batch of the next frame, once.
+    fn announce(&mut self) {
+        let index = self.batch_index();
+        if self.announced != Some(index) {
+            self.announced = Some(index);
+            self.begun = Instant::now();
+            let batch = self.batch();
+            self.run.observer.on_stage(&JobStage::Batch {
+                index,
+                count: self.plan.batches.len(),
+                frames: batch.frames.clone(),
+                prompt_frames: batch.prompt_frames(),
+            });
+        }
+    }
+
+    /// Tracks and writes a stretch. If it is repeated, it goes on where it failed.
+    fn stretch(&mut self, stretch: &mut Stretch) -> Result<(), JobError> {
+        let frames = stretch.last + 1 - self.next;
+        let back = stretch.reverse.as_ref().map_or(0, |pass| pass.from + 1 - stretch.first);
+        self.work = Work { before: self.run.done, frames, done: 0, total: back + frames };
+        if let Some(pass) = &stretch.reverse {
+            self.track_back(stretch.first, pass)?;
+            stretch.reverse = None;
+        }
+        self.track_on(stretch)?;
+        self.run.check_frame_count()
+    }
+
+    /// Counts a frame of either pass.
+    fn worked(&mut self) {
+        self.work.done += 1;
+        let Work { before, frames, done, total } = self.work;
+        self.run.tell_frames(before + (frames * done / total.max(1)).min(frames));
+    }
+
+    /// Opens a session on the whole recording.
+    fn open(&self) -> Result<VideoSession<BatchFrames<&'a S>>, JobError> {
+        let options = self.run.session_options;
+        let source = self.run.source(0..self.plan.frame_count(), options)?;
+        Ok(VideoSession::builder(self.run.model).options(options).open(source)?)
+    }
+
+    /// Gives a session the prompts of an object on a frame.
+    fn give<F: FrameSource>(
+        &self,
+        session: &mut VideoSession<F>,
+        object: ObjectId,
+        frame: usize,
+    ) -> Result<(), JobError> {
+        for prompt in self.prompts.get(&(object, frame)).into_iter().flatten() {
+            prompt.give(session, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Returns true if sessions need to know the prompt on the other side of what they track.
+    fn stops_half_way(&self) -> bool {
+        self.run.session_options.passes == Passes::Nearest
+    }
+
+    /// Tracks down to frame `first` in reverse, and keeps the masks.
+    fn track_back(&mut self, first: usize, pass: &ReversePass) -> Result<(), JobError> {
+        let mut ahead = Ahead::new(first, self.ahead.end.max(pass.from + 1));
+        for frame in first..self.ahead.end {
+            ahead.put(frame, &self.ahead.get(frame)?)?;
+        }
+        let mut session = self.open()?;
+        for (&object, part) in &pass.objects {
+            let frames = self.stretches.prompts().get(&object).into_iter().flatten().copied();
+            for frame in frames.filter(|frame| (part.first..=part.last_prompt).contains(frame)) {
+                self.give(&mut session, object, frame)?;
+            }
+            let behind = part.first.checked_sub(1).and_then(|f| self.stretches.behind(object, f));
+            if let Some(behind) = behind.filter(|_| self.stops_half_way()) {
+                self.give(&mut session, object, behind)?;
+            }
+        }
+        let is_new = |frame: usize, shown: &LabelledMask| {
+            let part = pass.objects.get(&ObjectId(shown.object));
+            let prompted = shown.facts.is_some_and(|facts| facts.prompted);
+            // The forward pass has the masks of prompts.
+            !prompted && part.is_some_and(|part| (part.first..part.last_prompt).contains(&frame))
+        };
+        let steps = pass.from - first;
+        for result in session.propagate_from(Some(pass.from), Direction::Reverse, Some(steps)) {
+            let masks = result?;
+            self.run.stop_if_asked()?;
+            let frame = masks.frame_index;
+            let mut all = ahead.get(frame)?;
+            all.extend(masks.labelled().into_iter().filter(|shown| is_new(frame, shown)));
+            ahead.put(frame, &all)?;
+            #[cfg(test)]
+            self.check_room(frame)?;
+            self.worked();
+        }
+        self.encode += session.encode_time();
+        self.ahead = ahead;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn check_room(&self, frame: usize) -> Result<(), JobError> {
+        let objects = self.stretches.prompts().len();
+        crate::memory_shortage::injected::check(self.run.session_options, objects, frame)
+    }
+
+    /// Tracks a stretch forward and writes it.
+    fn track_on(&mut self, stretch: &Stretch) -> Result<(), JobError> {
+        let Some(mut forward) = self.prepared(stretch)? else {
+            while self.next <= stretch.last {
+                self.worked();
+                self.write(Vec::new(), &BTreeMap::new(), &Choices::default())?;
+            }
+            return Ok(());
+        };
+        let compares = self.run.session_options.passes == Passes::Agreed
+            && self.ahead.end > self.next
+            && !self.stretches.is_last(stretch.first);
+        let before = forward.session.encode_time();
+        let result = match compares {
+            true => self.compare(&mut forward, stretch),
+            false => self.stream(&mut forward, stretch),
+        };
+        self.encode += forward.session.encode_time().saturating_sub(before);
+        result?;
+        forward.next = Some(stretch.last + 1);
+        forward.session.release_before(stretch.last + 1);
+        self.forward = Some(forward);
+        Ok(())
+    }
+
+    /// Returns the forward session with the prompts that a stretch needs; `None` if there are none
+    /// yet.
+    fn prepared(
+        &mut self,
+        stretch: &Stretch,
+    ) -> Result<Option<Forward<BatchFrames<&'a S>>>, JobError> {
+        let (first, last) = (self.next, stretch.last);
+        let mut wanted = BTreeSet::new();
+        for (&object, frames) in self.stretches.prompts() {
+            wanted.extend(self.stretches.behind(object, first).map(|frame| (object, frame)));
+            let within = frames.iter().filter(|frame| (first..=last).contains(frame));
+            wanted.extend(within.map(|&frame| (object, frame)));
+        }
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let begin = wanted.iter().map(|(_, frame)| *frame).min();
+        if self.stops_half_way() {
+            let ahead = |&object: &ObjectId| Some((object, self.stretches.ahead(object, last)?));
+            wanted.extend(self.stretches.prompts().keys().filter_map(ahead));
+        }
+        let mut forward = match self.forward.take() {
+            Some(forward) => forward,
+            None => Forward { session: self.open()?, given: BTreeSet::new(), next: None },
+        };
+        for &(object, frame) in wanted.difference(&forward.given) {
+            self.give(&mut forward.session, object, frame)?;
+        }
+        // The session has released the others.
+        forward.given.retain(|known| known.1 >= first || wanted.contains(known));
+        forward.given.extend(wanted);
+        forward.next = forward.next.or(begin);
+        Ok(Some(forward))
+    }
+
+    /// Writes frames as they come. Behind the last prompt, saves checkpoints.
+    fn stream<F: FrameSource>(
+        &mut self,
+        forward: &mut Forward<F>,
+        stretch: &Stretch,
+    ) -> Result<(), JobError> {
+        let every = self.run.delivery.journal.as_ref().map_or(0, |j| j.checkpoint_frames());
+        let every = if self.stretches.is_last(stretch.first) { every } else { 0 };
+        let (pairs, choices) = (BTreeMap::new(), Choices::default());
+        let mut at = forward.next.unwrap_or(stretch.first);
+        while self.next < at.min(stretch.last + 1) {
+            self.worked();
+            self.write(Vec::new(), &pairs, &choices)?;
+        }
+        while at <= stretch.last {
+            let last_checkpoint = Instant::now();
+            let steps = stretch.last - at;
+            let limit = if every > 0 { steps.min(every - 1) } else { steps };
+            let session = &mut forward.session;
+            for result in session.propagate_from(Some(at), Direction::Forward, Some(limit)) {
+                let masks = result?;
+                let frame = masks.frame_index;
+                at = frame + 1;
+                #[cfg(test)]
+                self.check_room(frame)?;
+                if frame >= self.next {
+                    self.worked();
+                    self.write(masks.labelled(), &pairs, &choices)?;
+                }
+                if self.run.cancel.is_cancelled()
+                    || (every > 0 && last_checkpoint.elapsed() > CHECKPOINT_INTERVAL)
+                {
+                    break;
+                }
+            }
+            if at <= stretch.last && every > 0 && at == self.next {
+                let batch = self.batch().frames.start;
+                self.run.checkpoint(&forward.session, batch)?;
+            }
+            self.run.stop_if_asked()?;
+        }
+        Ok(())
+    }
+
+    /// Tracks a whole stretch, compares the masks of both sides, and writes those that are chosen.
+    fn compare<F: FrameSource>(
+        &mut self,
+        forward: &mut Forward<F>,
+        stretch: &Stretch,
+    ) -> Result<(), JobError> {
+        let (first, last) = (self.next, stretch.last);
+        let mut stored = Ahead::new(first, last + 1);
+        let mut pairs: BTreeMap<ObjectId, BTreeMap<usize, Pair>> = BTreeMap::new();
+        let begin = forward.next.unwrap_or(first);
+        if begin <= last {
+            let session = &mut forward.session;
+            let steps = Some(last - begin);
+            for result in session.propagate_from(Some(begin), Direction::Forward, steps) {
+                let masks = result?;
+                self.run.stop_if_asked()?;
+                let frame = masks.frame_index;
+                #[cfg(test)]
+                self.check_room(frame)?;
+                if frame < first {
+                    continue;
+                }
+                let masks = masks.labelled();
+                let others = self.ahead.get(frame)?;
+                for other in &others {
+                    let Some(mine) = masks.iter().find(|mine| mine.object == other.object) else {
+                        continue;
+                    };
+                    let pair = Pair::of(frame, mine, other, self.run.evidence);
+                    pairs.entry(ObjectId(mine.object)).or_default().insert(frame, pair);
+                }
+                stored.put(frame, &masks)?;
+                self.worked();
+            }
+        }
+        let choices = Choices::new(&pairs, self.run.session_options.quality.disagree_below);
+        while self.next <= last {
+            let masks = stored.get(self.next)?;
+            self.write(masks, &pairs, &choices)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the next frame, and ends its batch if it is the last of it.
+    fn write(
+        &mut self,
+        forward: Vec<LabelledMask>,
+        pairs: &BTreeMap<ObjectId, BTreeMap<usize, Pair>>,
+        choices: &Choices,
+    ) -> Result<(), JobError> {
+        let frame = self.next;
+        let reverse = self.ahead.get(frame)?;
+        let masks = combined(frame, forward, reverse, &self.stretches, pairs, choices);
+        let batch = self.batch();
+        self.run.put(frame, masks)?;
+        self.run.done += 1;
+        self.next = frame + 1;
+        if self.next < batch.frames.end {
+            return Ok(());
+        }
+        let write = self.run.delivery.take_time();
+        self.run.delivery.end_batch(&RunBatch {
+            frames: batch.frames.clone(),
+            prompt_frames: batch.prompt_frames(),
+            tracked_from: self.tracked_from(batch),
+            prompts: batch.prompts.iter().filter_map(JobPrompt::for_showing).collect(),
+        })?;
+        let (total, encode) = (self.begun.elapsed(), std::mem::take(&mut self.encode));
+        let write = write + self.run.delivery.take_time();
+        let track = total.saturating_sub(encode + write);
+        let index = self.announced.unwrap_or_default();
+        let timings = BatchTimings { total, encode, track, write };
+        let frames = batch.frames.clone();
+        self.run.observer.on_stage(&JobStage::BatchDone { index, frames, timings });
+        if self.next < self.run.part.end {
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Returns the prompted frames of other batches from which frames of this one are tracked.
+    fn tracked_from(&self, batch: &BatchPlan) -> Vec<usize> {
+        let mut frames = BTreeSet::new();
+        for &object in self.stretches.prompts().keys() {
+            let before = batch.frames.start.checked_sub(1);
+            frames.extend(before.and_then(|frame| self.stretches.behind(object, frame)));
+            let last = batch.frames.end.saturating_sub(1);
+            frames.extend(self.stretches.ahead(object, last));
+        }
+        frames.into_iter().collect()
+    }
+}
