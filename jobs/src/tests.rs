@@ -15,14 +15,14 @@ use sam2_engine::{ObjectId, Point};
 
 const FRAMES: usize = 6;
 
-fn model() -> Sam2 {
+pub(super) fn model() -> Sam2 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../assets/micro/sam2.1_hiera_micro.safetensors");
     Sam2::load(path, &Device::flex()).unwrap()
 }
 
 /// Returns a recording of two bright squares that move.
-fn recording() -> MemoryFrames {
+pub(super) fn recording(count: usize) -> MemoryFrames {
     let frame = |index: usize| {
         let mut pixels = vec![20; 64 * 48 * 3];
         for (x, y) in [(8 + index, 10), (40, 20 + index)] {
@@ -33,7 +33,7 @@ fn recording() -> MemoryFrames {
         }
         RgbFrame::new(64, 48, pixels).unwrap()
     };
-    MemoryFrames::new((0..FRAMES).map(frame).collect()).unwrap()
+    MemoryFrames::new((0..count).map(frame).collect()).unwrap()
 }
 
 fn plan() -> JobPlan {
@@ -65,7 +65,7 @@ impl MaskSink for Collector {
 
 /// The shortages that the observer was told of.
 #[derive(Default)]
-struct Shortages(Vec<usize>, Option<(usize, CancelFlag)>);
+pub(super) struct Shortages(pub(super) Vec<usize>, pub(super) Option<(usize, CancelFlag)>);
 
 impl JobObserver for Shortages {
     fn on_stage(&mut self, stage: &JobStage) {
@@ -84,10 +84,22 @@ impl JobObserver for Shortages {
 }
 
 /// Frames and their masks, in the order in which a sink got them.
-type SeenFrames = Vec<(usize, Vec<LabelledMask>)>;
+pub(super) type SeenFrames = Vec<(usize, Vec<LabelledMask>)>;
 
 fn run(
     model: &Sam2,
+    journal: Option<Journal>,
+    shortages: &mut Shortages,
+) -> (Result<JobReport, JobError>, SeenFrames) {
+    run_job(model, FRAMES, &plan(), JobOptions::default(), journal, shortages)
+}
+
+/// Runs a job on [`recording`], and returns what a sink got.
+pub(super) fn run_job(
+    model: &Sam2,
+    frames: usize,
+    plan: &JobPlan,
+    options: JobOptions,
     journal: Option<Journal>,
     shortages: &mut Shortages,
 ) -> (Result<JobReport, JobError>, SeenFrames) {
@@ -96,9 +108,8 @@ fn run(
     let seen = Seen::default();
     let sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(Collector(Arc::clone(&seen), output))];
     let cancel = shortages.1.as_ref().map(|(_, flag)| flag.clone()).unwrap_or_default();
-    let (frames, options) = (recording(), JobOptions::default());
-    let plan = plan();
-    let job = Job::new(model, &frames, &plan).options(options).sinks(sinks);
+    let frames = recording(frames);
+    let job = Job::new(model, &frames, plan).options(options).sinks(sinks);
     let job = job.observe(shortages).cancel(&cancel);
     let report = match journal {
         Some(journal) => job.journal(journal).run(),
@@ -137,7 +148,7 @@ fn a_job_that_stops_anywhere_goes_on_from_its_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("job.sam2run.part");
     let (_, expected) = run(&model, None, &mut Shortages::default());
-    let frames = recording();
+    let frames = recording(FRAMES);
     let header = || run_header(&model, &frames, "r", &plan(), &JobOptions::default(), &[]).unwrap();
     for every in [1, 2, 4] {
         for stop in 1..FRAMES {

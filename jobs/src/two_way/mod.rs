@@ -7,10 +7,14 @@
 //! are the same: what is missing is tracked again from the prompt before.
 //!
 //! Each stretch takes a pass in reverse, whose masks are stored, and one forward. The forward session
-//! goes on from stretch to stretch, takes up prompts on the way and releases what is behind it.
+//! goes on from stretch to stretch, takes up prompts on the way and releases what is behind it. Where
+//! masks are compared, an object's stretch is decided as a whole, from one of its prompts to the next,
+//! also if only a part of it is written: so the decision is the same however the job is cut.
 
 mod choice;
 mod stretches;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -48,6 +52,7 @@ pub(super) fn segment<'a, S: FrameSource + ?Sized>(
     }
     let mut state = TwoWay::new(run, plan);
     state.take_up()?;
+    state.go_back();
     while state.next < state.run.part.end {
         let mut stretch = state.stretches.next(state.next, state.run.part.end);
         state.announce();
@@ -75,9 +80,16 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     prompts: BTreeMap<(ObjectId, usize), Vec<&'a JobPrompt>>,
     /// Masks from the other side.
     ahead: Ahead,
+    /// Forward masks of frames that are not decided yet.
+    stored: Ahead,
+    /// Comparisons of the stretches that are not written yet.
+    pairs: Pairs,
     forward: Option<Forward<BatchFrames<&'a S>>>,
-    /// The next frame to write.
+    /// The next frame to decide.
     next: usize,
+    /// The first frame to write: those before are decided again, because the stretch of an object
+    /// began there.
+    first: usize,
     /// Index of the batch that was announced last.
     announced: Option<usize>,
     begun: Instant,
@@ -94,7 +106,10 @@ struct Forward<F> {
     next: Option<usize>,
 }
 
-/// Masks that were tracked in reverse, of the frames from `first` on.
+/// The comparisons of each object, by frame.
+type Pairs = BTreeMap<ObjectId, BTreeMap<usize, Pair>>;
+
+/// Stored masks of the frames from `first` on.
 struct Ahead {
     first: usize,
     masks: MaskSpool,
@@ -113,6 +128,15 @@ impl Ahead {
 
     fn put(&mut self, frame: usize, masks: &[LabelledMask]) -> Result<(), JobError> {
         self.masks.put(frame - self.first, masks).map_err(spool_error)
+    }
+
+    /// Returns a copy of what is stored of the frames from `first` on, with room up to `end`.
+    fn moved(&mut self, first: usize, end: usize) -> Result<Self, JobError> {
+        let mut moved = Self::new(first, self.end.max(end));
+        for frame in first.max(self.first)..self.end {
+            moved.put(frame, &self.get(frame)?)?;
+        }
+        Ok(moved)
     }
 }
 
@@ -143,8 +167,11 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             stretches: Stretches::new(frames),
             prompts,
             ahead: Ahead::new(next, next),
+            stored: Ahead::new(next, next),
+            pairs: Pairs::new(),
             forward: None,
             next,
+            first: next,
             announced: None,
             begun: Instant::now(),
             encode: Duration::ZERO,
@@ -152,13 +179,14 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         }
     }
 
-    /// Returns the batch of the next frame.
+    /// Returns the batch of the next frame to write.
     fn batch(&self) -> &'a BatchPlan {
         &self.plan.batches[self.batch_index()]
     }
 
     fn batch_index(&self) -> usize {
-        let after = self.plan.batches.partition_point(|batch| batch.frames.end <= self.next);
+        let next = self.next.max(self.first);
+        let after = self.plan.batches.partition_point(|batch| batch.frames.end <= next);
         after.min(self.plan.batches.len().saturating_sub(1))
     }
 
@@ -204,7 +232,20 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         }
         self.run.count_resumed(first..first + kept);
         self.next = first + kept;
+        self.first = self.next;
         Ok(())
+    }
+
+    /// Where masks are compared, goes back to where the stretches of the next frame begin.
+    fn go_back(&mut self) {
+        let first = self.first;
+        if self.run.session_options.passes == Passes::Agreed && first < self.run.part.end {
+            let begins = |&object: &ObjectId| {
+                self.stretches.ahead(object, first)?;
+                self.stretches.behind(object, first)
+            };
+            self.next = self.stretches.prompts().keys().filter_map(begins).fold(first, usize::min);
+        }
     }
 
     /// Announces the batch of the next frame, once.
@@ -225,9 +266,11 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Tracks and writes a stretch. If it is repeated, it goes on where it failed.
     fn stretch(&mut self, stretch: &mut Stretch) -> Result<(), JobError> {
-        let frames = stretch.last + 1 - self.next;
+        // The frames that are written.
+        let frames = (stretch.last + 1).saturating_sub(self.next.max(self.first));
         let back = stretch.reverse.as_ref().map_or(0, |pass| pass.from + 1 - stretch.first);
-        self.work = Work { before: self.run.done, frames, done: 0, total: back + frames };
+        let on = stretch.last + 1 - self.next;
+        self.work = Work { before: self.run.done, frames, done: 0, total: back + on };
         if let Some(pass) = &stretch.reverse {
             self.track_back(stretch.first, pass)?;
             stretch.reverse = None;
@@ -270,10 +313,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Tracks down to frame `first` in reverse, and keeps the masks.
     fn track_back(&mut self, first: usize, pass: &ReversePass) -> Result<(), JobError> {
-        let mut ahead = Ahead::new(first, self.ahead.end.max(pass.from + 1));
-        for frame in first..self.ahead.end {
-            ahead.put(frame, &self.ahead.get(frame)?)?;
-        }
+        let mut ahead = self.ahead.moved(first, pass.from + 1)?;
         let mut session = self.open()?;
         for (&object, part) in &pass.objects {
             let frames = self.stretches.prompts().get(&object).into_iter().flatten().copied();
@@ -319,12 +359,11 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         let Some(mut forward) = self.prepared(stretch)? else {
             while self.next <= stretch.last {
                 self.worked();
-                self.write(Vec::new(), &BTreeMap::new(), &Choices::default())?;
+                self.write(Vec::new(), &Choices::default())?;
             }
             return Ok(());
         };
         let compares = self.run.session_options.passes == Passes::Agreed
-            && self.ahead.end > self.next
             && !self.stretches.is_last(stretch.first);
         let before = forward.session.encode_time();
         let result = match compares {
@@ -333,8 +372,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         };
         self.encode += forward.session.encode_time().saturating_sub(before);
         result?;
-        forward.next = Some(stretch.last + 1);
-        forward.session.release_before(stretch.last + 1);
+        let next = forward.next.unwrap_or(self.next);
+        forward.session.release_before(next);
         self.forward = Some(forward);
         Ok(())
     }
@@ -345,7 +384,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         &mut self,
         stretch: &Stretch,
     ) -> Result<Option<Forward<BatchFrames<&'a S>>>, JobError> {
-        let (first, last) = (self.next, stretch.last);
+        let (first, last) = (self.next, self.tracked_to(stretch));
         let mut wanted = BTreeSet::new();
         for (&object, frames) in self.stretches.prompts() {
             wanted.extend(self.stretches.behind(object, first).map(|frame| (object, frame)));
@@ -374,6 +413,20 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         Ok(Some(forward))
     }
 
+    /// Returns the last frame to which the forward pass goes before a stretch is written: where masks
+    /// are compared, to the end of every object's stretch.
+    fn tracked_to(&self, stretch: &Stretch) -> usize {
+        let last = stretch.last;
+        if self.run.session_options.passes != Passes::Agreed {
+            return last;
+        }
+        let ends = |&object: &ObjectId| {
+            let behind = self.stretches.behind(object, last)?;
+            if behind == last { None } else { self.stretches.ahead(object, last) }
+        };
+        self.stretches.prompts().keys().filter_map(ends).fold(last, usize::max)
+    }
+
     /// Writes frames as they come. Behind the last prompt, saves checkpoints.
     fn stream<F: FrameSource>(
         &mut self,
@@ -382,11 +435,13 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     ) -> Result<(), JobError> {
         let every = self.run.delivery.journal.as_ref().map_or(0, |j| j.checkpoint_frames());
         let every = if self.stretches.is_last(stretch.first) { every } else { 0 };
-        let (pairs, choices) = (BTreeMap::new(), Choices::default());
+        let choices = Choices::default();
         let mut at = forward.next.unwrap_or(stretch.first);
+        // What was tracked ahead, and what comes before the first prompt.
         while self.next < at.min(stretch.last + 1) {
             self.worked();
-            self.write(Vec::new(), &pairs, &choices)?;
+            let masks = self.stored.get(self.next)?;
+            self.write(masks, &choices)?;
         }
         while at <= stretch.last {
             let last_checkpoint = Instant::now();
@@ -397,11 +452,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                 let masks = result?;
                 let frame = masks.frame_index;
                 at = frame + 1;
+                forward.next = Some(at);
                 #[cfg(test)]
                 self.check_room(frame)?;
                 if frame >= self.next {
                     self.worked();
-                    self.write(masks.labelled(), &pairs, &choices)?;
+                    self.write(masks.labelled(), &choices)?;
                 }
                 if self.run.cancel.is_cancelled()
                     || (every > 0 && last_checkpoint.elapsed() > CHECKPOINT_INTERVAL)
@@ -424,9 +480,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         forward: &mut Forward<F>,
         stretch: &Stretch,
     ) -> Result<(), JobError> {
-        let (first, last) = (self.next, stretch.last);
-        let mut stored = Ahead::new(first, last + 1);
-        let mut pairs: BTreeMap<ObjectId, BTreeMap<usize, Pair>> = BTreeMap::new();
+        let (first, last) = (self.next, self.tracked_to(stretch));
+        self.stored = self.stored.moved(first, last + 1)?;
         let begin = forward.next.unwrap_or(first);
         if begin <= last {
             let session = &mut forward.session;
@@ -437,6 +492,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                 let frame = masks.frame_index;
                 #[cfg(test)]
                 self.check_room(frame)?;
+                forward.next = Some(frame + 1);
                 if frame < first {
                     continue;
                 }
@@ -447,34 +503,38 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                         continue;
                     };
                     let pair = Pair::of(frame, mine, other, self.run.evidence);
-                    pairs.entry(ObjectId(mine.object)).or_default().insert(frame, pair);
+                    self.pairs.entry(ObjectId(mine.object)).or_default().insert(frame, pair);
                 }
-                stored.put(frame, &masks)?;
+                self.stored.put(frame, &masks)?;
                 self.worked();
             }
         }
-        let choices = Choices::new(&pairs, self.run.session_options.quality.disagree_below);
-        while self.next <= last {
-            let masks = stored.get(self.next)?;
-            self.write(masks, &pairs, &choices)?;
+        let choices = Choices::new(&self.pairs, self.run.session_options.quality.disagree_below);
+        while self.next <= stretch.last {
+            let masks = self.stored.get(self.next)?;
+            self.write(masks, &choices)?;
+        }
+        // What belongs to a stretch that goes on is still needed.
+        for (&object, pairs) in &mut self.pairs {
+            let begin = self.stretches.behind(object, self.next).unwrap_or(self.next);
+            *pairs = pairs.split_off(&begin);
         }
         Ok(())
     }
 
     /// Writes the next frame, and ends its batch if it is the last of it.
-    fn write(
-        &mut self,
-        forward: Vec<LabelledMask>,
-        pairs: &BTreeMap<ObjectId, BTreeMap<usize, Pair>>,
-        choices: &Choices,
-    ) -> Result<(), JobError> {
+    fn write(&mut self, forward: Vec<LabelledMask>, choices: &Choices) -> Result<(), JobError> {
         let frame = self.next;
+        self.next = frame + 1;
+        if frame < self.first {
+            return Ok(());
+        }
         let reverse = self.ahead.get(frame)?;
-        let masks = combined(frame, forward, reverse, &self.stretches, pairs, choices);
-        let batch = self.batch();
+        let masks = combined(frame, forward, reverse, &self.stretches, &self.pairs, choices);
+        let index = self.plan.batches.partition_point(|batch| batch.frames.end <= frame);
+        let Some(batch) = self.plan.batches.get(index) else { return Ok(()) };
         self.run.put(frame, masks)?;
         self.run.done += 1;
-        self.next = frame + 1;
         if self.next < batch.frames.end {
             return Ok(());
         }
@@ -488,7 +548,6 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         let (total, encode) = (self.begun.elapsed(), std::mem::take(&mut self.encode));
         let write = write + self.run.delivery.take_time();
         let track = total.saturating_sub(encode + write);
-        let index = self.announced.unwrap_or_default();
         let timings = BatchTimings { total, encode, track, write };
         let frames = batch.frames.clone();
         self.run.observer.on_stage(&JobStage::BatchDone { index, frames, timings });
