@@ -73,7 +73,7 @@ impl JobObserver for Shortages {
             JobStage::LessInFlight { objects_per_pass, .. } => self.0.push(*objects_per_pass),
             JobStage::Frame { done, .. } => {
                 if let Some((at, flag)) = &self.1
-                    && done == at
+                    && done >= at
                 {
                     flag.cancel();
                 }

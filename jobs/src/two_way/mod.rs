@@ -496,18 +496,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                 if frame < first {
                     continue;
                 }
-                let masks = masks.labelled();
-                let others = self.ahead.get(frame)?;
-                for other in &others {
-                    let Some(mine) = masks.iter().find(|mine| mine.object == other.object) else {
-                        continue;
-                    };
-                    let pair = Pair::of(frame, mine, other, self.run.evidence);
-                    self.pairs.entry(ObjectId(mine.object)).or_default().insert(frame, pair);
-                }
-                self.stored.put(frame, &masks)?;
+                self.stored.put(frame, &masks.labelled())?;
                 self.worked();
             }
+        }
+        for frame in first..=last {
+            self.pair_up(frame)?;
         }
         let choices = Choices::new(&self.pairs, self.run.session_options.quality.disagree_below);
         while self.next <= stretch.last {
@@ -518,6 +512,24 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         for (&object, pairs) in &mut self.pairs {
             let begin = self.stretches.behind(object, self.next).unwrap_or(self.next);
             *pairs = pairs.split_off(&begin);
+        }
+        Ok(())
+    }
+
+    /// Compares the masks of both sides on a frame, where it has two.
+    fn pair_up(&mut self, frame: usize) -> Result<(), JobError> {
+        let others = self.ahead.get(frame)?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        let masks = self.stored.get(frame)?;
+        for other in &others {
+            let object = ObjectId(other.object);
+            let known = self.pairs.entry(object).or_default();
+            let mine = masks.iter().find(|mine| mine.object == other.object);
+            if let (Some(mine), false) = (mine, known.contains_key(&frame)) {
+                known.insert(frame, Pair::of(frame, mine, other, self.run.evidence));
+            }
         }
         Ok(())
     }
