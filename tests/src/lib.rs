@@ -4,12 +4,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used)] // Test code: a failure here is a failed test.
 
+pub mod arrays;
 pub mod clips;
 pub mod compare;
 pub mod device;
 pub mod exact;
 pub mod fixture;
 pub mod hard_clips;
+pub mod held_out;
 pub mod noise;
 pub mod parity_automatic;
 pub mod parity_images;

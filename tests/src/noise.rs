@@ -33,6 +33,18 @@ impl Random {
         (self.next() % count as u64) as usize
     }
 
+    /// Returns a generator whose numbers have nothing to do with the following ones of this one.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    /// Returns the generator with this number among the many that this one can become, without
+    /// changing this one.
+    pub fn numbered(&self, number: u64) -> Self {
+        let mut start = Self(self.0 ^ number.wrapping_add(1).wrapping_mul(0xff51_afd7_ed55_8ccd));
+        Self(start.next())
+    }
+
     /// Returns a colour, 0..255 per channel.
     pub fn colour(&mut self) -> [f32; 3] {
         [0; 3].map(|_| self.uniform(20.0, 235.0))
@@ -116,12 +128,22 @@ impl Texture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn the_numbers_are_those_of_the_published_generator() {
         let mut random = Random::new(1_234_567);
         let expected = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973];
         assert_eq!([random.next(), random.next()], expected);
+    }
+
+    #[test]
+    fn forks_differ_from_each_other_and_from_their_origin() {
+        let origin = Random::new(5);
+        let mut moved = origin.clone();
+        let forks = [moved.fork(), moved.fork(), origin.numbered(0), origin.numbered(1), origin];
+        let firsts: HashSet<u64> = forks.map(|mut fork| fork.next()).into_iter().collect();
+        assert_eq!(firsts.len(), 5);
     }
 
     #[test]

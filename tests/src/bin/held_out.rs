@@ -1,0 +1,99 @@
+//! Shows and writes the held-out clips, and tracks them with the micro model.
+//!
+//! `held_out --preview FOLDER` writes four frames of each kind as PNG, with the outlines of the
+//! ground truth and the points of a faulty track. `held_out --write FOLDER KIND` writes a clip as
+//! the program reads it: `KIND-SEED.npy`, and its track as DeepLabCut's CSV. `held_out --micro`
+//! prints the mean J and the identity swaps of the micro model, prompted with boxes on frame 0.
+//! `--seed N` (default 0) and `--frames N` (default: the usual length of the kind) apply to all.
+
+#![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
+
+use std::path::{Path, PathBuf};
+
+use sam2_engine::{FrameSource, SessionOptions};
+use sam2_tests::arrays::write_array;
+use sam2_tests::clips;
+use sam2_tests::held_out::{
+    FaultOptions, HeldOut, Kind, multi_animal_csv, preview, single_animal_csv, tracked_from_boxes,
+    write_png,
+};
+
+/// Frames of a clip that are shown.
+const SHOWN: usize = 4;
+/// Frames of a clip that the micro model tracks, at most.
+const TRACKED: usize = 300;
+
+enum Task {
+    Preview(PathBuf),
+    Write(PathBuf, Kind),
+    Micro,
+}
+
+fn main() {
+    let (mut seed, mut frames, mut task) = (0, None, None);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().unwrap_or_else(|| panic!("{arg} needs a value"));
+        match arg.as_str() {
+            "--seed" => seed = value().parse().unwrap(),
+            "--frames" => frames = Some(value().parse().unwrap()),
+            "--preview" => task = Some(Task::Preview(value().into())),
+            "--write" => task = Some(Task::Write(value().into(), kind(&value()))),
+            "--micro" => task = Some(Task::Micro),
+            other => panic!("unknown argument {other}"),
+        }
+    }
+    let make = |kind: Kind, most: usize| {
+        HeldOut::with_frames(kind, seed, frames.unwrap_or(kind.frames().min(most)))
+    };
+    match task.expect("give --preview FOLDER, --write FOLDER KIND or --micro") {
+        Task::Preview(folder) => {
+            std::fs::create_dir_all(&folder).unwrap();
+            Kind::ALL.iter().for_each(|&kind| show(&make(kind, usize::MAX), &folder));
+        }
+        Task::Write(folder, kind) => {
+            std::fs::create_dir_all(&folder).unwrap();
+            write(&make(kind, usize::MAX), &folder);
+        }
+        Task::Micro => Kind::ALL.iter().for_each(|&kind| track(&make(kind, TRACKED))),
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
+    found.unwrap_or_else(|| panic!("{name} is not a kind; use {}", names.join(", ")))
+}
+
+fn show(clip: &HeldOut, folder: &Path) {
+    let track = clip.faulty_track(&FaultOptions::default(), clip.seed());
+    for number in 0..SHOWN {
+        let frame = number * (clip.frame_count() - 1) / (SHOWN - 1);
+        let path = folder.join(format!("{}-{frame:04}.png", clip.describe()));
+        write_png(&preview(clip, frame, Some(&track)), &path);
+    }
+}
+
+fn write(clip: &HeldOut, folder: &Path) {
+    let name = clip.describe();
+    write_array(clip, &folder.join(format!("{name}.npy")));
+    let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
+    let csv = match clip.animals() {
+        1 => single_animal_csv(&track, 0),
+        _ => multi_animal_csv(&track),
+    };
+    std::fs::write(folder.join(format!("{name}DLC.csv")), csv).unwrap();
+}
+
+fn track(clip: &HeldOut) {
+    let scores = tracked_from_boxes(&clips::micro_model(), clip, SessionOptions::default());
+    println!(
+        "{}: {} frames, mean J {:.3}, {:.1} swaps in 1,000 frames, {} of {} masks wrong",
+        clip.describe(),
+        clip.frame_count(),
+        scores.mean_j(),
+        scores.swaps_per_1000_frames(),
+        scores.wrong().len(),
+        scores.verdicts().len(),
+    );
+}
