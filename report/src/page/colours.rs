@@ -124,7 +124,7 @@ mod tests {
                     check(text, colours[on], on);
                 }
             }
-            for mark in ["good", "look", "bad", "open"] {
+            for mark in ["good", "look", "bad", "unsure"] {
                 check("card", colours[mark], mark);
             }
             for flag in marks() {

@@ -90,7 +90,7 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
         )?;
     }
     f.write_str(
-        "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values; drag to enlarge a stretch of time, \
+        "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values and flags; drag to enlarge a stretch of time, \
          double-click to see all of it again. Click a picture to enlarge it; the arrow keys go on to the next, M hides the \
          masks. A click in the enlarged picture, or numbers typed below it, make a --point to be copied.</dd>\n</dl>\n</section>\n",
     )

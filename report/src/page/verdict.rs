@@ -218,7 +218,7 @@ impl Verdict {
             ("look", "!")
         } else if !all_known || !identity_is_checked(report) {
             // Nothing was found, but not everything was looked for: this is not a tick.
-            ("open", "?")
+            ("unsure", "?")
         } else {
             ("good", "\u{2713}")
         };

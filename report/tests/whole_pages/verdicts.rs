@@ -45,9 +45,9 @@ fn empty_frames_come_first_in_the_headline() {
     assert!(quiet.contains("class=\"verdict look\""));
 }
 
-/// Returns the page of 100 frames with this many animals. `facts` says what is known of a mask, of an object and a frame; both can be
-/// changed.
-fn page_of(objects: u32, facts: impl Fn(u32, usize, &mut MaskFacts) -> bool) -> String {
+/// Returns the page of 100 frames with this many animals. `facts` changes what is known of the mask
+/// of an object on a frame, and returns false if nothing is.
+fn page_of(name: &str, objects: u32, facts: impl Fn(u32, usize, &mut MaskFacts) -> bool) -> String {
     let mut builder = ReportBuilder::new(RunDescription {
         recording: "some.mp4".into(),
         size: SIZE,
@@ -70,7 +70,7 @@ fn page_of(objects: u32, facts: impl Fn(u32, usize, &mut MaskFacts) -> bool) -> 
         };
         builder.add(frame, &(1..=objects).map(labelled).collect::<Vec<_>>()).unwrap();
     }
-    let page = builder.finish().page().to_string();
+    let page = page(&builder.finish(), name);
     is_well_formed(&page);
     page
 }
@@ -83,10 +83,10 @@ fn holds(page: &str, told: &[&str], not_told: &[&str]) {
 #[test]
 fn a_tick_needs_something_that_was_looked_for() {
     const TICK: &str = "class=\"verdict good\"";
-    const OPEN: &str = "class=\"verdict open\"";
+    const UNSURE: &str = "class=\"verdict unsure\"";
     const IDENTITY: &str = "Identity was not checked from two sides";
     // One animal of which everything is known.
-    let one = page_of(1, |_, _, _| true);
+    let one = page_of("tick.html", 1, |_, _, _| true);
     holds(
         &one,
         &[
@@ -97,11 +97,11 @@ fn a_tick_needs_something_that_was_looked_for() {
         &[IDENTITY, "--passes agreed</code> tracks"],
     );
     // Masks alone, as from a stack.
-    let masks = page_of(1, |_, _, _| false);
+    let masks = page_of("masks-alone.html", 1, |_, _, _| false);
     holds(
         &masks,
         &[
-            OPEN,
+            UNSURE,
             "Nothing was looked for in 100 masks<",
             "only the masks are known",
             "None stands out: no area changes suddenly",
@@ -116,22 +116,22 @@ fn a_tick_needs_something_that_was_looked_for() {
         ],
     );
     // Facts of a part of the masks.
-    let part = page_of(1, |_, frame, _| frame < 60);
+    let part = page_of("part-known.html", 1, |_, frame, _| frame < 60);
     holds(
         &part,
         &[
-            OPEN,
+            UNSURE,
             "Nothing is flagged in 60 masks, and nothing was looked for in 40<",
             "In 40 masks nothing was looked for",
         ],
         &[TICK],
     );
     // Two animals, each frame tracked from one side.
-    let two = page_of(2, |_, _, _| true);
+    let two = page_of("one-side.html", 2, |_, _, _| true);
     holds(
         &two,
         &[
-            OPEN,
+            UNSURE,
             "Nothing is flagged in 200 masks, but who is who was not checked<",
             IDENTITY,
             "<code>--passes agreed</code>",
@@ -141,7 +141,7 @@ fn a_tick_needs_something_that_was_looked_for() {
     );
     // Two animals, most frames tracked from two sides.
     let agreed = |to: usize| {
-        page_of(2, move |_, frame, facts| {
+        page_of("two-sides.html", 2, move |_, frame, facts| {
             facts.prompted = frame == 0 || frame == to;
             facts.agreement = (1..to).contains(&frame).then_some(0.96);
             true
@@ -164,14 +164,14 @@ fn a_tick_needs_something_that_was_looked_for() {
     holds(
         &agreed(20),
         &[
-            OPEN,
+            UNSURE,
             "who is who was not checked<",
             "in 38 of 196 masks that were not prompted (19.4 %)",
         ],
         &[TICK, IDENTITY],
     );
     // A flag comes before all of this.
-    let flagged = page_of(2, |object, frame, facts| {
+    let flagged = page_of("two-flags.html", 2, |object, frame, facts| {
         if frame == 7 {
             facts.flags = [QualityFlag::Overlap, QualityFlag::OffTrack].into_iter().collect();
         }
