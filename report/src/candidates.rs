@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag};
+use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag, QualityFlags};
 
 use crate::shot::Shot;
 
@@ -46,34 +46,17 @@ pub(crate) struct Sight<'a> {
     /// Factor by which the area changed, 1 or more; `None` unless both this frame's mask and the
     /// previous one have pixels.
     pub change: Option<f64>,
-    /// Whether this frame is the first of a span on which the object is lost.
-    pub lost_just_now: bool,
+    /// Flags that the mask has and that of the frame before did not have.
+    pub begun: QualityFlags,
 }
 
 impl Sight<'_> {
     /// Returns the reasons to look at the frame, each with its urgency.
-    fn reasons(&self) -> impl Iterator<Item = (Reason, f64)> {
-        let Self { facts, share, change, lost_just_now, .. } = *self;
+    fn reasons(&self) -> impl Iterator<Item = (Reason, f64)> + '_ {
+        let Self { facts, change, .. } = *self;
         let change = change.map(f64::ln);
         let flags = facts.map(|facts| facts.flags).unwrap_or_default();
-        let flagged = flags.iter().map(move |flag| {
-            let urgency = match flag {
-                QualityFlag::Inverted => 6.0 + share,
-                QualityFlag::NearlyFull => 5.0 + share,
-                // The first lost frame says most: it shows whether the object is gone or was
-                // missed.
-                QualityFlag::Lost => {
-                    if lost_just_now {
-                        4.0
-                    } else {
-                        2.0
-                    }
-                }
-                QualityFlag::AreaJump => 3.0 + change.unwrap_or(1.5).min(3.0) / 3.0,
-                _ => 3.0,
-            };
-            (Reason::Flag(flag), urgency)
-        });
+        let flagged = flags.iter().map(|flag| (Reason::Flag(flag), self.urgency(flag)));
         let doubt = facts.filter(|facts| flags.is_empty() && facts.predicted_iou < DOUBTFUL_IOU);
         let doubt = doubt
             .map(|facts| (Reason::Doubtful, 2.0 * (1.0 - f64::from(facts.predicted_iou.max(0.0)))));
@@ -81,6 +64,31 @@ impl Sight<'_> {
         let quiet = flags.is_empty() && !facts.is_some_and(|facts| facts.prompted);
         let change = change.filter(|&change| quiet && change > NOTICEABLE_CHANGE.ln());
         flagged.chain(doubt).chain(change.map(|change| (Reason::Change, change.min(1.0))))
+    }
+
+    /// Returns the urgency of a flag of this mask.
+    fn urgency(&self, flag: QualityFlag) -> f64 {
+        // The first frame of a span says most: it shows what happened, and a prompt there mends the
+        // frames that follow.
+        let begins = self.begun.contains(flag);
+        let at_first = |first: f64, later: f64| if begins { first } else { later };
+        match flag {
+            QualityFlag::Inverted => 7.0 + self.share,
+            QualityFlag::NearlyFull => 6.0 + self.share,
+            // The wrong animal is worse than a lost one: nothing else in the masks shows it. Such a
+            // frame comes before the first lost one also where its object was shown before.
+            QualityFlag::OffTrack | QualityFlag::Overlap => at_first(5.6, 3.0),
+            QualityFlag::Disagree => {
+                let agreement = self.facts.and_then(|facts| facts.agreement);
+                let agreement = agreement.filter(|agreement| agreement.is_finite());
+                let agreement = f64::from(agreement.unwrap_or(0.5)).clamp(0.0, 1.0);
+                at_first(5.4, 2.8) + 0.4 * (1.0 - agreement)
+            }
+            QualityFlag::DoubtfulPrompt => at_first(4.5, 2.5),
+            QualityFlag::Lost => at_first(4.0, 2.0),
+            QualityFlag::AreaJump => 3.0 + self.change.map_or(1.5, f64::ln).min(3.0) / 3.0,
+            _ => 3.0,
+        }
     }
 }
 
@@ -196,27 +204,27 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sam2_mask_writer::{Mask, QualityFlags};
+    use sam2_mask_writer::Mask;
 
     fn facts(iou: f32, flags: &[QualityFlag]) -> MaskFacts {
         let flags: QualityFlags = flags.iter().copied().collect();
         MaskFacts { object_score: 5.0, predicted_iou: iou, prompted: false, flags, agreement: None }
     }
 
-    fn sight(object: u32, facts: &MaskFacts, lost_just_now: bool) -> Sight<'_> {
-        Sight { object, facts: Some(facts), share: 0.1, change: Some(1.0), lost_just_now }
+    fn sight(object: u32, facts: &MaskFacts, begun: QualityFlags) -> Sight<'_> {
+        Sight { object, facts: Some(facts), share: 0.1, change: Some(1.0), begun }
     }
 
     /// Returns the frames chosen from a recording whose frames have these facts of one object.
     fn chosen(frames: usize, most: usize, facts_of: impl Fn(usize) -> MaskFacts) -> Vec<usize> {
         let mut candidates = Candidates::new(0..frames, (4, 4));
-        let mut lost = false;
+        let mut before = QualityFlags::NONE;
         for frame in 0..frames {
             let facts = facts_of(frame);
-            let now = facts.flags.contains(QualityFlag::Lost);
             let masks = [LabelledMask::new(1, Mask::empty(4, 4))];
-            candidates.add(frame, &masks, &[sight(1, &facts, now && !lost)]);
-            lost = now;
+            let begun = facts.flags.iter().filter(|&flag| !before.contains(flag)).collect();
+            candidates.add(frame, &masks, &[sight(1, &facts, begun)]);
+            before = facts.flags;
         }
         candidates.choose(most).iter().map(|(shot, ..)| shot.frame).collect()
     }
@@ -234,6 +242,43 @@ mod tests {
         assert!(frames.contains(&900), "{frames:?}");
         let near = |a: usize| frames.iter().filter(|b| b.abs_diff(a) < 6).count();
         assert!(frames.iter().all(|&frame| near(frame) == 1), "{frames:?}");
+    }
+
+    #[test]
+    fn the_wrong_animal_comes_before_a_lost_one_and_a_span_is_shown_where_it_begins() {
+        let frames = chosen(2400, 8, |frame| match frame {
+            100..200 => facts(0.9, &[QualityFlag::Lost]),
+            500 => facts(0.9, &[QualityFlag::AreaJump]),
+            700..790 => facts(0.9, &[QualityFlag::OffTrack]),
+            1000..1190 => {
+                MaskFacts { agreement: Some(0.2), ..facts(0.9, &[QualityFlag::Disagree]) }
+            }
+            1400..1600 => facts(0.9, &[QualityFlag::Overlap]),
+            1800 => facts(0.9, &[QualityFlag::DoubtfulPrompt]),
+            2000..2100 => facts(0.9, &[QualityFlag::Inverted]),
+            2200 => facts(0.9, &[QualityFlag::NearlyFull]),
+            _ => facts(0.95, &[]),
+        });
+        // The weight of a further frame of the same object is the same for all of these.
+        assert_eq!(frames[..2], [2000, 2200]);
+        let wrong_animal: Vec<usize> = {
+            let mut frames = frames[2..5].to_vec();
+            frames.sort_unstable();
+            frames
+        };
+        assert_eq!(wrong_animal, [700, 1000, 1400], "{frames:?}");
+        assert_eq!(frames[5..8], [1800, 100, 500], "{frames:?}");
+    }
+
+    #[test]
+    fn masks_that_agree_least_come_first() {
+        let frames = chosen(1000, 1, |frame| match frame {
+            200 => MaskFacts { agreement: Some(0.4), ..facts(0.9, &[QualityFlag::Disagree]) },
+            400 => MaskFacts { agreement: Some(0.0), ..facts(0.9, &[QualityFlag::Disagree]) },
+            600 => MaskFacts { agreement: Some(f32::NAN), ..facts(0.9, &[QualityFlag::Disagree]) },
+            _ => facts(0.95, &[]),
+        });
+        assert_eq!(frames, [400]);
     }
 
     #[test]
@@ -258,9 +303,10 @@ mod tests {
         let lost = facts(0.1, &[QualityFlag::Lost]);
         let jump = facts(0.6, &[QualityFlag::AreaJump]);
         for frame in 0..1000 {
-            let mut sights = vec![sight(1, &lost, frame % 50 == 0)];
+            let begun = if frame % 50 == 0 { lost.flags } else { QualityFlags::NONE };
+            let mut sights = vec![sight(1, &lost, begun)];
             if frame == 700 {
-                sights.push(sight(2, &jump, false));
+                sights.push(sight(2, &jump, jump.flags));
             }
             candidates.add(frame, &[], &sights);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sam2_mask_writer::{LabelledMask, QualityFlag, RunPrompt};
+use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag, RunPrompt};
 
 use crate::candidates::{Candidates, Sight};
 use crate::describe::RunDescription;
@@ -43,14 +43,34 @@ pub(crate) struct Totals {
     pub by_flag: [usize; QualityFlag::ALL.len()],
     /// Objects that are neither plotted nor drawn.
     pub left_out: BTreeSet<u32>,
-    /// Whether any mask came with facts about it.
-    pub has_facts: bool,
+    /// Number of masks that came with facts about them. The others cannot have a flag.
+    pub known: usize,
+    /// Number of masks that come from a prompt of their own frame.
+    pub prompted_masks: usize,
+    /// Number of the other masks that were tracked from two sides, so that their agreement is known.
+    pub compared: usize,
 }
 
 impl Totals {
     /// Returns the number of frames without a single pixel of any mask, for whatever reason.
     pub(crate) fn empty_frames(&self) -> usize {
         self.unprompted.count() + self.nothing_found.count()
+    }
+
+    /// Counts a mask with its facts.
+    fn count(&mut self, facts: Option<&MaskFacts>) {
+        self.masks += 1;
+        let Some(MaskFacts { prompted, flags, agreement, .. }) = facts else { return };
+        self.known += 1;
+        if *prompted {
+            self.prompted_masks += 1;
+        } else if agreement.is_some_and(f32::is_finite) {
+            self.compared += 1;
+        }
+        for (flag, count) in QualityFlag::ALL.into_iter().zip(&mut self.by_flag) {
+            *count += usize::from(flags.contains(flag));
+        }
+        self.flagged_masks += usize::from(!flags.is_empty());
     }
 }
 
@@ -108,7 +128,6 @@ impl ReportBuilder {
         }
         self.last = Some(frame);
         self.totals.frames += 1;
-        self.totals.masks += objects.len();
         if objects.is_empty() {
             self.totals.unprompted.push(frame);
         } else if objects.iter().all(|labelled| labelled.mask.area() == 0) {
@@ -140,13 +159,8 @@ impl ReportBuilder {
         let mut any_flag = false;
         for labelled in objects {
             let facts = labelled.facts.as_ref();
-            self.totals.has_facts |= facts.is_some();
-            let flags = facts.map(|facts| facts.flags).unwrap_or_default();
-            for (flag, count) in QualityFlag::ALL.into_iter().zip(&mut self.totals.by_flag) {
-                *count += usize::from(flags.contains(flag));
-            }
-            self.totals.flagged_masks += usize::from(!flags.is_empty());
-            any_flag |= !flags.is_empty();
+            self.totals.count(facts);
+            any_flag |= facts.is_some_and(|facts| !facts.flags.is_empty());
             let room =
                 self.objects.len() < MOST_OBJECTS || self.objects.contains_key(&labelled.object);
             if !room {
@@ -166,13 +180,12 @@ impl ReportBuilder {
                 .or_insert_with(|| ObjectHistory::new(labelled.object, frames));
             let area = labelled.mask.area();
             let change = history.add(frame, area, facts);
-            let lost = history.flagged(QualityFlag::Lost).ranges().last();
             sights.push(Sight {
                 object: labelled.object,
                 facts,
                 share: area as f64 / pixels.max(1.0),
                 change,
-                lost_just_now: lost.is_some_and(|range| range.start == frame),
+                begun: history.begun(),
             });
             // Without logits, which can be far larger than everything else.
             shown.push(LabelledMask { logits: None, ..labelled.clone() });

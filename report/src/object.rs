@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sam2_mask_writer::{MaskFacts, QualityFlag};
+use sam2_mask_writer::{MaskFacts, QualityFlag, QualityFlags};
 
 use crate::series::Series;
 use crate::spans::Spans;
@@ -17,6 +17,8 @@ pub(crate) struct ObjectHistory {
     pub score: Series,
     /// Predicted IoU, 0 to 1.
     pub iou: Series,
+    /// IoU of the two masks of frames that were tracked from two sides, 0 to 1.
+    pub agreement: Series,
     /// Frames with each flag, in the order of [`QualityFlag::ALL`].
     flagged: [Spans; QualityFlag::ALL.len()],
     /// Frames with any flag.
@@ -39,6 +41,7 @@ impl ObjectHistory {
             area: Series::new(frames),
             score: Series::new(frames),
             iou: Series::new(frames),
+            agreement: Series::new(frames),
             flagged: Default::default(),
             any_flag: Spans::default(),
             prompted: Spans::default(),
@@ -62,6 +65,9 @@ impl ObjectHistory {
         if let Some(facts) = facts {
             self.score.push(frame, facts.object_score);
             self.iou.push(frame, facts.predicted_iou);
+            if let Some(agreement) = facts.agreement {
+                self.agreement.push(frame, agreement);
+            }
             for (flag, spans) in QualityFlag::ALL.into_iter().zip(&mut self.flagged) {
                 if facts.flags.contains(flag) {
                     spans.push(frame);
@@ -85,5 +91,49 @@ impl ObjectHistory {
     pub(crate) fn flagged(&self, flag: QualityFlag) -> &Spans {
         let at = QualityFlag::ALL.iter().position(|&other| other == flag).unwrap_or(0);
         &self.flagged[at]
+    }
+
+    /// Returns the flags of the frame that was added last that the frame before it did not have.
+    pub(crate) fn begun(&self) -> QualityFlags {
+        let begins = |spans: &Spans| {
+            let first = spans.ranges().last().map(|range| range.start);
+            first.is_some() && first == self.last.map(|(frame, _)| frame)
+        };
+        let flagged = QualityFlag::ALL.into_iter().zip(&self.flagged);
+        flagged.filter(|(_, spans)| begins(spans)).map(|(flag, _)| flag).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_begins_once() {
+        let mut history = ObjectHistory::new(1, &(0..4));
+        let begun = [
+            &[QualityFlag::Overlap][..],
+            &[QualityFlag::Overlap, QualityFlag::Disagree],
+            &[],
+            &[QualityFlag::Overlap],
+        ]
+        .map(|flags| {
+            let facts = MaskFacts {
+                object_score: 1.0,
+                predicted_iou: 0.5,
+                prompted: false,
+                flags: flags.iter().copied().collect(),
+                agreement: None,
+            };
+            history.add(history.tracked, 1, Some(&facts));
+            history.begun().iter().collect::<Vec<_>>()
+        });
+        let expected = [
+            vec![QualityFlag::Overlap],
+            vec![QualityFlag::Disagree],
+            vec![],
+            vec![QualityFlag::Overlap],
+        ];
+        assert_eq!(begun, expected);
     }
 }

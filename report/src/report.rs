@@ -88,6 +88,11 @@ impl Report {
         self.frames_found() == self.frames_expected()
     }
 
+    /// Returns the number of objects, including those that are neither plotted nor drawn.
+    pub(crate) fn object_count(&self) -> usize {
+        self.objects.len() + self.totals.left_out.len()
+    }
+
     /// Returns the number of flagged masks, which a person should check.
     pub fn flagged_masks(&self) -> usize {
         self.totals.flagged_masks

@@ -118,6 +118,11 @@ impl Series {
         self.whole.mean()
     }
 
+    /// Returns the number of values.
+    pub(crate) fn count(&self) -> u32 {
+        self.whole.count
+    }
+
     /// Returns the first frame of the minimum.
     pub(crate) fn least_at(&self) -> usize {
         self.least_at

@@ -48,12 +48,17 @@ fn write_run_of(
                 if object == 1 && frame == 30 {
                     flags.push(QualityFlag::AreaJump);
                 }
+                if object == 2 && (23..26).contains(&frame) {
+                    flags.extend([QualityFlag::Disagree, QualityFlag::Overlap]);
+                }
+                let disagrees = flags.contains(&QualityFlag::Disagree);
                 let facts = MaskFacts {
                     object_score: if flags.contains(&QualityFlag::Lost) { -5.0 } else { 9.0 },
                     predicted_iou: 0.95 - 0.002 * frame as f32,
                     prompted: frame == 2,
                     flags: flags.into_iter().collect(),
-                    agreement: None,
+                    // Frame 2 is prompted, so those before it were tracked from one side.
+                    agreement: (frame > 2).then_some(if disagrees { 0.125 } else { 0.975 }),
                 };
                 LabelledMask { facts: Some(facts), ..LabelledMask::new(object, mask) }
             })
@@ -126,7 +131,10 @@ fn a_run_becomes_one_page_that_needs_nothing_else() {
     assert!(pictures(&page) > 5, "{} pictures", pictures(&page));
     for told in [
         "two-crossing.mp4",
-        "4 of 96 masks should be looked at",
+        "7 of 96 masks should be looked at",
+        "<dt>Frames with a flag</dt><dd>7<small>",
+        "Identity was checked from two sides in 90 of 94 masks that were not prompted (95.7 %).",
+        "<td class=\"spans\">23\u{2013}25</td>",
         "exit code 0",
         "<td class=\"spans\">20\u{2013}22</td>",
         "<td class=\"spans\">30</td>",
@@ -199,6 +207,16 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
     };
     in_the_middle(&told, "2: ", ", ");
 
+    // The values and flags below the pointer, in the middle of a plot.
+    page.point_at("#object-2 .field[data-series=agreement]", false);
+    let told = page.value("document.querySelector('#object-2 .readout').textContent");
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with("frame 24  \u{b7}  0:00.8  \u{b7}  area "), "{told}");
+    let values = "IoU 0.902  \u{b7}  agreement 0.125  \u{b7}  disagree  \u{b7}  overlap";
+    assert!(told.ends_with(values), "{told}");
+    let other = page.value("document.querySelector('#object-1 .readout').textContent");
+    assert!(other.as_str().unwrap().ends_with("agreement 0.975"), "{other}");
+
     // With the keyboard alone: enlarge by Enter, type a position, choose another object.
     page.value("document.querySelector('#prompts .open').focus()");
     page.press("Enter", 13, "\r");
@@ -246,7 +264,9 @@ fn a_place_in_a_picture_and_the_flagged_frames_can_be_taken_along() {
     );
     assert_eq!(
         list,
-        "frame,object,name,flag\n20,1,NAME,lost\n21,1,NAME,lost\n22,1,NAME,lost\n30,1,NAME,area-jump\n"
+        "frame,object,name,flag\n20,1,NAME,lost\n21,1,NAME,lost\n22,1,NAME,lost\n\
+         23,2,,disagree\n23,2,,overlap\n24,2,,disagree\n24,2,,overlap\n25,2,,disagree\n25,2,,overlap\n\
+         30,1,NAME,area-jump\n"
             .replace("NAME", "\"ann, \"\"the first\"\"\"")
     );
 }

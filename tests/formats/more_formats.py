@@ -137,16 +137,17 @@ def check_run_file(path, objects, table, names=None):
     assert {int(n): name for n, name in header.get("object_names", {}).items()} == (names or {})
     found = np.zeros_like(objects)
     rows = {(row.frame, row.object): row for row in pd.read_parquet(table).itertuples()}
-    flags = ["lost", "area-jump", "nearly-full", "inverted"]
+    flags = ["lost", "area-jump", "nearly-full", "inverted", "disagree", "overlap", "off-track", "doubtful-prompt"]
     for expected, (frame, seconds, masks) in enumerate(frames):
         assert frame == expected
         for number, (mask, facts) in masks.items():
             found[number - 1, frame] = mask
             row = rows[frame, number]
             assert seconds == row.time or pd.isna(row.time)
-            score, iou, prompted, bits = facts
+            score, iou, prompted, bits, agreement = facts
             assert (np.float32(score), np.float32(iou)) == (row.object_score, row.predicted_iou)
             assert prompted == row.prompted
+            assert pd.isna(row.agreement) if agreement is None else np.float32(agreement) == row.agreement
             assert "|".join(flag for bit, flag in enumerate(flags) if bits >> bit & 1) == row.flags
     equal(found, objects, path)
 

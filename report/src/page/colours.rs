@@ -49,11 +49,16 @@ fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
 }
 
 fn luminance(colour: [u8; 3]) -> f64 {
-    let [r, g, b] = colour.map(|value| {
+    let [r, g, b] = linear(colour);
+    0.2126 * r + 0.7152 * g + 0.0722 * b
+}
+
+/// Returns a colour in linear light, 0 to 1.
+fn linear(colour: [u8; 3]) -> [f64; 3] {
+    colour.map(|value| {
         let value = f64::from(value) / 255.0;
         if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
-    });
-    0.2126 * r + 0.7152 * g + 0.0722 * b
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +101,12 @@ mod tests {
         colours.map(|(name, hex)| (name, parsed(hex))).collect()
     }
 
+    /// Returns the names of the colours of all flags and of the other frames that are marked.
+    fn marks() -> impl Iterator<Item = &'static str> {
+        let flags = sam2_mask_writer::QualityFlag::ALL.map(|flag| flag.name());
+        flags.into_iter().chain(["unprompted", "prompted"])
+    }
+
     #[test]
     fn text_can_be_read_on_both_backgrounds() {
         for (start, card) in [
@@ -113,16 +124,99 @@ mod tests {
                     check(text, colours[on], on);
                 }
             }
-            for mark in ["good", "look", "bad"] {
+            for mark in ["good", "look", "bad", "unsure"] {
                 check("card", colours[mark], mark);
             }
-            for flag in ["lost", "area-jump", "nearly-full", "inverted", "unprompted", "prompted"] {
+            for flag in marks() {
                 // The background of a chip is its own colour at one tenth.
                 let ground = [0, 1, 2].map(|i| {
                     (0.1 * f64::from(colours[flag][i]) + 0.9 * f64::from(card[i])).round() as u8
                 });
                 check(flag, ground, "its chip");
             }
+        }
+    }
+
+    /// Colours as people without cones of one kind see them, in linear light: protanopia,
+    /// deuteranopia and tritanopia (Machado, Oliveira and Fernandes 2009).
+    const BLINDNESS: [[[f64; 3]; 3]; 3] = [
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ],
+    ];
+
+    fn times(matrix: [[f64; 3]; 3], [a, b, c]: [f64; 3]) -> [f64; 3] {
+        matrix.map(|[x, y, z]| x * a + y * b + z * c)
+    }
+
+    /// Returns a colour in linear light in OKLab (Ottosson 2020).
+    fn oklab(linear: [f64; 3]) -> [f64; 3] {
+        let cones = times(
+            [
+                [0.412_221_470_8, 0.536_332_536_3, 0.051_445_992_9],
+                [0.211_903_498_2, 0.680_699_545_1, 0.107_396_956_6],
+                [0.088_302_461_9, 0.281_718_837_6, 0.629_978_700_5],
+            ],
+            linear.map(|value| value.clamp(0.0, 1.0)),
+        );
+        times(
+            [
+                [0.210_454_255_3, 0.793_617_785_0, -0.004_072_046_8],
+                [1.977_998_495_1, -2.428_592_205_0, 0.450_593_709_9],
+                [0.025_904_037_1, 0.782_771_766_2, -0.808_675_766_0],
+            ],
+            cones.map(f64::cbrt),
+        )
+    }
+
+    /// Differences in OKLab: about 0.02 can be seen in areas that touch.
+    const DIFFERENT: f64 = 0.08;
+    const DIFFERENT_WITHOUT_A_CONE: f64 = 0.03;
+
+    #[test]
+    fn flags_can_be_told_apart_also_by_colour_blind_readers() {
+        for start in [
+            ":root{color-scheme:light dark;",
+            "@media screen and (prefers-color-scheme:dark){:root{",
+        ] {
+            let colours = colours_after(start);
+            let marks: Vec<_> = marks().map(|name| (name, linear(colours[name]))).collect();
+            let apart = |see: &dyn Fn([f64; 3]) -> [f64; 3], least: f64| {
+                for (at, (one, a)) in marks.iter().enumerate() {
+                    for (other, b) in &marks[..at] {
+                        let (a, b) = (oklab(see(*a)), oklab(see(*b)));
+                        let squares = [0, 1, 2].map(|i| (a[i] - b[i]).powi(2));
+                        let found = squares.iter().sum::<f64>().sqrt();
+                        assert!(found >= least, "{start}: {one} and {other}: {found:.3}");
+                    }
+                }
+            };
+            apart(&|colour| colour, DIFFERENT);
+            for matrix in BLINDNESS {
+                apart(&|colour| times(matrix, colour), DIFFERENT_WITHOUT_A_CONE);
+            }
+        }
+    }
+
+    #[test]
+    fn enlarged_pictures_are_as_dark_as_the_dark_page() {
+        let dark = colours_after("@media screen and (prefers-color-scheme:dark){:root{");
+        let dialog = colours_after("dialog .chip{");
+        for name in marks() {
+            assert_eq!(dialog[name], dark[name], "{name}");
+            assert!(STYLE.contains(&format!(".{name}{{--flag:var(--{name})}}")), "{name}");
         }
     }
 }

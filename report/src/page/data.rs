@@ -6,7 +6,7 @@ use std::fmt::{self, Formatter};
 use sam2_mask_writer::QualityFlag;
 use serde_json::{Value, json};
 
-use super::plots::buckets_per_object;
+use super::plot::buckets_per_object;
 use crate::escape::{json_in_html, visible};
 use crate::report::Report;
 use crate::series::{Bucket, Series};
@@ -25,6 +25,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             "area": series(&history.area.reduced(most), 0),
             "score": series(&history.score.reduced(most), 2),
             "iou": series(&history.iou.reduced(most), 3),
+            "agreement": series(&history.agreement.reduced(most), 3),
         })
     };
     let mut left = MOST_SPANS;

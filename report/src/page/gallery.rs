@@ -36,12 +36,18 @@ pub(super) fn worst(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         return Ok(());
     }
     f.write_str("<section id=\"look\">\n<h2>Frames to look at</h2>\n")?;
+    let only_masks = report.totals.known == 0;
     if report.worst.is_empty() {
-        return f.write_str(
-            "<p class=\"intro\">None stands out: no mask is flagged, and the model is sure of all of them.</p>\n</section>\n",
-        );
+        let none = if only_masks {
+            "None stands out: no area changes suddenly. Scores and flags, which would say more, are not known."
+        } else {
+            "None stands out: no mask is flagged, and the model is sure of all of them."
+        };
+        return writeln!(f, "<p class=\"intro\">{none}</p>\n</section>");
     }
-    let intro = if report.totals.flagged_masks == 0 {
+    let intro = if only_masks {
+        "Scores and flags are not known. These are the frames in which the area changes most."
+    } else if report.totals.flagged_masks == 0 {
         "Nothing is flagged. These are the frames of which the model is least sure, or in which the area changes most."
     } else {
         "The worst first, from all over the recording rather than neighbours of each other. The numbers are those in the timeline above."
@@ -141,8 +147,8 @@ fn remarks(
     shot: &Shot,
     numbered: Option<(usize, Reason, u32)>,
 ) -> Vec<(&'static str, String)> {
-    /// Largest number of remarks below one picture.
-    const MOST: usize = 6;
+    /// Largest number of remarks below one picture: every flag, two numbers and a prompt.
+    const MOST: usize = QualityFlag::ALL.len() + 3;
     let several = report.objects.len() > 1;
     let whose = |object: u32, text: &str| {
         if several { format!("{object}: {text}") } else { text.to_owned() }
@@ -174,7 +180,11 @@ fn remarks(
             Reason::Flag(QualityFlag::Lost) => None,
             Reason::Doubtful | Reason::Flag(_) => iou,
         };
-        remarks.extend(told.map(|told| ("plain", whose(object, &told))));
+        let agreement = shown.facts.and_then(|facts| facts.agreement);
+        let agreement = agreement.filter(|agreement| agreement.is_finite());
+        let agreement = agreement.map(|agreement| format!("Agreement {agreement:.2}"));
+        remarks
+            .extend(told.into_iter().chain(agreement).map(|told| ("plain", whose(object, &told))));
     }
     if shot.objects.iter().any(|shown| shown.facts.is_some_and(|facts| facts.prompted)) {
         remarks.push(("prompted", "Prompted".to_owned()));

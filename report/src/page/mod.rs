@@ -7,6 +7,7 @@ mod data;
 mod flags;
 mod gallery;
 mod numbers;
+mod plot;
 mod plots;
 mod tables;
 mod timeline;
@@ -74,6 +75,8 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
          Where a mask was the prompt it is 10, or \u{2212}10 for an empty one.</dd>\n",
         "<dt>Predicted IoU</dt><dd>The model\u{2019}s own estimate of how well the mask fits, 0 to 1. It is not a measurement, but where it \
          falls, masks are often wrong.</dd>\n",
+        "<dt>Agreement</dt><dd>With <code>--passes agreed</code>, a frame between two prompts of an object is tracked from both. This is \
+         the IoU of the two masks, 0 to 1. Where two look-alikes swapped, it is near 0.</dd>\n",
         "<dt>Lines and bands</dt><dd>In a long recording a point stands for several frames: the line is their mean, the band \
          reaches from the least to the greatest value. Spans of flagged frames are exact.</dd>\n",
     ))?;
@@ -87,7 +90,7 @@ fn help(f: &mut Formatter<'_>) -> fmt::Result {
         )?;
     }
     f.write_str(
-        "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values; drag to enlarge a stretch of time, \
+        "<dt class=\"scripted\">Mouse and keys</dt><dd class=\"scripted\">Move over a plot for its values and flags; drag to enlarge a stretch of time, \
          double-click to see all of it again. Click a picture to enlarge it; the arrow keys go on to the next, M hides the \
          masks. A click in the enlarged picture, or numbers typed below it, make a --point to be copied.</dd>\n</dl>\n</section>\n",
     )

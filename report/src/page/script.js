@@ -96,6 +96,16 @@ const value = (series, frame, digits) => {
   const show = (number) => (digits ? number.toFixed(digits) : grouped(number)).replace('-', '\u2212');
   return series.min ? `${show(mean)} (${show(series.min[index])}\u2013${show(series.max[index])})` : show(mean);
 };
+// The flags of an object on frames `from` to `to`. Spans are in order, and there may be thousands.
+const flagsOf = (number, from, to) => data.flagged.filter(({ object, spans }) => {
+  if (object !== undefined && object !== number) return false;
+  let [low, high] = [0, spans.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans[middle][1] < from) low = middle + 1; else high = middle;
+  }
+  return low < spans.length && spans[low][0] <= to;
+}).map(({ flag }) => flag);
 const readouts = data.objects.map((object) => {
   const article = document.getElementById(`object-${object.object}`);
   return { object, line: article && article.querySelector('.readout') };
@@ -112,8 +122,10 @@ const point = (frame) => {
     const to = Math.min(from + per, data.first + data.frames) - 1;
     const parts = [per > 1 ? `frames ${grouped(from)}\u2013${grouped(to)}` : `frame ${grouped(frame)}`];
     if (data.rate) parts.push(clock((per > 1 ? from : frame) / data.rate, true));
-    const named = [['area', value(object.area, frame, 0)], ['score', value(object.score, frame, 2)], ['IoU', value(object.iou, frame, 3)]];
+    const named = [['area', value(object.area, frame, 0)], ['score', value(object.score, frame, 2)], ['IoU', value(object.iou, frame, 3)],
+      ['agreement', value(object.agreement, frame, 3)]];
     for (const [name, text] of named) if (text !== null) parts.push(`${name} ${text}`);
+    parts.push(...flagsOf(object.object, from, to));
     line.textContent = parts.join('  \u00b7  ');
   }
 };

@@ -9,47 +9,31 @@ use super::axis::{self, Tick};
 use super::flags;
 use super::numbers::{counted, grouped};
 use crate::escape::Text;
+use crate::object::ObjectHistory;
 use crate::report::Report;
 use crate::spans::Spans;
 
 /// Spans closer than one part in this many of the recording are drawn as one; the lists contain all
 /// of them.
 const VISIBLE: usize = 3000;
+/// Height of the lane of a flag in units of the chart.
+const LANE: usize = 10;
 
 pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if report.objects.is_empty() {
         return Ok(());
     }
-    f.write_str(
-        "<section id=\"glance\">\n<h2>The recording at a glance</h2>\n<div class=\"chart\">\n",
+    // A lane for each flag that occurs: eight lanes of nothing would hide the one that matters.
+    let lanes = flags::present(report);
+    let height = LANE * lanes.len().max(1);
+    writeln!(
+        f,
+        "<section id=\"glance\">\n<h2>The recording at a glance</h2>\n<div class=\"chart\" style=\"--lanes:{}\">",
+        lanes.len()
     )?;
-    if !report.worst.is_empty() {
-        f.write_str(
-            "<div class=\"row\"><span class=\"name\">Shown below</span><div class=\"field pins\">",
-        )?;
-        // Sorted by time, so that the tab key moves from left to right.
-        let mut pins: Vec<_> =
-            report.worst.iter().enumerate().map(|(n, (shot, ..))| (shot.frame, n + 1)).collect();
-        pins.sort_unstable();
-        for (frame, number) in pins {
-            let left = 100.0 * report.run.share_of(frame);
-            let frame = grouped(frame);
-            write!(
-                f,
-                "<a class=\"pin\" style=\"left:{left:.2}%\" href=\"#look-{number}\" title=\"Frame {frame}\" \
-                 aria-label=\"Picture {number}, frame {frame}\">{number}</a>"
-            )?;
-        }
-        f.write_str("</div></div>\n")?;
-    }
+    pins(f, report)?;
     for history in &report.objects {
         let name = report.run.name_of(history.object);
-        let flagged = history.any_flag.count();
-        let told = if flagged == 0 {
-            "nothing flagged".into()
-        } else {
-            counted(flagged, "flagged frame", "flagged frames")
-        };
         write!(
             f,
             "<div class=\"row o{}\"><a class=\"name\" href=\"#object-{0}\"><span class=\"swatch\" style=\"--c:var(--o{})\"></span><span>{}</span></a>\
@@ -58,12 +42,12 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             super::colours::number(history.object),
             Text(&name),
         )?;
-        open(f, report, 40, &format!("{name}: {told}"))?;
-        spans(f, report, &report.totals.unprompted, "unprompted", (0, 40))?;
-        for (lane, flag) in QualityFlag::ALL.into_iter().enumerate() {
-            spans(f, report, history.flagged(flag), flag.name(), (10 * lane, 10))?;
+        open(f, report, height as u32, &format!("{name}: {}", told(report, history)))?;
+        spans(f, report, &report.totals.unprompted, "unprompted", (0, height))?;
+        for (lane, &flag) in lanes.iter().enumerate() {
+            spans(f, report, history.flagged(flag), flag.name(), (LANE * lane, LANE))?;
         }
-        spans(f, report, &history.prompted, "prompted", (0, 40))?;
+        spans(f, report, &history.prompted, "prompted", (0, height))?;
         f.write_str("</svg></div></div>\n")?;
     }
     axes(f, report)?;
@@ -72,17 +56,84 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("</section>\n")
 }
 
+/// Closest distance of two pins of one row, as a share of the recording: a pin's width on a phone.
+const PIN: f64 = 0.065;
+/// Limit on the rows of pins.
+const PIN_ROWS: usize = 4;
+
+/// Writes the numbers of the frames that are shown, in as many rows as they need.
+fn pins(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    if report.worst.is_empty() {
+        return Ok(());
+    }
+    // Sorted by time, so that the tab key moves from left to right.
+    let mut pins: Vec<_> =
+        report.worst.iter().enumerate().map(|(n, (shot, ..))| (shot.frame, n + 1)).collect();
+    pins.sort_unstable();
+    let rows = rows(pins.iter().map(|(frame, _)| report.run.share_of(*frame)));
+    write!(
+        f,
+        "<div class=\"row\"><span class=\"name\">Shown below</span><div class=\"field pins\" style=\"--rows:{}\">",
+        rows.iter().max().map_or(1, |row| row + 1)
+    )?;
+    for ((frame, number), row) in pins.into_iter().zip(rows) {
+        let left = 100.0 * report.run.share_of(frame);
+        let frame = grouped(frame);
+        write!(
+            f,
+            "<a class=\"pin\" style=\"left:{left:.2}%;--row:{row}\" href=\"#look-{number}\" title=\"Frame {frame}\" \
+             aria-label=\"Picture {number}, frame {frame}\">{number}</a>"
+        )?;
+    }
+    f.write_str("</div></div>\n")
+}
+
+/// Returns the row of each pin, from 0. The places are in ascending order, 0 to 1. Pins of a crowd
+/// that does not fit into [`PIN_ROWS`] cover each other as little as possible.
+fn rows(places: impl Iterator<Item = f64>) -> Vec<usize> {
+    let mut last = [f64::NEG_INFINITY; PIN_ROWS];
+    let row = |place: f64| {
+        let free = last.iter().position(|last| place - last >= PIN);
+        let emptiest = || (0..PIN_ROWS).min_by(|&a, &b| last[a].total_cmp(&last[b]));
+        let row = free.or_else(emptiest).unwrap_or(0);
+        last[row] = place;
+        row
+    };
+    places.map(row).collect()
+}
+
+/// Lists the flags of an object in words.
+fn told(report: &Report, history: &ObjectHistory) -> String {
+    let lane = |&flag: &QualityFlag| {
+        let frames = history.flagged(flag).count();
+        let told = || format!("{} in {}", flags::label(flag), counted(frames, "frame", "frames"));
+        (frames > 0).then(told)
+    };
+    let told: Vec<String> = flags::present(report).iter().filter_map(lane).collect();
+    match (told.is_empty(), report.totals.known) {
+        (false, _) => told.join(", "),
+        (true, 0) => "flags are not known".to_owned(),
+        (true, _) => "nothing flagged".to_owned(),
+    }
+}
+
 fn legend(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let lanes = flags::present(report);
     f.write_str("<p class=\"legend\">")?;
-    for (flag, _) in
-        QualityFlag::ALL.into_iter().zip(report.totals.by_flag).filter(|(_, count)| *count > 0)
-    {
+    if lanes.len() > 1 {
+        // The order tells the lanes apart for readers who cannot tell the colours apart.
+        f.write_str("<span>From top to bottom:</span> ")?;
+    }
+    for flag in lanes {
         write!(f, "<span><i class=\"key {}\"></i>{}</span> ", flag.name(), flags::label(flag))?;
     }
     if !report.totals.unprompted.is_empty() {
         f.write_str("<span><i class=\"key unprompted\"></i>No prompt, no masks</span> ")?;
     }
-    f.write_str("<span><i class=\"key prompted\"></i>Prompted frame</span></p>\n")
+    if !report.totals.prompted.is_empty() {
+        f.write_str("<span><i class=\"key prompted\"></i>Prompted frame</span>")?;
+    }
+    f.write_str("</p>\n")
 }
 
 /// Opens a chart as wide as the recording is long, one unit per frame.
@@ -146,4 +197,19 @@ fn axis_row(f: &mut Formatter<'_>, name: &str, class: &str, ticks: &[Tick]) -> f
         write!(f, "<span{minor} style=\"left:{:.2}%\">{label}</span>", 100.0 * at)?;
     }
     f.write_str("</div></div>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pins_that_would_cover_each_other_are_in_different_rows() {
+        let places = [0.0, 0.01, 0.02, 0.066, 0.07, 0.5];
+        assert_eq!(rows(places.into_iter()), [0, 1, 2, 0, 3, 0]);
+        let crowd = (0..6).map(|frame| f64::from(frame) / 1000.0);
+        assert_eq!(rows(crowd), [0, 1, 2, 3, 0, 1]);
+        assert_eq!(rows([0.1, 0.1 + PIN].into_iter()), [0, 0]);
+        assert!(rows(std::iter::empty()).is_empty());
+    }
 }

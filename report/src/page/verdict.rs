@@ -8,7 +8,9 @@ use super::flags;
 use super::numbers::{counted, grouped, percent, rounded, span, spans};
 use crate::describe::clock;
 use crate::escape::Text;
+use crate::object::ObjectHistory;
 use crate::report::Report;
+use crate::series::Series;
 
 /// Limit on the ranges listed individually.
 const MOST_RANGES: usize = 12;
@@ -49,18 +51,18 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     f.write_str("</ul>\n<dl class=\"tiles\">\n")?;
     let empty = totals.empty_frames();
     tile(f, "unprompted", "Empty frames", empty, &percent(empty, totals.frames))?;
-    let flagged = totals.flagged.count();
-    tile(f, "", "Frames with a flag", flagged, &percent(flagged, totals.frames))?;
-    for (flag, &count) in QualityFlag::ALL.into_iter().zip(&totals.by_flag) {
-        let share = if count == 0 {
-            "no mask".to_owned()
-        } else {
-            format!("{} of masks", percent(count, totals.masks))
-        };
-        tile(f, flag.name(), flags::label(flag), count, &share)?;
+    // Without scores and flags, a tile with a zero would say that something was looked for.
+    if totals.known > 0 {
+        let flagged = totals.flagged.count();
+        tile(f, "", "Frames with a flag", flagged, &percent(flagged, totals.frames))?;
+        let counted = QualityFlag::ALL.into_iter().zip(totals.by_flag);
+        for (flag, count) in counted.filter(|(_, count)| *count > 0) {
+            let share = format!("{} of masks", percent(count, totals.masks));
+            tile(f, flag.name(), flags::label(flag), count, &share)?;
+        }
+        let prompted = totals.prompted.count();
+        tile(f, "prompted", "Prompted frames", prompted, &percent(prompted, totals.frames))?;
     }
-    let prompted = totals.prompted.count();
-    tile(f, "prompted", "Prompted frames", prompted, &percent(prompted, totals.frames))?;
     let unprompted = totals.unprompted.count();
     if unprompted > 0 {
         tile(
@@ -71,24 +73,36 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             &percent(unprompted, totals.frames),
         )?;
     }
-    if let Some((mean, least)) = iou(report) {
-        writeln!(
-            f,
-            "<div class=\"tile\"><dt>Predicted IoU</dt><dd>{mean:.2}<small>on average; least {least:.2}</small></dd></div>"
-        )?;
+    if let Some((mean, least)) = overall(report, |history| &history.iou) {
+        tile_of_means(f, "Predicted IoU", mean, least)?;
     }
-    f.write_str("</dl>\n</section>\n")
+    if let Some((mean, least)) = overall(report, |history| &history.agreement) {
+        tile_of_means(f, "Agreement", mean, least)?;
+    }
+    f.write_str("</dl>\n")?;
+    let absent: Vec<&str> = flags::absent(report).into_iter().map(flags::label).collect();
+    if !absent.is_empty() {
+        writeln!(f, "<p class=\"absent\">Flags that no mask has: {}.</p>", absent.join(", "))?;
+    }
+    f.write_str("</section>\n")
 }
 
-/// Returns mean and minimum predicted IoU of all masks, if known.
-fn iou(report: &Report) -> Option<(f64, f32)> {
+/// Returns mean and minimum of a series over all objects, if any value is known.
+fn overall(report: &Report, of: impl Fn(&ObjectHistory) -> &Series) -> Option<(f64, f32)> {
     let known = report.objects.iter().filter_map(|history| {
-        let (mean, (least, _)) = (history.iou.mean()?, history.iou.range()?);
-        Some((mean * history.tracked as f64, history.tracked as f64, least))
+        let (mean, (least, _)) = (of(history).mean()?, of(history).range()?);
+        let count = of(history).count() as f64;
+        Some((mean * count, count, least))
     });
-    let (sum, count, least) =
-        known.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2.min(b.2))).filter(|known| known.1 > 0.0)?;
+    let (sum, count, least) = known.reduce(|a, b| (a.0 + b.0, a.1 + b.1, a.2.min(b.2)))?;
     Some((sum / count, least))
+}
+
+fn tile_of_means(f: &mut Formatter<'_>, name: &str, mean: f64, least: f32) -> fmt::Result {
+    writeln!(
+        f,
+        "<div class=\"tile\"><dt>{name}</dt><dd>{mean:.2}<small>on average; least {least:.2}</small></dd></div>"
+    )
 }
 
 fn tile(f: &mut Formatter<'_>, class: &str, name: &str, count: usize, share: &str) -> fmt::Result {
@@ -132,9 +146,7 @@ fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             spans(ranges, MOST_RANGES)
         )?;
     }
-    if !totals.has_facts && totals.masks > 0 {
-        f.write_str("<li>Nothing but the masks is known: no scores, and no flags.</li>\n")?;
-    }
+    unknown(f, report)?;
     if !totals.left_out.is_empty() {
         writeln!(
             f,
@@ -143,6 +155,49 @@ fn status(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         )?;
     }
     report.notes.iter().try_for_each(|note| writeln!(f, "<li>{}</li>", Text(note)))
+}
+
+/// Writes the sentences about what was not looked for.
+fn unknown(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+    let totals = &report.totals;
+    match totals.masks - totals.known {
+        0 => {}
+        _ if totals.known == 0 => f.write_str(
+            "<li><strong>Nothing was looked for</strong>: only the masks are known, without scores and flags.</li>\n",
+        )?,
+        unknown => writeln!(
+            f,
+            "<li><strong>In {} nothing was looked for</strong>: they have no scores and flags.</li>",
+            counted(unknown, "mask", "masks")
+        )?,
+    }
+    if totals.known == 0 || report.object_count() < 2 {
+        return Ok(());
+    }
+    let tracked = totals.known - totals.prompted_masks;
+    match (totals.compared, tracked) {
+        (_, 0) => Ok(()),
+        (0, _) => f.write_str(
+            "<li><strong>Identity was not checked from two sides</strong>: a swap of two look-alikes is noticed only where their \
+             masks overlap or contradict a pose track; <code>--passes agreed</code> tracks the frames between two prompts of an \
+             object from both, and compares the masks.</li>\n",
+        ),
+        (compared, _) => writeln!(
+            f,
+            "<li>Identity was checked from two sides in {} of {} that were not prompted ({}).</li>",
+            grouped(compared),
+            counted(tracked, "mask", "masks"),
+            percent(compared, tracked)
+        ),
+    }
+}
+
+/// Returns whether it was checked who is who: there is one object, or most masks of several were
+/// tracked from two sides.
+fn identity_is_checked(report: &Report) -> bool {
+    let totals = &report.totals;
+    let tracked = totals.known - totals.prompted_masks;
+    report.object_count() < 2 || 2 * totals.compared >= tracked
 }
 
 struct Verdict {
@@ -155,17 +210,35 @@ impl Verdict {
     fn of(report: &Report) -> Self {
         let totals = &report.totals;
         let flagged = totals.flagged_masks;
-        let (class, mark) = match (report.is_complete(), flagged) {
-            (false, _) => ("bad", "\u{2715}"),
-            (true, 0) if totals.empty_frames() == 0 && totals.masks > 0 => ("good", "\u{2713}"),
-            _ => ("look", "!"),
+        let something = flagged > 0 || totals.empty_frames() > 0 || totals.masks == 0;
+        let all_known = totals.known == totals.masks;
+        let (class, mark) = if !report.is_complete() {
+            ("bad", "\u{2715}")
+        } else if something {
+            ("look", "!")
+        } else if !all_known || !identity_is_checked(report) {
+            // Nothing was found, but not everything was looked for: this is not a tick.
+            ("unsure", "?")
+        } else {
+            ("good", "\u{2713}")
         };
         let masks = |number| counted(number, "mask", "masks");
-        let judged = if flagged == 0 {
-            format!("nothing is flagged in {}", masks(totals.masks))
-        } else {
+        let judged = if totals.known == 0 {
+            format!("nothing was looked for in {}", masks(totals.masks))
+        } else if flagged > 0 {
             let share = percent(flagged, totals.masks);
             format!("{} of {} should be looked at ({share})", grouped(flagged), masks(totals.masks))
+        } else if !all_known {
+            let unknown = totals.masks - totals.known;
+            format!(
+                "nothing is flagged in {}, and nothing was looked for in {}",
+                masks(totals.known),
+                grouped(unknown)
+            )
+        } else if !identity_is_checked(report) {
+            format!("nothing is flagged in {}, but who is who was not checked", masks(totals.masks))
+        } else {
+            format!("nothing is flagged in {}", masks(totals.masks))
         };
         let headline = match totals.empty_frames() {
             _ if totals.masks == 0 => "There are no masks".to_owned(),
