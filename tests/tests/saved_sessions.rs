@@ -94,6 +94,8 @@ fn a_session_goes_on_in_another_process() {
         let run = session.propagate_from(None, Direction::Forward, Some(20));
         assert_eq!(run.filter(Result::is_ok).count(), 21);
         assert_eq!(session.position(), Some((23, Direction::Forward)));
+        let apart = |id| session.memory_bank(ObjectId(id)).unwrap().kept_apart().count();
+        assert_eq!(apart(2) + apart(4) > 0, ["guarded", "dam4sam"].contains(&name), "{name}");
         session.add_points(22, ObjectId(4), &[Point::positive(160.0, 118.0)]).unwrap();
         session.add_points(23, ObjectId(1), &[Point::negative(10.0, 10.0)]).unwrap();
         session.add_mask(23, ObjectId(7), &Mask::empty(320, 240)).unwrap();
