@@ -153,9 +153,7 @@ fn swallowed(arguments: &[OsString]) -> Option<String> {
 /// Checks what clap cannot check.
 fn check(cli: &Cli) -> Result<(), String> {
     match &cli.command {
-        Command::Segment(args) if args.job.is_none() || !args.recordings.is_empty() => {
-            args.prompts.check()
-        }
+        Command::Segment(args) if args.job.is_none() || !args.recordings.is_empty() => args.check(),
         _ => Ok(()),
     }
 }

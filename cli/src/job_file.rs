@@ -139,7 +139,7 @@ fn arguments(recording: &Path, options: &Options) -> Result<SegmentArgs, String>
             Command::Segment(args) => *args,
             _ => return Err("there is no segment command".into()),
         };
-    args.prompts.check()?;
+    args.check()?;
     Ok(args)
 }
 

@@ -1,9 +1,9 @@
 //! Job options from the command line.
 
-use sam2_engine::{Fit, MemoryPolicyChoice, SessionOptions};
+use sam2_engine::{Fit, SessionOptions};
 use sam2_jobs::{FramePart, JobError, JobOptions, JobPlan};
 
-use crate::args::{MemoryArg, SegmentArgs};
+use crate::args::SegmentArgs;
 
 /// Returns the options of a job. Checks the requested part (`--frames`) against the plan.
 pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, JobError> {
@@ -26,10 +26,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
             .region(args.roi)
             .max_conditioning_frames(args.prompts.conditioning_frames())
             .fit(if args.letterbox { Fit::Letterbox } else { Fit::Squash })
-            .memory_policy(match args.memory {
-                MemoryArg::Official => MemoryPolicyChoice::Official,
-                MemoryArg::Guarded(numbers) => MemoryPolicyChoice::Guarded(numbers),
-            })
+            .memory_policy(args.memory.0)
             .memory_temporal_stride(args.temporal_stride.get())
             .objects_per_pass(args.objects_per_pass)
             .feature_cache_frames(args.feature_cache.max(1)),

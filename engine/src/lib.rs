@@ -76,9 +76,10 @@
 //! # Look-alikes and occlusion
 //!
 //! [`SessionOptions::memory_policy`] decides which memories a frame reads: those of the official
-//! predictor or, with [`MemoryPolicyChoice::Guarded`], only trusted ones. To use a [`MemoryPolicy`]
-//! of your own, pass it to [`VideoSessionBuilder::memory_policy`]. `docs/memory-policies.md` has
-//! measurements of each policy.
+//! predictor, with [`MemoryPolicyChoice::Guarded`] only trusted ones, and with
+//! [`MemoryPolicyChoice::Dam4sam`] or [`MemoryPolicyChoice::Sam3`] those of published rules. To use a
+//! [`MemoryPolicy`] of your own, pass it to [`VideoSessionBuilder::memory_policy`].
+//! `docs/memory-policies.md` has measurements of each policy.
 //!
 //! # A part of the picture
 //!
@@ -147,8 +148,9 @@ mod session;
 pub use frame_record::FrameRecord;
 pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use memory_policy::{
-    Candidate, Candidates, Earlier, GuardedOptions, GuardedPolicy, MemoryPolicy,
-    MemoryPolicyChoice, MemoryQuery, MemoryRead, MemoryView, OfficialPolicy, Retained,
+    Candidate, Candidates, Dam4samOptions, Dam4samPolicy, Earlier, GuardedOptions, GuardedPolicy,
+    MemoryPolicy, MemoryPolicyChoice, MemoryQuery, MemoryRead, MemoryView, OfficialPolicy,
+    Retained, Sam3Options, Sam3Policy,
 };
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use session::{

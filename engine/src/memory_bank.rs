@@ -137,6 +137,13 @@ impl MemoryBank {
         }
     }
 
+    /// Replaces the memory of a frame in reserve; does nothing for other frames.
+    pub(crate) fn set_memory_apart(&mut self, frame: usize, memory: MemoryFeatures) {
+        if let Some(outcome) = self.apart.get_mut(&frame) {
+            outcome.memory = Some(memory);
+        }
+    }
+
     /// Adds or replaces a conditioning frame, which is then no longer an ordinary frame.
     pub fn insert_conditioning(&mut self, frame: usize, outcome: Outcome) {
         self.tracked.remove(&frame);

@@ -86,6 +86,12 @@ fn numbers_of_the_memory_policy_and_the_stride_belong_to_the_job() {
     assert!(outcome.succeeded().stderr.contains("are there already"));
     run(&["--memory", "guarded"]).failed(1);
     run(&["--memory", "guarded:look-back=60", "--temporal-stride", "2"]).failed(1);
+    for other in ["dam4sam", "sam3", "sam3:look-back=10"] {
+        let outcome = run(&["--memory", other]).failed(1);
+        let name = other.split(':').next().unwrap();
+        let told = format!("--memory was guarded and is now {name}");
+        assert!(outcome.stderr.contains(&told), "{}", outcome.stderr);
+    }
     let wrong = run(&["--memory", "guarded:look-forward=2"]).failed(2);
     assert!(wrong.stderr.contains("look-back"), "{}", wrong.stderr);
 }

@@ -91,6 +91,17 @@ fn config_says_where_each_value_comes_from() {
 }
 
 #[test]
+fn a_policy_with_its_numbers_can_be_a_setting() {
+    let workshop = mouse();
+    workshop.write("a.toml", "memory = \"dam4sam:update-every=3\"\n");
+    let options = shown(&workshop, &[], &["--config-file", "a.toml"]);
+    assert_eq!(options["options"]["memory"]["value"], "dam4sam:update-every=3");
+    workshop.write("b.toml", "memory = \"dam4sam:update-each=3\"\n");
+    let wrong = workshop.sam2_where(&[], &["config", "--config-file", "b.toml"]).failed(2);
+    assert!(wrong.error().contains("update-every"), "{}", wrong.error());
+}
+
+#[test]
 fn switches_can_be_turned_off_again() {
     let workshop = mouse();
     workshop.write("m.btf", "old");

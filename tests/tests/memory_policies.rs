@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use sam2_engine::model::MemorySelection;
 use sam2_engine::{
-    Direction, EngineError, FrameSource, GuardedOptions, MemoryPolicy, MemoryPolicyChoice,
-    MemoryReach, MemoryView, ObjectId, OfficialPolicy, Point, Retained, RgbFrame, Sam2,
-    SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession,
+    Dam4samOptions, Direction, EngineError, FrameSource, GuardedOptions, MemoryPolicy,
+    MemoryPolicyChoice, MemoryReach, MemoryRetention, MemoryView, ObjectId, OfficialPolicy, Point,
+    Retained, RgbFrame, Sam2, Sam3Options, SessionFileError, SessionOptions, StreamOptions,
+    StreamSession, VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
+use sam2_frame_provider::resize::resize;
 use sam2_tests::clips;
 use sam2_tests::fixture::Fixture;
 use sam2_tests::hard_clips::{Kind, generate};
@@ -150,67 +152,135 @@ fn long_recording(count: usize) -> Vec<RgbFrame> {
     there_and_back.take(count).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }
 
-#[test]
-fn what_a_guarded_session_keeps_does_not_grow_with_the_recording() {
-    let model = clips::micro_model().with_image_size(64).unwrap();
-    let source = MemoryFrames::new(long_recording(300)).unwrap();
+/// Returns every policy that looks back, with limits so low that the reserve fills.
+fn crowded() -> [(&'static str, MemoryPolicyChoice); 3] {
     let guarded = GuardedOptions {
         min_predicted_iou: None,
         distrust_flagged: false,
         distractor_iou: Some(0.0),
         ..GuardedOptions::default()
     };
-    let memory_policy = MemoryPolicyChoice::Guarded(guarded);
-    let session = SessionOptions::default().memory_policy(memory_policy);
+    let dam4sam = Dam4samOptions {
+        min_predicted_iou: None,
+        area_change: None,
+        distractor_box_iou: Some(1.0),
+        ..Dam4samOptions::default()
+    };
+    [
+        ("guarded", MemoryPolicyChoice::Guarded(guarded)),
+        ("dam4sam", MemoryPolicyChoice::Dam4sam(dam4sam)),
+        ("sam3", MemoryPolicyChoice::Sam3(Sam3Options::default())),
+    ]
+}
+
+#[test]
+fn what_a_session_keeps_does_not_grow_with_the_recording() {
+    let model = clips::micro_model().with_image_size(64).unwrap();
+    let source = MemoryFrames::new(long_recording(300)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.session");
+    for (name, memory_policy) in crowded() {
+        let session = SessionOptions::default().memory_policy(memory_policy);
+        let retained = memory_policy.policy().retains(&MemoryReach::new(model.config(), 1, None));
+        let both_sides = 2 * retained.memories + session.limits.correctable_frames + 1;
 
-    let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
-    let mut stream = StreamSession::builder(&model)
-        .options(StreamOptions { session, total_frames: None })
-        .open();
-    video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
-    let both_sides = 2 * guarded.look_back + session.limits.correctable_frames + 1;
-    let (mut sizes, mut apart) = (Vec::new(), 0);
-    for index in 0..source.frame_count() {
-        let tracked = flat(video.propagate_from(Some(index), Direction::Forward, Some(0)));
-        let pushed = flat(std::iter::once(stream.push(&source.frame(index).unwrap())));
-        if index == 0 {
-            stream.add_points(ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
-        } else {
-            assert!(tracked == pushed, "frame {index}");
+        let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
+        let mut stream = StreamSession::builder(&model)
+            .options(StreamOptions { session, total_frames: None })
+            .open();
+        video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
+        let (mut sizes, mut apart) = (Vec::new(), 0);
+        for index in 0..source.frame_count() {
+            let tracked = flat(video.propagate_from(Some(index), Direction::Forward, Some(0)));
+            let pushed = flat(std::iter::once(stream.push(&source.frame(index).unwrap())));
+            if index == 0 {
+                stream.add_points(ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
+            } else {
+                assert!(tracked == pushed, "{name}: frame {index}");
+            }
+            for bank in [video.memory_bank(ObjectId(1)), stream.memory_bank(ObjectId(1))] {
+                let Some(bank) = bank else { continue };
+                let kept = bank.tracked_len();
+                assert!(kept <= both_sides, "{name}: {kept} at {index}");
+                let now = bank.kept_apart().count();
+                assert!(now <= retained.apart, "{name}: {now} at {index}");
+                apart = apart.max(now);
+            }
+            if index >= 100 && index % 50 == 0 {
+                stream.save(&path).unwrap();
+                sizes.push(std::fs::metadata(&path).unwrap().len());
+            }
         }
-        for (bank, most) in [
-            (video.memory_bank(ObjectId(1)), both_sides),
-            (stream.memory_bank(ObjectId(1)), both_sides),
-        ] {
-            let Some(bank) = bank else { continue };
-            assert!(bank.tracked_len() <= most, "{} at {index}", bank.tracked_len());
-            let now = bank.kept_apart().count();
-            assert!(now <= guarded.max_distractor_frames, "{now} at {index}");
-            apart = apart.max(now);
-        }
-        if index >= 100 && index % 50 == 0 {
-            stream.save(&path).unwrap();
-            sizes.push(std::fs::metadata(&path).unwrap().len());
-        }
-    }
-    assert_eq!(apart, guarded.max_distractor_frames, "nothing was kept apart");
-    let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
-    assert!(most - least < least / 10, "{sizes:?}");
+        assert_eq!(apart, retained.apart, "{name}: nothing was kept apart");
+        let (least, most) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+        assert!(most - least < least / 10, "{name}: {sizes:?}");
 
-    // A pass in one go has one start, and keeps what lies around that and around where it is.
-    let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
-    video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
-    let mut run = video.propagate(Direction::Forward);
-    while let Some(masks) = run.next() {
-        masks.unwrap();
-        let kept = run.memory_bank(ObjectId(1)).unwrap().tracked_len();
-        assert!(kept <= both_sides, "{kept}");
+        // A pass in one go has one start, and keeps what lies around that and around where it is.
+        let mut video = VideoSession::builder(&model).options(session).open(&source).unwrap();
+        video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
+        let mut run = video.propagate(Direction::Forward);
+        while let Some(masks) = run.next() {
+            masks.unwrap();
+            let kept = run.memory_bank(ObjectId(1)).unwrap().tracked_len();
+            assert!(kept <= both_sides, "{name}: {kept}");
+        }
     }
 }
 
-/// Limit on the mean J that the guarded policy may lose against the official predictor on the
+#[test]
+fn with_every_frame_and_no_distractor_dam4sam_is_the_official_policy() {
+    let model = model();
+    let run = |memory_policy| {
+        let options = SessionOptions::default().memory_policy(memory_policy);
+        let mut session = VideoSession::builder(&model).options(options).open(recording()).unwrap();
+        session.add_points(0, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
+        flat(session.propagate(Direction::Forward))
+    };
+    let official = run(MemoryPolicyChoice::Official);
+    let each = Dam4samOptions { update_every: 1, distractor_box_iou: None, ..Default::default() };
+    assert!(run(MemoryPolicyChoice::Dam4sam(each)) == official);
+    let fifth = Dam4samOptions { update_every: 5, ..each };
+    assert!(run(MemoryPolicyChoice::Dam4sam(fifth)) != official);
+}
+
+/// Numbers of a tensor.
+fn numbers<const D: usize>(tensor: &sam2_engine::model::Tensor<D>) -> Vec<f32> {
+    tensor.clone().into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn a_distractor_frame_of_dam4sam_is_encoded_like_a_prompted_one() {
+    let model = model();
+    let [_, (_, dam4sam), _] = crowded();
+    let options = SessionOptions::default()
+        .memory_policy(dam4sam)
+        .fill_hole_area(0)
+        .retention(MemoryRetention::All);
+    let frames = recording();
+    let mut session = VideoSession::builder(&model).options(options).open(frames.clone()).unwrap();
+    session.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
+    assert_eq!(session.propagate(Direction::Forward).count(), saved::FRAMES);
+    let bank = session.memory_bank(ObjectId(1)).unwrap();
+    let mut count = 0;
+    for (frame, apart) in bank.kept_apart() {
+        let tracked = bank.tracked(frame).unwrap();
+        let side = model.config().image_size as u32;
+        let input = resize(&frames.frame(frame).unwrap(), side, side, options.resize).unwrap();
+        let features = model.encode_image(input.data());
+        let score = tracked.prediction.object_score_logits.clone();
+        let expected = |prompted| {
+            let memory =
+                model.encode_memory(&features, tracked.low_res_logits(), score.clone(), prompted);
+            numbers(&memory.0)
+        };
+        assert!(numbers(&apart.memory.as_ref().unwrap().0) == expected(true), "frame {frame}");
+        assert!(numbers(&tracked.memory.as_ref().unwrap().0) == expected(false), "frame {frame}");
+        count += 1;
+    }
+    assert_eq!(count, 4, "as many as are kept");
+}
+
+/// Limit on the mean J that a policy may lose against the official predictor on the
 /// bundled clips, one of which is a crossing.
 const MOST_LOST: f64 = 0.01;
 

@@ -12,8 +12,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use safetensors::tensor::{SafeTensors, TensorView};
 use sam2_engine::{
-    BoxPrompt, Direction, EngineError, GuardedOptions, Mask, MemoryPolicyChoice, MemoryRetention,
-    ObjectId, Point, SessionFileError, SessionOptions, StreamOptions, StreamSession, VideoSession,
+    BoxPrompt, Dam4samOptions, Direction, EngineError, GuardedOptions, Mask, MemoryPolicyChoice,
+    MemoryRetention, ObjectId, Point, Sam3Options, SessionFileError, SessionOptions, StreamOptions,
+    StreamSession, VideoSession,
 };
 use sam2_frame_provider::{MemoryFrames, RgbFrame};
 use sam2_tests::saved::{self, FRAMES, STREAMED, flat, frames, model, recording};
@@ -43,6 +44,23 @@ fn guarded() -> SessionOptions {
     SessionOptions::default().memory_policy(memory_policy)
 }
 
+/// The same for DAM4SAM's policy: the reserve has memories of its own.
+fn dam4sam() -> SessionOptions {
+    let memory_policy = MemoryPolicyChoice::Dam4sam(Dam4samOptions {
+        min_predicted_iou: Some(0.3),
+        area_change: None,
+        distractor_box_iou: Some(0.95),
+        distractor_spacing: 2,
+        ..Dam4samOptions::default()
+    });
+    SessionOptions::default().memory_policy(memory_policy)
+}
+
+fn sam3() -> SessionOptions {
+    let sam3 = Sam3Options { min_confidence: Some(0.7), ..Sam3Options::default() };
+    SessionOptions::default().memory_policy(MemoryPolicyChoice::Sam3(sam3))
+}
+
 fn two_objects(model: &sam2_engine::Sam2, options: SessionOptions) -> VideoSession<MemoryFrames> {
     let mut session = VideoSession::builder(model).options(options).open(recording()).unwrap();
     session.add_points(5, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
@@ -59,6 +77,8 @@ fn a_session_goes_on_in_another_process() {
     for (name, options) in [
         ("bounded", SessionOptions::default()),
         ("guarded", guarded()),
+        ("dam4sam", dam4sam()),
+        ("sam3", sam3()),
         ("all", SessionOptions::default().retention(MemoryRetention::All)),
     ] {
         // Before the first propagation, when every result is pending.
@@ -74,6 +94,8 @@ fn a_session_goes_on_in_another_process() {
         let run = session.propagate_from(None, Direction::Forward, Some(20));
         assert_eq!(run.filter(Result::is_ok).count(), 21);
         assert_eq!(session.position(), Some((23, Direction::Forward)));
+        let apart = |id| session.memory_bank(ObjectId(id)).unwrap().kept_apart().count();
+        assert_eq!(apart(2) + apart(4) > 0, ["guarded", "dam4sam"].contains(&name), "{name}");
         session.add_points(22, ObjectId(4), &[Point::positive(160.0, 118.0)]).unwrap();
         session.add_points(23, ObjectId(1), &[Point::negative(10.0, 10.0)]).unwrap();
         session.add_mask(23, ObjectId(7), &Mask::empty(320, 240)).unwrap();
@@ -128,7 +150,7 @@ fn a_stream_goes_on_in_another_process() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.session");
-    for session in [SessionOptions::default(), guarded()] {
+    for session in [SessionOptions::default(), guarded(), dam4sam(), sam3()] {
         let mut session = streamed(&model, StreamOptions { session, ..StreamOptions::default() });
         session.save(&path).unwrap();
         let there = elsewhere("stream", &path);

@@ -13,9 +13,9 @@ use std::num::NonZeroUsize;
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use sam2_engine::{
-    BoxPrompt, Direction, EngineError, FrameMasks, FrameSource, GuardedOptions, Mask,
-    MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Passes, Point,
-    RgbFrame, Sam2, SessionOptions, StreamOptions, StreamSession, VideoSession,
+    BoxPrompt, Dam4samOptions, Direction, EngineError, FrameMasks, FrameSource, GuardedOptions,
+    Mask, MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Passes, Point,
+    RgbFrame, Sam2, Sam3Options, SessionOptions, StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
 use sam2_tests::clips;
@@ -135,7 +135,28 @@ fn memory_policy() -> impl Strategy<Value = MemoryPolicyChoice> {
             })
         },
     );
-    prop_oneof![1 => Just(MemoryPolicyChoice::Official), 2 => guarded]
+    // Everything that the areas and scores of such masks would prevent is often off.
+    let seen = || prop::option::weighted(0.3, 0.0..0.9_f32);
+    let numbers = (1..6_usize, 0..8_usize, 0..3_usize, 1..4_usize);
+    let dam4sam = (numbers, seen(), seen(), limit()).prop_map(
+        |((update_every, look_back, apart, spacing), min_predicted_iou, area_change, box_iou)| {
+            MemoryPolicyChoice::Dam4sam(Dam4samOptions {
+                update_every,
+                look_back,
+                max_distractor_frames: apart,
+                distractor_spacing: spacing,
+                min_predicted_iou,
+                area_change,
+                distractor_box_iou: box_iou,
+                ..Dam4samOptions::default()
+            })
+        },
+    );
+    let look_back = prop_oneof![4 => 0..20_usize, 1 => Just(usize::MAX)];
+    let sam3 = (limit(), look_back).prop_map(|(min_confidence, look_back)| {
+        MemoryPolicyChoice::Sam3(Sam3Options { min_confidence, look_back })
+    });
+    prop_oneof![1 => Just(MemoryPolicyChoice::Official), 2 => guarded, 2 => dam4sam, 2 => sam3]
 }
 
 fn options() -> impl Strategy<Value = SessionOptions> {

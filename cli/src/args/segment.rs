@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::TypedValueParser as _;
-use sam2_engine::{Passes, Region};
+use sam2_engine::{MemoryPolicyChoice, Passes, Region};
 
 use super::frames::FrameArgs;
 use super::memory::MemoryArg;
@@ -82,8 +82,9 @@ pub struct SegmentArgs {
     /// Keep the frame's proportions in the model's square input instead of squashing it.
     #[arg(long, help_heading = "Model", hide_short_help = true)]
     pub letterbox: bool,
-    /// Which frames the model remembers: official (the last ones) or guarded (the last that it is sure of). guarded takes numbers, such
-    /// as guarded:look-back=60,min-iou=0.3 (docs/memory-policies.md).
+    /// Which frames the model remembers: official (the last ones), guarded (the last that it is sure of), dam4sam (every fifth, and some with
+    /// a look-alike) or sam3 (those that show the object). All but official take numbers, such as guarded:look-back=60,min-iou=0.3
+    /// (docs/memory-policies.md).
     #[arg(
         long,
         value_name = "POLICY",
@@ -92,7 +93,7 @@ pub struct SegmentArgs {
         hide_short_help = true
     )]
     pub memory: MemoryArg,
-    /// Remember every N-th frame instead of each, which looks N times further back.
+    /// Remember every N-th frame instead of each, which looks N times further back; not with --memory dam4sam, which has update-every.
     #[arg(
         long,
         value_name = "N",
@@ -190,6 +191,23 @@ impl From<PassesArg> for Passes {
             PassesArg::Agreed => Self::Agreed,
             PassesArg::Official => Self::Official,
         }
+    }
+}
+
+impl SegmentArgs {
+    /// Checks what clap cannot check. The error says what to change.
+    pub fn check(&self) -> Result<(), String> {
+        self.prompts.check()?;
+        if self.temporal_stride.get() > 1
+            && matches!(self.memory, MemoryArg(MemoryPolicyChoice::Dam4sam(_)))
+        {
+            return Err(format!(
+                "--temporal-stride does not go with --memory dam4sam, which has a number for it: \
+                 use --memory dam4sam:update-every={}",
+                self.temporal_stride
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -94,7 +94,7 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--image-size", args.network.image_size);
     told.all("--roi", args.roi);
     told.switch("--letterbox", args.letterbox);
-    told.unless("--memory", args.memory, MemoryArg::Official);
+    told.unless("--memory", args.memory, MemoryArg::default());
     told.unless("--temporal-stride", args.temporal_stride.get(), 1);
     // The other modes give the same masks.
     told.all("--frames-mode", Some(frames.frames_mode).filter(|mode| *mode == FramesMode::Jpeg));

@@ -3,7 +3,8 @@
 //! The official predictor reads the last six frames whatever they show. When the object is hidden
 //! or a look-alike passes, it remembers the obstacle or the other animal and continues with that. A
 //! [`MemoryPolicy`] makes this choice instead: [`OfficialPolicy`] matches the official code bit for
-//! bit; [`GuardedPolicy`] reads only trusted frames.
+//! bit; [`GuardedPolicy`] reads only trusted frames; [`Dam4samPolicy`] and [`Sam3Policy`] follow
+//! published rules.
 //!
 //! All objects share the policy, which holds no state. What is known of an object is in its
 //! [`MemoryBank`], as plain tensors and numbers. The policy sees the bank through a [`MemoryView`],
@@ -13,8 +14,10 @@
 //! [`MemoryBank`]: crate::MemoryBank
 
 mod candidates;
+mod dam4sam;
 mod guarded;
 mod official;
+mod sam3;
 #[cfg(test)]
 pub(crate) mod testing;
 mod view;
@@ -26,8 +29,10 @@ use sam2_model::MemorySelection;
 use serde::{Deserialize, Serialize};
 
 pub use candidates::{Candidate, Candidates};
+pub use dam4sam::{Dam4samOptions, Dam4samPolicy};
 pub use guarded::{GuardedOptions, GuardedPolicy};
 pub use official::OfficialPolicy;
+pub use sam3::{Sam3Options, Sam3Policy};
 pub use view::{Earlier, MemoryQuery, MemoryView};
 
 use crate::frame_record::FrameRecord;
@@ -107,6 +112,12 @@ pub trait MemoryPolicy: Send + Sync + fmt::Debug {
     fn keeps_apart(&self, _view: &MemoryView<'_>, _record: &FrameRecord) -> bool {
         false
     }
+
+    /// Returns whether the copy of a frame in reserve gets a memory of its own, encoded from the
+    /// hard mask as that of a prompted frame. The default is to copy the tracked frame's memory.
+    fn encodes_apart_as_prompted(&self) -> bool {
+        false
+    }
 }
 
 /// How much of one object's past a policy reads.
@@ -159,6 +170,10 @@ pub enum MemoryPolicyChoice {
     Official,
     /// [`GuardedPolicy`].
     Guarded(GuardedOptions),
+    /// [`Dam4samPolicy`].
+    Dam4sam(Dam4samOptions),
+    /// [`Sam3Policy`].
+    Sam3(Sam3Options),
 }
 
 impl MemoryPolicyChoice {
@@ -167,6 +182,8 @@ impl MemoryPolicyChoice {
         match *self {
             Self::Official => Arc::new(OfficialPolicy),
             Self::Guarded(options) => Arc::new(GuardedPolicy::new(options)),
+            Self::Dam4sam(options) => Arc::new(Dam4samPolicy::new(options)),
+            Self::Sam3(options) => Arc::new(Sam3Policy::new(options)),
         }
     }
 }
@@ -203,13 +220,20 @@ mod tests {
         }
     }
 
+    /// Returns every built-in policy with its default options.
+    fn built_in() -> [MemoryPolicyChoice; 4] {
+        [
+            MemoryPolicyChoice::Official,
+            MemoryPolicyChoice::Guarded(GuardedOptions::default()),
+            MemoryPolicyChoice::Dam4sam(Dam4samOptions::default()),
+            MemoryPolicyChoice::Sam3(Sam3Options::default()),
+        ]
+    }
+
     #[test]
     fn pruning_changes_no_selection_that_can_still_be_made() {
-        let policies: [Arc<dyn MemoryPolicy>; 3] = [
-            MemoryPolicyChoice::Official.policy(),
-            MemoryPolicyChoice::Guarded(GuardedOptions::default()).policy(),
-            Arc::new(Greedy),
-        ];
+        let mut policies: Vec<_> = built_in().iter().map(MemoryPolicyChoice::policy).collect();
+        policies.push(Arc::new(Greedy));
         for (policy, stride) in policies.iter().flat_map(|p| [(p, 1), (p, 3)]) {
             let (policy, reach) = (policy.as_ref(), MemoryReach { stride, ..reach() });
             let retained = Retained::of(policy, &reach);
@@ -222,7 +246,10 @@ mod tests {
                     bank.insert_tracked(frame, outcome(frame as f32));
                     let predicted_iou = if frame % 4 == 0 { 0.0 } else { 0.9 };
                     let distractor = frame % 7 == 0;
-                    let found = FrameRecord { predicted_iou, distractor, ..record(50) };
+                    let object_score = if frame % 9 == 0 { -1.0 } else { 9.0 };
+                    let area = if frame % 5 == 0 { 0 } else { 50 };
+                    let found =
+                        FrameRecord { object_score, predicted_iou, distractor, ..record(area) };
                     bank.insert_record(frame, found);
                     let seen = view(bank, policy, frame, Direction::Forward, reach);
                     if policy.keeps_apart(&seen, &found) {
@@ -260,9 +287,7 @@ mod tests {
 
     #[test]
     fn what_a_frame_further_on_reads_is_read_before_or_new() {
-        for policy in
-            [MemoryPolicyChoice::Official, MemoryPolicyChoice::Guarded(GuardedOptions::default())]
-        {
+        for policy in built_in() {
             let policy = policy.policy();
             for stride in 1..5 {
                 let query = |frame, direction| {
@@ -313,5 +338,26 @@ mod tests {
         assert_eq!(read, MemoryPolicyChoice::Guarded(off));
         assert_eq!(MemoryPolicyChoice::default().policy().name(), "official");
         assert_eq!(read.policy().name(), "guarded");
+    }
+
+    #[test]
+    fn names_in_files_are_those_of_the_command_line() {
+        for (choice, text) in built_in().into_iter().zip([
+            r#""official""#,
+            r#"{"guarded":{}}"#,
+            r#"{"dam4sam":{}}"#,
+            r#"{"sam3":{}}"#,
+        ]) {
+            assert_eq!(serde_json::from_str::<MemoryPolicyChoice>(text).unwrap(), choice);
+            let name = choice.policy();
+            assert!(serde_json::to_string(&choice).unwrap().contains(name.name()));
+        }
+        let odd = Dam4samOptions { area_change: Some(f32::NAN), ..Dam4samOptions::default() };
+        let json = serde_json::to_string(&MemoryPolicyChoice::Dam4sam(odd)).unwrap();
+        let off = Dam4samOptions { area_change: None, ..odd };
+        let read: MemoryPolicyChoice = serde_json::from_str(&json).unwrap();
+        assert_eq!(read, MemoryPolicyChoice::Dam4sam(off));
+        let json = json.replace("area_change", "area_chance");
+        assert!(serde_json::from_str::<MemoryPolicyChoice>(&json).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! Quality flags: each mask is judged by the masks before it; see [`super::quality`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+
+use sam2_model::MemoryFeatures;
 
 use super::direction::Direction;
 use super::features::Frames;
@@ -18,12 +20,12 @@ use crate::prompt::ObjectId;
 impl<F: Frames> Tracker<F> {
     /// Flags the masks of a tracked frame, records them for later frames, and lets the policy keep
     /// the frame in reserve. `distractors` has the indices of the objects that were tracked with
-    /// another object in sight.
+    /// another object in sight, with the memory for the reserve if it is not the tracked frame's.
     pub(super) fn flag_tracked(
         &mut self,
         masks: &mut FrameMasks,
         direction: Direction,
-        distractors: &BTreeSet<usize>,
+        mut distractors: BTreeMap<usize, Option<MemoryFeatures>>,
     ) {
         let frame = masks.frame_index;
         for shown in &mut masks.objects {
@@ -32,7 +34,7 @@ impl<F: Frames> Tracker<F> {
             };
             let state = &self.objects[index];
             let mut record = self.judge(state, frame, Some(direction), found_in(shown));
-            record.distractor = distractors.contains(&index);
+            record.distractor = distractors.contains_key(&index);
             shown.flags = record.flags;
             let apart = self.retained.apart > 0
                 && !shown.prompted
@@ -43,6 +45,9 @@ impl<F: Frames> Tracker<F> {
             if apart {
                 bank.forget_apart_outside(window);
                 bank.keep_apart(frame, self.retained.apart);
+                if let Some(memory) = distractors.remove(&index).flatten() {
+                    bank.set_memory_apart(frame, memory);
+                }
             }
         }
         self.flag_overlaps(masks);

@@ -35,7 +35,7 @@ pub use region::{Fit, ParseRegionError, Region};
 pub use results::{FrameMasks, ObjectMask};
 pub use sam2_mask_writer::{QualityFlag, QualityFlags};
 pub use saved::{FORMAT_VERSION, SessionFileError};
-pub(crate) use small_regions::replace_small_regions;
 pub use small_regions::{fill_holes, remove_islands};
+pub(crate) use small_regions::{for_each_region, replace_small_regions};
 pub use stream_session::{StreamOptions, StreamSession};
 pub use video_session::VideoSession;

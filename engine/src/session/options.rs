@@ -46,7 +46,8 @@ pub struct SessionOptions {
     /// 1.1.0). Official default: false.
     pub clear_memories_around_prompts: bool,
     /// Take memories from every n-th frame, in addition to the preceding frame
-    /// (`memory_temporal_stride_for_eval`); at least 1.
+    /// (`memory_temporal_stride_for_eval`); at least 1. [`MemoryPolicyChoice::Dam4sam`] has a number
+    /// of its own instead.
     pub memory_temporal_stride: usize,
     /// Read at most this many conditioning frames, the closest in time (`max_cond_frames_in_attn`);
     /// at least 2. `None` = all, the official default.

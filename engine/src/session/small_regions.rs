@@ -35,17 +35,36 @@ pub(crate) fn replace_small_regions(
     if width == 0 || max_area == 0 {
         return 0;
     }
-    let height = logits.len() / width;
-    let mut seen = vec![false; logits.len()];
-    let mut region = Vec::new();
     let mut replaced = 0;
+    let belongs = logits.iter().map(|&logit| belongs(logit)).collect();
+    for_each_region(belongs, width, |region| {
+        if region.len() <= max_area as usize {
+            replaced += region.len();
+            region.iter().for_each(|&position| logits[position] = value);
+        }
+    });
+    replaced
+}
+
+/// Calls `visit` with the pixels of every region of a mask of `width` columns, in the order of
+/// their first pixels. A region is a set of pixels that belong to the mask and are connected across
+/// edges and corners.
+pub(crate) fn for_each_region(
+    mut unvisited: Vec<bool>,
+    width: usize,
+    mut visit: impl FnMut(&[usize]),
+) {
+    if width == 0 {
+        return;
+    }
+    let height = unvisited.len() / width;
+    let mut region = Vec::new();
     for start in 0..height * width {
-        if seen[start] || !belongs(logits[start]) {
+        if !std::mem::take(&mut unvisited[start]) {
             continue;
         }
         region.clear();
         region.push(start);
-        seen[start] = true;
         let mut next = 0;
         while let Some(&position) = region.get(next) {
             next += 1;
@@ -53,19 +72,14 @@ pub(crate) fn replace_small_regions(
             for neighbour_y in y.saturating_sub(1)..=(y + 1).min(height - 1) {
                 for neighbour_x in x.saturating_sub(1)..=(x + 1).min(width - 1) {
                     let neighbour = neighbour_y * width + neighbour_x;
-                    if !seen[neighbour] && belongs(logits[neighbour]) {
-                        seen[neighbour] = true;
+                    if std::mem::take(&mut unvisited[neighbour]) {
                         region.push(neighbour);
                     }
                 }
             }
         }
-        if region.len() <= max_area as usize {
-            replaced += region.len();
-            region.iter().for_each(|&position| logits[position] = value);
-        }
+        visit(&region);
     }
-    replaced
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sam2_frame_provider::FrameSize;
-use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
+use sam2_model::{ConditionedFeatures, FrameFeatures, MemoryFeatures, MemorySelection, Sam2};
 
 use super::direction::{Direction, Passes};
 use super::features::{FeatureCache, Frames};
@@ -210,15 +210,20 @@ impl<F: Frames> Tracker<F> {
                 let masks = tracker.post_process.finish(frame, showing)?;
                 Ok::<_, EngineError>((tracked, masks))
             })?;
-        let distractors: BTreeSet<usize> = tracked
-            .values()
-            .filter(|tracked| tracked.distractor)
-            .map(|tracked| tracked.index)
-            .collect();
-        for (index, Tracked { mut outcome, .. }) in tracked {
+        let mut outcomes = Vec::new();
+        let mut distractors = BTreeMap::new();
+        for (index, Tracked { mut outcome, distractor, .. }) in tracked {
             if let Some(shown) = masks.get(self.objects[index].id) {
                 outcome.prediction.low_res_logits = shown.low_res_logits.clone();
             }
+            if distractor {
+                let features = features.as_ref();
+                distractors.insert(index, features.and_then(|f| self.memory_apart(f, &outcome)));
+            }
+            outcomes.push((index, outcome));
+        }
+        // From here on nothing can fail.
+        for (index, outcome) in outcomes {
             self.objects[index].insert_tracked(frame, outcome);
         }
         if let Some((first, last)) = self.cleared_around(frame) {
@@ -238,7 +243,7 @@ impl<F: Frames> Tracker<F> {
                 state.mark_tracked(frame, direction);
             }
         }
-        self.flag_tracked(&mut masks, direction, &distractors);
+        self.flag_tracked(&mut masks, direction, distractors);
         self.position = Some((frame, direction));
         if self.options.limits.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
@@ -373,6 +378,14 @@ impl<F: Frames> Tracker<F> {
         self.options
             .clear_memories_around_prompts
             .then(|| (frame.saturating_sub(reach), frame.saturating_add(reach)))
+    }
+
+    /// Returns the memory of a tracked frame for the reserve, if the policy wants another one there.
+    fn memory_apart(&self, features: &FrameFeatures, outcome: &Outcome) -> Option<MemoryFeatures> {
+        self.policy.encodes_apart_as_prompted().then(|| {
+            let score = outcome.prediction.object_score_logits.clone();
+            self.model.encode_memory(features, outcome.low_res_logits(), score, true)
+        })
     }
 
     fn with_memory(&mut self, frame: usize, outcome: Outcome) -> Result<Outcome, EngineError> {
