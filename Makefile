@@ -12,7 +12,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build cuda demo test quick circles light vulkan faults lint deny doc bench bench-kernels fuzz tiers python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test quick circles light vulkan faults lint deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, and score the result"
@@ -32,6 +32,7 @@ help:
 	@echo "make fuzz      run the fuzz targets, FUZZ_SECONDS each (default 20)"
 	@echo "make cuda-sim  build the software CUDA device and run its tests; no GPU needed: a few minutes"
 	@echo "make tiers     test the CPU kernels for ARM (NEON) in an emulator: two minutes"
+	@echo "make miri      look for undefined behaviour in the CPU kernels; needs a nightly Rust with Miri"
 	@echo "make workflow-test   test the Snakemake workflow with the real Snakemake"
 	@echo "make report-test  test reports in a browser (installs Chromium): a quarter of a minute"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
@@ -119,6 +120,12 @@ fuzz: setup
 # Tests NEON in an emulator, on any machine.
 tiers:
 	scripts/tiers.sh
+
+# Interprets the kernels in plain Rust (Miri has no vector instructions of the processor), with two threads. Once: rustup toolchain install nightly --component miri,rust-src.
+# rayon's queues need the flags: they are written for the newer rules of aliasing, and never freed.
+miri:
+	CARGO_TARGET_DIR=$(TARGET)/miri MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-num-cpus=2" \
+	    cargo +nightly miri test --locked -p sam2-cpu-kernels --test small_shapes
 
 # NVRTC comes from PyPI, pinned, into an ignored folder. `scripts/cuda-sim.sh run COMMAND...` then runs a CUDA build without a GPU.
 cuda-sim:

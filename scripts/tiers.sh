@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the unit and property tests of the CPU kernels for 64-bit ARM (NEON, and plain Rust) in QEMU, on a machine without ARM: tests/tiers. Installs the emulator and a linker
+# Runs the tests of the CPU kernels (cpu-kernels/) for 64-bit ARM (NEON, and plain Rust) in QEMU, on a machine without ARM. Installs the emulator and a linker
 # (Debian, Ubuntu), and Rust's library for ARM.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -17,6 +17,7 @@ if [ "$(uname -m)" != aarch64 ]; then
     export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
 fi
 
+# Optimised, as an emulator is slow enough, and with the checks that a release leaves out.
+export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true
 # A test fails if another tier runs.
-cd tests/tiers
-SAM2_CPU_TIER=neon "${CARGO:-cargo}" test --locked --target "$target"
+SAM2_CPU_TIER=neon "${CARGO:-cargo}" test --release --locked -p sam2-cpu-kernels --lib --tests --target "$target"

@@ -5,11 +5,8 @@
 //! YAML files (`sam2/configs/sam2/*.yaml`, `sam2/configs/sam2.1/*.yaml`, package `sam2` 1.1.0).
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::model_name::ModelName;
 
 /// The published generations of the model. All but three of their layer shapes are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -214,15 +211,6 @@ impl Sam2Config {
     /// Returns the side of the decoder's mask logits (stride 4), in pixels.
     pub fn low_res_mask_size(&self) -> usize {
         self.image_size / 4
-    }
-}
-
-impl FromStr for Sam2Config {
-    type Err = UnknownConfig;
-
-    /// Accepts every name of [`ModelName`]. Without a version: 2.1.
-    fn from_str(name: &str) -> Result<Self, UnknownConfig> {
-        Ok(name.parse::<ModelName>()?.config())
     }
 }
 

@@ -111,17 +111,6 @@ impl DeviceFailure {
             Self::Other { reason: shortened(causes.join(": ")) }
         }
     }
-
-    /// Adds the amount of memory in use, if it is known and relevant.
-    #[must_use]
-    pub fn with_usage(self, usage: Option<crate::DeviceMemory>) -> Self {
-        match (self, usage) {
-            (Self::OutOfMemory { reason }, Some(usage)) => {
-                Self::OutOfMemory { reason: format!("{reason}; {usage}") }
-            }
-            (failure, _) => failure,
-        }
-    }
 }
 
 thread_local! {

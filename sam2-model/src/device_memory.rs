@@ -42,6 +42,19 @@ impl DeviceMemory {
     }
 }
 
+impl DeviceFailure {
+    /// Adds the amount of memory in use, if it is known and relevant.
+    #[must_use]
+    pub fn with_usage(self, usage: Option<DeviceMemory>) -> Self {
+        match (self, usage) {
+            (Self::OutOfMemory { reason }, Some(usage)) => {
+                Self::OutOfMemory { reason: format!("{reason}; {usage}") }
+            }
+            (failure, _) => failure,
+        }
+    }
+}
+
 impl fmt::Display for DeviceMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gigabytes = |bytes: u64| bytes as f64 / 1e9;

@@ -44,6 +44,7 @@ mod read_back;
 pub mod resize;
 pub mod rotary;
 mod sam2;
+mod tensor_shapes;
 pub mod two_way_transformer;
 mod upload;
 pub mod weights;

@@ -67,6 +67,15 @@ impl FromStr for ModelName {
     }
 }
 
+impl FromStr for Sam2Config {
+    type Err = UnknownConfig;
+
+    /// Accepts every name of [`ModelName`]. Without a version: 2.1.
+    fn from_str(name: &str) -> Result<Self, UnknownConfig> {
+        Ok(name.parse::<ModelName>()?.config())
+    }
+}
+
 impl fmt::Display for ModelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.variant)?;

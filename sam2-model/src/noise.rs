@@ -5,8 +5,6 @@ use std::cell::Cell;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::kernels::uniform_noise;
-
 thread_local! {
     /// Number of calls so far. Every test has its own thread, so its count starts at zero.
     static CALLS: Cell<u64> = const { Cell::new(0) };
@@ -20,9 +18,21 @@ pub(crate) fn noise<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     }
     let seed = CALLS.get() + 1;
     CALLS.set(seed);
-    let uniform = uniform_noise(2 * shape.iter().product::<usize>(), seed);
+    let uniform = uniform(2 * shape.iter().product::<usize>(), seed);
     let values: Vec<f32> = uniform.chunks_exact(2).map(|pair| normal(pair[0], pair[1])).collect();
     Tensor::<1>::from_floats(&values[..], &device).reshape(shape)
+}
+
+/// Returns values in -1..1, by Marsaglia's xorshift.
+fn uniform(length: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    (0..length).map(|_| next()).collect()
 }
 
 /// Applies the Box-Muller transform to two numbers in -1..1.

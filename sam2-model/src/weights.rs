@@ -4,7 +4,7 @@
 //! (linear weights `[out, in]`), in f32, f16 or bf16. Nothing is renamed on disk, so other programs
 //! can read it too. The function `official_name` maps our fields to the official keys.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -14,14 +14,12 @@ use safetensors::tensor::Dtype;
 use crate::config::{ModelVersion, Sam2Config, Variant};
 use crate::error::LoadError;
 use crate::network::Sam2Network;
+pub use crate::tensor_shapes::TensorShapes;
 use crate::upload::upload;
 use crate::weights_file::WeightsFile;
 
 /// Number of problems listed before "and N more".
 const MAX_PROBLEMS: usize = 5;
-
-/// Names and PyTorch shapes of a set of weights.
-pub type TensorShapes = BTreeMap<String, Vec<usize>>;
 
 /// Recognises the model of a set of weights from tensor names and shapes alone.
 ///

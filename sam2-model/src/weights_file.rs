@@ -13,7 +13,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::error::LoadError;
-use crate::weights::TensorShapes;
+use crate::tensor_shapes::TensorShapes;
 
 /// Bytes of the header length at the start of a file.
 const LENGTH: usize = 8;

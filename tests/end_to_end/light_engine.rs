@@ -1,4 +1,5 @@
-//! The engine without default features needs no library in C, and neither does the report.
+//! The engine without default features needs no library in C, and neither does the report. The CPU
+//! kernels do not need burn.
 //!
 //! `make light` builds and runs it so; here only the dependencies are listed, which takes no build.
 
@@ -37,4 +38,13 @@ fn the_engine_and_the_report_need_no_library_in_c() {
         let native: Vec<&String> = found.iter().filter(is_native).collect();
         assert!(native.is_empty(), "{package} needs {native:?}");
     }
+}
+
+#[test]
+fn the_cpu_kernels_do_not_need_burn() {
+    let found = dependencies_of("sam2-cpu-kernels");
+    assert!(found.iter().any(|name| name == "rayon"), "{found:?}");
+    let heavy = |name: &&String| name.starts_with("burn") || name.starts_with("cubecl");
+    let heavy: Vec<&String> = found.iter().filter(heavy).collect();
+    assert!(heavy.is_empty(), "sam2-cpu-kernels needs {heavy:?}");
 }

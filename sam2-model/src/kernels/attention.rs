@@ -2,10 +2,9 @@
 
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{DType, FloatDType, Tensor, activation};
+use sam2_cpu_kernels::{self as cpu, CpuTier, HeadsView};
 
 use super::bridge::{flex, from_values};
-use super::cpu::heads::HeadsView;
-use super::cpu::{CpuTier, attention as cpu, attention_in_bf16};
 use super::format::to_format;
 use super::on_gpu;
 use super::scope::bf16_wins;
@@ -27,7 +26,7 @@ pub fn attention(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tens
 
 pub(super) fn on_the_cpu(q: HeadsView<'_>, k: HeadsView<'_>, v: HeadsView<'_>) -> Option<Vec<f32>> {
     let tier = CpuTier::current();
-    let rounded = if bf16_wins(tier) { attention_in_bf16(tier, q, k, v) } else { None };
+    let rounded = if bf16_wins(tier) { cpu::attention_in_bf16(tier, q, k, v) } else { None };
     rounded.or_else(|| cpu::attention(tier, q, k, v))
 }
 

@@ -3,8 +3,7 @@
 use burn::backend::Flex;
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape, Tensor};
-
-use super::cpu::CpuTier;
+use sam2_cpu_kernels::CpuTier;
 
 /// Returns the tensor's own memory, row-major from its start, if it is on the CPU backend as `f32`.
 /// Otherwise gives the tensor back.

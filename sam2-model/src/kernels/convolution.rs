@@ -5,12 +5,10 @@ use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Tensor, activation};
+use sam2_cpu_kernels::{self as cpu, Convolution, CpuTier, Depthwise, Norm};
 
 use super::Activation;
 use super::bridge::{from_values, into_flex, values};
-use super::cpu::CpuTier;
-use super::cpu::convolution::{self as cpu, Convolution};
-use super::cpu::depthwise::{self, Depthwise};
 use super::norm::layer_norm_2d_on_any_device;
 use super::on_gpu;
 use super::pointwise::gelu;
@@ -54,7 +52,11 @@ pub fn convolution(
             stride: convolution.stride,
             padding,
             bias: bias.as_ref().map(values),
-            norm: norm.as_ref().map(|(weight, bias, e)| (values(weight), values(bias), *e)),
+            norm: norm.as_ref().map(|(weight, bias, epsilon)| Norm {
+                weight: values(weight),
+                bias: values(bias),
+                epsilon: *epsilon,
+            }),
             gelu: norm.is_some(),
         };
         let [out_height, out_width] = input.output_size()?;
@@ -180,15 +182,15 @@ pub fn depthwise_convolution(convolution: &Conv2d, x_bchw: Tensor<4>) -> Tensor<
         let weight = into_flex(convolution.weight.val()).ok()?;
         let bias = into_flex(bias.val()).ok()?;
         let input = Depthwise {
-            maps: x.storage(),
+            maps: values(&x),
             channels,
             height,
             width,
-            kernels: weight.storage(),
+            kernels: values(&weight),
             size,
-            biases: bias.storage(),
+            biases: values(&bias),
         };
-        Some(from_values(depthwise::convolve(CpuTier::current(), input), x_bchw.dims()))
+        Some(from_values(cpu::convolve_depthwise(CpuTier::current(), input)?, x_bchw.dims()))
     };
     fused()
         .or_else(|| on_gpu::convolution(&Convolving::of(convolution)?, &x_bchw))

@@ -4,10 +4,9 @@ use burn::backend::flex::FlexTensor;
 use burn::nn::Linear;
 use burn::tensor::module::linear;
 use burn::tensor::{FloatDType, Tensor};
+use sam2_cpu_kernels::{self as cpu, Activation, Chain, CpuTier, Layer, Norm};
 
 use super::bridge::{from_values, into_flex, values};
-use super::cpu::linear::{Chain, Layer, linear as linear_in_f32};
-use super::cpu::{Activation, CpuTier, linear_in_bf16};
 use super::format::{half, to_format};
 use super::join::join;
 use super::on_gpu;
@@ -205,12 +204,16 @@ fn on_cpu<const D: usize>(layers: &[FusedLinear<'_, D>], x: &Tensor<D>) -> Optio
     let layers: Vec<Layer<'_>> = parts.iter().map(Parts::layer).collect();
     let chain = Chain {
         x: values(&input),
-        norm: norm.as_ref().map(|(weight, bias, epsilon)| (values(weight), values(bias), *epsilon)),
+        norm: norm.as_ref().map(|(weight, bias, epsilon)| Norm {
+            weight: values(weight),
+            bias: values(bias),
+            epsilon: *epsilon,
+        }),
         layers: &layers,
     };
     let tier = CpuTier::current();
-    let rounded = if bf16_wins(tier) { linear_in_bf16(tier, chain) } else { None };
-    let out = rounded.or_else(|| linear_in_f32(tier, chain))?;
+    let rounded = if bf16_wins(tier) { cpu::linear_in_bf16(tier, chain) } else { None };
+    let out = rounded.or_else(|| cpu::linear(tier, chain))?;
     shape[D - 1] = last.layer.weight.dims()[1];
     Some(from_values(out, shape))
 }

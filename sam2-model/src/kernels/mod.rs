@@ -2,17 +2,16 @@
 //! selects its kernel.
 //!
 //! Kernels are plugged in through burn's extension interface: they read the tensors' own memory, on
-//! the CPU backend (`cpu`) or on a GPU (`on_gpu`, `gpu`). A function named `..._on_any_device` is
-//! the same step with burn's operations, with which the tests compare both. The files here work on
-//! tensors; `cpu` and `gpu` work on values in memory. Only those two modules contain `unsafe` code,
-//! and each block has its justification.
+//! the CPU backend (the crate `sam2-cpu-kernels`) or on a GPU (`on_gpu`, `gpu`). A function named
+//! `..._on_any_device` is the same step with burn's operations, with which the tests compare both.
+//! The files here work on tensors; that crate and `gpu` work on values in memory. Of these modules,
+//! only `gpu` contains `unsafe` code, and each block has its justification.
 
 mod absence;
 mod attention;
 mod bridge;
 mod choice;
 mod convolution;
-mod cpu;
 mod format;
 mod fused_linear;
 #[cfg(feature = "gpu")]
@@ -49,9 +48,6 @@ pub use convolution::{
     convolution, convolution_on_any_device, convolution_plus, depthwise_convolution,
     transposed_convolution,
 };
-#[cfg(test)]
-pub(crate) use cpu::testing::noise as uniform_noise;
-pub use cpu::{Activation, CpuTier, UnknownTier};
 pub use fused_linear::{FusedLinear, Rotation, fused_linear_chain};
 pub use grouped_linear::grouped_linear;
 pub use join::join;
@@ -59,9 +55,11 @@ pub use norm::{layer_norm, layer_norm_2d, layer_norm_2d_on_any_device, layer_nor
 pub(crate) use pixels::look_up_pixels;
 pub(crate) use pointwise::max_pool_2x2;
 pub use pointwise::{gelu, scaled_sigmoid};
+pub(crate) use resample::resample;
 pub use resample::{Curve, Finish};
-pub(crate) use resample::{Taps, resample};
 pub use rotate::{rotate, rotate_on_any_device};
+pub(crate) use sam2_cpu_kernels::Taps;
+pub use sam2_cpu_kernels::{Activation, CpuTier, UnknownTier};
 pub use scope::with_products_in;
 pub use window_attention::WindowAttention;
 

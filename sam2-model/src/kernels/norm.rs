@@ -2,10 +2,10 @@
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
+use sam2_cpu_kernels::{self as cpu, Norm};
 
 use super::Activation;
 use super::bridge::{in_place, into_flex, values};
-use super::cpu::pointwise as cpu;
 use super::on_gpu;
 
 /// Normalises the last axis, then scales and shifts by `weight` and `bias` `[channels]`. Works in
@@ -24,8 +24,9 @@ pub fn layer_norm<const D: usize>(
     match into_flex(x) {
         Ok(x) => {
             let (weight, bias) = (values(&weight_flex), values(&bias_flex));
+            let norm = Norm { weight, bias, epsilon };
             Tensor::from_primitive::<Flex>(in_place(x, |tier, rows| {
-                cpu::layer_norm(tier, rows, weight, bias, epsilon);
+                cpu::layer_norm(tier, rows, norm);
             }))
         }
         Err(x) => layer_norm_on_any_device(*x, weight, bias, epsilon),
@@ -56,12 +57,13 @@ pub fn layer_norm_2d(
         return on_gpu::layer_norm_2d(&x_bchw, &weight, &bias, epsilon, Activation::Identity)
             .unwrap_or_else(|| layer_norm_2d_on_any_device(x_bchw, weight, bias, epsilon));
     };
-    let [_, channels, height, width] = x_bchw.dims();
+    let [_, _, height, width] = x_bchw.dims();
     match into_flex(x_bchw) {
         Ok(x) => {
             let (weight, bias) = (values(&weight_flex), values(&bias_flex));
+            let norm = Norm { weight, bias, epsilon };
             Tensor::from_primitive::<Flex>(in_place(x, |tier, maps| {
-                cpu::layer_norm_2d(tier, maps, channels, height * width, weight, bias, epsilon);
+                cpu::layer_norm_2d(tier, maps, height * width, norm);
             }))
         }
         Err(x) => layer_norm_2d_on_any_device(*x, weight, bias, epsilon),

@@ -2,10 +2,10 @@
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, activation};
+use sam2_cpu_kernels::{self as cpu, CpuTier};
 
 use super::Activation;
 use super::bridge::{from_values, in_place, into_flex, values};
-use super::cpu::{CpuTier, pointwise as cpu};
 use super::on_gpu;
 
 /// Computes the exact GELU, x / 2 (1 + erf(x / sqrt 2)). Works in place if the tensor has no other
@@ -53,7 +53,9 @@ pub(crate) fn max_pool_2x2(
     }
     let x_bhwc = if channels < all { x_bhwc.slice_dim(3, 0..channels) } else { x_bhwc };
     let channels = channels.min(all);
-    let x = into_flex(x_bhwc)?;
-    let out = cpu::max_pool_2x2(CpuTier::current(), values(&x), [height, width, channels]);
-    Ok(from_values(out, [batch, height / 2, width / 2, channels]))
+    let x = into_flex(x_bhwc.clone())?;
+    match cpu::max_pool_2x2(CpuTier::current(), values(&x), [height, width, channels]) {
+        Some(out) => Ok(from_values(out, [batch, height / 2, width / 2, channels])),
+        None => Err(Box::new(x_bhwc)),
+    }
 }

@@ -1,13 +1,11 @@
 //! Resizing by a few weighted neighbours.
 
 use burn::tensor::Tensor;
+use sam2_cpu_kernels::{self as cpu, CpuTier, Taps};
 
 use super::bridge::{from_values, into_flex, values};
-use super::cpu::{CpuTier, resample as cpu};
 use super::on_gpu;
 use super::pointwise::scaled_sigmoid;
-
-pub(crate) use super::cpu::resample::Taps;
 
 /// The step applied to a resized logit: `curve(logit) * scale + shift`.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,9 +2,9 @@
 
 use burn::backend::Flex;
 use burn::tensor::{FloatDType, Tensor};
+use sam2_cpu_kernels as cpu;
 
 use super::bridge::{in_place, into_flex, values};
-use super::cpu::pointwise as cpu;
 use super::join::join;
 use super::on_gpu;
 

@@ -6,7 +6,8 @@
 
 use std::cell::Cell;
 
-use super::cpu::CpuTier;
+use sam2_cpu_kernels::CpuTier;
+
 use crate::precision::Precision;
 
 thread_local! {

@@ -1,10 +1,10 @@
 //! Attention within the windows of a map.
 
 use burn::tensor::{FloatDType, Tensor};
+use sam2_cpu_kernels::{HeadsView, WindowGrid};
 
 use super::attention::{attention_on_any_device, on_the_cpu};
 use super::bridge::{from_values, into_flex, values};
-use super::cpu::heads::{HeadsView, WindowGrid};
 use super::format::half;
 use super::join::join;
 use super::on_gpu;

@@ -4,7 +4,7 @@
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::attention::{
+use super::attention_plan::{
     Grid, NOTHING, PlacesOnDevice, Plan, place_in_head, place_of, token_of_map,
 };
 use super::buffer::{optional, optional_of};

@@ -5,7 +5,7 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Buffer, Given, optional};
-use super::convolution::ConvolutionArgs;
+use super::convolution_args::ConvolutionArgs;
 use super::grid::{cube_in_grid, grid};
 use super::number::activate;
 use super::strided::{StridesOnDevice, place_in};

@@ -4,10 +4,12 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::super::Activation;
-use super::buffer::{Buffer, Given, optional};
+use super::buffer::{Given, optional};
+use super::linear_args::LinearArgs;
 use super::linear_few::linear_of_few_rows;
 use super::linear_mma::linear_mma;
-use super::number::{activate, is_f16, within};
+use super::linear_steps::{finished, number_of_sum};
+use super::number::{is_f16, within};
 use super::rotation::{RotationArgs, RotationOnDevice, turn};
 
 /// Rows and columns of the result that one cube computes.
@@ -16,70 +18,6 @@ const TILE: usize = 64;
 const DEPTH: usize = 16;
 /// Units per cube; each computes 4 x 4 values.
 const UNITS: usize = 256;
-
-/// Arguments of `rotation(activation((x + term) · weight + bias) * scale + add)`. Absent parts are
-/// left out.
-#[derive(Debug)]
-pub struct LinearArgs<'a> {
-    /// `[rows, groups, inputs]`, any format.
-    pub x: &'a Buffer,
-    /// A term of `x`'s shape that is added to `x`, and the number of outputs, from the first on,
-    /// that include it.
-    pub term: Option<(&'a Buffer, usize)>,
-    /// `[groups, inputs, outputs]`, any format.
-    pub weight: &'a Buffer,
-    /// `[groups, outputs]`, f32.
-    pub bias: Option<&'a Buffer>,
-    /// The non-linearity after the bias.
-    pub activation: Activation,
-    /// `[outputs]`, f32.
-    pub scale: Option<&'a Buffer>,
-    /// Rows of `outputs` values, and the number of these rows. They repeat, as a batch of 1 does.
-    pub add: Option<(&'a Buffer, usize)>,
-    /// A rotation of pairs of outputs.
-    pub rotation: Option<RotationArgs<'a>>,
-    /// `[rows, groups, outputs]`, any format. Values beyond f16's range become its largest value.
-    pub out: &'a Buffer,
-    /// Number of rows per group.
-    pub rows: usize,
-    /// Number of layers side by side, each with its own rows. It is 1 except for heads of the mask
-    /// decoder, four of which have the same shape.
-    pub groups: usize,
-    /// Number of values in a row of `x`.
-    pub inputs: usize,
-    /// Number of values in a row of `out`.
-    pub outputs: usize,
-}
-
-impl LinearArgs<'_> {
-    /// Returns true if buffers and sizes match.
-    fn fit(&self) -> bool {
-        let Self { rows, groups, inputs, outputs, .. } = *self;
-        let of_columns =
-            |buffer: Option<&Buffer>| buffer.is_none_or(|buffer| buffer.holds(groups * outputs));
-        let alone = groups == 1 || (self.scale.is_none() && self.add.is_none());
-        self.x.holds(rows * groups * inputs)
-            && self.term.is_none_or(|(term, _)| term.holds(rows * groups * inputs))
-            && self.weight.holds(groups * inputs * outputs)
-            && self.out.holds(rows * groups * outputs)
-            && of_columns(self.bias)
-            && of_columns(self.scale)
-            && self.add.is_none_or(|(add, of_add)| of_add > 0 && add.holds(of_add * outputs))
-            && self.rotation.as_ref().is_none_or(|rotation| rotation.fits(outputs))
-            && alone
-    }
-
-    pub(super) fn given(&self) -> Given<5> {
-        let Self { term, bias, scale, add, rotation, .. } = self;
-        [term.is_some(), bias.is_some(), scale.is_some(), add.is_some(), rotation.is_some()]
-    }
-
-    /// Returns true if every cube of `columns` columns uses the term for either all of them or
-    /// none.
-    pub(super) fn term_ends_between(&self, columns: usize) -> bool {
-        self.term.is_none_or(|(_, ends)| ends.is_multiple_of(columns) || ends >= self.outputs)
-    }
-}
 
 /// Runs the layer. Returns `false`, without doing anything, if buffers and sizes do not match.
 pub fn linear(client: &Client, args: &LinearArgs<'_>) -> bool {
@@ -267,56 +205,4 @@ fn product<X: Float, T: Float, W: Float, A: Float, O: Float>(
             }
         }
     }
-}
-
-/// Returns a value of a layer's input, including the added term.
-#[cube]
-// One `if` decides what is compiled, the other is evaluated by each unit.
-#[allow(clippy::collapsible_if)]
-pub(super) fn number_of_sum<X: Float, T: Float>(
-    x: &[X],
-    term: &ComptimeOption<&[T]>,
-    place: usize,
-    with_term: bool,
-) -> f32 {
-    let mut number = f32::cast_from(x[place]);
-    #[comptime]
-    if let ComptimeOption::Some(term) = term {
-        if with_term {
-            number += f32::cast_from(term[place]);
-        }
-    }
-    number
-}
-
-/// Turns a value of the product into one of the result: bias, non-linearity, factor and sum.
-#[cube]
-#[allow(clippy::too_many_arguments)]
-pub(super) fn finished<A: Float>(
-    product: f32,
-    row: usize,
-    column: usize,
-    outputs: usize,
-    group: usize,
-    bias: &ComptimeOption<&[f32]>,
-    scale: &ComptimeOption<&[f32]>,
-    add: &ComptimeOption<&[A]>,
-    rows_of_add: u32,
-    #[comptime] activation: Activation,
-) -> f32 {
-    let mut y = product;
-    #[comptime]
-    if let ComptimeOption::Some(bias) = bias {
-        y += bias[group * outputs + column];
-    }
-    y = activate(y, activation);
-    #[comptime]
-    if let ComptimeOption::Some(scale) = scale {
-        y *= scale[column];
-    }
-    #[comptime]
-    if let ComptimeOption::Some(add) = add {
-        y += f32::cast_from(add[row % rows_of_add as usize * outputs + column]);
-    }
-    y
 }

@@ -8,7 +8,8 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Given, optional};
-use super::linear::{LinearArgs, finished, number_of_sum};
+use super::linear_args::LinearArgs;
+use super::linear_steps::{finished, number_of_sum};
 use super::number::{is_f16, within};
 
 /// Rows per cube.

@@ -5,7 +5,8 @@ use cubecl::prelude::*;
 
 use super::super::Activation;
 use super::buffer::{Given, optional, optional_of};
-use super::linear::{LinearArgs, finished};
+use super::linear_args::LinearArgs;
+use super::linear_steps::finished;
 use super::matrix_units::{
     EIGHT, Eight, Half, Sums, Units, load_four, matrix_units, multiply, pack,
 };
