@@ -1,5 +1,6 @@
 //! `sam2 download`, from a server on loopback.
 
+use sam2_model::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use crate::server::{Answer, Server};
@@ -11,7 +12,7 @@ fn checkpoint() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 /// Downloads `mouse.pt` with the hash of the micro checkpoint into `cache`.

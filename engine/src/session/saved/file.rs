@@ -1,13 +1,12 @@
 //! The file format: safetensors with metadata and a digest.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sam2_mask_writer::OutputFile;
-use sam2_model::{Device, Tensor};
+use sam2_model::{Device, Tensor, hexadecimal};
 use sha2::{Digest, Sha256};
 
 use super::error::SessionFileError;
@@ -205,10 +204,6 @@ impl Contents {
             part(format!("{dtype:?} {shape:?}").as_bytes());
             part(bytes);
         }
-        all.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hexadecimal(&all.finalize())
     }
 }
