@@ -17,7 +17,6 @@ mod job_file;
 mod job_file_error;
 mod job_options;
 mod kernel_watch;
-mod large_blocks;
 mod legacy_pipeline;
 mod loaded_models;
 mod manual;
@@ -58,7 +57,7 @@ use command_line::CommandLine;
 use exit::ExitStatus;
 
 #[global_allocator]
-static ALLOCATOR: large_blocks::LargeBlocks = large_blocks::LargeBlocks::new();
+static ALLOCATOR: sam2_large_blocks::LargeBlocks = sam2_large_blocks::LargeBlocks::new();
 
 fn main() -> std::process::ExitCode {
     let started = std::time::Instant::now();
