@@ -5,7 +5,6 @@ mod args;
 mod bench;
 mod command_line;
 mod convert;
-mod demo_model;
 mod devices;
 mod disk;
 mod doctor;
@@ -51,6 +50,7 @@ mod summary;
 mod terminal;
 mod typed_files;
 mod version;
+mod weights_file;
 
 use args::Command;
 use command_line::CommandLine;
