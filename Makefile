@@ -12,7 +12,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build cuda demo test quick circles light vulkan faults lint deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test quick circles light vulkan faults lint package deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, and score the result"
@@ -24,6 +24,7 @@ help:
 	@echo "make faults    end a job at every point that changes the disk, and resume it: a few minutes"
 	@echo "make lint      check the MSRV, formatting and clippy"
 	@echo "make circles   files that use each other, by crate"
+	@echo "make package   package every crate as for crates.io, and check that each is complete: seconds"
 	@echo "make light     the engine without default features: no FFmpeg, no library in C (builds burn anew)"
 	@echo "make deny      check licences, sources and known vulnerabilities of the dependencies"
 	@echo "make doc       build the library documentation"
@@ -96,6 +97,11 @@ lint: setup
 	python3 scripts/circles.py --most 5
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+
+# PACKAGE=check also has Cargo check the packages, unpacked, without the repository: some minutes, as it compiles burn anew.
+PACKAGE ?=
+package:
+	CARGO="$(CARGO)" python3 scripts/package.py $(PACKAGE)
 
 deny:
 	scripts/deny.sh

@@ -8,7 +8,7 @@ use crate::args::{ConvertArgs, DtypeArg};
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
 use crate::standard_output::print;
-use crate::typed_files;
+use crate::weights_file;
 
 /// Converts a checkpoint and prints which model it holds.
 pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
@@ -18,9 +18,9 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
         DtypeArg::F16 => StoredPrecision::F16,
         DtypeArg::Bf16 => StoredPrecision::Bf16,
     };
-    typed_files::regular("the checkpoint", &args.input)?;
+    let input = weights_file::find("the checkpoint", &args.input)?;
     let config = args.config.as_deref().map(parse_config).transpose()?;
-    let report = convert(&args.input, &args.output, precision, config, args.overwrite)?;
+    let report = convert(&input, &args.output, precision, config, args.overwrite)?;
     print(format!(
         "{}: {}, {} tensors, {:.1} M parameters, {:.1} MB\n",
         plain(&args.output.display().to_string()),

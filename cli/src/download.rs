@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use sam2_model::{ModelVersion, Variant};
-use sam2_weights_convert::{DownloadOptions, DownloadProgress, Release, download};
+use sam2_model::{ModelName, ModelVersion};
+use sam2_weights_convert::{
+    DownloadOptions, DownloadProgress, ModelSource, Release, cache_folder, download,
+};
 
 use crate::args::{DownloadArgs, VersionArg};
 use crate::exit::ExitStatus;
-use crate::model::cache_folder;
 use crate::standard_output::print;
 
 /// Interval between log lines where no terminal can show a bar.
@@ -19,7 +20,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Downloads a checkpoint and prints its path.
 pub fn run(args: &DownloadArgs, quiet: bool) -> Result<ExitStatus> {
     let release = wanted(args)?;
-    let mut options = DownloadOptions::new(cache_folder(args.cache.as_deref())?);
+    let mut options = DownloadOptions::new(args.cache.clone().map_or_else(cache_folder, Ok)?);
     options.base_url.clone_from(&args.base_url);
     options.retries = args.retries;
     let mut display = Display::new(quiet);
@@ -49,9 +50,6 @@ fn wanted(args: &DownloadArgs) -> Result<Release> {
     let Some(name) = args.model else {
         return Err(anyhow!("name a model, such as large, or give --url"));
     };
-    if name.variant == Variant::Micro {
-        return Err(anyhow!("the micro model is built in: leave --model out to use it"));
-    }
     let typed = args.version.map(|version| match version {
         VersionArg::V2_0 => ModelVersion::V2_0,
         VersionArg::V2_1 => ModelVersion::V2_1,
@@ -61,9 +59,10 @@ fn wanted(args: &DownloadArgs) -> Result<Release> {
     {
         return Err(anyhow!("'{name}' is not a model of --version {typed}: leave --version out"));
     }
-    let (variant, version) = (name.variant, name.version.or(typed).unwrap_or(ModelVersion::V2_1));
-    Release::official(variant, version)
-        .ok_or_else(|| anyhow!("{variant} {version} is not published"))
+    match ModelSource::named(ModelName { version: name.version.or(typed), ..name })? {
+        ModelSource::Release(release) => Ok(release),
+        _ => Err(anyhow!("the micro model is built in: `--model micro` uses it")),
+    }
 }
 
 /// Shows the progress: a bar on a terminal, log lines otherwise, only warnings with `--quiet`.

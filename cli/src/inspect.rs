@@ -1,31 +1,33 @@
 //! `sam2 inspect`.
 
 use anyhow::Result;
-use sam2_weights_convert::{DigestRecord, Inspection, Provenance, Release, inspect};
+use sam2_weights_convert::{
+    DigestRecord, Inspection, PretrainedError, Provenance, Release, inspect,
+};
 
 use crate::args::InspectArgs;
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
 use crate::standard_output::print;
-use crate::{model, typed_files};
+use crate::weights_file;
 
 /// Describes a weights file. Fails for a file that is not a SAM 2 model, after printing what is
 /// known.
 pub fn run(args: &InspectArgs) -> Result<ExitStatus> {
-    typed_files::regular("the file", &args.file)?;
-    let inspection = inspect(&args.file)?;
+    let file = weights_file::find("the file", &args.file)?;
+    let inspection = inspect(&file)?;
     if args.json {
         print(format!("{:#}\n", json(&inspection)))?;
     } else {
-        print(table(&args.file.display().to_string(), &inspection))?;
+        print(table(&file.display().to_string(), &inspection))?;
     }
-    if let Some(problem) = DigestRecord::problem(&args.file) {
+    if let Some(problem) = DigestRecord::problem(&file) {
         tracing::warn!(
             "the file was not compared with what was downloaded, as {problem}; fetch it again with `sam2 download MODEL`"
         );
     }
     if let Provenance::Damaged { record, reason } = &inspection.provenance {
-        return Err(model::damaged(&args.file, record, reason));
+        return Err(PretrainedError::damaged(&file, record, reason.clone()).into());
     }
     inspection.config?;
     Ok(ExitStatus::Done)

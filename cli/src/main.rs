@@ -5,7 +5,6 @@ mod args;
 mod bench;
 mod command_line;
 mod convert;
-mod demo_model;
 mod devices;
 mod disk;
 mod doctor;
@@ -17,7 +16,6 @@ mod job_file;
 mod job_file_error;
 mod job_options;
 mod kernel_watch;
-mod large_blocks;
 mod legacy_pipeline;
 mod loaded_models;
 mod manual;
@@ -52,13 +50,14 @@ mod summary;
 mod terminal;
 mod typed_files;
 mod version;
+mod weights_file;
 
 use args::Command;
 use command_line::CommandLine;
 use exit::ExitStatus;
 
 #[global_allocator]
-static ALLOCATOR: large_blocks::LargeBlocks = large_blocks::LargeBlocks::new();
+static ALLOCATOR: sam2_large_blocks::LargeBlocks = sam2_large_blocks::LargeBlocks::new();
 
 fn main() -> std::process::ExitCode {
     let started = std::time::Instant::now();

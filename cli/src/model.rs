@@ -3,14 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use sam2_engine::{DeviceChoice, Sam2};
-use sam2_model::{LoadError, ModelName, Sam2Config, Variant};
-use sam2_weights_convert::{Checkpoint, DigestCheck, DigestRecord, Release, check_digest};
+use sam2_model::ModelName;
+use sam2_weights_convert::{DigestRecord, LocalWeights, ModelSource, PretrainedError};
 
 use crate::args::ModelArgs;
 use crate::convert::parse_config;
-use crate::{demo_model, foresight, kernel_watch, typed_files};
+use crate::{foresight, kernel_watch, typed_files};
+
+/// Message that is logged when the built-in model is used because no other was named.
+const NOTICE: &str = "using the built-in demonstration model (micro, trained on synthetic clips only); for real recordings \
+     fetch an official checkpoint (`sam2 download large`) and name it (`--model large`)";
 
 /// Loads a weights file, a downloaded model by its name, or the built-in model. Returns it with the
 /// name of its device.
@@ -23,30 +27,19 @@ pub fn load(wanted: &ModelArgs) -> Result<(Sam2, String)> {
     }
     // Checked before the weights are read, so that an unsupported precision shows at once.
     precision.on(&device)?;
-    let path = given.map(find).transpose()?;
-    let model_file = path.clone();
-    if let (Some(path), Some(given)) = (&path, given) {
+    let weights = match given {
+        Some(given) => find(given)?,
+        None => {
+            tracing::warn!("{NOTICE}");
+            ModelSource::Micro.local(None)?
+        }
+    };
+    if let (Some(path), Some(given)) = (weights.file(), given) {
         foresight::check_weights(path)?;
-        let is_recorded = verify(path)?;
+        let is_recorded = verify(&weights)?;
         tell_record(path, given, is_recorded);
     }
-    let model = match path {
-        None => {
-            tracing::warn!("{}", demo_model::NOTICE);
-            Sam2::from_bytes(demo_model::WEIGHTS, "the built-in model", None, &device)?
-        }
-        Some(path) => match Sam2::load_with(&path, config.clone(), &device) {
-            Ok(model) => model,
-            Err(error) => {
-                let Some(bytes) = converted(&path, &error) else { return Err(error.into()) };
-                Sam2::from_bytes(&bytes?, &path.display().to_string(), config, &device)?
-            }
-        },
-    };
-    if let (Some(path), Some(name)) = (model_file, named(given)) {
-        check_variant(name, &path, model.config())?;
-    }
-    let mut model = model.with_precision(precision)?;
+    let mut model = weights.load(config, &device)?.with_precision(precision)?;
     if let Some(size) = wanted.image_size {
         model = model.with_image_size(size).with_context(|| {
             format!("--image-size {size} does not fit the model's windows: use a multiple of 32, such as 512 or 768")
@@ -83,11 +76,6 @@ fn tell_record(path: &Path, given: &Path, is_recorded: bool) {
     }
 }
 
-/// Returns the model that `--model` names, or `None` if it is a file or an unknown name.
-fn named(given: Option<&Path>) -> Option<ModelName> {
-    given.filter(|given| !given.is_file())?.to_str()?.parse().ok()
-}
-
 /// Returns whether `given` is a model's name as a user types it, rather than a path or a file name.
 fn is_model_name(given: &Path) -> bool {
     let has_ending = given.extension().is_some_and(|ending| {
@@ -99,30 +87,6 @@ fn is_model_name(given: &Path) -> bool {
         && given.to_str().is_some_and(|name| name.parse::<ModelName>().is_ok())
 }
 
-/// Refuses weights that, by their tensors, are a different model from the one that was requested by
-/// name.
-fn check_variant(name: ModelName, path: &Path, found: &Sam2Config) -> Result<()> {
-    let wanted = name.config();
-    if (wanted.variant(), wanted.version) == (found.variant(), found.version) {
-        return Ok(());
-    }
-    let text = |config: &Sam2Config| {
-        format!(
-            "{}-{}",
-            config.variant().map_or("custom", |variant| variant.name()),
-            config.version
-        )
-    };
-    bail!(
-        "'{}' holds the model {}, not {}, which it is named after: remove it and fetch the right one with `sam2 download {}`, or give the file \
-         to use by its path",
-        path.display(),
-        text(found),
-        text(&wanted),
-        text(&wanted),
-    )
-}
-
 /// Files that this process has already compared with their records.
 static VERIFIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -132,75 +96,37 @@ static VERIFIED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// # Errors
 /// Fails if the weights have changed since; the message gives the command that downloads them
 /// again.
-fn verify(path: &Path) -> Result<bool> {
+fn verify(weights: &LocalWeights) -> Result<bool> {
+    let Some(path) = weights.file() else { return Ok(true) };
     let known = || VERIFIED.lock().unwrap_or_else(PoisonError::into_inner);
     if known().iter().any(|verified| verified == path) {
         return Ok(true);
     }
-    let reading = |bytes: u64| {
+    let is_recorded = weights.verify(|bytes| {
         tracing::info!(
             "computing the SHA-256 of '{}' ({:.0} MB), which is new or has changed since it was last checked",
             path.display(),
             bytes as f64 / 1e6
         );
-    };
-    let checked = check_digest(path, false, reading)
-        .with_context(|| format!("--model: '{}' cannot be read", path.display()))?;
-    match checked {
-        DigestCheck::Good(_) => {
-            known().push(path.to_owned());
-            Ok(true)
-        }
-        DigestCheck::Differs { record, reason } => Err(damaged(path, &record, &reason)),
-        _ => Ok(false),
+    })?;
+    if is_recorded {
+        known().push(path.to_owned());
     }
+    Ok(is_recorded)
 }
 
-/// Returns an error: the weights differ from what `sam2 download` wrote. It says how to download
-/// them again.
-pub fn damaged(path: &Path, record: &DigestRecord, reason: &str) -> anyhow::Error {
-    let official = Release::all().find(|(_, release)| release.sha256 == record.source_sha256);
-    let name =
-        official.and_then(|(config, _)| Some(format!("{}-{}", config.variant()?, config.version)));
-    let command = match name {
-        Some(name) => format!("`sam2 download {name}`"),
-        None => "`sam2 download` with its --url and --sha256".to_owned(),
-    };
-    anyhow!(
-        "'{}' is not what was downloaded, it is damaged or was replaced: {reason}; fetch it again with {command}",
-        path.display()
-    )
-}
-
-/// Finds the file that `--model` means: a file of that name, otherwise the downloaded model of that
-/// name. A folder does not count as a file.
-pub fn find(model: &Path) -> Result<PathBuf> {
-    let is_folder = model.is_dir();
-    if model.exists() && !is_folder {
-        typed_files::regular("--model", model)?;
-        return Ok(model.to_owned());
+/// Finds the weights that `--model` means: a file of that name, otherwise the downloaded model of
+/// that name, or the built-in one. A folder does not count as a file.
+fn find(model: &Path) -> Result<LocalWeights> {
+    let source = ModelSource::find(model).map_err(|error| match error {
+        PretrainedError::Unknown { model } => unknown(&model),
+        PretrainedError::Folder { .. } => anyhow!("--model: {error}"),
+        other => other.into(),
+    })?;
+    if let ModelSource::File(path) = &source {
+        typed_files::regular("--model", path)?;
     }
-    let Some(name) = model.to_str().and_then(|name| name.parse::<ModelName>().ok()) else {
-        if is_folder {
-            bail!("--model '{}' is a folder: give the weights file in it", model.display());
-        }
-        return Err(unknown(model));
-    };
-    let config = name.config();
-    let variant = config.variant().filter(|variant| *variant != Variant::Micro);
-    let release = variant.and_then(|variant| Release::official(variant, config.version));
-    let (Some(variant), Some(release)) = (variant, release) else {
-        bail!("the micro model is the built-in one: leave --model out");
-    };
-    let path = cache_folder(None)?.join(release.converted_file());
-    if !path.exists() {
-        bail!(
-            "{variant} {0} is not here yet ('{1}'): fetch it with `sam2 download {variant}-{0}`, or give a file",
-            config.version,
-            path.display()
-        );
-    }
-    Ok(path)
+    Ok(source.local(None)?)
 }
 
 /// Returns an error for a model that is neither a file nor a known name.
@@ -223,47 +149,11 @@ fn unknown(model: &Path) -> anyhow::Error {
 /// Checks everything about a model that can be checked before its weights are read: name,
 /// configuration, device and precision.
 pub fn check(wanted: &ModelArgs) -> Result<()> {
-    if let Some(path) = wanted.model.as_deref().map(find).transpose()? {
-        verify(&path)?;
+    if let Some(weights) = wanted.model.as_deref().map(find).transpose()? {
+        verify(&weights)?;
     }
     wanted.config.as_deref().map(parse_config).transpose()?;
     let device = wanted.device.open()?;
     wanted.precision.on(&device)?;
     Ok(())
-}
-
-/// Returns the weights under their official names, if the layout is the only reason why the file
-/// could not be loaded.
-fn converted(path: &Path, error: &LoadError) -> Option<Result<Vec<u8>>> {
-    if !matches!(error, LoadError::NotSafetensors { .. } | LoadError::UnknownVariant { .. }) {
-        return None;
-    }
-    let checkpoint = match Checkpoint::read(path) {
-        Ok(checkpoint) => checkpoint,
-        Err(error) if Checkpoint::is_archive(path) => return Some(Err(error.into())),
-        // The error of the first attempt says more.
-        Err(_) => return None,
-    };
-    tracing::info!(
-        "{}: {}; `sam2 convert` makes a file that loads faster",
-        path.display(),
-        checkpoint.layout
-    );
-    Some(checkpoint.to_safetensors().map_err(anyhow::Error::from))
-}
-
-/// Returns the folder for downloads: the given one, `SAM2_CACHE`, or `sam2` in the user's cache
-/// folder (XDG).
-pub fn cache_folder(given: Option<&Path>) -> Result<PathBuf> {
-    use etcetera::BaseStrategy;
-    if let Some(folder) = given {
-        return Ok(folder.to_owned());
-    }
-    if let Some(folder) = std::env::var_os("SAM2_CACHE").filter(|folder| !folder.is_empty()) {
-        return Ok(folder.into());
-    }
-    let strategy = etcetera::choose_base_strategy().map_err(|_| {
-        anyhow!("there is no home folder to keep downloads in: name one with SAM2_CACHE")
-    })?;
-    Ok(strategy.cache_dir().join("sam2"))
 }

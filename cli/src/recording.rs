@@ -11,7 +11,6 @@ use sam2_frame_provider::{
 use sam2_jobs::recording_fingerprint;
 
 use crate::args::FrameArgs;
-use crate::model::cache_folder;
 use crate::recordings;
 
 /// Opens any recording with the frame cache and the options of the command line.
@@ -98,7 +97,7 @@ fn same_files(some: &[PathBuf], others: &[PathBuf]) -> bool {
 /// Returns where frame indices are cached, or that they are not.
 pub fn index_cache(wanted: bool) -> Result<IndexCacheMode> {
     Ok(if wanted {
-        IndexCacheMode::Folder(cache_folder(None)?.join("frame-index"))
+        IndexCacheMode::Folder(sam2_weights_convert::cache_folder()?.join("frame-index"))
     } else {
         IndexCacheMode::Off
     })

@@ -65,7 +65,7 @@ fn start_again(toolkit: &CudaToolkit) -> anyhow::Result<std::convert::Infallible
     use anyhow::Context;
 
     const FOLDERS: &str = "LD_LIBRARY_PATH";
-    let folder = crate::model::cache_folder(None)?.join("cuda");
+    let folder = sam2_weights_convert::cache_folder()?.join("cuda");
     std::fs::create_dir_all(&folder)
         .and_then(|()| toolkit.link_into(&folder))
         .with_context(|| format!("'{}' cannot be written", folder.display()))

@@ -2,7 +2,7 @@
 //! `docs/stats.md`.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -189,12 +189,10 @@ impl Stats {
     pub fn write(&mut self, path: &Path, status: ExitStatus) -> Result<(), WriteError> {
         self.exit_code = status.code();
         self.seconds = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-        let output = OutputFile::create(path, true)?;
         let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| output.io_error(std::io::Error::other(error)))?;
+            .map_err(|error| WriteError::Io { path: path.to_owned(), source: error.into() })?;
         text.push(b'\n');
-        output.file().write_all(&text).map_err(|source| output.io_error(source))?;
-        output.complete()?.publish()
+        OutputFile::write(path, true, &text)
     }
 }
 
@@ -447,6 +445,7 @@ mod tests {
     #[test]
     fn the_version_of_burn_is_the_one_that_is_pinned() {
         let pinned = format!("burn = {{ version = \"={BURN_VERSION}\"");
-        assert!(include_str!("../../Cargo.toml").contains(&pinned));
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+        assert!(std::fs::read_to_string(manifest).unwrap().contains(&pinned));
     }
 }

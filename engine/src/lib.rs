@@ -52,7 +52,9 @@
 //!
 //! [`Sam2::load`] takes safetensors files and recognises the version (2.0 or 2.1) and the size
 //! (tiny to large) from their tensors. The crate `sam2-weights-convert` makes such files from
-//! Meta's `.pt` files and from Hugging Face's files. Any number of sessions and threads can share a
+//! Meta's `.pt` files and from Hugging Face's files. With the feature `download`,
+//! `Sam2::from_pretrained` loads an official model by its name and downloads it if needed; the trait
+//! is `FromPretrained`. Any number of sessions and threads can share a
 //! [`Sam2`] by reference.
 //!
 //! [`DeviceChoice::open`] finds a GPU if the feature `cuda` or `vulkan` is on, and otherwise uses
@@ -181,6 +183,12 @@ pub use sam2_model::{
     Sam2Config, Tensor, Variant,
 };
 
+// Models by name.
+#[cfg(feature = "download")]
+pub use sam2_weights_convert::{
+    DownloadOptions, DownloadProgress, FromPretrained, ModelSource, PretrainedError,
+};
+
 // Sources of frames.
 #[cfg(feature = "video")]
 pub use sam2_frame_provider::VideoFrames;
@@ -207,3 +215,7 @@ pub use sam2_mask_writer as masks;
 /// The network, its blocks and its weights: `sam2-model` in full.
 #[doc(no_inline)]
 pub use sam2_model as model;
+/// Everything about checkpoints: `sam2-weights-convert` in full.
+#[cfg(feature = "download")]
+#[doc(no_inline)]
+pub use sam2_weights_convert as weights;

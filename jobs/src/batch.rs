@@ -245,7 +245,8 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     ) -> Result<(), JobError> {
         let offset = batch.frames.start;
         let order = session.object_ids();
-        let mut spool = MaskSpool::new(batch.frames.len());
+        let size = session.size();
+        let mut spool = MaskSpool::new(batch.frames.len(), (size.width, size.height));
         for direction in [Direction::Forward, Direction::Reverse] {
             for result in session.propagate(direction) {
                 let masks: FrameMasks = result?;

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use sam2_model::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use super::spread::spread;
@@ -43,7 +44,7 @@ pub fn recording_fingerprint(paths: &[PathBuf]) -> io::Result<String> {
     for number in spread(paths.len(), FILES) {
         add(&paths[number], &mut digest)?;
     }
-    Ok(digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&digest.finalize()[..16]))
 }
 
 /// Adds a file or a folder.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sam2_mask_writer::{CompleteOutput, OutputFile, RunHeader};
+use sam2_mask_writer::{CompleteOutput, OutputFile, RunHeader, WriteError};
 use serde::{Deserialize, Serialize};
 
 use super::settings::job_difference;
@@ -78,10 +78,9 @@ impl ReceiptPlace {
             unprompted,
             outputs: described,
         };
-        let file = OutputFile::create(&self.path, true)?;
-        serde_json::to_writer_pretty(file.file(), &receipt)
-            .map_err(|error| file.io_error(error.into()))?;
-        Ok(file.complete()?.publish()?)
+        let text = serde_json::to_vec_pretty(&receipt)
+            .map_err(|error| WriteError::Io { path: self.path.clone(), source: error.into() })?;
+        Ok(OutputFile::write(&self.path, true, &text)?)
     }
 }
 

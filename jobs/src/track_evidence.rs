@@ -6,7 +6,9 @@ use sam2_engine::ObjectId;
 use sam2_mask_writer::{LabelledMask, Mask};
 use sha2::{Digest, Sha256};
 
-use crate::hash::{hexadecimal, short};
+use sam2_model::hexadecimal;
+
+use crate::hash::short;
 use crate::keypoints::{Keypoint, LocatedTrack};
 
 /// A box around body parts is grown by this share of its longer side: an animal is larger than the

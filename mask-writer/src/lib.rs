@@ -69,8 +69,8 @@ pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
 pub use recording_info::RecordingInfo;
 pub use run_file::{
-    RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunPoint,
-    RunPrompt, RunReader, RunRecord, RunWriter,
+    FrameCodeError, RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames,
+    RunHeader, RunPoint, RunPrompt, RunReader, RunRecord, RunWriter,
 };
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use sinks::bigtiff::{BigTiffSink, PixelValues};

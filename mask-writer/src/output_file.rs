@@ -1,6 +1,7 @@
 //! Files that appear complete or not at all.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -43,6 +44,18 @@ impl OutputFile {
         temporary::hold(temporary.as_file());
         fault_point("file begun");
         Ok(Self { path: path.to_owned(), overwrite, temporary })
+    }
+
+    /// Writes a small file at once: `contents` are on the disk under a temporary name before they get
+    /// the name `path`.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; [`WriteError::Io`] if the contents cannot be written, for example because
+    /// the disk is full.
+    pub fn write(path: &Path, overwrite: bool, contents: &[u8]) -> Result<(), WriteError> {
+        let output = Self::create(path, overwrite)?;
+        output.file().write_all(contents).map_err(|source| output.io_error(source))?;
+        output.complete()?.publish()
     }
 
     /// Returns the final path.
@@ -179,7 +192,6 @@ impl CompleteOutput {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn appears_only_when_finished() {
@@ -192,6 +204,9 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert!(matches!(OutputFile::create(&path, false), Err(WriteError::Exists(_))));
         drop(OutputFile::create(&path, true).unwrap());
+        assert!(matches!(OutputFile::write(&path, false, b"d"), Err(WriteError::Exists(_))));
+        OutputFile::write(&path, true, b"def").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"def");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 

@@ -1,7 +1,6 @@
 //! Computes fingerprints that tell sets of weights apart.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -9,6 +8,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::device_failure::DeviceFailure;
+use crate::hexadecimal::hexadecimal;
 use crate::network::Sam2Network;
 use crate::weights::{Path, transpose};
 
@@ -35,11 +35,7 @@ pub(crate) fn of(network: &Sam2Network) -> Result<String, DeviceFailure> {
         shape.iter().for_each(|&side| all.update((side as u64).to_le_bytes()));
         all.update(digest);
     }
-    Ok(all.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    Ok(hexadecimal(&all.finalize()))
 }
 
 /// Collects the shape and digest of every parameter under its official name.

@@ -1,5 +1,6 @@
 //! `sam2 download`, from a server on loopback.
 
+use sam2_model::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use crate::server::{Answer, Server};
@@ -11,7 +12,7 @@ fn checkpoint() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))
 }
 
 /// Downloads `mouse.pt` with the hash of the micro checkpoint into `cache`.
@@ -164,7 +165,7 @@ fn folders_and_files_that_are_called_like_a_model_are_told_from_it() {
     workshop.folder("mine");
     workshop.write("large", "no weights");
     let with = |model: &'static str| ["--point", ON_THE_MOUSE, "--model", model];
-    workshop.refuses("mouse.mkv", &with("tiny"), &["tiny 2.1 is not here yet", "sam2 download"]);
+    workshop.refuses("mouse.mkv", &with("tiny"), &["tiny-2.1 is not here yet", "sam2 download"]);
     workshop.refuses("mouse.mkv", &with("mine"), &["'mine' is a folder", "weights file"]);
     let outcome = workshop.refuses("mouse.mkv", &with("large"), &["large"]);
     outcome.warns(&["--model large is taken as the file 'large'", "--model ./large"]);
@@ -463,11 +464,9 @@ fn wrong_command_lines() {
 fn a_model_that_is_not_downloaded_yet() {
     let workshop = Workshop::new();
     workshop.mouse(2, "mouse.mkv");
-    for (model, told) in [
-        ("large", "sam2 download large-2.1"),
-        ("tiny-2.0", "sam2 download tiny-2.0"),
-        ("micro", "built-in"),
-    ] {
+    for (model, told) in
+        [("large", "sam2 download large-2.1"), ("tiny-2.0", "sam2 download tiny-2.0")]
+    {
         let arguments = ["--point", ON_THE_MOUSE, "--model", model];
         workshop.refuses("mouse.mkv", &arguments, &[told]);
     }

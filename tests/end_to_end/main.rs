@@ -14,6 +14,7 @@ mod devices_and_doctor;
 mod documentation;
 mod documents_paths;
 mod download;
+mod download_by_name;
 mod dry_run;
 #[cfg(feature = "faults")]
 mod faults;

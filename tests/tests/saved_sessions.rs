@@ -190,8 +190,7 @@ fn edited(bytes: &[u8], sign: bool, edit: impl Fn(&mut HashMap<String, String>))
             part(format!("{:?} {:?}", view.dtype(), view.shape()).as_bytes());
             part(view.data());
         }
-        let hex = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        metadata.insert("sha256".to_owned(), hex);
+        metadata.insert("sha256".to_owned(), sam2_model::hexadecimal(&digest.finalize()));
     }
     safetensors::serialize(views, Some(metadata)).unwrap()
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
+use sam2_model::hexadecimal;
 use sam2_model::weights::TensorShapes;
 use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, ZipArchive};
@@ -165,10 +166,6 @@ pub(crate) fn noted_source(file: &File) -> Option<String> {
     let metadata: Metadata = serde_json::from_slice(&bytes).ok()?;
     let whole = 8 + header + metadata.data_len() as u64;
     (whole == length).then(|| metadata.metadata().as_ref()?.get(SOURCE_KEY).cloned())?
-}
-
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 type Tensors = BTreeMap<String, CheckpointTensor>;

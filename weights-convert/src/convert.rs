@@ -6,10 +6,10 @@ use std::path::Path;
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 use sam2_mask_writer::{OutputFile, WriteError, fault_point};
-use sam2_model::{Sam2Config, weights};
+use sam2_model::{Sam2Config, hexadecimal, weights};
 use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{Checkpoint, CheckpointTensor, hexadecimal};
+use crate::checkpoint::{Checkpoint, CheckpointTensor};
 use crate::digest::DigestRecord;
 use crate::error::ConvertError;
 

@@ -10,7 +10,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use sam2_mask_writer::{CompleteOutput, OutputFile, WriteError, fault_point};
+use sam2_mask_writer::OutputFile;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::sha256_of;
@@ -187,11 +187,8 @@ impl DigestRecord {
 
     /// Writes the record atomically.
     fn write(&self, weights: &Path) -> std::io::Result<()> {
-        let failed = |error: WriteError| std::io::Error::other(error);
-        let file = OutputFile::create(&Self::path_for(weights), true).map_err(failed)?;
-        serde_json::to_writer_pretty(file.file(), self)?;
-        fault_point("digest written");
-        file.complete().and_then(CompleteOutput::publish).map_err(failed)
+        let text = serde_json::to_vec_pretty(self)?;
+        OutputFile::write(&Self::path_for(weights), true, &text).map_err(std::io::Error::other)
     }
 }
 

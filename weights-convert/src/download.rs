@@ -9,6 +9,7 @@ use sam2_mask_writer::fault_point;
 use ureq::http::StatusCode;
 use ureq::http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
 
+use crate::cache::{NoCacheFolder, cache_folder};
 use crate::checkpoint::sha256_of;
 use crate::convert::{StoredPrecision, convert};
 use crate::digest::{DigestCheck, DigestRecord, Stamp, check_digest};
@@ -46,6 +47,19 @@ impl DownloadOptions {
             first_pause: Duration::from_secs(1),
             patience: Duration::from_secs(60),
         }
+    }
+
+    /// Returns options for downloads into the [default folder](cache_folder), from the mirror in the
+    /// environment variable `SAM2_BASE_URL` if it is not empty, otherwise from Meta's server.
+    ///
+    /// # Errors
+    /// [`NoCacheFolder`] if there is no default folder.
+    pub fn from_environment() -> Result<Self, NoCacheFolder> {
+        let mut options = Self::new(cache_folder()?);
+        if let Some(url) = std::env::var("SAM2_BASE_URL").ok().filter(|url| !url.is_empty()) {
+            options.base_url = url;
+        }
+        Ok(options)
     }
 }
 

@@ -136,6 +136,30 @@ impl Release {
         format!("{}/{}", base.trim_end_matches('/'), self.path)
     }
 
+    /// Returns the name of the model, such as `large-2.1`; the file's name if it is not an official
+    /// one.
+    pub fn model_name(&self) -> String {
+        self.official_name().unwrap_or_else(|| self.file.to_string())
+    }
+
+    /// Returns the command that downloads the checkpoint, in back quotes, for messages.
+    pub(crate) fn download_command(&self) -> String {
+        match self.official_name() {
+            Some(name) => format!("`sam2 download {name}`"),
+            None => Self::download_of_another(),
+        }
+    }
+
+    /// Returns the command that downloads a checkpoint that is not an official one.
+    pub(crate) fn download_of_another() -> String {
+        "`sam2 download` with its --url and --sha256".to_owned()
+    }
+
+    fn official_name(&self) -> Option<String> {
+        let (config, _) = Self::all().find(|(_, release)| release.sha256 == self.sha256)?;
+        Some(format!("{}-{}", config.variant()?, config.version))
+    }
+
     /// Returns the file name after conversion.
     pub fn converted_file(&self) -> String {
         let stem = self.file.strip_suffix(".pt").or_else(|| self.file.strip_suffix(".safetensors"));
@@ -156,6 +180,7 @@ mod tests {
                 assert_eq!(release.file.starts_with("sam2.1_"), version == ModelVersion::V2_1);
                 assert_eq!(Release::by_sha256(&release.sha256).unwrap(), release);
                 assert_eq!(release.sha256.len(), 64);
+                assert_eq!(release.model_name(), format!("{variant}-{version}"));
             }
         }
         assert_eq!(Release::official(Variant::Micro, ModelVersion::V2_1), None);

@@ -11,8 +11,8 @@ use sam2_engine::{DeviceChoice, Precision};
 pub struct ModelArgs {
     /// Weights: a file, or a downloaded model such as large.
     ///
-    /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0. Default: the built-in
-    /// demonstration model.
+    /// Weights: a file (safetensors or .pt), or the name of a downloaded model such as large or tiny-2.0; Meta's and Hugging Face's
+    /// names are understood too. micro, the default, is the built-in demonstration model.
     #[arg(long, value_name = "FILE|NAME")]
     pub model: Option<PathBuf>,
     /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.

@@ -21,7 +21,7 @@ pub enum DtypeArg {
 /// `sam2 convert`.
 #[derive(Debug, Args)]
 pub struct ConvertArgs {
-    /// An official checkpoint (.pt), or a safetensors file with the official or Hugging Face's names.
+    /// An official checkpoint (.pt), a safetensors file with the official or Hugging Face's names, or a downloaded model by name.
     pub input: PathBuf,
     /// The safetensors file to write.
     pub output: PathBuf,
@@ -39,7 +39,7 @@ pub struct ConvertArgs {
 /// `sam2 inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// A checkpoint (.pt) or safetensors file.
+    /// A checkpoint (.pt) or safetensors file, or a downloaded model by name.
     pub file: PathBuf,
     /// Print JSON.
     #[arg(long)]

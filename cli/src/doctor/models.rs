@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::Finding;
-use crate::model::cache_folder;
+use sam2_weights_convert::cache_folder;
 
 const SUBJECT: &str = "models";
 
 pub fn check() -> Finding {
-    match cache_folder(None) {
+    match cache_folder() {
         Ok(folder) => of_folder(&folder),
         Err(error) => Finding::warning(SUBJECT, error.to_string(), "set SAM2_CACHE to a folder"),
     }

@@ -114,11 +114,13 @@ struct Ahead {
     first: usize,
     masks: MaskSpool,
     end: usize,
+    /// Width and height of the masks.
+    size: (u32, u32),
 }
 
 impl Ahead {
-    fn new(first: usize, end: usize) -> Self {
-        Self { first, masks: MaskSpool::new(end.saturating_sub(first)), end }
+    fn new(first: usize, end: usize, size: (u32, u32)) -> Self {
+        Self { first, masks: MaskSpool::new(end.saturating_sub(first), size), end, size }
     }
 
     fn get(&mut self, frame: usize) -> Result<Vec<LabelledMask>, JobError> {
@@ -132,7 +134,7 @@ impl Ahead {
 
     /// Returns a copy of what is stored of the frames from `first` on, with room up to `end`.
     fn moved(&mut self, first: usize, end: usize) -> Result<Self, JobError> {
-        let mut moved = Self::new(first, self.end.max(end));
+        let mut moved = Self::new(first, self.end.max(end), self.size);
         for frame in first.max(self.first)..self.end {
             moved.put(frame, &self.get(frame)?)?;
         }
@@ -161,13 +163,15 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             frames.entry(object).or_default().push(frame);
         }
         let next = run.delivery.next_frame();
+        let size = run.frames.size();
+        let size = (size.width, size.height);
         Self {
             run,
             plan,
             stretches: Stretches::new(frames),
             prompts,
-            ahead: Ahead::new(next, next),
-            stored: Ahead::new(next, next),
+            ahead: Ahead::new(next, next, size),
+            stored: Ahead::new(next, next, size),
             pairs: Pairs::new(),
             forward: None,
             next,

@@ -1,4 +1,4 @@
-//! Encodes and decodes a single frame.
+//! Encodes and decodes the masks of a single frame.
 
 use std::sync::Arc;
 
@@ -23,48 +23,65 @@ impl RunFrame {
     pub fn as_mask_frame(&self) -> MaskFrame<'_> {
         MaskFrame::new(self.index, &self.objects).with_seconds(self.seconds)
     }
+
+    /// Appends a frame to `to`, coded as in a run file, with logits only if `logits` is true. The
+    /// image and the size of the masks are not stored.
+    pub fn encode(frame: &MaskFrame<'_>, logits: bool, to: &mut Vec<u8>) {
+        number(frame.index as u64, to);
+        match frame.seconds {
+            Some(seconds) => {
+                to.push(1);
+                to.extend(seconds.to_le_bytes());
+            }
+            None => to.push(0),
+        }
+        number(frame.objects.len() as u64, to);
+        for LabelledMask { object, mask, facts, logits: values } in frame.objects {
+            number(u64::from(*object), to);
+            let values = values.as_ref().filter(|_| logits);
+            let has = |yes: bool, bit: u8| if yes { bit } else { 0 };
+            let agreement = facts.and_then(|facts| facts.agreement);
+            to.push(
+                has(facts.is_some(), HAS_FACTS)
+                    | has(values.is_some(), HAS_LOGITS)
+                    | has(agreement.is_some(), HAS_AGREEMENT),
+            );
+            if let Some(facts) = facts {
+                to.extend(facts.object_score.to_le_bytes());
+                to.extend(facts.predicted_iou.to_le_bytes());
+                to.extend([u8::from(facts.prompted), facts.flags.bits()]);
+            }
+            if let Some(agreement) = agreement {
+                to.extend(agreement.to_le_bytes());
+            }
+            number(mask.runs().len() as u64, to);
+            mask.runs().iter().for_each(|&run| number(u64::from(run), to));
+            if let Some(values) = values {
+                values.iter().for_each(|value| to.extend(value.to_le_bytes()));
+            }
+        }
+    }
+
+    /// Decodes what [`Self::encode`] appended for masks of `width` x `height` pixels. Memory use is
+    /// bounded by the bytes present, not by the lengths that they claim.
+    ///
+    /// # Errors
+    /// [`FrameCodeError`] if the bytes are not one whole frame with masks of that size.
+    pub fn decode(bytes: &[u8], (width, height): (u32, u32)) -> Result<Self, FrameCodeError> {
+        decode(bytes, (width, height)).map_err(|reason| FrameCodeError { reason })
+    }
+}
+
+/// Bytes are not the masks of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are not the masks of a frame ({reason}); use the bytes that were encoded")]
+pub struct FrameCodeError {
+    reason: String,
 }
 
 const HAS_FACTS: u8 = 1;
 const HAS_LOGITS: u8 = 2;
 const HAS_AGREEMENT: u8 = 4;
-
-/// Appends a frame to `to`, with logits only if `logits` is true.
-pub(super) fn encode(frame: &MaskFrame<'_>, logits: bool, to: &mut Vec<u8>) {
-    number(frame.index as u64, to);
-    match frame.seconds {
-        Some(seconds) => {
-            to.push(1);
-            to.extend(seconds.to_le_bytes());
-        }
-        None => to.push(0),
-    }
-    number(frame.objects.len() as u64, to);
-    for LabelledMask { object, mask, facts, logits: values } in frame.objects {
-        number(u64::from(*object), to);
-        let values = values.as_ref().filter(|_| logits);
-        let has = |yes: bool, bit: u8| if yes { bit } else { 0 };
-        let agreement = facts.and_then(|facts| facts.agreement);
-        to.push(
-            has(facts.is_some(), HAS_FACTS)
-                | has(values.is_some(), HAS_LOGITS)
-                | has(agreement.is_some(), HAS_AGREEMENT),
-        );
-        if let Some(facts) = facts {
-            to.extend(facts.object_score.to_le_bytes());
-            to.extend(facts.predicted_iou.to_le_bytes());
-            to.extend([u8::from(facts.prompted), facts.flags.bits()]);
-        }
-        if let Some(agreement) = agreement {
-            to.extend(agreement.to_le_bytes());
-        }
-        number(mask.runs().len() as u64, to);
-        mask.runs().iter().for_each(|&run| number(u64::from(run), to));
-        if let Some(values) = values {
-            values.iter().for_each(|value| to.extend(value.to_le_bytes()));
-        }
-    }
-}
 
 fn number(mut value: u64, to: &mut Vec<u8>) {
     while value > 0x7f {
@@ -74,8 +91,7 @@ fn number(mut value: u64, to: &mut Vec<u8>) {
     to.push(value as u8);
 }
 
-/// Decodes a frame whose masks are `width` x `height`. Allocations are bounded by the bytes
-/// present, not by the lengths that they claim.
+/// As [`RunFrame::decode`], with the reason of a failure alone.
 pub(super) fn decode(bytes: &[u8], (width, height): (u32, u32)) -> Result<RunFrame, String> {
     let mut rest = Bytes(bytes);
     let index = rest.size()?;

@@ -49,7 +49,7 @@ mod writer;
 mod tests;
 
 pub use error::RunFileError;
-pub use frame::RunFrame;
+pub use frame::{FrameCodeError, RunFrame};
 pub use header::{RunBatch, RunHeader, RunPoint, RunPrompt};
 pub use reader::{RecoveredRun, RunFrames, RunReader, RunRecord};
 pub use sink::RunFileSink;

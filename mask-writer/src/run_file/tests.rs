@@ -239,15 +239,15 @@ proptest! {
         payload in prop::collection::vec(any::<u8>(), 0..60),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
     ) {
-        let _ = frame::decode(&payload, SIZE);
+        let _ = RunFrame::decode(&payload, SIZE);
         let objects = objects(3);
         let mut bytes = Vec::new();
-        frame::encode(&MaskFrame::new(3, &objects), true, &mut bytes);
+        RunFrame::encode(&MaskFrame::new(3, &objects), true, &mut bytes);
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] = value;
         }
-        if let Ok(read) = frame::decode(&bytes, SIZE) {
+        if let Ok(read) = RunFrame::decode(&bytes, SIZE) {
             for shown in read.objects {
                 prop_assert_eq!((shown.mask.width(), shown.mask.height()), SIZE);
                 let _ = (shown.mask.area(), shown.mask.bounds(), shown.mask.to_bytes(1));

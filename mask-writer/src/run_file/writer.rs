@@ -5,7 +5,7 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::frame;
+use super::frame::RunFrame;
 use super::header::{RunBatch, RunHeader};
 use super::reader::RecoveredRun;
 use super::record::{self, Kind, MAGIC};
@@ -236,7 +236,7 @@ impl Encoder {
             });
         }
         self.record.clear();
-        frame::encode(frame, self.logits, &mut self.record);
+        RunFrame::encode(frame, self.logits, &mut self.record);
         record::write(to, Kind::Frame, &self.record)
             .map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
         self.next_frame += 1;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::search::{CudaToolkit, entries};
+use crate::hexadecimal::hexadecimal;
 
 /// A folder made by [`CudaToolkit::link_into`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +42,7 @@ impl CudaToolkit {
         for (name, target) in &links {
             digest.update(format!("{}\n{}\n", name.display(), target.display()));
         }
-        let digest: String =
-            digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let digest = hexadecimal(&digest.finalize()[..6]);
         let version = self.nvrtc.version.map_or_else(String::new, |v| format!("{v}-"));
         let root = folder.join(format!("{version}{digest}"));
         if !root.exists() {

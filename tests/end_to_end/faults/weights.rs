@@ -1,6 +1,7 @@
 //! `convert` and `download`: weights are either whole or absent, and repeating the same command
 //! makes them.
 
+use sam2_model::hexadecimal;
 use sha2::{Digest, Sha256};
 
 use super::driver::{Job, Quick};
@@ -32,7 +33,7 @@ fn job(
 pub fn jobs() -> Vec<Job> {
     let convert = ["convert", &asset_text(CHECKPOINT), "out.safetensors", "--overwrite"];
     let file = std::fs::read(asset(CHECKPOINT)).unwrap();
-    let sha256: String = Sha256::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hexadecimal(&Sha256::digest(&file));
     let url = format!("{}/lab/mouse.pt", Server::start(file, vec![Answer::File]).base);
     let download = ["download", "--url", &url, "--sha256", &sha256, "--cache", "cache"];
     let download: Vec<String> = download.map(str::to_owned).into();

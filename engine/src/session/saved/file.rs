@@ -1,13 +1,11 @@
 //! The file format: safetensors with metadata and a digest.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use sam2_mask_writer::OutputFile;
-use sam2_model::{Device, Tensor};
+use sam2_mask_writer::{OutputFile, WriteError};
+use sam2_model::{Device, Tensor, hexadecimal};
 use sha2::{Digest, Sha256};
 
 use super::error::SessionFileError;
@@ -123,8 +121,10 @@ impl Contents {
 
     /// Writes to a temporary file next to `path`, which gets its name when it is complete.
     pub(super) fn write(&self, session: &SavedSession, path: &Path) -> Result<(), EngineError> {
-        let output = OutputFile::create(path, true)?;
-        let failed = |error: String| output.io_error(std::io::Error::other(error));
+        let failed = |error: String| WriteError::Io {
+            path: path.to_owned(),
+            source: std::io::Error::other(error),
+        };
         let json = serde_json::to_string(session).map_err(|error| failed(error.to_string()))?;
         let metadata = HashMap::from([
             ("format".to_owned(), FORMAT.to_owned()),
@@ -143,9 +143,7 @@ impl Contents {
             .map_err(|error| failed(error.to_string()))?;
         let bytes = safetensors::serialize(views, Some(metadata))
             .map_err(|error| failed(error.to_string()))?;
-        output.file().write_all(&bytes).map_err(|source| output.io_error(source))?;
-        output.complete()?.publish()?;
-        Ok(())
+        Ok(OutputFile::write(path, true, &bytes)?)
     }
 
     /// Reads a file and verifies that its contents are those that were written.
@@ -205,10 +203,6 @@ impl Contents {
             part(format!("{dtype:?} {shape:?}").as_bytes());
             part(bytes);
         }
-        all.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hexadecimal(&all.finalize())
     }
 }

@@ -1,10 +1,29 @@
-//! The program's allocator: the system's allocator with a free list for large blocks.
+//! A global allocator for programs that compute with tensors: the system's allocator with a free list
+//! for large blocks.
 //!
 //! A frame creates and drops hundreds of tensors of several megabytes each. The system's allocators
 //! return such blocks at once and request them again, page by page and zeroed, which took a sixth
 //! of the time per frame. Here a freed block is kept for the next request of its size; a network
 //! uses few different sizes. The free list is bounded, so that the process holds the memory of the
-//! largest step plus at most [`MOST_KEPT`] bytes.
+//! largest step plus at most 64 MB.
+//!
+//! ```
+//! use sam2_large_blocks::LargeBlocks;
+//!
+//! #[global_allocator]
+//! static ALLOCATOR: LargeBlocks = LargeBlocks::new();
+//!
+//! fn main() {
+//!     let pixels = vec![0_u8; 4 << 20];
+//!     drop(pixels);
+//!     // The same block, cleared, without a call to the system.
+//!     let pixels = vec![0_u8; 4 << 20];
+//!     assert!(pixels.iter().all(|&pixel| pixel == 0));
+//! }
+//! ```
+//!
+//! Only a program can choose its allocator; a library leaves that to the programs that use it. It
+//! helps on the CPU; the memory of GPUs is not allocated here.
 //!
 //! `benches/RESULTS.md` compares it with jemalloc and mimalloc. jemalloc is as fast if it may keep
 //! everything, which takes half as much memory again.
@@ -27,10 +46,27 @@ const MOST_BLOCKS: usize = 64;
 /// reused.
 const STEPS: usize = 8;
 
-/// System allocator with a free list for large blocks; see the module documentation.
+/// System allocator with a free list for large blocks, for use as `#[global_allocator]`; see the
+/// [crate's documentation](crate).
+///
+/// Blocks of at least 1 MB are rounded up by at most an eighth. Freed ones are kept, up to 64 blocks
+/// and 64 MB together, and the oldest is returned to the system first. It never blocks: if another
+/// thread is using the free list, the system serves the request.
 pub struct LargeBlocks {
     busy: AtomicBool,
     kept: UnsafeCell<Kept>,
+}
+
+impl std::fmt::Debug for LargeBlocks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LargeBlocks").finish_non_exhaustive()
+    }
+}
+
+impl Default for LargeBlocks {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// The free list, oldest block first.
