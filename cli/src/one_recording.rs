@@ -90,7 +90,7 @@ pub fn run(
     let started = Instant::now();
     let (frames, plan) = open_and_plan(args, track)?;
     taken.opened(started.elapsed());
-    plan.check_region(args.roi, frames.size())?;
+    plan.check_region(args.roi, frames.info().size)?;
     let options = job_options(args, &plan)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())

@@ -73,7 +73,7 @@ impl Preflight {
         self.check_model(&args)?;
         if self.opens {
             let (frames, plan) = planning::check(&args, track.as_ref())?;
-            plan.check_region(args.roi, frames.size())?;
+            plan.check_region(args.roi, frames.info().size)?;
             foresight::check_frames(&args, &frames, &plan, &job_options(&args, &plan)?)?;
         }
         Ok(Checked { args, outputs, track })

@@ -145,7 +145,7 @@ fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
 /// Returns a recording of many frames that needs little memory.
 fn long_recording(count: usize) -> Vec<RgbFrame> {
     let clip = clips::frames("two-crossing");
-    let last = clip.frame_count() - 1;
+    let last = clip.info().frame_count - 1;
     let there_and_back = (0..last).chain((1..=last).rev()).cycle();
     there_and_back.take(count).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }
@@ -172,7 +172,7 @@ fn what_a_guarded_session_keeps_does_not_grow_with_the_recording() {
     video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
     let both_sides = 2 * guarded.look_back + session.limits.correctable_frames + 1;
     let (mut sizes, mut apart) = (Vec::new(), 0);
-    for index in 0..source.frame_count() {
+    for index in 0..source.info().frame_count {
         let tracked = flat(video.propagate_from(Some(index), Direction::Forward, Some(0)));
         let pushed = flat(std::iter::once(stream.push(&source.frame(index).unwrap())));
         if index == 0 {
