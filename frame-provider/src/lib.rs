@@ -46,6 +46,13 @@
 //! # }
 //! ```
 //!
+//! # Frames of other crates
+//!
+//! With the feature `image`, an [`RgbFrame`] is made of `image::RgbImage` or `image::DynamicImage`,
+//! and becomes one again. With the feature `ndarray`, the same holds for arrays `[height, width,
+//! 3]` of `u8`. Both are conversions of the standard library (`TryFrom` and `From`) and are off by
+//! default.
+//!
 //! # Logging
 //!
 //! Warnings go to [`tracing`] and are kept in [`SourceInfo::warnings`]. FFmpeg's own messages go
@@ -66,6 +73,10 @@ mod error;
 mod files;
 mod foreign;
 mod frame;
+#[cfg(feature = "image")]
+mod frame_image;
+#[cfg(feature = "ndarray")]
+mod frame_ndarray;
 mod frame_times;
 mod image_folder;
 mod intensity;
