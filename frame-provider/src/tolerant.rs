@@ -78,8 +78,14 @@ struct Bad {
     warning: Option<String>,
     /// The number of frames of the source when the indices above were found.
     frame_count: usize,
-    /// The last two lists that were merged, of this source and of the wrapped one, and the result.
-    merged: Option<(Arc<[usize]>, Arc<[usize]>, Arc<[usize]>)>,
+    merged: Option<Merged>,
+}
+
+/// Two lists of damaged frames, and both as one.
+struct Merged {
+    found: Arc<[usize]>,
+    of_source: Arc<[usize]>,
+    both: Arc<[usize]>,
 }
 
 impl Bad {
@@ -93,15 +99,16 @@ impl Bad {
         if source.is_empty() {
             return found;
         }
-        if let Some((ours, theirs, both)) = &self.merged
-            && Arc::ptr_eq(ours, &found)
-            && Arc::ptr_eq(theirs, source)
+        if let Some(merged) = &self.merged
+            && Arc::ptr_eq(&merged.found, &found)
+            && Arc::ptr_eq(&merged.of_source, source)
         {
-            return Arc::clone(both);
+            return Arc::clone(&merged.both);
         }
         let both: BTreeSet<usize> = found.iter().chain(source.iter()).copied().collect();
         let both: Arc<[usize]> = both.into_iter().collect();
-        self.merged = Some((found, Arc::clone(source), Arc::clone(&both)));
+        let of_source = Arc::clone(source);
+        self.merged = Some(Merged { found, of_source, both: Arc::clone(&both) });
         both
     }
 }

@@ -66,8 +66,9 @@ impl Default for LazyOptions {
 /// **Scaled frames** are made by the same thread from the same decode, ahead of their reader, so
 /// that a model's thread neither decodes nor scales. Readers that use frames only at their own size
 /// pay nothing for it. A full-size frame made along the way is kept too: requesting a frame that
-/// the model has just processed is a hit. If a video scales by itself ([`ResizeMode::Decord`](crate::resize::ResizeMode::Decord)), no
-/// full-size frame is made; requesting one of the last few costs a conversion, but no decode.
+/// the model has just processed is a hit. If a video scales by itself
+/// ([`ResizeMode::Decord`](crate::resize::ResizeMode::Decord)), no full-size frame is made;
+/// requesting one of the last few costs a conversion, but no decode.
 ///
 /// **Several readers**, for example one session forward and one in reverse, are told apart by the
 /// sequence that their requests continue, not by their thread; so it does not matter whether they

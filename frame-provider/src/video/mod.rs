@@ -9,8 +9,8 @@
 //! whether a file opens. `handover` records what a decoder receives only once (with
 //! `parameter_sets` and `coded_size`, which parse packets) and passes it on wherever decoding
 //! begins. `index_cache` stores the index for the next time. `claims`, `completeness`, `endings`,
-//! `transport_stream` and `program_stream` find out whether the file was cut off. `notes` holds what
-//! opening and reading found out, and `summary` what the index says about the whole.
+//! `transport_stream` and `program_stream` find out whether the file was cut off. `notes` holds
+//! what opening and reading found out, and `summary` what the index says about the whole.
 
 mod build;
 mod claims;
