@@ -12,7 +12,7 @@ SAM2 := $(TARGET)/release/sam2
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build cuda demo test quick circles light vulkan faults lint package deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test quick circles light conversions vulkan faults lint package deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, and score the result"
@@ -26,6 +26,7 @@ help:
 	@echo "make circles   files that use each other, by crate"
 	@echo "make package   package every crate as for crates.io, and check that each is complete: seconds"
 	@echo "make light     the engine without default features: no FFmpeg, no library in C (builds burn anew)"
+	@echo "make conversions   test frames and masks as pictures of image and arrays of ndarray: features that are off by default"
 	@echo "make deny      check licences, sources and known vulnerabilities of the dependencies"
 	@echo "make doc       build the library documentation"
 	@echo "make bench     compare speed and memory with the official package: hours in full, see benches/RESULTS.md"
@@ -80,6 +81,13 @@ circles:
 # In a target folder of its own, since fewer features build burn anew.
 light:
 	CARGO_TARGET_DIR=$(TARGET)/light $(CARGO) test --release --locked -p sam2-engine --no-default-features --test light
+
+# These features are off in every other build, and only these two crates have code for them.
+conversions: setup
+	$(CARGO) test --release --locked -p sam2-frame-provider -p sam2-mask-writer \
+	    --features sam2-frame-provider/image,sam2-frame-provider/ndarray,sam2-mask-writer/image,sam2-mask-writer/ndarray --lib -- _image:: _ndarray::
+	$(CARGO) test --release --locked -p sam2-frame-provider -p sam2-mask-writer \
+	    --features sam2-frame-provider/image,sam2-frame-provider/ndarray,sam2-mask-writer/image,sam2-mask-writer/ndarray --doc
 
 # VULKAN="--skip sixty_frames" runs fewer tests.
 VULKAN ?=

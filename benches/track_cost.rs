@@ -19,10 +19,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use sam2_engine::{
-    BoxPrompt, Direction, FrameError, FrameSize, FrameSource, LazyFrames, ObjectId, RgbFrame,
-    Sam2Config, SessionOptions, VideoSession,
+    BoxPrompt, Direction, FrameError, FrameSource, LazyFrames, ObjectId, RgbFrame, Sam2Config,
+    SessionOptions, SourceInfo, VideoSession,
 };
-use sam2_frame_provider::Timing;
 use sam2_model::{ModelVersion, Variant};
 
 /// Frames until the memory is full: pointers reach fifteen frames back.
@@ -35,21 +34,12 @@ struct BackAndForth {
 }
 
 impl FrameSource for BackAndForth {
-    fn frame_count(&self) -> usize {
-        self.count
-    }
-    fn size(&self) -> FrameSize {
-        self.clip.size()
+    fn info(&self) -> SourceInfo {
+        self.clip.info().with_frame_count(self.count)
     }
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let period = 2 * self.clip.frame_count() - 2;
+        let period = 2 * self.clip.info().frame_count - 2;
         self.clip.frame((index % period).min(period - index % period))
-    }
-    fn timing(&self) -> Timing {
-        self.clip.timing()
-    }
-    fn describe(&self) -> String {
-        self.clip.describe()
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Announced<'a> {
 impl Announced<'_> {
     /// Returns the extent of the outputs.
     pub fn extent(&self) -> Extent {
-        let size = self.frames.size();
+        let size = self.frames.info().size;
         Extent {
             pixels: u64::from(size.width) * u64::from(size.height),
             frames: self.part().range().len() as u64,

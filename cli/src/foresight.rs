@@ -118,7 +118,7 @@ fn frame_uses(
     plan: &JobPlan,
     options: &JobOptions,
 ) -> Vec<Use> {
-    let frame = frames.size().rgb_bytes() as u64;
+    let frame = frames.info().size.rgb_bytes() as u64;
     let mut uses = Vec::new();
     let part = options.part_of(plan);
     if args.frames.frames_mode == FramesMode::Memory {

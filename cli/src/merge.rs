@@ -106,7 +106,7 @@ fn check_recording(
     frames: &dyn FrameSource,
     header: &RunHeader,
 ) -> Result<()> {
-    let count = frames.frame_count();
+    let count = frames.info().frame_count;
     let difference = recording::other_size(frames, header).or_else(|| {
         let expected = header.frame_count;
         (count != expected).then(|| format!("it has {count} frames, the run's has {expected}"))

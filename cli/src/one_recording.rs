@@ -91,7 +91,7 @@ pub fn run(
     let (frames, planned) = open_and_plan(args, track)?;
     let plan = &planned.plan;
     taken.opened(started.elapsed());
-    plan.check_region(args.roi, frames.size())?;
+    plan.check_region(args.roi, frames.info().size)?;
     let options = job_options(args, plan)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())

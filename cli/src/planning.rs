@@ -32,7 +32,7 @@ pub fn open_and_plan(
         Err(error) if args.prompts.keypoints.is_some() && args.recording.is_file() => {
             // A damaged recording can claim frames that cannot be decoded: count them before blaming the track.
             match recording::open(&args.recording, &args.frames, IndexMode::Decode) {
-                Ok(counted) if counted.frame_count() != frames.frame_count() => {
+                Ok(counted) if counted.info().frame_count != frames.info().frame_count => {
                     let planned = plan_for(args, track, &counted)?;
                     Ok((counted, planned))
                 }
@@ -44,7 +44,8 @@ pub fn open_and_plan(
     };
     let (frames, planned) = planned?;
     check_sizes(args, &frames)?;
-    tracing::info!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
+    let info = frames.info();
+    tracing::info!("{}: {} frames of {}", info.description, info.frame_count, info.size);
     let names = &planned.plan.names;
     if !names.is_empty() {
         let named = names.iter().map(|(object, name)| format!("{object} = {name}"));
@@ -66,7 +67,7 @@ pub fn check(args: &SegmentArgs, track: Option<&KeypointTrack>) -> Result<(LazyF
 /// Refuses a recording whose frames are known to change size, unless such frames are to be
 /// replaced.
 fn check_sizes(args: &SegmentArgs, frames: &dyn FrameSource) -> Result<()> {
-    let Some(error) = frames.flaws().size_change else { return Ok(()) };
+    let Some(error) = frames.info().flaws.size_change else { return Ok(()) };
     let FrameError::SizeChanged { index, .. } = error else { return Ok(()) };
     let end = args.running.frames.and_then(|part| part.end).unwrap_or(usize::MAX);
     if args.frames.on_bad_frame != BadFrames::Error || end <= index {
@@ -81,7 +82,8 @@ pub fn plan_for(
     track: Option<&KeypointTrack>,
     frames: &dyn FrameSource,
 ) -> Result<Planned> {
-    let (count, size) = (frames.frame_count(), frames.size());
+    let info = frames.info();
+    let (count, size) = (info.frame_count, info.size);
     let by_track = match &args.prompts.keypoints {
         Some(path) => Some(plan_by_track(args, (path.as_path(), track), frames)?),
         None => None,
@@ -116,7 +118,8 @@ fn plan_by_track(
     (path, track): (&Path, Option<&KeypointTrack>),
     frames: &dyn FrameSource,
 ) -> Result<Planned> {
-    let (count, size) = (frames.frame_count(), frames.size());
+    let info = frames.info();
+    let (count, size) = (info.frame_count, info.size);
     // A region outside the picture is reported later.
     let region = args.roi.filter(|region| region.is_within(size));
     let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };

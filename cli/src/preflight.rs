@@ -74,7 +74,7 @@ impl Preflight {
         if self.opens {
             let (frames, planned) = planning::check(&args, track.as_ref())?;
             let plan = &planned.plan;
-            plan.check_region(args.roi, frames.size())?;
+            plan.check_region(args.roi, frames.info().size)?;
             foresight::check_frames(&args, &frames, plan, &job_options(&args, plan)?)?;
         }
         Ok(Checked { args, outputs, track })

@@ -48,7 +48,7 @@ pub fn options(args: &FrameArgs, index: IndexMode) -> Result<OpenOptions> {
 
 /// Returns why frames of this size cannot belong to a run, or `None` if they can.
 pub fn other_size(frames: &dyn FrameSource, header: &RunHeader) -> Option<String> {
-    let (size, expected) = (frames.size(), (header.width, header.height));
+    let (size, expected) = (frames.info().size, (header.width, header.height));
     ((size.width, size.height) != expected)
         .then(|| format!("its frames are {size}, the run's {}x{}", header.width, header.height))
 }

@@ -307,7 +307,7 @@ impl RecordingStats {
 
     /// Adds what was observed while it ran.
     pub fn seen(&mut self, watch: BatchWatch<'_>, frames: &LazyFrames) {
-        self.damaged_frames = frames.damaged_frames();
+        self.damaged_frames = frames.info().damaged_frames.to_vec();
         self.cache = CacheStats::between(LazyStats::default(), frames.stats());
         self.batches.extend(watch.batches);
         let mut sum = StageSeconds::default();

@@ -65,7 +65,7 @@ fn warnings(flagged: &[FlaggedFrames]) -> Vec<String> {
 pub fn report_bad_frames(frames: &LazyFrames) {
     /// Maximum number of frame indices that are listed one by one.
     const MANY: usize = 20;
-    let bad = frames.damaged_frames();
+    let bad = frames.info().damaged_frames;
     if bad.is_empty() {
         return;
     }
@@ -78,11 +78,12 @@ pub fn report_bad_frames(frames: &LazyFrames) {
 
 /// Returns whether the recording has all the frames that it declares; warns if not.
 pub fn is_complete(frames: &dyn FrameSource) -> bool {
-    let missing = frames.flaws().missing_frames;
-    if let Some(missing) = &missing {
+    let info = frames.info();
+    let missing = &info.flaws.missing_frames;
+    if let Some(missing) = missing {
         tracing::warn!(
             "{}: frames are missing: {missing}; the masks are those of the frames that can be read",
-            frames.describe()
+            info.description
         );
     }
     missing.is_none()

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sam2_engine::{
     BigTiffSink, DeviceChoice, Direction, FrameError, FrameSize, FrameSource, LazyFrames,
-    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, Timing,
-    VideoSession,
+    LazyOptions, MaskFrame, MaskSink, ObjectId, PixelValues, Point, RgbFrame, Sam2, SourceInfo,
+    Timing, VideoSession,
 };
 
 /// A recording of raw grey frames. The trait implementation below is all that the engine needs.
@@ -23,8 +23,7 @@ struct RawRecording {
     path: PathBuf,
     // Sources are shared between threads: the prefetcher reads, and other threads may too.
     file: Mutex<File>,
-    size: FrameSize,
-    count: usize,
+    info: SourceInfo,
 }
 
 impl RawRecording {
@@ -36,11 +35,15 @@ impl RawRecording {
             return Err(format!("{bytes} bytes are not a whole number of {size} frames").into());
         }
         let count = usize::try_from(bytes / frame)?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file), size, count })
+        let info = SourceInfo::new(count, size)
+            .with_timing(Timing::from_rate(25.0))
+            .with_description(path.display().to_string());
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), info })
     }
 
     fn read(&self, index: usize) -> io::Result<Vec<u8>> {
-        let mut grey = vec![0; self.size.width as usize * self.size.height as usize];
+        let size = self.info.size;
+        let mut grey = vec![0; size.width as usize * size.height as usize];
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(index as u64 * grey.len() as u64))?;
         file.read_exact(&mut grey)?;
@@ -49,30 +52,19 @@ impl RawRecording {
 }
 
 impl FrameSource for RawRecording {
-    fn frame_count(&self) -> usize {
-        self.count
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        // Known since the recording was opened, and cheap to hand out.
+        self.info.clone()
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        let (path, count) = (self.path.clone(), self.count);
+        let (path, count) = (self.path.clone(), self.info.frame_count);
         if index >= count {
             return Err(FrameError::IndexOutOfRange { index, count, path });
         }
         let grey = self.read(index).map_err(|e| FrameError::Io { path, source: Arc::new(e) })?;
         let rgb = grey.into_iter().flat_map(|value| [value; 3]).collect();
-        RgbFrame::new(self.size.width, self.size.height, rgb).map(Arc::new)
-    }
-
-    fn timing(&self) -> Timing {
-        Timing::from_rate(25.0)
-    }
-
-    fn describe(&self) -> String {
-        self.path.display().to_string()
+        RgbFrame::new(self.info.size.width, self.info.size.height, rgb).map(Arc::new)
     }
 }
 
@@ -88,10 +80,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // `LazyFrames` caches the frames of any source and prefetches them in the background.
     let frames = LazyFrames::new(RawRecording::open(&raw, size)?, LazyOptions::default());
-    println!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
+    let info = frames.info();
+    println!("{}: {} frames of {}", info.description, info.frame_count, info.size);
 
     let output = folder.join("masks.btf");
-    let (count, shape) = (frames.frame_count(), (size.width, size.height));
+    let (count, shape) = (info.frame_count, (size.width, size.height));
     let mut stack =
         Box::new(BigTiffSink::create(&output, shape, count, PixelValues::Binary, true)?);
     let mut session = VideoSession::new(&model, &frames)?;
@@ -115,7 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn make_raw(path: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let video = LazyFrames::open(shared::file(2, "clips/worm.mp4"), LazyOptions::default())?;
     let mut grey = Vec::new();
-    for index in 0..video.frame_count().min(20) {
+    for index in 0..video.info().frame_count.min(20) {
         grey.extend(video.frame(index)?.data().chunks_exact(3).map(|rgb| rgb[1]));
     }
     fs::write(path, grey)?;

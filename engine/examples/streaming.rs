@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // slow model.
     let (sender, receiver) = sync_channel::<RgbFrame>(2);
     let feeder = thread::spawn(move || {
-        for index in 0..camera.frame_count() {
+        for index in 0..camera.info().frame_count {
             let frame = camera.frame(index)?;
             if sender.send((*frame).clone()).is_err() {
                 break;

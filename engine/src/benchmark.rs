@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sam2_frame_provider::{
-    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, Timing,
+    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, SourceInfo,
 };
 use sam2_model::{ConditionedFeatures, MemorySelection, ModelPoint, PointerMemory, Sam2, Tensor};
 
@@ -210,12 +210,8 @@ struct MadeUpFrames {
 }
 
 impl FrameSource for MadeUpFrames {
-    fn frame_count(&self) -> usize {
-        self.count
-    }
-
-    fn size(&self) -> FrameSize {
-        SIZE
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(self.count, SIZE).with_description("made-up frames")
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -228,14 +224,6 @@ impl FrameSource for MadeUpFrames {
             rgb.extend([grey, grey, grey]);
         }
         RgbFrame::new(SIZE.width, SIZE.height, rgb).map(Arc::new)
-    }
-
-    fn timing(&self) -> Timing {
-        Timing::default()
-    }
-
-    fn describe(&self) -> String {
-        "made-up frames".to_owned()
     }
 }
 

@@ -195,7 +195,7 @@ pub use sam2_frame_provider::VideoFrames;
 pub use sam2_frame_provider::resize::{ResizeMode, Scale};
 pub use sam2_frame_provider::{
     BadFrames, FrameError, FrameSize, FrameSource, FramesMode, Intensity, LazyFrames, LazyOptions,
-    LazyStats, MemoryFrames, OpenOptions, RgbFrame, ScaledFrame, Timing,
+    LazyStats, MemoryFrames, OpenOptions, RgbFrame, ScaledFrame, SourceInfo, Timing,
 };
 
 // Mask writers.

@@ -32,7 +32,7 @@ fn read(frames: &impl FrameSource, order: &[usize]) {
 
 fn benches(criterion: &mut Criterion) {
     let path = film();
-    let count = VideoFrames::open(&path).unwrap().frame_count();
+    let count = VideoFrames::open(&path).unwrap().info().frame_count;
     let orders: [(&str, Vec<usize>); 3] = [
         ("forward", (0..count).collect()),
         ("reverse", (0..count).rev().collect()),

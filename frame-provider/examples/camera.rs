@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use sam2_frame_provider::{
-    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, Timing,
+    FrameError, FrameSize, FrameSource, LazyFrames, LazyOptions, RgbFrame, SourceInfo, Timing,
 };
 
 /// A recording with a known number of frames, of which the last few are kept.
@@ -81,12 +81,10 @@ impl Ring {
 impl FrameSource for Camera {
     // The number of frames is known from the start, as the trait requires. If it were not, the
     // source would be opened when the recording ends.
-    fn frame_count(&self) -> usize {
-        self.length
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(self.length, self.size)
+            .with_timing(Timing::from_rate(self.frames_per_second))
+            .with_description("the camera")
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -94,7 +92,7 @@ impl FrameSource for Camera {
             return Err(FrameError::IndexOutOfRange {
                 index,
                 count: self.length,
-                path: self.describe().into(),
+                path: "the camera".into(),
             });
         }
         let state = self.ring.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,14 +113,6 @@ impl FrameSource for Camera {
                 "the camera: frame {index} is gone, {oldest} is the oldest; read faster or keep more frames"
             ))
         })
-    }
-
-    fn timing(&self) -> Timing {
-        Timing::from_rate(self.frames_per_second)
-    }
-
-    fn describe(&self) -> String {
-        "the camera".into()
     }
 }
 
@@ -150,13 +140,13 @@ fn main() -> Result<(), FrameError> {
     // The cache keeps frames that the ring buffer drops, so going back a little is possible.
     let camera = Camera::start(size, 200.0, 60, 16);
     let frames = LazyFrames::new(camera, LazyOptions { prefetch: 0, ..LazyOptions::default() });
-    for index in 0..frames.frame_count() {
+    for index in 0..frames.info().frame_count {
         let frame = frames.frame(index)?;
         let spot = (0..size.width).find(|&x| frame.pixel(x, size.height / 2) == Some([250; 3]));
         if index % 10 == 0 {
             println!("frame {index}: the spot is in column {spot:?}");
         }
     }
-    println!("{}: {:?}", frames.describe(), frames.stats());
+    println!("{}: {:?}", frames.info().description, frames.stats());
     Ok(())
 }

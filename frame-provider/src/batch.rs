@@ -13,11 +13,10 @@ use crate::frame::RgbFrame;
 use crate::image_folder::ImageFolder;
 use crate::jpeg;
 use crate::lazy::{LazyFrames, LazyOptions};
-use crate::resize::{ResizeMode, Scale};
-use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::resize::Scale;
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::{SourceInfo, SourceMemory};
 use crate::tolerant::BadFrames;
-use crate::video_details::VideoDetails;
 
 /// JPEG quality of extracted frames: the default of OpenCV's `imwrite`, and as good as `ffmpeg -q:v
 /// 2`.
@@ -74,12 +73,14 @@ impl FromStr for FramesMode {
 /// Frames `range` of a source as a clip of its own, numbered from 0.
 ///
 /// [`FramesMode::Lazy`] and [`FramesMode::Memory`] give exactly the frames of the source. Errors
-/// and [`FrameSource::damaged_frames`] use the source's frame indices when the frames come from the
+/// and [`SourceInfo::damaged_frames`] use the source's frame indices when the frames come from the
 /// source.
 pub struct BatchFrames<S> {
     source: S,
     range: Range<usize>,
     held: Held,
+    /// Bytes of the frames held in memory.
+    held_bytes: u64,
 }
 
 enum Held {
@@ -143,12 +144,13 @@ impl<S: FrameSource> BatchFrames<S> {
         scale: Option<Scale>,
         temporary: &Path,
     ) -> Result<Self, FrameError> {
-        let count = source.frame_count();
+        let info = source.info();
+        let count = info.frame_count;
         if range.is_empty() {
             return Err(FrameError::Empty { what: format!("the batch {range:?}") });
         }
         if range.end > count {
-            let path = source.describe().into();
+            let path = info.description.as_ref().into();
             return Err(FrameError::IndexOutOfRange { index: range.end - 1, count, path });
         }
         let indices = range.clone();
@@ -167,7 +169,13 @@ impl<S: FrameSource> BatchFrames<S> {
             // What the source kept to read ahead is no longer needed.
             source.release_memory();
         }
-        Ok(Self { source, range, held })
+        let held_bytes = match &held {
+            Held::Memory(frames) | Held::Scaled(_, frames) => {
+                frames.iter().map(|frame| frame.data().len() as u64).sum()
+            }
+            Held::Jpeg { .. } | Held::Lazy => 0,
+        };
+        Ok(Self { source, range, held, held_bytes })
     }
 
     /// Returns the range of the source's frames that this batch consists of.
@@ -180,7 +188,8 @@ impl<S: FrameSource> BatchFrames<S> {
         if index < count {
             return Ok(());
         }
-        Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
+        let path = self.source.info().description.as_ref().into();
+        Err(FrameError::IndexOutOfRange { index, count, path })
     }
 
     /// Returns how the frames are read.
@@ -231,7 +240,7 @@ fn extract(
         let frame = source.frame(index)?;
         let path = folder.path().join(format!("{number:05}.jpg"));
         let jpeg = jpeg::encode(&frame, JPEG_QUALITY).map_err(|error| FrameError::Unsupported {
-            path: source.describe().into(),
+            path: source.info().description.as_ref().into(),
             what: format!(
                 "frame {index} cannot become a JPEG ({error}); use another mode than jpeg"
             ),
@@ -244,12 +253,19 @@ fn extract(
 }
 
 impl<S: FrameSource> FrameSource for BatchFrames<S> {
-    fn frame_count(&self) -> usize {
-        self.range.len()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.source.size()
+    fn info(&self) -> SourceInfo {
+        let info = self.source.info().part(self.range.clone());
+        let (held, info) = match &self.held {
+            Held::Jpeg { frames, .. } => {
+                (frames.info().memory.bytes_held, info.with_own_scaling([]))
+            }
+            Held::Memory(_) | Held::Scaled(..) | Held::Lazy => (self.held_bytes, info),
+        };
+        let source = info.memory;
+        info.with_memory(SourceMemory {
+            bytes_held: source.bytes_held + held,
+            peak_bytes: source.peak_bytes.max(source.bytes_held + held),
+        })
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -267,62 +283,11 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
             Held::Scaled(held, frames) if *held == scale => {
                 Ok(ScaledFrame { scaled: Arc::clone(&frames[index]), frame: None })
             }
-            Held::Memory(frames) if self.source.scales_from_frames(scale.mode) => {
+            Held::Memory(frames) if self.source.info().scales_from_frames(scale.mode) => {
                 ScaledFrame::of(Arc::clone(&frames[index]), scale)
             }
             Held::Jpeg { frames, .. } => frames.scaled(index, scale),
             _ => self.source.scaled(self.range.start + index, scale),
-        }
-    }
-
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        matches!(self.held, Held::Jpeg { .. }) || self.source.scales_from_frames(mode)
-    }
-
-    fn timing(&self) -> Timing {
-        self.source.timing()
-    }
-
-    fn time(&self, index: usize) -> Option<f64> {
-        self.source.time(self.range.start + index)
-    }
-
-    fn frame_name(&self, index: usize) -> Option<String> {
-        self.source.frame_name(self.range.start + index)
-    }
-
-    fn describe(&self) -> String {
-        self.source.describe()
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        self.source.decode_stats()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.source.warnings()
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.source.flaws()
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        self.source.damaged_frames()
-    }
-
-    fn memory(&self) -> SourceMemory {
-        let held = match &self.held {
-            Held::Memory(frames) | Held::Scaled(_, frames) => {
-                frames.iter().map(|frame| frame.data().len() as u64).sum()
-            }
-            Held::Jpeg { frames, .. } => frames.memory().bytes_held,
-            Held::Lazy => 0,
-        };
-        let source = self.source.memory();
-        SourceMemory {
-            bytes_held: source.bytes_held + held,
-            peak_bytes: source.peak_bytes.max(source.bytes_held + held),
         }
     }
 
@@ -332,16 +297,12 @@ impl<S: FrameSource> FrameSource for BatchFrames<S> {
         }
         self.source.release_memory();
     }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        self.source.video_details()
-    }
 }
 
 impl<S: FrameSource> fmt::Debug for BatchFrames<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BatchFrames")
-            .field("source", &self.describe())
+            .field("source", &self.source.info().description)
             .field("range", &self.range)
             .field("mode", &self.mode())
             .finish_non_exhaustive()

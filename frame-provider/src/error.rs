@@ -171,6 +171,15 @@ pub enum FrameError {
         length: usize,
     },
 
+    /// An array that is not an RGB frame.
+    #[error(
+        "an array of shape {shape:?} is not an RGB frame; bring it to [height, width, 3], with sides below 2^32"
+    )]
+    WrongShape {
+        /// The given shape.
+        shape: [usize; 3],
+    },
+
     /// A frame without pixels, or a clip without frames.
     #[error("{what} is empty; at least one frame of at least 1x1 pixels is needed")]
     Empty {

@@ -1,26 +1,23 @@
 //! One recording in several files.
 
-use std::collections::BTreeSet;
+mod parts;
+
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
-use crate::resize::{ResizeMode, Scale};
-use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::resize::Scale;
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::{SourceInfo, Timing};
 use crate::video::VideoFrames;
 use crate::video_details::{IndexKind, VideoDetails};
 use crate::video_options::{IndexMode, VideoOptions};
+use parts::{Parts, renumbered};
 
 /// Largest number of files open at the same time, each with a decoder and the frames it keeps for
 /// reading in reverse.
 const MOST_OPEN: usize = 2;
-
-/// Frame times count as equally spaced if they differ from a constant rate by less than this many
-/// seconds: containers round to milliseconds.
-const SAME_TIME: f64 = 0.0015;
 
 /// Two parts have the same rate if their rates differ by less than this fraction.
 const SAME_RATE: f64 = 1e-3;
@@ -39,43 +36,17 @@ const SAME_RATE: f64 = 1e-3;
 /// **Cost:** opening opens each part once, in turn. Only two parts stay open,
 /// regardless of the number of parts.
 pub struct JoinedFrames {
-    parts: Vec<Part>,
-    size: FrameSize,
-    scales_from_frames: Vec<ResizeMode>,
-    timing: Timing,
-    details: Option<VideoDetails>,
+    /// What the parts have reported so far.
+    parts: Mutex<Parts>,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     opener: Opener,
-    /// The open parts, most recently used first.
+    /// The open parts, most recently used first. Locked before `parts`, if both are.
     open: Mutex<Vec<(usize, Box<dyn FrameSource>)>>,
-    /// Decoding statistics of parts that have been closed.
-    closed: Mutex<DecodeStats>,
-    /// Warnings about the recording as a whole.
-    warnings: Vec<String>,
 }
 
 /// Opens part `number`. With `true`, its frames must be counted by decoding.
 type Opener = Box<dyn Fn(usize, bool) -> Result<Box<dyn FrameSource>, FrameError> + Send + Sync>;
-
-/// Facts about a part that remain known while it is closed.
-struct Part {
-    name: String,
-    count: AtomicUsize,
-    /// Time of its first frame, in seconds from the start of the recording.
-    start: Option<f64>,
-    /// Seconds from one of its frames to the next; `None` if the frames are not evenly spaced.
-    step: Option<f64>,
-    said: Mutex<Said>,
-}
-
-/// Warnings, damage and flaws that a part has reported so far.
-#[derive(Default)]
-struct Said {
-    /// True if the part turned out to have another number of frames than it first reported.
-    recounted: bool,
-    warnings: Vec<String>,
-    damaged: BTreeSet<usize>,
-    flaws: Flaws,
-}
 
 impl JoinedFrames {
     /// Joins video files.
@@ -111,38 +82,27 @@ impl JoinedFrames {
     }
 
     fn new(names: Vec<String>, opener: Opener) -> Result<Self, FrameError> {
+        let name = described(&names);
         let mut joined: Option<Self> = None;
-        let mut end = Some(0.0);
-        let mut first_name = None;
         let mut opener = Some(opener);
-        for (number, name) in names.into_iter().enumerate() {
+        for (number, name_of_part) in names.into_iter().enumerate() {
             let open = joined.as_ref().map(|joined| &joined.opener).or(opener.as_ref());
             let source = open.ok_or_else(nothing)?(number, false)?;
-            let part = Part::of(name, &*source, end);
-            end = part.end(&*source);
+            let info = source.info();
             let Some(joined) = &mut joined else {
-                let modes = ResizeMode::ALL.into_iter();
-                first_name = Some(part.name.clone());
                 joined = Some(Self {
-                    parts: vec![part],
-                    size: source.size(),
-                    scales_from_frames: modes
-                        .filter(|mode| source.scales_from_frames(*mode))
-                        .collect(),
-                    timing: source.timing(),
-                    details: source.video_details(),
+                    parts: Mutex::new(Parts::new(name_of_part, &info)),
+                    fixed: info.with_description(name.as_str()),
                     opener: opener.take().ok_or_else(nothing)?,
                     open: Mutex::new(vec![(number, source)]),
-                    closed: Mutex::default(),
-                    warnings: Vec::new(),
                 });
                 continue;
             };
-            if source.size() != joined.size {
-                let (size, expected) = (source.size(), joined.size);
-                let first = first_name.unwrap_or_default();
+            let (size, expected) = (info.size, joined.fixed.size);
+            if size != expected {
+                let first = joined.parts().first_name();
                 return Err(FrameError::Unsupported {
-                    path: part.name.into(),
+                    path: name_of_part.into(),
                     what: format!(
                         "its frames are {size}, those of {first} are {expected}; the files of one recording have one size: \
                          leave out the files of another one, or scale this one with ffmpeg (-vf scale={}:{})",
@@ -150,33 +110,39 @@ impl JoinedFrames {
                     ),
                 });
             }
-            joined.add(part, number, source);
+            joined.add(name_of_part, number, source, &info);
         }
         joined.ok_or_else(nothing)
     }
 
     /// Adds a warning, and logs it.
-    pub(crate) fn with_warning(mut self, warning: String) -> Self {
+    pub(crate) fn with_warning(self, warning: String) -> Self {
         tracing::warn!("{warning}");
-        self.warnings.push(warning);
+        self.parts().warn(warning);
         self
     }
 
     /// Adds the next part.
-    fn add(&mut self, part: Part, number: usize, source: Box<dyn FrameSource>) {
-        let frames = |parts: &[Part]| parts.iter().map(Part::count).sum::<usize>() as f64;
-        let before = frames(&self.parts);
-        let (mine, its) = (self.timing.frames_per_second, source.timing().frames_per_second);
-        self.timing = match (mine, its) {
-            (Some(mine), Some(its)) if (mine / its - 1.0).abs() < SAME_RATE => self.timing,
+    fn add(
+        &mut self,
+        name: String,
+        number: usize,
+        source: Box<dyn FrameSource>,
+        info: &SourceInfo,
+    ) {
+        let (before, count) = (self.parts().frame_count() as f64, info.frame_count as f64);
+        let (mine, its) = (self.fixed.timing.frames_per_second, info.timing.frames_per_second);
+        self.fixed.timing = match (mine, its) {
+            (Some(mine), Some(its)) if (mine / its - 1.0).abs() < SAME_RATE => self.fixed.timing,
             (Some(mine), Some(its)) => {
-                let seconds = before / mine + part.count() as f64 / its;
-                Timing::from_rate((before + part.count() as f64) / seconds)
+                let seconds = before / mine + count / its;
+                Timing::from_rate((before + count) / seconds)
             }
             _ => Timing::default(),
         };
-        self.details = self.details.take().zip(source.video_details()).map(|(a, b)| both(a, b));
-        self.parts.push(part);
+        let details = self.fixed.video.take().zip(info.video.as_deref());
+        self.fixed.video = details.map(|(a, b)| Arc::new(both(&a, b)));
+        self.parts().push(name, info);
         self.keep_open(number, source);
     }
 
@@ -186,50 +152,10 @@ impl JoinedFrames {
         open.insert(0, (number, source));
         while open.len() > MOST_OPEN {
             let Some((number, source)) = open.pop() else { break };
-            self.note(number, &*source);
-            let stats = source.decode_stats();
-            let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-            closed.frames_decoded += stats.frames_decoded;
-            closed.restarts += stats.restarts;
+            let mut parts = self.parts();
+            parts.note(number, &source.info());
+            parts.close(number);
         }
-    }
-
-    /// Records what a source reports about itself, for use after it is closed.
-    fn note(&self, number: usize, source: &dyn FrameSource) {
-        let Some(part) = self.parts.get(number) else { return };
-        let mut said = part.said();
-        let count = source.frame_count();
-        if part.count.swap(count, Ordering::Relaxed) != count {
-            said.recounted = true;
-            said.damaged.clear();
-        }
-        for warning in source.warnings() {
-            if !said.warnings.contains(&warning) {
-                said.warnings.push(warning);
-            }
-        }
-        said.damaged.extend(source.damaged_frames());
-        let flaws = source.flaws();
-        said.flaws.missing_frames = said.flaws.missing_frames.take().or(flaws.missing_frames);
-        said.flaws.size_change = said.flaws.size_change.take().or(flaws.size_change);
-    }
-
-    /// Returns the part that holds frame `index`, and the index of that part's first frame.
-    fn part_of(&self, index: usize) -> Result<(usize, usize), FrameError> {
-        let mut first = 0;
-        for (number, part) in self.parts.iter().enumerate() {
-            let count = part.count();
-            if index - first < count {
-                return Ok((number, first));
-            }
-            first += count;
-        }
-        Err(FrameError::IndexOutOfRange { index, count: first, path: self.describe().into() })
-    }
-
-    /// Returns the index of the first frame of part `number`.
-    fn first_of(&self, number: usize) -> usize {
-        self.parts.iter().take(number).map(Part::count).sum()
     }
 
     /// Runs `read` on the part that holds frame `index`, with the frame's index in that part.
@@ -238,10 +164,15 @@ impl JoinedFrames {
         index: usize,
         read: impl Fn(&dyn FrameSource, usize) -> Result<T, FrameError>,
     ) -> Result<T, FrameError> {
-        let (number, first) = self.part_of(index)?;
+        let found = self.parts().part_of(index);
+        let (number, first) = found.map_err(|count| FrameError::IndexOutOfRange {
+            index,
+            count,
+            path: self.fixed.description.as_ref().into(),
+        })?;
         self.with(number, |source| {
             let result = read(source, index - first).map_err(|error| renumbered(error, first));
-            self.note(number, source);
+            self.parts().note(number, &source.info());
             result
         })?
     }
@@ -256,7 +187,7 @@ impl JoinedFrames {
         if let Some(place) = open.iter().position(|(other, _)| *other == number) {
             open[..=place].rotate_right(1);
         } else {
-            let recounted = self.parts.get(number).is_some_and(|part| part.said().recounted);
+            let recounted = self.parts().is_recounted(number);
             drop(open);
             let source = (self.opener)(number, recounted)?;
             self.keep_open(number, source);
@@ -266,57 +197,27 @@ impl JoinedFrames {
         Ok(work(&*source.1))
     }
 
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(usize, Box<dyn FrameSource>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Collects what all parts have reported so far, including the open ones. It does not wait for
-    /// a read in progress.
-    fn said<T>(&self, take: impl Fn(usize, &Said) -> Vec<T>) -> Vec<T> {
-        if let Ok(open) = self.open.try_lock() {
-            open.iter().for_each(|(number, source)| self.note(*number, &**source));
-        }
-        let parts = self.parts.iter().enumerate();
-        parts.flat_map(|(number, part)| take(number, &part.said())).collect()
-    }
 }
 
-impl Part {
-    fn of(name: String, source: &dyn FrameSource, start: Option<f64>) -> Self {
-        let count = source.frame_count();
-        let rate = source.timing().frames_per_second;
-        let last = count.checked_sub(1).filter(|last| *last > 0);
-        let mean = last.and_then(|last| Some(source.time(last)? / last as f64));
-        let step = mean.or(rate.map(|rate| 1.0 / rate)).filter(|step| {
-            (0..count).all(|index| {
-                let differs = |time: f64| (time - index as f64 * step).abs() > SAME_TIME;
-                !source.time(index).is_some_and(differs)
-            })
-        });
-        Self { name, count: count.into(), start, step, said: Mutex::default() }
-    }
-
-    /// Returns the time at which the part ends. Its last frame is assumed to last as long as the
-    /// average frame.
-    fn end(&self, source: &dyn FrameSource) -> Option<f64> {
-        let count = self.count();
-        let last = source.time(count.checked_sub(1)?)?;
-        let rate = source.timing().frames_per_second.map(|rate| 1.0 / rate);
-        let frame = if count > 1 { Some(last / (count - 1) as f64) } else { rate };
-        Some(self.start? + last + self.step.or(frame)?)
-    }
-
-    fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns the name of a recording in files of these names.
+fn described(names: &[String]) -> String {
+    let first = names.first().map_or("", String::as_str);
+    match names.len() {
+        0 | 1 => first.to_owned(),
+        2 => format!("{first} and 1 more file"),
+        count => format!("{first} and {} more files", count - 1),
     }
 }
 
 /// Combines the details of two parts of one recording.
-fn both(a: VideoDetails, b: VideoDetails) -> VideoDetails {
+fn both(a: &VideoDetails, b: &VideoDetails) -> VideoDetails {
     let mut groups = a.groups;
     let frames = a.groups.mean * a.groups.number as f64 + b.groups.mean * b.groups.number as f64;
     groups.number += b.groups.number;
@@ -335,23 +236,7 @@ fn both(a: VideoDetails, b: VideoDetails) -> VideoDetails {
             (index, _) => index,
         },
         index_from_cache: a.index_from_cache && b.index_from_cache,
-        ..a
-    }
-}
-
-/// Replaces the frame index in a part's error by the index in the whole recording.
-fn renumbered(error: FrameError, first: usize) -> FrameError {
-    match error {
-        FrameError::Decode { path, index, source } => {
-            FrameError::Decode { path, index: index + first, source }
-        }
-        FrameError::SizeChanged { path, index, expected, found } => {
-            FrameError::SizeChanged { path, index: index + first, expected, found }
-        }
-        FrameError::IndexOutOfRange { index, count, path } => {
-            FrameError::IndexOutOfRange { index: index + first, count: count + first, path }
-        }
-        other => other,
+        ..a.clone()
     }
 }
 
@@ -365,12 +250,13 @@ fn nothing() -> FrameError {
 }
 
 impl FrameSource for JoinedFrames {
-    fn frame_count(&self) -> usize {
-        self.parts.iter().map(Part::count).sum()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    /// Returns the facts of all parts together. While a part is read by another thread, they are
+    /// those from before that read.
+    fn info(&self) -> SourceInfo {
+        if let Ok(open) = self.open.try_lock() {
+            open.iter().for_each(|(number, source)| self.parts().note(*number, &source.info()));
+        }
+        self.parts().added_to(&self.fixed)
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -381,134 +267,48 @@ impl FrameSource for JoinedFrames {
         self.read(index, |source, index| source.scaled(index, scale))
     }
 
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        self.scales_from_frames.contains(&mode)
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn time(&self, index: usize) -> Option<f64> {
-        let (number, first) = self.part_of(index).ok()?;
-        let part = self.parts.get(number)?;
-        let start = part.start?;
-        let in_part = match part.step {
-            Some(step) => Some((index - first) as f64 * step),
-            None => self.with(number, |source| source.time(index - first)).ok()?,
-        };
-        Some(start + in_part?)
-    }
-
-    fn describe(&self) -> String {
-        let first = self.parts.first().map_or("", |part| &part.name);
-        match self.parts.len() {
-            0 | 1 => first.to_owned(),
-            2 => format!("{first} and 1 more file"),
-            count => format!("{first} and {} more files", count - 1),
-        }
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        let mut stats = *self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, source) in self.lock().iter() {
-            let more = source.decode_stats();
-            stats.frames_decoded += more.frames_decoded;
-            stats.restarts += more.restarts;
-        }
-        stats
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.warnings.clone();
-        warnings.extend(self.said(|_, said| said.warnings.clone()));
-        warnings
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        self.said(|number, said| {
-            let first = self.first_of(number);
-            said.damaged.iter().map(|frame| first + frame).collect()
-        })
-    }
-
-    fn flaws(&self) -> Flaws {
-        let all = self.said(|number, said| vec![(number, said.flaws.clone())]);
-        let missing = all.iter().filter_map(|(number, flaws)| {
-            let why = flaws.missing_frames.as_ref()?;
-            Some(format!("{}: {why}", self.parts.get(*number)?.name))
-        });
-        let missing: Vec<String> = missing.collect();
-        let size_change = all.iter().find_map(|(number, flaws)| {
-            Some(renumbered(flaws.size_change.clone()?, self.first_of(*number)))
-        });
-        Flaws { missing_frames: (!missing.is_empty()).then(|| missing.join("; ")), size_change }
-    }
-
-    fn memory(&self) -> SourceMemory {
-        let open = self.lock();
-        open.iter().map(|(_, source)| source.memory()).fold(SourceMemory::default(), |sum, more| {
-            SourceMemory {
-                bytes_held: sum.bytes_held + more.bytes_held,
-                peak_bytes: sum.peak_bytes + more.peak_bytes,
-            }
-        })
-    }
-
     fn release_memory(&self) {
         if let Ok(open) = self.open.try_lock() {
             open.iter().for_each(|(_, source)| source.release_memory());
         }
-    }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        self.details.clone()
     }
 }
 
 impl std::fmt::Debug for JoinedFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("JoinedFrames")
-            .field("parts", &self.parts.len())
-            .field("size", &self.size)
-            .field("frames", &self.frame_count())
+            .field("files", &self.fixed.description)
+            .field("size", &self.fixed.size)
+            .field("frames", &self.parts().frame_count())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
     use super::*;
     use crate::memory::MemoryFrames;
+    use crate::source_info::Flaws;
 
     /// Three frames of one pixel, shown after 0, 1 and 4 tenths of a second.
     struct Uneven(MemoryFrames, u8);
 
     impl FrameSource for Uneven {
+        fn info(&self) -> SourceInfo {
+            let missing = (self.1 == 4).then(|| "it was cut".to_owned());
+            let damaged: &[usize] = if self.1 == 1 { &[2] } else { &[] };
+            self.0
+                .info()
+                .with_timing(Timing::from_rate(5.0))
+                .with_times([0.0, 0.1, 0.4])
+                .with_flaws(Flaws { missing_frames: missing, size_change: None })
+                .with_damaged_frames(damaged)
+        }
         fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
             self.0.frame(index)
-        }
-        fn frame_count(&self) -> usize {
-            self.0.frame_count()
-        }
-        fn size(&self) -> FrameSize {
-            self.0.size()
-        }
-        fn timing(&self) -> Timing {
-            Timing::from_rate(5.0)
-        }
-        fn time(&self, index: usize) -> Option<f64> {
-            [0.0, 0.1, 0.4].get(index).copied()
-        }
-        fn describe(&self) -> String {
-            format!("part {}", self.1)
-        }
-        fn flaws(&self) -> Flaws {
-            let missing = (self.1 == 4).then(|| "it was cut".to_owned());
-            Flaws { missing_frames: missing, size_change: None }
-        }
-        fn damaged_frames(&self) -> Vec<usize> {
-            if self.1 == 1 { vec![2] } else { Vec::new() }
         }
     }
 
@@ -534,21 +334,58 @@ mod tests {
     #[test]
     fn frames_and_times_count_through() {
         let (source, opened) = joined(&[1; 5]).unwrap();
-        assert_eq!((source.frame_count(), opened.load(Ordering::Relaxed)), (15, 5));
+        assert_eq!((source.info().frame_count, opened.load(Ordering::Relaxed)), (15, 5));
         let in_order: Vec<usize> = (0..15).chain((0..15).rev()).chain([7, 0, 14, 7]).collect();
         for index in in_order {
             assert_eq!(source.frame(index).unwrap().data()[0], index as u8);
         }
+        let info = source.info();
         // A part lasts 0.4 seconds plus its mean step, 0.2 seconds.
         let times = [0.0, 0.1, 0.4, 0.6, 0.7, 1.0, 1.2];
         for (index, expected) in times.into_iter().enumerate() {
-            assert!((source.time(index).unwrap() - expected).abs() < 1e-9, "{index}");
+            assert!((info.time(index).unwrap() - expected).abs() < 1e-9, "{index}");
         }
-        assert_eq!(source.timing().frames_per_second, Some(5.0));
-        assert!(source.frame(15).is_err() && source.time(15).is_none());
-        assert_eq!(source.describe(), "0.avi and 4 more files");
-        assert_eq!(source.damaged_frames(), [5]);
-        assert_eq!(source.flaws().missing_frames.as_deref(), Some("4.avi: it was cut"));
+        assert_eq!(info.timing.frames_per_second, Some(5.0));
+        assert!(source.frame(15).is_err() && info.time(15).is_none());
+        assert_eq!(&*info.description, "0.avi and 4 more files");
+        assert_eq!(*info.damaged_frames, [5]);
+        assert_eq!(info.flaws.missing_frames.as_deref(), Some("4.avi: it was cut"));
+        // What did not change is shared with the next snapshot.
+        assert!(Arc::ptr_eq(&info.damaged_frames, &source.info().damaged_frames));
+    }
+
+    /// A source whose frames come after `go` is sent.
+    struct Slow(MemoryFrames, mpsc::SyncSender<()>, Mutex<mpsc::Receiver<()>>);
+
+    impl FrameSource for Slow {
+        fn info(&self) -> SourceInfo {
+            self.0.info()
+        }
+        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+            self.1.send(()).unwrap();
+            self.2.lock().unwrap().recv().unwrap();
+            self.0.frame(index)
+        }
+    }
+
+    #[test]
+    fn facts_are_known_while_a_frame_is_read() {
+        let (has_begun, begun) = mpsc::sync_channel(1);
+        let (go, goes) = mpsc::sync_channel(1);
+        let clip = MemoryFrames::new(vec![RgbFrame::new(1, 1, vec![7; 3]).unwrap()]).unwrap();
+        let slow = Mutex::new(Some(Slow(clip, has_begun, Mutex::new(goes))));
+        let opener =
+            move |_, _| Ok(Box::new(slow.lock().unwrap().take().unwrap()) as Box<dyn FrameSource>);
+        let source = JoinedFrames::new(vec!["0.avi".into()], Box::new(opener)).unwrap();
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| source.frame(0).unwrap().data()[0]);
+            begun.recv().unwrap();
+            let info = source.info();
+            assert_eq!((info.frame_count, &*info.description), (1, "0.avi"));
+            source.release_memory();
+            go.send(()).unwrap();
+            assert_eq!(reader.join().unwrap(), 7);
+        });
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Exact, lazy, memory-bounded access to the frames of a recording.
 //!
-//! One trait, [`FrameSource`], gives a segmentation engine all that it needs to know about its
-//! input: the number of frames, their size, and frame `i` as RGB8. The sources are:
+//! One trait, [`FrameSource`], gives a segmentation engine all that it needs of its input: frame
+//! `i` as RGB8, and what is known about the whole ([`SourceInfo`]: the number of frames, their size
+//! and times, warnings and more). The sources are:
 //!
 //! - [`VideoFrames`]: a video file, frame-exact in any order of access (see its documentation for
 //!   what that means);
@@ -35,8 +36,9 @@
 //!
 //! # fn main() -> Result<(), sam2_frame_provider::FrameError> {
 //! let frames = LazyFrames::open("mouse.mp4", LazyOptions::default())?;
-//! println!("{}: {} frames of {}", frames.describe(), frames.frame_count(), frames.size());
-//! for index in (0..frames.frame_count()).rev() {
+//! let info = frames.info();
+//! println!("{}: {} frames of {}", info.description, info.frame_count, info.size);
+//! for index in (0..info.frame_count).rev() {
 //!     let frame = frames.frame(index)?;
 //!     assert_eq!(frame.data().len(), frame.size().rgb_bytes());
 //! }
@@ -44,9 +46,16 @@
 //! # }
 //! ```
 //!
+//! # Frames of other crates
+//!
+//! With the feature `image`, an [`RgbFrame`] is made of `image::RgbImage` or `image::DynamicImage`,
+//! and becomes one again. With the feature `ndarray`, the same holds for arrays `[height, width,
+//! 3]` of `u8`. Both are conversions of the standard library (`TryFrom` and `From`) and are off by
+//! default.
+//!
 //! # Logging
 //!
-//! Warnings go to [`tracing`] and are kept in [`FrameSource::warnings`]. FFmpeg's own messages go
+//! Warnings go to [`tracing`] and are kept in [`SourceInfo::warnings`]. FFmpeg's own messages go
 //! to `tracing` too, never to standard error. The levels are `warn` for anything that changes the
 //! numbers a user sees (a truncated file, a rebuilt index), `info` for slow steps, and `debug` for
 //! decisions.
@@ -58,11 +67,17 @@
 
 mod axes;
 mod batch;
+mod damaged;
 mod endings;
 mod error;
 mod files;
 mod foreign;
 mod frame;
+#[cfg(feature = "image")]
+mod frame_image;
+#[cfg(feature = "ndarray")]
+mod frame_ndarray;
+mod frame_times;
 mod image_folder;
 mod intensity;
 #[cfg(feature = "video")]
@@ -81,6 +96,8 @@ mod probe;
 pub mod resize;
 mod size;
 mod source;
+mod source_info;
+mod stack_notes;
 mod sync;
 mod tiff;
 mod tolerant;
@@ -110,7 +127,8 @@ pub use open::{check_opens, open, open_with};
 pub use open_options::OpenOptions;
 pub use probe::{ProbeReport, probe, probe_source};
 pub use size::FrameSize;
-pub use source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+pub use source::{FrameSource, ScaledFrame};
+pub use source_info::{DecodeStats, Flaws, SourceInfo, SourceMemory, Timing};
 pub use tiff::TiffStack;
 pub use tolerant::{BadFrames, TolerantFrames};
 #[cfg(feature = "video")]

@@ -6,8 +6,9 @@ use crate::error::FrameError;
 use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, Samples};
-use crate::resize::{ResizeMode, Scale};
-use crate::source::{FrameSource, ScaledFrame, forward};
+use crate::resize::Scale;
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::SourceInfo;
 
 /// Any source, with its 8-bit samples mapped by an [`Intensity`].
 ///
@@ -38,21 +39,28 @@ impl<S: FrameSource> MappedFrames<S> {
 
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let frame = self.source.frame(index)?;
+        let size = frame.size();
         let samples = Arc::try_unwrap(frame)
             .map_or_else(|shared| shared.data().to_vec(), RgbFrame::into_data);
-        Ok(Picture { size: self.source.size(), channels: 3, samples: Samples::Eight(samples) })
+        Ok(Picture { size, channels: 3, samples: Samples::Eight(samples) })
     }
 }
 
 impl<S: FrameSource> FrameSource for MappedFrames<S> {
-    forward!(facts of |this| this.source);
+    fn info(&self) -> SourceInfo {
+        let info = self.source.info();
+        if self.is_identity() {
+            return info;
+        }
+        info.with_own_scaling([]).with_more_warnings(self.levels.warnings())
+    }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         if self.is_identity() {
             return self.source.frame(index);
         }
         let picture = self.picture(index)?;
-        let count = self.frame_count();
+        let count = self.source.info().frame_count;
         Ok(Arc::new(self.levels.render(picture, count, |index| self.picture(index))?))
     }
 
@@ -65,15 +73,7 @@ impl<S: FrameSource> FrameSource for MappedFrames<S> {
         ScaledFrame::of(self.frame(index)?, scale)
     }
 
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        !self.is_identity() || self.source.scales_from_frames(mode)
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.source.warnings().into_iter().chain(self.levels.warnings()).collect()
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        self.source.damaged_frames()
+    fn release_memory(&self) {
+        self.source.release_memory();
     }
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
-use crate::size::FrameSize;
-use crate::source::{FrameSource, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{SourceInfo, Timing};
 
 /// A clip held in memory: for tests, for cameras, and for frames made by other programs.
 #[derive(Debug, Clone)]
 pub struct MemoryFrames {
     frames: Vec<Arc<RgbFrame>>,
-    size: FrameSize,
-    timing: Timing,
+    info: SourceInfo,
 }
 
 impl MemoryFrames {
@@ -35,17 +34,15 @@ impl MemoryFrames {
                 found: frames[index].size(),
             });
         }
-        Ok(Self {
-            frames: frames.into_iter().map(Arc::new).collect(),
-            size,
-            timing: Timing::default(),
-        })
+        let info =
+            SourceInfo::new(frames.len(), size).with_description(name().display().to_string());
+        Ok(Self { frames: frames.into_iter().map(Arc::new).collect(), info })
     }
 
     /// Returns the same clip with a frame rate.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.info.timing = Timing::from_rate(frames_per_second);
         self
     }
 }
@@ -55,12 +52,8 @@ fn name() -> PathBuf {
 }
 
 impl FrameSource for MemoryFrames {
-    fn frame_count(&self) -> usize {
-        self.frames.len()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        self.info.clone()
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -71,27 +64,21 @@ impl FrameSource for MemoryFrames {
             path: name(),
         })
     }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn describe(&self) -> String {
-        name().display().to_string()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::size::FrameSize;
 
     #[test]
     fn serves_frames_and_refuses_odd_ones() {
         let frame = |width| RgbFrame::new(width, 1, vec![7; width as usize * 3]).unwrap();
         let clip =
             MemoryFrames::new(vec![frame(2), frame(2)]).unwrap().with_frames_per_second(25.0);
-        assert_eq!((clip.frame_count(), clip.size()), (2, FrameSize { width: 2, height: 1 }));
-        assert_eq!(clip.timing().frames_per_second, Some(25.0));
+        let info = clip.info();
+        assert_eq!((info.frame_count, info.size), (2, FrameSize { width: 2, height: 1 }));
+        assert_eq!((info.timing.frames_per_second, info.time(1)), (Some(25.0), Some(0.04)));
         assert_eq!(
             clip.frame(2).unwrap_err().to_string(),
             "frames in memory: frame 2 does not exist; the 2 frames are numbered from 0"

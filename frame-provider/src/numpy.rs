@@ -11,7 +11,9 @@ use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, RealKind, Samples};
 use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{DecodeStats, SourceInfo, Timing};
+use crate::stack_notes::StackNotes;
 use crate::tiff::{Bytes, Order, TiffError};
 use fortran::Fortran;
 
@@ -43,9 +45,9 @@ pub struct NumpyFrames {
     layout: Layout,
     /// The reader for arrays in Fortran order.
     fortran: Option<Fortran>,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     levels: Levels,
-    timing: Timing,
-    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -152,14 +154,16 @@ impl NumpyFrames {
         for warning in &notes.warnings {
             tracing::warn!("{warning}");
         }
+        let count = usize::try_from(layout.count).unwrap_or(usize::MAX);
         Ok(Self {
             path: path.to_owned(),
             bytes,
             fortran: layout.is_fortran.then(Fortran::default),
+            fixed: SourceInfo::of_path(path, count, layout.size)
+                .with_flaws(notes.flaws())
+                .with_warnings(notes.warnings),
             layout,
             levels: Levels::new(Intensity::default()),
-            timing: Timing::default(),
-            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -174,15 +178,15 @@ impl NumpyFrames {
     /// Returns the same recording with a frame rate; arrays do not store one.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.fixed.timing = Timing::from_rate(frames_per_second);
         self
     }
 
     /// Returns frame `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let Layout { offset, size, channels, kind, order, .. } = self.layout;
-        if index >= self.frame_count() {
-            let count = self.frame_count();
+        let count = self.fixed.frame_count;
+        if index >= count {
             return Err(FrameError::IndexOutOfRange { index, count, path: self.path.clone() });
         }
         let length = self.layout.frame_bytes();
@@ -287,39 +291,18 @@ pub(crate) fn is_numpy(head: &[u8]) -> bool {
 }
 
 impl FrameSource for NumpyFrames {
-    fn frame_count(&self) -> usize {
-        usize::try_from(self.layout.count).unwrap_or(usize::MAX)
-    }
-
-    fn size(&self) -> FrameSize {
-        self.layout.size
+    fn info(&self) -> SourceInfo {
+        let frames_decoded = self.decoded.load(Ordering::Relaxed);
+        self.fixed
+            .clone()
+            .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
+            .with_more_warnings(self.levels.warnings())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.frame_count(), |index| self.picture(index));
+        let frame =
+            self.levels.render(picture, self.fixed.frame_count, |index| self.picture(index));
         frame.map(Arc::new).map_err(|error| error.about(&self.path))
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn describe(&self) -> String {
-        self.path
-            .file_name()
-            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.notes.flaws()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

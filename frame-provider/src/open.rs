@@ -108,7 +108,7 @@ fn check_stream(
     path: &Path,
     options: &OpenOptions,
 ) -> Result<(), FrameError> {
-    if options.video.stream.is_some() && source.video_details().is_none() {
+    if options.video.stream.is_some() && source.info().video.is_none() {
         let what = "is not a video, so it has no video streams; leave --stream out".into();
         return Err(FrameError::Unsupported { path: path.to_owned(), what });
     }

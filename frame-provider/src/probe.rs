@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -73,27 +74,26 @@ pub fn probe_source(source: &dyn FrameSource, verify: bool) -> ProbeReport {
         let read = read_all(source, &mut damaged, &mut issues);
         read_again(source, &read, &mut damaged, &mut issues);
     }
-    damaged.extend(source.damaged_frames());
+    let info = source.info();
+    damaged.extend(info.damaged_frames.iter());
     damaged.sort_unstable();
     damaged.dedup();
-    let video = source.video_details();
-    let flaws = source.flaws();
-    if let Some(error) = flaws.size_change.map(|error| error.to_string())
+    if let Some(error) = info.flaws.size_change.map(|error| error.to_string())
         && !issues.contains(&error)
     {
         issues.insert(0, error);
     }
-    issues.splice(0..0, source.warnings());
+    issues.splice(0..0, info.warnings.iter().cloned());
     ProbeReport {
-        source: source.describe(),
-        kind: if video.is_some() { "video" } else { "frames" }.to_owned(),
-        frames: source.frame_count(),
-        size: source.size(),
-        frames_per_second: source.timing().frames_per_second,
-        video,
+        source: info.description.to_string(),
+        kind: if info.video.is_some() { "video" } else { "frames" }.to_owned(),
+        frames: info.frame_count,
+        size: info.size,
+        frames_per_second: info.timing.frames_per_second,
+        video: info.video.map(Arc::unwrap_or_clone),
         verified: verify,
         damaged_frames: damaged,
-        missing_frames: flaws.missing_frames,
+        missing_frames: info.flaws.missing_frames,
         issues,
     }
 }
@@ -107,7 +107,7 @@ fn read_all(
 ) -> Vec<Option<u64>> {
     let mut read = Vec::new();
     // A video that turns out to be damaged renumbers its frames once, and then has fewer or more.
-    while read.len() < source.frame_count() {
+    while read.len() < source.info().frame_count {
         let index = read.len();
         match source.frame(index) {
             Ok(frame) => read.push(Some(fingerprint(&frame))),
@@ -138,7 +138,7 @@ fn read_again(
     /// Number of jumps; each costs up to a group of pictures.
     const JUMPS: usize = 12;
     let count = read.len();
-    if source.frame_count() != count {
+    if source.info().frame_count != count {
         // The video was renumbered at the very end, so the fingerprints belong to other frames.
         return;
     }
@@ -157,13 +157,13 @@ fn read_again(
             differing.insert(index);
         }
     }
-    if source.frame_count() == count
+    if source.info().frame_count == count
         && let Some(first) = differing.first()
     {
         issues.push(format!(
             "{}: {} of the frames that were read again are not the same when reading begins elsewhere, the first is frame \
              {first}; re-encode the recording with ffmpeg, and please report it",
-            source.describe(),
+            source.info().description,
             differing.len()
         ));
         damaged.extend(differing);

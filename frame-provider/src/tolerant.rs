@@ -5,11 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::damaged::DamagedFrames;
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
-use crate::resize::{ResizeMode, Scale};
+use crate::resize::Scale;
 use crate::size::FrameSize;
-use crate::source::{FrameSource, ScaledFrame, forward};
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::SourceInfo;
 
 /// What to do with a frame that cannot be decoded or that differs in size from the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -56,8 +58,8 @@ impl FromStr for BadFrames {
 
 /// Any source, with its bad frames replaced as [`BadFrames`] says.
 ///
-/// Bad frames are reported whatever the setting: each in [`FrameSource::damaged_frames`], and the
-/// first one, with its cause, in [`FrameSource::warnings`]. The replacement of a frame does not
+/// Bad frames are reported whatever the setting: each in [`SourceInfo::damaged_frames`], and the
+/// first one, with its cause, in [`SourceInfo::warnings`]. The replacement of a frame does not
 /// depend on the order of reading.
 ///
 /// Bad frames are those whose reading returns [`FrameError::Decode`] or
@@ -71,10 +73,44 @@ pub struct TolerantFrames<S> {
 
 #[derive(Default)]
 struct Bad {
-    numbers: BTreeSet<usize>,
-    warnings: Vec<String>,
+    found: DamagedFrames,
+    /// About the first bad frame.
+    warning: Option<String>,
     /// The number of frames of the source when the indices above were found.
     frame_count: usize,
+    merged: Option<Merged>,
+}
+
+/// Two lists of damaged frames, and both as one.
+struct Merged {
+    found: Arc<[usize]>,
+    of_source: Arc<[usize]>,
+    both: Arc<[usize]>,
+}
+
+impl Bad {
+    /// Returns the bad frames found here and the damaged frames of the source, ascending. Lists
+    /// that did not change are not merged again.
+    fn together_with(&mut self, source: &Arc<[usize]>) -> Arc<[usize]> {
+        let found = self.found.list();
+        if found.is_empty() {
+            return Arc::clone(source);
+        }
+        if source.is_empty() {
+            return found;
+        }
+        if let Some(merged) = &self.merged
+            && Arc::ptr_eq(&merged.found, &found)
+            && Arc::ptr_eq(&merged.of_source, source)
+        {
+            return Arc::clone(&merged.both);
+        }
+        let both: BTreeSet<usize> = found.iter().chain(source.iter()).copied().collect();
+        let both: Arc<[usize]> = both.into_iter().collect();
+        let of_source = Arc::clone(source);
+        self.merged = Some(Merged { found, of_source, both: Arc::clone(&both) });
+        both
+    }
 }
 
 impl<S: FrameSource> TolerantFrames<S> {
@@ -90,26 +126,24 @@ impl<S: FrameSource> TolerantFrames<S> {
 
     fn note(&self, index: usize, error: &FrameError) {
         let mut bad = self.lock();
-        let count = self.source.frame_count();
+        let count = self.source.info().frame_count;
         if std::mem::replace(&mut bad.frame_count, count) != count {
             // The source has renumbered its frames.
-            bad.numbers.clear();
+            bad.found.clear();
         }
-        if bad.numbers.insert(index) && self.policy != BadFrames::Error {
+        if bad.found.insert(index) && self.policy != BadFrames::Error {
             let what = match self.policy {
                 BadFrames::Blank => "is shown black",
                 _ => "shows the frame before it",
             };
             tracing::warn!("frame {index} {what}: {error}");
-            if bad.warnings.is_empty() {
-                bad.warnings.push(format!("{error}; it {what}, as all bad frames do"));
-            }
+            bad.warning.get_or_insert_with(|| format!("{error}; it {what}, as all bad frames do"));
         }
     }
 
     /// Returns the result of `read` for the nearest sound frame before `index`, or else after it.
     fn nearest<T>(&self, index: usize, read: impl Fn(usize) -> Result<T, FrameError>) -> Option<T> {
-        let count = self.source.frame_count();
+        let count = self.source.info().frame_count;
         (0..index.min(count)).rev().chain(index.saturating_add(1)..count).find_map(
             |near| match read(near) {
                 Ok(frame) => Some(frame),
@@ -156,10 +190,15 @@ fn is_bad_frame(error: &FrameError) -> bool {
 }
 
 impl<S: FrameSource> FrameSource for TolerantFrames<S> {
-    forward!(facts of |this| this.source);
+    fn info(&self) -> SourceInfo {
+        let info = self.source.info();
+        let mut bad = self.lock();
+        let damaged = bad.together_with(&info.damaged_frames);
+        info.with_damaged_frames(damaged).with_more_warnings(bad.warning.clone())
+    }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
-        self.read(index, |index| self.source.frame(index), || black(self.source.size()))
+        self.read(index, |index| self.source.frame(index), || black(self.source.info().size))
     }
 
     fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
@@ -168,53 +207,31 @@ impl<S: FrameSource> FrameSource for TolerantFrames<S> {
         self.read(index, |index| self.source.scaled(index, scale), blank)
     }
 
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        self.source.scales_from_frames(mode)
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.source.warnings();
-        warnings.extend(self.lock().warnings.iter().cloned());
-        warnings
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        let mut numbers = self.lock().numbers.clone();
-        numbers.extend(self.source.damaged_frames());
-        numbers.into_iter().collect()
+    fn release_memory(&self) {
+        self.source.release_memory();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::Timing;
 
     /// Frames of one pixel; those listed are bad.
     struct Holey(Vec<usize>);
 
     impl FrameSource for Holey {
-        fn frame_count(&self) -> usize {
-            6
-        }
-        fn size(&self) -> FrameSize {
-            FrameSize { width: 1, height: 1 }
+        fn info(&self) -> SourceInfo {
+            SourceInfo::new(6, FrameSize { width: 1, height: 1 }).with_description("holey")
         }
         fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
             if index >= 6 {
-                let path = self.describe().into();
+                let path = "holey".into();
                 return Err(FrameError::IndexOutOfRange { index, count: 6, path });
             }
             if self.0.contains(&index) {
                 return Err(FrameError::decode("holey".as_ref(), index, "torn"));
             }
-            Ok(Arc::new(RgbFrame::from_parts(self.size(), vec![index as u8 + 1; 3])))
-        }
-        fn timing(&self) -> Timing {
-            Timing::default()
-        }
-        fn describe(&self) -> String {
-            "holey".into()
+            Ok(Arc::new(RgbFrame::from_parts(self.info().size, vec![index as u8 + 1; 3])))
         }
     }
 
@@ -237,8 +254,8 @@ mod tests {
             found.reverse();
             assert_eq!(found, expected, "{policy}, in reverse");
             for source in [forward, reverse] {
-                assert_eq!(source.damaged_frames(), [0, 2, 3], "{policy}");
-                let warnings = source.warnings();
+                assert_eq!(*source.info().damaged_frames, [0, 2, 3], "{policy}");
+                let warnings = source.info().warnings;
                 assert_eq!(warnings.len(), usize::from(policy != BadFrames::Error));
                 assert!(warnings.iter().all(|warning| warning.contains("cannot be decoded")));
                 assert!(matches!(source.frame(6), Err(FrameError::IndexOutOfRange { .. })));
@@ -246,7 +263,32 @@ mod tests {
         }
         let hopeless = TolerantFrames::new(Holey((0..6).collect()), BadFrames::Repeat);
         assert!(matches!(hopeless.frame(3), Err(FrameError::Decode { index: 3, .. })));
-        assert_eq!(hopeless.damaged_frames().len(), 6);
+        assert_eq!(hopeless.info().damaged_frames.len(), 6);
+    }
+
+    /// A source with frames of which it found the first and the last damaged.
+    struct Worn(Holey, Arc<[usize]>);
+
+    impl FrameSource for Worn {
+        fn info(&self) -> SourceInfo {
+            self.0.info().with_damaged_frames(Arc::clone(&self.1))
+        }
+        fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
+            self.0.frame(index)
+        }
+    }
+
+    #[test]
+    fn bad_frames_are_listed_with_those_of_the_source() {
+        let worn = Worn(Holey(vec![2, 5]), [0, 5].into());
+        let source = TolerantFrames::new(worn, BadFrames::Blank);
+        assert_eq!(*source.info().damaged_frames, [0, 5]);
+        source.frame(2).unwrap();
+        let list = source.info().damaged_frames;
+        assert_eq!(*list, [0, 2, 5]);
+        assert!(Arc::ptr_eq(&list, &source.info().damaged_frames));
+        source.frame(5).unwrap();
+        assert_eq!(*source.info().damaged_frames, [0, 2, 5]);
     }
 
     #[test]

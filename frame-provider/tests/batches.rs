@@ -11,7 +11,7 @@ use std::sync::Arc;
 use common::{Workshop, hash};
 use sam2_frame_provider::{
     BatchFrames, FrameError, FrameSize, FrameSource, FramesMode, LazyFrames, LazyOptions, RgbFrame,
-    Timing, VideoFrames,
+    SourceInfo, VideoFrames,
 };
 
 fn is_empty(folder: &Path) -> bool {
@@ -34,8 +34,8 @@ fn lazy_and_memory_are_equal_and_jpeg_is_close() {
     for mode in FramesMode::ALL {
         let batch =
             BatchFrames::open_in(Arc::clone(&lazy), 20..70, mode, temporary.path()).unwrap();
-        assert_eq!((batch.mode(), batch.range(), batch.frame_count()), (mode, 20..70, 50));
-        assert_eq!(batch.timing(), video.timing());
+        assert_eq!((batch.mode(), batch.range(), batch.info().frame_count), (mode, 20..70, 50));
+        assert_eq!(batch.info().timing, video.info().timing);
         assert!(matches!(batch.frame(50), Err(FrameError::IndexOutOfRange { count: 50, .. })));
         let mut largest = 0.0_f64;
         for index in (30..50).chain((0..30).rev()) {
@@ -85,11 +85,8 @@ struct Troubled {
 }
 
 impl FrameSource for Troubled {
-    fn frame_count(&self) -> usize {
-        10
-    }
-    fn size(&self) -> FrameSize {
-        FrameSize { width: 8, height: 8 }
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(10, FrameSize { width: 8, height: 8 }).with_description("troubled")
     }
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         assert!(index != 7 || !self.panics, "told to panic");
@@ -97,12 +94,6 @@ impl FrameSource for Troubled {
             return Err(FrameError::Other { message: "told to fail".into(), source: None });
         }
         Ok(Arc::new(RgbFrame::new(8, 8, vec![index as u8; 192])?))
-    }
-    fn timing(&self) -> Timing {
-        Timing::default()
-    }
-    fn describe(&self) -> String {
-        "troubled".into()
     }
 }
 

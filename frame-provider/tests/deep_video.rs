@@ -32,8 +32,8 @@ fn open(path: &Path, intensity: &str) -> Box<dyn FrameSource> {
 fn assert_same(video: &Path, images: &Path, what: &str) {
     for intensity in INTENSITIES {
         let (film, stack) = (open(video, intensity), open(images, intensity));
-        assert_eq!(film.frame_count(), stack.frame_count(), "{what}");
-        for index in (0..film.frame_count()).rev().chain([3, 0, 7]) {
+        assert_eq!(film.info().frame_count, stack.info().frame_count, "{what}");
+        for index in (0..film.info().frame_count).rev().chain([3, 0, 7]) {
             let (film, stack) = (film.frame(index).unwrap(), stack.frame(index).unwrap());
             assert_eq!(film.size(), stack.size());
             assert!(film.data() == stack.data(), "{what}: frame {index}, {intensity}");
@@ -70,7 +70,7 @@ fn scaled_frames_are_made_of_mapped_ones_in_every_mode() {
     let source = VideoFrames::open(case()).unwrap();
     let size = FrameSize { width: 100, height: 80 };
     for mode in ResizeMode::ALL {
-        assert!(source.scales_from_frames(mode));
+        assert!(source.info().scales_from_frames(mode));
         let scaled = source.scaled(5, Scale { size, mode }).unwrap().scaled;
         let expected = resize(&source.frame(5).unwrap(), 100, 80, mode).unwrap();
         assert!(scaled.data() == expected.data(), "{mode}");

@@ -61,7 +61,11 @@ fn pipes_and_odd_names_are_refused_or_read() {
     // FFmpeg would interpret these as a protocol or a pattern.
     for name in ["rat:1.avi", "http:x.avi", "50%d.avi", "with blank.avi", "ünï.avi", "-i.avi"] {
         std::fs::copy(&film, workshop.path(name)).unwrap();
-        assert_eq!(VideoFrames::open(workshop.path(name)).unwrap().frame_count(), 15, "{name}");
+        assert_eq!(
+            VideoFrames::open(workshop.path(name)).unwrap().info().frame_count,
+            15,
+            "{name}"
+        );
     }
     let bytes = std::ffi::OsStr::from_bytes(b"\xff\xfe.avi");
     let path = film.parent().unwrap().join(bytes);
@@ -78,7 +82,7 @@ fn frames_past_the_end_are_refused() {
         let error = source.frame(index).unwrap_err();
         assert!(matches!(error, FrameError::IndexOutOfRange { count: 15, .. }), "{error}");
     }
-    assert_eq!(source.describe(), "film.avi");
+    assert_eq!(&*source.info().description, "film.avi");
     assert!(source.frame(14).is_ok());
 }
 
@@ -94,8 +98,8 @@ fn truncated_files_are_read_as_far_as_they_go_with_a_warning() {
         let path = workshop.truncate(name, 0.6, &format!("cut_{name}"));
         let (source, _) =
             assert_sound_frames_exact(&path, &workshop.path(name), VideoOptions::default());
-        assert!(source.frame_count() > 20, "{name}: {}", source.frame_count());
-        let warnings = source.warnings().join("; ");
+        assert!(source.info().frame_count > 20, "{name}: {}", source.info().frame_count);
+        let warnings = source.info().warnings.join("; ");
         assert!(warnings.contains("truncated"), "{name}: {warnings}");
     }
     let path = workshop.truncate("film.mp4", 0.6, "cut_film.mp4");
@@ -116,14 +120,18 @@ fn a_single_missing_byte_is_noticed() {
     for name in ["film.mkv", "film.webm", "film.mp4", "fragmented.mp4", "film.avi"] {
         let whole = std::fs::read(workshop.path(name)).unwrap();
         let source = VideoFrames::open(workshop.path(name)).unwrap();
-        assert_eq!((source.frame_count(), source.warnings()), (60, vec![]), "{name}");
+        assert_eq!(
+            (source.info().frame_count, source.info().warnings.to_vec()),
+            (60, vec![]),
+            "{name}"
+        );
         // The last bytes of an AVI are its index; writers disagree on whether a few of them count.
         let cut = if name == "film.avi" { 20 } else { 1 };
         let path = workshop.write(&format!("cut_{name}"), &whole[..whole.len() - cut]);
         let source = VideoFrames::open(&path).unwrap();
-        let warnings = source.warnings().join("; ");
+        let warnings = source.info().warnings.join("; ");
         assert!(warnings.contains("truncated"), "{name}: {warnings}");
-        assert!(source.frame_count() >= 57, "{name}: {}", source.frame_count());
+        assert!(source.info().frame_count >= 57, "{name}: {}", source.info().frame_count);
     }
 }
 
@@ -138,7 +146,7 @@ fn a_file_that_grows_while_it_is_open_keeps_its_frames() {
         workshop.write("growing.ts", &bytes[..half]);
         let options = VideoOptions { packet_bytes, ..VideoOptions::default() };
         let source = VideoFrames::open_with(&path, options).unwrap();
-        let count = source.frame_count();
+        let count = source.info().frame_count;
         let before: Vec<u64> = (0..count).map(|frame| hash(&source, frame)).collect();
         workshop.write("growing.ts", &bytes);
         for frame in (0..count - 5).rev() {
@@ -185,10 +193,12 @@ fn assert_sound_frames_exact(
     options: VideoOptions,
 ) -> (VideoFrames, Vec<bool>) {
     let whole = VideoFrames::open_with(path, options.clone()).unwrap();
-    println!("{path:?}: {} frames, {:?}", whole.frame_count(), whole.warnings());
-    let expected: Vec<u64> = (0..whole.frame_count()).map(|frame| hash(&whole, frame)).collect();
-    assert_eq!(oracle(path, whole.size().rgb_bytes()).len(), expected.len(), "{path:?}");
-    let sound: HashSet<u64> = oracle(undamaged, whole.size().rgb_bytes()).into_iter().collect();
+    println!("{path:?}: {} frames, {:?}", whole.info().frame_count, whole.info().warnings.to_vec());
+    let expected: Vec<u64> =
+        (0..whole.info().frame_count).map(|frame| hash(&whole, frame)).collect();
+    assert_eq!(oracle(path, whole.info().size.rgb_bytes()).len(), expected.len(), "{path:?}");
+    let sound: HashSet<u64> =
+        oracle(undamaged, whole.info().size.rgb_bytes()).into_iter().collect();
     let is_sound: Vec<bool> = expected.iter().map(|hash| sound.contains(hash)).collect();
     let sound_frames = is_sound.iter().filter(|sound| **sound).count();
     let (mut compared, mut guesses) = (0, 0);
@@ -205,7 +215,7 @@ fn assert_sound_frames_exact(
                 compared += 1;
                 guesses += usize::from(!is_equal);
             }
-            assert_eq!(film.frame_count(), expected.len());
+            assert_eq!(film.info().frame_count, expected.len());
         }
     }
     println!(
@@ -249,19 +259,19 @@ fn damage_inside_packets_is_found_while_reading() {
         let (whole, is_sound) = assert_sound_frames_exact(&path, &workshop.path(source), decoded);
         // Numbered quickly: the same when read forward, with the true count at the end.
         let film = VideoFrames::open(&path).unwrap();
-        let promised = film.frame_count();
+        let promised = film.info().frame_count;
         let mut frame = 0;
-        while frame < film.frame_count() {
+        while frame < film.info().frame_count {
             let is_equal = hash(&film, frame) == hash(&whole, frame);
             assert!(is_equal || !is_sound[frame], "{source} {at}: frame {frame}, quick index");
             frame += 1;
         }
-        assert_eq!(frame, whole.frame_count(), "{source}");
+        assert_eq!(frame, whole.info().frame_count, "{source}");
         println!(
             "{source} {at} {length}: promised {promised}, true {frame}: {:?}",
-            film.warnings()
+            film.info().warnings
         );
-        assert!(!film.warnings().is_empty(), "{source} {at}");
+        assert!(!film.info().warnings.is_empty(), "{source} {at}");
         renumbered += usize::from(promised != frame);
     }
     assert!(renumbered > 0, "at least one of the files must put the renumbering to the test");
@@ -277,7 +287,7 @@ fn a_change_of_size_in_mid_stream_is_an_error_for_those_frames() {
         std::fs::read(workshop.path("b.h264")).unwrap(),
     ];
     let source = VideoFrames::open(workshop.write("joined.h264", &joined.concat())).unwrap();
-    assert_eq!((source.frame_count(), source.size().to_string()), (60, "64x48".into()));
+    assert_eq!((source.info().frame_count, source.info().size.to_string()), (60, "64x48".into()));
     assert!(source.frame(29).is_ok());
     let error = source.frame(30).unwrap_err();
     assert!(matches!(error, FrameError::SizeChanged { index: 30, .. }), "{error}");
@@ -324,7 +334,7 @@ fn shortened_at_any_point_or_peppered_with_errors_nothing_panics() {
                 continue;
             };
             opened += 1;
-            for frame in (0..source.frame_count()).rev().step_by(3) {
+            for frame in (0..source.info().frame_count).rev().step_by(3) {
                 let _ = source.frame(frame);
             }
         }

@@ -21,7 +21,9 @@ fn case(name: &str) -> PathBuf {
 fn assert_size_changes(path: &Path, at: usize, sizes: [&str; 2]) {
     let name = path.display();
     let source = VideoFrames::open(path).unwrap();
-    let Some(error) = source.flaws().size_change else { panic!("{name}: not known when opened") };
+    let Some(error) = source.info().flaws.size_change else {
+        panic!("{name}: not known when opened")
+    };
     let FrameError::SizeChanged { index, expected, found, .. } = &error else { panic!("{error}") };
     assert_eq!(*index, at, "{name}");
     assert_eq!([expected.to_string(), found.to_string()], sizes, "{name}");
@@ -71,12 +73,12 @@ fn sizes_that_change_in_other_codecs_are_known_too() {
         }
         let path = workshop.write(&format!("joined.{ending}"), &joined);
         let source = VideoFrames::open(&path).unwrap();
-        let Some(FrameError::SizeChanged { index, .. }) = source.flaws().size_change else {
-            panic!("{ending}: {:?}", source.warnings());
+        let Some(FrameError::SizeChanged { index, .. }) = source.info().flaws.size_change else {
+            panic!("{ending}: {:?}", source.info().warnings);
         };
         // FFmpeg loses the last frame of an MPEG-2 clip that is followed by another clip.
         let lost = usize::from(ending == "m2v");
-        assert_eq!((index, source.frame_count()), (20 - lost, 40 - lost), "{ending}");
+        assert_eq!((index, source.info().frame_count), (20 - lost, 40 - lost), "{ending}");
     }
     for (size, name) in [("64x48", "a"), ("96x64", "b")] {
         for codec in ["libvpx", "libvpx-vp9"] {
@@ -98,8 +100,8 @@ fn sizes_that_change_in_other_codecs_are_known_too() {
         }
         let path = workshop.write(&format!("{codec}.ivf"), &joined);
         let source = VideoFrames::open(&path).unwrap();
-        let Some(FrameError::SizeChanged { index, .. }) = source.flaws().size_change else {
-            panic!("{codec}: {:?}", source.warnings());
+        let Some(FrameError::SizeChanged { index, .. }) = source.info().flaws.size_change else {
+            panic!("{codec}: {:?}", source.info().warnings);
         };
         assert_eq!(index, 20, "{codec}");
     }
@@ -117,7 +119,7 @@ fn frames_are_in_order_from_the_first_read_whatever_the_time_stamps_say() {
         let source = VideoFrames::open(&path).unwrap();
         assert_eq!(hash(&source, first), expected[first], "{first}");
     }
-    assert_eq!(VideoFrames::open(&path).unwrap().frame_count(), expected.len());
+    assert_eq!(VideoFrames::open(&path).unwrap().info().frame_count, expected.len());
 }
 
 #[test]
@@ -152,11 +154,11 @@ fn cut_files_miss_frames_and_keep_that_with_their_index() {
     let options = VideoOptions { index_cache: IndexCacheMode::Beside, ..VideoOptions::default() };
     for name in names {
         let whole = VideoFrames::open(workshop.path(name)).unwrap();
-        assert!(whole.flaws().missing_frames.is_none(), "{name}");
+        assert!(whole.info().flaws.missing_frames.is_none(), "{name}");
         let path = workshop.truncate(name, 0.61, &format!("cut_{name}"));
         for _ in 0..2 {
             let cut = VideoFrames::open_with(&path, options.clone()).unwrap();
-            assert!(cut.flaws().missing_frames.is_some(), "{name}: {:?}", cut.warnings());
+            assert!(cut.info().flaws.missing_frames.is_some(), "{name}: {:?}", cut.info().warnings);
         }
         let report = probe(&path, true).unwrap();
         assert!(report.missing_frames.is_some(), "{name}");
@@ -179,14 +181,18 @@ fn formats_that_end_with_a_mark_or_count_what_they_hold_show_a_cut() {
     ] {
         let whole = workshop.film("352x288", 25, 2.0, arguments, name);
         let source = VideoFrames::open(&whole).unwrap();
-        assert!(source.flaws().missing_frames.is_none(), "{name}: {:?}", source.warnings());
+        assert!(
+            source.info().flaws.missing_frames.is_none(),
+            "{name}: {:?}",
+            source.info().warnings
+        );
         let bytes = std::fs::read(&whole).unwrap();
         // Frames of DV have one length: do not cut between two of them.
         for kept in [bytes.len() - least, bytes.len() * 9 / 10 - 7, bytes.len() * 6 / 10 - 7] {
             let path = workshop.write(&format!("cut_{name}"), &bytes[..kept]);
             let Ok(cut) = VideoFrames::open(&path) else { continue };
-            let warnings = cut.warnings().join("; ");
-            assert!(cut.flaws().missing_frames.is_some(), "{name} to {kept}: {warnings}");
+            let warnings = cut.info().warnings.join("; ");
+            assert!(cut.info().flaws.missing_frames.is_some(), "{name} to {kept}: {warnings}");
         }
     }
 }
@@ -205,9 +211,9 @@ fn videos_that_were_written_to_a_pipe_are_whole() {
             .unwrap();
         let path = workshop.write(&piped, &output.stdout);
         let source = VideoFrames::open(&path).unwrap();
-        let warnings = source.warnings().join("; ");
-        assert!(source.flaws().missing_frames.is_none(), "{piped}: {warnings}");
-        assert_eq!(source.frame_count(), 50, "{piped}");
+        let warnings = source.info().warnings.join("; ");
+        assert!(source.info().flaws.missing_frames.is_none(), "{piped}: {warnings}");
+        assert_eq!(source.info().frame_count, 50, "{piped}");
     }
 }
 
@@ -222,9 +228,9 @@ fn packets_that_give_no_frame_are_missing_frames() {
     // Also when frames are counted by decoding from the start.
     let options = VideoOptions { index: IndexMode::Decode, ..VideoOptions::default() };
     let counted = VideoFrames::open_with(&path, options).unwrap();
-    assert!(counted.flaws().missing_frames.is_some(), "{:?}", counted.warnings());
+    assert!(counted.info().flaws.missing_frames.is_some(), "{:?}", counted.info().warnings);
     let report = probe(&path, true).unwrap();
-    assert_eq!(report.frames, counted.frame_count());
+    assert_eq!(report.frames, counted.info().frame_count);
     assert!(report.missing_frames.is_some(), "{:?}", report.issues);
     assert!(report.issues.join("; ").contains("the file is damaged"), "{:?}", report.issues);
 }
@@ -260,7 +266,7 @@ fn harmless_claims_are_no_flaws() {
     bytes[edit..edit + 4].copy_from_slice(&4000_u32.to_be_bytes());
     workshop.write("ends_early.mp4", &bytes);
     let short = VideoFrames::open(workshop.path("ends_early.mp4")).unwrap();
-    assert!(short.frame_count() < 130 && short.claimed_frame_count() == Some(240));
+    assert!(short.info().frame_count < 130 && short.claimed_frame_count() == Some(240));
     for name in [
         "film.mp4",
         "begin.mp4",
@@ -311,15 +317,15 @@ fn avi_files_with_empty_slots_are_whole_and_have_their_times() {
     let workshop = Workshop::new();
     let film = workshop.film("96x64", 25, 1.0, &format!("{SLOTS} -c:v mpeg4"), "film.avi");
     let source = VideoFrames::open(&film).unwrap();
-    assert!(source.claimed_frame_count().unwrap() > 20 * source.frame_count());
-    assert!(source.warnings().is_empty(), "{:?}", source.warnings());
-    assert!(source.flaws().missing_frames.is_none());
-    let time = |frame: usize| source.time(frame).unwrap();
-    assert_eq!(source.frame_count(), 17);
+    assert!(source.claimed_frame_count().unwrap() > 20 * source.info().frame_count);
+    assert!(source.info().warnings.is_empty(), "{:?}", source.info().warnings);
+    assert!(source.info().flaws.missing_frames.is_none());
+    let time = |frame: usize| source.info().time(frame).unwrap();
+    assert_eq!(source.info().frame_count, 17);
     assert!((time(11) - 0.44).abs() < 1e-6 && (time(12) - 0.48).abs() < 1e-6, "{}", time(12));
     assert!((time(16) - 0.96).abs() < 1e-6, "{}", time(16));
     let cut = workshop.truncate("film.avi", 0.7, "cut.avi");
-    assert!(VideoFrames::open(cut).unwrap().flaws().missing_frames.is_some());
+    assert!(VideoFrames::open(cut).unwrap().info().flaws.missing_frames.is_some());
 }
 
 #[test]
@@ -328,18 +334,18 @@ fn times_of_avi_files_with_reordered_frames_are_known_at_a_steady_rate_only() {
     for codec in ["-c:v libx264 -bf 2 -b_strategy 0", "-c:v mpeg4 -bf 2"] {
         let film = workshop.film("96x64", 25, 2.0, &format!("{SLOTS} {codec}"), "variable.avi");
         let source = VideoFrames::open(&film).unwrap();
-        let text = source.warnings().join("; ");
+        let text = source.info().warnings.join("; ");
         assert!(text.contains("the times of its frames cannot be known"), "{codec}: {text}");
-        let details = source.video_details().unwrap();
+        let details = source.info().video.unwrap();
         assert_eq!(details.variable_frame_rate, Some(true), "{codec}");
         // The frames that exist, over the two seconds.
-        let rate = source.timing().frames_per_second.unwrap();
-        let expected = source.frame_count() as f64 / 2.0;
+        let rate = source.info().timing.frames_per_second.unwrap();
+        let expected = source.info().frame_count as f64 / 2.0;
         assert!((rate / expected - 1.0).abs() < 0.15, "{codec}: {rate} is not {expected}");
         let film = workshop.film("96x64", 25, 2.0, codec, "steady.avi");
         let source = VideoFrames::open(&film).unwrap();
-        let text = source.warnings().join("; ");
+        let text = source.info().warnings.join("; ");
         assert!(!text.contains("times of its frames"), "{codec}: {text}");
-        assert!((source.time(10).unwrap() - 0.4).abs() < 1e-6, "{codec}");
+        assert!((source.info().time(10).unwrap() - 0.4).abs() < 1e-6, "{codec}");
     }
 }

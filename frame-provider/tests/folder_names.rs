@@ -22,13 +22,14 @@ fn folder(names: &[impl AsRef<str>]) -> tempfile::TempDir {
 }
 
 fn names(source: &dyn FrameSource) -> Vec<String> {
-    (0..source.frame_count()).map(|index| source.frame_name(index).unwrap()).collect()
+    let info = source.info();
+    (0..info.frame_count).map(|index| info.frame_name(index).unwrap().to_owned()).collect()
 }
 
 /// Returns the warnings of a folder that is one clip.
 fn warnings(names: &[impl AsRef<str>]) -> String {
     let folder = folder(names);
-    open(folder.path()).unwrap_or_else(|error| panic!("{error}")).warnings().join("; ")
+    open(folder.path()).unwrap_or_else(|error| panic!("{error}")).info().warnings.join("; ")
 }
 
 /// Returns the reason why a folder is rejected.
@@ -46,8 +47,8 @@ fn numbered(pattern: &str, numbers: impl IntoIterator<Item = i32>) -> Vec<String
 #[test]
 fn missing_numbers_are_told() {
     let clip = open(case("folder-with-gaps/frames")).unwrap();
-    assert_eq!(clip.frame_count(), 4);
-    let text = clip.warnings().join("; ");
+    assert_eq!(clip.info().frame_count, 4);
+    let text = clip.info().warnings.join("; ");
     assert!(text.contains("2 numbers are missing in the file names (5 to 6)"), "{text}");
     assert!(text.contains("from frame 2 on"), "{text}");
     let dropped = (0..24).filter(|n| ![5, 6, 13].contains(n));
@@ -181,7 +182,7 @@ fn minus_signs_count_where_the_names_show_it() {
         names(&clip),
         ["frame-3.png", "frame-2.png", "frame-1.png", "frame0.png", "frame1.png"]
     );
-    let text = clip.warnings().join("; ");
+    let text = clip.info().warnings.join("; ");
     assert!(text.contains("minus signs in the names count"), "{text}");
     assert!(text.contains("3 negative numbers") && !text.contains("missing"), "{text}");
     let all: Vec<String> = (-12..12).map(|n| format!("frame{n}.png")).collect();
@@ -196,7 +197,7 @@ fn minus_signs_count_where_the_names_show_it() {
     let folder = folder(&hyphens);
     let clip = open(folder.path()).unwrap();
     assert_eq!(names(&clip), hyphens);
-    assert_eq!(clip.warnings(), Vec::<String>::new());
+    assert_eq!(*clip.info().warnings, Vec::<String>::new());
 }
 
 /// Expects these names, given in the order of the frames, to be one clip, with a warning that
@@ -206,7 +207,7 @@ fn in_order(expected: &[&str], told: &[&str]) {
     let folder = folder(&files);
     let clip = open(folder.path()).unwrap_or_else(|error| panic!("{expected:?}: {error}"));
     assert_eq!(names(&clip), files);
-    let text = clip.warnings().join("; ");
+    let text = clip.info().warnings.join("; ");
     assert_eq!(text.is_empty(), told.is_empty(), "{expected:?}: {text}");
     assert!(told.iter().all(|part| text.contains(part)), "{text}");
 }
@@ -319,7 +320,11 @@ fn dates_are_in_order_or_refused() {
     let folder = folder(&doubtful);
     let all = open(folder.path().join("*")).unwrap();
     assert_eq!(names(&all), doubtful);
-    assert!(all.warnings()[0].contains("whether the day or the month"), "{:?}", all.warnings());
+    assert!(
+        all.info().warnings[0].contains("whether the day or the month"),
+        "{:?}",
+        all.info().warnings
+    );
 }
 
 #[test]
@@ -396,18 +401,22 @@ fn a_pattern_in_a_folder_is_a_recording() {
     assert!(ImageFolder::is_pattern(&pattern));
     let clip = open(&pattern).unwrap();
     assert_eq!(names(&clip), ["cam2_000.png", "cam2_001.png", "cam2_002.png", "cam2_003.png"]);
-    assert_eq!(clip.describe(), "cam2_*.png");
+    assert_eq!(&*clip.info().description, "cam2_*.png");
     let one = open(case("folder-of-two-clips/b/cam2_001.png")).unwrap();
     assert_eq!(clip.frame(1).unwrap().data(), one.frame(0).unwrap().data());
     let frames = open(case("folder-of-two-clips/a/frame*[0-9].png")).unwrap();
-    assert_eq!(frames.frame_count(), 4);
+    assert_eq!(frames.info().frame_count, 4);
     assert!(open(case("folder-of-two-clips/b/cam*.png")).is_err(), "still two series");
     let all = open(case("folder-of-two-clips/b/*")).unwrap();
-    assert_eq!(all.frame_count(), 8);
-    assert!(all.warnings()[0].contains("since the pattern asks for all"), "{:?}", all.warnings());
+    assert_eq!(all.info().frame_count, 8);
+    assert!(
+        all.info().warnings[0].contains("since the pattern asks for all"),
+        "{:?}",
+        all.info().warnings
+    );
     // If a file's name contains brackets, the path means that file.
     let folder = folder(&["[a].png", "b [1].png", "a.png"]);
-    assert_eq!(open(folder.path().join("[a].png")).unwrap().frame_count(), 1);
+    assert_eq!(open(folder.path().join("[a].png")).unwrap().info().frame_count, 1);
     assert!(!ImageFolder::is_pattern(folder.path().join("[a].png")));
     let options = OpenOptions::default();
     for nothing in ["c*.png", "plain.png", "[", ""] {

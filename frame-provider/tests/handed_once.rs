@@ -20,7 +20,7 @@ fn data(name: &str) -> PathBuf {
 
 /// Tests with a cached index: all packets come from the file.
 fn assert_exact_with_kept_index(workshop: &Workshop, path: &std::path::Path) {
-    let size = VideoFrames::open(path).unwrap().size();
+    let size = VideoFrames::open(path).unwrap().info().size;
     let expected = oracle(path, size.rgb_bytes());
     let folder = IndexCacheMode::Folder(workshop.path("kept"));
     let options = VideoOptions { index_cache: folder, ..VideoOptions::default() };
@@ -184,7 +184,7 @@ fn two_sample_descriptions_in_one_track() {
     let workshop = Workshop::new();
     let path = data("two_descriptions.mp4");
     let source = assert_exact(&path);
-    assert_eq!(source.frame_count(), 40);
+    assert_eq!(source.info().frame_count, 40);
     assert_exact_with_kept_index(&workshop, &path);
     assert_eq!(probe(&path, true).unwrap().issues, [""; 0]);
 }
@@ -248,14 +248,14 @@ fn parameter_sets_that_come_once_in_mid_stream() {
         let raw = format!("joined.{codec}");
         workshop.write(&raw, &joined);
         let source = assert_exact(&workshop.path(&raw));
-        assert_eq!(source.frame_count(), 80, "{codec}");
+        assert_eq!(source.info().frame_count, 80, "{codec}");
         // Not for transport streams: the ffmpeg program repeats the first sets in them, and such a
         // file is broken.
         for container in ["mkv", "mp4"] {
             let name = format!("joined_{codec}.{container}");
             workshop.ffmpeg(&format!("-fflags +genpts -r 25 -i {raw} -c copy {name}"));
             let source = assert_exact(&workshop.path(&name));
-            assert!(source.frame_count() >= 79, "{name}: {}", source.frame_count());
+            assert!(source.info().frame_count >= 79, "{name}: {}", source.info().frame_count);
             assert_exact_with_kept_index(&workshop, &workshop.path(&name));
         }
     }

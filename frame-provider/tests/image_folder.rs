@@ -35,13 +35,13 @@ fn frames_come_in_natural_order_and_other_files_are_ignored() {
     let names: Vec<_> =
         clip.files().iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
     assert_eq!(names, ["frame1.jpeg", "frame2.png", "frame10.PNG"]);
-    assert_eq!((clip.frame_count(), clip.size().to_string()), (3, "67x45".into()));
+    assert_eq!((clip.info().frame_count, clip.info().size.to_string()), (3, "67x45".into()));
     assert_eq!(
         clip.frame(1).unwrap().data(),
         open(image("gray.png")).unwrap().frame(0).unwrap().data()
     );
-    assert_eq!(clip.timing().frames_per_second, None);
-    assert_eq!(clip.with_frames_per_second(25.0).timing().frames_per_second, Some(25.0));
+    assert_eq!(clip.info().timing.frames_per_second, None);
+    assert_eq!(clip.with_frames_per_second(25.0).info().timing.frames_per_second, Some(25.0));
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn animations_are_refused_by_name_with_what_to_do() {
     }
     // As its error message advises.
     let folder = folder(&[("animated.png.refused", "0.apng")]);
-    assert_eq!(open(folder.path().join("0.apng")).unwrap().frame_count(), 3);
+    assert_eq!(open(folder.path().join("0.apng")).unwrap().info().frame_count, 3);
 }
 
 #[test]
@@ -151,5 +151,5 @@ fn files_and_folders_are_told_apart() {
         Err(FrameError::NotFound { .. })
     ));
     assert!(matches!(ImageFolder::from_files(vec![]), Err(FrameError::Empty { .. })));
-    assert_eq!(open(&file).unwrap().frame_count(), 1);
+    assert_eq!(open(&file).unwrap().info().frame_count, 1);
 }

@@ -18,7 +18,7 @@ fn beside() -> VideoOptions {
 }
 
 fn is_cached(video: &VideoFrames) -> bool {
-    video.video_details().unwrap().index_from_cache
+    video.info().video.unwrap().index_from_cache
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn the_second_opening_gives_the_same_frames_in_any_order() {
             for (order, frames) in orders(expected.len()) {
                 let second = VideoFrames::open_with(&path, options.clone()).unwrap();
                 assert!(is_cached(&second), "{name}");
-                assert_eq!(second.frame_count(), expected.len(), "{name}");
-                assert_eq!(second.warnings(), first.warnings(), "{name}");
+                assert_eq!(second.info().frame_count, expected.len(), "{name}");
+                assert_eq!(second.info().warnings, first.info().warnings, "{name}");
                 for frame in frames {
                     assert_eq!(hash(&second, frame), expected[frame], "{name}, {order}, {frame}");
                 }
@@ -65,20 +65,20 @@ fn a_changed_video_or_a_damaged_cache_is_indexed_anew() {
     assert!(!is_cached(&decoded), "what was asked for is a decode");
     let decoded = VideoFrames::open_with(&path, decode).unwrap();
     assert!(is_cached(&decoded));
-    assert_eq!(decoded.video_details().unwrap().index, IndexKind::Decoded);
+    assert_eq!(decoded.info().video.unwrap().index, IndexKind::Decoded);
     workshop.film("64x48", 30, 3.0, "-c:v mjpeg", "film.avi");
     let longer = VideoFrames::open_with(&path, beside()).unwrap();
-    assert_eq!((is_cached(&longer), longer.frame_count()), (false, 90));
+    assert_eq!((is_cached(&longer), longer.info().frame_count), (false, 90));
     for bad in [&b""[..], b"frameidx", &[0xFF; 500]] {
         fs::write(&cache, bad).unwrap();
         let video = VideoFrames::open_with(&path, beside()).unwrap();
-        assert_eq!((is_cached(&video), video.frame_count()), (false, 90));
+        assert_eq!((is_cached(&video), video.info().frame_count), (false, 90));
     }
     // If the cache cannot be written, nothing is stored, and there is no other effect.
     fs::write(workshop.path("file"), "").unwrap();
     let nowhere = IndexCacheMode::Folder(workshop.path("file/below"));
     let nowhere = VideoOptions { index_cache: nowhere, ..VideoOptions::default() };
-    assert_eq!(VideoFrames::open_with(&path, nowhere).unwrap().frame_count(), 90);
+    assert_eq!(VideoFrames::open_with(&path, nowhere).unwrap().info().frame_count, 90);
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn what_was_learned_while_reading_is_kept_too() {
     bytes[middle..middle + 60_000].fill(0);
     let path = workshop.write("damaged.mov", &bytes);
     let first = VideoFrames::open_with(&path, beside()).unwrap();
-    let promised = first.frame_count();
+    let promised = first.info().frame_count;
     let mut index = 0;
-    while index < first.frame_count() {
+    while index < first.info().frame_count {
         let _ = first.frame(index);
         index += 1;
     }
     assert!(index < promised);
     let second = VideoFrames::open_with(&path, beside()).unwrap();
-    assert_eq!((is_cached(&second), second.frame_count()), (true, index));
-    assert!(second.warnings().iter().any(|warning| warning.contains("is damaged")));
+    assert_eq!((is_cached(&second), second.info().frame_count), (true, index));
+    assert!(second.info().warnings.iter().any(|warning| warning.contains("is damaged")));
 }

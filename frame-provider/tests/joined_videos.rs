@@ -37,11 +37,12 @@ fn in_parts(workshop: &Workshop, folder: &str, name: Naming) -> PathBuf {
 
 fn assert_is_whole(workshop: &Workshop, source: &dyn FrameSource) {
     let whole = VideoFrames::open(workshop.path("whole.mp4")).unwrap();
-    assert_eq!((source.frame_count(), source.size()), (60, whole.size()));
+    assert_eq!((source.info().frame_count, source.info().size), (60, whole.info().size));
     for index in (0..60).chain((0..60).rev()).chain([31, 5, 59, 20, 19, 40, 39]) {
         let (joined, alone) = (source.frame(index).unwrap(), whole.frame(index).unwrap());
         assert!(joined.data() == alone.data(), "frame {index}");
-        let (joined, alone) = (source.time(index).unwrap(), whole.time(index).unwrap());
+        let (joined, alone) =
+            (source.info().time(index).unwrap(), whole.info().time(index).unwrap());
         assert!((joined - alone).abs() < 0.002, "frame {index}: {joined} {alone}");
     }
     assert!(matches!(source.frame(60), Err(FrameError::IndexOutOfRange { index: 60, .. })));
@@ -62,7 +63,7 @@ fn folders_of_parts_are_one_recording() {
         std::fs::write(path.join("timeStamps.csv"), "Frame Number,Time Stamp (ms)\n").unwrap();
         std::fs::write(path.join("GX010042.LRV"), "a small copy").unwrap();
         let source = open(&path).unwrap();
-        let warnings = source.warnings().join("; ");
+        let warnings = source.info().warnings.join("; ");
         let order: Vec<String> = (0..3).map(name).collect();
         assert!(warnings.contains(&order.join(", ")), "{folder}: {warnings}");
         assert_is_whole(&workshop, &source);
@@ -81,7 +82,7 @@ fn files_are_joined_in_the_order_given_and_lazily() {
     let options = OpenOptions::default().join(files[1..].to_vec());
     let source = open_with(&files[0], &options).unwrap();
     assert_is_whole(&workshop, &source);
-    assert_eq!(source.warnings(), [""; 0]);
+    assert_eq!(*source.info().warnings, [""; 0]);
     let lazy = LazyFrames::new(open_with(&files[0], &options).unwrap(), LazyOptions::default());
     assert_is_whole(&workshop, &lazy);
     // One range for all of them.
@@ -98,13 +99,13 @@ fn files_are_joined_in_the_order_given_and_lazily() {
 fn a_missing_chapter_is_named_and_a_complete_recording_has_none() {
     let workshop = Workshop::new();
     let folder = in_parts(&workshop, "gopro", |part| format!("GX0{}0042.MP4", part + 1));
-    let warnings = || open(&folder).unwrap().warnings().join("; ");
+    let warnings = || open(&folder).unwrap().info().warnings.join("; ");
     assert!(!warnings().contains("there is no file"), "{}", warnings());
     std::fs::remove_file(folder.join("GX020042.MP4")).unwrap();
     assert!(warnings().contains("no file with chapter 2 of recording 0042"), "{}", warnings());
     let files = ["GX010042.MP4", "GX030042.MP4"].map(|name| folder.join(name));
     let joined = OpenOptions::default().join(vec![files[1].clone()]);
-    let joined = open_with(&files[0], &joined).unwrap().warnings().join("; ");
+    let joined = open_with(&files[0], &joined).unwrap().info().warnings.join("; ");
     assert!(joined.contains("no file with chapter 2 of recording 0042"), "{joined}");
 }
 
@@ -119,11 +120,11 @@ fn errors_name_the_part() {
     }
     std::fs::remove_file(folder.join("3.mkv")).unwrap();
     std::fs::remove_file(folder.join("1.mkv")).unwrap();
-    let warnings = open(&folder).unwrap().warnings().join("; ");
+    let warnings = open(&folder).unwrap().info().warnings.join("; ");
     assert!(warnings.contains("no file with the number 1"), "{warnings}");
     workshop.truncate("parts/2.mkv", 0.7, "parts/2.mkv");
     let source = open(&folder).unwrap();
-    let missing = source.flaws().missing_frames.unwrap_or_default();
+    let missing = source.info().flaws.missing_frames.unwrap_or_default();
     assert!(missing.starts_with("2.mkv: "), "{missing}");
     let nothing = JoinedFrames::open(Vec::new(), VideoOptions::default());
     assert!(matches!(nothing, Err(FrameError::Empty { .. })));

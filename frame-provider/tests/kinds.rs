@@ -38,8 +38,8 @@ fn every_frame_is_as_numpy_has_it_in_every_order() {
             .axes(case.axes.parse().unwrap());
         let source = open_with(folder.path().join(&case.path), &options)
             .unwrap_or_else(|error| panic!("{label}: {error}"));
-        assert_eq!(source.frame_count(), case.frames.len(), "{label}");
-        assert_eq!(source.size().to_string(), "19x13", "{label}");
+        assert_eq!(source.info().frame_count, case.frames.len(), "{label}");
+        assert_eq!(source.info().size.to_string(), "19x13", "{label}");
         for (order, frames) in orders(case.frames.len()) {
             for index in frames {
                 assert_eq!(hash(&source, index), case.frames[index], "{label}: {index}, {order}");
@@ -64,7 +64,7 @@ fn images_are_upright_as_pillow_and_opencv_show_them() {
         let stem = Path::new(&case.path).file_stem().unwrap().to_str().unwrap();
         let on_its_side = case.axes == "upright" && stem.parse::<u32>().unwrap() > 4;
         let size = if on_its_side { "13x19" } else { "19x13" };
-        assert_eq!(clip.size().to_string(), size, "{} {}", case.path, case.axes);
+        assert_eq!(clip.info().size.to_string(), size, "{} {}", case.path, case.axes);
         compared += 1;
     }
     assert_eq!(compared, 80);
@@ -74,12 +74,12 @@ fn images_are_upright_as_pillow_and_opencv_show_them() {
 fn a_click_on_the_picture_that_viewers_show_hits_the_disc() {
     let folder = case("exif-orientation/frames");
     let clip = open(&folder).unwrap();
-    assert_eq!((clip.frame_count(), clip.size().to_string()), (6, "256x192".into()));
+    assert_eq!((clip.info().frame_count, clip.info().size.to_string()), (6, "256x192".into()));
     let bright = |source: &dyn FrameSource, x: u32, y: u32| -> u32 {
         source.frame(0).unwrap().pixel(x, y).unwrap().iter().map(|&v| u32::from(v)).sum()
     };
     let stored = open_with(&folder, &OpenOptions::default().exif(false)).unwrap();
-    assert_eq!(stored.size().to_string(), "192x256");
+    assert_eq!(stored.info().size.to_string(), "192x256");
     // A quarter turn clockwise: stored (x, y) is shown at (255 - y, x).
     assert_eq!(bright(&clip, 50, 140), bright(&stored, 140, 205));
     assert_eq!(clip.frame(0).unwrap().pixel(255, 0), stored.frame(0).unwrap().pixel(0, 0));
@@ -91,15 +91,19 @@ fn a_click_on_the_picture_that_viewers_show_hits_the_disc() {
     {
         std::fs::copy(from.path().join(name), mixed.path().join(format!("{number}.png"))).unwrap();
     }
-    assert_eq!(open(mixed.path()).unwrap().frame_count(), 3);
+    assert_eq!(open(mixed.path()).unwrap().info().frame_count, 3);
     std::fs::copy(from.path().join("turned_jpg/6.jpg"), mixed.path().join("3.jpg")).unwrap();
     let error = open(mixed.path()).err().unwrap();
     assert!(matches!(error, FrameError::SizeChanged { index: 3, .. }), "{error}");
     assert!(open_with(mixed.path(), &OpenOptions::default().exif(false)).is_ok());
     // A stack is read as stored, with a warning.
     let stack = open(from.path().join("turned_tif/6.tif")).unwrap();
-    assert_eq!(stack.size().to_string(), "19x13");
-    assert!(stack.warnings().join("; ").contains("Orientation 6"), "{:?}", stack.warnings());
+    assert_eq!(stack.info().size.to_string(), "19x13");
+    assert!(
+        stack.info().warnings.join("; ").contains("Orientation 6"),
+        "{:?}",
+        stack.info().warnings
+    );
 }
 
 #[test]
@@ -110,21 +114,25 @@ fn the_cases_of_microscopes_have_their_frames() {
     flate2::read::GzDecoder::new(packed).read_to_end(&mut stack).unwrap();
     for name in ["t_metamorph.stk", "t_metamorph.tif", "noending"] {
         let clip = open(write(folder.path(), name, &stack)).unwrap();
-        assert_eq!((clip.frame_count(), clip.size().to_string()), (8, "256x192".into()), "{name}");
-        assert_eq!(clip.warnings(), Vec::<String>::new());
+        assert_eq!(
+            (clip.info().frame_count, clip.info().size.to_string()),
+            (8, "256x192".into()),
+            "{name}"
+        );
+        assert_eq!(*clip.info().warnings, Vec::<String>::new());
         assert_ne!(clip.frame(0).unwrap(), clip.frame(7).unwrap());
     }
     let clip = open(case("scanimage-two-channels/small.tif")).unwrap();
-    assert_eq!(clip.frame_count(), 6);
-    let text = clip.warnings().join("; ");
+    assert_eq!(clip.info().frame_count, 6);
+    let text = clip.info().warnings.join("; ");
     assert!(text.contains("only channel 1 is read, of 2 (1, 2)"), "{text}");
     let all: Vec<PathBuf> = ["", "/rec_0.ome.tif", "/rec_1.ome.tif"]
         .map(|name| case(&format!("ome-tiff-several-files{name}")))
         .to_vec();
     let clips: Vec<_> = all.iter().map(|path| open(path).unwrap()).collect();
     for clip in &clips {
-        assert_eq!((clip.frame_count(), clip.size().to_string()), (24, "128x96".into()));
-        assert_eq!(clip.warnings(), Vec::<String>::new());
+        assert_eq!((clip.info().frame_count, clip.info().size.to_string()), (24, "128x96".into()));
+        assert_eq!(*clip.info().warnings, Vec::<String>::new());
         for index in 0..24 {
             assert_eq!(hash(clip, index), hash(&clips[0], index));
         }
@@ -135,7 +143,7 @@ fn the_cases_of_microscopes_have_their_frames() {
 #[test]
 fn what_is_left_out_or_missing_is_told() {
     let folder = unpack_from(kinds_data(), "");
-    let warnings = |name: &str| open(folder.path().join(name)).unwrap().warnings().join("; ");
+    let warnings = |name: &str| open(folder.path().join(name)).unwrap().info().warnings.join("; ");
     for (name, words) in [
         ("metamorph_cut_off.stk", "truncated: MetaMorph claims 8 pages, 5 are there"),
         ("metamorph_two_wavelengths.stk", "only channel 0 is read, of 2 (0, 1)"),
@@ -217,7 +225,7 @@ fn paths_of_one_recording_have_the_same_files() {
 fn ome_files_are_found_missed_and_told_apart() {
     let folder = unpack_from(kinds_data(), "ome_");
     let at = |name: &str| folder.path().join(name);
-    let frames = |path: PathBuf| open(path).map(|source| source.frame_count());
+    let frames = |path: PathBuf| open(path).map(|source| source.info().frame_count);
     let refused = |path: PathBuf| {
         let error = open(path).err().unwrap();
         assert!(matches!(error, FrameError::Unsupported { .. }), "{error}");
@@ -247,7 +255,7 @@ fn ome_files_are_found_missed_and_told_apart() {
     // A missing file without frames of the chosen channel is not needed, but reported.
     std::fs::remove_file(at("ome_planes/ome_planes_2.ome.tif")).unwrap();
     assert_eq!(frames(at("ome_planes")).unwrap(), 3);
-    let text = open(at("ome_planes")).unwrap().warnings().join("; ");
+    let text = open(at("ome_planes")).unwrap().info().warnings.join("; ");
     assert!(
         text.contains("1 of the 12 files") && text.contains("(ome_planes_2.ome.tif)"),
         "{text}"
@@ -272,11 +280,11 @@ fn ome_files_are_found_missed_and_told_apart() {
     std::fs::write(at("ome_companion/ome_companion_1.ome.tif"), &last[..last.len() * 2 / 3])
         .unwrap();
     let clip = open(at("ome_companion/ome_companion_0.ome.tif")).unwrap();
-    assert!((6..12).contains(&clip.frame_count()), "{}", clip.frame_count());
+    assert!((6..12).contains(&clip.info().frame_count), "{}", clip.info().frame_count);
     assert!(
-        clip.warnings()[0].contains("truncated: OME places 12 frames"),
+        clip.info().warnings[0].contains("truncated: OME places 12 frames"),
         "{:?}",
-        clip.warnings()
+        clip.info().warnings
     );
     std::fs::remove_file(at("ome_companion/rec.companion.ome")).unwrap();
     assert!(
@@ -324,7 +332,7 @@ fn damaged_files_are_errors_or_frames_but_never_more() {
         let read = |bytes: &[u8]| {
             let path = write(folder.path(), file, bytes);
             if let Ok(source) = open(&path) {
-                (0..source.frame_count().min(20)).for_each(|index| drop(source.frame(index)));
+                (0..source.info().frame_count.min(20)).for_each(|index| drop(source.frame(index)));
             }
         };
         for length in (0..bytes.len()).step_by(bytes.len() / 40 + 1) {
@@ -392,7 +400,7 @@ fn other_programs_formats_are_refused_by_name_with_what_to_do() {
     let film = workshop.film("64x48", 30, 0.5, "-c:v mjpeg", "film.avi");
     let renamed = folder.path().join("film.dat");
     std::fs::copy(&film, &renamed).unwrap();
-    assert_eq!(open(&renamed).unwrap().frame_count(), 15);
+    assert_eq!(open(&renamed).unwrap().info().frame_count, 15);
 }
 
 #[test]
@@ -413,8 +421,8 @@ fn arrays_that_are_not_read_say_how_to_save_them() {
     for length in 0..bytes.len() {
         match open(write(folder.path(), "cut_off.npy", &bytes[..length])) {
             Ok(clip) => {
-                assert!(clip.warnings()[0].contains("truncated: its header claims 3 frames"));
-                (0..clip.frame_count()).for_each(|index| drop(clip.frame(index).unwrap()));
+                assert!(clip.info().warnings[0].contains("truncated: its header claims 3 frames"));
+                (0..clip.info().frame_count).for_each(|index| drop(clip.frame(index).unwrap()));
             }
             Err(error) => assert!(length < 128 + 13 * 19 * 2, "{length}: {error}"),
         }
@@ -456,8 +464,12 @@ fn arrays_in_fortran_order_have_the_frames_of_those_in_c_order() {
         let fortran = in_fortran_order(bytes);
         let [c, f] = [("c.npy", bytes), ("f.npy", &fortran)]
             .map(|(name, bytes)| open(write(folder.path(), name, bytes)).unwrap());
-        assert_eq!((c.frame_count(), c.size()), (f.frame_count(), f.size()), "{name}");
-        for index in (0..c.frame_count()).rev() {
+        assert_eq!(
+            (c.info().frame_count, c.info().size),
+            (f.info().frame_count, f.info().size),
+            "{name}"
+        );
+        for index in (0..c.info().frame_count).rev() {
             assert_eq!(hash(&c, index), hash(&f, index), "{name}: {index}");
             compared += 1;
         }

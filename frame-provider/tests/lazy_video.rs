@@ -23,10 +23,10 @@ fn both_directions_with_a_working_consumer() {
         std::thread::sleep(Duration::from_millis(4)); // The model at work.
     }
     let stats = lazy.stats();
-    println!("{stats:?}, hit rate {:.3}, {:?}", stats.hit_rate(), lazy.decode_stats());
+    println!("{stats:?}, hit rate {:.3}, {:?}", stats.hit_rate(), lazy.info().decode_stats);
     assert!(stats.hit_rate() > 0.8, "{stats:?}");
     assert!(stats.peak_bytes <= 10 * 320 * 180 * 3);
-    assert!(lazy.decode_stats().frames_decoded < 3 * expected.len() as u64);
+    assert!(lazy.info().decode_stats.frames_decoded < 3 * expected.len() as u64);
     lazy.clear();
     assert_eq!(lazy.stats().bytes_held, 0);
 }

@@ -61,7 +61,7 @@ fn mutate(bytes: &[u8], chance: &mut Chance) -> Vec<u8> {
 fn read(path: &Path) -> usize {
     let mut served = 0;
     if let Ok(video) = VideoFrames::open(path) {
-        let count = video.frame_count();
+        let count = video.info().frame_count;
         let order = (0..count.min(8))
             .chain((count.saturating_sub(12)..count).rev())
             .chain([count / 2, count]);
@@ -71,7 +71,7 @@ fn read(path: &Path) -> usize {
         VideoOptions { packet_bytes: 0, reverse_bytes: 1 << 16, ..VideoOptions::default() };
     if let Ok(video) = VideoFrames::open_with(path, options) {
         let lazy = LazyFrames::new(video, LazyOptions::default());
-        served += (0..lazy.frame_count())
+        served += (0..lazy.info().frame_count)
             .rev()
             .step_by(3)
             .filter(|&frame| lazy.frame(frame).is_ok())

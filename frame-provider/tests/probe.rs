@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::Workshop;
 use sam2_frame_provider::{
-    FrameError, FrameSize, FrameSource, IndexKind, MemoryFrames, ProbeReport, RgbFrame, Timing,
+    FrameError, FrameSize, FrameSource, IndexKind, MemoryFrames, ProbeReport, RgbFrame, SourceInfo,
     VideoDetails, probe, probe_source,
 };
 
@@ -103,22 +103,13 @@ fn damage_is_found_by_verifying() {
 struct Forgetful(std::sync::atomic::AtomicUsize);
 
 impl FrameSource for Forgetful {
-    fn frame_count(&self) -> usize {
-        100
-    }
-    fn size(&self) -> FrameSize {
-        FrameSize { width: 1, height: 1 }
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(100, FrameSize { width: 1, height: 1 }).with_description("forgetful.avi")
     }
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let before = self.0.swap(index + 1, std::sync::atomic::Ordering::Relaxed);
         let value = if index >= 70 && before != index { 0 } else { index as u8 };
         Ok(Arc::new(RgbFrame::new(1, 1, vec![value; 3])?))
-    }
-    fn timing(&self) -> Timing {
-        Timing::default()
-    }
-    fn describe(&self) -> String {
-        "forgetful.avi".into()
     }
 }
 
@@ -146,7 +137,7 @@ fn other_sources_tell_what_they_can() {
     assert_eq!((report.kind.as_str(), report.frames), ("folder", 3));
     let clip = MemoryFrames::new(vec![RgbFrame::new(2, 1, vec![0; 6]).unwrap()]).unwrap();
     let report = probe_source(&clip, true);
-    assert_eq!((report.kind.as_str(), report.size), ("frames", clip.size()));
+    assert_eq!((report.kind.as_str(), report.size), ("frames", clip.info().size));
     std::fs::write(workshop.path("02.png"), b"no picture").unwrap();
     assert!(probe(workshop.path("missing.mp4"), false).is_err());
     assert!(matches!(probe(workshop.path("nothing"), false), Err(FrameError::NotFound { .. })));

@@ -24,7 +24,7 @@ fn stream(number: usize) -> VideoOptions {
 }
 
 fn size(path: &Path, options: VideoOptions) -> String {
-    VideoFrames::open_with(path, options).unwrap().size().to_string()
+    VideoFrames::open_with(path, options).unwrap().info().size.to_string()
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn the_first_of_two_streams_is_read_in_every_container() {
     }
     for path in files {
         let source = VideoFrames::open(&path).unwrap();
-        assert_eq!(source.size().to_string(), "256x192", "{}", path.display());
-        let warnings = source.warnings().join("; ");
+        assert_eq!(source.info().size.to_string(), "256x192", "{}", path.display());
+        let warnings = source.info().warnings.join("; ");
         assert!(
             warnings.contains("2 video streams") && warnings.contains("stream 0 is read"),
             "{warnings}"
@@ -57,10 +57,10 @@ fn the_first_of_two_streams_is_read_in_every_container() {
         assert!(warnings.contains("512x384") && warnings.contains("--stream"), "{warnings}");
         assert_eq!(size(&path, stream(1)), "512x384", "{}", path.display());
         let second = VideoFrames::open_with(&path, stream(1)).unwrap();
-        let doubts =
-            second.warnings().into_iter().filter(|warning| !warning.contains("decoded once"));
+        let info = second.info();
+        let doubts = info.warnings.iter().filter(|warning| !warning.contains("decoded once"));
         assert_eq!(doubts.collect::<Vec<_>>(), [""; 0], "it was asked for");
-        assert_eq!(second.frame_count(), 24);
+        assert_eq!(second.info().frame_count, 24);
         let Err(FrameError::NoSuchStream { number: 2, .. }) =
             VideoFrames::open_with(&path, stream(2))
         else {
@@ -100,7 +100,7 @@ fn cover_pictures_are_no_streams_and_folders_have_none() {
         "-i cover.png -i film.mp4 -map 0 -map 1 -c copy -disposition:v:0 attached_pic covered.mp4",
     );
     let source = VideoFrames::open(workshop.path("covered.mp4")).unwrap();
-    assert_eq!((source.frame_count(), source.warnings()), (5, vec![]));
+    assert_eq!((source.info().frame_count, source.info().warnings.to_vec()), (5, vec![]));
     let options = OpenOptions::default().video(stream(0));
     assert!(open_with(workshop.path("film.mp4"), &options).is_ok());
     let Err(error) = open_with(workshop.path("cover.png"), &options) else {
@@ -129,7 +129,7 @@ fn mirrored_videos_are_shown_as_opencv_shows_them_with_a_warning() {
     let film = std::fs::read(workshop.path("film.mp4")).unwrap();
     let shown = |name: &str, matrix| {
         let source = VideoFrames::open(workshop.write(name, &with_matrix(&film, matrix))).unwrap();
-        (source.frame(3).unwrap(), source.warnings().join("; "))
+        (source.frame(3).unwrap(), source.info().warnings.join("; "))
     };
     let turned = |name: &str, matrix| {
         let (frame, warnings) = shown(name, matrix);
@@ -160,7 +160,7 @@ fn assert_times(path: &Path, expected: &[(usize, f64)]) {
     {
         let source = VideoFrames::open_with(path, options).unwrap();
         for (frame, seconds) in expected {
-            let time = source.time(*frame).unwrap();
+            let time = source.info().time(*frame).unwrap();
             assert!((time - seconds).abs() < 0.0006, "{}: frame {frame}: {time}", path.display());
         }
     }
@@ -185,7 +185,7 @@ fn times_are_the_frames_own() {
     workshop.ffmpeg("-i film.mp4 -c copy h264.avi");
     for name in ["b.avi", "h264.avi"] {
         assert_times(&workshop.path(name), &[(0, 0.0), (5, 0.2), (24, 0.96)]);
-        let rate = VideoFrames::open(workshop.path(name)).unwrap().timing().frames_per_second;
+        let rate = VideoFrames::open(workshop.path(name)).unwrap().info().timing.frames_per_second;
         assert!((rate.unwrap() - 25.0).abs() < 0.01, "{name}: {rate:?}");
     }
 }
@@ -194,8 +194,8 @@ fn times_are_the_frames_own() {
 fn transport_streams_of_every_packet_size_are_whole() {
     let path = case("m2ts-false-truncation/k.m2ts");
     let source = assert_exact(&path);
-    assert_eq!((source.frame_count(), source.warnings()), (120, vec![]));
-    assert!(source.flaws().missing_frames.is_none());
+    assert_eq!((source.info().frame_count, source.info().warnings.to_vec()), (120, vec![]));
+    assert!(source.info().flaws.missing_frames.is_none());
     let bytes = std::fs::read(&path).unwrap();
     let packets = bytes.chunks(192).map(|packet| &packet[4..]);
     let workshop = Workshop::new();
@@ -206,9 +206,13 @@ fn transport_streams_of_every_packet_size_are_whole() {
         [("k.MTS", &bytes), ("checksums.ts", &with_checksums), ("plain.ts", &plain)]
     {
         let source = VideoFrames::open(workshop.write(name, whole)).unwrap();
-        assert_eq!((source.frame_count(), source.warnings()), (120, vec![]), "{name}");
+        assert_eq!(
+            (source.info().frame_count, source.info().warnings.to_vec()),
+            (120, vec![]),
+            "{name}"
+        );
         let cut = VideoFrames::open(workshop.write(name, &whole[..whole.len() / 2 + 77])).unwrap();
-        assert!(cut.warnings().join("; ").contains("its last packet is incomplete"), "{name}");
-        assert!(cut.flaws().missing_frames.is_some(), "{name}");
+        assert!(cut.info().warnings.join("; ").contains("its last packet is incomplete"), "{name}");
+        assert!(cut.info().flaws.missing_frames.is_some(), "{name}");
     }
 }

@@ -22,7 +22,7 @@ fn groups_of_250_at_full_size_with_the_default_budget() {
     let workshop = Workshop::new();
     let path = workshop.film("900x896", 25, 20.0, &x264(250), "film.mp4");
     let lazy = LazyFrames::open(&path, LazyOptions::default()).unwrap();
-    let count = lazy.frame_count();
+    let count = lazy.info().frame_count;
     for index in (0..count).rev() {
         lazy.frame(index).unwrap();
     }
@@ -35,7 +35,7 @@ fn groups_of_250_at_full_size_with_the_default_budget() {
     // turned round.
     assert!(stats.source_peak_bytes <= budget + (20 << 20), "{stats:?}");
     lazy.clear();
-    assert!(is_soon_zero(|| lazy.memory().bytes_held), "all of it is given back");
+    assert!(is_soon_zero(|| lazy.info().memory.bytes_held), "all of it is given back");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_reader_that_turns_round_does_not_decode_twice() {
         assert_eq!(hash(&video, index), expected[index], "frame {index}");
     }
     // 0 to 299 once each way, and the frames of the group before the place where reading began.
-    let decoded = video.decode_stats().frames_decoded;
+    let decoded = video.info().decode_stats.frames_decoded;
     println!("{decoded} decoded for 500 served");
     assert!(decoded <= 650, "{decoded}");
 }
@@ -119,7 +119,7 @@ fn giving_memory_back_at_any_time() {
     for index in (0..expected.len()).rev() {
         if index % 17 == 0 {
             video.release_memory();
-            assert!(is_soon_zero(|| video.memory().bytes_held));
+            assert!(is_soon_zero(|| video.info().memory.bytes_held));
         }
         assert_eq!(hash(&video, index), expected[index], "frame {index}");
     }
@@ -149,11 +149,13 @@ fn bad_frames_of_a_video_are_replaced_and_reported() {
     };
     let lazy = open(BadFrames::Error);
     assert!(lazy.frame(30).is_err());
-    assert!(lazy.damaged_frames().contains(&30));
+    assert!(lazy.info().damaged_frames.contains(&30));
     let lazy = open(BadFrames::Repeat);
     assert_eq!(lazy.frame(45).unwrap(), lazy.frame(29).unwrap());
-    assert!(lazy.damaged_frames().contains(&45));
-    assert!(lazy.warnings().iter().any(|warning| warning.contains("shows the frame before it")));
+    assert!(lazy.info().damaged_frames.contains(&45));
+    assert!(
+        lazy.info().warnings.iter().any(|warning| warning.contains("shows the frame before it"))
+    );
     let lazy = open(BadFrames::Blank);
     assert!(lazy.frame(31).unwrap().data().iter().all(|byte| *byte == 0));
     assert!(lazy.frame(29).unwrap().data().iter().any(|byte| *byte != 0));

@@ -57,8 +57,8 @@ fn assert_is_decords(path: &Path) {
         let options = VideoOptions { packet_bytes: 0, ..VideoOptions::default() };
         // Samples of more than 8 bits, converted to 8 bits as in ffmpeg.
         let video = VideoFrames::open_with(path, options).unwrap().with_intensity(Intensity::Full);
-        assert!(!video.scales_from_frames(ResizeMode::Decord));
-        assert_eq!(video.frame_count(), count, "{name}");
+        assert!(!video.info().scales_from_frames(ResizeMode::Decord));
+        assert_eq!(video.info().frame_count, count, "{name}");
         for index in (0..count).chain(random(count, 10)) {
             let found = scaled_hash(&video, index, scale);
             assert_eq!(found, expected[index], "{name}: frame {index} to {size}");
@@ -158,8 +158,8 @@ fn formats_that_cannot_be_turned_before_they_are_rgb() {
 
 /// For the other modes, every source gives the resized frame.
 fn assert_is_resized(source: &dyn FrameSource, name: &str) {
-    for mode in ResizeMode::ALL.into_iter().filter(|&mode| source.scales_from_frames(mode)) {
-        for index in [0, 3, source.frame_count() - 1] {
+    for mode in ResizeMode::ALL.into_iter().filter(|&mode| source.info().scales_from_frames(mode)) {
+        for index in [0, 3, source.info().frame_count - 1] {
             let scaled = source.scaled(index, Scale::square(100, mode)).unwrap().scaled;
             let expected = resize(&source.frame(index).unwrap(), 100, 100, mode).unwrap();
             assert!(*scaled == expected, "{name}: frame {index}, {mode}");
@@ -193,7 +193,7 @@ fn wrappers_hand_the_scale_on() {
         ),
     ];
     for (name, source) in &sources {
-        assert!(!source.scales_from_frames(ResizeMode::Decord), "{name}");
+        assert!(!source.info().scales_from_frames(ResizeMode::Decord), "{name}");
         for index in [5, 6, 23, 0] {
             assert_eq!(scaled_hash(source, index, scale), straight[index], "{name}: frame {index}");
             assert_eq!(hash(source, index), hash(&video(), index), "{name}: frame {index}");
@@ -207,9 +207,9 @@ fn wrappers_hand_the_scale_on() {
     // A range applies to stored samples, so the mapping comes first, and scaling is that of RGB.
     let options = OpenOptions::default().intensity(Intensity::Range { low: 40.0, high: 180.0 });
     let mapped = open_with(&path, &options).unwrap();
-    assert!(mapped.scales_from_frames(ResizeMode::Decord));
+    assert!(mapped.info().scales_from_frames(ResizeMode::Decord));
     assert_is_resized(&mapped, "mapped");
-    assert!(mapped.video_details().is_some(), "a mapped video is still a video");
+    assert!(mapped.info().video.is_some(), "a mapped video is still a video");
     let jpeg = BatchFrames::open_scaled(video(), 2..9, FramesMode::Jpeg, scale).unwrap();
     assert_is_resized(&jpeg, "jpeg");
 }
@@ -221,12 +221,12 @@ fn a_preloaded_batch_of_scaled_frames_holds_just_these() {
     let lazy = LazyFrames::open(&path, LazyOptions::default()).unwrap();
     let scale = Scale::square(64, ResizeMode::PillowBicubic);
     let batch = BatchFrames::open_scaled(&lazy, 4..20, FramesMode::Memory, scale).unwrap();
-    let decoded = batch.decode_stats().frames_decoded;
+    let decoded = batch.info().decode_stats.frames_decoded;
     for index in (0..16).rev() {
         batch.scaled(index, scale).unwrap();
     }
-    assert_eq!(batch.decode_stats().frames_decoded, decoded, "nothing is decoded again");
-    assert!(batch.memory().bytes_held >= 16 * 64 * 64 * 3);
+    assert_eq!(batch.info().decode_stats.frames_decoded, decoded, "nothing is decoded again");
+    assert!(batch.info().memory.bytes_held >= 16 * 64 * 64 * 3);
     assert_eq!(batch.mode(), FramesMode::Memory);
     // Any other scale is read from the source.
     let other = Scale::square(64, ResizeMode::Cv2Linear);
@@ -271,27 +271,27 @@ fn a_frame_that_was_just_scaled_by_the_video_is_not_decoded_again() {
             let scaled = video.scaled(index, scale).unwrap();
             assert_eq!(scaled.frame, None, "nobody has asked for it");
         }
-        let decoded = video.decode_stats().frames_decoded;
+        let decoded = video.info().decode_stats.frames_decoded;
         let last_eight = &order[order.len() - 8..];
         for &index in last_eight {
             assert_eq!(hash(&video, index), hash(&expected, index), "frame {index}");
         }
         if forward {
             // In reverse, coming frames are decoded in the background.
-            assert_eq!(video.decode_stats().frames_decoded, decoded);
+            assert_eq!(video.info().decode_stats.frames_decoded, decoded);
         }
-        assert!(video.memory().bytes_held > 0);
+        assert!(video.info().memory.bytes_held > 0);
         video.release_memory();
-        assert_eq!(video.frame(last_eight[0]).unwrap().size(), video.size());
+        assert_eq!(video.frame(last_eight[0]).unwrap().size(), video.info().size);
     }
     // Without memory for them, they are decoded again.
     let video =
         VideoFrames::open_with(&path, VideoOptions { reverse_bytes: 0, ..VideoOptions::default() });
     let video = video.unwrap();
     (0..20).for_each(|index| drop(video.scaled(index, scale).unwrap()));
-    let decoded = video.decode_stats().frames_decoded;
+    let decoded = video.info().decode_stats.frames_decoded;
     assert_eq!(hash(&video, 14), hash(&expected, 14));
-    assert!(video.decode_stats().frames_decoded > decoded);
+    assert!(video.info().decode_stats.frames_decoded > decoded);
 }
 
 /// Viewing each frame that the model has processed costs conversions, but no decodes.

@@ -85,13 +85,13 @@ fn read_all(data: Vec<u8>) -> (usize, usize) {
         }
         Ok(stack) => {
             // A hostile chain can claim many pages; the first and the last ones are enough.
-            let count = stack.frame_count();
+            let count = stack.info().frame_count;
             let frames = (0..count.min(8)).chain(count.saturating_sub(2).max(8)..count);
             let mut read = 0;
             for index in frames {
                 match stack.frame(index) {
                     Ok(frame) => {
-                        assert_eq!(frame.size(), stack.size());
+                        assert_eq!(frame.size(), stack.info().size);
                         read += 1;
                     }
                     Err(error) => assert_helpful(&error),
@@ -163,7 +163,7 @@ fn what_is_no_stack_is_refused() {
     assert!(matches!(error, FrameError::NoFrames { .. }), "{error}");
     // A file with a wrong ending is opened as what it is.
     let stack = file("palette.tif");
-    assert_eq!(open(workshop.write("stack.dat", stack)).unwrap().frame_count(), 3);
+    assert_eq!(open(workshop.write("stack.dat", stack)).unwrap().info().frame_count, 3);
 }
 
 #[test]
@@ -219,15 +219,15 @@ fn chains_that_loop_break_or_leave_the_file_yield_the_pages_before() {
         let mut bad = sound.clone();
         bad[link..link + 4].copy_from_slice(&target.to_le_bytes());
         let stack = from_bytes(bad).unwrap();
-        assert_eq!(stack.frame_count(), 1, "{target}");
+        assert_eq!(stack.info().frame_count, 1, "{target}");
         assert!(stack.frame(0).is_ok());
-        let warnings = stack.warnings().join("; ");
+        let warnings = stack.info().warnings.join("; ");
         assert!(warnings.contains(words), "{target}: {warnings}");
         assert_eq!(warnings.is_empty(), words.is_empty());
     }
     let mut bad = sound.clone();
     bad[second..second + 2].copy_from_slice(&u16::MAX.to_le_bytes());
-    let warnings = from_bytes(bad).unwrap().warnings().join("; ");
+    let warnings = from_bytes(bad).unwrap().info().warnings.join("; ");
     assert!(warnings.contains("claims 65535 entries"), "{warnings}");
     let error = from_bytes(sound[..first + 10].to_vec()).unwrap_err();
     assert!(matches!(error, FrameError::NotAnImage { .. }), "{error}");
@@ -297,11 +297,11 @@ fn lies_about_sizes_are_refused_without_the_memory_they_claim() {
         data.extend(text.as_bytes());
         let ((stack, warnings), largest) = largest_allocation(|| {
             let stack = from_bytes(data).unwrap();
-            let warnings = stack.warnings().join("; ");
+            let warnings = stack.info().warnings.join("; ");
             (stack, warnings)
         });
         assert!(warnings.contains("truncated"), "{text}: {warnings}");
-        assert!(stack.frame_count() < 40 && largest < 1 << 20, "{text}: {largest}");
+        assert!(stack.info().frame_count < 40 && largest < 1 << 20, "{text}: {largest}");
     }
 }
 
@@ -327,14 +327,15 @@ fn cut_off_anywhere_the_sound_frames_stay_right() {
         let Ok(whole) = from_bytes(data.to_vec()) else { continue };
         let hash =
             |stack: &TiffStack, index| stack.frame(index).ok().map(|frame| xxh3_64(frame.data()));
-        let frames: Vec<_> = (0..whole.frame_count()).map(|index| hash(&whole, index)).collect();
+        let frames: Vec<_> =
+            (0..whole.info().frame_count).map(|index| hash(&whole, index)).collect();
         // Hyperstacks that have lost pages have no axes any more, so their frames differ.
         let has_axes = name.contains("hyper");
         for length in (0..data.len()).step_by(data.len() / 60 + 1) {
             tried += 1;
             let Ok(cut) = from_bytes(data[..length].to_vec()) else { continue };
-            assert!(has_axes || cut.frame_count() <= frames.len(), "{name} cut at {length}");
-            for (index, expected) in frames.iter().enumerate().take(cut.frame_count()) {
+            assert!(has_axes || cut.info().frame_count <= frames.len(), "{name} cut at {length}");
+            for (index, expected) in frames.iter().enumerate().take(cut.info().frame_count) {
                 if let Some(found) = hash(&cut, index)
                     && !has_axes
                 {
@@ -436,7 +437,7 @@ fn mutated_recordings_never_panic() {
         };
         if let Ok(source) = source {
             opened += 1;
-            for index in 0..source.frame_count().min(5) {
+            for index in 0..source.info().frame_count.min(5) {
                 let _ = source.frame(index);
             }
         }

@@ -30,8 +30,8 @@ fn every_frame_is_as_numpy_has_it_in_every_order() {
             .axes(case.axes.parse().unwrap());
         let path = folder.path().join(&case.path);
         let source = open_with(&path, &options).unwrap_or_else(|error| panic!("{label}: {error}"));
-        assert_eq!(source.frame_count(), case.frames.len(), "{label}");
-        assert_eq!(source.size().to_string(), "35x21", "{label}");
+        assert_eq!(source.info().frame_count, case.frames.len(), "{label}");
+        assert_eq!(source.info().size.to_string(), "35x21", "{label}");
         for (order, frames) in orders(case.frames.len()) {
             for index in frames {
                 assert_eq!(hash(&source, index), case.frames[index], "{label}: {index}, {order}");
@@ -117,7 +117,7 @@ fn opening_fifty_gigabytes_reads_no_pixels() {
     let stack = TiffStack::open(&path).unwrap();
     let (read, elapsed) = (bytes_read() - before, start.elapsed());
     println!("TOTAL {pages} pages opened in {elapsed:?}, {read} bytes read");
-    assert_eq!(stack.frame_count(), pages as usize);
+    assert_eq!(stack.info().frame_count, pages as usize);
     // One kibibyte per directory, and the header.
     assert!(read <= (pages + 8) * 1024, "{read}");
     let before = bytes_read();
@@ -150,8 +150,8 @@ fn contiguous_frames_beyond_four_gigabytes_are_found() {
     file.seek(SeekFrom::End(-2)).unwrap();
     file.write_all(&[0x7f, 0xff]).unwrap();
     let stack = TiffStack::open(&path).unwrap().with_intensity(Intensity::Full);
-    assert_eq!(stack.frame_count() as u64, frames);
-    assert_eq!(stack.warnings(), Vec::<String>::new());
+    assert_eq!(stack.info().frame_count as u64, frames);
+    assert_eq!(*stack.info().warnings, Vec::<String>::new());
     let last = stack.frame(frames as usize - 1).unwrap();
     assert_eq!((last.pixel(34, 20), last.pixel(33, 20)), (Some([0x7f; 3]), Some([0; 3])));
     let original = TiffStack::from_bytes(name, small, &Axes::default())
@@ -165,7 +165,7 @@ fn warnings_say_what_is_left_out_or_missing() {
     let folder = unpack("");
     let warnings = |name: &str| {
         let source = open(folder.path().join(name)).unwrap();
-        source.warnings().join("; ")
+        source.info().warnings.join("; ")
     };
     for (name, words) in [
         ("shaped_cut_off.btf", "truncated: tifffile claims 12 pages, 7 are there"),
@@ -205,8 +205,12 @@ fn axes_that_are_not_there_are_refused_with_what_is() {
 fn a_page_of_another_size_is_an_error_of_that_frame() {
     let stack =
         TiffStack::from_bytes("sizes.tif", file("sizes.tif").to_vec(), &Axes::default()).unwrap();
-    assert_eq!(stack.frame_count(), 3);
-    assert!(stack.warnings()[0].contains("page 1 is of another size"), "{:?}", stack.warnings());
+    assert_eq!(stack.info().frame_count, 3);
+    assert!(
+        stack.info().warnings[0].contains("page 1 is of another size"),
+        "{:?}",
+        stack.info().warnings
+    );
     assert!(stack.frame(0).is_ok() && stack.frame(2).is_ok());
     let error = stack.frame(1).unwrap_err();
     assert!(matches!(error, FrameError::SizeChanged { index: 1, .. }), "{error}");
@@ -301,21 +305,25 @@ fn recordings_that_lost_a_part_are_typed_errors() {
         std::fs::write(at("nd_axes/NDTiff.index"), &index[..length]).unwrap();
         match NdTiff::open(at("nd_axes")) {
             Ok(clip) => {
-                assert!(length == 0 || clip.frame_count() > 0);
-                (0..clip.frame_count()).for_each(|index| drop(clip.frame(index).unwrap()));
+                assert!(length == 0 || clip.info().frame_count > 0);
+                (0..clip.info().frame_count).for_each(|index| drop(clip.frame(index).unwrap()));
             }
             Err(error) => assert!(length < 110, "{length}: {error}"),
         }
     }
     std::fs::write(at("nd_axes/NDTiff.index"), &index[..index.len() - 1]).unwrap();
-    let warnings = NdTiff::open(at("nd_axes")).unwrap().warnings().join("; ");
+    let warnings = NdTiff::open(at("nd_axes")).unwrap().info().warnings.join("; ");
     assert!(warnings.contains("ends within an entry"), "{warnings}");
     let mut preallocated = index.to_vec();
     preallocated.resize(5000, 0);
     std::fs::write(at("nd_axes/NDTiff.index"), preallocated).unwrap();
     let clip = NdTiff::open(at("nd_axes")).unwrap();
-    assert!(clip.warnings().join("; ").contains("was not closed"), "{:?}", clip.warnings());
-    assert_eq!(clip.frame_count(), 2);
+    assert!(
+        clip.info().warnings.join("; ").contains("was not closed"),
+        "{:?}",
+        clip.info().warnings
+    );
+    assert_eq!(clip.info().frame_count, 2);
     let outside = String::from_utf8_lossy(index).replace("clip_NDTiffStack", "../../NDTiffStac");
     std::fs::write(at("nd_axes/NDTiff.index"), outside).unwrap();
     assert!(matches!(NdTiff::open(at("nd_axes")), Err(FrameError::NotAnImage { .. })));

@@ -18,9 +18,9 @@ macro_rules! exact {
                 let workshop = Workshop::new();
                 let path = workshop.film($size, 30, $seconds, &$arguments, $file);
                 let source = assert_exact(&path);
-                assert_eq!(source.frame_count(), ($seconds * 30.0_f64) as usize);
-                assert_eq!(source.timing().frames_per_second.map(f64::round), Some(30.0));
-                assert_eq!(source.warnings(), [""; 0]);
+                assert_eq!(source.info().frame_count, ($seconds * 30.0_f64) as usize);
+                assert_eq!(source.info().timing.frames_per_second.map(f64::round), Some(30.0));
+                assert_eq!(*source.info().warnings, [""; 0]);
             }
         )*
     };
@@ -98,7 +98,7 @@ fn mpeg4_avi_with_b_frames() {
         "-c:v mpeg4 -q:v 3 -bf 2 -g 30 -pix_fmt yuv420p",
         "mpeg4.avi",
     );
-    assert_eq!(assert_exact(&path).frame_count(), 120);
+    assert_eq!(assert_exact(&path).info().frame_count, 120);
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn raw_stream_without_time_stamps() {
     workshop.film("320x180", 30, 4.0, &format!("{X264} -g 30"), "h264.mkv");
     workshop.ffmpeg("-i h264.mkv -c copy -bsf:v h264_mp4toannexb -f h264 raw.h264");
     let source = assert_exact(&workshop.path("raw.h264"));
-    assert_eq!(source.frame_count(), 120);
-    assert!(source.warnings()[0].contains("decoded once"), "{:?}", source.warnings());
+    assert_eq!(source.info().frame_count, 120);
+    assert!(source.info().warnings[0].contains("decoded once"), "{:?}", source.info().warnings);
     assert_eq!(source.claimed_frame_count(), None);
 }
 
@@ -159,8 +159,8 @@ fn edit_list_that_begins_between_key_frames() {
     workshop.film("320x180", 30, 8.0, &format!("{X264} -g 100"), "whole.mp4");
     workshop.ffmpeg("-ss 2.33 -i whole.mp4 -c copy -t 5 cut.mp4");
     let source = assert_exact(&workshop.path("cut.mp4"));
-    assert!(source.claimed_frame_count() > Some(source.frame_count()));
-    assert_eq!(source.warnings(), [""; 0]);
+    assert!(source.claimed_frame_count() > Some(source.info().frame_count));
+    assert_eq!(*source.info().warnings, [""; 0]);
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn mpeg2_interlaced_program_stream() {
 fn gif() {
     let workshop = Workshop::new();
     let path = workshop.film("160x120", 10, 3.0, "", "animation.gif");
-    assert_eq!(assert_exact(&path).frame_count(), 30);
+    assert_eq!(assert_exact(&path).info().frame_count, 30);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn sound_beside_the_video() {
          -c:a aac sound.mp4"
     ));
     let source = assert_exact(&workshop.path("sound.mp4"));
-    assert_eq!((source.frame_count(), source.warnings()), (120, vec![]));
+    assert_eq!((source.info().frame_count, source.info().warnings.to_vec()), (120, vec![]));
 }
 
 #[test]
@@ -218,6 +218,6 @@ fn rotation() {
         let name = format!("turned{degrees}.mp4");
         workshop.ffmpeg(&format!("-i upright.mp4 -c copy -metadata:s:v rotate={degrees} {name}"));
         let source = assert_exact(&workshop.path(&name));
-        assert_eq!(source.size().to_string(), size);
+        assert_eq!(source.info().size.to_string(), size);
     }
 }

@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let stack = stack.with_intensity(Intensity::Full);
-    let count = stack.frame_count();
+    let count = stack.info().frame_count;
     for index in [0, 1, count / 2, count.saturating_sub(1), count] {
         let read = stack.frame(index);
         assert!(index < count || read.is_err());

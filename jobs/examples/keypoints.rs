@@ -62,7 +62,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for notice in track.notices().iter().chain(&notices) {
         eprintln!("{notice}");
     }
-    let (count, size) = (frames.frame_count(), frames.size());
+    let info = frames.info();
+    let (count, size) = (info.frame_count, info.size);
     plan.check(count, size)?;
 
     let (stack, picture) = (folder.join("masks.btf"), folder.join("overview.png"));

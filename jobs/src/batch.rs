@@ -149,7 +149,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         mut start: Option<usize>,
     ) -> Result<(), JobError> {
         let every = self.delivery.journal.as_ref().map_or(0, |journal| journal.checkpoint_frames());
-        let count = session.frames().frame_count();
+        let count = session.frames().info().frame_count;
         loop {
             let last_checkpoint = Instant::now();
             let limit = (every > 0).then_some(every.saturating_sub(1));

@@ -31,8 +31,9 @@ pub(super) fn segment<S: FrameSource + ?Sized>(
     observer: &mut dyn JobObserver,
     cancel: &CancelFlag,
 ) -> Result<JobReport, JobError> {
-    plan.check(frames.frame_count(), frames.size())?;
-    plan.check_region(options.session.region, frames.size())?;
+    let info = frames.info();
+    plan.check(info.frame_count, info.size)?;
+    plan.check_region(options.session.region, info.size)?;
     let part = options.part_of(plan);
     if options.part.is_some() {
         plan.check_part(part)?;
@@ -174,7 +175,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         mut objects: Vec<LabelledMask>,
     ) -> Result<(), JobError> {
         examine(index, &mut objects, &self.session_options.quality, self.evidence);
-        self.delivery.put(index, self.frames.time(index), &objects)
+        self.delivery.put(index, self.frames.info().time(index), &objects)
     }
 
     pub(super) fn stop_if_asked(&self) -> Result<(), JobError> {
@@ -201,7 +202,8 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
     }
 
     pub(super) fn check_frame_count(&mut self) -> Result<(), JobError> {
-        let now = self.frames.frame_count();
+        let info = self.frames.info();
+        let now = info.frame_count;
         if now == self.recording_frames {
             return Ok(());
         }
@@ -213,7 +215,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
             journal.discard();
         }
         Err(JobError::FrameCountChanged {
-            recording: self.frames.describe(),
+            recording: info.description.to_string(),
             before: self.recording_frames,
             now,
         })

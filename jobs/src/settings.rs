@@ -102,16 +102,17 @@ pub fn run_header<S: FrameSource + ?Sized>(
     options: &JobOptions,
     more: &[(&str, String)],
 ) -> Result<RunHeader, JobError> {
-    let size = frames.size();
+    let info = frames.info();
+    let size = info.size;
     let mut header = RunHeader::new(recording, (size.width, size.height), plan.frame_count());
-    header.frames_per_second = frames.timing().frames_per_second;
+    header.frames_per_second = info.timing.frames_per_second;
     if let Some(part) = options.part {
         header.frames = part.range();
     }
     header.object_names =
         plan.names.iter().map(|(object, name)| (object.0, name.clone())).collect();
     // Either all frames have names or none: sources consist of image files or do not.
-    let names = (0..plan.frame_count()).map(|frame| frames.frame_name(frame));
+    let names = (0..plan.frame_count()).map(|frame| info.frame_name(frame).map(str::to_owned));
     header.image_names = names.collect::<Option<_>>().unwrap_or_default();
     header.prompts = prompt_record::of_plan(plan);
     header.prompt_count = Some(prompt_record::count(plan));

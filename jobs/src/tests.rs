@@ -165,5 +165,5 @@ fn a_job_that_stops_anywhere_goes_on_from_its_checkpoint() {
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left");
         }
     }
-    assert_eq!(frames.frame_count(), FRAMES);
+    assert_eq!(frames.info().frame_count, FRAMES);
 }

@@ -37,6 +37,10 @@ mod known_objects;
 mod label_image;
 mod mask;
 mod mask_coco;
+#[cfg(feature = "image")]
+mod mask_image;
+#[cfg(feature = "ndarray")]
+mod mask_ndarray;
 mod mask_table;
 mod outline;
 mod output_file;

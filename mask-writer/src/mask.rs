@@ -46,6 +46,22 @@ impl Mask {
         Ok(Self::encode(width, height, pixels))
     }
 
+    /// Encodes bytes in reading order, one per pixel: 0 is background, every other value is
+    /// foreground. Gray masks of 0 and 255, and of 0 and 1, are both read so.
+    ///
+    /// ```
+    /// use sam2_mask_writer::Mask;
+    /// let mask = Mask::from_bytes(3, 2, &[0, 255, 255, 0, 0, 1])?;
+    /// assert_eq!(mask.pixels().collect::<Vec<_>>(), [(1, 0), (2, 0), (2, 1)]);
+    /// # Ok::<(), sam2_mask_writer::MaskSizeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there are not exactly `width * height` bytes.
+    pub fn from_bytes(width: u32, height: u32, bytes: &[u8]) -> Result<Self, MaskSizeError> {
+        Self::from_pixels(width, height, bytes.iter().map(|&byte| byte != 0))
+    }
+
     /// Encodes logits in reading order; logits above 0 are foreground.
     ///
     /// # Errors
@@ -91,6 +107,16 @@ impl Mask {
             position = start + length;
             (length > 0).then_some(start..position)
         })
+    }
+
+    /// Iterates over the foreground pixels as (column, row), in reading order: the rows from top to
+    /// bottom, and in each row from left to right. (0, 0) is the top left pixel.
+    ///
+    /// [`Mask::foreground`] gives the same pixels as runs, of which there are far fewer.
+    pub fn pixels(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        // A mask without columns has no foreground, so nothing is divided by zero.
+        let width = self.width as usize;
+        self.foreground().flatten().map(move |at| ((at % width) as u32, (at / width) as u32))
     }
 
     /// Returns the number of foreground pixels.
@@ -307,6 +333,16 @@ mod tests {
         }
 
         #[test]
+        fn pixels_and_bytes_are_in_reading_order((width, height, pixels) in pixels()) {
+            let bytes: Vec<u8> = pixels.iter().map(|&inside| u8::from(inside) * 200).collect();
+            let mask = Mask::from_bytes(width, height, &bytes).unwrap();
+            prop_assert_eq!(mask.to_bytes(200), bytes);
+            let inside = (0..width * height).filter(|&at| pixels[at as usize]);
+            let expected: Vec<_> = inside.map(|at| (at % width, at / width)).collect();
+            prop_assert_eq!(mask.pixels().collect::<Vec<_>>(), expected);
+        }
+
+        #[test]
         fn bounds_are_the_first_and_last_pixels((width, height, pixels) in pixels()) {
             let mask = Mask::from_pixels(width, height, pixels.iter().copied()).unwrap();
             let inside = || (0..width * height).filter(|&i| pixels[i as usize]);
@@ -373,6 +409,9 @@ mod tests {
     fn wrong_sizes_are_refused() {
         assert!(Mask::from_pixels(2, 2, [true; 3].into_iter()).is_err());
         assert!(Mask::from_runs(2, 2, vec![1, 4]).is_err());
+        let error = Mask::from_bytes(2, 2, &[1; 5]).unwrap_err();
+        assert_eq!((error.expected, error.found), (4, 5));
+        assert_eq!(Mask::from_bytes(0, 2, &[]).unwrap().pixels().next(), None);
         assert_eq!(Mask::empty(3, 2).runs(), [6]);
     }
 }

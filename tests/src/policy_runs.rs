@@ -65,7 +65,7 @@ pub fn bundled_clip(model: &Sam2, name: &str, policy: MemoryPolicyChoice) -> Vec
         session.add_points(prompt_frame, ObjectId(object), &points).unwrap();
         truth.push(clips::truth(name, object as u8));
     }
-    let frames = session.frames().frame_count();
+    let frames = session.frames().info().frame_count;
     let mut judged: Vec<Vec<Option<f64>>> = vec![vec![None; frames]; truth.len()];
     for direction in [Direction::Forward, Direction::Reverse] {
         for frame in session.propagate(direction) {

@@ -147,7 +147,7 @@ fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
 /// Returns a recording of many frames that needs little memory.
 fn long_recording(count: usize) -> Vec<RgbFrame> {
     let clip = clips::frames("two-crossing");
-    let last = clip.frame_count() - 1;
+    let last = clip.info().frame_count - 1;
     let there_and_back = (0..last).chain((1..=last).rev()).cycle();
     there_and_back.take(count).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }

@@ -54,7 +54,7 @@ fn sixty_frames_teacher_forced_in_both_directions() {
     let fixture = Fixture::open("micro_mouse_forward_reverse");
     let model = clips::micro_model();
     let frames = clips::frames("mouse-arena");
-    let frame_count = frames.frame_count();
+    let frame_count = frames.info().frame_count;
     let prompt_frame = fixture.number("prompt.frame_index") as usize;
     let reach = MemoryReach::new(model.config(), 1, None);
     let mut bank = MemoryBank::default();

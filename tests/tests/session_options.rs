@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sam2_engine::{
-    Direction, EncodedImage, EngineError, FrameError, FrameMasks, FrameSize, FrameSource,
-    ImagePredictor, LazyFrames, Mask, ObjectId, ObjectMask, Point, Propagation, RgbFrame, Sam2,
-    SessionOptions, StreamSession, VideoSession, remove_islands,
+    Direction, EncodedImage, EngineError, FrameError, FrameMasks, FrameSource, ImagePredictor,
+    LazyFrames, Mask, ObjectId, ObjectMask, Point, Propagation, RgbFrame, Sam2, SessionOptions,
+    StreamSession, VideoSession, remove_islands,
 };
-use sam2_frame_provider::{MemoryFrames, Timing};
+use sam2_frame_provider::{MemoryFrames, SourceInfo};
 use sam2_tests::clips;
 use sam2_tests::exact::bits;
 use sam2_tests::fixture::to_values;
@@ -59,26 +59,14 @@ struct Watched {
 }
 
 impl FrameSource for Watched {
-    fn frame_count(&self) -> usize {
-        self.frames.frame_count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.frames.size()
+    fn info(&self) -> SourceInfo {
+        self.frames.info()
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let is_there = self.unreadable != Some(index);
-        self.frames.frame(if is_there { index } else { self.frame_count() })
-    }
-
-    fn timing(&self) -> Timing {
-        self.frames.timing()
-    }
-
-    fn describe(&self) -> String {
-        self.frames.describe()
+        self.frames.frame(if is_there { index } else { self.info().frame_count })
     }
 }
 

@@ -61,7 +61,7 @@ enum Action {
 
 fn frames() -> Vec<RgbFrame> {
     let clip = clips::frames("two-crossing");
-    let last = clip.frame_count() - 1;
+    let last = clip.info().frame_count - 1;
     let there_and_back = (0..last).chain((1..=last).rev()).cycle();
     there_and_back.take(FRAMES).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }

@@ -27,7 +27,7 @@ enum Prompt {
 /// Returns the first `count` frames of a clip played to its end, then in reverse, and so on.
 fn frames(name: &str, count: usize) -> Vec<RgbFrame> {
     let clip = clips::frames(name);
-    let last = clip.frame_count() - 1;
+    let last = clip.info().frame_count - 1;
     let there_and_back = (0..last).chain((1..=last).rev()).cycle();
     there_and_back.take(count).map(|i| (*clip.frame(i).unwrap()).clone()).collect()
 }

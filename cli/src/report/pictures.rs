@@ -100,7 +100,7 @@ fn setting<T: std::str::FromStr>(header: &RunHeader, name: &str) -> Option<T> {
 
 /// Returns the difference between a recording and that of the run, or `None`.
 fn difference(source: &dyn FrameSource, header: &RunHeader) -> Option<String> {
-    let (count, end) = (source.frame_count(), header.frames.end);
+    let (count, end) = (source.info().frame_count, header.frames.end);
     // A damaged recording may show its true length only when it is read.
     let is_shorter = || {
         (count < end).then(|| format!("it has {count} frames, the run goes to frame {}", end - 1))

@@ -66,7 +66,8 @@ impl<S: FrameSource> VideoSessionBuilder<S> {
     /// [`EngineError::RegionOutside`] if the region is not within its frames.
     pub fn open(self, frames: S) -> Result<VideoSession<S>, EngineError> {
         let Self { model, options, policy, .. } = self;
-        let (frame_count, size) = (frames.frame_count(), frames.size());
+        let info = frames.info();
+        let (frame_count, size) = (info.frame_count, info.size);
         if frame_count == 0 {
             return Err(EngineError::FrameOutOfRange { frame: 0, count: 0 });
         }

@@ -74,7 +74,7 @@ pub fn scaled() {
     println!("|---|---|---|---|");
     for mode in [ResizeMode::PillowBicubic, ResizeMode::TorchBilinearAntialias] {
         let path = recording();
-        let frames = VideoFrames::open(&path).unwrap().frame_count();
+        let frames = VideoFrames::open(&path).unwrap().info().frame_count;
         let rate =
             frames as f64 / median((0..ROUNDS).map(|_| time(|| ours(&path, Some(mode)))).collect());
         println!("| {} | {frames} | `{mode}` | {rate:.0} |", name(&path));
@@ -88,7 +88,7 @@ fn name(path: &Path) -> String {
 /// Alternates runs of this crate and of the others. A program that is not installed returns no
 /// time.
 fn row(path: &Path, ours: &dyn Fn() -> Option<f64>, rivals: &[&dyn Fn() -> Option<f64>]) -> String {
-    let frames = VideoFrames::open(path).unwrap().frame_count() as f64;
+    let frames = VideoFrames::open(path).unwrap().info().frame_count as f64;
     let mut our_runs = Vec::new();
     let mut their_runs: Vec<Vec<Run>> = rivals.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
@@ -139,7 +139,7 @@ fn cpu_seconds() -> f64 {
 /// Reads all frames, optionally scaled. Includes opening, as with the other programs.
 pub fn ours(path: &Path, mode: Option<ResizeMode>) {
     let frames = LazyFrames::open(path, LazyOptions::default()).unwrap();
-    for index in 0..frames.frame_count() {
+    for index in 0..frames.info().frame_count {
         match mode {
             Some(mode) => {
                 std::hint::black_box(

@@ -101,7 +101,7 @@ fn reverse() {
     println!("| film | order | served | decoded/served | frames/s | YUV peak, MB |");
     println!("|---|---|---|---|---|---|");
     let path = recording();
-    let count = VideoFrames::open(&path).unwrap().frame_count();
+    let count = VideoFrames::open(&path).unwrap().info().frame_count;
     let orders: [(&str, Vec<usize>); 3] = [
         ("forward", (0..count).collect()),
         ("reverse", (0..count).rev().collect()),
@@ -137,7 +137,7 @@ fn waits() {
     );
     println!("|---|---|---|---|---|---|---|");
     let path = recording();
-    let count = VideoFrames::open(&path).unwrap().frame_count();
+    let count = VideoFrames::open(&path).unwrap().info().frame_count;
     let orders: [(&str, Vec<usize>); 2] =
         [("forward", (0..count).collect()), ("reverse", (0..count).rev().collect())];
     for (name, order) in orders {
@@ -265,7 +265,7 @@ fn child(arguments: &[String]) {
             let video = VideoFrames::open_with(path, options).unwrap();
             let frames = LazyFrames::new(video, LazyOptions::default());
             let before = megabytes("VmRSS:");
-            let count = frames.frame_count();
+            let count = frames.info().frame_count;
             assert_eq!(count, 10_000);
             for step in 0..count {
                 let index = if *direction == "forward" { step } else { count - 1 - step };

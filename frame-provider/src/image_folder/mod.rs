@@ -21,8 +21,8 @@ use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::open_options::OpenOptions;
 use crate::picture::Picture;
-use crate::size::FrameSize;
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{DecodeStats, SourceInfo, Timing};
 use series::Several;
 
 /// A folder of images (`.jpg`, `.jpeg`, `.png`, `.bmp`, `.tif`, `.tiff`), one per frame.
@@ -53,10 +53,9 @@ use series::Several;
 pub struct ImageFolder {
     name: PathBuf,
     files: Vec<PathBuf>,
-    size: FrameSize,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     levels: Levels,
-    timing: Timing,
-    warnings: Vec<String>,
     /// True if images are turned upright.
     exif: bool,
     decoded: AtomicU64,
@@ -185,12 +184,12 @@ impl ImageFolder {
             );
         }
         Ok(Self {
+            fixed: SourceInfo::of_path(&name, files.len(), size)
+                .with_frame_names(files.iter().map(|file| name_of(file)).collect::<Vec<_>>())
+                .with_warnings(warnings),
             name,
             files,
-            size,
             levels: Levels::new(options.intensity),
-            timing: Timing::default(),
-            warnings,
             exif,
             decoded: AtomicU64::new(0),
         })
@@ -199,7 +198,7 @@ impl ImageFolder {
     /// Returns the same clip with a frame rate; image files do not store one.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.fixed.timing = Timing::from_rate(frames_per_second);
         self
     }
 
@@ -220,18 +219,18 @@ impl ImageFolder {
         let Some(file) = self.files.get(index) else {
             return Err(FrameError::IndexOutOfRange {
                 index,
-                count: self.files.len(),
+                count: self.fixed.frame_count,
                 path: self.name.clone(),
             });
         };
         let picture = decode::read_picture(file, index, self.exif)?;
         self.decoded.fetch_add(1, Ordering::Relaxed);
         // The file may have been replaced since the folder was opened.
-        if picture.size != self.size {
+        if picture.size != self.fixed.size {
             return Err(FrameError::SizeChanged {
                 path: file.clone(),
                 index,
-                expected: self.size,
+                expected: self.fixed.size,
                 found: picture.size,
             });
         }
@@ -240,42 +239,19 @@ impl ImageFolder {
 }
 
 impl FrameSource for ImageFolder {
-    fn frame_count(&self) -> usize {
-        self.files.len()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        let frames_decoded = self.decoded.load(Ordering::Relaxed);
+        self.fixed
+            .clone()
+            .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
+            .with_more_warnings(self.levels.warnings())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.files.len(), |index| self.picture(index));
+        let frame =
+            self.levels.render(picture, self.fixed.frame_count, |index| self.picture(index));
         frame.map(Arc::new).map_err(|error| error.about(&self.name))
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn frame_name(&self, index: usize) -> Option<String> {
-        let name = self.files.get(index)?.file_name()?;
-        Some(name.to_string_lossy().into_owned())
-    }
-
-    fn describe(&self) -> String {
-        self.name
-            .file_name()
-            .map_or_else(|| self.name.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let measuring = self.levels.warnings();
-        self.warnings.iter().cloned().chain(measuring).collect()
     }
 }
 

@@ -16,7 +16,8 @@ use crate::error::FrameError;
 use crate::frame::RgbFrame;
 use crate::resize::{ResizeMode, Scale};
 use crate::size::FrameSize;
-use crate::source::{FrameSource, Timing};
+use crate::source::FrameSource;
+use crate::source_info::SourceInfo;
 use shared::Shared;
 
 #[path = "shared.rs"]
@@ -41,11 +42,8 @@ struct Source {
 }
 
 impl FrameSource for Source {
-    fn frame_count(&self) -> usize {
-        COUNT
-    }
-    fn size(&self) -> FrameSize {
-        FrameSize { width: 1, height: 1 }
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(COUNT, FrameSize { width: 1, height: 1 }).with_description("model")
     }
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         assert!(!self.busy.swap(true, Ordering::SeqCst), "two decodes at the same time");
@@ -55,13 +53,7 @@ impl FrameSource for Source {
         if index == 7 {
             return Err(FrameError::decode("model".as_ref(), index, "torn"));
         }
-        Ok(Arc::new(RgbFrame::from_parts(self.size(), vec![index as u8; 3])))
-    }
-    fn timing(&self) -> Timing {
-        Timing::default()
-    }
-    fn describe(&self) -> String {
-        "model".into()
+        Ok(Arc::new(RgbFrame::from_parts(FrameSize { width: 1, height: 1 }, vec![index as u8; 3])))
     }
 }
 
@@ -112,7 +104,7 @@ fn run_within(bytes: u64, options: LazyOptions, readers: Vec<fn(&Shared)>) {
     shared.stop();
     worker.join().unwrap();
     assert!(shared.is_idle(), "no demand is left behind");
-    let stats = shared.stats();
+    let stats = shared.stats(&shared.source().info());
     assert!(stats.frames_held <= shared.capacity());
     assert!(stats.peak_bytes <= bytes * shared.capacity() as u64);
     assert!(stats.wasted <= stats.prefetched);

@@ -19,11 +19,10 @@ use std::thread::JoinHandle;
 
 use crate::error::FrameError;
 use crate::frame::RgbFrame;
-use crate::resize::{ResizeMode, Scale};
-use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
+use crate::resize::Scale;
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::{SourceInfo, SourceMemory};
 use crate::tolerant::{BadFrames, TolerantFrames};
-use crate::video_details::VideoDetails;
 use cache::Wanted;
 use shared::Shared;
 pub use stats::LazyStats;
@@ -62,13 +61,14 @@ impl Default for LazyOptions {
 /// - A frame that fails to decode causes an error only for the callers that request this frame. The
 ///   next request for it tries again.
 /// - Memory is bounded by [`LazyOptions`], plus the frames that callers hold and the one being
-///   decoded, plus what the source holds by its own options ([`FrameSource::memory`]).
+///   decoded, plus what the source holds by its own options ([`SourceInfo::memory`]).
 ///
 /// **Scaled frames** are made by the same thread from the same decode, ahead of their reader, so
 /// that a model's thread neither decodes nor scales. Readers that use frames only at their own size
 /// pay nothing for it. A full-size frame made along the way is kept too: requesting a frame that
-/// the model has just processed is a hit. If a video scales by itself ([`ResizeMode::Decord`]), no
-/// full-size frame is made; requesting one of the last few costs a conversion, but no decode.
+/// the model has just processed is a hit. If a video scales by itself
+/// ([`ResizeMode::Decord`](crate::resize::ResizeMode::Decord)), no full-size frame is made;
+/// requesting one of the last few costs a conversion, but no decode.
 ///
 /// **Several readers**, for example one session forward and one in reverse, are told apart by the
 /// sequence that their requests continue, not by their thread; so it does not matter whether they
@@ -112,7 +112,7 @@ impl LazyFrames {
 
     /// Returns the counters of the cache.
     pub fn stats(&self) -> LazyStats {
-        self.shared.stats()
+        self.shared.stats(&self.shared.source().info())
     }
 
     /// Frees every cached frame and the memory held by the source, and stops prefetching until the
@@ -142,12 +142,14 @@ impl LazyFrames {
 }
 
 impl FrameSource for LazyFrames {
-    fn frame_count(&self) -> usize {
-        self.shared.source().frame_count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.shared.source().size()
+    /// Returns the facts of the source. The memory is that of the cache and of the source.
+    fn info(&self) -> SourceInfo {
+        let info = self.shared.source().info();
+        let stats = self.shared.stats(&info);
+        info.with_memory(SourceMemory {
+            bytes_held: stats.bytes_held + stats.source_bytes_held,
+            peak_bytes: stats.peak_total_bytes(),
+        })
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -160,64 +162,15 @@ impl FrameSource for LazyFrames {
         Ok(ScaledFrame { scaled, frame: None })
     }
 
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        self.shared.source().scales_from_frames(mode)
-    }
-
-    fn timing(&self) -> Timing {
-        self.shared.source().timing()
-    }
-
-    fn time(&self, index: usize) -> Option<f64> {
-        self.shared.source().time(index)
-    }
-
-    fn frame_name(&self, index: usize) -> Option<String> {
-        self.shared.source().frame_name(index)
-    }
-
-    fn describe(&self) -> String {
-        self.shared.source().describe()
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        self.shared.source().decode_stats()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.shared.source().warnings()
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.shared.source().flaws()
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        self.shared.source().damaged_frames()
-    }
-
-    /// Returns the memory of the cache and of the source.
-    fn memory(&self) -> SourceMemory {
-        let stats = self.stats();
-        SourceMemory {
-            bytes_held: stats.bytes_held + stats.source_bytes_held,
-            peak_bytes: stats.peak_total_bytes(),
-        }
-    }
-
     fn release_memory(&self) {
         self.clear();
-    }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        self.shared.source().video_details()
     }
 }
 
 impl std::fmt::Debug for LazyFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LazyFrames")
-            .field("source", &self.describe())
+            .field("source", &self.shared.source().info().description)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }

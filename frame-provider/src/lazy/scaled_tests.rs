@@ -4,7 +4,8 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::resize::resize;
+use crate::resize::{ResizeMode, resize};
+use crate::size::FrameSize;
 
 /// A source of frames of 4x2 pixels. Records the requests; some frames are bad.
 struct Source {
@@ -56,11 +57,9 @@ impl Source {
 }
 
 impl FrameSource for Source {
-    fn frame_count(&self) -> usize {
-        100
-    }
-    fn size(&self) -> FrameSize {
-        FrameSize { width: 4, height: 2 }
+    fn info(&self) -> SourceInfo {
+        let own: &[ResizeMode] = if self.by_itself { &ResizeMode::ALL } else { &[] };
+        SourceInfo::new(100, FrameSize { width: 4, height: 2 }).with_own_scaling(own)
     }
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         self.note(index, false)?;
@@ -72,15 +71,6 @@ impl FrameSource for Source {
             return Ok(ScaledFrame { scaled: Arc::new(Self::own(index, scale)), frame: None });
         }
         ScaledFrame::of(Arc::new(Self::picture(index)), scale)
-    }
-    fn scales_from_frames(&self, _mode: ResizeMode) -> bool {
-        !self.by_itself
-    }
-    fn timing(&self) -> Timing {
-        Timing::default()
-    }
-    fn describe(&self) -> String {
-        "source".into()
     }
 }
 
@@ -226,7 +216,7 @@ fn bad_frames_are_replaced_scaled_too() {
                 assert_eq!((black.size(), black.data()), (SCALE.size, &[0; 192][..]));
             }
         }
-        assert!(lazy.damaged_frames().contains(&5), "{policy}");
+        assert!(lazy.info().damaged_frames.contains(&5), "{policy}");
         assert_eq!(scaled(&lazy, 6).size(), SCALE.size);
     }
 }

@@ -16,6 +16,7 @@ use crate::lazy::cache::{Cache, Entry, Kind, Wanted};
 use crate::lazy::{LazyOptions, LazyStats};
 use crate::resize::Scale;
 use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::SourceInfo;
 use crate::travel::Travel;
 
 type Outcome = Result<Arc<RgbFrame>, FrameError>;
@@ -23,8 +24,8 @@ type Outcome = Result<Arc<RgbFrame>, FrameError>;
 pub(super) struct Shared {
     source: Box<dyn FrameSource>,
     prefetch: usize,
-    /// Number of frames that the source had decoded before.
-    decoded_before: u64,
+    /// What was known about the source at first. Its way of scaling and its name stay.
+    opened: SourceInfo,
     state: Mutex<State>,
     /// Signals that there may be something to decode, or that the worker must end.
     work: Condvar,
@@ -68,20 +69,21 @@ struct Made {
 
 impl Shared {
     pub(super) fn new(source: Box<dyn FrameSource>, options: LazyOptions) -> Self {
+        let opened = source.info();
         let state = State {
-            cache: Cache::new(options, source.size()),
+            cache: Cache::new(options, opened.size),
             demands: HashMap::new(),
             queue: VecDeque::new(),
             in_flight: None,
             failures: HashMap::new(),
-            frame_count: source.frame_count(),
+            frame_count: opened.frame_count,
             travel: Travel::default(),
             generation: 0,
             stopping: false,
             stats: LazyStats::default(),
         };
         Self {
-            decoded_before: source.decode_stats().frames_decoded,
+            opened,
             source,
             prefetch: options.prefetch,
             state: Mutex::new(state),
@@ -98,15 +100,16 @@ impl Shared {
         self.lock().cache.capacity().0
     }
 
-    pub(super) fn stats(&self) -> LazyStats {
-        let decoded = self.source.decode_stats().frames_decoded;
-        let memory = self.source.memory();
+    /// Returns the counters. `source` is what is known about the source now.
+    pub(super) fn stats(&self, source: &SourceInfo) -> LazyStats {
+        let (decoded, memory) = (source.decode_stats.frames_decoded, source.memory);
+        let decoded_before = self.opened.decode_stats.frames_decoded;
         let state = self.lock();
         let (frames_held, scaled_held) = state.cache.len();
         LazyStats {
             frames_held,
             scaled_held,
-            frames_decoded: decoded.saturating_sub(self.decoded_before),
+            frames_decoded: decoded.saturating_sub(decoded_before),
             readers: state.travel.readers(),
             source_bytes_held: memory.bytes_held,
             source_peak_bytes: memory.peak_bytes,
@@ -195,7 +198,7 @@ impl Shared {
             let made = self.make(wanted, known);
             state = self.lock();
             state.in_flight = None;
-            state.follow_renumbering(self.source.frame_count());
+            state.follow_renumbering(self.source.info().frame_count);
             state.settle(wanted, made, generation);
             self.answered.notify_all();
         }
@@ -207,7 +210,7 @@ impl Shared {
         }
         // The frames ahead of all readers must fit in the cache next to the frames in use, or they
         // evict each other. The nearest come first, so that each reader gets its share.
-        let count = self.source.frame_count();
+        let count = self.source.info().frame_count;
         let readers = state.travel.readers();
         let (frames, scaled) = state.cache.capacity();
         let (mut frames, mut scaled) =
@@ -249,7 +252,7 @@ impl Shared {
         scale: Scale,
         known: Option<Arc<RgbFrame>>,
     ) -> Result<ScaledFrame, FrameError> {
-        match known.filter(|_| self.source.scales_from_frames(scale.mode)) {
+        match known.filter(|_| self.opened.scales_from_frames(scale.mode)) {
             Some(frame) => ScaledFrame::of(frame, scale),
             None => self.source.scaled(index, scale),
         }
@@ -265,7 +268,7 @@ impl Shared {
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
             let message = format!(
                 "{}: frame {index}: the source panicked: {}",
-                self.source.describe(),
+                self.opened.description,
                 text_of(&*panic)
             );
             Err(FrameError::Other { message, source: None })
@@ -273,11 +276,12 @@ impl Shared {
     }
 
     fn check(&self, index: usize) -> Result<(), FrameError> {
-        let count = self.source.frame_count();
+        let count = self.source.info().frame_count;
         if index < count {
             return Ok(());
         }
-        Err(FrameError::IndexOutOfRange { index, count, path: self.source.describe().into() })
+        let path = self.opened.description.as_ref().into();
+        Err(FrameError::IndexOutOfRange { index, count, path })
     }
 
     /// Locks the state. It is consistent whenever the lock is free, so a panic elsewhere does not

@@ -6,6 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::size::FrameSize;
+use crate::source_info::{DecodeStats, Timing};
+
+const SIZE: FrameSize = FrameSize { width: 2, height: 1 };
 
 /// A source that records what is decoded, and can be made to fail or to wait.
 #[derive(Default)]
@@ -54,12 +58,11 @@ impl Probe {
 }
 
 impl FrameSource for Probe {
-    fn frame_count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
-    }
-
-    fn size(&self) -> FrameSize {
-        FrameSize { width: 2, height: 1 }
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(self.count.load(Ordering::SeqCst), SIZE)
+            .with_timing(Timing::from_rate(30.0))
+            .with_description("probe")
+            .with_warnings(["a warning".to_owned()])
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -77,19 +80,7 @@ impl FrameSource for Probe {
         if self.failing.lock().unwrap().contains(&index) {
             return Err(FrameError::decode("probe".as_ref(), index, "told to fail"));
         }
-        Ok(Arc::new(RgbFrame::from_parts(self.size(), (index as u64).to_le_bytes()[..6].to_vec())))
-    }
-
-    fn timing(&self) -> Timing {
-        Timing::from_rate(30.0)
-    }
-
-    fn describe(&self) -> String {
-        "probe".into()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        vec!["a warning".into()]
+        Ok(Arc::new(RgbFrame::from_parts(SIZE, (index as u64).to_le_bytes()[..6].to_vec())))
     }
 }
 
@@ -104,15 +95,11 @@ fn number(frame: &RgbFrame) -> usize {
 #[test]
 fn forwards_what_the_source_says() {
     let lazy = LazyFrames::new(Probe::new(7), LazyOptions::default());
-    assert_eq!(
-        (lazy.frame_count(), lazy.size().to_string(), lazy.describe()),
-        (7, "2x1".into(), "probe".into())
-    );
-    assert_eq!(
-        (lazy.timing(), lazy.warnings()),
-        (Timing::from_rate(30.0), vec!["a warning".to_owned()])
-    );
-    assert_eq!(lazy.decode_stats(), DecodeStats::default());
+    let info = lazy.info();
+    assert_eq!((info.frame_count, info.size, &*info.description), (7, SIZE, "probe"));
+    assert_eq!((info.timing, info.warnings.len()), (Timing::from_rate(30.0), 1));
+    assert_eq!(info.warnings[0], "a warning");
+    assert_eq!(info.decode_stats, DecodeStats::default());
     assert!(matches!(lazy.frame(7), Err(FrameError::IndexOutOfRange { index: 7, count: 7, .. })));
     assert_eq!(lazy.stats(), LazyStats::default());
 }

@@ -13,7 +13,8 @@ use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::{Picture, Samples};
 use crate::size::FrameSize;
-use crate::source::{DecodeStats, FrameSource, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{DecodeStats, SourceInfo, Timing};
 use crate::tiff::{Bytes, Order, TiffError, is_tiff};
 
 /// The name of the index, in the folder of the recording.
@@ -34,10 +35,9 @@ pub struct NdTiff {
     folder: PathBuf,
     files: Vec<DataFile>,
     frames: Vec<Entry>,
-    size: FrameSize,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     levels: Levels,
-    timing: Timing,
-    warnings: Vec<String>,
     decoded: AtomicU64,
 }
 
@@ -117,14 +117,13 @@ impl NdTiff {
             choice.images.into_iter().map(|image| index.entries[image]).collect();
         let files = open_files(&folder, &index.files, &mut frames)?;
         let size = frames.first().map(|entry| entry.size);
+        let size = size.ok_or_else(|| FrameError::NoFrames { path: index_path })?;
         Ok(Self {
-            size: size.ok_or_else(|| FrameError::NoFrames { path: index_path })?,
+            fixed: SourceInfo::of_path(&folder, frames.len(), size).with_warnings(warnings),
             folder,
             files,
             frames,
             levels: Levels::new(Intensity::default()),
-            timing: Timing::default(),
-            warnings,
             decoded: AtomicU64::new(0),
         })
     }
@@ -139,7 +138,7 @@ impl NdTiff {
     /// Returns the same recording with a frame rate; a rate in its metadata is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.fixed.timing = Timing::from_rate(frames_per_second);
         self
     }
 
@@ -147,15 +146,15 @@ impl NdTiff {
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let entry = self.frames.get(index).ok_or_else(|| FrameError::IndexOutOfRange {
             index,
-            count: self.frames.len(),
+            count: self.fixed.frame_count,
             path: self.folder.clone(),
         })?;
         let file = &self.files[entry.file];
-        if entry.size != self.size {
+        if entry.size != self.fixed.size {
             return Err(FrameError::SizeChanged {
                 path: file.path.clone(),
                 index,
-                expected: self.size,
+                expected: self.fixed.size,
                 found: entry.size,
             });
         }
@@ -325,35 +324,18 @@ fn is_plain_name(name: &str) -> bool {
 }
 
 impl FrameSource for NdTiff {
-    fn frame_count(&self) -> usize {
-        self.frames.len()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        let frames_decoded = self.decoded.load(Ordering::Relaxed);
+        self.fixed
+            .clone()
+            .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
+            .with_more_warnings(self.levels.warnings())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.frames.len(), |index| self.picture(index));
+        let frame =
+            self.levels.render(picture, self.fixed.frame_count, |index| self.picture(index));
         frame.map(Arc::new).map_err(|error| error.about(&self.folder))
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn describe(&self) -> String {
-        self.folder
-            .file_name()
-            .map_or_else(|| self.folder.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

@@ -14,7 +14,8 @@ use crate::axes::{Axes, Coordinate, Table};
 use crate::error::FrameError;
 use crate::intensity::{Intensity, Levels};
 use crate::size::FrameSize;
-use crate::source::{StackNotes, Timing};
+use crate::source_info::SourceInfo;
+use crate::stack_notes::StackNotes;
 use crate::tiff::{Bytes, Chain, Tiff, TiffError, description_of, page_size};
 
 /// Number of files kept open; a recording can have one for each plane.
@@ -185,14 +186,14 @@ impl Found {
             );
         }
         Ok(OmeTiff {
+            fixed: SourceInfo::of_path(&name, frames.len(), size)
+                .with_flaws(notes.flaws())
+                .with_warnings(notes.warnings),
             name,
             files,
             frames,
             open: Mutex::new(LruCache::new(OPEN_FILES)),
-            size,
             levels: Levels::new(Intensity::default()),
-            timing: Timing::default(),
-            notes,
             decoded: AtomicU64::new(0),
         })
     }

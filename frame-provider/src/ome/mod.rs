@@ -15,8 +15,8 @@ use crate::error::FrameError;
 use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
-use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{DecodeStats, SourceInfo, Timing};
 use crate::tiff::{Bytes, Tiff, TiffError, description_of, page_at};
 use found::Found;
 use xml::Metadata;
@@ -47,10 +47,9 @@ pub struct OmeTiff {
     /// The file and the directory of each frame.
     frames: Vec<(usize, u64)>,
     open: Mutex<LruCache<usize, Arc<Tiff>>>,
-    size: FrameSize,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     levels: Levels,
-    timing: Timing,
-    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -96,7 +95,7 @@ impl OmeTiff {
     /// Returns the same recording with a frame rate; a rate in its metadata is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.fixed.timing = Timing::from_rate(frames_per_second);
         self
     }
 
@@ -112,17 +111,20 @@ impl OmeTiff {
 
     /// Returns image `index` as stored.
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
-        let &(file, directory) = self.frames.get(index).ok_or_else(|| {
-            FrameError::IndexOutOfRange { index, count: self.frames.len(), path: self.name.clone() }
-        })?;
+        let &(file, directory) =
+            self.frames.get(index).ok_or_else(|| FrameError::IndexOutOfRange {
+                index,
+                count: self.fixed.frame_count,
+                path: self.name.clone(),
+            })?;
         let path = &self.files[file];
         let picture = page_at(&*self.tiff(file)?, directory, path, index)?;
         self.decoded.fetch_add(1, Ordering::Relaxed);
-        if picture.size != self.size {
+        if picture.size != self.fixed.size {
             return Err(FrameError::SizeChanged {
                 path: path.clone(),
                 index,
-                expected: self.size,
+                expected: self.fixed.size,
                 found: picture.size,
             });
         }
@@ -242,39 +244,18 @@ fn tiff_files(folder: &Path) -> Result<Vec<PathBuf>, FrameError> {
 }
 
 impl FrameSource for OmeTiff {
-    fn frame_count(&self) -> usize {
-        self.frames.len()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        let frames_decoded = self.decoded.load(Ordering::Relaxed);
+        self.fixed
+            .clone()
+            .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
+            .with_more_warnings(self.levels.warnings())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.frames.len(), |index| self.picture(index));
+        let frame =
+            self.levels.render(picture, self.fixed.frame_count, |index| self.picture(index));
         frame.map(Arc::new).map_err(|error| error.about(&self.name))
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn describe(&self) -> String {
-        self.name
-            .file_name()
-            .map_or_else(|| self.name.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.notes.flaws()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        self.notes.warnings.iter().cloned().chain(self.levels.warnings()).collect()
     }
 }

@@ -29,7 +29,9 @@ use crate::frame::RgbFrame;
 use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
 use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, StackNotes, Timing};
+use crate::source::FrameSource;
+use crate::source_info::{DecodeStats, SourceInfo, Timing};
+use crate::stack_notes::StackNotes;
 pub(crate) use bytes::Bytes;
 use description::Claims;
 use directory::tag;
@@ -69,10 +71,9 @@ pub struct TiffStack {
     path: PathBuf,
     tiff: Tiff,
     pages: Pages,
-    size: FrameSize,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     levels: Levels,
-    timing: Timing,
-    notes: StackNotes,
     decoded: AtomicU64,
 }
 
@@ -143,13 +144,13 @@ impl TiffStack {
             tracing::warn!("{warning}");
         }
         Ok(Self {
-            size: page.size,
+            fixed: SourceInfo::of_path(&path, pages.count(), page.size)
+                .with_flaws(notes.flaws())
+                .with_warnings(notes.warnings),
             path,
             tiff,
             pages,
             levels: Levels::new(Intensity::default()),
-            timing: Timing::default(),
-            notes,
             decoded: AtomicU64::new(0),
         })
     }
@@ -164,7 +165,7 @@ impl TiffStack {
     /// Returns the same stack with a frame rate; a rate in the TIFF file is not read.
     #[must_use]
     pub fn with_frames_per_second(mut self, frames_per_second: f64) -> Self {
-        self.timing = Timing::from_rate(frames_per_second);
+        self.fixed.timing = Timing::from_rate(frames_per_second);
         self
     }
 
@@ -177,7 +178,7 @@ impl TiffStack {
     fn picture(&self, index: usize) -> Result<Picture, FrameError> {
         let out_of_range = || FrameError::IndexOutOfRange {
             index,
-            count: self.pages.count(),
+            count: self.fixed.frame_count,
             path: self.path.clone(),
         };
         let in_frame = |error: TiffError| error.in_frame(&self.path, index);
@@ -199,11 +200,11 @@ impl TiffStack {
             }
         };
         let page = page.map_err(in_frame)?;
-        if page.size != self.size {
+        if page.size != self.fixed.size {
             return Err(FrameError::SizeChanged {
                 path: self.path.clone(),
                 index,
-                expected: self.size,
+                expected: self.fixed.size,
                 found: page.size,
             });
         }
@@ -360,43 +361,22 @@ fn find_pages(
 }
 
 impl FrameSource for TiffStack {
-    fn frame_count(&self) -> usize {
-        self.pages.count()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        let frames_decoded = self.decoded.load(Ordering::Relaxed);
+        let measuring = self.levels.warnings().into_iter();
+        self.fixed
+            .clone()
+            .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
+            .with_more_warnings(
+                measuring.map(|warning| format!("{}: {warning}", self.path.display())),
+            )
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         let picture = self.picture(index)?;
-        let frame = self.levels.render(picture, self.pages.count(), |index| self.picture(index));
+        let frame =
+            self.levels.render(picture, self.fixed.frame_count, |index| self.picture(index));
         frame.map(Arc::new).map_err(|error| error.about(&self.path))
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn describe(&self) -> String {
-        self.path
-            .file_name()
-            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        DecodeStats { frames_decoded: self.decoded.load(Ordering::Relaxed), restarts: 0 }
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.notes.flaws()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let measuring = self.levels.warnings();
-        let measuring =
-            measuring.into_iter().map(|warning| format!("{}: {warning}", self.path.display()));
-        self.notes.warnings.iter().cloned().chain(measuring).collect()
     }
 }
 

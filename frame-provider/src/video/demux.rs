@@ -14,7 +14,7 @@ use super::handover::Watch;
 use super::orientation::Orientation;
 use crate::error::FrameError;
 use crate::size::FrameSize;
-use crate::source::Timing;
+use crate::source_info::Timing;
 use crate::video_details::VideoStream;
 
 /// Largest number of consecutive errors before reading stops; a demuxer can report the same error

@@ -9,7 +9,8 @@
 //! whether a file opens. `handover` records what a decoder receives only once (with
 //! `parameter_sets` and `coded_size`, which parse packets) and passes it on wherever decoding
 //! begins. `index_cache` stores the index for the next time. `claims`, `completeness`, `endings`,
-//! `transport_stream` and `program_stream` find out whether the file was cut off.
+//! `transport_stream` and `program_stream` find out whether the file was cut off. `notes` holds
+//! what opening and reading found out, and `summary` what the index says about the whole.
 
 mod build;
 mod claims;
@@ -35,6 +36,7 @@ mod parameter_sets;
 mod program_stream;
 mod reader;
 mod scaler;
+mod summary;
 mod sync {
     pub(super) use crate::sync::*;
 }
@@ -52,8 +54,9 @@ use crate::intensity::{Intensity, Levels};
 use crate::picture::Picture;
 use crate::resize::{ResizeMode, Scale};
 use crate::size::FrameSize;
-use crate::source::{DecodeStats, Flaws, FrameSource, ScaledFrame, SourceMemory, Timing};
-use crate::video_details::{GroupLengths, IndexKind, VideoDetails};
+use crate::source::{FrameSource, ScaledFrame};
+use crate::source_info::{SourceInfo, Timing};
+use crate::video_details::VideoDetails;
 use crate::video_options::{IndexMode, VideoOptions};
 use build::{Counted, Scan};
 use convert::Converter;
@@ -69,6 +72,7 @@ pub use libraries::{LibraryVersion, ffmpeg_libraries, video_decoders};
 use notes::Notes;
 use reader::{Reader, ReaderOptions};
 pub(crate) use scaler::{Scaler, ScalerInput};
+use summary::IndexSummary;
 
 /// The frames of a video file, read through FFmpeg.
 ///
@@ -114,20 +118,22 @@ pub(crate) use scaler::{Scaler, ScalerInput};
 /// rate is variable, their times cannot be known, and a warning says so.
 ///
 /// Not supported: more than one video stream at a time, frames whose size changes in mid-stream (an
-/// error for those frames; if headers reveal the change, [`FrameSource::flaws`] names the first
+/// error for those frames; if headers reveal the change, [`SourceInfo::flaws`] names the first
 /// such frame from the start), non-square pixels (frames are returned as stored), files that are
 /// still being written.
 pub struct VideoFrames {
     path: PathBuf,
-    size: FrameSize,
     facts: Facts,
-    timing: Timing,
+    /// The facts that reading does not change.
+    fixed: SourceInfo,
     /// Size, format and colours of the first frame before conversion to RGB.
     picture: ScalerInput,
     /// True if the index was read from a cache of an earlier run.
     is_cached: bool,
     /// For gray and RGB samples of more than 8 bits, unless FFmpeg converts them to 8 bits.
     levels: Option<Levels>,
+    /// The report about the video, and what it was made from.
+    details: Mutex<Option<(IndexSummary, Arc<VideoDetails>)>>,
     notes: Arc<Notes>,
     reader: Mutex<Reader>,
 }
@@ -149,9 +155,9 @@ impl VideoFrames {
     /// Those of [`VideoFrames::open`].
     pub fn open_with(path: impl AsRef<Path>, options: VideoOptions) -> Result<Self, FrameError> {
         let path = path.as_ref().to_owned();
-        let notes = Arc::new(Notes::default());
         let demuxer = Demuxer::open(&path, options.stream)?;
         let facts = demuxer.facts();
+        let notes = Arc::new(Notes::new(facts.time_base));
         let decoder = demuxer.open_decoder(options.threads, 0)?;
         let cache = IndexCache::of(&path, options.stream, &options.index_cache);
         let kept = cache.as_ref().and_then(IndexCache::load);
@@ -204,10 +210,19 @@ impl VideoFrames {
             ));
         }
         look_for_other_sizes(&path, &mut reader, size, &notes);
-        let timing = timing(&facts, reader.index());
-        let reader = Mutex::new(reader);
-        let levels = None;
-        let video = Self { path, size, facts, timing, picture, is_cached, levels, notes, reader };
+        let fixed = SourceInfo::of_path(&path, notes.frame_count(), size)
+            .with_timing(timing(&facts, reader.index()));
+        let video = Self {
+            path,
+            facts,
+            fixed,
+            picture,
+            is_cached,
+            levels: None,
+            details: Mutex::default(),
+            notes,
+            reader: Mutex::new(reader),
+        };
         Ok(video.with_intensity(Intensity::default()))
     }
 
@@ -219,6 +234,9 @@ impl VideoFrames {
         let is_deep = ffi::deep_channels(self.picture.format).is_some();
         let is_mapped = is_deep && intensity != Intensity::Full;
         self.levels = is_mapped.then(|| Levels::new(intensity));
+        // Samples of more than 8 bits have no colours before their range is known.
+        let own: &[ResizeMode] = if is_mapped { &[] } else { &[ResizeMode::Decord] };
+        self.fixed = self.fixed.with_own_scaling(own);
         self
     }
 
@@ -228,7 +246,7 @@ impl VideoFrames {
     }
 
     /// Returns the number of frames that the container claims, which may be wrong; `None` if the
-    /// container does not say. For the true number see [`FrameSource::frame_count`].
+    /// container does not say. For the true number see [`SourceInfo::frame_count`].
     pub fn claimed_frame_count(&self) -> Option<usize> {
         self.facts.claimed_frames
     }
@@ -239,10 +257,11 @@ impl VideoFrames {
     }
 
     fn check_size(&self, index: usize, found: FrameSize) -> Result<(), FrameError> {
-        if found == self.size {
+        let expected = self.fixed.size;
+        if found == expected {
             return Ok(());
         }
-        let (path, expected) = (self.path.clone(), self.size);
+        let path = self.path.clone();
         Err(FrameError::SizeChanged { path, index, expected, found })
     }
 
@@ -251,6 +270,21 @@ impl VideoFrames {
         let picture = self.lock().samples(index)?;
         self.check_size(index, picture.size)?;
         Ok(picture)
+    }
+
+    /// Returns the report about the video, which is made anew only after the index has changed.
+    fn details(&self, summary: IndexSummary) -> Arc<VideoDetails> {
+        let mut held = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*held {
+            Some((of, details)) if *of == summary => Arc::clone(details),
+            _ => {
+                let timing = self.fixed.timing;
+                let details =
+                    Arc::new(summary.details(&self.facts, &self.picture, timing, self.is_cached));
+                *held = Some((summary, Arc::clone(&details)));
+                details
+            }
+        }
     }
 
     /// Locks the reader. A panic in the reader cannot leave it in a state that serves wrong frames:
@@ -382,29 +416,23 @@ fn make_index(
     Ok((index, feed))
 }
 
-/// Returns true if the frames' times, in units of `time_base` seconds, are less evenly spaced than
-/// rounding explains.
-fn is_variable(times: &[i64], time_base: f64) -> Option<bool> {
-    /// Time stamps in milliseconds, as in Matroska, give steps that differ by one millisecond.
-    const ROUNDING_SECONDS: f64 = 0.002;
-    let steps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-    let (shortest, longest) = (steps.clone().min()?, steps.max()?);
-    Some(longest.saturating_sub(shortest) as f64 * time_base > ROUNDING_SECONDS)
-}
-
 impl FrameSource for VideoFrames {
-    fn frame_count(&self) -> usize {
-        self.notes.frame_count.load(Ordering::Relaxed)
-    }
-
-    fn size(&self) -> FrameSize {
-        self.size
+    fn info(&self) -> SourceInfo {
+        let (info, summary) = self.notes.added_to(self.fixed.clone());
+        let info = match &self.levels {
+            Some(levels) => info.with_more_warnings(levels.warnings()),
+            None => info,
+        };
+        match summary {
+            Some(summary) => info.with_video(self.details(summary)),
+            None => info,
+        }
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
         if let Some(levels) = &self.levels {
             let picture = self.samples(index)?;
-            let count = self.frame_count();
+            let count = self.notes.frame_count();
             return levels.render(picture, count, |index| self.samples(index)).map(Arc::new);
         }
         let frame = self.lock().frame(index)?;
@@ -413,54 +441,12 @@ impl FrameSource for VideoFrames {
     }
 
     fn scaled(&self, index: usize, scale: Scale) -> Result<ScaledFrame, FrameError> {
-        if self.scales_from_frames(scale.mode) {
+        if self.fixed.scales_from_frames(scale.mode) {
             return ScaledFrame::of(self.frame(index)?, scale);
         }
         let (scaled, size) = self.lock().scaled(index, scale.output())?;
         self.check_size(index, size)?;
         Ok(ScaledFrame { scaled, frame: None })
-    }
-
-    fn scales_from_frames(&self, mode: ResizeMode) -> bool {
-        // Samples of more than 8 bits have no colours before their range is known.
-        mode != ResizeMode::Decord || self.levels.is_some()
-    }
-
-    fn timing(&self) -> Timing {
-        self.timing
-    }
-
-    fn time(&self, index: usize) -> Option<f64> {
-        let stamped = self.notes.time_of(index);
-        let by_rate = || Some(index as f64 / self.timing.frames_per_second?);
-        stamped.map(|ticks| ticks as f64 * self.facts.time_base).or_else(by_rate)
-    }
-
-    fn describe(&self) -> String {
-        self.path
-            .file_name()
-            .map_or_else(|| self.path.display().to_string(), |name| name.to_string_lossy().into())
-    }
-
-    fn decode_stats(&self) -> DecodeStats {
-        self.notes.decode_stats()
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let levels = self.levels.as_ref().map(Levels::warnings).unwrap_or_default();
-        self.notes.warnings().into_iter().chain(levels).collect()
-    }
-
-    fn flaws(&self) -> Flaws {
-        self.notes.flaws()
-    }
-
-    fn damaged_frames(&self) -> Vec<usize> {
-        self.notes.damaged_frames()
-    }
-
-    fn memory(&self) -> SourceMemory {
-        self.notes.memory()
     }
 
     fn release_memory(&self) {
@@ -472,62 +458,14 @@ impl FrameSource for VideoFrames {
             }
         }
     }
-
-    fn video_details(&self) -> Option<VideoDetails> {
-        let reader = self.lock();
-        let index = reader.index();
-        let (groups, longest) = (index.segment_lengths().count(), index.segment_lengths().max());
-        let times = index.times().or_else(|| index.times_of_decoding_only());
-        let times = times.filter(|times| times.len() > 1);
-        let rate = self.timing.frames_per_second;
-        let count = index.frame_count() as f64;
-        let span = times.as_ref().and_then(|times| {
-            let ticks = times.iter().max()?.checked_sub(*times.iter().min()?)? as f64;
-            // The last frame is assumed to last as long as the average frame.
-            Some(ticks * self.facts.time_base * count / (count - 1.0))
-        });
-        let (matrix, range) = self.picture.colour.names();
-        let (rotation_degrees, mirrored) = self.facts.orientation.degrees();
-        Some(VideoDetails {
-            container: self.facts.format.clone(),
-            codec: self.facts.codec.clone(),
-            pixel_format: self
-                .picture
-                .format
-                .descriptor()
-                .map_or("unknown", |descriptor| descriptor.name())
-                .to_owned(),
-            stored_size: FrameSize { width: self.picture.width, height: self.picture.height },
-            rotation_degrees,
-            mirrored,
-            colour_matrix: matrix.to_owned(),
-            colour_range: range.to_owned(),
-            claimed_frames: self.facts.claimed_frames,
-            duration_seconds: span.or(rate.map(|rate| count / rate)),
-            variable_frame_rate: times.and_then(|times| is_variable(&times, self.facts.time_base)),
-            groups: GroupLengths {
-                number: groups,
-                shortest: index.segment_lengths().min().unwrap_or(0),
-                mean: count / groups.max(1) as f64,
-                longest: longest.unwrap_or(0),
-            },
-            index: match (index.is_counted(), index.is_decoded()) {
-                (true, _) => IndexKind::Counted,
-                (false, true) => IndexKind::Decoded,
-                (false, false) => IndexKind::TimeStamps,
-            },
-            index_from_cache: self.is_cached,
-            streams: self.facts.video_streams.clone(),
-        })
-    }
 }
 
 impl std::fmt::Debug for VideoFrames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VideoFrames")
             .field("path", &self.path)
-            .field("size", &self.size)
-            .field("frames", &self.frame_count())
+            .field("size", &self.fixed.size)
+            .field("frames", &self.notes.frame_count())
             .finish_non_exhaustive()
     }
 }

@@ -1,16 +1,19 @@
 //! Facts about a video that can be read while a decode is in progress.
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::index::Index;
+use super::summary::IndexSummary;
+use crate::damaged::DamagedFrames;
 use crate::error::FrameError;
-use crate::source::{DecodeStats, Flaws, SourceMemory};
+use crate::frame_times::FrameTimes;
+use crate::source_info::{DecodeStats, Flaws, SourceInfo, SourceMemory};
 
-/// Counters and warnings, kept apart from the reader so that reading them never waits for a decode.
-#[derive(Debug, Default)]
+/// Counters and findings, kept apart from the reader so that reading them never waits for a decode.
+#[derive(Debug)]
 pub(super) struct Notes {
-    pub(super) frame_count: AtomicUsize,
     pub(super) frames_decoded: AtomicU64,
     pub(super) restarts: AtomicU64,
     /// True if a release of memory was requested while a read was in progress; the next read starts
@@ -18,97 +21,112 @@ pub(super) struct Notes {
     pub(super) release_wanted: AtomicBool,
     bytes_held: AtomicU64,
     peak_bytes: AtomicU64,
-    damaged: Mutex<BTreeSet<usize>>,
-    warnings: Mutex<Vec<String>>,
-    flaws: Mutex<Flaws>,
-    times: Mutex<Times>,
+    /// Duration in seconds of one unit of the time stamps.
+    time_base: f64,
+    findings: Mutex<Findings>,
 }
 
-/// Times of the frames after the first one, in units of the stream's time base.
+/// What opening and reading found out so far.
 #[derive(Debug, Default)]
-enum Times {
-    /// The time stamps are missing or unusable.
-    #[default]
-    Unknown,
-    /// `frames` frames, each `step` units after the previous one.
-    Steady {
-        step: i64,
-        frames: usize,
-    },
-    Each(Vec<i64>),
+struct Findings {
+    frame_count: usize,
+    times: FrameTimes,
+    /// What the index says; `None` before there is one.
+    summary: Option<IndexSummary>,
+    warnings: Arc<[String]>,
+    flaws: Flaws,
+    damaged: DamagedFrames,
 }
 
 impl Notes {
+    /// Starts without findings. `time_base` is the duration in seconds of one unit of the time
+    /// stamps.
+    pub(super) fn new(time_base: f64) -> Self {
+        Self {
+            frames_decoded: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            release_wanted: AtomicBool::new(false),
+            bytes_held: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            time_base,
+            findings: Mutex::default(),
+        }
+    }
+
+    /// Adds the present state to facts about the video, and returns what the index says.
+    pub(super) fn added_to(&self, info: SourceInfo) -> (SourceInfo, Option<IndexSummary>) {
+        let mut findings = self.findings();
+        let info = info
+            .with_frame_count(findings.frame_count)
+            .with_frame_times(findings.times.clone())
+            .with_decode_stats(self.decode_stats())
+            .with_warnings(Arc::clone(&findings.warnings))
+            .with_flaws(findings.flaws.clone())
+            .with_damaged_frames(findings.damaged.list())
+            .with_memory(self.memory());
+        (info, findings.summary)
+    }
+
     /// Logs the warning and stores it. A repeated warning, for example from a cached index, is
     /// reported once.
     pub(super) fn warn(&self, warning: String) {
-        let mut warnings = lock(&self.warnings);
-        if !warnings.contains(&warning) {
+        let mut findings = self.findings();
+        if !findings.warnings.contains(&warning) {
             tracing::warn!("{warning}");
-            warnings.push(warning);
+            let before = mem::take(&mut findings.warnings);
+            findings.warnings = before.iter().cloned().chain([warning]).collect();
         }
     }
 
-    /// Records the times of the frames from their time stamps, which are in display order.
-    pub(super) fn set_times(&self, stamps: Option<Vec<i64>>) {
-        let rises = |stamps: &Vec<i64>| {
-            stamps.is_sorted() && (stamps.len() < 2 || stamps.first() < stamps.last())
-        };
-        let stamps = stamps.filter(rises);
-        let times = stamps.and_then(|mut times| {
-            let first = *times.first()?;
-            times.iter_mut().for_each(|time| *time = time.saturating_sub(first));
-            let step = times.get(1).copied().unwrap_or(0);
-            let is_steady = (0..).zip(&times).all(|(n, time)| step.checked_mul(n) == Some(*time));
-            let frames = times.len();
-            Some(if is_steady { Times::Steady { step, frames } } else { Times::Each(times) })
-        });
-        *lock(&self.times) = times.unwrap_or_default();
+    /// Records the number of frames, their times and everything else that an index says.
+    pub(super) fn describe(&self, index: &Index) {
+        let times = frame_times(index.times(), self.time_base);
+        let summary = IndexSummary::of(index);
+        let mut findings = self.findings();
+        findings.frame_count = index.frame_count();
+        findings.times = times;
+        findings.summary = Some(summary);
     }
 
-    /// Returns the time of frame `number` after the first one, in units of the stream's time base;
-    /// `None` if unknown.
-    pub(super) fn time_of(&self, number: usize) -> Option<i64> {
-        match &*lock(&self.times) {
-            Times::Unknown => None,
-            Times::Steady { step, frames } => {
-                (number < *frames).then(|| step.checked_mul(i64::try_from(number).ok()?))?
-            }
-            Times::Each(times) => times.get(number).copied(),
-        }
+    /// Records where decoding can begin after that has changed. The frames are those of the index
+    /// before.
+    pub(super) fn describe_groups(&self, index: &Index) {
+        let mut findings = self.findings();
+        findings.summary = findings.summary.map(|summary| summary.with_groups_of(index));
+    }
+
+    /// Returns the number of frames.
+    pub(super) fn frame_count(&self) -> usize {
+        self.findings().frame_count
     }
 
     /// Records why frames are missing; the first reason counts.
     pub(super) fn misses_frames(&self, why: String) {
-        lock(&self.flaws).missing_frames.get_or_insert(why);
+        self.findings().flaws.missing_frames.get_or_insert(why);
     }
 
     /// Records the first frame of another size.
     pub(super) fn changes_size(&self, error: FrameError) {
-        lock(&self.flaws).size_change.get_or_insert(error);
+        self.findings().flaws.size_change.get_or_insert(error);
     }
 
     pub(super) fn flaws(&self) -> Flaws {
-        lock(&self.flaws).clone()
+        self.findings().flaws.clone()
     }
 
-    pub(super) fn warnings(&self) -> Vec<String> {
-        lock(&self.warnings).clone()
+    pub(super) fn warnings(&self) -> Arc<[String]> {
+        Arc::clone(&self.findings().warnings)
     }
 
     /// Records that frame `number` is damaged. Returns true for the first damaged frame of all.
     pub(super) fn damaged(&self, number: usize) -> bool {
-        let mut damaged = lock(&self.damaged);
-        damaged.insert(number) && damaged.len() == 1
+        let mut findings = self.findings();
+        findings.damaged.insert(number) && findings.damaged.len() == 1
     }
 
     /// Forgets the indices of damaged frames, because the frames have been renumbered.
     pub(super) fn forget_damaged(&self) {
-        lock(&self.damaged).clear();
-    }
-
-    pub(super) fn damaged_frames(&self) -> Vec<usize> {
-        lock(&self.damaged).iter().copied().collect()
+        self.findings().damaged.clear();
     }
 
     /// Counts `bytes` of decoded frames as held.
@@ -129,16 +147,35 @@ impl Notes {
         }
     }
 
-    pub(super) fn decode_stats(&self) -> DecodeStats {
+    fn decode_stats(&self) -> DecodeStats {
         DecodeStats {
             frames_decoded: self.frames_decoded.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
         }
     }
+
+    fn findings(&self) -> MutexGuard<'_, Findings> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Returns the times of the frames after the first one, from their time stamps, which are in
+/// display order. Stamps that are missing or do not rise give no times.
+fn frame_times(stamps: Option<Vec<i64>>, time_base: f64) -> FrameTimes {
+    let rises = |stamps: &Vec<i64>| {
+        stamps.is_sorted() && (stamps.len() < 2 || stamps.first() < stamps.last())
+    };
+    let Some(stamps) = stamps.filter(rises) else { return FrameTimes::default() };
+    let Some(&first) = stamps.first() else { return FrameTimes::default() };
+    let since_first = |stamp: &i64| stamp.saturating_sub(first);
+    let step = stamps.get(1).map_or(0, since_first);
+    let is_steady = (0..)
+        .zip(&stamps)
+        .all(|(number, stamp)| step.checked_mul(number) == Some(since_first(stamp)));
+    if is_steady {
+        return FrameTimes::steady(step, stamps.len(), time_base);
+    }
+    FrameTimes::each(stamps.iter().map(|stamp| since_first(stamp) as f64 * time_base).collect())
 }
 
 #[cfg(test)]
@@ -148,17 +185,17 @@ mod tests {
     #[test]
     fn times_count_from_the_first_frame() {
         let times = |stamps: Option<Vec<i64>>| {
-            let notes = Notes::default();
-            notes.set_times(stamps);
-            (0..4).map(|frame| notes.time_of(frame)).collect::<Vec<_>>()
+            let times = frame_times(stamps, 1.0);
+            (0..4).map(|frame| times.at(frame, None)).collect::<Vec<_>>()
         };
-        assert_eq!(times(Some(vec![7, 10, 13])), [Some(0), Some(3), Some(6), None]);
-        assert_eq!(times(Some(vec![-5, 10, 13])), [Some(0), Some(15), Some(18), None]);
-        assert_eq!(times(Some(vec![4])), [Some(0), None, None, None]);
+        assert_eq!(times(Some(vec![7, 10, 13])), [Some(0.0), Some(3.0), Some(6.0), None]);
+        assert_eq!(times(Some(vec![-5, 10, 13])), [Some(0.0), Some(15.0), Some(18.0), None]);
+        assert_eq!(times(Some(vec![4])), [Some(0.0), None, None, None]);
         // Stamps that fall or stand still do not give the times of the frames.
         assert_eq!(times(Some(vec![7, 13, 10])), [None; 4]);
         assert_eq!(times(Some(vec![7, 7, 7])), [None; 4]);
         assert_eq!(times(None), [None; 4]);
         assert_eq!(times(Some(Vec::new())), [None; 4]);
+        assert_eq!(frame_times(Some(vec![0, 1, 5]), 0.5).at(2, None), Some(2.5));
     }
 }

@@ -184,8 +184,7 @@ impl Reader {
         notes: Arc<Notes>,
     ) -> Self {
         let ReaderOptions { threads, budget, cache } = options;
-        notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
-        notes.set_times(index.times());
+        notes.describe(&index);
         Self {
             ground: Ground {
                 path,
@@ -446,7 +445,9 @@ impl Reader {
     /// ends.
     fn change_index<T>(&mut self, change: impl FnOnce(&mut Index) -> T) -> T {
         self.lane = None;
-        change(Arc::make_mut(&mut self.ground.index))
+        let changed = change(Arc::make_mut(&mut self.ground.index));
+        self.ground.notes.describe_groups(&self.ground.index);
+        changed
     }
 
     fn stop_seeking(&mut self) -> bool {
@@ -555,8 +556,7 @@ impl Reader {
                 ));
             }
         }
-        notes.frame_count.store(index.frame_count(), Ordering::Relaxed);
-        notes.set_times(index.times());
+        notes.describe(&index);
         if let Some(cache) = &self.cache {
             cache.store(&index, &notes.warnings(), notes.flaws().missing_frames);
         }

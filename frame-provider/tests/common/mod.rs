@@ -136,7 +136,7 @@ pub fn ways() -> Vec<(&'static str, VideoOptions)> {
 /// further checks.
 pub fn assert_exact(path: &Path) -> VideoFrames {
     let first = VideoFrames::open(path).unwrap();
-    let expected = oracle(path, first.size().rgb_bytes());
+    let expected = oracle(path, first.info().size.rgb_bytes());
     assert_equal_to(path, &expected);
     first
 }
@@ -151,7 +151,11 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
             // The oracle converts gray and RGB of more than 8 bits to 8 bits in this way; for all
             // others this changes nothing.
             let source = source.with_intensity(Intensity::Full);
-            assert_eq!(source.frame_count(), expected.len(), "{name}: number of frames, {way}");
+            assert_eq!(
+                source.info().frame_count,
+                expected.len(),
+                "{name}: number of frames, {way}"
+            );
             for &frame in &frames {
                 assert_eq!(
                     hash(&source, frame),
@@ -160,7 +164,7 @@ pub fn assert_equal_to(path: &Path, expected: &[u64]) {
                 );
             }
             compared += frames.len();
-            let stats = source.decode_stats();
+            let stats = source.info().decode_stats;
             println!(
                 "{name}: {way}, {order}: {} served, {} decoded, {} restarts",
                 frames.len(),

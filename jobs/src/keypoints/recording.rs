@@ -23,19 +23,18 @@ pub struct TrackedRecording {
 impl TrackedRecording {
     /// Collects these facts from a source of frames, without a region.
     pub fn of<S: FrameSource + ?Sized>(frames: &S) -> Self {
-        let frame_count = frames.frame_count();
+        let info = frames.info();
+        let indices = 0..info.frame_count;
         // Either all frames have names or none: sources consist of image files or do not.
-        let images = (0..frame_count).map(|frame| frames.frame_name(frame));
+        let images = indices.clone().map(|frame| info.frame_name(frame).map(str::to_owned));
+        let times = indices.map(|frame| info.time(frame));
         Self {
-            name: frames.describe(),
-            frame_count,
-            size: frames.size(),
+            name: info.description.to_string(),
+            frame_count: info.frame_count,
+            size: info.size,
             region: None,
             images: images.collect::<Option<_>>().unwrap_or_default(),
-            times: (0..frame_count)
-                .map(|at| frames.time(at))
-                .collect::<Option<_>>()
-                .unwrap_or_default(),
+            times: times.collect::<Option<_>>().unwrap_or_default(),
         }
     }
 }

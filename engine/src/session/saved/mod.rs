@@ -83,7 +83,8 @@ impl<S: FrameSource> VideoSession<S> {
             return Err(SessionFileError::OtherCheckpoint { path: path.to_owned() }.into());
         }
         let about = |problem: Problem| problem.in_file(path);
-        let (count, size) = (frames.frame_count(), frames.size());
+        let info = frames.info();
+        let (count, size) = (info.frame_count, info.size);
         saved.check_model(model, path)?;
         saved.check_policy(policy.as_deref(), path)?;
         let SavedKind::Video { frame_count } = saved.kind else {
