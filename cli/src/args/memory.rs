@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sam2_engine::GuardedOptions;
 
+use crate::alike::suggestion;
+
 /// A memory policy as typed: `official`, `guarded`, or `guarded:NAME=VALUE,...`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MemoryArg {
@@ -15,8 +17,15 @@ pub enum MemoryArg {
 }
 
 /// Names of the numbers, in the order in which they are printed.
-const NAMES: &str =
-    "min-score, min-iou, distrust-flagged, look-back, distractors, spacing, distractor-iou";
+const NAMES: [&str; 7] = [
+    "min-score",
+    "min-iou",
+    "distrust-flagged",
+    "look-back",
+    "distractors",
+    "spacing",
+    "distractor-iou",
+];
 
 impl FromStr for MemoryArg {
     type Err = String;
@@ -43,7 +52,7 @@ impl FromStr for MemoryArg {
 /// Takes one `NAME=VALUE`.
 fn set(options: &mut GuardedOptions, pair: &str) -> Result<(), String> {
     let Some((name, value)) = pair.split_once('=') else {
-        return Err(format!("'{pair}' lacks its value: use NAME=VALUE with {NAMES}"));
+        return Err(format!("'{pair}' lacks its value: use NAME=VALUE with {}", NAMES.join(", ")));
     };
     let wrong = |expected: &str| format!("'{value}' does not suit {name}: use {expected}");
     let count = || value.parse::<usize>().map_err(|_| wrong("a whole number"));
@@ -66,7 +75,12 @@ fn set(options: &mut GuardedOptions, pair: &str) -> Result<(), String> {
         "distractors" => options.max_distractor_frames = count()?,
         "spacing" => options.distractor_spacing = count()?,
         "distractor-iou" => options.distractor_iou = threshold(0.0, 1.0, "0 to 1, or off")?,
-        _ => return Err(format!("'{name}' is not a number of the guarded policy: use {NAMES}")),
+        _ => {
+            let (known, meant) = (NAMES.join(", "), suggestion(&name.replace('_', "-"), NAMES));
+            return Err(format!(
+                "'{name}' is not a number of the guarded policy: use {known}{meant}"
+            ));
+        }
     }
     Ok(())
 }
@@ -132,6 +146,7 @@ mod tests {
             ("official:look-back=3", "use official"),
             ("guarded:look-back", "NAME=VALUE"),
             ("guarded:look-forward=3", "look-back"),
+            ("guarded:min_io=3", "distractor-iou: did you mean 'min-iou'?"),
             ("guarded:look-back=-3", "whole number"),
             ("guarded:min-iou=1.5", "0 to 1"),
             ("guarded:min-iou=NaN", "0 to 1"),
