@@ -1,10 +1,11 @@
 //! `sam2 convert`.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use sam2_model::Sam2Config;
 use sam2_weights_convert::{StoredPrecision, convert};
 
-use crate::args::{ConvertArgs, DtypeArg};
+use crate::alike::suggestion;
+use crate::args::{ConvertArgs, DtypeArg, MODELS};
 use crate::exit::ExitStatus;
 use crate::plain_text::plain;
 use crate::standard_output::print;
@@ -35,7 +36,9 @@ pub fn run(args: &ConvertArgs) -> Result<ExitStatus> {
 /// Parses a configuration: a name, or the path of a JSON file.
 pub fn parse_config(text: &str) -> Result<Sam2Config> {
     if !text.ends_with(".json") {
-        return Ok(text.parse()?);
+        return text
+            .parse()
+            .map_err(|unknown| anyhow!("{unknown}{}", suggestion(text, MODELS.iter().copied())));
     }
     let json = std::fs::read_to_string(text).with_context(|| {
         format!("cannot read the configuration '{text}': give a JSON file or a name like tiny-2.1")

@@ -14,6 +14,28 @@ Exit codes: 0 done, 1 failed (nothing is left under the output's name),
 frames are missing, or probe --verify found damaged ones, 4 some of many
 recordings failed, 129, 130 or 143 stopped by a signal (continue with --resume)";
 
+/// What each exit code means, for the manual pages.
+pub const MEANINGS: [(u8, &str); 8] = [
+    (0, "Everything was done."),
+    (
+        1,
+        "It failed. Nothing is left under the output's name. The last line says why, and what to do.",
+    ),
+    (2, "The command line, the settings or the job file are wrong."),
+    (
+        3,
+        "It is done, but some batches had no usable prompt and are empty, frames are missing, or `sam2 probe --verify` found damaged \
+         ones.",
+    ),
+    (4, "Some of many recordings failed. The others are done."),
+    (129, "The terminal or the connection was closed (SIGHUP). Continue with --resume."),
+    (130, "Interrupted by Ctrl-C (SIGINT). Continue with --resume."),
+    (
+        143,
+        "Stopped by SIGTERM, which batch systems send at the time limit. Continue with --resume.",
+    ),
+];
+
 /// How the program ends. clap itself ends with code 2 for an invalid command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -109,6 +131,7 @@ mod tests {
         let (_, codes) = HELP.split_once("Exit codes:").unwrap();
         let numbers = codes.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
         assert_eq!(numbers.collect::<Vec<u8>>(), EVERY.map(|(_, code)| code), "--help");
+        assert_eq!(MEANINGS.map(|(code, _)| code), EVERY.map(|(_, code)| code), "the manual");
         for (status, code) in EVERY {
             assert_eq!(status.code(), code, "{status:?}");
         }

@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use toml::{Table, Value};
 
+use crate::alike::suggestion;
 use crate::args::{Cli, Command, SegmentArgs};
 use crate::command_line::{matches, one_line};
 use crate::job_file_error::JobFileError;
@@ -14,6 +15,9 @@ use crate::job_file_error::JobFileError;
 /// Maximum number of recordings in a job file. Each is checked like a command line before the first
 /// is segmented.
 const MOST_RECORDINGS: usize = 2000;
+
+/// Options that belong to the command line as a whole.
+const NOT_IN_FILES: [&str; 4] = ["job", "stats", "help", "version"];
 
 /// Options with their values.
 type Options = Vec<(String, Vec<OsString>)>;
@@ -47,7 +51,8 @@ fn parse(text: &str, typed: &Options, folder: Option<&Path>) -> Result<Vec<Segme
         _ => return Err("there are no recordings: add [[recording]] with a path".into()),
     };
     if let Some(key) = file.keys().next() {
-        return Err(format!("unknown key '{key}': expected [defaults] and [[recording]]"));
+        let meant = suggestion(key, ["defaults", "recording"]);
+        return Err(format!("unknown key '{key}': expected [defaults] and [[recording]]{meant}"));
     }
     if recordings.is_empty() {
         return Err("there are no recordings: add [[recording]] with a path".into());
@@ -108,10 +113,12 @@ fn arguments(recording: &Path, options: &Options) -> Result<SegmentArgs, String>
     let mut line: Vec<OsString> = vec!["sam2".into(), "segment".into(), recording.into()];
     for (name, values) in options {
         let known = segment.get_arguments().find(|argument| argument.get_long() == Some(name));
-        let known = known.filter(|_| !["job", "stats", "help"].contains(&name.as_str()));
+        let known = known.filter(|_| !NOT_IN_FILES.contains(&name.as_str()));
         let Some(known) = known else {
+            let options = segment.get_arguments().filter_map(|argument| argument.get_long());
+            let meant = suggestion(name, options.filter(|option| !NOT_IN_FILES.contains(option)));
             return Err(format!(
-                "unknown option '{name}': use those of `sam2 segment`, without dashes"
+                "unknown option '{name}': use those of `sam2 segment`, without dashes{meant}"
             ));
         };
         let takes_value = known.get_action().takes_values();
@@ -158,7 +165,7 @@ fn typed_options(line: &[OsString]) -> Options {
         .get_arguments()
         .filter_map(|argument| {
             let (id, name) = (argument.get_id().as_str(), argument.get_long()?);
-            if ["job", "stats", "help", "version"].contains(&name) || !typed(id, matches) {
+            if NOT_IN_FILES.contains(&name) || !typed(id, matches) {
                 return None;
             }
             let values = match argument.get_action().takes_values() {
@@ -220,7 +227,7 @@ mod tests {
             ("", "no recordings"),
             ("x = 1\n[[recording]]\npath = 'a'", "unknown key 'x'"),
             ("[[recording]]\nids = true", "recording 1: it has no path"),
-            ("[[recording]]\npath = 'a'\nkepoints = 'x'", "unknown option 'kepoints'"),
+            ("[[recording]]\npath = 'a'\nkepoints = 'x'", "dashes: did you mean 'keypoints'?"),
             ("[[recording]]\npath = 'a'\njob = 'x'", "unknown option 'job'"),
             ("[[recording]]\npath = 'a'\nids = 'x'", "true or false"),
             ("[[recording]]\npath = 'a'\noutput = true", "needs a value"),

@@ -1,9 +1,11 @@
 //! `sam2`: Segment Anything 2 for long recordings.
 
+mod alike;
 mod announce;
 mod args;
 mod bench;
 mod command_line;
+mod completions;
 mod convert;
 mod devices;
 mod disk;
@@ -83,8 +85,8 @@ fn main() -> std::process::ExitCode {
         Command::Config(args) => {
             settings::show::run(&args, &command_line::description(), &settings)
         }
-        Command::Completions(args) => manual::completions(&args),
-        Command::Man(args) => manual::man(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args),
         Command::LegacyPipeline(args) => legacy_pipeline::run(&args, &settings, cli.quiet),
     };
     match result {

@@ -2,8 +2,8 @@
 
 use crate::{disk, remedy};
 
-/// Returns the message with its causes, the option that helps, and the free space if a disk is
-/// full.
+/// Returns the message with its causes, the name that a misspelt one was meant to be, the option
+/// that helps, and the free space if a disk is full.
 pub fn of(error: &anyhow::Error) -> String {
     // Causes whose text the message already contains are left out.
     let mut message = error.to_string();
@@ -13,6 +13,7 @@ pub fn of(error: &anyhow::Error) -> String {
             message.push_str(&cause);
         }
     }
+    message.push_str(&remedy::meant(error));
     if let Some(option) = remedy::option(error) {
         message.push_str(&format!(" ({option})"));
     }

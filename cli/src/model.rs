@@ -8,7 +8,8 @@ use sam2_engine::{DeviceChoice, Sam2};
 use sam2_model::ModelName;
 use sam2_weights_convert::{DigestRecord, LocalWeights, ModelSource, PretrainedError};
 
-use crate::args::ModelArgs;
+use crate::alike::closest;
+use crate::args::{MODELS, ModelArgs};
 use crate::convert::parse_config;
 use crate::{foresight, kernel_watch, typed_files};
 
@@ -132,16 +133,15 @@ fn find(model: &Path) -> Result<LocalWeights> {
 /// Returns an error for a model that is neither a file nor a known name.
 fn unknown(model: &Path) -> anyhow::Error {
     let name = model.display().to_string();
-    let is_path = model.components().count() > 1 || model.extension().is_some();
-    let alike = |known: &&&str| strsim::jaro(known, &name.to_lowercase()) > 0.7;
-    let names = ["tiny", "small", "base-plus", "large"];
-    match names.iter().find(alike) {
+    let is_path = model.components().count() > 1
+        || model.extension().is_some_and(|ending| ending != "0" && ending != "1");
+    match closest(&name, MODELS.iter().copied()) {
         Some(known) if !is_path => {
             anyhow!("--model: '{name}' is neither a file nor a model; did you mean {known}?")
         }
         _ => anyhow!(
-            "--model: '{name}': no such file; check the spelling, or name a downloaded model: {}, with an optional -2.0",
-            names.join(", ")
+            "--model: '{name}': no such file; check the spelling, or name a downloaded model: tiny, small, base-plus, large, with an \
+             optional -2.0"
         ),
     }
 }

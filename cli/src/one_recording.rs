@@ -75,10 +75,9 @@ pub fn run(
     stats: &mut Stats,
     taken: &mut RecordingStats,
 ) -> Result<Finished> {
-    let Checked { args, outputs: CheckedOutputs { wanted, kept }, track } = checked;
+    let Checked { args, outputs, track } = checked;
+    let CheckedOutputs { first: first_output, wanted, kept } = outputs;
     let (args, track) = (&args, track.as_ref());
-    let named = outputs::named(&args.output, args.contact_sheet.as_deref())?;
-    let first_output = named.first().map(|first| first.path.clone());
     let journal = first_output.as_deref().map(resuming::journal_path).unwrap_or_default();
     if !args.running.resume && !args.running.dry_run && journal.exists() {
         tracing::warn!(

@@ -12,6 +12,7 @@ use sam2_mask_writer::{
     OutputFile, OutputFolder, PixelValues, RunHeader, StackCompression, YoloLabelsSink,
 };
 
+use crate::alike::{closest, did_you_mean, suggestion};
 use crate::args::OutputArg;
 
 /// Output formats.
@@ -245,7 +246,8 @@ pub fn resolve(typed: &OutputArg) -> Result<Output> {
     {
         let Some(format) = OutputFormat::ALL.into_iter().find(|format| format.name() == name)
         else {
-            bail!("'{name}' in '{}' is not a format: use {}", path.display(), formats());
+            let meant = suggestion(name, OutputFormat::ALL.into_iter().map(OutputFormat::name));
+            bail!("'{name}' in '{}' is not a format: use {}{meant}", path.display(), formats());
         };
         if Path::new(rest).file_name().is_none() {
             bail!("'{}' has no file name: use {name}:PATH", path.display());
@@ -254,7 +256,15 @@ pub fn resolve(typed: &OutputArg) -> Result<Output> {
     }
     match by_ending(path) {
         Some(format) => Ok(Output { format, path: path.to_owned() }),
-        None => bail!("cannot tell the format of '{}': use {}", path.display(), formats()),
+        None => {
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            let meant = closest(
+                ending,
+                OutputFormat::ALL.into_iter().flat_map(OutputFormat::endings).copied(),
+            )
+            .map_or_else(String::new, |meant| did_you_mean(&format!(".{meant}")));
+            bail!("cannot tell the format of '{}': use {}{meant}", path.display(), formats())
+        }
     }
 }
 
@@ -374,6 +384,10 @@ mod tests {
             for format in OutputFormat::ALL {
                 assert!(message.contains(format.name()), "{typed}: {message}");
             }
+        }
+        for (typed, meant) in [("dvis:a", "'davis'"), ("a.csvv", "'.csv'"), ("a.btff", "'.btf'")] {
+            let message = resolve_text(typed).unwrap_err();
+            assert!(message.ends_with(&format!(": did you mean {meant}?")), "{typed}: {message}");
         }
         for typed in ["csv:", "davis:..", "tiff:/"] {
             let message = resolve_text(typed).unwrap_err();

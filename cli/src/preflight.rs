@@ -114,6 +114,8 @@ fn check_there(path: &Path) -> Result<()> {
 /// Outputs of a job.
 #[derive(Debug)]
 pub struct CheckedOutputs {
+    /// The first output that was named; the journal and the receipt are named after it.
+    pub first: Option<PathBuf>,
     /// Outputs to write.
     pub wanted: Vec<Output>,
     /// Outputs that exist and that an earlier run lists as its own. Whether it was the same job can
@@ -137,7 +139,8 @@ pub fn check_outputs(args: &SegmentArgs) -> Result<CheckedOutputs> {
     let outputs = outputs::check(&args.output, sheet, &inputs, may_replace)?;
     let (kept, wanted) = outputs.into_iter().partition(is_kept);
     let kept: Vec<Output> = kept;
-    Ok(CheckedOutputs { wanted, kept: receipt.filter(|_| !kept.is_empty()).map(|r| (r, kept)) })
+    let kept = receipt.filter(|_| !kept.is_empty()).map(|receipt| (receipt, kept));
+    Ok(CheckedOutputs { first: named.into_iter().next().map(|first| first.path), wanted, kept })
 }
 
 /// Refuses devices, pipes and sockets in place of files that are read whole: some of them never

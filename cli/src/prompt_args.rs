@@ -9,6 +9,7 @@ use sam2_jobs::{
 };
 use serde_json::Value;
 
+use crate::alike::closest;
 use crate::args::PromptArgs;
 
 /// Default number of frames per batch for a recording with a track, as in the lab's own scripts.
@@ -137,8 +138,16 @@ impl PromptArgs {
 /// Returns a notice about names in a prompt file that no object of the track has.
 fn not_of_track(file: &Path, prompts: &PromptSet, of_track: &KnownObjects) -> Option<TrackNotice> {
     let new = prompts.names().iter().filter(|(_, name)| of_track.find(name).is_none());
+    let meant = |name: &str| {
+        let meant = closest(name, of_track.names().values().map(String::as_str));
+        meant.map_or_else(String::new, |meant| {
+            format!(", or did you mean '{}'?", meant.escape_debug())
+        })
+    };
     let new: Vec<String> = new
-        .map(|(object, name)| format!("'{}' is object {}", name.escape_debug(), object.0))
+        .map(|(object, name)| {
+            format!("'{}' is object {}{}", name.escape_debug(), object.0, meant(name))
+        })
         .collect();
     let why = match of_track.names().is_empty() {
         true => "the track does not name its animal",

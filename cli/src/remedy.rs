@@ -1,8 +1,10 @@
 //! Names the command-line option that helps against an error of the library, which itself knows no
-//! command line.
+//! command line, and what a misspelt name of a track was meant to be.
 
 use sam2_engine::{DeviceFailure, EngineError, RunFileError, WriteError};
 use sam2_jobs::{COMPUTED_WITH, JobError, KeypointError, MergeError, ReceiptMismatch};
+
+use crate::alike::suggestion;
 
 /// Returns the option to try, if an option can help.
 pub fn option(error: &anyhow::Error) -> Option<&'static str> {
@@ -16,6 +18,27 @@ pub fn option(error: &anyhow::Error) -> Option<&'static str> {
         return Some("--overwrite makes it anew; or choose another name");
     }
     error.downcast_ref().and_then(of_write).or_else(|| error.downcast_ref().and_then(of_keypoints))
+}
+
+/// Returns `: did you mean 'snout'?` for a name that the track does not have, or nothing.
+pub fn meant(error: &anyhow::Error) -> String {
+    let of_job = |error: &JobError| match error {
+        JobError::Keypoints(error) => Some(name_meant(error)),
+        _ => None,
+    };
+    let direct = error.downcast_ref().map(name_meant);
+    direct.or_else(|| error.downcast_ref().and_then(of_job)).unwrap_or_default()
+}
+
+fn name_meant(error: &KeypointError) -> String {
+    match error {
+        KeypointError::UnknownBodypart { name, available, .. }
+        | KeypointError::UnknownIndividual { name, available, .. }
+        | KeypointError::UnknownRecording { name, available, .. } => {
+            suggestion(name, available.iter().map(String::as_str))
+        }
+        _ => String::new(),
+    }
 }
 
 fn of_job(error: &JobError) -> Option<&'static str> {

@@ -1,113 +1,212 @@
-//! Runs a [`JobPlan`] batch by batch and hands every frame to the sinks.
+//! A job as a caller puts it together, and its run: batch by batch, with every frame handed to the
+//! sinks.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{LabelledMask, RunReader, RunRecord};
+use sam2_mask_writer::{LabelledMask, MaskSink, RunReader, RunRecord};
 use sam2_model::{DeviceMemory, Sam2};
 
 use super::cancel::CancelFlag;
 use super::carry_over::with_carried_over;
 use super::delivery::{Delivery, JobOutputs};
 use super::examine::examine;
+use super::journal::Journal;
 use super::options::JobOptions;
 use super::part::FramePart;
 use super::plan::{JobPlan, frames_of};
+use super::receipt::ReceiptPlace;
+use super::recording_stamp::RecordingStamp;
 use super::report::{JobObserver, JobReport, JobStage};
 use super::track_evidence::TrackEvidence;
 use super::two_way::{self, is_two_way};
 use crate::error::JobError;
 use sam2_engine::{ObjectId, SessionOptions};
 
-/// Runs a plan; see [`Job::run`](crate::Job::run).
-pub(super) fn segment<S: FrameSource + ?Sized>(
-    model: &Sam2,
-    frames: &S,
-    plan: &JobPlan,
+/// A plan, its recording and its outputs, ready to run.
+///
+/// ```no_run
+/// use sam2_jobs::engine::{LazyFrames, Sam2};
+/// use sam2_jobs::{Job, JobError, JobPlan};
+///
+/// # fn run(model: &Sam2, frames: &LazyFrames, plan: &JobPlan, sink: Box<dyn sam2_jobs::engine::MaskSink>) -> Result<(), JobError> {
+/// let report = Job::new(model, frames, plan).sink(sink).run()?;
+/// println!("{} frames", report.frames);
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a job does nothing before `run` is called"]
+pub struct Job<'a, S: ?Sized> {
+    model: &'a Sam2,
+    frames: &'a S,
+    plan: &'a JobPlan,
     options: JobOptions,
-    evidence: Option<&TrackEvidence>,
+    evidence: Option<&'a TrackEvidence>,
     outputs: JobOutputs,
-    observer: &mut dyn JobObserver,
-    cancel: &CancelFlag,
-) -> Result<JobReport, JobError> {
-    let info = frames.info();
-    plan.check(info.frame_count, info.size)?;
-    plan.check_region(options.session.region, info.size)?;
-    let part = options.part_of(plan);
-    if options.part.is_some() {
-        plan.check_part(part)?;
+    observer: Option<&'a mut dyn JobObserver>,
+    cancel: CancelFlag,
+}
+
+impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
+    /// Prepares a job with the default options and without outputs.
+    pub fn new(model: &'a Sam2, frames: &'a S, plan: &'a JobPlan) -> Self {
+        let (options, outputs) = (JobOptions::default(), JobOutputs::default());
+        let cancel = CancelFlag::new();
+        Self { model, frames, plan, options, evidence: None, outputs, observer: None, cancel }
     }
-    if options.carry_over && part.start > 0 {
-        return Err(JobError::PartOfCarriedOver { start: part.start });
+
+    /// Sets the options.
+    pub fn options(mut self, options: JobOptions) -> Self {
+        self.options = options;
+        self
     }
-    let delivery = Delivery::new(Some(frames), outputs, part.start);
-    let mut session_options = options.session;
-    session_options.limits.keep_video_logits |= delivery.wants_logits();
-    let mut run = Run {
-        model,
-        frames,
-        options,
-        evidence,
-        session_options,
-        part,
-        recording_frames: plan.frame_count(),
-        delivery,
-        observer,
-        cancel,
-        done: 0,
-        resumed: 0,
-    };
-    run.check_frame_count()?;
-    run.replay_batches()?;
-    if is_two_way(options.session.passes) {
-        two_way::segment(&mut run, plan)?;
+
+    /// Sets the pose track that masks are compared with: masks off the track are flagged, and where
+    /// two passes disagree it decides ([`Passes::Agreed`](crate::engine::Passes::Agreed)).
+    pub fn evidence(mut self, evidence: Option<&'a TrackEvidence>) -> Self {
+        self.evidence = evidence;
+        self
     }
-    for (index, batch) in plan.batches_in(part) {
-        if batch.frames.end <= run.delivery.next_frame() {
-            continue;
+
+    /// Adds an output. Each output gets every frame of the job, in order, and is told where batches
+    /// end.
+    pub fn sink(mut self, sink: Box<dyn MaskSink>) -> Self {
+        self.outputs.sinks.push(sink);
+        self
+    }
+
+    /// Adds several outputs.
+    pub fn sinks(mut self, sinks: impl IntoIterator<Item = Box<dyn MaskSink>>) -> Self {
+        self.outputs.sinks.extend(sinks);
+        self
+    }
+
+    /// Sets the record of finished work, with which an interrupted job can be resumed.
+    pub fn journal(mut self, journal: Journal) -> Self {
+        self.outputs.journal = Some(journal);
+        self
+    }
+
+    /// Sets where to write, once the outputs are complete, how they were made.
+    pub fn receipt(mut self, receipt: Option<ReceiptPlace>) -> Self {
+        self.outputs.receipt = receipt;
+        self
+    }
+
+    /// Sets the state of the recording's files when it was opened. It is checked again before a
+    /// batch counts as done.
+    pub fn recording(mut self, stamp: RecordingStamp) -> Self {
+        self.outputs.recording = stamp;
+        self
+    }
+
+    /// Sets what is told about every batch and frame.
+    pub fn observe(mut self, observer: &'a mut dyn JobObserver) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Sets the flag that stops the job after the current frame.
+    pub fn cancel(mut self, cancel: &CancelFlag) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// Runs the job: every frame of the recording, or of a part of it, goes to every output, in
+    /// order.
+    ///
+    /// Outputs are finished when all frames are written. After an error they are dropped, which
+    /// removes what they had begun, except for the journal: with one, the same job goes on from
+    /// there and ends in the same outputs.
+    ///
+    /// If the device's memory does not suffice, a batch is repeated with fewer objects at a time and
+    /// fewer encoded frames kept, before that is an error. No frame is ever left out.
+    ///
+    /// # Errors
+    /// [`JobError`]. After [`JobError::FrameCountChanged`], because the recording turned out to be
+    /// damaged on the way, a second call with a new plan succeeds: the source knows its frames then.
+    pub fn run(self) -> Result<JobReport, JobError> {
+        let Self { model, frames, plan, options, evidence, outputs, observer, cancel } = self;
+        let mut nobody = ();
+        let observer = observer.unwrap_or(&mut nobody);
+        let info = frames.info();
+        plan.check(info.frame_count, info.size)?;
+        plan.check_region(options.session.region, info.size)?;
+        let part = options.part_of(plan);
+        if options.part.is_some() {
+            plan.check_part(part)?;
         }
-        let prompts = if options.carry_over && batch.frames.start > part.start {
-            with_carried_over(batch, run.delivery.last_masks())
-        } else {
-            batch.prompts.clone()
+        if options.carry_over && part.start > 0 {
+            return Err(JobError::PartOfCarriedOver { start: part.start });
+        }
+        let delivery = Delivery::new(Some(frames), outputs, part.start);
+        let mut session_options = options.session;
+        session_options.limits.keep_video_logits |= delivery.wants_logits();
+        let mut run = Run {
+            model,
+            frames,
+            options,
+            evidence,
+            session_options,
+            part,
+            recording_frames: plan.frame_count(),
+            delivery,
+            observer,
+            cancel: &cancel,
+            done: 0,
+            resumed: 0,
         };
-        run.observer.on_stage(&JobStage::Batch {
-            index,
-            count: plan.batches.len(),
-            frames: batch.frames.clone(),
-            prompt_frames: frames_of(&prompts),
-        });
-        // A damaged recording shows as an unreadable frame, or as a changed number of frames. The
-        // latter explains the former.
-        let done = run.batch(batch, &prompts);
         run.check_frame_count()?;
-        let timings = done?;
-        let frames_done = batch.frames.clone();
-        run.observer.on_stage(&JobStage::BatchDone { index, frames: frames_done, timings });
-        // The next batch reads other frames.
-        frames.release_memory();
+        run.replay_batches()?;
+        if is_two_way(options.session.passes) {
+            two_way::segment(&mut run, plan)?;
+        }
+        for (index, batch) in plan.batches_in(part) {
+            if batch.frames.end <= run.delivery.next_frame() {
+                continue;
+            }
+            let prompts = if options.carry_over && batch.frames.start > part.start {
+                with_carried_over(batch, run.delivery.last_masks())
+            } else {
+                batch.prompts.clone()
+            };
+            run.observer.on_stage(&JobStage::Batch {
+                index,
+                count: plan.batches.len(),
+                frames: batch.frames.clone(),
+                prompt_frames: frames_of(&prompts),
+            });
+            // A damaged recording shows as an unreadable frame, or as a changed number of frames. The
+            // latter explains the former.
+            let done = run.batch(batch, &prompts);
+            run.check_frame_count()?;
+            let timings = done?;
+            let frames_done = batch.frames.clone();
+            run.observer.on_stage(&JobStage::BatchDone { index, frames: frames_done, timings });
+            // The next batch reads other frames.
+            frames.release_memory();
+        }
+        // Returns this recording's memory to the device: another recording may need other sizes, and
+        // other programs may need the memory.
+        if !model.is_on_cpu() {
+            DeviceMemory::release_unused(model.device())?;
+        }
+        let resumed = run.resumed;
+        let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
+        if options.carry_over {
+            // An object that was prompted once is carried on, so only objects missing from the start
+            // have had no prompt.
+            unprompted_objects.retain(|missing| missing.frames.start == part.start);
+        } else if is_two_way(options.session.passes) {
+            // An object is tracked from its prompts in other batches too.
+            let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
+            let prompted: BTreeSet<ObjectId> = prompts.map(|prompt| prompt.object).collect();
+            unprompted_objects.retain(|missing| !prompted.contains(&missing.object));
+        }
+        let report = run.delivery.finish(!unprompted_objects.is_empty())?;
+        Ok(JobReport { resumed, unprompted_objects, ..report })
     }
-    // Returns this recording's memory to the device: another recording may need other sizes, and
-    // other programs may need the memory.
-    if !model.is_on_cpu() {
-        DeviceMemory::release_unused(model.device())?;
-    }
-    let resumed = run.resumed;
-    let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
-    if options.carry_over || is_two_way(options.session.passes) {
-        // An object that was prompted once is carried on, so only objects missing from the start
-        // have had no prompt.
-        let names = plan.batches.iter().flat_map(|batch| &batch.prompts).map(|p| p.object);
-        let prompted: BTreeSet<ObjectId> = names.collect();
-        unprompted_objects.retain(|missing| match options.carry_over {
-            true => missing.frames.start == part.start,
-            // Tracked from a prompt in another batch.
-            false => !prompted.contains(&missing.object),
-        });
-    }
-    let report = run.delivery.finish(!unprompted_objects.is_empty())?;
-    Ok(JobReport { resumed, unprompted_objects, ..report })
 }
 
 pub(super) struct Run<'a, S: ?Sized> {

@@ -92,3 +92,68 @@ fn a_wrong_command_line_ends_with_2() {
         outcome.error();
     }
 }
+
+#[test]
+fn a_misspelt_word_is_answered_with_what_was_meant() {
+    let workshop = mouse();
+    let run = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE];
+    let values: [(&[&str], &str); 12] = [
+        (&["--memory", "gaurded"], "'guarded'"),
+        (&["--memory", "guarded:min_io=3"], "did you mean 'min-iou'?"),
+        (&["--device", "cduda"], "'cuda'"),
+        (&["--device", "cduda:1"], "'cuda:1'"),
+        (&["--precision", "bf61"], "'bf16'"),
+        (&["--intensity", "per-frame:minmx"], "'per-frame:minmax'"),
+        (&["--frames-mode", "lzay"], "'lazy'"),
+        (&["--on-bad-frame", "repaet"], "'repeat'"),
+        (&["--resize", "decrod"], "'decord'"),
+        (&["--passes", "offcial"], "'official'"),
+        (&["--compression", "defalte"], "'deflate'"),
+        (&["--keypoints", "track.csv", "--prompt-frames", "evry:7"], "'every:7'"),
+    ];
+    let told = |arguments: &[&str], meant: &str| {
+        let outcome = workshop.refused(2, arguments, &[]);
+        assert!(outcome.stderr.contains(meant), "{arguments:?}: {}", outcome.stderr);
+    };
+    for (typed, meant) in values {
+        told(&[&run[..], typed].concat(), meant);
+    }
+    told(&["download", "lareg"], "'large'");
+    let later: [(&[&str], &str); 5] = [
+        (&["--model", "lareg"], "did you mean large?"),
+        (&["--model", "lareg-2.0"], "did you mean large-2.0?"),
+        (&["-o", "dvis:annotations"], ": did you mean 'davis'?"),
+        (&["-o", "masks.csvv"], ": did you mean '.csv'?"),
+        (&["--keypoints", "track.csv", "--bodyparts", "bdy"], ": did you mean 'body'?"),
+    ];
+    for (typed, meant) in later {
+        let outcome = workshop.refused(1, &[&run[..], typed].concat(), &[meant]);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    }
+    let weights = crate::support::asset_text("micro/sam2.1_hiera_micro.safetensors");
+    workshop.refused(1, &["convert", &weights, "c.safetensors", "--config", "tny"], &["'tiny'"]);
+    // Nothing is suggested where nothing is similar.
+    let outcome = workshop.refused(2, &[&run[..], &["--device", "toaster"]].concat(), &["toaster"]);
+    assert!(!outcome.stderr.contains("similar"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_misspelt_individual_or_name_is_answered_with_what_was_meant() {
+    let workshop = mouse();
+    workshop.write(
+        "two.csv",
+        "scorer,d,d,d,d,d,d\nindividuals,ann,ann,ann,bob,bob,bob\nbodyparts,snout,snout,snout,snout,snout,snout\n\
+         coords,x,y,likelihood,x,y,likelihood\n0,120,40,0.9,20,20,0.9\n1,120,40,0.9,20,20,0.9\n2,120,40,0.9,20,20,0.9\n\
+         3,120,40,0.9,20,20,0.9\n4,120,40,0.9,20,20,0.9\n5,120,40,0.9,20,20,0.9\n",
+    );
+    let run = ["segment", "mouse.mkv", "-o", "m.btf", "--keypoints", "two.csv"];
+    workshop.refused(1, &[&run[..], &["--individual", "anne"]].concat(), &["did you mean 'ann'?"]);
+    workshop.refused(
+        1,
+        &[&run[..], &["--bodyparts", "snuot"]].concat(),
+        &["did you mean 'snout'?"],
+    );
+    workshop.write("more.csv", "frame,object,x,y,label\n0,boob,20,20,1\n");
+    let dry = workshop.sam2(&[&run[..], &["--prompts", "more.csv", "--dry-run"]].concat());
+    dry.succeeded().warns(&["'boob' is object 3", "or did you mean 'bob'?"]);
+}

@@ -131,7 +131,11 @@ fn settings_that_have_no_use_here_are_no_mistake_but_typed_ones_are() {
 #[test]
 fn wrong_settings_are_one_line_with_their_place() {
     let workshop = mouse();
-    let cases: [(&str, &[&str]); 12] = [
+    let cases: [(&str, &[&str]); 16] = [
+        ("device = \"cduda\"", &["a.toml:1", "'cduda'", ": did you mean 'cuda'?"]),
+        ("\nmemory = \"gaurded\"", &["a.toml:2", ": did you mean 'guarded'?"]),
+        ("memory = \"guarded:min_io=3\"", &["a.toml:1", ": did you mean 'min-iou'?"]),
+        ("passes = \"offcial\"", &["a.toml:1", "own, official", ": did you mean 'official'?"]),
         ("batch-sise = 3", &["a.toml:1", "batch-sise", "did you mean 'batch-size'"]),
         ("\n\nbatchsize = 3", &["a.toml:3", "did you mean 'batch-size'"]),
         ("batch-size = \"many\"", &["a.toml:1", "many", "--batch-size"]),

@@ -4,12 +4,21 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::StringValueParser;
+
+use super::words::{DEVICES, offering};
+
+/// How the command is called. clap's own line is longer than a screen is wide.
+pub const USAGE: &str = "\
+sam2 legacy-pipeline <-video_path FILE | -tiff_path PATH>
+           -output_file_path FILE -DLC_csv_file_path FILE
+           -column_names NAMES... [OPTIONS] [-- OPTIONS...]";
 
 /// What `--help` shows at its end.
 pub const EXAMPLES: &str = "\
-Long options may have one dash or two. An output that exists is replaced and its
-folder is made, as the scripts did. Frames are read when needed, as with
---use_lazy_video. What follows -- goes to `sam2 segment` as it is.
+Long options may have one dash or two. An output that exists is replaced, and
+its folder is made, as the scripts did. Options after -- go to `sam2 segment`
+as they are.
 
 Examples:
   sam2 legacy-pipeline -video_path worm.avi -output_file_path worm.btf \\
@@ -37,7 +46,14 @@ pub struct LegacyPipelineArgs {
     #[arg(long = "video_path", value_name = "FILE", required_unless_present = "tiff_path")]
     pub video_path: Option<PathBuf>,
     /// A TIFF or BigTIFF stack, or a folder that Micro-Manager wrote.
-    #[arg(long = "tiff_path", value_name = "PATH", conflicts_with = "video_path")]
+    ///
+    /// -video_path or -tiff_path is needed.
+    #[arg(
+        long = "tiff_path",
+        value_name = "PATH",
+        conflicts_with = "video_path",
+        help = "A TIFF stack, or a folder of Micro-Manager"
+    )]
     pub tiff_path: Option<PathBuf>,
     /// The masks: a BigTIFF stack.
     #[arg(long = "output_file_path", value_name = "FILE")]
@@ -45,25 +61,52 @@ pub struct LegacyPipelineArgs {
     /// The DeepLabCut track.
     #[arg(long = "DLC_csv_file_path", value_name = "FILE")]
     pub dlc_csv_file_path: PathBuf,
-    /// Body parts, with commas or spaces between them.
+    /// Body parts, separated by commas or spaces.
     #[arg(long = "column_names", value_name = "NAMES", num_args = 1.., required = true)]
     pub column_names: Vec<String>,
-    /// The folder of the official code (its checkpoints/sam2_hiera_large.pt is used), or a checkpoint [default: as `segment`].
-    #[arg(long = "SAM2_path", value_name = "PATH")]
+    /// The folder of the official code, or a checkpoint [default: as `sam2 segment`].
+    ///
+    /// In the folder, checkpoints/sam2_hiera_large.pt is used.
+    #[arg(
+        long = "SAM2_path",
+        value_name = "PATH",
+        help = "The official code's folder or a checkpoint"
+    )]
     pub sam2_path: Option<PathBuf>,
-    /// Frames per batch [default: 100 with -video_path, 400 with -tiff_path].
-    #[arg(long = "batch_size", value_name = "N")]
+    /// Frames per batch.
+    ///
+    /// [default: 100 with -video_path, 400 with -tiff_path]
+    #[arg(long = "batch_size", value_name = "N", help = "Frames per batch [default: 100 or 400]")]
     pub batch_size: Option<usize>,
-    /// The track was made on a video smaller by this factor; 0: it was not.
-    #[arg(long = "downsample_factor", value_name = "F", default_value_t = 0.0)]
+    /// Multiply the track's coordinates: it was made on a video smaller by this factor.
+    ///
+    /// 0 = it was not.
+    #[arg(
+        long = "downsample_factor",
+        value_name = "F",
+        default_value_t = 0.0,
+        help = "Multiply the track"
+    )]
     pub downsample_factor: f32,
-    /// cpu, cuda, cuda:N, or GPUs as CUDA_VISIBLE_DEVICES names them, such as 0 [default: a GPU, or else the CPU].
-    #[arg(long, value_name = "DEVICE")]
+    /// cpu, cuda, cuda:N, or a GPU as CUDA_VISIBLE_DEVICES names it, such as 0.
+    ///
+    /// [default: a GPU, or else the CPU]
+    #[arg(
+        long,
+        value_name = "DEVICE",
+        help = "cpu, cuda, cuda:N, or a GPU such as 0",
+        value_parser = offering(StringValueParser::new(), DEVICES),
+        hide_possible_values = true
+    )]
     pub device: Option<String>,
+    /// No effect.
+    ///
     /// Frames are read when needed in any case.
     #[arg(long = "use_lazy_video")]
     pub use_lazy_video: bool,
-    /// The same.
+    /// No effect.
+    ///
+    /// Frames are read when needed in any case.
     #[arg(long = "use_image_arrays")]
     pub use_image_arrays: bool,
     /// More options, for `sam2 segment`.

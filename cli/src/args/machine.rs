@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use clap_complete::Shell;
 
 use super::model::ModelArgs;
@@ -16,10 +16,10 @@ pub struct BenchArgs {
     /// Frames whose time is taken.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
     pub frames: usize,
-    /// Frames before those: 17 fill the memory.
+    /// Frames before those; 17 fill the memory.
     #[arg(long, value_name = "N", default_value_t = 17)]
     pub warm_up: usize,
-    /// How often each step is timed by itself; 0 = not at all.
+    /// How many times each step is timed by itself; 0 = not at all.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
     /// Print JSON.
@@ -60,17 +60,20 @@ pub struct CompletionsArgs {
 /// `sam2 man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Write sam2.1 and one page for each command to this folder, which is made if need be.
-    #[arg(long, value_name = "FOLDER")]
+    /// Write sam2.1 and one page for each command to this folder, which is made if it does not exist.
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
 }
 
 /// What `--help` shows at its end.
 pub const CONFIG_EXPLANATION: &str = "\
-Strongest first: the command line, the environment (SAM2_BATCH_SIZE for
---batch-size; several values with ; between them), the file (batch-size = 300;
-what follows [download] is for that command alone), the built-in default.
-A switch that is on is turned off by --no-SWITCH.
+An option takes its value from the first of these that has one:
+  the command line
+  the environment: SAM2_BATCH_SIZE=300, with ; between several values
+  the settings file: batch-size = 300, or in a table such as [download]
+    for that command alone
+  the built-in default
+--no-SWITCH turns off a switch that is on.
 
 Examples:
   sam2 config

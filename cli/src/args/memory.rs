@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use sam2_engine::{Dam4samOptions, GuardedOptions, MemoryPolicyChoice, Sam3Options};
 
+use crate::alike::suggestion;
+
 /// A memory policy as typed: its name, or `NAME:NUMBER=VALUE,...`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MemoryArg(pub MemoryPolicyChoice);
@@ -169,8 +171,10 @@ fn parse<O: Default>(
             return Err(format!("'{pair}' lacks its value: use NAME=VALUE with {}", names()));
         };
         let Some(number) = numbers.iter().find(|number| number.name == name) else {
+            let known = numbers.iter().map(|number| number.name);
+            let meant = suggestion(&name.replace('_', "-"), known);
             return Err(format!(
-                "'{name}' is not a number of the {policy} policy: use {}",
+                "'{name}' is not a number of the {policy} policy: use {}{meant}",
                 names()
             ));
         };
@@ -247,6 +251,7 @@ mod tests {
             ("official:look-back=3", "use official"),
             ("guarded:look-back", "NAME=VALUE"),
             ("guarded:look-forward=3", "look-back"),
+            ("guarded:min_io=3", "distractor-iou: did you mean 'min-iou'?"),
             ("guarded:look-back=-3", "whole number"),
             ("guarded:min-iou=1.5", "0 to 1"),
             ("guarded:min-iou=NaN", "0 to 1"),

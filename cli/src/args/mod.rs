@@ -11,6 +11,7 @@ mod recording;
 mod results;
 mod segment;
 mod weights;
+mod words;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub use recording::ProbeArgs;
 pub use results::{MergeArgs, ReportArgs, ScoreArgs};
 pub use segment::{PassesArg, SegmentArgs};
 pub use weights::{ConvertArgs, DownloadArgs, DtypeArg, InspectArgs, VersionArg};
+pub use words::MODELS;
 
 /// Segment Anything 2 for long recordings, without Python.
 #[derive(Debug, Parser)]
@@ -43,10 +45,10 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Say more (-v: decisions, -vv: everything).
+    /// Print more: -v decisions, -vv everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Only warnings and errors.
+    /// Print only warnings and errors.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Threads that compute [default: one for each core].
@@ -55,12 +57,13 @@ pub struct Cli {
     /// Defaults of options, as TOML [default: SAM2_CONFIG, or sam2/config.toml in $XDG_CONFIG_HOME or ~/.config].
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub config_file: Option<PathBuf>,
-    /// How log lines look: text, or json (one object a line, with time, level and message), on stderr.
+    /// Format of log lines on stderr: text, or json (one object a line, with time, level and message).
     #[arg(
         long,
         global = true,
         value_name = "FORMAT",
         default_value = "text",
+        hide_possible_values = true,
         hide_short_help = true
     )]
     pub log_format: LogFormat,
@@ -88,28 +91,22 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Segment recordings: masks of every frame, in many formats.
-    #[command(after_help = "Examples:\n  \
-        sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase --batch-size 400 -o masks.btf\n  \
-        sam2 segment worm.mp4 --point 0:210,350 --model sam2.1_hiera_large.safetensors -o masks.btf\n  \
-        sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 --ids -o objects.btf\n  \
-        sam2 segment two.mp4 --keypoints twoDLC.h5 --negatives --ids -o objects.btf\n  \
-        sam2 segment worm.mp4 --point 0:210,350 -o masks.btf -o masks.csv -o look.mp4 -o davis:annotations\n  \
-        sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' -o '{folder}/{stem}.btf' --resume\n  \
-        sam2 segment --job recordings.toml --resume --stats job.json")]
+    #[command(after_help = segment::FEW_EXAMPLES, after_long_help = segment::EXAMPLES)]
     Segment(Box<SegmentArgs>),
     /// Put a recording's parts together, from their run files.
     ///
     /// The result is what one process would have written.
     #[command(after_help = "Example:\n  \
-        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 0..40000 -o a.sam2run\n  \
-        sam2 segment mouse.avi --keypoints mouseDLC.csv --frames 40000.. -o b.sam2run\n  \
+        sam2 segment m.avi --keypoints mDLC.csv --frames 0..40000 -o a.sam2run\n  \
+        sam2 segment m.avi --keypoints mDLC.csv --frames 40000.. -o b.sam2run\n  \
         sam2 merge a.sam2run b.sam2run -o masks.btf")]
     Merge(MergeArgs),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(
         disable_version_flag = true,
         after_help = "Examples:\n  \
-        sam2 download large                 (then: sam2 segment ... --model large)\n  \
+        sam2 download large\n  \
+        sam2 segment mouse.avi --keypoints mouseDLC.csv --model large -o masks.btf\n  \
         sam2 download tiny --version 2.0\n  \
         sam2 download --url https://lab.example/mouse.pt --sha256 HEX"
     )]
@@ -137,7 +134,8 @@ pub enum Command {
     /// What to look at, plots over time, parameters: one HTML file that needs nothing else.
     #[command(after_help = "Examples:\n  \
         sam2 report mouse.sam2run -o report.html\n  \
-        sam2 report mouse.sam2run --recording /archive/mouse.avi --stats stats.json -o report.html")]
+        sam2 report mouse.sam2run --recording /archive/mouse.avi \\\n      \
+        --stats stats.json -o report.html")]
     Report(ReportArgs),
     /// Compare a mask stack with a true one: mean J over all frames.
     ///
@@ -149,7 +147,7 @@ pub enum Command {
     Devices(DevicesArgs),
     /// Check that this machine is ready, and say what to do if not.
     #[command(
-        after_help = "Exit code 1 if there is a problem, 0 otherwise, also with warnings.\n\n\
+        after_help = "The exit code is 1 if there is a problem, otherwise 0, also with warnings.\n\n\
         Examples:\n  sam2 doctor\n  sam2 doctor --json"
     )]
     Doctor(DoctorArgs),
@@ -179,7 +177,7 @@ pub enum Command {
     )]
     Man(ManArgs),
     /// Segment as the lab's Python scripts did, with their arguments.
-    #[command(hide = true, after_help = legacy::EXAMPLES)]
+    #[command(hide = true, override_usage = legacy::USAGE, after_help = legacy::EXAMPLES)]
     LegacyPipeline(Box<LegacyPipelineArgs>),
 }
 

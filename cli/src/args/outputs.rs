@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::Args;
 use sam2_mask_writer::StackCompression;
 
-/// What was typed behind `-o`: `PATH`, whose ending says the format, or `FORMAT:PATH`.
+/// The value of `-o` as typed: `PATH`, whose ending says the format, or `FORMAT:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputArg(OsString);
 
@@ -50,7 +50,9 @@ pub struct StyleArgs {
     /// Replace outputs that exist.
     #[arg(long)]
     pub overwrite: bool,
-    /// Write object numbers (1-255) instead of 0/255 into the stack.
+    /// Write object numbers (1-255), not 0/255.
+    ///
+    /// Pixels of a stack are then the number of their object instead of 255, and 0 outside all objects.
     #[arg(long)]
     pub ids: bool,
     /// How the pages of stacks are compressed.

@@ -13,39 +13,60 @@ use std::str::FromStr;
 use clap::Args;
 use sam2_engine::ObjectId;
 
+use super::words::{PROMPT_FRAMES, offering};
+
 /// What to segment, and how the recording is cut for it.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
 pub struct PromptArgs {
-    /// A track of body parts: DeepLabCut, SLEAP, NWB and others.
-    ///
     /// A track of body parts: DeepLabCut CSV or HDF5, SLEAP .slp or analysis CSV or HDF5, NWB (ndx-pose), points of CVAT, COCO,
-    /// Labelme (or a folder of its files), Label Studio or napari, idtracker.ai CSV, or a table frame,object,x,y; which one is seen
-    /// from the file itself. Each individual becomes an object, numbered from 1 in the order of the file.
-    #[arg(long, value_name = "TRACK")]
+    /// Labelme (or a folder of its files), Label Studio or napari, idtracker.ai CSV, or a table frame,object,x,y.
+    ///
+    /// The format is recognised from the file's contents. Each individual becomes an object, numbered from 1 in the order of the file.
+    #[arg(long, value_name = "TRACK", help = "A track of DeepLabCut, SLEAP or others")]
     pub keypoints: Option<PathBuf>,
     /// Body parts to use, separated by commas or spaces [default: all].
-    #[arg(long, value_name = "NAMES", num_args = 1..)]
-    pub bodyparts: Vec<String>,
-    /// The individuals to segment, separated by commas [default: all, but for DeepLabCut's 'single'].
-    #[arg(long = "individual", value_name = "NAMES", value_delimiter = ',')]
-    pub individuals: Vec<String>,
-    /// Frames per batch; 0 = all [default: 400 with a track, otherwise 0].
     ///
-    /// Frames per batch, each of which needs prompts of its own; 0 = the whole recording at once, in bounded memory [default: 400
-    /// with a track, otherwise 0].
-    #[arg(long, value_name = "N")]
+    /// Every word up to the next option is taken as a body part, so put the recording first.
+    #[arg(long, value_name = "NAMES", num_args = 1.., help = "Body parts to use [default: all]")]
+    pub bodyparts: Vec<String>,
+    /// Individuals to segment, separated by commas [default: all except DeepLabCut's 'single'].
+    ///
+    /// The names are those in the track.
+    #[arg(
+        long = "individual",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        help = "Individuals to segment [default: all]"
+    )]
+    pub individuals: Vec<String>,
+    /// Frames per batch; 0 = the whole recording at once, in bounded memory [default: 400 with a track, otherwise 0].
+    ///
+    /// Each batch needs prompts of its own.
+    #[arg(long, value_name = "N", help = "Frames per batch; 0 = whole recording")]
     pub batch_size: Option<usize>,
-    /// Which frames of a batch are prompted by the track: best (with the most individuals, the most of their body parts, the highest
-    /// mean likelihood, the earliest), first, every:N (the first usable in each N frames) or above:L (mean likelihood above L, at most
-    /// 8, spread evenly) [default: best].
-    #[arg(long, value_name = "WHICH", hide_short_help = true)]
+    /// Which frames of a batch are prompted by the track [default: best].
+    ///
+    ///   best      the most individuals, then the most of their body
+    ///             parts, the highest mean likelihood, the earliest
+    ///   first     the first usable frame
+    ///   every:N   the first usable frame in each N frames
+    ///   above:L   a mean likelihood above L; at most 8, spread evenly
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_parser = offering(PromptFrames::from_str, PROMPT_FRAMES),
+        hide_possible_values = true,
+        hide_short_help = true,
+        verbatim_doc_comment
+    )]
     pub prompt_frames: Option<PromptFrames>,
     /// Tell each object where the other individuals are: up to 8 of their body parts, the closest, as negative points. Those that may
     /// lie on the object itself, where animals touch, are left out.
     #[arg(long, hide_short_help = true)]
     pub negatives: bool,
-    /// Also give the box around an object's body parts, grown by so many pixels, or by percent of its longer side (15%).
+    /// Also prompt with the box around an object's body parts, grown by a number of pixels (20) or a percentage of its longer side
+    /// (15%).
     #[arg(long, value_name = "MARGIN", hide_short_help = true)]
     pub box_from_keypoints: Option<BoxMargin>,
     /// Body parts below this likelihood are not used [default: 0.6 where DeepLabCut wrote likelihoods; a batch in which no body part
@@ -62,32 +83,42 @@ pub struct PromptArgs {
     /// The frame of the recording that is frame 0 of the track; -1 for a track that counts from 1 [default: 0].
     #[arg(long, value_name = "N", value_parser = first_frame, allow_hyphen_values = true, hide_short_help = true)]
     pub keypoints_first_frame: Option<isize>,
-    /// Take the rows of the recording of this name, where a track names its recordings and this one is called otherwise.
+    /// Take the rows of this recording, for a track that names its recordings and knows this one under another name.
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub keypoints_video: Option<String>,
-    /// Go on although the track has more or fewer rows than the recording has frames.
+    /// Continue although the track has more or fewer rows than the recording has frames.
     #[arg(long, hide_short_help = true)]
     pub allow_row_mismatch: bool,
-    /// Prompts in a file: JSON, CSV, or annotations of other programs.
+    /// Prompts in a file: JSON (docs/prompts.md), CSV with the columns frame,object,x,y,label, or annotations of CVAT, Labelme (or a
+    /// folder of its files), Label Studio, napari or in COCO's format.
     ///
-    /// Prompts in a file: JSON (docs/prompts.md), CSV with the columns frame,object,x,y,label, or what was drawn with CVAT, Labelme (or
-    /// a folder of its files), Label Studio, napari or in COCO's format. May be repeated.
-    #[arg(long, value_name = "FILE")]
+    /// May be repeated.
+    #[arg(long, value_name = "FILE", help = "Prompts in JSON, CSV or annotation files")]
     pub prompts: Vec<PathBuf>,
-    /// A click: frame, position, object, on (+) or outside (-) it.
+    /// A click: frame, position, object (default 1), on the object (+, the default) or outside it (-).
     ///
-    /// A click: frame, position, object (default 1), on (+, default) or outside (-) the object. Clicks, boxes and masks may be given
-    /// together, and with a track.
-    #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", allow_hyphen_values = true)]
+    /// May be repeated. Clicks, boxes and masks can be given together, and with a track.
+    #[arg(
+        long,
+        value_name = "F:X,Y[:OBJ][:+|-]",
+        allow_hyphen_values = true,
+        help = "A click on an object (+) or off it (-)"
+    )]
     pub point: Vec<PointArg>,
     /// A box: frame, top-left and bottom-right corner, object (default 1).
-    #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]")]
-    pub bounds: Vec<BoxArg>,
-    /// A mask: frame, image file, object.
     ///
-    /// A mask: frame, PNG or TIFF image of the recording's size (of a stack, its page of that number), object. Without an object,
-    /// the numbers in the image are the objects; black and white is object 1.
-    #[arg(long, value_name = "F:FILE[:OBJ]")]
+    /// May be repeated.
+    #[arg(
+        long = "box",
+        id = "bounds",
+        value_name = "F:X0,Y0,X1,Y1[:OBJ]",
+        help = "A box: top-left and bottom-right corner"
+    )]
+    pub bounds: Vec<BoxArg>,
+    /// A mask: frame, PNG or TIFF image of the recording's size (of a stack, the page of that frame), object.
+    ///
+    /// May be repeated. Without an object, the numbers in the image are the objects; a black and white image is object 1.
+    #[arg(long, value_name = "F:FILE[:OBJ]", help = "A mask in an image file")]
     pub mask: Vec<MaskArg>,
 }
 
@@ -190,7 +221,6 @@ impl fmt::Display for BoxArg {
     }
 }
 
-/// Without the file's folder.
 impl MaskArg {
     /// The file's name without its folder.
     fn name(&self) -> Cow<'_, str> {

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
-use clap::Args;
-use clap::builder::TypedValueParser as _;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Args, ValueHint};
 use sam2_engine::{MemoryPolicyChoice, Passes, Region};
 
 use super::frames::FrameArgs;
@@ -12,42 +13,90 @@ use super::memory::MemoryArg;
 use super::model::ModelArgs;
 use super::outputs::{OutputArg, StyleArgs};
 use super::prompts::PromptArgs;
+use super::words::{MEMORY_POLICIES, offering};
+
+/// What `-h` shows at its end: examples for most runs.
+pub const FEW_EXAMPLES: &str = "\
+Examples:
+  sam2 segment mouse.avi --keypoints mouseDLC.csv --bodyparts snout,tailbase \\
+      --batch-size 400 -o masks.btf
+  sam2 segment worm.mp4 --point 0:210,350 --model large -o masks.btf
+  sam2 segment frames/ --box 12:40,30,200,180:1 --ids -o objects.btf";
+
+/// What `--help` shows at its end.
+pub const EXAMPLES: &str = "\
+Examples:
+  sam2 segment mouse.avi --keypoints mouseDLC.csv \\
+      --bodyparts snout,tailbase --batch-size 400 -o masks.btf
+  sam2 segment worm.mp4 --point 0:210,350 \\
+      --model sam2.1_hiera_large.safetensors -o masks.btf
+  sam2 segment frames/ --box 12:40,30,200,180:1 --point 12:300,90:2 \\
+      --ids -o objects.btf
+  sam2 segment two.mp4 --keypoints twoDLC.h5 --negatives \\
+      --ids -o objects.btf
+  sam2 segment worm.mp4 --point 0:210,350 -o masks.btf -o masks.csv \\
+      -o look.mp4 -o davis:annotations
+  sam2 segment 'day1/*.avi' --keypoints '{folder}/{stem}DLC*.csv' \\
+      -o '{folder}/{stem}.btf' --resume
+  sam2 segment --job recordings.toml --resume --stats job.json";
 
 /// `sam2 segment`.
 #[derive(Clone, Debug, Args)]
 pub struct SegmentArgs {
-    /// Videos, TIFF stacks, folders of images; also names with wildcards.
+    /// Video files, TIFF stacks, folders of images, folders that Micro-Manager wrote, or names with wildcards.
     ///
-    /// Video files, TIFF stacks, folders of images, or folders written by Micro-Manager; also names with wildcards. A name in quotes
-    /// whose wildcards match still images of one folder ('frames/cam1_*.png') is one recording. With more than one, names of
-    /// outputs and tracks hold {stem} (the recording's name without folder and ending), {name} (with ending) or {folder}.
-    #[arg(required_unless_present = "job", value_name = "RECORDING")]
+    /// A name in quotes whose wildcards match still images of one folder ('frames/cam1_*.png') is one recording. With more than one
+    /// recording, names of outputs and tracks contain {stem} (the recording's name without folder and ending), {name} (with ending) or
+    /// {folder}.
+    #[arg(
+        required_unless_present = "job",
+        value_name = "RECORDING",
+        help = "Videos, TIFF stacks, folders of images, or patterns of names"
+    )]
     pub recordings: Vec<PathBuf>,
     /// The one of them that is being segmented.
     #[arg(skip)]
     pub recording: PathBuf,
-    /// The video files named are one recording, in the order given (GoPro's chapters, a Miniscope's 0.avi, 1.avi, ...); those that one
-    /// pattern matches are in the order of a folder of videos. It is named after the first. A folder of such files needs no --join.
+    /// Take the video files as one recording, in the given order (GoPro's chapters, a Miniscope's 0.avi, 1.avi, ...).
+    ///
+    /// Files that one pattern matches are in the order of a folder of videos. The recording is named after the first file. A folder of
+    /// such files needs no --join.
     #[arg(long, conflicts_with = "job", hide_short_help = true)]
     pub join: bool,
     /// Recordings and their options from a TOML file (docs/jobs.md); options given here count for all of them.
     #[arg(long, value_name = "FILE.toml", conflicts_with = "recordings", hide_short_help = true)]
     pub job: Option<PathBuf>,
-    /// Where results go: .btf (masks), .csv, .json, .mp4, .html, ... (--help lists all); may be repeated.
+    /// A result. May be repeated. The ending says the format, or its name before a colon:
     ///
-    /// Where results go; can be given several times. The ending says the format, or its name before a colon:
-    ///   .btf .tif .tiff   a stack of masks, one page a frame (tiff)
-    ///   .json             COCO's annotations (coco)
-    ///   .csv .parquet     a table: area, centroid, box, scores, flags (csv, parquet)
-    ///   .mp4              a video with the masks drawn in (overlay)
-    ///   .png              an overview picture (contact-sheet)
-    ///   .npy              mask logits (logits)
-    ///   .zip              outlines for ImageJ's and Fiji's ROI Manager (imagej-rois)
-    ///   .zarr             an OME-Zarr label image, a folder (ome-zarr)
-    ///   .html             a page about the run: plots, what to look at (report)
-    ///   .sam2run          a run file, from which the others can be made (run)
-    ///   object-tiffs:FOLDER, davis:FOLDER, object-pngs:FOLDER, yolo:FOLDER, labelme:FOLDER, sav:FILE
-    #[arg(short, long, value_name = "[FORMAT:]PATH", required_unless_present = "job", verbatim_doc_comment, value_parser = clap::builder::OsStringValueParser::new().map(OutputArg::from))]
+    ///   .btf .tif .tiff   tiff: a stack of masks, one page a frame
+    ///   .json             coco: COCO's annotations
+    ///   .csv .parquet     csv, parquet: area, centroid, box, scores, flags
+    ///   .mp4              overlay: a video with the masks drawn in
+    ///   .png              contact-sheet: an overview picture
+    ///   .npy              logits: mask logits
+    ///   .zip              imagej-rois: outlines for ImageJ's ROI Manager
+    ///   .zarr             ome-zarr: a folder with a label image
+    ///   .html             report: a page with plots and what to look at
+    ///   .sam2run          run: a run file, which can become the others
+    ///
+    /// These have no ending and need their name:
+    ///
+    ///   object-tiffs:FOLDER   a stack of masks for each object
+    ///   object-pngs:FOLDER    images for each object, as in SA-V
+    ///   davis:FOLDER          palette images, as in DAVIS
+    ///   yolo:FOLDER           polygon labels of YOLO
+    ///   labelme:FOLDER        polygons of Labelme
+    ///   sav:FILE              JSON, as in SA-V
+    #[arg(
+        short,
+        long,
+        value_name = "[FORMAT:]PATH",
+        required_unless_present = "job",
+        help = "A result: .btf .csv .json .mp4 .html ... (--help lists all); may be repeated",
+        verbatim_doc_comment,
+        value_parser = OsStringValueParser::new().map(OutputArg::from),
+        value_hint = ValueHint::FilePath
+    )]
     pub output: Vec<OutputArg>,
     /// How results are written.
     #[command(flatten)]
@@ -76,19 +125,22 @@ pub struct SegmentArgs {
         hide_short_help = true
     )]
     pub fill_holes: u32,
-    /// Look at this part of the frames only, at the model's full resolution; masks come back in place.
+    /// Segment only this part of the frames, at the model's full resolution. Masks have the size of the whole frame.
     #[arg(long, value_name = "X,Y,WIDTH,HEIGHT", help_heading = "Model", hide_short_help = true)]
     pub roi: Option<Region>,
     /// Keep the frame's proportions in the model's square input instead of squashing it.
     #[arg(long, help_heading = "Model", hide_short_help = true)]
     pub letterbox: bool,
     /// Which frames the model remembers: official (the last ones), guarded (the last that it is sure of), dam4sam (every fifth, and some with
-    /// a look-alike) or sam3 (those that show the object). All but official take numbers, such as guarded:look-back=60,min-iou=0.3
-    /// (docs/memory-policies.md).
+    /// a look-alike) or sam3 (those that show the object).
+    ///
+    /// All but official take numbers, such as guarded:look-back=60,min-iou=0.3 (docs/memory-policies.md).
     #[arg(
         long,
         value_name = "POLICY",
         default_value = "official",
+        value_parser = offering(MemoryArg::from_str, MEMORY_POLICIES),
+        hide_possible_values = true,
         help_heading = "Model",
         hide_short_help = true
     )]
@@ -102,7 +154,7 @@ pub struct SegmentArgs {
         hide_short_help = true
     )]
     pub temporal_stride: NonZeroUsize,
-    /// Objects that go through the model at a time: fewer take less memory and more time [default: all of them].
+    /// Objects that go through the model at a time [default: all]. Fewer take less memory and more time.
     #[arg(long, value_name = "N", help_heading = "Model", hide_short_help = true)]
     pub objects_per_pass: Option<NonZeroUsize>,
     /// Encoded frames that are kept, for prompts on several frames of a batch.
@@ -124,12 +176,13 @@ pub struct SegmentArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Job")]
 pub struct RunningArgs {
-    /// Go on where the same command was interrupted.
+    /// Continue where the same command was interrupted.
     ///
-    /// Go on where the same command was interrupted, by whatever; from the start if it was not. Outputs are those of an uninterrupted run.
+    /// If it was not interrupted, it begins at the start. Outputs are those of an uninterrupted run.
     #[arg(long)]
     pub resume: bool,
-    /// Only frames A to B - 1 of the recording (A.. = to its end). A and B are borders of batches; `sam2 merge` puts parts together.
+    /// Only frames A to B - 1 of the recording, counted from 0 (A.. = to its end). A and B are borders of batches; `sam2 merge` puts
+    /// parts together.
     #[arg(long, value_name = "A..B", value_parser = frame_range, hide_short_help = true)]
     pub frames: Option<FrameRange>,
     /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
@@ -137,13 +190,23 @@ pub struct RunningArgs {
     pub carry_over: bool,
     /// Which frames each object is tracked on.
     ///
-    /// own: forward from its own first prompt and in reverse from it, whatever other objects do. nearest: each frame from the nearest prompt
-    /// of its object, before or after it. agreed: each frame from the prompts on both sides; where the two masks disagree, the track or the
-    /// model's scores decide, and the frame is flagged (twice the time). nearest and agreed track across the borders of batches. official: as
-    /// the official predictor does, which looks for every object forward from the first prompt of any, and can take a look-alike before the
-    /// object's own prompt.
+    ///   own        from the object's own first prompt, forward and in
+    ///              reverse, whatever other objects do
+    ///   nearest    each frame from the nearest prompt of the object,
+    ///              before or after it
+    ///   agreed     each frame from the prompts on both sides. Where the
+    ///              two masks disagree, the pose track or the model's
+    ///              scores decide, and the frame is flagged. It takes
+    ///              twice the time
+    ///   official   as the official predictor does: every object forward
+    ///              from the first prompt of any object. It can take a
+    ///              look-alike before the object's own prompt
+    ///
+    /// With nearest and agreed, tracking does not stop at the borders of
+    /// batches (docs/passes.md).
     #[arg(
         long,
+        verbatim_doc_comment,
         value_name = "WHICH",
         value_enum,
         default_value_t,
@@ -152,19 +215,20 @@ pub struct RunningArgs {
         help = "How frames are tracked from prompts: own (both ways from an object's first one), nearest (from the nearest one), agreed (from both sides, compared) or official"
     )]
     pub passes: PassesArg,
-    /// Let parts and resumed jobs be computed on different kinds of processors or devices. Their kernels round differently, so
-    /// that masks differ in a few pixels; without this, going on or merging across kinds is refused.
+    /// Accept parts and resumed jobs that are computed on different kinds of processors or devices.
+    ///
+    /// Their kernels round differently, so masks differ in a few pixels. Without this option, they are refused.
     #[arg(long, hide_short_help = true)]
     pub mixed_processors: bool,
     /// Print what would be done, and stop.
     ///
-    /// Print what would be done (batches, prompts, model, sizes of outputs) and stop before anything is computed or written.
+    /// It prints batches, prompts, model and sizes of outputs, and stops before anything is computed or written.
     #[arg(long)]
     pub dry_run: bool,
-    /// Write what it took to a JSON file: time per stage, cache and memory per batch (docs/stats.md). Replaces one that is there.
+    /// Write statistics to a JSON file: time per stage, cache and memory per batch (docs/stats.md). An existing file is replaced.
     #[arg(long, value_name = "FILE.json", hide_short_help = true)]
     pub stats: Option<PathBuf>,
-    /// Within a batch that runs forwards, keep every N frames what is needed to resume there; 0 = resume at batches only.
+    /// Write a checkpoint every N frames of a batch that runs forward, so that --resume continues there; 0 = only between batches.
     #[arg(long, value_name = "N", default_value_t = sam2_jobs::Journal::CHECKPOINT_FRAMES, hide_short_help = true)]
     pub checkpoint_frames: usize,
 }
@@ -216,7 +280,7 @@ impl SegmentArgs {
 pub struct FrameRange {
     /// The first.
     pub start: usize,
-    /// Behind the last.
+    /// End of the range, exclusive.
     pub end: Option<usize>,
 }
 

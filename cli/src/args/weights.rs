@@ -1,9 +1,13 @@
 //! `sam2 convert`, `sam2 inspect` and `sam2 download`.
 
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
-use clap::Args;
+use clap::builder::StringValueParser;
+use clap::{Args, ValueHint};
 use sam2_model::ModelName;
+
+use super::words::{MODELS, offering};
 
 /// Number format of converted weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -12,9 +16,9 @@ pub enum DtypeArg {
     Keep,
     /// 4 bytes a value.
     F32,
-    /// 2 bytes a value, finer.
+    /// 2 bytes a value, with 11 bits of precision, up to 65,504.
     F16,
-    /// 2 bytes a value, wider.
+    /// 2 bytes a value, with 8 bits of precision and the range of f32.
     Bf16,
 }
 
@@ -29,7 +33,13 @@ pub struct ConvertArgs {
     #[arg(long, value_name = "FORMAT", default_value = "keep")]
     pub dtype: DtypeArg,
     /// Configuration of weights that are not recognised: a name like tiny-2.1, or a JSON file.
-    #[arg(long, value_name = "NAME|FILE")]
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        value_parser = offering(StringValueParser::new(), MODELS),
+        value_hint = ValueHint::FilePath,
+        hide_possible_values = true
+    )]
     pub config: Option<String>,
     /// Replace an output that exists.
     #[arg(long)]
@@ -60,9 +70,20 @@ pub enum VersionArg {
 /// `sam2 download`.
 #[derive(Debug, Args)]
 pub struct DownloadArgs {
-    /// Which model: tiny (39 M parameters, 156 MB), small (46 M, 184 MB), base-plus (81 M, 324 MB) or large (224 M, 898 MB), with
-    /// an optional -2.0 or -2.1; Meta's and Hugging Face's names are understood too, such as sam2.1_hiera_large.
-    #[arg(required_unless_present = "url")]
+    /// tiny, small, base-plus or large; large-2.0 is the one of generation 2.0.
+    ///
+    ///   tiny        39 M parameters, 156 MB
+    ///   small       46 M parameters, 184 MB
+    ///   base-plus   81 M parameters, 324 MB
+    ///   large      224 M parameters, 898 MB
+    ///
+    /// Meta's and Hugging Face's names are understood too, such as sam2.1_hiera_large.
+    #[arg(
+        required_unless_present = "url",
+        value_parser = offering(ModelName::from_str, MODELS),
+        hide_possible_values = true,
+        verbatim_doc_comment
+    )]
     pub model: Option<ModelName>,
     /// Generation of the model [default: 2.1].
     #[arg(long = "version", id = "generation", value_name = "V")]
@@ -76,10 +97,10 @@ pub struct DownloadArgs {
     /// A mirror of Meta's server, with the same folders.
     #[arg(long, value_name = "URL", env = "SAM2_BASE_URL", default_value = sam2_weights_convert::OFFICIAL_BASE_URL)]
     pub base_url: String,
-    /// How often a broken connection is taken up again without anything arriving.
+    /// How many times in a row a broken connection is tried again before any data arrives.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub retries: u32,
-    /// Where to keep it [default: $XDG_CACHE_HOME/sam2 or ~/.cache/sam2].
-    #[arg(long, value_name = "FOLDER", env = "SAM2_CACHE")]
+    /// Folder for downloads [default: $XDG_CACHE_HOME/sam2 or ~/.cache/sam2].
+    #[arg(long, value_name = "FOLDER", env = "SAM2_CACHE", value_hint = ValueHint::DirPath)]
     pub cache: Option<PathBuf>,
 }

@@ -3,7 +3,8 @@
 use clap::Command;
 
 use super::options::{common, names, takes_several};
-use super::{FILE_VARIABLE, Origin, Setting, suggestion};
+use super::{FILE_VARIABLE, Origin, Setting};
+use crate::alike::suggestion;
 
 /// Prefix of every variable.
 const PREFIX: &str = "SAM2_";

@@ -7,7 +7,8 @@ use clap::Command;
 use toml::de::{DeTable, DeValue};
 
 use super::options::{common, names, settable, takes_several};
-use super::{FILE_OPTION, FILE_VARIABLE, Origin, Setting, suggestion};
+use super::{FILE_OPTION, FILE_VARIABLE, Origin, Setting};
+use crate::alike::suggestion;
 
 /// Returns the file that was named, or the user's own if it exists.
 ///

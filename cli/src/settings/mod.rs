@@ -106,16 +106,3 @@ impl Settings {
         })
     }
 }
-
-/// Returns `(did you mean 'batch-size'?)` if `known` contains a name similar to `name`.
-fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    /// Names less similar than this are not suggested.
-    const ALIKE: f64 = 0.8;
-    let similarity = |other: &str| strsim::jaro_winkler(name, other);
-    known
-        .into_iter()
-        .map(|other| (similarity(other), other))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, other)| format!(": did you mean '{other}'?"))
-}

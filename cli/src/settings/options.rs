@@ -1,8 +1,10 @@
 //! Determines which options can be set from outside, and checks values for them.
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgAction, Command};
 
 use super::{FILE_OPTION, Setting};
+use crate::alike::did_you_mean;
 
 /// The command whose options are settings. Other commands share the options of the same name.
 const MAIN_COMMAND: &str = "segment";
@@ -90,7 +92,16 @@ pub fn check(command: &Command, setting: &Setting) -> Result<(), String> {
             let text = error.to_string();
             let message = text.split("\n\n").next().unwrap_or_default();
             let words: Vec<&str> = message.split_whitespace().collect();
-            refuse(words.join(" ").trim_start_matches("error: ").to_owned())
+            let message = words.join(" ").trim_start_matches("error: ").to_owned();
+            refuse(message + &meant(&error))
         }
+    }
+}
+
+/// Returns clap's suggestion for a misspelt value, for the end of a message.
+fn meant(error: &clap::Error) -> String {
+    match error.get(ContextKind::SuggestedValue) {
+        Some(ContextValue::String(meant)) => did_you_mean(meant),
+        _ => String::new(),
     }
 }

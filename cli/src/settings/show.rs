@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command};
 use super::environment::{unknown, variable};
 use super::options::{common, names, settable};
 use super::{Settings, file};
+use crate::alike::suggestion;
 use crate::args::ConfigArgs;
 use crate::exit::ExitStatus;
 use crate::standard_output::print;
@@ -22,7 +23,7 @@ struct Row<'a> {
 pub fn run(args: &ConfigArgs, root: &Command, settings: &Settings) -> Result<ExitStatus> {
     let Some(command) = root.find_subcommand(&args.command) else {
         let known = root.get_subcommands().map(Command::get_name);
-        bail!("unknown command '{}'{}", args.command, super::suggestion(&args.command, known));
+        bail!("unknown command '{}'{}", args.command, suggestion(&args.command, known));
     };
     let shared = names(common(root));
     // The options that every command has come last.
@@ -105,7 +106,7 @@ fn default_of(option: &Arg) -> Option<String> {
         ArgAction::Count => return Some("0".to_owned()),
         _ => {}
     }
-    let help = option.get_help()?.to_string();
+    let help = option.get_long_help().or(option.get_help())?.to_string();
     let (_, rest) = help.rsplit_once("[default: ")?;
     rest.split_once(']').map(|(value, _)| value.to_owned())
 }
