@@ -11,7 +11,7 @@ use sam2_engine::FrameSource;
 /// # Panics
 /// If a frame cannot be read or the file cannot be written.
 pub fn write_array(frames: &dyn FrameSource, path: &Path) {
-    let (size, count) = (frames.frame(0).unwrap().size(), frames.frame_count());
+    let (size, count) = (frames.info().size, frames.info().frame_count);
     let shape = format!("({count}, {}, {}, 3)", size.height, size.width);
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
     // The values begin at a multiple of 64 bytes.
@@ -39,7 +39,7 @@ mod tests {
         let clip = HeldOut::with_frames(Kind::MiceCross, 9, 5);
         write_array(&clip, &path);
         let read = NumpyFrames::open(&path).unwrap();
-        assert_eq!((read.frame_count(), read.size()), (5, clip.size()));
+        assert_eq!((read.info().frame_count, read.info().size), (5, clip.info().size));
         for index in 0..5 {
             assert!(read.frame(index).unwrap().data() == clip.frame(index).unwrap().data());
         }

@@ -190,7 +190,7 @@ fn what_a_session_keeps_does_not_grow_with_the_recording() {
             .open();
         video.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
         let (mut sizes, mut apart) = (Vec::new(), 0);
-        for index in 0..source.frame_count() {
+        for index in 0..source.info().frame_count {
             let tracked = flat(video.propagate_from(Some(index), Direction::Forward, Some(0)));
             let pushed = flat(std::iter::once(stream.push(&source.frame(index).unwrap())));
             if index == 0 {

@@ -163,7 +163,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             frames.entry(object).or_default().push(frame);
         }
         let next = run.delivery.next_frame();
-        let size = run.frames.size();
+        let size = run.frames.info().size;
         let size = (size.width, size.height);
         Self {
             run,

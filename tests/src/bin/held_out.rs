@@ -69,13 +69,13 @@ fn show(clip: &HeldOut, folder: &Path) {
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed());
     for number in 0..SHOWN {
         let frame = number * (clip.frame_count() - 1) / (SHOWN - 1);
-        let path = folder.join(format!("{}-{frame:04}.png", clip.describe()));
+        let path = folder.join(format!("{}-{frame:04}.png", clip.info().description));
         write_png(&preview(clip, frame, Some(&track)), &path);
     }
 }
 
 fn write(clip: &HeldOut, folder: &Path) {
-    let name = clip.describe();
+    let name = clip.info().description;
     write_array(clip, &folder.join(format!("{name}.npy")));
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
     let csv = match clip.animals() {
@@ -89,7 +89,7 @@ fn track(clip: &HeldOut) {
     let scores = tracked_from_boxes(&clips::micro_model(), clip, SessionOptions::default());
     println!(
         "{}: {} frames, mean J {:.3}, {:.1} swaps in 1,000 frames, {} of {} masks wrong",
-        clip.describe(),
+        clip.info().description,
         clip.frame_count(),
         scores.mean_j(),
         scores.swaps_per_1000_frames(),

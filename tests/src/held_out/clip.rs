@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sam2_engine::Mask;
-use sam2_frame_provider::{FrameError, FrameSize, FrameSource, RgbFrame, Timing};
+use sam2_frame_provider::{FrameError, FrameSize, FrameSource, RgbFrame, SourceInfo, Timing};
 
 use super::faults::{FaultOptions, FaultyTrack};
 use super::ground::Ground;
@@ -59,6 +59,11 @@ impl HeldOut {
         self.seed
     }
 
+    /// Returns the number of frames.
+    pub fn frame_count(&self) -> usize {
+        self.scene.frames()
+    }
+
     /// Returns the number of animals. They are numbered from 0, back to front: where two overlap,
     /// the one with the higher number shows.
     pub fn animals(&self) -> usize {
@@ -99,12 +104,10 @@ impl HeldOut {
 }
 
 impl FrameSource for HeldOut {
-    fn frame_count(&self) -> usize {
-        self.scene.frames()
-    }
-
-    fn size(&self) -> FrameSize {
-        self.scene.size
+    fn info(&self) -> SourceInfo {
+        SourceInfo::new(self.frame_count(), self.scene.size)
+            .with_description(self.path().display().to_string())
+            .with_timing(Timing::from_rate(RATE))
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {
@@ -113,14 +116,6 @@ impl FrameSource for HeldOut {
             return Err(FrameError::IndexOutOfRange { index, count, path: self.path() });
         }
         Ok(Arc::new(self.scene.picture(index)))
-    }
-
-    fn timing(&self) -> Timing {
-        Timing::from_rate(RATE)
-    }
-
-    fn describe(&self) -> String {
-        self.path().display().to_string()
     }
 }
 

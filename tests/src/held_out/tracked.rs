@@ -1,6 +1,6 @@
 //! Tracks a clip with a model, prompted from the ground truth.
 
-use sam2_engine::{Direction, FrameSource, Mask, ObjectId, Sam2, SessionOptions, VideoSession};
+use sam2_engine::{Direction, Mask, ObjectId, Sam2, SessionOptions, VideoSession};
 
 use super::clip::HeldOut;
 use super::scores::Scores;
