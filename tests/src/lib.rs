@@ -21,6 +21,7 @@ pub mod saved;
 pub mod scenario;
 pub mod seeded;
 pub mod truth_runs;
+pub mod two_way_runs;
 
 use std::path::PathBuf;
 
