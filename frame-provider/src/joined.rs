@@ -294,7 +294,7 @@ mod tests {
     use crate::source_info::Flaws;
 
     /// Three frames of one pixel, shown after 0, 1 and 4 tenths of a second.
-    struct Uneven(MemoryFrames, u8);
+    struct Uneven(MemoryFrames, u8, Arc<[f64]>);
 
     impl FrameSource for Uneven {
         fn info(&self) -> SourceInfo {
@@ -303,7 +303,7 @@ mod tests {
             self.0
                 .info()
                 .with_timing(Timing::from_rate(5.0))
-                .with_times([0.0, 0.1, 0.4])
+                .with_times(Arc::clone(&self.2))
                 .with_flaws(Flaws { missing_frames: missing, size_change: None })
                 .with_damaged_frames(damaged)
         }
@@ -325,7 +325,8 @@ mod tests {
                     RgbFrame::new(widths[number], 1, vec![value; widths[number] as usize * 3])
                 };
                 let frames = (0..3).map(gray).collect::<Result<Vec<_>, _>>()?;
-                Ok(Box::new(Uneven(MemoryFrames::new(frames)?, number as u8)))
+                let times = [0.0, 0.1, 0.4].into();
+                Ok(Box::new(Uneven(MemoryFrames::new(frames)?, number as u8, times)))
             }),
         )?;
         Ok((source, opened))
