@@ -186,4 +186,6 @@ fn the_built_in_model_has_a_name() {
     let named = workshop.segment_to("named.btf", "mouse.mkv", &named);
     assert!(!named.stderr.contains("demonstration"), "{}", named.stderr);
     assert!(workshop.read("named.btf") == workshop.read("unnamed.btf"));
+    let other = ["--point", ON_THE_MOUSE, "--model", "micro", "--config", "tiny-2.1"];
+    workshop.refuses("mouse.mkv", &other, &["the built-in model", "tiny"]);
 }

@@ -63,7 +63,7 @@ impl LocalWeights {
         config: Option<Sam2Config>,
         device: &Device,
     ) -> Result<Sam2, PretrainedError> {
-        let Some(path) = &self.file else { return load_micro(device) };
+        let Some(path) = &self.file else { return load_micro(config, device) };
         let model = match Sam2::load_with(path, config.clone(), device) {
             Ok(model) => model,
             Err(error) => {
@@ -86,12 +86,12 @@ fn kind(config: &Sam2Config) -> (Option<Variant>, ModelVersion) {
 }
 
 #[cfg(feature = "micro")]
-fn load_micro(device: &Device) -> Result<Sam2, PretrainedError> {
-    Ok(Sam2::from_bytes(sam2_micro::WEIGHTS, "the built-in model", None, device)?)
+fn load_micro(config: Option<Sam2Config>, device: &Device) -> Result<Sam2, PretrainedError> {
+    Ok(Sam2::from_bytes(sam2_micro::WEIGHTS, "the built-in model", config, device)?)
 }
 
 #[cfg(not(feature = "micro"))]
-fn load_micro(_device: &Device) -> Result<Sam2, PretrainedError> {
+fn load_micro(_: Option<Sam2Config>, _: &Device) -> Result<Sam2, PretrainedError> {
     Err(PretrainedError::WithoutMicro)
 }
 
