@@ -209,7 +209,7 @@ fn curls(random: &mut Random, frames: usize) -> Vec<Pose> {
     for pose in &mut poses {
         if done == length {
             let side = if random.chance(0.5) { 1.0 } else { -1.0 };
-            (most, length, done) = (side * random.uniform(3.6, 4.8), 50 + random.below(30), 0);
+            (most, length, done) = (side * random.uniform(4.2, 5.0), 50 + random.below(30), 0);
         }
         let half_way = (PI * done as f32 / length as f32).sin();
         pose.posture.curl = most * half_way * half_way;
