@@ -75,7 +75,7 @@ fn roam(random: &mut Random, frames: usize, area: Area, pace: f32) -> Vec<Pose> 
     let mut walk = Walk::from(area.point(random));
     let heading = random.uniform(0.0, TAU);
     while !walk.covers(frames) {
-        walk.wander(random, area, 1.0, pace);
+        walk.wander(random, area, pace);
     }
     walk.poses(frames, heading)
 }
@@ -95,16 +95,14 @@ fn crossings(
     while !walks.iter().all(|walk| walk.covers(frames)) {
         let rest = random.uniform(rest[0], rest[1]);
         for (walk, half) in walks.iter_mut().zip(halves) {
-            walk.wander(random, half, rest, pace);
+            walk.wander_for(random, half, rest, pace);
         }
         let [near, far] = [0; 2].map(|_| random.uniform(part[0], part[1]));
-        let meeting = walks[0].end().0.max(walks[1].end().0) + near;
         let place = [random.uniform(145.0, 175.0), random.uniform(95.0, 145.0)];
         halves.reverse();
         for (walk, half) in walks.iter_mut().zip(halves) {
             let beside = [0; 2].map(|_| random.uniform(-4.0, 4.0));
-            let frames = meeting - walk.end().0;
-            walk.to([place[0] + beside[0], place[1] + beside[1]], frames);
+            walk.to([place[0] + beside[0], place[1] + beside[1]], near);
             walk.to(half.point(random), far);
         }
     }
@@ -120,7 +118,7 @@ fn stops_on_top(random: &mut Random, frames: usize) -> Vec<Vec<Pose>> {
     let towards = if side == 0 { 0.0 } else { PI };
     while !comes.covers(frames) {
         let rest = random.uniform(6.0, 18.0);
-        comes.wander(random, HALVES[side], rest, MOUSE_PACE);
+        comes.wander_for(random, HALVES[side], rest, MOUSE_PACE);
         let beside = [0; 2].map(|_| random.uniform(-6.0, 6.0));
         let near = random.uniform(22.0, 28.0);
         comes.to([place[0] + beside[0], place[1] + beside[1]], near);
@@ -152,7 +150,7 @@ fn leaves_and_returns(random: &mut Random, frames: usize) -> Vec<Vec<Pose>> {
     let other = roam(&mut random.fork(), frames, away, MOUSE_PACE);
     while !walk.covers(frames) {
         let rest = random.uniform(10.0, 25.0);
-        walk.wander(random, home, rest, MOUSE_PACE);
+        walk.wander_for(random, home, rest, MOUSE_PACE);
         let [out, back] = [0; 2].map(|_| random.uniform(60.0, 180.0));
         walk.to([edge[0], out], random.uniform(38.0, 48.0));
         walk.to([edge[0], back], random.uniform(20.0, 35.0));
@@ -176,7 +174,7 @@ fn five(random: &mut Random, frames: usize) -> Vec<Vec<Pose>> {
                 if random.chance(0.25) {
                     walk.stay(random.uniform(6.0, 20.0));
                 }
-                walk.wander(random, area, 1.0, 2.0);
+                walk.wander(random, area, 2.0);
             }
             walk.poses(frames, heading)
         })
@@ -211,7 +209,7 @@ fn curls(random: &mut Random, frames: usize) -> Vec<Pose> {
     for pose in &mut poses {
         if done == length {
             let side = if random.chance(0.5) { 1.0 } else { -1.0 };
-            (most, length, done) = (side * random.uniform(3.6, 4.8), 50 + random.below(30), 0);
+            (most, length, done) = (side * random.uniform(4.2, 5.0), 50 + random.below(30), 0);
         }
         let half_way = (PI * done as f32 / length as f32).sin();
         pose.posture.curl = most * half_way * half_way;

@@ -50,18 +50,37 @@ impl Walk {
         self.to(self.end().1, frames);
     }
 
-    /// Walks between random points of an area for about this number of frames, at about `speed`
-    /// pixels for each frame.
-    pub(super) fn wander(&mut self, random: &mut Random, area: Area, frames: f32, speed: f32) {
+    /// Walks to a random point of an area, at about `pace` pixels for each frame.
+    pub(super) fn wander(&mut self, random: &mut Random, area: Area, pace: f32) {
+        let (to, frames) = self.next_leg(random, area, pace);
+        self.to(to, frames);
+    }
+
+    /// Walks between random points of an area for exactly this number of frames; the last leg ends
+    /// on the way.
+    pub(super) fn wander_for(&mut self, random: &mut Random, area: Area, frames: f32, pace: f32) {
         let until = self.end().0 + frames;
         while self.end().0 < until {
-            let (_, from) = self.end();
-            let to = area.point(random);
-            let distance = (to[0] - from[0]).hypot(to[1] - from[1]);
-            let pace = speed * random.uniform(0.7, 1.3);
-            // Turning round takes a moment.
-            self.to(to, (distance / pace).max(12.0));
+            let (time, from) = self.end();
+            let (to, frames) = self.next_leg(random, area, pace);
+            let left = until - time;
+            if frames < left {
+                self.to(to, frames);
+            } else {
+                let share = left / frames;
+                let on_the_way = [0, 1].map(|axis| from[axis] + share * (to[axis] - from[axis]));
+                self.stops.push((until, on_the_way));
+            }
         }
+    }
+
+    /// Returns a random point of an area, and the number of frames that the way there takes.
+    fn next_leg(&self, random: &mut Random, area: Area, pace: f32) -> ([f32; 2], f32) {
+        let (_, from) = self.end();
+        let to = area.point(random);
+        let distance = (to[0] - from[0]).hypot(to[1] - from[1]);
+        // Turning round takes a moment.
+        (to, (distance / (pace * random.uniform(0.7, 1.3))).max(12.0))
     }
 
     /// Returns true if a longer walk would not change the first `frames` frames.
@@ -152,10 +171,12 @@ mod tests {
         let area = Area([40.0, 40.0, 200.0, 200.0]);
         let mut walk = Walk::from([100.0, 100.0]);
         while !walk.covers(70) {
-            walk.wander(&mut random, area, 1.0, 3.0);
+            walk.wander(&mut random, area, 3.0);
         }
         let short = walk.poses(70, 0.0);
-        walk.wander(&mut random, area, 200.0, 3.0);
+        let end = walk.end().0;
+        walk.wander_for(&mut random, area, 200.0, 3.0);
+        assert_eq!(walk.end().0, end + 200.0);
         assert_eq!(short, walk.poses(70, 0.0));
     }
 }

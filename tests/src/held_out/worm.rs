@@ -44,10 +44,12 @@ impl Worm {
     /// Returns the shape at a time, with its head towards positive x.
     pub(super) fn plan(&self, time: f32, posture: Posture) -> Plan {
         let share = |index: usize| index as f32 / (DISCS - 1) as f32;
+        // A worm that curls stops crawling; its wave would undo a part of the curl.
+        let amplitude = self.amplitude / (1.0 + posture.curl.abs());
         let angles: Vec<f32> = (0..DISCS)
             .map(|i| {
                 let wave = TAU * (self.waves * share(i) - self.speed * time) + self.phase;
-                self.amplitude * wave.sin() + posture.curl * (share(i) - 0.5)
+                amplitude * wave.sin() + posture.curl * (share(i) - 0.5)
             })
             .collect();
         let mut body = along(&angles, 2.2 / DISCS as f32 * posture.stretch);
