@@ -106,7 +106,7 @@ pub enum Command {
         disable_version_flag = true,
         after_help = "Examples:\n  \
         sam2 download large\n  \
-        sam2 segment mouse.avi --keypoints mouseDLC.csv --model large -o masks.btf\n  \
+        sam2 segment m.avi --keypoints mDLC.csv --model large -o masks.btf\n  \
         sam2 download tiny --version 2.0\n  \
         sam2 download --url https://lab.example/mouse.pt --sha256 HEX"
     )]

@@ -128,8 +128,8 @@ fn a_job_that_stops_anywhere_goes_on() {
         let (plan, options) = (plan(prompts), options(passes));
         let whole = job(&model, &plan, options);
         let header = run_header(&model, &recording(FRAMES), "r", &plan, &options, &[]).unwrap();
-        for every in [0, 1, 3] {
-            for stop in 1..FRAMES {
+        for every in [0, 3] {
+            for stop in [1, 4, 7, 10, 13] {
                 let journal = || Journal::resume(&path, header.clone()).unwrap();
                 let mut stops = Shortages(Vec::new(), Some((stop, CancelFlag::new())));
                 let begun = journal().with_checkpoints_every(every);
@@ -160,7 +160,7 @@ fn too_little_memory_is_less_at_a_time_and_the_same_masks() {
     for passes in [Passes::Nearest, Passes::Agreed] {
         ROOM.set(None);
         let whole = job(&model, &plan(&PROMPTS), options(passes));
-        for at in 0..FRAMES {
+        for at in [0, 2, 6, 9, 13] {
             ROOM.set(Some((1, at)));
             let mut shortages = Shortages::default();
             let (report, seen) =
