@@ -19,6 +19,11 @@ const GROWN_BY_PIXELS: f32 = 15.0;
 /// A mask that is larger than the grown box by more than this factor is doubtful. Same source.
 const MOST_OF_BOX: f64 = 1.5;
 
+/// A body part counts as inside a mask also this far outside of it, as a share of the square root of
+/// the mask's area: a snout or the base of a tail is marked at the edge of an animal, and neither tracks
+/// nor masks are exact to the pixel.
+const NEAR: f32 = 0.1;
+
 /// A pose track as a witness: where body parts are known for sure, masks can be compared with it.
 ///
 /// The track knows which animal is which better than the network does, but it is not always right:
@@ -67,10 +72,11 @@ impl TrackEvidence {
     /// object's body parts is sure there.
     pub(crate) fn of(&self, frame: usize, object: ObjectId, mask: &Mask) -> Option<Witnessed> {
         let individual = self.individual(object)?;
-        let own = self.share(frame, individual, mask)?;
+        let near = NEAR * (mask.area() as f32).sqrt();
+        let own = self.share(frame, individual, mask, near)?;
         let others = (0..self.track.individuals().len())
             .filter(|&other| other != individual && self.track.is_animal(other))
-            .filter_map(|other| self.share(frame, other, mask))
+            .filter_map(|other| self.share(frame, other, mask, 0.0))
             .fold(0.0, f32::max);
         Some(Witnessed { own, others })
     }
@@ -117,12 +123,18 @@ impl TrackEvidence {
         self.track.usable(frame, individual, self.sure).map(|(_, keypoint)| keypoint)
     }
 
-    /// Returns the share of an animal's sure body parts that lie in a mask; `None` without any.
-    fn share(&self, frame: usize, individual: usize, mask: &Mask) -> Option<f32> {
+    /// Returns the share of an animal's sure body parts that lie in a mask, or at most `near` pixels
+    /// outside of it; `None` without any.
+    fn share(&self, frame: usize, individual: usize, mask: &Mask, near: f32) -> Option<f32> {
         let (mut inside, mut all) = (0, 0);
+        let covers = |x: f32, y: f32| x >= 0.0 && y >= 0.0 && mask.contains(x as u32, y as u32);
         for Keypoint { x, y, .. } in self.sure_parts(frame, individual) {
             all += 1;
-            inside += i32::from(mask.contains(x as u32, y as u32));
+            let around = |angle: u8| {
+                let (sine, cosine) = (f32::from(angle) * std::f32::consts::FRAC_PI_4).sin_cos();
+                covers(x + near * cosine, y + near * sine)
+            };
+            inside += i32::from(covers(x, y) || (near > 0.0 && (0..8).any(around)));
         }
         (all > 0).then(|| inside as f32 / all as f32)
     }

@@ -160,7 +160,10 @@ fn zsh_and_fish_are_given_the_same_words() {
         assert!(zsh.contains(told), "{told}");
     }
     let fish = workshop.sam2(&["completions", "fish"]).succeeded().stdout;
-    for told in ["-r -f -a \"official\\t''\nguarded\\t''\ndam4sam\\t''\nsam3\\t''\"", "-r -F -a \"tiny\\t''\n"] {
+    for told in [
+        "-r -f -a \"official\\t''\nguarded\\t''\ndam4sam\\t''\nsam3\\t''\"",
+        "-r -F -a \"tiny\\t''\n",
+    ] {
         assert!(fish.contains(told), "{told}");
     }
     workshop.write("sam2.fish", fish);

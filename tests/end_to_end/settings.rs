@@ -135,7 +135,10 @@ fn wrong_settings_are_one_line_with_their_place() {
         ("device = \"cduda\"", &["a.toml:1", "'cduda'", ": did you mean 'cuda'?"]),
         ("\nmemory = \"gaurded\"", &["a.toml:2", ": did you mean 'guarded'?"]),
         ("memory = \"guarded:min_io=3\"", &["a.toml:1", ": did you mean 'min-iou'?"]),
-        ("passes = \"offcial\"", &["a.toml:1", "own, nearest, agreed, official", ": did you mean 'official'?"]),
+        (
+            "passes = \"offcial\"",
+            &["a.toml:1", "own, nearest, agreed, official", ": did you mean 'official'?"],
+        ),
         ("batch-sise = 3", &["a.toml:1", "batch-sise", "did you mean 'batch-size'"]),
         ("\n\nbatchsize = 3", &["a.toml:3", "did you mean 'batch-size'"]),
         ("batch-size = \"many\"", &["a.toml:1", "many", "--batch-size"]),

@@ -8,8 +8,8 @@ use sam2_mask_writer::LabelledMask;
 use super::stretches::Stretches;
 use crate::track_evidence::TrackEvidence;
 
-/// How much the model's scores count beside the pose track: they only break ties.
-const SCORES_BESIDE_TRACK: f32 = 0.01;
+/// The comparisons of each object, by frame.
+pub(super) type Pairs = BTreeMap<ObjectId, BTreeMap<usize, Pair>>;
 
 /// One of the two sides from which a frame was tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,18 @@ pub(super) enum Side {
 pub(super) struct Pair {
     /// IoU of the two masks, 0..1.
     pub(super) agreement: f32,
-    /// How much speaks for the forward mask; negative if more speaks for the reverse one.
+    /// How much the track speaks for the forward mask; negative if it speaks for the reverse one. 0
+    /// without a track, and where it is not sure.
     pub(super) gain: f32,
+    /// The one mask that is where the track is, if the other one is not.
+    pub(super) confirmed: Option<Side>,
 }
 
 impl Pair {
     /// Compares the two masks of an object.
+    ///
+    /// The model's own scores do not count. On held-out clips they were no help: a pass that follows
+    /// the wrong animal is as sure of it as the other pass is of the right one (`docs/passes.md`).
     pub(super) fn of(
         frame: usize,
         forward: &LabelledMask,
@@ -38,29 +44,18 @@ impl Pair {
         track: Option<&TrackEvidence>,
     ) -> Self {
         let agreement = forward.mask.iou(&reverse.mask) as f32;
-        let scores = confidence(forward) - confidence(reverse);
         let object = ObjectId(forward.object);
-        let fit = track.and_then(|track| {
-            let of = |shown: &LabelledMask| track.of(frame, object, &shown.mask);
-            Some(of(forward)?.fit() - of(reverse)?.fit())
-        });
-        let gain = match (fit, track) {
-            (Some(fit), _) => fit + SCORES_BESIDE_TRACK * scores,
-            // The track is not sure here, but it may be on the frames around.
-            (None, Some(_)) => SCORES_BESIDE_TRACK * scores,
-            (None, None) => scores,
+        let witnessed = |shown: &LabelledMask| track?.of(frame, object, &shown.mask);
+        let (Some(ahead), Some(back)) = (witnessed(forward), witnessed(reverse)) else {
+            return Self { agreement, gain: 0.0, confirmed: None };
         };
-        Self { agreement, gain: if gain.is_finite() { gain } else { 0.0 } }
+        let confirmed = match (ahead.is_on_track(), back.is_on_track()) {
+            (true, false) => Some(Side::Forward),
+            (false, true) => Some(Side::Reverse),
+            _ => None,
+        };
+        Self { agreement, gain: ahead.fit() - back.fit(), confirmed }
     }
-}
-
-/// Returns how sure the model is of a mask, 0..2: that it sees the object at all, and how well the
-/// mask fits.
-fn confidence(shown: &LabelledMask) -> f32 {
-    shown.facts.map_or(0.0, |facts| {
-        let seen = 1.0 / (1.0 + (-facts.object_score).exp());
-        seen + facts.predicted_iou
-    })
 }
 
 /// The decisions about the frames of a stretch.
@@ -72,32 +67,39 @@ pub(super) struct Choices {
 
 impl Choices {
     /// Decides on every run of frames on which the two masks of an object disagree, their IoU being
-    /// below `limit`.
+    /// below `limit`. `middle` gives the frame in the middle between the prompts on both sides of one.
     ///
     /// A pass follows the animal from its prompt until it takes another, and seldom comes back. So
     /// along a run the forward mask is right first, and the reverse mask at last: the change is where
-    /// most speaks for either side, summed over the run. A single frame, on which the scores or the
-    /// track may be wrong, does not decide.
+    /// the track speaks most for either side, summed over the run, since on a single frame it may be
+    /// wrong. Where it has nothing to say, the change is in the middle between the prompts.
     pub(super) fn new(
-        pairs: &BTreeMap<ObjectId, BTreeMap<usize, Pair>>,
+        pairs: &Pairs,
         limit: Option<f32>,
+        middle: impl Fn(ObjectId, usize) -> f32,
     ) -> Self {
         let mut choices = Self::default();
         let Some(limit) = limit.filter(|limit| limit.is_finite()) else { return choices };
         for (&object, pairs) in pairs {
             let mut run: Vec<(usize, f32)> = Vec::new();
             let differing = choices.differing.entry(object).or_default();
+            let mut end = |run: &mut Vec<(usize, f32)>| {
+                if let Some(&(first, _)) = run.first() {
+                    decide(run, middle(object, first), differing);
+                    run.clear();
+                }
+            };
             for (&frame, pair) in pairs {
                 let disagrees = !(pair.agreement >= limit);
                 let continues = run.last().is_none_or(|(last, _)| last + 1 == frame);
                 if !(disagrees && continues) {
-                    decide(&std::mem::take(&mut run), differing);
+                    end(&mut run);
                 }
                 if disagrees {
                     run.push((frame, pair.gain));
                 }
             }
-            decide(&run, differing);
+            end(&mut run);
         }
         choices
     }
@@ -110,13 +112,14 @@ impl Choices {
 }
 
 /// Decides on one run.
-fn decide(run: &[(usize, f32)], differing: &mut BTreeMap<usize, Side>) {
-    // Of equally good places, the one nearest to the middle: each mask is better near its prompt.
+fn decide(run: &[(usize, f32)], middle: f32, differing: &mut BTreeMap<usize, Side>) {
+    let first = run.first().map_or(0, |(frame, _)| *frame);
+    // The first frame of the reverse side is `first + place`, half a frame behind the change.
+    let from_middle = |place: usize| ((first + place) as f32 - 0.5 - middle).abs();
     let mut best = (f32::NEG_INFINITY, 0);
     let mut sum: f32 = run.iter().map(|(_, gain)| -gain).sum();
     for place in 0..=run.len() {
-        let middle = |place: usize| place.abs_diff(run.len() - place);
-        if sum > best.0 || (sum == best.0 && middle(place) < middle(best.1)) {
+        if sum > best.0 || (sum == best.0 && from_middle(place) < from_middle(best.1)) {
             best = (sum, place);
         }
         sum += run.get(place).map_or(0.0, |(_, gain)| 2.0 * gain);
@@ -133,7 +136,7 @@ pub(super) fn combined(
     forward: Vec<LabelledMask>,
     reverse: Vec<LabelledMask>,
     stretches: &Stretches,
-    pairs: &BTreeMap<ObjectId, BTreeMap<usize, Pair>>,
+    pairs: &Pairs,
     choices: &Choices,
 ) -> Vec<LabelledMask> {
     let mut all: BTreeMap<u32, LabelledMask> =
@@ -152,7 +155,8 @@ pub(super) fn combined(
         }
         if let Some(facts) = &mut mine.facts {
             facts.agreement = Some(pair.agreement);
-            if differs.is_some() {
+            // Where the track confirms the mask that is taken, and not the other, nothing is open.
+            if differs.is_some() && pair.confirmed != Some(side) {
                 facts.flags.insert(QualityFlag::Disagree);
             }
         }
@@ -175,12 +179,17 @@ mod tests {
 
     const ONE: ObjectId = ObjectId(1);
 
-    /// Returns the sides chosen along frames with these agreements and gains.
+    fn pair(agreement: f32, gain: f32) -> Pair {
+        Pair { agreement, gain, confirmed: None }
+    }
+
+    /// Returns the sides chosen along the frames from 10 on, with these agreements and gains, where 12
+    /// is the middle between two prompts.
     fn sides(pairs: &[(f32, f32)]) -> String {
         let pairs: BTreeMap<usize, Pair> =
-            (10..).zip(pairs.iter().map(|&(agreement, gain)| Pair { agreement, gain })).collect();
+            (10..).zip(pairs.iter().map(|&(agreement, gain)| pair(agreement, gain))).collect();
         let count = pairs.len();
-        let choices = Choices::new(&BTreeMap::from([(ONE, pairs)]), Some(0.5));
+        let choices = Choices::new(&BTreeMap::from([(ONE, pairs)]), Some(0.5), |_, _| 12.0);
         let side = |frame| match choices.of(ONE, frame) {
             None => '.',
             Some(Side::Forward) => 'f',
@@ -190,23 +199,23 @@ mod tests {
     }
 
     #[test]
-    fn a_run_changes_sides_once_where_most_speaks_for_it() {
+    fn a_run_changes_sides_once_where_the_track_speaks_most_for_it() {
         let runs = [(0.9, -9.0), (0.1, 1.0), (0.1, -0.4), (0.1, 1.0), (0.4, -1.0), (0.0, -1.0)];
         assert_eq!(sides(&runs), ".fffrr");
         // Runs are decided one by one.
         assert_eq!(sides(&[(0.1, 1.0), (0.5, 0.0), (0.1, -1.0)]), "f.r");
         assert_eq!(sides(&[(0.1, 1.0); 3]), "fff");
         assert_eq!(sides(&[(0.1, -1.0); 3]), "rrr");
-        // Nothing to go by: each side has its half.
-        assert_eq!(sides(&[(0.1, 0.0); 4]), "ffrr");
+        // Nothing to go by: each frame is taken from the nearer prompt, the middle from the earlier.
+        assert_eq!(sides(&[(0.1, 0.0); 6]), "fffrrr");
+        assert_eq!(sides(&[(0.1, 0.0); 2]), "ff");
         assert_eq!(sides(&[(f32::NAN, 1.0)]), "f");
         assert_eq!(sides(&[]), "");
     }
 
     #[test]
     fn nothing_is_decided_without_a_limit() {
-        let pairs = BTreeMap::from([(3, Pair { agreement: 0.0, gain: 1.0 })]);
-        let choices = Choices::new(&BTreeMap::from([(ONE, pairs)]), None);
-        assert_eq!(choices.of(ONE, 3), None);
+        let pairs = BTreeMap::from([(ONE, BTreeMap::from([(3, pair(0.0, 1.0))]))]);
+        assert_eq!(Choices::new(&pairs, None, |_, _| 0.0).of(ONE, 3), None);
     }
 }

@@ -23,7 +23,7 @@ use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
 use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
 use sam2_mask_writer::{LabelledMask, RunBatch, RunReader};
 
-use self::choice::{Choices, Pair, combined};
+use self::choice::{Choices, Pair, Pairs, combined};
 use self::stretches::{ReversePass, Stretch, Stretches};
 use crate::batch::{CHECKPOINT_INTERVAL, spool_error};
 use crate::error::JobError;
@@ -105,9 +105,6 @@ struct Forward<F> {
     /// The next frame to track; `None` before the first.
     next: Option<usize>,
 }
-
-/// The comparisons of each object, by frame.
-type Pairs = BTreeMap<ObjectId, BTreeMap<usize, Pair>>;
 
 /// Stored masks of the frames from `first` on.
 struct Ahead {
@@ -507,7 +504,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         for frame in first..=last {
             self.pair_up(frame)?;
         }
-        let choices = Choices::new(&self.pairs, self.run.session_options.quality.disagree_below);
+        let limit = self.run.session_options.quality.disagree_below;
+        let middle = |object, frame| self.stretches.middle(object, frame);
+        let choices = Choices::new(&self.pairs, limit, middle);
         while self.next <= stretch.last {
             let masks = self.stored.get(self.next)?;
             self.write(masks, &choices)?;

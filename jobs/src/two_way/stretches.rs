@@ -67,6 +67,13 @@ impl Stretches {
         prompts.get(prompts.partition_point(|&prompt| prompt <= frame)).copied()
     }
 
+    /// Returns the middle between the prompts on both sides of a frame.
+    pub(super) fn middle(&self, object: ObjectId, frame: usize) -> f32 {
+        let behind = self.behind(object, frame).unwrap_or(frame);
+        let ahead = self.ahead(object, frame).unwrap_or(frame);
+        (behind + ahead) as f32 / 2.0
+    }
+
     /// Returns true if no prompt lies after `frame`.
     pub(super) fn is_last(&self, frame: usize) -> bool {
         self.prompts.keys().all(|&object| self.ahead(object, frame).is_none())
