@@ -112,7 +112,8 @@ impl QualityOptions {
         if was_small && exceeds(found.area, self.inverted_above) {
             flags.insert(QualityFlag::Inverted);
         }
-        let is_doubtful = |limit| !(f64::from(found.predicted_iou) >= limit);
+        let predicted = f64::from(found.predicted_iou);
+        let is_doubtful = |limit| predicted.is_nan() || predicted < limit;
         if found.prompted && finite(self.doubtful_prompt_below).is_some_and(is_doubtful) {
             flags.insert(QualityFlag::DoubtfulPrompt);
         }

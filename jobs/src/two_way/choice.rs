@@ -90,7 +90,7 @@ impl Choices {
                 }
             };
             for (&frame, pair) in pairs {
-                let disagrees = !(pair.agreement >= limit);
+                let disagrees = pair.agreement.is_nan() || pair.agreement < limit;
                 let continues = run.last().is_none_or(|(last, _)| last + 1 == frame);
                 if !(disagrees && continues) {
                     end(&mut run);

@@ -199,10 +199,12 @@ mod tests {
                         known[index][part.first..=part.last_prompt].iter_mut().for_each(|n| *n += 1);
                     }
                 }
-                for (index, frames) in prompts.iter().enumerate() {
-                    for frame in next..=stretch.last {
-                        let needs = !frames.contains(&frame) && frames.iter().any(|&p| p > frame);
-                        prop_assert!(!needs || known[index][frame] == 1, "object {index} frame {frame}");
+                for (frames, known) in prompts.iter().zip(&known) {
+                    for (frame, &times) in known.iter().enumerate() {
+                        let needs = (next..=stretch.last).contains(&frame)
+                            && !frames.contains(&frame)
+                            && frames.iter().any(|&prompt| prompt > frame);
+                        prop_assert!(!needs || times == 1, "frame {frame} of {frames:?}");
                     }
                 }
                 next = stretch.last + 1;
