@@ -34,7 +34,7 @@ help:
 	@echo "make fuzz      run the fuzz targets, FUZZ_SECONDS each (default 20)"
 	@echo "make cuda-sim  build the software CUDA device and run its tests; no GPU needed: a few minutes"
 	@echo "make tiers     test the CPU kernels for ARM (NEON) in an emulator: two minutes"
-	@echo "make miri      look for undefined behaviour in the CPU kernels; needs a nightly Rust with Miri"
+	@echo "make miri      look for undefined behaviour in the CPU kernels: three minutes; needs a nightly Rust with Miri"
 	@echo "make workflow-test   test the Snakemake workflow with the real Snakemake"
 	@echo "make report-test  test reports in a browser (installs Chromium): a quarter of a minute"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
@@ -136,7 +136,7 @@ tiers:
 	scripts/tiers.sh
 
 # Interprets the kernels in plain Rust (Miri has no vector instructions of the processor), with two threads. Once: rustup toolchain install nightly --component miri,rust-src.
-# rayon's queues need the flags: they are written for the newer rules of aliasing, and never freed.
+# rayon's queues need the first three flags: they follow tree borrows, turn numbers into pointers, and are never freed.
 miri:
 	CARGO_TARGET_DIR=$(TARGET)/miri MIRIFLAGS="-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-num-cpus=2" \
 	    cargo +nightly miri test --locked -p sam2-cpu-kernels --test small_shapes

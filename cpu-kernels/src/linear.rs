@@ -26,9 +26,10 @@ const ROW_BLOCK: usize = 96;
 /// cache. A task takes fewer rows if they are wide.
 const BLOCK_FLOATS: usize = 1 << 17;
 /// Below this many multiply-adds, waking a second thread costs more than it saves.
-const SMALL_JOB: usize = 1 << 18;
+/// Miri is slow with large arrays, so it divides smaller jobs too.
+const SMALL_JOB: usize = if cfg!(miri) { 1 << 10 } else { 1 << 18 };
 /// Below this many weights, rearranging them is not worth a second thread.
-const SMALL_WEIGHTS: usize = 1 << 16;
+const SMALL_WEIGHTS: usize = if cfg!(miri) { 1 << 10 } else { 1 << 16 };
 
 /// Runs the chain. Returns `[rows, outputs of the last layer]`, or `None` if the shapes do not fit
 /// together.

@@ -7,8 +7,8 @@ use std::ops::Range;
 use crate::heads::HeadsView;
 
 /// Largest size of a small head's rearranged keys and values. Each small head is one task and
-/// shares nothing.
-pub(crate) const SMALL_HEAD_BYTES: usize = 256 << 10;
+/// shares nothing. Miri is slow with large arrays, so it divides smaller heads too.
+pub(crate) const SMALL_HEAD_BYTES: usize = if cfg!(miri) { 4 << 10 } else { 256 << 10 };
 /// Larger heads are rearranged together, as many as fit in this size.
 pub(crate) const LARGE_HEAD_BYTES: usize = 96 << 20;
 /// Weights are computed as powers of two, so that the exponential is cheap: e^x = 2^(x log2 e).

@@ -48,7 +48,12 @@ fn product(x: &[f32], weight: &[f32], bias: &[f32]) -> Vec<f64> {
 #[test]
 fn linear_layers() {
     // The last one is divided among threads.
-    for (rows, inputs, outputs) in [(1, 1, 1), (5, 3, 7), (27, 9, 37), (16, 33, 41), (65, 64, 66)] {
+    let shapes: &[[usize; 3]] = if INTERPRETED {
+        &[[1, 1, 1], [5, 3, 7], [16, 9, 33], [13, 35, 34]]
+    } else {
+        &[[1, 1, 1], [5, 3, 7], [27, 9, 37], [16, 33, 41], [65, 64, 66]]
+    };
+    for &[rows, inputs, outputs] in shapes {
         let (x, weight, bias) =
             (values(rows * inputs, 1), values(inputs * outputs, 2), values(outputs, 3));
         let expected = product(&x, &weight, &bias);
@@ -64,9 +69,6 @@ fn linear_layers() {
         let chain = Chain { x: &x, norm: None, layers: &[layer] };
         for tier in tiers() {
             assert_close(tier, &linear(tier, chain).unwrap(), &expected, 2e-5);
-            if INTERPRETED && rows > 16 {
-                continue;
-            }
             if let Some(rounded) = linear_in_bf16(tier, chain) {
                 // Both factors of each product have a relative error of 2^-9.
                 assert_close(tier, &rounded, &expected, inputs as f64 / 256.0);
@@ -79,8 +81,7 @@ fn linear_layers() {
 
 #[test]
 fn chains_with_everything() {
-    let widths = [19, 34, 3];
-    let rows = 18;
+    let (rows, widths) = if INTERPRETED { (6, [5, 18, 3]) } else { (18, [19, 34, 3]) };
     let (x, norm) = (values(rows * widths[0], 1), [values(widths[0], 2), values(widths[0], 3)]);
     let parts: Vec<[Vec<f32>; 4]> = widths
         .windows(2)
@@ -107,7 +108,9 @@ fn chains_with_everything() {
     let plain = linear(CpuTier::Generic, chain).unwrap();
     for tier in tiers() {
         assert_close(tier, &linear(tier, chain).unwrap(), &wide(&plain), 1e-4);
-        assert_close(tier, &linear_in_bf16(tier, chain).unwrap(), &wide(&plain), 0.2);
+        if !INTERPRETED {
+            assert_close(tier, &linear_in_bf16(tier, chain).unwrap(), &wide(&plain), 0.2);
+        }
     }
 }
 
@@ -136,7 +139,7 @@ fn attended(q: &[f32], k: &[f32], v: &[f32], [heads, n, m, d, width]: [usize; 5]
 fn attention_of_heads() {
     // The last one is too large for one task, so its keys are rearranged by several threads.
     let shapes: &[[usize; 5]] = if INTERPRETED {
-        &[[1, 1, 1, 1, 1], [2, 5, 9, 9, 5], [1, 17, 20, 3, 5], [1, 2, 8200, 1, 1]]
+        &[[1, 1, 1, 1, 1], [2, 5, 9, 9, 5], [1, 17, 20, 3, 5], [2, 14, 70, 9, 5]]
     } else {
         &[[1, 1, 1, 1, 1], [2, 17, 35, 9, 5], [1, 13, 200, 8, 20], [1, 14, 1700, 21, 19]]
     };
@@ -223,7 +226,7 @@ fn attention_in_windows() {
 
 #[test]
 fn convolutions() {
-    let (batch, inputs, outputs, height, width) = (2, 3, 14, 6, 9);
+    let (batch, inputs, outputs, height, width) = (2, 3, if INTERPRETED { 5 } else { 14 }, 6, 9);
     let (maps, filters) =
         (values(batch * inputs * height * width, 1), values(outputs * inputs * 6, 2));
     let (bias, weight) = (values(outputs, 3), values(outputs, 4));

@@ -147,9 +147,9 @@ fn what_does_not_go_with_passes_across_batches_is_refused() {
 fn contradictory_clicks_are_refused_and_negative_ones_alone_are_warned_about() {
     let workshop = Workshop::new();
     workshop.mouse(6, "mouse.mkv");
-    let both = ["--point", "2:122,40", "--point=2:-122.4,40.9"];
+    let both = ["--point", "2:122,40", "--point", "2:122.4,40.9:-"];
     workshop.refuses("mouse.mkv", &both, &["positive and a negative", "(122, 40)", "frame 2"]);
-    let only = workshop.segment("mouse.mkv", &["--point=2:-12,40"]);
+    let only = workshop.segment("mouse.mkv", &["--point", "2:12,40:-"]);
     only.warns(&["only negative points on frame 2"]);
 }
 
