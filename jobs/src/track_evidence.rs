@@ -38,8 +38,8 @@ pub struct TrackEvidence {
 /// What a track says about one mask.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Witnessed {
-    /// Share of the object's own sure body parts that lie in the mask, 0..1.
-    pub(crate) own: f32,
+    /// Share of the object's own sure body parts that lie in the mask, 0..1; `None` if none is sure.
+    pub(crate) own: Option<f32>,
     /// Share of another animal's sure body parts that lie in it, of the animal with most of them.
     pub(crate) others: f32,
 }
@@ -47,13 +47,13 @@ pub(crate) struct Witnessed {
 impl Witnessed {
     /// Returns how well the mask fits the track, -1..1.
     pub(crate) fn fit(self) -> f32 {
-        self.own - self.others
+        self.own.unwrap_or(0.0) - self.others
     }
 
     /// Returns true if the mask is where the track is: it has at least half of the object's sure body
-    /// parts, and not more than half of another animal's.
+    /// parts, if any are, and not more than half of another animal's.
     pub(crate) fn is_on_track(self) -> bool {
-        self.own >= 0.5 && self.others <= 0.5
+        self.own.is_none_or(|own| own >= 0.5) && self.others <= 0.5
     }
 }
 
@@ -68,12 +68,12 @@ impl TrackEvidence {
         self.sure
     }
 
-    /// Returns what the track says about the mask of an object on a frame; `None` if none of the
-    /// object's body parts is sure there.
+    /// Returns what the track says about the mask of an object on a frame; `None` if it does not know
+    /// the object.
     pub(crate) fn of(&self, frame: usize, object: ObjectId, mask: &Mask) -> Option<Witnessed> {
         let individual = self.individual(object)?;
         let near = NEAR * (mask.area() as f32).sqrt();
-        let own = self.share(frame, individual, mask, near)?;
+        let own = self.share(frame, individual, mask, near);
         let others = (0..self.track.individuals().len())
             .filter(|&other| other != individual && self.track.is_animal(other))
             .filter_map(|other| self.share(frame, other, mask, 0.0))
@@ -139,8 +139,8 @@ impl TrackEvidence {
         (all > 0).then(|| inside as f32 / all as f32)
     }
 
-    /// Returns, for each mask of a frame, whether it lies off the track. Empty masks do not: they are
-    /// flagged as lost.
+    /// Returns, for each mask of a frame, whether it lies off the track, also on another animal while
+    /// the object's own body parts are not seen. Empty masks do not: they are flagged as lost.
     pub(crate) fn off_track(&self, frame: usize, masks: &[LabelledMask]) -> Vec<bool> {
         let off = |shown: &LabelledMask| {
             shown.mask.area() > 0

@@ -70,7 +70,7 @@ pub struct SegmentArgs {
     ///
     ///   .btf .tif .tiff   tiff: a stack of masks, one page a frame
     ///   .json             coco: COCO's annotations
-    ///   .csv .parquet     csv, parquet: area, centroid, box, scores, flags
+    ///   .csv .parquet     csv, parquet: area, centre, box, scores, flags
     ///   .mp4              overlay: a video with the masks drawn in
     ///   .png              contact-sheet: an overview picture
     ///   .npy              logits: mask logits

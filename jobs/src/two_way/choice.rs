@@ -49,7 +49,8 @@ impl Pair {
         let (Some(ahead), Some(back)) = (witnessed(forward), witnessed(reverse)) else {
             return Self { agreement, gain: 0.0, confirmed: None };
         };
-        let confirmed = match (ahead.is_on_track(), back.is_on_track()) {
+        let seen = ahead.own.is_some();
+        let confirmed = match (seen && ahead.is_on_track(), seen && back.is_on_track()) {
             (true, false) => Some(Side::Forward),
             (false, true) => Some(Side::Reverse),
             _ => None,
