@@ -108,7 +108,10 @@ impl Announced<'_> {
             let span = FrameSpan(batch.frames.clone());
             text.push_str(&format!("batch {} of {count}: {span}", index + 1));
             if batch.prompts.is_empty() {
-                text.push_str(": no usable prompt, would be left empty\n");
+                text.push_str(match self.options.crosses_batches() && !self.plan.prompt_frames().is_empty() {
+                    true => ", without a prompt of its own: would be tracked from those of other batches\n",
+                    false => ": no usable prompt, would be left empty\n",
+                });
                 continue;
             }
             text.push('\n');

@@ -12,13 +12,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
         .running
         .frames
         .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
-    if let Some(part) = part {
-        plan.check_part(part)?;
-        if args.running.carry_over && part.start > 0 {
-            return Err(JobError::PartOfCarriedOver { start: part.start });
-        }
-    }
-    Ok(JobOptions {
+    let options = JobOptions {
         session: SessionOptions::default()
             .passes(args.running.passes.into())
             .fill_hole_area(args.fill_holes)
@@ -34,5 +28,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
         carry_over: args.running.carry_over,
         mixed_processors: args.running.mixed_processors,
         part,
-    })
+    };
+    options.check(plan)?;
+    Ok(options)
 }

@@ -172,7 +172,7 @@ impl Progress {
 impl JobObserver for Progress {
     fn on_stage(&mut self, stage: &JobStage) {
         match stage {
-            JobStage::Batch { index, count, frames, prompt_frames } => {
+            JobStage::Batch { index, count, frames, prompt_frames, tracked_from } => {
                 let span = FrameSpan(frames.clone());
                 let text = format!("batch {} of {count}: {span}", index + 1);
                 let listed = prompt_frames.iter().take(MOST_LISTED).map(ToString::to_string);
@@ -184,7 +184,11 @@ impl JobObserver for Progress {
                     bar.set_message(format!("batch {}/{count}", index + 1));
                 }
                 // Above the bar, if there is one.
-                if prompted.is_empty() {
+                if !tracked_from.is_empty() && prompted.is_empty() {
+                    tracing::info!(
+                        "{text}, without a prompt of its own: tracked from those of other batches"
+                    );
+                } else if prompted.is_empty() {
                     tracing::warn!("{text}: no usable prompt, left empty");
                 } else {
                     tracing::info!("{text}, prompted on {}", prompted.join(", "));

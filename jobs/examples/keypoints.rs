@@ -29,7 +29,7 @@ struct Watch {
 impl JobObserver for Watch {
     fn on_stage(&mut self, stage: &JobStage) {
         match stage {
-            JobStage::Batch { index, count, frames, prompt_frames } => {
+            JobStage::Batch { index, count, frames, prompt_frames, .. } => {
                 println!("batch {} of {count}: {frames:?}, prompt {prompt_frames:?}", index + 1);
             }
             JobStage::Frame { done, total } if done % 20 == 0 => println!("{done} of {total}"),

@@ -157,6 +157,11 @@ pub enum JobError {
         "with passes from both sides, objects are tracked across the borders of batches, so there is nothing to carry over; leave it out"
     )]
     NothingToCarryOver,
+    /// Masks of a pass should exclude each other.
+    #[error(
+        "with passes from both sides, masks of different passes are combined, so objects cannot exclude each other's pixels; leave `non_overlap_masks` out"
+    )]
+    MasksApart,
     /// The device's memory does not suffice, even with as little in flight as possible.
     #[error(
         "the device's memory does not suffice, not even with {objects} object{} at a time and {cached} encoded frame{} kept ({source}); use a smaller model or image size, or another device",

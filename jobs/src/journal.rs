@@ -61,7 +61,11 @@ impl Journal {
     /// # Errors
     /// As [`Self::resume`], but for another process that writes it.
     pub fn check(path: &Path, header: &RunHeader) -> Result<usize, JobError> {
-        Ok(recover(path, header)?.map_or(0, |found| found.next_frame() - found.header.frames.start))
+        let frames = |found: RecoveredRun| {
+            let loose = if keeps_loose_frames(header) { found.loose_frames.len() } else { 0 };
+            found.next_frame() - found.header.frames.start + loose
+        };
+        Ok(recover(path, header)?.map_or(0, frames))
     }
 
     /// Resumes a journal. Begins one if there is none.
@@ -111,8 +115,8 @@ impl Journal {
     pub fn frames_kept(path: &Path) -> usize {
         let Ok(found) = sam2_mask_writer::RunReader::recover(path) else { return 0 };
         let batches = found.next_frame() - found.header.frames.start;
-        let checkpoint = checkpoint_path(path).exists();
-        batches + if checkpoint { found.loose_frames.len() } else { 0 }
+        let kept = keeps_loose_frames(&found.header) || checkpoint_path(path).exists();
+        batches + if kept { found.loose_frames.len() } else { 0 }
     }
 
     /// Returns the path of the file.
@@ -153,7 +157,9 @@ impl Journal {
     }
 
     pub(super) fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), JobError> {
-        Ok(self.writer()?.write(frame)?)
+        self.writer()?.write(frame)?;
+        self.worth_keeping |= keeps_loose_frames(&self.header);
+        Ok(())
     }
 
     /// Flushes everything written to the disk.
@@ -219,6 +225,13 @@ fn recover(path: &Path, header: &RunHeader) -> Result<Option<RecoveredRun>, JobE
         return Err(JobError::OtherRun { path: path.to_owned(), what, before, now });
     }
     Ok(Some(found))
+}
+
+/// Returns whether a job goes on from any frame, without a checkpoint: where each mask depends only on
+/// the prompts next to it.
+fn keeps_loose_frames(header: &RunHeader) -> bool {
+    let passes = header.settings.get("passes").map(String::as_str);
+    matches!(passes, Some("nearest" | "agreed"))
 }
 
 impl Drop for Journal {

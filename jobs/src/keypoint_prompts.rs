@@ -55,9 +55,12 @@ impl KeypointPrompts {
         self.min_likelihood.unwrap_or_else(|| track.default_min_likelihood())
     }
 
-    /// Makes a witness of the track that prompts: the body parts that may be prompts are sure.
+    /// Makes a witness of the track that prompts. It is sure of body parts that may be prompts, and at
+    /// least as likely as the track's own default. With likelihood 0, trackers write body parts that
+    /// they did not see.
     pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
-        let sure = self.limit_for(&track);
+        let default = track.default_min_likelihood();
+        let sure = self.limit_for(&track).max(default).max(f32::MIN_POSITIVE);
         TrackEvidence::new(Arc::new(track), sure)
     }
 
@@ -208,7 +211,9 @@ impl KeypointPrompts {
                 // A body part that is the only one of its individual counts as that individual's
                 // own.
                 let is_theirs = to_theirs.is_infinite() || to_theirs < to_own;
-                if is_theirs && to_own > 0.0 {
+                let pixel = |k: &Keypoint| (k.x as u32, k.y as u32);
+                let is_on_own = own.iter().any(|(_, k)| pixel(k) == pixel(keypoint));
+                if is_theirs && !is_on_own {
                     let who = about.name.as_deref().unwrap_or_default();
                     let point = Point::negative(keypoint.x, keypoint.y);
                     found.push((to_own, format!("{part} of {who}"), point));
@@ -419,6 +424,8 @@ mod tests {
         assert_eq!(negatives(&["10,10,20,10,60,10,50,10"]), ["q of b", "p of b"]);
         // b's q touches a's q; b's p is clearly b's own.
         assert_eq!(negatives(&["10,10,20,10,34,10,22,10"]), ["p of b"]);
+        // On the same pixel, it would contradict the object's own point.
+        assert_eq!(negatives(&["10.2,10.2,20,10,10.8,10.8,,"]), [""; 0]);
         // One is outside the picture, the other on the very same place.
         assert_eq!(negatives(&["10,10,20,10,150,10,,"]), [""; 0]);
         assert_eq!(negatives(&["10,10,20,10,20,10,,"]), [""; 0]);

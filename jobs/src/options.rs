@@ -3,8 +3,10 @@
 use sam2_engine::{Passes, SessionOptions};
 use sam2_frame_provider::FramesMode;
 
+use crate::error::JobError;
 use crate::part::FramePart;
 use crate::plan::JobPlan;
+use crate::two_way::is_two_way;
 
 /// Options of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +28,40 @@ pub struct JobOptions {
 }
 
 impl JobOptions {
+    /// Checks that the options go together, and that a part consists of batches of the plan.
+    ///
+    /// # Errors
+    /// [`JobError::PartBorder`], [`JobError::EmptyPart`], [`JobError::PartOfCarriedOver`]; with passes
+    /// from both sides [`JobError::FramesAcrossBatches`], [`JobError::NothingToCarryOver`] and
+    /// [`JobError::MasksApart`].
+    pub fn check(&self, plan: &JobPlan) -> Result<(), JobError> {
+        let part = self.part_of(plan);
+        if self.part.is_some() {
+            plan.check_part(part)?;
+        }
+        if is_two_way(self.session.passes) {
+            if self.frames_mode != FramesMode::Lazy {
+                return Err(JobError::FramesAcrossBatches { mode: self.frames_mode });
+            }
+            if self.carry_over {
+                return Err(JobError::NothingToCarryOver);
+            }
+            if self.session.non_overlap_masks {
+                return Err(JobError::MasksApart);
+            }
+        }
+        if self.carry_over && part.start > 0 {
+            return Err(JobError::PartOfCarriedOver { start: part.start });
+        }
+        Ok(())
+    }
+
+    /// Returns true if objects are tracked across the borders of batches, so that batches without a
+    /// prompt are tracked too.
+    pub fn crosses_batches(&self) -> bool {
+        is_two_way(self.session.passes)
+    }
+
     /// Returns the frames of a plan that the job covers: its part, or all of them.
     pub fn part_of(&self, plan: &JobPlan) -> FramePart {
         self.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() })

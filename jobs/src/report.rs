@@ -18,8 +18,11 @@ pub enum JobStage {
         count: usize,
         /// The batch's frames.
         frames: Range<usize>,
-        /// The batch's prompted frames. Without any, its frames stay empty.
+        /// The batch's prompted frames.
         prompt_frames: Vec<usize>,
+        /// Prompted frames of other batches from which the batch is tracked too. If there are none
+        /// either, its frames stay empty.
+        tracked_from: Vec<usize>,
     },
     /// One more frame is done.
     Frame {

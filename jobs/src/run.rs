@@ -133,13 +133,8 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         let info = frames.info();
         plan.check(info.frame_count, info.size)?;
         plan.check_region(options.session.region, info.size)?;
+        options.check(plan)?;
         let part = options.part_of(plan);
-        if options.part.is_some() {
-            plan.check_part(part)?;
-        }
-        if options.carry_over && part.start > 0 {
-            return Err(JobError::PartOfCarriedOver { start: part.start });
-        }
         let delivery = Delivery::new(Some(frames), outputs, part.start);
         let mut session_options = options.session;
         session_options.limits.keep_video_logits |= delivery.wants_logits();
@@ -176,6 +171,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
                 count: plan.batches.len(),
                 frames: batch.frames.clone(),
                 prompt_frames: frames_of(&prompts),
+                tracked_from: Vec::new(),
             });
             // A damaged recording shows as an unreadable frame, or as a changed number of frames. The
             // latter explains the former.

@@ -151,3 +151,109 @@ impl TrackEvidence {
         masks.iter().map(off).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sam2_frame_provider::FrameSize;
+
+    use super::*;
+    use crate::keypoints::{KeypointSelection, KeypointTrack, TrackedRecording};
+
+    const ANN: ObjectId = ObjectId(1);
+
+    /// Makes a witness of two animals, ann and bob, with three body parts each. A row has x, y and
+    /// likelihood of each.
+    fn evidence(rows: &[&str]) -> TrackEvidence {
+        let mut text = "scorer,n,n,n,n,n,n,n,n,n,n,n,n,n,n,n,n,n,n\n\
+            individuals,ann,ann,ann,ann,ann,ann,ann,ann,ann,bob,bob,bob,bob,bob,bob,bob,bob,bob\n\
+            bodyparts,p,p,p,q,q,q,r,r,r,p,p,p,q,q,q,r,r,r\n\
+            coords,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood,x,y,likelihood\n"
+            .to_owned();
+        for (frame, row) in rows.iter().enumerate() {
+            text.push_str(&format!("{frame},{row}\n"));
+        }
+        let selection = KeypointSelection::default();
+        let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+        let recording = TrackedRecording {
+            name: "r.mp4".into(),
+            frame_count: rows.len(),
+            size: FrameSize { width: 100, height: 100 },
+            region: None,
+            images: Vec::new(),
+            times: Vec::new(),
+        };
+        TrackEvidence::new(Arc::new(track.locate(&recording).unwrap()), 0.6)
+    }
+
+    /// Makes a mask of the pixels from (x0, y0) to (x1, y1), the last ones not included.
+    fn mask([x0, y0, x1, y1]: [usize; 4]) -> Mask {
+        let inside = |i: usize| (x0..x1).contains(&(i % 100)) && (y0..y1).contains(&(i / 100));
+        Mask::from_pixels(100, 100, (0..10_000).map(inside)).unwrap()
+    }
+
+    fn off(track: &TrackEvidence, frame: usize, pixels: [usize; 4]) -> bool {
+        track.off_track(frame, &[LabelledMask::new(ANN.0, mask(pixels))])[0]
+    }
+
+    const APART: &str = "10,10,1,20,10,1,30,10,1,70,70,1,80,70,1,90,70,1";
+
+    #[test]
+    fn a_mask_is_on_the_track_with_half_of_its_own_body_parts_and_not_more_of_anothers() {
+        let track = evidence(&[APART]);
+        let of = |pixels| track.of(0, ANN, &mask(pixels)).unwrap();
+        let whole = of([5, 5, 35, 15]);
+        assert_eq!((whole.own, whole.others), (Some(1.0), 0.0));
+        // Far from two of three.
+        assert!(!of([25, 5, 35, 15]).is_on_track());
+        // The other animal.
+        let swapped = of([65, 65, 95, 75]);
+        assert_eq!((swapped.own, swapped.others, swapped.fit()), (Some(0.0), 1.0, -1.0));
+        // Both animals.
+        assert!(!of([0, 0, 100, 100]).is_on_track());
+        assert!(off(&track, 0, [65, 65, 95, 75]) && !off(&track, 0, [5, 5, 35, 15]));
+        // An empty mask is lost, and an unknown object is none of the track's business.
+        assert!(!off(&track, 0, [0, 0, 0, 0]));
+        assert_eq!(track.of(0, ObjectId(7), &mask([0, 0, 100, 100])), None);
+    }
+
+    #[test]
+    fn a_body_part_at_the_edge_counts() {
+        let track = evidence(&[APART]);
+        // 24 x 10 pixels: 1.5 pixels outside are near enough, as far as 0.1 times the square root of
+        // the area.
+        let of = |pixels| track.of(0, ANN, &mask(pixels)).unwrap().own;
+        assert_eq!(of([11, 5, 35, 15]), Some(1.0));
+        assert_eq!(of([13, 5, 37, 15]), Some(2.0 / 3.0));
+    }
+
+    #[test]
+    fn where_nothing_is_sure_only_another_animal_speaks() {
+        let unsure = "10,10,0.5,20,10,0.2,,,,70,70,1,80,70,1,90,70,1";
+        let track = evidence(&[unsure]);
+        assert_eq!(track.of(0, ANN, &mask([5, 5, 35, 15])).unwrap().own, None);
+        assert!(!off(&track, 0, [5, 5, 35, 15]));
+        assert!(off(&track, 0, [65, 65, 95, 75]));
+    }
+
+    #[test]
+    fn a_mask_much_larger_than_its_body_parts_explain_is_too_large() {
+        let track = evidence(&[APART, "10,10,1,20,10,1,,,,70,70,1,80,70,1,90,70,1"]);
+        // The box is 20 x 0, grown by 15 pixels on each side: 50 x 30, and half as much again.
+        assert!(!track.is_too_large(0, ANN, &mask([0, 0, 50, 45])));
+        assert!(track.is_too_large(0, ANN, &mask([0, 0, 50, 46])));
+        // Two body parts do not say how large an animal is.
+        assert!(!track.is_too_large(1, ANN, &mask([0, 0, 100, 100])));
+    }
+
+    #[test]
+    fn the_digest_depends_on_what_is_sure() {
+        let one = evidence(&[APART]).digest();
+        assert_eq!(evidence(&[APART]).digest(), one);
+        let moved = APART.replace("30,10,1", "30,11,1");
+        assert_ne!(evidence(&[&moved]).digest(), one);
+        let unsure = |x: u32| APART.replace("30,10,1", &format!("{x},10,0.1"));
+        assert_eq!(evidence(&[&unsure(30)]).digest(), evidence(&[&unsure(40)]).digest());
+    }
+}

@@ -140,7 +140,23 @@ fn what_does_not_go_with_passes_across_batches_is_refused() {
         (&["--frames-mode", "memory"][..], "use lazy"),
     ] {
         workshop.refuses("mouse.mkv", &[&command[..], more].concat(), &[told]);
+        // A dry run refuses what the run would refuse.
+        workshop.refuses("mouse.mkv", &[&command[..], more, &["--dry-run"]].concat(), &[told]);
     }
+}
+
+#[test]
+fn a_batch_without_a_prompt_is_tracked_from_its_neighbours() {
+    let workshop = Workshop::new();
+    workshop.mouse(9, "mouse.mkv");
+    let command =
+        ["--point", "1:122,40", "--batch-size", "3", "--passes", "nearest", "--point", "7:122,40"];
+    let run = workshop.segment("mouse.mkv", &command);
+    assert!(run.stderr.contains("batch 2 of 3: frames 3 to 5, without a prompt of its own"));
+    assert!(workshop.masks().areas().iter().all(|&area| area > 0));
+    let dry =
+        workshop.segment_to("other.btf", "mouse.mkv", &[&command[..], &["--dry-run"]].concat());
+    assert!(dry.stdout.contains("would be tracked from those of other batches"), "{}", dry.stdout);
 }
 
 #[test]

@@ -195,9 +195,9 @@ pub struct RunningArgs {
     ///   nearest    each frame from the nearest prompt of the object,
     ///              before or after it
     ///   agreed     each frame from the prompts on both sides. Where the
-    ///              two masks disagree, the pose track or the model's
-    ///              scores decide, and the frame is flagged. It takes
-    ///              twice the time
+    ///              two masks disagree, the pose track decides, or else
+    ///              the nearer prompt, and the frame is flagged unless
+    ///              the track confirms the mask. It takes twice the time
     ///   official   as the official predictor does: every object forward
     ///              from the first prompt of any object. It can take a
     ///              look-alike before the object's own prompt

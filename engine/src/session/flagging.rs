@@ -138,10 +138,17 @@ impl<F: Frames> Tracker<F> {
                 .filter_map(area)
                 .collect()
         });
+        let passes = self.options.passes;
+        let (first, last) = match direction {
+            Some(direction) => state.window(frame, direction, passes),
+            // A prompt that sees no other one.
+            None if passes.sees_one_prompt() => (frame, frame),
+            None => (0, usize::MAX),
+        };
         let closest = state
             .bank
             .conditioning_frames()
-            .filter(|&prompted| prompted != frame)
+            .filter(|prompted| *prompted != frame && (first..=last).contains(prompted))
             .min_by_key(|prompted| prompted.abs_diff(frame));
         let prompted_area = closest.and_then(area);
         let expected = Expectation { pixels: self.placement.pixels(), areas, prompted_area };

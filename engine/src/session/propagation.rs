@@ -73,6 +73,11 @@ impl<'s, S: FrameSource> Propagation<'s, S> {
         self.total
     }
 
+    /// Returns the time spent reading and encoding frames; see [`VideoSession::encode_time`].
+    pub fn encode_time(&self) -> std::time::Duration {
+        self.session.encode_time()
+    }
+
     /// Returns the memory bank of an object at this point.
     pub fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
         self.session.memory_bank(object)

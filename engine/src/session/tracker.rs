@@ -119,11 +119,13 @@ impl<F: Frames> Tracker<F> {
         }
         start.map_or(Ok(()), |start| self.check_frame(start))?;
         let objects = self.with_prompts_taken_up()?;
-        // A pass that sees one prompt reads nothing that another one left around its prompt.
-        let prompted: BTreeSet<usize> = match self.options.passes.sees_one_prompt() {
-            true => BTreeSet::new(),
-            false => objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect(),
-        };
+        // A pass that sees one prompt reads nothing that another one left around its prompt, unless
+        // another object is in the middle of a stretch there.
+        let prompted: BTreeSet<usize> =
+            match self.options.passes.sees_one_prompt() && objects.len() == 1 {
+                true => BTreeSet::new(),
+                false => objects.iter().flat_map(|o| o.bank.conditioning_frames()).collect(),
+            };
         let start = match start {
             Some(start) => start,
             None => first_of(&objects, direction, self.options.passes)?,

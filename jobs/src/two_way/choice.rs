@@ -55,7 +55,9 @@ impl Pair {
             (false, true) => Some(Side::Reverse),
             _ => None,
         };
-        Self { agreement, gain: ahead.fit() - back.fit(), confirmed }
+        // Where the animal is not seen, the track says at most where it is not.
+        let gain = if seen { ahead.fit() - back.fit() } else { 0.0 };
+        Self { agreement, gain, confirmed }
     }
 }
 

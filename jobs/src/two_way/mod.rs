@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
-use sam2_frame_provider::{BatchFrames, FrameSource, FramesMode};
+use sam2_frame_provider::{BatchFrames, FrameSource};
 use sam2_mask_writer::{LabelledMask, RunBatch, RunReader};
 
 use self::choice::{Choices, Pair, Pairs, combined};
@@ -44,14 +44,12 @@ pub(super) fn segment<'a, S: FrameSource + ?Sized>(
     run: &mut Run<'a, S>,
     plan: &'a JobPlan,
 ) -> Result<(), JobError> {
-    if run.options.frames_mode != FramesMode::Lazy {
-        return Err(JobError::FramesAcrossBatches { mode: run.options.frames_mode });
-    }
-    if run.options.carry_over {
-        return Err(JobError::NothingToCarryOver);
-    }
     let mut state = TwoWay::new(run, plan);
-    state.take_up()?;
+    // A damaged recording shows as an unreadable frame, or as a changed number of frames. The latter
+    // explains the former.
+    let taken_up = state.take_up();
+    state.run.check_frame_count()?;
+    taken_up?;
     state.go_back();
     while state.next < state.run.part.end {
         let mut stretch = state.stretches.next(state.next, state.run.part.end);
@@ -64,10 +62,21 @@ pub(super) fn segment<'a, S: FrameSource + ?Sized>(
                 state.forward = None;
                 state.run.tell_less(state.batch(), objects, options, reason);
             }
-            state.stretch(&mut stretch)
+            match state.stretch(&mut stretch) {
+                // The session that waits while frames are tracked in reverse may be what is too much.
+                Err(error) if error.is_out_of_memory() && state.forward.take().is_some() => {
+                    tracing::debug!("less is kept, since memory did not suffice: {error}");
+                    state.stretch(&mut stretch)
+                }
+                result => result,
+            }
         });
         state.run.session_options = options;
+        state.run.check_frame_count()?;
         result?;
+        if let Some(journal) = &mut state.run.delivery.journal {
+            journal.sync()?;
+        }
     }
     Ok(())
 }
@@ -94,6 +103,8 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     announced: Option<usize>,
     begun: Instant,
     encode: Duration,
+    /// Encoding time of the forward session that is counted already.
+    seen: Duration,
     work: Work,
 }
 
@@ -176,6 +187,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             announced: None,
             begun: Instant::now(),
             encode: Duration::ZERO,
+            seen: Duration::ZERO,
             work: Work::default(),
         }
     }
@@ -234,7 +246,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         self.run.count_resumed(first..first + kept);
         self.next = first + kept;
         self.first = self.next;
-        Ok(())
+        // All of the batch was there, but not its end.
+        let batch = self.plan.batches.iter().position(|batch| batch.frames.start == first);
+        match batch.filter(|&index| self.plan.batches[index].frames.end == self.next) {
+            Some(index) => self.end_batch(index),
+            None => Ok(()),
+        }
     }
 
     /// Where masks are compared, goes back to where the stretches of the next frame begin.
@@ -261,6 +278,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                 count: self.plan.batches.len(),
                 frames: batch.frames.clone(),
                 prompt_frames: batch.prompt_frames(),
+                tracked_from: self.tracked_from(batch),
             });
         }
     }
@@ -277,7 +295,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             stretch.reverse = None;
         }
         self.track_on(stretch)?;
-        self.run.check_frame_count()
+        self.run.tell_frames(self.run.done);
+        Ok(())
     }
 
     /// Counts a frame of either pass.
@@ -285,6 +304,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         self.work.done += 1;
         let Work { before, frames, done, total } = self.work;
         self.run.tell_frames(before + (frames * done / total.max(1)).min(frames));
+    }
+
+    /// Counts the encoding time of the forward session.
+    fn encoded(&mut self, so_far: Duration) {
+        self.encode += so_far.saturating_sub(self.seen);
+        self.seen = so_far;
     }
 
     /// Opens a session on the whole recording.
@@ -359,6 +384,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     fn track_on(&mut self, stretch: &Stretch) -> Result<(), JobError> {
         let Some(mut forward) = self.prepared(stretch)? else {
             while self.next <= stretch.last {
+                self.run.stop_if_asked()?;
                 self.worked();
                 self.write(Vec::new(), &Choices::default())?;
             }
@@ -366,13 +392,10 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         };
         let compares = self.run.session_options.passes == Passes::Agreed
             && !self.stretches.is_last(stretch.first);
-        let before = forward.session.encode_time();
-        let result = match compares {
+        match compares {
             true => self.compare(&mut forward, stretch),
             false => self.stream(&mut forward, stretch),
-        };
-        self.encode += forward.session.encode_time().saturating_sub(before);
-        result?;
+        }?;
         let next = forward.next.unwrap_or(self.next);
         forward.session.release_before(next);
         self.forward = Some(forward);
@@ -402,7 +425,10 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         }
         let mut forward = match self.forward.take() {
             Some(forward) => forward,
-            None => Forward { session: self.open()?, given: BTreeSet::new(), next: None },
+            None => {
+                self.seen = Duration::ZERO;
+                Forward { session: self.open()?, given: BTreeSet::new(), next: None }
+            }
         };
         for &(object, frame) in wanted.difference(&forward.given) {
             self.give(&mut forward.session, object, frame)?;
@@ -440,6 +466,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         let mut at = forward.next.unwrap_or(stretch.first);
         // What was tracked ahead, and what comes before the first prompt.
         while self.next < at.min(stretch.last + 1) {
+            self.run.stop_if_asked()?;
             self.worked();
             let masks = self.stored.get(self.next)?;
             self.write(masks, &choices)?;
@@ -448,12 +475,13 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             let last_checkpoint = Instant::now();
             let steps = stretch.last - at;
             let limit = if every > 0 { steps.min(every - 1) } else { steps };
-            let session = &mut forward.session;
-            for result in session.propagate_from(Some(at), Direction::Forward, Some(limit)) {
+            let mut pass =
+                forward.session.propagate_from(Some(at), Direction::Forward, Some(limit));
+            while let Some(result) = pass.next() {
                 let masks = result?;
                 let frame = masks.frame_index;
+                self.encoded(pass.encode_time());
                 at = frame + 1;
-                forward.next = Some(at);
                 #[cfg(test)]
                 self.check_room(frame)?;
                 if frame >= self.next {
@@ -466,6 +494,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                     break;
                 }
             }
+            drop(pass);
+            forward.next = Some(at);
             if at <= stretch.last && every > 0 && at == self.next {
                 let batch = self.batch().frames.start;
                 self.run.checkpoint(&forward.session, batch)?;
@@ -501,13 +531,16 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
                 self.worked();
             }
         }
+        self.encoded(forward.session.encode_time());
         for frame in first..=last {
+            self.run.stop_if_asked()?;
             self.pair_up(frame)?;
         }
         let limit = self.run.session_options.quality.disagree_below;
         let middle = |object, frame| self.stretches.middle(object, frame);
         let choices = Choices::new(&self.pairs, limit, middle);
         while self.next <= stretch.last {
+            self.run.stop_if_asked()?;
             let masks = self.stored.get(self.next)?;
             self.write(masks, &choices)?;
         }
@@ -553,6 +586,16 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         if self.next < batch.frames.end {
             return Ok(());
         }
+        self.end_batch(index)?;
+        if self.next < self.run.part.end {
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Ends a batch in the outputs and in the journal.
+    fn end_batch(&mut self, index: usize) -> Result<(), JobError> {
+        let Some(batch) = self.plan.batches.get(index) else { return Ok(()) };
         let write = self.run.delivery.take_time();
         self.run.delivery.end_batch(&RunBatch {
             frames: batch.frames.clone(),
@@ -566,9 +609,6 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         let timings = BatchTimings { total, encode, track, write };
         let frames = batch.frames.clone();
         self.run.observer.on_stage(&JobStage::BatchDone { index, frames, timings });
-        if self.next < self.run.part.end {
-            self.announce();
-        }
         Ok(())
     }
 

@@ -208,3 +208,49 @@ fn what_cannot_go_together_is_refused() {
     let carried = JobOptions { carry_over: true, ..options(Passes::Nearest) };
     assert!(told(carried).contains("nothing to carry over"));
 }
+
+#[test]
+fn a_batch_that_was_written_but_not_ended_is_ended() {
+    ROOM.set(None);
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.sam2run.part");
+    let (plan, options) = (plan(&PROMPTS), options(Passes::Agreed));
+    let whole = job(&model, &plan, options);
+    let header = run_header(&model, &recording(FRAMES), "r", &plan, &options, &[]).unwrap();
+    let mut stops = Shortages(Vec::new(), Some((12, CancelFlag::new())));
+    let journal = Some(Journal::create(&path, header.clone()).unwrap());
+    run_job(&model, FRAMES, &plan, options, journal, &mut stops).0.unwrap_err();
+    let bytes = std::fs::read(&path).unwrap();
+    // The journal is torn behind the last frame of the first batch.
+    let is_torn_there = |&length: &usize| {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        RunReader::recover(&path)
+            .is_ok_and(|found| found.batches.is_empty() && found.loose_frames.len() == 4)
+    };
+    (0..bytes.len()).find(is_torn_there).unwrap();
+    assert_eq!(Journal::frames_kept(&path), 4);
+    assert_eq!(Journal::check(&path, &header).unwrap(), 4);
+    let journal = Some(Journal::resume(&path, header).unwrap());
+    let (report, seen) =
+        run_job(&model, FRAMES, &plan, options, journal, &mut Shortages::default());
+    let report = report.unwrap();
+    assert_eq!((report.frames, report.resumed, report.unprompted.len()), (FRAMES, 4, 0));
+    assert!(seen == whole);
+}
+
+#[test]
+fn a_job_that_stops_before_its_first_batch_ends_keeps_its_frames() {
+    ROOM.set(None);
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("job.sam2run.part");
+    let prompts = plan(&PROMPTS).batches.into_iter().flat_map(|batch| batch.prompts).collect();
+    let (plan, options) = (JobPlan::whole(FRAMES, prompts), options(Passes::Nearest));
+    let header = run_header(&model, &recording(FRAMES), "r", &plan, &options, &[]).unwrap();
+    let mut stops = Shortages(Vec::new(), Some((8, CancelFlag::new())));
+    let journal = Some(Journal::create(&path, header).unwrap());
+    run_job(&model, FRAMES, &plan, options, journal, &mut stops).0.unwrap_err();
+    let kept = Journal::frames_kept(&path);
+    assert!((3..9).contains(&kept), "{kept}");
+}
