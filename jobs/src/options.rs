@@ -6,7 +6,6 @@ use sam2_frame_provider::FramesMode;
 use crate::error::JobError;
 use crate::part::FramePart;
 use crate::plan::JobPlan;
-use crate::two_way::is_two_way;
 
 /// Options of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +38,7 @@ impl JobOptions {
         if self.part.is_some() {
             plan.check_part(part)?;
         }
-        if is_two_way(self.session.passes) {
+        if self.session.passes.sees_one_prompt() {
             if self.frames_mode != FramesMode::Lazy {
                 return Err(JobError::FramesAcrossBatches { mode: self.frames_mode });
             }
@@ -59,7 +58,7 @@ impl JobOptions {
     /// Returns true if objects are tracked across the borders of batches, so that batches without a
     /// prompt are tracked too.
     pub fn crosses_batches(&self) -> bool {
-        is_two_way(self.session.passes)
+        self.session.passes.sees_one_prompt()
     }
 
     /// Returns the frames of a plan that the job covers: its part, or all of them.

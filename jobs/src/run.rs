@@ -20,7 +20,7 @@ use super::receipt::ReceiptPlace;
 use super::recording_stamp::RecordingStamp;
 use super::report::{JobObserver, JobReport, JobStage};
 use super::track_evidence::TrackEvidence;
-use super::two_way::{self, is_two_way};
+use super::two_way;
 use crate::error::JobError;
 use sam2_engine::{ObjectId, SessionOptions};
 
@@ -154,7 +154,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         };
         run.check_frame_count()?;
         run.replay_batches()?;
-        if is_two_way(options.session.passes) {
+        if options.session.passes.sees_one_prompt() {
             two_way::segment(&mut run, plan)?;
         }
         for (index, batch) in plan.batches_in(part) {
@@ -194,7 +194,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             // An object that was prompted once is carried on, so only objects missing from the start
             // have had no prompt.
             unprompted_objects.retain(|missing| missing.frames.start == part.start);
-        } else if is_two_way(options.session.passes) {
+        } else if options.session.passes.sees_one_prompt() {
             // An object is tracked from its prompts in other batches too.
             let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
             let prompted: BTreeSet<ObjectId> = prompts.map(|prompt| prompt.object).collect();

@@ -43,8 +43,9 @@ pub enum Passes {
 }
 
 impl Passes {
-    /// Returns true if each frame sees only the last prompt behind it and what was tracked from that.
-    pub(crate) fn sees_one_prompt(self) -> bool {
+    /// Returns true if each frame sees only the last prompt behind it and what was tracked from that:
+    /// with [`Passes::Nearest`] and [`Passes::Agreed`].
+    pub fn sees_one_prompt(self) -> bool {
         matches!(self, Self::Nearest | Self::Agreed)
     }
 }

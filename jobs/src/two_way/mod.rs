@@ -34,11 +34,6 @@ use crate::report::{BatchTimings, JobStage};
 use crate::run::Run;
 use crate::spool::MaskSpool;
 
-/// Returns true if the passes track every stretch from both ends.
-pub(super) fn is_two_way(passes: Passes) -> bool {
-    matches!(passes, Passes::Nearest | Passes::Agreed)
-}
-
 /// Runs all batches of a part.
 pub(super) fn segment<'a, S: FrameSource + ?Sized>(
     run: &mut Run<'a, S>,
