@@ -122,7 +122,8 @@ fn decide(run: &[(usize, f32)], middle: f32, differing: &mut BTreeMap<usize, Sid
     let mut best = (f32::NEG_INFINITY, 0);
     let mut sum: f32 = run.iter().map(|(_, gain)| -gain).sum();
     for place in 0..=run.len() {
-        if sum > best.0 || (sum == best.0 && from_middle(place) < from_middle(best.1)) {
+        // The frame in the middle belongs to the forward side.
+        if sum > best.0 || (sum == best.0 && from_middle(place) <= from_middle(best.1)) {
             best = (sum, place);
         }
         sum += run.get(place).map_or(0.0, |(_, gain)| 2.0 * gain);
