@@ -9,6 +9,8 @@ export SAM2_COMMIT ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 BUILD := --release --workspace --locked $(if $(FEATURES),--features $(FEATURES))
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SAM2 := $(TARGET)/release/sam2
+# The tests that are run by name only (tests/Cargo.toml) are not among cargo's "all targets", and would be forgotten.
+ALL_TARGETS := --all-targets --test gpu --test gpu_kernels --test gpu_counts --test gpu_check
 CLIPS := assets/clips
 DEMO := demo-output
 
@@ -71,7 +73,7 @@ test: setup
 # What to run while working: everything but whole programs, whole recordings and the network's larger sizes.
 quick: setup
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+	$(CARGO) clippy $(BUILD) $(ALL_TARGETS) -- -D warnings
 	$(CARGO) test $(BUILD) --lib --bins
 
 # Files that use each other; ARCHITECTURE.md says which circles are meant.
@@ -104,7 +106,7 @@ lint: setup
 	@scripts/msrv.sh
 	python3 scripts/circles.py --most 5
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+	$(CARGO) clippy $(BUILD) $(ALL_TARGETS) -- -D warnings
 
 # PACKAGE=check also has Cargo check the packages, unpacked, without the repository: some minutes, as it compiles burn anew.
 PACKAGE ?=

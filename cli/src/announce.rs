@@ -104,14 +104,17 @@ impl Announced<'_> {
             text.push_str(&format!("{done} frames are done already\n"));
         }
         let count = self.batches().count();
+        let without_prompt = match self.options.crosses_batches()
+            && !self.plan.prompt_frames().is_empty()
+        {
+            true => ", without a prompt of its own: would be tracked from those of other batches\n",
+            false => ": no usable prompt, would be left empty\n",
+        };
         for (index, batch) in self.batches().enumerate() {
             let span = FrameSpan(batch.frames.clone());
             text.push_str(&format!("batch {} of {count}: {span}", index + 1));
             if batch.prompts.is_empty() {
-                text.push_str(match self.options.crosses_batches() && !self.plan.prompt_frames().is_empty() {
-                    true => ", without a prompt of its own: would be tracked from those of other batches\n",
-                    false => ": no usable prompt, would be left empty\n",
-                });
+                text.push_str(without_prompt);
                 continue;
             }
             text.push('\n');

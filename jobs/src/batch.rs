@@ -22,7 +22,7 @@ use sam2_engine::{Direction, Fit, FrameMasks, ObjectId, Passes, SessionOptions, 
 pub(super) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A session on a batch's frames that was taken up.
-type Restored<'a, S> = Option<VideoSession<BatchFrames<&'a S>>>;
+pub(super) type Restored<'a, S> = Option<VideoSession<BatchFrames<&'a S>>>;
 
 impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     /// Computes a batch and sends its frames out, with less in flight if the device runs out of
@@ -201,39 +201,68 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     /// done and returns the session that continues after them. Returns `None` if the batch begins
     /// at its start.
     fn taken_up(&mut self, batch: &BatchPlan, prompted: bool) -> Result<Restored<'a, S>, JobError> {
-        let Some(journal) = &mut self.delivery.journal else { return Ok(None) };
-        let Some(loose) = journal.found().map(|found| found.loose_frames.len()) else {
-            return Ok(None);
+        let Some(loose) = self.loose_frames() else { return Ok(None) };
+        let first = batch.frames.start;
+        let session = match prompted && loose > 0 {
+            true => self.restored(batch.frames.clone(), first)?,
+            false => None,
         };
-        let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
-        let label = journal.checkpoint_label(batch.frames.start)?;
-        let mut session = None;
-        if prompted && loose > 0 && checkpoint.exists() {
-            let source = self.source(batch.frames.clone(), self.session_options)?;
-            match VideoSession::builder(self.model).label(&label).restore(source, &checkpoint) {
-                Ok(mut restored) => {
-                    // The command that resumes may ask for less in flight.
-                    restored.set_limits(self.session_options.limits);
-                    session = Some(restored);
-                }
-                // The batch is then computed from its start, which costs only time.
-                Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
-            }
-        }
         let tracked = session.as_ref().and_then(|session| match session.position() {
             Some((frame, Direction::Forward)) if frame < loose => Some(frame + 1),
             _ => None,
         });
-        if let Some(journal) = &mut self.delivery.journal {
-            journal.keep_loose(tracked.unwrap_or(0))?;
+        self.send_loose(first, tracked.unwrap_or(0))?;
+        Ok(session.filter(|_| tracked.is_some()))
+    }
+
+    /// Returns how many frames an interrupted job has left of the batch that it did not end; `None`
+    /// if there was no such job.
+    pub(super) fn loose_frames(&self) -> Option<usize> {
+        let found = self.delivery.journal.as_ref()?.found()?;
+        Some(found.loose_frames.len())
+    }
+
+    /// Returns the session on `frames` from the checkpoint in the batch that begins with `first`;
+    /// `None` if there is none, or if it cannot be used: what it held is then computed again, which
+    /// costs only time.
+    pub(super) fn restored(
+        &self,
+        frames: Range<usize>,
+        first: usize,
+    ) -> Result<Restored<'a, S>, JobError> {
+        let Some(journal) = &self.delivery.journal else { return Ok(None) };
+        let (checkpoint, label) = (journal.checkpoint_path(), journal.checkpoint_label(first)?);
+        if !checkpoint.exists() {
+            return Ok(None);
         }
-        let Some(tracked) = tracked else { return Ok(None) };
-        let first = batch.frames.start;
-        for frame in RunReader::open(&path)?.frames().skip(first - self.part.start).take(tracked) {
+        let source = self.source(frames, self.session_options)?;
+        match VideoSession::builder(self.model).label(&label).restore(source, &checkpoint) {
+            Ok(mut session) => {
+                // The command that resumes may ask for less in flight.
+                session.set_limits(self.session_options.limits);
+                Ok(Some(session))
+            }
+            Err(error) => {
+                tracing::warn!("the checkpoint within a batch is not used: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Sends out the first `count` frames that an interrupted job has left of the batch that begins
+    /// with `first`, and cuts off the others.
+    pub(super) fn send_loose(&mut self, first: usize, count: usize) -> Result<(), JobError> {
+        let Some(journal) = &mut self.delivery.journal else { return Ok(()) };
+        journal.keep_loose(count)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let frames = RunReader::open(journal.path())?.frames();
+        for frame in frames.skip(first - self.part.start).take(count) {
             self.delivery.replay(&frame?)?;
         }
-        self.count_resumed(first..first + tracked);
-        Ok(session)
+        self.count_resumed(first..first + count);
+        Ok(())
     }
 
     /// Tracks forward from the first prompt, then in reverse to the start, and sends frames out in
@@ -246,7 +275,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         let offset = batch.frames.start;
         let order = session.object_ids();
         let size = session.size();
-        let mut spool = MaskSpool::new(batch.frames.len(), (size.width, size.height));
+        let mut spool = MaskSpool::new(0..batch.frames.len(), (size.width, size.height));
         for direction in [Direction::Forward, Direction::Reverse] {
             for result in session.propagate(direction) {
                 let masks: FrameMasks = result?;
@@ -254,9 +283,9 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
                 // Both passes yield the prompted frame, with the same masks. Frames between the first
                 // prompts of two objects have those of one object from either pass.
                 let frame = masks.frame_index;
-                let known = spool.get(frame).map_err(spool_error)?;
+                let known = spool.get(frame)?;
                 let all = merged(known.as_deref().unwrap_or_default(), masks.labelled(), &order);
-                spool.put(frame, &all).map_err(spool_error)?;
+                spool.put(frame, &all)?;
                 // A frame is done when it has the masks of every object.
                 let is_done = |masks: &[LabelledMask]| masks.len() == order.len();
                 if is_done(&all) && !known.as_deref().is_some_and(is_done) {
@@ -265,7 +294,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             }
         }
         for frame in 0..batch.frames.len() {
-            let objects = spool.get(frame).map_err(spool_error)?.unwrap_or_default();
+            let objects = spool.get(frame)?.unwrap_or_default();
             self.put(offset + frame, objects)?;
         }
         Ok(())
@@ -298,8 +327,4 @@ fn merged(
         known.iter().cloned().chain(more.into_iter().filter(is_new)).collect();
     all.sort_by_key(|mask| order.iter().position(|object| object.0 == mask.object));
     all
-}
-
-pub(super) fn spool_error(source: std::io::Error) -> JobError {
-    JobError::Spool { folder: std::env::temp_dir(), source }
 }

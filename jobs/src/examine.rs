@@ -14,20 +14,19 @@ pub(super) fn examine(
 ) {
     let all: Vec<_> = masks.iter().map(|shown| &shown.mask).collect();
     let overlaps = quality.overlapping(&all);
-    let off_track = evidence.map(|track| track.off_track(frame, masks));
-    for (index, shown) in masks.iter_mut().enumerate() {
+    for (shown, overlaps) in masks.iter_mut().zip(overlaps) {
+        let (object, mask) = (ObjectId(shown.object), &shown.mask);
         let Some(facts) = &mut shown.facts else { continue };
         // The masks of one pass may have overlapped where the final ones do not.
         facts.flags.remove(QualityFlag::Overlap);
-        if overlaps.get(index) == Some(&true) {
+        if overlaps {
             facts.flags.insert(QualityFlag::Overlap);
         }
-        if off_track.as_ref().and_then(|off| off.get(index)) == Some(&true) {
+        let Some(track) = evidence else { continue };
+        if track.is_off_track(frame, object, mask) {
             facts.flags.insert(QualityFlag::OffTrack);
         }
-        let too_large =
-            |track: &TrackEvidence| track.is_too_large(frame, ObjectId(shown.object), &shown.mask);
-        if facts.prompted && evidence.is_some_and(too_large) {
+        if facts.prompted && track.is_too_large(frame, object, mask) {
             facts.flags.insert(QualityFlag::DoubtfulPrompt);
         }
     }

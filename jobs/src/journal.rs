@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use sam2_engine::Passes;
 use sam2_mask_writer::{
     MaskFrame, RecoveredRun, RunBatch, RunFileError, RunHeader, RunWriter, WriteError, fault_point,
     sweep_left_overs,
@@ -230,8 +231,9 @@ fn recover(path: &Path, header: &RunHeader) -> Result<Option<RecoveredRun>, JobE
 /// Returns whether a job goes on from any frame, without a checkpoint: where each mask depends only on
 /// the prompts next to it.
 fn keeps_loose_frames(header: &RunHeader) -> bool {
-    let passes = header.settings.get("passes").map(String::as_str);
-    matches!(passes, Some("nearest" | "agreed"))
+    let name = header.settings.get("passes").map(|name| serde_json::Value::from(name.as_str()));
+    let passes = name.and_then(|name| serde_json::from_value(name).ok());
+    passes.is_some_and(Passes::sees_one_prompt)
 }
 
 impl Drop for Journal {

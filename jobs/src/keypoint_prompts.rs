@@ -1,7 +1,6 @@
 //! Chooses the frames of a track that are prompted, and their prompts.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::job_prompt::JobPrompt;
 use super::prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
@@ -61,7 +60,7 @@ impl KeypointPrompts {
     pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
         let default = track.default_min_likelihood();
         let sure = self.limit_for(&track).max(default).max(f32::MIN_POSITIVE);
-        TrackEvidence::new(Arc::new(track), sure)
+        TrackEvidence::new(track, sure)
     }
 
     /// Chooses the prompts of one batch.

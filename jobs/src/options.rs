@@ -38,7 +38,7 @@ impl JobOptions {
         if self.part.is_some() {
             plan.check_part(part)?;
         }
-        if self.session.passes.sees_one_prompt() {
+        if self.crosses_batches() {
             if self.frames_mode != FramesMode::Lazy {
                 return Err(JobError::FramesAcrossBatches { mode: self.frames_mode });
             }

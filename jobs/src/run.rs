@@ -154,7 +154,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         };
         run.check_frame_count()?;
         run.replay_batches()?;
-        if options.session.passes.sees_one_prompt() {
+        if options.crosses_batches() {
             two_way::segment(&mut run, plan)?;
         }
         for (index, batch) in plan.batches_in(part) {
@@ -194,7 +194,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             // An object that was prompted once is carried on, so only objects missing from the start
             // have had no prompt.
             unprompted_objects.retain(|missing| missing.frames.start == part.start);
-        } else if options.session.passes.sees_one_prompt() {
+        } else if options.crosses_batches() {
             // An object is tracked from its prompts in other batches too.
             let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
             let prompted: BTreeSet<ObjectId> = prompts.map(|prompt| prompt.object).collect();

@@ -1,9 +1,7 @@
 //! What a pose track says about masks.
 
-use std::sync::Arc;
-
 use sam2_engine::ObjectId;
-use sam2_mask_writer::{LabelledMask, Mask};
+use sam2_mask_writer::Mask;
 use sha2::{Digest, Sha256};
 
 use sam2_model::hexadecimal;
@@ -31,7 +29,7 @@ const NEAR: f32 = 0.1;
 /// of frames, and otherwise raises a flag.
 #[derive(Clone, Debug)]
 pub struct TrackEvidence {
-    track: Arc<LocatedTrack>,
+    track: LocatedTrack,
     sure: f32,
 }
 
@@ -59,13 +57,8 @@ impl Witnessed {
 
 impl TrackEvidence {
     /// Makes a witness of a track. Body parts of at least the likelihood `sure` (0 to 1) count.
-    pub fn new(track: Arc<LocatedTrack>, sure: f32) -> Self {
+    pub fn new(track: LocatedTrack, sure: f32) -> Self {
         Self { track, sure }
-    }
-
-    /// Returns the likelihood from which on body parts count.
-    pub fn sure(&self) -> f32 {
-        self.sure
     }
 
     /// Returns what the track says about the mask of an object on a frame; `None` if it does not know
@@ -101,18 +94,22 @@ impl TrackEvidence {
 
     /// Returns a digest of everything that counts, for comparing jobs.
     pub fn digest(&self) -> String {
-        let mut text = Sha256::new();
+        // A long recording has millions of body parts, so that their numbers are taken as they are.
+        let mut digest = Sha256::new();
         for (object, individual) in self.track.numbered() {
-            text.update(format!("object {object} is {individual}\n"));
+            digest.update([u64::from(object.0), individual as u64].map(u64::to_le_bytes).concat());
         }
         for individual in 0..self.track.individuals().len() {
             for &frame in self.track.frames_of(individual, 0..usize::MAX) {
-                for Keypoint { x, y, .. } in self.sure_parts(frame, individual) {
-                    text.update(format!("{individual} {frame} {x} {y}\n"));
+                let parts: Vec<Keypoint> = self.sure_parts(frame, individual).collect();
+                let place = [individual as u64, frame as u64, parts.len() as u64];
+                digest.update(place.map(u64::to_le_bytes).concat());
+                for Keypoint { x, y, .. } in parts {
+                    digest.update([x, y].map(f32::to_le_bytes).concat());
                 }
             }
         }
-        short(&hexadecimal(&text.finalize()))
+        short(&hexadecimal(&digest.finalize()))
     }
 
     fn individual(&self, object: ObjectId) -> Option<usize> {
@@ -139,16 +136,11 @@ impl TrackEvidence {
         (all > 0).then(|| inside as f32 / all as f32)
     }
 
-    /// Returns, for each mask of a frame, whether it lies off the track, also on another animal while
-    /// the object's own body parts are not seen. Empty masks do not: they are flagged as lost.
-    pub(crate) fn off_track(&self, frame: usize, masks: &[LabelledMask]) -> Vec<bool> {
-        let off = |shown: &LabelledMask| {
-            shown.mask.area() > 0
-                && self
-                    .of(frame, ObjectId(shown.object), &shown.mask)
-                    .is_some_and(|witnessed| !witnessed.is_on_track())
-        };
-        masks.iter().map(off).collect()
+    /// Returns whether a mask lies off the track, also on another animal while the object's own body
+    /// parts are not seen. An empty mask does not: it is flagged as lost.
+    pub(crate) fn is_off_track(&self, frame: usize, object: ObjectId, mask: &Mask) -> bool {
+        let witnessed = || self.of(frame, object, mask);
+        mask.area() > 0 && witnessed().is_some_and(|witnessed| !witnessed.is_on_track())
     }
 }
 
@@ -184,7 +176,7 @@ mod tests {
             images: Vec::new(),
             times: Vec::new(),
         };
-        TrackEvidence::new(Arc::new(track.locate(&recording).unwrap()), 0.6)
+        TrackEvidence::new(track.locate(&recording).unwrap(), 0.6)
     }
 
     /// Makes a mask of the pixels from (x0, y0) to (x1, y1), the last ones not included.
@@ -194,7 +186,7 @@ mod tests {
     }
 
     fn off(track: &TrackEvidence, frame: usize, pixels: [usize; 4]) -> bool {
-        track.off_track(frame, &[LabelledMask::new(ANN.0, mask(pixels))])[0]
+        track.is_off_track(frame, ANN, &mask(pixels))
     }
 
     const APART: &str = "10,10,1,20,10,1,30,10,1,70,70,1,80,70,1,90,70,1";

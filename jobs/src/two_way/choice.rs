@@ -153,7 +153,10 @@ pub(super) fn combined(
         };
         let Some(pair) = pairs.get(&object).and_then(|pairs| pairs.get(&frame)) else { continue };
         let differs = choices.of(object, frame);
-        let side = differs.unwrap_or_else(|| nearer(stretches, object, frame));
+        let side = differs.unwrap_or(match frame as f32 > stretches.middle(object, frame) {
+            true => Side::Reverse,
+            false => Side::Forward,
+        });
         if side == Side::Reverse {
             *mine = other;
         }
@@ -166,15 +169,6 @@ pub(super) fn combined(
         }
     }
     all.into_values().collect()
-}
-
-/// Returns the side whose prompt is nearer; forward in the middle.
-fn nearer(stretches: &Stretches, object: ObjectId, frame: usize) -> Side {
-    match (stretches.behind(object, frame), stretches.ahead(object, frame)) {
-        (Some(behind), Some(ahead)) if ahead - frame < frame - behind => Side::Reverse,
-        (None, Some(_)) => Side::Reverse,
-        _ => Side::Forward,
-    }
 }
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 
 use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
 use sam2_frame_provider::{BatchFrames, FrameSource};
-use sam2_mask_writer::{LabelledMask, RunBatch, RunReader};
+use sam2_mask_writer::{LabelledMask, RunBatch};
 
 use self::choice::{Choices, Pair, Pairs, combined};
 use self::stretches::{ReversePass, Stretch, Stretches};
-use crate::batch::{CHECKPOINT_INTERVAL, spool_error};
+use crate::batch::CHECKPOINT_INTERVAL;
 use crate::error::JobError;
 use crate::job_prompt::JobPrompt;
 use crate::memory_shortage::with_less_in_flight;
@@ -69,8 +69,11 @@ pub(super) fn segment<'a, S: FrameSource + ?Sized>(
         state.run.session_options = options;
         state.run.check_frame_count()?;
         result?;
-        if let Some(journal) = &mut state.run.delivery.journal {
+        if state.synced.elapsed() > CHECKPOINT_INTERVAL
+            && let Some(journal) = &mut state.run.delivery.journal
+        {
             journal.sync()?;
+            state.synced = Instant::now();
         }
     }
     Ok(())
@@ -83,9 +86,9 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     stretches: Stretches,
     prompts: BTreeMap<(ObjectId, usize), Vec<&'a JobPrompt>>,
     /// Masks from the other side.
-    ahead: Ahead,
+    ahead: MaskSpool,
     /// Forward masks of frames that are not decided yet.
-    stored: Ahead,
+    stored: MaskSpool,
     /// Comparisons of the stretches that are not written yet.
     pairs: Pairs,
     forward: Option<Forward<BatchFrames<&'a S>>>,
@@ -100,6 +103,8 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     encode: Duration,
     /// Encoding time of the forward session that is counted already.
     seen: Duration,
+    /// When the journal was last written to the disk.
+    synced: Instant,
     work: Work,
 }
 
@@ -110,39 +115,6 @@ struct Forward<F> {
     given: BTreeSet<(ObjectId, usize)>,
     /// The next frame to track; `None` before the first.
     next: Option<usize>,
-}
-
-/// Stored masks of the frames from `first` on.
-struct Ahead {
-    first: usize,
-    masks: MaskSpool,
-    end: usize,
-    /// Width and height of the masks.
-    size: (u32, u32),
-}
-
-impl Ahead {
-    fn new(first: usize, end: usize, size: (u32, u32)) -> Self {
-        Self { first, masks: MaskSpool::new(end.saturating_sub(first), size), end, size }
-    }
-
-    fn get(&mut self, frame: usize) -> Result<Vec<LabelledMask>, JobError> {
-        let Some(index) = frame.checked_sub(self.first) else { return Ok(Vec::new()) };
-        Ok(self.masks.get(index).map_err(spool_error)?.unwrap_or_default())
-    }
-
-    fn put(&mut self, frame: usize, masks: &[LabelledMask]) -> Result<(), JobError> {
-        self.masks.put(frame - self.first, masks).map_err(spool_error)
-    }
-
-    /// Returns a copy of what is stored of the frames from `first` on, with room up to `end`.
-    fn moved(&mut self, first: usize, end: usize) -> Result<Self, JobError> {
-        let mut moved = Self::new(first, self.end.max(end), self.size);
-        for frame in first.max(self.first)..self.end {
-            moved.put(frame, &self.get(frame)?)?;
-        }
-        Ok(moved)
-    }
 }
 
 /// How much of a stretch is computed.
@@ -173,8 +145,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             plan,
             stretches: Stretches::new(frames),
             prompts,
-            ahead: Ahead::new(next, next, size),
-            stored: Ahead::new(next, next, size),
+            ahead: MaskSpool::new(next..next, size),
+            stored: MaskSpool::new(next..next, size),
             pairs: Pairs::new(),
             forward: None,
             next,
@@ -183,6 +155,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             begun: Instant::now(),
             encode: Duration::ZERO,
             seen: Duration::ZERO,
+            synced: Instant::now(),
             work: Work::default(),
         }
     }
@@ -201,49 +174,26 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     /// Sends out the frames of an unfinished batch that an interrupted job has left.
     fn take_up(&mut self) -> Result<(), JobError> {
         let first = self.next;
-        let Some(journal) = &mut self.run.delivery.journal else { return Ok(()) };
-        let Some(loose) = journal.found().map(|found| found.loose_frames.len()) else {
-            return Ok(());
+        let Some(mut kept) = self.run.loose_frames() else { return Ok(()) };
+        let next = |session: &VideoSession<_>| match session.position() {
+            Some((frame, Direction::Forward)) => Some(frame + 1),
+            _ => None,
         };
-        let (path, checkpoint) = (journal.path().to_owned(), journal.checkpoint_path());
-        let label = journal.checkpoint_label(first)?;
-        let mut kept = loose;
-        if checkpoint.exists() && first < self.run.part.end {
-            let source = self.run.source(0..self.plan.frame_count(), self.run.session_options)?;
-            match VideoSession::builder(self.run.model).label(&label).restore(source, &checkpoint) {
-                Ok(mut session) => {
-                    session.set_limits(self.run.session_options.limits);
-                    let next = match session.position() {
-                        Some((frame, Direction::Forward)) => frame + 1,
-                        _ => 0,
-                    };
-                    if (first..=first + loose).contains(&next) {
-                        kept = next - first;
-                        // Checkpoints are saved behind the last prompt only.
-                        let given = self.prompts.keys().copied().collect();
-                        self.forward = Some(Forward { session, given, next: Some(next) });
-                    }
-                }
-                // What is missing is then tracked again from the prompt before, which costs only time.
-                Err(error) => tracing::warn!("the checkpoint within a batch is not used: {error}"),
-            }
+        if first < self.run.part.end
+            && let Some(session) = self.run.restored(0..self.plan.frame_count(), first)?
+            && let Some(next) = next(&session).filter(|next| (first..=first + kept).contains(next))
+        {
+            kept = next - first;
+            // Checkpoints are saved behind the last prompt only.
+            let given = self.prompts.keys().copied().collect();
+            self.forward = Some(Forward { session, given, next: Some(next) });
         }
-        if let Some(journal) = &mut self.run.delivery.journal {
-            journal.keep_loose(kept)?;
-        }
-        if kept == 0 {
-            return Ok(());
-        }
-        let start = self.run.part.start;
-        for frame in RunReader::open(&path)?.frames().skip(first - start).take(kept) {
-            self.run.delivery.replay(&frame?)?;
-        }
-        self.run.count_resumed(first..first + kept);
+        self.run.send_loose(first, kept)?;
         self.next = first + kept;
         self.first = self.next;
         // All of the batch was there, but not its end.
         let batch = self.plan.batches.iter().position(|batch| batch.frames.start == first);
-        match batch.filter(|&index| self.plan.batches[index].frames.end == self.next) {
+        match batch.filter(|&index| kept > 0 && self.plan.batches[index].frames.end == self.next) {
             Some(index) => self.end_batch(index),
             None => Ok(()),
         }
@@ -357,7 +307,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             let masks = result?;
             self.run.stop_if_asked()?;
             let frame = masks.frame_index;
-            let mut all = ahead.get(frame)?;
+            let mut all = ahead.get(frame)?.unwrap_or_default();
             all.extend(masks.labelled().into_iter().filter(|shown| is_new(frame, shown)));
             ahead.put(frame, &all)?;
             #[cfg(test)]
@@ -463,7 +413,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         while self.next < at.min(stretch.last + 1) {
             self.run.stop_if_asked()?;
             self.worked();
-            let masks = self.stored.get(self.next)?;
+            let masks = self.stored.get(self.next)?.unwrap_or_default();
             self.write(masks, &choices)?;
         }
         while at <= stretch.last {
@@ -536,7 +486,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         let choices = Choices::new(&self.pairs, limit, middle);
         while self.next <= stretch.last {
             self.run.stop_if_asked()?;
-            let masks = self.stored.get(self.next)?;
+            let masks = self.stored.get(self.next)?.unwrap_or_default();
             self.write(masks, &choices)?;
         }
         // What belongs to a stretch that goes on is still needed.
@@ -549,11 +499,11 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Compares the masks of both sides on a frame, where it has two.
     fn pair_up(&mut self, frame: usize) -> Result<(), JobError> {
-        let others = self.ahead.get(frame)?;
+        let others = self.ahead.get(frame)?.unwrap_or_default();
         if others.is_empty() {
             return Ok(());
         }
-        let masks = self.stored.get(frame)?;
+        let masks = self.stored.get(frame)?.unwrap_or_default();
         for other in &others {
             let object = ObjectId(other.object);
             let known = self.pairs.entry(object).or_default();
@@ -567,18 +517,16 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Writes the next frame, and ends its batch if it is the last of it.
     fn write(&mut self, forward: Vec<LabelledMask>, choices: &Choices) -> Result<(), JobError> {
-        let frame = self.next;
+        let (frame, index) = (self.next, self.batch_index());
         self.next = frame + 1;
         if frame < self.first {
             return Ok(());
         }
-        let reverse = self.ahead.get(frame)?;
+        let reverse = self.ahead.get(frame)?.unwrap_or_default();
         let masks = combined(frame, forward, reverse, &self.stretches, &self.pairs, choices);
-        let index = self.plan.batches.partition_point(|batch| batch.frames.end <= frame);
-        let Some(batch) = self.plan.batches.get(index) else { return Ok(()) };
         self.run.put(frame, masks)?;
         self.run.done += 1;
-        if self.next < batch.frames.end {
+        if self.next < self.plan.batches[index].frames.end {
             return Ok(());
         }
         self.end_batch(index)?;
@@ -590,7 +538,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Ends a batch in the outputs and in the journal.
     fn end_batch(&mut self, index: usize) -> Result<(), JobError> {
-        let Some(batch) = self.plan.batches.get(index) else { return Ok(()) };
+        let batch = &self.plan.batches[index];
         let write = self.run.delivery.take_time();
         self.run.delivery.end_batch(&RunBatch {
             frames: batch.frames.clone(),
