@@ -3,7 +3,7 @@
 use sam2_model::MemorySelection;
 use serde::{Deserialize, Serialize};
 
-use super::{Candidates, Earlier, MemoryPolicy, MemoryQuery, MemoryView, Retained};
+use super::{Candidates, Earlier, MemoryPolicy, MemoryQuery, MemoryView, Retained, finite};
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryReach, Outcome};
 use crate::session::Direction;
@@ -17,7 +17,7 @@ pub struct Dam4samOptions {
     /// Recent memories are taken from every n-th frame, in addition to the preceding one; at least
     /// 1. Takes the place of [`crate::SessionOptions::memory_temporal_stride`].
     pub update_every: usize,
-    /// How many of these frames back the policy searches for masks that are not empty; at least as
+    /// How many of these frames the policy looks back for masks that are not empty; at least as
     /// many as the model has places (six). A bounded session keeps the memories of all frames
     /// between them: about 1 MB each at 1024 x 1024, on both sides of every prompt.
     pub look_back: usize,
@@ -156,8 +156,8 @@ impl Dam4samPolicy {
         recent
     }
 
-    /// Returns whether the mask of the frame that `view` is of has the usual area. It never has
-    /// where no frame was tracked before.
+    /// Returns whether `area`, on the frame of `view`, is close to the median of the masks before it.
+    /// Returns false if no frame was tracked before.
     fn area_is_usual(&self, view: &MemoryView<'_>, area: u64) -> bool {
         let Some(change) = finite(self.options.area_change).map(f64::from) else { return true };
         let query = view.query();
@@ -180,10 +180,6 @@ impl Dam4samPolicy {
         let median = (areas[middle] + areas[(areas.len() - 1) / 2]) as f64 / 2.0;
         (1.0 - change..=1.0 + change).contains(&(area as f64 / median))
     }
-}
-
-fn finite(limit: Option<f32>) -> Option<f32> {
-    limit.filter(|limit| limit.is_finite())
 }
 
 /// Returns whether the frame's mask has pixels. Results of sessions that were saved before areas
@@ -231,15 +227,10 @@ impl MemoryPolicy for Dam4samPolicy {
         });
         spatial.extend(recent);
 
-        let limit = view.pointer_limit();
-        let mut pointers = view.pointers_behind(always());
-        pointers.extend(
-            (1..limit)
-                .filter_map(|steps| view.back(steps))
-                .filter(|earlier| !is_always(earlier.frame) && is_visible(earlier))
-                .map(|earlier| earlier.pointer()),
-        );
-        MemorySelection { spatial, pointers, pointer_time_scale: limit.saturating_sub(1) }
+        let serves = |earlier: &Earlier<'_>| !is_always(earlier.frame) && is_visible(earlier);
+        let pointers = view.pointers(always(), serves);
+        let pointer_time_scale = view.pointer_limit().saturating_sub(1);
+        MemorySelection { spatial, pointers, pointer_time_scale }
     }
 
     fn reads_candidates(&self) -> bool {

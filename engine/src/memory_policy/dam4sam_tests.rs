@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::memory_bank::MemoryBank;
-use crate::memory_policy::testing::{self, distances, outcome, reach, record, times, values};
+use crate::memory_policy::testing::{
+    self, candidates, distances, outcome, reach, record, times, tracked_bank, values,
+};
 
 const POLICY: Dam4samPolicy = Dam4samPolicy {
     options: Dam4samOptions {
@@ -24,13 +26,9 @@ fn view(bank: &MemoryBank, frame: usize, direction: Direction) -> MemoryView<'_>
 /// Returns a bank prompted on frame 0 and tracked from 1 to `last`, in which the `empty` frames
 /// have no mask.
 fn bank(last: usize, empty: &[usize]) -> MemoryBank {
-    let mut bank = MemoryBank::default();
-    bank.insert_conditioning(0, outcome(0.0));
+    let area = |frame| if empty.contains(&frame) { 0 } else { 50 };
+    let mut bank = tracked_bank(last, |frame| record(area(frame)));
     bank.insert_record(0, FrameRecord { prompted: true, ..record(50) });
-    for frame in 1..=last {
-        bank.insert_tracked(frame, outcome(frame as f32));
-        bank.insert_record(frame, record(if empty.contains(&frame) { 0 } else { 50 }));
-    }
     bank
 }
 
@@ -174,18 +172,6 @@ fn the_usual_area_is_a_median_of_ten() {
     assert!(usual(140) && !usual(130));
     let any = Dam4samPolicy::new(Dam4samOptions { area_change: None, ..POLICY.options });
     assert!(any.area_is_usual(&view(&bank, 13, Direction::Forward), 1));
-}
-
-/// Returns masks of 16 x 16, each covering the columns `first..last` of all rows.
-fn candidates(columns: &[(usize, usize, f32)]) -> Candidates {
-    let logits: Vec<f32> = columns
-        .iter()
-        .flat_map(|&(first, last, _)| {
-            (0..256).map(move |i| if (first..last).contains(&(i % 16)) { 1.0 } else { -1.0 })
-        })
-        .collect();
-    let ious: Vec<f32> = columns.iter().map(|c| c.2).collect();
-    Candidates::new(&logits, &ious, 16)
 }
 
 #[test]

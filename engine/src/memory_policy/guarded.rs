@@ -3,7 +3,9 @@
 use sam2_model::MemorySelection;
 use serde::{Deserialize, Serialize};
 
-use super::{Candidates, Earlier, MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Retained};
+use super::{
+    Candidates, Earlier, MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Retained, finite,
+};
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::MemoryReach;
 
@@ -107,10 +109,6 @@ impl GuardedPolicy {
     }
 }
 
-fn finite(limit: Option<f32>) -> Option<f32> {
-    limit.filter(|limit| limit.is_finite())
-}
-
 impl MemoryPolicy for GuardedPolicy {
     fn name(&self) -> &str {
         "guarded"
@@ -154,15 +152,10 @@ impl MemoryPolicy for GuardedPolicy {
         }
         spatial.extend(recent.into_iter().rev());
 
-        let limit = view.pointer_limit();
-        let mut pointers = view.pointers_behind(always());
-        pointers.extend(
-            (1..limit)
-                .filter_map(|steps| view.back(steps))
-                .filter(|earlier| !is_chosen(earlier.frame) && trusted(earlier))
-                .map(|earlier| earlier.pointer()),
-        );
-        MemorySelection { spatial, pointers, pointer_time_scale: limit.saturating_sub(1) }
+        let serves = |earlier: &Earlier<'_>| !is_chosen(earlier.frame) && trusted(earlier);
+        let pointers = view.pointers(always(), serves);
+        let pointer_time_scale = view.pointer_limit().saturating_sub(1);
+        MemorySelection { spatial, pointers, pointer_time_scale }
     }
 
     fn reads(&self, query: &MemoryQuery) -> Vec<MemoryRead> {
@@ -208,7 +201,9 @@ mod tests {
     use super::*;
     use crate::memory_bank::MemoryBank;
     use crate::memory_policy::OfficialPolicy;
-    use crate::memory_policy::testing::{self, distances, outcome, reach, record, times, values};
+    use crate::memory_policy::testing::{
+        self, candidates, distances, outcome, reach, record, times, tracked_bank, values,
+    };
     use crate::session::{Direction, QualityFlag, QualityFlags};
 
     const POLICY: GuardedPolicy = GuardedPolicy {
@@ -230,14 +225,11 @@ mod tests {
     /// Returns a bank prompted on frame 0 and tracked from 1 to `last`, in which the `bad` frames
     /// are not trusted.
     fn bank(last: usize, bad: &[usize]) -> MemoryBank {
-        let mut bank = MemoryBank::default();
-        bank.insert_conditioning(0, outcome(0.0));
-        for frame in 1..=last {
-            bank.insert_tracked(frame, outcome(frame as f32));
-            let predicted_iou = if bad.contains(&frame) { 0.4 } else { 0.9 };
-            bank.insert_record(frame, FrameRecord { predicted_iou, ..record(50) });
-        }
-        bank
+        let predicted_iou = |frame| if bad.contains(&frame) { 0.4 } else { 0.9 };
+        tracked_bank(last, |frame| FrameRecord {
+            predicted_iou: predicted_iou(frame),
+            ..record(50)
+        })
     }
 
     #[test]
@@ -339,18 +331,6 @@ mod tests {
         assert!(!asked(24, seen) && !asked(4, seen));
         assert!(!asked(25, record(50)));
         assert!(!asked(25, FrameRecord { predicted_iou: 0.1, ..seen }));
-    }
-
-    /// Returns masks of 16 x 16, each covering the columns `first..last`.
-    fn candidates(columns: &[(usize, usize, f32)]) -> Candidates {
-        let logits: Vec<f32> = columns
-            .iter()
-            .flat_map(|&(first, last, _)| {
-                (0..256).map(move |i| if (first..last).contains(&(i % 16)) { 1.0 } else { -1.0 })
-            })
-            .collect();
-        let ious: Vec<f32> = columns.iter().map(|c| c.2).collect();
-        Candidates::new(&logits, &ious, 16)
     }
 
     #[test]

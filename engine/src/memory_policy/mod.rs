@@ -150,6 +150,11 @@ pub struct MemoryRead {
     pub memory: bool,
 }
 
+/// Returns a limit that is a number; one that is none counts as off.
+fn finite(limit: Option<f32>) -> Option<f32> {
+    limit.filter(|limit| limit.is_finite())
+}
+
 /// Returns every earlier frame that tracking a frame may read.
 pub(crate) fn reads(policy: &dyn MemoryPolicy, query: &MemoryQuery) -> Vec<MemoryRead> {
     let mut reads = policy.reads(query);

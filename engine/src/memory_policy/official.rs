@@ -41,15 +41,9 @@ impl MemoryPolicy for OfficialPolicy {
                 spatial.push((time, memory.clone()));
             }
         }
-        let mut pointers = view.pointers_behind(chosen.iter().copied());
-        let limit = view.pointer_limit();
-        pointers.extend(
-            (1..limit)
-                .filter_map(|steps| view.back(steps))
-                .filter(ordinary)
-                .map(|earlier| earlier.pointer()),
-        );
-        MemorySelection { spatial, pointers, pointer_time_scale: limit.saturating_sub(1) }
+        let pointers = view.pointers(chosen.iter().copied(), ordinary);
+        let pointer_time_scale = view.pointer_limit().saturating_sub(1);
+        MemorySelection { spatial, pointers, pointer_time_scale }
     }
 
     /// Returns fewer frames than the default: with a stride, only some memories within reach are

@@ -3,7 +3,7 @@
 use sam2_model::{MemorySelection, PointerMemory};
 use serde::{Deserialize, Serialize};
 
-use super::{Earlier, MemoryPolicy, MemoryView, Retained};
+use super::{Earlier, MemoryPolicy, MemoryView, Retained, finite};
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::MemoryReach;
 
@@ -61,8 +61,7 @@ impl Sam3Policy {
     }
 
     fn remembers(&self, record: &FrameRecord) -> bool {
-        let least = self.options.min_confidence.filter(|least| least.is_finite());
-        least.is_none_or(|least| confidence(record) > least)
+        finite(self.options.min_confidence).is_none_or(|least| confidence(record) > least)
     }
 
     /// Returns the frames that are remembered, newest first: at most one less than
@@ -140,7 +139,9 @@ mod tests {
     use super::*;
     use crate::memory_bank::MemoryBank;
     use crate::memory_policy::OfficialPolicy;
-    use crate::memory_policy::testing::{self, distances, outcome, reach, record, times, values};
+    use crate::memory_policy::testing::{
+        self, distances, outcome, reach, record, times, tracked_bank, values,
+    };
     use crate::session::Direction;
 
     const POLICY: Sam3Policy =
@@ -149,14 +150,8 @@ mod tests {
     /// Returns a bank prompted on frame 0 and tracked from 1 to `last`, in which the object is
     /// absent from the `absent` frames.
     fn bank(last: usize, absent: &[usize]) -> MemoryBank {
-        let mut bank = MemoryBank::default();
-        bank.insert_conditioning(0, outcome(0.0));
-        for frame in 1..=last {
-            bank.insert_tracked(frame, outcome(frame as f32));
-            let object_score = if absent.contains(&frame) { -3.0 } else { 3.0 };
-            bank.insert_record(frame, FrameRecord { object_score, ..record(50) });
-        }
-        bank
+        let object_score = |frame| if absent.contains(&frame) { -3.0 } else { 3.0 };
+        tracked_bank(last, |frame| FrameRecord { object_score: object_score(frame), ..record(50) })
     }
 
     fn select(bank: &MemoryBank, frame: usize, stride: usize) -> MemorySelection {

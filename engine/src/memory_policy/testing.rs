@@ -5,7 +5,7 @@ use sam2_model::{
     Variant,
 };
 
-use super::{MemoryPolicy, MemoryQuery, MemoryView, Retained};
+use super::{Candidates, MemoryPolicy, MemoryQuery, MemoryView, Retained};
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, MemoryReach, Outcome};
 use crate::session::Direction;
@@ -27,6 +27,31 @@ pub(crate) fn outcome(value: f32) -> Outcome {
 /// Returns a record that every policy trusts.
 pub(crate) fn record(area: u64) -> FrameRecord {
     FrameRecord { object_score: 9.0, predicted_iou: 0.9, area, ..FrameRecord::default() }
+}
+
+/// Returns masks of 16 x 16, each covering the columns `first..last` of all rows, with their predicted
+/// IoUs.
+pub(crate) fn candidates(columns: &[(usize, usize, f32)]) -> Candidates {
+    let logits: Vec<f32> = columns
+        .iter()
+        .flat_map(|&(first, last, _)| {
+            (0..256).map(move |i| if (first..last).contains(&(i % 16)) { 1.0 } else { -1.0 })
+        })
+        .collect();
+    let ious: Vec<f32> = columns.iter().map(|c| c.2).collect();
+    Candidates::new(&logits, &ious, 16)
+}
+
+/// Returns a bank prompted on frame 0 and tracked from 1 to `last`, with these records of the tracked
+/// frames.
+pub(crate) fn tracked_bank(last: usize, record: impl Fn(usize) -> FrameRecord) -> MemoryBank {
+    let mut bank = MemoryBank::default();
+    bank.insert_conditioning(0, outcome(0.0));
+    for frame in 1..=last {
+        bank.insert_tracked(frame, outcome(frame as f32));
+        bank.insert_record(frame, record(frame));
+    }
+    bank
 }
 
 pub(crate) fn reach() -> MemoryReach {

@@ -179,6 +179,19 @@ impl<'a> MemoryView<'a> {
             .collect()
     }
 
+    /// Returns the pointers of `always`, then those of the frames within [`Self::pointer_limit`] that
+    /// `serve`, newest first.
+    pub(super) fn pointers(
+        &self,
+        always: impl IntoIterator<Item = (usize, &'a Outcome)>,
+        serves: impl Fn(&Earlier<'a>) -> bool,
+    ) -> Vec<PointerMemory> {
+        let mut pointers = self.pointers_behind(always);
+        let earlier = (1..self.pointer_limit()).filter_map(|steps| self.back(steps));
+        pointers.extend(earlier.filter(serves).map(|earlier| earlier.pointer()));
+        pointers
+    }
+
     /// Returns one more than the distance of the furthest pointer of an ordinary frame: 16, or the
     /// recording's length if that is less.
     pub fn pointer_limit(&self) -> usize {

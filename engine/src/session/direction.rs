@@ -32,9 +32,10 @@ pub enum Passes {
     /// forward pass tracks the half that is nearer to the earlier one (and the frame in the middle),
     /// a reverse pass the other half, so that every frame is tracked once, from its nearest prompt.
     ///
-    /// A prompt from the future can only mislead a pass: at a crossing of look-alikes, the official
-    /// predictor has the other animal's pose from the second prompt in memory, and is worse with two
-    /// correct prompts than with one (`docs/passes.md` has the measurement).
+    /// Where look-alikes cross, a prompt from the future misleads a pass: the official predictor has
+    /// the other animal's pose from the second prompt in memory, and is worse with two correct prompts
+    /// than with one. A single animal is tracked slightly worse (`docs/passes.md` has the
+    /// measurements).
     Nearest,
     /// As [`Passes::Nearest`], but each pass tracks the whole stretch up to the next prompt, so that
     /// every frame between two prompts is tracked twice, and the masks can be compared. A job takes

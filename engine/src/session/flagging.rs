@@ -1,14 +1,14 @@
-//! Quality flags: each mask is judged by the masks before it; see [`super::quality`].
+//! Quality flags: each mask is judged by the masks before it and by those of other objects on its
+//! frame; see [`super::quality`].
 
 use std::collections::BTreeMap;
 
-use sam2_model::MemoryFeatures;
+use sam2_mask_writer::QualityFlag;
+use sam2_model::{FrameFeatures, MemoryFeatures};
 
 use super::direction::Direction;
 use super::features::Frames;
 use super::object::ObjectState;
-use sam2_mask_writer::QualityFlag;
-
 use super::quality::{AREA_LOOK_BACK, Expectation, Found};
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
@@ -17,36 +17,66 @@ use crate::frame_record::FrameRecord;
 use crate::memory_bank::Outcome;
 use crate::prompt::ObjectId;
 
+/// What is decided about an object's mask before anything of its frame is stored.
+pub(super) struct Judged {
+    record: FrameRecord,
+    /// Whether the policy keeps the frame in reserve.
+    apart: bool,
+    /// Its memory there, if that is not the tracked frame's.
+    memory_apart: Option<MemoryFeatures>,
+}
+
 impl<F: Frames> Tracker<F> {
-    /// Flags the masks of a tracked frame, records them for later frames, and lets the policy keep
-    /// the frame in reserve. `distractors` has the indices of the objects that were tracked with
-    /// another object in sight, with the memory for the reserve if it is not the tracked frame's.
+    /// Judges the mask of a newly tracked object, whose index is `index`. `distractor` is whether
+    /// another object was in sight.
+    pub(super) fn judge_tracked(
+        &self,
+        (index, outcome, distractor): (usize, &Outcome, bool),
+        shown: &ObjectMask,
+        (frame, direction): (usize, Direction),
+        features: &FrameFeatures,
+    ) -> Judged {
+        let state = &self.objects[index];
+        let judged = self.judge(state, frame, Some(direction), found_in(shown));
+        let record = FrameRecord { distractor, ..judged };
+        let apart = self.retained.apart > 0
+            && self.policy.keeps_apart(&self.view(state, frame, direction), &record);
+        let as_prompted = apart && self.policy.encodes_apart_as_prompted();
+        let memory_apart = as_prompted.then(|| {
+            let score = outcome.prediction.object_score_logits.clone();
+            self.model.encode_memory(features, outcome.low_res_logits(), score, true)
+        });
+        Judged { record, apart, memory_apart }
+    }
+
+    /// Flags the masks of a frame, records them for later frames, and keeps the frame in reserve where
+    /// the policy wants it. `judged` has what is decided about newly tracked objects, by index.
     pub(super) fn flag_tracked(
         &mut self,
         masks: &mut FrameMasks,
         direction: Direction,
-        mut distractors: BTreeMap<usize, Option<MemoryFeatures>>,
+        mut judged: BTreeMap<usize, Judged>,
     ) {
         let frame = masks.frame_index;
         for shown in &mut masks.objects {
             let Some(index) = self.objects.iter().position(|state| state.id == shown.object) else {
                 continue;
             };
-            let state = &self.objects[index];
-            let mut record = self.judge(state, frame, Some(direction), found_in(shown));
-            record.distractor = distractors.contains_key(&index);
+            let Judged { record, apart, memory_apart } =
+                judged.remove(&index).unwrap_or_else(|| {
+                    let state = &self.objects[index];
+                    let record = self.judge(state, frame, Some(direction), found_in(shown));
+                    Judged { record, apart: false, memory_apart: None }
+                });
             shown.flags = record.flags;
-            let apart = self.retained.apart > 0
-                && !shown.prompted
-                && self.policy.keeps_apart(&self.view(state, frame, direction), &record);
-            let window = self.objects[index].window(frame, direction, self.options.passes);
-            let bank = &mut self.objects[index].bank;
-            bank.insert_record(frame, record);
+            let state = &mut self.objects[index];
+            state.bank.insert_record(frame, record);
             if apart {
-                bank.forget_apart_outside(window);
-                bank.keep_apart(frame, self.retained.apart);
-                if let Some(memory) = distractors.remove(&index).flatten() {
-                    bank.set_memory_apart(frame, memory);
+                let window = state.window(frame, direction, self.options.passes);
+                state.bank.forget_apart_outside(window);
+                state.bank.keep_apart(frame, self.retained.apart);
+                if let Some(memory) = memory_apart {
+                    state.bank.set_memory_apart(frame, memory);
                 }
             }
         }
@@ -127,17 +157,6 @@ impl<F: Frames> Tracker<F> {
         direction: Option<Direction>,
         found: Found,
     ) -> FrameRecord {
-        let area = |frame: usize| state.bank.record(frame).map(|record| record.area);
-        // Frames further back than the oldest pointer may have been released.
-        let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
-        let areas = direction.map_or_else(Vec::new, |direction| {
-            let (first, last) = state.window(frame, direction, self.options.passes);
-            (1..=look_back)
-                .map_while(|steps| direction.back(frame, steps))
-                .take_while(|earlier| (first..=last).contains(earlier))
-                .filter_map(area)
-                .collect()
-        });
         let passes = self.options.passes;
         let (first, last) = match direction {
             Some(direction) => state.window(frame, direction, passes),
@@ -145,10 +164,21 @@ impl<F: Frames> Tracker<F> {
             None if passes.sees_one_prompt() => (frame, frame),
             None => (0, usize::MAX),
         };
+        let is_seen = |other: &usize| (first..=last).contains(other);
+        let area = |frame: usize| state.bank.record(frame).map(|record| record.area);
+        // Frames further back than the oldest pointer may have been released.
+        let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
+        let areas = direction.map_or_else(Vec::new, |direction| {
+            (1..=look_back)
+                .map_while(|steps| direction.back(frame, steps))
+                .take_while(is_seen)
+                .filter_map(area)
+                .collect()
+        });
         let closest = state
             .bank
             .conditioning_frames()
-            .filter(|prompted| *prompted != frame && (first..=last).contains(prompted))
+            .filter(|prompted| *prompted != frame && is_seen(prompted))
             .min_by_key(|prompted| prompted.abs_diff(frame));
         let prompted_area = closest.and_then(area);
         let expected = Expectation { pixels: self.placement.pixels(), areas, prompted_area };

@@ -55,12 +55,12 @@ impl PostProcess {
         Ok(Self { model: model.clone(), options, placement, read_back: ReadBack::new(model) })
     }
 
-    /// Returns the area of a mask in pixels at the recording's size.
     /// Replaces the options.
     pub(super) fn set_options(&mut self, options: SessionOptions) {
         self.options = options;
     }
 
+    /// Returns the area of a mask in pixels at the recording's size.
     pub(super) fn area(&self, low_res_logits: &[f32]) -> Result<u64, EngineError> {
         let logits = self.at_size_of_region(low_res_logits)?;
         Ok(logits.iter().filter(|&&logit| logit > 0.0).count() as u64)

@@ -1,8 +1,8 @@
-//! Quality flags: mark suspicious masks from scores and areas alone.
+//! Quality flags: mark suspicious masks by scores, areas and overlaps with other objects.
 //!
 //! No model reports its own errors, but some failures are visible: the object's score falls below
-//! zero, the area jumps, the mask floods the picture or turns inside out. Such frames are flagged
-//! in the results, never passed on silently. A flag is not a verdict: an animal that hides *is*
+//! zero, the area jumps, the mask floods the picture or turns inside out, or two objects have the
+//! same pixels. Such frames are flagged in the results, never passed on silently. A flag is not a verdict: an animal that hides *is*
 //! lost for a while.
 
 use sam2_mask_writer::{Mask, QualityFlag, QualityFlags};

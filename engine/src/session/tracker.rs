@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sam2_frame_provider::FrameSize;
-use sam2_model::{ConditionedFeatures, FrameFeatures, MemoryFeatures, MemorySelection, Sam2};
+use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
 
 use super::direction::{Direction, Passes};
 use super::features::{FeatureCache, Frames};
@@ -213,14 +213,13 @@ impl<F: Frames> Tracker<F> {
                 Ok::<_, EngineError>((tracked, masks))
             })?;
         let mut outcomes = Vec::new();
-        let mut distractors = BTreeMap::new();
+        let mut judged = BTreeMap::new();
         for (index, Tracked { mut outcome, distractor, .. }) in tracked {
-            if let Some(shown) = masks.get(self.objects[index].id) {
+            if let (Some(shown), Some(features)) = (masks.get(self.objects[index].id), &features) {
                 outcome.prediction.low_res_logits = shown.low_res_logits.clone();
-            }
-            if distractor {
-                let features = features.as_ref();
-                distractors.insert(index, features.and_then(|f| self.memory_apart(f, &outcome)));
+                let at = (frame, direction);
+                let about = self.judge_tracked((index, &outcome, distractor), shown, at, features);
+                judged.insert(index, about);
             }
             outcomes.push((index, outcome));
         }
@@ -245,7 +244,7 @@ impl<F: Frames> Tracker<F> {
                 state.mark_tracked(frame, direction);
             }
         }
-        self.flag_tracked(&mut masks, direction, distractors);
+        self.flag_tracked(&mut masks, direction, judged);
         self.position = Some((frame, direction));
         if self.options.limits.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
@@ -380,14 +379,6 @@ impl<F: Frames> Tracker<F> {
         self.options
             .clear_memories_around_prompts
             .then(|| (frame.saturating_sub(reach), frame.saturating_add(reach)))
-    }
-
-    /// Returns the memory of a tracked frame for the reserve, if the policy wants another one there.
-    fn memory_apart(&self, features: &FrameFeatures, outcome: &Outcome) -> Option<MemoryFeatures> {
-        self.policy.encodes_apart_as_prompted().then(|| {
-            let score = outcome.prediction.object_score_logits.clone();
-            self.model.encode_memory(features, outcome.low_res_logits(), score, true)
-        })
     }
 
     fn with_memory(&mut self, frame: usize, outcome: Outcome) -> Result<Outcome, EngineError> {

@@ -211,8 +211,9 @@ impl<S: FrameSource> VideoSession<S> {
         self.tracker.remove_object(object).is_ok()
     }
 
-    /// Gives up what only passes that begin before `frame` can read: prompts behind the last one, and
-    /// what was tracked from them. Forward passes from `frame` on are not affected.
+    /// Releases what only passes from before `frame` can read: of the prompts up to `frame`, all but
+    /// each object's last, and what was tracked from them. Forward passes from `frame` on are not
+    /// affected.
     ///
     /// With it, a session that is given its prompts on the way needs no more memory for many than for
     /// one. It applies to [`Passes::Nearest`](super::Passes::Nearest) and
