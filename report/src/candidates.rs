@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag, QualityFlags};
 
+use crate::object::agreement;
 use crate::shot::Shot;
 
 /// Number of segments of the recording. Each keeps its own worst frames, so that one bad minute
@@ -79,9 +80,7 @@ impl Sight<'_> {
             // frame comes before the first lost one also where its object was shown before.
             QualityFlag::OffTrack | QualityFlag::Overlap => at_first(5.6, 3.0),
             QualityFlag::Disagree => {
-                let agreement = self.facts.and_then(|facts| facts.agreement);
-                let agreement = agreement.filter(|agreement| agreement.is_finite());
-                let agreement = f64::from(agreement.unwrap_or(0.5)).clamp(0.0, 1.0);
+                let agreement = f64::from(agreement(self.facts).unwrap_or(0.5)).clamp(0.0, 1.0);
                 at_first(5.4, 2.8) + 0.4 * (1.0 - agreement)
             }
             QualityFlag::DoubtfulPrompt => at_first(4.5, 2.5),

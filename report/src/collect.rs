@@ -7,7 +7,7 @@ use sam2_mask_writer::{LabelledMask, MaskFacts, QualityFlag, RunPrompt};
 use crate::candidates::{Candidates, Sight};
 use crate::describe::RunDescription;
 use crate::error::ReportError;
-use crate::object::ObjectHistory;
+use crate::object::{ObjectHistory, agreement};
 use crate::picture::picture_size;
 use crate::report::Report;
 use crate::shot::Shot;
@@ -57,14 +57,19 @@ impl Totals {
         self.unprompted.count() + self.nothing_found.count()
     }
 
+    /// Returns the number of masks with facts that do not come from a prompt of their own frame.
+    pub(crate) fn tracked_masks(&self) -> usize {
+        self.known - self.prompted_masks
+    }
+
     /// Counts a mask with its facts.
     fn count(&mut self, facts: Option<&MaskFacts>) {
         self.masks += 1;
-        let Some(MaskFacts { prompted, flags, agreement, .. }) = facts else { return };
+        let Some(MaskFacts { prompted, flags, .. }) = facts else { return };
         self.known += 1;
         if *prompted {
             self.prompted_masks += 1;
-        } else if agreement.is_some_and(f32::is_finite) {
+        } else if agreement(facts).is_some() {
             self.compared += 1;
         }
         for (flag, count) in QualityFlag::ALL.into_iter().zip(&mut self.by_flag) {

@@ -7,6 +7,11 @@ use sam2_mask_writer::{MaskFacts, QualityFlag, QualityFlags};
 use crate::series::Series;
 use crate::spans::Spans;
 
+/// Returns the agreement of the two masks that a mask was chosen from, if it is known and a number.
+pub(crate) fn agreement(facts: Option<&MaskFacts>) -> Option<f32> {
+    facts?.agreement.filter(|agreement| agreement.is_finite())
+}
+
 /// The history of one object over the recording.
 #[derive(Clone, Debug)]
 pub(crate) struct ObjectHistory {

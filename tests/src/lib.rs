@@ -12,6 +12,7 @@ pub mod exact;
 pub mod fixture;
 pub mod hard_clips;
 pub mod held_out;
+pub mod measuring;
 pub mod noise;
 pub mod parity_automatic;
 pub mod parity_images;

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use sam2_engine::{Mask, ObjectId, Sam2, SessionOptions};
-use sam2_frame_provider::FrameSource;
 use sam2_jobs::{
     Job, JobOptions, JobPlan, JobPrompt, KeypointPrompts, KeypointSelection, KeypointTrack,
     TrackEvidence, TrackedRecording,
 };
 use sam2_mask_writer::{
-    CompleteOutput, LabelledMask, MaskFacts, MaskFrame, MaskSink, OutputFile, WriteError,
+    CompleteOutput, LabelledMask, MaskFacts, MaskFrame, MaskSink, OutputFile, QualityFlags,
+    WriteError,
 };
 
-use crate::held_out::{FaultOptions, HeldOut, Scores, multi_animal_csv, single_animal_csv};
+use crate::held_out::{FaultOptions, FlagScore, HeldOut, Scores, csv_of};
 use crate::policy_runs::bounds;
 
 /// An animal is prompted only where at least this share of it shows.
@@ -31,9 +31,8 @@ pub type Prompts = Vec<Vec<usize>>;
 /// If an animal shows nowhere.
 pub fn prompts_near(clip: &HeldOut, frames: &[usize]) -> Prompts {
     let shows = |animal: usize, frame: usize| {
-        let whole = clip.whole(frame, animal).area().max(1);
-        clip.truth(frame)[animal].area() as f64 >= SHOWS * whole as f64
-            && clip.truth(frame)[animal].area() > 50
+        let area = clip.truth(frame)[animal].area();
+        area > 50 && area as f64 >= SHOWS * clip.whole(frame, animal).area() as f64
     };
     (0..clip.animals())
         .map(|animal| {
@@ -58,6 +57,15 @@ pub struct Run {
     pub facts: BTreeMap<(usize, usize), MaskFacts>,
     /// Time that the job took.
     pub time: Duration,
+}
+
+impl Run {
+    /// Compares the flags that `counts` accepts with what is wrong.
+    pub fn flag_score(&self, counts: impl Fn(QualityFlags) -> bool) -> FlagScore {
+        FlagScore::of(&self.scores, |frame, object| {
+            self.facts.get(&(frame, object)).is_some_and(|facts| counts(facts.flags))
+        })
+    }
 }
 
 /// Masks by frame.
@@ -86,11 +94,7 @@ impl MaskSink for Collector {
 /// If the track cannot be read, which the tests of the reader exclude.
 pub fn evidence(clip: &HeldOut) -> TrackEvidence {
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
-    let csv = match clip.animals() {
-        1 => single_animal_csv(&track, 0),
-        _ => multi_animal_csv(&track),
-    };
-    let selection = KeypointSelection::default();
+    let (csv, selection) = (csv_of(&track), KeypointSelection::default());
     let track = KeypointTrack::parse(Path::new("track.csv"), csv.into(), &selection).unwrap();
     let track = track.locate(&TrackedRecording::of(clip)).unwrap();
     KeypointPrompts::default().evidence(track)
@@ -118,10 +122,8 @@ pub fn run(
         all.flat_map(|(object, frames)| frames.iter().map(move |&frame| prompt(object, frame)));
     let plan = JobPlan::whole(clip.frame_count(), all.collect());
     let seen = Seen::default();
-    let folder = std::env::temp_dir().join(format!("two-way-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let name = format!("{}-{:?}", clip.info().description, std::thread::current().id());
-    let output = OutputFile::create(&folder.join(name), true).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let sink = Box::new(Collector { seen: Arc::clone(&seen), output });
     let options = JobOptions { session, ..JobOptions::default() };
     let started = Instant::now();
@@ -130,15 +132,15 @@ pub fn run(
     let seen = std::mem::take(&mut *seen.lock().unwrap());
     let (mut scores, mut facts) = (Scores::default(), BTreeMap::new());
     for (&frame, shown) in &seen {
+        if prompts.iter().any(|frames| frames.contains(&frame)) {
+            continue;
+        }
         let truth = clip.truth(frame);
         let of = |object: usize| shown.iter().find(|shown| shown.object as usize == object + 1);
         let size = (truth[0].width(), truth[0].height());
         let masks: Vec<Mask> = (0..truth.len())
             .map(|object| of(object).map_or(Mask::empty(size.0, size.1), |s| s.mask.clone()))
             .collect();
-        if prompts.iter().any(|frames| frames.contains(&frame)) {
-            continue;
-        }
         scores.add(frame, &truth, &masks);
         for object in 0..truth.len() {
             facts.extend(of(object).and_then(|s| s.facts).map(|f| ((frame, object), f)));

@@ -10,6 +10,7 @@ use super::flags;
 use super::numbers::{counted, grouped, rounded};
 use crate::candidates::Reason;
 use crate::escape::Text;
+use crate::object::agreement;
 use crate::outline::Outline;
 use crate::report::Report;
 use crate::shot::{Shot, ShotObject};
@@ -180,9 +181,8 @@ fn remarks(
             Reason::Flag(QualityFlag::Lost) => None,
             Reason::Doubtful | Reason::Flag(_) => iou,
         };
-        let agreement = shown.facts.and_then(|facts| facts.agreement);
-        let agreement = agreement.filter(|agreement| agreement.is_finite());
-        let agreement = agreement.map(|agreement| format!("Agreement {agreement:.2}"));
+        let agreement =
+            agreement(shown.facts.as_ref()).map(|agreement| format!("Agreement {agreement:.2}"));
         remarks
             .extend(told.into_iter().chain(agreement).map(|told| ("plain", whose(object, &told))));
     }

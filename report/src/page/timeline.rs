@@ -42,7 +42,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
             super::colours::number(history.object),
             Text(&name),
         )?;
-        open(f, report, height as u32, &format!("{name}: {}", told(report, history)))?;
+        open(f, report, height as u32, &format!("{name}: {}", told(report, history, &lanes)))?;
         spans(f, report, &report.totals.unprompted, "unprompted", (0, height))?;
         for (lane, &flag) in lanes.iter().enumerate() {
             spans(f, report, history.flagged(flag), flag.name(), (LANE * lane, LANE))?;
@@ -52,7 +52,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     }
     axes(f, report)?;
     f.write_str("</div>\n")?;
-    legend(f, report)?;
+    legend(f, report, &lanes)?;
     f.write_str("</section>\n")
 }
 
@@ -103,13 +103,13 @@ fn rows(places: impl Iterator<Item = f64>) -> Vec<usize> {
 }
 
 /// Lists the flags of an object in words.
-fn told(report: &Report, history: &ObjectHistory) -> String {
+fn told(report: &Report, history: &ObjectHistory, lanes: &[QualityFlag]) -> String {
     let lane = |&flag: &QualityFlag| {
         let frames = history.flagged(flag).count();
         let told = || format!("{} in {}", flags::label(flag), counted(frames, "frame", "frames"));
         (frames > 0).then(told)
     };
-    let told: Vec<String> = flags::present(report).iter().filter_map(lane).collect();
+    let told: Vec<String> = lanes.iter().filter_map(lane).collect();
     match (told.is_empty(), report.totals.known) {
         (false, _) => told.join(", "),
         (true, 0) => "flags are not known".to_owned(),
@@ -117,15 +117,14 @@ fn told(report: &Report, history: &ObjectHistory) -> String {
     }
 }
 
-fn legend(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
-    let lanes = flags::present(report);
+fn legend(f: &mut Formatter<'_>, report: &Report, lanes: &[QualityFlag]) -> fmt::Result {
     f.write_str("<p class=\"legend\">")?;
     if lanes.len() > 1 {
         // The order tells the lanes apart for readers who cannot tell the colours apart.
         f.write_str("<span>From top to bottom:</span> ")?;
     }
     for flag in lanes {
-        write!(f, "<span><i class=\"key {}\"></i>{}</span> ", flag.name(), flags::label(flag))?;
+        write!(f, "<span><i class=\"key {}\"></i>{}</span> ", flag.name(), flags::label(*flag))?;
     }
     if !report.totals.unprompted.is_empty() {
         f.write_str("<span><i class=\"key unprompted\"></i>No prompt, no masks</span> ")?;

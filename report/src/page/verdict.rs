@@ -34,7 +34,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         let length = clock(count as f64 / rate, count as f64 / rate < 60.0);
         facts.push(format!("{length} at {} frames a second", rounded(rate)));
     }
-    facts.push(counted(report.objects.len() + totals.left_out.len(), "object", "objects"));
+    facts.push(counted(report.object_count(), "object", "objects"));
     if !run.made_by.is_empty() {
         facts.push(format!("made by {}", Text(&run.made_by)));
     }
@@ -174,7 +174,7 @@ fn unknown(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if totals.known == 0 || report.object_count() < 2 {
         return Ok(());
     }
-    let tracked = totals.known - totals.prompted_masks;
+    let tracked = totals.tracked_masks();
     match (totals.compared, tracked) {
         (_, 0) => Ok(()),
         (0, _) => f.write_str(
@@ -196,8 +196,7 @@ fn unknown(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
 /// tracked from two sides.
 fn identity_is_checked(report: &Report) -> bool {
     let totals = &report.totals;
-    let tracked = totals.known - totals.prompted_masks;
-    report.object_count() < 2 || 2 * totals.compared >= tracked
+    report.object_count() < 2 || 2 * totals.compared >= totals.tracked_masks()
 }
 
 struct Verdict {

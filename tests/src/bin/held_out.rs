@@ -14,8 +14,7 @@ use sam2_engine::{FrameSource, SessionOptions};
 use sam2_tests::arrays::write_array;
 use sam2_tests::clips;
 use sam2_tests::held_out::{
-    FaultOptions, HeldOut, Kind, multi_animal_csv, preview, single_animal_csv, tracked_from_boxes,
-    write_png,
+    FaultOptions, HeldOut, Kind, csv_of, preview, tracked_from_boxes, write_png,
 };
 
 /// Frames of a clip that are shown.
@@ -38,7 +37,7 @@ fn main() {
             "--seed" => seed = value().parse().unwrap(),
             "--frames" => frames = Some(value().parse().unwrap()),
             "--preview" => task = Some(Task::Preview(value().into())),
-            "--write" => task = Some(Task::Write(value().into(), kind(&value()))),
+            "--write" => task = Some(Task::Write(value().into(), Kind::named(&value()))),
             "--micro" => task = Some(Task::Micro),
             other => panic!("unknown argument {other}"),
         }
@@ -59,12 +58,6 @@ fn main() {
     }
 }
 
-fn kind(name: &str) -> Kind {
-    let names: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
-    let found = Kind::ALL.into_iter().find(|kind| kind.name() == name);
-    found.unwrap_or_else(|| panic!("{name} is not a kind; use {}", names.join(", ")))
-}
-
 fn show(clip: &HeldOut, folder: &Path) {
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed());
     for number in 0..SHOWN {
@@ -78,11 +71,7 @@ fn write(clip: &HeldOut, folder: &Path) {
     let name = clip.info().description;
     write_array(clip, &folder.join(format!("{name}.npy")));
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
-    let csv = match clip.animals() {
-        1 => single_animal_csv(&track, 0),
-        _ => multi_animal_csv(&track),
-    };
-    std::fs::write(folder.join(format!("{name}DLC.csv")), csv).unwrap();
+    std::fs::write(folder.join(format!("{name}DLC.csv")), csv_of(&track)).unwrap();
 }
 
 fn track(clip: &HeldOut) {

@@ -14,13 +14,12 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sam2_engine::MemoryPolicyChoice;
+use sam2_tests::clips;
 use sam2_tests::hard_clips::{Kind, generate};
+use sam2_tests::measuring::{on_workers, put_table, range};
 use sam2_tests::policy_runs::{FirstPrompt, bundled_clip, hard_clip, mean};
-use sam2_tests::{clips, repository_file};
 
 /// Seeds on which the options were chosen.
 const TUNED_ON: Range<u64> = 0..8;
@@ -30,12 +29,8 @@ const REPORTED: Range<u64> = 100..116;
 const OTHERS: [&str; 3] = ["guarded", "dam4sam", "sam3"];
 /// The bundled clips.
 const BUNDLED: [&str; 3] = ["mouse-arena", "worm", "two-crossing"];
-/// Number of clips that are tracked at the same time.
-const WORKERS: usize = 2;
 /// Two mean J count as equal if they differ by no more than this.
 const SAME: f64 = 0.005;
-/// Lines of the document that enclose the table.
-const MARKS: [&str; 2] = ["<!-- table: policies --write -->", "<!-- end of table -->"];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Clip {
@@ -85,13 +80,9 @@ fn main() {
     if write {
         let names: Vec<&str> = policies[1..].iter().map(|(name, _)| &**name).collect();
         assert_eq!((seeds, prompt, &names[..]), (REPORTED, FirstPrompt::Box, &OTHERS[..]));
-        write_document(&table);
+        put_table("docs/memory-policies.md", "policies", &table);
+        println!("tuned on seeds {TUNED_ON:?}");
     }
-}
-
-fn range(text: &str) -> Range<u64> {
-    let (from, to) = text.split_once("..").unwrap();
-    from.parse().unwrap()..to.parse().unwrap()
 }
 
 /// Returns the policy that is called `NAME` or `NAME:OPTION=VALUE,...`.
@@ -115,27 +106,19 @@ fn run(
     let generated =
         Kind::ALL.into_iter().flat_map(|kind| seeds.clone().map(move |s| Clip::Generated(kind, s)));
     let todo: Vec<Clip> = bundled.iter().copied().map(Clip::Bundled).chain(generated).collect();
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                let model = clips::micro_model();
-                while let Some(&clip) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let by_policy = policies
-                        .iter()
-                        .map(|&(_, policy)| match clip {
-                            Clip::Bundled(name) => mean(&bundled_clip(&model, name, policy)),
-                            Clip::Generated(kind, seed) => {
-                                mean(&hard_clip(&model, &generate(kind, seed), policy, prompt))
-                            }
-                        })
-                        .collect();
-                    done.lock().unwrap().push(Row { clip, by_policy });
+    let model = clips::micro_model();
+    on_workers(&todo, |clip| {
+        let by_policy = policies
+            .iter()
+            .map(|&(_, policy)| match clip {
+                Clip::Bundled(name) => mean(&bundled_clip(&model, name, policy)),
+                Clip::Generated(kind, seed) => {
+                    mean(&hard_clip(&model, &generate(kind, seed), policy, prompt))
                 }
-            });
-        }
-    });
-    done.into_inner().unwrap()
+            })
+            .collect();
+        Row { clip, by_policy }
+    })
 }
 
 /// Returns a Markdown table: the mean J of each policy and, in brackets, the difference from the
@@ -191,14 +174,4 @@ fn standard_error(differences: &[f64]) -> Option<f64> {
     let centre = mean(differences);
     let variance = differences.iter().map(|d| (d - centre).powi(2)).sum::<f64>() / (n - 1.0);
     (n > 1.0).then(|| (variance / n).sqrt())
-}
-
-fn write_document(table: &str) {
-    let path = repository_file("docs/memory-policies.md");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = text.split_once(MARKS[0]).unwrap();
-    let (_, after) = rest.split_once(MARKS[1]).unwrap();
-    let [from, to] = MARKS;
-    std::fs::write(&path, format!("{before}{from}\n{table}{to}{after}")).unwrap();
-    println!("written to {} (tuned on seeds {TUNED_ON:?})", path.display());
 }

@@ -8,20 +8,15 @@
 #![allow(clippy::unwrap_used)] // A test program: a failure is a failed run.
 
 use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sam2_engine::{Passes, QualityFlag, SessionOptions};
+use sam2_tests::clips;
 use sam2_tests::held_out::{FlagScore, HeldOut, Kind};
+use sam2_tests::measuring::{on_workers, put_table, range};
 use sam2_tests::two_way_runs::{Run, evidence, prompts_near, run};
-use sam2_tests::{clips, repository_file};
 
-/// Number of clips that are tracked at the same time.
-const WORKERS: usize = 2;
 /// Seeds that are reported.
 const REPORTED: Range<u64> = 100..104;
-/// Lines of the document that enclose the tables.
-const MARKS: [&str; 2] = ["<!-- table: two_way --write -->", "<!-- end of table -->"];
 
 /// The runs of a clip, in the order of [`WAYS`].
 type Row = (Kind, u64, Vec<Run>);
@@ -44,9 +39,7 @@ fn main() {
         match arg.as_str() {
             "--seeds" => seeds = range(&args.next().unwrap()),
             "--kinds" => {
-                let names = args.next().unwrap();
-                let find = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
-                kinds = names.split(',').map(|name| find(name).unwrap()).collect();
+                kinds = args.next().unwrap().split(',').map(Kind::named).collect();
             }
             "--verbose" => verbose = true,
             "--write" => write = true,
@@ -55,35 +48,26 @@ fn main() {
     }
     let all: Vec<(Kind, u64)> =
         kinds.iter().flat_map(|&kind| seeds.clone().map(move |seed| (kind, seed))).collect();
-    let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::<Row>::new()));
     let model = clips::micro_model();
-    std::thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| {
-                while let Some(&(kind, seed)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let clip = HeldOut::new(kind, seed);
-                    let last = clip.frame_count() - 1;
-                    let (first, both) =
-                        (prompts_near(&clip, &[0]), prompts_near(&clip, &[0, last]));
-                    let track = evidence(&clip);
-                    let runs: Vec<Run> = WAYS
-                        .iter()
-                        .map(|&(_, passes, two, with_track)| {
-                            let session = SessionOptions::default().passes(passes);
-                            let prompts = if two { &both } else { &first };
-                            run(&model, &clip, prompts, session, with_track.then_some(&track))
-                        })
-                        .collect();
-                    eprintln!("{} {seed} done", kind.name());
-                    if verbose {
-                        tell(kind, seed, &runs);
-                    }
-                    rows.lock().unwrap().push((kind, seed, runs));
-                }
-            });
+    let rows: Vec<Row> = on_workers(&all, |(kind, seed)| {
+        let clip = HeldOut::new(kind, seed);
+        let both = prompts_near(&clip, &[0, clip.frame_count() - 1]);
+        let first = both.iter().map(|frames| vec![frames[0]]).collect();
+        let track = evidence(&clip);
+        let runs: Vec<Run> = WAYS
+            .iter()
+            .map(|&(_, passes, two, with_track)| {
+                let session = SessionOptions::default().passes(passes);
+                let prompts = if two { &both } else { &first };
+                run(&model, &clip, prompts, session, with_track.then_some(&track))
+            })
+            .collect();
+        eprintln!("{} {seed} done", kind.name());
+        if verbose {
+            tell(kind, seed, &runs);
         }
+        (kind, seed, runs)
     });
-    let rows = rows.into_inner().unwrap();
     if write {
         put_into_document(&kinds, &seeds, &rows);
     }
@@ -109,14 +93,11 @@ fn main() {
         let told: Vec<String> = QualityFlag::ALL
             .into_iter()
             .map(|flag| {
-                let count = |run: &Run| {
-                    FlagScore::of(&run.scores, |frame, object| {
-                        run.facts.get(&(frame, object)).is_some_and(|f| f.flags.contains(flag))
-                    })
-                };
-                let counts: Vec<FlagScore> = rows.iter().map(|row| count(&row.2[way])).collect();
-                let wrong: usize = counts.iter().map(|c| c.wrong_flagged).sum();
-                let right: usize = counts.iter().map(|c| c.right_flagged).sum();
+                let counts: FlagScore = rows
+                    .iter()
+                    .map(|row| row.2[way].flag_score(|flags| flags.contains(flag)))
+                    .sum();
+                let (wrong, right) = (counts.wrong_flagged, counts.right_flagged);
                 format!("{} {wrong}/{right}", flag.name())
             })
             .collect();
@@ -181,23 +162,20 @@ fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
             let share = |value: Option<f64>| {
                 value.map_or("-".to_owned(), |value| format!("{:.1} %", 100.0 * value))
             };
+            let wrong = total.wrong_flagged + total.wrong_unflagged;
             let right = total.right_flagged + total.right_unflagged;
             text += &format!(
                 "| {name} | {:.1} | {} of {} | {} | {} | {:.2} |\n",
                 swaps / of.len().max(1) as f64,
-                total.wrong_flagged + total.wrong_unflagged,
-                total.wrong_flagged + total.wrong_unflagged + right,
+                wrong,
+                wrong + right,
                 share(total.recall()),
-                share((right > 0).then(|| total.right_flagged as f64 / right as f64)),
+                share(total.false_alarms()),
                 time / base.max(f64::MIN_POSITIVE),
             );
         }
     }
-    let path = repository_file("docs/passes.md");
-    let document = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = document.split_once(MARKS[0]).unwrap();
-    let (_, after) = rest.split_once(MARKS[1]).unwrap();
-    std::fs::write(path, format!("{before}{}\n{text}{}{after}", MARKS[0], MARKS[1])).unwrap();
+    put_table("docs/passes.md", "two_way", &text);
 }
 
 /// Returns true if a kind of clip has several animals.
@@ -207,17 +185,7 @@ fn is_several(kind: Kind) -> bool {
 
 /// Adds up the flags of several runs.
 fn total(runs: &[&Run]) -> FlagScore {
-    let any = |run: &Run| {
-        FlagScore::of(&run.scores, |frame, object| {
-            run.facts.get(&(frame, object)).is_some_and(|facts| !facts.flags.is_empty())
-        })
-    };
-    runs.iter().map(|run| any(run)).fold(FlagScore::default(), |a, b| FlagScore {
-        wrong_flagged: a.wrong_flagged + b.wrong_flagged,
-        wrong_unflagged: a.wrong_unflagged + b.wrong_unflagged,
-        right_flagged: a.right_flagged + b.right_flagged,
-        right_unflagged: a.right_unflagged + b.right_unflagged,
-    })
+    runs.iter().map(|run| run.flag_score(|flags| !flags.is_empty())).sum()
 }
 
 fn tell(kind: Kind, seed: u64, runs: &[Run]) {
@@ -227,29 +195,20 @@ fn tell(kind: Kind, seed: u64, runs: &[Run]) {
 }
 
 /// Mean J, swaps in 1,000 frames, wrong masks, flagged masks, share of wrong ones that are flagged,
-/// share of right ones that are flagged, and time beside the official passes.
+/// share of right ones that are flagged, and mean time in seconds.
 fn summary(runs: &[&Run]) -> String {
     let count = runs.len().max(1) as f64;
     let mean = |value: &dyn Fn(&Run) -> f64| runs.iter().map(|run| value(run)).sum::<f64>() / count;
-    let FlagScore {
-        wrong_flagged: wf,
-        wrong_unflagged: wu,
-        right_flagged: rf,
-        right_unflagged: ru,
-    } = total(runs);
+    let flags = total(runs);
+    let share = |value: Option<f64>| 100.0 * value.unwrap_or(0.0);
     format!(
         "{:6.3} {:7.1} {:7} {:7} {:8.1}% {:8.1}% {:5.1} s",
         mean(&|run| run.scores.mean_j()),
         mean(&|run| run.scores.swaps_per_1000_frames()),
-        wf + wu,
-        wf + rf,
-        100.0 * wf as f64 / (wf + wu).max(1) as f64,
-        100.0 * rf as f64 / (rf + ru).max(1) as f64,
+        flags.wrong_flagged + flags.wrong_unflagged,
+        flags.wrong_flagged + flags.right_flagged,
+        share(flags.recall()),
+        share(flags.false_alarms()),
         mean(&|run| run.time.as_secs_f64()),
     )
-}
-
-fn range(text: &str) -> Range<u64> {
-    let (from, to) = text.split_once("..").unwrap();
-    from.parse().unwrap()..to.parse().unwrap()
 }

@@ -5,6 +5,14 @@ use std::fmt::Write as _;
 
 use super::track::PoseTrack;
 
+/// Returns a track as DeepLabCut would write it: with `individuals` if there are several.
+pub fn csv_of(track: &PoseTrack) -> String {
+    match track.individuals.len() {
+        1 => single_animal_csv(track, 0),
+        _ => multi_animal_csv(track),
+    }
+}
+
 /// The name of the network in the first row.
 const SCORER: &str = "DLC_held_out";
 

@@ -36,9 +36,25 @@ impl FlagScore {
         share(self.wrong_flagged, self.right_flagged)
     }
 
+    /// Returns the share of the right masks that carry a flag, 0 to 1; `None` if no mask is right.
+    pub fn false_alarms(&self) -> Option<f64> {
+        share(self.right_flagged, self.right_unflagged)
+    }
+
     /// Returns the share of the wrong masks that carry a flag, 0 to 1; `None` if no mask is wrong.
     pub fn recall(&self) -> Option<f64> {
         share(self.wrong_flagged, self.wrong_unflagged)
+    }
+}
+
+impl std::iter::Sum for FlagScore {
+    fn sum<I: Iterator<Item = Self>>(scores: I) -> Self {
+        scores.fold(Self::default(), |a, b| Self {
+            wrong_flagged: a.wrong_flagged + b.wrong_flagged,
+            wrong_unflagged: a.wrong_unflagged + b.wrong_unflagged,
+            right_flagged: a.right_flagged + b.right_flagged,
+            right_unflagged: a.right_unflagged + b.right_unflagged,
+        })
     }
 }
 
@@ -70,6 +86,9 @@ mod tests {
         };
         assert_eq!(score, expected);
         assert_eq!((score.precision(), score.recall()), (Some(2.0 / 3.0), Some(2.0 / 3.0)));
+        assert_eq!(score.false_alarms(), Some(1.0 / 3.0));
+        let twice: FlagScore = [score, score].into_iter().sum();
+        assert_eq!((twice.wrong_flagged, twice.right_unflagged), (4, 4));
         let no_flags = FlagScore::of(&scores, |_, _| false);
         assert_eq!((no_flags.precision(), no_flags.recall()), (None, Some(0.0)));
         assert_eq!(FlagScore::of(&Scores::default(), |_, _| true).recall(), None);

@@ -59,6 +59,16 @@ impl Kind {
         }
     }
 
+    /// Returns the kind with this name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn named(name: &str) -> Self {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        let names = || Self::ALL.map(Self::name).join(", ");
+        found.unwrap_or_else(|| panic!("{name} is not a kind; use {}", names()))
+    }
+
     /// Returns the usual length in frames.
     pub fn frames(self) -> usize {
         match self {

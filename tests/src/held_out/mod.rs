@@ -38,7 +38,7 @@ mod walk;
 mod worm;
 
 pub use clip::{HeldOut, SIZE};
-pub use dlc_csv::{multi_animal_csv, single_animal_csv};
+pub use dlc_csv::{csv_of, multi_animal_csv, single_animal_csv};
 pub use faults::{CellFault, FaultOptions, FaultyTrack};
 pub use flag_score::FlagScore;
 pub use kind::Kind;
