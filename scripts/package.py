@@ -113,7 +113,9 @@ def main() -> None:
             if file.stat().st_size > MOST_BYTES:
                 sys.exit(f"package: {file.name} is larger than the 10 MB that crates.io takes")
             with tarfile.open(file) as archive:
-                archive.extractall(unpacked, filter="data")
+                # Not the argument `filter`, which Debian 12's Python 3.11.2 does not have.
+                archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                archive.extractall(unpacked)
                 count = len(archive.getmembers())
             check_includes(unpacked / file.stem)
             print(f"{file.stem}: {count} files, {file.stat().st_size / 1e6:.1f} MB")

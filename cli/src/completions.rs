@@ -27,13 +27,12 @@ fn script(shell: Shell) -> String {
 fn for_shells(command: Command, shell: Shell) -> Command {
     let names: Vec<String> =
         command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
-    let commands = PossibleValuesParser::new(names.clone());
-    let command = names.iter().fold(command.mut_args(|arg| hinted(arg, shell)), |command, name| {
-        command.mut_subcommand(name, |subcommand| subcommand.mut_args(|arg| hinted(arg, shell)))
-    });
-    command.mut_subcommand("config", |config| {
-        config.mut_arg("command", |arg| arg.value_parser(commands))
-    })
+    command
+        .mut_args(|arg| hinted(arg, shell))
+        .mut_subcommands(|subcommand| subcommand.mut_args(|arg| hinted(arg, shell)))
+        .mut_subcommand("config", |config| {
+            config.mut_arg("command", |arg| arg.value_parser(PossibleValuesParser::new(names)))
+        })
 }
 
 /// Gives an option's value its hint.
@@ -44,7 +43,7 @@ fn hinted(arg: Arg, shell: Shell) -> Arg {
     let arg = match arg.get_value_hint() {
         // The only hint for paths with which clap's script for bash adds a slash to folders.
         ValueHint::AnyPath => arg.value_hint(ValueHint::FilePath),
-        // Numbers and names: files are no help.
+        // The value is a number or a name, so no files are offered.
         ValueHint::Unknown if words(&arg).is_empty() => arg.value_hint(ValueHint::Other),
         _ => arg,
     };

@@ -48,7 +48,8 @@ fn of_job(error: &JobError) -> Option<&'static str> {
         JobError::Keypoints(error) => of_keypoints(error),
         JobError::PartBorder { .. } => Some("--frames, or --batch-size for other borders"),
         JobError::EmptyPart { .. } => Some("--frames"),
-        JobError::PartOfCarriedOver { .. } => Some("--carry-over"),
+        JobError::PartOfCarriedOver { .. } | JobError::NothingToCarryOver => Some("--carry-over"),
+        JobError::FramesAcrossBatches { .. } => Some("--frames-mode"),
         JobError::OtherRun { what, .. } if what == COMPUTED_WITH => {
             Some("--mixed-processors continues anyway")
         }

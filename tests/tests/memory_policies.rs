@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use sam2_engine::model::MemorySelection;
+use sam2_engine::model::{MemoryFeatures, MemorySelection};
 use sam2_engine::{
-    Dam4samOptions, Direction, EngineError, FrameSource, GuardedOptions, MemoryPolicy,
+    Dam4samOptions, Direction, EngineError, FrameRecord, FrameSource, GuardedOptions, MemoryPolicy,
     MemoryPolicyChoice, MemoryReach, MemoryRetention, MemoryView, ObjectId, OfficialPolicy, Point,
     Retained, RgbFrame, Sam2, Sam3Options, SessionFileError, SessionOptions, StreamOptions,
     StreamSession, VideoSession,
@@ -141,6 +141,55 @@ fn a_policy_of_ones_own_is_asked_and_belongs_to_its_saved_sessions() {
         stream.save(&path).unwrap();
         assert!(StreamSession::builder(&model).restore(&path).is_err());
         stream = StreamSession::builder(&model).memory_policy(own()).restore(&path).unwrap();
+    }
+}
+
+/// Keeps every third frame in reserve, with a memory as of a prompted frame, whatever the candidates
+/// show.
+#[derive(Debug)]
+struct EveryThird;
+
+impl MemoryPolicy for EveryThird {
+    fn name(&self) -> &str {
+        "every third"
+    }
+
+    fn retains(&self, reach: &MemoryReach) -> Retained {
+        Retained { apart: 2, ..OfficialPolicy.retains(reach) }
+    }
+
+    fn select(&self, view: &MemoryView<'_>) -> MemorySelection {
+        OfficialPolicy.select(view)
+    }
+
+    fn keeps_apart(&self, view: &MemoryView<'_>, _record: &FrameRecord) -> bool {
+        view.query().frame.is_multiple_of(3)
+    }
+
+    fn encodes_apart_as_prompted(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn every_frame_in_reserve_has_the_memory_that_the_policy_asks_for() {
+    let model = clips::micro_model();
+    let policy = Arc::new(EveryThird);
+    let mut session =
+        VideoSession::builder(&model).memory_policy(policy).open(recording()).unwrap();
+    session.add_points(0, ObjectId(1), &[Point::positive(54.0, 101.0)]).unwrap();
+    let pass = session.propagate_from(None, Direction::Forward, Some(6));
+    assert_eq!(pass.filter(Result::is_ok).count(), 7);
+    let bank = session.memory_bank(ObjectId(1)).unwrap();
+    let values = |memory: Option<&MemoryFeatures>| -> Vec<f32> {
+        memory.unwrap().0.clone().into_data().convert::<f32>().to_vec().unwrap()
+    };
+    let kept: Vec<usize> = bank.kept_apart().map(|(frame, _)| frame).collect();
+    assert_eq!(kept, [3, 6]);
+    for (frame, apart) in bank.kept_apart() {
+        let tracked = bank.tracked(frame).unwrap();
+        // A prompted frame's memory is of the mask itself, not of its logits.
+        assert!(values(apart.memory.as_ref()) != values(tracked.memory.as_ref()), "frame {frame}");
     }
 }
 

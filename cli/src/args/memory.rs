@@ -11,108 +11,68 @@ use crate::alike::suggestion;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MemoryArg(pub MemoryPolicyChoice);
 
-/// A number of a policy with the options `O`.
-struct Number<O> {
-    name: &'static str,
+/// A number of a policy with the options `O`: its name, and where it is.
+type Number<O> = (&'static str, Field<O>);
+
+/// A field of options, by what may be typed for it.
+enum Field<O> {
+    /// A whole number of at least this (0 or 1).
+    Count(usize, fn(&mut O) -> &mut usize),
+    /// 0 to 1, or off.
+    Share(fn(&mut O) -> &mut Option<f32>),
+    /// Any finite number, or off.
+    Score(fn(&mut O) -> &mut Option<f32>),
+    /// true or false.
+    Switch(fn(&mut O) -> &mut bool),
+}
+
+impl<O> Field<O> {
     /// Takes a value as typed, or returns what is expected instead.
-    set: fn(&mut O, &str) -> Result<(), &'static str>,
+    fn set(&self, options: &mut O, value: &str) -> Result<(), &'static str> {
+        match self {
+            Self::Count(least, of) => *of(options) = count(*least, value)?,
+            Self::Share(of) => *of(options) = within(0.0, 1.0, value)?,
+            Self::Score(of) => *of(options) = within(f32::MIN, f32::MAX, value)?,
+            Self::Switch(of) => *of(options) = value.parse().map_err(|_| "true or false")?,
+        }
+        Ok(())
+    }
+
     /// Prints the value as it is typed.
-    text: fn(&O) -> String,
+    fn text(&self, mut options: O) -> String {
+        match self {
+            Self::Count(_, of) => of(&mut options).to_string(),
+            Self::Share(of) | Self::Score(of) => limit(*of(&mut options)),
+            Self::Switch(of) => of(&mut options).to_string(),
+        }
+    }
 }
 
 // In the order in which they are printed.
 const GUARDED: [Number<GuardedOptions>; 7] = [
-    Number {
-        name: "min-score",
-        set: |o, v| within(f32::MIN, f32::MAX, v).map(|v| o.min_object_score = v),
-        text: |o| limit(o.min_object_score),
-    },
-    Number {
-        name: "min-iou",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.min_predicted_iou = v),
-        text: |o| limit(o.min_predicted_iou),
-    },
-    Number {
-        name: "distrust-flagged",
-        set: |o, v| v.parse().map(|v| o.distrust_flagged = v).map_err(|_| "true or false"),
-        text: |o| o.distrust_flagged.to_string(),
-    },
-    Number {
-        name: "look-back",
-        set: |o, v| count(0, v).map(|v| o.look_back = v),
-        text: |o| o.look_back.to_string(),
-    },
-    Number {
-        name: "distractors",
-        set: |o, v| count(0, v).map(|v| o.max_distractor_frames = v),
-        text: |o| o.max_distractor_frames.to_string(),
-    },
-    Number {
-        name: "spacing",
-        set: |o, v| count(0, v).map(|v| o.distractor_spacing = v),
-        text: |o| o.distractor_spacing.to_string(),
-    },
-    Number {
-        name: "distractor-iou",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.distractor_iou = v),
-        text: |o| limit(o.distractor_iou),
-    },
+    ("min-score", Field::Score(|o| &mut o.min_object_score)),
+    ("min-iou", Field::Share(|o| &mut o.min_predicted_iou)),
+    ("distrust-flagged", Field::Switch(|o| &mut o.distrust_flagged)),
+    ("look-back", Field::Count(0, |o| &mut o.look_back)),
+    ("distractors", Field::Count(0, |o| &mut o.max_distractor_frames)),
+    ("spacing", Field::Count(0, |o| &mut o.distractor_spacing)),
+    ("distractor-iou", Field::Share(|o| &mut o.distractor_iou)),
 ];
 
 const DAM4SAM: [Number<Dam4samOptions>; 8] = [
-    Number {
-        name: "update-every",
-        set: |o, v| count(1, v).map(|v| o.update_every = v),
-        text: |o| o.update_every.to_string(),
-    },
-    Number {
-        name: "look-back",
-        set: |o, v| count(0, v).map(|v| o.look_back = v),
-        text: |o| o.look_back.to_string(),
-    },
-    Number {
-        name: "distractors",
-        set: |o, v| count(0, v).map(|v| o.max_distractor_frames = v),
-        text: |o| o.max_distractor_frames.to_string(),
-    },
-    Number {
-        name: "spacing",
-        set: |o, v| count(0, v).map(|v| o.distractor_spacing = v),
-        text: |o| o.distractor_spacing.to_string(),
-    },
-    Number {
-        name: "min-iou",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.min_predicted_iou = v),
-        text: |o| limit(o.min_predicted_iou),
-    },
-    Number {
-        name: "area-change",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.area_change = v),
-        text: |o| limit(o.area_change),
-    },
-    Number {
-        name: "area-frames",
-        set: |o, v| count(1, v).map(|v| o.area_frames = v),
-        text: |o| o.area_frames.to_string(),
-    },
-    Number {
-        name: "box-iou",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.distractor_box_iou = v),
-        text: |o| limit(o.distractor_box_iou),
-    },
+    ("update-every", Field::Count(1, |o| &mut o.update_every)),
+    ("look-back", Field::Count(0, |o| &mut o.look_back)),
+    ("distractors", Field::Count(0, |o| &mut o.max_distractor_frames)),
+    ("spacing", Field::Count(0, |o| &mut o.distractor_spacing)),
+    ("min-iou", Field::Share(|o| &mut o.min_predicted_iou)),
+    ("area-change", Field::Share(|o| &mut o.area_change)),
+    ("area-frames", Field::Count(1, |o| &mut o.area_frames)),
+    ("box-iou", Field::Share(|o| &mut o.distractor_box_iou)),
 ];
 
 const SAM3: [Number<Sam3Options>; 2] = [
-    Number {
-        name: "min-confidence",
-        set: |o, v| within(0.0, 1.0, v).map(|v| o.min_confidence = v),
-        text: |o| limit(o.min_confidence),
-    },
-    Number {
-        name: "look-back",
-        set: |o, v| count(0, v).map(|v| o.look_back = v),
-        text: |o| o.look_back.to_string(),
-    },
+    ("min-confidence", Field::Share(|o| &mut o.min_confidence)),
+    ("look-back", Field::Count(0, |o| &mut o.look_back)),
 ];
 
 /// Takes a whole number that is at least `least` (0 or 1).
@@ -164,21 +124,22 @@ fn parse<O: Default>(
     typed: Option<&str>,
     numbers: &[Number<O>],
 ) -> Result<O, String> {
-    let names = || numbers.iter().map(|number| number.name).collect::<Vec<_>>().join(", ");
+    let names = || numbers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let mut options = O::default();
     for pair in typed.unwrap_or_default().split(',').filter(|pair| !pair.is_empty()) {
         let Some((name, value)) = pair.split_once('=') else {
             return Err(format!("'{pair}' lacks its value: use NAME=VALUE with {}", names()));
         };
-        let Some(number) = numbers.iter().find(|number| number.name == name) else {
-            let known = numbers.iter().map(|number| number.name);
+        let Some((_, field)) = numbers.iter().find(|(known, _)| *known == name) else {
+            let known = numbers.iter().map(|(known, _)| *known);
             let meant = suggestion(&name.replace('_', "-"), known);
             return Err(format!(
                 "'{name}' is not a number of the {policy} policy: use {}{meant}",
                 names()
             ));
         };
-        (number.set)(&mut options, value)
+        field
+            .set(&mut options, value)
             .map_err(|expected| format!("'{value}' does not suit {name}: use {expected}"))?;
     }
     Ok(options)
@@ -198,16 +159,18 @@ impl fmt::Display for MemoryArg {
 }
 
 /// Prints the options that differ from the defaults.
-fn print<O: Default>(
+fn print<O: Default + Copy>(
     f: &mut fmt::Formatter<'_>,
     options: &O,
     numbers: &[Number<O>],
 ) -> fmt::Result {
-    let default = O::default();
-    let changed = numbers.iter().filter(|number| (number.text)(options) != (number.text)(&default));
-    for (index, number) in changed.enumerate() {
-        let before = if index == 0 { ':' } else { ',' };
-        write!(f, "{before}{}={}", number.name, (number.text)(options))?;
+    let mut before = ':';
+    for (name, field) in numbers {
+        let value = field.text(*options);
+        if value != field.text(O::default()) {
+            write!(f, "{before}{name}={value}")?;
+            before = ',';
+        }
     }
     Ok(())
 }

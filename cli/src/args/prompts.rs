@@ -42,7 +42,7 @@ pub struct PromptArgs {
     pub individuals: Vec<String>,
     /// Frames per batch; 0 = the whole recording at once, in bounded memory [default: 400 with a track, otherwise 0].
     ///
-    /// Each batch needs prompts of its own.
+    /// Each batch needs prompts of its own, except with --carry-over, or with --passes nearest or agreed.
     #[arg(long, value_name = "N", help = "Frames per batch; 0 = whole recording")]
     pub batch_size: Option<usize>,
     /// Which frames of a batch are prompted by the track [default: best].

@@ -188,7 +188,7 @@ pub struct RunningArgs {
     /// The last masks of a batch prompt the first frame of the next one, so that identity survives the borders of batches.
     #[arg(long, hide_short_help = true)]
     pub carry_over: bool,
-    /// Which frames each object is tracked on.
+    /// How frames are tracked from prompts.
     ///
     ///   own        from the object's own first prompt, forward and in
     ///              reverse, whatever other objects do
@@ -211,8 +211,7 @@ pub struct RunningArgs {
         value_enum,
         default_value_t,
         hide_possible_values = true,
-        hide_short_help = true,
-        help = "How frames are tracked from prompts: own (both ways from an object's first one), nearest (from the nearest one), agreed (from both sides, compared) or official"
+        hide_short_help = true
     )]
     pub passes: PassesArg,
     /// Accept parts and resumed jobs that are computed on different kinds of processors or devices.
@@ -228,7 +227,7 @@ pub struct RunningArgs {
     /// Write statistics to a JSON file: time per stage, cache and memory per batch (docs/stats.md). An existing file is replaced.
     #[arg(long, value_name = "FILE.json", hide_short_help = true)]
     pub stats: Option<PathBuf>,
-    /// Write a checkpoint every N frames of a batch that runs forward, so that --resume continues there; 0 = only between batches.
+    /// Write a checkpoint every N frames of a pass that only goes forward, so that --resume continues there; 0 = none.
     #[arg(long, value_name = "N", default_value_t = sam2_jobs::Journal::CHECKPOINT_FRAMES, hide_short_help = true)]
     pub checkpoint_frames: usize,
 }

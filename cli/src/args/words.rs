@@ -104,14 +104,11 @@ mod tests {
 
     #[test]
     fn no_word_is_left_out_where_the_library_lists_them() {
-        let all = |values: &[&dyn ToString]| -> Vec<String> {
-            values.iter().map(|value| value.to_string()).collect()
-        };
-        let [lazy, memory, jpeg] = FramesMode::ALL;
-        assert_eq!(all(&[&lazy, &memory, &jpeg]), FRAMES_MODES);
-        let [error, repeat, blank] = BadFrames::ALL;
-        assert_eq!(all(&[&error, &repeat, &blank]), BAD_FRAMES);
-        let modes: Vec<String> = ResizeMode::ALL.iter().map(ToString::to_string).collect();
-        assert_eq!(modes, RESIZE_MODES);
+        fn all<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
+            values.into_iter().map(|value| value.to_string()).collect()
+        }
+        assert_eq!(all(FramesMode::ALL), FRAMES_MODES);
+        assert_eq!(all(BadFrames::ALL), BAD_FRAMES);
+        assert_eq!(all(ResizeMode::ALL), RESIZE_MODES);
     }
 }

@@ -4,6 +4,7 @@
 //! Only options that affect the masks are stored, without folders. So a run that was interrupted,
 //! or merged from parts, has the same page as one that was not.
 
+use clap::ValueEnum as _;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -80,13 +81,9 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
-    let passes = match args.running.passes {
-        PassesArg::Own => None,
-        PassesArg::Nearest => Some("nearest"),
-        PassesArg::Agreed => Some("agreed"),
-        PassesArg::Official => Some("official"),
-    };
-    told.all("--passes", passes);
+    let passes = args.running.passes;
+    let typed = passes.to_possible_value().map(|value| value.get_name().to_owned());
+    told.all("--passes", typed.filter(|_| passes != PassesArg::default()));
     told.files("--model", &args.network.model);
     told.all("--config", args.network.config.as_deref().map(|config| name(Path::new(config))));
     told.unless("--precision", args.network.precision, Precision::Auto);

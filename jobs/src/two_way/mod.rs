@@ -1,8 +1,8 @@
 //! Tracks every stretch between two prompts from both of its ends ([`Passes::Nearest`],
 //! [`Passes::Agreed`]).
 //!
-//! Batches decide where prompts are, and end in the outputs and in the journal. They are no borders
-//! for tracking: a stretch runs from prompt to prompt, and every mask depends only on the prompts
+//! Batches decide where prompts are, and end in the outputs and in the journal. Tracking does not
+//! stop at them: a stretch runs from prompt to prompt, and every mask depends only on the prompts
 //! next to it. So a job can be interrupted anywhere, a part can begin with any batch, and the masks
 //! are the same: what is missing is tracked again from the prompt before.
 //!
