@@ -182,7 +182,7 @@ fn every_frame_in_reserve_has_the_memory_that_the_policy_asks_for() {
     assert_eq!(pass.filter(Result::is_ok).count(), 7);
     let bank = session.memory_bank(ObjectId(1)).unwrap();
     let values = |memory: Option<&MemoryFeatures>| -> Vec<f32> {
-        memory.unwrap().0.clone().into_data().convert::<f32>().to_vec().unwrap()
+        memory.unwrap().0.clone().into_data().convert::<f32>().try_to_vec::<f32>().unwrap()
     };
     let kept: Vec<usize> = bank.kept_apart().map(|(frame, _)| frame).collect();
     assert_eq!(kept, [3, 6]);
