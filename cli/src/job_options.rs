@@ -14,7 +14,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
         .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
     let options = JobOptions {
         session: SessionOptions::default()
-            .passes(args.running.passes.into())
+            .passes(args.running.chosen_passes().into())
             .fill_hole_area(args.fill_holes)
             .resize(args.frames.resize)
             .region(args.roi)
@@ -26,6 +26,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
             .feature_cache_frames(args.feature_cache.max(1)),
         frames_mode: args.frames.frames_mode,
         carry_over: args.running.carry_over,
+        reprompt: args.running.reprompting(),
         mixed_processors: args.running.mixed_processors,
         part,
     };

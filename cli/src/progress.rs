@@ -216,6 +216,11 @@ impl JobObserver for Progress {
                     FrameSpan(frames.clone())
                 );
             }
+            JobStage::PromptedAgain { object, frame, before, now, .. } => {
+                tracing::info!(
+                    "object {object}: prompted again by the track on frame {frame}: {now} instead of {before} flagged masks"
+                );
+            }
             _ => {}
         }
     }

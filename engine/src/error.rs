@@ -59,6 +59,18 @@ pub enum EngineError {
         /// The frame.
         frame: usize,
     },
+    /// A candidate mask was chosen that does not exist.
+    #[error(
+        "object {object} has no candidate mask {index} on frame {frame}: they are numbered 0, 1, 2"
+    )]
+    NoSuchCandidate {
+        /// The object.
+        object: ObjectId,
+        /// The frame.
+        frame: usize,
+        /// The chosen index.
+        index: usize,
+    },
     /// The frame index is outside the recording.
     #[error("frame {frame} does not exist: the {count} frames are numbered from 0")]
     FrameOutOfRange {

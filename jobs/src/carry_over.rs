@@ -19,11 +19,8 @@ pub(super) fn with_carried_over(batch: &BatchPlan, before: &[LabelledMask]) -> V
         .iter()
         .filter(|shown| shown.mask.area() > 0 && !has_mask(shown.object))
         .map(|shown| JobPrompt {
-            frame: first,
-            object: ObjectId(shown.object),
-            points: Vec::new(),
-            bounds: None,
             mask: Some(shown.mask.clone()),
+            ..JobPrompt::empty(first, ObjectId(shown.object))
         });
     // Carried masks come first, so that the batch's own points on that frame refine them.
     carried.chain(batch.prompts.iter().cloned()).collect()

@@ -157,6 +157,14 @@ pub enum JobError {
         "with passes from both sides, objects are tracked across the borders of batches, so there is nothing to carry over; leave it out"
     )]
     NothingToCarryOver,
+    /// Masks should be improved where two passes disagree, but there is one pass only.
+    #[error(
+        "prompting again needs the passes from both sides to compare masks; use agreed passes"
+    )]
+    NothingToCompare,
+    /// Prompts should come from a track, but there is none.
+    #[error("prompting again needs a pose track to prompt from; give one, or leave it out")]
+    NothingToPromptFrom,
     /// Masks of a pass should exclude each other.
     #[error(
         "with passes from both sides, masks of different passes are combined, so objects cannot exclude each other's pixels; leave `non_overlap_masks` out"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sam2_engine::{BoxPrompt, EngineError, ObjectId, Point, VideoSession};
+use sam2_engine::{BoxPrompt, EngineError, ObjectId, ObjectMask, Point, VideoSession};
 use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::{Mask, RunPoint, RunPrompt};
 use sam2_model::PointLabel;
@@ -20,16 +20,21 @@ pub struct JobPrompt {
     pub bounds: Option<BoxPrompt>,
     /// A mask of the recording's size. Points and a box on the same frame refine it.
     pub mask: Option<Mask>,
+    /// Which of the decoder's three candidate masks the points and the box take, 0 to 2. `None` = the
+    /// one that the official predictor takes.
+    pub candidate: Option<u8>,
 }
 
 impl JobPrompt {
     /// Largest number of points of an object on a frame. The model compares every point with every
     /// other: ten thousand would take gigabytes.
     pub const MOST_POINTS: usize = 1000;
+    /// Number of candidate masks that the decoder gives.
+    pub const CANDIDATES: u8 = 3;
 
     /// Creates a prompt without points, box and mask, to be filled in.
     pub fn empty(frame: usize, object: ObjectId) -> Self {
-        Self { frame, object, points: Vec::new(), bounds: None, mask: None }
+        Self { frame, object, points: Vec::new(), bounds: None, mask: None, candidate: None }
     }
 
     /// Returns a pixel, column and row, with a positive and a negative point.
@@ -62,8 +67,37 @@ impl JobPrompt {
         }
         // Points and a box that follow a mask refine it: the mask's logits are fed back.
         if !points.is_empty() || self.bounds.is_some() {
-            session.add_points_or_box(frame, self.object, &points, self.bounds, true)?;
+            let (object, bounds) = (self.object, self.bounds);
+            match self.candidate.map(usize::from) {
+                None => session.add_points_or_box(frame, object, &points, bounds, true)?,
+                Some(index) => session.add_points_or_box_choosing(
+                    frame,
+                    object,
+                    &points,
+                    bounds,
+                    |_: &[ObjectMask]| Some(index),
+                )?,
+            };
         }
+        Ok(())
+    }
+
+    /// Gives points and box to a session as [`Self::give`] does, and notes which candidate mask
+    /// `choose` takes.
+    pub(super) fn give_choosing<F: FrameSource>(
+        &mut self,
+        session: &mut VideoSession<F>,
+        first: usize,
+        choose: impl FnOnce(&[ObjectMask]) -> Option<usize>,
+    ) -> Result<(), EngineError> {
+        let points: Vec<_> = self.points.iter().map(|(_, point)| *point).collect();
+        let (frame, object, bounds) = (self.frame - first, self.object, self.bounds);
+        let mut chosen = None;
+        session.add_points_or_box_choosing(frame, object, &points, bounds, |candidates| {
+            chosen = choose(candidates);
+            chosen
+        })?;
+        self.candidate = chosen.and_then(|index| u8::try_from(index).ok());
         Ok(())
     }
 
@@ -80,6 +114,7 @@ impl JobPrompt {
             object: self.object.0,
             points: self.points.iter().map(point).collect(),
             bounds: self.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
+            candidate: self.candidate,
         })
     }
 }

@@ -60,7 +60,7 @@ impl KeypointPrompts {
     pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
         let default = track.default_min_likelihood();
         let sure = self.limit_for(&track).max(default).max(f32::MIN_POSITIVE);
-        TrackEvidence::new(track, sure)
+        TrackEvidence::prompting(track, *self, sure)
     }
 
     /// Chooses the prompts of one batch.
@@ -172,7 +172,8 @@ impl KeypointPrompts {
         (parts > 0).then_some(Rank { individuals: 1, parts, likelihood, sum })
     }
 
-    fn prompt(
+    /// Returns the prompt of an object on a frame.
+    pub(super) fn prompt(
         &self,
         track: &LocatedTrack,
         frame: usize,

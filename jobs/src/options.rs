@@ -6,6 +6,7 @@ use sam2_frame_provider::FramesMode;
 use crate::error::JobError;
 use crate::part::FramePart;
 use crate::plan::JobPlan;
+use crate::reprompt::Reprompt;
 
 /// Options of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +19,8 @@ pub struct JobOptions {
     /// Uses the last masks of a batch as prompts on the first frame of the next one, in addition to
     /// that batch's own, so that identity survives the border.
     pub carry_over: bool,
+    /// Lets the pose track prompt again where masks are flagged, with [`Passes::Agreed`].
+    pub reprompt: Option<Reprompt>,
     /// Accepts parts and interrupted work that were computed on other kinds of processors and
     /// devices, whose masks differ in a few pixels.
     pub mixed_processors: bool,
@@ -30,8 +33,8 @@ impl JobOptions {
     /// Checks that the options go together, and that a part consists of batches of the plan.
     ///
     /// # Errors
-    /// [`JobError::PartBorder`], [`JobError::EmptyPart`], [`JobError::PartOfCarriedOver`]; with passes
-    /// from both sides [`JobError::FramesAcrossBatches`], [`JobError::NothingToCarryOver`] and
+    /// [`JobError::PartBorder`], [`JobError::EmptyPart`], [`JobError::PartOfCarriedOver`],
+    /// [`JobError::NothingToCompare`]; with passes from both sides [`JobError::FramesAcrossBatches`], [`JobError::NothingToCarryOver`] and
     /// [`JobError::MasksApart`].
     pub fn check(&self, plan: &JobPlan) -> Result<(), JobError> {
         let part = self.part_of(plan);
@@ -48,6 +51,9 @@ impl JobOptions {
             if self.session.non_overlap_masks {
                 return Err(JobError::MasksApart);
             }
+        }
+        if self.reprompt.is_some() && self.session.passes != Passes::Agreed {
+            return Err(JobError::NothingToCompare);
         }
         if self.carry_over && part.start > 0 {
             return Err(JobError::PartOfCarriedOver { start: part.start });
@@ -75,6 +81,7 @@ impl Default for JobOptions {
             session: SessionOptions::default().passes(Passes::Own),
             frames_mode: FramesMode::default(),
             carry_over: false,
+            reprompt: None,
             mixed_processors: false,
             part: None,
         }

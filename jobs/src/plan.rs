@@ -138,6 +138,7 @@ impl JobPlan {
                 Some(prompt) => {
                     prompt.points.extend(added.points.iter().cloned());
                     prompt.bounds = added.bounds.or(prompt.bounds);
+                    prompt.candidate = added.candidate.or(prompt.candidate);
                     if added.mask.is_some() {
                         prompt.mask.clone_from(&added.mask);
                     }
@@ -226,6 +227,10 @@ impl JobPlan {
                         EngineError::MaskPromptSize { object, frame, expected, found }.into()
                     );
                 }
+            }
+            if let Some(index) = prompt.candidate.filter(|&index| index >= JobPrompt::CANDIDATES) {
+                let (object, index) = (prompt.object, usize::from(index));
+                return Err(EngineError::NoSuchCandidate { object, frame, index }.into());
             }
             if prompt.mask.is_none() && prompt.bounds.is_none() && prompt.points.is_empty() {
                 return Err(EngineError::EmptyPrompt { object: prompt.object, frame }.into());

@@ -43,7 +43,9 @@ fn of_prompt(prompt: &JobPrompt) -> PromptRecord {
     let bounds = prompt.bounds.iter();
     let bounds = bounds.map(|b| format!("{BOX}{},{},{},{}", b.x0, b.y0, b.x1, b.y1));
     let points = prompt.points.iter().map(|(name, point)| point_text(name, point));
-    (prompt.frame, prompt.object.0, mask.chain(bounds).chain(points).collect())
+    let candidate = prompt.candidate.iter().map(|candidate| format!("candidate {candidate}"));
+    let texts = mask.chain(bounds).chain(points).chain(candidate).collect();
+    (prompt.frame, prompt.object.0, texts)
 }
 
 fn mask_text(mask: &Mask) -> String {
@@ -69,6 +71,8 @@ struct Serialised<'a> {
     mask: Option<(u32, u32, &'a [u32])>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bounds: Option<BoxPrompt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    candidate: Option<u8>,
     points: &'a [(String, Point)],
 }
 
@@ -89,6 +93,7 @@ fn serialised_prompt(prompt: &JobPrompt) -> Serialised<'_> {
         object: prompt.object,
         mask: prompt.mask.as_ref().map(|mask| (mask.width(), mask.height(), mask.runs())),
         bounds: prompt.bounds,
+        candidate: prompt.candidate,
         points: &prompt.points,
     }
 }

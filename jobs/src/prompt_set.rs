@@ -137,6 +137,11 @@ impl PromptSet {
         }
     }
 
+    /// Says which of the decoder's candidate masks the points and the box of an object take, 0 to 2.
+    pub fn choose_candidate(&mut self, frame: usize, object: ObjectId, candidate: u8) {
+        self.entry(frame, object).candidate = Some(candidate);
+    }
+
     /// Adds the prompts and names of another set.
     ///
     /// # Errors
@@ -145,7 +150,7 @@ impl PromptSet {
         for (object, name) in &other.names {
             self.name(*object, name)?;
         }
-        for JobPrompt { frame, object, points, bounds, mask } in other.prompts {
+        for JobPrompt { frame, object, points, bounds, mask, candidate } in other.prompts {
             for (_, point) in points {
                 self.add_point(frame, object, point);
             }
@@ -154,6 +159,9 @@ impl PromptSet {
             }
             if let Some(mask) = mask {
                 self.add_mask(frame, object, mask)?;
+            }
+            if let Some(candidate) = candidate {
+                self.choose_candidate(frame, object, candidate);
             }
         }
         Ok(())

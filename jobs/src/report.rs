@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use sam2_engine::ObjectId;
+
 use super::flagged::FlaggedFrames;
 use super::plan::UnpromptedObject;
 
@@ -35,6 +37,19 @@ pub enum JobStage {
     Resumed {
         /// The resumed frames.
         frames: Range<usize>,
+    },
+    /// The pose track has prompted an object again, and what that can change was tracked again.
+    PromptedAgain {
+        /// The object.
+        object: ObjectId,
+        /// The frame of the new prompt.
+        frame: usize,
+        /// The frames that it can change.
+        frames: Range<usize>,
+        /// How many of these frames were flagged before.
+        before: usize,
+        /// How many are flagged now.
+        now: usize,
     },
     /// The device's memory did not suffice. The batch begins again with less in flight.
     LessInFlight {

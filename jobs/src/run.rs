@@ -134,6 +134,9 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         plan.check(info.frame_count, info.size)?;
         plan.check_region(options.session.region, info.size)?;
         options.check(plan)?;
+        if options.reprompt.is_some() && evidence.is_none() {
+            return Err(JobError::NothingToPromptFrom);
+        }
         let part = options.part_of(plan);
         let delivery = Delivery::new(Some(frames), outputs, part.start);
         let mut session_options = options.session;

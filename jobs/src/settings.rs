@@ -140,6 +140,9 @@ fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, Str
     settings.insert("batches".into(), format!("{} of up to {longest} frames", lengths.len()));
     settings.insert(PROMPTS.into(), short(&sha256(&prompt_record::serialised(plan)?)));
     settings.insert("carry over".into(), options.carry_over.to_string());
+    if let Some(reprompt) = options.reprompt {
+        settings.insert("reprompt".into(), reprompt.to_string());
+    }
     // All other modes give the same masks.
     let lossy = options.frames_mode == FramesMode::Jpeg;
     settings.insert("frames".into(), if lossy { "through jpeg" } else { "as recorded" }.into());

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sam2_frame_provider::{FrameSource, MemoryFrames, RgbFrame};
-use sam2_mask_writer::{CompleteOutput, LabelledMask, MaskFrame, MaskSink, OutputFile, WriteError};
+use sam2_mask_writer::{
+    CompleteOutput, LabelledMask, MaskFrame, MaskSink, OutputFile, RunBatch, WriteError,
+};
 use sam2_model::{Device, Sam2};
 
 use super::memory_shortage::injected::ROOM;
@@ -43,18 +45,24 @@ fn plan() -> JobPlan {
         points: vec![("click".into(), Point::positive(x, y))],
         bounds: None,
         mask: None,
+        candidate: None,
     };
     JobPlan::whole(FRAMES, vec![prompt(1, 13.0, 15.0), prompt(2, 45.0, 25.0)])
 }
 
-type Seen = Arc<Mutex<Vec<(usize, Vec<LabelledMask>)>>>;
+type Seen = Arc<Mutex<(SeenFrames, Vec<RunBatch>)>>;
 
 /// Keeps every frame that it gets.
 struct Collector(Seen, OutputFile);
 
 impl MaskSink for Collector {
     fn write(&mut self, frame: &MaskFrame<'_>) -> Result<(), WriteError> {
-        self.0.lock().unwrap().push((frame.index, frame.objects.to_vec()));
+        self.0.lock().unwrap().0.push((frame.index, frame.objects.to_vec()));
+        Ok(())
+    }
+
+    fn end_batch(&mut self, batch: &RunBatch) -> Result<(), WriteError> {
+        self.0.lock().unwrap().1.push(batch.clone());
         Ok(())
     }
 
@@ -94,7 +102,7 @@ fn run(
     run_job(model, FRAMES, &plan(), JobOptions::default(), journal, shortages)
 }
 
-/// Runs a job on [`recording`], and returns what a sink got.
+/// Runs a job on [`recording`], and returns the frames that a sink got.
 pub(super) fn run_job(
     model: &Sam2,
     frames: usize,
@@ -103,13 +111,27 @@ pub(super) fn run_job(
     journal: Option<Journal>,
     shortages: &mut Shortages,
 ) -> (Result<JobReport, JobError>, SeenFrames) {
+    let (report, (frames, _)) =
+        run_with_track(model, frames, plan, (options, None), journal, shortages);
+    (report, frames)
+}
+
+/// Does the same with a track, and also returns the batches that the sink got.
+pub(super) fn run_with_track(
+    model: &Sam2,
+    frames: usize,
+    plan: &JobPlan,
+    (options, track): (JobOptions, Option<&TrackEvidence>),
+    journal: Option<Journal>,
+    shortages: &mut Shortages,
+) -> (Result<JobReport, JobError>, (SeenFrames, Vec<RunBatch>)) {
     let folder = tempfile::tempdir().unwrap();
     let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let seen = Seen::default();
     let sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(Collector(Arc::clone(&seen), output))];
     let cancel = shortages.1.as_ref().map(|(_, flag)| flag.clone()).unwrap_or_default();
     let frames = recording(frames);
-    let job = Job::new(model, &frames, plan).options(options).sinks(sinks);
+    let job = Job::new(model, &frames, plan).options(options).evidence(track).sinks(sinks);
     let job = job.observe(shortages).cancel(&cancel);
     let report = match journal {
         Some(journal) => job.journal(journal).run(),

@@ -1,12 +1,17 @@
 //! What a pose track says about masks.
 
-use sam2_engine::ObjectId;
+use std::cmp::Reverse;
+use std::ops::Range;
+
+use sam2_engine::{ObjectId, ObjectMask};
 use sam2_mask_writer::Mask;
 use sha2::{Digest, Sha256};
 
 use sam2_model::hexadecimal;
 
 use crate::hash::short;
+use crate::job_prompt::JobPrompt;
+use crate::keypoint_prompts::KeypointPrompts;
 use crate::keypoints::{Keypoint, LocatedTrack};
 
 /// A box around body parts is grown by this share of its longer side: an animal is larger than the
@@ -22,6 +27,10 @@ const MOST_OF_BOX: f64 = 1.5;
 /// nor masks are exact to the pixel.
 const NEAR: f32 = 0.1;
 
+/// An animal's body parts are compared with those on frames up to this far away: if all of them have
+/// jumped by more than the animal's length, the track may have taken another animal.
+const STEADY_FRAMES: usize = 3;
+
 /// A pose track as a witness: where body parts are known for sure, masks can be compared with it.
 ///
 /// The track knows which animal is which better than the network does, but it is not always right:
@@ -31,6 +40,7 @@ const NEAR: f32 = 0.1;
 pub struct TrackEvidence {
     track: LocatedTrack,
     sure: f32,
+    prompts: KeypointPrompts,
 }
 
 /// What a track says about one mask.
@@ -58,7 +68,13 @@ impl Witnessed {
 impl TrackEvidence {
     /// Makes a witness of a track. Body parts of at least the likelihood `sure` (0 to 1) count.
     pub fn new(track: LocatedTrack, sure: f32) -> Self {
-        Self { track, sure }
+        Self::prompting(track, KeypointPrompts::default(), sure)
+    }
+
+    /// Makes a witness that also prompts, as the options say, but with body parts that it is sure of.
+    pub(crate) fn prompting(track: LocatedTrack, prompts: KeypointPrompts, sure: f32) -> Self {
+        let prompts = KeypointPrompts { min_likelihood: Some(sure), ..prompts };
+        Self { track, sure, prompts }
     }
 
     /// Returns what the track says about the mask of an object on a frame; `None` if it does not know
@@ -78,18 +94,111 @@ impl TrackEvidence {
     /// explain.
     pub(crate) fn is_too_large(&self, frame: usize, object: ObjectId, mask: &Mask) -> bool {
         let Some(individual) = self.individual(object) else { return false };
-        let parts: Vec<Keypoint> = self.sure_parts(frame, individual).collect();
         // One or two joints say little about an animal's size.
-        if parts.len() < 3 {
+        if self.sure_parts(frame, individual).count() < 3 {
             return false;
+        }
+        let Some(Extent { width, height, .. }) = self.extent(frame, individual) else {
+            return false;
+        };
+        let grow = 2.0 * (width.max(height) * GROWN_BY).max(GROWN_BY_PIXELS);
+        mask.area() as f64 > MOST_OF_BOX * f64::from((width + grow) * (height + grow))
+    }
+
+    /// Returns true if the track is sure of a body part of the object on the frame.
+    pub(crate) fn sees(&self, frame: usize, object: ObjectId) -> bool {
+        let individual = self.individual(object);
+        individual.is_some_and(|individual| self.sure_parts(frame, individual).next().is_some())
+    }
+
+    /// Returns the last frame on which the track is sure of the object.
+    pub(crate) fn last_seen(&self, object: ObjectId) -> Option<usize> {
+        let individual = self.individual(object)?;
+        let frames = self.track.frames_of(individual, 0..usize::MAX).iter().rev().copied();
+        frames.into_iter().find(|&frame| self.sees(frame, object))
+    }
+
+    /// Returns the frame of a range on which a prompt tells most: far from other animals, with many
+    /// body parts, close to the middle. `None` if the track is not sure of the object, or jumps.
+    pub(crate) fn best_frame(&self, object: ObjectId, frames: Range<usize>) -> Option<usize> {
+        let individual = self.individual(object)?;
+        let rank = |frame: usize| {
+            let extent = self.extent(frame, individual)?;
+            let grown = extent.grown((extent.length() * GROWN_BY).max(GROWN_BY_PIXELS));
+            let mut others = (0..self.track.individuals().len())
+                .filter(|&other| other != individual && self.track.is_animal(other));
+            let alone = others
+                .all(|other| self.sure_parts(frame, other).all(|part| !grown.contains(&part)));
+            let parts = self.sure_parts(frame, individual).count();
+            let from_middle = (2 * frame).abs_diff(frames.start + frames.end - 1);
+            Some((alone, parts, Reverse(from_middle), Reverse(frame)))
+        };
+        self.track
+            .frames_of(individual, frames.clone())
+            .iter()
+            .filter(|&&frame| self.is_steady(frame, individual))
+            .filter_map(|&frame| Some((rank(frame)?, frame)))
+            .max()
+            .map(|(_, frame)| frame)
+    }
+
+    /// Returns the prompt that the track gives the object on a frame.
+    pub(crate) fn prompt(&self, frame: usize, object: ObjectId) -> Option<JobPrompt> {
+        let individual = self.individual(object)?;
+        let prompt = self.prompts.prompt(&self.track, frame, object, individual);
+        (!prompt.points.is_empty()).then_some(prompt)
+    }
+
+    /// Chooses among the decoder's candidate masks of a prompt the one that has all of the object's
+    /// sure body parts, none of another animal's, and is not too large; of several, the one with the
+    /// highest predicted IoU. `None` if there is none.
+    pub(crate) fn choose(
+        &self,
+        frame: usize,
+        object: ObjectId,
+        candidates: &[ObjectMask],
+    ) -> Option<usize> {
+        let fits = |candidate: &&ObjectMask| {
+            let witnessed = self.of(frame, object, &candidate.mask);
+            witnessed.is_some_and(|seen| seen.own == Some(1.0) && seen.others == 0.0)
+                && !self.is_too_large(frame, object, &candidate.mask)
+        };
+        let fitting = candidates.iter().enumerate().filter(|(_, candidate)| fits(candidate));
+        // The first of equals.
+        let best = fitting.rev().max_by(|a, b| a.1.predicted_iou.total_cmp(&b.1.predicted_iou));
+        best.map(|(index, _)| index)
+    }
+
+    /// Returns false if an animal's body parts have jumped, away from where they are on the frames
+    /// nearby, before or after.
+    fn is_steady(&self, frame: usize, individual: usize) -> bool {
+        let Some(here) = self.extent(frame, individual) else { return false };
+        let far = here.length().max(GROWN_BY_PIXELS);
+        let near = frame.saturating_sub(STEADY_FRAMES)..frame + STEADY_FRAMES + 1;
+        let nearby = self.track.frames_of(individual, near);
+        let mut neighbours = [
+            nearby.iter().rev().find(|&&other| other < frame),
+            nearby.iter().find(|&&other| other > frame),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|&other| self.extent(other, individual));
+        neighbours.all(|there| (here.x - there.x).hypot(here.y - there.y) <= far)
+    }
+
+    /// Returns the upright box of an animal's sure body parts; `None` without any.
+    fn extent(&self, frame: usize, individual: usize) -> Option<Extent> {
+        let parts: Vec<Keypoint> = self.sure_parts(frame, individual).collect();
+        if parts.is_empty() {
+            return None;
         }
         let range = |value: fn(&Keypoint) -> f32| {
             let values = || parts.iter().map(value);
-            values().fold(f32::NEG_INFINITY, f32::max) - values().fold(f32::INFINITY, f32::min)
+            let least = values().fold(f32::INFINITY, f32::min);
+            (least, values().fold(f32::NEG_INFINITY, f32::max) - least)
         };
-        let (width, height) = (range(|part| part.x), range(|part| part.y));
-        let grow = 2.0 * (width.max(height) * GROWN_BY).max(GROWN_BY_PIXELS);
-        mask.area() as f64 > MOST_OF_BOX * f64::from((width + grow) * (height + grow))
+        let ((left, width), (top, height)) = (range(|part| part.x), range(|part| part.y));
+        Some(Extent { x: left + width / 2.0, y: top + height / 2.0, width, height })
     }
 
     /// Returns a digest of everything that counts, for comparing jobs.
@@ -141,6 +250,30 @@ impl TrackEvidence {
     pub(crate) fn is_off_track(&self, frame: usize, object: ObjectId, mask: &Mask) -> bool {
         let witnessed = || self.of(frame, object, mask);
         mask.area() > 0 && witnessed().is_some_and(|witnessed| !witnessed.is_on_track())
+    }
+}
+
+/// An upright box, given by its centre and its sides, in pixels.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    x: f32,
+    y: f32,
+    width: f32,
+    height: f32,
+}
+
+impl Extent {
+    fn length(&self) -> f32 {
+        self.width.max(self.height)
+    }
+
+    /// Returns the box with each side moved out by `by` pixels.
+    fn grown(&self, by: f32) -> Self {
+        Self { width: self.width + 2.0 * by, height: self.height + 2.0 * by, ..*self }
+    }
+
+    fn contains(&self, part: &Keypoint) -> bool {
+        2.0 * (part.x - self.x).abs() <= self.width && 2.0 * (part.y - self.y).abs() <= self.height
     }
 }
 

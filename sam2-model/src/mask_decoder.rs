@@ -199,6 +199,21 @@ impl DecoderOutputs {
         )
     }
 
+    /// Takes candidate `index` (0..3) of each object. The masks of objects that are not in the frame
+    /// are filled with `absent_logit`.
+    pub fn candidate(&self, index: usize, absent_logit: f32) -> ChosenMask {
+        let place = 1 + index..2 + index;
+        let [batch, _, height, width] = self.mask_logits.dims();
+        let absent = self.object_score_logits.clone().lower_equal_scalar(0.0);
+        let absent = absent.reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
+        let mask_logits = self.mask_logits.clone().slice_dim(1, place.clone());
+        ChosenMask {
+            mask_logits: mask_logits.mask_fill(absent, absent_logit),
+            iou: self.ious.clone().slice_dim(1, place.clone()),
+            token: self.mask_tokens.clone().slice_dim(1, place).squeeze_dim(1),
+        }
+    }
+
     /// Chooses the mask by [`MaskRule::SingleIfStable`], also for absent objects.
     pub fn single_mask(&self) -> ChosenMask {
         self.choice(MaskRule::SingleIfStable).choose()

@@ -451,7 +451,17 @@ impl Sam2 {
     /// Otherwise takes the single mask.
     pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
         let rule = if candidates { MaskRule::BestCandidate } else { MaskRule::SingleIfStable };
-        let ChosenMask { mask_logits, iou, token } = outputs.choose(rule, NO_OBJECT_LOGIT);
+        self.predicted(outputs, outputs.choose(rule, NO_OBJECT_LOGIT))
+    }
+
+    /// Takes candidate `index` (0..3) of each object as the result. Its own token becomes the object
+    /// pointer, as for the best candidate in [`Self::predict_mask`].
+    pub fn predict_candidate(&self, outputs: &DecoderOutputs, index: usize) -> MaskPrediction {
+        self.predicted(outputs, outputs.candidate(index, NO_OBJECT_LOGIT))
+    }
+
+    fn predicted(&self, outputs: &DecoderOutputs, chosen: ChosenMask) -> MaskPrediction {
+        let ChosenMask { mask_logits, iou, token } = chosen;
         let score = outputs.object_score_logits.clone();
         let pointer = self.network.obj_ptr_proj.forward(token);
         MaskPrediction {

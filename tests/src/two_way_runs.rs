@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use sam2_engine::{Mask, ObjectId, Sam2, SessionOptions};
+use sam2_engine::{Mask, ObjectId, Sam2};
 use sam2_jobs::{
     Job, JobOptions, JobPlan, JobPrompt, KeypointPrompts, KeypointSelection, KeypointTrack,
     TrackEvidence, TrackedRecording,
@@ -88,16 +88,16 @@ impl MaskSink for Collector {
     }
 }
 
-/// Returns the witness that a pose track with the usual faults is.
+/// Returns the witness that a pose track with the usual faults is, which prompts as `prompts` says.
 ///
 /// # Panics
 /// If the track cannot be read, which the tests of the reader exclude.
-pub fn evidence(clip: &HeldOut) -> TrackEvidence {
+pub fn evidence(clip: &HeldOut, prompts: KeypointPrompts) -> TrackEvidence {
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
     let (csv, selection) = (csv_of(&track), KeypointSelection::default());
     let track = KeypointTrack::parse(Path::new("track.csv"), csv.into(), &selection).unwrap();
     let track = track.locate(&TrackedRecording::of(clip)).unwrap();
-    KeypointPrompts::default().evidence(track)
+    prompts.evidence(track)
 }
 
 /// Runs a job on a clip.
@@ -108,7 +108,7 @@ pub fn run(
     model: &Sam2,
     clip: &HeldOut,
     prompts: &Prompts,
-    session: SessionOptions,
+    options: JobOptions,
     evidence: Option<&TrackEvidence>,
 ) -> Run {
     let prompt = |object: usize, frame: usize| {
@@ -125,7 +125,6 @@ pub fn run(
     let folder = tempfile::tempdir().unwrap();
     let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let sink = Box::new(Collector { seen: Arc::clone(&seen), output });
-    let options = JobOptions { session, ..JobOptions::default() };
     let started = Instant::now();
     Job::new(model, clip, &plan).options(options).evidence(evidence).sink(sink).run().unwrap();
     let time = started.elapsed();

@@ -6,7 +6,8 @@ use std::str::FromStr as _;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
-use sam2_engine::{MemoryPolicyChoice, Passes, Region};
+use sam2_engine::{MemoryPolicyChoice, Passes, QualityFlag, Region};
+use sam2_jobs::Reprompt;
 
 use super::frames::FrameArgs;
 use super::memory::MemoryArg;
@@ -204,16 +205,37 @@ pub struct RunningArgs {
     ///
     /// With nearest and agreed, tracking does not stop at the borders of
     /// batches (docs/passes.md).
+    /// [default: own; agreed with --reprompt].
     #[arg(
         long,
         verbatim_doc_comment,
         value_name = "WHICH",
         value_enum,
-        default_value_t,
         hide_possible_values = true,
         hide_short_help = true
     )]
-    pub passes: PassesArg,
+    pub passes: Option<PassesArg>,
+    /// Let the track prompt again where masks have one of these flags, separated by commas: lost, off-track, disagree.
+    ///
+    /// Where masks are flagged and the track is sure of the animal, it prompts the animal once more, on the best frame, and only the
+    /// frames up to its next prompts are tracked again. The prompt is kept if fewer frames are flagged then (docs/passes.md).
+    #[arg(
+        long,
+        value_name = "FLAGS",
+        value_enum,
+        value_delimiter = ',',
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub reprompt: Vec<RepromptArg>,
+    /// How often --reprompt tracks the frames between two prompts again, at most.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Reprompt::ROUNDS,
+        hide_short_help = true
+    )]
+    pub reprompt_rounds: usize,
     /// Accept parts and resumed jobs that are computed on different kinds of processors or devices.
     ///
     /// Their kernels round differently, so masks differ in a few pixels. Without this option, they are refused.
@@ -232,11 +254,46 @@ pub struct RunningArgs {
     pub checkpoint_frames: usize,
 }
 
+impl RunningArgs {
+    /// Returns how frames are tracked: as asked for, or as what else is asked for needs it.
+    pub fn chosen_passes(&self) -> PassesArg {
+        let default = if self.reprompt.is_empty() { PassesArg::Own } else { PassesArg::Agreed };
+        self.passes.unwrap_or(default)
+    }
+
+    /// Returns where the track prompts again.
+    pub fn reprompting(&self) -> Option<Reprompt> {
+        let flags = self.reprompt.iter().map(|&flag| flag.into());
+        let reprompt = Reprompt::when(flags).rounds(self.reprompt_rounds);
+        (!self.reprompt.is_empty()).then_some(reprompt)
+    }
+}
+
+/// A flag of `--reprompt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum RepromptArg {
+    /// The mask is empty.
+    Lost,
+    /// The mask is not where the track is.
+    OffTrack,
+    /// The masks from both sides differ.
+    Disagree,
+}
+
+impl From<RepromptArg> for QualityFlag {
+    fn from(typed: RepromptArg) -> Self {
+        match typed {
+            RepromptArg::Lost => Self::Lost,
+            RepromptArg::OffTrack => Self::OffTrack,
+            RepromptArg::Disagree => Self::Disagree,
+        }
+    }
+}
+
 /// `--passes`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum PassesArg {
     /// Each object from its own first prompt.
-    #[default]
     Own,
     /// Each frame from the nearest prompt.
     Nearest,
@@ -261,6 +318,14 @@ impl SegmentArgs {
     /// Checks what clap cannot check. The error says what to change.
     pub fn check(&self) -> Result<(), String> {
         self.prompts.check()?;
+        if !self.running.reprompt.is_empty() {
+            if self.prompts.keypoints.is_none() {
+                return Err("--reprompt takes its prompts from a track: give --keypoints".into());
+            }
+            if self.running.chosen_passes() != PassesArg::Agreed {
+                return Err("--reprompt needs --passes agreed, which it takes by default".into());
+            }
+        }
         if self.temporal_stride.get() > 1
             && matches!(self.memory, MemoryArg(MemoryPolicyChoice::Dam4sam(_)))
         {

@@ -4,13 +4,14 @@
 //! Only options that affect the masks are stored, without folders. So a run that was interrupted,
 //! or merged from parts, has the same page as one that was not.
 
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use std::fmt::Display;
 use std::path::Path;
 
 use sam2_engine::Precision;
 use sam2_frame_provider::resize::ResizeMode;
 use sam2_frame_provider::{BadFrames, FramesMode, Intensity};
+use sam2_jobs::Reprompt;
 use sam2_mask_writer::RunHeader;
 
 use crate::args::{MemoryArg, PassesArg, SegmentArgs};
@@ -37,6 +38,8 @@ const WORDS: &[(&str, &str)] = &[
     ("--batch-size", "Frames per batch"),
     ("--carry-over", "Masks carried over from batch to batch"),
     ("--passes", "How frames are tracked from prompts"),
+    ("--reprompt", "Flags where the track prompts again"),
+    ("--reprompt-rounds", "How often, at most"),
     ("--model", "Model"),
     ("--config", "Model's configuration"),
     ("--precision", "Number format"),
@@ -81,9 +84,11 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
-    let passes = args.running.passes;
-    let typed = passes.to_possible_value().map(|value| value.get_name().to_owned());
-    told.all("--passes", typed.filter(|_| passes != PassesArg::default()));
+    let passes = args.running.chosen_passes();
+    told.all("--passes", typed(&passes).filter(|_| passes != PassesArg::Own));
+    let flags: Vec<String> = args.running.reprompt.iter().filter_map(typed).collect();
+    told.all("--reprompt", joined(&flags));
+    told.unless("--reprompt-rounds", args.running.reprompt_rounds, Reprompt::ROUNDS);
     told.files("--model", &args.network.model);
     told.all("--config", args.network.config.as_deref().map(|config| name(Path::new(config))));
     told.unless("--precision", args.network.precision, Precision::Auto);
@@ -126,6 +131,11 @@ impl Told {
     fn switch(&mut self, option: &str, on: bool) {
         self.all(option, on.then_some(""));
     }
+}
+
+/// Returns the word of a value that is one of a list.
+fn typed(value: &impl ValueEnum) -> Option<String> {
+    Some(value.to_possible_value()?.get_name().to_owned())
 }
 
 /// Joins a list to one value; returns `None` for an empty list.

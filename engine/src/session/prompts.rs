@@ -3,6 +3,7 @@
 use sam2_frame_provider::FrameSize;
 use sam2_mask_writer::Mask;
 use sam2_model::MaskPrediction;
+use sam2_model::mask_decoder::DecoderOutputs;
 
 use super::features::Frames;
 use super::object::ObjectState;
@@ -18,6 +19,8 @@ const FED_BACK_LOGIT_LIMIT: f32 = 32.0;
 /// With up to this many points, the best of three candidate masks is used (a box counts as two
 /// points).
 const MAX_POINTS_FOR_CANDIDATES: usize = 1;
+/// Number of candidate masks that the decoder gives besides the single mask.
+const CANDIDATES: usize = 3;
 
 /// Each method implements the session method of the same name.
 impl<F: Frames> Tracker<F> {
@@ -28,6 +31,19 @@ impl<F: Frames> Tracker<F> {
         points: &[Point],
         bounds: Option<BoxPrompt>,
         replace: bool,
+    ) -> Result<ObjectMask, EngineError> {
+        self.add_and_choose(frame, object, (points, bounds), replace, None::<fn(&_) -> _>)
+    }
+
+    /// Prompts an object. `choose` may take one of the three candidate masks; otherwise the rule of
+    /// the official predictor does.
+    pub(super) fn add_and_choose(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        (points, bounds): (&[Point], Option<BoxPrompt>),
+        replace: bool,
+        choose: Option<impl FnOnce(&[ObjectMask]) -> Option<usize>>,
     ) -> Result<ObjectMask, EngineError> {
         self.check_frame(frame)?;
         if points.is_empty() && bounds.is_none() {
@@ -71,11 +87,39 @@ impl<F: Frames> Tracker<F> {
         };
         let prompts = self.model.embed_prompts(&model_points, fed_back);
         let outputs = self.model.decode(&features, &conditioned, &prompts);
-        let candidates = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
-        let prediction = self.model.predict_mask(&outputs, candidates);
+        let mut chosen = None;
+        if let Some(choose) = choose {
+            let candidates = self.candidates(frame, object, &outputs)?;
+            chosen = choose(&candidates);
+        }
+        let prediction = match chosen {
+            Some(index) if index < CANDIDATES => self.model.predict_candidate(&outputs, index),
+            Some(index) => return Err(EngineError::NoSuchCandidate { object, frame, index }),
+            None => {
+                let several = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
+                self.model.predict_mask(&outputs, several)
+            }
+        };
         let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
         self.object_mut(object).points.insert(frame, model_points);
         Ok(shown)
+    }
+
+    /// Returns the three candidate masks of an object on a frame.
+    fn candidates(
+        &self,
+        frame: usize,
+        object: ObjectId,
+        outputs: &DecoderOutputs,
+    ) -> Result<Vec<ObjectMask>, EngineError> {
+        let mut all = Vec::with_capacity(CANDIDATES);
+        // One by one, since where masks must not overlap, one candidate would cut another.
+        for index in 0..CANDIDATES {
+            let prediction = self.model.predict_candidate(outputs, index);
+            let shown = Shown { object, prediction, prompted: true, raw: true };
+            all.append(&mut self.post_process.to_masks(frame, vec![shown])?.objects);
+        }
+        Ok(all)
     }
 
     pub(super) fn add_mask(

@@ -146,6 +146,27 @@ impl<S: FrameSource> VideoSession<S> {
         })
     }
 
+    /// Prompts an object as [`Self::add_points_or_box`] does, replacing earlier clicks, and lets
+    /// `choose` take one of the decoder's three candidate masks by its index, for example the one that
+    /// a user points at. With `None`, the mask is the one that [`Self::add_points_or_box`] gives: one
+    /// click takes the candidate with the highest predicted IoU, more clicks or a box take a fourth
+    /// mask, the single one.
+    ///
+    /// # Errors
+    /// As [`Self::add_points_or_box`], and [`EngineError::NoSuchCandidate`].
+    pub fn add_points_or_box_choosing(
+        &mut self,
+        frame: usize,
+        object: ObjectId,
+        points: &[Point],
+        bounds: Option<BoxPrompt>,
+        choose: impl FnOnce(&[ObjectMask]) -> Option<usize>,
+    ) -> Result<ObjectMask, EngineError> {
+        on_device(&self.tracker.model.clone(), || {
+            self.tracker.add_and_choose(frame, object, (points, bounds), true, Some(choose))
+        })
+    }
+
     /// Prompts an object with a mask of the recording's size, which becomes its result on that
     /// frame (`add_new_mask`).
     ///

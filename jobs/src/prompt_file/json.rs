@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{PromptFileError, object_number, read_mask};
-use crate::{KnownObjects, PromptConflict, PromptSet};
+use crate::{JobPrompt, KnownObjects, PromptConflict, PromptSet};
 use sam2_engine::{BoxPrompt, ObjectId, Point};
 
 /// Version of the JSON document that this program reads.
@@ -51,6 +51,8 @@ struct Prompt {
     bounds: Option<[f32; 4]>,
     #[serde(default)]
     mask: Option<PathBuf>,
+    #[serde(default)]
+    candidate: Option<u8>,
 }
 
 /// An object by number or by name.
@@ -120,6 +122,7 @@ pub(super) fn parse(
                 "prompts[{index}]: it has neither points nor a box nor a mask"
             )));
         }
+        let is_mask_alone = prompt.points.is_empty() && prompt.bounds.is_none();
         if let Some(mask) = prompt.mask {
             let masks = read_mask(&folder.join(mask), frame, object)?;
             let several = masks.len() > 1 && (prompt.bounds.is_some() || !prompt.points.is_empty());
@@ -146,6 +149,16 @@ pub(super) fn parse(
         }
         if let Some([x0, y0, x1, y1]) = prompt.bounds {
             set.add_box(frame, first, BoxPrompt { x0, y0, x1, y1 }).map_err(conflict)?;
+        }
+        match prompt.candidate {
+            None => {}
+            Some(index) if index >= JobPrompt::CANDIDATES => {
+                return Err(at(format!("candidate: {index} is none of 0, 1 and 2")));
+            }
+            Some(_) if is_mask_alone => {
+                return Err(at("candidate: it needs points or a box".into()));
+            }
+            Some(index) => set.choose_candidate(frame, first, index),
         }
     }
     Ok(set)

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sam2_engine::{ObjectId, QualityFlag};
 use sam2_mask_writer::LabelledMask;
 
-use super::stretches::Stretches;
 use crate::track_evidence::TrackEvidence;
 
 /// The comparisons of each object, by frame.
@@ -134,12 +133,13 @@ fn decide(run: &[(usize, f32)], middle: f32, differing: &mut BTreeMap<usize, Sid
     }
 }
 
-/// Returns the masks of a frame from those of both sides, by object.
+/// Returns the masks of a frame from those of both sides, by object. `middle` gives the frame in the
+/// middle between the prompts on both sides of one.
 pub(super) fn combined(
     frame: usize,
     forward: Vec<LabelledMask>,
     reverse: Vec<LabelledMask>,
-    stretches: &Stretches,
+    middle: impl Fn(ObjectId, usize) -> f32,
     pairs: &Pairs,
     choices: &Choices,
 ) -> Vec<LabelledMask> {
@@ -153,7 +153,7 @@ pub(super) fn combined(
         };
         let Some(pair) = pairs.get(&object).and_then(|pairs| pairs.get(&frame)) else { continue };
         let differs = choices.of(object, frame);
-        let side = differs.unwrap_or(match frame as f32 > stretches.middle(object, frame) {
+        let side = differs.unwrap_or(match frame as f32 > middle(object, frame) {
             true => Side::Reverse,
             false => Side::Forward,
         });

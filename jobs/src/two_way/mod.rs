@@ -11,6 +11,9 @@
 //! masks are compared, an object's stretch is decided as a whole, from one of its prompts to the next,
 //! also if only a part of it is written: so the decision is the same however the job is cut.
 
+mod again;
+#[cfg(test)]
+mod again_tests;
 mod choice;
 mod stretches;
 #[cfg(test)]
@@ -23,6 +26,7 @@ use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
 use sam2_frame_provider::{BatchFrames, FrameSource};
 use sam2_mask_writer::{LabelledMask, RunBatch};
 
+use self::again::Again;
 use self::choice::{Choices, Pair, Pairs, combined};
 use self::stretches::{ReversePass, Stretch, Stretches};
 use crate::batch::CHECKPOINT_INTERVAL;
@@ -47,7 +51,7 @@ pub(super) fn segment<'a, S: FrameSource + ?Sized>(
     taken_up?;
     state.go_back();
     while state.next < state.run.part.end {
-        let mut stretch = state.stretches.next(state.next, state.run.part.end);
+        let mut stretch = state.stretch_ahead();
         state.announce();
         let objects = state.stretches.prompts().len();
         let mut options = state.run.session_options;
@@ -91,6 +95,8 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     stored: MaskSpool,
     /// Comparisons of the stretches that are not written yet.
     pairs: Pairs,
+    /// Prompts that the pose track adds.
+    again: Again,
     forward: Option<Forward<BatchFrames<&'a S>>>,
     /// The next frame to decide.
     next: usize,
@@ -137,6 +143,10 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         for &(object, frame) in prompts.keys() {
             frames.entry(object).or_default().push(frame);
         }
+        let again = match (run.options.reprompt, run.evidence) {
+            (Some(_), Some(track)) => Again::new(track, frames.keys().copied()),
+            _ => Again::default(),
+        };
         let next = run.delivery.next_frame();
         let size = run.frames.info().size;
         let size = (size.width, size.height);
@@ -148,6 +158,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             ahead: MaskSpool::new(next..next, size),
             stored: MaskSpool::new(next..next, size),
             pairs: Pairs::new(),
+            again,
             forward: None,
             next,
             first: next,
@@ -179,7 +190,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             Some((frame, Direction::Forward)) => Some(frame + 1),
             _ => None,
         };
+        // Prompts that the track has added in the unfinished batch are not in a checkpoint.
         if first < self.run.part.end
+            && self.run.options.reprompt.is_none()
             && let Some(session) = self.run.restored(0..self.plan.frame_count(), first)?
             && let Some(next) = next(&session).filter(|next| (first..=first + kept).contains(next))
         {
@@ -202,13 +215,32 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     /// Where masks are compared, goes back to where the stretches of the next frame begin.
     fn go_back(&mut self) {
         let first = self.first;
-        if self.run.session_options.passes == Passes::Agreed && first < self.run.part.end {
-            let begins = |&object: &ObjectId| {
-                self.stretches.ahead(object, first)?;
-                self.stretches.behind(object, first)
-            };
-            self.next = self.stretches.prompts().keys().filter_map(begins).fold(first, usize::min);
+        if self.run.session_options.passes != Passes::Agreed || first >= self.run.part.end {
+            return;
         }
+        // The end of a batch tells which prompts were added in it.
+        let batch = self.batch().frames.start;
+        let again = self.run.options.reprompt.is_some();
+        let begins = |&object: &ObjectId| {
+            if again {
+                return self.decided_from(object, batch);
+            }
+            self.stretches.ahead(object, first)?;
+            self.stretches.behind(object, first)
+        };
+        self.next = self.stretches.prompts().keys().filter_map(begins).fold(first, usize::min);
+    }
+
+    /// Returns the next stretch.
+    fn stretch_ahead(&mut self) -> Stretch {
+        let mut stretch = self.stretches.next(self.next, self.run.part.end);
+        // Where the track may prompt again behind all prompts, masks are not written as they come.
+        if self.stretches.is_last(stretch.first)
+            && let Some(end) = self.end_of_spans().filter(|&end| end >= stretch.first)
+        {
+            stretch.last = stretch.last.min(end);
+        }
+        stretch
     }
 
     /// Announces the batch of the next frame, once.
@@ -271,7 +303,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         object: ObjectId,
         frame: usize,
     ) -> Result<(), JobError> {
-        for prompt in self.prompts.get(&(object, frame)).into_iter().flatten() {
+        for prompt in self.prompts_on(object, frame) {
             prompt.give(session, 0)?;
         }
         Ok(())
@@ -336,14 +368,18 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             return Ok(());
         };
         let compares = self.run.session_options.passes == Passes::Agreed
-            && !self.stretches.is_last(stretch.first);
+            && (!self.stretches.is_last(stretch.first)
+                || self.end_of_spans().is_some_and(|end| end >= stretch.first));
         match compares {
             true => self.compare(&mut forward, stretch),
             false => self.stream(&mut forward, stretch),
         }?;
         let next = forward.next.unwrap_or(self.next);
         forward.session.release_before(next);
-        self.forward = Some(forward);
+        // A session that does not know the last prompt of an object is opened again.
+        if !std::mem::take(&mut self.again.is_session_old) {
+            self.forward = Some(forward);
+        }
         Ok(())
     }
 
@@ -393,6 +429,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             return last;
         }
         let ends = |&object: &ObjectId| {
+            if self.run.options.reprompt.is_some() {
+                return self.decided_to(object, last).filter(|_| self.stretches.behind(object, last) != Some(last));
+            }
             let behind = self.stretches.behind(object, last)?;
             if behind == last { None } else { self.stretches.ahead(object, last) }
         };
@@ -406,7 +445,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         stretch: &Stretch,
     ) -> Result<(), JobError> {
         let every = self.run.delivery.journal.as_ref().map_or(0, |j| j.checkpoint_frames());
-        let every = if self.stretches.is_last(stretch.first) { every } else { 0 };
+        let saves =
+            self.stretches.is_last(stretch.first) && self.run.options.reprompt.is_none();
+        let every = if saves { every } else { 0 };
         let choices = Choices::default();
         let mut at = forward.next.unwrap_or(stretch.first);
         // What was tracked ahead, and what comes before the first prompt.
@@ -481,6 +522,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             self.run.stop_if_asked()?;
             self.pair_up(frame)?;
         }
+        self.prompt_again(forward, first, last)?;
         let limit = self.run.session_options.quality.disagree_below;
         let middle = |object, frame| self.stretches.middle(object, frame);
         let choices = Choices::new(&self.pairs, limit, middle);
@@ -523,7 +565,8 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             return Ok(());
         }
         let reverse = self.ahead.get(frame)?.unwrap_or_default();
-        let masks = combined(frame, forward, reverse, &self.stretches, &self.pairs, choices);
+        let middle = |object, frame| self.stretches.middle(object, frame);
+        let masks = combined(frame, forward, reverse, middle, &self.pairs, choices);
         self.run.put(frame, masks)?;
         self.run.done += 1;
         if self.next < self.plan.batches[index].frames.end {
@@ -540,12 +583,17 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     fn end_batch(&mut self, index: usize) -> Result<(), JobError> {
         let batch = &self.plan.batches[index];
         let write = self.run.delivery.take_time();
-        self.run.delivery.end_batch(&RunBatch {
+        let added = self.again.prompts.values();
+        let added = added.filter(|prompt| batch.frames.contains(&prompt.frame));
+        let prompts: Vec<&JobPrompt> = batch.prompts.iter().chain(added).collect();
+        let prompt_frames: BTreeSet<usize> = prompts.iter().map(|prompt| prompt.frame).collect();
+        let record = RunBatch {
             frames: batch.frames.clone(),
-            prompt_frames: batch.prompt_frames(),
+            prompt_frames: prompt_frames.into_iter().collect(),
             tracked_from: self.tracked_from(batch),
-            prompts: batch.prompts.iter().filter_map(JobPrompt::for_showing).collect(),
-        })?;
+            prompts: prompts.into_iter().filter_map(JobPrompt::for_showing).collect(),
+        };
+        self.run.delivery.end_batch(&record)?;
         let (total, encode) = (self.begun.elapsed(), std::mem::take(&mut self.encode));
         let write = write + self.run.delivery.take_time();
         let track = total.saturating_sub(encode + write);

@@ -74,6 +74,20 @@ impl Stretches {
         (behind + ahead) as f32 / 2.0
     }
 
+    /// Adds a prompted frame, between frames that are tracked already.
+    pub(super) fn add(&mut self, object: ObjectId, frame: usize) {
+        let prompts = self.prompts.entry(object).or_default();
+        let place = prompts.partition_point(|&prompt| prompt < frame);
+        if prompts.get(place) != Some(&frame) {
+            prompts.insert(place, frame);
+        }
+    }
+
+    /// Returns true if an object was tracked in reverse from its prompt on `frame`.
+    pub(super) fn is_known(&self, object: ObjectId, frame: usize) -> bool {
+        self.covered.get(&object).is_some_and(|&covered| covered >= frame)
+    }
+
     /// Returns true if no prompt lies after `frame`.
     pub(super) fn is_last(&self, frame: usize) -> bool {
         self.prompts.keys().all(|&object| self.ahead(object, frame).is_none())

@@ -218,6 +218,9 @@ pub struct RunPrompt {
     /// A box: left, top, right, bottom in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bounds: Option<[f32; 4]>,
+    /// Which of the model's three candidate masks was taken, 0 to 2; `None` = none in particular.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<u8>,
 }
 
 /// A point prompt.

@@ -55,7 +55,13 @@ fn batch(frames: std::ops::Range<usize>) -> RunBatch {
         RunPoint { name: "snout".into(), x: 1.5, y: 0.1, positive: true },
         RunPoint { x: 4.0, y: 2.75, ..RunPoint::default() },
     ];
-    let of = |object, points, bounds| RunPrompt { frame: frames.start, object, points, bounds };
+    let of = |object, points, bounds| RunPrompt {
+        frame: frames.start,
+        object,
+        points,
+        bounds,
+        candidate: Some(2),
+    };
     let prompts = vec![of(1, points, None), of(1002, Vec::new(), Some([0.0, 0.5, 3.0, 2.25]))];
     let tracked_from = if frames.start == 4 { vec![2, 9] } else { Vec::new() };
     RunBatch { prompt_frames: vec![frames.start], tracked_from, prompts, frames }

@@ -80,6 +80,7 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
                 .map(|(x, y)| RunPoint { name: HOSTILE.into(), x, y, positive: true })
                 .into(),
             bounds: Some([f32::NAN, -1e30, 1e30, 5.0]),
+            candidate: Some(u8::MAX),
         }],
         frames_per_second: Some(f64::MIN_POSITIVE),
     });
@@ -157,7 +158,7 @@ fn points_beside_one_object_never_hide_points_on_another() {
     // As produced by `--negatives`: each object's positive point is the other object's negative
     // one.
     let point = |x, positive| RunPoint { name: "snout".into(), x, y: 100.0, positive };
-    let prompt = |object, points| RunPrompt { frame: 0, object, points, bounds: None };
+    let prompt = |object, points| RunPrompt { object, points, ..RunPrompt::default() };
     let prompts = vec![
         prompt(1, vec![point(50.0, true), point(150.0, false)]),
         prompt(2, vec![point(150.0, true), point(50.0, false)]),

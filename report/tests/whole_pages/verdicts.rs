@@ -268,7 +268,7 @@ fn every_flag() -> Report {
                     positive: true,
                 })
                 .into(),
-            bounds: None,
+            ..RunPrompt::default()
         })
     });
     let mut builder = ReportBuilder::new(RunDescription {

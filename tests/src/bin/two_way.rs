@@ -1,6 +1,7 @@
 //! Measures what passes, the pose track and flags do for the masks of held-out clips.
 //!
-//! `two_way [--seeds FROM..TO] [--kinds NAME,NAME...] [--verbose] [--write]`
+//! `two_way [--seeds FROM..TO] [--kinds NAME,NAME...] [--negatives] [--box MARGIN] [--rounds N]
+//! [--verbose] [--write]`
 //!
 //! Thresholds were chosen on the seeds from 0; without `--seeds` others are measured ([`REPORTED`]).
 //! `--write` puts the tables into `docs/passes.md`.
@@ -10,6 +11,7 @@
 use std::ops::Range;
 
 use sam2_engine::{Passes, QualityFlag, SessionOptions};
+use sam2_jobs::{JobOptions, KeypointPrompts, Reprompt};
 use sam2_tests::clips;
 use sam2_tests::held_out::{FlagScore, HeldOut, Kind};
 use sam2_tests::measuring::{on_workers, put_table, range};
@@ -21,18 +23,42 @@ const REPORTED: Range<u64> = 100..104;
 /// The runs of a clip, in the order of [`WAYS`].
 type Row = (Kind, u64, Vec<Run>);
 
-const WAYS: [(&str, Passes, bool, bool); 6] = [
-    ("official, first prompt", Passes::Official, false, false),
-    ("official", Passes::Official, true, false),
-    ("own", Passes::Own, true, false),
-    ("nearest", Passes::Nearest, true, false),
-    ("agreed", Passes::Agreed, true, false),
-    ("agreed, track", Passes::Agreed, true, true),
+/// A way to segment a clip.
+struct Way {
+    name: &'static str,
+    passes: Passes,
+    /// Whether there is a second prompt, at the end.
+    two_prompts: bool,
+    /// Whether masks are compared with a pose track.
+    track: bool,
+    /// Whether the track prompts again.
+    again: bool,
+}
+
+impl Way {
+    const fn new(name: &'static str, passes: Passes, (two_prompts, track, again): Told) -> Self {
+        Self { name, passes, two_prompts, track, again }
+    }
+}
+
+/// Two prompts, a track, prompts from the track.
+type Told = (bool, bool, bool);
+
+const WAYS: [Way; 8] = [
+    Way::new("official, first prompt", Passes::Official, (false, false, false)),
+    Way::new("official", Passes::Official, (true, false, false)),
+    Way::new("own", Passes::Own, (true, false, false)),
+    Way::new("nearest", Passes::Nearest, (true, false, false)),
+    Way::new("nearest, track", Passes::Nearest, (true, true, false)),
+    Way::new("agreed", Passes::Agreed, (true, false, false)),
+    Way::new("agreed, track", Passes::Agreed, (true, true, false)),
+    Way::new("agreed, track prompts again", Passes::Agreed, (true, true, true)),
 ];
 
 fn main() {
     let (mut seeds, mut kinds, mut verbose) = (REPORTED, Kind::ALL.to_vec(), false);
     let mut write = false;
+    let (mut from_track, mut again) = (KeypointPrompts::default(), Reprompt::when(Reprompt::FLAGS));
     kinds.retain(|kind| *kind != Kind::Long);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -42,6 +68,9 @@ fn main() {
                 kinds = args.next().unwrap().split(',').map(Kind::named).collect();
             }
             "--verbose" => verbose = true,
+            "--negatives" => from_track.negatives = true,
+            "--box" => from_track.box_margin = Some(args.next().unwrap().parse().unwrap()),
+            "--rounds" => again = again.rounds(args.next().unwrap().parse().unwrap()),
             "--write" => write = true,
             other => panic!("unknown argument {other}"),
         }
@@ -53,13 +82,15 @@ fn main() {
         let clip = HeldOut::new(kind, seed);
         let both = prompts_near(&clip, &[0, clip.frame_count() - 1]);
         let first = both.iter().map(|frames| vec![frames[0]]).collect();
-        let track = evidence(&clip);
+        let track = evidence(&clip, from_track);
         let runs: Vec<Run> = WAYS
             .iter()
-            .map(|&(_, passes, two, with_track)| {
-                let session = SessionOptions::default().passes(passes);
-                let prompts = if two { &both } else { &first };
-                run(&model, &clip, prompts, session, with_track.then_some(&track))
+            .map(|way| {
+                let session = SessionOptions::default().passes(way.passes);
+                let reprompt = way.again.then_some(again);
+                let options = JobOptions { session, reprompt, ..JobOptions::default() };
+                let prompts = if way.two_prompts { &both } else { &first };
+                run(&model, &clip, prompts, options, way.track.then_some(&track))
             })
             .collect();
         eprintln!("{} {seed} done", kind.name());
@@ -74,22 +105,22 @@ fn main() {
     for &kind in &kinds {
         println!("\n{}", kind.name());
         println!(
-            "{:24} {:>6} {:>7} {:>7} {:>7} {:>9} {:>9} {:>6}",
+            "{:28} {:>6} {:>7} {:>7} {:>7} {:>9} {:>9} {:>6}",
             "", "mean J", "swaps", "wrong", "flagged", "found", "false", "time"
         );
-        for (way, (name, ..)) in WAYS.iter().enumerate() {
+        for (way, Way { name, .. }) in WAYS.iter().enumerate() {
             let of: Vec<&Run> =
                 rows.iter().filter(|row| row.0 == kind).map(|row| &row.2[way]).collect();
-            println!("{:24} {}", name, summary(&of));
+            println!("{:28} {}", name, summary(&of));
         }
     }
     println!("\nall");
-    for (way, (name, ..)) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
         let of: Vec<&Run> = rows.iter().map(|row| &row.2[way]).collect();
-        println!("{:24} {}", name, summary(&of));
+        println!("{:28} {}", name, summary(&of));
     }
     println!("\nflags: on wrong masks, on right ones");
-    for (way, (name, ..)) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
         let told: Vec<String> = QualityFlag::ALL
             .into_iter()
             .map(|flag| {
@@ -101,12 +132,12 @@ fn main() {
                 format!("{} {wrong}/{right}", flag.name())
             })
             .collect();
-        println!("{:24} {}", name, told.join("  "));
+        println!("{:28} {}", name, told.join("  "));
     }
     println!(
         "\nagreement of the two passes (agreed): below .3, .5, .7, .9, rest: wrong masks / right masks"
     );
-    for (way, (name, ..)) in WAYS.iter().enumerate().skip(4) {
+    for (way, Way { name, .. }) in WAYS.iter().enumerate().skip(5) {
         let mut bins = [[0_usize; 2]; 5];
         for (_, _, runs) in &rows {
             let run = &runs[way];
@@ -119,7 +150,7 @@ fn main() {
                 }
             }
         }
-        println!("{name:24} {bins:?}");
+        println!("{name:28} {bins:?}");
     }
 }
 
@@ -130,7 +161,7 @@ fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
         seeds.start,
         seeds.end - 1
     );
-    let names: Vec<&str> = WAYS.iter().map(|way| way.0).collect();
+    let names: Vec<&str> = WAYS.iter().map(|way| way.name).collect();
     text += &format!(" {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(WAYS.len()));
     for &kind in kinds {
         let of: Vec<&Row> = rows.iter().filter(|row| row.0 == kind).collect();
@@ -189,8 +220,8 @@ fn total(runs: &[&Run]) -> FlagScore {
 }
 
 fn tell(kind: Kind, seed: u64, runs: &[Run]) {
-    for ((name, ..), run) in WAYS.iter().zip(runs) {
-        println!("{} {seed} {name:24} {}", kind.name(), summary(&[run]));
+    for (Way { name, .. }, run) in WAYS.iter().zip(runs) {
+        println!("{} {seed} {name:28} {}", kind.name(), summary(&[run]));
     }
 }
 
