@@ -55,10 +55,14 @@ impl Announced<'_> {
             format!("{count} {}", if count == 1 { what } else { more })
         };
         let batches = self.batches().count();
+        let frames = count(self.part().range().len(), "frame", "frames");
+        let computed = match self.options.step.is_every_frame() {
+            true => String::new(),
+            false => format!(" ({} computed)", self.options.computed_frames(self.plan)),
+        };
         let prompted: usize = self.batches().map(|batch| batch.prompt_frames().len()).sum();
         format!(
-            "{} in {}, {}, prompts on {}",
-            count(self.part().range().len(), "frame", "frames"),
+            "{frames}{computed} in {}, {}, prompts on {}",
             count(batches, "batch", "batches"),
             count(self.plan.objects().len(), "object", "objects"),
             count(prompted, "frame", "frames"),

@@ -1,7 +1,7 @@
 //! Job options from the command line.
 
 use sam2_engine::{Fit, SessionOptions};
-use sam2_jobs::{FramePart, JobError, JobOptions, JobPlan};
+use sam2_jobs::{FramePart, FrameStep, JobError, JobOptions, JobPlan};
 
 use crate::args::SegmentArgs;
 
@@ -26,6 +26,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
             .feature_cache_frames(args.feature_cache.max(1)),
         frames_mode: args.frames.frames_mode,
         carry_over: args.running.carry_over,
+        step: FrameStep { every: args.running.every, between: args.running.between.into() },
         reprompt: args.running.reprompting(),
         mixed_processors: args.running.mixed_processors,
         part,

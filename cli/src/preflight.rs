@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use sam2_engine::FrameSource;
 use sam2_frame_provider::{FrameError, IndexMode, check_opens};
-use sam2_jobs::{JobReceipt, KeypointTrack};
+use sam2_jobs::{JobError, JobReceipt, KeypointTrack};
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::args::{ModelArgs, SegmentArgs};
 use crate::job_options::job_options;
-use crate::outputs::{self, Output};
+use crate::outputs::{self, Output, OutputFormat};
 use crate::typed_files::{RECORDING_ENDINGS, TRACK_ENDINGS, has_ending, regular};
 use crate::{foresight, message, model, planning, recording, recordings, resuming};
 
@@ -137,6 +137,10 @@ pub fn check_outputs(args: &SegmentArgs) -> Result<CheckedOutputs> {
     let sheet = args.contact_sheet.as_deref();
     let may_replace = |output: &Output| args.style.overwrite || is_kept(output);
     let outputs = outputs::check(&args.output, sheet, &inputs, may_replace)?;
+    let wants_logits = outputs.iter().any(|output| output.format == OutputFormat::Logits);
+    if wants_logits && args.running.every.get() > 1 {
+        return Err(JobError::LogitsBetween.into());
+    }
     let (kept, wanted) = outputs.into_iter().partition(is_kept);
     let kept: Vec<Output> = kept;
     let kept = receipt.filter(|_| !kept.is_empty()).map(|receipt| (receipt, kept));

@@ -50,6 +50,9 @@ fn of_job(error: &JobError) -> Option<&'static str> {
         JobError::EmptyPart { .. } => Some("--frames"),
         JobError::PartOfCarriedOver { .. } | JobError::NothingToCarryOver => Some("--carry-over"),
         JobError::FramesAcrossBatches { .. } => Some("--frames-mode"),
+        JobError::LogitsBetween => Some("--every"),
+        JobError::NothingToCompare => Some("--passes"),
+        JobError::NothingToPromptFrom => Some("--keypoints"),
         JobError::OtherRun { what, .. } if what == COMPUTED_WITH => {
             Some("--mixed-processors continues anyway")
         }

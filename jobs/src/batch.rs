@@ -9,6 +9,7 @@ use sam2_frame_provider::{BatchFrames, FrameSource};
 use sam2_mask_writer::{LabelledMask, RunBatch, RunReader, fault_point};
 use sam2_model::DeviceMemory;
 
+use super::computed::ComputedSource;
 use super::job_prompt::JobPrompt;
 use super::memory_shortage::{at_a_time, with_less_in_flight};
 use super::plan::{BatchPlan, frames_of};
@@ -22,7 +23,10 @@ use sam2_engine::{Direction, Fit, FrameMasks, ObjectId, Passes, SessionOptions, 
 pub(super) const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A session on a batch's frames that was taken up.
-pub(super) type Restored<'a, S> = Option<VideoSession<BatchFrames<&'a S>>>;
+pub(super) type Restored<'a, S> = Option<VideoSession<Frames<'a, S>>>;
+
+/// Computed frames of a recording, as a recording of their own.
+pub(super) type Frames<'a, S> = BatchFrames<ComputedSource<'a, S>>;
 
 impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     /// Computes a batch and sends its frames out, with less in flight if the device runs out of
@@ -59,7 +63,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             result?;
         }
         let prompts = prompts.iter().filter_map(JobPrompt::for_showing).collect();
-        self.delivery.end_batch(&RunBatch {
+        self.end_batch(RunBatch {
             frames: batch.frames.clone(),
             prompt_frames,
             tracked_from: Vec::new(),
@@ -84,7 +88,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             tracing::debug!("what the device keeps was not given back: {error}");
         }
         self.observer.on_stage(&JobStage::LessInFlight {
-            frames: batch.frames.clone(),
+            frames: self.frames_at(&batch.frames),
             objects_per_pass: at_a_time(options, objects),
             feature_cache_frames: options.limits.feature_cache_frames,
             reason,
@@ -128,15 +132,16 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         &self,
         range: Range<usize>,
         options: SessionOptions,
-    ) -> Result<BatchFrames<&'a S>, JobError> {
+    ) -> Result<Frames<'a, S>, JobError> {
         let side = self.model.config().image_size as u32;
         let scale = Scale::square(side, options.resize);
         let mode = self.options.frames_mode;
         let SessionOptions { region, fit, .. } = options;
+        let source = ComputedSource::new(self.frames, &self.computed);
         Ok(if region.is_none() && fit == Fit::Squash {
-            BatchFrames::open_scaled(self.frames, range, mode, scale)?
+            BatchFrames::open_scaled(source, range, mode, scale)?
         } else {
-            BatchFrames::open(self.frames, range, mode)?
+            BatchFrames::open(source, range, mode)?
         })
     }
 
@@ -189,7 +194,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             // The order matters: a session must never know more than the journal.
             journal.sync()?;
             fault_point("journal ahead of checkpoint");
-            let label = journal.checkpoint_label(first)?;
+            let label = journal.checkpoint_label(self.computed.frame(first))?;
             session.save_labelled(&journal.checkpoint_path(), Some(label))?;
             journal.checkpoint_saved();
             fault_point("checkpoint saved");
@@ -201,8 +206,8 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
     /// done and returns the session that continues after them. Returns `None` if the batch begins
     /// at its start.
     fn taken_up(&mut self, batch: &BatchPlan, prompted: bool) -> Result<Restored<'a, S>, JobError> {
-        let Some(loose) = self.loose_frames() else { return Ok(None) };
         let first = batch.frames.start;
+        let Some(loose) = self.loose_frames(first) else { return Ok(None) };
         let session = match prompted && loose > 0 {
             true => self.restored(batch.frames.clone(), first)?,
             false => None,
@@ -215,11 +220,12 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         Ok(session.filter(|_| tracked.is_some()))
     }
 
-    /// Returns how many frames an interrupted job has left of the batch that it did not end; `None`
-    /// if there was no such job.
-    pub(super) fn loose_frames(&self) -> Option<usize> {
+    /// Returns how many computed frames an interrupted job has left of the batch that it did not end,
+    /// which begins with the position `first`; `None` if there was no such job.
+    pub(super) fn loose_frames(&self, first: usize) -> Option<usize> {
         let found = self.delivery.journal.as_ref()?.found()?;
-        Some(found.loose_frames.len())
+        let end = self.computed.frame(first) + found.loose_frames.len();
+        Some(self.computed.position(end) - first)
     }
 
     /// Returns the session on `frames` from the checkpoint in the batch that begins with `first`;
@@ -231,7 +237,8 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         first: usize,
     ) -> Result<Restored<'a, S>, JobError> {
         let Some(journal) = &self.delivery.journal else { return Ok(None) };
-        let (checkpoint, label) = (journal.checkpoint_path(), journal.checkpoint_label(first)?);
+        let label = journal.checkpoint_label(self.computed.frame(first))?;
+        let checkpoint = journal.checkpoint_path();
         if !checkpoint.exists() {
             return Ok(None);
         }
@@ -249,16 +256,19 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
         }
     }
 
-    /// Sends out the first `count` frames that an interrupted job has left of the batch that begins
-    /// with `first`, and cuts off the others.
+    /// Sends out what an interrupted job has left of the batch that begins with the position `first`, up
+    /// to the `count`-th computed frame, and cuts off the rest.
     pub(super) fn send_loose(&mut self, first: usize, count: usize) -> Result<(), JobError> {
+        let end = count.checked_sub(1).map(|last| self.computed.frame(first + last) + 1);
+        let first = self.computed.frame(first);
+        let count = end.map_or(0, |end| end - first);
         let Some(journal) = &mut self.delivery.journal else { return Ok(()) };
         journal.keep_loose(count)?;
         if count == 0 {
             return Ok(());
         }
         let frames = RunReader::open(journal.path())?.frames();
-        for frame in frames.skip(first - self.part.start).take(count) {
+        for frame in frames.skip(first - self.part_frames.start).take(count) {
             self.delivery.replay(&frame?)?;
         }
         self.count_resumed(first..first + count);

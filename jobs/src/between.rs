@@ -69,9 +69,8 @@ fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
         return from.clone();
     }
     let (start, end) = (Shape::of(from), Shape::of(to));
-    let centre = [0, 1].map(|axis| {
-        start.centre[axis] + part * (end.centre[axis] - start.centre[axis])
-    });
+    let centre =
+        [0, 1].map(|axis| start.centre[axis] + part * (end.centre[axis] - start.centre[axis]));
     // The box that holds both shapes when they are moved to the new centre.
     let reach = |axis: usize, side: f64| {
         let of = |shape: &Shape| {
@@ -91,7 +90,8 @@ fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
             pixels[y * width + x] = depth > 0.0;
         }
     }
-    Mask::from_pixels(from.width(), from.height(), pixels).unwrap_or_else(|_| from.clone())
+    let mask = Mask::from_pixels(from.width(), from.height(), pixels.into_iter());
+    mask.unwrap_or_else(|_| from.clone())
 }
 
 /// The signed distances of a mask from its outline, in a box around it.
@@ -110,26 +110,24 @@ struct Shape {
 
 impl Shape {
     fn of(mask: &Mask) -> Self {
-        let [x0, y0, x1, y1] = mask.bounds().unwrap_or([0, 0, 1, 1]).map(|edge| edge as usize);
-        let (low, high) = ([x0, y0], [x1.max(x0 + 1) - 1, y1.max(y0 + 1) - 1]);
+        let [x0, y0, x1, y1] = mask.bounds().unwrap_or_default().map(|edge| edge as usize);
+        let (low, high) = ([x0, y0], [x1, y1]);
         let size = [0, 1].map(|axis| high[axis] - low[axis] + 3);
         let mut inside = vec![false; size[0] * size[1]];
-        let (mut sum, mut count) = ([0.0; 2], 0.0);
-        for y in low[1]..=high[1] {
-            for x in low[0]..=high[0] {
-                if mask.contains(x as u32, y as u32) {
-                    inside[(y - low[1] + 1) * size[0] + x - low[0] + 1] = true;
-                    sum = [sum[0] + x as f64, sum[1] + y as f64];
-                    count += 1.0;
-                }
-            }
+        let mut sum = [0.0; 2];
+        for pixel in mask.foreground().flatten() {
+            let (x, y) = (pixel % mask.width() as usize, pixel / mask.width() as usize);
+            inside[(y - low[1] + 1) * size[0] + x - low[0] + 1] = true;
+            sum = [sum[0] + x as f64, sum[1] + y as f64];
         }
+        let count = mask.area() as f64;
         let to_outside = distances(&inside, size, false);
         let to_inside = distances(&inside, size, true);
         let depth = inside.iter().zip(to_outside.iter().zip(&to_inside));
         // The outline lies between the pixels.
         let depth = depth.map(|(&inside, (&out, &to))| if inside { out - 0.5 } else { 0.5 - to });
-        Self { centre: sum.map(|sum| sum / f64::max(count, 1.0)), low, high, size, depth: depth.collect() }
+        let centre = sum.map(|sum| sum / count.max(1.0));
+        Self { centre, low, high, size, depth: depth.collect() }
     }
 
     /// Returns the signed distance at a place, given from the centroid, between the pixels by linear
@@ -208,8 +206,7 @@ impl Line {
                 which += 1;
             }
             let from = self.lowest[which];
-            squared[start + at * step] =
-                (at as f32 - from as f32).powi(2) + self.values[from];
+            squared[start + at * step] = (at as f32 - from as f32).powi(2) + self.values[from];
         }
     }
 }
@@ -236,7 +233,10 @@ mod tests {
         assert_eq!(blended(&mask([2, 2, 8, 6]), &mask([10, 6, 16, 10]), 0.5), mask([6, 4, 12, 8]));
         assert_eq!(blended(&mask([2, 2, 8, 6]), &mask([10, 2, 16, 6]), 0.25), mask([4, 2, 10, 6]));
         // At the edge of the picture too.
-        assert_eq!(blended(&mask([0, 0, 4, 4]), &mask([20, 20, 24, 24]), 0.5), mask([10, 10, 14, 14]));
+        assert_eq!(
+            blended(&mask([0, 0, 4, 4]), &mask([20, 20, 24, 24]), 0.5),
+            mask([10, 10, 14, 14])
+        );
     }
 
     #[test]
@@ -288,7 +288,8 @@ mod tests {
             more in prop::collection::vec(any::<bool>(), SIZE * SIZE),
         ) {
             let side = SIZE as u32;
-            let (a, b) = (Mask::from_pixels(side, side, pixels), Mask::from_pixels(side, side, more));
+            let of = |pixels: Vec<bool>| Mask::from_pixels(side, side, pixels.into_iter());
+            let (a, b) = (of(pixels), of(more));
             let (a, b) = (a.unwrap(), b.unwrap());
             prop_assume!(a.area() > 0 && b.area() > 0);
             prop_assert_eq!(blended(&a, &b, 1e-9), a.clone());

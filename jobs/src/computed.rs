@@ -99,10 +99,8 @@ impl ComputedFrames {
 
     /// Returns the plan for the computed frames as a recording of their own.
     pub(super) fn plan(&self, plan: &JobPlan) -> JobPlan {
-        let prompt = |prompt: &JobPrompt| JobPrompt {
-            frame: self.position(prompt.frame),
-            ..prompt.clone()
-        };
+        let prompt =
+            |prompt: &JobPrompt| JobPrompt { frame: self.position(prompt.frame), ..prompt.clone() };
         let batch = |batch: &BatchPlan| BatchPlan {
             frames: self.positions(&batch.frames),
             prompts: batch.prompts.iter().map(prompt).collect(),

@@ -146,7 +146,9 @@ impl<'a, S: FrameSource + ?Sized> Delivery<'a, S> {
             fault_point("frame in output");
         }
         self.flags.note(index, frame.objects);
-        if frame.objects.iter().all(|labelled| labelled.mask.area() == 0) {
+        // A frame that has no objects, not even empty masks, was not looked at.
+        let is_empty = frame.objects.iter().all(|labelled| labelled.mask.area() == 0);
+        if is_empty && !frame.objects.is_empty() {
             self.empty += 1;
         }
         self.last = frame

@@ -157,10 +157,11 @@ pub enum JobError {
         "with passes from both sides, objects are tracked across the borders of batches, so there is nothing to carry over; leave it out"
     )]
     NothingToCarryOver,
+    /// Logits are asked for on frames that are not computed.
+    #[error("there are no logits of the frames between the computed ones; compute every frame")]
+    LogitsBetween,
     /// Masks should be improved where two passes disagree, but there is one pass only.
-    #[error(
-        "prompting again needs the passes from both sides to compare masks; use agreed passes"
-    )]
+    #[error("prompting again needs the passes from both sides to compare masks; use agreed passes")]
     NothingToCompare,
     /// Prompts should come from a track, but there is none.
     #[error("prompting again needs a pose track to prompt from; give one, or leave it out")]

@@ -27,8 +27,10 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod between;
 mod cancel;
 mod carry_over;
+mod computed;
 mod delivery;
 mod error;
 mod examine;
@@ -64,9 +66,13 @@ mod track_evidence;
 mod two_way;
 
 #[cfg(test)]
+mod computed_tests;
+#[cfg(test)]
 mod tests;
 
+pub use between::Between;
 pub use cancel::CancelFlag;
+pub use computed::FrameStep;
 pub use error::JobError;
 pub use fingerprint::recording_fingerprint;
 pub use flagged::FlaggedFrames;

@@ -3,6 +3,7 @@
 use sam2_engine::{Passes, SessionOptions};
 use sam2_frame_provider::FramesMode;
 
+use crate::computed::{ComputedFrames, FrameStep};
 use crate::error::JobError;
 use crate::part::FramePart;
 use crate::plan::JobPlan;
@@ -19,6 +20,8 @@ pub struct JobOptions {
     /// Uses the last masks of a batch as prompts on the first frame of the next one, in addition to
     /// that batch's own, so that identity survives the border.
     pub carry_over: bool,
+    /// Which frames are computed.
+    pub step: FrameStep,
     /// Lets the pose track prompt again where masks are flagged, with [`Passes::Agreed`].
     pub reprompt: Option<Reprompt>,
     /// Accepts parts and interrupted work that were computed on other kinds of processors and
@@ -67,6 +70,12 @@ impl JobOptions {
         self.session.passes.sees_one_prompt()
     }
 
+    /// Returns how many frames of a plan are computed; the others get masks from those next to them.
+    pub fn computed_frames(&self, plan: &JobPlan) -> usize {
+        let part = self.part_of(plan).range();
+        ComputedFrames::of(plan, self.step).positions(&part).len()
+    }
+
     /// Returns the frames of a plan that the job covers: its part, or all of them.
     pub fn part_of(&self, plan: &JobPlan) -> FramePart {
         self.part.unwrap_or(FramePart { start: 0, end: plan.frame_count() })
@@ -81,6 +90,7 @@ impl Default for JobOptions {
             session: SessionOptions::default().passes(Passes::Own),
             frames_mode: FramesMode::default(),
             carry_over: false,
+            step: FrameStep::default(),
             reprompt: None,
             mixed_processors: false,
             part: None,

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{LabelledMask, MaskSink, RunReader, RunRecord};
+use sam2_mask_writer::{LabelledMask, MaskSink, RunBatch, RunReader, RunRecord};
 use sam2_model::{DeviceMemory, Sam2};
 
 use super::cancel::CancelFlag;
 use super::carry_over::with_carried_over;
+use super::computed::ComputedFrames;
 use super::delivery::{Delivery, JobOutputs};
 use super::examine::examine;
 use super::journal::Journal;
@@ -137,10 +138,17 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         if options.reprompt.is_some() && evidence.is_none() {
             return Err(JobError::NothingToPromptFrom);
         }
-        let part = options.part_of(plan);
-        let delivery = Delivery::new(Some(frames), outputs, part.start);
+        let computed = ComputedFrames::of(plan, options.step);
+        let part_frames = options.part_of(plan);
+        let positions = computed.positions(&part_frames.range());
+        let part = FramePart { start: positions.start, end: positions.end };
+        let delivery = Delivery::new(Some(frames), outputs, part_frames.start);
         let mut session_options = options.session;
         session_options.limits.keep_video_logits |= delivery.wants_logits();
+        if delivery.wants_logits() && !options.step.is_every_frame() {
+            return Err(JobError::LogitsBetween);
+        }
+        let (given, plan) = (plan, &computed.plan(plan));
         let mut run = Run {
             model,
             frames,
@@ -148,7 +156,9 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             evidence,
             session_options,
             part,
-            recording_frames: plan.frame_count(),
+            part_frames,
+            recording_frames: given.frame_count(),
+            computed,
             delivery,
             observer,
             cancel: &cancel,
@@ -161,7 +171,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             two_way::segment(&mut run, plan)?;
         }
         for (index, batch) in plan.batches_in(part) {
-            if batch.frames.end <= run.delivery.next_frame() {
+            if batch.frames.end <= run.next_position() {
                 continue;
             }
             let prompts = if options.carry_over && batch.frames.start > part.start {
@@ -169,11 +179,12 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             } else {
                 batch.prompts.clone()
             };
+            let prompted = frames_of(&prompts).into_iter().map(|at| run.computed.frame(at));
             run.observer.on_stage(&JobStage::Batch {
                 index,
                 count: plan.batches.len(),
-                frames: batch.frames.clone(),
-                prompt_frames: frames_of(&prompts),
+                frames: run.frames_at(&batch.frames),
+                prompt_frames: prompted.collect(),
                 tracked_from: Vec::new(),
             });
             // A damaged recording shows as an unreadable frame, or as a changed number of frames. The
@@ -181,7 +192,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             let done = run.batch(batch, &prompts);
             run.check_frame_count()?;
             let timings = done?;
-            let frames_done = batch.frames.clone();
+            let frames_done = run.frames_at(&batch.frames);
             run.observer.on_stage(&JobStage::BatchDone { index, frames: frames_done, timings });
             // The next batch reads other frames.
             frames.release_memory();
@@ -192,11 +203,11 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
             DeviceMemory::release_unused(model.device())?;
         }
         let resumed = run.resumed;
-        let mut unprompted_objects = plan.unprompted_objects_in(&part.range());
+        let mut unprompted_objects = given.unprompted_objects_in(&part_frames.range());
         if options.carry_over {
             // An object that was prompted once is carried on, so only objects missing from the start
             // have had no prompt.
-            unprompted_objects.retain(|missing| missing.frames.start == part.start);
+            unprompted_objects.retain(|missing| missing.frames.start == part_frames.start);
         } else if options.crosses_batches() {
             // An object is tracked from its prompts in other batches too.
             let prompts = plan.batches.iter().flat_map(|batch| &batch.prompts);
@@ -216,12 +227,16 @@ pub(super) struct Run<'a, S: ?Sized> {
     pub(super) evidence: Option<&'a TrackEvidence>,
     /// Session options, with less in flight than requested once memory did not suffice.
     pub(super) session_options: SessionOptions,
+    /// The frames that are computed. What follows is in their positions, if nothing else is said.
+    pub(super) computed: ComputedFrames,
     pub(super) part: FramePart,
+    /// The part in frames of the recording.
+    pub(super) part_frames: FramePart,
     recording_frames: usize,
     pub(super) delivery: Delivery<'a, S>,
     pub(super) observer: &'a mut dyn JobObserver,
     pub(super) cancel: &'a CancelFlag,
-    /// Number of frames tracked or left empty so far.
+    /// Number of computed frames tracked or left empty so far.
     pub(super) done: usize,
     resumed: usize,
 }
@@ -250,7 +265,7 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
             self.stop_if_asked()?;
         }
         self.count_resumed(frames);
-        if self.delivery.next_frame() == self.part.end
+        if self.delivery.next_frame() == self.part_frames.end
             && let Some(journal) = &mut self.delivery.journal
         {
             // Nothing follows that would cut off the unfinished frames after the last batch.
@@ -259,26 +274,62 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         Ok(())
     }
 
+    /// Counts frames of the recording as done before.
     pub(super) fn count_resumed(&mut self, frames: Range<usize>) {
-        self.done += frames.len();
+        self.done += self.computed.positions(&frames).len();
         self.resumed += frames.len();
         self.observer.on_stage(&JobStage::Resumed { frames });
         self.tell_frame();
     }
 
-    /// Sends out a frame, with the flags that depend on all of its masks.
+    /// Returns the position of the next frame to send out.
+    pub(super) fn next_position(&self) -> usize {
+        self.computed.position(self.delivery.next_frame())
+    }
+
+    /// Returns the frames of the recording from the first position of a range to the beginning of what
+    /// follows it.
+    pub(super) fn frames_at(&self, positions: &Range<usize>) -> Range<usize> {
+        self.computed.frame(positions.start)..self.computed.frame(positions.end)
+    }
+
+    /// Sends out a computed frame, with the flags that depend on all of its masks, and before it the
+    /// frames that lie between it and the one before.
     pub(super) fn put(
         &mut self,
-        index: usize,
+        position: usize,
         mut objects: Vec<LabelledMask>,
     ) -> Result<(), JobError> {
+        let index = self.computed.frame(position);
         examine(index, &mut objects, &self.session_options.quality, self.evidence);
-        self.delivery.put(index, self.frames.info().time(index), &objects)
+        let info = self.frames.info();
+        let next = self.delivery.next_frame();
+        if next < index {
+            let before = self.delivery.last_masks().to_vec();
+            let (from, length) = (next - 1, (index + 1 - next) as f64);
+            for frame in next..index {
+                let part = (frame - from) as f64 / length;
+                let masks = self.options.step.between.masks(&before, &objects, part);
+                self.delivery.put(frame, info.time(frame), &masks)?;
+            }
+        }
+        self.delivery.put(index, info.time(index), &objects)
+    }
+
+    /// Ends a batch, given in positions, in the outputs and in the journal.
+    pub(super) fn end_batch(&mut self, mut batch: RunBatch) -> Result<(), JobError> {
+        batch.frames = self.frames_at(&batch.frames);
+        let frames = batch.prompt_frames.iter_mut().chain(&mut batch.tracked_from);
+        for frame in frames.chain(batch.prompts.iter_mut().map(|prompt| &mut prompt.frame)) {
+            *frame = self.computed.frame(*frame);
+        }
+        self.delivery.end_batch(&batch)
     }
 
     pub(super) fn stop_if_asked(&self) -> Result<(), JobError> {
         if self.cancel.is_cancelled() {
-            return Err(JobError::Cancelled { done: self.done, total: self.part.range().len() });
+            let (done, total) = (self.frames_done(self.done), self.part_frames.range().len());
+            return Err(JobError::Cancelled { done, total });
         }
         Ok(())
     }
@@ -295,8 +346,14 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
 
     /// Tells the observer that the work of `done` frames is done.
     pub(super) fn tell_frames(&mut self, done: usize) {
-        let total = self.part.range().len();
+        let (done, total) = (self.frames_done(done), self.part_frames.range().len());
         self.observer.on_stage(&JobStage::Frame { done, total });
+    }
+
+    /// Returns the number of frames of the recording that are done with so many computed ones.
+    fn frames_done(&self, computed: usize) -> usize {
+        let last = computed.checked_sub(1).map(|last| self.computed.frame(self.part.start + last));
+        last.map_or(0, |last| last + 1 - self.part_frames.start)
     }
 
     pub(super) fn check_frame_count(&mut self) -> Result<(), JobError> {

@@ -8,6 +8,7 @@ use sam2_mask_writer::RunHeader;
 use sam2_model::Sam2;
 use sam2_model::kernels::CpuTier;
 
+use super::computed::FrameStep;
 use super::options::JobOptions;
 use super::plan::JobPlan;
 use super::prompt_record;
@@ -140,6 +141,10 @@ fn settings(plan: &JobPlan, options: &JobOptions) -> Result<BTreeMap<String, Str
     settings.insert("batches".into(), format!("{} of up to {longest} frames", lengths.len()));
     settings.insert(PROMPTS.into(), short(&sha256(&prompt_record::serialised(plan)?)));
     settings.insert("carry over".into(), options.carry_over.to_string());
+    if !options.step.is_every_frame() {
+        let FrameStep { every, between } = options.step;
+        settings.insert("computed frames".into(), format!("every {every}, between them {between}"));
+    }
     if let Some(reprompt) = options.reprompt {
         settings.insert("reprompt".into(), reprompt.to_string());
     }

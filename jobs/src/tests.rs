@@ -125,13 +125,24 @@ pub(super) fn run_with_track(
     journal: Option<Journal>,
     shortages: &mut Shortages,
 ) -> (Result<JobReport, JobError>, (SeenFrames, Vec<RunBatch>)) {
+    run_on(model, &recording(frames), plan, (options, track), journal, shortages)
+}
+
+/// Does the same on other frames.
+pub(super) fn run_on(
+    model: &Sam2,
+    frames: &MemoryFrames,
+    plan: &JobPlan,
+    (options, track): (JobOptions, Option<&TrackEvidence>),
+    journal: Option<Journal>,
+    shortages: &mut Shortages,
+) -> (Result<JobReport, JobError>, (SeenFrames, Vec<RunBatch>)) {
     let folder = tempfile::tempdir().unwrap();
     let output = OutputFile::create(&folder.path().join("out"), false).unwrap();
     let seen = Seen::default();
     let sinks: Vec<Box<dyn MaskSink>> = vec![Box::new(Collector(Arc::clone(&seen), output))];
     let cancel = shortages.1.as_ref().map(|(_, flag)| flag.clone()).unwrap_or_default();
-    let frames = recording(frames);
-    let job = Job::new(model, &frames, plan).options(options).evidence(track).sinks(sinks);
+    let job = Job::new(model, frames, plan).options(options).evidence(track).sinks(sinks);
     let job = job.observe(shortages).cancel(&cancel);
     let report = match journal {
         Some(journal) => job.journal(journal).run(),

@@ -118,9 +118,15 @@ impl TrackEvidence {
         frames.into_iter().find(|&frame| self.sees(frame, object))
     }
 
-    /// Returns the frame of a range on which a prompt tells most: far from other animals, with many
-    /// body parts, close to the middle. `None` if the track is not sure of the object, or jumps.
-    pub(crate) fn best_frame(&self, object: ObjectId, frames: Range<usize>) -> Option<usize> {
+    /// Returns the frame of a range, among those that `may_be` allows, on which a prompt tells most: far
+    /// from other animals, with many body parts, close to the middle. `None` if the track is not sure of
+    /// the object, or jumps.
+    pub(crate) fn best_frame(
+        &self,
+        object: ObjectId,
+        frames: Range<usize>,
+        may_be: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let individual = self.individual(object)?;
         let rank = |frame: usize| {
             let extent = self.extent(frame, individual)?;
@@ -136,7 +142,7 @@ impl TrackEvidence {
         self.track
             .frames_of(individual, frames.clone())
             .iter()
-            .filter(|&&frame| self.is_steady(frame, individual))
+            .filter(|&&frame| may_be(frame) && self.is_steady(frame, individual))
             .filter_map(|&frame| Some((rank(frame)?, frame)))
             .max()
             .map(|(_, frame)| frame)

@@ -26,7 +26,7 @@ pub use outputs::OutputArg;
 pub use prompts::PromptArgs;
 pub use recording::ProbeArgs;
 pub use results::{MergeArgs, ReportArgs, ScoreArgs};
-pub use segment::{PassesArg, SegmentArgs};
+pub use segment::{BetweenArg, PassesArg, SegmentArgs};
 pub use weights::{ConvertArgs, DownloadArgs, DtypeArg, InspectArgs, VersionArg};
 pub use words::MODELS;
 

@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
 use sam2_engine::{MemoryPolicyChoice, Passes, QualityFlag, Region};
-use sam2_jobs::Reprompt;
+use sam2_jobs::{Between, Reprompt};
 
 use super::frames::FrameArgs;
 use super::memory::MemoryArg;
@@ -215,6 +215,27 @@ pub struct RunningArgs {
         hide_short_help = true
     )]
     pub passes: Option<PassesArg>,
+    /// Compute every N-th frame only, in an N-th of the time. Prompted frames and the last frame of a batch are computed too.
+    #[arg(long, value_name = "N", default_value = "1", hide_short_help = true)]
+    pub every: NonZeroUsize,
+    /// What frames get that --every leaves out.
+    ///
+    ///   interpolate  masks between the computed ones: objects move
+    ///                straight on, and outlines change steadily
+    ///   nearest      the masks of the nearer computed frame
+    ///   none         no masks
+    ///
+    /// In tables, these frames have no scores.
+    #[arg(
+        long,
+        verbatim_doc_comment,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub between: BetweenArg,
     /// Let the track prompt again where masks have one of these flags, separated by commas: lost, off-track, disagree.
     ///
     /// Where masks are flagged and the track is sure of the animal, it prompts the animal once more, on the best frame, and only the
@@ -266,6 +287,28 @@ impl RunningArgs {
         let flags = self.reprompt.iter().map(|&flag| flag.into());
         let reprompt = Reprompt::when(flags).rounds(self.reprompt_rounds);
         (!self.reprompt.is_empty()).then_some(reprompt)
+    }
+}
+
+/// `--between`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BetweenArg {
+    /// Masks between the computed ones.
+    #[default]
+    Interpolate,
+    /// The masks of the nearer computed frame.
+    Nearest,
+    /// No masks.
+    None,
+}
+
+impl From<BetweenArg> for Between {
+    fn from(typed: BetweenArg) -> Self {
+        match typed {
+            BetweenArg::Interpolate => Self::Interpolate,
+            BetweenArg::Nearest => Self::Nearest,
+            BetweenArg::None => Self::None,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use sam2_frame_provider::{BadFrames, FramesMode, Intensity};
 use sam2_jobs::Reprompt;
 use sam2_mask_writer::RunHeader;
 
-use crate::args::{MemoryArg, PassesArg, SegmentArgs};
+use crate::args::{BetweenArg, MemoryArg, PassesArg, SegmentArgs};
 
 /// The options that affect the masks, and their labels on a page.
 const WORDS: &[(&str, &str)] = &[
@@ -38,6 +38,8 @@ const WORDS: &[(&str, &str)] = &[
     ("--batch-size", "Frames per batch"),
     ("--carry-over", "Masks carried over from batch to batch"),
     ("--passes", "How frames are tracked from prompts"),
+    ("--every", "Every how many frames one is computed"),
+    ("--between", "Masks of the others"),
     ("--reprompt", "Flags where the track prompts again"),
     ("--reprompt-rounds", "How often, at most"),
     ("--model", "Model"),
@@ -86,6 +88,10 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.switch("--carry-over", args.running.carry_over);
     let passes = args.running.chosen_passes();
     told.all("--passes", typed(&passes).filter(|_| passes != PassesArg::Own));
+    let running = &args.running;
+    told.unless("--every", running.every.get(), 1);
+    let between = typed(&running.between).filter(|_| running.every.get() > 1);
+    told.all("--between", between.filter(|_| running.between != BetweenArg::default()));
     let flags: Vec<String> = args.running.reprompt.iter().filter_map(typed).collect();
     told.all("--reprompt", joined(&flags));
     told.unless("--reprompt-rounds", args.running.reprompt_rounds, Reprompt::ROUNDS);

@@ -13,13 +13,13 @@ use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::LabelledMask;
 
 use super::choice::{Choices, Pair, Pairs, combined};
+use super::witness::Witness;
 use super::{Forward, TwoWay};
 use crate::error::JobError;
 use crate::job_prompt::JobPrompt;
 use crate::report::JobStage;
 use crate::reprompt::Reprompt;
 use crate::spool::MaskSpool;
-use crate::track_evidence::TrackEvidence;
 
 /// What is known of the prompts that the track adds.
 #[derive(Default)]
@@ -61,7 +61,7 @@ struct Trial {
 
 impl Again {
     /// Prepares for these objects.
-    pub(super) fn new(track: &TrackEvidence, objects: impl Iterator<Item = ObjectId>) -> Self {
+    pub(super) fn new(track: &Witness<'_>, objects: impl Iterator<Item = ObjectId>) -> Self {
         let seen = objects.filter_map(|object| Some((object, track.last_seen(object)?)));
         Self { last_seen: seen.collect(), ..Self::default() }
     }
@@ -77,7 +77,7 @@ impl Span {
 
     /// Returns the frame to prompt: the best one of the longest run of flagged frames in which the
     /// track is sure, and in which no prompt was tried.
-    fn best_frame(&self, flagged: &BTreeSet<usize>, track: &TrackEvidence) -> Option<usize> {
+    fn best_frame(&self, flagged: &BTreeSet<usize>, track: &Witness<'_>) -> Option<usize> {
         let mut runs: Vec<Range<usize>> = Vec::new();
         for &frame in flagged {
             match runs.last_mut() {
@@ -105,7 +105,7 @@ impl Span {
     }
 }
 
-impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
+impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
     /// Returns the prompts of an object on a frame, also those that the track added.
     pub(super) fn prompts_on(
         &self,
@@ -169,7 +169,8 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         first: usize,
         last: usize,
     ) -> Result<(), JobError> {
-        let (Some(reprompt), Some(track)) = (self.run.options.reprompt, self.run.evidence) else {
+        let (Some(reprompt), Some(track)) = (self.run.options.reprompt, self.witness.clone())
+        else {
             return Ok(());
         };
         self.ahead = self.ahead.moved(first, last + 1)?;
@@ -187,7 +188,7 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
             }
         }
         while let Some(span) = self.again.spans.last().cloned() {
-            let parts = self.improve(forward, &span, (reprompt, track))?;
+            let parts = self.improve(forward, &span, (reprompt, &track))?;
             self.again.spans.pop();
             self.again.spans.extend(parts);
         }
@@ -199,7 +200,7 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         &mut self,
         forward: &mut Forward<F>,
         span: &Span,
-        (reprompt, track): (Reprompt, &'a TrackEvidence),
+        (reprompt, track): (Reprompt, &Witness<'_>),
     ) -> Result<Vec<Span>, JobError> {
         if span.rounds == 0 || span.frames.is_empty() {
             return Ok(Vec::new());
@@ -214,7 +215,8 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         let (object, before, now) = (span.object, before.len(), now.len());
         if now >= before {
             tracing::debug!(
-                "object {object}: a prompt on frame {frame} is no help: {now} instead of {before} frames would be flagged"
+                "object {object}: a prompt on frame {} is no help: {now} instead of {before} masks would be flagged",
+                self.run.computed.frame(frame)
             );
             let (rounds, mut tried) = (span.rounds - 1, span.tried.clone());
             tried.push(frame);
@@ -222,8 +224,10 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         }
         self.take_over(span, trial)?;
         forward.given.insert((object, frame));
-        let frames = span.frames.clone();
-        self.run.observer.on_stage(&JobStage::PromptedAgain { object, frame, frames, before, now });
+        let frames = self.run.frames_at(&span.frames);
+        let at = self.run.computed.frame(frame);
+        let stage = JobStage::PromptedAgain { object, frame: at, frames, before, now };
+        self.run.observer.on_stage(&stage);
         Ok(span.divided(frame).into())
     }
 
@@ -232,7 +236,7 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         &mut self,
         span: &Span,
         mut prompt: JobPrompt,
-        track: &TrackEvidence,
+        track: &Witness<'_>,
     ) -> Result<Trial, JobError> {
         let (object, frame) = (span.object, prompt.frame);
         let size = self.run.frames.info().size;
@@ -292,7 +296,7 @@ impl<'a, S: FrameSource + ?Sized> TwoWay<'_, 'a, S> {
         &mut self,
         span: &Span,
         mut trial: Option<&mut Trial>,
-        (reprompt, track): (Reprompt, &TrackEvidence),
+        (reprompt, track): (Reprompt, &Witness<'_>),
     ) -> Result<BTreeSet<usize>, JobError> {
         let object = span.object;
         let more = trial.as_ref().map(|trial| trial.prompt.frame);

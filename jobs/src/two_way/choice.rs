@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sam2_engine::{ObjectId, QualityFlag};
 use sam2_mask_writer::LabelledMask;
 
-use crate::track_evidence::TrackEvidence;
+use super::witness::Witness;
 
 /// The comparisons of each object, by frame.
 pub(super) type Pairs = BTreeMap<ObjectId, BTreeMap<usize, Pair>>;
@@ -40,7 +40,7 @@ impl Pair {
         frame: usize,
         forward: &LabelledMask,
         reverse: &LabelledMask,
-        track: Option<&TrackEvidence>,
+        track: Option<&Witness<'_>>,
     ) -> Self {
         let agreement = forward.mask.iou(&reverse.mask) as f32;
         let object = ObjectId(forward.object);

@@ -18,18 +18,20 @@ mod choice;
 mod stretches;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use sam2_engine::{Direction, ObjectId, Passes, VideoSession};
-use sam2_frame_provider::{BatchFrames, FrameSource};
+use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::{LabelledMask, RunBatch};
 
 use self::again::Again;
 use self::choice::{Choices, Pair, Pairs, combined};
 use self::stretches::{ReversePass, Stretch, Stretches};
-use crate::batch::CHECKPOINT_INTERVAL;
+use self::witness::Witness;
+use crate::batch::{CHECKPOINT_INTERVAL, Frames};
 use crate::error::JobError;
 use crate::job_prompt::JobPrompt;
 use crate::memory_shortage::with_less_in_flight;
@@ -95,9 +97,11 @@ struct TwoWay<'r, 'a, S: ?Sized> {
     stored: MaskSpool,
     /// Comparisons of the stretches that are not written yet.
     pairs: Pairs,
+    /// The pose track, if there is one.
+    witness: Option<Witness<'a>>,
     /// Prompts that the pose track adds.
     again: Again,
-    forward: Option<Forward<BatchFrames<&'a S>>>,
+    forward: Option<Forward<Frames<'a, S>>>,
     /// The next frame to decide.
     next: usize,
     /// The first frame to write: those before are decided again, because the stretch of an object
@@ -143,11 +147,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         for &(object, frame) in prompts.keys() {
             frames.entry(object).or_default().push(frame);
         }
-        let again = match (run.options.reprompt, run.evidence) {
+        let witness = run.evidence.map(|track| Witness::new(track, &run.computed));
+        let again = match (run.options.reprompt, &witness) {
             (Some(_), Some(track)) => Again::new(track, frames.keys().copied()),
             _ => Again::default(),
         };
-        let next = run.delivery.next_frame();
+        let next = run.next_position();
         let size = run.frames.info().size;
         let size = (size.width, size.height);
         Self {
@@ -158,6 +163,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             ahead: MaskSpool::new(next..next, size),
             stored: MaskSpool::new(next..next, size),
             pairs: Pairs::new(),
+            witness,
             again,
             forward: None,
             next,
@@ -185,7 +191,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     /// Sends out the frames of an unfinished batch that an interrupted job has left.
     fn take_up(&mut self) -> Result<(), JobError> {
         let first = self.next;
-        let Some(mut kept) = self.run.loose_frames() else { return Ok(()) };
+        let Some(mut kept) = self.run.loose_frames(first) else { return Ok(()) };
         let next = |session: &VideoSession<_>| match session.position() {
             Some((frame, Direction::Forward)) => Some(frame + 1),
             _ => None,
@@ -250,13 +256,16 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             self.announced = Some(index);
             self.begun = Instant::now();
             let batch = self.batch();
-            self.run.observer.on_stage(&JobStage::Batch {
+            let computed = &self.run.computed;
+            let frames = |positions: Vec<usize>| positions.into_iter().map(|p| computed.frame(p));
+            let stage = JobStage::Batch {
                 index,
                 count: self.plan.batches.len(),
-                frames: batch.frames.clone(),
-                prompt_frames: batch.prompt_frames(),
-                tracked_from: self.tracked_from(batch),
-            });
+                frames: self.run.frames_at(&batch.frames),
+                prompt_frames: frames(batch.prompt_frames()).collect(),
+                tracked_from: frames(self.tracked_from(batch)).collect(),
+            };
+            self.run.observer.on_stage(&stage);
         }
     }
 
@@ -290,7 +299,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
     }
 
     /// Opens a session on the whole recording.
-    fn open(&self) -> Result<VideoSession<BatchFrames<&'a S>>, JobError> {
+    fn open(&self) -> Result<VideoSession<Frames<'a, S>>, JobError> {
         let options = self.run.session_options;
         let source = self.run.source(0..self.plan.frame_count(), options)?;
         Ok(VideoSession::builder(self.run.model).options(options).open(source)?)
@@ -385,10 +394,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
 
     /// Returns the forward session with the prompts that a stretch needs; `None` if there are none
     /// yet.
-    fn prepared(
-        &mut self,
-        stretch: &Stretch,
-    ) -> Result<Option<Forward<BatchFrames<&'a S>>>, JobError> {
+    fn prepared(&mut self, stretch: &Stretch) -> Result<Option<Forward<Frames<'a, S>>>, JobError> {
         let (first, last) = (self.next, self.tracked_to(stretch));
         let mut wanted = BTreeSet::new();
         for (&object, frames) in self.stretches.prompts() {
@@ -430,7 +436,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         }
         let ends = |&object: &ObjectId| {
             if self.run.options.reprompt.is_some() {
-                return self.decided_to(object, last).filter(|_| self.stretches.behind(object, last) != Some(last));
+                return self
+                    .decided_to(object, last)
+                    .filter(|_| self.stretches.behind(object, last) != Some(last));
             }
             let behind = self.stretches.behind(object, last)?;
             if behind == last { None } else { self.stretches.ahead(object, last) }
@@ -445,8 +453,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         stretch: &Stretch,
     ) -> Result<(), JobError> {
         let every = self.run.delivery.journal.as_ref().map_or(0, |j| j.checkpoint_frames());
-        let saves =
-            self.stretches.is_last(stretch.first) && self.run.options.reprompt.is_none();
+        let saves = self.stretches.is_last(stretch.first) && self.run.options.reprompt.is_none();
         let every = if saves { every } else { 0 };
         let choices = Choices::default();
         let mut at = forward.next.unwrap_or(stretch.first);
@@ -551,7 +558,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             let known = self.pairs.entry(object).or_default();
             let mine = masks.iter().find(|mine| mine.object == other.object);
             if let (Some(mine), false) = (mine, known.contains_key(&frame)) {
-                known.insert(frame, Pair::of(frame, mine, other, self.run.evidence));
+                known.insert(frame, Pair::of(frame, mine, other, self.witness.as_ref()));
             }
         }
         Ok(())
@@ -593,12 +600,12 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             tracked_from: self.tracked_from(batch),
             prompts: prompts.into_iter().filter_map(JobPrompt::for_showing).collect(),
         };
-        self.run.delivery.end_batch(&record)?;
+        self.run.end_batch(record)?;
         let (total, encode) = (self.begun.elapsed(), std::mem::take(&mut self.encode));
         let write = write + self.run.delivery.take_time();
         let track = total.saturating_sub(encode + write);
         let timings = BatchTimings { total, encode, track, write };
-        let frames = batch.frames.clone();
+        let frames = self.run.frames_at(&batch.frames);
         self.run.observer.on_stage(&JobStage::BatchDone { index, frames, timings });
         Ok(())
     }
