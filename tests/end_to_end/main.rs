@@ -16,6 +16,7 @@ mod documents_paths;
 mod download;
 mod download_by_name;
 mod dry_run;
+mod every;
 #[cfg(feature = "faults")]
 mod faults;
 mod finished;
@@ -44,6 +45,7 @@ mod recordings;
 mod regions;
 mod remedies;
 mod report;
+mod reprompt;
 mod resume;
 mod segment;
 mod server;
