@@ -451,7 +451,18 @@ impl Sam2 {
     /// Otherwise takes the single mask.
     pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
         let rule = if candidates { MaskRule::BestCandidate } else { MaskRule::SingleIfStable };
-        let ChosenMask { mask_logits, iou, token } = outputs.choose(rule, NO_OBJECT_LOGIT);
+        self.prediction(outputs.choose(rule, NO_OBJECT_LOGIT), outputs)
+    }
+
+    /// Returns all three candidate masks, each with its score and the object pointer that it would
+    /// have if it were chosen, in the decoder's order.
+    pub fn predict_candidates(&self, outputs: &DecoderOutputs) -> [MaskPrediction; 3] {
+        outputs.each_candidate(NO_OBJECT_LOGIT).map(|chosen| self.prediction(chosen, outputs))
+    }
+
+    /// Completes a chosen mask with the object's score and pointer.
+    fn prediction(&self, chosen: ChosenMask, outputs: &DecoderOutputs) -> MaskPrediction {
+        let ChosenMask { mask_logits, iou, token } = chosen;
         let score = outputs.object_score_logits.clone();
         let pointer = self.network.obj_ptr_proj.forward(token);
         MaskPrediction {
