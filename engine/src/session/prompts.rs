@@ -65,7 +65,7 @@ impl<F: Frames> Tracker<F> {
         });
         let conditioned = match (known, tracked) {
             (Some(state), Some(direction)) => {
-                self.condition(&features, &self.select(state, frame, direction))
+                self.condition(&features, &self.select(state, &state.bank, frame, direction))
             }
             _ => self.model.condition_without_memory(&features),
         };
@@ -143,6 +143,7 @@ impl<F: Frames> Tracker<F> {
         if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
             *old = outcome;
         } else if state.bank.replace(frame, outcome) {
+            state.end_others();
             self.record_replaced(object, frame, found);
         } else {
             return Err(EngineError::ResultReleased { frame, object });
