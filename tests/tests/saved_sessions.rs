@@ -226,7 +226,7 @@ fn pathways_that_cannot_be_those_of_one_object_are_refused() {
             all.replacen("\"shared\":[", "\"shared\":[[9,7],", 1)
         }),
         ("results of different frames", &|all| {
-            all.replacen("\"shared\":[", "\"shared\":[[5,0],", 1)
+            all.replacen("\"shared\":[", "\"shared\":[[6,0],", 1)
         }),
     ];
     for (told, change) in changes {
