@@ -125,7 +125,7 @@ fn each_frame_sees_only_the_last_prompt_behind_it() {
         MemoryPolicyChoice::Official,
         MemoryPolicyChoice::Guarded(GuardedOptions::default()),
         // A prompt leaves one pathway, whose sum does not matter.
-        MemoryPolicyChoice::Sam2long(Sam2longOptions::default()),
+        MemoryPolicyChoice::Sam2long(Sam2longOptions { pathways: 2, ..Default::default() }),
     ] {
         let options = SessionOptions::default().memory_policy(memory_policy);
         for passes in [Passes::Nearest, Passes::Agreed] {
