@@ -79,8 +79,9 @@
 //!
 //! [`SessionOptions::memory_policy`] decides which memories a frame reads: those of the official
 //! predictor, with [`MemoryPolicyChoice::Guarded`] only trusted ones, and with
-//! [`MemoryPolicyChoice::Dam4sam`] or [`MemoryPolicyChoice::Sam3`] those of published rules. To use a
-//! [`MemoryPolicy`] of your own, pass it to [`VideoSessionBuilder::memory_policy`].
+//! [`MemoryPolicyChoice::Dam4sam`] or [`MemoryPolicyChoice::Sam3`] those of published rules.
+//! [`MemoryPolicyChoice::Sam2long`] follows several hypotheses about each object ([`Pathways`]). To
+//! use a [`MemoryPolicy`] of your own, pass it to [`VideoSessionBuilder::memory_policy`].
 //! `docs/memory-policies.md` has measurements of each policy.
 //!
 //! # A part of the picture
@@ -152,7 +153,7 @@ pub use memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 pub use memory_policy::{
     Candidate, Candidates, Dam4samOptions, Dam4samPolicy, Earlier, GuardedOptions, GuardedPolicy,
     MemoryPolicy, MemoryPolicyChoice, MemoryQuery, MemoryRead, MemoryView, OfficialPolicy,
-    Retained, Sam3Options, Sam3Policy,
+    Pathways, Retained, Sam2longOptions, Sam2longPolicy, Sam3Options, Sam3Policy,
 };
 pub use prompt::{BoxPrompt, ObjectId, Point};
 pub use session::{

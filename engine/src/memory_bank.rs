@@ -1,4 +1,4 @@
-//! Memories of one object for later frames.
+//! Memories of one object, or of one of its pathways, for later frames.
 //!
 //! The official predictor keeps every frame's output for ever. Later frames read only what the
 //! session's [`crate::MemoryPolicy`] selects: by default the conditioning frames, the six preceding

@@ -199,19 +199,21 @@ impl DecoderOutputs {
         )
     }
 
-    /// Takes candidate `index` (0..3) of each object. The masks of objects that are not in the frame
-    /// are filled with `absent_logit`.
-    pub fn candidate(&self, index: usize, absent_logit: f32) -> ChosenMask {
-        let place = 1 + index..2 + index;
-        let [batch, _, height, width] = self.mask_logits.dims();
-        let absent = self.object_score_logits.clone().lower_equal_scalar(0.0);
-        let absent = absent.reshape([batch, 1, 1, 1]).expand([batch, 1, height, width]);
-        let mask_logits = self.mask_logits.clone().slice_dim(1, place.clone());
-        ChosenMask {
-            mask_logits: mask_logits.mask_fill(absent, absent_logit),
-            iou: self.ious.clone().slice_dim(1, place.clone()),
-            token: self.mask_tokens.clone().slice_dim(1, place).squeeze_dim(1),
-        }
+    /// Returns each of the three candidates as if it had been chosen. The masks of objects that are
+    /// not in the frame are filled with `absent_logit`.
+    pub fn each_candidate(&self, absent_logit: f32) -> [ChosenMask; 3] {
+        std::array::from_fn(|index| {
+            // Of two masks, the only candidate is the second one.
+            let two = index..index + 2;
+            let choice = MaskChoice {
+                rule: MaskRule::BestCandidate,
+                mask_logits: &self.mask_logits.clone().slice_dim(1, two.clone()),
+                ious: &self.ious.clone().slice_dim(1, two.clone()),
+                tokens: &self.mask_tokens.clone().slice_dim(1, two),
+                object_scores: Some((&self.object_score_logits, absent_logit)),
+            };
+            choice.choose()
+        })
     }
 
     /// Chooses the mask by [`MaskRule::SingleIfStable`], also for absent objects.
@@ -289,6 +291,26 @@ mod tests {
         assert_eq!(logits.dims(), [2, 3, 1, 4]);
         assert_eq!(values(logits.slice_dim(1, 1..2))[..4], [2.0; 4]);
         assert_eq!(values(ious), [0.2, 0.9, 0.3, 0.7, 0.6, 0.5]);
+    }
+
+    #[test]
+    fn each_candidate_has_its_own_mask_iou_and_token() {
+        let scores = TensorData::new(vec![1.0, -1.0], vec![2, 1]);
+        let object_score_logits = Tensor::from_data(scores, &Device::flex());
+        let outputs = DecoderOutputs { object_score_logits, ..outputs() };
+        let each = outputs.each_candidate(-7.0);
+        let (logits, ious) = outputs.candidates();
+        for (index, chosen) in each.into_iter().enumerate() {
+            let one = index..index + 1;
+            let absent = chosen.mask_logits.clone().slice_dim(0, 1..2);
+            let (mask, expected) = (chosen.mask_logits, logits.clone().slice_dim(1, one.clone()));
+            let first = |logits: Tensor<4>| values(logits.slice_dim(0, 0..1));
+            assert_eq!(first(mask), first(expected));
+            assert_eq!(values(absent), [-7.0; 4]);
+            assert_eq!(values(chosen.iou), values(ious.clone().slice_dim(1, one)));
+            let tokens = outputs.mask_tokens.clone().slice_dim(1, index + 1..index + 2);
+            assert_eq!(values(chosen.token), values(tokens));
+        }
     }
 
     #[test]

@@ -451,16 +451,17 @@ impl Sam2 {
     /// Otherwise takes the single mask.
     pub fn predict_mask(&self, outputs: &DecoderOutputs, candidates: bool) -> MaskPrediction {
         let rule = if candidates { MaskRule::BestCandidate } else { MaskRule::SingleIfStable };
-        self.predicted(outputs, outputs.choose(rule, NO_OBJECT_LOGIT))
+        self.prediction(outputs.choose(rule, NO_OBJECT_LOGIT), outputs)
     }
 
-    /// Takes candidate `index` (0..3) of each object as the result. Its own token becomes the object
-    /// pointer, as for the best candidate in [`Self::predict_mask`].
-    pub fn predict_candidate(&self, outputs: &DecoderOutputs, index: usize) -> MaskPrediction {
-        self.predicted(outputs, outputs.candidate(index, NO_OBJECT_LOGIT))
+    /// Returns all three candidate masks, each with its score and the object pointer that it would
+    /// have if it were chosen, in the decoder's order.
+    pub fn predict_candidates(&self, outputs: &DecoderOutputs) -> [MaskPrediction; 3] {
+        outputs.each_candidate(NO_OBJECT_LOGIT).map(|chosen| self.prediction(chosen, outputs))
     }
 
-    fn predicted(&self, outputs: &DecoderOutputs, chosen: ChosenMask) -> MaskPrediction {
+    /// Completes a chosen mask with the object's score and pointer.
+    fn prediction(&self, chosen: ChosenMask, outputs: &DecoderOutputs) -> MaskPrediction {
         let ChosenMask { mask_logits, iou, token } = chosen;
         let score = outputs.object_score_logits.clone();
         let pointer = self.network.obj_ptr_proj.forward(token);

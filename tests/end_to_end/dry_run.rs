@@ -86,7 +86,7 @@ fn numbers_of_the_memory_policy_and_the_stride_belong_to_the_job() {
     assert!(outcome.succeeded().stderr.contains("are there already"));
     run(&["--memory", "guarded"]).failed(1);
     run(&["--memory", "guarded:look-back=60", "--temporal-stride", "2"]).failed(1);
-    for other in ["dam4sam", "sam3", "sam3:look-back=10"] {
+    for other in ["dam4sam", "sam3", "sam3:look-back=10", "sam2long"] {
         let outcome = run(&["--memory", other]).failed(1);
         let name = other.split(':').next().unwrap();
         let told = format!("--memory was guarded and is now {name}");

@@ -114,7 +114,7 @@ fn bash_offers_words_files_and_folders_as_values() {
     workshop.write("mouse 1.avi", "");
     workshop.folder("weights");
     let cases: [(&[&str], &[&str]); 15] = [
-        (&["segment", "--memory", ""], &["official", "guarded", "dam4sam", "sam3"]),
+        (&["segment", "--memory", ""], &["official", "guarded", "dam4sam", "sam3", "sam2long"]),
         (&["segment", "--memory", "gu"], &["guarded"]),
         (&["segment", "--device", "c"], &["cpu", "cuda"]),
         (&["bench", "--precision", ""], &["auto", "f32", "bf16", "f16"]),
@@ -150,7 +150,7 @@ fn zsh_and_fish_are_given_the_same_words() {
     let workshop = Workshop::new();
     let zsh = workshop.sam2(&["completions", "zsh"]).succeeded().stdout;
     for told in [
-        ":POLICY:(official guarded dam4sam sam3)'",
+        ":POLICY:(official guarded dam4sam sam3 sam2long)'",
         ":DEVICE:(auto cpu cuda vulkan)'",
         ":FILE|NAME:{compadd -- tiny small ",
         // A colon in a name would end it.
@@ -161,7 +161,7 @@ fn zsh_and_fish_are_given_the_same_words() {
     }
     let fish = workshop.sam2(&["completions", "fish"]).succeeded().stdout;
     for told in [
-        "-r -f -a \"official\\t''\nguarded\\t''\ndam4sam\\t''\nsam3\\t''\"",
+        "-r -f -a \"official\\t''\nguarded\\t''\ndam4sam\\t''\nsam3\\t''\nsam2long\\t''\"",
         "-r -F -a \"tiny\\t''\n",
     ] {
         assert!(fish.contains(told), "{told}");
@@ -176,7 +176,7 @@ fn zsh_and_fish_are_given_the_same_words() {
         Ok(output) => {
             let offered = String::from_utf8_lossy(&output.stdout).into_owned();
             let words: Vec<&str> = offered.split_whitespace().collect();
-            assert_eq!(words, ["dam4sam", "guarded", "official", "sam3"], "{offered}");
+            assert_eq!(words, ["dam4sam", "guarded", "official", "sam2long", "sam3"], "{offered}");
         }
         Err(error) => println!("not tested in fish itself: {error}"),
     }

@@ -12,6 +12,7 @@ fn every_memory_gives_masks_and_the_official_one_is_the_default() {
         ("guarded.btf", &["--memory", "guarded"]),
         ("dam4sam.btf", &["--memory", "dam4sam:update-every=2"]),
         ("sam3.btf", &["--memory", "sam3", "--temporal-stride", "2"]),
+        ("sam2long.btf", &["--memory", "sam2long:look-back=20"]),
     ] {
         let arguments = [&["--point", ON_THE_MOUSE], more].concat();
         workshop.segment_to(name, "mouse.mkv", &arguments);
@@ -26,7 +27,7 @@ fn an_unknown_memory_is_refused_with_those_that_there_are() {
     let workshop = Workshop::new();
     workshop.mouse(2, "mouse.mkv");
     let all = ["segment", "mouse.mkv", "-o", "m.btf", "--point", ON_THE_MOUSE, "--memory", "best"];
-    workshop.refused(2, &all, &["best", "official", "guarded", "dam4sam", "sam3"]);
+    workshop.refused(2, &all, &["best", "official", "guarded", "dam4sam", "sam3", "sam2long"]);
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use sam2_engine::model::{MemoryFeatures, MemorySelection};
 use sam2_engine::{
     Dam4samOptions, Direction, EngineError, FrameRecord, FrameSource, GuardedOptions, MemoryPolicy,
     MemoryPolicyChoice, MemoryReach, MemoryRetention, MemoryView, ObjectId, OfficialPolicy, Point,
-    Retained, RgbFrame, Sam2, Sam3Options, SessionFileError, SessionOptions, StreamOptions,
-    StreamSession, VideoSession,
+    Retained, RgbFrame, Sam2, Sam2longOptions, Sam3Options, SessionFileError, SessionOptions,
+    StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
 use sam2_frame_provider::resize::resize;
@@ -202,7 +203,7 @@ fn long_recording(count: usize) -> Vec<RgbFrame> {
 }
 
 /// Returns every policy that looks back, with limits so low that the reserve fills.
-fn crowded() -> [(&'static str, MemoryPolicyChoice); 3] {
+fn crowded() -> [(&'static str, MemoryPolicyChoice); 4] {
     let guarded = GuardedOptions {
         min_predicted_iou: None,
         distrust_flagged: false,
@@ -219,6 +220,7 @@ fn crowded() -> [(&'static str, MemoryPolicyChoice); 3] {
         ("guarded", MemoryPolicyChoice::Guarded(guarded)),
         ("dam4sam", MemoryPolicyChoice::Dam4sam(dam4sam)),
         ("sam3", MemoryPolicyChoice::Sam3(Sam3Options::default())),
+        ("sam2long", sam2long(3)),
     ]
 }
 
@@ -300,7 +302,7 @@ fn numbers<const D: usize>(tensor: &sam2_engine::model::Tensor<D>) -> Vec<f32> {
 #[test]
 fn a_distractor_frame_of_dam4sam_is_encoded_like_a_prompted_one() {
     let model = model();
-    let [_, (_, dam4sam), _] = crowded();
+    let [_, (_, dam4sam), ..] = crowded();
     let options = SessionOptions::default()
         .memory_policy(dam4sam)
         .fill_hole_area(0)
@@ -327,6 +329,138 @@ fn a_distractor_frame_of_dam4sam_is_encoded_like_a_prompted_one() {
         count += 1;
     }
     assert_eq!(count, 4, "as many as are kept");
+}
+
+/// Returns SAM2Long's policy with this many pathways, of which the best go on whatever the model is
+/// sure of.
+fn sam2long(pathways: usize) -> MemoryPolicyChoice {
+    let sure = Sam2longOptions { pathways, unsure_below: None, ..Sam2longOptions::default() };
+    MemoryPolicyChoice::Sam2long(sure)
+}
+
+#[test]
+fn one_pathway_that_trusts_every_frame_is_the_official_policy() {
+    let model = model();
+    let trusting = MemoryPolicyChoice::Sam2long(Sam2longOptions {
+        pathways: 1,
+        min_object_score: None,
+        min_predicted_iou: None,
+        ..Sam2longOptions::default()
+    });
+    for stride in [1, 3] {
+        let official = with_policy(&model, MemoryPolicyChoice::Official, stride);
+        assert!(with_policy(&model, trusting, stride) == official, "stride {stride}");
+    }
+}
+
+#[test]
+fn what_is_kept_and_how_much_is_computed_at_a_time_changes_no_pathway() {
+    let model = model();
+    let three = MemoryPolicyChoice::Sam2long(Sam2longOptions::default());
+    let options = SessionOptions::default().memory_policy(three);
+    let run = |options: SessionOptions| {
+        shown(VideoSession::builder(&model).options(options).open(recording()).unwrap())
+    };
+    let all = run(options.retention(MemoryRetention::All));
+    for (name, options) in [
+        ("bounded", options),
+        ("one at a time", options.objects_per_pass(NonZeroUsize::new(1))),
+        ("two at a time", options.objects_per_pass(NonZeroUsize::new(2))),
+    ] {
+        assert!(run(options) == all, "{name}");
+    }
+    let one = Sam2longOptions { pathways: 1, ..Sam2longOptions::default() };
+    assert!(with_policy(&model, MemoryPolicyChoice::Sam2long(one), 1) != all, "one is enough");
+}
+
+#[test]
+fn a_stream_follows_the_pathways_of_a_session() {
+    let model = model();
+    let session = SessionOptions::default().memory_policy(sam2long(3));
+    let mut video = VideoSession::builder(&model).options(session).open(recording()).unwrap();
+    let mut stream = StreamSession::builder(&model)
+        .options(StreamOptions { session, total_frames: Some(saved::FRAMES) })
+        .open();
+    for (index, frame) in frames().iter().enumerate() {
+        let pushed = flat(std::iter::once(stream.push(frame)));
+        if index > 0 {
+            let next = video.propagate_from(Some(index), Direction::Forward, Some(0));
+            assert!(flat(next) == pushed, "frame {index}");
+        }
+        // An object, a second one, and a correction of the first.
+        let prompt = match index {
+            0 => Some((ObjectId(4), Point::positive(75.0, 104.0))),
+            9 => Some((ObjectId(2), Point::positive(160.0, 118.0))),
+            20 => Some((ObjectId(4), Point::positive(120.0, 120.0))),
+            _ => None,
+        };
+        if let Some((object, point)) = prompt {
+            video.add_points(index, object, &[point]).unwrap();
+            stream.add_points(object, &[point]).unwrap();
+        }
+        for object in video.object_ids() {
+            assert_eq!(video.pathway_count(object), stream.pathway_count(object), "frame {index}");
+        }
+    }
+    assert_eq!(stream.pathway_count(ObjectId(4)), Some(3));
+    assert_eq!(stream.pathway_count(ObjectId(5)), None);
+}
+
+#[test]
+fn prompts_and_new_passes_leave_only_the_pathway_that_was_shown() {
+    let model = model();
+    // Of one pathway come three, and of these nine.
+    let options = SessionOptions::default().memory_policy(sam2long(9));
+    let mut session = VideoSession::builder(&model).options(options).open(recording()).unwrap();
+    let (object, other) = (ObjectId(4), ObjectId(2));
+    session.add_points(5, object, &[Point::positive(75.0, 104.0)]).unwrap();
+    session.add_points(12, object, &[Point::positive(75.0, 104.0)]).unwrap();
+    session.add_points(5, other, &[Point::positive(160.0, 118.0)]).unwrap();
+    let after = |session: &mut VideoSession<_>, frame, direction| {
+        let run = session.propagate_from(Some(frame), direction, Some(0));
+        assert_eq!(run.filter(Result::is_ok).count(), 1, "frame {frame}");
+        [object, other].map(|object| session.pathway_count(object).unwrap())
+    };
+    let forward = Direction::Forward;
+    let counts: Vec<[usize; 2]> = (5..9).map(|frame| after(&mut session, frame, forward)).collect();
+    assert_eq!(counts, [[1, 1], [3, 3], [9, 9], [9, 9]]);
+    // A correction ends those of its object.
+    session.add_points(8, object, &[Point::positive(120.0, 120.0)]).unwrap();
+    assert_eq!(after(&mut session, 9, forward), [3, 9]);
+    assert_eq!(after(&mut session, 10, forward), [9, 9]);
+    assert_eq!(after(&mut session, 11, forward), [9, 9]);
+    // So does a prompt that the pass comes to.
+    assert_eq!(after(&mut session, 12, forward), [1, 9]);
+    assert_eq!(after(&mut session, 13, forward), [3, 9]);
+    // A pass in the other direction, or from elsewhere, begins with what was shown.
+    assert_eq!(after(&mut session, 12, Direction::Reverse), [1, 3]);
+    assert_eq!(after(&mut session, 11, Direction::Reverse), [3, 9]);
+    assert_eq!(after(&mut session, 11, Direction::Reverse), [3, 3]);
+    // Taking prompts back, and a result from elsewhere.
+    assert_eq!(after(&mut session, 10, Direction::Reverse), [9, 9]);
+    session.clear_prompts(12, object).unwrap();
+    assert_eq!(session.pathway_count(object), Some(1));
+    let outcome = session.memory_bank(other).unwrap().tracked(10).unwrap().clone();
+    session.set_outcome(10, other, outcome).unwrap();
+    assert_eq!(session.pathway_count(other), Some(1));
+}
+
+#[test]
+fn the_pathway_that_is_shown_is_the_one_that_is_remembered() {
+    let model = model();
+    let options =
+        SessionOptions::default().memory_policy(sam2long(3)).retention(MemoryRetention::All);
+    let mut session = VideoSession::builder(&model).options(options).open(recording()).unwrap();
+    session.add_points(0, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
+    for frame in 0..12 {
+        let run = session.propagate_from(Some(frame), Direction::Forward, Some(0));
+        let masks = run.map(Result::unwrap).next().unwrap();
+        let again = session.masks_on(frame).unwrap();
+        assert_eq!(masks.objects[0].mask, again.objects[0].mask, "frame {frame}");
+        let record = *session.memory_bank(ObjectId(4)).unwrap().record(frame).unwrap();
+        let expected = (masks.objects[0].area(), masks.objects[0].predicted_iou);
+        assert_eq!((record.area, record.predicted_iou), expected, "frame {frame}");
+    }
 }
 
 /// Limit on the mean J that a policy may lose against the official predictor on the

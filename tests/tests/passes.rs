@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use sam2_engine::{
     BoxPrompt, Direction, GuardedOptions, Mask, MemoryPolicyChoice, MemoryRetention, ObjectId,
-    Passes, Sam2, SessionOptions, VideoSession,
+    Passes, Sam2, Sam2longOptions, SessionOptions, VideoSession,
 };
 use sam2_tests::clips;
 
@@ -121,9 +121,12 @@ fn each_frame_sees_only_the_last_prompt_behind_it() {
     let model = clips::micro_model();
     let prompts: [(ObjectId, &[usize]); 2] = [(EARLY, &[0, 20, 41]), (LATE, &[12, 30])];
     let count = clips::truth(CLIP, 1).len();
-    for memory_policy in
-        [MemoryPolicyChoice::Official, MemoryPolicyChoice::Guarded(GuardedOptions::default())]
-    {
+    for memory_policy in [
+        MemoryPolicyChoice::Official,
+        MemoryPolicyChoice::Guarded(GuardedOptions::default()),
+        // A prompt leaves one pathway, whose sum does not matter.
+        MemoryPolicyChoice::Sam2long(Sam2longOptions { pathways: 2, ..Default::default() }),
+    ] {
         let options = SessionOptions::default().memory_policy(memory_policy);
         for passes in [Passes::Nearest, Passes::Agreed] {
             let both = options.passes(passes);

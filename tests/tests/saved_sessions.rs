@@ -13,8 +13,8 @@ use proptest::test_runner::{Config, TestRunner};
 use safetensors::tensor::{SafeTensors, TensorView};
 use sam2_engine::{
     BoxPrompt, Dam4samOptions, Direction, EngineError, GuardedOptions, Mask, MemoryPolicyChoice,
-    MemoryRetention, ObjectId, Point, Sam3Options, SessionFileError, SessionOptions, StreamOptions,
-    StreamSession, VideoSession,
+    MemoryRetention, ObjectId, Point, Sam2longOptions, Sam3Options, SessionFileError,
+    SessionOptions, StreamOptions, StreamSession, VideoSession,
 };
 use sam2_frame_provider::{MemoryFrames, RgbFrame};
 use sam2_tests::saved::{self, FRAMES, STREAMED, flat, frames, model, recording};
@@ -61,6 +61,11 @@ fn sam3() -> SessionOptions {
     SessionOptions::default().memory_policy(MemoryPolicyChoice::Sam3(sam3))
 }
 
+fn sam2long() -> SessionOptions {
+    let sam2long = Sam2longOptions { min_predicted_iou: Some(0.7), ..Sam2longOptions::default() };
+    SessionOptions::default().memory_policy(MemoryPolicyChoice::Sam2long(sam2long))
+}
+
 fn two_objects(model: &sam2_engine::Sam2, options: SessionOptions) -> VideoSession<MemoryFrames> {
     let mut session = VideoSession::builder(model).options(options).open(recording()).unwrap();
     session.add_points(5, ObjectId(4), &[Point::positive(75.0, 104.0)]).unwrap();
@@ -79,6 +84,7 @@ fn a_session_goes_on_in_another_process() {
         ("guarded", guarded()),
         ("dam4sam", dam4sam()),
         ("sam3", sam3()),
+        ("sam2long", sam2long()),
         ("all", SessionOptions::default().retention(MemoryRetention::All)),
     ] {
         // Before the first propagation, when every result is pending.
@@ -151,7 +157,7 @@ fn a_stream_goes_on_in_another_process() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.session");
-    for session in [SessionOptions::default(), guarded(), dam4sam(), sam3()] {
+    for session in [SessionOptions::default(), guarded(), dam4sam(), sam3(), sam2long()] {
         let mut session = streamed(&model, StreamOptions { session, ..StreamOptions::default() });
         session.save(&path).unwrap();
         let there = elsewhere("stream", &path);
@@ -194,6 +200,46 @@ fn edited(bytes: &[u8], sign: bool, edit: impl Fn(&mut HashMap<String, String>))
         metadata.insert("sha256".to_owned(), sam2_model::hexadecimal(&digest.finalize()));
     }
     safetensors::serialize(views, Some(metadata)).unwrap()
+}
+
+#[test]
+fn pathways_that_cannot_be_those_of_one_object_are_refused() {
+    let model = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pathways.session");
+    let mut session = two_objects(&model, sam2long());
+    assert_eq!(session.propagate_from(None, Direction::Forward, Some(6)).count(), 7);
+    session.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let restore = || VideoSession::builder(&model).restore(recording(), &path);
+    assert_eq!(restore().unwrap().pathway_count(ObjectId(4)), session.pathway_count(ObjectId(4)));
+    let not_a_number = format!("\"sum\":{}", f64::NAN.to_bits());
+    let some_sum = |session: &str| {
+        let start = session.find("\"sum\":").unwrap();
+        let length = session[start..].find(',').unwrap();
+        session[start..start + length].to_owned()
+    };
+    let changes: [(&str, &dyn Fn(&str) -> String); 4] = [
+        ("too many pathways", &|all| all.replacen("\"pathways\":3", "\"pathways\":2", 1)),
+        ("of a pathway is not a number", &|all| all.replacen(&some_sum(all), &not_a_number, 1)),
+        ("a shared result is missing", &|all| {
+            all.replacen("\"shared\":[", "\"shared\":[[9,7],", 1)
+        }),
+        ("results of different frames", &|all| {
+            all.replacen("\"shared\":[", "\"shared\":[[6,0],", 1)
+        }),
+    ];
+    for (told, change) in changes {
+        let edit = |all: &mut HashMap<String, String>| {
+            let session = change(&all["session"]);
+            assert!(session != all["session"], "{told}");
+            all.insert("session".into(), session);
+        };
+        std::fs::write(&path, edited(&whole, true, edit)).unwrap();
+        let error = refused(restore());
+        assert!(matches!(error, SessionFileError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+    }
 }
 
 #[test]

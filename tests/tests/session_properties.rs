@@ -15,7 +15,8 @@ use proptest::test_runner::{RngAlgorithm, TestCaseResult, TestRng, TestRunner};
 use sam2_engine::{
     BoxPrompt, Dam4samOptions, Direction, EngineError, FrameMasks, FrameSource, GuardedOptions,
     Mask, MemoryPolicyChoice, MemoryReach, MemoryRetention, ObjectId, ObjectMask, Passes, Point,
-    RgbFrame, Sam2, Sam3Options, SessionOptions, StreamOptions, StreamSession, VideoSession,
+    RgbFrame, Sam2, Sam2longOptions, Sam3Options, SessionOptions, StreamOptions, StreamSession,
+    VideoSession,
 };
 use sam2_frame_provider::MemoryFrames;
 use sam2_tests::clips;
@@ -156,7 +157,21 @@ fn memory_policy() -> impl Strategy<Value = MemoryPolicyChoice> {
     let sam3 = (limit(), look_back).prop_map(|(min_confidence, look_back)| {
         MemoryPolicyChoice::Sam3(Sam3Options { min_confidence, look_back })
     });
-    prop_oneof![1 => Just(MemoryPolicyChoice::Official), 2 => guarded, 2 => dam4sam, 2 => sam3]
+    let look_back = prop_oneof![4 => 0..20_usize, 1 => Just(usize::MAX)];
+    let unsure = prop::option::weighted(0.7, 0.0..12.0_f32);
+    let sam2long = (1..5_usize, unsure, limit(), limit(), look_back).prop_map(
+        |(pathways, unsure_below, min_object_score, min_predicted_iou, look_back)| {
+            MemoryPolicyChoice::Sam2long(Sam2longOptions {
+                pathways,
+                unsure_below,
+                min_object_score,
+                min_predicted_iou,
+                look_back,
+            })
+        },
+    );
+    let official = Just(MemoryPolicyChoice::Official);
+    prop_oneof![1 => official, 2 => guarded, 2 => dam4sam, 2 => sam3, 2 => sam2long]
 }
 
 fn options() -> impl Strategy<Value = SessionOptions> {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sam2_engine::{Dam4samOptions, GuardedOptions, MemoryPolicyChoice, Sam3Options};
+use sam2_engine::{
+    Dam4samOptions, GuardedOptions, MemoryPolicyChoice, Sam2longOptions, Sam3Options,
+};
 
 use crate::alike::suggestion;
 
@@ -75,6 +77,14 @@ const SAM3: [Number<Sam3Options>; 2] = [
     ("look-back", Field::Count(0, |o| &mut o.look_back)),
 ];
 
+const SAM2LONG: [Number<Sam2longOptions>; 5] = [
+    ("pathways", Field::Count(1, |o| &mut o.pathways)),
+    ("unsure-below", Field::Score(|o| &mut o.unsure_below)),
+    ("min-score", Field::Score(|o| &mut o.min_object_score)),
+    ("min-iou", Field::Share(|o| &mut o.min_predicted_iou)),
+    ("look-back", Field::Count(0, |o| &mut o.look_back)),
+];
+
 /// Takes a whole number that is at least `least` (0 or 1).
 fn count(least: usize, value: &str) -> Result<usize, &'static str> {
     let expected = if least == 0 { "a whole number" } else { "a whole number above 0" };
@@ -108,10 +118,13 @@ impl FromStr for MemoryArg {
             ("guarded", _) => MemoryPolicyChoice::Guarded(parse(policy, typed, &GUARDED)?),
             ("dam4sam", _) => MemoryPolicyChoice::Dam4sam(parse(policy, typed, &DAM4SAM)?),
             ("sam3", _) => MemoryPolicyChoice::Sam3(parse(policy, typed, &SAM3)?),
+            ("sam2long", _) => MemoryPolicyChoice::Sam2long(parse(policy, typed, &SAM2LONG)?),
             _ => {
-                return Err("use official, guarded, dam4sam or sam3; all but official take \
+                return Err(
+                    "use official, guarded, dam4sam, sam3 or sam2long; all but official take \
                             numbers: guarded:NAME=VALUE,..."
-                    .into());
+                        .into(),
+                );
             }
         };
         Ok(Self(choice))
@@ -153,6 +166,7 @@ impl fmt::Display for MemoryArg {
             MemoryPolicyChoice::Guarded(options) => print(f, options, &GUARDED),
             MemoryPolicyChoice::Dam4sam(options) => print(f, options, &DAM4SAM),
             MemoryPolicyChoice::Sam3(options) => print(f, options, &SAM3),
+            MemoryPolicyChoice::Sam2long(options) => print(f, options, &SAM2LONG),
             _ => Ok(()),
         }
     }
@@ -190,6 +204,8 @@ mod tests {
             "dam4sam:update-every=3,look-back=20,distractors=2,spacing=9,min-iou=off,area-change=0.3,area-frames=5,box-iou=0.6",
             "sam3",
             "sam3:min-confidence=off,look-back=30",
+            "sam2long",
+            "sam2long:pathways=2,unsure-below=off,min-score=-1,min-iou=0.5,look-back=12",
         ] {
             let parsed: MemoryArg = text.parse().unwrap();
             assert_eq!(parsed.to_string(), text);
@@ -200,6 +216,7 @@ mod tests {
             ("guarded:look-back=30,", "guarded"),
             ("dam4sam:update-every=5,spacing=6,box-iou=0.7", "dam4sam"),
             ("sam3:min-confidence=0.01", "sam3"),
+            ("sam2long:pathways=3,unsure-below=2,min-score=0,min-iou=0.3", "sam2long"),
         ] {
             assert_eq!(typed.parse::<MemoryArg>().unwrap().to_string(), name);
         }
@@ -223,6 +240,8 @@ mod tests {
             ("dam4sam:min-score=0", "not a number of the dam4sam policy: use update-every"),
             ("sam3:distractors=3", "use min-confidence, look-back"),
             ("sam3:min-confidence=2", "0 to 1"),
+            ("sam2long:pathways=0", "above 0"),
+            ("sam2long:distractors=3", "use pathways, unsure-below, min-score, min-iou, look-back"),
         ] {
             let error = text.parse::<MemoryArg>().unwrap_err();
             assert!(error.contains(told), "{text}: {error}");

@@ -133,7 +133,7 @@ pub struct SegmentArgs {
     #[arg(long, help_heading = "Model", hide_short_help = true)]
     pub letterbox: bool,
     /// Which frames the model remembers: official (the last ones), guarded (the last that it is sure of), dam4sam (every fifth, and some with
-    /// a look-alike) or sam3 (those that show the object).
+    /// a look-alike), sam3 (those that show the object) or sam2long (as sam3, and with three hypotheses about each object).
     ///
     /// All but official take numbers, such as guarded:look-back=60,min-iou=0.3 (docs/memory-policies.md).
     #[arg(

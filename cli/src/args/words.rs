@@ -17,7 +17,7 @@ pub const DEVICES: &[&str] = &["auto", "cpu", "cuda", "vulkan"];
 /// `--precision`.
 pub const PRECISIONS: &[&str] = &["auto", "f32", "bf16", "f16"];
 /// `--memory`.
-pub const MEMORY_POLICIES: &[&str] = &["official", "guarded", "dam4sam", "sam3"];
+pub const MEMORY_POLICIES: &[&str] = &["official", "guarded", "dam4sam", "sam3", "sam2long"];
 /// `--prompt-frames`; the numbers are examples.
 pub const PROMPT_FRAMES: &[&str] = &["best", "first", "every:20", "above:0.9"];
 /// `--frames-mode`.

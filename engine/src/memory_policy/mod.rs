@@ -3,8 +3,8 @@
 //! The official predictor reads the last six frames whatever they show. When the object is hidden
 //! or a look-alike passes, it remembers the obstacle or the other animal and continues with that. A
 //! [`MemoryPolicy`] makes this choice instead: [`OfficialPolicy`] matches the official code bit for
-//! bit; [`GuardedPolicy`] reads only trusted frames; [`Dam4samPolicy`] and [`Sam3Policy`] follow
-//! published rules.
+//! bit; [`GuardedPolicy`] reads only trusted frames; [`Dam4samPolicy`], [`Sam3Policy`] and
+//! [`Sam2longPolicy`] follow published rules, the last one with several hypotheses ([`Pathways`]).
 //!
 //! All objects share the policy, which holds no state. What is known of an object is in its
 //! [`MemoryBank`], as plain tensors and numbers. The policy sees the bank through a [`MemoryView`],
@@ -17,6 +17,8 @@ mod candidates;
 mod dam4sam;
 mod guarded;
 mod official;
+mod pathways;
+mod sam2long;
 mod sam3;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +34,9 @@ pub use candidates::{Candidate, Candidates};
 pub use dam4sam::{Dam4samOptions, Dam4samPolicy};
 pub use guarded::{GuardedOptions, GuardedPolicy};
 pub use official::OfficialPolicy;
+pub use pathways::Pathways;
+pub(crate) use pathways::{Branch, Followed};
+pub use sam2long::{Sam2longOptions, Sam2longPolicy};
 pub use sam3::{Sam3Options, Sam3Policy};
 pub use view::{Earlier, MemoryQuery, MemoryView};
 
@@ -113,6 +118,14 @@ pub trait MemoryPolicy: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Returns how many hypotheses about an object are followed at the same time, and how they are
+    /// chosen. The default is a single one. Each has a [`MemoryBank`](crate::MemoryBank) of its own,
+    /// and the policy is asked about each of them separately; the mask of [`Self::sees_distractor`]
+    /// need not be the most confident candidate then.
+    fn pathways(&self) -> Pathways {
+        Pathways::default()
+    }
+
     /// Returns whether the copy of a frame in reserve gets a memory of its own, encoded from the
     /// hard mask as that of a prompted frame. The default is to copy the tracked frame's memory.
     fn encodes_apart_as_prompted(&self) -> bool {
@@ -179,6 +192,8 @@ pub enum MemoryPolicyChoice {
     Dam4sam(Dam4samOptions),
     /// [`Sam3Policy`].
     Sam3(Sam3Options),
+    /// [`Sam2longPolicy`].
+    Sam2long(Sam2longOptions),
 }
 
 impl MemoryPolicyChoice {
@@ -189,6 +204,7 @@ impl MemoryPolicyChoice {
             Self::Guarded(options) => Arc::new(GuardedPolicy::new(options)),
             Self::Dam4sam(options) => Arc::new(Dam4samPolicy::new(options)),
             Self::Sam3(options) => Arc::new(Sam3Policy::new(options)),
+            Self::Sam2long(options) => Arc::new(Sam2longPolicy::new(options)),
         }
     }
 }
@@ -226,12 +242,13 @@ mod tests {
     }
 
     /// Returns every built-in policy with its default options.
-    fn built_in() -> [MemoryPolicyChoice; 4] {
+    fn built_in() -> [MemoryPolicyChoice; 5] {
         [
             MemoryPolicyChoice::Official,
             MemoryPolicyChoice::Guarded(GuardedOptions::default()),
             MemoryPolicyChoice::Dam4sam(Dam4samOptions::default()),
             MemoryPolicyChoice::Sam3(Sam3Options::default()),
+            MemoryPolicyChoice::Sam2long(Sam2longOptions::default()),
         ]
     }
 
@@ -352,6 +369,7 @@ mod tests {
             r#"{"guarded":{}}"#,
             r#"{"dam4sam":{}}"#,
             r#"{"sam3":{}}"#,
+            r#"{"sam2long":{}}"#,
         ]) {
             assert_eq!(serde_json::from_str::<MemoryPolicyChoice>(text).unwrap(), choice);
             let name = choice.policy();

@@ -4,81 +4,92 @@
 use std::collections::BTreeMap;
 
 use sam2_mask_writer::QualityFlag;
-use sam2_model::{FrameFeatures, MemoryFeatures};
+use sam2_model::FrameFeatures;
 
 use super::direction::Direction;
 use super::features::Frames;
 use super::object::ObjectState;
+use super::pathway::{JudgedStep, Step};
+use super::post_process::Unshown;
 use super::quality::{AREA_LOOK_BACK, Expectation, Found};
 use super::results::{FrameMasks, ObjectMask};
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::frame_record::FrameRecord;
-use crate::memory_bank::Outcome;
+use crate::memory_bank::{MemoryBank, Outcome};
 use crate::prompt::ObjectId;
 
-/// What is decided about an object's mask before anything of its frame is stored.
-pub(super) struct Judged {
-    record: FrameRecord,
-    /// Whether the policy keeps the frame in reserve.
-    apart: bool,
-    /// Its memory there, if that is not the tracked frame's.
-    memory_apart: Option<MemoryFeatures>,
-}
-
 impl<F: Frames> Tracker<F> {
-    /// Judges the mask of a newly tracked object, whose index is `index`. `distractor` is whether
-    /// another object was in sight.
-    pub(super) fn judge_tracked(
+    /// Judges the masks of all pathways, by object index. `masks` has the best mask of each
+    /// object, `unshown` has the others, object by object.
+    pub(super) fn judge_all(
         &self,
-        (index, outcome, distractor): (usize, &Outcome, bool),
-        shown: &ObjectMask,
-        (frame, direction): (usize, Direction),
+        tracked: BTreeMap<usize, Vec<Step>>,
+        masks: &FrameMasks,
+        unshown: Vec<Unshown>,
+        direction: Direction,
         features: &FrameFeatures,
-    ) -> Judged {
-        let state = &self.objects[index];
-        let judged = self.judge(state, frame, Some(direction), found_in(shown));
-        let record = FrameRecord { distractor, ..judged };
-        let apart = self.retained.apart > 0
-            && self.policy.keeps_apart(&self.view(state, frame, direction), &record);
-        let as_prompted = apart && self.policy.encodes_apart_as_prompted();
-        let memory_apart = as_prompted.then(|| {
-            let score = outcome.prediction.object_score_logits.clone();
-            self.model.encode_memory(features, outcome.low_res_logits(), score, true)
-        });
-        Judged { record, apart, memory_apart }
+    ) -> Vec<(usize, Vec<JudgedStep>)> {
+        let at = (masks.frame_index, direction);
+        let mut unshown = unshown.into_iter();
+        let mut all = Vec::new();
+        for (index, steps) in tracked {
+            let best = masks.get(self.objects[index].id).map(|shown| Unshown {
+                low_res_logits: shown.low_res_logits.clone(),
+                found: found_in(shown),
+            });
+            let results: Vec<Unshown> = best
+                .into_iter()
+                .chain(unshown.by_ref().take(steps.len().saturating_sub(1)))
+                .collect();
+            let judged = steps.into_iter().zip(results).map(|(mut step, result)| {
+                step.outcome.prediction.low_res_logits = result.low_res_logits;
+                self.judge_tracked(index, step, result.found, at, features)
+            });
+            all.push((index, judged.collect()));
+        }
+        all
     }
 
-    /// Flags the masks of a frame, records them for later frames, and keeps the frame in reserve where
-    /// the policy wants it. `judged` has what is decided about newly tracked objects, by index.
-    pub(super) fn flag_tracked(
-        &mut self,
-        masks: &mut FrameMasks,
-        direction: Direction,
-        mut judged: BTreeMap<usize, Judged>,
-    ) {
+    /// Judges the mask of a newly tracked object, whose index is `index`. `found` is about the mask
+    /// that `step` ends in.
+    fn judge_tracked(
+        &self,
+        index: usize,
+        step: Step,
+        found: Found,
+        (frame, direction): (usize, Direction),
+        features: &FrameFeatures,
+    ) -> JudgedStep {
+        let state = &self.objects[index];
+        let bank = state.bank_of(step.continues);
+        let judged = self.judge(state, bank, frame, Some(direction), found);
+        let record = FrameRecord { distractor: step.distractor, ..judged };
+        let apart = self.retained.apart > 0
+            && self.policy.keeps_apart(&self.view(state, bank, frame, direction), &record);
+        let as_prompted = apart && self.policy.encodes_apart_as_prompted();
+        let memory_apart = as_prompted.then(|| {
+            let score = step.outcome.prediction.object_score_logits.clone();
+            self.model.encode_memory(features, step.outcome.low_res_logits(), score, true)
+        });
+        JudgedStep { step, record, apart, memory_apart }
+    }
+
+    /// Flags the masks of a frame. Tracked ones were judged before they were stored; those of
+    /// prompts are judged and recorded now.
+    pub(super) fn flag_tracked(&mut self, masks: &mut FrameMasks, direction: Direction) {
         let frame = masks.frame_index;
         for shown in &mut masks.objects {
             let Some(index) = self.objects.iter().position(|state| state.id == shown.object) else {
                 continue;
             };
-            let Judged { record, apart, memory_apart } =
-                judged.remove(&index).unwrap_or_else(|| {
-                    let state = &self.objects[index];
-                    let record = self.judge(state, frame, Some(direction), found_in(shown));
-                    Judged { record, apart: false, memory_apart: None }
-                });
+            let state = &self.objects[index];
+            let stored = state.bank.record(frame).filter(|_| !shown.prompted).copied();
+            let record = stored.unwrap_or_else(|| {
+                self.judge(state, &state.bank, frame, Some(direction), found_in(shown))
+            });
             shown.flags = record.flags;
-            let state = &mut self.objects[index];
-            state.bank.insert_record(frame, record);
-            if apart {
-                let window = state.window(frame, direction, self.options.passes);
-                state.bank.forget_apart_outside(window);
-                state.bank.keep_apart(frame, self.retained.apart);
-                if let Some(memory) = memory_apart {
-                    state.bank.set_memory_apart(frame, memory);
-                }
-            }
+            self.objects[index].bank.insert_record(frame, record);
         }
         self.flag_overlaps(masks);
     }
@@ -108,7 +119,7 @@ impl<F: Frames> Tracker<F> {
             let found = Found { prompted: true, ..found_in(shown) };
             shown.flags = match state.bank.record(frame).filter(|_| !is_pending) {
                 Some(record) => record.flags,
-                None => self.judge(state, frame, None, found).flags,
+                None => self.judge(state, &state.bank, frame, None, found).flags,
             };
         }
         self.flag_overlaps(masks);
@@ -122,7 +133,7 @@ impl<F: Frames> Tracker<F> {
         outcome: &Outcome,
     ) -> Result<(), EngineError> {
         let found = Found { prompted: true, ..self.found(outcome)? };
-        let record = self.judge(state, frame, None, found);
+        let record = self.judge(state, &state.bank, frame, None, found);
         state.bank.insert_record(frame, record);
         Ok(())
     }
@@ -144,15 +155,16 @@ impl<F: Frames> Tracker<F> {
         let state = &self.objects[index];
         let prompted = state.bank.conditioning(frame).is_some();
         let found = Found { prompted, ..found };
-        let record = self.judge(state, frame, state.tracked(frame), found);
+        let record = self.judge(state, &state.bank, frame, state.tracked(frame), found);
         self.objects[index].bank.insert_record(frame, record);
     }
 
-    /// Judges a mask by earlier ones in the direction of propagation. Without a direction there is
-    /// no expectation for its area.
+    /// Judges a mask by earlier ones of its pathway, whose memories are in `bank`, in the direction
+    /// of propagation. Without a direction there is no expectation for its area.
     fn judge(
         &self,
         state: &ObjectState,
+        bank: &MemoryBank,
         frame: usize,
         direction: Option<Direction>,
         found: Found,
@@ -165,7 +177,7 @@ impl<F: Frames> Tracker<F> {
             None => (0, usize::MAX),
         };
         let is_seen = |other: &usize| (first..=last).contains(other);
-        let area = |frame: usize| state.bank.record(frame).map(|record| record.area);
+        let area = |frame: usize| bank.record(frame).map(|record| record.area);
         // Frames further back than the oldest pointer may have been released.
         let look_back = AREA_LOOK_BACK.min(self.reach.pointers());
         let areas = direction.map_or_else(Vec::new, |direction| {
@@ -175,8 +187,7 @@ impl<F: Frames> Tracker<F> {
                 .filter_map(area)
                 .collect()
         });
-        let closest = state
-            .bank
+        let closest = bank
             .conditioning_frames()
             .filter(|prompted| *prompted != frame && is_seen(prompted))
             .min_by_key(|prompted| prompted.abs_diff(frame));
@@ -188,6 +199,7 @@ impl<F: Frames> Tracker<F> {
     }
 }
 
+/// Returns area and scores of a mask that is shown.
 fn found_in(shown: &ObjectMask) -> Found {
     Found {
         area: shown.mask.area(),

@@ -1,8 +1,10 @@
-//! Grouping of objects: those whose memories have the same layout go through the network together.
+//! Grouping of objects and their pathways: those whose memories have the same layout go through the
+//! network together.
 
 use std::num::NonZeroUsize;
 
 use sam2_model::kernels::join;
+use sam2_model::mask_decoder::DecoderOutputs;
 use sam2_model::{
     FrameFeatures, MaskPrediction, MemoryFeatures, MemoryQueries, MemorySelection, PointerMemory,
     Sam2,
@@ -12,31 +14,31 @@ use super::cores::on_cores;
 use super::direction::Direction;
 use super::distractors::distractors;
 use super::features::Frames;
+use super::pathway::Step;
 use super::tracker::Tracker;
 use crate::error::EngineError;
 use crate::memory_bank::Outcome;
 use crate::memory_policy::MemoryPolicy;
 
-/// Objects that go through the network as one batch.
+/// A pathway of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    /// Index among the session's objects.
+    pub(super) object: usize,
+    /// Index among the object's pathways, 0 being the shown one.
+    pub(super) pathway: usize,
+}
+
+/// Pathways that go through the network as one batch.
 pub(super) struct Pass {
-    /// Their indices among the session's objects.
-    members: Vec<usize>,
+    pub(super) members: Vec<Member>,
     /// The memories of each of them, all of the same layout.
     selections: Vec<MemorySelection>,
 }
 
-/// The result of tracking one object on one frame.
-pub(super) struct Tracked {
-    /// Index among the session's objects.
-    pub(super) index: usize,
-    pub(super) outcome: Outcome,
-    /// Whether another object was in sight.
-    pub(super) distractor: bool,
-}
-
 impl<F: Frames> Tracker<F> {
-    /// Groups the objects into passes: objects whose memories have the same layout, as many at a
-    /// time as the session allows.
+    /// Groups the pathways of the objects into passes: pathways whose memories have the same layout,
+    /// as many at a time as the session allows.
     pub(super) fn passes(
         &self,
         objects: &[usize],
@@ -46,8 +48,13 @@ impl<F: Frames> Tracker<F> {
         type Layout = (Vec<usize>, Vec<i64>);
         let most = self.options.limits.objects_per_pass.map_or(usize::MAX, NonZeroUsize::get);
         let mut passes: Vec<(Layout, Pass)> = Vec::new();
-        for &index in objects {
-            let selection = self.select(&self.objects[index], frame, direction);
+        let all = objects.iter().flat_map(|&object| {
+            let pathways = 0..self.objects[object].pathway_count();
+            pathways.map(move |pathway| Member { object, pathway })
+        });
+        for member in all {
+            let state = &self.objects[member.object];
+            let selection = self.select(state, state.bank_of(member.pathway), frame, direction);
             let layout: Layout = (
                 selection.spatial.iter().map(|(time, _)| *time).collect(),
                 selection.pointers.iter().map(|p| p.distance).collect(),
@@ -56,20 +63,22 @@ impl<F: Frames> Tracker<F> {
                 |(known, pass): &&mut (Layout, Pass)| *known == layout && pass.members.len() < most;
             match passes.iter_mut().find(open) {
                 Some((_, pass)) => {
-                    pass.members.push(index);
+                    pass.members.push(member);
                     pass.selections.push(selection);
                 }
                 None => {
-                    passes
-                        .push((layout, Pass { members: vec![index], selections: vec![selection] }));
+                    passes.push((
+                        layout,
+                        Pass { members: vec![member], selections: vec![selection] },
+                    ));
                 }
             }
         }
         passes.into_iter().map(|(_, pass)| pass).collect()
     }
 
-    /// Tracks the objects of one pass. Their memories are concatenated only now, so that only one
-    /// pass's batch is in memory at a time.
+    /// Tracks the objects of one pass, each of which has a single pathway. Their memories are
+    /// concatenated only now, so that only one pass's batch is in memory at a time.
     ///
     /// On the CPU every core takes a share of the objects: for an object's many small steps, one
     /// core is about as fast as several together, and two cores with an object each are about twice
@@ -79,7 +88,7 @@ impl<F: Frames> Tracker<F> {
         features: &FrameFeatures,
         queries: &MemoryQueries,
         pass: Pass,
-    ) -> Result<Vec<Tracked>, EngineError> {
+    ) -> Result<Vec<(usize, Step)>, EngineError> {
         let (model, policy) = (&self.model, self.policy.as_ref());
         let shares = pass.shares(model.parallel_batches());
         let tracked =
@@ -89,9 +98,9 @@ impl<F: Frames> Tracker<F> {
 }
 
 impl Pass {
-    /// Cuts the pass into `count` parts of about the same size, or into single objects if there are
+    /// Cuts the pass into `count` parts of about the same size, or into single pathways if there are
     /// fewer.
-    fn shares(mut self, count: usize) -> Vec<Self> {
+    pub(super) fn shares(mut self, count: usize) -> Vec<Self> {
         let mut shares = Vec::new();
         for left in (1..=count.max(1)).rev() {
             let size = self.members.len().div_ceil(left);
@@ -106,20 +115,31 @@ impl Pass {
         shares
     }
 
-    /// Tracks each object of the pass on the frame.
-    fn track(
-        self,
+    /// Runs memory attention and mask decoder.
+    pub(super) fn decode(
+        &mut self,
         model: &Sam2,
         features: &FrameFeatures,
         queries: &MemoryQueries,
-        policy: &dyn MemoryPolicy,
-    ) -> Result<Vec<Tracked>, EngineError> {
-        let conditioned = match model.memory_tokens(&batch_selections(self.selections)) {
+    ) -> DecoderOutputs {
+        let selections = std::mem::take(&mut self.selections);
+        let conditioned = match model.memory_tokens(&batch_selections(selections)) {
             Some(memory) => model.condition_queries(queries, &memory),
             None => model.condition_without_memory(features),
         };
         let prompts = model.embed_prompts(&[], None);
-        let outputs = model.decode(features, &conditioned, &prompts);
+        model.decode(features, &conditioned, &prompts)
+    }
+
+    /// Tracks each object of the pass on the frame.
+    fn track(
+        mut self,
+        model: &Sam2,
+        features: &FrameFeatures,
+        queries: &MemoryQueries,
+        policy: &dyn MemoryPolicy,
+    ) -> Result<Vec<(usize, Step)>, EngineError> {
+        let outputs = self.decode(model, features, queries);
         let prediction = model.predict_mask(&outputs, true);
         let distractors = distractors(policy, &outputs)?;
         let memory = model.encode_memory(
@@ -128,11 +148,12 @@ impl Pass {
             prediction.object_score_logits.clone(),
             false,
         );
-        let one = |(position, index)| {
+        let one = |(position, member): (usize, Member)| {
             let prediction = slice_prediction(&prediction, position);
-            let memory = MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1));
-            let outcome = Outcome { prediction, memory: Some(memory) };
-            Tracked { index, outcome, distractor: distractors.get(position) == Some(&true) }
+            let memory = Some(slice_memory(&memory, position));
+            let outcome = Outcome { prediction, memory };
+            let distractor = distractors.get(position) == Some(&true);
+            (member.object, Step { continues: 0, sum: 0.0, outcome, distractor })
         };
         Ok(self.members.into_iter().enumerate().map(one).collect())
     }
@@ -159,8 +180,13 @@ fn batch_selections(mut selections: Vec<MemorySelection>) -> MemorySelection {
     MemorySelection { spatial, pointers, pointer_time_scale: first.pointer_time_scale }
 }
 
+/// Returns the memory of entry `position` of a batch.
+pub(super) fn slice_memory(memory: &MemoryFeatures, position: usize) -> MemoryFeatures {
+    MemoryFeatures(memory.0.clone().slice_dim(0, position..position + 1))
+}
+
 /// Returns entry `position` of a batch.
-fn slice_prediction(prediction: &MaskPrediction, position: usize) -> MaskPrediction {
+pub(super) fn slice_prediction(prediction: &MaskPrediction, position: usize) -> MaskPrediction {
     let one = position..position + 1;
     MaskPrediction {
         low_res_logits: prediction.low_res_logits.clone().slice_dim(0, one.clone()),

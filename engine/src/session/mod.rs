@@ -1,5 +1,6 @@
 //! Tracking objects through a recording.
 
+mod branching;
 mod builder;
 mod cores;
 mod direction;
@@ -10,6 +11,7 @@ mod grouping;
 mod history;
 mod object;
 mod options;
+mod pathway;
 mod placement;
 mod post_process;
 mod prompts;

@@ -66,8 +66,8 @@ pub struct SessionOptions {
     pub max_conditioning_frames: Option<usize>,
     /// On which frames of a pass an object is tracked. Official: on all of them.
     pub passes: Passes,
-    /// Which memories a frame reads. Official default: the conditioning frames and the last six
-    /// frames, whatever they show.
+    /// Which memories a frame reads, and how many hypotheses about an object are followed. Official
+    /// default: the conditioning frames and the last six frames, whatever they show, and one.
     pub memory_policy: MemoryPolicyChoice,
     /// How frames are resized to the model's size. Official: Pillow for folders of JPEG files,
     /// decord for MP4 files. Default: Pillow for both, because the published figures were measured
@@ -106,7 +106,7 @@ pub struct SessionLimits {
     /// At most this many objects go through memory attention, mask decoder and memory encoder at a
     /// time; `None` = all objects whose memories have the same layout, which is fastest. With a
     /// limit, the memory for these steps, in addition to the objects' own state, does not grow with
-    /// the number of objects.
+    /// the number of objects. Each pathway of an object counts ([`crate::Pathways`]).
     pub objects_per_pass: Option<NonZeroUsize>,
     /// Also return the mask logits at the recording's size: [`super::ObjectMask::video_logits`], 4
     /// bytes per pixel and object.

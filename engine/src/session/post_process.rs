@@ -9,6 +9,7 @@ use sam2_model::{Device, MaskPrediction, Sam2, Tensor};
 use super::cores::on_cores;
 use super::options::SessionOptions;
 use super::placement::Placement;
+use super::quality::Found;
 use super::read_back::{Answer, ReadBack, Reading, answers};
 use super::results::{FrameMasks, ObjectMask};
 use super::small_regions::{fill_holes, remove_islands};
@@ -34,6 +35,13 @@ pub(super) struct Shown {
     /// Whether it comes directly from the network, so that small holes and islands must still be
     /// cleaned if the session does so.
     pub(super) raw: bool,
+}
+
+/// The result of a pathway that is remembered but not shown.
+pub(super) struct Unshown {
+    /// Mask logits for the session's memory, `[1, 1, S / 4, S / 4]`.
+    pub(super) low_res_logits: Tensor<4>,
+    pub(super) found: Found,
 }
 
 /// Predictions that are being read back.
@@ -125,6 +133,23 @@ impl PostProcess {
         };
         let objects = on_cores(&self.model, pairs, one)?;
         Ok(FrameMasks { frame_index, objects })
+    }
+
+    /// Cleans raw logits of pathways that are not shown, and measures their masks. Other objects do
+    /// not take pixels from them.
+    pub(super) fn finish_unshown(
+        &self,
+        Showing { shown, reading }: Showing,
+    ) -> Result<Vec<Unshown>, EngineError> {
+        let pairs = shown.into_iter().zip(reading.finish()?).collect();
+        on_cores(&self.model, pairs, |(mut shown, mut answer): (Shown, Answer)| {
+            self.clean(&mut shown.prediction, &mut answer.low_res_logits);
+            let area = self.area(&answer.low_res_logits)?;
+            let Answer { object_score, predicted_iou, .. } = answer;
+            let low_res_logits = shown.prediction.low_res_logits;
+            let found = Found { area, object_score, predicted_iou, prompted: false };
+            Ok(Unshown { low_res_logits, found })
+        })
     }
 
     /// Fills small holes and removes small islands, if the session's options say so.

@@ -19,8 +19,6 @@ const FED_BACK_LOGIT_LIMIT: f32 = 32.0;
 /// With up to this many points, the best of three candidate masks is used (a box counts as two
 /// points).
 const MAX_POINTS_FOR_CANDIDATES: usize = 1;
-/// Number of candidate masks that the decoder gives besides the single mask.
-const CANDIDATES: usize = 3;
 
 /// Each method implements the session method of the same name.
 impl<F: Frames> Tracker<F> {
@@ -81,45 +79,44 @@ impl<F: Frames> Tracker<F> {
         });
         let conditioned = match (known, tracked) {
             (Some(state), Some(direction)) => {
-                self.condition(&features, &self.select(state, frame, direction))
+                self.condition(&features, &self.select(state, &state.bank, frame, direction))
             }
             _ => self.model.condition_without_memory(&features),
         };
         let prompts = self.model.embed_prompts(&model_points, fed_back);
         let outputs = self.model.decode(&features, &conditioned, &prompts);
-        let mut chosen = None;
-        if let Some(choose) = choose {
-            let candidates = self.candidates(frame, object, &outputs)?;
-            chosen = choose(&candidates);
-        }
-        let prediction = match chosen {
-            Some(index) if index < CANDIDATES => self.model.predict_candidate(&outputs, index),
-            Some(index) => return Err(EngineError::NoSuchCandidate { object, frame, index }),
-            None => {
-                let several = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
-                self.model.predict_mask(&outputs, several)
-            }
+        let chosen = match choose {
+            Some(choose) => self.chosen_candidate(frame, object, &outputs, choose)?,
+            None => None,
         };
+        let prediction = chosen.unwrap_or_else(|| {
+            let several = model_points.len() <= MAX_POINTS_FOR_CANDIDATES;
+            self.model.predict_mask(&outputs, several)
+        });
         let shown = self.keep_prompt_result(frame, object, prediction, conditions)?;
         self.object_mut(object).points.insert(frame, model_points);
         Ok(shown)
     }
 
-    /// Returns the three candidate masks of an object on a frame.
-    fn candidates(
+    /// Shows `choose` the three candidate masks of an object on a frame, and returns the one that it
+    /// takes.
+    fn chosen_candidate(
         &self,
         frame: usize,
         object: ObjectId,
         outputs: &DecoderOutputs,
-    ) -> Result<Vec<ObjectMask>, EngineError> {
-        let mut all = Vec::with_capacity(CANDIDATES);
+        choose: impl FnOnce(&[ObjectMask]) -> Option<usize>,
+    ) -> Result<Option<MaskPrediction>, EngineError> {
+        let candidates = self.model.predict_candidates(outputs);
+        let mut masks = Vec::with_capacity(candidates.len());
         // One by one, since where masks must not overlap, one candidate would cut another.
-        for index in 0..CANDIDATES {
-            let prediction = self.model.predict_candidate(outputs, index);
+        for prediction in candidates.clone() {
             let shown = Shown { object, prediction, prompted: true, raw: true };
-            all.append(&mut self.post_process.to_masks(frame, vec![shown])?.objects);
+            masks.append(&mut self.post_process.to_masks(frame, vec![shown])?.objects);
         }
-        Ok(all)
+        let Some(index) = choose(&masks) else { return Ok(None) };
+        let chosen = candidates.get(index).cloned();
+        chosen.map(Some).ok_or(EngineError::NoSuchCandidate { object, frame, index })
     }
 
     pub(super) fn add_mask(
@@ -187,6 +184,7 @@ impl<F: Frames> Tracker<F> {
         if let Some((_, old)) = pending.into_iter().find(|(f, _)| *f == frame) {
             *old = outcome;
         } else if state.bank.replace(frame, outcome) {
+            state.end_others();
             self.record_replaced(object, frame, found);
         } else {
             return Err(EngineError::ResultReleased { frame, object });

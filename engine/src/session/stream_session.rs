@@ -202,7 +202,15 @@ impl StreamSession {
         self.tracker.as_ref().map_or_else(Vec::new, Tracker::object_ids)
     }
 
-    /// Returns the memory bank of an object, for tests and statistics.
+    /// Returns the number of pathways that are followed for an object, at least 1; `None` for an
+    /// unknown object. More than 1 only with a memory policy that follows several
+    /// ([`MemoryPolicy::pathways`](crate::MemoryPolicy::pathways)).
+    pub fn pathway_count(&self, object: ObjectId) -> Option<usize> {
+        self.tracker.as_ref()?.pathway_count(object)
+    }
+
+    /// Returns the memory bank of an object, that of the pathway that is shown, for tests and
+    /// statistics.
     pub fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
         self.tracker.as_ref()?.memory_bank(object)
     }

@@ -12,16 +12,16 @@ use sam2_model::{ConditionedFeatures, FrameFeatures, MemorySelection, Sam2};
 
 use super::direction::{Direction, Passes};
 use super::features::{FeatureCache, Frames};
-use super::grouping::Tracked;
 use super::object::ObjectState;
 use super::options::{SessionLimits, SessionOptions};
+use super::pathway::{Reserve, Step};
 use super::placement::Placement;
 use super::post_process::{PostProcess, Shown};
 use super::results::FrameMasks;
 use crate::error::EngineError;
 use crate::memory_bank::{MemoryBank, MemoryReach, MemoryRetention, Outcome};
 use crate::memory_policy::{
-    MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Retained, reads as policy_reads,
+    MemoryPolicy, MemoryQuery, MemoryRead, MemoryView, Pathways, Retained, reads as policy_reads,
 };
 use crate::prompt::ObjectId;
 
@@ -43,6 +43,8 @@ pub(super) struct Tracker<F> {
     pub(super) own_policy: bool,
     /// How much of the past is kept for the policy.
     pub(super) retained: Retained,
+    /// How many hypotheses about an object are followed.
+    pub(super) pathways: Pathways,
     /// The frame tracked last, and the direction.
     pub(super) position: Option<(usize, Direction)>,
     pub(super) features: FeatureCache,
@@ -82,6 +84,7 @@ impl<F: Frames> Tracker<F> {
             objects: Vec::new(),
             anchors: BTreeSet::new(),
             retained: Retained::of(policy.as_ref(), &reach),
+            pathways: policy.pathways(),
             policy,
             own_policy,
             reach,
@@ -101,6 +104,10 @@ impl<F: Frames> Tracker<F> {
         self.objects.iter().find(|o| o.id == object).map(|o| &o.bank)
     }
 
+    pub(super) fn pathway_count(&self, object: ObjectId) -> Option<usize> {
+        self.objects.iter().find(|o| o.id == object).map(ObjectState::pathway_count)
+    }
+
     pub(super) fn pending_outcome(&self, frame: usize, object: ObjectId) -> Option<&Outcome> {
         let state = self.objects.iter().find(|o| o.id == object)?;
         let pending = state.pending_conditioning.iter().chain(&state.pending_corrections);
@@ -118,7 +125,7 @@ impl<F: Frames> Tracker<F> {
             return Err(EngineError::NoPrompts);
         }
         start.map_or(Ok(()), |start| self.check_frame(start))?;
-        let objects = self.with_prompts_taken_up()?;
+        let mut objects = self.with_prompts_taken_up()?;
         // A pass that sees one prompt reads nothing that another one left around its prompt, unless
         // another object is in the middle of a stretch there.
         let prompted: BTreeSet<usize> =
@@ -137,10 +144,21 @@ impl<F: Frames> Tracker<F> {
         if objects.iter().any(lost) {
             return Err(EngineError::MemoriesReleased { start });
         }
+        // A pass that does not go on where the last one stopped begins with what was shown.
+        if !self.goes_on(start, direction) {
+            objects.iter_mut().for_each(ObjectState::end_others);
+        }
         self.objects = objects;
         self.anchors = prompted;
         self.anchors.insert(start);
         Ok(start)
+    }
+
+    /// Returns true if a pass from `start` continues the last one.
+    fn goes_on(&self, start: usize, direction: Direction) -> bool {
+        self.position.is_some_and(|(last, before)| {
+            before == direction && direction.back(start, 1) == Some(last)
+        })
     }
 
     /// Returns copies of the objects whose banks contain the results of new prompts. Every object
@@ -151,6 +169,10 @@ impl<F: Frames> Tracker<F> {
         }
         let mut objects = self.objects.clone();
         for object in &mut objects {
+            if object.has_pending() {
+                // A prompt is the truth about what was shown.
+                object.end_others();
+            }
             for (frame, outcome) in std::mem::take(&mut object.pending_corrections) {
                 // A conditioning frame keeps its first result; a correction on it only changes the
                 // mask shown there (and counts with `corrections_condition`).
@@ -199,36 +221,42 @@ impl<F: Frames> Tracker<F> {
             .filter(|&i| self.is_to_be_tracked(&self.objects[i], frame, direction))
             .collect();
         let features = if to_track.is_empty() { None } else { Some(self.features(frame)?) };
-        let (tracked, mut masks) =
+        let (tracked, mut masks, unshown) =
             self.beside_the_next(upcoming, direction, |tracker, meanwhile| {
                 let tracked = match &features {
+                    Some(features) if tracker.pathways.count > 1 => {
+                        tracker.track_pathways(features, &to_track, frame, direction)?
+                    }
                     Some(features) => {
                         tracker.track_objects(features, &to_track, frame, direction)?
                     }
                     None => BTreeMap::new(),
                 };
                 let showing = tracker.post_process.begin(tracker.shown(frame, &tracked));
+                let others = tracker.post_process.begin(tracker.unshown(&tracked));
                 meanwhile();
                 let masks = tracker.post_process.finish(frame, showing)?;
-                Ok::<_, EngineError>((tracked, masks))
+                let others = tracker.post_process.finish_unshown(others)?;
+                Ok::<_, EngineError>((tracked, masks, others))
             })?;
-        let mut outcomes = Vec::new();
-        let mut judged = BTreeMap::new();
-        for (index, Tracked { mut outcome, distractor, .. }) in tracked {
-            if let (Some(shown), Some(features)) = (masks.get(self.objects[index].id), &features) {
-                outcome.prediction.low_res_logits = shown.low_res_logits.clone();
-                let at = (frame, direction);
-                let about = self.judge_tracked((index, &outcome, distractor), shown, at, features);
-                judged.insert(index, about);
-            }
-            outcomes.push((index, outcome));
-        }
+        let judged = match &features {
+            Some(features) => self.judge_all(tracked, &masks, unshown, direction, features),
+            None => Vec::new(),
+        };
         // From here on nothing can fail.
-        for (index, outcome) in outcomes {
-            self.objects[index].insert_tracked(frame, outcome);
+        let passes = self.options.passes;
+        for (index, steps) in judged {
+            let state = &mut self.objects[index];
+            let window = state.window(frame, direction, passes);
+            state.advance(frame, steps, Reserve { window, limit: self.retained.apart });
+        }
+        // A prompt is the truth: only the pathway that was shown before it goes on.
+        for state in &mut self.objects {
+            if state.bank.conditioning(frame).is_some() {
+                state.end_others();
+            }
         }
         if let Some((first, last)) = self.cleared_around(frame) {
-            let passes = self.options.passes;
             let conditioned = |state: &&mut ObjectState| {
                 state.bank.conditioning(frame).is_some()
                     && state.is_tracked_on(frame, direction, passes)
@@ -238,13 +266,12 @@ impl<F: Frames> Tracker<F> {
                 .filter(conditioned)
                 .for_each(|state| state.forget_tracked(first, last));
         }
-        let passes = self.options.passes;
         for state in &mut self.objects {
             if state.is_tracked_on(frame, direction, passes) {
                 state.mark_tracked(frame, direction);
             }
         }
-        self.flag_tracked(&mut masks, direction, judged);
+        self.flag_tracked(&mut masks, direction);
         self.position = Some((frame, direction));
         if self.options.limits.retention == MemoryRetention::Bounded {
             for state in &mut self.objects {
@@ -285,28 +312,30 @@ impl<F: Frames> Tracker<F> {
         }
     }
 
-    /// Tracks the given objects and returns the results by object index.
+    /// Tracks the given objects, each along its only pathway, and returns the results by object
+    /// index.
     fn track_objects(
         &self,
         features: &FrameFeatures,
         objects: &[usize],
         frame: usize,
         direction: Direction,
-    ) -> Result<BTreeMap<usize, Tracked>, EngineError> {
+    ) -> Result<BTreeMap<usize, Vec<Step>>, EngineError> {
         let queries = self.model.memory_queries(features);
         let mut results = BTreeMap::new();
         for pass in self.passes(objects, frame, direction) {
             let tracked = self.track_pass(features, &queries, pass)?;
-            results.extend(tracked.into_iter().map(|tracked| (tracked.index, tracked)));
+            results.extend(tracked.into_iter().map(|(index, step)| (index, vec![step])));
         }
         Ok(results)
     }
 
-    /// Returns the predictions to show on a frame: for each object the new result, otherwise the
-    /// result of its prompt there.
-    fn shown(&self, frame: usize, tracked: &BTreeMap<usize, Tracked>) -> Vec<Shown> {
+    /// Returns the predictions to show on a frame: for each object the new result of its best
+    /// pathway, otherwise the result of its prompt there.
+    fn shown(&self, frame: usize, tracked: &BTreeMap<usize, Vec<Step>>) -> Vec<Shown> {
         let objects = self.objects.iter().enumerate().filter_map(|(index, state)| {
-            let new = tracked.get(&index).map(|tracked| &tracked.outcome);
+            let best = tracked.get(&index).and_then(|steps| steps.first());
+            let new = best.map(|step| &step.outcome);
             let outcome = new.or_else(|| state.bank.conditioning(frame))?;
             let (prediction, raw) = (outcome.prediction.clone(), new.is_some());
             Some(Shown { object: state.id, prediction, prompted: !raw, raw })
@@ -314,24 +343,39 @@ impl<F: Frames> Tracker<F> {
         objects.collect()
     }
 
+    /// Returns the predictions of the other pathways, object by object.
+    fn unshown(&self, tracked: &BTreeMap<usize, Vec<Step>>) -> Vec<Shown> {
+        let others = tracked.iter().flat_map(|(&index, steps)| {
+            let object = self.objects[index].id;
+            steps.iter().skip(1).map(move |step| {
+                let prediction = step.outcome.prediction.clone();
+                Shown { object, prediction, prompted: false, raw: true }
+            })
+        });
+        others.collect()
+    }
+
+    /// Returns the memories that a pathway of the object, whose bank is `bank`, reads.
     pub(super) fn select(
         &self,
         object: &ObjectState,
+        bank: &MemoryBank,
         frame: usize,
         direction: Direction,
     ) -> MemorySelection {
-        self.policy.select(&self.view(object, frame, direction))
+        self.policy.select(&self.view(object, bank, frame, direction))
     }
 
-    /// Returns an object's past as the policy sees it from `frame`.
+    /// Returns the past of an object's pathway as the policy sees it from `frame`.
     pub(super) fn view<'a>(
         &self,
-        object: &'a ObjectState,
+        object: &ObjectState,
+        bank: &'a MemoryBank,
         frame: usize,
         direction: Direction,
     ) -> MemoryView<'a> {
-        MemoryView::new(&object.bank, self.retained, self.query(frame, direction))
-            .within(object.window(frame, direction, self.options.passes))
+        let window = object.window(frame, direction, self.options.passes);
+        MemoryView::new(bank, self.retained, self.query(frame, direction)).within(window)
     }
 
     /// Returns what tracking the object on `frame` in `direction` may read.

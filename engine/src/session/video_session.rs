@@ -84,7 +84,15 @@ impl<S: FrameSource> VideoSession<S> {
         self.tracker.object_ids()
     }
 
-    /// Returns the memory bank of an object, for tests and statistics.
+    /// Returns the number of pathways that are followed for an object, at least 1; `None` for an
+    /// unknown object. More than 1 only with a memory policy that follows several
+    /// ([`MemoryPolicy::pathways`](crate::MemoryPolicy::pathways)).
+    pub fn pathway_count(&self, object: ObjectId) -> Option<usize> {
+        self.tracker.pathway_count(object)
+    }
+
+    /// Returns the memory bank of an object, that of the pathway that is shown, for tests and
+    /// statistics.
     pub fn memory_bank(&self, object: ObjectId) -> Option<&MemoryBank> {
         self.tracker.memory_bank(object)
     }
@@ -208,7 +216,8 @@ impl<S: FrameSource> VideoSession<S> {
 
     /// Returns the latest masks of all objects on a frame, in the order of their first prompt: the
     /// results of prompts since the last propagation, otherwise what is remembered of the frame.
-    /// Objects with no remembered result there are left out. Only resizing is computed. The
+    /// Objects with no remembered result there are left out. If several pathways are followed, what
+    /// the best of them remembers may differ from what was shown. Only resizing is computed. The
     /// official predictor returns the same for the whole frame after each change of its prompts.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ const TUNED_ON: Range<u64> = 0..8;
 /// Seeds that are reported.
 const REPORTED: Range<u64> = 100..116;
 /// The policies that are compared with the official one.
-const OTHERS: [&str; 3] = ["guarded", "dam4sam", "sam3"];
+const OTHERS: [&str; 4] = ["guarded", "dam4sam", "sam3", "sam2long"];
 /// The bundled clips.
 const BUNDLED: [&str; 3] = ["mouse-arena", "worm", "two-crossing"];
 /// Two mean J count as equal if they differ by no more than this.

@@ -45,6 +45,7 @@ impl Problem {
 }
 
 /// One tensor as stored in the file.
+#[derive(PartialEq)]
 struct Stored {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -109,6 +110,24 @@ impl Contents {
         Err(Problem::Damaged(format!(
             "{name} is {found:?} {sides:?}, expected {dtype:?} {shape:?}"
         )))
+    }
+
+    /// Removes the tensors whose names begin with `copy` and a dot if they are equal to those whose
+    /// names begin with `original` and a dot, and returns whether they were.
+    pub(super) fn remove_copy(&mut self, copy: &str, original: &str) -> bool {
+        let (copy, original) = (format!("{copy}."), format!("{original}."));
+        let of = |prefix: &str| {
+            let from = self.0.range(prefix.to_owned()..);
+            let length = prefix.len();
+            let prefix = prefix.to_owned();
+            from.take_while(move |(name, _)| name.starts_with(&prefix))
+                .map(move |(name, stored)| (name[length..].to_owned(), stored))
+        };
+        let equal = of(&copy).eq(of(&original));
+        if equal {
+            self.0.retain(|name, _| !name.starts_with(&copy));
+        }
+        equal
     }
 
     /// Refuses a file with tensors that were not taken.
@@ -204,5 +223,33 @@ impl Contents {
             part(bytes);
         }
         hexadecimal(&all.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_copies_of_all_tensors_are_removed() {
+        let mut contents = Contents::default();
+        // "a.1" is not a part of "a.10".
+        for (name, value) in [
+            ("a.1.iou", 1.0),
+            ("b.1.iou", 1.0),
+            ("a.10.iou", 9.0),
+            ("b.10.iou", 8.0),
+            ("a.2.iou", 1.0),
+            ("a.2.memory", 2.0),
+            ("b.2.iou", 1.0),
+        ] {
+            let tensor = Tensor::<1>::from_floats([value], &Device::flex());
+            contents.insert(name.to_owned(), &tensor).unwrap();
+        }
+        assert!(contents.remove_copy("b.1", "a.1"));
+        assert!(!contents.remove_copy("b.10", "a.10"));
+        assert!(!contents.remove_copy("b.2", "a.2"));
+        let names: Vec<&str> = contents.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a.1.iou", "a.10.iou", "a.2.iou", "a.2.memory", "b.10.iou", "b.2.iou"]);
     }
 }

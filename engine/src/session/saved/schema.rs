@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::SessionFileError;
 use super::file::Contents;
-use super::state::{Part, save_outcome};
+use super::state::{Owner, Part, save_outcome};
 use crate::error::EngineError;
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, Outcome};
@@ -80,6 +80,30 @@ pub(super) struct SavedObject {
     pub(super) distractors: Vec<usize>,
     /// First and last frame of each released run.
     pub(super) released: Vec<(usize, usize)>,
+    /// Bits of the shown pathway's sum, an f64.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) sum: u64,
+    /// The other pathways, best first; none unless the memory policy follows several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) others: Vec<SavedPathway>,
+}
+
+/// A pathway that is not shown. Conditioning frames, and which frames were corrected, are the shown
+/// pathway's.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedPathway {
+    /// Bits of the sum, an f64.
+    pub(super) sum: u64,
+    /// Results that no earlier pathway has.
+    pub(super) tracked: Vec<SavedOutcome>,
+    /// Frame, and index of an earlier pathway that has the same result; 0 is the shown one.
+    pub(super) shared: Vec<(usize, usize)>,
+    pub(super) kept_apart: Vec<SavedOutcome>,
+    /// Frame, area in pixels and flags of each mask.
+    pub(super) records: Vec<(usize, u64, u8)>,
+    /// Frames with another object in sight.
+    pub(super) distractors: Vec<usize>,
 }
 
 /// A frame with a result, and whether its memory is kept.
@@ -174,10 +198,9 @@ impl SavedObject {
         object: &ObjectState,
         contents: &mut Contents,
     ) -> Result<Self, EngineError> {
+        let owner = Owner { object: index, pathway: 0 };
         let mut save = |part: Part, outcomes: &mut dyn Iterator<Item = (usize, &Outcome)>| {
-            outcomes
-                .map(|(frame, outcome)| save_outcome(index, part, frame, outcome, contents))
-                .collect::<Result<Vec<_>, _>>()
+            save_outcomes(owner, part, outcomes, contents)
         };
         let bank = &object.bank;
         Ok(Self {
@@ -199,17 +222,68 @@ impl SavedObject {
                 .map(|(&frame, points)| (frame, points.iter().map(SavedPoint::of).collect()))
                 .collect(),
             history: object.tracked.iter().collect(),
-            records: bank
-                .records()
-                .map(|(frame, record)| (frame, record.area, record.flags.bits()))
-                .collect(),
+            records: records(bank),
             corrected: frames_where(bank, |frame, record| {
                 record.prompted && bank.tracked(frame).is_some()
             }),
             distractors: frames_where(bank, |_, record| record.distractor),
             released: released(&object.released),
+            sum: object.sum.to_bits(),
+            others: (1..object.pathway_count())
+                .map(|pathway| {
+                    let owner = Owner { object: index, pathway };
+                    SavedPathway::of(owner, object, contents)
+                })
+                .collect::<Result<_, _>>()?,
         })
     }
+}
+
+impl SavedPathway {
+    fn of(
+        owner: Owner,
+        object: &ObjectState,
+        contents: &mut Contents,
+    ) -> Result<Self, EngineError> {
+        let bank = object.bank_of(owner.pathway);
+        let all = save_outcomes(owner, Part::Tracked, &mut bank.tracked_outcomes(), contents)?;
+        let (mut tracked, mut shared) = (Vec::new(), Vec::new());
+        for outcome in all {
+            let frame = outcome.frame;
+            let name = |pathway| Part::Tracked.prefix(Owner { pathway, ..owner }, frame);
+            let (own, mut earlier) = (name(owner.pathway), 0..owner.pathway);
+            match earlier.find(|&pathway| contents.remove_copy(&own, &name(pathway))) {
+                Some(pathway) => shared.push((frame, pathway)),
+                None => tracked.push(outcome),
+            }
+        }
+        Ok(Self {
+            sum: object.sum_of(owner.pathway).to_bits(),
+            tracked,
+            shared,
+            kept_apart: save_outcomes(owner, Part::KeptApart, &mut bank.kept_apart(), contents)?,
+            records: records(bank),
+            distractors: frames_where(bank, |_, record| record.distractor),
+        })
+    }
+}
+
+fn save_outcomes(
+    owner: Owner,
+    part: Part,
+    outcomes: &mut dyn Iterator<Item = (usize, &Outcome)>,
+    contents: &mut Contents,
+) -> Result<Vec<SavedOutcome>, EngineError> {
+    outcomes.map(|(frame, outcome)| save_outcome(owner, part, frame, outcome, contents)).collect()
+}
+
+fn records(bank: &MemoryBank) -> Vec<(usize, u64, u8)> {
+    let records = bank.records();
+    records.map(|(frame, record)| (frame, record.area, record.flags.bits())).collect()
+}
+
+fn is_zero(bits: &u64) -> bool {
+    *bits == 0
 }
 
 fn frames_where(bank: &MemoryBank, belongs: impl Fn(usize, &FrameRecord) -> bool) -> Vec<usize> {

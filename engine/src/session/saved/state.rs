@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sam2_model::{MaskPrediction, MemoryFeatures, Sam2, Tensor};
 
 use super::file::{Contents, Problem};
-use super::schema::{SavedObject, SavedOutcome, SavedPoint, SavedSession};
+use super::schema::{SavedObject, SavedOutcome, SavedPathway, SavedPoint, SavedSession};
 use crate::error::EngineError;
 use crate::frame_record::FrameRecord;
 use crate::memory_bank::{MemoryBank, Outcome};
@@ -13,8 +13,18 @@ use crate::on_device::read;
 use crate::prompt::ObjectId;
 use crate::session::history::FrameRuns;
 use crate::session::object::ObjectState;
+use crate::session::pathway::Pathway;
 use crate::session::tracker::Tracker;
 use sam2_mask_writer::QualityFlags;
+
+/// The pathway of an object that results belong to.
+#[derive(Clone, Copy)]
+pub(super) struct Owner {
+    /// Index of the object in the file.
+    pub(super) object: usize,
+    /// Index of the pathway, 0 being the shown one.
+    pub(super) pathway: usize,
+}
 
 /// The lists of results that an object has.
 #[derive(Clone, Copy)]
@@ -28,7 +38,7 @@ pub(super) enum Part {
 
 impl Part {
     /// Returns the prefix of the tensor names of one result.
-    fn prefix(self, object: usize, frame: usize) -> String {
+    pub(super) fn prefix(self, owner: Owner, frame: usize) -> String {
         let list = match self {
             Self::Conditioning => "conditioning",
             Self::Tracked => "tracked",
@@ -36,19 +46,24 @@ impl Part {
             Self::PendingConditioning => "pending_conditioning",
             Self::PendingCorrections => "pending_corrections",
         };
-        format!("objects.{object}.{list}.{frame}")
+        match owner {
+            Owner { object, pathway: 0 } => format!("objects.{object}.{list}.{frame}"),
+            Owner { object, pathway } => {
+                format!("objects.{object}.pathways.{pathway}.{list}.{frame}")
+            }
+        }
     }
 }
 
 /// Puts the tensors of one result into `contents`.
 pub(super) fn save_outcome(
-    object: usize,
+    owner: Owner,
     part: Part,
     frame: usize,
     outcome: &Outcome,
     contents: &mut Contents,
 ) -> Result<SavedOutcome, EngineError> {
-    let prefix = part.prefix(object, frame);
+    let prefix = part.prefix(owner, frame);
     let prediction = &outcome.prediction;
     contents.insert(format!("{prefix}.low_res_logits"), &prediction.low_res_logits)?;
     contents.insert(format!("{prefix}.iou"), &prediction.iou)?;
@@ -68,11 +83,13 @@ pub(super) struct Loader<'a> {
     frame_count: usize,
     /// Maximum number of frames that the memory policy keeps in reserve.
     most_apart: usize,
+    /// Maximum number of pathways that the memory policy follows for an object.
+    most_pathways: usize,
 }
 
 impl<'a> Loader<'a> {
     pub(super) fn new(contents: &'a mut Contents, model: &'a Sam2, frame_count: usize) -> Self {
-        Self { contents, model, frame_count, most_apart: 0 }
+        Self { contents, model, frame_count, most_apart: 0, most_pathways: 1 }
     }
 
     /// Fills a new tracker with the saved state.
@@ -89,6 +106,7 @@ impl<'a> Loader<'a> {
             return Err(Problem::damaged("an object appears twice"));
         }
         self.most_apart = tracker.retained.apart;
+        self.most_pathways = tracker.pathways.count.max(1);
         tracker.position = saved.position;
         tracker.anchors = saved.anchors.into_iter().collect();
         tracker.objects = saved
@@ -111,8 +129,9 @@ impl<'a> Loader<'a> {
             self.run(first, last)?;
             released.push_run(first, last, ()).map_err(Problem::damaged)?;
         }
-        let conditioning = self.outcomes(index, Part::Conditioning, &saved.conditioning)?;
-        let tracked = self.outcomes(index, Part::Tracked, &saved.tracked)?;
+        let owner = Owner { object: index, pathway: 0 };
+        let conditioning = self.outcomes(owner, Part::Conditioning, &saved.conditioning)?;
+        let tracked = self.outcomes(owner, Part::Tracked, &saved.tracked)?;
         if let Some((frame, _)) =
             tracked.iter().find(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
         {
@@ -120,25 +139,32 @@ impl<'a> Loader<'a> {
                 "frame {frame} is both a conditioning frame and a tracked frame"
             )));
         }
-        let apart = self.outcomes(index, Part::KeptApart, &saved.kept_apart)?;
-        if apart.len() > self.most_apart
-            || apart.iter().any(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
-        {
-            return Err(Problem::damaged("the frames kept apart are invalid"));
-        }
+        let apart = self.apart(owner, &saved.kept_apart, &conditioning)?;
         let mut bank = MemoryBank::from_outcomes(conditioning, tracked, apart);
         fill_records(&mut bank, saved.records, &saved.corrected, &saved.distractors)?;
+        if saved.others.len() >= self.most_pathways {
+            return Err(Problem::damaged("an object has too many pathways"));
+        }
+        let mut others: Vec<Pathway> = Vec::new();
+        for pathway in saved.others {
+            let earlier: Vec<&MemoryBank> =
+                std::iter::once(&bank).chain(others.iter().map(|other| &other.bank)).collect();
+            let other = self.pathway(index, pathway, &earlier, &saved.corrected)?;
+            others.push(other);
+        }
         Ok(ObjectState {
             id: ObjectId(saved.id),
             bank,
+            sum: finite(saved.sum)?,
+            others,
             points: self.points(saved.points)?,
             pending_conditioning: self.outcomes(
-                index,
+                owner,
                 Part::PendingConditioning,
                 &saved.pending_conditioning,
             )?,
             pending_corrections: self.outcomes(
-                index,
+                owner,
                 Part::PendingCorrections,
                 &saved.pending_corrections,
             )?,
@@ -147,9 +173,58 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn outcomes(
+    /// Returns the frames in reserve, which must be few enough and none of those that condition.
+    fn apart(
+        &mut self,
+        owner: Owner,
+        saved: &[SavedOutcome],
+        conditioning: &[(usize, Outcome)],
+    ) -> Result<Vec<(usize, Outcome)>, Problem> {
+        let apart = self.outcomes(owner, Part::KeptApart, saved)?;
+        if apart.len() > self.most_apart
+            || apart.iter().any(|(frame, _)| conditioning.iter().any(|(f, _)| f == frame))
+        {
+            return Err(Problem::damaged("the frames kept apart are invalid"));
+        }
+        Ok(apart)
+    }
+
+    /// Rebuilds a pathway that is not shown. `earlier` has the banks of the pathways before it, the
+    /// shown one first.
+    fn pathway(
         &mut self,
         object: usize,
+        saved: SavedPathway,
+        earlier: &[&MemoryBank],
+        corrected: &[usize],
+    ) -> Result<Pathway, Problem> {
+        let owner = Owner { object, pathway: earlier.len() };
+        let mut tracked = self.outcomes(owner, Part::Tracked, &saved.tracked)?;
+        for (frame, pathway) in saved.shared {
+            let shared = earlier.get(pathway).and_then(|bank| bank.tracked(frame)).cloned();
+            let shared = shared.ok_or_else(|| Problem::damaged("a shared result is missing"))?;
+            tracked.push((frame, shared));
+        }
+        let shown = earlier.first().copied().cloned().unwrap_or_default();
+        tracked.sort_by_key(|(frame, _)| *frame);
+        let kept = |(frame, outcome): (usize, &Outcome)| (frame, outcome.memory.is_some());
+        let found = tracked.iter().map(|(frame, outcome)| kept((*frame, outcome)));
+        if !shown.tracked_outcomes().map(kept).eq(found) {
+            return Err(Problem::damaged("the pathways have results of different frames"));
+        }
+        let conditioning: Vec<(usize, Outcome)> = shown
+            .conditioning_outcomes()
+            .map(|(frame, outcome)| (frame, outcome.clone()))
+            .collect();
+        let apart = self.apart(owner, &saved.kept_apart, &conditioning)?;
+        let mut bank = MemoryBank::from_outcomes(conditioning, tracked, apart);
+        fill_records(&mut bank, saved.records, corrected, &saved.distractors)?;
+        Ok(Pathway { bank, sum: finite(saved.sum)? })
+    }
+
+    fn outcomes(
+        &mut self,
+        owner: Owner,
         part: Part,
         saved: &[SavedOutcome],
     ) -> Result<Vec<(usize, Outcome)>, Problem> {
@@ -161,7 +236,7 @@ impl<'a> Loader<'a> {
             .iter()
             .map(|&SavedOutcome { frame, memory }| {
                 self.frame(frame)?;
-                Ok((frame, self.outcome(&part.prefix(object, frame), memory)?))
+                Ok((frame, self.outcome(&part.prefix(owner, frame), memory)?))
             })
             .collect()
     }
@@ -218,6 +293,13 @@ impl<'a> Loader<'a> {
             Err(Problem::Damaged(format!("frame {frame} of {}", self.frame_count)))
         }
     }
+}
+
+/// Returns the number with these bits.
+fn finite(bits: u64) -> Result<f64, Problem> {
+    let number = f64::from_bits(bits);
+    let valid = number.is_finite().then_some(number);
+    valid.ok_or_else(|| Problem::damaged("the sum of a pathway is not a number"))
 }
 
 /// Adds the records to a bank that already holds their results. The scores come from the results.
