@@ -202,6 +202,9 @@ fn edited(bytes: &[u8], sign: bool, edit: impl Fn(&mut HashMap<String, String>))
     safetensors::serialize(views, Some(metadata)).unwrap()
 }
 
+/// A change of a session's description.
+type Change<'a> = &'a dyn Fn(&str) -> String;
+
 #[test]
 fn pathways_that_cannot_be_those_of_one_object_are_refused() {
     let model = model();
@@ -219,7 +222,7 @@ fn pathways_that_cannot_be_those_of_one_object_are_refused() {
         let length = session[start..].find(',').unwrap();
         session[start..start + length].to_owned()
     };
-    let changes: [(&str, &dyn Fn(&str) -> String); 4] = [
+    let changes: [(&str, Change<'_>); 4] = [
         ("too many pathways", &|all| all.replacen("\"pathways\":3", "\"pathways\":2", 1)),
         ("of a pathway is not a number", &|all| all.replacen(&some_sum(all), &not_a_number, 1)),
         ("a shared result is missing", &|all| {
