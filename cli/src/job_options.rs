@@ -1,12 +1,14 @@
 //! Job options from the command line.
 
 use sam2_engine::{Fit, SessionOptions};
-use sam2_jobs::{FramePart, FrameStep, JobError, JobOptions, JobPlan};
+use sam2_jobs::{FramePart, FrameStep, JobError, JobOptions};
 
 use crate::args::SegmentArgs;
+use crate::planning::Planned;
 
 /// Returns the options of a job. Checks the requested part (`--frames`) against the plan.
-pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, JobError> {
+pub fn job_options(args: &SegmentArgs, planned: &Planned) -> Result<JobOptions, JobError> {
+    let plan = &planned.plan;
     let count = plan.frame_count();
     let part = args
         .running
@@ -14,7 +16,7 @@ pub fn job_options(args: &SegmentArgs, plan: &JobPlan) -> Result<JobOptions, Job
         .map(|frames| FramePart { start: frames.start, end: frames.end.unwrap_or(count) });
     let options = JobOptions {
         session: SessionOptions::default()
-            .passes(args.running.chosen_passes().into())
+            .passes(planned.passes.into())
             .fill_hole_area(args.fill_holes)
             .resize(args.frames.resize)
             .region(args.roi)

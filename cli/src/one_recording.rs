@@ -91,7 +91,7 @@ pub fn run(
     let plan = &planned.plan;
     taken.opened(started.elapsed());
     plan.check_region(args.roi, frames.info().size)?;
-    let options = job_options(args, plan)?;
+    let options = job_options(args, &planned)?;
     let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", args.recording.display())
     })?;
@@ -189,7 +189,7 @@ impl Segmenting<'_> {
     /// Checks that this job would have written the existing outputs.
     fn check_kept(&self, planned: &Planned) -> Result<()> {
         let Some((receipt, kept)) = &self.kept else { return Ok(()) };
-        let header = self.header(planned, &job_options(self.args, &planned.plan)?)?;
+        let header = self.header(planned, &job_options(self.args, planned)?)?;
         let paths: Vec<&Path> = kept.iter().map(|output| output.path.as_path()).collect();
         receipt.check(&header, &self.written(), &paths)?;
         // A process that was killed while it published them leaves the replaced outputs behind.
@@ -222,7 +222,7 @@ impl Segmenting<'_> {
     /// Finishes a job whose outputs were all published earlier.
     fn done_before(&self, planned: &Planned) -> Result<Finished> {
         // A process that was killed after the last output was published leaves its journal.
-        let options = job_options(self.args, &planned.plan)?;
+        let options = job_options(self.args, planned)?;
         Journal::clear(&self.journal, self.header(planned, &options)?)?;
         let unprompted = self.kept.as_ref().is_some_and(|(receipt, _)| receipt.unprompted());
         let flawed = unprompted || !is_complete(self.frames);
@@ -237,7 +237,7 @@ impl Segmenting<'_> {
         taken: &mut RecordingStats,
     ) -> Result<JobReport, JobError> {
         let plan = &planned.plan;
-        let options = job_options(self.args, plan)?;
+        let options = job_options(self.args, planned)?;
         let header = self.header(planned, &options)?;
         let sinks = self.sinks(plan, &options, &header)?;
         let receipt = self.first_output.as_deref().map(|first| ReceiptPlace {
@@ -297,7 +297,7 @@ impl Segmenting<'_> {
         let kept = self.kept.iter().flat_map(|(_, kept)| kept);
         header.logits =
             self.outputs.iter().chain(kept).any(|output| output.format == OutputFormat::Logits);
-        header.options = told::options(args);
+        header.options = told::options(args, planned.passes);
         Ok(header)
     }
 

@@ -9,7 +9,7 @@ use sam2_jobs::{
     JobPlan, KeypointTrack, KnownObjects, TrackEvidence, TrackNotice, TrackedRecording,
 };
 
-use crate::args::SegmentArgs;
+use crate::args::{PassesArg, SegmentArgs};
 use crate::recording;
 
 /// What a job does, and what its masks are compared with.
@@ -18,6 +18,8 @@ pub struct Planned {
     pub plan: JobPlan,
     /// The pose track, if there is one.
     pub evidence: Option<TrackEvidence>,
+    /// How frames are tracked.
+    pub passes: PassesArg,
 }
 
 /// Opens the recording and plans the job.
@@ -50,6 +52,11 @@ pub fn open_and_plan(
     if !names.is_empty() {
         let named = names.iter().map(|(object, name)| format!("{object} = {name}"));
         tracing::info!("objects: {}", named.collect::<Vec<_>>().join(", "));
+    }
+    if args.running.passes.is_none() && planned.passes == PassesArg::Nearest {
+        tracing::info!(
+            "the track has several individuals: each frame is tracked from the nearest prompt (--passes nearest; docs/passes.md)"
+        );
     }
     Ok((frames, planned))
 }
@@ -104,7 +111,9 @@ pub fn plan_for(
         }
         None => {
             let batch_size = args.prompts.batch_size.unwrap_or(0);
-            Planned { plan: JobPlan::from_prompts(count, batch_size, given), evidence: None }
+            let plan = JobPlan::from_prompts(count, batch_size, given);
+            let passes = args.running.passes_for(0, args.frames.frames_mode);
+            Planned { plan, evidence: None, passes }
         }
     };
     planned.plan.check(count, size).with_context(|| args.recording.display().to_string())?;
@@ -149,7 +158,9 @@ fn plan_by_track(
     let (plan, notices) = JobPlan::from_keypoints(&track, &prompts)?;
     tell(&notices);
     plan.check(count, size).with_context(|| path.display().to_string())?;
-    Ok(Planned { plan, evidence: Some(prompts.evidence(track)) })
+    let individuals = track.objects().count();
+    let passes = args.running.passes_for(individuals, args.frames.frames_mode);
+    Ok(Planned { plan, evidence: Some(prompts.evidence(track)), passes })
 }
 
 /// Logs the notices about a track.

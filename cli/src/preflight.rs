@@ -75,7 +75,7 @@ impl Preflight {
             let (frames, planned) = planning::check(&args, track.as_ref())?;
             let plan = &planned.plan;
             plan.check_region(args.roi, frames.info().size)?;
-            foresight::check_frames(&args, &frames, plan, &job_options(&args, plan)?)?;
+            foresight::check_frames(&args, &frames, plan, &job_options(&args, &planned)?)?;
         }
         Ok(Checked { args, outputs, track })
     }

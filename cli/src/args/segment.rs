@@ -7,6 +7,7 @@ use std::str::FromStr as _;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, ValueHint};
 use sam2_engine::{MemoryPolicyChoice, Passes, QualityFlag, Region};
+use sam2_frame_provider::FramesMode;
 use sam2_jobs::{Between, Reprompt};
 
 use super::frames::FrameArgs;
@@ -205,7 +206,8 @@ pub struct RunningArgs {
     ///
     /// With nearest and agreed, tracking does not stop at the borders of
     /// batches (docs/passes.md).
-    /// [default: own; agreed with --reprompt].
+    /// [default: own; nearest with a track of several individuals;
+    /// agreed with --reprompt].
     #[arg(
         long,
         verbatim_doc_comment,
@@ -276,9 +278,17 @@ pub struct RunningArgs {
 }
 
 impl RunningArgs {
-    /// Returns how frames are tracked: as asked for, or as what else is asked for needs it.
-    pub fn chosen_passes(&self) -> PassesArg {
-        let default = if self.reprompt.is_empty() { PassesArg::Own } else { PassesArg::Agreed };
+    /// Returns how frames are tracked: as asked for, or as what else is asked for needs it, or as is
+    /// best for a track of so many individuals.
+    pub fn passes_for(&self, individuals: usize, frames_mode: FramesMode) -> PassesArg {
+        let crosses_batches = !self.carry_over && frames_mode == FramesMode::Lazy;
+        let default = if !self.reprompt.is_empty() {
+            PassesArg::Agreed
+        } else if individuals > 1 && crosses_batches {
+            PassesArg::Nearest
+        } else {
+            PassesArg::Own
+        };
         self.passes.unwrap_or(default)
     }
 
@@ -365,7 +375,7 @@ impl SegmentArgs {
             if self.prompts.keypoints.is_none() {
                 return Err("--reprompt takes its prompts from a track: give --keypoints".into());
             }
-            if self.running.chosen_passes() != PassesArg::Agreed {
+            if self.running.passes.is_some_and(|passes| passes != PassesArg::Agreed) {
                 return Err("--reprompt needs --passes agreed, which it takes by default".into());
             }
         }

@@ -62,8 +62,8 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// Collects the options of a job that differ from the built-in defaults, in the order of [`WORDS`].
-/// Switches have an empty value.
-pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
+/// Switches have an empty value. `passes` is how frames are tracked, which may depend on the track.
+pub fn options(args: &SegmentArgs, passes: PassesArg) -> Vec<(String, String)> {
     let (prompts, frames) = (&args.prompts, &args.frames);
     let selection = prompts.selection();
     let mut told = Told(Vec::new());
@@ -86,8 +86,8 @@ pub fn options(args: &SegmentArgs) -> Vec<(String, String)> {
     told.all("--mask", &prompts.mask);
     told.all("--batch-size", prompts.batch_size);
     told.switch("--carry-over", args.running.carry_over);
-    let passes = args.running.chosen_passes();
-    told.all("--passes", typed(&passes).filter(|_| passes != PassesArg::Own));
+    let is_plain = args.running.passes.is_none() && passes == PassesArg::Own;
+    told.all("--passes", typed(&passes).filter(|_| !is_plain));
     let running = &args.running;
     told.unless("--every", running.every.get(), 1);
     let between = typed(&running.between).filter(|_| running.every.get() > 1);
@@ -273,7 +273,7 @@ mod tests {
         let Command::Segment(args) = Cli::try_parse_from(words).unwrap().command else {
             panic!("another command")
         };
-        options(&args)
+        options(&args, args.running.passes_for(0, FramesMode::Lazy))
     }
 
     #[test]

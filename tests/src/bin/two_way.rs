@@ -206,7 +206,28 @@ fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
             );
         }
     }
+    text += &flag_table(rows);
     put_table("docs/passes.md", "two_way", &text);
+}
+
+/// Returns how many wrong and right masks of several animals each flag marks.
+fn flag_table(rows: &[Row]) -> String {
+    let of: Vec<&Row> = rows.iter().filter(|row| is_several(row.0)).collect();
+    let mut text = format!(
+        "\nEach flag, several animals: wrong masks with it / right masks with it:\n\n| flag |{}\n|---|{}\n",
+        WAYS.map(|way| format!(" {} |", way.name)).concat(),
+        "---|".repeat(WAYS.len())
+    );
+    for flag in QualityFlag::ALL {
+        text += &format!("| `{}` |", flag.name());
+        for way in 0..WAYS.len() {
+            let score: FlagScore =
+                of.iter().map(|row| row.2[way].flag_score(|flags| flags.contains(flag))).sum();
+            text += &format!(" {} / {} |", score.wrong_flagged, score.right_flagged);
+        }
+        text += "\n";
+    }
+    text
 }
 
 /// Returns true if a kind of clip has several animals.
