@@ -165,8 +165,10 @@ fn uses(
             remedy: "a smaller --model",
             is_certain: true,
         });
+        // While frames are tracked in reverse, the forward session waits.
+        let sessions = if options.crosses_batches() { 2 } else { 1 };
         uses.push(Use {
-            bytes: (budget.memories + budget.step) as u64,
+            bytes: (sessions * budget.memories + budget.step) as u64,
             what: format!(
                 "a step of the model and what it remembers of {objects} {}",
                 if objects == 1 { "object" } else { "objects" }

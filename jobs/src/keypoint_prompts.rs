@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::job_prompt::JobPrompt;
 use super::prompt_choices::{BoxMargin, MOST_FRAMES_ABOVE, PromptFrames};
 use super::spread::spread;
-use super::track_evidence::TrackEvidence;
 use crate::keypoints::{Keypoint, LocatedTrack};
 use sam2_engine::{BoxPrompt, ObjectId, Point};
 
@@ -52,15 +51,6 @@ impl KeypointPrompts {
     /// Returns the likelihood below which the body parts of a track are not used.
     pub(super) fn limit_for(&self, track: &LocatedTrack) -> f32 {
         self.min_likelihood.unwrap_or_else(|| track.default_min_likelihood())
-    }
-
-    /// Makes a witness of the track that prompts. It is sure of body parts that may be prompts, and at
-    /// least as likely as the track's own default. With likelihood 0, trackers write body parts that
-    /// they did not see.
-    pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
-        let default = track.default_min_likelihood();
-        let sure = self.limit_for(&track).max(default).max(f32::MIN_POSITIVE);
-        TrackEvidence::prompting(track, *self, sure)
     }
 
     /// Chooses the prompts of one batch.

@@ -259,6 +259,17 @@ impl TrackEvidence {
     }
 }
 
+impl KeypointPrompts {
+    /// Makes a witness of the track that prompts. It is sure of body parts that may be prompts, and at
+    /// least as likely as the track's own default. With likelihood 0, trackers write body parts that
+    /// they did not see.
+    pub fn evidence(&self, track: LocatedTrack) -> TrackEvidence {
+        let default = track.default_min_likelihood();
+        let sure = self.limit_for(&track).max(default).max(f32::MIN_POSITIVE);
+        TrackEvidence::prompting(track, *self, sure)
+    }
+}
+
 /// An upright box, given by its centre and its sides, in pixels.
 #[derive(Clone, Copy, Debug)]
 struct Extent {

@@ -49,7 +49,7 @@ fn every_frame_has_a_mask_and_computed_ones_have_scores() {
         number.parse().unwrap_or_else(|_| panic!("{told}"))
     };
     let (between, nearest) = (score("some.btf"), score("nearest.btf"));
-    assert!(between > nearest && between > 0.85, "{between} {nearest}");
+    assert!(between > nearest && between > 0.7, "{between} {nearest}");
 }
 
 #[test]

@@ -121,11 +121,17 @@ fn an_individual_without_a_usable_prompt_in_a_batch_is_named() {
     let workshop = two();
     let arguments =
         ["segment", "two.mkv", "-o", "masks.btf", "--keypoints", "two-dlc.csv", "--ids"];
-    let outcome = workshop.sam2(&[&arguments[..], &["--batch-size", "1"]].concat()).ended(3);
+    let own = ["--batch-size", "1", "--passes", "own"];
+    let outcome = workshop.sam2(&[&arguments[..], &own].concat()).ended(3);
     outcome.warns(&["object 2 (bob)", "in frame 5"]);
     let stack = workshop.masks();
     assert!(!stack.pages[5].contains(&2) && stack.pages[5].contains(&1));
     assert!(stack.pages[4].contains(&2) && stack.pages[6].contains(&2));
+    // By default, a track of several individuals is tracked from the nearest prompts, also those of
+    // other batches.
+    let outcome = workshop.sam2(&[&arguments[..], &["--batch-size", "1", "--overwrite"]].concat());
+    assert!(outcome.succeeded().stderr.contains("the track has several individuals"));
+    assert!(workshop.masks().pages[5].contains(&2));
 }
 
 #[test]

@@ -407,7 +407,7 @@ fn a_page_made_of_a_track_names_its_animals_and_body_parts_also_when_it_is_made_
         "bob (object 2)",
         "class=\"prompt o2\"",
         "front",
-        "sam2 segment two.mkv --keypoints two-dlc.csv --batch-size 6</code>",
+        "sam2 segment two.mkv --keypoints two-dlc.csv --batch-size 6 --passes nearest</code>",
         "<th scope=\"row\">Body parts (--bodyparts)</th><td>all of the track</td>",
     ] {
         assert!(page.contains(told), "{told}");

@@ -15,7 +15,7 @@ fn a_wrong_prompt_is_mended_by_the_track() {
     workshop.mouse(14, "mouse.mkv").mouse_track(0, 14, "track.csv");
     // A click on the floor of the arena takes the mouse's place on frame 6 and behind it.
     let command =
-        ["--keypoints", "track.csv", "--prompt-frames", "first", "--box", "6:100,60,150,110"];
+        ["--keypoints", "track.csv", "--prompt-frames", "first", "--box", "6:10,90,50,130"];
     let before = [&command[..], &["--passes", "agreed", "-o", "before.csv"]].concat();
     workshop.segment_to("before.btf", "mouse.mkv", &before);
     let again = [&command[..], &["--reprompt", "lost,off-track,disagree"]].concat();
