@@ -82,23 +82,20 @@ impl JobPrompt {
         Ok(())
     }
 
-    /// Gives points and box to a session as [`Self::give`] does, and notes which candidate mask
-    /// `choose` takes.
-    pub(super) fn give_choosing<F: FrameSource>(
-        &mut self,
+    /// Gives points and box to a session as [`Self::give`] does, shows the candidate masks to `look`,
+    /// and returns the mask that the model takes.
+    pub(super) fn give_looking<F: FrameSource>(
+        &self,
         session: &mut VideoSession<F>,
         first: usize,
-        choose: impl FnOnce(&[ObjectMask]) -> Option<usize>,
-    ) -> Result<(), EngineError> {
+        look: impl FnOnce(&[ObjectMask]),
+    ) -> Result<ObjectMask, EngineError> {
         let points: Vec<_> = self.points.iter().map(|(_, point)| *point).collect();
         let (frame, object, bounds) = (self.frame - first, self.object, self.bounds);
-        let mut chosen = None;
         session.add_points_or_box_choosing(frame, object, &points, bounds, |candidates| {
-            chosen = choose(candidates);
-            chosen
-        })?;
-        self.candidate = chosen.and_then(|index| u8::try_from(index).ok());
-        Ok(())
+            look(candidates);
+            None
+        })
     }
 
     /// Returns what a run file keeps of the prompt. Returns `None` if the prompt is only a mask.

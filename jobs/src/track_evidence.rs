@@ -155,21 +155,26 @@ impl TrackEvidence {
         (!prompt.points.is_empty()).then_some(prompt)
     }
 
-    /// Chooses among the decoder's candidate masks of a prompt the one that has all of the object's
-    /// sure body parts, none of another animal's, and is not too large; of several, the one with the
-    /// highest predicted IoU. `None` if there is none.
+    /// Returns true if a mask has all of the object's sure body parts, none of another animal's, and is
+    /// not too large.
+    pub(crate) fn fits(&self, frame: usize, object: ObjectId, mask: &Mask) -> bool {
+        let witnessed = self.of(frame, object, mask);
+        witnessed.is_some_and(|seen| seen.own == Some(1.0) && seen.others == 0.0)
+            && !self.is_too_large(frame, object, mask)
+    }
+
+    /// Chooses among the decoder's candidate masks of a prompt one that fits; of several, the one with
+    /// the highest predicted IoU. `None` if there is none.
     pub(crate) fn choose(
         &self,
         frame: usize,
         object: ObjectId,
         candidates: &[ObjectMask],
     ) -> Option<usize> {
-        let fits = |candidate: &&ObjectMask| {
-            let witnessed = self.of(frame, object, &candidate.mask);
-            witnessed.is_some_and(|seen| seen.own == Some(1.0) && seen.others == 0.0)
-                && !self.is_too_large(frame, object, &candidate.mask)
-        };
-        let fitting = candidates.iter().enumerate().filter(|(_, candidate)| fits(candidate));
+        let fitting = candidates
+            .iter()
+            .enumerate()
+            .filter(|(_, candidate)| self.fits(frame, object, &candidate.mask));
         // The first of equals.
         let best = fitting.rev().max_by(|a, b| a.1.predicted_iou.total_cmp(&b.1.predicted_iou));
         best.map(|(index, _)| index)

@@ -210,10 +210,12 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         let prompt = best.and_then(|frame| track.prompt(frame, span.object));
         let Some(prompt) = prompt else { return Ok(Vec::new()) };
         let frame = prompt.frame;
-        let mut trial = self.try_out(span, prompt, track)?;
-        let now = self.flagged(span, Some(&mut trial), (reprompt, track))?;
-        let (object, before, now) = (span.object, before.len(), now.len());
-        if now >= before {
+        let (object, before) = (span.object, before.len());
+        let (mut trial, mut now) = (self.try_out(span, prompt, track)?, before);
+        if trial.is_some() {
+            now = self.flagged(span, trial.as_mut(), (reprompt, track))?.len();
+        }
+        let Some(trial) = trial.filter(|_| now < before) else {
             tracing::debug!(
                 "object {object}: a prompt on frame {} is no help: {now} instead of {before} masks would be flagged",
                 self.run.computed.frame(frame)
@@ -221,7 +223,7 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
             let (rounds, mut tried) = (span.rounds - 1, span.tried.clone());
             tried.push(frame);
             return Ok(vec![Span { rounds, tried, ..span.clone() }]);
-        }
+        };
         self.take_over(span, trial)?;
         forward.given.insert((object, frame));
         let frames = self.run.frames_at(&span.frames);
@@ -231,14 +233,27 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         Ok(span.divided(frame).into())
     }
 
-    /// Tracks a span from a new prompt in both directions. The track chooses the prompt's mask.
+    /// Tracks a span from a new prompt in both directions. The mask of the prompt must fit the track:
+    /// the one that the model takes, or else one of the decoder's candidates. `None` if none does.
     fn try_out(
         &mut self,
         span: &Span,
         mut prompt: JobPrompt,
         track: &Witness<'_>,
-    ) -> Result<Trial, JobError> {
+    ) -> Result<Option<Trial>, JobError> {
         let (object, frame) = (span.object, prompt.frame);
+        let mut candidate = None;
+        let mut session = self.open()?;
+        let shown = prompt.give_looking(&mut session, 0, |candidates| {
+            candidate = track.choose(frame, object, candidates);
+        })?;
+        if !track.fits(frame, object, &shown.mask) {
+            prompt.candidate = candidate.and_then(|index| u8::try_from(index).ok());
+            if prompt.candidate.is_none() {
+                return Ok(None);
+            }
+        }
+        drop(session);
         let size = self.run.frames.info().size;
         let mut masks = MaskSpool::new(span.frames.clone(), (size.width, size.height));
         let ways = [
@@ -248,13 +263,7 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         for (direction, steps) in ways {
             // Neither pass knows what the other one saw.
             let mut session = self.open()?;
-            match direction {
-                Direction::Forward => {
-                    let choose = |candidates: &_| track.choose(frame, object, candidates);
-                    prompt.give_choosing(&mut session, 0, choose)?;
-                }
-                Direction::Reverse => prompt.give(&mut session, 0)?,
-            }
+            prompt.give(&mut session, 0)?;
             for result in session.propagate_from(Some(frame), direction, Some(steps)) {
                 let found = result?;
                 self.run.stop_if_asked()?;
@@ -264,7 +273,7 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
             }
             self.encode += session.encode_time();
         }
-        Ok(Trial { prompt, masks })
+        Ok(Some(Trial { prompt, masks }))
     }
 
     /// Returns the masks of a span's object on a frame, from before and from behind, as they are or

@@ -51,6 +51,10 @@ impl<'a> Witness<'a> {
         Some(JobPrompt { frame: position, ..prompt })
     }
 
+    pub(super) fn fits(&self, position: usize, object: ObjectId, mask: &Mask) -> bool {
+        self.track.fits(self.computed.frame(position), object, mask)
+    }
+
     pub(super) fn choose(
         &self,
         position: usize,

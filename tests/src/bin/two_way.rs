@@ -1,7 +1,6 @@
 //! Measures what passes, the pose track and flags do for the masks of held-out clips.
 //!
-//! `two_way [--seeds FROM..TO] [--kinds NAME,NAME...] [--negatives] [--box MARGIN] [--rounds N]
-//! [--verbose] [--write]`
+//! `two_way [--seeds FROM..TO] [--kinds NAME,NAME...] [--reprompt] [--verbose] [--write]`
 //!
 //! Thresholds were chosen on the seeds from 0; without `--seeds` others are measured ([`REPORTED`]).
 //! `--write` puts the tables into `docs/passes.md`.
@@ -31,8 +30,8 @@ struct Way {
     two_prompts: bool,
     /// Whether masks are compared with a pose track.
     track: bool,
-    /// Whether the track prompts again.
-    again: bool,
+    /// The flags where the track prompts again.
+    again: Option<&'static [QualityFlag]>,
 }
 
 impl Way {
@@ -41,24 +40,38 @@ impl Way {
     }
 }
 
-/// Two prompts, a track, prompts from the track.
-type Told = (bool, bool, bool);
+/// Two prompts, a track, flags where the track prompts again.
+type Told = (bool, bool, Option<&'static [QualityFlag]>);
 
-const WAYS: [Way; 8] = [
-    Way::new("official, first prompt", Passes::Official, (false, false, false)),
-    Way::new("official", Passes::Official, (true, false, false)),
-    Way::new("own", Passes::Own, (true, false, false)),
-    Way::new("nearest", Passes::Nearest, (true, false, false)),
-    Way::new("nearest, track", Passes::Nearest, (true, true, false)),
-    Way::new("agreed", Passes::Agreed, (true, false, false)),
-    Way::new("agreed, track", Passes::Agreed, (true, true, false)),
-    Way::new("agreed, track prompts again", Passes::Agreed, (true, true, true)),
+const WAYS: [Way; 7] = [
+    Way::new("official, first prompt", Passes::Official, (false, false, None)),
+    Way::new("official", Passes::Official, (true, false, None)),
+    Way::new("own", Passes::Own, (true, false, None)),
+    Way::new("nearest", Passes::Nearest, (true, false, None)),
+    Way::new("nearest, track", Passes::Nearest, (true, true, None)),
+    Way::new("agreed", Passes::Agreed, (true, false, None)),
+    Way::new("agreed, track", Passes::Agreed, (true, true, None)),
 ];
+
+/// The ways that are compared with `--reprompt`: a track that prompts with points, boxes and negative
+/// points.
+const AGAIN: [Way; 3] = [
+    Way::new("agreed, track", Passes::Agreed, (true, true, None)),
+    Way::new("`--reprompt lost,off-track`", Passes::Agreed, (true, true, Some(&LOST_OR_OFF))),
+    Way::new(
+        "`--reprompt lost,off-track,disagree`",
+        Passes::Agreed,
+        (true, true, Some(&Reprompt::FLAGS)),
+    ),
+];
+
+const LOST_OR_OFF: [QualityFlag; 2] = [QualityFlag::Lost, QualityFlag::OffTrack];
 
 fn main() {
     let (mut seeds, mut kinds, mut verbose) = (REPORTED, Kind::ALL.to_vec(), false);
     let mut write = false;
-    let (mut from_track, mut again) = (KeypointPrompts::default(), Reprompt::when(Reprompt::FLAGS));
+    let mut from_track = KeypointPrompts::default();
+    let mut ways: &[Way] = &WAYS;
     kinds.retain(|kind| *kind != Kind::Long);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -68,9 +81,12 @@ fn main() {
                 kinds = args.next().unwrap().split(',').map(Kind::named).collect();
             }
             "--verbose" => verbose = true,
-            "--negatives" => from_track.negatives = true,
-            "--box" => from_track.box_margin = Some(args.next().unwrap().parse().unwrap()),
-            "--rounds" => again = again.rounds(args.next().unwrap().parse().unwrap()),
+            "--reprompt" => {
+                ways = &AGAIN;
+                from_track.negatives = true;
+                from_track.box_margin = Some("20%".parse().unwrap());
+                kinds.retain(|&kind| is_several(kind));
+            }
             "--write" => write = true,
             other => panic!("unknown argument {other}"),
         }
@@ -83,11 +99,11 @@ fn main() {
         let both = prompts_near(&clip, &[0, clip.frame_count() - 1]);
         let first = both.iter().map(|frames| vec![frames[0]]).collect();
         let track = evidence(&clip, from_track);
-        let runs: Vec<Run> = WAYS
+        let runs: Vec<Run> = ways
             .iter()
             .map(|way| {
                 let session = SessionOptions::default().passes(way.passes);
-                let reprompt = way.again.then_some(again);
+                let reprompt = way.again.map(|flags| Reprompt::when(flags.iter().copied()));
                 let options = JobOptions { session, reprompt, ..JobOptions::default() };
                 let prompts = if way.two_prompts { &both } else { &first };
                 run(&model, &clip, prompts, options, way.track.then_some(&track))
@@ -95,12 +111,12 @@ fn main() {
             .collect();
         eprintln!("{} {seed} done", kind.name());
         if verbose {
-            tell(kind, seed, &runs);
+            tell(ways, kind, seed, &runs);
         }
         (kind, seed, runs)
     });
     if write {
-        put_into_document(&kinds, &seeds, &rows);
+        put_into_document(ways, &kinds, &seeds, &rows);
     }
     for &kind in &kinds {
         println!("\n{}", kind.name());
@@ -108,19 +124,19 @@ fn main() {
             "{:28} {:>6} {:>7} {:>7} {:>7} {:>9} {:>9} {:>6}",
             "", "mean J", "swaps", "wrong", "flagged", "found", "false", "time"
         );
-        for (way, Way { name, .. }) in WAYS.iter().enumerate() {
+        for (way, Way { name, .. }) in ways.iter().enumerate() {
             let of: Vec<&Run> =
                 rows.iter().filter(|row| row.0 == kind).map(|row| &row.2[way]).collect();
             println!("{:28} {}", name, summary(&of));
         }
     }
     println!("\nall");
-    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in ways.iter().enumerate() {
         let of: Vec<&Run> = rows.iter().map(|row| &row.2[way]).collect();
         println!("{:28} {}", name, summary(&of));
     }
     println!("\nflags: on wrong masks, on right ones");
-    for (way, Way { name, .. }) in WAYS.iter().enumerate() {
+    for (way, Way { name, .. }) in ways.iter().enumerate() {
         let told: Vec<String> = QualityFlag::ALL
             .into_iter()
             .map(|flag| {
@@ -137,7 +153,9 @@ fn main() {
     println!(
         "\nagreement of the two passes (agreed): below .3, .5, .7, .9, rest: wrong masks / right masks"
     );
-    for (way, Way { name, .. }) in WAYS.iter().enumerate().skip(5) {
+    for (way, Way { name, .. }) in
+        ways.iter().enumerate().filter(|(_, way)| way.passes == Passes::Agreed)
+    {
         let mut bins = [[0_usize; 2]; 5];
         for (_, _, runs) in &rows {
             let run = &runs[way];
@@ -155,24 +173,29 @@ fn main() {
 }
 
 /// Puts the tables into the document.
-fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
+fn put_into_document(ways: &[Way], kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
     let mut text = format!(
         "Mean J over all frames but the prompted ones, seeds {} to {}:\n\n| clips | n |",
         seeds.start,
         seeds.end - 1
     );
-    let names: Vec<&str> = WAYS.iter().map(|way| way.name).collect();
-    text += &format!(" {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(WAYS.len()));
+    let names: Vec<&str> = ways.iter().map(|way| way.name).collect();
+    text += &format!(" {} |\n|---|---|{}\n", names.join(" | "), "---|".repeat(ways.len()));
     for &kind in kinds {
         let of: Vec<&Row> = rows.iter().filter(|row| row.0 == kind).collect();
         let mean = |way: usize| {
             let sum: f64 = of.iter().map(|row| row.2[way].scores.mean_j()).sum();
             format!("{:.3}", sum / of.len().max(1) as f64)
         };
-        let cells: Vec<String> = (0..WAYS.len()).map(mean).collect();
+        let cells: Vec<String> = (0..ways.len()).map(mean).collect();
         text += &format!("| {} | {} | {} |\n", kind.name(), of.len(), cells.join(" | "));
     }
+    // Times are relative to one pass over every frame, or to the first way.
+    let base_way = ways.iter().position(|way| way.name == "official").unwrap_or(0);
     for (title, several) in [("Several animals", true), ("One animal", false)] {
+        if rows.iter().all(|row| is_several(row.0) != several) {
+            continue;
+        }
         text += &format!(
             "\n{title}:\n\n| passes | swaps in 1,000 frames | wrong masks (J < 0.5) | of these flagged | right masks flagged | time |\n|---|---|---|---|---|---|\n"
         );
@@ -186,7 +209,7 @@ fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
             let base: f64 = rows
                 .iter()
                 .filter(|row| is_several(row.0) == several)
-                .map(|row| row.2[1].time.as_secs_f64())
+                .map(|row| row.2[base_way].time.as_secs_f64())
                 .sum();
             let time: f64 = of.iter().map(|run| run.time.as_secs_f64()).sum();
             let swaps: f64 = of.iter().map(|run| run.scores.swaps_per_1000_frames()).sum();
@@ -206,21 +229,22 @@ fn put_into_document(kinds: &[Kind], seeds: &Range<u64>, rows: &[Row]) {
             );
         }
     }
-    text += &flag_table(rows);
-    put_table("docs/passes.md", "two_way", &text);
+    text += &flag_table(ways, rows);
+    let program = if ways.len() == AGAIN.len() { "two_way --reprompt" } else { "two_way" };
+    put_table("docs/passes.md", program, &text);
 }
 
 /// Returns how many wrong and right masks of several animals each flag marks.
-fn flag_table(rows: &[Row]) -> String {
+fn flag_table(ways: &[Way], rows: &[Row]) -> String {
     let of: Vec<&Row> = rows.iter().filter(|row| is_several(row.0)).collect();
     let mut text = format!(
         "\nEach flag, several animals: wrong masks with it / right masks with it:\n\n| flag |{}\n|---|{}\n",
-        WAYS.map(|way| format!(" {} |", way.name)).concat(),
-        "---|".repeat(WAYS.len())
+        ways.iter().map(|way| format!(" {} |", way.name)).collect::<String>(),
+        "---|".repeat(ways.len())
     );
     for flag in QualityFlag::ALL {
         text += &format!("| `{}` |", flag.name());
-        for way in 0..WAYS.len() {
+        for way in 0..ways.len() {
             let score: FlagScore =
                 of.iter().map(|row| row.2[way].flag_score(|flags| flags.contains(flag))).sum();
             text += &format!(" {} / {} |", score.wrong_flagged, score.right_flagged);
@@ -240,8 +264,8 @@ fn total(runs: &[&Run]) -> FlagScore {
     runs.iter().map(|run| run.flag_score(|flags| !flags.is_empty())).sum()
 }
 
-fn tell(kind: Kind, seed: u64, runs: &[Run]) {
-    for (Way { name, .. }, run) in WAYS.iter().zip(runs) {
+fn tell(ways: &[Way], kind: Kind, seed: u64, runs: &[Run]) {
+    for (Way { name, .. }, run) in ways.iter().zip(runs) {
         println!("{} {seed} {name:28} {}", kind.name(), summary(&[run]));
     }
 }
