@@ -1,5 +1,6 @@
 //! Masks of the frames between two computed ones.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sam2_mask_writer::{LabelledMask, Mask};
@@ -30,45 +31,58 @@ impl fmt::Display for Between {
     }
 }
 
-impl Between {
-    /// Returns the masks `part` of the way, 0 to 1 exclusive, from one computed frame to the next. They
-    /// have no facts, since the model did not look at this frame.
-    pub(super) fn masks(
-        self,
-        before: &[LabelledMask],
-        behind: &[LabelledMask],
-        part: f64,
-    ) -> Vec<LabelledMask> {
-        let found = |masks: &[LabelledMask], object: u32| {
-            masks.iter().find(|shown| shown.object == object).map(|shown| shown.mask.clone())
-        };
+/// Two computed frames that follow each other, between which frames are left out.
+pub(super) struct Gap<'m> {
+    between: Between,
+    before: &'m [LabelledMask],
+    behind: &'m [LabelledMask],
+    /// The shapes on both sides of the objects that move or change.
+    shapes: BTreeMap<u32, [Shape; 2]>,
+}
+
+impl<'m> Gap<'m> {
+    /// Prepares what the frames of a gap have in common.
+    pub(super) fn new(
+        between: Between,
+        before: &'m [LabelledMask],
+        behind: &'m [LabelledMask],
+    ) -> Self {
+        let mut shapes = BTreeMap::new();
+        if between == Between::Interpolate {
+            for LabelledMask { object, mask: from, .. } in before {
+                let there = behind.iter().find(|shown| shown.object == *object);
+                let both = there.map(|shown| [from, &shown.mask]);
+                let differ =
+                    |[from, to]: &[&Mask; 2]| from != to && from.area() > 0 && to.area() > 0;
+                shapes.extend(both.filter(differ).map(|both| (*object, both.map(Shape::of))));
+            }
+        }
+        Self { between, before, behind, shapes }
+    }
+
+    /// Returns the masks `part` of the way, 0 to 1 exclusive, from the frame before to the frame
+    /// behind. They have no facts, since the model did not look at this frame.
+    pub(super) fn masks(&self, part: f64) -> Vec<LabelledMask> {
         // In the order of the nearer side; what only the other side knows has no mask here.
-        let nearer = if part <= 0.5 { before } else { behind };
-        let of = |object: u32, near: &Mask| match self {
-            Self::None => None,
-            Self::Nearest => Some(near.clone()),
-            Self::Interpolate => match (found(before, object), found(behind, object)) {
-                (Some(from), Some(to)) if from.area() > 0 && to.area() > 0 => {
-                    Some(blended(&from, &to, part))
-                }
-                _ => Some(near.clone()),
-            },
+        let nearer = match self.between {
+            Between::None => &[],
+            _ if part <= 0.5 => self.before,
+            _ => self.behind,
         };
-        let masks = nearer.iter().filter_map(|shown| {
-            let mask = of(shown.object, &shown.mask)?;
-            Some(LabelledMask { object: shown.object, mask, facts: None, logits: None })
+        let masks = nearer.iter().map(|LabelledMask { object, mask: near, .. }| {
+            let mask = match self.shapes.get(object) {
+                Some(shapes) => blended(near, shapes, part),
+                None => near.clone(),
+            };
+            LabelledMask { object: *object, mask, facts: None, logits: None }
         });
         masks.collect()
     }
 }
 
-/// Returns the mask `part` of the way from one mask to the other. Both have pixels.
-fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
-    let (width, height) = (from.width() as usize, from.height() as usize);
-    if from == to {
-        return from.clone();
-    }
-    let (start, end) = (Shape::of(from), Shape::of(to));
+/// Returns the mask `part` of the way from one shape to the other, of the size of `near`.
+fn blended(near: &Mask, [start, end]: &[Shape; 2], part: f64) -> Mask {
+    let (width, height) = (near.width() as usize, near.height() as usize);
     let centre =
         [0, 1].map(|axis| start.centre[axis] + part * (end.centre[axis] - start.centre[axis]));
     // The box that holds both shapes when they are moved to the new centre.
@@ -77,7 +91,7 @@ fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
             let edge = if side < 0.0 { shape.low[axis] } else { shape.high[axis] };
             (edge as f64 - shape.centre[axis]).abs()
         };
-        centre[axis] + side * of(&start).max(of(&end))
+        centre[axis] + side * of(start).max(of(end))
     };
     let limits = [width, height];
     let low = [0, 1].map(|axis| reach(axis, -1.0).floor().max(0.0) as usize);
@@ -90,8 +104,8 @@ fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
             pixels[y * width + x] = depth > 0.0;
         }
     }
-    let mask = Mask::from_pixels(from.width(), from.height(), pixels.into_iter());
-    mask.unwrap_or_else(|_| from.clone())
+    let mask = Mask::from_pixels(near.width(), near.height(), pixels.into_iter());
+    mask.unwrap_or_else(|_| near.clone())
 }
 
 /// The signed distances of a mask from its outline, in a box around it.
@@ -228,6 +242,12 @@ mod tests {
         LabelledMask { object, mask, facts: None, logits: None }
     }
 
+    /// Returns the mask `part` of the way from one mask to the other.
+    fn blended(from: &Mask, to: &Mask, part: f64) -> Mask {
+        let (before, behind) = ([shown(1, from.clone())], [shown(1, to.clone())]);
+        Gap::new(Between::Interpolate, &before, &behind).masks(part).remove(0).mask
+    }
+
     #[test]
     fn a_shape_that_moves_is_halfway_in_between() {
         assert_eq!(blended(&mask([2, 2, 8, 6]), &mask([10, 6, 16, 10]), 0.5), mask([6, 4, 12, 8]));
@@ -252,7 +272,7 @@ mod tests {
         let before = [shown(1, a.clone()), shown(2, mask([0, 0, 0, 0])), shown(3, a.clone())];
         let behind = [shown(2, b.clone()), shown(1, b.clone())];
         let of = |between: Between, part| {
-            let masks = between.masks(&before, &behind, part);
+            let masks = Gap::new(between, &before, &behind).masks(part);
             masks.into_iter().map(|shown| (shown.object, shown.mask)).collect::<Vec<_>>()
         };
         assert_eq!(of(Between::None, 0.5), []);

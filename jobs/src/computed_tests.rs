@@ -3,44 +3,32 @@
 
 use std::num::NonZeroUsize;
 
-use sam2_engine::{Passes, Point, Sam2, SessionOptions};
+use sam2_engine::{Passes, Sam2, SessionOptions};
 use sam2_frame_provider::{FrameSource, MemoryFrames};
 use sam2_mask_writer::{LabelledMask, Mask};
 
 use crate::memory_shortage::injected::ROOM;
-use crate::tests::{SeenFrames, Shortages, model, recording, run_job};
+use crate::tests::{
+    ONE, SeenFrames, Shortages, TWO, batched, model, own_click, recording, run_job,
+};
 use crate::{
     BatchPlan, Between, CancelFlag, FramePart, FrameStep, JobError, JobOptions, JobPlan, JobPrompt,
     Journal, run_header,
 };
-use sam2_engine::ObjectId;
 
 const FRAMES: usize = 14;
-const ONE: ObjectId = ObjectId(1);
-const TWO: ObjectId = ObjectId(2);
 /// The frames that are computed with a step of three: of batches of seven frames each third and the
 /// last, and the prompted ones.
 const COMPUTED: [usize; 7] = [0, 3, 6, 7, 8, 10, 13];
 
-fn prompt(object: ObjectId, frame: usize) -> JobPrompt {
-    let (x, y) = match object {
-        ONE => (13.0 + frame as f32, 15.0),
-        _ => (45.0, 25.0 + frame as f32),
-    };
-    JobPrompt {
-        points: vec![("click".into(), Point::positive(x, y))],
-        ..JobPrompt::empty(frame, object)
-    }
-}
-
 /// Returns batches of seven frames. In the second one, tracking goes both ways.
 fn plan() -> JobPlan {
-    let prompts = |frame: usize| vec![prompt(ONE, frame), prompt(TWO, frame)];
-    let batches = vec![
-        BatchPlan { frames: 0..7, prompts: prompts(0) },
-        BatchPlan { frames: 7..14, prompts: prompts(8) },
-    ];
-    JobPlan { batches, ..JobPlan::default() }
+    batched(FRAMES, 7, [0, 8].into_iter().flat_map(clicks))
+}
+
+/// Returns a click on each square.
+fn clicks(frame: usize) -> [JobPrompt; 2] {
+    [own_click(ONE, frame), own_click(TWO, frame)]
 }
 
 fn options(passes: Passes, between: Between) -> JobOptions {
@@ -66,9 +54,7 @@ fn alone(model: &Sam2, passes: Passes) -> SeenFrames {
     let frames = MemoryFrames::new(frames.to_vec()).unwrap();
     let batch = |range: std::ops::Range<usize>, frame: usize, at: usize| BatchPlan {
         frames: range,
-        prompts: [prompt(ONE, frame), prompt(TWO, frame)]
-            .map(|prompt| JobPrompt { frame: at, ..prompt })
-            .to_vec(),
+        prompts: clicks(frame).map(|prompt| JobPrompt { frame: at, ..prompt }).to_vec(),
     };
     let plan = JobPlan { batches: vec![batch(0..3, 0, 0), batch(3..7, 8, 4)], ..plan() };
     let every = JobOptions { step: FrameStep::default(), ..options(passes, Between::None) };

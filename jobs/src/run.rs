@@ -8,6 +8,7 @@ use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::{LabelledMask, MaskSink, RunBatch, RunReader, RunRecord};
 use sam2_model::{DeviceMemory, Sam2};
 
+use super::between::Gap;
 use super::cancel::CancelFlag;
 use super::carry_over::with_carried_over;
 use super::computed::ComputedFrames;
@@ -306,10 +307,10 @@ impl<S: FrameSource + ?Sized> Run<'_, S> {
         let next = self.delivery.next_frame();
         if next < index {
             let before = self.delivery.last_masks().to_vec();
+            let gap = Gap::new(self.options.step.between, &before, &objects);
             let (from, length) = (next - 1, (index + 1 - next) as f64);
             for frame in next..index {
-                let part = (frame - from) as f64 / length;
-                let masks = self.options.step.between.masks(&before, &objects, part);
+                let masks = gap.masks((frame - from) as f64 / length);
                 self.delivery.put(frame, info.time(frame), &masks)?;
             }
         }

@@ -16,6 +16,8 @@ use crate::error::JobError;
 use sam2_engine::{ObjectId, Point};
 
 const FRAMES: usize = 6;
+pub(super) const ONE: ObjectId = ObjectId(1);
+pub(super) const TWO: ObjectId = ObjectId(2);
 
 pub(super) fn model() -> Sam2 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,16 +40,41 @@ pub(super) fn recording(count: usize) -> MemoryFrames {
     MemoryFrames::new((0..count).map(frame).collect()).unwrap()
 }
 
-fn plan() -> JobPlan {
-    let prompt = |object, x, y| JobPrompt {
-        frame: 0,
-        object: ObjectId(object),
+/// Returns the middles of the two squares on a frame of [`recording`].
+pub(super) fn middles(frame: usize) -> [(f32, f32); 2] {
+    let moved = frame as f32;
+    [(13.0 + moved, 15.0), (45.0, 25.0 + moved)]
+}
+
+/// Returns a click on a square, which may be given to the wrong object.
+pub(super) fn click(object: ObjectId, frame: usize, square: usize) -> JobPrompt {
+    let (x, y) = middles(frame)[square];
+    JobPrompt {
         points: vec![("click".into(), Point::positive(x, y))],
-        bounds: None,
-        mask: None,
-        candidate: None,
-    };
-    JobPlan::whole(FRAMES, vec![prompt(1, 13.0, 15.0), prompt(2, 45.0, 25.0)])
+        ..JobPrompt::empty(frame, object)
+    }
+}
+
+/// Returns a click on the square that is the object's own.
+pub(super) fn own_click(object: ObjectId, frame: usize) -> JobPrompt {
+    click(object, frame, usize::from(object != ONE))
+}
+
+/// Returns a plan of batches of `length` frames with these prompts.
+pub(super) fn batched(
+    frames: usize,
+    length: usize,
+    prompts: impl IntoIterator<Item = JobPrompt>,
+) -> JobPlan {
+    let mut plan = JobPlan::from_prompts(frames, length, PromptSet::new());
+    for prompt in prompts {
+        plan.batches[prompt.frame / length].prompts.push(prompt);
+    }
+    plan
+}
+
+fn plan() -> JobPlan {
+    JobPlan::whole(FRAMES, vec![own_click(ONE, 0), own_click(TWO, 0)])
 }
 
 type Seen = Arc<Mutex<(SeenFrames, Vec<RunBatch>)>>;

@@ -47,6 +47,8 @@ struct Span {
     /// The prompted frame behind them; `None` behind the last prompt. Such a span ends where the track
     /// is sure of the object for the last time.
     behind: Option<usize>,
+    /// Those whose masks have one of the flags that ask for a prompt.
+    flagged: BTreeSet<usize>,
     /// How often it may be tracked again.
     rounds: usize,
     /// Frames on which a prompt was no help.
@@ -77,9 +79,9 @@ impl Span {
 
     /// Returns the frame to prompt: the best one of the longest run of flagged frames in which the
     /// track is sure, and in which no prompt was tried.
-    fn best_frame(&self, flagged: &BTreeSet<usize>, track: &Witness<'_>) -> Option<usize> {
+    fn best_frame(&self, track: &Witness<'_>) -> Option<usize> {
         let mut runs: Vec<Range<usize>> = Vec::new();
-        for &frame in flagged {
+        for &frame in &self.flagged {
             match runs.last_mut() {
                 Some(run) if run.end == frame => run.end += 1,
                 _ => runs.push(frame..frame + 1),
@@ -90,9 +92,10 @@ impl Span {
         runs.into_iter().find_map(|run| track.best_frame(self.object, run))
     }
 
-    /// Returns the two spans on both sides of a new prompt.
-    fn divided(&self, at: usize) -> [Self; 2] {
+    /// Returns the two spans on both sides of a new prompt, with which these frames are flagged.
+    fn divided(&self, at: usize, flagged: &BTreeSet<usize>) -> [Self; 2] {
         let part = |frames: Range<usize>| Self {
+            flagged: flagged.range(frames.clone()).copied().collect(),
             frames,
             rounds: self.rounds.saturating_sub(1),
             tried: Vec::new(),
@@ -116,8 +119,8 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         given.chain(self.again.prompts.get(&(object, frame)))
     }
 
-    /// Returns where the frames that are decided together with `frame` end for this object, the
-    /// frame of the prompt behind them included; `None` if there are none.
+    /// Returns where the frames of this object that are decided together with `frame` end, the frame
+    /// of the prompt behind them included; `None` if each is written as it comes.
     pub(super) fn decided_to(&self, object: ObjectId, frame: usize) -> Option<usize> {
         let span = self.span(object, frame)?;
         Some(span.behind.unwrap_or(span.frames.end.saturating_sub(1)))
@@ -131,7 +134,6 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
 
     /// Returns the last frame of the spans behind all prompts.
     pub(super) fn end_of_spans(&self) -> Option<usize> {
-        self.run.options.reprompt?;
         let ends = self.stretches.prompts().iter().filter_map(|(object, prompts)| {
             let last = self.again.last_seen.get(object)?;
             (last > prompts.last()?).then_some(*last)
@@ -140,16 +142,18 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
     }
 
     /// Returns the span of an object that begins at or before a frame. A prompted frame counts to the
-    /// span behind it.
+    /// span behind it. Where there is one prompt only, before the first or behind the last, frames are
+    /// a span only if the track may prompt there.
     fn span(&self, object: ObjectId, frame: usize) -> Option<Span> {
-        let reprompt = self.run.options.reprompt?;
+        let reprompt = self.run.options.reprompt;
         let before = self.stretches.behind(object, frame);
         let behind = self.stretches.ahead(object, frame);
         let start = before.map_or(0, |before| before + 1);
-        let end = match (behind, before) {
-            (Some(behind), _) => behind,
+        let end = match (before, behind) {
+            (Some(_), Some(behind)) => behind,
+            (None, Some(behind)) => reprompt.map(|_| behind)?,
             (None, None) => return None,
-            (None, Some(_)) => {
+            (Some(_), None) => {
                 let last = self.again.last_seen.get(&object)?;
                 if *last < start.max(frame) {
                     return None;
@@ -157,8 +161,9 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
                 last + 1
             }
         };
-        let (frames, rounds) = (start..end, reprompt.most_rounds());
-        Some(Span { object, frames, before, behind, rounds, tried: Vec::new() })
+        let rounds = reprompt.map_or(0, |reprompt| reprompt.most_rounds());
+        let (frames, flagged) = (start..end, BTreeSet::new());
+        Some(Span { object, frames, before, behind, flagged, rounds, tried: Vec::new() })
     }
 
     /// Lets the track prompt again in the spans whose masks are known from both sides. These lie in
@@ -177,12 +182,13 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         let objects: Vec<ObjectId> = self.stretches.prompts().keys().copied().collect();
         for object in objects {
             let mut next = self.again.looked_at.get(&object).copied().unwrap_or(0).max(first);
-            while let Some(span) = self.span(object, next).filter(|_| next <= last) {
+            while let Some(mut span) = self.span(object, next).filter(|_| next <= last) {
                 let is_known = span.behind.is_none_or(|b| self.stretches.is_known(object, b));
                 if !is_known || span.frames.end > last + 1 {
                     break;
                 }
                 next = span.behind.unwrap_or(span.frames.end);
+                span.flagged = self.flagged(&span, None, (reprompt, &track))?;
                 self.again.looked_at.insert(object, next);
                 self.again.spans.push(span);
             }
@@ -202,35 +208,27 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         span: &Span,
         (reprompt, track): (Reprompt, &Witness<'_>),
     ) -> Result<Vec<Span>, JobError> {
-        if span.rounds == 0 || span.frames.is_empty() {
-            return Ok(Vec::new());
-        }
-        let before = self.flagged(span, None, (reprompt, track))?;
-        let best = span.best_frame(&before, track);
+        let best = (span.rounds > 0).then(|| span.best_frame(track)).flatten();
         let prompt = best.and_then(|frame| track.prompt(frame, span.object));
         let Some(prompt) = prompt else { return Ok(Vec::new()) };
-        let frame = prompt.frame;
-        let (object, before) = (span.object, before.len());
-        let (mut trial, mut now) = (self.try_out(span, prompt, track)?, before);
-        if trial.is_some() {
-            now = self.flagged(span, trial.as_mut(), (reprompt, track))?.len();
+        let (object, position, before) = (span.object, prompt.frame, span.flagged.len());
+        let frame = self.run.computed.frame(position);
+        if let Some(mut trial) = self.try_out(span, prompt, track)? {
+            let flagged = self.flagged(span, Some(&mut trial), (reprompt, track))?;
+            let now = flagged.len();
+            if now < before {
+                self.take_over(span, trial)?;
+                forward.given.insert((object, position));
+                let frames = self.run.frames_at(&span.frames);
+                let stage = JobStage::PromptedAgain { object, frame, frames, before, now };
+                self.run.observer.on_stage(&stage);
+                return Ok(span.divided(position, &flagged).into());
+            }
         }
-        let Some(trial) = trial.filter(|_| now < before) else {
-            tracing::debug!(
-                "object {object}: a prompt on frame {} is no help: {now} instead of {before} masks would be flagged",
-                self.run.computed.frame(frame)
-            );
-            let (rounds, mut tried) = (span.rounds - 1, span.tried.clone());
-            tried.push(frame);
-            return Ok(vec![Span { rounds, tried, ..span.clone() }]);
-        };
-        self.take_over(span, trial)?;
-        forward.given.insert((object, frame));
-        let frames = self.run.frames_at(&span.frames);
-        let at = self.run.computed.frame(frame);
-        let stage = JobStage::PromptedAgain { object, frame: at, frames, before, now };
-        self.run.observer.on_stage(&stage);
-        Ok(span.divided(frame).into())
+        tracing::debug!("object {object}: a prompt of the track on frame {frame} is no help");
+        let (rounds, mut tried) = (span.rounds - 1, span.tried.clone());
+        tried.push(position);
+        Ok(vec![Span { rounds, tried, ..span.clone() }])
     }
 
     /// Tracks a span from a new prompt in both directions. The mask of the prompt must fit the track:
@@ -247,13 +245,15 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         let shown = prompt.give_looking(&mut session, 0, |candidates| {
             candidate = track.choose(frame, object, candidates);
         })?;
+        let mut prompted = Some(session);
         if !track.fits(frame, object, &shown.mask) {
             prompt.candidate = candidate.and_then(|index| u8::try_from(index).ok());
             if prompt.candidate.is_none() {
                 return Ok(None);
             }
+            // A session that has a result on the frame would feed it back to the prompt.
+            prompted = None;
         }
-        drop(session);
         let size = self.run.frames.info().size;
         let mut masks = MaskSpool::new(span.frames.clone(), (size.width, size.height));
         let ways = [
@@ -262,8 +262,14 @@ impl<S: FrameSource + ?Sized> TwoWay<'_, '_, S> {
         ];
         for (direction, steps) in ways {
             // Neither pass knows what the other one saw.
-            let mut session = self.open()?;
-            prompt.give(&mut session, 0)?;
+            let mut session = match prompted.take() {
+                Some(session) => session,
+                None => {
+                    let mut session = self.open()?;
+                    prompt.give(&mut session, 0)?;
+                    session
+                }
+            };
             for result in session.propagate_from(Some(frame), direction, Some(steps)) {
                 let found = result?;
                 self.run.stop_if_asked()?;

@@ -8,21 +8,16 @@ use sam2_frame_provider::FrameSource as _;
 use sam2_mask_writer::{LabelledMask, RunBatch, RunPrompt};
 
 use crate::memory_shortage::injected::ROOM;
-use crate::tests::{SeenFrames, Shortages, model, recording, run_job, run_with_track};
+use crate::tests::{
+    ONE, SeenFrames, Shortages, TWO, batched, click, middles, model, own_click, recording, run_job,
+    run_with_track,
+};
 use crate::{
-    BatchPlan, CancelFlag, FramePart, JobError, JobOptions, JobPlan, JobPrompt, Journal,
-    KeypointSelection, KeypointTrack, Reprompt, TrackEvidence, TrackedRecording, run_header,
+    CancelFlag, FramePart, JobError, JobOptions, JobPlan, JobPrompt, Journal, KeypointSelection,
+    KeypointTrack, Reprompt, TrackEvidence, TrackedRecording, run_header,
 };
 
 const FRAMES: usize = 16;
-const ONE: ObjectId = ObjectId(1);
-const TWO: ObjectId = ObjectId(2);
-
-/// Returns the middles of the two squares on a frame.
-fn middles(frame: usize) -> [(f32, f32); 2] {
-    let moved = frame as f32;
-    [(13.0 + moved, 15.0), (45.0, 25.0 + moved)]
-}
 
 /// Makes a track of three body parts on each square. It does not see the first one on frames 4 and
 /// 13 to 15.
@@ -58,25 +53,10 @@ fn track() -> TrackEvidence {
     TrackEvidence::new(track.locate(&recording).unwrap(), 0.6)
 }
 
-/// Returns a prompt of a square, which may be given to the wrong object.
-fn prompt(object: ObjectId, frame: usize, square: usize) -> JobPrompt {
-    let (x, y) = middles(frame)[square];
-    JobPrompt {
-        points: vec![("click".into(), Point::positive(x, y))],
-        ..JobPrompt::empty(frame, object)
-    }
-}
-
 /// Returns batches of four frames. The first object is prompted on the wrong square.
 fn plan() -> JobPlan {
-    let mut batches: Vec<BatchPlan> = (0..FRAMES)
-        .step_by(4)
-        .map(|first| BatchPlan { frames: first..first + 4, prompts: Vec::new() })
-        .collect();
-    for prompt in [prompt(ONE, 1, 1), prompt(ONE, 9, 1), prompt(TWO, 2, 1), prompt(TWO, 11, 1)] {
-        batches[prompt.frame / 4].prompts.push(prompt);
-    }
-    JobPlan { batches, ..JobPlan::default() }
+    let wrong = [click(ONE, 1, 1), click(ONE, 9, 1)];
+    batched(FRAMES, 4, wrong.into_iter().chain([own_click(TWO, 2), own_click(TWO, 11)]))
 }
 
 fn agreed() -> JobOptions {
@@ -177,8 +157,8 @@ fn nothing_is_prompted_again_where_nothing_is_flagged() {
     ROOM.set(None);
     let model = model();
     let mut plan = plan();
-    plan.batches[0].prompts[0] = prompt(ONE, 1, 0);
-    plan.batches[2].prompts[0] = prompt(ONE, 9, 0);
+    plan.batches[0].prompts[0] = own_click(ONE, 1);
+    plan.batches[2].prompts[0] = own_click(ONE, 9);
     let quiet = JobOptions { reprompt: Some(Reprompt::when([QualityFlag::Lost])), ..agreed() };
     assert!(done(&model, &plan, quiet) == done(&model, &plan, agreed()));
     let never = Reprompt::when(Reprompt::FLAGS).rounds(0);

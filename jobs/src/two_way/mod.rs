@@ -224,16 +224,9 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         if self.run.session_options.passes != Passes::Agreed || first >= self.run.part.end {
             return;
         }
-        // The end of a batch tells which prompts were added in it.
-        let batch = self.batch().frames.start;
-        let again = self.run.options.reprompt.is_some();
-        let begins = |&object: &ObjectId| {
-            if again {
-                return self.decided_from(object, batch);
-            }
-            self.stretches.ahead(object, first)?;
-            self.stretches.behind(object, first)
-        };
+        // The end of a batch tells which prompts the track has added in it.
+        let from = self.run.options.reprompt.map_or(first, |_| self.batch().frames.start);
+        let begins = |&object: &ObjectId| self.decided_from(object, from);
         self.next = self.stretches.prompts().keys().filter_map(begins).fold(first, usize::min);
     }
 
@@ -434,16 +427,10 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
         if self.run.session_options.passes != Passes::Agreed {
             return last;
         }
-        let ends = |&object: &ObjectId| {
-            if self.run.options.reprompt.is_some() {
-                return self
-                    .decided_to(object, last)
-                    .filter(|_| self.stretches.behind(object, last) != Some(last));
-            }
-            let behind = self.stretches.behind(object, last)?;
-            if behind == last { None } else { self.stretches.ahead(object, last) }
-        };
-        self.stretches.prompts().keys().filter_map(ends).fold(last, usize::max)
+        let goes_on = |&&object: &&ObjectId| self.stretches.behind(object, last) != Some(last);
+        let ends = |&object: &ObjectId| self.decided_to(object, last);
+        let objects = self.stretches.prompts().keys().filter(goes_on);
+        objects.filter_map(ends).fold(last, usize::max)
     }
 
     /// Writes frames as they come. Behind the last prompt, saves checkpoints.

@@ -3,45 +3,26 @@
 
 use std::collections::BTreeMap;
 
-use sam2_engine::{Direction, ObjectId, Passes, Point, Sam2, SessionOptions, VideoSession};
+use sam2_engine::{Direction, ObjectId, Passes, Sam2, SessionOptions, VideoSession};
 use sam2_frame_provider::FramesMode;
 use sam2_mask_writer::{LabelledMask, Mask, RunReader};
 
 use crate::memory_shortage::injected::ROOM;
-use crate::tests::{SeenFrames, Shortages, model, recording, run_job};
-use crate::{
-    BatchPlan, CancelFlag, FramePart, JobError, JobOptions, JobPlan, JobPrompt, Journal, run_header,
+use crate::tests::{
+    ONE, SeenFrames, Shortages, TWO, batched, model, own_click, recording, run_job,
 };
+use crate::{CancelFlag, FramePart, JobError, JobOptions, JobPlan, Journal, run_header};
 
 const FRAMES: usize = 14;
-const ONE: ObjectId = ObjectId(1);
-const TWO: ObjectId = ObjectId(2);
 /// Objects with their prompted frames. No prompt lies in the second batch or the last.
 const PROMPTS: [(ObjectId, &[usize]); 2] = [(ONE, &[1, 3, 9]), (TWO, &[2, 8, 11])];
 
-fn prompt(object: ObjectId, frame: usize) -> JobPrompt {
-    let (x, y) = match object {
-        ONE => (13.0 + frame as f32, 15.0),
-        _ => (45.0, 25.0 + frame as f32),
-    };
-    JobPrompt {
-        points: vec![("click".into(), Point::positive(x, y))],
-        ..JobPrompt::empty(frame, object)
-    }
-}
-
 /// Returns a plan of batches of four frames.
-fn plan(prompts: &[(ObjectId, &[usize])]) -> JobPlan {
-    let mut batches: Vec<BatchPlan> = (0..FRAMES)
-        .step_by(4)
-        .map(|first| BatchPlan { frames: first..(first + 4).min(FRAMES), prompts: Vec::new() })
-        .collect();
-    for &(object, frames) in prompts {
-        for &frame in frames {
-            batches[frame / 4].prompts.push(prompt(object, frame));
-        }
-    }
-    JobPlan { batches, ..JobPlan::default() }
+fn plan(prompts: &[(ObjectId, &'static [usize])]) -> JobPlan {
+    let clicks = |&(object, frames): &(ObjectId, &'static [usize])| {
+        frames.iter().map(move |&frame| own_click(object, frame))
+    };
+    batched(FRAMES, 4, prompts.iter().flat_map(clicks))
 }
 
 fn options(passes: Passes) -> JobOptions {
@@ -63,7 +44,7 @@ fn alone(
     direction: Direction,
 ) -> BTreeMap<usize, Mask> {
     let mut session = VideoSession::new(model, recording(FRAMES)).unwrap();
-    prompt(object, frame).give(&mut session, 0).unwrap();
+    own_click(object, frame).give(&mut session, 0).unwrap();
     let masks = session.propagate(direction).map(|masks| masks.unwrap());
     masks.map(|masks| (masks.frame_index, masks.objects[0].mask.clone())).collect()
 }
