@@ -126,7 +126,8 @@ def circles(graph):
     for node in graph:
         if node not in index:
             visit(node)
-    return sorted(out, key=len, reverse=True)
+    # In the same order each time, since ARCHITECTURE.md shows the list.
+    return sorted(out, key=lambda circle: (-len(circle), circle))
 
 
 def main():

@@ -25,7 +25,7 @@ struct Branches {
     object_score: f32,
     predicted_ious: Vec<f32>,
     candidates: Vec<MaskPrediction>,
-    /// Whether another object was in sight.
+    /// Whether the decoder's masks showed another object too.
     distractor: bool,
 }
 
@@ -69,8 +69,8 @@ impl<F: Frames> Tracker<F> {
         Ok(steps)
     }
 
-    /// Chooses the masks with which an object goes on, best first. Their memories are not encoded
-    /// yet.
+    /// Chooses the masks that become an object's pathways, best first. Their memories are encoded
+    /// afterwards.
     fn go_on(&self, object: usize, branches: Vec<Branches>) -> Vec<(usize, Step)> {
         let state = &self.objects[object];
         let known: Vec<Branch> = branches

@@ -160,7 +160,7 @@ impl<F: Frames> Tracker<F> {
     }
 
     /// Judges a mask by earlier ones of its pathway, whose memories are in `bank`, in the direction
-    /// of propagation. Without a direction there is no expectation for its area.
+    /// of propagation. Without a direction, its area is not compared with theirs.
     fn judge(
         &self,
         state: &ObjectState,

@@ -17,7 +17,7 @@ pub(super) struct ObjectState {
     pub(super) id: ObjectId,
     /// Memories of the pathway that is shown, the best so far.
     pub(super) bank: MemoryBank,
-    /// The shown pathway's sum; 0 if there is no other one.
+    /// The sum of the pathway that is shown; 0 while the object has only this one.
     pub(super) sum: f64,
     /// The other pathways, best first. Their banks have results of the same frames.
     pub(super) others: Vec<Pathway>,

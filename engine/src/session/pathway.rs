@@ -21,7 +21,7 @@ pub(super) struct Step {
     /// The pathway's new sum; 0 if only one pathway is followed.
     pub(super) sum: f64,
     pub(super) outcome: Outcome,
-    /// Whether another object was in sight.
+    /// Whether the decoder's masks showed another object too.
     pub(super) distractor: bool,
 }
 

@@ -2,8 +2,8 @@
 //!
 //! No model reports its own errors, but some failures are visible: the object's score falls below
 //! zero, the area jumps, the mask floods the picture or turns inside out, or two objects have the
-//! same pixels. Such frames are flagged in the results, never passed on silently. A flag is not a verdict: an animal that hides *is*
-//! lost for a while.
+//! same pixels. Such frames are flagged in the results, never passed on silently. A flag is not a
+//! verdict: an animal that hides *is* lost for a while.
 
 use sam2_mask_writer::{Mask, QualityFlag, QualityFlags};
 use serde::{Deserialize, Serialize};
