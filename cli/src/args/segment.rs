@@ -217,7 +217,7 @@ pub struct RunningArgs {
         hide_short_help = true
     )]
     pub passes: Option<PassesArg>,
-    /// Compute every N-th frame only, in an N-th of the time. Prompted frames and the last frame of a batch are computed too.
+    /// Compute only every N-th frame, to save time. Prompted frames and the last frame of a batch are computed too.
     #[arg(long, value_name = "N", default_value = "1", hide_short_help = true)]
     pub every: NonZeroUsize,
     /// What frames get that --every leaves out.
