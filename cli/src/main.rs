@@ -7,6 +7,7 @@ mod bench;
 mod command_line;
 mod completions;
 mod convert;
+mod correct;
 mod devices;
 mod disk;
 mod doctor;
@@ -40,6 +41,7 @@ mod recordings;
 mod remedy;
 mod report;
 mod resuming;
+mod review;
 mod score;
 mod segment;
 mod settings;
@@ -72,6 +74,8 @@ fn main() -> std::process::ExitCode {
     start_again::where_cuda_is_found(&cli.command);
     let result = match cli.command {
         Command::Segment(args) => segment::run(&args, cli.quiet),
+        Command::Correct(args) => correct::run(&args, cli.quiet),
+        Command::Review(args) => review::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Inspect(args) => inspect::run(&args),

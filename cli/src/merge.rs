@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_engine::{FrameSource, MaskSink, PixelValues, RunHeader};
+use sam2_engine::{FrameSource, LazyFrames, MaskSink, PixelValues, RunHeader};
 use sam2_frame_provider::IndexMode;
-use sam2_jobs::RunParts;
+use sam2_jobs::{CancelFlag, RunParts};
 
-use crate::args::MergeArgs;
+use crate::args::{FrameArgs, MergeArgs, StyleArgs};
 use crate::exit::ExitStatus;
-use crate::outputs::{self, OutputRecording, OutputSettings};
+use crate::outputs::{self, Output, OutputRecording, OutputSettings};
 use crate::signals::cancel_on_signals;
 use crate::sinks;
 use crate::summary::summarise;
@@ -31,7 +31,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     });
     let inputs: Vec<&Path> = args.parts.iter().chain(&files).map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, None, &inputs, |_| args.style.overwrite)?;
-    let parts = RunParts::open(&args.parts, args.mixed_processors)?;
+    let parts = opened(&args.parts, args.replace, args.mixed_processors)?;
     let header = parts.header();
     // Only runs with --no-exif have this setting.
     let as_stored = header.settings.contains_key("still images");
@@ -48,12 +48,48 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     if let (Some(path), Some(frames)) = (&recording, &frames) {
         check_recording(path, &files, frames, header)?;
     }
-    let values = if args.style.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
+    let exported = Exported {
+        parts: &args.parts,
+        replace: args.replace,
+        mixed_processors: args.mixed_processors,
+        style: &args.style,
+        recording: recording.as_deref(),
+        frame_args,
+    };
+    export(&exported, &outputs, frames, &cancel)
+}
+
+/// A run that is written to further formats.
+pub struct Exported<'a> {
+    /// Its run files.
+    pub parts: &'a [PathBuf],
+    /// Whether those behind the first replace parts of it.
+    pub replace: bool,
+    /// Whether they may have been computed on different kinds of processors and devices.
+    pub mixed_processors: bool,
+    /// How results are written.
+    pub style: &'a StyleArgs,
+    /// The recording, if it is at hand.
+    pub recording: Option<&'a Path>,
+    /// How its frames are read.
+    pub frame_args: FrameArgs,
+}
+
+/// Writes a run to outputs. `frames` are those of its recording, for outputs that show them.
+pub fn export(
+    run: &Exported<'_>,
+    outputs: &[Output],
+    frames: Option<LazyFrames>,
+    cancel: &CancelFlag,
+) -> Result<ExitStatus> {
+    let parts = opened(run.parts, run.replace, run.mixed_processors)?;
+    let header = parts.header();
+    let values = if run.style.ids { PixelValues::ObjectIds } else { PixelValues::Binary };
     let settings = OutputSettings {
-        overwrite: args.style.overwrite,
+        overwrite: run.style.overwrite,
         values,
-        compression: args.style.compression.into(),
-        outlines: outputs::outlines(args.style.coco_polygons),
+        compression: run.style.compression.into(),
+        outlines: outputs::outlines(run.style.coco_polygons),
     };
     let described = OutputRecording {
         size: (header.width, header.height),
@@ -64,12 +100,14 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         objects: parts.objects()?,
         image_names: header.image_names.clone(),
         run: header.clone(),
-        source: match &recording {
-            Some(path) => Some((path.clone(), recording::options(&frame_args, IndexMode::Auto)?)),
+        source: match run.recording {
+            Some(path) => {
+                Some((path.to_owned(), recording::options(&run.frame_args, IndexMode::Auto)?))
+            }
             None => None,
         },
     };
-    let sinks = sinks::create(&outputs, settings, &described)?;
+    let sinks = sinks::create(outputs, settings, &described)?;
     let mut named = outputs.iter().zip(&sinks);
     if !header.logits
         && let Some((output, _)) = named.find(|(_, sink)| sink.wants_logits())
@@ -82,7 +120,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
     if frames.is_none() && sinks.iter().any(|sink| wants_images(sink.as_ref(), header)) {
         bail!("an output shows the recording's pictures: give the recording with --recording FILE");
     }
-    let count = args.parts.len();
+    let count = run.parts.len();
     tracing::info!(
         "{}: {} frames in {count} {}",
         header.recording,
@@ -90,8 +128,20 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
         if count == 1 { "part" } else { "parts" }
     );
     let pictures = frames.as_ref().map(|frames| frames as &dyn FrameSource);
-    let report = parts.write(pictures, sinks, &cancel)?;
-    Ok(summarise(&outputs, &report))
+    let report = parts.write(pictures, sinks, cancel)?;
+    Ok(summarise(outputs, &report))
+}
+
+fn opened(files: &[PathBuf], replace: bool, mixed: bool) -> Result<RunParts> {
+    match files {
+        [run, newer @ ..] if replace => {
+            if newer.is_empty() {
+                bail!("--replace takes the run, and then the run files that replace parts of it");
+            }
+            Ok(RunParts::replacing(run, newer, mixed)?)
+        }
+        files => Ok(RunParts::open(files, mixed)?),
+    }
 }
 
 fn wants_images(sink: &dyn MaskSink, header: &RunHeader) -> bool {

@@ -274,19 +274,7 @@ impl Segmenting<'_> {
     fn header(&self, planned: &Planned, options: &JobOptions) -> Result<RunHeader, JobError> {
         let (args, path) = (self.args, &self.args.recording);
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let mut more = vec![
-            ("precision", self.model.precision().to_string()),
-            ("intensity", args.frames.intensity.to_string()),
-            ("axes", args.frames.axes.as_ref().map_or("the default".into(), ToString::to_string)),
-            ("bad frames", args.frames.on_bad_frame.to_string()),
-            (
-                "video stream",
-                args.frames.stream.map_or("the default".into(), |stream| stream.to_string()),
-            ),
-        ];
-        if args.frames.no_exif {
-            more.push(("still images", "as stored".into()));
-        }
+        let mut more = recording::settings(&args.frames, self.model);
         if let Some(evidence) = &planned.evidence {
             more.push(("track", evidence.digest()));
         }

@@ -122,6 +122,42 @@ impl OutputFormat {
         }
     }
 
+    /// Returns the formats that can be made from every run.
+    pub fn exported() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|format| *format != Self::Logits)
+    }
+
+    /// Returns what selects the format on the command line: its usual ending, or its name with a colon.
+    pub fn selector(self) -> String {
+        match self.endings().first() {
+            Some(ending) => format!(".{ending}"),
+            None => format!("{}:", self.name()),
+        }
+    }
+
+    /// Describes the format in a few words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Tiff => "TIFF stack, one page a frame",
+            Self::ObjectTiffs => "folder with a TIFF stack for each object",
+            Self::Davis => "folder of palette PNGs, as in DAVIS",
+            Self::ObjectPngs => "folder of PNGs for each object, as in SA-V",
+            Self::Coco => "COCO JSON",
+            Self::Sav => "SA-V JSON",
+            Self::Yolo => "folder of YOLO polygons",
+            Self::Labelme => "folder of Labelme polygons",
+            Self::ImageJRois => "ImageJ regions (ZIP)",
+            Self::OmeZarr => "OME-Zarr labels",
+            Self::Csv => "table of areas, positions and scores (CSV)",
+            Self::Parquet => "the same table as Parquet",
+            Self::Overlay => "video with the masks drawn in",
+            Self::ContactSheet => "overview picture",
+            Self::Logits => "mask logits (NumPy)",
+            Self::Run => "run file without the history",
+            Self::Report => "report (HTML)",
+        }
+    }
+
     /// Whether it holds one number for each pixel, so that numbers must be small.
     pub fn has_numbers_for_pixels(self, values: PixelValues) -> bool {
         self == Self::Davis || self == Self::Tiff && values == PixelValues::ObjectIds

@@ -164,7 +164,7 @@ fn plan_by_track(
 }
 
 /// Logs the notices about a track.
-fn tell(notices: &[TrackNotice]) {
+pub fn tell(notices: &[TrackNotice]) {
     for notice in notices {
         match notice {
             TrackNotice::Info(_) => tracing::info!("{notice}"),

@@ -10,7 +10,7 @@ use sam2_jobs::{
 use serde_json::Value;
 
 use crate::alike::closest;
-use crate::args::PromptArgs;
+use crate::args::{BoxArg, MaskArg, PointArg, PromptArgs};
 
 /// Default number of frames per batch for a recording with a track, as in the lab's own scripts.
 const DEFAULT_BATCH_SIZE: usize = 400;
@@ -109,24 +109,45 @@ impl PromptArgs {
         recording: &TrackedRecording,
         of_track: &KnownObjects,
     ) -> Result<(PromptSet, Vec<TrackNotice>)> {
+        let track = self.keypoints.is_some().then_some(of_track);
+        let Self { prompts, point, bounds, mask, .. } = self;
+        TypedPrompts { prompts, point, bounds, mask }.gather(recording, of_track, track)
+    }
+}
+
+/// Prompts that were typed, and files of prompts that were named.
+pub struct TypedPrompts<'a> {
+    pub prompts: &'a [PathBuf],
+    pub point: &'a [PointArg],
+    pub bounds: &'a [BoxArg],
+    pub mask: &'a [MaskArg],
+}
+
+impl TypedPrompts<'_> {
+    /// Returns them all, with notices for the user. Names in prompt files refer to the known objects of
+    /// the same names; those of the `track`, if there is one, are expected to be known.
+    pub fn gather(
+        &self,
+        recording: &TrackedRecording,
+        known: &KnownObjects,
+        track: Option<&KnownObjects>,
+    ) -> Result<(PromptSet, Vec<TrackNotice>)> {
         let (mut set, mut notices) = (PromptSet::new(), Vec::new());
-        let mut known = of_track.clone();
-        for file in &self.prompts {
+        let mut known = known.clone();
+        for file in self.prompts {
             let (prompts, of_file) = read_prompts_for(file, recording, &known)?;
             notices.extend(of_file);
-            if self.keypoints.is_some() {
-                notices.extend(not_of_track(file, &prompts, of_track));
-            }
+            notices.extend(track.and_then(|track| not_of_track(file, &prompts, track)));
             known.add(&prompts);
             set.merge(prompts).with_context(|| file.display().to_string())?;
         }
-        for arg in &self.point {
+        for arg in self.point {
             set.add_point(arg.frame, arg.object, arg.point);
         }
-        for arg in &self.bounds {
+        for arg in self.bounds {
             set.add_box(arg.frame, arg.object, arg.bounds)?;
         }
-        for arg in &self.mask {
+        for arg in self.mask {
             for (object, mask) in read_mask(&arg.file, arg.frame, arg.object)? {
                 set.add_mask(arg.frame, object, mask)?;
             }

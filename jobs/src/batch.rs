@@ -62,7 +62,7 @@ impl<'a, S: FrameSource + ?Sized> Run<'a, S> {
             self.session_options = options;
             result?;
         }
-        let prompts = prompts.iter().filter_map(JobPrompt::for_showing).collect();
+        let prompts = prompts.iter().map(JobPrompt::for_run_file).collect();
         self.end_batch(RunBatch {
             frames: batch.frames.clone(),
             prompt_frames,

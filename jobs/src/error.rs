@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sam2_engine::EngineError;
 use sam2_frame_provider::{FrameError, FramesMode};
-use sam2_mask_writer::{RunFileError, WriteError};
+use sam2_mask_writer::{AmendFileError, MaskSizeError, RunFileError, WriteError};
 
 use crate::keypoints::KeypointError;
 use crate::merge_error::MergeError;
@@ -36,6 +36,22 @@ pub enum JobError {
     /// A run file is unusable.
     #[error(transparent)]
     RunFile(#[from] RunFileError),
+    /// A run cannot be amended.
+    #[error(transparent)]
+    Amend(#[from] AmendFileError),
+    /// A run was computed with a setting that this program does not know.
+    #[error(
+        "the run was computed with a setting that this program does not know, {name} = {value}: use the sam2 that computed it"
+    )]
+    UnknownSetting {
+        /// The setting.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// A mask prompt in a run file does not have the size of the frames.
+    #[error("a mask prompt does not have the size of the frames: {0}")]
+    PromptMaskSize(MaskSizeError),
     /// Run files do not add up to a whole recording.
     #[error(transparent)]
     Merge(#[from] MergeError),

@@ -7,6 +7,8 @@ use sam2_frame_provider::FrameSource;
 use sam2_mask_writer::{Mask, RunPoint, RunPrompt};
 use sam2_model::PointLabel;
 
+use crate::error::JobError;
+
 /// The prompt of one object on one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobPrompt {
@@ -82,6 +84,31 @@ impl JobPrompt {
         Ok(())
     }
 
+    /// Gives the prompt to a session on the whole recording, and shows the candidate masks of points and a
+    /// box to `look`.
+    ///
+    /// # Errors
+    /// Those of [`VideoSession::add_mask`] and [`VideoSession::add_points_or_box_choosing`].
+    pub fn give_showing<F: FrameSource>(
+        &self,
+        session: &mut VideoSession<F>,
+        look: impl FnOnce(&[ObjectMask]),
+    ) -> Result<(), EngineError> {
+        if let Some(mask) = &self.mask {
+            session.add_mask(self.frame, self.object, mask)?;
+        }
+        if !self.points.is_empty() || self.bounds.is_some() {
+            let points: Vec<_> = self.points.iter().map(|(_, point)| *point).collect();
+            let (frame, object, bounds) = (self.frame, self.object, self.bounds);
+            let index = self.candidate.map(usize::from);
+            session.add_points_or_box_choosing(frame, object, &points, bounds, |candidates| {
+                look(candidates);
+                index
+            })?;
+        }
+        Ok(())
+    }
+
     /// Gives points and box to a session as [`Self::give`] does, shows the candidate masks to `look`,
     /// and returns the mask that the model takes.
     pub(super) fn give_looking<F: FrameSource>(
@@ -98,20 +125,43 @@ impl JobPrompt {
         })
     }
 
-    /// Returns what a run file keeps of the prompt. Returns `None` if the prompt is only a mask.
-    pub(super) fn for_showing(&self) -> Option<RunPrompt> {
+    /// Returns a prompt that a run file keeps, for frames of `width` x `height` pixels.
+    ///
+    /// # Errors
+    /// [`JobError::PromptMaskSize`] if its mask does not have the size of the frames.
+    pub fn from_run_file(
+        prompt: &RunPrompt,
+        (width, height): (u32, u32),
+    ) -> Result<Self, JobError> {
+        let point = |point: &RunPoint| {
+            let make = if point.positive { Point::positive } else { Point::negative };
+            (point.name.clone(), make(point.x, point.y))
+        };
+        let mask = prompt.mask.as_ref().map(|runs| Mask::from_runs(width, height, runs.clone()));
+        Ok(Self {
+            points: prompt.points.iter().map(point).collect(),
+            bounds: prompt.bounds.map(|[x0, y0, x1, y1]| BoxPrompt { x0, y0, x1, y1 }),
+            mask: mask.transpose().map_err(JobError::PromptMaskSize)?,
+            candidate: prompt.candidate,
+            ..Self::empty(prompt.frame, ObjectId(prompt.object))
+        })
+    }
+
+    /// Returns the prompt as a run file keeps it.
+    pub fn for_run_file(&self) -> RunPrompt {
         let point = |(name, point): &(String, Point)| RunPoint {
             name: name.clone(),
             x: point.x,
             y: point.y,
             positive: point.label == PointLabel::Positive,
         };
-        (!self.points.is_empty() || self.bounds.is_some()).then(|| RunPrompt {
+        RunPrompt {
             frame: self.frame,
             object: self.object.0,
             points: self.points.iter().map(point).collect(),
             bounds: self.bounds.map(|bounds| [bounds.x0, bounds.y0, bounds.x1, bounds.y1]),
             candidate: self.candidate,
-        })
+            mask: self.mask.as_ref().map(|mask| mask.runs().to_vec()),
+        }
     }
 }

@@ -31,6 +31,7 @@ mod between;
 mod cancel;
 mod carry_over;
 mod computed;
+mod correct;
 mod delivery;
 mod error;
 mod examine;
@@ -73,6 +74,10 @@ mod tests;
 pub use between::Between;
 pub use cancel::CancelFlag;
 pub use computed::FrameStep;
+pub use correct::{
+    Author, Correction, RunOptions, SharedRun, TrackedAgain, Wanted, amend, difference_to_run,
+    exchanged_from, redo, undo,
+};
 pub use error::JobError;
 pub use fingerprint::recording_fingerprint;
 pub use flagged::FlaggedFrames;

@@ -33,6 +33,21 @@ pub enum MergeError {
         /// The last of these frames, inclusive.
         last: usize,
     },
+    /// Frames to be replaced begin or end within a batch, whose frames were tracked together.
+    #[error(
+        "'{path}' has a border at frame {frame}, within the batch of frames {before} to {}: compute whole batches again, with --frames {before}..{after}",
+        after.saturating_sub(1)
+    )]
+    WithinBatch {
+        /// The run file with the newer frames.
+        path: PathBuf,
+        /// Where it begins or ends.
+        frame: usize,
+        /// First frame of the batch.
+        before: usize,
+        /// First frame behind the batch.
+        after: usize,
+    },
     /// Some frames are in two parts.
     #[error(
         "{span} {are} in '{first}' and in '{second}': leave one of the two out, or run again with parts that do not overlap",

@@ -48,6 +48,7 @@ pub struct Job<'a, S: ?Sized> {
     outputs: JobOutputs,
     observer: Option<&'a mut dyn JobObserver>,
     cancel: CancelFlag,
+    computed: Option<ComputedFrames>,
 }
 
 impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
@@ -55,7 +56,8 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
     pub fn new(model: &'a Sam2, frames: &'a S, plan: &'a JobPlan) -> Self {
         let (options, outputs) = (JobOptions::default(), JobOutputs::default());
         let cancel = CancelFlag::new();
-        Self { model, frames, plan, options, evidence: None, outputs, observer: None, cancel }
+        let (evidence, observer, computed) = (None, None, None);
+        Self { model, frames, plan, options, evidence, outputs, observer, cancel, computed }
     }
 
     /// Sets the options.
@@ -115,6 +117,12 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         self
     }
 
+    /// Computes these frames instead of those that follow from the plan.
+    pub(super) fn computed_as(mut self, computed: ComputedFrames) -> Self {
+        self.computed = Some(computed);
+        self
+    }
+
     /// Runs the job: every frame of the recording, or of a part of it, goes to every output, in
     /// order.
     ///
@@ -129,7 +137,8 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
     /// [`JobError`]. After [`JobError::FrameCountChanged`], because the recording turned out to be
     /// damaged on the way, a second call with a new plan succeeds: the source knows its frames then.
     pub fn run(self) -> Result<JobReport, JobError> {
-        let Self { model, frames, plan, options, evidence, outputs, observer, cancel } = self;
+        let Self { model, frames, plan, options, evidence, outputs, .. } = self;
+        let Self { observer, cancel, computed, .. } = self;
         let mut nobody = ();
         let observer = observer.unwrap_or(&mut nobody);
         let info = frames.info();
@@ -139,7 +148,7 @@ impl<'a, S: FrameSource + ?Sized> Job<'a, S> {
         if options.reprompt.is_some() && evidence.is_none() {
             return Err(JobError::NothingToPromptFrom);
         }
-        let computed = ComputedFrames::of(plan, options.step);
+        let computed = computed.unwrap_or_else(|| ComputedFrames::of(plan, options.step));
         let part_frames = options.part_of(plan);
         let positions = computed.positions(&part_frames.range());
         let part = FramePart { start: positions.start, end: positions.end };

@@ -18,7 +18,7 @@ use crate::error::JobError;
 /// devices round differently, so masks differ in a few pixels.
 pub const COMPUTED_WITH: &str = "computed with";
 /// Its value for jobs that several kinds of processors and devices may compute.
-const MIXED: &str = "mixed processors";
+pub(super) const MIXED: &str = "mixed processors";
 
 /// The setting that holds a digest of all prompts.
 const PROMPTS: &str = "prompts";

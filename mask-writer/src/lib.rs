@@ -73,8 +73,9 @@ pub use overlay::{OBJECT_COLOURS, blend};
 pub use quality_flags::{QualityFlag, QualityFlags};
 pub use recording_info::RecordingInfo;
 pub use run_file::{
-    FrameCodeError, RecoveredRun, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames,
-    RunHeader, RunPoint, RunPrompt, RunReader, RunRecord, RunWriter,
+    Action, Added, AmendError, AmendFileError, Amendment, FrameCodeError, OpenRun, RecoveredRun,
+    RunAmender, RunBatch, RunFileError, RunFileSink, RunFrame, RunFrames, RunHeader, RunPoint,
+    RunPrompt, RunReader, RunRecord, RunState, RunWriter, Stretch,
 };
 pub use sink::{LabelledMask, MaskFacts, MaskFrame, MaskSink};
 pub use sinks::bigtiff::{BigTiffSink, PixelValues};

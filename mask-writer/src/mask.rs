@@ -227,6 +227,35 @@ impl Mask {
         intersection
     }
 
+    /// Returns the pixels that are foreground in this mask or in another one of the same size.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut pixels = self.to_bytes(1);
+        other.paint(&mut pixels, 1);
+        Self::encode(self.width, self.height, pixels.into_iter().map(|pixel| pixel != 0))
+    }
+
+    /// Returns, for each of the masks of a frame, whether it has more than the share `limit` of the
+    /// smaller one in common with another.
+    pub fn overlapping(masks: &[&Self], limit: f64) -> Vec<bool> {
+        let mut overlaps = vec![false; masks.len()];
+        let bounds: Vec<_> = masks.iter().map(|mask| mask.bounds()).collect();
+        for second in 1..masks.len() {
+            for first in 0..second {
+                let (Some(a), Some(b)) = (bounds[first], bounds[second]) else { continue };
+                if a[2].min(b[2]) < a[0].max(b[0]) || a[3].min(b[3]) < a[1].max(b[1]) {
+                    continue;
+                }
+                let smaller = masks[first].area().min(masks[second].area()) as f64;
+                if masks[first].intersection(masks[second]) as f64 > limit * smaller {
+                    overlaps[first] = true;
+                    overlaps[second] = true;
+                }
+            }
+        }
+        overlaps
+    }
+
     /// Returns the intersection over union with another mask of the same size (the J measure); 1 if
     /// both are empty.
     pub fn iou(&self, other: &Self) -> f64 {

@@ -152,9 +152,15 @@ pub struct CompleteOutput(Complete);
 enum Complete {
     File(OutputFile),
     Folder(OutputFolder),
+    Written(PathBuf),
 }
 
 impl CompleteOutput {
+    /// Returns an output that is written in place, so that there is nothing to publish.
+    pub fn in_place(path: PathBuf) -> Self {
+        Self(Complete::Written(path))
+    }
+
     pub(crate) fn folder(folder: OutputFolder) -> Self {
         Self(Complete::Folder(folder))
     }
@@ -164,6 +170,7 @@ impl CompleteOutput {
         match &self.0 {
             Complete::File(file) => file.path(),
             Complete::Folder(folder) => folder.path(),
+            Complete::Written(path) => path,
         }
     }
 
@@ -172,7 +179,7 @@ impl CompleteOutput {
     pub fn bytes(&self) -> Option<u64> {
         match &self.0 {
             Complete::File(file) => file.file().metadata().ok().map(|metadata| metadata.len()),
-            Complete::Folder(_) => None,
+            Complete::Folder(_) | Complete::Written(_) => None,
         }
     }
 
@@ -185,6 +192,7 @@ impl CompleteOutput {
         match self.0 {
             Complete::File(file) => file.publish(),
             Complete::Folder(folder) => folder.publish(),
+            Complete::Written(_) => Ok(()),
         }
     }
 }

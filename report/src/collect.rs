@@ -150,9 +150,13 @@ impl ReportBuilder {
         Ok(())
     }
 
-    /// Adds prompts to be drawn into their frames, either all at once or as they become known.
+    /// Adds prompts to be drawn into their frames, either all at once or as they become known. Mask
+    /// prompts are not drawn: the frame's own mask shows them.
     pub fn add_prompts(&mut self, prompts: &[RunPrompt]) {
-        self.run.prompts.extend_from_slice(prompts);
+        let drawn = prompts.iter().filter(|p| !p.points.is_empty() || p.bounds.is_some());
+        let without_mask =
+            |prompt: &RunPrompt| RunPrompt { points: prompt.points.clone(), mask: None, ..*prompt };
+        self.run.prompts.extend(drawn.map(without_mask));
     }
 
     /// Stores the values to be plotted and returns the masks to be drawn.

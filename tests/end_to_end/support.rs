@@ -328,6 +328,16 @@ impl Running {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
+    /// Returns the next line that the process prints.
+    pub fn line(&mut self) -> String {
+        let output = self.child.as_mut().unwrap().stdout.as_mut().unwrap();
+        let (mut line, mut byte) = (Vec::new(), [0]);
+        while std::io::Read::read(output, &mut byte).unwrap() == 1 && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
+    }
+
     /// Waits until a condition holds or the process has ended.
     pub fn wait_until(&mut self, is_so: impl Fn() -> bool) {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(120);

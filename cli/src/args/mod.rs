@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod correct;
 mod frames;
 mod legacy;
 mod machine;
@@ -9,6 +10,7 @@ mod outputs;
 mod prompts;
 mod recording;
 mod results;
+mod review;
 mod segment;
 mod weights;
 mod words;
@@ -17,15 +19,17 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use correct::{CorrectArgs, CorrectionArgs};
 pub use frames::FrameArgs;
 pub use legacy::{LegacyPipelineArgs, with_double_dashes};
 pub use machine::{BenchArgs, CompletionsArgs, ConfigArgs, DevicesArgs, DoctorArgs, ManArgs};
 pub use memory::MemoryArg;
 pub use model::ModelArgs;
-pub use outputs::OutputArg;
-pub use prompts::PromptArgs;
+pub use outputs::{OutputArg, StyleArgs};
+pub use prompts::{BoxArg, MaskArg, PointArg, PromptArgs};
 pub use recording::ProbeArgs;
 pub use results::{MergeArgs, ReportArgs, ScoreArgs};
+pub use review::ReviewArgs;
 pub use segment::{BetweenArg, PassesArg, SegmentArgs};
 pub use weights::{ConvertArgs, DownloadArgs, DtypeArg, InspectArgs, VersionArg};
 pub use words::MODELS;
@@ -99,8 +103,26 @@ pub enum Command {
     #[command(after_help = "Example:\n  \
         sam2 segment m.avi --keypoints mDLC.csv --frames 0..40000 -o a.sam2run\n  \
         sam2 segment m.avi --keypoints mDLC.csv --frames 40000.. -o b.sam2run\n  \
-        sam2 merge a.sam2run b.sam2run -o masks.btf")]
+        sam2 merge a.sam2run b.sam2run -o masks.btf\n  \
+        sam2 merge m.sam2run again.sam2run --replace -o masks.btf")]
     Merge(MergeArgs),
+    /// Correct a finished run, and track again only what that can change.
+    ///
+    /// The run file keeps what was computed at first and every correction, so each can be undone.
+    #[command(after_help = "Examples:\n  \
+        sam2 correct m.sam2run --point 812:210,350:2 -o masks.btf\n  \
+        sam2 correct m.sam2run --lock 0-800 --swap 930:1:2 --dry-run\n  \
+        sam2 correct m.sam2run --absent 901-950:2 --undo\n  \
+        sam2 correct m.sam2run --show")]
+    Correct(Box<CorrectArgs>),
+    /// Look through a run in a browser, and correct it there.
+    ///
+    /// One page, served on this machine, also through an SSH tunnel. Every correction is in the run file before it is answered.
+    #[command(after_help = "Examples:\n  \
+        sam2 review m.sam2run\n  \
+        sam2 review m.sam2run --recording /archive/m.avi --port 8080\n  \
+        sam2 review running.btf.sam2run.part --read-only")]
+    Review(Box<ReviewArgs>),
     /// Fetch an official checkpoint, verify it and convert it, once.
     #[command(
         disable_version_flag = true,

@@ -70,3 +70,11 @@ pub struct StyleArgs {
     #[arg(long, hide_short_help = true)]
     pub coco_polygons: bool,
 }
+
+impl StyleArgs {
+    /// The defaults, with outputs that exist replaced or not.
+    pub fn for_export(overwrite: bool) -> Self {
+        let compression = CompressionArg::default();
+        Self { overwrite, ids: false, compression, coco_polygons: false }
+    }
+}

@@ -36,6 +36,10 @@ pub struct MergeArgs {
     /// Files that one pattern matches are in the order of a folder of videos, as for `sam2 segment`.
     #[arg(long, requires = "recording")]
     pub join: bool,
+    /// Take the first run file as the whole, and the others as batches of it that were computed again, with other prompts: they take
+    /// the place of those frames.
+    #[arg(long, help = "The later files replace batches of the first")]
+    pub replace: bool,
     /// Accept parts that were computed on different kinds of processors or devices.
     ///
     /// Their masks differ in a few pixels, since kernels round differently.

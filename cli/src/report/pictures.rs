@@ -1,15 +1,14 @@
 //! The pictures in a report, read from the recording if it is available.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use sam2_frame_provider::{FrameSource, ImageFolder, OpenOptions, VideoOptions, open_with};
+use sam2_frame_provider::{FrameSource, OpenOptions, VideoOptions, open_with};
 use sam2_mask_writer::RunHeader;
 use sam2_report::Report;
 
 use crate::args::ReportArgs;
-use crate::recording::{other_contents, other_size};
+use crate::recording::{other_contents, other_size, places};
 
 /// The recording of a run, or why it is missing.
 pub(super) enum Recording {
@@ -57,25 +56,13 @@ pub(super) fn find(
 fn found(args: &ReportArgs, header: &RunHeader, options: &OpenOptions) -> Recording {
     const REMEDY: &str =
         "the masks are shown alone. Name the recording with --recording to see its frames.";
-    // Only the file name counts: a run file from elsewhere must not select arbitrary files of this
-    // machine.
-    let Some(name) = Path::new(&header.recording).file_name() else {
+    if Path::new(&header.recording).file_name().is_none() {
         return Recording::Missing(format!(
             "The run file does not name its recording, so {REMEDY}"
         ));
-    };
-    let beside = args.run.parent().map(|folder| folder.join(name));
-    // The further files of a recording that consists of several.
-    let further: Vec<&OsStr> = header
-        .options
-        .iter()
-        .filter(|(option, _)| option == "--join")
-        .filter_map(|(_, file)| Path::new(file).file_name())
-        .collect();
+    }
     let mut missing = format!("The recording was not found next to the run file, so {REMEDY}");
-    let is_there = |path: &PathBuf| path.exists() || ImageFolder::is_pattern(path);
-    for path in beside.into_iter().chain([PathBuf::from(name)]).filter(is_there) {
-        let further: Vec<PathBuf> = further.iter().map(|name| path.with_file_name(name)).collect();
+    for (path, further) in places(&args.run, header) {
         let files: Vec<PathBuf> = std::iter::once(&path).chain(&further).cloned().collect();
         let why = match open_with(&path, &options.clone().join(further)) {
             Ok(source) => {

@@ -122,23 +122,10 @@ impl QualityOptions {
 
     /// Returns, for each of the masks of a frame, whether it [overlaps](Self::overlap_above) another.
     pub fn overlapping(&self, masks: &[&Mask]) -> Vec<bool> {
-        let mut overlaps = vec![false; masks.len()];
-        let Some(limit) = finite(self.overlap_above) else { return overlaps };
-        let bounds: Vec<_> = masks.iter().map(|mask| mask.bounds()).collect();
-        for second in 1..masks.len() {
-            for first in 0..second {
-                let (Some(a), Some(b)) = (bounds[first], bounds[second]) else { continue };
-                if a[2].min(b[2]) < a[0].max(b[0]) || a[3].min(b[3]) < a[1].max(b[1]) {
-                    continue;
-                }
-                let smaller = masks[first].area().min(masks[second].area()) as f64;
-                if masks[first].intersection(masks[second]) as f64 > limit * smaller {
-                    overlaps[first] = true;
-                    overlaps[second] = true;
-                }
-            }
+        match finite(self.overlap_above) {
+            Some(limit) => Mask::overlapping(masks, limit),
+            None => vec![false; masks.len()],
         }
-        overlaps
     }
 
     fn jumps(&self, area: u64, earlier: &[u64]) -> bool {

@@ -585,7 +585,7 @@ impl<'r, 'a, S: FrameSource + ?Sized> TwoWay<'r, 'a, S> {
             frames: batch.frames.clone(),
             prompt_frames: prompt_frames.into_iter().collect(),
             tracked_from: self.tracked_from(batch),
-            prompts: prompts.into_iter().filter_map(JobPrompt::for_showing).collect(),
+            prompts: prompts.into_iter().map(JobPrompt::for_run_file).collect(),
         };
         self.run.end_batch(record)?;
         let (total, encode) = (self.begun.elapsed(), std::mem::take(&mut self.encode));

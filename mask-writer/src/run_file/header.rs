@@ -104,6 +104,20 @@ impl RunHeader {
         }
     }
 
+    /// Returns whether objects were tracked across the borders of batches.
+    pub fn tracks_across_batches(&self) -> bool {
+        let passes = self.settings.get("passes").map(String::as_str);
+        matches!(passes, Some("nearest" | "agreed"))
+    }
+
+    /// Returns the share of the smaller of two masks that they may have in common before both are
+    /// flagged; `None` = they are never flagged.
+    pub(crate) fn overlap_limit(&self) -> Option<f64> {
+        let quality = self.settings.get("quality")?;
+        let quality: serde_json::Value = serde_json::from_str(quality).ok()?;
+        quality.get("overlap_above")?.as_f64()
+    }
+
     /// Returns the first difference between two headers, for a message: name, value here, value
     /// there. `None` if they are equal apart from [`Self::options`], [`Self::prompts`] and
     /// [`Self::prompt_count`].
@@ -203,8 +217,7 @@ impl RunBatch {
     }
 }
 
-/// A prompt for one object on one frame. Mask prompts are not stored, because a mask of the frame
-/// shows them.
+/// A prompt for one object on one frame.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunPrompt {
@@ -221,6 +234,10 @@ pub struct RunPrompt {
     /// Which of the model's three candidate masks was taken, 0 to 2; `None` = none in particular.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate: Option<u8>,
+    /// A mask prompt, as the runs of [`Mask::runs`](crate::Mask::runs) of a mask of the recording's
+    /// size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Vec<u32>>,
 }
 
 /// A point prompt.

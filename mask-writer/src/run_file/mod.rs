@@ -11,7 +11,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | kind: 0 header, 1 frame, 2 end of a batch, 3 end of the run |
+//! | 1 | kind: 0 header, 1 frame, 2 end of a batch, 3 end of the run, 4 amendment, 5 masks computed again |
 //! | 8 | length of the payload |
 //! | 4 | CRC-32 (IEEE) of kind, length and payload |
 //! | length | payload |
@@ -35,8 +35,14 @@
 //! | v, then as many v | runs, as [`Mask::runs`](crate::Mask::runs), of a mask of the recording's size |
 //! | f32 each | logits: width x height of them |
 //!
+//! After the end of the run, amendments may follow: records of kind 4 ([`Amendment`] as JSON), and
+//! records of kind 5, which hold the number of the amendment that they belong to and the number of the
+//! frame, as u64 each, and then the masks of the objects that were computed again, coded as a frame.
+//! What is torn at the end of a file, because its writer was killed, does not count.
+//!
 //! Readers reject a [`RunHeader::format_version`] other than [`RunHeader::FORMAT_VERSION`].
 
+mod amend;
 mod error;
 mod frame;
 mod header;
@@ -48,6 +54,9 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use amend::{
+    Action, Added, AmendError, AmendFileError, Amendment, OpenRun, RunAmender, RunState, Stretch,
+};
 pub use error::RunFileError;
 pub use frame::{FrameCodeError, RunFrame};
 pub use header::{RunBatch, RunHeader, RunPoint, RunPrompt};

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use super::amend::{Amended, RunIndex};
 use super::error::RunFileError;
 use super::frame::{self, RunFrame};
 use super::header::{RunBatch, RunHeader};
@@ -36,6 +37,16 @@ pub struct RunReader {
     batch_start: usize,
     ended: bool,
     payload: Vec<u8>,
+    /// Amendments that change what was computed.
+    amended: Option<Box<Amendments>>,
+}
+
+/// Where a reader finds amendments.
+#[derive(Debug)]
+struct Amendments {
+    index: RunIndex,
+    amended: Amended,
+    file: File,
 }
 
 /// The usable part of a run file that may be unfinished.
@@ -63,11 +74,34 @@ impl RecoveredRun {
 }
 
 impl RunReader {
-    /// Opens a run file and reads its header.
+    /// Opens a run file and reads its header. Frames and batches are given as they are after the
+    /// amendments of the run, if there are any.
     ///
     /// # Errors
     /// [`RunFileError`] if it cannot be read, is not a run file or has another format version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RunFileError> {
+        let mut reader = Self::open_as_computed(path)?;
+        let io = |source| RunFileError::Io { path: reader.path.clone(), source };
+        let file = File::open(&reader.path).map_err(io)?;
+        let mut index = RunIndex::behind(reader.position);
+        index.read_on(&file).map_err(io)?;
+        if index.head() > 0 {
+            if let Some(reason) = index.damage {
+                let (path, at, reason) = (reader.path.clone(), index.end, reason.to_owned());
+                return Err(RunFileError::Damaged { path, at, reason });
+            }
+            let amended = Amended::new(&reader.header, &index, index.head());
+            reader.header.object_names = amended.names();
+            reader.amended = Some(Box::new(Amendments { index, amended, file }));
+        }
+        Ok(reader)
+    }
+
+    /// Opens a run file as [`Self::open`] does, but gives everything as it was computed at first.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_as_computed(path: impl AsRef<Path>) -> Result<Self, RunFileError> {
         let path = path.as_ref().to_owned();
         let io = |source| RunFileError::Io { path: path.clone(), source };
         let not =
@@ -112,12 +146,18 @@ impl RunReader {
             batch_start: first,
             ended: false,
             payload,
+            amended: None,
         })
     }
 
     /// Returns the file's header.
     pub fn header(&self) -> &RunHeader {
         &self.header
+    }
+
+    /// Returns the byte position behind the header.
+    pub(super) fn head_end(&self) -> u64 {
+        self.position
     }
 
     /// Returns an iterator over the frames only.
@@ -131,7 +171,7 @@ impl RunReader {
     /// As [`Self::open`]; [`RunFileError::Io`] if reading fails. Damage after the header is not an
     /// error.
     pub fn recover(path: impl AsRef<Path>) -> Result<RecoveredRun, RunFileError> {
-        let mut reader = Self::open(path)?;
+        let mut reader = Self::open_as_computed(path)?;
         let mut found = RecoveredRun {
             header: reader.header.clone(),
             batches: Vec::new(),
@@ -183,6 +223,19 @@ impl RunReader {
         record.map_err(|reason| RunFileError::Damaged { path: self.path.clone(), at, reason })
     }
 
+    fn as_amended(&mut self, record: Option<RunRecord>) -> Result<Option<RunRecord>, RunFileError> {
+        let Some(amendments) = &mut self.amended else { return Ok(record) };
+        let Amendments { index, amended, file } = amendments.as_mut();
+        Ok(match record {
+            Some(RunRecord::Frame(mut frame)) => {
+                amended.change(&mut frame, index, file, &self.path)?;
+                Some(RunRecord::Frame(frame))
+            }
+            Some(RunRecord::Batch(batch)) => Some(RunRecord::Batch(amended.state().batch(&batch))),
+            None => None,
+        })
+    }
+
     fn understand(&mut self, kind: Kind, payload: &[u8]) -> Result<Option<RunRecord>, String> {
         let (frames, next) = (self.header.frames.clone(), self.next_frame);
         match kind {
@@ -214,6 +267,7 @@ impl RunReader {
                 Ok(None)
             }
             Kind::End => Err("an end before the last frame".into()),
+            Kind::Amendment | Kind::Patch => Err("an amendment before the end".into()),
         }
     }
 }
@@ -225,7 +279,7 @@ impl Iterator for RunReader {
         if self.ended {
             return None;
         }
-        let step = self.step().transpose();
+        let step = self.step().and_then(|record| self.as_amended(record)).transpose();
         self.ended = !matches!(step, Some(Ok(_)));
         step
     }

@@ -14,6 +14,16 @@ pub(super) enum Kind {
     Frame = 1,
     Batch = 2,
     End = 3,
+    Amendment = 4,
+    Patch = 5,
+}
+
+impl Kind {
+    fn of(byte: u8) -> Option<Self> {
+        [Self::Header, Self::Frame, Self::Batch, Self::End, Self::Amendment, Self::Patch]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
+    }
 }
 
 /// Writes one record.
@@ -69,11 +79,35 @@ pub(super) fn read(
     if checksum(kind, length, payload) != u32::from_le_bytes([c0, c1, c2, c3]) {
         return Err(Missing::Damaged("its checksum is wrong"));
     }
-    match kind {
-        0 => Ok(Kind::Header),
-        1 => Ok(Kind::Frame),
-        2 => Ok(Kind::Batch),
-        3 => Ok(Kind::End),
-        _ => Err(Missing::Damaged("a record of an unknown kind")),
+    Kind::of(kind).ok_or(Missing::Damaged(UNKNOWN))
+}
+
+const UNKNOWN: &str = "a record of an unknown kind";
+
+/// Reads the head of a record, of which `left` bytes remain in the file: its kind and the length of
+/// its payload. Returns `None` if the record is not whole.
+pub(super) fn peek(
+    from: &mut impl Read,
+    left: u64,
+) -> io::Result<Option<(Result<Kind, &'static str>, u64)>> {
+    let mut head = [0; HEAD as usize];
+    if left < HEAD {
+        return Ok(None);
     }
+    from.read_exact(&mut head)?;
+    let [kind, l0, l1, l2, l3, l4, l5, l6, l7, ..] = head;
+    let length = u64::from_le_bytes([l0, l1, l2, l3, l4, l5, l6, l7]);
+    Ok((length <= left - HEAD).then_some((Kind::of(kind).ok_or(UNKNOWN), length)))
+}
+
+/// Number of bytes before the masks in a record of masks that were computed again.
+pub(super) const PATCH_HEAD: usize = 16;
+
+/// Returns the amendment and the frame of such a record.
+pub(super) fn patch_head(payload: &[u8]) -> Option<(usize, usize)> {
+    let number = |at: usize| {
+        let bytes = payload.get(at..at + 8)?;
+        usize::try_from(u64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    };
+    Some((number(0)?, number(8)?))
 }

@@ -61,6 +61,7 @@ fn batch(frames: std::ops::Range<usize>) -> RunBatch {
         points,
         bounds,
         candidate: Some(2),
+        mask: (object == 1).then(|| vec![3, 5, 7]),
     };
     let prompts = vec![of(1, points, None), of(1002, Vec::new(), Some([0.0, 0.5, 3.0, 2.25]))];
     let tracked_from = if frames.start == 4 { vec![2, 9] } else { Vec::new() };

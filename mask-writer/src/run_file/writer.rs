@@ -140,7 +140,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Opens and locks the file without changing its contents, which may belong to another process.
 /// Links are not followed, and a file that does not begin like a run file is left alone.
-fn open(path: &Path, create: bool) -> Result<File, WriteError> {
+pub(super) fn open(path: &Path, create: bool) -> Result<File, WriteError> {
     let io = |source| WriteError::Io { path: path.to_owned(), source };
     let foreign = |what| WriteError::NotAJournal { path: path.to_owned(), what };
     match std::fs::symlink_metadata(path) {

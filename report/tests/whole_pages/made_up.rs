@@ -106,6 +106,7 @@ pub fn run(animals: u32, frames: usize) -> Report {
                 ],
                 bounds: (object == 1).then_some([x0 - 4.0, y0 - 4.0, x1 + 4.0, y1 + 4.0]),
                 candidate: None,
+                mask: None,
             }
         })
     });

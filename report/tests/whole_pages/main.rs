@@ -81,6 +81,7 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
                 .into(),
             bounds: Some([f32::NAN, -1e30, 1e30, 5.0]),
             candidate: Some(u8::MAX),
+            mask: Some(vec![u32::MAX; 3]),
         }],
         frames_per_second: Some(f64::MIN_POSITIVE),
     });

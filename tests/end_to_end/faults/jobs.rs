@@ -94,6 +94,25 @@ pub fn one_recording() -> Vec<Job> {
     ]
 }
 
+/// A run that is corrected. Its file keeps what was done before the kill.
+pub fn corrected() -> Vec<Job> {
+    vec![Job {
+        begin: Box::new(|| {
+            let workshop = workshop(8);
+            let clicks = ["--point", "0:122,40", "-o", "m.sam2run"];
+            workshop.sam2(&[&["segment", "mouse.mkv"][..], &clicks].concat()).succeeded();
+            workshop
+        }),
+        again: &[],
+        quick: Quick::FirstAndLastOf(&["amendment written", "amendment synced", "masks added"]),
+        ..job(
+            "a run corrected",
+            &[&["correct", "m.sam2run", "--point", "5:122,40", "-o", "masks.btf", "--overwrite"]],
+            &["masks.btf"],
+        )
+    }]
+}
+
 pub fn several() -> Vec<Job> {
     let quick = Quick::Last(&["frame written", "batch synced", "file renamed", "output published"]);
     vec![
@@ -248,4 +267,9 @@ fn folders_are_whole_whenever_a_process_ends() {
 #[test]
 fn a_second_end_changes_nothing_either() {
     end_everywhere(&interrupted(), 3);
+}
+
+#[test]
+fn a_correction_that_ends_anywhere_goes_on_to_the_same_masks() {
+    end_everywhere(&corrected(), 6);
 }

@@ -13,10 +13,17 @@ use driver::Job;
 
 /// Returns every job that is killed, in this module and its submodules.
 fn all_jobs() -> Vec<Job> {
-    [jobs::one_recording(), jobs::several(), jobs::folders(), jobs::interrupted(), weights::jobs()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        jobs::one_recording(),
+        jobs::several(),
+        jobs::folders(),
+        jobs::interrupted(),
+        jobs::corrected(),
+        weights::jobs(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Returns the names of the points in the program's source code.

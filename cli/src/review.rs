@@ -1,0 +1,170 @@
+//! `sam2 review`: serves the page on which a run is looked through and corrected.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use sam2_engine::RunHeader;
+use sam2_jobs::CancelFlag;
+use sam2_mask_writer::OpenRun;
+use sam2_review::{Desk, Exporter, Format, Place, Setup, Tools};
+
+use crate::args::{OutputArg, ReviewArgs, StyleArgs};
+use crate::correct::{self, TrackingTools};
+use crate::exit::ExitStatus;
+use crate::outputs::{self, OutputFormat};
+use crate::signals::cancel_on_signals;
+use crate::standard_output::print;
+use crate::{merge, recording, recordings};
+
+/// Serves the page until the user stops it.
+pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
+    let cancel = cancel_on_signals()?;
+    let given = recordings::one(&args.recording, args.join)?;
+    let opened = OpenRun::open(&args.run)?;
+    let header = opened.header().clone();
+    let is_finished = opened.is_finished();
+    drop(opened);
+    let mut read_only = args.read_only.then(|| "the run was opened with --read-only".to_owned());
+    if !is_finished {
+        let reason = "the run is still being computed, or was interrupted: it can be looked at, and corrected when it is finished";
+        read_only.get_or_insert(reason.to_owned());
+    }
+    let (frames, tools) = found(args, given.clone(), &header, read_only.is_none())?;
+    let frames = frames.map(Arc::new);
+    let setup = Setup {
+        run: args.run.clone(),
+        tools: tools.map(|(model, device)| Tools { model, device }),
+        read_only,
+        author: correct::author(args.who.as_deref()),
+        formats: formats(),
+        exporter: exporter(&args.run, given, &header, args.mixed_processors),
+        frames,
+    };
+    let desk = Desk::open(setup)?;
+    let place = Place { address: args.address, port: args.port };
+    if !args.address.is_loopback() {
+        tracing::warn!(
+            "everybody who can reach {} and knows the address of the page can change the run, and nothing is encrypted: prefer an SSH tunnel",
+            args.address
+        );
+    }
+    let told = move |port: u16, address: &str| {
+        // Without its line nobody can open the page, but a closed output is no reason to stop.
+        let _ = print(&announcement(port, address, place));
+    };
+    sam2_review::serve(desk, place, told, move || cancel.is_cancelled())?;
+    Ok(ExitStatus::Done)
+}
+
+type Found = (Option<sam2_engine::LazyFrames>, Option<(sam2_engine::Sam2, String)>);
+
+/// Finds the recording and loads the model. Without them the masks can still be looked at.
+fn found(
+    args: &ReviewArgs,
+    given: Option<(PathBuf, Vec<PathBuf>)>,
+    header: &RunHeader,
+    tracks: bool,
+) -> Result<Found> {
+    let is_named = given.is_some();
+    if !tracks {
+        let frames = recording::of_run(&args.run, given, header);
+        return match frames {
+            Ok(found) => Ok((Some(found.frames), None)),
+            Err(error) if is_named => Err(error),
+            Err(error) => {
+                tracing::warn!("the masks are shown alone: {error:#}");
+                Ok((None, None))
+            }
+        };
+    }
+    let is_model_named = args.network.model.is_some();
+    let ReviewArgs { run, network, mixed_processors, .. } = args;
+    let wanted = correct::Wanted { run, network, mixed_processors: *mixed_processors };
+    match TrackingTools::open(&wanted, given.clone(), header) {
+        Ok(tools) => {
+            let TrackingTools { model, device, frames } = tools;
+            Ok((Some(frames.frames), Some((model, device))))
+        }
+        Err(error) if is_named || is_model_named => Err(error),
+        Err(error) => {
+            tracing::warn!("nothing can be tracked again, only looked at and noted: {error:#}");
+            let frames = recording::of_run(&args.run, given, header).ok();
+            Ok((frames.map(|found| found.frames), None))
+        }
+    }
+}
+
+/// Returns what is printed when the page can be opened.
+fn announcement(port: u16, address: &str, place: Place) -> String {
+    let mut text = format!("{address}\n");
+    if place.address.is_loopback() {
+        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let through = match std::env::var_os("SLURM_JOB_ID") {
+            Some(_) => format!("-J LOGIN-NODE {name}"),
+            None => name,
+        };
+        text.push_str(&format!(
+            "From another computer, first run there:  ssh -N -L {port}:127.0.0.1:{port} {through}\n"
+        ));
+    }
+    text.push_str("Ctrl-C ends it; every correction is on the disk by then.\n");
+    text
+}
+
+fn formats() -> Vec<Format> {
+    let told =
+        |format: OutputFormat| Format { name: format.selector(), text: format.told().to_owned() };
+    OutputFormat::exported().map(told).collect()
+}
+
+/// Returns what writes further files from the page.
+fn exporter(
+    run: &Path,
+    given: Option<(PathBuf, Vec<PathBuf>)>,
+    header: &RunHeader,
+    mixed_processors: bool,
+) -> Exporter {
+    let (run, header) = (run.to_owned(), header.clone());
+    Arc::new(move |wanted, overwrite| {
+        let written = export(&run, given.clone(), &header, mixed_processors, wanted, overwrite);
+        written.map_err(|error| crate::message::of(&error))
+    })
+}
+
+fn export(
+    run: &Path,
+    given: Option<(PathBuf, Vec<PathBuf>)>,
+    header: &RunHeader,
+    mixed_processors: bool,
+    wanted: &[String],
+    overwrite: bool,
+) -> Result<String> {
+    let typed: Vec<OutputArg> =
+        wanted.iter().map(|text| OutputArg::from(std::ffi::OsString::from(text))).collect();
+    let outputs = outputs::check(&typed, None, &[run], |_| overwrite)?;
+    let style = StyleArgs::for_export(overwrite);
+    let found = recording::of_run(run, given, header).ok();
+    let path = found.as_ref().map(|found| found.path.clone());
+    let exported = merge::Exported {
+        parts: &[run.to_owned()],
+        replace: false,
+        mixed_processors,
+        style: &style,
+        recording: path.as_deref(),
+        frame_args: recording::frame_args_of(header)?,
+    };
+    let frames = found.map(|found| found.frames);
+    merge::export(&exported, &outputs, frames, &CancelFlag::new())?;
+    let outputs = wanted.iter().map(|output| format!(" -o {}", quoted(output)));
+    Ok(format!("sam2 merge {}{}", quoted(&run.display().to_string()), outputs.collect::<String>()))
+}
+
+/// Quotes a name for a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,=".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}

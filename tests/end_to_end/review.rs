@@ -1,0 +1,325 @@
+//! `sam2 review`: what its server answers, what it refuses, and that nothing is lost.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Running, Stack, Workshop, asset, asset_text};
+
+/// A running server.
+struct Server {
+    running: Running,
+    host: String,
+    token: String,
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.body));
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn refused(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
+        let told: Value = serde_json::from_slice(&self.body).unwrap();
+        told["error"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Server {
+    fn start(workshop: &Workshop, more: &[&str]) -> Self {
+        let mut running = workshop.start_bare(&[&["review", "m.sam2run"], more].concat());
+        let address = running.line();
+        let rest =
+            address.strip_prefix("http://").unwrap_or_else(|| panic!("no address: {address:?}"));
+        let (host, token) = rest.split_once('/').unwrap();
+        let (host, token) = (host.to_owned(), token.trim_end_matches('/').to_owned());
+        assert_eq!(token.len(), 32);
+        Self { running, host, token }
+    }
+
+    /// Sends a request and reads the whole reply.
+    fn send(&self, request: &str, body: &[u8]) -> Reply {
+        let mut stream = TcpStream::connect(&self.host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        // The server may refuse a large body without reading all of it.
+        let _ = stream.write_all(body);
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes);
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("no reply") + 4;
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head, body: bytes.split_off(end) }
+    }
+
+    fn get(&self, path: &str) -> Reply {
+        let Self { host, token, .. } = self;
+        self.send(
+            &format!("GET /{token}/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+            &[],
+        )
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with(path, body.to_string().as_bytes(), "Content-Type: application/json\r\n")
+    }
+
+    fn post_with(&self, path: &str, body: &[u8], headers: &str) -> Reply {
+        let Self { host, token, .. } = self;
+        let head = format!(
+            "POST /{token}/{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.send(&head, body)
+    }
+
+    fn state(&self) -> Value {
+        self.get("state").json()
+    }
+
+    fn act(&self, action: Value) -> Value {
+        let frame = action["frame"].clone();
+        self.post("act", &json!({ "action": action, "frame": frame })).json()
+    }
+
+    /// Waits until the state is as wanted.
+    fn until(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let state = self.state();
+            if is_so(&state) {
+                return state;
+            }
+            assert!(Instant::now() < deadline, "{what}: {state}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn track(&self) {
+        self.post("track", &json!({})).json();
+        let done = self.until("tracked", |state| {
+            state["tracking"].is_null() && state["stale"].as_array().unwrap().is_empty()
+        });
+        assert!(done["message"].is_null(), "{done}");
+    }
+}
+
+/// Two mice that cross, prompted with their true masks on the first frame.
+fn crossing() -> Workshop {
+    let workshop = Workshop::new();
+    std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("two.mp4")).unwrap();
+    let masks = [1, 2].map(|object| {
+        format!("0:{}:{object}", asset_text(&format!("clips/two-crossing-truth-{object}.tif")))
+    });
+    let command = ["segment", "two.mp4", "--passes", "nearest", "-o", "m.sam2run"];
+    workshop
+        .sam2(&[&command[..], &["--mask", &masks[0], "--mask", &masks[1]]].concat())
+        .succeeded();
+    workshop
+}
+
+#[test]
+fn a_page_answers_to_those_who_may_ask_and_to_nobody_else() {
+    let workshop = Workshop::new();
+    workshop.mouse(6, "mouse.mkv");
+    workshop.segment_to("m.sam2run", "mouse.mkv", &["--point", "0:122,40"]);
+    let server = Server::start(&workshop, &[]);
+    let Server { host, token, .. } = &server;
+    let page = server.get("");
+    assert_eq!(page.status, 200);
+    let head = page.head.to_lowercase();
+    for told in
+        ["content-security-policy: default-src 'none'", "nosniff", "no-referrer", "no-store"]
+    {
+        assert!(head.contains(told), "{told}: {head}");
+    }
+    assert_eq!(server.get("page.js").status, 200);
+    assert_eq!(server.get("frame/3.jpg").body[..2], [0xff, 0xd8]);
+    server.get("frame/6.jpg").refused(404);
+    server.get("frame/-1.jpg").refused(404);
+    server.get("frame/3.jpg?low=1&high=0").refused(400);
+    server.get("masks/6").refused(404);
+    server.get("../Cargo.toml").refused(403);
+    server.get("..%2f..%2fetc%2fpasswd").refused(404);
+    server.get("nothing.js").refused(404);
+    assert_eq!(server.get("lanes?first=0&last=5").status, 400);
+    let lanes = server.get("lanes?first=0&last=5&buckets=100").json();
+    assert_eq!((&lanes["buckets"], &lanes["flagNames"][0]), (&json!(6), &json!("lost")));
+    server.get("lanes?first=9&last=12&buckets=4").refused(400);
+    let run = server.get("run").json();
+    assert_eq!(
+        (&run["frames"], &run["width"], &run["readOnly"]),
+        (&json!(6), &json!(320), &Value::Null)
+    );
+    let masks = server.get("masks/3").json();
+    let runs = masks["objects"][0]["runs"].as_array().unwrap();
+    let pixels: u64 = runs.iter().map(|run| run.as_u64().unwrap()).sum();
+    assert_eq!(pixels, 320 * run["height"].as_u64().unwrap());
+
+    // Nobody else: a wrong token, a name that was made to lead here, a page of somebody else.
+    let ask = |path: &str, headers: &str| {
+        server.send(&format!("GET {path} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n"), &[])
+    };
+    let own = format!("Host: {host}\r\n");
+    ask("/", &own).refused(403);
+    ask(&format!("/{}0/", &token[..31]), &own).refused(403);
+    ask(&format!("/{token}0/state"), &own).refused(403);
+    let path = format!("/{token}/state");
+    assert_eq!(ask(&path, &own).status, 200);
+    let port = host.rsplit(':').next().unwrap();
+    assert_eq!(ask(&path, &format!("Host: localhost:{port}\r\n")).status, 200);
+    ask(&path, &format!("Host: evil.example:{port}\r\n")).refused(403);
+    ask(&path, "Host: 127.0.0.1\r\n").refused(403);
+    ask(&path, &format!("{own}Origin: http://evil.example\r\n")).refused(403);
+    ask(&path, &format!("{own}Origin: null\r\n")).refused(403);
+    assert_eq!(ask(&path, &format!("{own}Origin: http://{host}\r\n")).status, 200);
+    // Forms, bodies that are too large or are not what they should be.
+    let act = json!({ "action": { "type": "undo" } }).to_string();
+    server.post_with("act", act.as_bytes(), "Content-Type: text/plain\r\n").refused(400);
+    server.post_with("act", act.as_bytes(), "").refused(400);
+    let large = vec![b' '; 9 << 20];
+    let refused = server.post_with("act", &large, "Content-Type: application/json\r\n");
+    assert!([400, 413].contains(&refused.status), "{}", refused.head);
+    for wrong in [
+        "",
+        "{",
+        "[]",
+        "{\"action\":{\"type\":\"fly\"}}",
+        "{\"action\":{\"type\":\"undo\"},\"x\":1}",
+    ] {
+        server
+            .post_with("act", wrong.as_bytes(), "Content-Type: application/json\r\n")
+            .refused(400);
+    }
+    // Many at once.
+    let open: Vec<_> = (0..300).map(|_| TcpStream::connect(host).unwrap()).collect();
+    assert_eq!(server.get("state").status, 200);
+    drop(open);
+    let outcome = server.running.stop("INT");
+    assert!(outcome.code == Some(0), "{}", outcome.stderr);
+}
+
+#[test]
+fn corrections_in_the_page_are_those_of_the_command_line_and_survive_a_kill() {
+    let workshop = crossing();
+    workshop.write("copy.sam2run", workshop.read("m.sam2run"));
+    let last = 59;
+    let server = Server::start(&workshop, &["--who", "ada"]);
+    let before = server.state();
+    assert_eq!((&before["revision"], &before["canUndo"]), (&json!(0), &json!(false)));
+    let frames = server.get("run").json()["frames"].as_u64().unwrap() as usize;
+    let last = last.min(frames - 1);
+    // The middle of the first animal, from its true mask.
+    let truth = Stack::read(&asset("clips/two-crossing-truth-1.tif"));
+    let (width, _) = truth.size();
+    let inside: Vec<usize> =
+        (0..truth.pages[last].len()).filter(|&at| truth.pages[last][at] > 0).collect();
+    let at = inside[inside.len() / 2];
+    let (x, y) = ((at % width as usize) as f32 + 0.5, (at / width as usize) as f32 + 0.5);
+    let points = json!([{ "x": x, "y": y, "positive": true }]);
+    let click = json!({ "type": "prompt", "object": 1, "frame": last, "points": points });
+    let done = server.act(click.clone());
+    assert_eq!(done["candidates"].as_array().unwrap().len(), 3);
+    assert_eq!(done["masks"]["objects"][0]["corrected"], json!(true));
+    assert_eq!(done["state"]["canUndo"], json!(true));
+    let stale = &done["state"]["stale"];
+    assert_eq!(stale[0]["object"], json!(1));
+    assert_eq!(stale[0]["first"], json!(1));
+    // Another tab that has not seen this is told so.
+    let late = json!({ "revision": 0, "action": { "type": "undo" } });
+    assert!(server.post("act", &late).refused(409).contains("meanwhile"));
+    // Another program cannot write meanwhile.
+    workshop.refused(1, &["correct", "m.sam2run", "--undo"], &["another process"]);
+    server.running.stop("KILL");
+
+    let server = Server::start(&workshop, &[]);
+    let state = server.state();
+    assert_eq!(state["prompts"], done["state"]["prompts"]);
+    assert_eq!(state["stale"], done["state"]["stale"]);
+    server.track();
+    server.act(json!({ "type": "lock", "object": null, "first": 0, "last": 3, "on": true }));
+    let locked = json!({ "action": { "type": "unprompt", "object": 1, "frame": 0 } });
+    assert!(server.post("act", &locked).refused(400).contains("locked"));
+    let history = server.get("history").json();
+    assert_eq!(history["entries"][0]["who"], json!("ada"));
+    let out = workshop.path("page.btf").display().to_string();
+    let written = server.post("export", &json!({ "outputs": [out] })).json();
+    assert!(written["command"].as_str().unwrap().starts_with("sam2 merge "), "{written}");
+    let again = server.post("export", &json!({ "outputs": [out] })).refused(400);
+    assert!(again.contains("exists"), "{again}");
+    let point = format!("{last}:{x},{y}:1");
+    workshop.sam2(&["correct", "copy.sam2run", "--point", &point, "-o", "command.btf"]).succeeded();
+    assert!(workshop.read("page.btf") == workshop.read("command.btf"));
+    // Undo up to the beginning.
+    for _ in 0..2 {
+        server.act(json!({ "type": "undo" }));
+    }
+    let undone = server.state();
+    assert_eq!((&undone["canUndo"], &undone["canRedo"]), (&json!(false), &json!(true)));
+    assert!(undone["stale"].as_array().unwrap().is_empty());
+    server.act(json!({ "type": "redo" }));
+    let redone = server.state();
+    assert_eq!(redone["prompts"], state["prompts"]);
+    assert!(redone["stale"].as_array().unwrap().is_empty(), "what was tracked is still there");
+    drop(server.running.stop("TERM").ended(0));
+}
+
+#[test]
+fn tracking_can_be_stopped_and_a_click_stops_it() {
+    let workshop = crossing();
+    let server = Server::start(&workshop, &[]);
+    let last = server.get("run").json()["frames"].as_u64().unwrap() - 1;
+    let click = |frame: u64, object: u32| {
+        let points = json!([{ "x": 100, "y": 100, "positive": true }]);
+        json!({ "type": "prompt", "object": object, "frame": frame, "points": points })
+    };
+    server.act(click(last, 1));
+    server.post("track", &json!({})).json();
+    server.until("begun", |state| state["tracking"]["done"].as_u64() > Some(2));
+    server.post("stop", &json!({})).json();
+    let stopped = server.until("stopped", |state| state["tracking"].is_null());
+    assert!(!stopped["stale"].as_array().unwrap().is_empty());
+    server.post("track", &json!({})).json();
+    server.until("begun again", |state| state["tracking"]["done"].as_u64() > Some(0));
+    let done = server.act(click(last / 2, 2));
+    assert!(done["state"]["tracking"].is_null());
+    server.track();
+    let queue = server.get("queue").json();
+    assert!(queue["total"].as_u64() >= queue["reviewed"].as_u64());
+    // Other animals by name and colour; hostile names are text.
+    let hostile = "<img src=x onerror=alert(1)>";
+    server.act(json!({ "type": "name", "object": 2, "name": hostile }));
+    assert_eq!(server.state()["objects"][1]["name"], json!(hostile));
+    let body = json!({ "action": { "type": "name", "object": 2, "name": "x".repeat(300) } });
+    server.post("act", &body).refused(400);
+    let body = json!({ "action": { "type": "colour", "object": 2, "colour": "red;x:y" } });
+    server.post("act", &body).refused(400);
+}
+
+#[test]
+fn a_running_job_is_followed_read_only() {
+    let workshop = crossing();
+    let whole = workshop.read("m.sam2run");
+    workshop.write("m.sam2run", &whole[..whole.len() / 2]);
+    let server = Server::start(&workshop, &["--read-only"]);
+    let state = server.until("read", |state| state["known"].as_u64() > Some(0));
+    assert_eq!(state["running"], json!(true));
+    let before = state["finished"].as_u64().unwrap();
+    let undo = json!({ "action": { "type": "undo" } });
+    assert!(server.post("act", &undo).refused(423).contains("read-only"));
+    let mut growing =
+        std::fs::File::options().append(true).open(workshop.path("m.sam2run")).unwrap();
+    growing.write_all(&whole[whole.len() / 2..]).unwrap();
+    let state = server.until("finished", |state| state["running"] == json!(false));
+    assert!(state["finished"].as_u64().unwrap() > before);
+    server.get(&format!("masks/{}", state["finished"].as_u64().unwrap() - 1)).json();
+}
