@@ -33,33 +33,27 @@ pub(crate) struct Item {
 /// Flagged frames with at most so many others between them are one item.
 const GAP: usize = 5;
 
-/// Lists all items. `start` is the run's first frame.
+/// Lists what is flagged now, and what was flagged at first and is not any more. `start` is the run's first
+/// frame.
 pub(crate) fn queue(facts: &Facts, state: &RunState, start: usize, revision: usize) -> Queue {
     let mut items = Vec::new();
-    for (&object, flags) in &facts.first_flags {
+    for (&object, all) in &facts.objects {
+        let flags: Vec<u8> = all.iter().map(|fact| fact.flags).collect();
         for span in spans(flags.iter().copied()) {
-            items.push(item(facts, state, object, span, start, flags, false));
-        }
-    }
-    // What was tracked again may be flagged in its turn.
-    for (&object, computed) in &state.computed {
-        let Some(all) = facts.objects.get(&object) else { continue };
-        let now: Vec<u8> = all
-            .iter()
-            .enumerate()
-            .map(|(at, fact)| if computed.contains(&(start + at)) { fact.flags } else { 0 })
-            .collect();
-        let was_flagged = |span: &Range<usize>| {
-            let first = facts.first_flags.get(&object);
-            span.clone().any(|at| first.and_then(|f| f.get(at)).is_some_and(|flags| *flags != 0))
-        };
-        for span in spans(now.iter().copied()) {
-            let again = was_flagged(&span);
-            let mut found = item(facts, state, object, span, start, &now, true);
-            if again {
-                found.text.push_str(", after tracking again");
+            let mut found = item(object, span.clone(), start, &flags);
+            let mut frames = found.first..found.last + 1;
+            let is_locked = frames.all(|frame| state.is_locked(object, frame));
+            if state.reviewed.contains(&found.id) || is_locked {
+                found.state = "reviewed";
             }
             items.push(found);
+        }
+    }
+    for (&object, flags) in &facts.first_flags {
+        let is_flagged = |at: usize| facts.of(object, at).flags != 0;
+        for span in spans(flags.iter().copied()).into_iter().filter(|s| !s.clone().any(is_flagged))
+        {
+            items.push(Item { state: "corrected", ..item(object, span, start, flags) });
         }
     }
     items.sort_by(|a, b| b.badness.total_cmp(&a.badness).then(a.first.cmp(&b.first)));
@@ -79,15 +73,7 @@ fn spans(flags: impl Iterator<Item = u8>) -> Vec<Range<usize>> {
     found
 }
 
-fn item(
-    facts: &Facts,
-    state: &RunState,
-    object: u32,
-    span: Range<usize>,
-    start: usize,
-    flags: &[u8],
-    again: bool,
-) -> Item {
+fn item(object: u32, span: Range<usize>, start: usize, flags: &[u8]) -> Item {
     let of = |at: usize| QualityFlags::from_bits(flags[at]).unwrap_or_default();
     let all: QualityFlags = span.clone().flat_map(|at| of(at).iter().collect::<Vec<_>>()).collect();
     let weight_at = |at: usize| of(at).iter().map(weight).fold(0.0, f32::max);
@@ -95,32 +81,20 @@ fn item(
     let most = span.clone().map(weight_at).fold(0.0, f32::max);
     let bad: Vec<usize> = span.clone().filter(|&at| weight_at(at) == most).collect();
     let worst = bad.get(bad.len() / 2).copied().unwrap_or(span.start);
-    let length = span.len() as f32;
-    let badness = most * (0.6 + 0.4 * (length.ln_1p() / 7.0).min(1.0));
+    let length = span.len();
+    let badness = most * (0.6 + 0.4 * ((length as f32).ln_1p() / 7.0).min(1.0));
     let (first, last) = (start + span.start, start + span.end - 1);
-    let id = format!("{object}:{first}-{last}{}", if again { "+" } else { "" });
-    let is_locked = (first..=last).all(|frame| state.is_locked(object, frame));
-    let computed = state.computed.get(&object);
-    let is_corrected = !again
-        && computed.is_some_and(|computed| computed.overlaps(&(first..last + 1)))
-        && span.clone().any(|at| facts.of(object, at).flags != flags[at]);
-    let state = match (state.reviewed.contains(&id) || is_locked, is_corrected) {
-        (_, true) => "corrected",
-        (true, _) => "reviewed",
-        _ => "open",
-    };
     let told: Vec<String> = all.iter().map(|flag| flag.to_string()).collect();
-    let frames =
-        if first == last { "1 frame".into() } else { format!("{} frames", last + 1 - first) };
+    let frames = if length == 1 { "1 frame".into() } else { format!("{length} frames") };
     Item {
-        id,
+        id: format!("{object}:{first}-{last}"),
         object,
         first,
         last,
         worst: start + worst,
         flags: all.iter().map(QualityFlag::name).collect(),
         badness,
-        state,
+        state: "open",
         text: format!("{frames}: {}", told.join("; ")),
     }
 }

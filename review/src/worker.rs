@@ -17,8 +17,6 @@ use crate::error::ReviewError;
 
 /// Encoded frames that are kept for clicks: 17 MB each for the published models.
 const FEATURES: usize = 8;
-/// How long the thread waits for something to do before it encodes ahead.
-const IDLE: Duration = Duration::from_millis(300);
 
 /// A handle to the thread.
 pub(crate) struct Worker {
@@ -107,8 +105,8 @@ struct Bench {
 
 impl Bench {
     fn work(mut self, tasks: &Receiver<Task>) {
-        while self.desk.strong_count() > 0 {
-            let Ok(task) = tasks.recv_timeout(IDLE) else { continue };
+        // The desk has the other end, and this ends with it.
+        while let Ok(task) = tasks.recv() {
             match task {
                 Task::Click(prompt, answer) => {
                     // Nobody may be waiting any more.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Running, Stack, Workshop, asset, asset_text};
+use crate::support::{Running, Workshop, asset, asset_text};
 
 /// A running server.
 struct Server {
@@ -148,7 +148,7 @@ fn a_page_answers_to_those_who_may_ask_and_to_nobody_else() {
     server.get("frame/-1.jpg").refused(404);
     server.get("frame/3.jpg?low=1&high=0").refused(400);
     server.get("masks/6").refused(404);
-    server.get("../Cargo.toml").refused(403);
+    server.get("../Cargo.toml").refused(404);
     server.get("..%2f..%2fetc%2fpasswd").refused(404);
     server.get("nothing.js").refused(404);
     assert_eq!(server.get("lanes?first=0&last=5").status, 400);
@@ -218,13 +218,14 @@ fn corrections_in_the_page_are_those_of_the_command_line_and_survive_a_kill() {
     assert_eq!((&before["revision"], &before["canUndo"]), (&json!(0), &json!(false)));
     let frames = server.get("run").json()["frames"].as_u64().unwrap() as usize;
     let last = last.min(frames - 1);
-    // The middle of the first animal, from its true mask.
-    let truth = Stack::read(&asset("clips/two-crossing-truth-1.tif"));
-    let (width, _) = truth.size();
-    let inside: Vec<usize> =
-        (0..truth.pages[last].len()).filter(|&at| truth.pages[last][at] > 0).collect();
-    let at = inside[inside.len() / 2];
-    let (x, y) = ((at % width as usize) as f32 + 0.5, (at / width as usize) as f32 + 0.5);
+    // A pixel of the second animal, as if the two had been mistaken for each other.
+    let shown = server.get(&format!("masks/{last}")).json();
+    let runs = shown["objects"][1]["runs"].as_array().unwrap();
+    let runs: Vec<u64> = runs.iter().map(|run| run.as_u64().unwrap()).collect();
+    let middle = runs.len() / 4 * 2;
+    let at = runs[..=middle].iter().sum::<u64>() + runs[middle + 1] / 2;
+    let width = server.get("run").json()["width"].as_u64().unwrap();
+    let (x, y) = ((at % width) as f32 + 0.5, (at / width) as f32 + 0.5);
     let points = json!([{ "x": x, "y": y, "positive": true }]);
     let click = json!({ "type": "prompt", "object": 1, "frame": last, "points": points });
     let done = server.act(click.clone());
@@ -238,7 +239,7 @@ fn corrections_in_the_page_are_those_of_the_command_line_and_survive_a_kill() {
     let late = json!({ "revision": 0, "action": { "type": "undo" } });
     assert!(server.post("act", &late).refused(409).contains("meanwhile"));
     // Another program cannot write meanwhile.
-    workshop.refused(1, &["correct", "m.sam2run", "--undo"], &["another process"]);
+    workshop.refused(1, &["correct", "m.sam2run", "--undo"], &["another sam2"]);
     server.running.stop("KILL");
 
     let server = Server::start(&workshop, &[]);

@@ -14,20 +14,20 @@ use super::prompts::{BoxArg, MaskArg, PointArg};
 /// `sam2 correct`.
 #[derive(Debug, Args)]
 pub struct CorrectArgs {
-    /// The run file (.sam2run) to correct. It keeps what was computed at first, and every correction.
+    /// The run file to correct; it keeps what was computed at first, and every correction.
     #[arg(value_name = "RUN.sam2run", value_hint = ValueHint::FilePath)]
     pub run: PathBuf,
     /// What to correct.
     #[command(flatten)]
     pub what: CorrectionArgs,
     /// Print the prompts, locks and corrections of the run, and change nothing.
-    #[arg(long, conflicts_with_all = ["output", "dry_run", "note_only"])]
+    #[arg(long, help = "Print prompts, locks and corrections; change nothing", conflicts_with_all = ["output", "dry_run", "note_only"])]
     pub show: bool,
     /// Say what would be tracked again, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
     /// Note the corrections in the run file, and track later.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub note_only: bool,
     /// Where corrected results go, as for `sam2 segment`.
     #[arg(
@@ -40,18 +40,18 @@ pub struct CorrectArgs {
     pub output: Vec<OutputArg>,
     /// The recording; with --join, once for each file [default: the one of the run's name, next to the run file or in the working
     /// folder].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help = "The recording, if it is not next to the run file", value_name = "FILE")]
     pub recording: Vec<PathBuf>,
     /// Take the video files as one recording, in the given order.
-    #[arg(long, requires = "recording")]
+    #[arg(long, hide_short_help = true, requires = "recording")]
     pub join: bool,
     /// Track again on another kind of processor or device than the run was computed on.
     ///
     /// Masks then differ in a few pixels, since kernels round differently.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub mixed_processors: bool,
     /// Who corrects, for the history [default: the user's name].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub who: Option<String>,
     /// How results are written.
     #[command(flatten)]
@@ -69,49 +69,67 @@ pub struct CorrectionArgs {
     #[arg(long, conflicts_with_all = ["redo", "back_to"])]
     pub undo: bool,
     /// Take back the last --undo.
-    #[arg(long, conflicts_with = "back_to")]
+    #[arg(long, hide_short_help = true, conflicts_with = "back_to")]
     pub redo: bool,
     /// Return to the state after correction N; 0 = as computed. --show lists them.
-    #[arg(long, value_name = "N")]
+    #[arg(long, hide_short_help = true, value_name = "N")]
     pub back_to: Option<usize>,
     /// Unlock frames, of one object or of all.
-    #[arg(long, value_name = "F[-L][:OBJ]")]
+    #[arg(long, hide_short_help = true, value_name = "F[-L][:OBJ]")]
     pub unlock: Vec<SpanArg>,
     /// Take --absent back.
-    #[arg(long, value_name = "F[-L][:OBJ]")]
+    #[arg(long, hide_short_help = true, value_name = "F[-L][:OBJ]")]
     pub present: Vec<SpanArg>,
     /// Lock frames, of one object or of all: nothing changes them, and what is tracked again up to them starts from their masks.
-    #[arg(long, value_name = "F[-L][:OBJ]")]
+    #[arg(long, help = "Nothing changes these frames until --unlock", value_name = "F[-L][:OBJ]")]
     pub lock: Vec<SpanArg>,
     /// Exchange two objects from frame F on, to frame L, the next locked frame or the end.
-    #[arg(long, value_name = "F[-L]:OBJ:OBJ")]
+    #[arg(
+        long,
+        help = "Exchange two objects from frame F on (to frame L)",
+        value_name = "F[-L]:OBJ:OBJ"
+    )]
     pub swap: Vec<SwapArg>,
     /// Join an object to another, on all frames.
-    #[arg(long, value_name = "OBJ:INTO")]
+    #[arg(long, hide_short_help = true, value_name = "OBJ:INTO")]
     pub merge: Vec<PairArg>,
     /// Remove an object, on some frames or everywhere, with its prompts there.
-    #[arg(long, value_name = "[F[-L]:]OBJ")]
+    #[arg(
+        long,
+        help = "Remove an object, on some frames or everywhere",
+        value_name = "[F[-L]:]OBJ"
+    )]
     pub delete: Vec<DeleteArg>,
     /// Remove the prompt of an object on a frame.
-    #[arg(long, value_name = "F[:OBJ]")]
+    #[arg(long, hide_short_help = true, value_name = "F[:OBJ]")]
     pub no_prompt: Vec<SpanArg>,
     /// A click, added to those on the frame: frame, position, object (default 1), on the object (+, the default) or off it (-).
-    #[arg(long, value_name = "F:X,Y[:OBJ][:+|-]", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        help = "A click on an object (+) or off it (-)",
+        value_name = "F:X,Y[:OBJ][:+|-]",
+        allow_hyphen_values = true
+    )]
     pub point: Vec<PointArg>,
     /// A box: frame, top-left and bottom-right corner, object (default 1).
-    #[arg(long = "box", id = "bounds", value_name = "F:X0,Y0,X1,Y1[:OBJ]")]
+    #[arg(
+        long = "box",
+        help = "A box: top-left and bottom-right corner",
+        id = "bounds",
+        value_name = "F:X0,Y0,X1,Y1[:OBJ]"
+    )]
     pub bounds: Vec<BoxArg>,
     /// A mask: frame, PNG or TIFF image of the recording's size, object.
-    #[arg(long, value_name = "F:FILE[:OBJ]")]
+    #[arg(long, help = "A mask in an image file", value_name = "F:FILE[:OBJ]")]
     pub mask: Vec<MaskArg>,
     /// Prompts in a file: JSON or CSV (docs/prompts.md).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, hide_short_help = true, value_name = "FILE")]
     pub prompts: Vec<PathBuf>,
     /// The object is not there on these frames (default 1): its masks are empty, whatever is tracked.
-    #[arg(long, value_name = "F[-L][:OBJ]")]
+    #[arg(long, help = "The object is not there: its masks are empty", value_name = "F[-L][:OBJ]")]
     pub absent: Vec<SpanArg>,
     /// Name an object.
-    #[arg(long, value_name = "OBJ=NAME")]
+    #[arg(long, hide_short_help = true, value_name = "OBJ=NAME")]
     pub name: Vec<NameArg>,
 }
 

@@ -112,7 +112,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         sam2 correct m.sam2run --point 812:210,350:2 -o masks.btf\n  \
         sam2 correct m.sam2run --lock 0-800 --swap 930:1:2 --dry-run\n  \
-        sam2 correct m.sam2run --absent 901-950:2 --undo\n  \
+        sam2 correct m.sam2run --absent 901-950:2\n  \
         sam2 correct m.sam2run --show")]
     Correct(Box<CorrectArgs>),
     /// Look through a run in a browser, and correct it there.

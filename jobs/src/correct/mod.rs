@@ -242,6 +242,8 @@ impl JobObserver for Counting<'_> {
                 let done = (self.before + done).min(self.total);
                 self.inner.on_stage(&JobStage::Frame { done, total: self.total });
             }
+            // The batches of these jobs are no batches of the run.
+            JobStage::Batch { .. } | JobStage::BatchDone { .. } => {}
             other => self.inner.on_stage(other),
         }
     }

@@ -269,7 +269,8 @@ proptest! {
         }
         let read = frames(&path);
         for frame in 0..FRAMES {
-            prop_assert_eq!(Some(&read[frame]), run.run_mut().frame(frame).unwrap().as_ref());
+            let at_random = run.run_mut().frame(frame).unwrap();
+            prop_assert_eq!(Some(&read[frame]), at_random.as_ref());
             for shown in &read[frame].objects {
                 prop_assert!(!state.is_absent(shown.object, frame) || shown.mask.area() == 0);
                 let deleted = state.deleted.get(&shown.object);
