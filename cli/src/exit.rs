@@ -9,8 +9,8 @@ use crate::job_file_error::JobFileError;
 pub const HELP: &str = "\
 Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
 Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
-Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done with something missing
-or damaged, 4 some of many recordings failed, 129 to 143 stopped by a signal";
+Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done with something
+missing or damaged, 4 some recordings failed, 129, 130 or 143 stopped by a signal";
 
 /// What each exit code means, for the manual pages.
 pub const MEANINGS: [(u8, &str); 8] = [

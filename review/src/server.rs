@@ -136,6 +136,7 @@ fn router(desk: Arc<Desk>, gate: Gate) -> Router {
         .route("/{token}/stop", post(acts::stop))
         .route("/{token}/warm", post(acts::warm))
         .route("/{token}/export", post(acts::export))
+        .fallback(nothing)
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(gate, guard))
         .with_state(desk)
@@ -226,6 +227,10 @@ async fn page() -> Result<Response, ReviewError> {
 
 async fn file(Path((_, name)): Path<(String, String)>) -> Result<Response, ReviewError> {
     named(&name)
+}
+
+async fn nothing() -> ReviewError {
+    ReviewError::NotThere("there is nothing at this address".into())
 }
 
 fn named(name: &str) -> Result<Response, ReviewError> {

@@ -105,7 +105,7 @@ fn what_is_not_the_runs_is_refused_before_anything_is_noted() {
     let click = ["correct", "m.sam2run", "--point", "3:122,40"];
     workshop.refused(1, &[&click[..], &["--image-size", "320"]].concat(), &["image size was 256"]);
     workshop.refused(1, &[&click[..], &["--precision", "bf16"]].concat(), &["precision was f32"]);
-    workshop.cut("clips/mouse-arena.mp4", 6, "-vf hflip", "other.mkv");
+    workshop.cut("mouse-arena", 6, "-vf hflip,scale=192:144 -c:v ffv1", "other.mkv");
     let other = [&click[..], &["--recording", "other.mkv"]].concat();
     workshop.refused(1, &other, &["not the recording of the run"]);
     let outside = ["correct", "m.sam2run", "--point", "3:1000,40"];

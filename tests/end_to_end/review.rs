@@ -158,12 +158,12 @@ fn a_page_answers_to_those_who_may_ask_and_to_nobody_else() {
     let run = server.get("run").json();
     assert_eq!(
         (&run["frames"], &run["width"], &run["readOnly"]),
-        (&json!(6), &json!(320), &Value::Null)
+        (&json!(6), &json!(192), &Value::Null)
     );
     let masks = server.get("masks/3").json();
     let runs = masks["objects"][0]["runs"].as_array().unwrap();
     let pixels: u64 = runs.iter().map(|run| run.as_u64().unwrap()).sum();
-    assert_eq!(pixels, 320 * run["height"].as_u64().unwrap());
+    assert_eq!(pixels, 192 * run["height"].as_u64().unwrap());
 
     // Nobody else: a wrong token, a name that was made to lead here, a page of somebody else.
     let ask = |path: &str, headers: &str| {

@@ -96,6 +96,7 @@ pub struct CorrectionArgs {
     /// Remove an object, on some frames or everywhere, with its prompts there.
     #[arg(
         long,
+        hide_short_help = true,
         help = "Remove an object, on some frames or everywhere",
         value_name = "[F[-L]:]OBJ"
     )]
@@ -120,7 +121,12 @@ pub struct CorrectionArgs {
     )]
     pub bounds: Vec<BoxArg>,
     /// A mask: frame, PNG or TIFF image of the recording's size, object.
-    #[arg(long, help = "A mask in an image file", value_name = "F:FILE[:OBJ]")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        help = "A mask in an image file",
+        value_name = "F:FILE[:OBJ]"
+    )]
     pub mask: Vec<MaskArg>,
     /// Prompts in a file: JSON or CSV (docs/prompts.md).
     #[arg(long, hide_short_help = true, value_name = "FILE")]

@@ -42,7 +42,7 @@ pub use words::MODELS;
     long_version = crate::version::long(),
     propagate_version = true,
     // One screen of 80 x 24.
-    help_template = "{about}\n\n{usage-heading} {usage}\n\n{subcommands}{after-help}",
+    help_template = "{about}\n{usage-heading} {usage}\n\n{subcommands}{after-help}",
     after_help = crate::exit::HELP
 )]
 pub struct Cli {
