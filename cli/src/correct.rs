@@ -34,7 +34,7 @@ pub fn run(args: &CorrectArgs, quiet: bool) -> Result<ExitStatus> {
         std::iter::once(&args.run).chain(files).map(PathBuf::as_path).collect();
     let outputs = outputs::check(&args.output, None, &inputs, |_| args.style.overwrite)?;
     if args.show {
-        print(&history(&OpenRun::open(&args.run)?))?;
+        print(history(&OpenRun::open(&args.run)?))?;
         return Ok(ExitStatus::Done);
     }
     let amender = RunAmender::open(&args.run)?;
@@ -42,7 +42,7 @@ pub fn run(args: &CorrectArgs, quiet: bool) -> Result<ExitStatus> {
     let actions = actions(&args.what, amender.run())?;
     if args.dry_run {
         let state = after(amender.run(), &actions)?;
-        print(&plan(&state.stretches()))?;
+        print(plan(&state.stretches()))?;
         return Ok(ExitStatus::Done);
     }
     let state = after(amender.run(), &actions)?;

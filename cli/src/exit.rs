@@ -10,7 +10,7 @@ pub const HELP: &str = "\
 Always: -v more, -vv all, -q less, --log-format json, --config-file FILE
 Also: completions SHELL, man, legacy-pipeline. Examples: sam2 COMMAND --help
 Exit codes: 0 done, 1 failed, 2 wrong command line, 3 done with something
-missing or damaged, 4 some recordings failed, 129, 130 or 143 stopped by a signal";
+missing or damaged, 4 some recordings failed, 129, 130 or 143 stopped by signal";
 
 /// What each exit code means, for the manual pages.
 pub const MEANINGS: [(u8, &str); 8] = [

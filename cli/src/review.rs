@@ -51,7 +51,7 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
     }
     let told = move |port: u16, address: &str| {
         // Without its line nobody can open the page, but a closed output is no reason to stop.
-        let _ = print(&announcement(port, address, place));
+        let _ = print(announcement(port, address, place));
     };
     sam2_review::serve(desk, place, told, move || cancel.is_cancelled())?;
     Ok(ExitStatus::Done)

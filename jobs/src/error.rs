@@ -51,7 +51,7 @@ pub enum JobError {
     },
     /// A mask prompt in a run file does not have the size of the frames.
     #[error("a mask prompt does not have the size of the frames: {0}")]
-    PromptMaskSize(MaskSizeError),
+    PromptMaskSize(#[from] MaskSizeError),
     /// Run files do not add up to a whole recording.
     #[error(transparent)]
     Merge(#[from] MergeError),

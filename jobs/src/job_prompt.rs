@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use sam2_engine::{BoxPrompt, EngineError, ObjectId, ObjectMask, Point, VideoSession};
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{Mask, RunPoint, RunPrompt};
+use sam2_mask_writer::{Mask, MaskSizeError, RunPoint, RunPrompt};
 use sam2_model::PointLabel;
-
-use crate::error::JobError;
 
 /// The prompt of one object on one frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,11 +126,11 @@ impl JobPrompt {
     /// Returns a prompt that a run file keeps, for frames of `width` x `height` pixels.
     ///
     /// # Errors
-    /// [`JobError::PromptMaskSize`] if its mask does not have the size of the frames.
+    /// [`MaskSizeError`] if its mask does not have the size of the frames.
     pub fn from_run_file(
         prompt: &RunPrompt,
         (width, height): (u32, u32),
-    ) -> Result<Self, JobError> {
+    ) -> Result<Self, MaskSizeError> {
         let point = |point: &RunPoint| {
             let make = if point.positive { Point::positive } else { Point::negative };
             (point.name.clone(), make(point.x, point.y))
@@ -141,7 +139,7 @@ impl JobPrompt {
         Ok(Self {
             points: prompt.points.iter().map(point).collect(),
             bounds: prompt.bounds.map(|[x0, y0, x1, y1]| BoxPrompt { x0, y0, x1, y1 }),
-            mask: mask.transpose().map_err(JobError::PromptMaskSize)?,
+            mask: mask.transpose()?,
             candidate: prompt.candidate,
             ..Self::empty(prompt.frame, ObjectId(prompt.object))
         })

@@ -19,7 +19,8 @@ use tokio_stream::{Stream, StreamExt as _};
 
 use crate::desk::{Desk, Event};
 use crate::error::ReviewError;
-use crate::{lanes as timeline, picture, queue as list, server};
+use crate::machine::machine;
+use crate::{lanes as timeline, picture, queue as list};
 
 type Answer<T> = Result<Json<T>, ReviewError>;
 type Shared = State<Arc<Desk>>;
@@ -66,7 +67,7 @@ pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
         "canTrack": desk.worker.is_some(),
         "batches": batches,
         "formats": desk.formats,
-        "machine": server::machine(),
+        "machine": machine(),
         "version": env!("CARGO_PKG_VERSION"),
         "hasTrack": false,
     }))

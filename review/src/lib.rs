@@ -25,6 +25,7 @@ mod desk;
 mod error;
 mod facts;
 mod lanes;
+mod machine;
 mod picture;
 mod queue;
 mod server;

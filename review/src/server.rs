@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 use crate::assets::asset;
 use crate::desk::Desk;
 use crate::error::ReviewError;
+use crate::machine::machine;
 use crate::{acts, answers};
 
 /// Where the page is served.
@@ -99,15 +100,6 @@ fn shown_address(address: IpAddr) -> String {
         IpAddr::V6(address) => format!("[{address}]"),
         IpAddr::V4(address) => address.to_string(),
     }
-}
-
-/// Returns the name of this machine.
-pub(crate) fn machine() -> Option<String> {
-    #[cfg(unix)]
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
-    Some(name).filter(|name| !name.is_empty())
 }
 
 /// Returns a random token of 128 bits.

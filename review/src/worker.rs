@@ -143,7 +143,7 @@ impl Bench {
             let header = run.run().header();
             (header.width, header.height)
         };
-        let given = JobPrompt::from_run_file(prompt, size)?;
+        let given = JobPrompt::from_run_file(prompt, size).map_err(JobError::from)?;
         let mut candidates = Vec::new();
         let session = self.session()?;
         given

@@ -1,16 +1,16 @@
 //! Tracks again what amendments of a run can change, and nothing else.
 
 mod options;
+mod shared;
 mod sink;
 mod task;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{Action, AmendError, AmendFileError, MaskFrame, RunAmender, Stretch};
+use sam2_mask_writer::{Action, AmendError, AmendFileError, MaskFrame, Stretch};
 use sam2_model::Sam2;
 
 use self::sink::PatchSink;
@@ -25,23 +25,7 @@ use crate::run::Job;
 use crate::track_evidence::TrackEvidence;
 
 pub use self::options::{RunOptions, difference_to_run};
-
-/// A run that is amended, shared by what amends it and what tracks it again.
-#[derive(Clone, Debug)]
-pub struct SharedRun(Arc<Mutex<RunAmender>>);
-
-impl SharedRun {
-    /// Shares a run.
-    pub fn new(run: RunAmender) -> Self {
-        Self(Arc::new(Mutex::new(run)))
-    }
-
-    /// Returns the run, once nobody else uses it. It is never held while something is computed.
-    pub fn lock(&self) -> MutexGuard<'_, RunAmender> {
-        // Its methods leave it whole, even if one of them ends with a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub use self::shared::SharedRun;
 
 /// Who amends a run, and what time it is.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use sam2_mask_writer::{
     AmendFileError, CompleteOutput, LabelledMask, MaskFrame, MaskSink, RunAmender, WriteError,
 };
 
-use super::SharedRun;
+use super::shared::SharedRun;
 
 /// How often masks are brought to the disk, and shown to those who look at the run.
 const SYNC_INTERVAL: Duration = Duration::from_millis(500);

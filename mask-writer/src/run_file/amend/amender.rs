@@ -95,11 +95,11 @@ impl RunAmender {
         action: Action,
     ) -> Result<usize, AmendFileError> {
         self.run.state().check(&action)?;
-        if let Action::Return { to } = action {
-            if !self.run.index.is_state(to) {
-                let last = self.run.amendments().len();
-                return Err(AmendError::NoSuchAmendment { number: to, last }.into());
-            }
+        if let Action::Return { to } = action
+            && !self.run.index.is_state(to)
+        {
+            let last = self.run.amendments().len();
+            return Err(AmendError::NoSuchAmendment { number: to, last }.into());
         }
         let number = self.run.amendments().len() + 1;
         let amendment = Amendment {

@@ -105,13 +105,13 @@ fn masks_are_replaced_where_they_were_computed_and_only_there() {
     let stale = run.run().state().stretches();
     assert_eq!(stale[0].frames, 4..6, "what is not there is still to be computed");
     let opened = run.run_mut();
-    for frame in 0..FRAMES {
+    for (frame, before) in before.iter().enumerate() {
         let shown = opened.frame(frame).unwrap().unwrap();
         let is_new = (1..4).contains(&frame);
-        let of_one = if is_new { mask(0xf0) } else { before[frame].objects[0].mask.clone() };
+        let of_one = if is_new { mask(0xf0) } else { before.objects[0].mask.clone() };
         assert_eq!(shown.objects[0].mask, of_one);
-        assert_eq!(shown.objects[1], before[frame].objects[1]);
-        assert_eq!(opened.frame_after(frame, 0).unwrap().unwrap(), before[frame]);
+        assert_eq!(shown.objects[1], before.objects[1]);
+        assert_eq!(opened.frame_after(frame, 0).unwrap().unwrap(), *before);
     }
     assert_eq!(opened.frame(FRAMES).unwrap(), None);
     let read = frames(&path);
@@ -268,10 +268,10 @@ proptest! {
             }
         }
         let read = frames(&path);
-        for frame in 0..FRAMES {
+        for (frame, shown) in read.iter().enumerate() {
             let at_random = run.run_mut().frame(frame).unwrap();
-            prop_assert_eq!(Some(&read[frame]), at_random.as_ref());
-            for shown in &read[frame].objects {
+            prop_assert_eq!(Some(shown), at_random.as_ref());
+            for shown in &shown.objects {
                 prop_assert!(!state.is_absent(shown.object, frame) || shown.mask.area() == 0);
                 let deleted = state.deleted.get(&shown.object);
                 prop_assert!(deleted.is_none_or(|deleted| !deleted.contains(&frame)));
