@@ -83,7 +83,7 @@ impl RunReader {
         let mut reader = Self::open_as_computed(path)?;
         let io = |source| RunFileError::Io { path: reader.path.clone(), source };
         let file = File::open(&reader.path).map_err(io)?;
-        let mut index = RunIndex::behind(reader.position);
+        let mut index = RunIndex::behind(reader.position, reader.header.frames.clone());
         index.read_on(&file).map_err(io)?;
         if index.head() > 0 {
             if let Some(reason) = index.damage {

@@ -118,6 +118,24 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns the frames that the action names; `None` if it names none.
+    pub fn frames(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Prompt { prompt } => Some(prompt.frame..prompt.frame.saturating_add(1)),
+            Self::Unprompt { frame, .. } => Some(*frame..frame.saturating_add(1)),
+            Self::Absent { frames, .. }
+            | Self::Delete { frames, .. }
+            | Self::Swap { frames, .. }
+            | Self::Lock { frames, .. }
+            | Self::Computed { frames, .. } => Some(frames.clone()),
+            Self::Merge { .. }
+            | Self::Name { .. }
+            | Self::Colour { .. }
+            | Self::Reviewed { .. }
+            | Self::Return { .. } => None,
+        }
+    }
+
     /// Returns true for what a person decides, and false for masks that were computed because of it.
     pub fn is_decision(&self) -> bool {
         !matches!(self, Self::Computed { .. } | Self::Return { .. })

@@ -15,6 +15,8 @@ use crate::run_file::record::{self, HEAD, Kind, Missing};
 /// a tenth of a second for an hour of video.
 #[derive(Clone, Debug, Default)]
 pub(in crate::run_file) struct RunIndex {
+    /// The frames that the file is to have.
+    bounds: Range<usize>,
     /// Byte position of the record of every frame, from the first frame of the file on.
     pub(super) frames: Vec<u64>,
     pub(super) batches: Vec<RunBatch>,
@@ -34,9 +36,10 @@ pub(in crate::run_file) struct RunIndex {
 }
 
 impl RunIndex {
-    /// Returns the index of a file of which nothing was read but its header, which ends at this byte.
-    pub(in crate::run_file) fn behind(header_end: u64) -> Self {
-        Self { end: header_end, ..Self::default() }
+    /// Returns the index of a file of which nothing was read but its header, which ends at this byte and
+    /// promises these frames.
+    pub(in crate::run_file) fn behind(header_end: u64, bounds: Range<usize>) -> Self {
+        Self { bounds, end: header_end, ..Self::default() }
     }
 
     /// Reads on from [`Self::end`]. A record that is not whole, and everything behind it, is left out.
@@ -88,11 +91,22 @@ impl RunIndex {
     pub(super) fn take(&mut self, kind: Kind, payload: &[u8]) -> Result<(), &'static str> {
         match (kind, self.run_end) {
             (Kind::Batch, None) => {
-                let batch =
+                let batch: RunBatch =
                     serde_json::from_slice(payload).map_err(|_| "a batch is not readable")?;
+                let last = self.batches.last().map(|before| before.frames.end);
+                let frames = last.unwrap_or(self.bounds.start)..self.range().end;
+                let mut prompts = batch.prompts.iter().map(|prompt| prompt.frame);
+                if batch.frames != frames || !prompts.all(|f| frames.contains(&f)) {
+                    return Err("a batch of other frames than those before its end");
+                }
                 self.batches.push(batch);
             }
-            (Kind::End, None) => {}
+            (Kind::End, None) => {
+                let last = self.batches.last().map_or(self.bounds.start, |b| b.frames.end);
+                if self.range() != self.bounds || last != self.bounds.end {
+                    return Err("an end before the last frame");
+                }
+            }
             (Kind::Amendment, Some(_)) => {
                 let amendment: Amendment =
                     serde_json::from_slice(payload).map_err(|_| "an amendment is not readable")?;
@@ -126,6 +140,13 @@ impl RunIndex {
             _ => 0,
         };
         let is_known = self.is_state(amendment.parent) && self.is_state(to);
+        let is_there = |frames: &Range<usize>| {
+            !frames.is_empty() && self.bounds.start <= frames.start && frames.end <= self.bounds.end
+        };
+        let frames = amendment.action.frames();
+        if !frames.is_none_or(|frames| is_there(&frames)) {
+            return Err("an amendment of frames that are not there");
+        }
         match amendment.number == count + 1 && is_known {
             true => Ok(()),
             false => Err("an amendment that does not follow the ones before it"),
@@ -168,8 +189,8 @@ impl RunIndex {
     }
 
     /// Returns the frames of the file that are there.
-    pub(super) fn range(&self, first: usize) -> Range<usize> {
-        first..first + self.frames.len()
+    pub(super) fn range(&self) -> Range<usize> {
+        self.bounds.start..self.bounds.start + self.frames.len()
     }
 }
 

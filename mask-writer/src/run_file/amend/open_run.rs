@@ -53,7 +53,7 @@ impl OpenRun {
         let reader = RunReader::open_as_computed(&path)?;
         let header = reader.header().clone();
         let file = File::open(&path).map_err(io)?;
-        let mut index = RunIndex::behind(reader.head_end());
+        let mut index = RunIndex::behind(reader.head_end(), header.frames.clone());
         index.read_on(&file).map_err(io)?;
         let amended = Amended::new(&header, &index, index.head());
         Ok(Self { path, header, file, index, amended })
@@ -254,6 +254,6 @@ impl OpenRun {
 
     /// Returns the frames that are there, as a range in the recording.
     pub fn range_there(&self) -> std::ops::Range<usize> {
-        self.index.range(self.header.frames.start)
+        self.index.range()
     }
 }

@@ -184,6 +184,48 @@ fn damaged_amendments_are_told_and_torn_ones_do_not_count() {
     }
 }
 
+#[test]
+#[allow(clippy::reversed_empty_ranges)]
+fn impossible_amendments_with_right_checksums_are_damage() {
+    use crate::run_file::record::{self, Kind};
+    let folder = tempfile::tempdir().unwrap();
+    let path = run(folder.path(), true);
+    let base = std::fs::read(&path).unwrap();
+    let amendment = |number, parent, action| Amendment {
+        number,
+        parent,
+        when: WHEN.into(),
+        who: "eve".into(),
+        action,
+    };
+    let absent = |frames| Action::Absent { object: 1, frames, on: true };
+    let wrong = [
+        amendment(1, 0, absent(5..5)),
+        amendment(1, 0, absent(9..3)),
+        amendment(1, 0, absent(3..usize::MAX)),
+        amendment(1, 0, Action::Swap { objects: [1, 2], frames: 0..FRAMES + 1 }),
+        amendment(1, 0, Action::Prompt { prompt: prompt(1, usize::MAX) }),
+        amendment(1, 0, Action::Return { to: 7 }),
+        amendment(1, 1, absent(3..4)),
+        amendment(2, 0, absent(3..4)),
+        amendment(0, 0, absent(3..4)),
+    ];
+    for wrong in wrong {
+        let mut bytes = base.clone();
+        record::write(&mut bytes, Kind::Amendment, &serde_json::to_vec(&wrong).unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        let opened = OpenRun::open(&path).unwrap();
+        assert!(opened.damage().is_some() && opened.amendments().is_empty(), "{wrong:?}");
+    }
+    // A mask for a frame that was not announced, and records that are too short.
+    for payload in [vec![], vec![1; 7], [0_u64.to_le_bytes(), 3_u64.to_le_bytes()].concat()] {
+        let mut bytes = base.clone();
+        record::write(&mut bytes, Kind::Patch, &payload).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        assert!(OpenRun::open(&path).unwrap().damage().is_some());
+    }
+}
+
 fn any_action() -> impl Strategy<Value = Action> {
     let object = || 1..4_u32;
     let span = || (0..FRAMES, 1..6_usize).prop_map(|(first, n)| first..(first + n).min(FRAMES));
