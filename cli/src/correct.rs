@@ -15,7 +15,7 @@ use sam2_mask_writer::{
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::args::{CorrectArgs, CorrectionArgs, ModelArgs};
+use crate::args::{CorrectArgs, CorrectionArgs, ModelArgs, SpanArg};
 use crate::exit::ExitStatus;
 use crate::outputs::{self, Output};
 use crate::progress::Progress;
@@ -123,6 +123,11 @@ impl TrackingTools {
                 remedy(&what)
             );
         }
+        if header.settings.contains_key("track") {
+            tracing::warn!(
+                "the run was compared with its pose track; frames that are tracked again are not, so they cannot have the flag off-track"
+            );
+        }
         Ok(Self { model, device, frames })
     }
 }
@@ -225,20 +230,22 @@ fn actions(what: &CorrectionArgs, run: &OpenRun) -> Result<Vec<Action>> {
     let header = run.header();
     let all = header.frames.clone();
     let one = |object: Option<u32>| object.unwrap_or(1);
-    for (spans, on) in [(&what.unlock, false), (&what.lock, true)] {
-        if on {
-            for span in &what.present {
-                let (object, frames) = (one(span.object), span.frames.clone());
-                actions.push(Action::Absent { object, frames, on: false });
-            }
-        }
-        for span in spans {
-            actions.push(Action::Lock { object: span.object, frames: span.frames.clone(), on });
-        }
-    }
+    let locked = |span: &SpanArg, on: bool| Action::Lock {
+        object: span.object,
+        frames: span.frames.clone(),
+        on,
+    };
+    let absent = |span: &SpanArg, on: bool| Action::Absent {
+        object: one(span.object),
+        frames: span.frames.clone(),
+        on,
+    };
+    actions.extend(what.unlock.iter().map(|span| locked(span, false)));
+    actions.extend(what.present.iter().map(|span| absent(span, false)));
+    actions.extend(what.lock.iter().map(|span| locked(span, true)));
     for swap in &what.swap {
-        let locked = after(run, &actions)?;
-        let end = swap.end.unwrap_or_else(|| locked.end_of_unlocked(swap.objects, swap.first));
+        let before = after(run, &actions)?;
+        let end = swap.end.unwrap_or_else(|| before.end_of_unlocked(swap.objects, swap.first));
         actions.push(Action::Swap {
             objects: swap.objects,
             frames: swap.first..end.max(swap.first + 1),
@@ -265,10 +272,7 @@ fn actions(what: &CorrectionArgs, run: &OpenRun) -> Result<Vec<Action>> {
             actions.push(Action::Prompt { prompt });
         }
     }
-    for span in &what.absent {
-        let (object, frames) = (one(span.object), span.frames.clone());
-        actions.push(Action::Absent { object, frames, on: true });
-    }
+    actions.extend(what.absent.iter().map(|span| absent(span, true)));
     for name in &what.name {
         actions.push(Action::Name { object: name.object, name: name.name.clone() });
     }

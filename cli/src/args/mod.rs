@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use correct::{CorrectArgs, CorrectionArgs};
+pub use correct::{CorrectArgs, CorrectionArgs, SpanArg};
 pub use frames::FrameArgs;
 pub use legacy::{LegacyPipelineArgs, with_double_dashes};
 pub use machine::{BenchArgs, CompletionsArgs, ConfigArgs, DevicesArgs, DoctorArgs, ManArgs};
