@@ -7,7 +7,7 @@
 use std::io::Write;
 
 use libfuzzer_sys::fuzz_target;
-use sam2_mask_writer::{RunReader, RunRecord, RunWriter};
+use sam2_mask_writer::{OpenRun, RunReader, RunRecord, RunWriter};
 
 fn run_file(mut data: &[u8]) -> Vec<u8> {
     let mut bytes = b"SAM2RUN\n".to_vec();
@@ -30,7 +30,14 @@ fuzz_target!(|data: &[u8]| {
     let frames = found.header.frames.clone();
     assert!(found.next_frame() >= frames.start && found.next_frame() <= frames.end);
     let mut next = frames.start;
-    for record in RunReader::open(file.path()).unwrap().map_while(Result::ok) {
+    // Damaged amendments are an error at most.
+    if let Ok(amended) = RunReader::open(file.path()) {
+        amended.map_while(Result::ok).for_each(drop);
+    }
+    if let Ok(mut run) = OpenRun::open(file.path()) {
+        let _ = (run.frame(frames.start), run.undo(), run.redo(), run.state().stretches());
+    }
+    for record in RunReader::open_as_computed(file.path()).unwrap().map_while(Result::ok) {
         if let RunRecord::Frame(frame) = record {
             assert_eq!(frame.index, next);
             next += 1;

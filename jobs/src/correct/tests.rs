@@ -350,7 +350,7 @@ fn stopped_and_torn_corrections_go_on() {
     // Cut off anywhere behind the run itself, what is whole counts, and the rest is tracked again.
     let bytes = std::fs::read(&whole).unwrap();
     let torn = folder.path().join("torn.sam2run");
-    for cut in (base..bytes.len() as u64).step_by(97) {
+    for cut in (base..bytes.len() as u64).step_by(389) {
         std::fs::write(&torn, &bytes[..cut as usize]).unwrap();
         let run = shared(&torn);
         let known = run.lock().run().state().prompts.clone();
