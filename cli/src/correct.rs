@@ -40,12 +40,11 @@ pub fn run(args: &CorrectArgs, quiet: bool) -> Result<ExitStatus> {
     let amender = RunAmender::open(&args.run)?;
     let header = amender.run().header().clone();
     let actions = actions(&args.what, amender.run())?;
+    let state = after(amender.run(), &actions)?;
     if args.dry_run {
-        let state = after(amender.run(), &actions)?;
         print(plan(&state.stretches()))?;
         return Ok(ExitStatus::Done);
     }
-    let state = after(amender.run(), &actions)?;
     // What cannot be tracked is found out before the first correction is noted.
     let wants_tracking = !args.note_only && !state.stretches().is_empty();
     let tools = match wants_tracking {
@@ -89,7 +88,7 @@ pub struct Wanted<'a> {
     pub run: &'a Path,
     /// The model that was typed.
     pub network: &'a ModelArgs,
-    /// Whether another kind of processor or device may compute.
+    /// Whether tracking may run on another kind of processor or device than the run did.
     pub mixed_processors: bool,
 }
 
@@ -177,7 +176,7 @@ fn track(
         .cancel(cancel)
         .run();
     progress.finish();
-    let tracked = tracked.context("what was tracked again by then is kept, and `sam2 correct` with the run file alone goes on")?;
+    let tracked = tracked.context("the frames tracked so far are kept; to track the rest, run `sam2 correct` with the run file alone")?;
     let all = run.lock().run().header().frames.len();
     tracing::info!("{} of {all} frames tracked again", tracked.frames);
     for (object, frames) in &tracked.spans {
@@ -226,7 +225,6 @@ fn actions(what: &CorrectionArgs, run: &OpenRun) -> Result<Vec<Action>> {
     if let Some(to) = returned {
         actions.push(Action::Return { to });
     }
-    let state = after(run, &actions)?;
     let header = run.header();
     let all = header.frames.clone();
     let one = |object: Option<u32>| object.unwrap_or(1);
@@ -244,12 +242,13 @@ fn actions(what: &CorrectionArgs, run: &OpenRun) -> Result<Vec<Action>> {
     actions.extend(what.present.iter().map(|span| absent(span, false)));
     actions.extend(what.lock.iter().map(|span| locked(span, true)));
     for swap in &what.swap {
-        let before = after(run, &actions)?;
-        let end = swap.end.unwrap_or_else(|| before.end_of_unlocked(swap.objects, swap.first));
-        actions.push(Action::Swap {
-            objects: swap.objects,
-            frames: swap.first..end.max(swap.first + 1),
-        });
+        let frames = match swap.end {
+            Some(end) => swap.first..end,
+            None => after(run, &actions)?
+                .exchanged_from(swap.objects, swap.first)
+                .map_err(AmendFileError::from)?,
+        };
+        actions.push(Action::Swap { objects: swap.objects, frames });
     }
     actions.extend(what.merge.iter().map(|pair| Action::Merge { object: pair.0, into: pair.1 }));
     for delete in &what.delete {
@@ -262,12 +261,13 @@ fn actions(what: &CorrectionArgs, run: &OpenRun) -> Result<Vec<Action>> {
         }
     }
     let given = prompts(what, header)?;
-    let known = if returned.is_some() { after(run, &actions)? } else { state };
+    // Exchanged and joined objects have taken their prompts along.
+    let known = after(run, &actions)?;
     for prompt in given.prompts() {
         let prompt = prompt.for_run_file();
         let before = known.prompts.get(&(prompt.object, prompt.frame)).map(|(prompt, _)| prompt);
         let prompt = added_to(before, prompt);
-        // The same command again, after an interruption, goes on where it stopped.
+        // A command that was interrupted can be repeated: what it noted is not noted twice.
         if before != Some(&prompt) {
             actions.push(Action::Prompt { prompt });
         }
@@ -302,7 +302,7 @@ fn prompts(what: &CorrectionArgs, header: &RunHeader) -> Result<PromptSet> {
 fn added_to(before: Option<&RunPrompt>, added: RunPrompt) -> RunPrompt {
     let Some(before) = before.cloned() else { return added };
     let mut points = before.points;
-    // `point 3` and the like number the points of one command, and are no names.
+    // Names are not compared: `point 3` only counts the points of one command.
     let is_there = |points: &[RunPoint], new: &RunPoint| {
         points
             .iter()

@@ -63,7 +63,7 @@ pub fn run(args: &MergeArgs) -> Result<ExitStatus> {
 pub struct Exported<'a> {
     /// Its run files.
     pub parts: &'a [PathBuf],
-    /// Whether those behind the first replace parts of it.
+    /// Whether the later files replace batches of the first.
     pub replace: bool,
     /// Whether they may have been computed on different kinds of processors and devices.
     pub mixed_processors: bool,

@@ -50,7 +50,7 @@ pub struct CorrectArgs {
     /// Masks then differ in a few pixels, since kernels round differently.
     #[arg(long, hide_short_help = true)]
     pub mixed_processors: bool,
-    /// Who corrects, for the history [default: the user's name].
+    /// Name to record in the history [default: your user name].
     #[arg(long, hide_short_help = true, value_name = "NAME")]
     pub who: Option<String>,
     /// How results are written.
@@ -243,7 +243,9 @@ fn span(text: &str) -> Result<Range<usize>, String> {
         None if text.contains("..") => Err(format!(
             "'{text}' does not say whether the last frame is included: write FIRST-LAST, both included, such as 812-840"
         )),
-        None => Err(format!("'{text}' is no frame and no range like 812-840")),
+        None => {
+            Err(format!("there is no frame '{text}': write a number, or a range such as 812-840"))
+        }
     }
 }
 

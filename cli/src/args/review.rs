@@ -37,7 +37,7 @@ pub struct ReviewArgs {
     /// Masks then differ in a few pixels, since kernels round differently.
     #[arg(long)]
     pub mixed_processors: bool,
-    /// Who corrects, for the history [default: the user's name].
+    /// Name to record in the history [default: your user name].
     #[arg(long, value_name = "NAME")]
     pub who: Option<String>,
     /// Which model tracks [default: the run's].

@@ -10,7 +10,7 @@ mod tests;
 use std::ops::Range;
 
 use sam2_frame_provider::FrameSource;
-use sam2_mask_writer::{Action, AmendError, AmendFileError, MaskFrame, Stretch};
+use sam2_mask_writer::{Action, AmendFileError, MaskFrame, Stretch};
 use sam2_model::Sam2;
 
 use self::sink::PatchSink;
@@ -264,16 +264,5 @@ pub fn exchanged_from(
     first: usize,
 ) -> Result<Range<usize>, JobError> {
     let run = run.lock();
-    let state = run.run().state();
-    if !state.frames().contains(&first) {
-        let refused = AmendError::NoSuchFrame { frame: first, run: state.frames() };
-        return Err(AmendFileError::from(refused).into());
-    }
-    let end = state.end_of_unlocked(objects, first);
-    if end == first {
-        let locked = |object: &&u32| state.is_locked(**object, first);
-        let object = objects.iter().find(locked).copied();
-        return Err(AmendFileError::from(AmendError::Locked { object, frame: first }).into());
-    }
-    Ok(first..end)
+    Ok(run.run().state().exchanged_from(objects, first).map_err(AmendFileError::from)?)
 }

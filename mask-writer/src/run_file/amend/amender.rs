@@ -58,19 +58,20 @@ impl RunAmender {
     /// [`AmendFileError::Unfinished`] without the end of the run; [`AmendFileError::Read`] if it is
     /// damaged; [`AmendFileError::Write`] if it may not be written, or is by another process.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, AmendFileError> {
-        // Nothing can be added by others between reading and locking.
         let path = path.as_ref();
-        let first = OpenRun::open(path)?;
-        if !first.is_finished() {
-            if let Some(reason) = first.damage() {
-                let (path, at) = (path.to_owned(), first.index.end);
-                return Err(RunFileError::Damaged { path, at, reason: reason.into() }.into());
-            }
-            let (found, expected) = (first.frames_there(), first.header().frames.len());
+        let mut run = OpenRun::open(path)?;
+        if !run.is_finished() && run.damage().is_none() {
+            let (found, expected) = (run.frames_there(), run.header().frames.len());
             return Err(AmendFileError::Unfinished { path: path.to_owned(), found, expected });
         }
         let file = writer::open(path, false)?;
-        let run = OpenRun::open(path)?;
+        // What another process has added before the lock was taken.
+        run.read_on()?;
+        // Behind damage there may be whole amendments, which the next record would overwrite.
+        if let Some(reason) = run.damage() {
+            let (path, at) = (path.to_owned(), run.index.end);
+            return Err(RunFileError::Damaged { path, at, reason: reason.into() }.into());
+        }
         Ok(Self { run, file, torn: true })
     }
 
@@ -115,7 +116,6 @@ impl RunAmender {
         fault_point("amendment written");
         self.sync()?;
         fault_point("amendment synced");
-        self.run.refold();
         Ok(number)
     }
 

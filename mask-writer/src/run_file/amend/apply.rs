@@ -55,21 +55,26 @@ impl Amended {
         let mut steps = Vec::new();
         for amendment in index.chain(head) {
             let there = index.frames_of(amendment.number);
-            let absent = state.absent.clone();
+            // An object that ceases to exist takes along where it was absent.
+            let joined = match amendment.action {
+                Action::Merge { object, into } => {
+                    let absent = |object| state.absent.get(&object).cloned().unwrap_or_default();
+                    let [object, into] = [object, into].map(|object| (object, absent(object)));
+                    Some(Change::Join { object, into })
+                }
+                _ => None,
+            };
             state.apply(amendment, &there);
-            let all = header.frames.clone();
-            let absent = |object: u32| absent.get(&object).cloned().unwrap_or_default();
             let (frames, what) = match &amendment.action {
                 Action::Computed { objects, frames } => {
                     (frames.clone(), Change::Replace(objects.clone()))
                 }
                 Action::Swap { objects, frames } => (frames.clone(), Change::Exchange(*objects)),
-                &Action::Merge { object, into } => {
-                    let object = (object, absent(object));
-                    (all, Change::Join { object, into: (into, absent(into)) })
-                }
                 Action::Delete { object, frames } => (frames.clone(), Change::Remove(*object)),
-                _ => continue,
+                _ => match joined {
+                    Some(joined) => (header.frames.clone(), joined),
+                    None => continue,
+                },
             };
             steps.push(Step { number: amendment.number, frames, what });
         }

@@ -238,8 +238,24 @@ impl RunState {
         contains(&self.absent, object, frame)
     }
 
-    /// Returns the end of the frames from `first` on that are not locked for either of two objects.
-    pub fn end_of_unlocked(&self, objects: [u32; 2], first: usize) -> usize {
+    /// Returns the frames on which two objects are exchanged from `first` on: up to the next frame that is
+    /// locked for one of them, or to the end of the run.
+    ///
+    /// # Errors
+    /// [`AmendError::NoSuchFrame`]; [`AmendError::Locked`] if the first frame is.
+    pub fn exchanged_from(
+        &self,
+        objects: [u32; 2],
+        first: usize,
+    ) -> Result<Range<usize>, AmendError> {
+        self.check_frame(first)?;
+        for object in objects {
+            self.check_unlocked(Some(object), &(first..first + 1))?;
+        }
+        Ok(first..self.end_of_unlocked(objects, first))
+    }
+
+    fn end_of_unlocked(&self, objects: [u32; 2], first: usize) -> usize {
         let keys = [None, Some(objects[0]), Some(objects[1])];
         let locks = keys.iter().filter_map(|key| self.locks.get(key));
         let starts = locks.filter_map(|locks| {

@@ -178,6 +178,10 @@ fn damaged_amendments_are_told_and_torn_ones_do_not_count() {
         bytes[at] ^= 0x20;
         std::fs::write(&path, &bytes).unwrap();
         let run = OpenRun::open(&path).unwrap();
+        // Nothing is written over what may follow the damage.
+        let refused = run.damage().map(|_| RunAmender::open(&path).unwrap_err().to_string());
+        assert!(refused.is_none_or(|told| told.contains("is damaged")), "byte {at}");
+        assert!(std::fs::read(&path).unwrap() == bytes);
         // The first amendment is whole if the damage is in the second, and nothing is taken for more.
         assert!(run.amendments().len() < 2, "byte {at}");
         assert!(run.amendments().iter().all(|known| known.who == "ada"));
