@@ -24,7 +24,6 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
     let opened = OpenRun::open(&args.run)?;
     let header = opened.header().clone();
     let is_finished = opened.is_finished();
-    drop(opened);
     let mut read_only = args.read_only.then(|| "the run was opened with --read-only".to_owned());
     if !is_finished {
         let reason = "the run is still being computed, or was interrupted: it can be looked at, and corrected when it is finished";
@@ -33,7 +32,7 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
     let (frames, tools) = found(args, given.clone(), &header, read_only.is_none())?;
     let frames = frames.map(Arc::new);
     let setup = Setup {
-        run: args.run.clone(),
+        run: opened,
         tools: tools.map(|(model, device)| Tools { model, device }),
         read_only,
         author: correct::author(args.who.as_deref()),
@@ -41,7 +40,7 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
         exporter: exporter(&args.run, given, &header, args.mixed_processors),
         frames,
     };
-    let desk = Desk::open(setup)?;
+    let desk = Desk::open(setup);
     let place = Place { address: args.address, port: args.port };
     if !args.address.is_loopback() {
         tracing::warn!(
@@ -99,7 +98,7 @@ fn found(
 fn announcement(port: u16, address: &str, place: Place) -> String {
     let mut text = format!("{address}\n");
     if place.address.is_loopback() {
-        let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let name = sam2_review::machine().unwrap_or_else(|| "THIS-MACHINE".to_owned());
         let through = match std::env::var_os("SLURM_JOB_ID") {
             Some(_) => format!("-J LOGIN-NODE {name}"),
             None => name,

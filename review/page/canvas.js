@@ -192,17 +192,7 @@ function drawOverlay() {
   if (store.parts && store.masks) drawParts(context, frame);
   if (store.masks) drawPrompts(context);
   const { box, brush } = temporary;
-  if (box) {
-    const [left, top, right, bottom] = box;
-    context.lineWidth = 3 / scale;
-    context.strokeStyle = '#000a';
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.lineWidth = 1.5 / scale;
-    context.strokeStyle = '#fff';
-    context.setLineDash([6 / scale, 4 / scale]);
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.setLineDash([]);
-  }
+  if (box) drawBox(context, box, '#fff', [6, 4]);
   if (brush) {
     for (const [width, style] of /** @type {[number, string][]} */ ([[3, '#000a'], [1.2, '#fff']])) {
       context.lineWidth = width / scale;
@@ -309,6 +299,25 @@ function drawParts(context, frame) {
 }
 
 /**
+ * Draws a dashed box on a dark one, so that it shows on every picture.
+ * @param {CanvasRenderingContext2D} context
+ * @param {[number, number, number, number]} box left, top, right, bottom
+ * @param {string} colour
+ * @param {[number, number]} dashes lengths on the screen
+ */
+function drawBox(context, [left, top, right, bottom], colour, dashes) {
+  const { scale } = view;
+  context.lineWidth = 3 / scale;
+  context.strokeStyle = '#000a';
+  context.strokeRect(left, top, right - left, bottom - top);
+  context.lineWidth = 1.5 / scale;
+  context.strokeStyle = colour;
+  context.setLineDash(dashes.map((length) => length / scale));
+  context.strokeRect(left, top, right - left, bottom - top);
+  context.setLineDash([]);
+}
+
+/**
  * Draws points as + and -, and boxes. Prompts of other objects are small; those on the way are pale.
  * @param {CanvasRenderingContext2D} context
  */
@@ -319,15 +328,8 @@ function drawPrompts(context) {
     const own = object === store.selected;
     context.globalAlpha = pending ? 0.55 : 1;
     if (box) {
-      const [left, top, right, bottom] = box;
-      context.lineWidth = 3 / scale;
-      context.strokeStyle = '#000a';
-      context.strokeRect(left, top, right - left, bottom - top);
-      context.lineWidth = 1.5 / scale;
-      context.strokeStyle = colourOf(object);
-      context.setLineDash([5 / scale, 3 / scale]);
-      context.strokeRect(left, top, right - left, bottom - top);
-      context.setLineDash([]);
+      const [, top, right] = box;
+      drawBox(context, box, colourOf(object), [5, 3]);
       mark(context, { key: `${object}:box`, object, index: -1, x: right, y: top }, colourOf(object), own);
     }
     points.forEach(({ x, y, positive }, index) => {

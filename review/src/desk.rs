@@ -36,8 +36,8 @@ pub struct Tools {
 
 /// A run, and everything that the page can use.
 pub struct Setup {
-    /// The run file.
-    pub run: PathBuf,
+    /// The run.
+    pub run: OpenRun,
     /// The recording, if it is there.
     pub frames: Option<Arc<LazyFrames>>,
     /// What tracks; `None` if there is no model or no recording.
@@ -105,19 +105,15 @@ const EVENTS: usize = 1024;
 impl Desk {
     /// Opens a run for review. A run that is still being computed, or that cannot be written, is opened
     /// read-only.
-    ///
-    /// # Errors
-    /// [`ReviewError::Run`] if it cannot be read.
-    pub fn open(setup: Setup) -> Result<Arc<Self>, ReviewError> {
+    pub fn open(setup: Setup) -> Arc<Self> {
         let Setup { run, frames, tools, mut read_only, author, formats, exporter } = setup;
-        let reader = OpenRun::open(&run)?;
-        if let Some(reason) = reader.damage() {
+        if let Some(reason) = run.damage() {
             let reason = format!("the run file is damaged behind what is shown ({reason})");
             read_only.get_or_insert(reason);
         }
         let mut writer = None;
         if read_only.is_none() {
-            match RunAmender::open(&run) {
+            match RunAmender::open(run.path()) {
                 Ok(amender) => writer = Some(SharedRun::new(amender)),
                 Err(error) => read_only = Some(error.to_string()),
             }
@@ -136,11 +132,11 @@ impl Desk {
                 _ => None,
             };
             Self {
-                header: reader.header().clone(),
-                path: run,
+                header: run.header().clone(),
+                path: run.path().to_owned(),
                 writer,
                 read_only,
-                reader: Mutex::new(reader),
+                reader: Mutex::new(run),
                 frames,
                 device,
                 facts: RwLock::new(Facts::default()),
@@ -158,7 +154,7 @@ impl Desk {
         });
         let filling = Arc::downgrade(&desk);
         std::thread::spawn(move || crate::facts::keep_up(&filling));
-        Ok(desk)
+        desk
     }
 
     /// Returns the run for reading.

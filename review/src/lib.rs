@@ -33,4 +33,5 @@ mod worker;
 
 pub use desk::{Desk, Exporter, Format, Setup, Tools};
 pub use error::ReviewError;
+pub use machine::machine;
 pub use server::{Place, serve};

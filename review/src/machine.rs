@@ -1,7 +1,7 @@
 //! This machine.
 
-/// Returns the name of this machine.
-pub(crate) fn machine() -> Option<String> {
+/// Returns the name of this machine; `None` if it has none.
+pub fn machine() -> Option<String> {
     #[cfg(unix)]
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     #[cfg(not(unix))]
