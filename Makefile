@@ -14,7 +14,7 @@ ALL_TARGETS := --all-targets --test gpu --test gpu_kernels --test gpu_counts --t
 CLIPS := assets/clips
 DEMO := demo-output
 
-.PHONY: help setup build cuda demo test quick circles light conversions vulkan faults lint package deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test report-test cuda-sim clean-demo
+.PHONY: help setup build cuda demo test quick circles light conversions vulkan faults lint package deny doc bench bench-kernels fuzz tiers miri python fixtures parity formats workflow-test browser-test review-proof cuda-sim clean-demo
 
 help:
 	@echo "make demo      build, segment a bundled recording, and score the result"
@@ -38,7 +38,8 @@ help:
 	@echo "make tiers     test the CPU kernels for ARM (NEON) in an emulator: two minutes"
 	@echo "make miri      look for undefined behaviour in the CPU kernels: three minutes; needs a nightly Rust with Miri"
 	@echo "make workflow-test   test the Snakemake workflow with the real Snakemake"
-	@echo "make report-test  test reports in a browser (installs Chromium): a quarter of a minute"
+	@echo "make browser-test test reports and the review page in a browser (installs Chromium): half a minute"
+	@echo "make review-proof the review page with an hour of video, and a long clip that is mended: five minutes"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make formats   write every output format, and read each with its usual reader"
 	@echo "make fixtures  regenerate the fixtures of the quick parity tests"
@@ -148,11 +149,18 @@ cuda-sim:
 	CARGO="$(CARGO)" scripts/cuda-sim.sh
 
 # `make test` runs the same tests and uses a browser only if one is installed; here the browser is required.
-report-test: setup
+browser-test: setup
 	@command -v chromium >/dev/null || scripts/setup.sh chromium
 	$(CARGO) test $(BUILD) --test whole_pages
-	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report::
-	@echo "Pages to look at: $(TARGET)/tmp/*.html"
+	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report:: review_page:: review_load::
+	@echo "To look at: $(TARGET)/tmp/*.html and $(TARGET)/tmp/review-*.png"
+
+# An hour of video in the review page, and a clip of 2,000 frames in which two animals are mistaken for each other, mended.
+review-proof: setup
+	@command -v chromium >/dev/null || scripts/setup.sh chromium
+	$(CARGO) run $(BUILD) --bin held_out -- --write $(TARGET)/tmp/held-out long
+	SAM2_TEST_BROWSER=$$(command -v chromium) SAM2_TEST_REVIEW=all SAM2_TEST_CLIP=$(abspath $(TARGET))/tmp/held-out/long-0.npy \
+	    $(CARGO) test $(BUILD) --test end_to_end review_load:: review_fix:: -- --nocapture --test-threads 1
 
 # Installs PyTorch, the official package and the readers of output formats, pinned, in a folder that git ignores, unless they are installed.
 VENV ?= .venv

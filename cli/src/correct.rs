@@ -21,6 +21,7 @@ use crate::outputs::{self, Output};
 use crate::progress::Progress;
 use crate::prompt_args::TypedPrompts;
 use crate::recording::RunRecording;
+use crate::run_track::{self, RunTrack};
 use crate::signals::cancel_on_signals;
 use crate::standard_output::print;
 use crate::{merge, model, planning, recording, recordings};
@@ -79,6 +80,8 @@ pub struct TrackingTools {
     pub device: String,
     /// The recording.
     pub frames: RunRecording,
+    /// The pose track, if there is one.
+    pub track: Option<RunTrack>,
 }
 
 /// Which model is to track which run again.
@@ -88,14 +91,16 @@ pub struct Wanted<'a> {
     pub run: &'a Path,
     /// The model that was typed.
     pub network: &'a ModelArgs,
+    /// The pose track that was typed.
+    pub keypoints: Option<&'a Path>,
     /// Whether tracking may run on another kind of processor or device than the run did.
     pub mixed_processors: bool,
 }
 
 impl<'a> Wanted<'a> {
     fn of(args: &'a CorrectArgs) -> Self {
-        let CorrectArgs { run, network, mixed_processors, .. } = args;
-        Self { run, network, mixed_processors: *mixed_processors }
+        let CorrectArgs { run, network, keypoints, mixed_processors, .. } = args;
+        Self { run, network, keypoints: keypoints.as_deref(), mixed_processors: *mixed_processors }
     }
 }
 
@@ -122,12 +127,10 @@ impl TrackingTools {
                 remedy(&what)
             );
         }
-        if header.settings.contains_key("track") {
-            tracing::warn!(
-                "the run was compared with its pose track; frames that are tracked again are not, so they cannot have the flag off-track"
-            );
-        }
-        Ok(Self { model, device, frames })
+        let region = options.session.region;
+        let track =
+            run_track::of_run(wanted.run, wanted.keypoints, header, region, &frames.frames)?;
+        Ok(Self { model, device, frames, track })
     }
 }
 
@@ -171,7 +174,9 @@ fn track(
 ) -> Result<()> {
     let total = run.lock().run().state().stretches().iter().map(|s| s.frames.len()).sum();
     let mut progress = Progress::new(total, quiet);
+    let track = tools.track.as_ref().filter(|track| track.is_of_run);
     let tracked = Correction::new(&tools.model, &tools.frames.frames, run, author.clone())?
+        .evidence(track.map(|track| &track.evidence))
         .observe(&mut progress)
         .cancel(cancel)
         .run();

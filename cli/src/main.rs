@@ -3,6 +3,7 @@
 mod alike;
 mod announce;
 mod args;
+mod begun_run;
 mod bench;
 mod command_line;
 mod completions;
@@ -42,6 +43,7 @@ mod remedy;
 mod report;
 mod resuming;
 mod review;
+mod run_track;
 mod score;
 mod segment;
 mod settings;

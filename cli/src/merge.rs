@@ -96,6 +96,10 @@ pub fn export(
         frames: header.frame_count,
         rate: header.frames_per_second,
         name: recordings::stem(Path::new(&header.recording)),
+        run_file: outputs::run_file(outputs).or_else(|| match run.parts {
+            [only] => only.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        }),
         prompt_frames: parts.prompt_frames()?,
         objects: parts.objects()?,
         image_names: header.image_names.clone(),

@@ -28,6 +28,7 @@ use crate::recording;
 use crate::recordings;
 use crate::report::told;
 use crate::resuming;
+use crate::run_track;
 use crate::sinks;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
@@ -276,7 +277,7 @@ impl Segmenting<'_> {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         let mut more = recording::settings(&args.frames, self.model);
         if let Some(evidence) = &planned.evidence {
-            more.push(("track", evidence.digest()));
+            more.push((run_track::TRACK, evidence.digest()));
         }
         let plan = &planned.plan;
         let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
@@ -310,6 +311,7 @@ impl Segmenting<'_> {
             frames: part.len(),
             rate: header.frames_per_second,
             name,
+            run_file: outputs::run_file(&self.outputs),
             prompt_frames: prompted.map(|frame| frame - part.start).collect(),
             objects: plan.objects().into_iter().map(|object| object.0).collect(),
             image_names: header.image_names.get(part.clone()).unwrap_or_default().to_vec(),

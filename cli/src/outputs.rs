@@ -191,6 +191,12 @@ pub fn outlines(are_polygons: bool) -> CocoOutlines {
     if are_polygons { CocoOutlines::Polygons } else { CocoOutlines::RunLengths }
 }
 
+/// Returns the name of the run file among the outputs, if there is one.
+pub fn run_file(outputs: &[Output]) -> Option<String> {
+    let run = outputs.iter().find(|output| output.format == OutputFormat::Run)?;
+    run.path.file_name().map(|name| name.to_string_lossy().into_owned())
+}
+
 /// The recording that masks belong to.
 #[derive(Clone, Debug)]
 pub struct OutputRecording {
@@ -202,6 +208,8 @@ pub struct OutputRecording {
     pub rate: Option<f64>,
     /// File name without folder and ending.
     pub name: String,
+    /// Name of the run file in which these masks are kept too, if there is one.
+    pub run_file: Option<String>,
     /// Prompted frames, for display.
     pub prompt_frames: Vec<usize>,
     /// Objects known before the job starts, in ascending order. More objects may appear during the

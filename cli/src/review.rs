@@ -3,16 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Result;
-use sam2_engine::RunHeader;
-use sam2_jobs::CancelFlag;
-use sam2_mask_writer::OpenRun;
-use sam2_review::{Desk, Exporter, Format, Place, Setup, Tools};
+use anyhow::{Result, bail};
+use sam2_engine::{LazyFrames, RunHeader};
+use sam2_jobs::{CancelFlag, RunOptions};
+use sam2_mask_writer::{OpenRun, RunFileError};
+use sam2_review::{Desk, Exporter, Format, Place, Setup, Tools, Track};
 
 use crate::args::{OutputArg, ReviewArgs, StyleArgs};
+use crate::begun_run;
 use crate::correct::{self, TrackingTools};
 use crate::exit::ExitStatus;
 use crate::outputs::{self, OutputFormat};
+use crate::run_track::{self, RunTrack};
 use crate::signals::cancel_on_signals;
 use crate::standard_output::print;
 use crate::{merge, recording, recordings};
@@ -20,8 +22,20 @@ use crate::{merge, recording, recordings};
 /// Serves the page until the user stops it.
 pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
     let cancel = cancel_on_signals()?;
-    let given = recordings::one(&args.recording, args.join)?;
-    let opened = OpenRun::open(&args.run)?;
+    let mut given = recordings::one(&args.recording, args.join)?;
+    let opened = match OpenRun::open(&args.run) {
+        Err(RunFileError::NotARun { reason, path })
+            if given.is_some() || looks_like_a_run(&path) =>
+        {
+            return Err(RunFileError::NotARun { reason, path }.into());
+        }
+        Err(RunFileError::NotARun { .. }) => {
+            given = Some((args.run.clone(), Vec::new()));
+            begun(args)?
+        }
+        opened => opened?,
+    };
+    let args = &ReviewArgs { run: opened.path().to_owned(), ..args.clone() };
     let header = opened.header().clone();
     let is_finished = opened.is_finished();
     let mut read_only = args.read_only.then(|| "the run was opened with --read-only".to_owned());
@@ -29,11 +43,14 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
         let reason = "the run is still being computed, or was interrupted: it can be looked at, and corrected when it is finished";
         read_only.get_or_insert(reason.to_owned());
     }
-    let (frames, tools) = found(args, given.clone(), &header, read_only.is_none())?;
+    let Found { frames, tools, track } = found(args, given.clone(), &header, read_only.is_none())?;
     let frames = frames.map(Arc::new);
+    let track =
+        track.map(|RunTrack { evidence, is_of_run }| Track { evidence, compares: is_of_run });
     let setup = Setup {
         run: opened,
-        tools: tools.map(|(model, device)| Tools { model, device }),
+        tools,
+        track,
         read_only,
         author: correct::author(args.who.as_deref()),
         formats: formats(),
@@ -48,15 +65,60 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
             args.address
         );
     }
+    let fragment = fragment(args, &header)?;
     let told = move |port: u16, address: &str| {
         // Without its line nobody can open the page, but a closed output is no reason to stop.
-        let _ = print(announcement(port, address, place));
+        let _ = print(announcement(port, &format!("{address}{fragment}"), place));
     };
     sam2_review::serve(desk, place, told, move || cancel.is_cancelled())?;
     Ok(ExitStatus::Done)
 }
 
-type Found = (Option<sam2_engine::LazyFrames>, Option<(sam2_engine::Sam2, String)>);
+/// Whether a file that is no run was meant to be one.
+fn looks_like_a_run(path: &Path) -> bool {
+    path.to_string_lossy().contains(".sam2run")
+}
+
+/// Opens the run of a recording, or begins one.
+fn begun(args: &ReviewArgs) -> Result<OpenRun> {
+    let recording = &args.run;
+    let run = begun_run::place(recording)?;
+    if run.exists() {
+        tracing::info!("'{}' is opened with its run '{}'", recording.display(), run.display());
+    } else {
+        begun_run::make(args, recording, &run)?;
+        tracing::info!(
+            "'{}' is a run of '{}' without masks: prompt its objects in the page",
+            run.display(),
+            recording.display()
+        );
+    }
+    Ok(OpenRun::open(&run)?)
+}
+
+/// Returns the part of the page's address that says where it opens.
+fn fragment(args: &ReviewArgs, header: &RunHeader) -> Result<String> {
+    let frames = &header.frames;
+    if let Some(frame) = args.frame.filter(|frame| !frames.contains(frame)) {
+        bail!(
+            "--frame {frame}: the run has the frames {} to {}",
+            frames.start,
+            frames.end.saturating_sub(1)
+        );
+    }
+    let frame = args.frame.map(|frame| format!("frame={frame}"));
+    let object = args.object.map(|object| format!("object={object}"));
+    let parts: Vec<String> = frame.into_iter().chain(object).collect();
+    Ok(if parts.is_empty() { String::new() } else { format!("#{}", parts.join("&")) })
+}
+
+/// What there is beside the run file.
+#[derive(Default)]
+struct Found {
+    frames: Option<LazyFrames>,
+    tools: Option<Tools>,
+    track: Option<RunTrack>,
+}
 
 /// Finds the recording and loads the model. Without them the masks can still be looked at.
 fn found(
@@ -66,30 +128,34 @@ fn found(
     tracks: bool,
 ) -> Result<Found> {
     let is_named = given.is_some();
+    let ReviewArgs { run, network, mixed_processors, .. } = args;
+    let keypoints = args.keypoints.as_deref();
     if !tracks {
-        let frames = recording::of_run(&args.run, given, header);
-        return match frames {
-            Ok(found) => Ok((Some(found.frames), None)),
+        return match recording::of_run(run, given, header) {
+            Ok(found) => {
+                let region = RunOptions::of(header)?.job.session.region;
+                let track = run_track::of_run(run, keypoints, header, region, &found.frames)?;
+                Ok(Found { frames: Some(found.frames), tools: None, track })
+            }
             Err(error) if is_named => Err(error),
             Err(error) => {
                 tracing::warn!("the masks are shown alone: {error:#}");
-                Ok((None, None))
+                Ok(Found::default())
             }
         };
     }
-    let is_model_named = args.network.model.is_some();
-    let ReviewArgs { run, network, mixed_processors, .. } = args;
-    let wanted = correct::Wanted { run, network, mixed_processors: *mixed_processors };
+    let is_typed = is_named || network.model.is_some() || keypoints.is_some();
+    let wanted = correct::Wanted { run, network, keypoints, mixed_processors: *mixed_processors };
     match TrackingTools::open(&wanted, given.clone(), header) {
-        Ok(tools) => {
-            let TrackingTools { model, device, frames } = tools;
-            Ok((Some(frames.frames), Some((model, device))))
+        Ok(TrackingTools { model, device, frames, track }) => {
+            let tools = Some(Tools { model, device });
+            Ok(Found { frames: Some(frames.frames), tools, track })
         }
-        Err(error) if is_named || is_model_named => Err(error),
+        Err(error) if is_typed => Err(error),
         Err(error) => {
             tracing::warn!("nothing can be tracked again, only looked at and noted: {error:#}");
-            let frames = recording::of_run(&args.run, given, header).ok();
-            Ok((frames.map(|found| found.frames), None))
+            let frames = recording::of_run(run, given, header).ok();
+            Ok(Found { frames: frames.map(|found| found.frames), ..Found::default() })
         }
     }
 }

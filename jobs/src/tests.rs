@@ -60,6 +60,40 @@ pub(super) fn own_click(object: ObjectId, frame: usize) -> JobPrompt {
     click(object, frame, usize::from(object != ONE))
 }
 
+/// Makes a track of three body parts on each square. It does not see the first one on frames 4 and
+/// 13 to 15.
+pub(super) fn track(count: usize) -> TrackEvidence {
+    let parts = ["p", "q", "r"];
+    let columns = |name: &str| {
+        let both = ["ann", "bob"].map(|who| {
+            parts.map(|part| if name == "i" { who } else { part }).map(|text| [text; 3].join(","))
+        });
+        both.as_flattened().join(",")
+    };
+    let mut text = format!(
+        "scorer{}\nindividuals,{}\nbodyparts,{}\ncoords{}\n",
+        ",n".repeat(18),
+        columns("i"),
+        columns("b"),
+        ",x,y,likelihood".repeat(6)
+    );
+    for frame in 0..count {
+        let cells = middles(frame).into_iter().enumerate().flat_map(|(who, (x, y))| {
+            let likelihood = if who == 0 && (frame == 4 || frame > 12) { 0.1 } else { 1.0 };
+            [(-3.0, 0.0), (0.0, 2.0), (3.0, 0.0)]
+                .map(|(dx, dy)| format!("{},{},{likelihood}", x + dx, y + dy))
+        });
+        let cells: Vec<String> = cells.collect();
+        text.push_str(&format!("{frame},{}\n", cells.join(",")));
+    }
+    let selection = KeypointSelection::default();
+    let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
+    let frames = recording(count);
+    let recording = TrackedRecording { name: "r.mp4".into(), ..TrackedRecording::of(&frames) };
+    assert_eq!(frames.info().frame_count, count);
+    TrackEvidence::new(track.locate(&recording).unwrap(), 0.6)
+}
+
 /// Returns a plan of batches of `length` frames with these prompts.
 pub(super) fn batched(
     frames: usize,

@@ -148,8 +148,18 @@ impl TrackEvidence {
             .map(|(_, frame)| frame)
     }
 
-    /// Returns the prompt that the track gives the object on a frame.
-    pub(crate) fn prompt(&self, frame: usize, object: ObjectId) -> Option<JobPrompt> {
+    /// Returns the body parts of every object on a frame, with their names, also those that the track is not
+    /// sure of.
+    pub fn parts(&self, frame: usize) -> impl Iterator<Item = (ObjectId, &str, Keypoint)> {
+        self.track.numbered().flat_map(move |(object, individual)| {
+            let seen = self.track.usable(frame, individual, f32::MIN_POSITIVE);
+            seen.map(move |(name, keypoint)| (object, name, keypoint))
+        })
+    }
+
+    /// Returns the prompt that the track gives the object on a frame: the body parts that it is sure of.
+    /// `None` if there are none, or if the track does not know the object.
+    pub fn prompt(&self, frame: usize, object: ObjectId) -> Option<JobPrompt> {
         let individual = self.individual(object)?;
         let prompt = self.prompts.prompt(&self.track, frame, object, individual);
         (!prompt.points.is_empty()).then_some(prompt)

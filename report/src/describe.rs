@@ -23,6 +23,8 @@ pub struct RunDescription {
     pub made_by: String,
     /// The command line that makes this run, to be shown and copied; empty if unknown.
     pub command: String,
+    /// Name of the run file, by which `sam2 review` opens it at a picture's frame; `None` if there is none.
+    pub run_file: Option<String>,
     /// The options that the user gave, in the user's own words: names and values, in display order.
     pub options: Vec<(String, String)>,
     /// All parameters that determined the masks, in the program's own words: an object of names and

@@ -1,7 +1,7 @@
 // @ts-check
 // Changes: one at a time, in order, and never sent twice.
 
-/** @import {Action, Done, State, History, Point} from './types.js' */
+/** @import {Action, Done, State, History} from './types.js' */
 import { get, post, Refused, sentence, Unreachable, URGENCY } from './api.js';
 import { say } from './dom.js';
 import { giveMasks } from './frames.js';
@@ -82,12 +82,14 @@ function dropWaiting() {
  * @returns {Promise<Done | null>}
  */
 async function send(action) {
-  // A second try is made only if the server's revision proves that the first had no effect.
+  // The server does an action with an id only once, however often it arrives. One that was restarted knows no ids any more, and sees
+  // by the revision whether the first try had an effect.
+  const id = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const { revision } = store.state;
   for (let attempt = 0; attempt < 2; attempt += 1) {
-    const before = store.state;
     const began = performance.now();
     try {
-      const done = /** @type {Done} */ (await post('act', { revision: before.revision, action, frame: store.shown }));
+      const done = /** @type {Done} */ (await post('act', { revision, action, frame: store.shown, id }));
       store.took = performance.now() - began;
       takeState(done.state);
       if (done.masks) giveMasks(done.masks);
@@ -95,20 +97,12 @@ async function send(action) {
       return done;
     } catch (error) {
       if (error instanceof Unreachable) {
-        const now = await stateAfterSilence();
-        if (now && now.revision === before.revision) continue;
-        if (now && isThere(action, now)) return arrived(now);
-        if (now) await tellNewest('The connection broke while a change was sent, and the run has changed since.');
+        if (await stateAfterSilence()) continue;
         return null;
       }
       if (error instanceof Refused && error.status === 409) {
-        const now = await readState();
-        // Computing frames raises the revision too. That is no conflict with this change.
-        const computing = before.tracking !== null || now?.tracking !== null;
-        if (now && attempt === 0 && computing && now.nextUndo === before.nextUndo && now.nextRedo === before.nextRedo) continue;
-        // Browsers repeat a request by themselves if a kept connection breaks; the repetition meets its own effect.
-        if (now && isThere(action, now)) return arrived(now);
-        await tellNewest('Another tab or person has changed the run.');
+        await readState();
+        await tellNewest(attempt ? 'The connection broke while a change was sent, and the run has changed since.' : 'Another tab or person has changed the run.');
         return null;
       }
       if (error instanceof Refused && error.status === 423) {
@@ -132,35 +126,6 @@ export async function readState() {
   } catch {
     return null;
   }
-}
-
-/**
- * Returns true if the state shows the effect of a change already. False may also mean that the state cannot tell.
- * @param {Action} action
- * @param {State} state
- */
-function isThere(action, state) {
-  const prompt = state.prompts.find(({ frame, object }) => frame === action.frame && object === action.object);
-  const thing = state.objects.find(({ id }) => id === action.object);
-  const plain = (/** @type {Point[]} */ points) => JSON.stringify(points.map(({ x, y, positive }) => [x, y, positive]));
-  switch (action.type) {
-    case 'prompt': return Boolean(prompt) && !action.runs && plain(prompt?.points ?? []) === plain(/** @type {Point[]} */ (action.points ?? []))
-      && JSON.stringify(prompt?.box ?? null) === JSON.stringify(action.box ?? null) && (prompt?.candidate ?? null) === (action.candidate ?? null);
-    case 'unprompt': return !prompt;
-    case 'name': return thing?.name === action.name;
-    case 'colour': return thing?.colour === action.colour;
-    default: return false;
-  }
-}
-
-/**
- * Returns what stands for the answer that was lost. The masks are read in the usual way.
- * @param {State} state
- * @returns {Done}
- */
-function arrived(state) {
-  say('The connection broke for a moment. Your change has arrived.');
-  return { state, masks: null, candidates: [], milliseconds: 0 };
 }
 
 /** Waits for the server, for at most ten minutes, and reads its state. */

@@ -66,7 +66,7 @@ function connect() {
     recomputed(frame);
   });
   stream.addEventListener('warm', (event) => {
-    store.warm = JSON.parse(event.data).frame;
+    store.warm = new Set(JSON.parse(event.data).frames);
     tell('warm');
   });
 }

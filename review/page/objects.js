@@ -27,7 +27,8 @@ export function addObject() {
   store.fresh = { id, name: '', colour: COLOURS[(id - 1) % COLOURS.length] };
   select(id);
   tell('state');
-  if (store.tool === 'look') setTool('add');
+  // The other tools can begin an object; these cannot.
+  if (['look', 'subtract', 'eraser'].includes(store.tool)) setTool('add');
   say(`Object ${id}: click it on any frame where it is visible. Other objects stay as they are.`);
 }
 

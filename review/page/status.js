@@ -86,7 +86,7 @@ function drawFrame() {
   if (store.state.locks.some(({ first, last }) => first <= store.shown && store.shown <= last)) marks.push('locked');
   if (frame.masks?.some(({ info }) => info.stale)) marks.push('stale: dashed outlines');
   if (covers(store.state.absent, store.selected, store.shown)) marks.push(`${nameOf(store.selected)} absent`);
-  if (store.warm === store.shown && store.tool !== 'look') marks.push('ready for clicks');
+  if (store.warm.has(store.shown) && store.tool !== 'look') marks.push('ready for clicks');
   if (marks.length) strip.append(marks.join('  \u00b7  '));
 }
 

@@ -70,8 +70,8 @@ export const store = {
   /** Drafts by `frame:object`, of clicks that are on the way. */
   drafts: /** @type {Map<string, Draft>} */ (new Map()),
   candidates: /** @type {{frame: number, object: number, list: Candidate[], preview: number | null} | null} */ (null),
-  /** The frame on which clicks are answered at once; -1 if unknown. */
-  warm: -1,
+  /** Frames on which clicks are answered at once. */
+  warm: /** @type {Set<number>} */ (new Set()),
 
   online: true,
   playing: 0,

@@ -97,7 +97,7 @@ function nextItem() {
 
 /** Asks the server to get the frame ready for clicks. */
 function warm() {
-  if (blocked() || store.tool === 'look' || store.playing || store.warm === store.shown || store.state.tracking) return;
+  if (blocked() || store.tool === 'look' || store.playing || store.warm.has(store.shown) || store.state.tracking) return;
   post('warm', { frame: store.shown }).catch(() => { /* It only saves time. */ });
 }
 

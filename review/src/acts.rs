@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use sam2_engine::ObjectId;
 use sam2_jobs::{SharedRun, Wanted};
 use sam2_mask_writer::{Action, RunPoint, RunPrompt};
 use serde::Deserialize;
@@ -33,6 +34,8 @@ fn body<T>(given: Body<T>) -> Result<T, ReviewError> {
 pub(crate) struct Act {
     revision: Option<usize>,
     frame: Option<usize>,
+    /// Names this action among those of all pages; one that was done already is not done again.
+    id: Option<String>,
     action: Asked,
 }
 
@@ -93,6 +96,10 @@ enum Asked {
         object: u32,
         colour: String,
     },
+    FromTrack {
+        object: u32,
+        frame: usize,
+    },
     Reviewed {
         item: String,
         on: bool,
@@ -121,7 +128,7 @@ fn inclusive(first: usize, last: usize) -> Range<usize> {
 }
 
 /// Returns what an action amends.
-fn amendment(run: &SharedRun, asked: Asked) -> Result<Action, ReviewError> {
+fn amendment(desk: &Desk, run: &SharedRun, asked: Asked) -> Result<Action, ReviewError> {
     let short = |text: String| match text.chars().count() {
         0..=LONGEST_NAME => Ok(text),
         _ => Err(ReviewError::Request(format!("use at most {LONGEST_NAME} letters"))),
@@ -167,6 +174,16 @@ fn amendment(run: &SharedRun, asked: Asked) -> Result<Action, ReviewError> {
             }
             Action::Colour { object, colour }
         }
+        Asked::FromTrack { object, frame } => {
+            let missing = |what: &str| ReviewError::Request(what.to_owned());
+            let track = desk
+                .track
+                .as_ref()
+                .ok_or_else(|| missing("there is no pose track; name one with --keypoints"))?;
+            let prompt = track.evidence.prompt(frame, ObjectId(object));
+            let prompt = prompt.ok_or_else(|| missing("the track is not sure of any body part of this animal here: try a frame nearby"))?;
+            Action::Prompt { prompt: prompt.for_run_file() }
+        }
         Asked::Reviewed { item, on } => Action::Reviewed { item: short(item)?, on },
         Asked::Return { to } => Action::Return { to },
         Asked::Undo | Asked::Redo => {
@@ -181,9 +198,15 @@ fn amendment(run: &SharedRun, asked: Asked) -> Result<Action, ReviewError> {
 /// Amends the run. The amendment is on the disk before the answer comes; a prompt is answered with its mask.
 pub(crate) async fn act(State(desk): Shared, given: Body<Act>) -> Result<Json<Value>, ReviewError> {
     let started = Instant::now();
-    let Act { revision, frame, action } = body(given)?;
+    let Act { revision, frame, id, action } = body(given)?;
+    if id.as_ref().is_some_and(|id| id.len() > LONGEST_NAME) {
+        return Err(ReviewError::Request(format!("an id has at most {LONGEST_NAME} letters")));
+    }
     let writer = desk.writer()?.clone();
-    let _turn = desk.turn().await;
+    let mut turn = desk.turn().await;
+    if let Some(answer) = id.as_ref().and_then(|id| turn.before(id)) {
+        return Ok(Json(answer.clone()));
+    }
     // What is being tracked would not know of the action.
     halt(&desk).await;
     if revision.is_some_and(|known| known != Desk::revision(&desk.run())) {
@@ -191,7 +214,7 @@ pub(crate) async fn act(State(desk): Shared, given: Body<Act>) -> Result<Json<Va
     }
     let shared = desk.clone();
     let prompt = tokio::task::spawn_blocking(move || {
-        let action = amendment(&writer, action)?;
+        let action = amendment(&shared, &writer, action)?;
         let prompt = match &action {
             Action::Prompt { prompt } => Some(prompt.clone()),
             _ => None,
@@ -214,12 +237,16 @@ pub(crate) async fn act(State(desk): Shared, given: Body<Act>) -> Result<Json<Va
         taken.await.map_err(|_| ReviewError::Stopped)??;
     }
     let masks = frame.and_then(|frame| masks_told(&desk, frame, None).ok());
-    Ok(Json(json!({
+    let answer = json!({
         "state": described(&desk),
         "masks": masks,
         "candidates": candidates,
         "milliseconds": started.elapsed().as_millis() as u64,
-    })))
+    });
+    if let Some(id) = id {
+        turn.keep(id, &answer);
+    }
+    Ok(Json(answer))
 }
 
 /// Reads what was added to the run, and the facts of few frames at once; those of many follow.
@@ -264,7 +291,7 @@ pub(crate) async fn track(
     let frames = (first.is_some() || last.is_some())
         .then(|| inclusive(first.unwrap_or(all.start), last.unwrap_or(all.end.saturating_sub(1))));
     if desk.tracking().is_none() {
-        desk.track(Wanted { objects, frames })?;
+        desk.begin_tracking(Wanted { objects, frames })?;
     }
     Ok(Json(described(&desk)))
 }

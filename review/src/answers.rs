@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use rangemap::RangeSet;
+use sam2_jobs::TrackEvidence;
 use sam2_mask_writer::{OpenRun, RunFrame, RunPrompt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use crate::desk::{Desk, Event};
 use crate::error::ReviewError;
 use crate::machine::machine;
-use crate::{lanes as timeline, picture, queue as list};
+use crate::queue::Queue;
+use crate::{lanes as timeline, picture};
 
 type Answer<T> = Result<Json<T>, ReviewError>;
 type Shared = State<Arc<Desk>>;
@@ -69,7 +71,7 @@ pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
         "formats": desk.formats,
         "machine": machine(),
         "version": env!("CARGO_PKG_VERSION"),
-        "hasTrack": false,
+        "hasTrack": desk.track.is_some(),
     }))
 }
 
@@ -198,15 +200,8 @@ pub(crate) async fn lanes(
     Ok(Json(summed.await?))
 }
 
-pub(crate) async fn queue(State(desk): Shared) -> Answer<list::Queue> {
-    aside(move || {
-        let (state, revision) = {
-            let run = desk.run();
-            (run.state().clone(), Desk::revision(&run))
-        };
-        Ok(Json(list::queue(&desk.facts(), &state, desk.header.frames.start, revision)))
-    })
-    .await
+pub(crate) async fn queue(State(desk): Shared) -> Answer<Queue> {
+    aside(move || Ok(Json(desk.queue()))).await
 }
 
 pub(crate) async fn history(State(desk): Shared) -> Json<Value> {
@@ -364,8 +359,16 @@ pub(crate) fn masks_told(
         "revision": Desk::revision(&run),
         "seconds": seconds,
         "objects": told,
-        "track": [],
+        "track": desk.track.as_ref().map(|track| parts(&track.evidence, frame)).unwrap_or_default(),
     }))
+}
+
+/// Describes the body parts of a frame.
+fn parts(track: &TrackEvidence, frame: usize) -> Vec<Value> {
+    let told = track.parts(frame).map(|(object, name, part)| {
+        json!({ "object": object.0, "name": name, "x": part.x, "y": part.y, "likelihood": part.likelihood })
+    });
+    told.collect()
 }
 
 /// Tells the page what happens, until it closes.
@@ -380,18 +383,20 @@ pub(crate) async fn events(
         objects: Vec<u32>,
     }
     let known = Arc::downgrade(&desk);
-    let first = tokio_stream::once(Ok(Event::State));
+    let first = tokio_stream::iter([Ok(Event::State), Ok(Event::Warm)]);
     let stream = first.chain(BroadcastStream::new(desk.events.subscribe())).map(move |event| {
         let text = |value: &Value| value.to_string();
+        let warm = || {
+            let frames = known.upgrade().map_or_else(Vec::new, |desk| desk.warm());
+            text(&json!({ "frames": frames }))
+        };
         let state = || known.upgrade().map_or_else(String::new, |desk| text(&described(&desk)));
         Ok(match event {
             Ok(Event::Frame { frame, objects }) => {
                 let told = serde_json::to_string(&OfFrame { frame, objects });
                 Sent::default().event("frame").data(told.unwrap_or_default())
             }
-            Ok(Event::Warm { frame }) => {
-                Sent::default().event("warm").data(text(&json!({ "frame": frame })))
-            }
+            Ok(Event::Warm) => Sent::default().event("warm").data(warm()),
             Ok(Event::State) | Err(_) => Sent::default().event(STATE).data(state()),
         })
     });

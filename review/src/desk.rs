@@ -1,17 +1,20 @@
 //! The run on display.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use sam2_engine::{FrameSource, LazyFrames, Sam2};
-use sam2_jobs::{Author, SharedRun, Wanted};
+use sam2_jobs::{Author, SharedRun, TrackEvidence, Wanted};
 use sam2_mask_writer::{OpenRun, RunAmender, RunHeader};
+use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::error::ReviewError;
 use crate::facts::Facts;
+use crate::queue::Queue;
 use crate::worker::Worker;
 
 /// Writes the run to further files, as `sam2 correct -o` does, and returns a command that does the same.
@@ -34,6 +37,14 @@ pub struct Tools {
     pub device: String,
 }
 
+/// A pose track of the recording.
+pub struct Track {
+    /// What it says about masks.
+    pub evidence: TrackEvidence,
+    /// Whether what is tracked again is compared with it, as the run was.
+    pub compares: bool,
+}
+
 /// A run, and everything that the page can use.
 pub struct Setup {
     /// The run.
@@ -42,6 +53,8 @@ pub struct Setup {
     pub frames: Option<Arc<LazyFrames>>,
     /// What tracks; `None` if there is no model or no recording.
     pub tools: Option<Tools>,
+    /// The pose track, if there is one.
+    pub track: Option<Track>,
     /// Why nothing may be changed, if it may not.
     pub read_only: Option<String>,
     /// Who corrects.
@@ -59,8 +72,8 @@ pub(crate) enum Event {
     State,
     /// Masks of a frame have changed.
     Frame { frame: usize, objects: Vec<u32> },
-    /// A frame is encoded.
-    Warm { frame: usize },
+    /// Other frames than before are encoded.
+    Warm,
 }
 
 /// What is being tracked.
@@ -83,20 +96,44 @@ pub struct Desk {
     reader: Mutex<OpenRun>,
     pub(crate) frames: Option<Arc<LazyFrames>>,
     pub(crate) device: Option<String>,
+    pub(crate) track: Option<Track>,
     facts: RwLock<Facts>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) worker: Option<Worker>,
     tracking: Mutex<Option<Tracking>>,
+    /// Frames that are encoded, so that clicks on them are answered at once.
+    warm: Mutex<Vec<usize>>,
     message: Mutex<Option<String>>,
     pub(crate) author: Author,
     pub(crate) formats: Vec<Format>,
     pub(crate) exporter: Exporter,
-    /// One action at a time.
-    acting: tokio::sync::Mutex<()>,
+    /// One action at a time, with the answers to the last ones.
+    acting: tokio::sync::Mutex<Answered>,
     /// Frames whose facts are to be read again.
     put_off: Mutex<Vec<usize>>,
     /// Counts what could not be seen in the file: the end of a computation, a message.
     ticks: AtomicU64,
+}
+
+/// Answers to the last actions, so that an action that arrives twice is done once: browsers repeat a request by
+/// themselves when a kept connection breaks.
+#[derive(Debug, Default)]
+pub(crate) struct Answered(VecDeque<(String, Value)>);
+
+impl Answered {
+    /// More than a page has on the way.
+    const MOST: usize = 32;
+
+    /// Returns the answer to an action that was done already.
+    pub(crate) fn before(&self, id: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == id).map(|(_, answer)| answer)
+    }
+
+    /// Keeps the answer to an action.
+    pub(crate) fn keep(&mut self, id: String, answer: &Value) {
+        self.0.truncate(Self::MOST - 1);
+        self.0.push_front((id, answer.clone()));
+    }
 }
 
 /// Events that a slow page may be behind before it reads the state anew.
@@ -106,7 +143,7 @@ impl Desk {
     /// Opens a run for review. A run that is still being computed, or that cannot be written, is opened
     /// read-only.
     pub fn open(setup: Setup) -> Arc<Self> {
-        let Setup { run, frames, tools, mut read_only, author, formats, exporter } = setup;
+        let Setup { run, frames, tools, track, mut read_only, author, formats, exporter } = setup;
         if let Some(reason) = run.damage() {
             let reason = format!("the run file is damaged behind what is shown ({reason})");
             read_only.get_or_insert(reason);
@@ -139,15 +176,17 @@ impl Desk {
                 reader: Mutex::new(run),
                 frames,
                 device,
+                track,
                 facts: RwLock::new(Facts::default()),
                 events,
                 worker,
                 tracking: Mutex::new(None),
+                warm: Mutex::new(Vec::new()),
                 message: Mutex::new(None),
                 author,
                 formats,
                 exporter,
-                acting: tokio::sync::Mutex::new(()),
+                acting: tokio::sync::Mutex::default(),
                 put_off: Mutex::new(Vec::new()),
                 ticks: AtomicU64::new(0),
             }
@@ -221,6 +260,24 @@ impl Desk {
         self.tell(Event::State);
     }
 
+    pub(crate) fn warm(&self) -> Vec<usize> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_warm(&self, frames: &[usize]) {
+        *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = frames.to_vec();
+        self.tell(Event::Warm);
+    }
+
+    /// Returns the list of what to look at.
+    pub(crate) fn queue(&self) -> Queue {
+        let (state, revision) = {
+            let run = self.run();
+            (run.state().clone(), Self::revision(&run))
+        };
+        crate::queue::queue(&self.facts(), &state, self.header.frames.start, revision)
+    }
+
     pub(crate) fn message(&self) -> Option<String> {
         self.message.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -231,7 +288,7 @@ impl Desk {
     }
 
     /// Waits until no other action is under way.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, Answered> {
         self.acting.lock().await
     }
 
@@ -257,7 +314,7 @@ impl Desk {
     }
 
     /// Begins to track what is stale.
-    pub(crate) fn track(&self, wanted: Wanted) -> Result<(), ReviewError> {
+    pub(crate) fn begin_tracking(&self, wanted: Wanted) -> Result<(), ReviewError> {
         self.writer()?;
         let worker = self.worker.as_ref().ok_or_else(|| {
             let what = if self.frames.is_none() { "recording" } else { "model" };

@@ -16,6 +16,13 @@ pub(crate) struct Queue {
     pub(crate) items: Vec<Item>,
 }
 
+impl Queue {
+    /// Returns the frames that a person will probably look at next, the first ones first.
+    pub(crate) fn next(&self) -> impl Iterator<Item = usize> {
+        self.items.iter().filter(|item| item.state == "open").map(|item| item.worst)
+    }
+}
+
 /// Neighbouring flagged frames of an object.
 #[derive(Debug, Serialize)]
 pub(crate) struct Item {

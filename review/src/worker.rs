@@ -1,6 +1,6 @@
 //! The thread that has the model: it answers clicks, and tracks again.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,15 @@ use sam2_jobs::{
 use sam2_mask_writer::{Action, LabelledMask, MaskFrame, RunPrompt};
 use tokio::sync::oneshot;
 
-use crate::desk::{Desk, Event, Tracking};
+use crate::desk::{Desk, Tracking};
 use crate::error::ReviewError;
 
 /// Encoded frames that are kept for clicks: 17 MB each for the published models.
 const FEATURES: usize = 8;
+/// Of these, the frames of the queue that are encoded while nobody does anything.
+const AHEAD: usize = 4;
+/// How long nobody has done anything by then. A click that comes while a frame is encoded waits for it.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// A handle to the thread.
 pub(crate) struct Worker {
@@ -105,8 +109,17 @@ struct Bench {
 
 impl Bench {
     fn work(mut self, tasks: &Receiver<Task>) {
-        // The desk has the other end, and this ends with it.
-        while let Ok(task) = tasks.recv() {
+        let mut seen = None;
+        loop {
+            // The desk has the other end, and this ends with it.
+            let task = match tasks.recv_timeout(IDLE) {
+                Ok(task) => task,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.encode_ahead(&mut seen);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             match task {
                 Task::Click(prompt, answer) => {
                     // Nobody may be waiting any more.
@@ -199,13 +212,32 @@ impl Bench {
         Ok(())
     }
 
+    /// Encodes one of the frames that a person will probably click on next. `seen` is the state of the run for which there
+    /// is nothing left to encode.
+    fn encode_ahead(&mut self, seen: &mut Option<u64>) {
+        let Some(desk) = self.desk.upgrade() else { return };
+        let ticks = desk.ticks();
+        if *seen == Some(ticks) {
+            return;
+        }
+        let next = desk.queue().next().take(AHEAD).find(|frame| !self.warm.contains(frame));
+        let Some(frame) = next.filter(|frame| desk.has(*frame)) else {
+            *seen = Some(ticks);
+            return;
+        };
+        if let Err(error) = self.encode(frame) {
+            tracing::debug!("frame {frame} is not encoded ahead: {error}");
+            *seen = Some(ticks);
+        }
+    }
+
     fn is_warm(&mut self, frame: usize) {
         self.warm.retain(|known| *known != frame);
         self.warm.push(frame);
         let surplus = self.warm.len().saturating_sub(FEATURES);
         self.warm.drain(..surplus);
         if let Some(desk) = self.desk.upgrade() {
-            desk.tell(Event::Warm { frame });
+            desk.set_warm(&self.warm);
         }
     }
 
@@ -218,8 +250,10 @@ impl Bench {
         let mut watch = Watch { desk: &desk, told: Instant::now() };
         let correction =
             Correction::new(&self.model, &*self.frames, &self.run, self.author.clone());
+        let track = desk.track.as_ref().filter(|track| track.compares);
         let result = correction.and_then(|correction| {
-            correction.only(wanted).observe(&mut watch).cancel(&cancel).run()
+            let evidence = track.map(|track| &track.evidence);
+            correction.only(wanted).evidence(evidence).observe(&mut watch).cancel(&cancel).run()
         });
         match result {
             Ok(_) | Err(JobError::Cancelled { .. }) => {}

@@ -328,6 +328,15 @@ impl Running {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
+    /// Returns how much of the process is in memory.
+    pub fn resident_megabytes(&self) -> u64 {
+        let id = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kilobytes / 1024
+    }
+
     /// Returns the next line that the process prints.
     pub fn line(&mut self) -> String {
         let output = self.child.as_mut().unwrap().stdout.as_mut().unwrap();

@@ -45,6 +45,10 @@ pub struct CorrectArgs {
     /// Take the video files as one recording, in the given order.
     #[arg(long, hide_short_help = true, requires = "recording")]
     pub join: bool,
+    /// The pose track that the run was compared with [default: the one of the run's name, next to the run file or in the working
+    /// folder].
+    #[arg(long, hide_short_help = true, value_name = "TRACK", value_hint = ValueHint::FilePath)]
+    pub keypoints: Option<PathBuf>,
     /// Track again on another kind of processor or device than the run was computed on.
     ///
     /// Masks then differ in a few pixels, since kernels round differently.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::told;
 
-/// Describes a run for its report.
-pub(super) fn run(header: &RunHeader) -> RunDescription {
+/// Describes a run for its report. `run_file` is the name of its file, if it has one.
+pub(super) fn run(header: &RunHeader, run_file: Option<String>) -> RunDescription {
     let settings = header.settings.iter().map(|(name, value)| (name.clone(), plain(value)));
     RunDescription {
         recording: header.recording.clone(),
@@ -17,6 +17,7 @@ pub(super) fn run(header: &RunHeader) -> RunDescription {
         frames_per_second: header.frames_per_second,
         made_by: format!("sam2 {}", header.sam2_version),
         command: told::command(header),
+        run_file,
         options: told::in_words(header),
         parameters: Value::Object(settings.collect::<Map<_, _>>()),
         object_names: header.object_names.clone(),
@@ -49,7 +50,7 @@ mod tests {
         ] {
             header.settings.insert(name.into(), value.into());
         }
-        let described = run(&header);
+        let described = run(&header, None);
         let expected = json!({
             "resize": "pillow-bicubic", "quality": {"lost": true}, "hash": "0123", "odd": "{no JSON",
         });

@@ -22,7 +22,7 @@ impl ReportSink {
     /// [`WriteError`] if the output exists or cannot be created.
     pub fn create(path: &Path, job: &OutputRecording, overwrite: bool) -> Result<Self, WriteError> {
         let output = OutputFile::create(path, overwrite)?;
-        let run = describe::run(&job.run);
+        let run = describe::run(&job.run, job.run_file.clone());
         let recording = match &job.source {
             Some((path, options)) => Recording::Closed(
                 path.clone(),

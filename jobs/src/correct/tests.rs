@@ -11,7 +11,7 @@ use sam2_mask_writer::{
 };
 
 use super::*;
-use crate::tests::{ONE, TWO, batched, click, middles, model, own_click, recording};
+use crate::tests::{ONE, TWO, batched, click, middles, model, own_click, recording, track};
 use crate::{FrameStep, Job, JobPrompt, run_header};
 
 const FRAMES: usize = 16;
@@ -40,10 +40,21 @@ fn plan() -> JobPlan {
 }
 
 fn computed(model: &Sam2, plan: &JobPlan, options: JobOptions, path: &Path) {
+    compared(model, plan, (options, None), path);
+}
+
+/// Computes a run whose masks are compared with a pose track.
+fn compared(
+    model: &Sam2,
+    plan: &JobPlan,
+    (options, track): (JobOptions, Option<&TrackEvidence>),
+    path: &Path,
+) {
     let frames = recording(FRAMES);
     let header = run_header(model, &frames, "r", plan, &options, &[]).unwrap();
     let sink = RunFileSink::create(path, &header, true).unwrap();
-    Job::new(model, &frames, plan).options(options).sink(Box::new(sink)).run().unwrap();
+    let job = Job::new(model, &frames, plan).options(options).evidence(track);
+    job.sink(Box::new(sink)).run().unwrap();
 }
 
 /// Returns every frame of a run file.
@@ -84,9 +95,25 @@ fn corrected(model: &Sam2, path: &Path, actions: impl IntoIterator<Item = Action
 fn step_by_step_a_run_becomes_what_its_prompts_give_from_the_start() {
     let model = model();
     let folder = tempfile::tempdir().unwrap();
-    for passes in [Passes::Nearest, Passes::Agreed] {
+    let witness = track(FRAMES);
+    let frames_of_it = recording(FRAMES);
+    let kinds = [
+        (Passes::Nearest, None),
+        (Passes::Agreed, None),
+        (Passes::Nearest, Some(&witness)),
+        (Passes::Agreed, Some(&witness)),
+    ];
+    for (passes, track) in kinds {
+        let corrected = |path: &Path, actions: Vec<Action>| {
+            let run = shared(path);
+            for action in actions {
+                amend(&run, &author(), action).unwrap();
+            }
+            let correction = Correction::new(&model, &frames_of_it, &run, author()).unwrap();
+            correction.evidence(track).run().unwrap();
+        };
         let path = folder.path().join("r.sam2run");
-        computed(&model, &plan(), options(passes), &path);
+        compared(&model, &plan(), (options(passes), track), &path);
         let before = frames(&path);
         // The wrong prompt becomes a right one; the other is taken away again; a new object comes.
         let third = ObjectId(7);
@@ -96,7 +123,7 @@ fn step_by_step_a_run_becomes_what_its_prompts_give_from_the_start() {
             vec![Action::Unprompt { object: TWO.0, frame: 11 }],
         ];
         for step in steps.clone() {
-            corrected(&model, &path, step);
+            corrected(&path, step);
         }
         let wanted = batched(
             FRAMES,
@@ -111,19 +138,27 @@ fn step_by_step_a_run_becomes_what_its_prompts_give_from_the_start() {
             ],
         );
         let fresh = folder.path().join("fresh.sam2run");
-        computed(&model, &wanted, options(passes), &fresh);
+        compared(&model, &wanted, (options(passes), track), &fresh);
         let (now, expected) = (frames(&path), frames(&fresh));
         for object in [ONE, TWO, third] {
             assert_eq!(differing(&now, &expected, object), [0; 0], "object {object}, {passes:?}");
         }
+        // The witness sees that the first object was on the wrong animal, and that it no longer is.
+        let off_track = |frames: &[RunFrame]| {
+            let of = |frame: usize| mask(frames, ONE, frame).and_then(|shown| shown.facts);
+            (0..FRAMES)
+                .filter(|&frame| of(frame).is_some_and(|f| f.flags.contains(QualityFlag::OffTrack)))
+                .count()
+        };
+        assert_eq!(off_track(&before) > off_track(&now), track.is_some());
         // What lies outside of the prompts next to the changed ones is not computed again.
         let outside: Vec<usize> = (0..=1).chain(13..FRAMES).collect();
         let changed = differing(&before, &now, ONE);
         assert!(!changed.is_empty() && changed.iter().all(|frame| !outside.contains(frame)));
         // The same at once.
         let at_once = folder.path().join("once.sam2run");
-        computed(&model, &plan(), options(passes), &at_once);
-        corrected(&model, &at_once, steps.into_iter().flatten());
+        compared(&model, &plan(), (options(passes), track), &at_once);
+        corrected(&at_once, steps.into_iter().flatten().collect());
         assert!(frames(&at_once) == now, "{passes:?}");
         // A report shows the prompts that hold now.
         let batches = RunReader::open(&path).unwrap().filter_map(|record| match record.unwrap() {

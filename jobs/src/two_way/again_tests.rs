@@ -1,57 +1,19 @@
 //! Jobs whose track prompts again: the prompts help, the masks are those of a job that had the
 //! prompts from the start, and the job can be cut and interrupted like any other.
 
-use std::path::Path;
-
 use sam2_engine::{BoxPrompt, ObjectId, Passes, Point, QualityFlag, Sam2, SessionOptions};
-use sam2_frame_provider::FrameSource as _;
 use sam2_mask_writer::{LabelledMask, RunBatch, RunPrompt};
 
 use crate::memory_shortage::injected::ROOM;
 use crate::tests::{
     ONE, SeenFrames, Shortages, TWO, batched, click, middles, model, own_click, recording, run_job,
-    run_with_track,
+    run_with_track, track,
 };
 use crate::{
-    CancelFlag, FramePart, JobError, JobOptions, JobPlan, JobPrompt, Journal, KeypointSelection,
-    KeypointTrack, Reprompt, TrackEvidence, TrackedRecording, run_header,
+    CancelFlag, FramePart, JobError, JobOptions, JobPlan, JobPrompt, Journal, Reprompt, run_header,
 };
 
 const FRAMES: usize = 16;
-
-/// Makes a track of three body parts on each square. It does not see the first one on frames 4 and
-/// 13 to 15.
-fn track() -> TrackEvidence {
-    let parts = ["p", "q", "r"];
-    let columns = |name: &str| {
-        let both = ["ann", "bob"].map(|who| {
-            parts.map(|part| if name == "i" { who } else { part }).map(|text| [text; 3].join(","))
-        });
-        both.as_flattened().join(",")
-    };
-    let mut text = format!(
-        "scorer{}\nindividuals,{}\nbodyparts,{}\ncoords{}\n",
-        ",n".repeat(18),
-        columns("i"),
-        columns("b"),
-        ",x,y,likelihood".repeat(6)
-    );
-    for frame in 0..FRAMES {
-        let cells = middles(frame).into_iter().enumerate().flat_map(|(who, (x, y))| {
-            let likelihood = if who == 0 && (frame == 4 || frame > 12) { 0.1 } else { 1.0 };
-            [(-3.0, 0.0), (0.0, 2.0), (3.0, 0.0)]
-                .map(|(dx, dy)| format!("{},{},{likelihood}", x + dx, y + dy))
-        });
-        let cells: Vec<String> = cells.collect();
-        text.push_str(&format!("{frame},{}\n", cells.join(",")));
-    }
-    let selection = KeypointSelection::default();
-    let track = KeypointTrack::parse(Path::new("t"), text.into(), &selection).unwrap();
-    let frames = recording(FRAMES);
-    let recording = TrackedRecording { name: "r.mp4".into(), ..TrackedRecording::of(&frames) };
-    assert_eq!(frames.info().frame_count, FRAMES);
-    TrackEvidence::new(track.locate(&recording).unwrap(), 0.6)
-}
 
 /// Returns batches of four frames. The first object is prompted on the wrong square.
 fn plan() -> JobPlan {
@@ -70,7 +32,7 @@ fn again() -> JobOptions {
 
 /// Runs a job to its end.
 fn done(model: &Sam2, plan: &JobPlan, options: JobOptions) -> (SeenFrames, Vec<RunBatch>) {
-    let track = track();
+    let track = track(FRAMES);
     let (report, seen) = run_with_track(
         model,
         FRAMES,
@@ -169,7 +131,7 @@ fn nothing_is_prompted_again_where_nothing_is_flagged() {
 #[test]
 fn a_job_that_is_cut_interrupted_or_short_of_memory_prompts_the_same() {
     ROOM.set(None);
-    let (model, plan, track) = (model(), plan(), track());
+    let (model, plan, track) = (model(), plan(), track(FRAMES));
     let whole = done(&model, &plan, again());
     let mut parts = (Vec::new(), Vec::new());
     for (start, end) in [(0, 4), (4, 12), (12, 16)] {

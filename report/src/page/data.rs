@@ -44,6 +44,7 @@ pub(super) fn write(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
         "size": [report.run.size.0, report.run.size.1],
         "flagged": flagged,
         "flagged_is_cut": left == 0,
+        "run": report.run.run_file.as_deref().map(visible),
         "first": report.run.frames.start,
         "frames": report.run.frames.len(),
         "rate": report.run.rate(),

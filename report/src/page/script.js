@@ -312,7 +312,14 @@ const choose = () => {
 const hideMasks = () => root.classList.toggle('no-masks');
 picker.append(pointer, labelled('x', column), labelled('y', row));
 if (data.objects.length > 1) picker.append(labelled('object', whose));
-picker.append(labelled('point', side), prompt, copier, copied);
+picker.append(labelled('point', side), prompt, copier);
+// The command that opens the frame where it can be corrected.
+if (data.run) {
+  const name = /^[\w.,:=+/-]+$/.test(data.run) ? data.run : `'${data.run.replaceAll("'", "'\\''")}'`;
+  const told = () => `sam2 review ${name} --frame ${frameOf(shots[shown])}${data.objects.length > 1 ? ` --object ${whose.value}` : ''}`;
+  picker.append(button('Copy the command to correct it', () => copy(told(), copied)));
+}
+picker.append(copied);
 const next = button('Next \u2192', () => show(shown + 1));
 // Not the first field, in which the arrow keys mean something else.
 next.autofocus = true;

@@ -121,6 +121,7 @@ pub fn run(animals: u32, frames: usize) -> Report {
         options: [("Track (--keypoints)", "cage7DLC.csv"), ("Body parts (--bodyparts)", "snout, tailbase"), ("Model (--model)", "large")]
             .map(|(name, value)| (name.into(), value.into()))
             .into(),
+        run_file: Some("made-up.sam2run".into()),
         parameters: serde_json::json!({
             "model": "sam2.1_hiera_large", "device": "cpu", "batch size": 18_000, "memory policy": "official",
             "fill holes": 8, "resize": "pillow-bicubic", "keypoints": "cage7DLC.csv", "min likelihood": 0.6,

@@ -71,6 +71,7 @@ fn hostile_names_and_texts_are_shown_and_not_run() {
         made_by: HOSTILE.into(),
         command: HOSTILE.into(),
         options: vec![(HOSTILE.into(), HOSTILE.into())],
+        run_file: None,
         parameters: serde_json::json!({ HOSTILE: HOSTILE, "nested": { HOSTILE: [HOSTILE, { HOSTILE: HOSTILE }] } }),
         object_names: BTreeMap::from([(1, HOSTILE.into())]),
         prompts: vec![RunPrompt {

@@ -280,6 +280,7 @@ fn every_flag() -> Report {
         made_by: "sam2 0.1.0".into(),
         command: "sam2 segment arena-2026-03-14_cage7.avi --keypoints cage7DLC.csv --prompt-frames 3 --passes agreed".into(),
         options: vec![("Track (--keypoints)".into(), "cage7DLC.csv".into())],
+        run_file: None,
         parameters: serde_json::json!({ "model": "sam2.1_hiera_large" }),
         object_names: BTreeMap::from([(1, "ann".into()), (2, "bob".into()), (3, "cleo".into())]),
         prompts: prompts.collect(),

@@ -2,7 +2,7 @@
 //!
 //! `held_out --preview FOLDER` writes four frames of each kind as PNG, with the outlines of the
 //! ground truth and the points of a faulty track. `held_out --write FOLDER KIND` writes a clip as
-//! the program reads it: `KIND-SEED.npy`, and its track as DeepLabCut's CSV. `held_out --micro`
+//! the program reads it: `KIND-SEED.npy`, its track as DeepLabCut's CSV, and its true masks as a run file. `held_out --micro`
 //! prints the mean J and the identity swaps of the micro model, prompted with boxes on frame 0.
 //! `--seed N` (default 0) and `--frames N` (default: the usual length of the kind) apply to all.
 
@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use sam2_engine::{FrameSource, SessionOptions};
+use sam2_mask_writer::{LabelledMask, MaskFrame, MaskSink as _, RunFileSink, RunHeader};
 use sam2_tests::arrays::write_array;
 use sam2_tests::clips;
 use sam2_tests::held_out::{
@@ -72,6 +73,17 @@ fn write(clip: &HeldOut, folder: &Path) {
     write_array(clip, &folder.join(format!("{name}.npy")));
     let track = clip.faulty_track(&FaultOptions::default(), clip.seed()).track;
     std::fs::write(folder.join(format!("{name}DLC.csv")), csv_of(&track)).unwrap();
+    let size = clip.info().size;
+    let header =
+        RunHeader::new(&format!("{name}.npy"), (size.width, size.height), clip.frame_count());
+    let path = folder.join(format!("{name}-truth.sam2run"));
+    let mut truth = Box::new(RunFileSink::create(&path, &header, true).unwrap());
+    for frame in 0..clip.frame_count() {
+        let masks =
+            (1..).zip(clip.truth(frame)).map(|(object, mask)| LabelledMask::new(object, mask));
+        truth.write(&MaskFrame::new(frame, &masks.collect::<Vec<_>>())).unwrap();
+    }
+    truth.finish().unwrap().publish().unwrap();
 }
 
 fn track(clip: &HeldOut) {

@@ -395,9 +395,9 @@ impl RunState {
         let prompts = std::mem::take(&mut self.prompts);
         self.prompts = prompts
             .into_iter()
-            .map(|((object, frame), (mut prompt, _))| {
+            .map(|((object, frame), (mut prompt, was_amended))| {
                 let now = other(object, &frame);
-                let amended = now != object;
+                let amended = was_amended || now != object;
                 prompt.object = now;
                 ((now, frame), (prompt, amended))
             })
