@@ -296,7 +296,13 @@ fn every_tool_of_the_page_reaches_the_run() {
     review.idle();
     let deleted = &server.state()["deleted"];
     assert_eq!(deleted[0]["object"], json!(3), "{deleted}");
-    // A span of the timeline is locked.
+    // What is stale cannot be locked; then a span of the timeline is.
+    review.page.keys("g");
+    review
+        .page
+        .until("document.getElementById('toasts').textContent.includes('Nothing was changed')");
+    review.page.keys("t");
+    review.until("s.state.tracking === null && s.state.stale.length === 0");
     review.frame(4);
     review.page.keys("[");
     review.frame(6);
