@@ -152,15 +152,16 @@ cuda-sim:
 browser-test: setup
 	@command -v chromium >/dev/null || scripts/setup.sh chromium
 	$(CARGO) test $(BUILD) --test whole_pages
-	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end report:: review_page:: review_load::
+	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end -- report:: review_page:: review_load::
 	@echo "To look at: $(TARGET)/tmp/*.html and $(TARGET)/tmp/review-*.png"
 
 # An hour of video in the review page, and a clip of 2,000 frames in which two animals are mistaken for each other, mended.
 review-proof: setup
 	@command -v chromium >/dev/null || scripts/setup.sh chromium
-	$(CARGO) run $(BUILD) --bin held_out -- --write $(TARGET)/tmp/held-out long
+	$(CARGO) build $(BUILD) --bin held_out
+	$(TARGET)/release/held_out --write $(TARGET)/tmp/held-out long
 	SAM2_TEST_BROWSER=$$(command -v chromium) SAM2_TEST_REVIEW=all SAM2_TEST_CLIP=$(abspath $(TARGET))/tmp/held-out/long-0.npy \
-	    $(CARGO) test $(BUILD) --test end_to_end review_load:: review_fix:: -- --nocapture --test-threads 1
+	    $(CARGO) test $(BUILD) --test end_to_end -- review_load:: review_fix:: --nocapture --test-threads 1
 
 # Installs PyTorch, the official package and the readers of output formats, pinned, in a folder that git ignores, unless they are installed.
 VENV ?= .venv

@@ -29,7 +29,7 @@ struct Scale {
 
 fn scale() -> Scale {
     match std::env::var("SAM2_TEST_REVIEW").as_deref() {
-        Ok("all") => Scale { frames: 108_000, steps: 200, jumps: 2_000, room: 1.0 },
+        Ok("all") => Scale { frames: 108_000, steps: 200, jumps: 500, room: 1.0 },
         _ => Scale { frames: 3_000, steps: 30, jumps: 60, room: 10.0 },
     }
 }
