@@ -137,7 +137,7 @@ fn found(
                 let track = run_track::of_run(run, keypoints, header, region, &found.frames)?;
                 Ok(Found { frames: Some(found.frames), tools: None, track })
             }
-            Err(error) if is_named => Err(error),
+            Err(error) if is_named || keypoints.is_some() => Err(error),
             Err(error) => {
                 tracing::warn!("the masks are shown alone: {error:#}");
                 Ok(Found::default())

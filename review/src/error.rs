@@ -87,9 +87,9 @@ impl ReviewError {
             Self::Job(JobError::Amend(AmendFileError::Write(WriteError::Io {
                 source, ..
             }))) => match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                    StatusCode::INSUFFICIENT_STORAGE
-                }
+                std::io::ErrorKind::StorageFull
+                | std::io::ErrorKind::QuotaExceeded
+                | std::io::ErrorKind::FileTooLarge => StatusCode::INSUFFICIENT_STORAGE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
             Self::Job(JobError::Amend(AmendFileError::Refused(_)) | JobError::Engine(_)) => {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::review_server::{Server, crossing};
-use crate::support::Workshop;
+use crate::support::{Workshop, asset};
 
 #[test]
 fn a_page_answers_to_those_who_may_ask_and_to_nobody_else() {
@@ -208,6 +208,70 @@ fn tracking_can_be_stopped_and_a_click_stops_it() {
     server.post("act", &body).refused(400);
     let body = json!({ "action": { "type": "colour", "object": 2, "colour": "red;x:y" } });
     server.post("act", &body).refused(400);
+}
+
+#[test]
+fn a_recording_without_a_run_is_begun_in_the_page() {
+    let workshop = Workshop::new();
+    std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("two.mp4")).unwrap();
+    let start = |more: &[&str]| {
+        Server::of(workshop.start_bare(&[&["review", "two.mp4"], more].concat()))
+    };
+    let server = start(&["--frame", "3"]);
+    let run = server.get("run").json();
+    assert_eq!((&run["canTrack"], &run["readOnly"]), (&json!(true), &Value::Null));
+    assert_eq!(server.get("masks/3").json()["objects"], json!([]));
+    let places = [(1, 60.5, 100.5), (2, 250.5, 110.5)];
+    for (object, x, y) in places {
+        let points = json!([{ "x": x, "y": y, "positive": true }]);
+        let prompt = json!({ "type": "prompt", "object": object, "frame": 0, "points": points });
+        assert_eq!(server.act(prompt)["candidates"].as_array().unwrap().len(), 3);
+    }
+    server.track();
+    let out = workshop.path("page.btf").display().to_string();
+    server.post("export", &json!({ "outputs": [out] })).json();
+    drop(server.running.stop("TERM"));
+    let points = places.map(|(object, x, y)| format!("0:{x},{y}:{object}"));
+    let points = ["--point", &points[0], "--point", &points[1], "--passes", "nearest"];
+    workshop.segment_to("command.btf", "two.mp4", &points);
+    assert!(workshop.read("page.btf") == workshop.read("command.btf"));
+    // The next time, it goes on.
+    let server = start(&[]);
+    assert_eq!(server.state()["prompts"].as_array().unwrap().len(), 2);
+    drop(server.running.stop("TERM"));
+    workshop.refused(1, &["review", "two.mp4", "--frame", "99"], &["--frame 99", "0 to 47"]);
+    workshop.write("two.sam2run.copy", "no run");
+    workshop.refused(1, &["review", "two.sam2run.copy"], &["is not a run file"]);
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_half_written() {
+    let workshop = crossing();
+    let blocks = workshop.read("m.sam2run").len().div_ceil(512);
+    let server = Server::of(workshop.start_with_room(blocks, &["review", "m.sam2run"]));
+    let name = |number: usize| {
+        json!({ "type": "name", "object": 1, "name": format!("{number}{}", "x".repeat(150)) })
+    };
+    let mut done = 0;
+    let told = loop {
+        let reply = server.post("act", &json!({ "action": name(done) }));
+        if reply.status != 200 {
+            break reply.refused(507);
+        }
+        done += 1;
+        assert!(done < 20, "the disk does not fill");
+    };
+    assert!(told.contains("m.sam2run"), "{told}");
+    let full = server.state();
+    assert_eq!(full["revision"], json!(done));
+    drop(server.running.stop("TERM"));
+    let server = Server::start(&workshop, &[]);
+    let again = server.state();
+    for same in ["revision", "objects", "nextUndo", "head"] {
+        assert_eq!(again[same], full[same], "{same}");
+    }
+    server.act(name(done));
+    assert_eq!(server.state()["revision"], json!(done + 1));
 }
 
 #[test]

@@ -37,11 +37,17 @@ impl Reply {
 
 impl Server {
     pub fn start(workshop: &Workshop, more: &[&str]) -> Self {
-        let mut running = workshop.start_bare(&[&["review", "m.sam2run"], more].concat());
+        Self::of(workshop.start_bare(&[&["review", "m.sam2run"], more].concat()))
+    }
+
+    /// Takes a server that was started otherwise.
+    pub fn of(mut running: Running) -> Self {
         let address = running.line();
         let rest =
             address.strip_prefix("http://").unwrap_or_else(|| panic!("no address: {address:?}"));
         let (host, token) = rest.split_once('/').unwrap();
+        // Behind it may be where the page opens.
+        let token = token.split('#').next().unwrap();
         let (host, token) = (host.to_owned(), token.trim_end_matches('/').to_owned());
         assert_eq!(token.len(), 32);
         Self { running, host, token }

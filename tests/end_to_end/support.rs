@@ -192,6 +192,14 @@ impl Workshop {
         self.prepare(&mut shell).output().unwrap().into()
     }
 
+    /// Starts `sam2` as on a disk with room only for files of so many blocks of 512 bytes.
+    pub fn start_with_room(&self, blocks: usize, arguments: &[&str]) -> Running {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
+        Running { child: Some(self.prepare(&mut shell).spawn().unwrap()) }
+    }
+
     /// Runs `sam2` with this much memory for its data and this many seconds of processor time.
     pub fn sam2_within(&self, megabytes: usize, seconds: usize, arguments: &[&str]) -> Outcome {
         let limits = format!("ulimit -d {}; ulimit -t {seconds}", megabytes << 10);
