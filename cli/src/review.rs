@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use sam2_engine::{LazyFrames, RunHeader};
+use sam2_frame_provider::{IndexMode, Intensity};
 use sam2_jobs::{CancelFlag, RunOptions};
 use sam2_mask_writer::{OpenRun, RunFileError};
-use sam2_review::{Desk, Exporter, Format, Place, Setup, Tools, Track};
+use sam2_review::{Desk, Exporter, Format, Place, Reopener, Setup, Tools, Track};
 
-use crate::args::{OutputArg, ReviewArgs, StyleArgs};
+use crate::args::{FrameArgs, OutputArg, ReviewArgs, StyleArgs};
 use crate::begun_run;
 use crate::correct::{self, TrackingTools};
 use crate::exit::ExitStatus;
 use crate::outputs::{self, OutputFormat};
+use crate::recording::RunRecording;
 use crate::run_track::{self, RunTrack};
 use crate::signals::cancel_on_signals;
 use crate::standard_output::print;
@@ -43,12 +45,14 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
         let reason = "the run is still being computed, or was interrupted: it can be looked at, and corrected when it is finished";
         read_only.get_or_insert(reason.to_owned());
     }
-    let Found { frames, tools, track } = found(args, given.clone(), &header, read_only.is_none())?;
+    let Found { frames, reopener, tools, track } =
+        found(args, given.clone(), &header, read_only.is_none())?;
     let frames = frames.map(Arc::new);
     let track =
         track.map(|RunTrack { evidence, is_of_run }| Track { evidence, compares: is_of_run });
     let setup = Setup {
         run: opened,
+        reopener,
         tools,
         track,
         read_only,
@@ -116,6 +120,7 @@ fn fragment(args: &ReviewArgs, header: &RunHeader) -> Result<String> {
 #[derive(Default)]
 struct Found {
     frames: Option<LazyFrames>,
+    reopener: Option<Reopener>,
     tools: Option<Tools>,
     track: Option<RunTrack>,
 }
@@ -135,7 +140,8 @@ fn found(
             Ok(found) => {
                 let region = RunOptions::of(header)?.job.session.region;
                 let track = run_track::of_run(run, keypoints, header, region, &found.frames)?;
-                Ok(Found { frames: Some(found.frames), tools: None, track })
+                let reopener = Some(reopener(&found));
+                Ok(Found { frames: Some(found.frames), reopener, tools: None, track })
             }
             Err(error) if is_named || keypoints.is_some() => Err(error),
             Err(error) => {
@@ -149,15 +155,32 @@ fn found(
     match TrackingTools::open(&wanted, given.clone(), header) {
         Ok(TrackingTools { model, device, frames, track }) => {
             let tools = Some(Tools { model, device });
-            Ok(Found { frames: Some(frames.frames), tools, track })
+            let reopener = Some(reopener(&frames));
+            Ok(Found { frames: Some(frames.frames), reopener, tools, track })
         }
         Err(error) if is_typed => Err(error),
         Err(error) => {
             tracing::warn!("nothing can be tracked again, only looked at and noted: {error:#}");
-            let frames = recording::of_run(run, given, header).ok();
-            Ok(Found { frames: frames.map(|found| found.frames), ..Found::default() })
+            let found = recording::of_run(run, given, header).ok();
+            let reopener = found.as_ref().map(reopener);
+            Ok(Found { frames: found.map(|found| found.frames), reopener, ..Found::default() })
         }
     }
+}
+
+/// Returns what opens the recording of a run with other contrast.
+fn reopener(found: &RunRecording) -> Reopener {
+    let (path, args) = (found.path.clone(), found.args.clone());
+    Arc::new(move |[low, high]| {
+        // A person looks at few frames; each is kept as the model's are.
+        let args = FrameArgs {
+            intensity: Intensity::Range { low, high },
+            cache_frames: args.cache_frames.min(16),
+            prefetch: 0,
+            ..args.clone()
+        };
+        recording::open(&path, &args, IndexMode::Auto).map_err(|error| crate::message::of(&error))
+    })
 }
 
 /// Returns what is printed when the page can be opened.

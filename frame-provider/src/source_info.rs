@@ -52,6 +52,9 @@ pub struct SourceInfo {
     /// and frames in which the decoder had to guess a part of the picture. Frames that have not
     /// been read yet are not included.
     pub damaged_frames: Arc<[usize]>,
+    /// The stored values that become black and white, for samples of more than 8 bits that are mapped alike in all
+    /// frames. Known once a frame has been read.
+    pub levels: Option<[f64; 2]>,
     /// The memory that the source itself holds to make later reads cheap, such as decoded frames
     /// for reading in reverse. [`FrameSource::release_memory`](crate::FrameSource::release_memory)
     /// frees it.
@@ -83,6 +86,7 @@ impl SourceInfo {
             warnings: Arc::default(),
             flaws: Flaws::default(),
             damaged_frames: Arc::default(),
+            levels: None,
             memory: SourceMemory::default(),
             video: None,
             times: FrameTimes::default(),
@@ -227,6 +231,13 @@ impl SourceInfo {
     #[must_use]
     pub fn with_damaged_frames(mut self, indices: impl Into<Arc<[usize]>>) -> Self {
         self.damaged_frames = indices.into();
+        self
+    }
+
+    /// Returns the same facts with these stored values for black and white.
+    #[must_use]
+    pub fn with_levels(mut self, levels: Option<[f64; 2]>) -> Self {
+        self.levels = levels;
         self
     }
 

@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use rangemap::RangeSet;
+use sam2_engine::FrameSource as _;
 use sam2_jobs::TrackEvidence;
 use sam2_mask_writer::{OpenRun, RunFrame, RunPrompt};
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,9 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| ReviewError::Stopped)?
 }
 
-pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
+pub(crate) async fn run(State(desk): Shared) -> Answer<Value> {
+    let shared = desk.clone();
+    let deep = aside(move || Ok(shared.is_deep())).await?;
     let header = &desk.header;
     let run = desk.run();
     let batches: Vec<Value> = run
@@ -51,7 +54,7 @@ pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
         .collect();
     let setting = |name: &str| header.settings.get(name).cloned().unwrap_or_default();
     let model = setting("model");
-    Json(json!({
+    Ok(Json(json!({
         "recording": header.recording,
         "path": desk.path.display().to_string(),
         "frames": header.frame_count,
@@ -60,7 +63,7 @@ pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
         "width": header.width,
         "height": header.height,
         "rate": header.frames_per_second,
-        "deep": false,
+        "deep": deep,
         "hasPictures": desk.frames.is_some(),
         "model": model,
         "passes": setting("passes"),
@@ -72,7 +75,7 @@ pub(crate) async fn run(State(desk): Shared) -> Json<Value> {
         "machine": machine(),
         "version": env!("CARGO_PKG_VERSION"),
         "hasTrack": desk.track.is_some(),
-    }))
+    })))
 }
 
 /// A range of frames, both ends included.
@@ -286,8 +289,12 @@ pub(crate) async fn frame(
     let jpeg = aside(move || {
         let missing = || ReviewError::NotThere("the recording is not there, only the masks".into());
         let frames = desk.frames.as_ref().ok_or_else(missing)?;
-        use sam2_engine::FrameSource as _;
-        picture::jpeg(&*frames.frame(index)?, low, high, gamma)
+        // The model's 8 bits would show steps.
+        let toned = if (low, high) == (0.0, 1.0) { None } else { desk.toned(low, high)? };
+        match toned {
+            Some(toned) => picture::jpeg(&*toned.frame(index)?, 0.0, 1.0, gamma),
+            None => picture::jpeg(&*frames.frame(index)?, low, high, gamma),
+        }
     })
     .await?;
     // A frame never changes while the address with its token lives.

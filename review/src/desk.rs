@@ -20,6 +20,9 @@ use crate::worker::Worker;
 /// Writes the run to further files, as `sam2 correct -o` does, and returns a command that does the same.
 pub type Exporter = Arc<dyn Fn(&[String], bool) -> Result<String, String> + Send + Sync>;
 
+/// Opens the recording once more, with these stored values as black and white.
+pub type Reopener = Arc<dyn Fn([f64; 2]) -> Result<LazyFrames, String> + Send + Sync>;
+
 /// A format that results can be written in.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Format {
@@ -51,6 +54,8 @@ pub struct Setup {
     pub run: OpenRun,
     /// The recording, if it is there.
     pub frames: Option<Arc<LazyFrames>>,
+    /// Opens the recording with other contrast, for samples of more than 8 bits.
+    pub reopener: Option<Reopener>,
     /// What tracks; `None` if there is no model or no recording.
     pub tools: Option<Tools>,
     /// The pose track, if there is one.
@@ -95,6 +100,9 @@ pub struct Desk {
     /// Reads the run. It never waits for a change that is being written.
     reader: Mutex<OpenRun>,
     pub(crate) frames: Option<Arc<LazyFrames>>,
+    reopener: Option<Reopener>,
+    /// The recording with the contrast that was last asked for: the stored values for black and white.
+    toned: Mutex<Option<([f64; 2], Arc<LazyFrames>)>>,
     pub(crate) device: Option<String>,
     pub(crate) track: Option<Track>,
     facts: RwLock<Facts>,
@@ -143,7 +151,8 @@ impl Desk {
     /// Opens a run for review. A run that is still being computed, or that cannot be written, is opened
     /// read-only.
     pub fn open(setup: Setup) -> Arc<Self> {
-        let Setup { run, frames, tools, track, mut read_only, author, formats, exporter } = setup;
+        let Setup { run, frames, reopener, tools, track, mut read_only, author, formats, exporter } =
+            setup;
         if let Some(reason) = run.damage() {
             let reason = format!("the run file is damaged behind what is shown ({reason})");
             read_only.get_or_insert(reason);
@@ -175,6 +184,8 @@ impl Desk {
                 read_only,
                 reader: Mutex::new(run),
                 frames,
+                reopener,
+                toned: Mutex::new(None),
                 device,
                 track,
                 facts: RwLock::new(Facts::default()),
@@ -258,6 +269,43 @@ impl Desk {
     pub(crate) fn set_tracking(&self, tracking: Option<Tracking>) {
         *self.tracking.lock().unwrap_or_else(PoisonError::into_inner) = tracking;
         self.tell(Event::State);
+    }
+
+    /// Returns the stored values that become black and white, if samples have more than 8 bits.
+    fn levels(&self) -> Option<[f64; 2]> {
+        let frames = self.frames.as_ref().filter(|_| self.reopener.is_some())?;
+        if frames.info().levels.is_none() {
+            // They are measured when a frame is read. One that cannot be read is told when it is shown.
+            frames.frame(self.header.frames.start).ok()?;
+        }
+        frames.info().levels
+    }
+
+    /// Returns whether the recording has samples of more than 8 bits, which are mapped anew for another contrast.
+    pub(crate) fn is_deep(&self) -> bool {
+        self.levels().is_some()
+    }
+
+    /// Returns the recording with another part of its range as black to white: 0 and 1 are the ends of the range that the
+    /// model sees. `None` if its samples have 8 bits.
+    pub(crate) fn toned(
+        &self,
+        low: f32,
+        high: f32,
+    ) -> Result<Option<Arc<LazyFrames>>, ReviewError> {
+        let (Some([black, white]), Some(reopen)) = (self.levels(), &self.reopener) else {
+            return Ok(None);
+        };
+        let range = [low, high].map(|share| black + f64::from(share) * (white - black));
+        let mut toned = self.toned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, frames)) = &*toned
+            && *known == range
+        {
+            return Ok(Some(frames.clone()));
+        }
+        let frames = Arc::new(reopen(range).map_err(ReviewError::Recording)?);
+        *toned = Some((range, frames.clone()));
+        Ok(Some(frames))
     }
 
     pub(crate) fn warm(&self) -> Vec<usize> {

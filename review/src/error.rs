@@ -36,6 +36,9 @@ pub enum ReviewError {
     /// The run cannot be amended or tracked.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// The recording cannot be opened with another contrast.
+    #[error("the recording cannot be opened once more: {0}")]
+    Recording(String),
     /// A picture cannot be made.
     #[error("the picture of the frame cannot be made: {0}")]
     Picture(#[from] turbojpeg::Error),

@@ -31,7 +31,7 @@ mod queue;
 mod server;
 mod worker;
 
-pub use desk::{Desk, Exporter, Format, Setup, Tools, Track};
+pub use desk::{Desk, Exporter, Format, Reopener, Setup, Tools, Track};
 pub use error::ReviewError;
 pub use machine::machine;
 pub use server::{Place, serve};

@@ -214,9 +214,8 @@ fn tracking_can_be_stopped_and_a_click_stops_it() {
 fn a_recording_without_a_run_is_begun_in_the_page() {
     let workshop = Workshop::new();
     std::fs::copy(asset("clips/two-crossing.mp4"), workshop.path("two.mp4")).unwrap();
-    let start = |more: &[&str]| {
-        Server::of(workshop.start_bare(&[&["review", "two.mp4"], more].concat()))
-    };
+    let start =
+        |more: &[&str]| Server::of(workshop.start_bare(&[&["review", "two.mp4"], more].concat()));
     let server = start(&["--frame", "3"]);
     let run = server.get("run").json();
     assert_eq!((&run["canTrack"], &run["readOnly"]), (&json!(true), &Value::Null));
@@ -249,9 +248,7 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     let workshop = crossing();
     let blocks = workshop.read("m.sam2run").len().div_ceil(512);
     let server = Server::of(workshop.start_with_room(blocks, &["review", "m.sam2run"]));
-    let name = |number: usize| {
-        json!({ "type": "name", "object": 1, "name": format!("{number}{}", "x".repeat(150)) })
-    };
+    let name = |number: usize| json!({ "type": "name", "object": 1, "name": format!("{number}{}", "x".repeat(150)) });
     let mut done = 0;
     let told = loop {
         let reply = server.post("act", &json!({ "action": name(done) }));
@@ -272,6 +269,34 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     }
     server.act(name(done));
     assert_eq!(server.state()["revision"], json!(done + 1));
+}
+
+#[test]
+fn contrast_of_sixteen_bits_comes_from_the_stored_samples() {
+    let workshop = Workshop::new();
+    // A dim ramp of 256 columns within the 16 bits: 256 stored values, of which the model's range shows one in four.
+    let ramp = "geq=lum='if(lt(X,256),20000+X,if(lt(X,288),19000,22000))'";
+    workshop.folder("deep");
+    workshop.ffmpeg(&format!(
+        "-f lavfi -i color=black:size=320x240:rate=1:duration=3,format=gray16le,{ramp} -pix_fmt gray16le deep/%d.tif"
+    ));
+    workshop.segment_to("m.sam2run", "deep", &["--point", "0:300,40", "--intensity", "minmax"]);
+    let server = Server::start(&workshop, &[]);
+    assert_eq!(server.get("run").json()["deep"], json!(true));
+    let grays = |query: &str| {
+        let jpeg = server.get(&format!("frame/1.jpg{query}"));
+        assert_eq!(jpeg.status, 200);
+        workshop.write("a.jpg", &jpeg.body);
+        workshop.ffmpeg("-i a.jpg -f rawvideo -pix_fmt gray a.raw");
+        let line = workshop.read("a.raw")[320 * 100..][..256].to_vec();
+        line.into_iter().collect::<std::collections::BTreeSet<u8>>().len()
+    };
+    let (model, stored) = (grays(""), grays("?low=0.3333&high=0.4187"));
+    assert!(model < 100 && stored > 200, "{model} and {stored} grays of 256 columns");
+    assert_eq!(grays("?low=0.3333&high=0.4187"), stored);
+    drop(server.running.stop("TERM"));
+    let workshop = crossing();
+    assert_eq!(Server::start(&workshop, &[]).get("run").json()["deep"], json!(false));
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Levels {
     intensity: Intensity,
     /// The mapping and its depth, once measured.
     measured: OnceLock<(Depth, Mapping)>,
+    /// The stored values that become black and white, once known.
+    range: OnceLock<[f64; 2]>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -53,12 +55,25 @@ enum Measure {
 
 impl Levels {
     pub(crate) fn new(intensity: Intensity) -> Self {
-        Self { intensity, measured: OnceLock::new(), warnings: Mutex::default() }
+        let (measured, range) = (OnceLock::new(), OnceLock::new());
+        Self { intensity, measured, range, warnings: Mutex::default() }
     }
 
     /// Returns the range setting, before it is measured.
     pub(crate) fn intensity(&self) -> Intensity {
         self.intensity
+    }
+
+    /// Returns the stored values that become black and white, once a picture of more than 8 bits was read.
+    /// `None` if each frame has a range of its own.
+    pub(crate) fn range(&self) -> Option<[f64; 2]> {
+        self.range.get().copied()
+    }
+
+    fn note(&self, depth: Depth, range: [f64; 2]) {
+        if depth != Depth::Eight {
+            self.range.get_or_init(|| range);
+        }
     }
 
     /// Returns the problems found while measuring.
@@ -77,7 +92,15 @@ impl Levels {
         let depth = picture.depth();
         let mapping = match self.plan(depth)? {
             Plan::Identity => return to_rgb(picture, None),
-            Plan::Fixed(mapping) => mapping,
+            Plan::Fixed(mapping) => {
+                let range = match (self.intensity, &mapping) {
+                    (Intensity::Range { low, high }, _) => [low, high],
+                    (_, &Mapping::UpperByte { low, step }) => [low, low + 256.0 * step],
+                    _ => [0.0, f64::from(u16::MAX)],
+                };
+                self.note(depth, range);
+                mapping
+            }
             Plan::Frame(measure) => {
                 let visit = |see: &mut dyn FnMut(&Picture)| see(&picture);
                 range(depth, measure, visit)
@@ -157,6 +180,7 @@ impl Levels {
             return whole(depth);
         };
         tracing::info!(low, high, intensity = %self.intensity, "intensity range of the recording");
+        self.note(depth, [low, high]);
         over(depth, (low, high))
     }
 
@@ -368,6 +392,25 @@ mod tests {
         let levels = Levels::new(Intensity::PerFrameMinMax);
         let frame = levels.render(picture(vec![100, 200]), 3, |_| unreachable!()).unwrap();
         assert_eq!(frame.data(), [0, 0, 0, 255, 255, 255]);
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_known_once_deep_samples_were_read() {
+        let ends = |intensity: Intensity, picture: Picture| {
+            let levels = Levels::new(intensity);
+            assert_eq!(levels.range(), None);
+            levels.render(picture.clone(), 1, |_| Ok(picture.clone())).unwrap();
+            levels.range()
+        };
+        let deep = || picture(vec![100, 200, 4000]);
+        assert_eq!(ends(Intensity::MinMax, deep()), Some([100.0, 4000.0]));
+        assert_eq!(ends(Intensity::Full, deep()), Some([0.0, 65_535.0]));
+        let range = Intensity::Range { low: 150.0, high: 300.0 };
+        assert_eq!(ends(range, deep()), Some([150.0, 300.0]));
+        assert_eq!(ends(Intensity::PerFrameMinMax, deep()), None);
+        let size = FrameSize { width: 1, height: 1 };
+        let eight = Picture { size, channels: 1, samples: Samples::Eight(vec![7]) };
+        assert_eq!(ends(Intensity::MinMax, eight), None);
     }
 
     #[test]

@@ -275,6 +275,7 @@ impl FrameSource for MmStack {
             .clone()
             .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
             .with_more_warnings(self.levels.warnings())
+            .with_levels(self.levels.range())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {

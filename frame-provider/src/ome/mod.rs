@@ -250,6 +250,7 @@ impl FrameSource for OmeTiff {
             .clone()
             .with_decode_stats(DecodeStats { frames_decoded, restarts: 0 })
             .with_more_warnings(self.levels.warnings())
+            .with_levels(self.levels.range())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {

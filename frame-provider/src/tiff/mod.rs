@@ -370,6 +370,7 @@ impl FrameSource for TiffStack {
             .with_more_warnings(
                 measuring.map(|warning| format!("{}: {warning}", self.path.display())),
             )
+            .with_levels(self.levels.range())
     }
 
     fn frame(&self, index: usize) -> Result<Arc<RgbFrame>, FrameError> {

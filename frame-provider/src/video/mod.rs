@@ -420,7 +420,7 @@ impl FrameSource for VideoFrames {
     fn info(&self) -> SourceInfo {
         let (info, summary) = self.notes.added_to(self.fixed.clone());
         let info = match &self.levels {
-            Some(levels) => info.with_more_warnings(levels.warnings()),
+            Some(levels) => info.with_more_warnings(levels.warnings()).with_levels(levels.range()),
             None => info,
         };
         match summary {
