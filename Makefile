@@ -38,8 +38,8 @@ help:
 	@echo "make tiers     test the CPU kernels for ARM (NEON) in an emulator: two minutes"
 	@echo "make miri      look for undefined behaviour in the CPU kernels: three minutes; needs a nightly Rust with Miri"
 	@echo "make workflow-test   test the Snakemake workflow with the real Snakemake"
-	@echo "make browser-test test reports and the review page in a browser (installs Chromium): half a minute"
-	@echo "make review-proof the review page with an hour of video, and a long clip that is mended: five minutes"
+	@echo "make browser-test test reports and the review page in a browser (installs Chromium): a minute"
+	@echo "make review-proof measure the review page with an hour of video, and correct a long clip: ten minutes"
 	@echo "make parity    compare with the official Python package in full; writes tests/parity/RESULTS.md"
 	@echo "make formats   write every output format, and read each with its usual reader"
 	@echo "make fixtures  regenerate the fixtures of the quick parity tests"
@@ -155,7 +155,7 @@ browser-test: setup
 	SAM2_TEST_BROWSER=$$(command -v chromium) $(CARGO) test $(BUILD) --test end_to_end -- report:: review_page:: review_load::
 	@echo "To look at: $(TARGET)/tmp/*.html and $(TARGET)/tmp/review-*.png"
 
-# An hour of video in the review page, and a clip of 2,000 frames in which two animals are mistaken for each other, mended.
+# Measures the review page with an hour of video, and corrects a clip of 2,000 frames in which two animals are mistaken for each other.
 review-proof: setup
 	@command -v chromium >/dev/null || scripts/setup.sh chromium
 	$(CARGO) build $(BUILD) --bin held_out

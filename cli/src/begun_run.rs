@@ -6,16 +6,14 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args as _, FromArgMatches as _};
 use sam2_engine::{FrameSource as _, RunHeader};
 use sam2_frame_provider::IndexMode;
-use sam2_jobs::{
-    JobPlan, KeypointTrack, TrackEvidence, TrackedRecording, recording_fingerprint, run_header,
-};
+use sam2_jobs::{JobPlan, KeypointTrack, TrackEvidence, TrackedRecording, recording_fingerprint};
 use sam2_mask_writer::{MaskFrame, MaskSink as _, RunFileSink};
 
 use crate::args::{PassesArg, ReviewArgs, SegmentArgs};
+use crate::job_header::job_header;
 use crate::job_options::job_options;
 use crate::planning::{self, Planned};
-use crate::report::told;
-use crate::{model, recording, run_track};
+use crate::{model, recording};
 
 /// Returns the run file of a recording that has none yet: `NAME.sam2run` in the working folder.
 pub fn place(recording: &Path) -> Result<PathBuf> {
@@ -37,10 +35,7 @@ pub fn make(args: &ReviewArgs, recording: &Path, run: &Path) -> Result<()> {
     let track = match &args.prompts.keypoints {
         Some(path) => {
             let track = KeypointTrack::read(path, &args.prompts.selection())?;
-            let track = track.locate(&TrackedRecording::of(&frames))?;
-            planning::tell(track.notices());
-            track.check_rows()?;
-            Some(track)
+            Some(planning::located(track, &TrackedRecording::of(&frames), false)?)
         }
         None => None,
     };
@@ -52,17 +47,10 @@ pub fn make(args: &ReviewArgs, recording: &Path, run: &Path) -> Result<()> {
     let (model, _) = model::load(&args.network)?;
     let planned = Planned { plan, evidence, passes: PassesArg::Nearest };
     let options = job_options(&args, &planned)?;
-    let mut more = recording::settings(&args.frames, &model);
-    if let Some(evidence) = &planned.evidence {
-        more.push((run_track::TRACK, evidence.digest()));
-    }
-    let name = recording.file_name().unwrap_or(recording.as_os_str()).to_string_lossy();
-    let mut header = run_header(&model, &frames, &name, &planned.plan, &options, &more)?;
-    let contents = recording_fingerprint(&args.files());
-    header.recording_contents = Some(contents.with_context(|| {
+    let contents = recording_fingerprint(&args.files()).with_context(|| {
         format!("'{}' cannot be read: check its permissions", recording.display())
-    })?);
-    header.options = told::options(&args, planned.passes);
+    })?;
+    let header = job_header(&args, (&model, &frames), &planned, &options, contents)?;
     write(run, &header, &frames)
 }
 

@@ -127,9 +127,7 @@ impl TrackingTools {
                 remedy(&what)
             );
         }
-        let region = options.session.region;
-        let track =
-            run_track::of_run(wanted.run, wanted.keypoints, header, region, &frames.frames)?;
+        let track = run_track::of_run(wanted.run, wanted.keypoints, header, &frames.frames)?;
         Ok(Self { model, device, frames, track })
     }
 }

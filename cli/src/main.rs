@@ -18,6 +18,7 @@ mod foresight;
 mod inspect;
 mod job_file;
 mod job_file_error;
+mod job_header;
 mod job_options;
 mod kernel_watch;
 mod legacy_pipeline;

@@ -10,6 +10,7 @@ use sam2_jobs::{CancelFlag, RunParts};
 use crate::args::{FrameArgs, MergeArgs, StyleArgs};
 use crate::exit::ExitStatus;
 use crate::outputs::{self, Output, OutputRecording, OutputSettings};
+use crate::report::told;
 use crate::signals::cancel_on_signals;
 use crate::sinks;
 use crate::summary::summarise;
@@ -97,7 +98,7 @@ pub fn export(
         rate: header.frames_per_second,
         name: recordings::stem(Path::new(&header.recording)),
         run_file: outputs::run_file(outputs).or_else(|| match run.parts {
-            [only] => only.file_name().map(|name| name.to_string_lossy().into_owned()),
+            [only] => Some(told::name(only)),
             _ => None,
         }),
         prompt_frames: parts.prompt_frames()?,

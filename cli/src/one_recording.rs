@@ -9,7 +9,7 @@ use sam2_engine::{FrameSource, LazyFrames, MaskSink, RunHeader, Sam2};
 use sam2_frame_provider::IndexMode;
 use sam2_jobs::{
     CancelFlag, FlaggedFrames, Job, JobError, JobOptions, JobPlan, JobReceipt, JobReport, Journal,
-    PartSink, ReceiptPlace, RecordingStamp, recording_fingerprint, run_header,
+    PartSink, ReceiptPlace, RecordingStamp, recording_fingerprint,
 };
 use sam2_mask_writer::{PixelValues, sweep_left_overs};
 
@@ -17,6 +17,7 @@ use crate::announce::Announced;
 use crate::args::SegmentArgs;
 use crate::exit::ExitStatus;
 use crate::foresight;
+use crate::job_header::job_header;
 use crate::job_options::job_options;
 use crate::loaded_models::LoadedModels;
 use crate::output_sizes;
@@ -26,9 +27,7 @@ use crate::preflight::{Checked, CheckedOutputs};
 use crate::progress::Progress;
 use crate::recording;
 use crate::recordings;
-use crate::report::told;
 use crate::resuming;
-use crate::run_track;
 use crate::sinks;
 use crate::stats::{BatchWatch, RecordingStats, Stats};
 use crate::summary::{is_complete, report_bad_frames, report_reading, summarise};
@@ -273,20 +272,13 @@ impl Segmenting<'_> {
     }
 
     fn header(&self, planned: &Planned, options: &JobOptions) -> Result<RunHeader, JobError> {
-        let (args, path) = (self.args, &self.args.recording);
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        let mut more = recording::settings(&args.frames, self.model);
-        if let Some(evidence) = &planned.evidence {
-            more.push((run_track::TRACK, evidence.digest()));
-        }
-        let plan = &planned.plan;
-        let mut header = run_header(self.model, self.frames, &name, plan, options, &more)?;
-        header.recording_contents = Some(self.contents.clone());
+        let contents = self.contents.clone();
+        let of = (self.model, self.frames);
+        let mut header = job_header(self.args, of, planned, options, contents)?;
         // If logits are an output, run files store them too, and existing outputs count.
         let kept = self.kept.iter().flat_map(|(_, kept)| kept);
         header.logits =
             self.outputs.iter().chain(kept).any(|output| output.format == OutputFormat::Logits);
-        header.options = told::options(args, planned.passes);
         Ok(header)
     }
 

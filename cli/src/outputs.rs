@@ -14,6 +14,7 @@ use sam2_mask_writer::{
 
 use crate::alike::{closest, did_you_mean, suggestion};
 use crate::args::OutputArg;
+use crate::report::told;
 
 /// Output formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +195,7 @@ pub fn outlines(are_polygons: bool) -> CocoOutlines {
 /// Returns the name of the run file among the outputs, if there is one.
 pub fn run_file(outputs: &[Output]) -> Option<String> {
     let run = outputs.iter().find(|output| output.format == OutputFormat::Run)?;
-    run.path.file_name().map(|name| name.to_string_lossy().into_owned())
+    Some(told::name(&run.path))
 }
 
 /// The recording that masks belong to.

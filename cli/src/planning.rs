@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 use sam2_engine::{FrameSource, LazyFrames};
 use sam2_frame_provider::{BadFrames, FrameError, IndexMode};
 use sam2_jobs::{
-    JobPlan, KeypointTrack, KnownObjects, TrackEvidence, TrackNotice, TrackedRecording,
+    JobPlan, KeypointTrack, KnownObjects, LocatedTrack, TrackEvidence, TrackNotice,
+    TrackedRecording,
 };
 
 use crate::args::{PassesArg, SegmentArgs};
@@ -136,18 +137,8 @@ fn plan_by_track(
         Some(track) => track.clone(),
         None => KeypointTrack::read(path, &args.prompts.selection())?,
     };
-    let track = track.locate(&recording)?;
-    tell(track.notices());
+    let track = located(track, &recording, args.prompts.allow_row_mismatch)?;
     let rows = track.len();
-    if let Err(error) = track.check_rows() {
-        if !args.prompts.allow_row_mismatch {
-            return Err(error.into());
-        }
-        tracing::warn!(
-            "{} has {rows} rows for {count} frames: using the rows there are",
-            path.display()
-        );
-    }
     if !track.has_every_frame() {
         tracing::info!(
             "{} holds {rows} of {count} frames (labelled data and SLEAP leave out the others)",
@@ -161,6 +152,31 @@ fn plan_by_track(
     let individuals = track.objects().count();
     let passes = args.running.passes_for(individuals, args.frames.frames_mode);
     Ok(Planned { plan, evidence: Some(prompts.evidence(track)), passes })
+}
+
+/// Assigns a track to its recording, and logs what there is to say about it.
+///
+/// # Errors
+/// Fails if the track does not fit the recording. With `allow_row_mismatch`, another number of rows is only warned about.
+pub fn located(
+    track: KeypointTrack,
+    recording: &TrackedRecording,
+    allow_row_mismatch: bool,
+) -> Result<LocatedTrack> {
+    let track = track.locate(recording)?;
+    tell(track.notices());
+    if let Err(error) = track.check_rows() {
+        if !allow_row_mismatch {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            "{} has {} rows for {} frames: using the rows there are",
+            track.path().display(),
+            track.len(),
+            track.frame_count()
+        );
+    }
+    Ok(track)
 }
 
 /// Logs the notices about a track.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use sam2_engine::{LazyFrames, RunHeader};
 use sam2_frame_provider::{IndexMode, Intensity};
-use sam2_jobs::{CancelFlag, RunOptions};
+use sam2_jobs::CancelFlag;
 use sam2_mask_writer::{OpenRun, RunFileError};
 use sam2_review::{Desk, Exporter, Format, Place, Reopener, Setup, Tools, Track};
 
@@ -78,7 +78,7 @@ pub fn run(args: &ReviewArgs) -> Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-/// Whether a file that is no run was meant to be one.
+/// Returns true if a file is called like a run file.
 fn looks_like_a_run(path: &Path) -> bool {
     path.to_string_lossy().contains(".sam2run")
 }
@@ -138,8 +138,7 @@ fn found(
     if !tracks {
         return match recording::of_run(run, given, header) {
             Ok(found) => {
-                let region = RunOptions::of(header)?.job.session.region;
-                let track = run_track::of_run(run, keypoints, header, region, &found.frames)?;
+                let track = run_track::of_run(run, keypoints, header, &found.frames)?;
                 let reopener = Some(reopener(&found));
                 Ok(Found { frames: Some(found.frames), reopener, tools: None, track })
             }

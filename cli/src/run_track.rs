@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args as _, FromArgMatches as _};
-use sam2_engine::{FrameSource, Region};
-use sam2_jobs::{KeypointTrack, TrackEvidence, TrackedRecording};
+use sam2_engine::FrameSource;
+use sam2_jobs::{KeypointTrack, RunOptions, TrackEvidence, TrackedRecording};
 use sam2_mask_writer::RunHeader;
 
 use crate::args::PromptArgs;
@@ -32,8 +32,8 @@ const OPTIONS: [&str; 9] = [
 pub struct RunTrack {
     /// What it says about masks.
     pub evidence: TrackEvidence,
-    /// Whether the run was compared with it. Otherwise, what is tracked again is not either, so that a corrected run equals
-    /// one that was computed so from the start.
+    /// True if the masks of the run were compared with this track. Only then is it compared with masks that are tracked
+    /// again; otherwise a corrected run would have flags that the same prompts do not give from the start.
     pub is_of_run: bool,
 }
 
@@ -46,18 +46,15 @@ pub fn of_run(
     run: &Path,
     named: Option<&Path>,
     header: &RunHeader,
-    region: Option<Region>,
     frames: &dyn FrameSource,
 ) -> Result<Option<RunTrack>> {
     let args = options_of(header)?;
+    let region = RunOptions::of(header)?.job.session.region;
     let known = header.settings.get(TRACK);
     let read = |path: &Path| -> Result<RunTrack> {
         let recording = TrackedRecording { region, ..TrackedRecording::of(frames) };
-        let track = KeypointTrack::read(path, &args.selection())?.locate(&recording)?;
-        planning::tell(track.notices());
-        if known.is_none() && !args.allow_row_mismatch {
-            track.check_rows()?;
-        }
+        let track = KeypointTrack::read(path, &args.selection())?;
+        let track = planning::located(track, &recording, args.allow_row_mismatch)?;
         let evidence = args.keypoint_prompts().evidence(track);
         let is_of_run = known.is_some_and(|digest| *digest == evidence.digest());
         if known.is_some() && !is_of_run {
@@ -73,9 +70,9 @@ pub fn of_run(
     }
     let name = args.keypoints.as_deref().and_then(Path::file_name);
     let (Some(name), Some(_)) = (name, known) else { return Ok(None) };
-    let places =
-        run.parent().map(|folder| folder.join(name)).into_iter().chain([PathBuf::from(name)]);
-    let found = places.filter(|path| path.exists()).map(|path| read(&path)).next();
+    let beside = run.parent().map(|folder| folder.join(name));
+    let mut places = beside.into_iter().chain([PathBuf::from(name)]);
+    let found = places.find(|path| path.exists()).map(|path| read(&path));
     let missing = || {
         let name = Path::new(name).display();
         anyhow::anyhow!(

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::answers::{described, masks_told};
 use crate::desk::{Desk, Event};
 use crate::error::ReviewError;
-use crate::facts;
+use crate::keeping_up;
 
 type Shared = State<Arc<Desk>>;
 type Body<T> = Result<Json<T>, JsonRejection>;
@@ -176,10 +176,9 @@ fn amendment(desk: &Desk, run: &SharedRun, asked: Asked) -> Result<Action, Revie
         }
         Asked::FromTrack { object, frame } => {
             let missing = |what: &str| ReviewError::Request(what.to_owned());
-            let track = desk
-                .track
-                .as_ref()
-                .ok_or_else(|| missing("there is no pose track; name one with --keypoints"))?;
+            let track = desk.track.as_ref().ok_or_else(|| {
+                missing("this run has no pose track: start `sam2 review` with --keypoints TRACK")
+            })?;
             let prompt = track.evidence.prompt(frame, ObjectId(object));
             let prompt = prompt.ok_or_else(|| missing("the track is not sure of any body part of this animal here: try a frame nearby"))?;
             Action::Prompt { prompt: prompt.for_run_file() }
@@ -254,7 +253,7 @@ fn take_in(desk: &Desk) -> Result<(), ReviewError> {
     const AT_ONCE: usize = 200;
     let changed = desk.refresh()?;
     let now = changed.len().min(AT_ONCE);
-    facts::note(desk, changed[..now].iter().copied())?;
+    keeping_up::note(desk, changed[..now].iter().copied())?;
     desk.put_off(&changed[now..]);
     desk.tell(Event::State);
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use sam2_engine::{FrameSource, LazyFrames, Sam2};
 use sam2_jobs::{Author, SharedRun, TrackEvidence, Wanted};
@@ -101,6 +101,8 @@ pub struct Desk {
     reader: Mutex<OpenRun>,
     pub(crate) frames: Option<Arc<LazyFrames>>,
     reopener: Option<Reopener>,
+    /// The stored values that become black and white; `None` if samples have 8 bits.
+    levels: OnceLock<Option<[f64; 2]>>,
     /// The recording with the contrast that was last asked for: the stored values for black and white.
     toned: Mutex<Option<([f64; 2], Arc<LazyFrames>)>>,
     pub(crate) device: Option<String>,
@@ -185,6 +187,7 @@ impl Desk {
                 reader: Mutex::new(run),
                 frames,
                 reopener,
+                levels: OnceLock::new(),
                 toned: Mutex::new(None),
                 device,
                 track,
@@ -203,7 +206,7 @@ impl Desk {
             }
         });
         let filling = Arc::downgrade(&desk);
-        std::thread::spawn(move || crate::facts::keep_up(&filling));
+        std::thread::spawn(move || crate::keeping_up::keep_up(&filling));
         desk
     }
 
@@ -273,12 +276,12 @@ impl Desk {
 
     /// Returns the stored values that become black and white, if samples have more than 8 bits.
     fn levels(&self) -> Option<[f64; 2]> {
-        let frames = self.frames.as_ref().filter(|_| self.reopener.is_some())?;
-        if frames.info().levels.is_none() {
+        *self.levels.get_or_init(|| {
+            let frames = self.frames.as_ref().filter(|_| self.reopener.is_some())?;
             // They are measured when a frame is read. One that cannot be read is told when it is shown.
             frames.frame(self.header.frames.start).ok()?;
-        }
-        frames.info().levels
+            frames.info().levels
+        })
     }
 
     /// Returns whether the recording has samples of more than 8 bits, which are mapped anew for another contrast.

@@ -12,6 +12,7 @@
 //! | `acts.rs` | what the page asks for |
 //! | `desk.rs` | the run on display, shared by all requests |
 //! | `facts.rs` | areas, scores and flags of every frame, for timeline and queue |
+//! | `keeping_up.rs` | the thread that reads them from the run file, also while it grows |
 //! | `lanes.rs`, `queue.rs` | the timeline; the list of what to look at |
 //! | `worker.rs` | the thread that has the model: clicks, and tracking again |
 //! | `picture.rs` | frames as JPEG |
@@ -24,6 +25,7 @@ mod assets;
 mod desk;
 mod error;
 mod facts;
+mod keeping_up;
 mod lanes;
 mod machine;
 mod picture;

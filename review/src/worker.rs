@@ -259,7 +259,8 @@ impl Bench {
             Ok(_) | Err(JobError::Cancelled { .. }) => {}
             Err(error) => desk.set_message(Some(error.to_string())),
         }
-        if let Err(error) = desk.refresh().and_then(|frames| crate::facts::note(&desk, frames)) {
+        if let Err(error) = desk.refresh().and_then(|frames| crate::keeping_up::note(&desk, frames))
+        {
             desk.set_message(Some(error.to_string()));
         }
         desk.set_tracking(None);

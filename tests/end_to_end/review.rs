@@ -123,13 +123,7 @@ fn corrections_in_the_page_are_those_of_the_command_line_and_survive_a_kill() {
     let frames = server.get("run").json()["frames"].as_u64().unwrap() as usize;
     let last = last.min(frames - 1);
     // A pixel of the second animal, as if the two had been mistaken for each other.
-    let shown = server.get(&format!("masks/{last}")).json();
-    let runs = shown["objects"][1]["runs"].as_array().unwrap();
-    let runs: Vec<u64> = runs.iter().map(|run| run.as_u64().unwrap()).collect();
-    let middle = runs.len() / 4 * 2;
-    let at = runs[..=middle].iter().sum::<u64>() + runs[middle + 1] / 2;
-    let width = server.get("run").json()["width"].as_u64().unwrap();
-    let (x, y) = ((at % width) as f32 + 0.5, (at / width) as f32 + 0.5);
+    let (x, y) = server.on_mask(last as u64, 1);
     let points = json!([{ "x": x, "y": y, "positive": true }]);
     let click = json!({ "type": "prompt", "object": 1, "frame": last, "points": points });
     let done = server.act(click.clone());

@@ -124,7 +124,7 @@ fn ten_flagged_spans_are_mended() {
         let frame = review.store("s.shown").as_u64().unwrap() as usize;
         assert!(spans == 0 || last != json!(frame), "no open item is left after {spans}");
         // The person looks who is who, and clicks each animal whose mask is not on it.
-        let shown = masks_on(&server, frame);
+        let shown = server.masks(frame as u64);
         let wrong: Vec<usize> = (0..truth[frame].len())
             .filter(|&o| shown[o].iou(&truth[frame][o]) < 0.5 && truth[frame][o].area() > 0)
             .collect();
@@ -172,22 +172,4 @@ fn ten_flagged_spans_are_mended() {
     );
     assert!(at_once <= again && at_once < all, "{at_once} and {again} of {all}");
     assert!(masks(&copy) == masks(&run), "both ways give the same masks");
-}
-
-/// Returns the masks of a frame as the page has them.
-fn masks_on(server: &Server, frame: usize) -> Vec<Mask> {
-    let run = server.get("run").json();
-    let size = ["width", "height"].map(|side| run[side].as_u64().unwrap() as u32);
-    let told = server.get(&format!("masks/{frame}")).json();
-    let objects = told["objects"].as_array().unwrap();
-    let mask = |object: &serde_json::Value| {
-        let runs: Vec<u32> = object["runs"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|run| run.as_u64().unwrap() as u32)
-            .collect();
-        Mask::from_runs(size[0], size[1], runs).unwrap()
-    };
-    objects.iter().map(mask).collect()
 }

@@ -79,17 +79,6 @@ impl Review {
     }
 }
 
-/// Returns a pixel in the middle of an object's mask on a frame.
-fn on_mask(server: &Server, frame: u64, object: usize) -> (f64, f64) {
-    let width = server.get("run").json()["width"].as_u64().unwrap();
-    let masks = server.get(&format!("masks/{frame}")).json();
-    let runs = masks["objects"][object]["runs"].as_array().unwrap();
-    let runs: Vec<u64> = runs.iter().map(|run| run.as_u64().unwrap()).collect();
-    let middle = runs.len() / 4 * 2;
-    let at = runs[..=middle].iter().sum::<u64>() + runs[middle + 1] / 2;
-    ((at % width) as f64 + 0.5, (at / width) as f64 + 0.5)
-}
-
 /// Returns the prompt of an object on a frame.
 fn prompt(server: &Server, frame: u64, object: u64) -> Value {
     let state = server.state();
@@ -112,7 +101,7 @@ fn a_run_is_corrected_by_hand_survives_a_kill_and_equals_the_command_line() {
     review.page.keys("End");
     review.until(&format!("s.shown === {last}"));
     review.page.keys("a");
-    let wrong = on_mask(&server, last, 1);
+    let wrong = server.on_mask(last, 1);
     review.click(wrong, "left");
     review.idle();
     review.page.until("document.querySelectorAll('#candidates .candidate').length === 3");
@@ -194,7 +183,7 @@ fn every_tool_of_the_page_reaches_the_run() {
     let frame = last / 2;
     review.frame(frame);
     review.page.keys("a");
-    let at = on_mask(&server, frame, 0);
+    let at = server.on_mask(frame, 0);
     review.click(at, "left");
     review.click((10.0, 12.0), "right");
     review.idle();
@@ -281,7 +270,7 @@ fn every_tool_of_the_page_reaches_the_run() {
     // A new object, by a click.
     review.frame(2);
     review.page.keys("o");
-    let at = on_mask(&server, 2, 1);
+    let at = server.on_mask(2, 1);
     review.click(at, "left");
     review.idle();
     assert_eq!(server.state()["objects"].as_array().unwrap().len(), 3);

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use sam2_mask_writer::Mask;
 use serde_json::{Value, json};
 
 use crate::support::{Running, Workshop, asset, asset_text};
@@ -101,6 +102,28 @@ impl Server {
     pub fn act(&self, action: Value) -> Value {
         let frame = action["frame"].clone();
         self.post("act", &json!({ "action": action, "frame": frame })).json()
+    }
+
+    /// Returns the masks of a frame, as the page has them.
+    pub fn masks(&self, frame: u64) -> Vec<Mask> {
+        let run = self.get("run").json();
+        let [width, height] = ["width", "height"].map(|side| run[side].as_u64().unwrap() as u32);
+        let told = self.get(&format!("masks/{frame}")).json();
+        let mask = |object: &Value| {
+            let runs = object["runs"].as_array().unwrap().iter();
+            let runs = runs.map(|run| run.as_u64().unwrap() as u32).collect();
+            Mask::from_runs(width, height, runs).unwrap()
+        };
+        told["objects"].as_array().unwrap().iter().map(mask).collect()
+    }
+
+    /// Returns a pixel in the middle of a mask on a frame. Objects are counted from 0.
+    pub fn on_mask(&self, frame: u64, object: usize) -> (f64, f64) {
+        let mask = &self.masks(frame)[object];
+        let runs = mask.runs();
+        let middle = runs.len() / 4 * 2;
+        let at = runs[..=middle].iter().sum::<u32>() + runs[middle + 1] / 2;
+        (f64::from(at % mask.width()) + 0.5, f64::from(at / mask.width()) + 0.5)
     }
 
     /// Waits until the state is as wanted.

@@ -184,20 +184,22 @@ impl Workshop {
 
     /// Runs `sam2` as on a disk with room only for files of `kilobytes`.
     pub fn sam2_with_room(&self, kilobytes: usize, arguments: &[&str]) -> Outcome {
-        // `sh` counts in blocks of 512 bytes. With the signal ignored, writing more fails as on a
-        // full disk.
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kilobytes);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
-        self.prepare(&mut shell).output().unwrap().into()
+        self.with_room(2 * kilobytes, arguments).output().unwrap().into()
     }
 
     /// Starts `sam2` as on a disk with room only for files of so many blocks of 512 bytes.
     pub fn start_with_room(&self, blocks: usize, arguments: &[&str]) -> Running {
+        Running { child: Some(self.with_room(blocks, arguments).spawn().unwrap()) }
+    }
+
+    fn with_room(&self, blocks: usize, arguments: &[&str]) -> Command {
+        // `sh` counts in blocks of 512 bytes. With the signal ignored, writing more fails as on a
+        // full disk.
         let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let mut shell = Command::new("sh");
         shell.args(["-c", &script, env!("CARGO_BIN_EXE_sam2")]).args(arguments);
-        Running { child: Some(self.prepare(&mut shell).spawn().unwrap()) }
+        self.prepare(&mut shell);
+        shell
     }
 
     /// Runs `sam2` with this much memory for its data and this many seconds of processor time.

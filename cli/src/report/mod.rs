@@ -40,7 +40,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitStatus> {
     let output = OutputFile::create(&args.output, args.overwrite)?;
     let recording = pictures::find(args, given, &header)?;
 
-    let run_file = args.run.file_name().map(|name| name.to_string_lossy().into_owned());
+    let run_file = Some(told::name(&args.run));
     let mut builder = ReportBuilder::new(describe::run(&header, run_file));
     for record in reader {
         match record {
